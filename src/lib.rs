@@ -1,0 +1,5 @@
+//! temp
+#![allow(missing_docs)]
+pub mod duty;
+pub mod growth;
+pub mod quantity;
