@@ -1,17 +1,24 @@
+//! `workload`: takes exactly the memory and CPU it was asked for, and says what the kernel says it has.
+
+use std::process::ExitCode;
+
 use clap::Parser;
-#[derive(Parser)]
-struct A {
-    #[arg(long, env = "X")]
-    memory: String,
-    #[arg(long)]
-    cpu: Option<f64>,
-}
-fn main() {
-    let a = A::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    tracing::info!("{}", a.memory);
-    println!("{}", serde_json::to_string(&a.memory).unwrap());
-    println!("{:?}", nix::sys::prctl::set_timerslack(1));
-    println!("{:?}", humantime::parse_duration("5s"));
-    std::thread::spawn(|| {}).join().unwrap();
+use workload::clock::monotonic_ns;
+use workload::config::Args;
+use workload::output::Log;
+use workload::run::{self, Signals};
+
+fn main() -> ExitCode {
+    // First of all: as process 1 a signal that nobody has asked for is gone.
+    let started_ns = monotonic_ns();
+    let signals = Signals::take();
+    let args = Args::parse();
+    tracing_subscriber::fmt().with_max_level(args.log.filter()).with_target(false).with_writer(|| Log).init();
+    match signals.and_then(|signals| run::run(&args, signals, started_ns)) {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,179 @@
+//! The CPU load: as many threads as it takes, each under its own [`Law`].
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::burn::burn;
+use crate::clock::{ThreadClock, sleep_until};
+use crate::duty::{Duty, Law};
+use crate::quantity::Cores;
+use crate::threads;
+
+/// A worker is asked for no more than this much of its CPU, so that it has room to catch up.
+const FULL_SHARE: f64 = 0.9;
+
+/// What all workers together are asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuPlan {
+    /// CPU time of the whole process per wall time.
+    pub wanted: Cores,
+    /// CPUs that the process may run on.
+    pub cpus: u64,
+    /// When the schedule starts, on the monotonic clock.
+    pub origin_ns: u64,
+    /// When it ends, if it does.
+    pub end_ns: Option<u64>,
+    /// The scheduler's tick.
+    pub tick_ns: u64,
+    /// Where in its period the first worker wakes, from 0 to 1: different in every instance, so that the
+    /// replicas of a Deployment do not burst together.
+    pub phase: f64,
+}
+
+impl CpuPlan {
+    /// How many workers it takes: each leaves some room to catch up, as far as there are CPUs.
+    #[must_use]
+    pub fn workers(&self) -> u64 {
+        // The cast saturates; more than there are CPUs is cut off below.
+        ((self.wanted.as_f64() / FULL_SHARE).ceil() as u64).min(self.cpus)
+    }
+
+    /// What one of the workers is to do: an equal share, at its own place in the period.
+    fn duty(&self, index: u64) -> Duty {
+        let workers = self.workers() as f64;
+        Duty {
+            share: self.wanted.as_f64() / workers,
+            origin_ns: self.origin_ns,
+            end_ns: self.end_ns,
+            tick_ns: self.tick_ns,
+            phase: (self.phase + index as f64 / workers).fract(),
+        }
+    }
+}
+
+/// What one worker lets others know.
+#[derive(Debug, Default)]
+struct Worker {
+    clock: OnceLock<ThreadClock>,
+    work_units: AtomicU64,
+    forgiven_ns: AtomicU64,
+    stalls: AtomicU64,
+    stalled_ns: AtomicU64,
+}
+
+/// What the workers have done since the start; all counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuCounters {
+    /// CPU time that the workers themselves have used.
+    pub worker_cpu_ns: u64,
+    /// Units of work done.
+    pub work_units: u64,
+    /// CPU time given up because it could not be had when it was due.
+    pub forgiven_ns: u64,
+    /// Wake-ups more than three periods late.
+    pub stalls: u64,
+    /// How late these were, added up over all workers.
+    pub stalled_ns: u64,
+}
+
+/// The running workers.
+#[derive(Clone, Debug)]
+pub struct CpuLoad {
+    workers: Arc<[Worker]>,
+}
+
+impl CpuLoad {
+    /// Starts the workers. `others` are the clocks of all other threads: what they use comes out of the budget.
+    ///
+    /// The threads never end by themselves; they are gone with the process.
+    ///
+    /// # Errors
+    /// Where the system refuses a thread.
+    pub fn start(plan: &CpuPlan, others: &Arc<[ThreadClock]>) -> io::Result<Self> {
+        let workers: Arc<[Worker]> = (0..plan.workers()).map(|_| Worker::default()).collect();
+        for index in 0..workers.len() {
+            let law = Law::new(plan.duty(index as u64));
+            let (workers, others) = (Arc::clone(&workers), Arc::clone(others));
+            threads::start("burn", move || {
+                let divisor = workers.len() as u64;
+                // In range: the index counts the same slice.
+                if let Some(worker) = workers.get(index) {
+                    worker.run(law, &others, divisor);
+                }
+            })?;
+        }
+        Ok(Self { workers })
+    }
+
+    /// What the workers have done up to now, exact also for those that are just running.
+    #[must_use]
+    pub fn counters(&self) -> CpuCounters {
+        self.workers.iter().fold(CpuCounters::default(), |sum, worker| CpuCounters {
+            worker_cpu_ns: sum.worker_cpu_ns + worker.clock.get().map_or(0, |clock| clock.read_ns()),
+            work_units: sum.work_units + worker.work_units.load(Ordering::Relaxed),
+            forgiven_ns: sum.forgiven_ns + worker.forgiven_ns.load(Ordering::Relaxed),
+            stalls: sum.stalls + worker.stalls.load(Ordering::Relaxed),
+            stalled_ns: sum.stalled_ns + worker.stalled_ns.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Worker {
+    fn run(&self, mut law: Law, others: &[ThreadClock], workers: u64) {
+        let clock = *self.clock.get_or_init(ThreadClock::of_current);
+        let mut wake_ns = law.first_wake_ns();
+        loop {
+            sleep_until(wake_ns);
+            // Each worker pays its part of what the rest of the process uses.
+            let others_ns = others.iter().map(|other| other.read_ns()).sum::<u64>() / workers;
+            let burst = law.begin(crate::clock::monotonic_ns(), clock.read_ns() + others_ns);
+            let units = burn(burst, clock, others_ns);
+            wake_ns = law.next_wake_ns(crate::clock::monotonic_ns(), clock.read_ns() + others_ns);
+            self.publish(&law, units);
+        }
+    }
+
+    fn publish(&self, law: &Law, units: u64) {
+        let (stalls, stalled_ns) = law.stalls();
+        self.work_units.fetch_add(units, Ordering::Relaxed);
+        self.forgiven_ns.store(law.forgiven_ns(), Ordering::Relaxed);
+        self.stalls.store(stalls, Ordering::Relaxed);
+        self.stalled_ns.store(stalled_ns, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(nano: u64, cpus: u64) -> CpuPlan {
+        CpuPlan {
+            wanted: Cores::from_nano(nano),
+            cpus,
+            origin_ns: 0,
+            end_ns: None,
+            tick_ns: 4_000_000,
+            phase: 0.9,
+        }
+    }
+
+    #[test]
+    fn it_takes_as_many_threads_as_leave_room_to_catch_up() {
+        assert_eq!(plan(0, 2).workers(), 0);
+        assert_eq!(plan(1, 2).workers(), 1);
+        assert_eq!(plan(900_000_000, 2).workers(), 1);
+        assert_eq!(plan(1_000_000_000, 2).workers(), 2);
+        assert_eq!(plan(1_500_000_000, 2).workers(), 2);
+        assert_eq!(plan(1_500_000_000, 1).workers(), 1, "no more than there are CPUs");
+        assert_eq!(plan(u64::MAX, 64).workers(), 64);
+    }
+
+    #[test]
+    fn shares_are_equal_and_phases_spread() {
+        let plan = plan(1_500_000_000, 2);
+        let (first, second) = (plan.duty(0), plan.duty(1));
+        assert_eq!((first.share, second.share), (0.75, 0.75));
+        assert!((first.phase - 0.9).abs() < 1e-9 && (second.phase - 0.4).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,214 @@
+//! What exactly is asked for on this host, and what of it cannot be had. Pure: facts in, decision out.
+
+use std::fmt;
+
+use crate::host::{InForce, Limit};
+use crate::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
+
+/// What the host offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// Memory limit in force.
+    pub memory_limit: InForce<'a, Bytes>,
+    /// The machine's memory, if the kernel tells.
+    pub machine_memory: Option<Bytes>,
+    /// CPU quota in force.
+    pub cpu_limit: InForce<'a, Cores>,
+    /// CPUs that the process may run on.
+    pub cpus: u64,
+}
+
+/// What is asked for, in figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// Resident set in the end; `None` for all that can be had.
+    pub memory: Option<Bytes>,
+    /// CPU time per wall time.
+    pub cpu: Cores,
+}
+
+impl Goal {
+    /// Puts figures to percentages and to `max`: of the limit in force, else of the machine.
+    ///
+    /// # Errors
+    /// A percentage of memory where neither a limit nor the machine's memory is known.
+    pub fn resolve(memory: MemoryTarget, cpu: CpuTarget, offer: &Offer<'_>) -> Result<Self, Unknown> {
+        let whole_memory = offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory).min();
+        let memory = match memory {
+            MemoryTarget::Bytes(bytes) => Some(bytes),
+            MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole_memory.ok_or(Unknown)?.0))),
+            MemoryTarget::Max => None,
+        };
+        let every_cpu = Cores::from_whole(offer.cpus);
+        let whole_cpu = offer.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
+        let cpu = match cpu {
+            CpuTarget::Cores(cores) => cores,
+            CpuTarget::Percent(percent) => Cores::from_nano(percent.of(whole_cpu.as_nano())),
+            CpuTarget::Max => every_cpu,
+        };
+        Ok(Self { memory, cpu })
+    }
+
+    /// What cannot be had as things are: a legitimate experiment, but one to be told of. `max` asks for no
+    /// more than there is.
+    #[must_use]
+    pub fn shortfalls<'a>(&self, cpu: CpuTarget, offer: &Offer<'a>) -> Vec<Shortfall<'a>> {
+        let mut shortfalls = Vec::new();
+        if let Some(wanted) = self.memory {
+            if let InForce { limit: Limit::Value(limit), cgroup } = offer.memory_limit
+                && wanted > limit
+            {
+                shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+            }
+            if let Some(machine) = offer.machine_memory.filter(|machine| wanted > *machine) {
+                shortfalls.push(Shortfall::MachineMemory { wanted, machine });
+            }
+        }
+        let wanted = self.cpu;
+        if cpu != CpuTarget::Max {
+            if let InForce { limit: Limit::Value(limit), cgroup } = offer.cpu_limit
+                && wanted > limit
+            {
+                shortfalls.push(Shortfall::CpuLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+            }
+            if wanted > Cores::from_whole(offer.cpus) {
+                shortfalls.push(Shortfall::Cpus { wanted, cpus: offer.cpus });
+            }
+        }
+        shortfalls
+    }
+}
+
+/// Neither a memory limit nor the machine's memory is known, so there is no percentage of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "--memory is a percentage, but the kernel tells neither a memory limit (/proc/self/cgroup) nor the \
+             machine's memory (/proc/meminfo): give it in bytes, such as 500M",
+        )
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+/// Something asked for that the host does not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortfall<'a> {
+    /// More memory than the limit in force.
+    MemoryLimit {
+        /// Asked for.
+        wanted: Bytes,
+        /// The limit.
+        limit: Bytes,
+        /// The cgroup that sets it.
+        cgroup: &'a str,
+    },
+    /// More memory than the machine has.
+    MachineMemory {
+        /// Asked for.
+        wanted: Bytes,
+        /// What it has.
+        machine: Bytes,
+    },
+    /// More CPU than the quota in force.
+    CpuLimit {
+        /// Asked for.
+        wanted: Cores,
+        /// The quota.
+        limit: Cores,
+        /// The cgroup that sets it.
+        cgroup: &'a str,
+    },
+    /// More CPU than there are CPUs to run on.
+    Cpus {
+        /// Asked for.
+        wanted: Cores,
+        /// CPUs in the affinity mask.
+        cpus: u64,
+    },
+}
+
+impl fmt::Display for Shortfall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemoryLimit { wanted, limit, cgroup } => write!(
+                f,
+                "--memory {wanted} is more than the limit of {limit} set by cgroup {cgroup}: expect reclaim, swap or an OOM kill"
+            ),
+            Self::MachineMemory { wanted, machine } => {
+                write!(
+                    f,
+                    "--memory {wanted} is more than the {machine} that the machine has: expect swap or an OOM kill"
+                )
+            }
+            Self::CpuLimit { wanted, limit, cgroup } => write!(
+                f,
+                "--cpu {wanted} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling"
+            ),
+            Self::Cpus { wanted, cpus } => write!(
+                f,
+                "--cpu {wanted} is more than the {cpus} CPUs that this process may run on: the rest is given up"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITED: Offer<'_> = Offer {
+        memory_limit: InForce { limit: Limit::Value(Bytes(1_000)), cgroup: Some("/pod") },
+        machine_memory: Some(Bytes(10_000)),
+        cpu_limit: InForce { limit: Limit::Value(Cores::from_nano(500_000_000)), cgroup: Some("/pod") },
+        cpus: 2,
+    };
+    const FREE: Offer<'_> = Offer {
+        memory_limit: InForce { limit: Limit::Unlimited, cgroup: None },
+        cpu_limit: InForce { limit: Limit::Unknown, cgroup: None },
+        ..LIMITED
+    };
+
+    fn goal(memory: &str, cpu: &str, offer: &Offer<'_>) -> Goal {
+        Goal::resolve(memory.parse().unwrap(), cpu.parse().unwrap(), offer).unwrap()
+    }
+
+    #[test]
+    fn a_percentage_is_of_the_limit_in_force_else_of_the_machine() {
+        let half = goal("50%", "50%", &LIMITED);
+        assert_eq!(half, Goal { memory: Some(Bytes(500)), cpu: Cores::from_nano(250_000_000) });
+        let half = goal("50%", "50%", &FREE);
+        assert_eq!(half, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
+    }
+
+    #[test]
+    fn a_percentage_of_the_unknown_is_refused_with_a_way_out() {
+        let blind = Offer { machine_memory: None, ..FREE };
+        let refusal = Goal::resolve("50%".parse().unwrap(), CpuTarget::Max, &blind).unwrap_err();
+        assert!(refusal.to_string().contains("give it in bytes"));
+    }
+
+    #[test]
+    fn more_than_there_is_falls_short_of_each_limit_it_passes() {
+        let cpu: CpuTarget = "3".parse().unwrap();
+        let shortfalls = goal("20k", "3", &LIMITED).shortfalls(cpu, &LIMITED);
+        assert!(matches!(
+            shortfalls[..],
+            [
+                Shortfall::MemoryLimit { .. },
+                Shortfall::MachineMemory { .. },
+                Shortfall::CpuLimit { .. },
+                Shortfall::Cpus { .. }
+            ]
+        ));
+        assert_eq!(goal("900", "0.5", &LIMITED).shortfalls("0.5".parse().unwrap(), &LIMITED), []);
+    }
+
+    #[test]
+    fn max_never_falls_short() {
+        assert_eq!(goal("max", "max", &LIMITED).shortfalls(CpuTarget::Max, &LIMITED), []);
+    }
+}

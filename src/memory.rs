@@ -1,0 +1,170 @@
+//! The memory load: one thread that makes the resident set follow its [`Growth`], and keeps it there.
+
+mod keeper;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::Duration;
+
+use nix::sys::eventfd::EventFd;
+
+use crate::clock::{ThreadClock, monotonic_ns};
+use crate::fill::Fill;
+use crate::growth::Growth;
+use crate::host::Process;
+use crate::quantity::{Bytes, Rate};
+use crate::threads;
+use keeper::Keeper;
+
+/// What the memory load is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryPlan {
+    /// Resident set of the process in the end; `None` grows for ever.
+    pub target: Option<Bytes>,
+    /// How fast it gets there.
+    pub rate: Rate,
+    /// In what steps; `None` follows the line closely.
+    pub step: Option<Bytes>,
+    /// What pages are filled with.
+    pub fill: Fill,
+    /// Every page is rewritten at least this often; `None` for never.
+    pub touch_every: Option<Duration>,
+    /// Ask for huge pages.
+    pub huge_pages: bool,
+    /// Makes the pages differ from those of every other instance.
+    pub seed: u64,
+    /// Size of a page in bytes.
+    pub page_size: usize,
+}
+
+/// Where the memory load is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// On its way to the target.
+    Growing,
+    /// It has what was asked for.
+    Holding,
+    /// The last attempt to allocate failed; it tries again.
+    Limited,
+}
+
+impl Phase {
+    /// As reports write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Growing => "growing",
+            Self::Holding => "holding",
+            Self::Limited => "limited",
+        }
+    }
+
+    fn load(from: &AtomicU8) -> Self {
+        match from.load(Ordering::Relaxed) {
+            holding if holding == Self::Holding as u8 => Self::Holding,
+            limited if limited == Self::Limited as u8 => Self::Limited,
+            _ => Self::Growing,
+        }
+    }
+}
+
+/// What the thread lets others know.
+#[derive(Debug)]
+struct Shared {
+    clock: OnceLock<ThreadClock>,
+    /// The plan and when it began, once the program's own size is known.
+    growth: OnceLock<(Growth, u64)>,
+    populated: AtomicU64,
+    phase: AtomicU8,
+    failed_allocations: AtomicU64,
+    /// Not even a page could be had.
+    stuck: AtomicBool,
+    changed: EventFd,
+}
+
+/// What the memory load has done up to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryCounters {
+    /// Where it is.
+    pub phase: Phase,
+    /// Resident set that the plan wants now.
+    pub wanted: Bytes,
+    /// Bytes of pages populated beyond the program itself.
+    pub populated: Bytes,
+    /// Attempts to allocate that failed.
+    pub failed_allocations: u64,
+    /// Not even a page more can be had at the moment.
+    pub stuck: bool,
+}
+
+/// The running memory load.
+#[derive(Clone, Debug)]
+pub struct MemoryLoad {
+    shared: Arc<Shared>,
+    start: Arc<Barrier>,
+}
+
+impl MemoryLoad {
+    /// Starts the thread, which waits for [`Self::begin`]. It never ends by itself.
+    ///
+    /// # Errors
+    /// Where the system refuses the thread or the descriptor that tells of changes.
+    pub fn start(plan: MemoryPlan, process: Process) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            clock: OnceLock::new(),
+            growth: OnceLock::new(),
+            populated: AtomicU64::new(0),
+            phase: AtomicU8::new(Phase::Growing as u8),
+            failed_allocations: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
+            changed: EventFd::from_flags(
+                nix::sys::eventfd::EfdFlags::EFD_NONBLOCK | nix::sys::eventfd::EfdFlags::EFD_CLOEXEC,
+            )?,
+        });
+        let load = Self { shared, start: Arc::new(Barrier::new(2)) };
+        let thread = load.clone();
+        threads::start("memory", move || {
+            thread.shared.clock.get_or_init(ThreadClock::of_current);
+            thread.start.wait();
+            thread.start.wait();
+            Keeper::new(plan, process, &thread.shared).run();
+        })?;
+        load.start.wait();
+        Ok(load)
+    }
+
+    /// The CPU clock of its thread.
+    #[must_use]
+    pub fn clock(&self) -> Option<ThreadClock> {
+        self.shared.clock.get().copied()
+    }
+
+    /// Lets it grow, from what the process has now. Call it once, when all threads have been started.
+    pub fn begin(&self) {
+        self.start.wait();
+    }
+
+    /// Readable when its phase has changed or an allocation failed.
+    #[must_use]
+    pub fn changed(&self) -> &EventFd {
+        &self.shared.changed
+    }
+
+    /// What it has done up to now.
+    #[must_use]
+    pub fn counters(&self) -> MemoryCounters {
+        let shared = &self.shared;
+        let wanted = shared.growth.get().map_or(Bytes(0), |(growth, began_ns)| {
+            growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(*began_ns)))
+        });
+        MemoryCounters {
+            phase: Phase::load(&shared.phase),
+            wanted,
+            populated: Bytes(shared.populated.load(Ordering::Relaxed)),
+            failed_allocations: shared.failed_allocations.load(Ordering::Relaxed),
+            stuck: shared.stuck.load(Ordering::Relaxed),
+        }
+    }
+}

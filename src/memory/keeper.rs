@@ -1,0 +1,270 @@
+//! What the memory thread does at each tick: grow, measure, touch.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tracing::{debug, info, warn};
+
+use super::{MemoryPlan, Phase, Shared};
+use crate::arena::{Arena, HUGE_PAGE};
+use crate::clock::{monotonic_ns, sleep_until};
+use crate::fill::Filler;
+use crate::growth::Growth;
+use crate::host::Process;
+use crate::quantity::Bytes;
+use crate::rota::Rota;
+
+/// Memory is populated in pieces of this size: one takes 0.6 to 3.6 ms and cannot be interrupted.
+const CHUNK: usize = 1 << 20;
+/// How much each look at the line may add, so that growth is smooth.
+const GRAIN: Bytes = Bytes(128 << 10);
+/// How often pages are touched and the resident set is looked at when nothing grows.
+const HOLD_TICK: Duration = Duration::from_millis(100);
+/// How far the resident set may wander before it is measured again.
+const DRIFT: u64 = 16 << 10;
+/// An exact measurement may take this part of the time at most, as it costs 5 ms per 500 MB.
+const MEASURE_EVERY: u32 = 200;
+const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// How long to wait after a failed allocation, from the first time to the last.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Holds the pages.
+pub(super) struct Keeper<'a> {
+    plan: MemoryPlan,
+    process: Process,
+    shared: &'a Shared,
+    filler: Filler,
+    /// How much to ask for at once: halved when refused, doubled when granted.
+    chunk: usize,
+    retry: Option<Retry>,
+    /// What was held when a failure was last told.
+    told: u64,
+    measured: Option<Measured>,
+    /// `None` where pages are never to be touched again.
+    rota: Option<Rota>,
+}
+
+/// When and after how long to try again.
+#[derive(Clone, Copy)]
+struct Retry {
+    at_ns: u64,
+    back_off: Duration,
+}
+
+/// The last exact measurement.
+#[derive(Clone, Copy)]
+struct Measured {
+    /// What the cheap source said at the same time.
+    cheap: u64,
+    at_ns: u64,
+    took: Duration,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(plan: MemoryPlan, process: Process, shared: &'a Shared) -> Self {
+        Self {
+            filler: Filler::new(plan.fill, plan.page_size, plan.seed),
+            chunk: Self::largest_chunk(&plan),
+            plan,
+            process,
+            shared,
+            retry: None,
+            told: 0,
+            measured: None,
+            rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
+        }
+    }
+
+    fn largest_chunk(plan: &MemoryPlan) -> usize {
+        if plan.huge_pages { HUGE_PAGE } else { CHUNK }
+    }
+
+    /// Never returns but where the kernel has no place for an arena at all.
+    pub(super) fn run(mut self) {
+        let mut arena = match Arena::new(self.plan.page_size, self.plan.huge_pages) {
+            Ok(arena) => arena,
+            Err(error) => return self.nothing_to_be_had(error),
+        };
+        let own = self.process.resident_exactly().map_or(Bytes(0), |set| set.total);
+        let MemoryPlan { target, rate, step, .. } = self.plan;
+        let growth = Growth { start: own, target, rate, step };
+        let began_ns = monotonic_ns();
+        // Nobody else sets it.
+        let _ = self.shared.growth.set((growth, began_ns));
+        debug!(own_bytes = own.0, "growing");
+        let mut wake_ns = began_ns;
+        loop {
+            let now_ns = monotonic_ns();
+            self.tick(&mut arena, &growth, began_ns, now_ns);
+            let tick = if self.phase() == Phase::Growing { growth.tick(GRAIN) } else { HOLD_TICK };
+            // An absolute grid; ticks that went by are skipped.
+            wake_ns = (wake_ns + nanos(tick)).max(monotonic_ns());
+            sleep_until(wake_ns);
+        }
+    }
+
+    fn tick(&mut self, arena: &mut Arena, growth: &Growth, began_ns: u64, now_ns: u64) {
+        let wanted = growth.wanted(Duration::from_nanos(now_ns - began_ns));
+        let complete = growth.target.is_some_and(|target| wanted >= target);
+        if self.phase() != Phase::Holding && self.retry.is_none_or(|retry| now_ns >= retry.at_ns) {
+            let reached = self.grow_to(arena, wanted.0.saturating_sub(growth.start.0), complete);
+            if reached && complete {
+                self.true_up(arena, wanted.0);
+            } else if reached {
+                self.enter(Phase::Growing);
+            }
+        } else if self.phase() == Phase::Holding && self.has_drifted(now_ns) {
+            self.true_up(arena, wanted.0);
+        }
+        self.touch(arena, now_ns);
+    }
+
+    /// Grows to `wanted` bytes; whether it got there. Only the last of them may be less than a huge page.
+    fn grow_to(&mut self, arena: &mut Arena, wanted: u64, complete: bool) -> bool {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let grain = if self.plan.huge_pages && !complete { HUGE_PAGE } else { self.plan.page_size };
+        while wanted.saturating_sub(arena.len()) >= grain {
+            let left = wanted - arena.len();
+            let bytes = self.chunk.min(left - left % self.plan.page_size);
+            match arena.grow(bytes) {
+                Ok(words) => self.filler.fill(words),
+                Err(error) => {
+                    if !self.refused(error, bytes, arena.len() as u64) {
+                        return false;
+                    }
+                    continue;
+                }
+            }
+            self.granted(arena.len() as u64);
+        }
+        true
+    }
+
+    fn granted(&mut self, held: u64) {
+        self.shared.populated.store(held, Ordering::Relaxed);
+        self.shared.stuck.store(false, Ordering::Relaxed);
+        self.chunk = (self.chunk * 2).min(Self::largest_chunk(&self.plan));
+        self.retry = None;
+    }
+
+    /// Counts a failure and halves the next attempt; whether to make it at once. Only a page that is refused
+    /// is worth waiting for.
+    fn refused(&mut self, error: Errno, bytes: usize, held: u64) -> bool {
+        self.shared.failed_allocations.fetch_add(1, Ordering::Relaxed);
+        if bytes > self.plan.page_size {
+            self.chunk = (bytes / 2).next_multiple_of(self.plan.page_size);
+            return true;
+        }
+        let last = self.retry.map(|retry| retry.back_off);
+        let back_off = last.map_or(BACK_OFF.0, |last| (last * 2).min(BACK_OFF.1));
+        self.retry = Some(Retry { at_ns: monotonic_ns() + nanos(back_off), back_off });
+        self.shared.stuck.store(true, Ordering::Relaxed);
+        // Once per change: a reader is not helped by the same line at every attempt.
+        if self.told == 0 || held.abs_diff(self.told) > self.told / 100 {
+            self.told = held.max(1);
+            warn!(
+                held_bytes = held,
+                "no more memory to be had ({error}): what is held is kept, growth goes on when there is"
+            );
+        }
+        self.enter(Phase::Limited);
+        false
+    }
+
+    /// Measures, and closes the gap to the target by whole pages.
+    fn true_up(&mut self, arena: &mut Arena, target: u64) {
+        const ATTEMPTS: u32 = 4;
+        for _ in 0..ATTEMPTS {
+            let Some(resident) = self.measure() else { break };
+            let page = self.plan.page_size as u64;
+            if resident.abs_diff(target) < page {
+                break;
+            }
+            if resident < target {
+                let wanted = arena.len() as u64 + (target - resident);
+                if !self.grow_to(arena, wanted, true) {
+                    return;
+                }
+            } else {
+                let excess = usize::try_from(resident - target).unwrap_or(usize::MAX);
+                if arena.is_empty() || arena.shrink(excess).is_err() {
+                    break;
+                }
+                self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
+            }
+        }
+        self.enter(Phase::Holding);
+    }
+
+    /// The exact resident set, what is swapped out included: that is held as well.
+    fn measure(&mut self) -> Option<u64> {
+        let begin_ns = monotonic_ns();
+        let exact = self.process.resident_exactly()?;
+        let at_ns = monotonic_ns();
+        let held = |set: crate::host::ResidentSet| set.total.0 + set.swap.unwrap_or_default().0;
+        let (exact, cheap) = (held(exact), self.process.resident().map_or(0, held));
+        if exact.abs_diff(cheap) > (1 << 20).max(exact / 200) && self.measured.is_none() {
+            warn!(smaps_rollup_bytes = exact, status_bytes = cheap, "the kernel's two counts disagree");
+        }
+        self.measured = Some(Measured { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });
+        Some(exact)
+    }
+
+    /// Whether it is time for an exact measurement: the cheap one has moved, or it is long ago; never so often
+    /// that measuring becomes the load.
+    fn has_drifted(&self, now_ns: u64) -> bool {
+        let Some(measured) = self.measured else { return true };
+        let since = Duration::from_nanos(now_ns.saturating_sub(measured.at_ns));
+        let affordable = (measured.took * MEASURE_EVERY).max(MEASURE_AT_MOST_EVERY);
+        if since < affordable {
+            return false;
+        }
+        let held = self.process.resident().map(|set| set.total.0 + set.swap.unwrap_or_default().0);
+        since > affordable.max(MEASURE_AT_LEAST_EVERY)
+            || held.is_some_and(|held| held.abs_diff(measured.cheap) >= DRIFT)
+    }
+
+    /// Rewrites the pages whose turn it is.
+    fn touch(&mut self, arena: &mut Arena, now_ns: u64) {
+        let Some(rota) = &mut self.rota else { return };
+        let words_per_page = self.plan.page_size / size_of::<u64>();
+        let turn = rota.due(arena.len() / self.plan.page_size, now_ns);
+        let (before, after) = arena.words_mut().split_at_mut(turn.first * words_per_page);
+        let (due_after, due_before) = {
+            let words = turn.count * words_per_page;
+            (words.min(after.len()), words.saturating_sub(after.len()))
+        };
+        self.filler.touch(&mut after[..due_after]);
+        self.filler.touch(&mut before[..due_before]);
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::load(&self.shared.phase)
+    }
+
+    /// Moves to a phase, and tells of it where it is a new one.
+    fn enter(&mut self, phase: Phase) {
+        let before = self.shared.phase.swap(phase as u8, Ordering::Relaxed);
+        if before == phase as u8 {
+            return;
+        }
+        if before == Phase::Limited as u8 {
+            info!("memory can be had again");
+        }
+        // Full only after 2^64 - 2 changes; and a report comes at the next interval anyway.
+        let _ = self.shared.changed.write(1);
+    }
+
+    fn nothing_to_be_had(&mut self, error: Errno) {
+        warn!("no place for memory in the address space ({error}): nothing will be held");
+        self.shared.failed_allocations.fetch_add(1, Ordering::Relaxed);
+        self.shared.stuck.store(true, Ordering::Relaxed);
+        self.enter(Phase::Limited);
+    }
+}

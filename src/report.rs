@@ -1,0 +1,70 @@
+//! Reports: what was wanted beside what was observed, in three formats that follow one list of fields.
+
+mod csv;
+mod field;
+mod json;
+mod snapshot;
+mod text;
+
+pub use field::{FIELDS, Field, Scope, Unit, Value};
+pub use snapshot::{Record, Snapshot, Start, Wanted};
+
+use std::io;
+
+use csv::Csv;
+use text::Text;
+
+/// The formats that reports can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// An aligned table for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// Turns snapshots into lines. Allocates nothing once its buffer has the size of the longest record.
+#[derive(Debug)]
+pub struct Writer {
+    sink: Sink,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Text(Text),
+    Json,
+    Csv(Csv),
+}
+
+/// Longer than any record but for paths of cgroups beyond reason.
+const RECORD_BYTES: usize = 8 << 10;
+
+impl Writer {
+    /// A writer of one format.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        let sink = match format {
+            Format::Text => Sink::Text(Text::default()),
+            Format::Json => Sink::Json,
+            Format::Csv => Sink::Csv(Csv::default()),
+        };
+        Self { sink, buffer: Vec::with_capacity(RECORD_BYTES) }
+    }
+
+    /// The whole record, its newline and what belongs in front of it (a header) included, for one `write`.
+    ///
+    /// # Errors
+    /// None in practice: writing to memory does not fail.
+    pub fn render(&mut self, snapshot: &Snapshot<'_>) -> io::Result<&[u8]> {
+        self.buffer.clear();
+        match &mut self.sink {
+            Sink::Text(text) => text.render(snapshot, &mut self.buffer)?,
+            Sink::Json => json::render(snapshot, &mut self.buffer)?,
+            Sink::Csv(csv) => csv.render(snapshot, &mut self.buffer)?,
+        }
+        Ok(&self.buffer)
+    }
+}

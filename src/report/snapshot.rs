@@ -1,0 +1,66 @@
+//! Where wanted and observed meet.
+
+use std::time::Duration;
+
+use crate::quantity::{Bytes, Cores};
+use crate::sample::{Rates, Sample};
+
+/// What is wanted at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted {
+    /// Resident set in the end; `None` for all that can be had.
+    pub memory_target: Option<Bytes>,
+    /// Resident set now, on the way there.
+    pub memory: Bytes,
+    /// CPU time per wall time.
+    pub cpu: Cores,
+    /// CPU time since the start.
+    pub cpu_time: Duration,
+}
+
+/// What is known from the start and does not change.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Name of the host, in Kubernetes that of the pod.
+    pub hostname: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// CPUs that the process may run on.
+    pub cpus: u64,
+    /// Threads that burn CPU.
+    pub cpu_threads: u64,
+    /// Every setting by the name of its flag, as it parses back.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// Which record it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    /// The first one.
+    Start,
+    /// One on the way.
+    Report,
+    /// The last one, with the reason for the end.
+    End(&'a str),
+}
+
+/// One record: wanted beside observed.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    /// Which record it is.
+    pub record: Record<'a>,
+    /// Time since the program's start.
+    pub elapsed: Duration,
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// What was observed.
+    pub observed: Sample<'a>,
+    /// What happened since the report before.
+    pub rates: Rates,
+    /// The rate of work as a part of the best one so far.
+    pub work_rate_of_best: Option<f64>,
+    /// Reports that could not be written.
+    pub reports_lost: u64,
+    /// What does not change.
+    pub start: &'a Start,
+}

@@ -1,0 +1,98 @@
+//! Takes a sample, puts it beside what was wanted, and writes the record.
+
+use std::time::Duration;
+
+use tracing::error;
+
+use crate::cpu::CpuLoad;
+use crate::goal::Goal;
+use crate::host::Host;
+use crate::memory::MemoryLoad;
+use crate::output::Reports;
+use crate::report::{Format, Record, Snapshot, Start, Wanted, Writer};
+use crate::sample::{Counters, Rates, Sample};
+
+/// How long the last record may wait for its reader; the others do not wait.
+const LAST_PATIENCE: Duration = Duration::from_millis(20);
+
+/// Writes records.
+pub(super) struct Reporter<'a> {
+    pub(super) memory: Option<MemoryLoad>,
+    pub(super) cpu: Option<CpuLoad>,
+    host: &'a Host,
+    start: &'a Start,
+    goal: Goal,
+    started_ns: u64,
+    end_ns: Option<u64>,
+    writer: Writer,
+    reports: Reports,
+    before: Option<Counters>,
+    best_work_rate: f64,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(
+        host: &'a Host,
+        start: &'a Start,
+        goal: Goal,
+        format: Format,
+        started_ns: u64,
+        end_ns: Option<u64>,
+    ) -> Self {
+        Self {
+            memory: None,
+            cpu: None,
+            host,
+            start,
+            goal,
+            started_ns,
+            end_ns,
+            writer: Writer::new(format),
+            reports: Reports::default(),
+            before: None,
+            best_work_rate: 0.0,
+        }
+    }
+
+    /// Samples and writes one record; whether memory is stuck.
+    pub(super) fn record(&mut self, record: Record<'_>) -> bool {
+        let observed = Sample::take(self.host, self.memory.as_ref(), self.cpu.as_ref());
+        let stuck = observed.memory.stuck;
+        let counters = observed.counters();
+        let rates = self.before.map(|before| Rates::between(before, counters)).unwrap_or_default();
+        self.before = Some(counters);
+        let snapshot = Snapshot {
+            record,
+            elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.started_ns)),
+            wanted: self.wanted(&observed),
+            rates,
+            work_rate_of_best: rates.work_units_per_cpu_second.map(|rate| {
+                self.best_work_rate = self.best_work_rate.max(rate);
+                rate / self.best_work_rate
+            }),
+            reports_lost: self.reports.lost(),
+            start: self.start,
+            observed,
+        };
+        let patience = match record {
+            Record::End(_) => LAST_PATIENCE,
+            Record::Start | Record::Report => Duration::ZERO,
+        };
+        match self.writer.render(&snapshot) {
+            Ok(line) => self.reports.write(line, patience),
+            Err(error) => error!("a record could not be put into words: {error}"),
+        }
+        stuck
+    }
+
+    fn wanted(&self, observed: &Sample<'_>) -> Wanted {
+        let until_ns = self.end_ns.map_or(observed.monotonic_ns, |end_ns| observed.monotonic_ns.min(end_ns));
+        let scheduled = Duration::from_nanos(until_ns.saturating_sub(self.started_ns));
+        Wanted {
+            memory_target: self.goal.memory,
+            memory: observed.memory.wanted,
+            cpu: self.goal.cpu,
+            cpu_time: scheduled.mul_f64(self.goal.cpu.as_f64()),
+        }
+    }
+}

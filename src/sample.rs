@@ -1,0 +1,164 @@
+//! One look at everything: raw readings of the kernel and the load's own counters, taken together.
+
+use std::time::{Duration, SystemTime};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::clock::{monotonic_ns, process_cpu_ns};
+use crate::cpu::{CpuCounters, CpuLoad};
+use crate::host::{CpuThrottling, Host, InForce, MemorySize, ResidentSet};
+use crate::memory::{MemoryCounters, MemoryLoad, Phase};
+use crate::quantity::{Bytes, Cores};
+
+/// What was observed at one moment. Counters are cumulative and raw.
+#[derive(Clone, Debug)]
+pub struct Sample<'h> {
+    /// Wall clock, for people and for putting hosts side by side.
+    pub time: SystemTime,
+    /// `CLOCK_MONOTONIC`, for rates.
+    pub monotonic_ns: u64,
+    /// Resident set of this process.
+    pub resident: Option<ResidentSet>,
+    /// Page faults that had to wait for a device.
+    pub major_faults: Option<u64>,
+    /// The machine as seen from inside.
+    pub machine: Option<MemorySize>,
+    /// CPU time that the hypervisor gave to others.
+    pub steal: Option<Duration>,
+    /// Memory limit in force.
+    pub memory_limit: InForce<'h, Bytes>,
+    /// Memory charged to the own cgroup.
+    pub cgroup_memory: Option<Bytes>,
+    /// OOM kills in the own cgroup.
+    pub oom_kills: Option<u64>,
+    /// CPU quota in force.
+    pub cpu_limit: InForce<'h, Cores>,
+    /// Throttling by that quota.
+    pub throttling: Option<CpuThrottling>,
+    /// CPU time of the whole process.
+    pub process_cpu: Duration,
+    /// The memory load's counters.
+    pub memory: MemoryCounters,
+    /// The CPU load's counters.
+    pub cpu: CpuCounters,
+}
+
+impl<'h> Sample<'h> {
+    /// Reads everything. A load that was not asked for counts as holding nothing.
+    #[must_use]
+    pub fn take(host: &'h Host, memory: Option<&MemoryLoad>, cpu: Option<&CpuLoad>) -> Self {
+        let idle = MemoryCounters {
+            phase: Phase::Holding,
+            wanted: Bytes(0),
+            populated: Bytes(0),
+            failed_allocations: 0,
+            stuck: false,
+        };
+        // Reading each worker's clock first makes the clock of the process exact.
+        let cpu = cpu.map(CpuLoad::counters).unwrap_or_default();
+        let process_cpu = Duration::from_nanos(process_cpu_ns());
+        let faults = getrusage(UsageWho::RUSAGE_SELF).ok().map(|usage| usage.major_page_faults());
+        Self {
+            time: SystemTime::now(),
+            monotonic_ns: monotonic_ns(),
+            resident: host.process.resident(),
+            major_faults: faults.and_then(|faults| u64::try_from(faults).ok()),
+            machine: host.machine.memory(),
+            steal: host.machine.steal(),
+            memory_limit: host.memory.limit(),
+            cgroup_memory: host.memory.usage(),
+            oom_kills: host.memory.oom_kills(),
+            cpu_limit: host.cpu.limit(),
+            throttling: host.cpu.throttling(),
+            process_cpu,
+            memory: memory.map_or(idle, MemoryLoad::counters),
+            cpu,
+        }
+    }
+
+    /// What rates are made of.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            monotonic_ns: self.monotonic_ns,
+            process_cpu: self.process_cpu,
+            worker_cpu: Duration::from_nanos(self.cpu.worker_cpu_ns),
+            work_units: self.cpu.work_units,
+        }
+    }
+}
+
+/// The counters of a sample that rates are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+    /// CPU time of the whole process.
+    pub process_cpu: Duration,
+    /// CPU time of the workers.
+    pub worker_cpu: Duration,
+    /// Units of work done.
+    pub work_units: u64,
+}
+
+/// What happened between two samples. A counter that went backwards gives nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// CPU time of the process per wall time.
+    pub cpu_used_cores: Option<f64>,
+    /// Units of work per CPU second of the workers.
+    pub work_units_per_cpu_second: Option<f64>,
+}
+
+impl Rates {
+    /// Less CPU time than this is too little to tell a rate of work from.
+    const LEAST_CPU: Duration = Duration::from_millis(2);
+
+    /// The rates from `before` to `after`.
+    #[must_use]
+    pub fn between(before: Counters, after: Counters) -> Self {
+        let wall = Duration::from_nanos(after.monotonic_ns.saturating_sub(before.monotonic_ns));
+        let used = after.process_cpu.checked_sub(before.process_cpu);
+        let worker = after.worker_cpu.checked_sub(before.worker_cpu);
+        let units = after.work_units.checked_sub(before.work_units);
+        let cpu_used_cores =
+            used.filter(|_| !wall.is_zero()).map(|used| used.as_secs_f64() / wall.as_secs_f64());
+        let work = worker.filter(|cpu| *cpu >= Self::LEAST_CPU).zip(units);
+        // Exact below 2^53 units: centuries.
+        let work_units_per_cpu_second = work.map(|(cpu, units)| units as f64 / cpu.as_secs_f64());
+        Self { cpu_used_cores, work_units_per_cpu_second }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(seconds: u64, cpu_ms: u64, units: u64) -> Counters {
+        Counters {
+            monotonic_ns: seconds * 1_000_000_000,
+            process_cpu: Duration::from_millis(cpu_ms),
+            worker_cpu: Duration::from_millis(cpu_ms),
+            work_units: units,
+        }
+    }
+
+    #[test]
+    fn rates_come_from_two_samples() {
+        let rates = Rates::between(counters(1, 200, 100), counters(3, 600, 500));
+        assert_eq!(rates.cpu_used_cores, Some(0.2));
+        assert_eq!(rates.work_units_per_cpu_second, Some(1000.0));
+    }
+
+    #[test]
+    fn a_counter_that_went_backwards_gives_nothing() {
+        let rates = Rates::between(counters(1, 600, 500), counters(3, 200, 100));
+        assert_eq!(rates, Rates::default());
+    }
+
+    #[test]
+    fn no_time_and_no_cpu_give_nothing() {
+        let same = counters(1, 600, 500);
+        assert_eq!(Rates::between(same, same), Rates::default());
+    }
+}
