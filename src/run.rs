@@ -11,12 +11,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::sys::utsname::uname;
 use nix::unistd::{Pid, SysconfVar, getpid, sysconf};
 use tracing::{debug, warn};
@@ -189,7 +190,7 @@ pub fn run(args: &Args, signals: Signals, started_ns: u64) -> io::Result<Outcome
         return Ok(Outcome::CouldNotHold);
     }
     start_loads(args, &goal, &facts, &plan, &mut reporter)?;
-    Ok(watch(args, &signals, &mut reporter, started_ns, end_ns))
+    watch(args, &signals, &mut reporter, started_ns, end_ns)
 }
 
 /// Starts all threads, then lets memory grow: only so is the program's own size known.
@@ -232,19 +233,21 @@ fn watch(
     reporter: &mut Reporter<'_>,
     started_ns: u64,
     end_ns: Option<u64>,
-) -> Outcome {
+) -> io::Result<Outcome> {
+    let alarm = Alarm::new()?;
     let interval_ns = nanos(args.report_every.0);
     let mut next_ns = started_ns.saturating_add(interval_ns);
     loop {
-        wait(signals, reporter.memory.as_ref(), next_ns.min(end_ns.unwrap_or(u64::MAX)));
+        alarm.set(next_ns.min(end_ns.unwrap_or(u64::MAX)))?;
+        wait(signals, &alarm, reporter.memory.as_ref());
         let now_ns = monotonic_ns();
         if let Some(signal) = signals.read() {
             reporter.record(Record::End(signal));
-            return Outcome::Done;
+            return Ok(Outcome::Done);
         }
         if end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
             reporter.record(Record::End("the duration asked for has passed"));
-            return Outcome::Done;
+            return Ok(Outcome::Done);
         }
         let changed = reporter.memory.as_ref().is_some_and(|memory| memory.changed().read().is_ok());
         if now_ns < next_ns && !changed {
@@ -253,7 +256,7 @@ fn watch(
         let stuck = reporter.record(Record::Report);
         if stuck && args.on_failure == OnFailure::Exit {
             reporter.record(Record::End("memory could not be allocated"));
-            return Outcome::CouldNotHold;
+            return Ok(Outcome::CouldNotHold);
         }
         if now_ns >= next_ns {
             // An absolute grid; points that went by are skipped.
@@ -262,17 +265,32 @@ fn watch(
     }
 }
 
-/// Waits for a signal, a change, or a time.
-fn wait(signals: &Signals, memory: Option<&MemoryLoad>, until_ns: u64) {
-    let signals = PollFd::new(signals.0.as_fd(), PollFlags::POLLIN);
-    let timeout = TimeSpec::from_duration(Duration::from_nanos(until_ns.saturating_sub(monotonic_ns())));
+/// A timer on the monotonic clock that can be waited for together with other things. (The time limit of `poll`
+/// itself is late by a thousandth of its length: `select_estimate_accuracy` in the kernel's fs/select.c.)
+struct Alarm(TimerFd);
+
+impl Alarm {
+    fn new() -> io::Result<Self> {
+        Ok(Self(TimerFd::new(
+            nix::sys::timerfd::ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+        )?))
+    }
+
+    fn set(&self, time_ns: u64) -> io::Result<()> {
+        let time = TimeSpec::from_duration(Duration::from_nanos(time_ns));
+        Ok(self.0.set(Expiration::OneShot(time), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
+    }
+}
+
+/// Waits for a signal, a change, or the alarm.
+fn wait(signals: &Signals, alarm: &Alarm, memory: Option<&MemoryLoad>) {
+    let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let (signals, alarm) = (readable(signals.0.as_fd()), readable(alarm.0.as_fd()));
     // An error (EINTR after SIGCONT) is as good as a time-out: the caller looks at everything anyway.
     let _ = match memory {
-        Some(memory) => {
-            let changed = PollFd::new(memory.changed().as_fd(), PollFlags::POLLIN);
-            ppoll(&mut [signals, changed], Some(timeout), None)
-        }
-        None => ppoll(&mut [signals], Some(timeout), None),
+        Some(memory) => poll(&mut [signals, alarm, readable(memory.changed().as_fd())], PollTimeout::NONE),
+        None => poll(&mut [signals, alarm], PollTimeout::NONE),
     };
 }
 

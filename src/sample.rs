@@ -44,11 +44,16 @@ pub struct Sample<'h> {
 }
 
 impl<'h> Sample<'h> {
-    /// Reads everything. A load that was not asked for counts as holding nothing.
+    /// Reads everything. A memory load that has not been started has done nothing but be in `idle_phase`.
     #[must_use]
-    pub fn take(host: &'h Host, memory: Option<&MemoryLoad>, cpu: Option<&CpuLoad>) -> Self {
+    pub fn take(
+        host: &'h Host,
+        memory: Option<&MemoryLoad>,
+        idle_phase: Phase,
+        cpu: Option<&CpuLoad>,
+    ) -> Self {
         let idle = MemoryCounters {
-            phase: Phase::Holding,
+            phase: idle_phase,
             wanted: Bytes(0),
             populated: Bytes(0),
             failed_allocations: 0,

@@ -7,8 +7,9 @@ use tracing::error;
 use crate::cpu::CpuLoad;
 use crate::goal::Goal;
 use crate::host::Host;
-use crate::memory::MemoryLoad;
+use crate::memory::{MemoryLoad, Phase};
 use crate::output::Reports;
+use crate::quantity::Bytes;
 use crate::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use crate::sample::{Counters, Rates, Sample};
 
@@ -56,7 +57,9 @@ impl<'a> Reporter<'a> {
 
     /// Samples and writes one record; whether memory is stuck.
     pub(super) fn record(&mut self, record: Record<'_>) -> bool {
-        let observed = Sample::take(self.host, self.memory.as_ref(), self.cpu.as_ref());
+        // Where nothing was asked for it is held from the start.
+        let idle_phase = if self.goal.memory == Some(Bytes(0)) { Phase::Holding } else { Phase::Growing };
+        let observed = Sample::take(self.host, self.memory.as_ref(), idle_phase, self.cpu.as_ref());
         let stuck = observed.memory.stuck;
         let counters = observed.counters();
         let rates = self.before.map(|before| Rates::between(before, counters)).unwrap_or_default();
