@@ -1,0 +1,60 @@
+//! What it costs to be there, and how long birth and death take.
+
+use std::error::Error;
+use std::io::Read;
+use std::thread::sleep;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+
+use crate::Effort;
+use crate::cpu::{Metered, workload};
+use crate::memory::{reporting, wait_until_holding};
+use crate::peers::Peers;
+use crate::support::rollup;
+use crate::table::{Row, Table};
+
+pub fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    let time = effort.seconds(60, 3);
+    table.section(&format!("own overhead: --memory 0 --cpu 0 for {} s", time.as_secs()));
+    let metered = Metered::start(&mut workload(0.0))?;
+    sleep(time);
+    let cpu = metered.cpu_time().as_secs_f64() / metered.running.started.elapsed().as_secs_f64();
+    let size = |key| rollup(metered.running.child.id(), key).ok_or("no smaps_rollup");
+    let row = Row::new("CPU", "% of a core", cpu * 100.0);
+    table.add(if effort.smoke { row } else { row.bound(0.05) });
+    table.add(Row::new("resident set", "MB", size("Rss")? as f64 / 1e6).bound(2.5));
+    table.add(Row::new("  of it anonymous", "MB", size("Anonymous")? as f64 / 1e6).bound(0.5));
+    Ok(())
+}
+
+fn milliseconds_since(begin: Instant) -> f64 {
+    begin.elapsed().as_secs_f64() * 1e3
+}
+
+fn worst(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
+}
+
+pub fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    table.section("time to the first report, time to exit");
+    let mut births = Vec::new();
+    for _ in 0..effort.repeats(20, 3) {
+        let mut running = reporting(&[])?;
+        let stdout = running.child.stdout.as_mut().ok_or("standard output is not a pipe")?;
+        stdout.read_exact(&mut [0])?;
+        births.push(milliseconds_since(running.started));
+    }
+    table.add(Row::new("first report, from fork, worst", "ms", worst(&births)).bound(10.0));
+    let mut deaths = Vec::new();
+    for _ in 0..effort.repeats(10, 2) {
+        let mut running = reporting(&["--memory", "500M", "--growth-rate", "instant", "--cpu", "0.2"])?;
+        wait_until_holding(&mut running)?;
+        let begin = Instant::now();
+        running.signal(Signal::SIGTERM);
+        running.child.wait()?;
+        deaths.push(milliseconds_since(begin));
+    }
+    table.add(Row::new("exit on SIGTERM with 500M, worst", "ms", worst(&deaths)).bound(50.0));
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Memory: what the page tables hold against what was asked, and what it costs to get there.
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Effort;
+use crate::cpu::Metered;
+use crate::peers::Peers;
+use crate::support::{Running, WORKLOAD, rollup, wait_for};
+use crate::table::{Row, Table};
+
+fn workload(memory: u64, rate: &str) -> Command {
+    let mut command = Command::new(WORKLOAD);
+    command.args(["--memory", &memory.to_string(), "--growth-rate", rate, "--format", "json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Waits until a program says itself that it holds what was asked.
+pub fn wait_until_holding(running: &mut Running) -> Result<(), Box<dyn Error>> {
+    let stdout = running.child.stdout.take().ok_or("standard output is not a pipe")?;
+    for line in BufReader::new(stdout).lines() {
+        let report: serde_json::Value = serde_json::from_str(&line?)?;
+        if report["phase"] == "holding" {
+            return Ok(());
+        }
+    }
+    Err("it ended before it held what was asked".into())
+}
+
+/// Waits until the resident set of a process (which says nothing) has stopped growing.
+fn settled(running: &Running) -> u64 {
+    let mut before = 0;
+    wait_for("a resident set that stays", Duration::from_secs(60), || {
+        sleep(Duration::from_millis(500));
+        let now = running.resident();
+        let stays = now > 10 << 20 && now.abs_diff(before) < 64 << 10;
+        before = now;
+        stays.then_some(now)
+    })
+}
+
+pub fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    table.section("resident set when holding");
+    let sizes: &[u64] = if effort.smoke {
+        &[10_000_000, 100_000_000]
+    } else {
+        &[10_000_000, 100_000_000, 500_000_000, 2_000_000_000]
+    };
+    for size in sizes {
+        let mut child = workload(*size, "instant").stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take();
+        let mut running = Running { child, started: Instant::now() };
+        running.child.stdout = stdout;
+        wait_until_holding(&mut running)?;
+        sleep(Duration::from_secs(1));
+        let had = rollup(running.child.id(), "Rss").ok_or("no smaps_rollup")?;
+        drop(running);
+        let mut others = Vec::new();
+        for (name, mut command) in peers.memory(*size) {
+            let running = Running { child: command.spawn()?, started: Instant::now() };
+            others.push((name.to_owned(), settled(&running) as f64));
+        }
+        let bound = 65_536.0 / *size as f64 * 100.0;
+        let bound = (bound * 1e4).round() / 1e4;
+        table.add(
+            Row::new(format!("{size} bytes"), "B", had as f64).asked(*size as f64).bound(bound).peers(others),
+        );
+    }
+    Ok(())
+}
+
+/// Slope of the least-squares line through the points, and the largest distance from it.
+fn line(points: &[(f64, f64)]) -> (f64, f64) {
+    let count = points.len() as f64;
+    let (mean_x, mean_y) =
+        (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
+    let (covariance, variance) = points.iter().fold((0.0, 0.0), |(covariance, variance), (x, y)| {
+        (covariance + (x - mean_x) * (y - mean_y), variance + (x - mean_x).powi(2))
+    });
+    let slope = covariance / variance;
+    let distance = |(x, y): &(f64, f64)| (y - mean_y - slope * (x - mean_x)).abs();
+    (slope, points.iter().map(distance).fold(0.0, f64::max))
+}
+
+pub fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    table.section("growth");
+    let seconds = if effort.smoke { 3 } else { 19 };
+    for rate in [1_000_000_u64, 10_000_000, 100_000_000] {
+        let target = rate * (seconds + 1);
+        let child = workload(target, &format!("{rate}/s")).spawn()?;
+        let running = Running { child, started: Instant::now() };
+        sleep(Duration::from_millis(100));
+        let mut points = Vec::new();
+        while running.started.elapsed() < Duration::from_secs(seconds) {
+            // Before and after: the reading of large sets takes its time.
+            let before = running.started.elapsed();
+            let had = rollup(running.child.id(), "Rss").ok_or("no smaps_rollup")?;
+            let at = (before + running.started.elapsed()) / 2;
+            points.push((at.as_secs_f64(), had as f64));
+            sleep(Duration::from_millis(50));
+        }
+        let (slope, distance) = line(&points);
+        let what = format!("{} MB/s, slope", rate / 1_000_000);
+        table.add(Row::new(what, "B/s", slope).asked(rate as f64).bound(0.3));
+        let farthest = Row::new("  farthest from its line", "B", distance);
+        table.add(if rate == 10_000_000 { farthest.bound(524_288.0) } else { farthest });
+    }
+    Ok(())
+}
+
+/// CPU time until `done` says so.
+fn cost(
+    command: &mut Command,
+    done: impl FnOnce(&mut Running) -> Result<(), Box<dyn Error>>,
+) -> Result<f64, Box<dyn Error>> {
+    let mut metered = Metered::start(command)?;
+    done(&mut metered.running)?;
+    Ok(metered.cpu_time().as_secs_f64())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+pub fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    const SIZE: u64 = 500_000_000;
+    table.section("filling 500 MB at once");
+    let mut ours = Vec::new();
+    let mut others: Vec<(String, Vec<f64>)> = Vec::new();
+    // In turns, so that a machine that drifts does so for all.
+    for _ in 0..effort.repeats(5, 1) {
+        let mut command = workload(SIZE, "instant");
+        ours.push(cost(command.stdout(Stdio::piped()), wait_until_holding)?);
+        for (name, mut command) in peers.memory(SIZE) {
+            let cost = cost(&mut command, |running| {
+                settled(running);
+                Ok(())
+            })?;
+            match others.iter_mut().find(|(other, _)| other == name) {
+                Some((_, costs)) => costs.push(cost),
+                None => others.push((name.to_owned(), vec![cost])),
+            }
+        }
+    }
+    let ours = median(ours);
+    let others: Vec<(String, f64)> = others.into_iter().map(|(name, costs)| (name, median(costs))).collect();
+    let stress = others.iter().find(|(name, _)| name == "stress").map(|(_, cost)| *cost);
+    let row = Row::new("CPU time, random fill", "s", ours).peers(others);
+    table.add(match stress {
+        Some(stress) => row.bound((stress * 1.5 * 1e4).round() / 1e4),
+        None => row,
+    });
+    table.add(Row::new("throughput per CPU second", "MB", SIZE as f64 / 1e6 / ours));
+    Ok(())
+}
+
+/// For the sections that need a program with its reports.
+pub fn reporting(args: &[&str]) -> io::Result<Running> {
+    let mut command = Command::new(WORKLOAD);
+    command.args(args).args(["--format", "json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let started = Instant::now();
+    Ok(Running { child: command.spawn()?, started })
+}

@@ -1,0 +1,213 @@
+//! Measuring a process from outside, by the kernel's own counters; used by tests and benches alike.
+#![allow(dead_code, reason = "each test and bench uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+
+/// The built program.
+pub const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
+
+/// Where the v1 hierarchies are mounted; on a pure v2 host there is one hierarchy at the same place.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// A cgroup of our own, for as long as the value lives.
+pub struct Cgroup {
+    directories: Vec<PathBuf>,
+    v2: bool,
+}
+
+impl Cgroup {
+    /// Makes one in every hierarchy needed.
+    pub fn new() -> io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("workload-test-{}-{count}", std::process::id());
+        let v2 = Path::new(CGROUPS).join("cgroup.controllers").exists();
+        let hierarchies: &[&str] = if v2 { &[""] } else { &["cpu", "cpuacct", "memory"] };
+        let mut cgroup = Self { directories: Vec::new(), v2 };
+        for hierarchy in hierarchies {
+            let directory = Path::new(CGROUPS).join(hierarchy).join(&name);
+            fs::create_dir(&directory)?;
+            cgroup.directories.push(directory);
+        }
+        Ok(cgroup)
+    }
+
+    fn file(&self, hierarchy: &str, name: &str) -> PathBuf {
+        let is_it =
+            |d: &&PathBuf| self.v2 || d.parent().and_then(Path::file_name) == Some(OsStr::new(hierarchy));
+        self.directories.iter().find(is_it).expect("made in new()").join(name)
+    }
+
+    /// CPU time that everything in it has used, exited processes included.
+    pub fn cpu_time(&self) -> Duration {
+        if self.v2 {
+            let stat = fs::read_to_string(self.file("", "cpu.stat")).expect("our own cgroup");
+            let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).expect("documented");
+            return Duration::from_micros(usage.parse().expect("a number"));
+        }
+        let usage = fs::read_to_string(self.file("cpuacct", "cpuacct.usage")).expect("our own cgroup");
+        Duration::from_nanos(usage.trim().parse().expect("a number"))
+    }
+
+    /// Sets a quota in cores, or lifts it.
+    pub fn set_quota(&self, cores: Option<f64>) {
+        let quota = cores.map(|cores| format!("{:.0}", cores * 100_000.0));
+        if self.v2 {
+            let max = quota.unwrap_or_else(|| "max".into());
+            fs::write(self.file("", "cpu.max"), format!("{max} 100000")).expect("our own cgroup");
+        } else {
+            let quota = quota.unwrap_or_else(|| "-1".into());
+            fs::write(self.file("cpu", "cpu.cfs_quota_us"), quota).expect("our own cgroup");
+        }
+    }
+
+    /// Sets a limit on memory in bytes.
+    pub fn set_memory_limit(&self, bytes: u64) {
+        let name = if self.v2 { "memory.max" } else { "memory.limit_in_bytes" };
+        fs::write(self.file("memory", name), bytes.to_string()).expect("our own cgroup");
+    }
+
+    /// Starts a command inside of it. What this thread uses of CPU time on the way is charged to the cgroup as
+    /// well, and told, to be taken off.
+    pub fn spawn(&self, command: &mut Command) -> io::Result<(Child, Duration)> {
+        let home = self.join_with_this_thread()?;
+        let before = thread_cpu_time();
+        let child = command.spawn();
+        let cost = thread_cpu_time() - before;
+        for file in home {
+            fs::write(file, nix::unistd::gettid().to_string())?;
+        }
+        Ok((child?, cost))
+    }
+
+    /// Moves this thread in; gives the files that move it back.
+    fn join_with_this_thread(&self) -> io::Result<Vec<PathBuf>> {
+        let membership = fs::read_to_string("/proc/thread-self/cgroup")?;
+        let mut home = Vec::new();
+        for directory in &self.directories {
+            let hierarchy =
+                directory.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            let own = membership.lines().find_map(|line| {
+                let mut fields = line.splitn(3, ':').skip(1);
+                let (controllers, path) = (fields.next()?, fields.next()?);
+                let found = if self.v2 {
+                    controllers.is_empty()
+                } else {
+                    controllers.split(',').any(|c| c == hierarchy)
+                };
+                found.then(|| path.trim_start_matches('/').to_owned())
+            });
+            let root = directory.parent().expect("has one");
+            let tasks = if self.v2 { "cgroup.procs" } else { "tasks" };
+            home.push(root.join(own.unwrap_or_default()).join(tasks));
+            fs::write(directory.join(tasks), nix::unistd::gettid().to_string())?;
+        }
+        Ok(home)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for directory in &self.directories {
+            // The last process may still be on its way out.
+            for _ in 0..100 {
+                if fs::remove_dir(directory).is_ok() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+fn thread_cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Linux has it").into()
+}
+
+/// A running process that does not outlive the value.
+pub struct Running {
+    pub child: Child,
+    pub started: Instant,
+}
+
+impl Running {
+    /// The built program with these arguments, its reports thrown away.
+    pub fn workload<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Self> {
+        let started = Instant::now();
+        let child = Command::new(WORKLOAD)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, started })
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are positive"))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        // Gone already is as good.
+        let _ = kill(self.pid(), signal);
+    }
+
+    /// Resident set of it and its children, in bytes: peers do their work in children.
+    pub fn resident(&self) -> u64 {
+        family(self.child.id()).into_iter().filter_map(|pid| rollup(pid, "Rss")).sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for pid in family(self.child.id()) {
+            if let Ok(pid) = i32::try_from(pid) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A process and its descendants.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut index = 0;
+    while let Some(parent) = all.get(index).copied() {
+        let children =
+            fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        index += 1;
+    }
+    all
+}
+
+/// A figure of `smaps_rollup` in bytes.
+pub fn rollup(pid: u32, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Looks again and again until `condition` gives something; panics with `what` when it takes too long.
+pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begin.elapsed() < limit, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
