@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -28,10 +29,11 @@ fn clocks(c: &mut Criterion) {
 fn burning(c: &mut Criterion) {
     c.bench_function("burn/unit", |b| b.iter(|| work_unit(black_box(1))));
     let clock = ThreadClock::of_current();
+    let ended = AtomicBool::new(false);
     c.bench_function("burn/burst of 1 ms", |b| {
         b.iter(|| {
             let until_used_ns = clock.read_ns() + 1_000_000;
-            burn(Burst { until_used_ns, deadline_ns: u64::MAX }, clock, 0)
+            burn(Burst { until_used_ns, deadline_ns: u64::MAX }, clock, 0, &ended)
         });
     });
 }

@@ -1,6 +1,7 @@
 //! Burning CPU time: a fixed amount of integer work, over and over, until a clock says stop.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::duty::Burst;
@@ -26,18 +27,18 @@ pub fn work_unit(mut state: u64) -> u64 {
 ///
 /// CPU time never runs faster than wall time: as long as the remainder has not passed on the wall (25 ns to
 /// read), there is no need to read the CPU clock (600 ns). So a burst reads it about twice, and nothing has
-/// to be calibrated. Returns the units of work done.
-pub fn burn(burst: Burst, clock: ThreadClock, others_ns: u64) -> u64 {
+/// to be calibrated. Once `ended` is set it stops after the present unit. Returns the units of work done.
+pub fn burn(burst: Burst, clock: ThreadClock, others_ns: u64, ended: &AtomicBool) -> u64 {
     let mut state = 1;
     let mut units = 0;
     loop {
         let left_ns = burst.until_used_ns.saturating_sub(clock.read_ns() + others_ns);
         let now_ns = monotonic_ns();
-        if left_ns == 0 || now_ns >= burst.deadline_ns {
+        if left_ns == 0 || now_ns >= burst.deadline_ns || ended.load(Ordering::Relaxed) {
             return units;
         }
         let pause_ns = (now_ns + left_ns).min(burst.deadline_ns);
-        while monotonic_ns() < pause_ns {
+        while monotonic_ns() < pause_ns && !ended.load(Ordering::Relaxed) {
             state = work_unit(black_box(state));
             units += 1;
         }
@@ -49,11 +50,19 @@ pub fn burn(burst: Burst, clock: ThreadClock, others_ns: u64) -> u64 {
 mod tests {
     use super::*;
 
+    static NOT_ENDED: AtomicBool = AtomicBool::new(false);
+
+    #[test]
+    fn the_end_of_it_all_ends_it_at_once() {
+        let burst = Burst { until_used_ns: u64::MAX, deadline_ns: u64::MAX };
+        assert_eq!(burn(burst, ThreadClock::of_current(), 0, &AtomicBool::new(true)), 0);
+    }
+
     #[test]
     fn a_burst_ends_when_its_cpu_time_is_used() {
         let clock = ThreadClock::of_current();
         let until_used_ns = clock.read_ns() + 5_000_000;
-        let units = burn(Burst { until_used_ns, deadline_ns: u64::MAX }, clock, 0);
+        let units = burn(Burst { until_used_ns, deadline_ns: u64::MAX }, clock, 0, &NOT_ENDED);
         assert!(clock.read_ns() >= until_used_ns);
         assert!(units > 0);
     }
@@ -63,12 +72,12 @@ mod tests {
         let clock = ThreadClock::of_current();
         let used_ns = clock.read_ns();
         let burst = Burst { until_used_ns: used_ns + 5_000_000, deadline_ns: u64::MAX };
-        assert_eq!(burn(burst, clock, 5_000_000), 0);
+        assert_eq!(burn(burst, clock, 5_000_000, &NOT_ENDED), 0);
     }
 
     #[test]
     fn a_deadline_that_has_passed_ends_it_at_once() {
         let burst = Burst { until_used_ns: u64::MAX, deadline_ns: 1 };
-        assert_eq!(burn(burst, ThreadClock::of_current(), 0), 0);
+        assert_eq!(burn(burst, ThreadClock::of_current(), 0, &NOT_ENDED), 0);
     }
 }

@@ -1,11 +1,11 @@
 //! The CPU load: as many threads as it takes, each under its own [`Law`].
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::burn::burn;
-use crate::clock::{ThreadClock, sleep_until};
+use crate::clock::{ThreadClock, monotonic_ns, sleep_until};
 use crate::duty::{Duty, Law};
 use crate::quantity::Cores;
 use crate::threads;
@@ -78,38 +78,50 @@ pub struct CpuCounters {
 }
 
 /// The running workers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CpuLoad {
-    workers: Arc<[Worker]>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    workers: Box<[Worker]>,
+    /// The clocks of all other threads.
+    others: Vec<ThreadClock>,
+    ended: AtomicBool,
 }
 
 impl CpuLoad {
-    /// Starts the workers. `others` are the clocks of all other threads: what they use comes out of the budget.
-    ///
-    /// The threads never end by themselves; they are gone with the process.
+    /// Starts the workers, which run until [`Self::end`]. `others` are the clocks of all other threads: what they
+    /// use comes out of the budget.
     ///
     /// # Errors
     /// Where the system refuses a thread.
-    pub fn start(plan: &CpuPlan, others: &Arc<[ThreadClock]>) -> io::Result<Self> {
-        let workers: Arc<[Worker]> = (0..plan.workers()).map(|_| Worker::default()).collect();
-        for index in 0..workers.len() {
+    pub fn start(plan: &CpuPlan, others: Vec<ThreadClock>) -> io::Result<Self> {
+        let workers = (0..plan.workers()).map(|_| Worker::default()).collect();
+        let shared = Arc::new(Shared { workers, others, ended: AtomicBool::new(false) });
+        for index in 0..shared.workers.len() {
             let law = Law::new(plan.duty(index as u64));
-            let (workers, others) = (Arc::clone(&workers), Arc::clone(others));
+            let shared = Arc::clone(&shared);
             threads::start("burn", move || {
-                let divisor = workers.len() as u64;
                 // In range: the index counts the same slice.
-                if let Some(worker) = workers.get(index) {
-                    worker.run(law, &others, divisor);
+                if let Some(worker) = shared.workers.get(index) {
+                    worker.run(law, &shared);
                 }
             })?;
         }
-        Ok(Self { workers })
+        Ok(Self { shared })
+    }
+
+    /// Makes the workers stop burning at once.
+    pub fn end(&self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
     }
 
     /// What the workers have done up to now, exact also for those that are just running.
     #[must_use]
     pub fn counters(&self) -> CpuCounters {
-        self.workers.iter().fold(CpuCounters::default(), |sum, worker| CpuCounters {
+        self.shared.workers.iter().fold(CpuCounters::default(), |sum, worker| CpuCounters {
             worker_cpu_ns: sum.worker_cpu_ns + worker.clock.get().map_or(0, |clock| clock.read_ns()),
             work_units: sum.work_units + worker.work_units.load(Ordering::Relaxed),
             forgiven_ns: sum.forgiven_ns + worker.forgiven_ns.load(Ordering::Relaxed),
@@ -120,16 +132,17 @@ impl CpuLoad {
 }
 
 impl Worker {
-    fn run(&self, mut law: Law, others: &[ThreadClock], workers: u64) {
+    fn run(&self, mut law: Law, shared: &Shared) {
         let clock = *self.clock.get_or_init(ThreadClock::of_current);
+        let workers = shared.workers.len() as u64;
         let mut wake_ns = law.first_wake_ns();
-        loop {
+        while !shared.ended.load(Ordering::Relaxed) {
             sleep_until(wake_ns);
             // Each worker pays its part of what the rest of the process uses.
-            let others_ns = others.iter().map(|other| other.read_ns()).sum::<u64>() / workers;
-            let burst = law.begin(crate::clock::monotonic_ns(), clock.read_ns() + others_ns);
-            let units = burn(burst, clock, others_ns);
-            wake_ns = law.next_wake_ns(crate::clock::monotonic_ns(), clock.read_ns() + others_ns);
+            let others_ns = shared.others.iter().map(|other| other.read_ns()).sum::<u64>() / workers;
+            let burst = law.begin(monotonic_ns(), clock.read_ns() + others_ns);
+            let units = burn(burst, clock, others_ns, &shared.ended);
+            wake_ns = law.next_wake_ns(monotonic_ns(), clock.read_ns() + others_ns);
             self.publish(&law, units);
         }
     }

@@ -4,10 +4,12 @@ mod keeper;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Barrier, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
-use nix::sys::eventfd::EventFd;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::fill::Fill;
@@ -36,6 +38,8 @@ pub struct MemoryPlan {
     pub seed: u64,
     /// Size of a page in bytes.
     pub page_size: usize,
+    /// CPUs that may help to give everything back in the end.
+    pub cpus: u64,
 }
 
 /// Where the memory load is.
@@ -82,6 +86,8 @@ struct Shared {
     /// Not even a page could be had.
     stuck: AtomicBool,
     changed: EventFd,
+    /// Time to give everything back.
+    ended: AtomicBool,
 }
 
 /// What the memory load has done up to now.
@@ -100,14 +106,17 @@ pub struct MemoryCounters {
 }
 
 /// The running memory load.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct MemoryLoad {
     shared: Arc<Shared>,
     start: Arc<Barrier>,
+    thread: Thread,
+    /// Told when the thread has begun to give back, closed when it has.
+    given_back: Receiver<()>,
 }
 
 impl MemoryLoad {
-    /// Starts the thread, which waits for [`Self::begin`]. It never ends by itself.
+    /// Starts the thread, which waits for [`Self::begin`] and runs until [`Self::end`].
     ///
     /// # Errors
     /// Where the system refuses the thread or the descriptor that tells of changes.
@@ -119,20 +128,20 @@ impl MemoryLoad {
             phase: AtomicU8::new(Phase::Growing as u8),
             failed_allocations: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
-            changed: EventFd::from_flags(
-                nix::sys::eventfd::EfdFlags::EFD_NONBLOCK | nix::sys::eventfd::EfdFlags::EFD_CLOEXEC,
-            )?,
+            changed: EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
+            ended: AtomicBool::new(false),
         });
-        let load = Self { shared, start: Arc::new(Barrier::new(2)) };
-        let thread = load.clone();
-        threads::start("memory", move || {
-            thread.shared.clock.get_or_init(ThreadClock::of_current);
-            thread.start.wait();
-            thread.start.wait();
-            Keeper::new(plan, process, &thread.shared).run();
+        let start = Arc::new(Barrier::new(2));
+        let (tell, given_back) = sync_channel(1);
+        let (its_shared, its_start) = (Arc::clone(&shared), Arc::clone(&start));
+        let thread = threads::start("memory", move || {
+            its_shared.clock.get_or_init(ThreadClock::of_current);
+            its_start.wait();
+            its_start.wait();
+            Keeper::new(plan, process, &its_shared).run(&tell);
         })?;
-        load.start.wait();
-        Ok(load)
+        start.wait();
+        Ok(Self { shared, start, thread, given_back })
     }
 
     /// The CPU clock of its thread.
@@ -144,6 +153,21 @@ impl MemoryLoad {
     /// Lets it grow, from what the process has now. Call it once, when all threads have been started.
     pub fn begin(&self) {
         self.start.wait();
+    }
+
+    /// Gives all memory back, faster than the exit of the process would. Where the thread cannot be reached
+    /// (it may hang in a page fault) this returns soon all the same: the exit does the rest.
+    pub fn end(&self) {
+        /// A chunk of memory takes 4 ms at most.
+        const TO_BEGIN: Duration = Duration::from_millis(15);
+        /// A terabyte on one CPU takes longer, and then the exit goes on with it.
+        const TO_FINISH: Duration = Duration::from_secs(10);
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.thread.unpark();
+        if self.given_back.recv_timeout(TO_BEGIN).is_ok() {
+            // Closed, which is an error here, when it is done.
+            let _ = self.given_back.recv_timeout(TO_FINISH);
+        }
     }
 
     /// Readable when its phase has changed or an allocation failed.

@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -147,8 +146,6 @@ fn prepare_process(huge_pages: HugePages) {
 /// Runs until the end that `args` or a signal sets. `started_ns` is when the program began, on the monotonic
 /// clock.
 ///
-/// The load's threads go on until the process exits, which should follow at once.
-///
 /// # Errors
 /// Where the system refuses threads or descriptors, or a percentage is asked of something unknown.
 pub fn run(args: &Args, signals: Signals, started_ns: u64) -> io::Result<Outcome> {
@@ -190,7 +187,15 @@ pub fn run(args: &Args, signals: Signals, started_ns: u64) -> io::Result<Outcome
         return Ok(Outcome::CouldNotHold);
     }
     start_loads(args, &goal, &facts, &plan, &mut reporter)?;
-    watch(args, &signals, &mut reporter, started_ns, end_ns)
+    let outcome = watch(args, &signals, &mut reporter, started_ns, end_ns);
+    // The burning first, so that giving back has the CPUs to itself.
+    if let Some(cpu) = &reporter.cpu {
+        cpu.end();
+    }
+    if let Some(memory) = &reporter.memory {
+        memory.end();
+    }
+    outcome
 }
 
 /// Starts all threads, then lets memory grow: only so is the program's own size known.
@@ -211,6 +216,7 @@ fn start_loads(
         huge_pages: args.huge_pages == HugePages::Transparent,
         seed: facts.seed,
         page_size: facts.page_size,
+        cpus: facts.cpus,
     };
     if goal.memory != Some(Bytes(0)) {
         let memory = MemoryLoad::start(memory_plan, Process::open(Path::new("/")))?;
@@ -218,7 +224,7 @@ fn start_loads(
         reporter.memory = Some(memory);
     }
     if plan.workers() > 0 {
-        reporter.cpu = Some(CpuLoad::start(plan, &Arc::from(others))?);
+        reporter.cpu = Some(CpuLoad::start(plan, others)?);
     }
     if let Some(memory) = &reporter.memory {
         memory.begin();

@@ -88,9 +88,9 @@ fn line(points: &[(f64, f64)]) -> (f64, f64) {
 
 pub fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("growth");
-    let seconds = if effort.smoke { 3 } else { 19 };
+    let seconds = if effort.smoke { 4 } else { 19 };
     for rate in [1_000_000_u64, 10_000_000, 100_000_000] {
-        let target = rate * (seconds + 1);
+        let target = rate * (seconds + 1) + (4 << 20);
         let child = workload(target, &format!("{rate}/s")).spawn()?;
         let running = Running { child, started: Instant::now() };
         sleep(Duration::from_millis(100));

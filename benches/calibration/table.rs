@@ -52,6 +52,7 @@ impl Row {
 /// All figures of a run.
 pub struct Table {
     machine: Value,
+    smoke: bool,
     rows: Vec<Row>,
 }
 
@@ -70,7 +71,7 @@ impl Table {
             "cpu": model, "cpus": cpus, "kernel": kernel, "load_before": load, "smoke": smoke,
             "time": humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         });
-        Self { machine, rows: Vec::new() }
+        Self { machine, smoke, rows: Vec::new() }
     }
 
     /// Names a group of figures.
@@ -80,7 +81,11 @@ impl Table {
     }
 
     /// Shows a figure and keeps it.
-    pub fn add(&mut self, row: Row) {
+    pub fn add(&mut self, mut row: Row) {
+        if self.smoke {
+            // Too short to hold it against anything.
+            row.bound = None;
+        }
         let number = |value: f64| match row.unit {
             "B" => format!("{value:.0} B"),
             unit => format!("{value:.4} {unit}"),

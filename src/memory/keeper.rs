@@ -1,6 +1,8 @@
 //! What the memory thread does at each tick: grow, measure, touch.
 
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::thread::park_timeout;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -8,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::{MemoryPlan, Phase, Shared};
 use crate::arena::{Arena, HUGE_PAGE};
-use crate::clock::{monotonic_ns, sleep_until};
+use crate::clock::monotonic_ns;
 use crate::fill::Filler;
 use crate::growth::Growth;
 use crate::host::Process;
@@ -29,6 +31,9 @@ const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after a failed allocation, from the first time to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Giving back is bound by the kernel's locks: more threads than this do not help.
+const MOST_HELPERS: u64 = 4;
 
 /// Holds the pages.
 pub(super) struct Keeper<'a> {
@@ -85,8 +90,8 @@ impl<'a> Keeper<'a> {
         if plan.huge_pages { HUGE_PAGE } else { CHUNK }
     }
 
-    /// Never returns but where the kernel has no place for an arena at all.
-    pub(super) fn run(mut self) {
+    /// Runs until the end, and tells when it begins to give everything back.
+    pub(super) fn run(mut self, tell: &SyncSender<()>) {
         let mut arena = match Arena::new(self.plan.page_size, self.plan.huge_pages) {
             Ok(arena) => arena,
             Err(error) => return self.nothing_to_be_had(error),
@@ -99,13 +104,31 @@ impl<'a> Keeper<'a> {
         let _ = self.shared.growth.set((growth, began_ns));
         debug!(own_bytes = own.0, "growing");
         let mut wake_ns = began_ns;
-        loop {
+        while !self.has_ended() {
             let now_ns = monotonic_ns();
             self.tick(&mut arena, &growth, began_ns, now_ns);
             let tick = if self.phase() == Phase::Growing { growth.tick(GRAIN) } else { HOLD_TICK };
             // An absolute grid; ticks that went by are skipped.
             wake_ns = (wake_ns + nanos(tick)).max(monotonic_ns());
-            sleep_until(wake_ns);
+            self.sleep_until(wake_ns);
+        }
+        let threads = self.plan.cpus.min(MOST_HELPERS) as usize;
+        // Nobody may be listening any more.
+        let _ = tell.try_send(());
+        arena.discard(threads);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.shared.ended.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until a time or the end.
+    fn sleep_until(&self, time_ns: u64) {
+        while !self.has_ended() {
+            match time_ns.saturating_sub(monotonic_ns()) {
+                0 => return,
+                left_ns => park_timeout(Duration::from_nanos(left_ns)),
+            }
         }
     }
 
@@ -129,7 +152,7 @@ impl<'a> Keeper<'a> {
     fn grow_to(&mut self, arena: &mut Arena, wanted: u64, complete: bool) -> bool {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let grain = if self.plan.huge_pages && !complete { HUGE_PAGE } else { self.plan.page_size };
-        while wanted.saturating_sub(arena.len()) >= grain {
+        while wanted.saturating_sub(arena.len()) >= grain && !self.has_ended() {
             let left = wanted - arena.len();
             let bytes = self.chunk.min(left - left % self.plan.page_size);
             match arena.grow(bytes) {
