@@ -1,0 +1,114 @@
+//! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else `localhost/workload`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn image() -> String {
+    std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| "localhost/workload".into())
+}
+
+fn podman(args: &[&str]) -> Output {
+    let output = Command::new("podman").args(args).output().expect("podman is installed");
+    assert!(output.status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn inspect(format: &str) -> String {
+    let output = podman(&["image", "inspect", "--format", format, &image()]);
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// A container in the foreground that is removed with the value.
+struct Container {
+    name: String,
+    podman: Child,
+    reports: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Container {
+    fn run(name: &str, options: &[&str], args: &[&str]) -> Self {
+        let name = format!("workload-test-{name}-{}", std::process::id());
+        let mut command = Command::new("podman");
+        command.args(["run", "--rm", "--name", &name]).args(options).arg(image()).args(args);
+        command.args(["--format", "json", "--report-every", "100ms"]);
+        let mut podman =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("podman is installed");
+        let reports = BufReader::new(podman.stdout.take().expect("a pipe")).lines();
+        Self { name, podman, reports }
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        let line = self.reports.next()?.expect("UTF-8");
+        Some(serde_json::from_str(&line).expect("JSON"))
+    }
+
+    fn wait_until_holding(&mut self) -> Value {
+        while let Some(report) = self.next() {
+            if report["phase"] == "holding" {
+                return report;
+            }
+        }
+        panic!("{} ended before it held what was asked", self.name);
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = Command::new("podman").args(["rm", "--force", "--time", "0", &self.name]).output();
+        let _ = self.podman.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn the_image_is_small_runs_as_nobody_and_says_what_it_is() {
+    let size: u64 = inspect("{{.Size}}").parse().expect("a number");
+    assert!(size <= 2_200_000, "{size} bytes");
+    assert_eq!(inspect("{{.Config.User}}"), "65532:65532");
+    assert_eq!(inspect("{{.Config.Entrypoint}}"), "[/workload]");
+    assert_eq!(inspect("{{index .Labels \"org.opencontainers.image.licenses\"}}"), "Apache-2.0");
+    assert_eq!(inspect("{{index .Labels \"org.opencontainers.image.version\"}}"), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn it_runs_locked_down_and_reports_the_limits_it_was_given() {
+    let options = [
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--user=65532",
+        "--memory=512m",
+        "--cpus=0.5",
+        "--network=none",
+    ];
+    let args = ["--memory", "500M", "--cpu", "0.2", "--growth-rate", "instant"];
+    let mut container = Container::run("locked-down", &options, &args);
+    let report = container.wait_until_holding();
+    assert_eq!(report["memory_limit_bytes"], 512 << 20);
+    assert_eq!(report["cpu_limit_cores"], 0.5);
+    assert_eq!(report["cgroup_oom_kills_total"], 0);
+    let resident = report["memory_resident_bytes"].as_u64().expect("a number");
+    assert!(resident.abs_diff(500_000_000) <= 64 << 10, "{report}");
+    let charged = report["cgroup_memory_bytes"].as_u64().expect("a number");
+    assert!((498_000_000..512 << 20).contains(&charged), "{report}");
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn as_process_1_it_ends_on_sigterm_with_its_last_record() {
+    let mut container =
+        Container::run("stop", &["--network=none"], &["--memory", "50M", "--growth-rate", "instant"]);
+    container.wait_until_holding();
+    // Ten seconds later podman would kill it, with status 137.
+    podman(&["stop", "--time", "10", &container.name]);
+    let mut last = Value::Null;
+    while let Some(report) = container.next() {
+        last = report;
+    }
+    assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from("SIGTERM")));
+    assert_eq!(container.podman.wait().expect("it is ours").code(), Some(0));
+}

@@ -1,0 +1,239 @@
+//! What the load takes, by the kernel's own counters, and how it ends.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use support::{Running, WORKLOAD, rollup};
+
+/// A running load and its reports.
+struct Load {
+    running: Running,
+    reports: Lines<BufReader<ChildStdout>>,
+}
+
+impl Load {
+    fn start(args: &[&str]) -> Self {
+        Self::spawn(Command::new(WORKLOAD).args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.args(["--format", "json", "--report-every", "50ms", "--log", "error"]);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let reports = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { running: Running { child, started: Instant::now() }, reports }
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        let line = self.reports.next()?.expect("UTF-8");
+        Some(serde_json::from_str(&line).expect("JSON"))
+    }
+
+    /// The first report of which `condition` is true.
+    fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        while let Some(report) = self.next() {
+            if condition(&report) {
+                return report;
+            }
+        }
+        panic!("it ended before {what}");
+    }
+
+    fn wait_until_holding(&mut self) -> Value {
+        self.wait_for("it held what was asked", |report| report["phase"] == "holding")
+    }
+
+    /// Reads to the end: the last record and the exit status.
+    fn finish(mut self) -> (Value, Option<i32>) {
+        let mut last = Value::Null;
+        while let Some(report) = self.next() {
+            last = report;
+        }
+        (last, self.running.child.wait().expect("it is ours").code())
+    }
+
+    fn rollup(&self, key: &str) -> u64 {
+        rollup(self.running.child.id(), key).expect("Linux 4.14 and later have it")
+    }
+}
+
+fn number(report: &Value, field: &str) -> f64 {
+    report[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {report}"))
+}
+
+#[test]
+fn the_resident_set_is_the_figure_asked_for_own_overhead_included() {
+    for (text, bytes) in [("10M", 10_000_000), ("50Mi", 52_428_800)] {
+        let mut load = Load::start(&["--memory", text, "--growth-rate", "instant"]);
+        let report = load.wait_until_holding();
+        let resident = load.rollup("Rss");
+        assert!(resident.abs_diff(bytes) <= 64 << 10, "{text}: {resident}");
+        let told = report["memory_resident_bytes"].as_u64().expect("a number");
+        assert!(told.abs_diff(resident) <= 64 << 10, "{text}: told {told}, is {resident}");
+    }
+}
+
+#[test]
+fn memory_grows_along_its_line_and_no_further_than_the_target() {
+    let mut load = Load::start(&["--memory", "20M", "--growth-rate", "40M/s"]);
+    let mut growing = 0;
+    loop {
+        let report = load.next().expect("it goes on");
+        if report["phase"] == "holding" {
+            break;
+        }
+        let (wanted, resident) =
+            (number(&report, "memory_wanted_bytes"), number(&report, "memory_resident_bytes"));
+        assert!(resident <= 20e6 + 65_536.0, "{report}");
+        // The file pages that it touches on the way come on top of the line.
+        assert!(wanted == 0.0 || resident <= wanted + 524_288.0, "{report}");
+        growing += 1;
+    }
+    assert!(growing > 3, "half a second has several reports, not {growing}");
+}
+
+#[test]
+fn growth_in_steps_holds_still_in_between() {
+    let mut load = Load::start(&["--memory", "30M", "--growth-rate", "60M/s", "--growth-step", "10M"]);
+    let mut sizes = Vec::new();
+    loop {
+        let report = load.next().expect("it goes on");
+        sizes.push(report["memory_populated_bytes"].as_u64().expect("a number"));
+        if report["phase"] == "holding" {
+            break;
+        }
+    }
+    sizes.pop();
+    // A report may fall into the middle of a step, so some but not all are whole.
+    let whole =
+        sizes.iter().filter(|size| **size % 10_000_000 < 4096 || **size % 10_000_000 > 9_995_000).count();
+    assert!(whole * 2 > sizes.len(), "{sizes:?}");
+}
+
+#[test]
+fn no_huge_pages_are_used_unless_asked_for() {
+    let mut load = Load::start(&["--memory", "20M", "--growth-rate", "instant"]);
+    load.wait_until_holding();
+    assert_eq!(load.rollup("AnonHugePages"), 0);
+}
+
+#[test]
+fn cpu_time_follows_the_schedule_but_for_what_is_given_up() {
+    let mut load =
+        Load::start(&["--cpu", "0.2", "--memory", "20M", "--growth-rate", "instant", "--duration", "3s"]);
+    load.wait_until_holding();
+    let (last, status) = load.finish();
+    assert_eq!(status, Some(0));
+    let wanted = number(&last, "cpu_wanted_seconds_total");
+    let used = number(&last, "cpu_used_seconds_total");
+    let given_up = number(&last, "cpu_given_up_seconds_total");
+    assert!((wanted - 0.6).abs() < 1e-6, "{last}");
+    // A busy machine may keep it from up to a quarter of a second's worth at the end, never make it use more.
+    assert!(used <= wanted * 1.01, "{last}");
+    assert!(used + given_up >= wanted - 0.25 * 0.2, "{last}");
+    assert!(number(&last, "work_units_total") > 1000.0, "{last}");
+}
+
+#[test]
+fn after_a_stop_what_was_missed_is_given_up_and_not_caught_up() {
+    let mut load = Load::start(&["--cpu", "0.2"]);
+    load.wait_for("half a second", |report| number(report, "elapsed_seconds") > 0.5);
+    load.running.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(1500));
+    load.running.signal(Signal::SIGCONT);
+    let report = load.wait_for("three seconds", |report| number(report, "elapsed_seconds") > 3.0);
+    // 1.25 s of a fifth of a core at least, as 0.25 s may be caught up.
+    assert!(number(&report, "cpu_given_up_seconds_total") > 0.24, "{report}");
+    let wanted = number(&report, "cpu_wanted_seconds_total");
+    let accounted = number(&report, "cpu_used_seconds_total") + number(&report, "cpu_given_up_seconds_total");
+    assert!(accounted < wanted + 0.02, "{report}");
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_with_status_0_and_a_last_record() {
+    for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT")] {
+        let mut load = Load::start(&["--memory", "20M", "--cpu", "0.1"]);
+        load.next().expect("a first record");
+        load.running.signal(signal);
+        let (last, status) = load.finish();
+        assert_eq!(status, Some(0));
+        assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from(name)));
+    }
+}
+
+/// The load under a limit on its address space.
+fn under_address_space(bytes: u64, args: &[&str]) -> Load {
+    Load::spawn(Command::new("prlimit").arg(format!("--as={bytes}:unlimited")).arg(WORKLOAD).args(args))
+}
+
+#[test]
+fn a_refused_allocation_keeps_what_is_held_and_growth_goes_on_when_the_limit_is_raised() {
+    let mut load = under_address_space(100_000_000, &["--memory", "150M", "--growth-rate", "instant"]);
+    let report = load.wait_for("an allocation failed", |report| report["phase"] == "limited");
+    assert!(number(&report, "failed_allocations_total") > 0.0, "{report}");
+    // Halved down to a page: all but the program's own address space is used.
+    let resident = number(&report, "memory_resident_bytes");
+    assert!(resident > 90e6, "{report}");
+    let pid = load.running.child.id().to_string();
+    let raised = Command::new("prlimit").args(["--as=unlimited:unlimited", "--pid", &pid]).status();
+    assert!(raised.expect("util-linux has it").success());
+    load.wait_until_holding();
+    assert!(load.rollup("Rss").abs_diff(150_000_000) <= 64 << 10);
+}
+
+#[test]
+fn a_refused_allocation_is_told_once() {
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--as=100000000",
+        WORKLOAD,
+        "--memory",
+        "150M",
+        "--growth-rate",
+        "instant",
+        "--duration",
+        "1s",
+    ]);
+    let output = command.output().expect("util-linux has it");
+    assert_eq!(output.status.code(), Some(0));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(message.matches("no more memory to be had").count(), 1, "{message}");
+}
+
+#[test]
+fn with_on_failure_exit_a_refused_allocation_ends_it_with_status_3() {
+    let args = ["--memory", "150M", "--growth-rate", "instant", "--on-failure", "exit"];
+    let (last, status) = under_address_space(100_000_000, &args).finish();
+    assert_eq!(status, Some(3));
+    assert_eq!(last["reason"], "memory could not be allocated");
+    assert!(number(&last, "memory_resident_bytes") > 90e6, "what was reached: {last}");
+}
+
+#[test]
+fn more_than_the_machine_has_is_a_warning_and_with_on_failure_exit_status_3() {
+    let mut command = Command::new(WORKLOAD);
+    let output =
+        command.args(["--cpu", "100000", "--duration", "20ms"]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("--cpu 100000 is more than the"), "{message}");
+    for ask in [["--cpu", "100000"], ["--memory", "1E"]] {
+        let (last, status) = Load::start(&[&ask[..], &["--on-failure", "exit"]].concat()).finish();
+        assert_eq!(status, Some(3));
+        let reason = last["reason"].as_str().expect("words");
+        assert!(reason.starts_with(&ask.join(" ")), "{reason}");
+    }
+}
+
+#[test]
+fn max_memory_grows_until_stopped() {
+    let mut load = Load::start(&["--memory", "max", "--growth-rate", "50M/s"]);
+    let report = load.wait_for("20 MB", |report| number(report, "memory_resident_bytes") > 20e6);
+    assert_eq!(report["phase"], "growing");
+    assert_eq!(report["memory_target_bytes"], "unlimited");
+}

@@ -1,0 +1,174 @@
+//! What stands on standard output, and what happens when nobody reads it.
+
+mod support;
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use support::{Running, WORKLOAD};
+use workload::report::{FIELDS, Scope};
+
+fn output(args: &[&str]) -> String {
+    let output = Command::new(WORKLOAD).args(args).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+const SHORT: [&str; 8] =
+    ["--memory", "5M", "--growth-rate", "instant", "--duration", "300ms", "--report-every", "100ms"];
+
+fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    SHORT.iter().chain(args).copied().collect()
+}
+
+#[test]
+fn json_is_an_object_a_line_with_every_field_of_its_record() {
+    let text = output(&with(&["--format", "json", "--cpu", "0.1"]));
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(records.len() >= 4, "{text}");
+    for (index, record) in records.iter().enumerate() {
+        let (kind, scope) = match index {
+            0 => ("start", Scope::Start),
+            last if last + 1 == records.len() => ("end", Scope::End),
+            _ => ("report", Scope::Every),
+        };
+        assert_eq!(record["record"], kind);
+        let names: HashSet<&str> =
+            record.as_object().expect("an object").keys().map(String::as_str).collect();
+        let expected: HashSet<&str> =
+            FIELDS.iter().filter(|f| f.scope == Scope::Every || f.scope == scope).map(|f| f.name).collect();
+        assert_eq!(names, expected);
+    }
+}
+
+#[test]
+fn the_first_record_says_version_settings_and_limits_and_the_last_one_why_it_ended() {
+    let text = output(&with(&["--format", "json"]));
+    let record = |line: Option<&str>| serde_json::from_str::<Value>(line.expect("a record")).expect("JSON");
+    let (first, last) = (record(text.lines().next()), record(text.lines().last()));
+    assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(first["settings"]["memory"], "5M");
+    assert_eq!(first["settings"]["growth-rate"], "instant");
+    assert!(first["memory_limit_bytes"].is_u64() || first["memory_limit_bytes"] == "unlimited");
+    assert!(first["machine_memory_bytes"].as_u64().expect("the machine has some") > 1 << 20);
+    assert_eq!(last["reason"], "the duration asked for has passed");
+    assert_eq!(last["phase"], "holding");
+    assert_eq!(last["memory_target_bytes"], 5_000_000);
+}
+
+#[test]
+fn csv_is_a_header_and_rows_of_as_many_cells() {
+    let text = output(&with(&["--format", "csv"]));
+    let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(text.lines().next(), Some(names.join(",").as_str()));
+    for line in text.lines() {
+        // No cell of this run holds a comma or a quote.
+        assert_eq!(line.split(',').count(), names.len(), "{line}");
+    }
+}
+
+#[test]
+fn text_is_a_table_whose_columns_line_up() {
+    let text = output(&with(&["--format", "text", "--cpu", "0.1"]));
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("elapsed")).collect();
+    let rows = table.iter().take_while(|line| !line.is_empty());
+    let ends = |line: &str| {
+        let columns = line.chars().collect::<Vec<_>>();
+        // Every column is ten wide, and two blanks stand between.
+        (0..columns.len() / 12)
+            .all(|n| columns[n * 12 + 9] != ' ' && columns[n * 12 + 10..n * 12 + 12] == [' ', ' '])
+    };
+    assert!(rows.clone().count() > 3, "{text}");
+    assert!(rows.clone().all(|line| ends(line)), "{text}");
+    assert!(text.contains("ended after"), "{text}");
+}
+
+#[test]
+fn field_names_are_unique_and_carry_their_unit() {
+    use workload::report::Unit;
+    let names: HashSet<&str> = FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(names.len(), FIELDS.len());
+    for field in FIELDS {
+        let unit = match field.unit {
+            Unit::Bytes => "bytes",
+            Unit::Cores => "cores",
+            Unit::Seconds => "seconds",
+            Unit::PerSecond => "per_",
+            Unit::Ratio => "ratio",
+            Unit::None | Unit::Time | Unit::Count => "",
+        };
+        assert!(field.name.contains(unit), "{}", field.name);
+        assert!(!field.help.is_empty());
+    }
+}
+
+/// Starts it with both outputs as pipes.
+fn piped(args: &[&str]) -> Running {
+    let mut command = Command::new(WORKLOAD);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running { child: command.spawn().expect("the program starts"), started: Instant::now() }
+}
+
+/// The lines of standard error up to the one that holds `words`.
+fn wait_for_words(stderr: &mut impl BufRead, words: &str) {
+    let mut line = String::new();
+    while !line.contains(words) {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("UTF-8") > 0, "it ended without saying {words:?}");
+    }
+}
+
+/// Ends it and gives its status and the rest of standard error.
+fn end(mut running: Running, mut stderr: impl Read) -> (Option<i32>, String) {
+    running.signal(Signal::SIGTERM);
+    let status = running.child.wait().expect("it is ours");
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("UTF-8");
+    (status.code(), rest)
+}
+
+#[test]
+fn a_closed_standard_output_does_not_end_the_load_and_is_told_once() {
+    let mut running = piped(&["--report-every", "1ms", "--cpu", "0.05", "--format", "json"]);
+    let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
+    let mut first = String::new();
+    BufReader::new(running.child.stdout.take().expect("a pipe")).read_line(&mut first).expect("UTF-8");
+    wait_for_words(&mut stderr, "standard output");
+    // Time for many more reports.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(running.child.try_wait().expect("it is ours").is_none(), "it goes on");
+    let (status, rest) = end(running, stderr);
+    assert_eq!(status, Some(0));
+    assert!(!rest.contains("standard output"), "{rest}");
+}
+
+#[test]
+fn a_reader_that_never_reads_does_not_hold_it_up() {
+    let mut running = piped(&["--report-every", "1ms", "--format", "json"]);
+    let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
+    let stdout = running.child.stdout.take().expect("a pipe");
+    wait_for_words(&mut stderr, "nobody reads it");
+    let (status, _) = end(running, stderr);
+    assert_eq!(status, Some(0));
+    // What did get through is whole lines.
+    let text = std::io::read_to_string(stdout).expect("UTF-8");
+    assert!(text.ends_with('\n'));
+    for line in text.lines() {
+        serde_json::from_str::<Value>(line).expect("JSON");
+    }
+}
+
+#[test]
+fn a_full_disk_does_not_end_it() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    let mut command = Command::new(WORKLOAD);
+    command.args(["--duration", "50ms", "--report-every", "10ms"]).stdout(full);
+    let output = command.output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(0));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(message.matches("No space left on device").count(), 1, "{message}");
+}

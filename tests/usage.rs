@@ -1,0 +1,105 @@
+//! What a user gets to read: help, version, and what is said of bad input.
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::WORKLOAD;
+
+fn workload(args: &[&str]) -> Output {
+    Command::new(WORKLOAD).args(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn bad_input_is_refused_with_the_flag_what_was_given_and_what_is_allowed() {
+    let cases = [
+        ("--memory", "500MB", "did you mean 500M (10^6) or 500Mi (2^20)?"),
+        ("--memory", "500m", "did you mean 500M (10^6) or 500Mi (2^20)?"),
+        ("--memory", "-5M", "negative"),
+        ("--memory", "NaN", "does not begin with a number"),
+        ("--memory", "99999E", "too large"),
+        ("--growth-rate", "10M", "did you mean 10M/s?"),
+        ("--growth-rate", "0/s", "zero"),
+        ("--growth-step", "0", "zero"),
+        ("--cpu", "0.2 cores", "did you mean 0.2?"),
+        ("--cpu", "inf", "does not begin with a number"),
+        ("--cpu", "0,2", "did you mean 0.2?"),
+        ("--duration", "5", "time unit needed"),
+        ("--duration", "0s", "zero"),
+        ("--report-every", "0s", "zero"),
+        ("--touch-every", "0s", "zero"),
+        ("--fill", "ones", "random, unique, zero"),
+        ("--format", "xml", "text, json, csv"),
+        ("--on-failure", "panic", "hold, exit"),
+        ("--huge-pages", "always", "never, transparent"),
+    ];
+    for (flag, value, expected) in cases {
+        let output = workload(&[&format!("{flag}={value}")]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}: {message}");
+        assert!(message.contains(&format!("'{value}' for '{flag}")), "{flag} {value}: {message}");
+        assert!(message.contains(expected), "{flag} {value}: {message}");
+        assert!(
+            message.contains("allowed:") || message.contains("possible values:"),
+            "{flag} {value}: {message}"
+        );
+        assert!(output.stdout.is_empty(), "{flag} {value}: standard output is for reports");
+    }
+}
+
+#[test]
+fn help_tells_of_every_option_its_variable_and_its_default() {
+    let output = workload(&["--help"]);
+    let help = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0));
+    let options = [
+        ("--memory", "WORKLOAD_MEMORY", "[default: 0]"),
+        ("--growth-rate", "WORKLOAD_GROWTH_RATE", "[default: 10M/s]"),
+        ("--growth-step", "WORKLOAD_GROWTH_STEP", "[default: smoothly]"),
+        ("--fill", "WORKLOAD_FILL", "[default: random]"),
+        ("--touch-every", "WORKLOAD_TOUCH_EVERY", "[default: 10s]"),
+        ("--huge-pages", "WORKLOAD_HUGE_PAGES", "[default: never]"),
+        ("--cpu", "WORKLOAD_CPU", "[default: 0]"),
+        ("--duration", "WORKLOAD_DURATION", "[default: when stopped]"),
+        ("--report-every", "WORKLOAD_REPORT_EVERY", "[default: 1s]"),
+        ("--format", "WORKLOAD_FORMAT", "[default: text]"),
+        ("--on-failure", "WORKLOAD_ON_FAILURE", "[default: hold]"),
+        ("--log", "WORKLOAD_LOG", "[default: info]"),
+    ];
+    for (option, variable, default) in options {
+        let section = help.split(&format!("      {option}")).nth(1).unwrap_or_else(|| panic!("no {option}"));
+        let section = section.split("\n      --").next().unwrap_or_default();
+        assert!(section.contains(variable) && section.contains(default), "{option}: {section}");
+    }
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    let output = workload(&["--version"]);
+    assert_eq!(text(&output.stdout), format!("workload {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_variable_sets_an_option_and_a_flag_wins_over_it() {
+    let settings = |args: &[&str]| {
+        let mut command = Command::new(WORKLOAD);
+        command.args(["--duration", "1ms", "--format", "json"]).args(args).env("WORKLOAD_CPU", "0.125");
+        let output = command.output().expect("the program starts");
+        let first = text(&output.stdout).lines().next().expect("a first record").to_owned();
+        let record: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+        record["settings"]["cpu"].as_str().expect("a word").to_owned()
+    };
+    assert_eq!(settings(&[]), "0.125");
+    assert_eq!(settings(&["--cpu", "0.25"]), "0.25");
+}
+
+#[test]
+fn a_bad_variable_is_refused_like_a_bad_flag() {
+    let output = Command::new(WORKLOAD).env("WORKLOAD_MEMORY", "1GB").output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("did you mean 1G (10^9) or 1Gi (2^30)?"));
+}
