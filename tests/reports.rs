@@ -106,6 +106,17 @@ fn field_names_are_unique_and_carry_their_unit() {
     }
 }
 
+#[test]
+fn the_readme_explains_every_field() {
+    let readme = include_str!("../README.md");
+    let missing: Vec<String> = FIELDS
+        .iter()
+        .map(|field| format!("| `{}` | {} |", field.name, field.help))
+        .filter(|row| !readme.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));
+}
+
 /// Starts it with both outputs as pipes.
 fn piped(args: &[&str]) -> Running {
     let mut command = Command::new(WORKLOAD);

@@ -10,6 +10,7 @@ use crate::peers::Peers;
 
 /// One figure.
 pub struct Row {
+    section: String,
     what: String,
     unit: &'static str,
     value: f64,
@@ -21,7 +22,15 @@ pub struct Row {
 
 impl Row {
     pub fn new(what: impl Into<String>, unit: &'static str, value: f64) -> Self {
-        Self { what: what.into(), unit, value, asked: None, bound: None, peers: Vec::new() }
+        Self {
+            section: String::new(),
+            what: what.into(),
+            unit,
+            value,
+            asked: None,
+            bound: None,
+            peers: Vec::new(),
+        }
     }
 
     /// What was asked for.
@@ -53,6 +62,7 @@ impl Row {
 pub struct Table {
     machine: Value,
     smoke: bool,
+    section: String,
     rows: Vec<Row>,
 }
 
@@ -71,11 +81,12 @@ impl Table {
             "cpu": model, "cpus": cpus, "kernel": kernel, "load_before": load, "smoke": smoke,
             "time": humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         });
-        Self { machine, smoke, rows: Vec::new() }
+        Self { machine, smoke, section: String::new(), rows: Vec::new() }
     }
 
     /// Names a group of figures.
     pub fn section(&mut self, title: &str) {
+        title.clone_into(&mut self.section);
         println!("\n{title}");
         println!("  {:<34} {:>12} {:>12}  {:>9}  {:<16} peers", "", "asked", "had", "off by", "bound");
     }
@@ -112,6 +123,7 @@ impl Table {
             bound.unwrap_or_default(),
             peers.collect::<Vec<_>>().join(", ")
         );
+        row.section.clone_from(&self.section);
         self.rows.push(row);
     }
 
@@ -124,7 +136,7 @@ impl Table {
                 let peers: Value =
                     row.peers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
                 json!({
-                    "what": row.what, "unit": row.unit, "asked": row.asked, "had": row.value,
+                    "section": row.section, "what": row.what, "unit": row.unit, "asked": row.asked, "had": row.value,
                     "deviation_percent": row.deviation_percent(), "bound": row.bound, "within": row.within(),
                     "peers": peers,
                 })

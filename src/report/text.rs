@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::field::{FIELDS, Field, Unit, Value};
 use super::snapshot::{Record, Snapshot};
 use crate::host::{InForce, Limit};
+use crate::quantity::Bytes;
 
 /// Rows after which the heading is repeated, so that it stays in sight.
 const ROWS_PER_HEADING: usize = 24;
@@ -165,6 +166,7 @@ fn conclusion(snapshot: &Snapshot<'_>, reason: &str, out: &mut Vec<u8>) -> io::R
         None => write!(out, "unknown")?,
     }
     match wanted.memory_target {
+        Some(Bytes(0)) => write!(out, ", none asked for")?,
         Some(target) => {
             write!(out, " of ")?;
             size(target.0, out)?;
@@ -172,10 +174,9 @@ fn conclusion(snapshot: &Snapshot<'_>, reason: &str, out: &mut Vec<u8>) -> io::R
         None => write!(out, " of all that can be had")?,
     }
     let (used, asked) = (observed.process_cpu.as_secs_f64(), wanted.cpu_time.as_secs_f64());
-    writeln!(
-        out,
-        "\ncpu       {used:.3} s of {asked:.3} s, on average {:.4} of {} cores",
-        used / seconds,
-        wanted.cpu
-    )
+    write!(out, "\ncpu       {used:.3} s")?;
+    if wanted.cpu.is_zero() {
+        return writeln!(out, ", none asked for");
+    }
+    writeln!(out, " of {asked:.3} s, on average {:.4} of {} cores", used / seconds, wanted.cpu)
 }
