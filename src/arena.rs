@@ -106,11 +106,11 @@ impl Arena {
             return Ok(());
         }
         let new_len = self.len - bytes;
+        // In bounds, so it does not wrap to null.
+        let Some(start) = NonNull::new(self.base.as_ptr().wrapping_byte_add(new_len)) else { return Ok(()) };
         // SAFETY: the last `bytes` bytes are mapped and ours; no slice of them lives, since `self` is borrowed
         // mutably, and none can be made afterwards, since `len` no longer counts them.
-        unsafe {
-            munmap(self.base.byte_add(new_len).cast(), bytes)?;
-        }
+        unsafe { munmap(start.cast(), bytes)? };
         self.len = new_len;
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::duty::Burst;
 
 /// Dependent steps in a unit of work: one to two microseconds on a core of today, so that a burst ends
 /// within that of where it should.
-const STEPS_PER_UNIT: u32 = 1024;
+pub const STEPS_PER_UNIT: u32 = 1024;
 
 /// Does one unit of work: [`STEPS_PER_UNIT`] dependent multiplications and shifts, in registers alone.
 ///

@@ -92,24 +92,24 @@ impl Args {
             vec![("memory", self.memory.to_string()), ("growth-rate", self.growth_rate.to_string())];
         settings.extend(self.growth_step.map(|step| ("growth-step", step.to_string())));
         settings.extend([
-            ("fill", word(self.fill)),
+            ("fill", word(&self.fill)),
             ("touch-every", self.touch_every.to_string()),
-            ("huge-pages", word(self.huge_pages)),
+            ("huge-pages", word(&self.huge_pages)),
             ("cpu", self.cpu.to_string()),
         ]);
         settings.extend(self.duration.map(|duration| ("duration", duration.to_string())));
         settings.extend([
             ("report-every", self.report_every.to_string()),
-            ("format", word(self.format)),
-            ("on-failure", word(self.on_failure)),
-            ("log", word(self.log)),
+            ("format", word(&self.format)),
+            ("on-failure", word(&self.on_failure)),
+            ("log", word(&self.log)),
         ]);
         settings
     }
 }
 
 /// The word on the command line for a value of an enumeration.
-fn word(value: impl ValueEnum) -> String {
+fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let signals = Signals::take();
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(args.log.filter()).with_target(false).with_writer(|| Log).init();
-    match signals.and_then(|signals| run::run(&args, signals, started_ns)) {
+    match signals.and_then(|signals| run::run(&args, &signals, started_ns)) {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {
             tracing::error!("{error}");

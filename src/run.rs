@@ -148,7 +148,7 @@ fn prepare_process(huge_pages: HugePages) {
 ///
 /// # Errors
 /// Where the system refuses threads or descriptors, or a percentage is asked of something unknown.
-pub fn run(args: &Args, signals: Signals, started_ns: u64) -> io::Result<Outcome> {
+pub fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     prepare_process(args.huge_pages);
     let host = Host::discover(Path::new("/"));
     let facts = Facts::gather();
@@ -187,7 +187,7 @@ pub fn run(args: &Args, signals: Signals, started_ns: u64) -> io::Result<Outcome
         return Ok(Outcome::CouldNotHold);
     }
     start_loads(args, &goal, &facts, &plan, &mut reporter)?;
-    let outcome = watch(args, &signals, &mut reporter, started_ns, end_ns);
+    let outcome = watch(args, signals, &mut reporter, started_ns, end_ns);
     // The burning first, so that giving back has the CPUs to itself.
     if let Some(cpu) = &reporter.cpu {
         cpu.end();

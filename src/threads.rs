@@ -10,7 +10,7 @@ const STACK_BYTES: usize = 128 << 10;
 ///
 /// # Errors
 /// Where the system refuses one (a limit on processes, no memory for the stack).
-pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     let builder = Builder::new().name(format!("workload-{name}")).stack_size(STACK_BYTES);
     builder.spawn(body).map(|handle| handle.thread().clone())
 }

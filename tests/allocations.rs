@@ -1,4 +1,5 @@
 //! Reporting allocates nothing once it has started, so that it works when there is no memory left.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::time::Duration;

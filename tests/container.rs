@@ -1,4 +1,5 @@
 //! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else `localhost/workload`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};

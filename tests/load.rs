@@ -1,4 +1,5 @@
 //! What the load takes, by the kernel's own counters, and how it ends.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What stands on standard output, and what happens when nobody reads it.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -14,9 +14,9 @@ use crate::support::{Cgroup, Running, WORKLOAD};
 use crate::table::{Row, Table};
 
 /// A process in a cgroup of its own, and what the cgroup was charged.
-pub struct Metered {
-    pub running: Running,
-    pub cgroup: Cgroup,
+pub(crate) struct Metered {
+    pub(crate) running: Running,
+    pub(crate) cgroup: Cgroup,
     /// What starting it was charged.
     cost: Duration,
 }
@@ -35,7 +35,7 @@ impl Reading {
 }
 
 impl Metered {
-    pub fn start(command: &mut Command) -> io::Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
         Self::start_in(Cgroup::new()?, command)
     }
 
@@ -45,7 +45,7 @@ impl Metered {
         Ok(Self { running: Running { child, started: Instant::now() }, cgroup, cost })
     }
 
-    pub fn cpu_time(&self) -> Duration {
+    pub(crate) fn cpu_time(&self) -> Duration {
         self.cgroup.cpu_time().saturating_sub(self.cost)
     }
 
@@ -66,7 +66,7 @@ impl Metered {
     }
 }
 
-pub fn workload(cpu: f64) -> Command {
+pub(crate) fn workload(cpu: f64) -> Command {
     let mut command = Command::new(WORKLOAD);
     command.args(["--cpu", &cpu.to_string(), "--format", "json"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -99,7 +99,7 @@ fn peers_average(commands: Vec<(&'static str, Command)>, time: Duration) -> io::
         .collect()
 }
 
-pub fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let time = effort.seconds(20, 4);
     table.section(&format!("CPU, {} s, nothing else running", time.as_secs()));
     for cores in [0.05, 0.2, 0.5, 1.0, 1.5] {
@@ -125,7 +125,11 @@ fn busy() -> io::Result<Running> {
     Ok(Running { child, started: Instant::now() })
 }
 
-pub fn beside_busy_processes(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn beside_busy_processes(
+    effort: Effort,
+    peers: &Peers,
+    table: &mut Table,
+) -> Result<(), Box<dyn Error>> {
     let time = effort.seconds(20, 4);
     table.section("CPU beside 4 busy processes");
     let _busy: Vec<Running> = (0..4).map(|_| busy()).collect::<io::Result<_>>()?;
@@ -151,7 +155,7 @@ fn freeze_in_turns(process: &Running, time: Duration) {
     }
 }
 
-pub fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("CPU, stopped for 60 ms of every 100");
     let metered = Metered::start(&mut workload(0.2))?;
     sleep(Duration::from_secs(1));
@@ -162,7 +166,7 @@ pub fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dy
     Ok(())
 }
 
-pub fn stopped(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn stopped(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("CPU after a stop of 3 s");
     let metered = Metered::start(&mut workload(0.2))?;
     sleep(Duration::from_secs(2));
@@ -178,7 +182,7 @@ pub fn stopped(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-pub fn quota(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn quota(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("CPU 0.5 under a quota of 0.2 cores, then without");
     let cgroup = Cgroup::new()?;
     cgroup.set_quota(Some(0.2));

@@ -14,7 +14,7 @@ use crate::peers::Peers;
 use crate::support::rollup;
 use crate::table::{Row, Table};
 
-pub fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let time = effort.seconds(60, 3);
     table.section(&format!("own overhead: --memory 0 --cpu 0 for {} s", time.as_secs()));
     let metered = Metered::start(&mut workload(0.0))?;
@@ -36,7 +36,7 @@ fn worst(values: &[f64]) -> f64 {
     values.iter().copied().fold(0.0, f64::max)
 }
 
-pub fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("time to the first report, time to exit");
     let mut births = Vec::new();
     for _ in 0..effort.repeats(20, 3) {

@@ -3,6 +3,12 @@
 //!
 //! `cargo bench --bench calibration` takes about ten minutes; with `-- --smoke` one, with less to say.
 //! The table goes to the terminal, and as JSON to `target/calibration.json`. Needs the right to make cgroups.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "its output is the table, its errors are for its user"
+)]
 
 mod cpu;
 mod life;

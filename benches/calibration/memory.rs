@@ -20,7 +20,7 @@ fn workload(memory: u64, rate: &str) -> Command {
 }
 
 /// Waits until a program says itself that it holds what was asked.
-pub fn wait_until_holding(running: &mut Running) -> Result<(), Box<dyn Error>> {
+pub(crate) fn wait_until_holding(running: &mut Running) -> Result<(), Box<dyn Error>> {
     let stdout = running.child.stdout.take().ok_or("standard output is not a pipe")?;
     for line in BufReader::new(stdout).lines() {
         let report: serde_json::Value = serde_json::from_str(&line?)?;
@@ -43,7 +43,7 @@ fn settled(running: &Running) -> u64 {
     })
 }
 
-pub fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("resident set when holding");
     let sizes: &[u64] = if effort.smoke {
         &[10_000_000, 100_000_000]
@@ -86,7 +86,7 @@ fn line(points: &[(f64, f64)]) -> (f64, f64) {
     (slope, points.iter().map(distance).fold(0.0, f64::max))
 }
 
-pub fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("growth");
     let seconds = if effort.smoke { 4 } else { 19 };
     for rate in [1_000_000_u64, 10_000_000, 100_000_000] {
@@ -127,7 +127,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-pub fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     const SIZE: u64 = 500_000_000;
     table.section("filling 500 MB at once");
     let mut ours = Vec::new();
@@ -160,7 +160,7 @@ pub fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<
 }
 
 /// For the sections that need a program with its reports.
-pub fn reporting(args: &[&str]) -> io::Result<Running> {
+pub(crate) fn reporting(args: &[&str]) -> io::Result<Running> {
     let mut command = Command::new(WORKLOAD);
     command.args(args).args(["--format", "json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -4,12 +4,12 @@ use std::fmt;
 use std::process::{Command, Stdio};
 
 /// The peers found on this machine.
-pub struct Peers {
+pub(crate) struct Peers {
     found: Vec<(&'static str, String)>,
 }
 
 impl Peers {
-    pub fn find() -> Self {
+    pub(crate) fn find() -> Self {
         let version = |name: &'static str, flag: &str| {
             let output = Command::new(name).arg(flag).stderr(Stdio::null()).output().ok()?;
             let text = String::from_utf8_lossy(&output.stdout);
@@ -20,7 +20,7 @@ impl Peers {
     }
 
     /// The command lines of those that can be asked for a part of the CPU.
-    pub fn cpu(&self, cores: f64) -> Vec<(&'static str, Command)> {
+    pub(crate) fn cpu(&self, cores: f64) -> Vec<(&'static str, Command)> {
         let threads = cores.ceil();
         let percent = format!("{:.0}", cores / threads * 100.0);
         let threads = format!("{threads:.0}");
@@ -32,7 +32,7 @@ impl Peers {
     }
 
     /// The command lines of those that can be asked to hold memory.
-    pub fn memory(&self, bytes: u64) -> Vec<(&'static str, Command)> {
+    pub(crate) fn memory(&self, bytes: u64) -> Vec<(&'static str, Command)> {
         let bytes = bytes.to_string();
         self.commands(|name| match name {
             "stress-ng" => {

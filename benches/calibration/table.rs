@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::peers::Peers;
 
 /// One figure.
-pub struct Row {
+pub(crate) struct Row {
     section: String,
     what: String,
     unit: &'static str,
@@ -21,7 +21,7 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(what: impl Into<String>, unit: &'static str, value: f64) -> Self {
+    pub(crate) fn new(what: impl Into<String>, unit: &'static str, value: f64) -> Self {
         Self {
             section: String::new(),
             what: what.into(),
@@ -34,17 +34,17 @@ impl Row {
     }
 
     /// What was asked for.
-    pub fn asked(self, asked: f64) -> Self {
+    pub(crate) fn asked(self, asked: f64) -> Self {
         Self { asked: Some(asked), ..self }
     }
 
     /// The largest value allowed, or with [`Self::asked`] the largest deviation in percent of it.
-    pub fn bound(self, bound: f64) -> Self {
+    pub(crate) fn bound(self, bound: f64) -> Self {
         Self { bound: Some(bound), ..self }
     }
 
     /// What peers had of the same.
-    pub fn peers(self, peers: Vec<(String, f64)>) -> Self {
+    pub(crate) fn peers(self, peers: Vec<(String, f64)>) -> Self {
         Self { peers, ..self }
     }
 
@@ -59,7 +59,7 @@ impl Row {
 }
 
 /// All figures of a run.
-pub struct Table {
+pub(crate) struct Table {
     machine: Value,
     smoke: bool,
     section: String,
@@ -67,7 +67,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(peers: &Peers, smoke: bool) -> Self {
+    pub(crate) fn new(peers: &Peers, smoke: bool) -> Self {
         let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let model =
             file("/proc/cpuinfo").lines().find_map(|line| Some(line.split_once("model name")?.1.to_owned()));
@@ -85,14 +85,14 @@ impl Table {
     }
 
     /// Names a group of figures.
-    pub fn section(&mut self, title: &str) {
+    pub(crate) fn section(&mut self, title: &str) {
         title.clone_into(&mut self.section);
         println!("\n{title}");
         println!("  {:<34} {:>12} {:>12}  {:>9}  {:<16} peers", "", "asked", "had", "off by", "bound");
     }
 
     /// Shows a figure and keeps it.
-    pub fn add(&mut self, mut row: Row) {
+    pub(crate) fn add(&mut self, mut row: Row) {
         if self.smoke {
             // Too short to hold it against anything.
             row.bound = None;
@@ -128,7 +128,7 @@ impl Table {
     }
 
     /// Writes the JSON and says what was missed.
-    pub fn finish(self, path: &Path) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn finish(self, path: &Path) -> Result<(), Box<dyn Error>> {
         let rows: Vec<Value> = self
             .rows
             .iter()

@@ -14,7 +14,7 @@ use crate::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use crate::sample::{Counters, Rates, Sample};
 
 /// How long the last record may wait for its reader; the others do not wait.
-const LAST_PATIENCE: Duration = Duration::from_millis(20);
+const LAST_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Writes records.
 pub(super) struct Reporter<'a> {

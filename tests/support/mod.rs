@@ -14,20 +14,20 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 /// The built program.
-pub const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
+pub(crate) const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
 
 /// Where the v1 hierarchies are mounted; on a pure v2 host there is one hierarchy at the same place.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// A cgroup of our own, for as long as the value lives.
-pub struct Cgroup {
+pub(crate) struct Cgroup {
     directories: Vec<PathBuf>,
     v2: bool,
 }
 
 impl Cgroup {
     /// Makes one in every hierarchy needed.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("workload-test-{}-{count}", std::process::id());
@@ -49,7 +49,7 @@ impl Cgroup {
     }
 
     /// CPU time that everything in it has used, exited processes included.
-    pub fn cpu_time(&self) -> Duration {
+    pub(crate) fn cpu_time(&self) -> Duration {
         if self.v2 {
             let stat = fs::read_to_string(self.file("", "cpu.stat")).expect("our own cgroup");
             let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).expect("documented");
@@ -60,7 +60,7 @@ impl Cgroup {
     }
 
     /// Sets a quota in cores, or lifts it.
-    pub fn set_quota(&self, cores: Option<f64>) {
+    pub(crate) fn set_quota(&self, cores: Option<f64>) {
         let quota = cores.map(|cores| format!("{:.0}", cores * 100_000.0));
         if self.v2 {
             let max = quota.unwrap_or_else(|| "max".into());
@@ -72,14 +72,14 @@ impl Cgroup {
     }
 
     /// Sets a limit on memory in bytes.
-    pub fn set_memory_limit(&self, bytes: u64) {
+    pub(crate) fn set_memory_limit(&self, bytes: u64) {
         let name = if self.v2 { "memory.max" } else { "memory.limit_in_bytes" };
         fs::write(self.file("memory", name), bytes.to_string()).expect("our own cgroup");
     }
 
     /// Starts a command inside of it. What this thread uses of CPU time on the way is charged to the cgroup as
     /// well, and told, to be taken off.
-    pub fn spawn(&self, command: &mut Command) -> io::Result<(Child, Duration)> {
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<(Child, Duration)> {
         let home = self.join_with_this_thread()?;
         let before = thread_cpu_time();
         let child = command.spawn();
@@ -135,14 +135,14 @@ fn thread_cpu_time() -> Duration {
 }
 
 /// A running process that does not outlive the value.
-pub struct Running {
-    pub child: Child,
-    pub started: Instant,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) started: Instant,
 }
 
 impl Running {
     /// The built program with these arguments, its reports thrown away.
-    pub fn workload<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Self> {
+    pub(crate) fn workload<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Self> {
         let started = Instant::now();
         let child = Command::new(WORKLOAD)
             .args(args)
@@ -153,17 +153,17 @@ impl Running {
         Ok(Self { child, started })
     }
 
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are positive"))
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // Gone already is as good.
         let _ = kill(self.pid(), signal);
     }
 
     /// Resident set of it and its children, in bytes: peers do their work in children.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         family(self.child.id()).into_iter().filter_map(|pid| rollup(pid, "Rss")).sum()
     }
 }
@@ -194,14 +194,14 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 /// A figure of `smaps_rollup` in bytes.
-pub fn rollup(pid: u32, key: &str) -> Option<u64> {
+pub(crate) fn rollup(pid: u32, key: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Looks again and again until `condition` gives something; panics with `what` when it takes too long.
-pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(value) = condition() {
