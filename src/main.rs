@@ -13,7 +13,12 @@ fn main() -> ExitCode {
     let started_ns = monotonic_ns();
     let signals = Signals::take();
     let args = Args::parse();
-    tracing_subscriber::fmt().with_max_level(args.log.filter()).with_target(false).with_writer(|| Log).init();
+    tracing_subscriber::fmt()
+        .with_max_level(args.log.filter())
+        .with_target(false)
+        .with_writer(|| Log)
+        .log_internal_errors(false)
+        .init();
     match signals.and_then(|signals| run::run(&args, &signals, started_ns)) {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {

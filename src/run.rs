@@ -176,7 +176,7 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcom
         cpu_threads: plan.workers(),
         settings: args.settings(),
     };
-    let mut reporter = Reporter::new(&host, &start, goal, args.format, started_ns, end_ns);
+    let mut reporter = Reporter::new(&host, &start, goal, args.format, started_ns, end_ns)?;
     reporter.record(Record::Start);
     let shortfalls = goal.shortfalls(args.cpu, &offer);
     for shortfall in &shortfalls {

@@ -34,7 +34,8 @@ pub struct Hierarchy {
 impl Hierarchy {
     /// Finds the hierarchy of a controller from the texts of `/proc/self/cgroup` and `/proc/self/mountinfo`.
     ///
-    /// `None` where the process is in none or its mount cannot be seen.
+    /// `None` where the process is in none or no mount shows its cgroup: what one that shows others says is not
+    /// about this process.
     #[must_use]
     pub fn find(controller: &str, membership: &str, mounts: &str) -> Option<Self> {
         let (version, path) = own_path(controller, membership)?;
@@ -42,15 +43,13 @@ impl Hierarchy {
             Version::V1 => mount.kind == "cgroup" && mount.options.split(',').any(|o| o == controller),
             Version::V2 => mount.kind == "cgroup2",
         });
-        // Of several mounts the one that shows the most cgroups around ours; a mount whose root is no prefix of
-        // our path shows nothing but itself.
+        // Of several mounts the one that shows the most cgroups around ours.
         let (mount, inside) = mounts
-            .map(|mount| {
-                let inside = Path::new(path).strip_prefix(&mount.root).ok().map(Path::to_owned);
-                (mount, inside)
+            .filter_map(|mount| {
+                let inside = Path::new(path).strip_prefix(&mount.root).ok()?.to_owned();
+                Some((mount, inside))
             })
-            .max_by_key(|(_, inside)| inside.as_ref().map(|path| path.components().count() + 1))?;
-        let inside = inside.unwrap_or_default();
+            .max_by_key(|(_, inside)| inside.components().count())?;
         let name_of = |ancestor: &Path| {
             let hidden = inside.components().count() - ancestor.components().count();
             let name = Path::new(path).ancestors().nth(hidden).unwrap_or(Path::new("/"));
@@ -171,11 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_that_shows_something_else_stands_for_itself() {
-        let mounts = "9 8 0:28 /elsewhere /sys/fs/cgroup rw - cgroup2 none rw\n";
-        let found = Hierarchy::find("memory", "0::/\n", mounts).unwrap();
-        assert_eq!(found.levels.len(), 1);
-        assert_eq!(found.levels[0].directory, Path::new("/sys/fs/cgroup/"));
+    fn a_mount_that_shows_other_cgroups_says_nothing_of_ours() {
+        // A cgroup namespace of its own, with the host's mount bound in from outside of it.
+        let mounts = "9 8 0:28 /.. /sys/fs/cgroup ro - cgroup2 none rw\n";
+        assert_eq!(Hierarchy::find("memory", "0::/\n", mounts), None);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! Takes a sample, puts it beside what was wanted, and writes the record.
 
+use std::io;
 use std::time::Duration;
 
 use tracing::error;
@@ -13,8 +14,9 @@ use crate::quantity::Bytes;
 use crate::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use crate::sample::{Counters, Rates, Sample};
 
-/// How long the last record may wait for its reader; the others do not wait.
-const LAST_PATIENCE: Duration = Duration::from_millis(10);
+/// How long a record is waited for. One that takes longer is written all the same, but for the last one: there is
+/// no time after it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Writes records.
 pub(super) struct Reporter<'a> {
@@ -39,8 +41,8 @@ impl<'a> Reporter<'a> {
         format: Format,
         started_ns: u64,
         end_ns: Option<u64>,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             memory: None,
             cpu: None,
             host,
@@ -49,10 +51,10 @@ impl<'a> Reporter<'a> {
             started_ns,
             end_ns,
             writer: Writer::new(format),
-            reports: Reports::default(),
+            reports: Reports::open()?,
             before: None,
             best_work_rate: 0.0,
-        }
+        })
     }
 
     /// Samples and writes one record; whether memory is stuck.
@@ -77,12 +79,8 @@ impl<'a> Reporter<'a> {
             start: self.start,
             observed,
         };
-        let patience = match record {
-            Record::End(_) => LAST_PATIENCE,
-            Record::Start | Record::Report => Duration::ZERO,
-        };
         match self.writer.render(&snapshot) {
-            Ok(line) => self.reports.write(line, patience),
+            Ok(line) => self.reports.write(line, PATIENCE),
             Err(error) => error!("a record could not be put into words: {error}"),
         }
         stuck
