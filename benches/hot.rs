@@ -70,7 +70,7 @@ fn reports(c: &mut Criterion) {
                     elapsed: Duration::from_secs(1),
                     wanted: Wanted {
                         memory_target: Some(Bytes(500_000_000)),
-                        memory: Bytes(500_000_000),
+                        memory: Some(Bytes(500_000_000)),
                         cpu: Cores::from_whole(1),
                         cpu_time: Duration::from_secs(1),
                     },

@@ -78,7 +78,8 @@ impl Arena {
     ///
     /// # Errors
     /// `ENOMEM` where a limit on address space or on commitment is met, or there is no memory to populate
-    /// with. (A memory cgroup's limit does not show here: the kernel reclaims, then kills.)
+    /// with. At a memory cgroup's limit the kernel reclaims, then kills; where it must not or cannot, this is
+    /// `ENOMEM` too.
     pub fn grow(&mut self, bytes: usize) -> Result<&mut [u64], Errno> {
         let bytes = bytes.checked_next_multiple_of(self.page_size).ok_or(Errno::ENOMEM)?;
         let old_len = self.len;

@@ -27,15 +27,27 @@ use crate::report::Format;
 )]
 pub struct Args {
     /// Resident set of the process: bytes (500M, 500Mi), a share of the limit in force (80%), or max
-    #[arg(long, env = "WORKLOAD_MEMORY", value_name = "SIZE", default_value = "0")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        env = "WORKLOAD_MEMORY",
+        value_name = "SIZE",
+        default_value = "0"
+    )]
     pub memory: MemoryTarget,
 
     /// How fast memory grows, in bytes per second, or instant
-    #[arg(long, env = "WORKLOAD_GROWTH_RATE", value_name = "RATE", default_value = "10M/s")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        env = "WORKLOAD_GROWTH_RATE",
+        value_name = "RATE",
+        default_value = "10M/s"
+    )]
     pub growth_rate: Rate,
 
-    /// Grow in steps of this many bytes, at the same rate on average [default: smoothly]
-    #[arg(long, env = "WORKLOAD_GROWTH_STEP", value_name = "SIZE", value_parser = step)]
+    /// Grow in steps of this many bytes, at the same rate on average; no steps if instant [default: smoothly]
+    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_GROWTH_STEP", value_name = "SIZE", value_parser = step)]
     pub growth_step: Option<Bytes>,
 
     /// What pages hold: random withstands merging and compression, unique withstands merging, zero neither
@@ -43,7 +55,13 @@ pub struct Args {
     pub fill: Fill,
 
     /// Rewrite every page at least this often, so that it stays active; or never
-    #[arg(long, env = "WORKLOAD_TOUCH_EVERY", value_name = "TIME", default_value = "10s")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        env = "WORKLOAD_TOUCH_EVERY",
+        value_name = "TIME",
+        default_value = "10s"
+    )]
     pub touch_every: TouchEvery,
 
     /// Whether to use huge pages; the option alone means transparent
@@ -60,15 +78,21 @@ pub struct Args {
     pub huge_pages: HugePages,
 
     /// CPU time per wall time: cores (0.2, 200m), a share of the limit in force (50%), or max
-    #[arg(long, env = "WORKLOAD_CPU", value_name = "CORES", default_value = "0")]
+    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_CPU", value_name = "CORES", default_value = "0")]
     pub cpu: CpuTarget,
 
     /// End after this time (90s, 10m) [default: when stopped]
-    #[arg(long, env = "WORKLOAD_DURATION", value_name = "TIME")]
+    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_DURATION", value_name = "TIME")]
     pub duration: Option<Interval>,
 
     /// Time between two reports
-    #[arg(long, env = "WORKLOAD_REPORT_EVERY", value_name = "TIME", default_value = "1s")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        env = "WORKLOAD_REPORT_EVERY",
+        value_name = "TIME",
+        default_value = "1s"
+    )]
     pub report_every: Interval,
 
     /// How reports are written on standard output
@@ -227,6 +251,8 @@ impl TouchEvery {
 }
 
 const NEVER: &str = "never";
+/// Pages are looked after at most once in a millisecond.
+const SHORTEST_TOUCH: Duration = Duration::from_millis(10);
 
 impl FromStr for TouchEvery {
     type Err = String;
@@ -234,7 +260,12 @@ impl FromStr for TouchEvery {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim() {
             NEVER => Ok(Self::Never),
-            text => text.parse().map(Self::Time),
+            text => match text.parse()? {
+                Interval(time) if time < SHORTEST_TOUCH => {
+                    Err(format!("{text:?} is too short (allowed: a time of at least 10ms, or {NEVER})"))
+                }
+                time => Ok(Self::Time(time)),
+            },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The CPU load: as many threads as it takes, each under its own [`Law`].
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::burn::burn;
 use crate::clock::{ThreadClock, monotonic_ns, sleep_until};
@@ -56,16 +56,14 @@ impl CpuPlan {
 #[derive(Debug, Default)]
 struct Worker {
     clock: OnceLock<ThreadClock>,
-    work_units: AtomicU64,
-    forgiven_ns: AtomicU64,
-    stalls: AtomicU64,
-    stalled_ns: AtomicU64,
+    /// As of its last burst: taken at one moment, so that rates of one in another are true.
+    counters: Mutex<CpuCounters>,
 }
 
 /// What the workers have done since the start; all counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuCounters {
-    /// CPU time that the workers themselves have used.
+    /// CPU time that the workers had used when they had done `work_units`.
     pub worker_cpu_ns: u64,
     /// Units of work done.
     pub work_units: u64,
@@ -118,15 +116,20 @@ impl CpuLoad {
         self.shared.ended.store(true, Ordering::Relaxed);
     }
 
-    /// What the workers have done up to now, exact also for those that are just running.
+    /// What the workers had done by the end of their last burst. Reads the clock of each as well, which makes that
+    /// of the process exact.
     #[must_use]
     pub fn counters(&self) -> CpuCounters {
-        self.shared.workers.iter().fold(CpuCounters::default(), |sum, worker| CpuCounters {
-            worker_cpu_ns: sum.worker_cpu_ns + worker.clock.get().map_or(0, |clock| clock.read_ns()),
-            work_units: sum.work_units + worker.work_units.load(Ordering::Relaxed),
-            forgiven_ns: sum.forgiven_ns + worker.forgiven_ns.load(Ordering::Relaxed),
-            stalls: sum.stalls + worker.stalls.load(Ordering::Relaxed),
-            stalled_ns: sum.stalled_ns + worker.stalled_ns.load(Ordering::Relaxed),
+        self.shared.workers.iter().fold(CpuCounters::default(), |sum, worker| {
+            let _ = worker.clock.get().map(|clock| clock.read_ns());
+            let own = *worker.lock();
+            CpuCounters {
+                worker_cpu_ns: sum.worker_cpu_ns + own.worker_cpu_ns,
+                work_units: sum.work_units + own.work_units,
+                forgiven_ns: sum.forgiven_ns + own.forgiven_ns,
+                stalls: sum.stalls + own.stalls,
+                stalled_ns: sum.stalled_ns + own.stalled_ns,
+            }
         })
     }
 }
@@ -136,23 +139,24 @@ impl Worker {
         let clock = *self.clock.get_or_init(ThreadClock::of_current);
         let workers = shared.workers.len() as u64;
         let mut wake_ns = law.first_wake_ns();
+        let mut work_units = 0;
         while !shared.ended.load(Ordering::Relaxed) {
             sleep_until(wake_ns);
             // Each worker pays its part of what the rest of the process uses.
             let others_ns = shared.others.iter().map(|other| other.read_ns()).sum::<u64>() / workers;
             let burst = law.begin(monotonic_ns(), clock.read_ns() + others_ns);
-            let units = burn(burst, clock, others_ns, &shared.ended);
-            wake_ns = law.next_wake_ns(monotonic_ns(), clock.read_ns() + others_ns);
-            self.publish(&law, units);
+            work_units += burn(burst, clock, others_ns, &shared.ended);
+            let worker_cpu_ns = clock.read_ns();
+            wake_ns = law.next_wake_ns(monotonic_ns(), worker_cpu_ns + others_ns);
+            let (stalls, stalled_ns) = law.stalls();
+            *self.lock() =
+                CpuCounters { worker_cpu_ns, work_units, forgiven_ns: law.forgiven_ns(), stalls, stalled_ns };
         }
     }
 
-    fn publish(&self, law: &Law, units: u64) {
-        let (stalls, stalled_ns) = law.stalls();
-        self.work_units.fetch_add(units, Ordering::Relaxed);
-        self.forgiven_ns.store(law.forgiven_ns(), Ordering::Relaxed);
-        self.stalls.store(stalls, Ordering::Relaxed);
-        self.stalled_ns.store(stalled_ns, Ordering::Relaxed);
+    fn lock(&self) -> MutexGuard<'_, CpuCounters> {
+        // Nobody panics while holding it.
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

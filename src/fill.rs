@@ -32,7 +32,8 @@ pub fn split_mix(seed: u64) -> u64 {
 }
 
 impl Filler {
-    /// A filler for pages of `page_size` bytes; instances with different seeds never write equal pages.
+    /// A filler for pages of `page_size` bytes; that instances with different seeds write equal pages is
+    /// as unlikely as 64 equal random bits.
     #[must_use]
     pub fn new(fill: Fill, page_size: usize, seed: u64) -> Self {
         let mut state = seed;

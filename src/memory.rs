@@ -95,8 +95,8 @@ struct Shared {
 pub struct MemoryCounters {
     /// Where it is.
     pub phase: Phase,
-    /// Resident set that the plan wants now.
-    pub wanted: Bytes,
+    /// Resident set that the plan wants now; `None` until there is one.
+    pub wanted: Option<Bytes>,
     /// Bytes of pages populated beyond the program itself.
     pub populated: Bytes,
     /// Attempts to allocate that failed.
@@ -180,7 +180,7 @@ impl MemoryLoad {
     #[must_use]
     pub fn counters(&self) -> MemoryCounters {
         let shared = &self.shared;
-        let wanted = shared.growth.get().map_or(Bytes(0), |(growth, began_ns)| {
+        let wanted = shared.growth.get().map(|(growth, began_ns)| {
             growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(*began_ns)))
         });
         MemoryCounters {

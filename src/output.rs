@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::warn;
 
+use crate::clock::ThreadClock;
 use crate::threads;
 
 /// Room for a line, so that handing it over allocates nothing.
@@ -40,6 +41,7 @@ struct Slot {
 struct Channel {
     slot: Mutex<Slot>,
     changed: Condvar,
+    clock: OnceLock<ThreadClock>,
 }
 
 impl Channel {
@@ -47,9 +49,13 @@ impl Channel {
     /// Where the system refuses a thread.
     fn open(name: &str, descriptor: impl AsFd + Send + 'static) -> io::Result<Arc<Self>> {
         let slot = Slot { line: Vec::with_capacity(LINE_BYTES), fate: Fate::Written };
-        let channel = Arc::new(Self { slot: Mutex::new(slot), changed: Condvar::new() });
+        let channel =
+            Arc::new(Self { slot: Mutex::new(slot), changed: Condvar::new(), clock: OnceLock::new() });
         let its = Arc::clone(&channel);
-        threads::start(name, move || its.serve(descriptor.as_fd()))?;
+        threads::start(name, move || {
+            its.clock.get_or_init(ThreadClock::of_current);
+            its.serve(descriptor.as_fd());
+        })?;
         Ok(channel)
     }
 
@@ -123,6 +129,12 @@ impl Reports {
     /// Where the system refuses it.
     pub fn open() -> io::Result<Self> {
         Ok(Self { channel: Channel::open("stdout", io::stdout())?, lost: 0, told: false })
+    }
+
+    /// The CPU clock of the thread that writes, once it runs: at the latest when a record has been written.
+    #[must_use]
+    pub fn clock(&self) -> Option<ThreadClock> {
+        self.channel.clock.get().copied()
     }
 
     /// Records that could not be written.

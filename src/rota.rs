@@ -1,50 +1,45 @@
 //! Which pages to rewrite when, so that each has its turn in time.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Goes round all pages once in `every`, evenly.
 ///
 /// # Guarantees
-/// - A page that was there for a whole round has been rewritten in it, however small a part is due at a time.
+/// - Asked often enough, it gives every page its turn at least once in `every`. Pages that come while a round is
+///   under way were written then, and join the next one.
 /// - Never more than one round at once, however late the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Rota {
     every_ns: u128,
-    /// Up to when the pages have been rewritten.
-    done_ns: u64,
-    /// The next page.
-    cursor: usize,
-}
-
-/// Pages whose turn it is: `count` of them from `first` on, wrapping around.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// Index of the first page.
-    pub first: usize,
-    /// How many.
-    pub count: usize,
+    /// When the present round began.
+    began_ns: u64,
+    /// Pages of the present round.
+    pages: usize,
+    /// Pages of it that have had their turn.
+    done: usize,
 }
 
 impl Rota {
     /// A rota that starts at `now_ns`.
     #[must_use]
     pub fn new(every: Duration, now_ns: u64) -> Self {
-        Self { every_ns: every.as_nanos().max(1), done_ns: now_ns, cursor: 0 }
+        Self { every_ns: every.as_nanos().max(1), began_ns: now_ns, pages: 0, done: 0 }
     }
 
-    /// The pages that are due, of `pages` in all.
-    pub fn due(&mut self, pages: usize, now_ns: u64) -> Turn {
-        let passed_ns = u128::from(now_ns.saturating_sub(self.done_ns));
-        if pages == 0 || passed_ns >= self.every_ns {
-            self.done_ns = now_ns;
-            return Turn { first: 0, count: pages };
+    /// The pages that are due, of `pages` in all. Call it ten times in `every` or more.
+    pub fn due(&mut self, pages: usize, now_ns: u64) -> Range<usize> {
+        let passed_ns = u128::from(now_ns.saturating_sub(self.began_ns));
+        // A page that comes when a round has just begun may be the last of the next one, and wait for the call
+        // twice: so a round takes less than half of the time.
+        let round_ns = (self.every_ns * 2 / 5).max(1);
+        let due = usize::try_from(self.pages as u128 * passed_ns / round_ns).unwrap_or(usize::MAX);
+        let turn = self.done..due.clamp(self.done, self.pages);
+        self.done = turn.end;
+        if passed_ns >= round_ns {
+            *self = Self { began_ns: now_ns, pages, done: 0, ..*self };
         }
-        // Less than `pages`, since less than a round has passed; the rest of the time stays due.
-        let count = (pages as u128 * passed_ns / self.every_ns) as usize;
-        self.done_ns += (count as u128 * self.every_ns).div_ceil(pages as u128) as u64;
-        let first = self.cursor % pages;
-        self.cursor = (first + count) % pages;
-        Turn { first, count }
+        turn.start.min(pages)..turn.end.min(pages)
     }
 }
 
@@ -52,34 +47,64 @@ impl Rota {
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    const MS: u64 = 1_000_000;
+
+    /// The longest time that any page of a growing arena went without being written, in ms.
+    fn longest_gap_ms(every_ms: u64, tick_ms: u64, pages_at: impl Fn(u64) -> usize) -> u64 {
+        let mut rota = Rota::new(Duration::from_millis(every_ms), 0);
+        let mut written: Vec<u64> = Vec::new();
+        let mut longest = 0;
+        for now in (0..every_ms * 10).step_by(usize::try_from(tick_ms).unwrap()) {
+            written.resize(pages_at(now).max(written.len()), now);
+            for page in rota.due(written.len(), now * MS) {
+                longest = longest.max(now - written[page]);
+                written[page] = now;
+            }
+            longest = longest.max(written.iter().map(|then| now - then).max().unwrap_or(0));
+        }
+        longest
+    }
 
     #[test]
-    fn every_page_has_its_turn_in_a_round() {
+    fn no_page_waits_longer_than_asked() {
         for pages in [1, 7, 50, 1000] {
-            let mut rota = Rota::new(Duration::from_secs(10), 0);
-            let mut turns = vec![0; pages];
-            // Ticks of 100 ms for two rounds: less than a page is due at most of them.
-            for tick in 1..=200 {
-                let turn = rota.due(pages, tick * SECOND / 10);
-                for page in turn.first..turn.first + turn.count {
-                    turns[page % pages] += 1;
-                }
-            }
-            assert!(turns.iter().all(|n| (1..=2).contains(n)), "{pages}: {turns:?}");
+            assert!(longest_gap_ms(10_000, 100, |_| pages) <= 10_000, "{pages}");
         }
+        let growing = |now: u64| usize::try_from(now.min(20_000) / 10).unwrap();
+        assert!(
+            longest_gap_ms(10_000, 100, growing) <= 10_000,
+            "pages that come meanwhile join the next round"
+        );
+        for jump in [1, 100, 3_900, 4_100] {
+            assert!(
+                longest_gap_ms(10_000, 1_000, |now| if now > jump { 500 } else { 0 }) <= 10_000,
+                "{jump}"
+            );
+        }
+        assert!(longest_gap_ms(20, 2, |_| 300) <= 20);
+    }
+
+    #[test]
+    fn pages_are_written_little_by_little() {
+        let mut rota = Rota::new(Duration::from_secs(10), 0);
+        rota.due(1000, 4_000 * MS);
+        let turns: Vec<usize> =
+            (1..=10).map(|tick| rota.due(1000, 4_000 * MS + tick * 100 * MS).len()).collect();
+        assert!(turns.iter().all(|count| *count == 25), "{turns:?}");
     }
 
     #[test]
     fn after_a_long_stop_it_is_one_round() {
         let mut rota = Rota::new(Duration::from_secs(10), 0);
-        assert_eq!(rota.due(5, 1000 * SECOND), Turn { first: 0, count: 5 });
-        assert_eq!(rota.due(5, 1000 * SECOND).count, 0);
+        rota.due(5, 4_000 * MS);
+        assert_eq!(rota.due(5, 1_000_000 * MS), 0..5);
+        assert_eq!(rota.due(5, 1_000_000 * MS).len(), 0);
     }
 
     #[test]
-    fn without_pages_nothing_is_due() {
+    fn pages_that_are_gone_are_not_due() {
         let mut rota = Rota::new(Duration::from_secs(10), 0);
-        assert_eq!(rota.due(0, SECOND).count, 0);
+        rota.due(100, 4_000 * MS);
+        assert_eq!(rota.due(10, 1_000_000 * MS), 0..10);
     }
 }

@@ -176,14 +176,15 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcom
         cpu_threads: plan.workers(),
         settings: args.settings(),
     };
-    let mut reporter = Reporter::new(&host, &start, goal, args.format, started_ns, end_ns)?;
-    reporter.record(Record::Start);
+    let mut reporter =
+        Reporter::new(&host, &start, goal, args.format, started_ns, end_ns, args.report_every.0)?;
+    reporter.record(Record::Start, true);
     let shortfalls = goal.shortfalls(args.cpu, &offer);
     for shortfall in &shortfalls {
         warn!("{shortfall}");
     }
     if let (Some(shortfall), OnFailure::Exit) = (shortfalls.first(), args.on_failure) {
-        reporter.record(Record::End(&shortfall.to_string()));
+        reporter.record(Record::End(&shortfall.to_string()), false);
         return Ok(Outcome::CouldNotHold);
     }
     start_loads(args, &goal, &facts, &plan, &mut reporter)?;
@@ -206,7 +207,7 @@ fn start_loads(
     plan: &CpuPlan,
     reporter: &mut Reporter<'_>,
 ) -> io::Result<()> {
-    let mut others = vec![ThreadClock::of_current()];
+    let mut others: Vec<_> = reporter.clock().into_iter().chain([ThreadClock::of_current()]).collect();
     let memory_plan = MemoryPlan {
         target: goal.memory,
         rate: args.growth_rate,
@@ -248,20 +249,20 @@ fn watch(
         wait(signals, &alarm, reporter.memory.as_ref());
         let now_ns = monotonic_ns();
         if let Some(signal) = signals.read() {
-            reporter.record(Record::End(signal));
+            reporter.record(Record::End(signal), false);
             return Ok(Outcome::Done);
         }
         if end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
-            reporter.record(Record::End("the duration asked for has passed"));
+            reporter.record(Record::End("the duration asked for has passed"), false);
             return Ok(Outcome::Done);
         }
         let changed = reporter.memory.as_ref().is_some_and(|memory| memory.changed().read().is_ok());
         if now_ns < next_ns && !changed {
             continue;
         }
-        let stuck = reporter.record(Record::Report);
+        let stuck = reporter.record(Record::Report, now_ns >= next_ns);
         if stuck && args.on_failure == OnFailure::Exit {
-            reporter.record(Record::End("memory could not be allocated"));
+            reporter.record(Record::End("memory could not be allocated"), false);
             return Ok(Outcome::CouldNotHold);
         }
         if now_ns >= next_ns {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::clock::{monotonic_ns, process_cpu_ns};
+use crate::clock::{ThreadClock, monotonic_ns, process_cpu_ns};
 use crate::cpu::{CpuCounters, CpuLoad};
 use crate::host::{CpuThrottling, Host, InForce, MemorySize, ResidentSet};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
@@ -54,12 +54,13 @@ impl<'h> Sample<'h> {
     ) -> Self {
         let idle = MemoryCounters {
             phase: idle_phase,
-            wanted: Bytes(0),
+            wanted: None,
             populated: Bytes(0),
             failed_allocations: 0,
             stuck: false,
         };
-        // Reading each worker's clock first makes the clock of the process exact.
+        // Reading the clock of each thread first makes the clock of the process exact.
+        let _ = memory.and_then(MemoryLoad::clock).map(ThreadClock::read_ns);
         let cpu = cpu.map(CpuLoad::counters).unwrap_or_default();
         let process_cpu = Duration::from_nanos(process_cpu_ns());
         let faults = getrusage(UsageWho::RUSAGE_SELF).ok().map(|usage| usage.major_page_faults());
@@ -106,6 +107,14 @@ pub struct Counters {
     pub work_units: u64,
 }
 
+impl Counters {
+    /// Wall time from another sample to this one.
+    #[must_use]
+    pub fn since(self, before: Self) -> Duration {
+        Duration::from_nanos(self.monotonic_ns.saturating_sub(before.monotonic_ns))
+    }
+}
+
 /// What happened between two samples. A counter that went backwards gives nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
@@ -116,13 +125,14 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Less CPU time than this is too little to tell a rate of work from.
-    const LEAST_CPU: Duration = Duration::from_millis(2);
+    /// Less CPU time than this is too little to tell a rate of work from: a reading of the clock and the last,
+    /// unfinished unit of a burst would show.
+    const LEAST_CPU: Duration = Duration::from_millis(20);
 
     /// The rates from `before` to `after`.
     #[must_use]
     pub fn between(before: Counters, after: Counters) -> Self {
-        let wall = Duration::from_nanos(after.monotonic_ns.saturating_sub(before.monotonic_ns));
+        let wall = after.since(before);
         let used = after.process_cpu.checked_sub(before.process_cpu);
         let worker = after.worker_cpu.checked_sub(before.worker_cpu);
         let units = after.work_units.checked_sub(before.work_units);

@@ -28,7 +28,7 @@ fn a_report_allocates_nothing_in_any_format() {
                 elapsed: Duration::from_secs(1),
                 wanted: Wanted {
                     memory_target: None,
-                    memory: Bytes(u64::MAX),
+                    memory: Some(Bytes(u64::MAX)),
                     cpu: Cores::from_nano(1),
                     cpu_time: Duration::MAX,
                 },

@@ -23,6 +23,8 @@ const CHUNK: usize = 1 << 20;
 const GRAIN: Bytes = Bytes(128 << 10);
 /// How often pages are touched and the resident set is looked at when nothing grows.
 const HOLD_TICK: Duration = Duration::from_millis(100);
+/// Waking up more often would cost too much.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// How far the resident set may wander before it is measured again.
 const DRIFT: u64 = 16 << 10;
 /// An exact measurement may take this part of the time at most, as it costs 5 ms per 500 MB.
@@ -92,10 +94,7 @@ impl<'a> Keeper<'a> {
 
     /// Runs until the end, and tells when it begins to give everything back.
     pub(super) fn run(mut self, tell: &SyncSender<()>) {
-        let mut arena = match Arena::new(self.plan.page_size, self.plan.huge_pages) {
-            Ok(arena) => arena,
-            Err(error) => return self.nothing_to_be_had(error),
-        };
+        let Some(mut arena) = self.first_page() else { return };
         let own = self.process.resident_exactly().map_or(Bytes(0), |set| set.total);
         let MemoryPlan { target, rate, step, .. } = self.plan;
         let growth = Growth { start: own, target, rate, step };
@@ -107,9 +106,9 @@ impl<'a> Keeper<'a> {
         while !self.has_ended() {
             let now_ns = monotonic_ns();
             self.tick(&mut arena, &growth, began_ns, now_ns);
-            let tick = if self.phase() == Phase::Growing { growth.tick(GRAIN) } else { HOLD_TICK };
-            // An absolute grid; ticks that went by are skipped.
-            wake_ns = (wake_ns + nanos(tick)).max(monotonic_ns());
+            let tick_ns = nanos(self.tick_length(&growth));
+            // An absolute grid; points that went by are skipped.
+            wake_ns += (monotonic_ns().saturating_sub(wake_ns) / tick_ns + 1) * tick_ns;
             self.sleep_until(wake_ns);
         }
         let threads = self.plan.cpus.min(MOST_HELPERS) as usize;
@@ -154,7 +153,11 @@ impl<'a> Keeper<'a> {
         let grain = if self.plan.huge_pages && !complete { HUGE_PAGE } else { self.plan.page_size };
         while wanted.saturating_sub(arena.len()) >= grain && !self.has_ended() {
             let left = wanted - arena.len();
-            let bytes = self.chunk.min(left - left % self.plan.page_size);
+            let mut bytes = self.chunk.min(left - left % self.plan.page_size);
+            if self.plan.huge_pages {
+                // After a refusal the end may lie within a huge page: back to where the next one can begin.
+                bytes = bytes.min(HUGE_PAGE - arena.len() % HUGE_PAGE);
+            }
             match arena.grow(bytes) {
                 Ok(words) => self.filler.fill(words),
                 Err(error) => {
@@ -258,13 +261,8 @@ impl<'a> Keeper<'a> {
         let Some(rota) = &mut self.rota else { return };
         let words_per_page = self.plan.page_size / size_of::<u64>();
         let turn = rota.due(arena.len() / self.plan.page_size, now_ns);
-        let (before, after) = arena.words_mut().split_at_mut(turn.first * words_per_page);
-        let (due_after, due_before) = {
-            let words = turn.count * words_per_page;
-            (words.min(after.len()), words.saturating_sub(after.len()))
-        };
-        self.filler.touch(&mut after[..due_after]);
-        self.filler.touch(&mut before[..due_before]);
+        let words = turn.start * words_per_page..turn.end * words_per_page;
+        self.filler.touch(&mut arena.words_mut()[words]);
     }
 
     fn phase(&self) -> Phase {
@@ -284,10 +282,23 @@ impl<'a> Keeper<'a> {
         let _ = self.shared.changed.write(1);
     }
 
-    fn nothing_to_be_had(&mut self, error: Errno) {
-        warn!("no place for memory in the address space ({error}): nothing will be held");
-        self.shared.failed_allocations.fetch_add(1, Ordering::Relaxed);
-        self.shared.stuck.store(true, Ordering::Relaxed);
-        self.enter(Phase::Limited);
+    /// Finds a place for the memory; tries again for as long as there is none. `None` when the end came first.
+    fn first_page(&mut self) -> Option<Arena> {
+        while !self.has_ended() {
+            match Arena::new(self.plan.page_size, self.plan.huge_pages) {
+                Ok(arena) => return Some(arena),
+                Err(error) => {
+                    self.refused(error, self.plan.page_size, 0);
+                    self.sleep_until(self.retry.map_or(0, |retry| retry.at_ns));
+                }
+            }
+        }
+        None
+    }
+
+    fn tick_length(&self, growth: &Growth) -> Duration {
+        let tick = if self.phase() == Phase::Growing { growth.tick(GRAIN) } else { HOLD_TICK };
+        // As often as the rota asks for.
+        self.plan.touch_every.map_or(tick, |every| tick.min(every / 10)).max(SHORTEST_TICK)
     }
 }

@@ -57,7 +57,10 @@ impl<'a> Number<'a> {
         if trimmed.is_empty() {
             return Err(wrong("nothing was given".into()));
         }
-        if trimmed.starts_with('-') {
+        if trimmed
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+        {
             return Err(wrong(format!("{trimmed:?} is negative")));
         }
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

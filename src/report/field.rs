@@ -261,7 +261,7 @@ pub static FIELDS: &[Field] = &[
     }),
     Field::new("cpu_wanted_cores", Unit::Cores, "CPU time per wall time asked for", |s| s.wanted.cpu.into())
         .column("cpu wanted"),
-    Field::new("cpu_used_cores", Unit::Cores, "CPU time per wall time since the report before", |s| {
+    Field::new("cpu_used_cores", Unit::Cores, "CPU time per wall time since the last regular report", |s| {
         s.rates.cpu_used_cores.map_or(Value::Missing, |cores| Value::Decimal(cores, 6))
     })
     .column("cpu used"),

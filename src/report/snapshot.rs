@@ -10,8 +10,8 @@ use crate::sample::{Rates, Sample};
 pub struct Wanted {
     /// Resident set in the end; `None` for all that can be had.
     pub memory_target: Option<Bytes>,
-    /// Resident set now, on the way there.
-    pub memory: Bytes,
+    /// Resident set now, on the way there; `None` before growth begins.
+    pub memory: Option<Bytes>,
     /// CPU time per wall time.
     pub cpu: Cores,
     /// CPU time since the start.

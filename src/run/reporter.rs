@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use crate::clock::ThreadClock;
 use crate::cpu::CpuLoad;
 use crate::goal::Goal;
 use crate::host::Host;
@@ -29,7 +30,10 @@ pub(super) struct Reporter<'a> {
     end_ns: Option<u64>,
     writer: Writer,
     reports: Reports,
-    before: Option<Counters>,
+    /// At the last report of the grid, the start included: what rates count from.
+    base: Option<Counters>,
+    /// Over less than this, a rate says little.
+    shortest_rate: Duration,
     best_work_rate: f64,
 }
 
@@ -41,6 +45,7 @@ impl<'a> Reporter<'a> {
         format: Format,
         started_ns: u64,
         end_ns: Option<u64>,
+        report_every: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             memory: None,
@@ -52,20 +57,29 @@ impl<'a> Reporter<'a> {
             end_ns,
             writer: Writer::new(format),
             reports: Reports::open()?,
-            before: None,
+            base: None,
+            shortest_rate: report_every / 2,
             best_work_rate: 0.0,
         })
     }
 
-    /// Samples and writes one record; whether memory is stuck.
-    pub(super) fn record(&mut self, record: Record<'_>) -> bool {
+    /// The CPU clock of the thread that writes.
+    pub(super) fn clock(&self) -> Option<ThreadClock> {
+        self.reports.clock()
+    }
+
+    /// Samples and writes one record; whether memory is stuck. Those `on_grid` come at regular times.
+    pub(super) fn record(&mut self, record: Record<'_>, on_grid: bool) -> bool {
         // Where nothing was asked for it is held from the start.
         let idle_phase = if self.goal.memory == Some(Bytes(0)) { Phase::Holding } else { Phase::Growing };
         let observed = Sample::take(self.host, self.memory.as_ref(), idle_phase, self.cpu.as_ref());
         let stuck = observed.memory.stuck;
         let counters = observed.counters();
-        let rates = self.before.map(|before| Rates::between(before, counters)).unwrap_or_default();
-        self.before = Some(counters);
+        let base = self.base.filter(|base| counters.since(*base) >= self.shortest_rate);
+        let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
+        if on_grid {
+            self.base = Some(counters);
+        }
         let snapshot = Snapshot {
             record,
             elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.started_ns)),
