@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-use crate::host::{InForce, Limit};
+use crate::host::{InForce, Limit, MemorySize};
 use crate::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
+
+/// A page table holds 512 entries of 8 bytes for as many pages: the part of the memory that the cgroup pays for
+/// on top of it.
+const PAGE_TABLE_PART: u64 = 512;
 
 /// What the host offers.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +15,9 @@ pub struct Offer<'a> {
     /// Memory limit in force.
     pub memory_limit: InForce<'a, Bytes>,
     /// The machine's memory, if the kernel tells.
-    pub machine_memory: Option<Bytes>,
+    pub machine_memory: Option<MemorySize>,
+    /// Resident set of the program itself, before it holds anything.
+    pub own_memory: Option<Bytes>,
     /// CPU quota in force.
     pub cpu_limit: InForce<'a, Cores>,
     /// CPUs that the process may run on.
@@ -33,7 +39,8 @@ impl Goal {
     /// # Errors
     /// A percentage of memory where neither a limit nor the machine's memory is known.
     pub fn resolve(memory: MemoryTarget, cpu: CpuTarget, offer: &Offer<'_>) -> Result<Self, Unknown> {
-        let whole_memory = offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory).min();
+        let whole_memory =
+            offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory.map(|m| m.total)).min();
         let memory = match memory {
             MemoryTarget::Bytes(bytes) => Some(bytes),
             MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole_memory.ok_or(Unknown)?.0))),
@@ -54,13 +61,21 @@ impl Goal {
     #[must_use]
     pub fn shortfalls<'a>(&self, cpu: CpuTarget, offer: &Offer<'a>) -> Vec<Shortfall<'a>> {
         let mut shortfalls = Vec::new();
-        if let Some(wanted) = self.memory {
+        let wanted = self.memory.filter(|wanted| *wanted > Bytes(0));
+        if let Some(wanted) = wanted {
+            let own = offer.own_memory.unwrap_or_default();
+            if wanted < own {
+                shortfalls.push(Shortfall::OwnMemory { wanted, own });
+            }
             if let InForce { limit: Limit::Value(limit), cgroup } = offer.memory_limit
-                && wanted > limit
+                && wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART) > limit.0
             {
                 shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
             }
-            if let Some(machine) = offer.machine_memory.filter(|machine| wanted > *machine) {
+            // What the kernel does not tell is no reason to complain.
+            let available = offer.machine_memory.and_then(|machine| machine.available);
+            let machine = available.map(|available| Bytes(available.0.saturating_add(own.0)));
+            if let Some(machine) = machine.filter(|machine| wanted > *machine) {
                 shortfalls.push(Shortfall::MachineMemory { wanted, machine });
             }
         }
@@ -97,7 +112,14 @@ impl std::error::Error for Unknown {}
 /// Something asked for that the host does not offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortfall<'a> {
-    /// More memory than the limit in force.
+    /// Less memory than the program itself has.
+    OwnMemory {
+        /// Asked for.
+        wanted: Bytes,
+        /// What it has.
+        own: Bytes,
+    },
+    /// More memory, page tables included, than the limit in force.
     MemoryLimit {
         /// Asked for.
         wanted: Bytes,
@@ -106,11 +128,11 @@ pub enum Shortfall<'a> {
         /// The cgroup that sets it.
         cgroup: &'a str,
     },
-    /// More memory than the machine has.
+    /// More memory than the machine can give.
     MachineMemory {
         /// Asked for.
         wanted: Bytes,
-        /// What it has.
+        /// What it can give.
         machine: Bytes,
     },
     /// More CPU than the quota in force.
@@ -134,16 +156,20 @@ pub enum Shortfall<'a> {
 impl fmt::Display for Shortfall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OwnMemory { wanted, own } => {
+                write!(f, "--memory {wanted} is less than the {} of the program itself", own.rounded())
+            }
             Self::MemoryLimit { wanted, limit, cgroup } => write!(
                 f,
-                "--memory {wanted} is more than the limit of {limit} set by cgroup {cgroup}: expect reclaim, swap or an OOM kill"
+                "--memory {wanted}, and 0.2 % of page tables on top, is more than the limit of {limit} ({}) set by \
+                 cgroup {cgroup}: expect reclaim, swap or an OOM kill",
+                limit.rounded()
             ),
-            Self::MachineMemory { wanted, machine } => {
-                write!(
-                    f,
-                    "--memory {wanted} is more than the {machine} that the machine has: expect swap or an OOM kill"
-                )
-            }
+            Self::MachineMemory { wanted, machine } => write!(
+                f,
+                "--memory {wanted} is more than the {} that the machine can give: expect reclaim, swap or an OOM kill",
+                machine.rounded()
+            ),
             Self::CpuLimit { wanted, limit, cgroup } => write!(
                 f,
                 "--cpu {wanted} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling"
@@ -162,7 +188,8 @@ mod tests {
 
     const LIMITED: Offer<'_> = Offer {
         memory_limit: InForce { limit: Limit::Value(Bytes(1_000)), cgroup: Some("/pod") },
-        machine_memory: Some(Bytes(10_000)),
+        machine_memory: Some(MemorySize { total: Bytes(10_000), available: Some(Bytes(8_000)) }),
+        own_memory: Some(Bytes(100)),
         cpu_limit: InForce { limit: Limit::Value(Cores::from_nano(500_000_000)), cgroup: Some("/pod") },
         cpus: 2,
     };
@@ -204,6 +231,19 @@ mod tests {
                 Shortfall::Cpus { .. }
             ]
         ));
+        assert!(matches!(
+            goal("9k", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
+            [Shortfall::MachineMemory { machine: Bytes(8_100), .. }]
+        ));
+        assert!(matches!(
+            goal("50", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
+            [Shortfall::OwnMemory { .. }]
+        ));
+        assert!(matches!(
+            goal("100%", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED)[..],
+            [Shortfall::MemoryLimit { .. }]
+        ));
+        assert_eq!(goal("0", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED), []);
         assert_eq!(goal("900", "0.5", &LIMITED).shortfalls("0.5".parse().unwrap(), &LIMITED), []);
     }
 

@@ -66,11 +66,10 @@ impl Phase {
     }
 
     fn load(from: &AtomicU8) -> Self {
-        match from.load(Ordering::Relaxed) {
-            holding if holding == Self::Holding as u8 => Self::Holding,
-            limited if limited == Self::Limited as u8 => Self::Limited,
-            _ => Self::Growing,
-        }
+        const ALL: [Phase; 3] = [Phase::Growing, Phase::Holding, Phase::Limited];
+        let number = from.load(Ordering::Relaxed);
+        // Nothing but a phase is ever stored.
+        ALL.into_iter().find(|phase| *phase as u8 == number).unwrap_or(Self::Growing)
     }
 }
 

@@ -5,9 +5,11 @@ mod field;
 mod json;
 mod snapshot;
 mod text;
+mod value;
 
-pub use field::{FIELDS, Field, Scope, Unit, Value};
+pub use field::{FIELDS, Field, Scope, Unit};
 pub use snapshot::{Record, Snapshot, Start, Wanted};
+pub use value::Value;
 
 use std::io;
 

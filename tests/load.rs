@@ -223,7 +223,7 @@ fn more_than_the_machine_has_is_a_warning_and_with_on_failure_exit_status_3() {
     assert_eq!(output.status.code(), Some(0));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("--cpu 100000 is more than the"), "{message}");
-    for ask in [["--cpu", "100000"], ["--memory", "1E"]] {
+    for ask in [["--cpu", "100000"], ["--memory", "1E"], ["--memory", "1k"]] {
         let (last, status) = Load::start(&[&ask[..], &["--on-failure", "exit"]].concat()).finish();
         assert_eq!(status, Some(3));
         let reason = last["reason"].as_str().expect("words");

@@ -90,6 +90,30 @@ impl fmt::Display for Bytes {
     }
 }
 
+impl Bytes {
+    /// For people: in the decimal unit that it reaches, with two or three decimals (`314.57 MB`).
+    #[must_use]
+    pub fn rounded(self) -> impl fmt::Display {
+        Rounded(self.0)
+    }
+}
+
+struct Rounded(u64);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0;
+        let decimal = UNITS.iter().filter(|(suffix, _)| !suffix.ends_with('i') && !suffix.is_empty());
+        let Some((suffix, factor)) = decimal.into_iter().find(|(_, factor)| bytes >= *factor) else {
+            return write!(f, "{bytes} B");
+        };
+        // A few digits are all that is shown.
+        let value = bytes as f64 / *factor as f64;
+        let decimals = if value < 10.0 { 3 } else { 2 };
+        write!(f, "{value:.decimals$} {suffix}B")
+    }
+}
+
 /// What `--memory` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryTarget {
@@ -226,6 +250,15 @@ mod tests {
         assert!(refusal::<Bytes>("-5M").contains("negative"));
         assert!(refusal::<Bytes>("20E").contains("too large"));
         assert!(refusal::<Rate>("0/s").contains("zero"));
+    }
+
+    #[test]
+    fn a_rounded_size_is_in_the_unit_that_it_reaches() {
+        let rounded = |bytes| Bytes(bytes).rounded().to_string();
+        assert_eq!(rounded(999), "999 B");
+        assert_eq!(rounded(1_500), "1.500 kB");
+        assert_eq!(rounded(300 << 20), "314.57 MB");
+        assert_eq!(rounded(25_276_502_016), "25.28 GB");
     }
 
     #[test]

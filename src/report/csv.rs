@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::field::{FIELDS, Value};
+use super::field::FIELDS;
 use super::snapshot::Snapshot;
+use super::value::Value;
 
 #[derive(Debug, Default)]
 pub(super) struct Csv {

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::field::{FIELDS, Field, Unit, Value};
+use super::field::{FIELDS, Field, Unit};
 use super::snapshot::{Record, Snapshot};
+use super::value::Value;
 use crate::host::{InForce, Limit};
 use crate::quantity::Bytes;
 
@@ -92,7 +93,7 @@ fn cell(unit: Unit, value: Value<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     match (unit, value) {
         (_, Value::Missing) => write!(out, "-"),
         (_, Value::Unlimited) => write!(out, "unlimited"),
-        (Unit::Bytes, Value::Whole(bytes)) => size(bytes, out),
+        (Unit::Bytes, Value::Whole(bytes)) => write!(out, "{}", Bytes(bytes).rounded()),
         (Unit::Cores, Value::Decimal(cores, _)) => write!(out, "{cores:.4}"),
         (Unit::Seconds, Value::Decimal(seconds, _)) => write!(out, "{seconds:.3} s"),
         (Unit::PerSecond, Value::Decimal(rate, _)) => write!(out, "{rate:.0}"),
@@ -104,25 +105,12 @@ fn cell(unit: Unit, value: Value<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// A size with five significant digits, in the unit that it reaches.
-fn size(bytes: u64, out: &mut Vec<u8>) -> io::Result<()> {
-    const UNITS: [(u64, &str); 4] =
-        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    let Some((factor, unit)) = UNITS.iter().find(|(factor, _)| bytes >= *factor) else {
-        return write!(out, "{bytes} B");
-    };
-    // Five digits are all that is shown.
-    let value = bytes as f64 / *factor as f64;
-    let decimals = if value < 10.0 { 3 } else { 2 };
-    write!(out, "{value:.decimals$} {unit}")
-}
-
 fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let start = snapshot.start;
     let version = env!("CARGO_PKG_VERSION");
     write!(out, "workload {version} on {}, Linux {}, {} CPUs, ", start.hostname, start.kernel, start.cpus)?;
     match snapshot.observed.machine {
-        Some(memory) => size(memory.total.0, out)?,
+        Some(memory) => write!(out, "{}", memory.total.rounded())?,
         None => write!(out, "unknown")?,
     }
     writeln!(out, " of memory")?;
@@ -131,7 +119,7 @@ fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         write!(out, " --{name} {value}")?;
     }
     write!(out, "\nlimits    memory ")?;
-    limit(&snapshot.observed.memory_limit, out, |bytes, out| size(bytes.0, out))?;
+    limit(&snapshot.observed.memory_limit, out, |bytes, out| write!(out, "{}", bytes.rounded()))?;
     write!(out, ", cpu ")?;
     limit(&snapshot.observed.cpu_limit, out, |cores, out| write!(out, "{cores} cores"))?;
     writeln!(out, "; {} burning\n", counted(start.cpu_threads, "thread"))
@@ -162,15 +150,12 @@ fn conclusion(snapshot: &Snapshot<'_>, reason: &str, out: &mut Vec<u8>) -> io::R
     let seconds = snapshot.elapsed.as_secs_f64();
     write!(out, "\nended after {seconds:.3} s: {reason}\nmemory    resident ")?;
     match observed.resident {
-        Some(resident) => size(resident.total.0, out)?,
+        Some(resident) => write!(out, "{}", resident.total.rounded())?,
         None => write!(out, "unknown")?,
     }
     match wanted.memory_target {
         Some(Bytes(0)) => write!(out, ", none asked for")?,
-        Some(target) => {
-            write!(out, " of ")?;
-            size(target.0, out)?;
-        }
+        Some(target) => write!(out, " of {}", target.rounded())?,
         None => write!(out, " of all that can be had")?,
     }
     let (used, asked) = (observed.process_cpu.as_secs_f64(), wanted.cpu_time.as_secs_f64());

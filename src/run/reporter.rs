@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use super::Schedule;
 use crate::clock::ThreadClock;
 use crate::cpu::CpuLoad;
 use crate::goal::Goal;
@@ -26,8 +27,7 @@ pub(super) struct Reporter<'a> {
     host: &'a Host,
     start: &'a Start,
     goal: Goal,
-    started_ns: u64,
-    end_ns: Option<u64>,
+    schedule: Schedule,
     writer: Writer,
     reports: Reports,
     /// At the last report of the grid, the start included: what rates count from.
@@ -43,9 +43,7 @@ impl<'a> Reporter<'a> {
         start: &'a Start,
         goal: Goal,
         format: Format,
-        started_ns: u64,
-        end_ns: Option<u64>,
-        report_every: Duration,
+        schedule: Schedule,
     ) -> io::Result<Self> {
         Ok(Self {
             memory: None,
@@ -53,14 +51,23 @@ impl<'a> Reporter<'a> {
             host,
             start,
             goal,
-            started_ns,
-            end_ns,
+            schedule,
             writer: Writer::new(format),
             reports: Reports::open()?,
             base: None,
-            shortest_rate: report_every / 2,
+            shortest_rate: schedule.interval / 2,
             best_work_rate: 0.0,
         })
+    }
+
+    /// Ends the burning first, so that giving memory back has the CPUs to itself.
+    pub(super) fn end_loads(&self) {
+        if let Some(cpu) = &self.cpu {
+            cpu.end();
+        }
+        if let Some(memory) = &self.memory {
+            memory.end();
+        }
     }
 
     /// The CPU clock of the thread that writes.
@@ -82,7 +89,7 @@ impl<'a> Reporter<'a> {
         }
         let snapshot = Snapshot {
             record,
-            elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.started_ns)),
+            elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.schedule.started_ns)),
             wanted: self.wanted(&observed),
             rates,
             work_rate_of_best: rates.work_units_per_cpu_second.map(|rate| {
@@ -101,8 +108,9 @@ impl<'a> Reporter<'a> {
     }
 
     fn wanted(&self, observed: &Sample<'_>) -> Wanted {
-        let until_ns = self.end_ns.map_or(observed.monotonic_ns, |end_ns| observed.monotonic_ns.min(end_ns));
-        let scheduled = Duration::from_nanos(until_ns.saturating_sub(self.started_ns));
+        let until_ns =
+            self.schedule.end_ns.map_or(observed.monotonic_ns, |end_ns| observed.monotonic_ns.min(end_ns));
+        let scheduled = Duration::from_nanos(until_ns.saturating_sub(self.schedule.started_ns));
         Wanted {
             memory_target: self.goal.memory,
             memory: observed.memory.wanted,

@@ -1,0 +1,67 @@
+//! What the program waits for: signals, a time, a change of the load.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+use crate::memory::MemoryLoad;
+
+/// SIGTERM and SIGINT, waiting to be read.
+///
+/// They are blocked and read from a descriptor: a blocked signal is kept also for process 1, whose unhandled
+/// signals the kernel otherwise drops.
+#[derive(Debug)]
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Takes them over, for this thread and all that it starts later.
+    ///
+    /// # Errors
+    /// Where the system has no descriptor left.
+    pub fn take() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.add(Signal::SIGINT);
+        set.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// The name of the signal that came, if one did.
+    pub(super) fn read(&self) -> Option<&'static str> {
+        let info = self.0.read_signal().ok().flatten()?;
+        let number = i32::try_from(info.ssi_signo).ok()?;
+        Signal::try_from(number).ok().map(Signal::as_str)
+    }
+}
+
+/// A timer on the monotonic clock that can be waited for together with other things. (The time limit of `poll`
+/// itself is late by a thousandth of its length: `select_estimate_accuracy` in the kernel's fs/select.c.)
+pub(super) struct Alarm(TimerFd);
+
+impl Alarm {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?))
+    }
+
+    pub(super) fn set(&self, time_ns: u64) -> io::Result<()> {
+        let time = TimeSpec::from_duration(Duration::from_nanos(time_ns));
+        Ok(self.0.set(Expiration::OneShot(time), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
+    }
+}
+
+/// Waits for a signal, a change, or the alarm.
+pub(super) fn wait(signals: &Signals, alarm: &Alarm, memory: Option<&MemoryLoad>) {
+    let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let (signals, alarm) = (readable(signals.0.as_fd()), readable(alarm.0.as_fd()));
+    // An error (EINTR after SIGCONT) is as good as a time-out: the caller looks at everything anyway.
+    let _ = match memory {
+        Some(memory) => poll(&mut [signals, alarm, readable(memory.changed().as_fd())], PollTimeout::NONE),
+        None => poll(&mut [signals, alarm], PollTimeout::NONE),
+    };
+}

@@ -1,0 +1,57 @@
+//! What this process finds out about itself and its machine once.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::utsname::uname;
+use nix::unistd::{Pid, SysconfVar, getpid, sysconf};
+
+/// What this process finds out about itself and its machine once.
+pub(super) struct Facts {
+    pub(super) cpus: u64,
+    pub(super) page_size: usize,
+    /// Different in every instance.
+    pub(super) seed: u64,
+    pub(super) hostname: String,
+    pub(super) kernel: String,
+}
+
+impl Facts {
+    pub(super) fn gather() -> Self {
+        let uname = uname().ok();
+        let name = |of: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+            uname
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), |uname| of(uname).to_string_lossy().into_owned())
+        };
+        let hostname = name(|uname| uname.nodename());
+        // Replicas differ in their host name, processes of one host in their id, and what has neither of its
+        // own (process 1 on a host's network) in the kernel's randomness.
+        let seed = RandomState::new().hash_one((&hostname, getpid().as_raw()));
+        Self {
+            cpus: usable_cpus(),
+            page_size: page_size(),
+            seed,
+            kernel: name(|uname| uname.release()),
+            hostname,
+        }
+    }
+}
+
+/// CPUs in the affinity mask, which a cpuset narrows as well.
+fn usable_cpus() -> u64 {
+    let count = sched_getaffinity(Pid::from_raw(0))
+        .map(|set| (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count());
+    match count {
+        Ok(count) if count > 0 => count as u64,
+        // More CPUs than the mask has room for.
+        _ => std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
+    }
+}
+
+fn page_size() -> usize {
+    const USUAL: usize = 4096;
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(USUAL)
+}
