@@ -105,12 +105,6 @@ impl Law {
         }
     }
 
-    /// The distance of two points of the grid.
-    #[must_use]
-    pub fn period_ns(&self) -> u64 {
-        self.period_ns
-    }
-
     /// CPU time given up so far, because it could not be had when it was due.
     #[must_use]
     pub fn forgiven_ns(&self) -> u64 {

@@ -3,14 +3,12 @@
 
 mod support;
 
-use std::process::Command;
-
 use serde_json::Value;
-use support::{Cgroup, WORKLOAD};
+use support::Cgroup;
 
 /// Runs to the end in a cgroup; the last record.
 fn run_in(cgroup: &Cgroup, args: &[&str]) -> Value {
-    let mut command = Command::new(WORKLOAD);
+    let mut command = support::workload();
     command.args(args).args(["--format", "json", "--log", "error"]).stdout(std::process::Stdio::piped());
     let (child, _) = cgroup.spawn(&mut command).expect("the program starts");
     let output = child.wait_with_output().expect("it is ours");

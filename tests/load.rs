@@ -19,11 +19,15 @@ struct Load {
 
 impl Load {
     fn start(args: &[&str]) -> Self {
-        Self::spawn(Command::new(WORKLOAD).args(args))
+        Self::spawn(support::workload().args(args))
     }
 
     fn spawn(command: &mut Command) -> Self {
         command.args(["--format", "json", "--report-every", "50ms", "--log", "error"]);
+        if command.get_args().all(|arg| arg != "--duration") {
+            // It ends by itself where a test waits for what does not come.
+            command.args(["--duration", "60s"]);
+        }
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let reports = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -82,7 +86,9 @@ fn the_resident_set_is_the_figure_asked_for_own_overhead_included() {
 #[test]
 fn memory_grows_along_its_line_and_no_further_than_the_target() {
     let mut load = Load::start(&["--memory", "20M", "--growth-rate", "40M/s"]);
-    let mut growing = 0;
+    load.next().expect("a first record");
+    // How far each report is behind the line.
+    let mut behind = Vec::new();
     loop {
         let report = load.next().expect("it goes on");
         if report["phase"] == "holding" {
@@ -92,10 +98,13 @@ fn memory_grows_along_its_line_and_no_further_than_the_target() {
             (number(&report, "memory_wanted_bytes"), number(&report, "memory_resident_bytes"));
         assert!(resident <= 20e6 + 65_536.0, "{report}");
         // The file pages that it touches on the way come on top of the line.
-        assert!(wanted == 0.0 || resident <= wanted + 524_288.0, "{report}");
-        growing += 1;
+        assert!(resident <= wanted + 524_288.0, "{report}");
+        behind.push(wanted - resident);
     }
-    assert!(growing > 3, "half a second has several reports, not {growing}");
+    assert!(behind.len() > 3, "half a second has several reports: {behind:?}");
+    // One tick of growing is 0.4 MB; a busy machine may delay some of the reports' neighbours, not most.
+    behind.sort_by(f64::total_cmp);
+    assert!(behind[behind.len() / 2] < 1.5e6, "{behind:?}");
 }
 
 #[test]

@@ -5,16 +5,16 @@ mod support;
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::{Running, WORKLOAD};
+use support::{Running, wait_for};
 use workload::report::{FIELDS, Scope};
 
 fn output(args: &[&str]) -> String {
-    let output = Command::new(WORKLOAD).args(args).output().expect("the program starts");
+    let output = support::workload().args(args).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
@@ -120,8 +120,14 @@ fn the_readme_explains_every_field() {
 
 /// Starts it with both outputs as pipes.
 fn piped(args: &[&str]) -> Running {
-    let mut command = Command::new(WORKLOAD);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = support::workload();
+    // It ends by itself where a test waits for what does not come.
+    command
+        .args(args)
+        .args(["--duration", "60s"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     Running { child: command.spawn().expect("the program starts"), started: Instant::now() }
 }
 
@@ -177,10 +183,47 @@ fn a_reader_that_never_reads_does_not_hold_it_up() {
 #[test]
 fn a_full_disk_does_not_end_it() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
-    let mut command = Command::new(WORKLOAD);
+    let mut command = support::workload();
     command.args(["--duration", "50ms", "--report-every", "10ms"]).stdout(full);
     let output = command.output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(message.matches("No space left on device").count(), 1, "{message}");
+}
+
+#[test]
+fn a_full_or_closed_standard_error_does_not_end_it() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    let asking_too_much = || {
+        let mut command = support::workload();
+        command
+            .args(["--cpu", "100000", "--duration", "50ms", "--report-every", "10ms"])
+            .stdout(Stdio::null());
+        command
+    };
+    let status = asking_too_much().stderr(full()).status().expect("the program starts");
+    assert_eq!(status.code(), Some(0));
+    let status = asking_too_much().stdout(full()).stderr(full()).status().expect("the program starts");
+    assert_eq!(status.code(), Some(0));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let both = writer.try_clone().expect("a descriptor");
+    let status = asking_too_much().stdout(both).stderr(writer).status().expect("the program starts");
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_does_not_keep_it_from_ending() {
+    // A terminal takes a part of a line and blocks on the rest, whatever `poll` said.
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let mut command = support::workload();
+    command.args(["--report-every", "1ms", "--duration", "60s"]).stdin(Stdio::null()).stdout(terminal.slave);
+    let child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut running = Running { child, started: Instant::now() };
+    let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
+    wait_for_words(&mut stderr, "nobody reads it");
+    running.signal(Signal::SIGTERM);
+    let status =
+        wait_for("its end", Duration::from_secs(10), || running.child.try_wait().expect("it is ours"));
+    assert_eq!(status.code(), Some(0));
 }

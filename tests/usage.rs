@@ -3,12 +3,10 @@
 
 mod support;
 
-use std::process::{Command, Output};
-
-use support::WORKLOAD;
+use std::process::Output;
 
 fn workload(args: &[&str]) -> Output {
-    Command::new(WORKLOAD).args(args).output().expect("the program starts")
+    support::workload().args(args).output().expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -31,6 +29,10 @@ fn bad_input_is_refused_with_the_flag_what_was_given_and_what_is_allowed() {
         ("--cpu", "0,2", "did you mean 0.2?"),
         ("--duration", "5", "time unit needed"),
         ("--duration", "0s", "zero"),
+        ("--duration", "-1s", "expected number"),
+        ("--growth-rate", "-1M/s", "negative"),
+        ("--cpu", "-0.5", "negative"),
+        ("--touch-every", "5ms", "at least 10ms"),
         ("--report-every", "0s", "zero"),
         ("--touch-every", "0s", "zero"),
         ("--fill", "ones", "random, unique, zero"),
@@ -39,8 +41,13 @@ fn bad_input_is_refused_with_the_flag_what_was_given_and_what_is_allowed() {
         ("--huge-pages", "always", "never, transparent"),
     ];
     for (flag, value, expected) in cases {
+        // With a blank or an equals sign in between, which makes a difference for what begins with a minus.
+        let separate = workload(&[flag, value]);
         let output = workload(&[&format!("{flag}={value}")]);
         let message = text(&output.stderr);
+        if flag != "--huge-pages" {
+            assert_eq!(text(&separate.stderr), message);
+        }
         assert_eq!(output.status.code(), Some(2), "{flag} {value}: {message}");
         assert!(message.contains(&format!("'{value}' for '{flag}")), "{flag} {value}: {message}");
         assert!(message.contains(expected), "{flag} {value}: {message}");
@@ -87,7 +94,7 @@ fn version_is_that_of_the_package() {
 #[test]
 fn a_variable_sets_an_option_and_a_flag_wins_over_it() {
     let settings = |args: &[&str]| {
-        let mut command = Command::new(WORKLOAD);
+        let mut command = support::workload();
         command.args(["--duration", "1ms", "--format", "json"]).args(args).env("WORKLOAD_CPU", "0.125");
         let output = command.output().expect("the program starts");
         let first = text(&output.stdout).lines().next().expect("a first record").to_owned();
@@ -100,7 +107,24 @@ fn a_variable_sets_an_option_and_a_flag_wins_over_it() {
 
 #[test]
 fn a_bad_variable_is_refused_like_a_bad_flag() {
-    let output = Command::new(WORKLOAD).env("WORKLOAD_MEMORY", "1GB").output().expect("the program starts");
+    let output = support::workload().env("WORKLOAD_MEMORY", "1GB").output().expect("the program starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("did you mean 1G (10^9) or 1Gi (2^30)?"));
+}
+
+#[test]
+fn the_program_needs_no_dynamic_linker() {
+    // ELF64: the program headers' offset at 32, the size of one at 54, their number at 56; type 3 is PT_INTERP.
+    let elf = std::fs::read(support::WORKLOAD).expect("it was built");
+    let number = |at: usize, bytes: usize| {
+        let field = elf.get(at..at + bytes).expect("a header");
+        field.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    assert_eq!(elf.get(..5), Some(&b"\x7fELF\x02"[..]));
+    let headers = (0..number(56, 2)).map(|index| number(32, 8) + index * number(54, 2));
+    assert!(headers.clone().count() > 2);
+    assert!(
+        headers.map(|at| number(at, 4)).all(|kind| kind != 3),
+        "RUSTFLAGS may have overridden crt-static"
+    );
 }

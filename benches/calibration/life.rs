@@ -2,16 +2,18 @@
 
 use std::error::Error;
 use std::io::Read;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::Effort;
 use crate::cpu::{Metered, workload};
 use crate::memory::{reporting, wait_until_holding};
 use crate::peers::Peers;
-use crate::support::rollup;
+use crate::support::{Running, WORKLOAD, rollup};
 use crate::table::{Row, Table};
 
 pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
@@ -56,5 +58,35 @@ pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> R
         deaths.push(milliseconds_since(begin));
     }
     table.add(Row::new("exit on SIGTERM with 500M, worst", "ms", worst(&deaths)).bound(50.0));
+    let mut deaths = Vec::new();
+    for _ in 0..effort.repeats(10, 2) {
+        deaths.push(death_of_process_1()?);
+    }
+    table.add(Row::new("  as process 1, worst", "ms", worst(&deaths)).bound(50.0));
     Ok(())
+}
+
+/// The same as process 1 of a process namespace, in milliseconds.
+fn death_of_process_1() -> Result<f64, Box<dyn Error>> {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--pid",
+        "--fork",
+        WORKLOAD,
+        "--memory",
+        "500M",
+        "--growth-rate",
+        "instant",
+        "--format",
+        "json",
+    ]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut running = Running { child, started: Instant::now() };
+    wait_until_holding(&mut running)?;
+    let pid = running.children().first().copied().ok_or("unshare has no child")?;
+    let begin = Instant::now();
+    kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
+    // Ends when its child has.
+    running.child.wait()?;
+    Ok(milliseconds_since(begin))
 }

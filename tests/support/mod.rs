@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,17 @@ use nix::unistd::Pid;
 
 /// The built program.
 pub(crate) const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
+
+/// The program, without what the caller's environment may ask of it.
+pub(crate) fn workload() -> Command {
+    let mut command = Command::new(WORKLOAD);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WORKLOAD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
 
 /// Where the v1 hierarchies are mounted; on a pure v2 host there is one hierarchy at the same place.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -78,20 +90,27 @@ impl Cgroup {
     }
 
     /// Starts a command inside of it. What this thread uses of CPU time on the way is charged to the cgroup as
-    /// well, and told, to be taken off.
+    /// well, and told, to be taken off. (On v2 the whole process moves, so one starts at a time.)
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<(Child, Duration)> {
-        let home = self.join_with_this_thread()?;
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock();
+        let home = self.join()?;
         let before = thread_cpu_time();
         let child = command.spawn();
         let cost = thread_cpu_time() - before;
         for file in home {
-            fs::write(file, nix::unistd::gettid().to_string())?;
+            fs::write(file, self.own_id())?;
         }
         Ok((child?, cost))
     }
 
+    /// What is written to move this thread, or on v2 this process.
+    fn own_id(&self) -> String {
+        if self.v2 { std::process::id().to_string() } else { nix::unistd::gettid().to_string() }
+    }
+
     /// Moves this thread in; gives the files that move it back.
-    fn join_with_this_thread(&self) -> io::Result<Vec<PathBuf>> {
+    fn join(&self) -> io::Result<Vec<PathBuf>> {
         let membership = fs::read_to_string("/proc/thread-self/cgroup")?;
         let mut home = Vec::new();
         for directory in &self.directories {
@@ -110,7 +129,7 @@ impl Cgroup {
             let root = directory.parent().expect("has one");
             let tasks = if self.v2 { "cgroup.procs" } else { "tasks" };
             home.push(root.join(own.unwrap_or_default()).join(tasks));
-            fs::write(directory.join(tasks), nix::unistd::gettid().to_string())?;
+            fs::write(directory.join(tasks), self.own_id())?;
         }
         Ok(home)
     }
@@ -141,18 +160,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The built program with these arguments, its reports thrown away.
-    pub(crate) fn workload<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Self> {
-        let started = Instant::now();
-        let child = Command::new(WORKLOAD)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self { child, started })
-    }
-
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are positive"))
     }
@@ -160,6 +167,11 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         // Gone already is as good.
         let _ = kill(self.pid(), signal);
+    }
+
+    /// Its descendants.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        family(self.child.id()).split_off(1)
     }
 
     /// Resident set of it and its children, in bytes: peers do their work in children.
