@@ -3,6 +3,8 @@
 //! Wall time is `CLOCK_MONOTONIC`: nobody can set it, and time spent suspended makes no debt. All readings
 //! are nanoseconds.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_getres, clock_gettime, clock_nanosleep};
@@ -11,6 +13,12 @@ use nix::unistd::{Pid, gettid};
 fn to_ns(time: TimeSpec) -> u64 {
     // None of the clocks read here is ever negative.
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+}
+
+/// A duration in nanoseconds; centuries saturate.
+#[must_use]
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`: about 25 ns a reading, no system call.

@@ -1,6 +1,7 @@
 //! The memory load: one thread that makes the resident set follow its [`Growth`], and keeps it there.
 
 mod keeper;
+mod pace;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};

@@ -15,7 +15,7 @@ use nix::sys::prctl;
 use tracing::{debug, warn};
 
 use crate::arena::use_one_malloc_arena;
-use crate::clock::{ThreadClock, monotonic_ns, tick_ns};
+use crate::clock::{ThreadClock, monotonic_ns, nanos, tick_ns};
 use crate::config::{Args, HugePages, OnFailure};
 use crate::cpu::{CpuLoad, CpuPlan};
 use crate::goal::{Goal, Offer};
@@ -206,8 +206,4 @@ fn watch(
             next_ns += ((now_ns - next_ns) / interval_ns + 1).saturating_mul(interval_ns);
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
+use super::pace::Pace;
 use super::{MemoryPlan, Phase, Shared};
 use crate::arena::{Arena, HUGE_PAGE};
-use crate::clock::monotonic_ns;
+use crate::clock::{monotonic_ns, nanos};
 use crate::fill::Filler;
 use crate::growth::Growth;
 use crate::host::Process;
@@ -31,9 +32,6 @@ const DRIFT: u64 = 16 << 10;
 const MEASURE_EVERY: u32 = 200;
 const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait after a failed allocation, from the first time to the last.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
 /// Giving back is bound by the kernel's locks: more threads than this do not help.
 const MOST_HELPERS: u64 = 4;
 
@@ -43,21 +41,10 @@ pub(super) struct Keeper<'a> {
     process: Process,
     shared: &'a Shared,
     filler: Filler,
-    /// How much to ask for at once: halved when refused, doubled when granted.
-    chunk: usize,
-    retry: Option<Retry>,
-    /// What was held when a failure was last told.
-    told: u64,
+    pace: Pace,
     measured: Option<Measured>,
     /// `None` where pages are never to be touched again.
     rota: Option<Rota>,
-}
-
-/// When and after how long to try again.
-#[derive(Clone, Copy)]
-struct Retry {
-    at_ns: u64,
-    back_off: Duration,
 }
 
 /// The last exact measurement.
@@ -69,27 +56,17 @@ struct Measured {
     took: Duration,
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl<'a> Keeper<'a> {
     pub(super) fn new(plan: MemoryPlan, process: Process, shared: &'a Shared) -> Self {
         Self {
             filler: Filler::new(plan.fill, plan.page_size, plan.seed),
-            chunk: Self::largest_chunk(&plan),
+            pace: Pace::new(plan.page_size, if plan.huge_pages { HUGE_PAGE } else { CHUNK }),
             plan,
             process,
             shared,
-            retry: None,
-            told: 0,
             measured: None,
             rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
         }
-    }
-
-    fn largest_chunk(plan: &MemoryPlan) -> usize {
-        if plan.huge_pages { HUGE_PAGE } else { CHUNK }
     }
 
     /// Runs until the end, and tells when it begins to give everything back.
@@ -134,7 +111,7 @@ impl<'a> Keeper<'a> {
     fn tick(&mut self, arena: &mut Arena, growth: &Growth, began_ns: u64, now_ns: u64) {
         let wanted = growth.wanted(Duration::from_nanos(now_ns - began_ns));
         let complete = growth.target.is_some_and(|target| wanted >= target);
-        if self.phase() != Phase::Holding && self.retry.is_none_or(|retry| now_ns >= retry.at_ns) {
+        if self.phase() != Phase::Holding && now_ns >= self.pace.next_try_ns() {
             let reached = self.grow_to(arena, wanted.0.saturating_sub(growth.start.0), complete);
             if reached && complete {
                 self.true_up(arena, wanted.0);
@@ -153,7 +130,7 @@ impl<'a> Keeper<'a> {
         let grain = if self.plan.huge_pages && !complete { HUGE_PAGE } else { self.plan.page_size };
         while wanted.saturating_sub(arena.len()) >= grain && !self.has_ended() {
             let left = wanted - arena.len();
-            let mut bytes = self.chunk.min(left - left % self.plan.page_size);
+            let mut bytes = self.pace.piece().min(left - left % self.plan.page_size);
             if self.plan.huge_pages {
                 // After a refusal the end may lie within a huge page: back to where the next one can begin.
                 bytes = bytes.min(HUGE_PAGE - arena.len() % HUGE_PAGE);
@@ -175,28 +152,20 @@ impl<'a> Keeper<'a> {
     fn granted(&mut self, held: u64) {
         self.shared.populated.store(held, Ordering::Relaxed);
         self.shared.stuck.store(false, Ordering::Relaxed);
-        self.chunk = (self.chunk * 2).min(Self::largest_chunk(&self.plan));
-        self.retry = None;
+        self.pace.granted();
     }
 
-    /// Counts a failure and halves the next attempt; whether to make it at once. Only a page that is refused
-    /// is worth waiting for.
+    /// Counts a refusal; whether to ask for less at once.
     fn refused(&mut self, error: Errno, bytes: usize, held: u64) -> bool {
         self.shared.failed_allocations.fetch_add(1, Ordering::Relaxed);
-        if bytes > self.plan.page_size {
-            self.chunk = (bytes / 2).next_multiple_of(self.plan.page_size);
+        if self.pace.refused(bytes, monotonic_ns()) {
             return true;
         }
-        let last = self.retry.map(|retry| retry.back_off);
-        let back_off = last.map_or(BACK_OFF.0, |last| (last * 2).min(BACK_OFF.1));
-        self.retry = Some(Retry { at_ns: monotonic_ns() + nanos(back_off), back_off });
         self.shared.stuck.store(true, Ordering::Relaxed);
-        // Once per change: a reader is not helped by the same line at every attempt.
-        if self.told == 0 || held.abs_diff(self.told) > self.told / 100 {
-            self.told = held.max(1);
+        if self.pace.is_news(held) {
             warn!(
-                held_bytes = held,
-                "no more memory to be had ({error}): what is held is kept, growth goes on when there is"
+                "no more memory to be had ({error}): the {} held are kept, growth goes on when there is",
+                Bytes(held).rounded()
             );
         }
         self.enter(Phase::Limited);
@@ -289,7 +258,7 @@ impl<'a> Keeper<'a> {
                 Ok(arena) => return Some(arena),
                 Err(error) => {
                     self.refused(error, self.plan.page_size, 0);
-                    self.sleep_until(self.retry.map_or(0, |retry| retry.at_ns));
+                    self.sleep_until(self.pace.next_try_ns());
                 }
             }
         }
