@@ -27,7 +27,7 @@ const HOLD_TICK: Duration = Duration::from_millis(100);
 /// Waking up more often would cost too much.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// How far the resident set may wander before it is measured again.
-const DRIFT: u64 = 16 << 10;
+const DRIFT: u64 = 8 << 10;
 /// An exact measurement may take this part of the time at most, as it costs 5 ms per 500 MB.
 const MEASURE_EVERY: u32 = 200;
 const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
