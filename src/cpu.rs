@@ -26,6 +26,9 @@ pub struct CpuPlan {
     pub end_ns: Option<u64>,
     /// The scheduler's tick.
     pub tick_ns: u64,
+    /// CPU time of the process that no thread's clock tells any more: threads of the container runtime that ran
+    /// in it before it became this program.
+    pub inherited_ns: u64,
     /// Where in its period the first worker wakes, from 0 to 1: different in every instance, so that the
     /// replicas of a Deployment do not burst together.
     pub phase: f64,
@@ -86,6 +89,7 @@ struct Shared {
     workers: Box<[Worker]>,
     /// The clocks of all other threads.
     others: Vec<ThreadClock>,
+    inherited_ns: u64,
     ended: AtomicBool,
 }
 
@@ -97,7 +101,12 @@ impl CpuLoad {
     /// Where the system refuses a thread.
     pub fn start(plan: &CpuPlan, others: Vec<ThreadClock>) -> io::Result<Self> {
         let workers = (0..plan.workers()).map(|_| Worker::default()).collect();
-        let shared = Arc::new(Shared { workers, others, ended: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            workers,
+            others,
+            inherited_ns: plan.inherited_ns,
+            ended: AtomicBool::new(false),
+        });
         for index in 0..shared.workers.len() {
             let law = Law::new(plan.duty(index as u64));
             let shared = Arc::clone(&shared);
@@ -143,7 +152,8 @@ impl Worker {
         while !shared.ended.load(Ordering::Relaxed) {
             sleep_until(wake_ns);
             // Each worker pays its part of what the rest of the process uses.
-            let others_ns = shared.others.iter().map(|other| other.read_ns()).sum::<u64>() / workers;
+            let others_ns = shared.others.iter().map(|other| other.read_ns()).sum::<u64>();
+            let others_ns = (shared.inherited_ns + others_ns) / workers;
             let burst = law.begin(monotonic_ns(), clock.read_ns() + others_ns);
             work_units += burn(burst, clock, others_ns, &shared.ended);
             let worker_cpu_ns = clock.read_ns();
@@ -171,6 +181,7 @@ mod tests {
             origin_ns: 0,
             end_ns: None,
             tick_ns: 4_000_000,
+            inherited_ns: 0,
             phase: 0.9,
         }
     }

@@ -122,6 +122,7 @@ fn cpu_plan(goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
         origin_ns: schedule.started_ns,
         end_ns: schedule.end_ns,
         tick_ns: tick_ns(),
+        inherited_ns: facts.inherited_cpu_ns,
         // The upper bits, as a fraction.
         phase: (facts.seed >> 11) as f64 / (1_u64 << 53) as f64,
     }

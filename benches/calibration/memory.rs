@@ -56,7 +56,8 @@ pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Resu
         let mut running = Running { child, started: Instant::now() };
         running.child.stdout = stdout;
         wait_until_holding(&mut running)?;
-        sleep(Duration::from_secs(1));
+        // Its reports have lost their reader by now, which it says: time to make up for the pages that took.
+        sleep(Duration::from_secs(3));
         let had = rollup(running.child.id(), "Rss").ok_or("no smaps_rollup")?;
         drop(running);
         let mut others = Vec::new();

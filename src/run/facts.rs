@@ -7,18 +7,26 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::utsname::uname;
 use nix::unistd::{Pid, SysconfVar, getpid, sysconf};
 
+use crate::clock::{ThreadClock, process_cpu_ns};
+
 /// What this process finds out about itself and its machine once.
 pub(super) struct Facts {
     pub(super) cpus: u64,
     pub(super) page_size: usize,
     /// Different in every instance.
     pub(super) seed: u64,
+    /// CPU time of the process beyond that of its one thread so far.
+    pub(super) inherited_cpu_ns: u64,
     pub(super) hostname: String,
     pub(super) kernel: String,
 }
 
 impl Facts {
+    /// To be called before there is a second thread.
     pub(super) fn gather() -> Self {
+        // The process first: the thread's clock goes on, and the difference must not count it twice.
+        let process_ns = process_cpu_ns();
+        let inherited_cpu_ns = process_ns.saturating_sub(ThreadClock::of_current().read_ns());
         let uname = uname().ok();
         let name = |of: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
             uname
@@ -33,6 +41,7 @@ impl Facts {
             cpus: usable_cpus(),
             page_size: page_size(),
             seed,
+            inherited_cpu_ns,
             kernel: name(|uname| uname.release()),
             hostname,
         }
