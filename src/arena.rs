@@ -17,7 +17,7 @@ use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, m
 const BASES: [usize; 2] = [0x1000_0000_0000, 0x10_0000_0000];
 
 /// Size of a huge page on the machines that matter here (x86-64, and arm64 with 4 KiB pages).
-pub const HUGE_PAGE: usize = 2 << 20;
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
 /// Anonymous memory in one piece that grows and shrinks at its end.
 ///
@@ -25,7 +25,7 @@ pub const HUGE_PAGE: usize = 2 << 20;
 /// - `len` bytes from the base are mapped, readable, writable, and belong to nobody else.
 /// - A failed call changes nothing.
 #[derive(Debug)]
-pub struct Arena {
+pub(crate) struct Arena {
     base: NonNull<u64>,
     len: usize,
     page_size: usize,
@@ -41,7 +41,7 @@ impl Arena {
     ///
     /// # Errors
     /// Where not even one page can be mapped at any of the places known.
-    pub fn new(page_size: usize, huge_pages: bool) -> Result<Self, Errno> {
+    pub(crate) fn new(page_size: usize, huge_pages: bool) -> Result<Self, Errno> {
         let mut last_error = Errno::ENOMEM;
         for base in BASES {
             match map(base, page_size) {
@@ -58,20 +58,14 @@ impl Arena {
 
     /// Bytes mapped.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Nothing is mapped.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// Size of a page in bytes.
-    #[must_use]
-    pub fn page_size(&self) -> usize {
-        self.page_size
     }
 
     /// Adds `bytes` (rounded up to whole pages) at the end, populated with zeros, and returns them.
@@ -80,7 +74,7 @@ impl Arena {
     /// `ENOMEM` where a limit on address space or on commitment is met, or there is no memory to populate
     /// with. At a memory cgroup's limit the kernel reclaims, then kills; where it must not or cannot, this is
     /// `ENOMEM` too.
-    pub fn grow(&mut self, bytes: usize) -> Result<&mut [u64], Errno> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<&mut [u64], Errno> {
         let bytes = bytes.checked_next_multiple_of(self.page_size).ok_or(Errno::ENOMEM)?;
         let old_len = self.len;
         let new_len = old_len.checked_add(bytes).ok_or(Errno::ENOMEM)?;
@@ -101,7 +95,7 @@ impl Arena {
     ///
     /// # Errors
     /// Where the kernel refuses to unmap, which it has no reason to.
-    pub fn shrink(&mut self, bytes: usize) -> Result<(), Errno> {
+    pub(crate) fn shrink(&mut self, bytes: usize) -> Result<(), Errno> {
         let bytes = (bytes - bytes % self.page_size).min(self.len);
         if bytes == 0 {
             return Ok(());
@@ -117,7 +111,7 @@ impl Arena {
     }
 
     /// Everything that is held.
-    pub fn words_mut(&mut self) -> &mut [u64] {
+    pub(crate) fn words_mut(&mut self) -> &mut [u64] {
         // SAFETY: `len` bytes from `base` are mapped for reading and writing, page-aligned, initialised (anonymous
         // memory reads as zero), and owned by `self`, which stays mutably borrowed as long as the slice lives.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len / size_of::<u64>()) }
@@ -125,7 +119,7 @@ impl Arena {
 
     /// Gives all pages back, with so many threads at once: as much work as a process's exit does with one, which
     /// is 70 ns a page or 30 to 45 ms for 500 MB. What is held reads as zeros afterwards.
-    pub fn discard(&mut self, threads: usize) {
+    pub(crate) fn discard(&mut self, threads: usize) {
         let words_per_page = self.page_size / size_of::<u64>();
         let pages = self.len / self.page_size;
         if pages == 0 {
@@ -194,7 +188,7 @@ fn map(address: usize, bytes: usize) -> Result<NonNull<c_void>, Errno> {
 
 /// Keeps the C library's allocator in one piece: a pool per thread would reserve 64 MiB of address space each,
 /// which counts against `RLIMIT_AS`.
-pub fn use_one_malloc_arena() {
+pub(crate) fn use_one_malloc_arena() {
     // SAFETY: sets a parameter of the allocator; it takes two integers and keeps no pointer.
     #[cfg(target_env = "gnu")]
     unsafe {

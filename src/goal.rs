@@ -11,26 +11,26 @@ const PAGE_TABLE_PART: u64 = 512;
 
 /// What the host offers.
 #[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
+pub(crate) struct Offer<'a> {
     /// Memory limit in force.
-    pub memory_limit: InForce<'a, Bytes>,
+    pub(crate) memory_limit: InForce<'a, Bytes>,
     /// The machine's memory, if the kernel tells.
-    pub machine_memory: Option<MemorySize>,
+    pub(crate) machine_memory: Option<MemorySize>,
     /// Resident set of the program itself, before it holds anything.
-    pub own_memory: Option<Bytes>,
+    pub(crate) own_memory: Option<Bytes>,
     /// CPU quota in force.
-    pub cpu_limit: InForce<'a, Cores>,
+    pub(crate) cpu_limit: InForce<'a, Cores>,
     /// CPUs that the process may run on.
-    pub cpus: u64,
+    pub(crate) cpus: u64,
 }
 
 /// What is asked for, in figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Goal {
+pub(crate) struct Goal {
     /// Resident set in the end; `None` for all that can be had.
-    pub memory: Option<Bytes>,
+    pub(crate) memory: Option<Bytes>,
     /// CPU time per wall time.
-    pub cpu: Cores,
+    pub(crate) cpu: Cores,
 }
 
 impl Goal {
@@ -38,7 +38,7 @@ impl Goal {
     ///
     /// # Errors
     /// A percentage of memory where neither a limit nor the machine's memory is known.
-    pub fn resolve(memory: MemoryTarget, cpu: CpuTarget, offer: &Offer<'_>) -> Result<Self, Unknown> {
+    pub(crate) fn resolve(memory: MemoryTarget, cpu: CpuTarget, offer: &Offer<'_>) -> Result<Self, Unknown> {
         let whole_memory =
             offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory.map(|m| m.total)).min();
         let memory = match memory {
@@ -59,7 +59,7 @@ impl Goal {
     /// What cannot be had as things are: a legitimate experiment, but one to be told of. `max` asks for no
     /// more than there is.
     #[must_use]
-    pub fn shortfalls<'a>(&self, cpu: CpuTarget, offer: &Offer<'a>) -> Vec<Shortfall<'a>> {
+    pub(crate) fn shortfalls<'a>(&self, cpu: CpuTarget, offer: &Offer<'a>) -> Vec<Shortfall<'a>> {
         let mut shortfalls = Vec::new();
         let wanted = self.memory.filter(|wanted| *wanted > Bytes(0));
         if let Some(wanted) = wanted {
@@ -96,7 +96,7 @@ impl Goal {
 
 /// Neither a memory limit nor the machine's memory is known, so there is no percentage of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unknown;
+pub(crate) struct Unknown;
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +111,7 @@ impl std::error::Error for Unknown {}
 
 /// Something asked for that the host does not offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shortfall<'a> {
+pub(crate) enum Shortfall<'a> {
     /// Less memory than the program itself has.
     OwnMemory {
         /// Asked for.

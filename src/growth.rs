@@ -10,21 +10,21 @@ use crate::quantity::{Bytes, Rate};
 /// - A function of time alone: no drift, whatever happened before.
 /// - Never falls, never passes the target, and reaches it.
 #[derive(Clone, Copy, Debug)]
-pub struct Growth {
+pub(crate) struct Growth {
     /// Resident set at the start: the program itself.
-    pub start: Bytes,
+    pub(crate) start: Bytes,
     /// Resident set in the end; `None` grows for ever.
-    pub target: Option<Bytes>,
+    pub(crate) target: Option<Bytes>,
     /// How fast it gets there.
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Grow in steps of this size, each when the line reaches its top; `None` follows the line closely.
-    pub step: Option<Bytes>,
+    pub(crate) step: Option<Bytes>,
 }
 
 impl Growth {
     /// The resident set wanted after `elapsed` time of growing.
     #[must_use]
-    pub fn wanted(&self, elapsed: Duration) -> Bytes {
+    pub(crate) fn wanted(&self, elapsed: Duration) -> Bytes {
         let end = self.target.map_or(u64::MAX, |target| target.0.max(self.start.0));
         let grown = match self.rate {
             Rate::Instant => u64::MAX,
@@ -43,7 +43,7 @@ impl Growth {
 
     /// How often to look, so that each look adds about `grain` at most.
     #[must_use]
-    pub fn tick(&self, grain: Bytes) -> Duration {
+    pub(crate) fn tick(&self, grain: Bytes) -> Duration {
         /// Below this the wake-ups cost more than the smoothness is worth.
         const SHORTEST: Duration = Duration::from_millis(10);
         /// Above this a slow growth would look like stairs.

@@ -12,21 +12,21 @@
 //! What is wanted and what is observed meet first in the [`report::Snapshot`], so an intention can never be
 //! printed as a fact.
 
-pub mod arena;
+mod arena;
 pub mod burn;
 pub mod clock;
 pub mod config;
 pub mod cpu;
 pub mod duty;
 pub mod fill;
-pub mod goal;
-pub mod growth;
+mod goal;
+mod growth;
 pub mod host;
 pub mod memory;
 pub mod output;
 pub mod quantity;
 pub mod report;
-pub mod rota;
+mod rota;
 pub mod run;
 pub mod sample;
 mod threads;

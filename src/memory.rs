@@ -1,4 +1,4 @@
-//! The memory load: one thread that makes the resident set follow its [`Growth`], and keeps it there.
+//! The memory load: one thread that makes the resident set follow its plan of growth, and keeps it there.
 
 mod keeper;
 mod pace;

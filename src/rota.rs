@@ -10,7 +10,7 @@ use std::time::Duration;
 ///   under way were written then, and join the next one.
 /// - Never more than one round at once, however late the call.
 #[derive(Clone, Copy, Debug)]
-pub struct Rota {
+pub(crate) struct Rota {
     every_ns: u128,
     /// When the present round began.
     began_ns: u64,
@@ -23,12 +23,12 @@ pub struct Rota {
 impl Rota {
     /// A rota that starts at `now_ns`.
     #[must_use]
-    pub fn new(every: Duration, now_ns: u64) -> Self {
+    pub(crate) fn new(every: Duration, now_ns: u64) -> Self {
         Self { every_ns: every.as_nanos().max(1), began_ns: now_ns, pages: 0, done: 0 }
     }
 
     /// The pages that are due, of `pages` in all. Call it ten times in `every` or more.
-    pub fn due(&mut self, pages: usize, now_ns: u64) -> Range<usize> {
+    pub(crate) fn due(&mut self, pages: usize, now_ns: u64) -> Range<usize> {
         let passed_ns = u128::from(now_ns.saturating_sub(self.began_ns));
         // A page that comes when a round has just begun may be the last of the next one, and wait for the call
         // twice: so a round takes less than half of the time.

@@ -4,15 +4,46 @@
 use std::path::Path;
 use std::time::Duration;
 
-use workload::host::Host;
-use workload::memory::Phase;
-use workload::quantity::{Bytes, Cores};
+use workload::clock::monotonic_ns;
+use workload::cpu::{CpuLoad, CpuPlan};
+use workload::fill::Fill;
+use workload::host::{Host, Process};
+use workload::memory::{MemoryLoad, MemoryPlan, Phase};
+use workload::quantity::{Bytes, Cores, Rate};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use workload::sample::{Rates, Sample};
+
+/// A memory and a CPU load, running.
+fn loads() -> (MemoryLoad, CpuLoad) {
+    let plan = MemoryPlan {
+        target: Some(Bytes(20_000_000)),
+        rate: Rate::PerSecond(Bytes(5_000_000)),
+        step: None,
+        fill: Fill::Random,
+        touch_every: None,
+        huge_pages: false,
+        seed: 1,
+        page_size: 4096,
+        cpus: 1,
+    };
+    let memory = MemoryLoad::start(plan, Process::open(Path::new("/"))).expect("a thread");
+    memory.begin();
+    let plan = CpuPlan {
+        wanted: Cores::from_nano(10_000_000),
+        cpus: 1,
+        origin_ns: monotonic_ns(),
+        end_ns: None,
+        tick_ns: 4_000_000,
+        inherited_ns: 0,
+        phase: 0.0,
+    };
+    (memory, CpuLoad::start(&plan, Vec::new()).expect("a thread"))
+}
 
 #[test]
 fn a_report_allocates_nothing_in_any_format() {
     let host = Host::discover(Path::new("/"));
+    let (memory, cpu) = loads();
     let start = Start {
         hostname: "test".into(),
         kernel: "6.1".into(),
@@ -32,7 +63,7 @@ fn a_report_allocates_nothing_in_any_format() {
                     cpu: Cores::from_nano(1),
                     cpu_time: Duration::MAX,
                 },
-                observed: Sample::take(&host, None, Phase::Limited, None),
+                observed: Sample::take(&host, Some(&memory), Phase::Limited, Some(&cpu)),
                 rates: Rates { cpu_used_cores: Some(0.1), work_units_per_cpu_second: Some(1e6) },
                 work_rate_of_best: Some(1.0),
                 reports_lost: u64::MAX,
