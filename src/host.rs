@@ -13,6 +13,7 @@ pub use controllers::{CpuController, CpuThrottling, InForce, MemoryController};
 pub use process::{Machine, MemorySize, Process, ResidentSet};
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -47,9 +48,21 @@ const FILE_BUFFER: usize = 8 << 10;
 struct KernelFile(File);
 
 impl KernelFile {
+    /// `None` where it does not exist.
+    ///
+    /// # Errors
+    /// Where it is there and must not be read.
+    fn find(path: &Path) -> io::Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Self(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `None` where it does not exist or must not be read.
     fn open(path: &Path) -> Option<Self> {
-        File::open(path).ok().map(Self)
+        Self::find(path).ok().flatten()
     }
 
     /// What `parse` makes of the file's present text; `None` where it cannot be read.
@@ -60,7 +73,7 @@ impl KernelFile {
             match self.0.read_at(rest, length as u64) {
                 Ok(0) => break,
                 Ok(count) => length += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
             }
         }

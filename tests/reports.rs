@@ -6,11 +6,11 @@ mod support;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::{Running, wait_for};
+use support::{Running, started, wait_for};
 use workload::report::{FIELDS, Scope};
 
 fn output(args: &[&str]) -> String {
@@ -128,7 +128,7 @@ fn piped(args: &[&str]) -> Running {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    Running { child: command.spawn().expect("the program starts"), started: Instant::now() }
+    started(&mut command).expect("the program starts")
 }
 
 /// The lines of standard error up to the one that holds `words`.
@@ -218,8 +218,7 @@ fn a_terminal_that_nobody_reads_does_not_keep_it_from_ending() {
     let terminal = nix::pty::openpty(None, None).expect("a terminal");
     let mut command = support::workload();
     command.args(["--report-every", "1ms", "--duration", "60s"]).stdin(Stdio::null()).stdout(terminal.slave);
-    let child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
-    let mut running = Running { child, started: Instant::now() };
+    let mut running = started(command.stderr(Stdio::piped())).expect("the program starts");
     let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
     wait_for_words(&mut stderr, "nobody reads it");
     running.signal(Signal::SIGTERM);

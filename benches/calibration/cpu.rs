@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::Effort;
 use crate::peers::Peers;
-use crate::support::{Cgroup, Running, WORKLOAD};
+use crate::support::{Cgroup, Running, started};
 use crate::table::{Row, Table};
 
 /// A process in a cgroup of its own, and what the cgroup was charged.
@@ -66,11 +66,8 @@ impl Metered {
     }
 }
 
-pub(crate) fn workload(cpu: f64) -> Command {
-    let mut command = Command::new(WORKLOAD);
-    command.args(["--cpu", &cpu.to_string(), "--format", "json"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
+fn burning(cores: f64) -> Command {
+    crate::workload(&["--cpu", &cores.to_string()])
 }
 
 fn first(readings: &[Reading]) -> Reading {
@@ -103,7 +100,7 @@ pub(crate) fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Result<
     let time = effort.seconds(20, 4);
     table.section(&format!("CPU, {} s, nothing else running", time.as_secs()));
     for cores in [0.05, 0.2, 0.5, 1.0, 1.5] {
-        let readings = Metered::start(&mut workload(cores))?.watch(time);
+        let readings = Metered::start(&mut burning(cores))?.watch(time);
         let peers = peers_average(peers.cpu(cores), effort.seconds(10, 2))?;
         let whole = last(&readings).cores_since(START);
         table.add(Row::new("whole run, start included", "cores", whole).asked(cores).bound(0.3).peers(peers));
@@ -121,8 +118,7 @@ pub(crate) fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Result<
 
 /// A process that takes all it can get.
 fn busy() -> io::Result<Running> {
-    let child = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn()?;
-    Ok(Running { child, started: Instant::now() })
+    started(Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()))
 }
 
 pub(crate) fn beside_busy_processes(
@@ -133,7 +129,7 @@ pub(crate) fn beside_busy_processes(
     let time = effort.seconds(20, 4);
     table.section("CPU beside 4 busy processes");
     let _busy: Vec<Running> = (0..4).map(|_| busy()).collect::<io::Result<_>>()?;
-    let readings = Metered::start(&mut workload(0.2))?.watch(time);
+    let readings = Metered::start(&mut burning(0.2))?.watch(time);
     let half = second_half(&readings);
     let peers = peers_average(peers.cpu(0.2), effort.seconds(10, 2))?;
     let settled = last(half).cores_since(first(half));
@@ -157,7 +153,7 @@ fn freeze_in_turns(process: &Running, time: Duration) {
 
 pub(crate) fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("CPU, stopped for 60 ms of every 100");
-    let metered = Metered::start(&mut workload(0.2))?;
+    let metered = Metered::start(&mut burning(0.2))?;
     sleep(Duration::from_secs(1));
     let before = metered.read();
     freeze_in_turns(&metered.running, effort.seconds(10, 2));
@@ -168,7 +164,7 @@ pub(crate) fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(),
 
 pub(crate) fn stopped(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     table.section("CPU after a stop of 3 s");
-    let metered = Metered::start(&mut workload(0.2))?;
+    let metered = Metered::start(&mut burning(0.2))?;
     sleep(Duration::from_secs(2));
     metered.running.signal(Signal::SIGSTOP);
     sleep(Duration::from_secs(3));
@@ -186,7 +182,7 @@ pub(crate) fn quota(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<d
     table.section("CPU 0.5 under a quota of 0.2 cores, then without");
     let cgroup = Cgroup::new()?;
     cgroup.set_quota(Some(0.2));
-    let metered = Metered::start_in(cgroup, &mut workload(0.5))?;
+    let metered = Metered::start_in(cgroup, &mut burning(0.5))?;
     let readings = metered.watch(Duration::from_secs(6));
     let cores = last(&readings).cores_since(readings[1]);
     table.add(Row::new("under the quota", "cores", cores).asked(0.2).bound(3.0));

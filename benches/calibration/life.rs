@@ -9,22 +9,21 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::Effort;
-use crate::cpu::{Metered, workload};
-use crate::memory::{reporting, wait_until_holding};
+use crate::cpu::Metered;
+use crate::memory::wait_until_holding;
 use crate::peers::Peers;
-use crate::support::{Running, WORKLOAD, rollup};
+use crate::support::{WORKLOAD, rollup, started};
 use crate::table::{Row, Table};
+use crate::{Effort, workload};
 
 pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let time = effort.seconds(60, 3);
     table.section(&format!("own overhead: --memory 0 --cpu 0 for {} s", time.as_secs()));
-    let metered = Metered::start(&mut workload(0.0))?;
+    let metered = Metered::start(&mut workload(&["--memory", "0", "--cpu", "0"]))?;
     sleep(time);
     let cpu = metered.cpu_time().as_secs_f64() / metered.running.started.elapsed().as_secs_f64();
     let size = |key| rollup(metered.running.child.id(), key).ok_or("no smaps_rollup");
-    let row = Row::new("CPU", "% of a core", cpu * 100.0);
-    table.add(if effort.smoke { row } else { row.bound(0.05) });
+    table.add(Row::new("CPU", "% of a core", cpu * 100.0).bound(0.05));
     table.add(Row::new("resident set", "MB", size("Rss")? as f64 / 1e6).bound(2.5));
     table.add(Row::new("  of it anonymous", "MB", size("Anonymous")? as f64 / 1e6).bound(0.5));
     Ok(())
@@ -42,7 +41,7 @@ pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> R
     table.section("time to the first report, time to exit");
     let mut births = Vec::new();
     for _ in 0..effort.repeats(20, 3) {
-        let mut running = reporting(&[])?;
+        let mut running = started(workload(&[]).stdout(Stdio::piped()))?;
         let stdout = running.child.stdout.as_mut().ok_or("standard output is not a pipe")?;
         stdout.read_exact(&mut [0])?;
         births.push(milliseconds_since(running.started));
@@ -50,7 +49,8 @@ pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> R
     table.add(Row::new("first report, from fork, worst", "ms", worst(&births)).bound(10.0));
     let mut deaths = Vec::new();
     for _ in 0..effort.repeats(10, 2) {
-        let mut running = reporting(&["--memory", "500M", "--growth-rate", "instant", "--cpu", "0.2"])?;
+        let args = ["--memory", "500M", "--growth-rate", "instant", "--cpu", "0.2"];
+        let mut running = started(workload(&args).stdout(Stdio::piped()))?;
         wait_until_holding(&mut running)?;
         let begin = Instant::now();
         running.signal(Signal::SIGTERM);
@@ -80,8 +80,7 @@ fn death_of_process_1() -> Result<f64, Box<dyn Error>> {
         "--format",
         "json",
     ]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut running = Running { child, started: Instant::now() };
+    let mut running = started(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
     wait_until_holding(&mut running)?;
     let pid = running.children().first().copied().ok_or("unshare has no child")?;
     let begin = Instant::now();

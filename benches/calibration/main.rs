@@ -21,6 +21,7 @@ mod support;
 
 use std::error::Error;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use peers::Peers;
@@ -41,6 +42,14 @@ impl Effort {
     fn repeats(self, full: usize, smoke: usize) -> usize {
         if self.smoke { smoke } else { full }
     }
+}
+
+/// The program with these arguments and JSON reports; nobody reads them unless standard output is made a pipe.
+fn workload(args: &[&str]) -> Command {
+    let mut command = support::workload();
+    command.args(args).args(["--format", "json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

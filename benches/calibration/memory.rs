@@ -1,21 +1,21 @@
 //! Memory: what the page tables hold against what was asked, and what it costs to get there.
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Effort;
 use crate::cpu::Metered;
 use crate::peers::Peers;
-use crate::support::{Running, WORKLOAD, rollup, wait_for};
+use crate::support::{Running, rollup, started, wait_for};
 use crate::table::{Row, Table};
 
-fn workload(memory: u64, rate: &str) -> Command {
-    let mut command = Command::new(WORKLOAD);
-    command.args(["--memory", &memory.to_string(), "--growth-rate", rate, "--format", "json"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+/// The program on its way to so many bytes, with a pipe for its reports.
+fn growing(bytes: u64, rate: &str) -> Command {
+    let mut command = crate::workload(&["--memory", &bytes.to_string(), "--growth-rate", rate]);
+    command.stdout(Stdio::piped());
     command
 }
 
@@ -51,10 +51,7 @@ pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Resu
         &[10_000_000, 100_000_000, 500_000_000, 2_000_000_000]
     };
     for size in sizes {
-        let mut child = workload(*size, "instant").stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take();
-        let mut running = Running { child, started: Instant::now() };
-        running.child.stdout = stdout;
+        let mut running = started(&mut growing(*size, "instant"))?;
         wait_until_holding(&mut running)?;
         // Its reports have lost their reader by now, which it says: time to make up for the pages that took.
         sleep(Duration::from_secs(3));
@@ -62,7 +59,7 @@ pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Resu
         drop(running);
         let mut others = Vec::new();
         for (name, mut command) in peers.memory(*size) {
-            let running = Running { child: command.spawn()?, started: Instant::now() };
+            let running = started(&mut command)?;
             others.push((name.to_owned(), settled(&running) as f64));
         }
         let bound = 65_536.0 / *size as f64 * 100.0;
@@ -98,8 +95,7 @@ pub(crate) fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(),
     let seconds = if effort.smoke { 4 } else { 19 };
     for rate in [1_000_000_u64, 10_000_000, 100_000_000] {
         let target = rate * (seconds + 1) + (4 << 20);
-        let child = workload(target, &format!("{rate}/s")).stdout(Stdio::piped()).spawn()?;
-        let mut running = Running { child, started: Instant::now() };
+        let mut running = started(&mut growing(target, &format!("{rate}/s")))?;
         // The line asked for begins at the program's own size, once it runs: at its first record.
         let mut first = String::new();
         let mut stdout = BufReader::new(running.child.stdout.take().ok_or("standard output is not a pipe")?);
@@ -143,8 +139,7 @@ pub(crate) fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(
     let mut others: Vec<(String, Vec<f64>)> = Vec::new();
     // In turns, so that a machine that drifts does so for all.
     for _ in 0..effort.repeats(5, 1) {
-        let mut command = workload(SIZE, "instant");
-        ours.push(cost(command.stdout(Stdio::piped()), wait_until_holding)?);
+        ours.push(cost(&mut growing(SIZE, "instant"), wait_until_holding)?);
         for (name, mut command) in peers.memory(SIZE) {
             let cost = cost(&mut command, |running| {
                 settled(running);
@@ -166,13 +161,4 @@ pub(crate) fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(
     });
     table.add(Row::new("throughput per CPU second", "MB", SIZE as f64 / 1e6 / ours));
     Ok(())
-}
-
-/// For the sections that need a program with its reports.
-pub(crate) fn reporting(args: &[&str]) -> io::Result<Running> {
-    let mut command = Command::new(WORKLOAD);
-    command.args(args).args(["--format", "json"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let started = Instant::now();
-    Ok(Running { child: command.spawn()?, started })
 }

@@ -4,7 +4,6 @@
 //! Sources: Documentation/admin-guide/cgroup-v2.rst; for v1 Documentation/admin-guide/cgroup-v1/memory.rst and
 //! Documentation/scheduler/sched-bwc.rst.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,17 +56,11 @@ impl MemoryController {
             Version::V1 => ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control"),
             Version::V2 => ("memory.max", "memory.current", "memory.events"),
         };
-        if is_unreadable(root, &levels, limit) {
-            return unknown;
-        }
-        let limit_at = |level: &Level| {
-            let files = open_in(root, level, limit)?;
-            Some(LimitAt { cgroup: level.name.clone(), files })
-        };
+        let Ok(limits) = limits_at(&levels, |level| find_in(root, level, limit)) else { return unknown };
         let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
         let mut controller = Self {
             version: Some(version),
-            limits: levels.iter().filter_map(limit_at).collect(),
+            limits,
             hidden_limit: None,
             usage: own(usage),
             events: own(events),
@@ -148,18 +141,14 @@ impl CpuController {
             Version::V1 => "cpu.cfs_quota_us",
             Version::V2 => "cpu.max",
         };
-        if is_unreadable(root, &levels, quota) {
-            return unknown;
-        }
-        let quota_at = |level: &Level| {
+        let quota_in = |level: &Level| {
             let period = match version {
-                Version::V1 => Some(open_in(root, level, "cpu.cfs_period_us")?),
+                Version::V1 => find_in(root, level, "cpu.cfs_period_us")?,
                 Version::V2 => None,
             };
-            let files = Quota { quota: open_in(root, level, quota)?, period };
-            Some(LimitAt { cgroup: level.name.clone(), files })
+            Ok(find_in(root, level, quota)?.map(|quota| Quota { quota, period }))
         };
-        let limits = levels.iter().filter_map(quota_at).collect();
+        let Ok(limits) = limits_at(&levels, quota_in) else { return unknown };
         let mut controller = Self { version: Some(version), limits, stat: None };
         let tightest = controller.limit().cgroup;
         let throttled = levels.iter().find(|level| tightest == Some(level.name.as_str())).or(levels.first());
@@ -217,12 +206,23 @@ fn own_directory_exists(root: &Path, hierarchy: &Hierarchy) -> bool {
     hierarchy.levels.first().is_some_and(|level| below(root, &level.directory).is_dir())
 }
 
-/// A limit file that is there but must not be read leaves the limit unknown; one that is not there sets none.
-fn is_unreadable(root: &Path, levels: &[Level], file: &str) -> bool {
-    levels
-        .iter()
-        .map(|level| below(root, &level.directory).join(file))
-        .any(|path| File::open(path).is_err_and(|error| error.kind() != io::ErrorKind::NotFound))
+/// The limit files of all levels: one that is not there sets no limit.
+///
+/// # Errors
+/// One that is there and must not be read leaves the limit unknown.
+fn limits_at<F>(
+    levels: &[Level],
+    find: impl Fn(&Level) -> io::Result<Option<F>>,
+) -> io::Result<Vec<LimitAt<F>>> {
+    let limit_at = |level: &Level| {
+        let files = find(level).transpose()?;
+        Some(files.map(|files| LimitAt { cgroup: level.name.clone(), files }))
+    };
+    levels.iter().filter_map(limit_at).collect()
+}
+
+fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Option<KernelFile>> {
+    KernelFile::find(&below(root, &level.directory).join(file))
 }
 
 fn open_in(root: &Path, level: &Level, file: &str) -> Option<KernelFile> {

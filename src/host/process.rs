@@ -20,6 +20,14 @@ pub struct ResidentSet {
     pub swap: Option<Bytes>,
 }
 
+impl ResidentSet {
+    /// What is resident and what is swapped out: the process holds both.
+    #[must_use]
+    pub fn held(self) -> Bytes {
+        Bytes(self.total.0 + self.swap.unwrap_or_default().0)
+    }
+}
+
 /// The process's own memory.
 #[derive(Debug)]
 pub struct Process {

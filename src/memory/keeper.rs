@@ -202,8 +202,8 @@ impl<'a> Keeper<'a> {
         let begin_ns = monotonic_ns();
         let exact = self.process.resident_exactly()?;
         let at_ns = monotonic_ns();
-        let held = |set: crate::host::ResidentSet| set.total.0 + set.swap.unwrap_or_default().0;
-        let (exact, cheap) = (held(exact), self.process.resident().map_or(0, held));
+        let cheap = self.process.resident().map_or(0, |set| set.held().0);
+        let exact = exact.held().0;
         if exact.abs_diff(cheap) > (1 << 20).max(exact / 200) && self.measured.is_none() {
             warn!(smaps_rollup_bytes = exact, status_bytes = cheap, "the kernel's two counts disagree");
         }
@@ -220,9 +220,9 @@ impl<'a> Keeper<'a> {
         if since < affordable {
             return false;
         }
-        let held = self.process.resident().map(|set| set.total.0 + set.swap.unwrap_or_default().0);
+        let now = self.process.resident();
         since > affordable.max(MEASURE_AT_LEAST_EVERY)
-            || held.is_some_and(|held| held.abs_diff(measured.cheap) >= DRIFT)
+            || now.is_some_and(|set| set.held().0.abs_diff(measured.cheap) >= DRIFT)
     }
 
     /// Rewrites the pages whose turn it is.

@@ -27,10 +27,6 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    fn seconds(duration: Duration) -> Self {
-        Self::Decimal(duration.as_secs_f64(), 6)
-    }
-
     /// The number rounded to its decimals.
     pub(super) fn rounded(number: f64, decimals: i32) -> f64 {
         let scale = 10_f64.powi(decimals);
@@ -52,7 +48,7 @@ impl From<Bytes> for Value<'_> {
 
 impl From<Duration> for Value<'_> {
     fn from(duration: Duration) -> Self {
-        Self::seconds(duration)
+        Self::Decimal(duration.as_secs_f64(), 6)
     }
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Reporter<'a> {
     reports: Reports,
     /// At the last report of the grid, the start included: what rates count from.
     base: Option<Counters>,
-    /// Over less than this, a rate says little.
-    shortest_rate: Duration,
     best_work_rate: f64,
 }
 
@@ -55,7 +53,6 @@ impl<'a> Reporter<'a> {
             writer: Writer::new(format),
             reports: Reports::open()?,
             base: None,
-            shortest_rate: schedule.interval / 2,
             best_work_rate: 0.0,
         })
     }
@@ -82,7 +79,8 @@ impl<'a> Reporter<'a> {
         let observed = Sample::take(self.host, self.memory.as_ref(), idle_phase, self.cpu.as_ref());
         let stuck = observed.memory.stuck;
         let counters = observed.counters();
-        let base = self.base.filter(|base| counters.since(*base) >= self.shortest_rate);
+        // Over less than half of an interval a rate says little.
+        let base = self.base.filter(|base| counters.since(*base) >= self.schedule.interval / 2);
         let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
         if on_grid {
             self.base = Some(counters);

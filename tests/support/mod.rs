@@ -159,6 +159,12 @@ pub(crate) struct Running {
     pub(crate) started: Instant,
 }
 
+/// Starts a command; the time is from before the fork.
+pub(crate) fn started(command: &mut Command) -> io::Result<Running> {
+    let started = Instant::now();
+    Ok(Running { child: command.spawn()?, started })
+}
+
 impl Running {
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are positive"))
