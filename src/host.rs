@@ -4,83 +4,55 @@
 //! Absence is data: a file that is not there gives `None` or [`Limit::Unknown`], never 0.
 
 mod cgroup;
-mod controllers;
-mod format;
+mod cpu;
+mod file;
+pub mod format;
+mod limit;
+mod machine;
+mod memory;
+mod node;
+mod pressure;
 mod process;
 
 pub use cgroup::{Hierarchy, Level, Version};
-pub use controllers::{CpuController, CpuThrottling, InForce, MemoryController};
-pub use process::{Machine, MemorySize, Process, ResidentSet};
+pub use cpu::{CpuController, CpuThrottling, Cpuset};
+pub use limit::{InForce, Limit};
+pub use machine::{Machine, MemorySize};
+pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
+pub use node::{MergedPages, Node, SharedMemory};
+pub use pressure::{Pressure, Stalled};
+pub use process::{Process, ResidentSet};
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-/// A limit, its absence, and not knowing are three different things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit<T> {
-    /// The kernel does not tell.
-    Unknown,
-    /// There is none.
-    Unlimited,
-    /// This much.
-    Value(T),
+use crate::quantity::Cores;
+use pressure::PressureFiles;
+
+/// Which cgroups this process is in and where they are mounted: the texts of `/proc/self/cgroup` and
+/// `/proc/self/mountinfo`.
+struct Membership {
+    cgroups: String,
+    mounts: String,
 }
 
-impl<T> Limit<T> {
-    /// The limit, if there is one that is known.
-    #[must_use]
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Unknown | Self::Unlimited => None,
-        }
-    }
-}
-
-/// Room for any of the files read here; longer ones lose their end, which none of the readers needs.
-const FILE_BUFFER: usize = 8 << 10;
-
-/// A file of the kernel's that is read again and again: opened once, read from its start each time, without
-/// allocating.
-#[derive(Debug)]
-struct KernelFile(File);
-
-impl KernelFile {
-    /// `None` where it does not exist.
-    ///
-    /// # Errors
-    /// Where it is there and must not be read.
-    fn find(path: &Path) -> io::Result<Option<Self>> {
-        match File::open(path) {
-            Ok(file) => Ok(Some(Self(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+impl Membership {
+    fn read(root: &Path) -> Self {
+        let text =
+            |path: &str| fs::read(root.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Self {
+            cgroups: text("proc/self/cgroup").unwrap_or_default(),
+            mounts: text("proc/self/mountinfo").unwrap_or_default(),
         }
     }
 
-    /// `None` where it does not exist or must not be read.
-    fn open(path: &Path) -> Option<Self> {
-        Self::find(path).ok().flatten()
+    fn hierarchy(&self, controller: &str) -> Option<Hierarchy> {
+        Hierarchy::find(controller, &self.cgroups, &self.mounts)
     }
 
-    /// What `parse` makes of the file's present text; `None` where it cannot be read.
-    fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let mut buffer = [0; FILE_BUFFER];
-        let mut length = 0;
-        while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, length as u64) {
-                Ok(0) => break,
-                Ok(count) => length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
-        }
-        let text = buffer.get(..length)?;
-        // A cut in the middle of a character is the only way for these files not to be UTF-8 up to the cut.
-        let valid = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        parse(valid)
+    fn memory(&self, root: &Path) -> MemoryController {
+        MemoryController::open(root, self.hierarchy("memory"))
     }
 }
 
@@ -91,26 +63,70 @@ pub struct Host {
     pub memory: MemoryController,
     /// The CPU controller.
     pub cpu: CpuController,
+    /// The CPUs that cgroups leave to this process.
+    pub cpuset: Cpuset,
     /// This process.
     pub process: Process,
     /// The machine as seen from inside.
     pub machine: Machine,
+    pressure: PressureFiles,
 }
 
 impl Host {
     /// Looks for everything below `root`, which is `/` but in tests. Finds what there is and never fails.
     #[must_use]
     pub fn discover(root: &Path) -> Self {
-        let text =
-            |path: &str| fs::read(root.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let membership = text("proc/self/cgroup").unwrap_or_default();
-        let mounts = text("proc/self/mountinfo").unwrap_or_default();
-        let find = |controller| Hierarchy::find(controller, &membership, &mounts);
+        let membership = Membership::read(root);
+        let unified = Hierarchy::unified(&membership.cgroups, &membership.mounts);
         Self {
-            memory: MemoryController::open(root, find("memory")),
-            cpu: CpuController::open(root, find("cpu")),
+            memory: membership.memory(root),
+            cpu: CpuController::open(root, membership.hierarchy("cpu")),
+            cpuset: Cpuset::open(root, membership.hierarchy("cpuset")),
             process: Process::open(root),
             machine: Machine::open(root),
+            pressure: PressureFiles::of_cgroup(root, unified),
+        }
+    }
+
+    /// Reads everything as it is now.
+    #[must_use]
+    pub fn read(&self) -> HostReadings<'_> {
+        HostReadings {
+            resident: self.process.resident(),
+            memory: self.memory.read(),
+            cpu_limit: self.cpu.limit(),
+            throttling: self.cpu.throttling(),
+            cpuset: self.cpuset.cpus(),
+            pressure: self.pressure.read(),
+            machine_memory: self.machine.memory(),
+            machine_steal: self.machine.steal(),
+            machine_pressure: self.machine.pressure(),
         }
     }
 }
+
+/// What was read of the host at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct HostReadings<'h> {
+    /// Resident set of this process.
+    pub resident: Option<ResidentSet>,
+    /// The memory controller.
+    pub memory: MemoryReadings<'h>,
+    /// CPU quota in force.
+    pub cpu_limit: InForce<'h, Cores>,
+    /// Throttling by that quota.
+    pub throttling: Option<CpuThrottling>,
+    /// CPUs of the cpuset, and the cgroup that says so.
+    pub cpuset: Option<(u64, &'h str)>,
+    /// Time that tasks of the own cgroup waited.
+    pub pressure: Pressure,
+    /// The machine's memory.
+    pub machine_memory: Option<MemorySize>,
+    /// CPU time that the hypervisor gave to others.
+    pub machine_steal: Option<Duration>,
+    /// Time that tasks of the machine waited.
+    pub machine_pressure: Pressure,
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,16 @@
 mod csv;
 mod field;
 mod json;
-mod snapshot;
+pub mod metrics;
+mod node;
 mod text;
 mod value;
+mod workload;
 
-pub use field::{FIELDS, Field, Scope, Unit};
-pub use snapshot::{Record, Snapshot, Start, Wanted};
+pub use field::{Field, Kind, Record, Scope, Unit};
+pub use node::{NodeReport, NodeSnapshot, NodeStart};
 pub use value::Value;
+pub use workload::{Snapshot, Start, Wanted, WorkloadReport};
 
 use std::io;
 
@@ -60,12 +63,12 @@ impl Writer {
     ///
     /// # Errors
     /// None in practice: writing to memory does not fail.
-    pub fn render(&mut self, snapshot: &Snapshot<'_>) -> io::Result<&[u8]> {
+    pub fn render<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> io::Result<&[u8]> {
         self.buffer.clear();
         match &mut self.sink {
-            Sink::Text(text) => text.render(snapshot, &mut self.buffer)?,
-            Sink::Json => json::render(snapshot, &mut self.buffer)?,
-            Sink::Csv(csv) => csv.render(snapshot, &mut self.buffer)?,
+            Sink::Text(text) => text.render::<K>(snapshot, &mut self.buffer)?,
+            Sink::Json => json::render::<K>(snapshot, &mut self.buffer)?,
+            Sink::Csv(csv) => csv.render::<K>(snapshot, &mut self.buffer)?,
         }
         Ok(&self.buffer)
     }

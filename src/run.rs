@@ -79,7 +79,7 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcom
     let host = Host::discover(Path::new("/"));
     let facts = Facts::gather();
     let offer = Offer {
-        memory_limit: host.memory.limit(),
+        memory_limit: host.memory.limit_and_headroom().0,
         machine_memory: host.machine.memory(),
         own_memory: host.process.resident().map(|set| set.total),
         cpu_limit: host.cpu.limit(),

@@ -6,9 +6,9 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::clock::{ThreadClock, monotonic_ns, process_cpu_ns};
 use crate::cpu::{CpuCounters, CpuLoad};
-use crate::host::{CpuThrottling, Host, InForce, MemorySize, ResidentSet};
+use crate::host::{Host, HostReadings};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
-use crate::quantity::{Bytes, Cores};
+use crate::quantity::Bytes;
 
 /// What was observed at one moment. Counters are cumulative and raw.
 #[derive(Clone, Debug)]
@@ -17,24 +17,10 @@ pub struct Sample<'h> {
     pub time: SystemTime,
     /// `CLOCK_MONOTONIC`, for rates.
     pub monotonic_ns: u64,
-    /// Resident set of this process.
-    pub resident: Option<ResidentSet>,
+    /// What was read of the host.
+    pub host: HostReadings<'h>,
     /// Page faults that had to wait for a device.
     pub major_faults: Option<u64>,
-    /// The machine as seen from inside.
-    pub machine: Option<MemorySize>,
-    /// CPU time that the hypervisor gave to others.
-    pub steal: Option<Duration>,
-    /// Memory limit in force.
-    pub memory_limit: InForce<'h, Bytes>,
-    /// Memory charged to the own cgroup.
-    pub cgroup_memory: Option<Bytes>,
-    /// OOM kills in the own cgroup.
-    pub oom_kills: Option<u64>,
-    /// CPU quota in force.
-    pub cpu_limit: InForce<'h, Cores>,
-    /// Throttling by that quota.
-    pub throttling: Option<CpuThrottling>,
     /// CPU time of the whole process.
     pub process_cpu: Duration,
     /// The memory load's counters.
@@ -67,15 +53,8 @@ impl<'h> Sample<'h> {
         Self {
             time: SystemTime::now(),
             monotonic_ns: monotonic_ns(),
-            resident: host.process.resident(),
+            host: host.read(),
             major_faults: faults.and_then(|faults| u64::try_from(faults).ok()),
-            machine: host.machine.memory(),
-            steal: host.machine.steal(),
-            memory_limit: host.memory.limit(),
-            cgroup_memory: host.memory.usage(),
-            oom_kills: host.memory.oom_kills(),
-            cpu_limit: host.cpu.limit(),
-            throttling: host.cpu.throttling(),
             process_cpu,
             memory: memory.map_or(idle, MemoryLoad::counters),
             cpu,

@@ -38,7 +38,17 @@ impl Hierarchy {
     /// about this process.
     #[must_use]
     pub fn find(controller: &str, membership: &str, mounts: &str) -> Option<Self> {
-        let (version, path) = own_path(controller, membership)?;
+        Self::at(controller, own_path(controller, membership)?, mounts)
+    }
+
+    /// Finds the unified hierarchy, which a process is in also where every controller is elsewhere.
+    #[must_use]
+    pub fn unified(membership: &str, mounts: &str) -> Option<Self> {
+        let path = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
+        Self::at("", (Version::V2, path), mounts)
+    }
+
+    fn at(controller: &str, (version, path): (Version, &str), mounts: &str) -> Option<Self> {
         let mounts = mounts.lines().filter_map(Mount::parse).filter(|mount| match version {
             Version::V1 => mount.kind == "cgroup" && mount.options.split(',').any(|o| o == controller),
             Version::V2 => mount.kind == "cgroup2",

@@ -1,9 +1,8 @@
-//! This process and the machine, as `/proc` shows them.
+//! This process, as `/proc` shows it.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::KernelFile;
+use super::file::KernelFile;
 use super::format::kilobytes;
 use crate::quantity::Bytes;
 
@@ -70,64 +69,9 @@ impl Process {
     }
 }
 
-/// The machine's memory, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemorySize {
-    /// `MemTotal`.
-    pub total: Bytes,
-    /// `MemAvailable`; `None` where the kernel does not tell.
-    pub available: Option<Bytes>,
-}
-
-/// The machine as seen from inside: in a VM, the guest.
-#[derive(Debug)]
-pub struct Machine {
-    meminfo: Option<KernelFile>,
-    stat: Option<KernelFile>,
-}
-
-impl Machine {
-    /// Opens the machine's files below `root`.
-    #[must_use]
-    pub fn open(root: &Path) -> Self {
-        let open = |file: &str| KernelFile::open(&root.join("proc").join(file));
-        Self { meminfo: open("meminfo"), stat: open("stat") }
-    }
-
-    /// From `meminfo`.
-    #[must_use]
-    pub fn memory(&self) -> Option<MemorySize> {
-        self.meminfo.as_ref()?.read(|text| {
-            let available = kilobytes(text, "MemAvailable").map(Bytes);
-            Some(MemorySize { total: Bytes(kilobytes(text, "MemTotal")?), available })
-        })
-    }
-
-    /// CPU time that the hypervisor gave to others while this machine wanted it, added up over CPUs since boot.
-    #[must_use]
-    pub fn steal(&self) -> Option<Duration> {
-        self.stat.as_ref()?.read(steal)
-    }
-}
-
-/// The eighth figure of the first line of `/proc/stat`, in hundredths of a second (`USER_HZ`, the same on every
-/// architecture that matters here).
-fn steal(stat: &str) -> Option<Duration> {
-    let ticks = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().nth(7)?;
-    Some(Duration::from_millis(ticks.parse::<u64>().ok()?.checked_mul(10)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steal_is_the_eighth_figure() {
-        let stat = "cpu  11812 0 3578 281698 507 0 33 47 0 0\ncpu0 1 2 3\n";
-        assert_eq!(steal(stat), Some(Duration::from_millis(470)));
-        assert_eq!(steal("cpu  1 2 3\n"), None);
-        assert_eq!(steal(""), None);
-    }
 
     #[test]
     fn both_sources_agree_on_this_process() {

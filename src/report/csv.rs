@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::field::FIELDS;
-use super::snapshot::Snapshot;
+use super::field::Kind;
 use super::value::Value;
 
 #[derive(Debug, Default)]
@@ -12,18 +11,22 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    pub(super) fn render(&mut self, snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn render<'a, K: Kind>(
+        &mut self,
+        snapshot: &'a K::Snapshot<'a>,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         if !self.header_written {
             self.header_written = true;
-            for (index, field) in FIELDS.iter().enumerate() {
+            for (index, field) in K::FIELDS.iter().enumerate() {
                 separate(index, out)?;
                 out.write_all(field.name.as_bytes())?;
             }
             out.push(b'\n');
         }
-        for (index, field) in FIELDS.iter().enumerate() {
+        for (index, field) in K::FIELDS.iter().enumerate() {
             separate(index, out)?;
-            if field.is_in(snapshot.record) {
+            if field.is_in(K::record(snapshot)) {
                 cell((field.value)(snapshot), out)?;
             }
         }

@@ -4,21 +4,21 @@ use std::io;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::field::FIELDS;
-use super::snapshot::Snapshot;
+use super::field::Kind;
 
-pub(super) fn render(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Object(snapshot))?;
+pub(super) fn render<'a, K: Kind>(snapshot: &'a K::Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Object::<K>(snapshot))?;
     out.push(b'\n');
     Ok(())
 }
 
-struct Object<'a>(&'a Snapshot<'a>);
+struct Object<'a, K: Kind>(&'a K::Snapshot<'a>);
 
-impl Serialize for Object<'_> {
+impl<K: Kind> Serialize for Object<'_, K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = K::record(self.0);
         let mut map = serializer.serialize_map(None)?;
-        for field in FIELDS.iter().filter(|field| field.is_in(self.0.record)) {
+        for field in K::FIELDS.iter().filter(|field| field.is_in(record)) {
             map.serialize_entry(field.name, &(field.value)(self.0))?;
         }
         map.end()

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::memory::{MemoryLoad, Phase};
 use crate::output::Reports;
 use crate::quantity::Bytes;
-use crate::report::{Format, Record, Snapshot, Start, Wanted, Writer};
+use crate::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
 use crate::sample::{Counters, Rates, Sample};
 
 /// How long a record is waited for. One that takes longer is written all the same, but for the last one: there is
@@ -98,7 +98,7 @@ impl<'a> Reporter<'a> {
             start: self.start,
             observed,
         };
-        match self.writer.render(&snapshot) {
+        match self.writer.render::<WorkloadReport>(&snapshot) {
             Ok(line) => self.reports.write(line, PATIENCE),
             Err(error) => error!("a record could not be put into words: {error}"),
         }

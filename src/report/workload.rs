@@ -1,9 +1,41 @@
-//! Where wanted and observed meet.
+//! Reports of the load: where wanted and observed meet.
 
+mod fields;
+mod words;
+
+use std::io;
 use std::time::Duration;
 
+use super::field::{Field, Kind, Record};
+use crate::host::HostReadings;
 use crate::quantity::{Bytes, Cores};
 use crate::sample::{Rates, Sample};
+
+/// Reports of the load.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkloadReport;
+
+impl Kind for WorkloadReport {
+    type Snapshot<'a> = Snapshot<'a>;
+
+    const FIELDS: &'static [Field<Self>] = fields::FIELDS;
+
+    fn record<'a>(snapshot: &'a Snapshot<'a>) -> Record<'a> {
+        snapshot.record
+    }
+
+    fn introduction<'a>(snapshot: &'a Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()> {
+        words::introduction(snapshot, out)
+    }
+
+    fn trouble<'a>(snapshot: &'a Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()> {
+        words::trouble(snapshot, out)
+    }
+
+    fn conclusion<'a>(snapshot: &'a Snapshot<'a>, reason: &str, out: &mut Vec<u8>) -> io::Result<()> {
+        words::conclusion(snapshot, reason, out)
+    }
+}
 
 /// What is wanted at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,17 +65,6 @@ pub struct Start {
     pub settings: Vec<(&'static str, String)>,
 }
 
-/// Which record it is.
-#[derive(Clone, Copy, Debug)]
-pub enum Record<'a> {
-    /// The first one.
-    Start,
-    /// One on the way.
-    Report,
-    /// The last one, with the reason for the end.
-    End(&'a str),
-}
-
 /// One record: wanted beside observed.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
@@ -63,4 +84,11 @@ pub struct Snapshot<'a> {
     pub reports_lost: u64,
     /// What does not change.
     pub start: &'a Start,
+}
+
+impl Snapshot<'_> {
+    /// What was read of the host.
+    pub(super) fn host(&self) -> &HostReadings<'_> {
+        &self.observed.host
+    }
 }

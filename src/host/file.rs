@@ -1,0 +1,110 @@
+//! Files of the kernel's that are read again and again.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Room for any of the files read here; longer ones lose their end, which none of the readers needs.
+const FILE_BUFFER: usize = 8 << 10;
+
+/// A file of the kernel's: opened once, read from its start each time, without allocating.
+#[derive(Debug)]
+pub(super) struct KernelFile(File);
+
+impl KernelFile {
+    /// `None` where it does not exist.
+    ///
+    /// # Errors
+    /// Where it is there and must not be read.
+    pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Self(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `None` where it does not exist or must not be read.
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        Self::find(path).ok().flatten()
+    }
+
+    /// What `parse` makes of the file's present text; `None` where it cannot be read.
+    pub(super) fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let mut buffer = [0; FILE_BUFFER];
+        let length = self.fill(&mut buffer)?;
+        parse(valid(buffer.get(..length)?))
+    }
+
+    /// Reads as much as there is and fits, from the start.
+    fn fill(&self, buffer: &mut [u8]) -> Option<usize> {
+        let mut length = 0;
+        while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, length as u64) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        Some(length)
+    }
+}
+
+/// The text up to the first byte that is none: a cut in the middle of a character is the only way for these files
+/// not to be UTF-8.
+fn valid(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+}
+
+/// A file whose whole present text is kept, to look up many values of one moment.
+#[derive(Debug)]
+pub(super) struct KernelText {
+    file: Option<KernelFile>,
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl KernelText {
+    /// A file that does not exist has no text.
+    pub(super) fn open(path: &Path) -> Self {
+        Self { file: KernelFile::open(path), buffer: vec![0; FILE_BUFFER], length: 0 }
+    }
+
+    /// Reads it anew. Allocates only where the file has outgrown its buffer.
+    pub(super) fn refresh(&mut self) {
+        loop {
+            self.length = self.file.as_ref().and_then(|file| file.fill(&mut self.buffer)).unwrap_or(0);
+            if self.length < self.buffer.len() {
+                return;
+            }
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+
+    /// As of the last [`Self::refresh`].
+    pub(super) fn text(&self) -> &str {
+        valid(self.buffer.get(..self.length).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_longer_than_the_buffer_is_kept_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vmstat");
+        let long = "0123456789\n".repeat(2_000);
+        std::fs::write(&path, &long).unwrap();
+        let mut file = KernelText::open(&path);
+        assert_eq!(file.text(), "");
+        file.refresh();
+        assert_eq!(file.text(), long);
+        std::fs::write(&path, "short\n").unwrap();
+        file.refresh();
+        assert_eq!(file.text(), "short\n");
+    }
+}

@@ -1,0 +1,140 @@
+//! A limit, who sets it, and the tightest of many.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::cgroup::{Hierarchy, Level};
+use super::file::KernelFile;
+
+/// A limit, its absence, and not knowing are three different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit<T> {
+    /// The kernel does not tell, or has no such limit.
+    Unknown,
+    /// There is none.
+    Unlimited,
+    /// This much.
+    Value(T),
+}
+
+impl<T> Limit<T> {
+    /// The limit, if there is one that is known.
+    #[must_use]
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Unknown | Self::Unlimited => None,
+        }
+    }
+}
+
+/// A limit, and the cgroup that sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForce<'a, T> {
+    /// The tightest of all enclosing cgroups.
+    pub limit: Limit<T>,
+    /// Path of the cgroup that sets it; `None` where there is no limit.
+    pub cgroup: Option<&'a str>,
+}
+
+impl<T> InForce<'_, T> {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self { limit: Limit::Unknown, cgroup: None };
+}
+
+/// Where a v1 limit above the cgroups that can be seen comes from.
+const OUT_OF_SIGHT: &str = "an enclosing cgroup out of sight";
+
+/// One kind of limit in all enclosing cgroups.
+#[derive(Debug)]
+pub(super) struct Limits<F> {
+    known: bool,
+    /// The innermost first.
+    levels: Vec<LimitAt<F>>,
+    /// v1 tells of limits that no file in sight shows; read once, as reading it is dear on large hosts.
+    hidden: Option<u64>,
+}
+
+/// The files that tell of the limit of one cgroup.
+#[derive(Debug)]
+pub(super) struct LimitAt<F> {
+    pub(super) cgroup: String,
+    pub(super) files: F,
+}
+
+impl<F> Limits<F> {
+    /// Nothing can be found out.
+    pub(super) const UNKNOWN: Self = Self { known: false, levels: Vec::new(), hidden: None };
+
+    /// The files that `find` finds in each level: one that is not there sets no limit, one that is there and must
+    /// not be read leaves the limit unknown.
+    pub(super) fn open(levels: &[Level], find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
+        let limit_at = |level: &Level| {
+            let files = find(level).transpose()?;
+            Some(files.map(|files| LimitAt { cgroup: level.name.clone(), files }))
+        };
+        match levels.iter().filter_map(limit_at).collect() {
+            Ok(levels) => Self { known: true, levels, hidden: None },
+            Err(_) => Self::UNKNOWN,
+        }
+    }
+
+    /// Unknown where no level has such a file: the kernel has no such limit.
+    pub(super) fn unknown_if_nowhere(self) -> Self {
+        if self.levels.is_empty() { Self::UNKNOWN } else { self }
+    }
+
+    /// Takes note of a limit, in bytes, that covers those in sight as well: only where it is below all of them does
+    /// it come from elsewhere.
+    pub(super) fn with_hidden(self, bytes: Option<u64>, value: impl Fn(&F) -> Option<u64>) -> Self {
+        let visible = self.levels.iter().filter_map(|at| value(&at.files)).min();
+        let hidden = bytes.filter(|bytes| visible.is_none_or(|visible| *bytes < visible));
+        Self { hidden, ..self }
+    }
+
+    /// The levels that have the limit.
+    pub(super) fn levels(&self) -> impl Iterator<Item = &LimitAt<F>> {
+        self.levels.iter()
+    }
+
+    /// The tightest limit as it is now; `value` reads that of one level, `wrap` makes a value of a hidden one.
+    pub(super) fn tightest<T: Ord>(
+        &self,
+        value: impl Fn(&F) -> Option<T>,
+        wrap: impl Fn(u64) -> Option<T>,
+    ) -> InForce<'_, T> {
+        let visible = self.levels.iter().filter_map(|at| Some((value(&at.files)?, at.cgroup.as_str())));
+        let hidden = self.hidden.and_then(wrap).map(|value| (value, OUT_OF_SIGHT));
+        // Of equal limits the innermost cgroup is named: `min_by` keeps the first.
+        let tightest = visible.chain(hidden).min_by(|(one, _), (other, _)| one.cmp(other));
+        match tightest {
+            _ if !self.known => InForce::UNKNOWN,
+            None => InForce { limit: Limit::Unlimited, cgroup: None },
+            Some((value, cgroup)) => InForce { limit: Limit::Value(value), cgroup: Some(cgroup) },
+        }
+    }
+}
+
+/// The hierarchy, where the directory of the own cgroup is really there.
+pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hierarchy> {
+    hierarchy.filter(|hierarchy| {
+        hierarchy.levels.first().is_some_and(|level| below(root, &level.directory).is_dir())
+    })
+}
+
+/// A file of a level; `None` where it does not exist.
+///
+/// # Errors
+/// Where it is there and must not be read.
+pub(super) fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Option<KernelFile>> {
+    KernelFile::find(&below(root, &level.directory).join(file))
+}
+
+/// A file of a level; `None` where it does not exist or must not be read.
+pub(super) fn open_in(root: &Path, level: &Level, file: &str) -> Option<KernelFile> {
+    KernelFile::open(&below(root, &level.directory).join(file))
+}
+
+fn below(root: &Path, absolute: &Path) -> PathBuf {
+    root.join(absolute.strip_prefix("/").unwrap_or(absolute))
+}

@@ -1,0 +1,276 @@
+//! The memory controller: limits in force, usage, events. The two versions of the interface differ in which file
+//! and which unit, and only here.
+//!
+//! Sources: Documentation/admin-guide/cgroup-v2.rst and Documentation/admin-guide/cgroup-v1/memory.rst.
+
+use std::path::Path;
+
+use super::cgroup::{Hierarchy, Level, Version};
+use super::file::KernelFile;
+use super::format::{flat_keyed, flat_value, memory_limit, number};
+use super::limit::{InForce, Limits, find_in, in_sight, open_in};
+use crate::quantity::Bytes;
+
+/// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryEvents {
+    /// Reclaimed although below its protection (v2).
+    pub low: Option<u64>,
+    /// Made to reclaim, and throttled, above `memory.high` (v2).
+    pub high: Option<u64>,
+    /// The limit was hit (v1: `memory.failcnt`).
+    pub max: Option<u64>,
+    /// The limit was hit and reclaim did not help (v2).
+    pub oom: Option<u64>,
+    /// Processes that the OOM killer ended.
+    pub oom_kill: Option<u64>,
+    /// Times it ended the whole cgroup (v2).
+    pub oom_group_kill: Option<u64>,
+    /// Whether processes wait for memory right now (v1).
+    pub under_oom: Option<bool>,
+    /// Whether they wait instead of being ended (v1).
+    pub oom_kill_disabled: Option<bool>,
+}
+
+/// All that is read of the controller at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryReadings<'a> {
+    /// `memory.max`, v1 `memory.limit_in_bytes`: beyond it is the OOM killer.
+    pub limit: InForce<'a, Bytes>,
+    /// The smallest distance to the limit of an enclosing cgroup; `None` where none is in sight.
+    pub headroom: Option<Bytes>,
+    /// `memory.high`: beyond it are reclaim and throttling (v2).
+    pub high: InForce<'a, Bytes>,
+    /// `memory.soft_limit_in_bytes`: beyond it is reclaim when the machine runs short (v1).
+    pub soft_limit: InForce<'a, Bytes>,
+    /// `memory.swap.max`: swap alone (v2).
+    pub swap_limit: InForce<'a, Bytes>,
+    /// `memory.memsw.limit_in_bytes`: memory and swap together (v1).
+    pub memory_and_swap_limit: InForce<'a, Bytes>,
+    /// Charged to the own cgroup.
+    pub usage: Option<Bytes>,
+    /// The most that ever was.
+    pub peak: Option<Bytes>,
+    /// Swap charged to the own cgroup.
+    pub swap: Option<Bytes>,
+    /// Events of the own cgroup.
+    pub events: MemoryEvents,
+}
+
+/// The limit of one cgroup, and what counts towards it.
+#[derive(Debug)]
+struct LimitedLevel {
+    limit: KernelFile,
+    usage: Option<KernelFile>,
+}
+
+/// The memory controller of this process.
+#[derive(Debug)]
+pub struct MemoryController {
+    limit: Limits<LimitedLevel>,
+    high: Limits<KernelFile>,
+    soft_limit: Limits<KernelFile>,
+    swap_limit: Limits<KernelFile>,
+    memory_and_swap_limit: Limits<KernelFile>,
+    usage: Option<KernelFile>,
+    peak: Option<KernelFile>,
+    swap: Swap,
+    events: Events,
+}
+
+/// Where the swap of the own cgroup is told.
+#[derive(Debug)]
+enum Swap {
+    Nowhere,
+    /// v2: by itself.
+    Alone(KernelFile),
+    /// v1: together with memory.
+    WithMemory(KernelFile),
+}
+
+/// Where events of the own cgroup are told.
+#[derive(Debug)]
+enum Events {
+    Nowhere,
+    V1 { oom_control: Option<KernelFile>, failcnt: Option<KernelFile> },
+    V2(KernelFile),
+}
+
+/// The names of the files that both versions have.
+struct Names {
+    limit: &'static str,
+    usage: &'static str,
+    peak: &'static str,
+}
+
+impl MemoryController {
+    /// Finds the controller of the calling process below `root`.
+    #[must_use]
+    pub fn discover(root: &Path) -> Self {
+        super::Membership::read(root).memory(root)
+    }
+
+    /// Opens what there is of the hierarchy found for `memory`.
+    pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
+        match in_sight(root, hierarchy) {
+            None => Self::unknown(),
+            Some(Hierarchy { version: Version::V1, levels }) => Self::open_v1(root, &levels),
+            Some(Hierarchy { version: Version::V2, levels }) => Self::open_v2(root, &levels),
+        }
+    }
+
+    fn unknown() -> Self {
+        Self {
+            limit: Limits::UNKNOWN,
+            high: Limits::UNKNOWN,
+            soft_limit: Limits::UNKNOWN,
+            swap_limit: Limits::UNKNOWN,
+            memory_and_swap_limit: Limits::UNKNOWN,
+            usage: None,
+            peak: None,
+            swap: Swap::Nowhere,
+            events: Events::Nowhere,
+        }
+    }
+
+    /// What both versions have, under different names.
+    fn common(root: &Path, levels: &[Level], names: &Names) -> Self {
+        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        let limit = Limits::open(levels, |level| {
+            let usage = open_in(root, level, names.usage);
+            Ok(find_in(root, level, names.limit)?.map(|limit| LimitedLevel { limit, usage }))
+        });
+        Self { limit, usage: own(names.usage), peak: own(names.peak), ..Self::unknown() }
+    }
+
+    fn open_v1(root: &Path, levels: &[Level]) -> Self {
+        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        // A cgroup that does not use hierarchy (before Linux 5.11) has no say in those below it.
+        let flat = |level: &&Level| {
+            open_in(root, level, "memory.use_hierarchy").is_some_and(|f| f.read(number) == Some(0))
+        };
+        let in_force = match levels.iter().skip(1).position(|level| flat(&level)) {
+            Some(above) => levels.get(..=above).unwrap_or(levels),
+            None => levels,
+        };
+        let names = Names {
+            limit: "memory.limit_in_bytes",
+            usage: "memory.usage_in_bytes",
+            peak: "memory.max_usage_in_bytes",
+        };
+        let find = |file| Limits::open(in_force, |level| find_in(root, level, file)).unknown_if_nowhere();
+        let stat = own("memory.stat");
+        let hidden = |key: &str| stat.as_ref()?.read(|text| memory_limit(flat_value(text, key)?));
+        let common = Self::common(root, in_force, &names);
+        Self {
+            limit: common.limit.with_hidden(hidden("hierarchical_memory_limit"), |at| limit_in(&at.limit)),
+            soft_limit: find("memory.soft_limit_in_bytes"),
+            memory_and_swap_limit: find("memory.memsw.limit_in_bytes")
+                .with_hidden(hidden("hierarchical_memsw_limit"), limit_in),
+            swap: own("memory.memsw.usage_in_bytes").map_or(Swap::Nowhere, Swap::WithMemory),
+            events: Events::V1 { oom_control: own("memory.oom_control"), failcnt: own("memory.failcnt") },
+            ..common
+        }
+    }
+
+    fn open_v2(root: &Path, levels: &[Level]) -> Self {
+        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        let names = Names { limit: "memory.max", usage: "memory.current", peak: "memory.peak" };
+        let find = |file| Limits::open(levels, |level| find_in(root, level, file));
+        Self {
+            high: find("memory.high"),
+            swap_limit: find("memory.swap.max"),
+            swap: own("memory.swap.current").map_or(Swap::Nowhere, Swap::Alone),
+            events: own("memory.events").map_or(Events::Nowhere, Events::V2),
+            ..Self::common(root, levels, &names)
+        }
+    }
+
+    /// Reads everything as it is now.
+    #[must_use]
+    pub fn read(&self) -> MemoryReadings<'_> {
+        let (limit, headroom) = self.limit_and_headroom();
+        let usage = read_bytes(self.usage.as_ref());
+        MemoryReadings {
+            limit,
+            headroom,
+            high: tightest(&self.high),
+            soft_limit: tightest(&self.soft_limit),
+            swap_limit: tightest(&self.swap_limit),
+            memory_and_swap_limit: tightest(&self.memory_and_swap_limit),
+            usage,
+            peak: read_bytes(self.peak.as_ref()),
+            swap: match &self.swap {
+                Swap::Nowhere => None,
+                Swap::Alone(file) => read_bytes(Some(file)),
+                // The two are read one after the other: there may seem to be less than none.
+                Swap::WithMemory(file) => read_bytes(Some(file))
+                    .zip(usage)
+                    .map(|(both, memory)| Bytes(both.0.saturating_sub(memory.0))),
+            },
+            events: self.events.read(),
+        }
+    }
+
+    /// The tightest limit of all enclosing cgroups, and the smallest distance of any of them to its limit.
+    #[must_use]
+    pub fn limit_and_headroom(&self) -> (InForce<'_, Bytes>, Option<Bytes>) {
+        let limit = self.limit.tightest(|at| limit_in(&at.limit).map(Bytes), |bytes| Some(Bytes(bytes)));
+        let distance = |at: &LimitedLevel| {
+            let limit = limit_in(&at.limit)?;
+            Some(limit.saturating_sub(at.usage.as_ref()?.read(number)?))
+        };
+        (limit, self.limit.levels().filter_map(|at| distance(&at.files)).min().map(Bytes))
+    }
+}
+
+impl Events {
+    fn read(&self) -> MemoryEvents {
+        match self {
+            Self::Nowhere => None,
+            Self::V1 { oom_control, failcnt } => {
+                let events = oom_control.as_ref().and_then(|file| file.read(|text| Some(v1_events(text))));
+                let max = failcnt.as_ref().and_then(|file| file.read(number));
+                Some(MemoryEvents { max, ..events.unwrap_or_default() })
+            }
+            Self::V2(file) => file.read(|text| Some(v2_events(text))),
+        }
+        .unwrap_or_default()
+    }
+}
+
+fn v1_events(text: &str) -> MemoryEvents {
+    let flag = |key| flat_keyed(text, key).map(|value| value != 0);
+    MemoryEvents {
+        oom_kill: flat_keyed(text, "oom_kill"),
+        under_oom: flag("under_oom"),
+        oom_kill_disabled: flag("oom_kill_disable"),
+        ..MemoryEvents::default()
+    }
+}
+
+fn v2_events(text: &str) -> MemoryEvents {
+    let count = |key| flat_keyed(text, key);
+    MemoryEvents {
+        low: count("low"),
+        high: count("high"),
+        max: count("max"),
+        oom: count("oom"),
+        oom_kill: count("oom_kill"),
+        oom_group_kill: count("oom_group_kill"),
+        under_oom: None,
+        oom_kill_disabled: None,
+    }
+}
+
+fn limit_in(file: &KernelFile) -> Option<u64> {
+    file.read(|text| memory_limit(text.trim()))
+}
+
+fn tightest(limits: &Limits<KernelFile>) -> InForce<'_, Bytes> {
+    limits.tightest(|file| limit_in(file).map(Bytes), |bytes| Some(Bytes(bytes)))
+}
+
+fn read_bytes(file: Option<&KernelFile>) -> Option<Bytes> {
+    file?.read(number).map(Bytes)
+}

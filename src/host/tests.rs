@@ -1,0 +1,149 @@
+use super::*;
+use crate::quantity::Bytes;
+
+const GIB: u64 = 1 << 30;
+const V1_UNLIMITED: &str = "9223372036854771712";
+
+/// A host of files: each path below the root with its text.
+fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let host = Host::discover(root.path());
+    (root, host)
+}
+
+const V2: [(&str, &str); 2] = [
+    ("proc/self/cgroup", "0::/pod/container\n"),
+    ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+];
+const V1: [(&str, &str); 2] = [
+    ("proc/self/cgroup", "4:memory:/pod\n2:cpu,cpuacct:/pod\n0::/\n"),
+    (
+        "proc/self/mountinfo",
+        "33 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+         34 30 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n",
+    ),
+];
+
+#[test]
+fn on_v2_a_tighter_parent_sets_the_limit_and_is_the_one_throttled() {
+    let (_root, host) = host(&[
+        V2[0],
+        V2[1],
+        ("sys/fs/cgroup/pod/memory.max", "1073741824\n"),
+        ("sys/fs/cgroup/pod/container/memory.max", "max\n"),
+        ("sys/fs/cgroup/pod/container/memory.current", "4096\n"),
+        ("sys/fs/cgroup/pod/container/memory.events", "low 0\nmax 7\noom 2\noom_kill 1\n"),
+        ("sys/fs/cgroup/pod/cpu.max", "50000 100000\n"),
+        ("sys/fs/cgroup/pod/cpu.stat", "usage_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 1500\n"),
+        ("sys/fs/cgroup/pod/container/cpu.max", "max 100000\n"),
+    ]);
+    assert_eq!(host.memory.read().limit, InForce { limit: Limit::Value(Bytes(GIB)), cgroup: Some("/pod") });
+    assert_eq!((host.memory.read().usage, host.memory.read().events.oom_kill), (Some(Bytes(4096)), Some(1)));
+    let half = Cores::from_nano(500_000_000);
+    assert_eq!(host.cpu.limit(), InForce { limit: Limit::Value(half), cgroup: Some("/pod") });
+    let throttled = Duration::from_micros(1500);
+    assert_eq!(host.cpu.throttling(), Some(CpuThrottling { periods: 8, throttled_periods: 3, throttled }));
+}
+
+#[test]
+fn on_v1_minus_one_and_the_largest_number_are_no_limits() {
+    let (_root, host) = host(&[
+        V1[0],
+        V1[1],
+        ("sys/fs/cgroup/memory/pod/memory.limit_in_bytes", V1_UNLIMITED),
+        ("sys/fs/cgroup/memory/pod/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"),
+        ("sys/fs/cgroup/cpu/pod/cpu.cfs_quota_us", "-1\n"),
+        ("sys/fs/cgroup/cpu/pod/cpu.cfs_period_us", "100000\n"),
+        ("sys/fs/cgroup/cpu/pod/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 2000\n"),
+    ]);
+    assert_eq!(host.memory.read().limit.limit, Limit::Unlimited);
+    assert_eq!(host.cpu.limit().limit, Limit::Unlimited);
+    assert_eq!(host.memory.read().events.oom_kill, Some(4));
+    assert_eq!(host.cpu.throttling().unwrap().throttled, Duration::from_micros(2));
+}
+
+#[test]
+fn a_v1_limit_out_of_sight_is_told_from_one_in_sight_that_changes() {
+    let limit = "sys/fs/cgroup/memory/pod/memory.limit_in_bytes";
+    let stat = "sys/fs/cgroup/memory/pod/memory.stat";
+    let (root, seen) =
+        host(&[V1[0], V1[1], (limit, "1073741824\n"), (stat, "hierarchical_memory_limit 1073741824\n")]);
+    assert_eq!(seen.memory.read().limit.cgroup, Some("/pod"));
+    fs::write(root.path().join(limit), "2147483648\n").unwrap();
+    assert_eq!(seen.memory.read().limit.limit, Limit::Value(Bytes(2 * GIB)), "it was raised while running");
+    let (_root, hidden) =
+        host(&[V1[0], V1[1], (limit, V1_UNLIMITED), (stat, "hierarchical_memory_limit 1073741824\n")]);
+    let expected =
+        InForce { limit: Limit::Value(Bytes(GIB)), cgroup: Some("an enclosing cgroup out of sight") };
+    assert_eq!(hidden.memory.read().limit, expected);
+}
+
+#[test]
+fn of_equal_limits_the_innermost_cgroup_is_named() {
+    let (_root, host) = host(&[
+        V2[0],
+        V2[1],
+        ("sys/fs/cgroup/pod/memory.max", "1073741824\n"),
+        ("sys/fs/cgroup/pod/container/memory.max", "1073741824\n"),
+    ]);
+    assert_eq!(host.memory.read().limit.cgroup, Some("/pod/container"));
+}
+
+#[test]
+fn what_is_not_there_is_unlimited_and_what_cannot_be_seen_unknown() {
+    // The root cgroup of a v2 guest: a directory without limit files.
+    let (_root, guest) =
+        host(&[V2[1], ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/cgroup.procs", "1\n")]);
+    assert_eq!(guest.memory.read().limit.limit, Limit::Unlimited);
+    let (_root, unmounted) = host(&V2[..1]);
+    assert_eq!(unmounted.memory.read().limit.limit, Limit::Unknown);
+    assert_eq!(unmounted.cpu.limit().limit, Limit::Unknown);
+    let (_root, nothing) = host(&[]);
+    assert_eq!(nothing.memory.read().limit.limit, Limit::Unknown);
+    assert_eq!((nothing.memory.read().usage, nothing.cpu.throttling()), (None, None));
+}
+
+#[test]
+fn headroom_is_the_smallest_distance_to_a_limit_not_the_distance_to_the_smallest() {
+    let (_root, host) = host(&[
+        V2[0],
+        V2[1],
+        ("sys/fs/cgroup/pod/memory.max", "2147483648\n"),
+        ("sys/fs/cgroup/pod/memory.current", "2147479552\n"),
+        ("sys/fs/cgroup/pod/container/memory.max", "1073741824\n"),
+        ("sys/fs/cgroup/pod/container/memory.current", "4096\n"),
+    ]);
+    let readings = host.memory.read();
+    assert_eq!((readings.limit.cgroup, readings.headroom), (Some("/pod/container"), Some(Bytes(4096))));
+}
+
+#[test]
+fn on_v1_a_parent_that_does_not_use_hierarchy_sets_no_limit() {
+    let nested = ("proc/self/cgroup", "4:memory:/pod/container\n");
+    let parent = ("sys/fs/cgroup/memory/pod/memory.limit_in_bytes", "4096\n");
+    let own = ("sys/fs/cgroup/memory/pod/container/memory.limit_in_bytes", "8192\n");
+    let flat = ("sys/fs/cgroup/memory/pod/memory.use_hierarchy", "0\n");
+    let (_root, with) = host(&[nested, V1[1], parent, own]);
+    assert_eq!(with.memory.read().limit.limit, Limit::Value(Bytes(4096)));
+    let (_root, without) = host(&[nested, V1[1], parent, own, flat]);
+    assert_eq!(without.memory.read().limit.limit, Limit::Value(Bytes(8192)));
+}
+
+#[test]
+fn each_version_knows_limits_that_the_other_does_not() {
+    let (_root, v2) = host(&[V2[0], V2[1], ("sys/fs/cgroup/pod/container/memory.high", "4096\n")]);
+    let v2 = v2.memory.read();
+    assert_eq!((v2.high.limit, v2.swap_limit.limit), (Limit::Value(Bytes(4096)), Limit::Unlimited));
+    assert_eq!((v2.soft_limit.limit, v2.memory_and_swap_limit.limit), (Limit::Unknown, Limit::Unknown));
+    let (_root, v1) =
+        host(&[V1[0], V1[1], ("sys/fs/cgroup/memory/pod/memory.soft_limit_in_bytes", "4096\n")]);
+    let v1 = v1.memory.read();
+    assert_eq!((v1.high.limit, v1.swap_limit.limit), (Limit::Unknown, Limit::Unknown));
+    assert_eq!(v1.soft_limit.limit, Limit::Value(Bytes(4096)));
+    assert_eq!(v1.memory_and_swap_limit.limit, Limit::Unknown, "a kernel without swap accounting");
+}

@@ -1,0 +1,106 @@
+//! The same fields as metrics: OpenMetrics text, for Prometheus and whatever else scrapes.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit as MetricUnit};
+
+use super::field::{Field, Kind, Record, Unit};
+use super::value::Value;
+
+/// Media type of the text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All fields of a snapshot that are numbers or words, in OpenMetrics text. Names begin with `prefix`; what is missing
+/// has no sample, what is unlimited is `+Inf`, and words are the label of an info.
+///
+/// # Errors
+/// None in practice: writing to memory does not fail.
+pub fn render<'a, K: Kind>(prefix: &str, snapshot: &'a K::Snapshot<'a>) -> Result<String, fmt::Error> {
+    let samples = K::FIELDS.iter().filter_map(|field| sample::<K>(field, snapshot)).collect();
+    let mut registry = Registry::with_prefix(prefix);
+    registry.register_collector(Box::new(Scrape(samples)));
+    let mut text = String::with_capacity(TEXT_BYTES);
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// Longer than the text of any kind of report.
+const TEXT_BYTES: usize = 24 << 10;
+
+/// One metric of a scrape.
+#[derive(Debug)]
+struct Sample {
+    /// With neither the unit nor `_total`: the encoder puts them behind it.
+    name: &'static str,
+    help: &'static str,
+    unit: Option<MetricUnit>,
+    number: Number,
+}
+
+#[derive(Debug)]
+enum Number {
+    Counter(u64),
+    CounterSeconds(f64),
+    Gauge(u64),
+    GaugeDecimal(f64),
+    Info(&'static str, String),
+}
+
+/// Everything of one moment.
+#[derive(Debug)]
+struct Scrape(Vec<Sample>);
+
+fn sample<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) -> Option<Sample> {
+    // The end of the run has nobody to tell; what belongs to the start stays true.
+    let of_interest = field.is_in(Record::Start) && !matches!(field.name, "record" | "time");
+    let value = of_interest.then(|| (field.value)(snapshot))?;
+    let (bare, counter) = field.name.strip_suffix("_total").map_or((field.name, false), |name| (name, true));
+    let number = match value {
+        Value::Missing | Value::Time(_) | Value::Settings(_) => return None,
+        Value::Whole(number) if counter => Number::Counter(number),
+        Value::Whole(number) => Number::Gauge(number),
+        Value::Decimal(number, decimals) if counter => {
+            Number::CounterSeconds(Value::rounded(number, decimals))
+        }
+        Value::Decimal(number, decimals) => Number::GaugeDecimal(Value::rounded(number, decimals)),
+        Value::Unlimited => Number::GaugeDecimal(f64::INFINITY),
+        Value::Text(text) => Number::Info(field.name, text.to_owned()),
+    };
+    let (suffix, unit) = match field.unit {
+        Unit::Bytes => ("_bytes", Some(MetricUnit::Bytes)),
+        Unit::Seconds => ("_seconds", Some(MetricUnit::Seconds)),
+        Unit::Ratio => ("_ratio", Some(MetricUnit::Ratios)),
+        _ => ("", None),
+    };
+    // The crate's word is "ratios", the field's name ends in "ratio": kept as it is.
+    let unit = unit.filter(|unit| !matches!(unit, MetricUnit::Ratios));
+    let name = if unit.is_some() { bare.strip_suffix(suffix)? } else { bare };
+    Some(Sample { name, help: field.help, unit, number })
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Sample { name, help, unit, number } in &self.0 {
+            let kind = match number {
+                Number::Counter(_) | Number::CounterSeconds(_) => MetricType::Counter,
+                Number::Gauge(_) | Number::GaugeDecimal(_) => MetricType::Gauge,
+                Number::Info(..) => MetricType::Info,
+            };
+            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+            match number {
+                Number::Counter(number) => metric.encode_counter::<NoLabelSet, _, u64>(number, None)?,
+                Number::CounterSeconds(number) => {
+                    metric.encode_counter::<NoLabelSet, _, u64>(number, None)?
+                }
+                Number::Gauge(number) => metric.encode_gauge(number)?,
+                Number::GaugeDecimal(number) => metric.encode_gauge(number)?,
+                Number::Info(label, text) => metric.encode_info(&[(*label, text.as_str())])?,
+            }
+        }
+        Ok(())
+    }
+}
