@@ -1,10 +1,11 @@
 //! The command line and its environment.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::fill::Fill;
 use crate::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
@@ -19,13 +20,21 @@ use crate::report::Format;
     name = "workload",
     version,
     max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     after_help = "Exit status: 0 done or asked to stop, 2 usage, 3 could not hold what was asked \
                   (with --on-failure exit), 1 anything else.\n\n\
                   Examples:\n  workload --memory 500M --cpu 0.2\n  \
                   workload --memory max --growth-rate 25M/s --format json\n  \
-                  workload --memory 80% --growth-rate instant --duration 10m"
+                  workload --memory 80% --growth-rate instant --duration 10m\n  \
+                  workload --memory 500M --cpu 0.2 --listen 0.0.0.0:8080\n  \
+                  workload node --format csv"
 )]
 pub struct Args {
+    /// What to do instead of being a load
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Resident set of the process: bytes (500M, 500Mi), a share of the limit in force (80%), or max
     #[arg(
         long,
@@ -81,6 +90,29 @@ pub struct Args {
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_CPU", value_name = "CORES", default_value = "0")]
     pub cpu: CpuTarget,
 
+    /// When what was asked cannot be had: hold what there is and go on trying, or exit with status 3
+    #[arg(long, env = "WORKLOAD_ON_FAILURE", value_name = "ACTION", default_value = "hold", value_enum)]
+    pub on_failure: OnFailure,
+
+    /// How it reports.
+    #[command(flatten)]
+    pub reports: ReportArgs,
+}
+
+/// What to do instead of being a load.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Report what the machine has and uses, for a probe on each node; be no load
+    Node {
+        /// How it reports.
+        #[command(flatten)]
+        reports: ReportArgs,
+    },
+}
+
+/// How, how often and for how long it reports.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ReportArgs {
     /// End after this time (90s, 10m) [default: when stopped]
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_DURATION", value_name = "TIME")]
     pub duration: Option<Interval>,
@@ -99,9 +131,9 @@ pub struct Args {
     #[arg(long, env = "WORKLOAD_FORMAT", value_name = "FORMAT", default_value = "text", value_enum)]
     pub format: Format,
 
-    /// When what was asked cannot be had: hold what there is and go on trying, or exit with status 3
-    #[arg(long, env = "WORKLOAD_ON_FAILURE", value_name = "ACTION", default_value = "hold", value_enum)]
-    pub on_failure: OnFailure,
+    /// Serve /metrics (OpenMetrics), /readyz and /healthz by HTTP on this address [default: not]
+    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_LISTEN", value_name = "IP:PORT", value_parser = address)]
+    pub listen: Option<SocketAddr>,
 
     /// The least important messages to show on standard error
     #[arg(long, env = "WORKLOAD_LOG", value_name = "LEVEL", default_value = "info", value_enum)]
@@ -121,15 +153,39 @@ impl Args {
             ("huge-pages", word(&self.huge_pages)),
             ("cpu", self.cpu.to_string()),
         ]);
-        settings.extend(self.duration.map(|duration| ("duration", duration.to_string())));
-        settings.extend([
-            ("report-every", self.report_every.to_string()),
-            ("format", word(&self.format)),
-            ("on-failure", word(&self.on_failure)),
-            ("log", word(&self.log)),
-        ]);
+        settings.push(("on-failure", word(&self.on_failure)));
+        settings.extend(self.reports.settings());
         settings
     }
+
+    /// How it reports, whatever it does.
+    #[must_use]
+    pub fn reports(&self) -> &ReportArgs {
+        match &self.command {
+            Some(Command::Node { reports }) => reports,
+            None => &self.reports,
+        }
+    }
+}
+
+impl ReportArgs {
+    /// Every setting by the name of its flag, in a form that parses back.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = Vec::new();
+        settings.extend(self.duration.map(|duration| ("duration", duration.to_string())));
+        settings.push(("report-every", self.report_every.to_string()));
+        settings.push(("format", word(&self.format)));
+        settings.extend(self.listen.map(|address| ("listen", address.to_string())));
+        settings.push(("log", word(&self.log)));
+        settings
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        "it is not an address to listen on (allowed: IP:PORT such as 0.0.0.0:8080, 127.0.0.1:8080 or [::]:8080)".into()
+    })
 }
 
 /// The word on the command line for a value of an enumeration.

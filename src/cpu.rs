@@ -1,7 +1,7 @@
 //! The CPU load: as many threads as it takes, each under its own [`Law`].
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::burn::burn;
@@ -32,6 +32,8 @@ pub struct CpuPlan {
     /// Where in its period the first worker wakes, from 0 to 1: different in every instance, so that the
     /// replicas of a Deployment do not burst together.
     pub phase: f64,
+    /// Whether [`CpuLoad::change`] may be called.
+    pub changes: bool,
 }
 
 impl CpuPlan {
@@ -42,12 +44,14 @@ impl CpuPlan {
         ((self.wanted.as_f64() / FULL_SHARE).ceil() as u64).min(self.cpus)
     }
 
-    /// What one of the workers is to do: an equal share, at its own place in the period.
-    fn duty(&self, index: u64) -> Duty {
+    /// What one of the workers is to do: an equal share, at its own place in the period, from `base_ns` of CPU
+    /// time on.
+    fn duty(&self, index: u64, base_ns: u64) -> Duty {
         let workers = self.workers() as f64;
         Duty {
             share: self.wanted.as_f64() / workers,
             origin_ns: self.origin_ns,
+            base_ns,
             end_ns: self.end_ns,
             tick_ns: self.tick_ns,
             phase: (self.phase + index as f64 / workers).fract(),
@@ -82,14 +86,19 @@ pub struct CpuCounters {
 #[derive(Debug)]
 pub struct CpuLoad {
     shared: Arc<Shared>,
+    started: u64,
 }
 
 #[derive(Debug)]
 struct Shared {
+    /// As many as there may ever be.
     workers: Box<[Worker]>,
     /// The clocks of all other threads.
     others: Vec<ThreadClock>,
-    inherited_ns: u64,
+    /// What is wanted at present, from when on.
+    plan: Mutex<CpuPlan>,
+    /// How often that has changed.
+    changes: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -100,24 +109,46 @@ impl CpuLoad {
     /// # Errors
     /// Where the system refuses a thread.
     pub fn start(plan: &CpuPlan, others: Vec<ThreadClock>) -> io::Result<Self> {
-        let workers = (0..plan.workers()).map(|_| Worker::default()).collect();
+        let most = if plan.changes { plan.cpus } else { plan.workers() };
         let shared = Arc::new(Shared {
-            workers,
+            workers: (0..most).map(|_| Worker::default()).collect(),
             others,
-            inherited_ns: plan.inherited_ns,
+            plan: Mutex::new(*plan),
+            changes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
-        for index in 0..shared.workers.len() {
-            let law = Law::new(plan.duty(index as u64));
-            let shared = Arc::clone(&shared);
+        let mut load = Self { shared, started: 0 };
+        load.start_up_to(plan.workers())?;
+        Ok(load)
+    }
+
+    /// Asks for another amount from now on. Workers follow within a second.
+    ///
+    /// # Errors
+    /// Where it takes more threads and the system refuses one: those that run take as much of it as they can.
+    pub fn change(&mut self, wanted: Cores) -> io::Result<()> {
+        let workers = {
+            let mut plan = self.shared.plan();
+            plan.wanted = wanted;
+            plan.origin_ns = monotonic_ns();
+            plan.workers()
+        };
+        self.shared.changes.fetch_add(1, Ordering::Release);
+        self.start_up_to(workers)
+    }
+
+    fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
+        while self.started < workers {
+            let (index, shared) = (self.started, Arc::clone(&self.shared));
             threads::start("burn", move || {
-                // In range: the index counts the same slice.
-                if let Some(worker) = shared.workers.get(index) {
-                    worker.run(law, &shared);
+                let worker = usize::try_from(index).ok().and_then(|index| shared.workers.get(index));
+                if let Some(worker) = worker {
+                    worker.run(index, &shared);
                 }
             })?;
+            self.started += 1;
         }
-        Ok(Self { shared })
+        Ok(())
     }
 
     /// Makes the workers stop burning at once.
@@ -143,25 +174,107 @@ impl CpuLoad {
     }
 }
 
-impl Worker {
-    fn run(&self, mut law: Law, shared: &Shared) {
-        let clock = *self.clock.get_or_init(ThreadClock::of_current);
-        let workers = shared.workers.len() as u64;
+impl Shared {
+    fn plan(&self) -> MutexGuard<'_, CpuPlan> {
+        // Nobody panics while holding it.
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// What each of so many workers pays of what the rest of the process uses.
+    fn part_of_others_ns(&self, plan: &CpuPlan) -> u64 {
+        let others_ns = self.others.iter().map(|other| other.read_ns()).sum::<u64>();
+        (plan.inherited_ns + others_ns) / plan.workers().max(1)
+    }
+}
+
+/// How long a worker that may be told otherwise sleeps at most.
+const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
+
+/// What a worker's thread has at hand.
+struct Burner<'a> {
+    index: u64,
+    worker: &'a Worker,
+    shared: &'a Shared,
+    clock: ThreadClock,
+    work_units: u64,
+}
+
+impl Burner<'_> {
+    /// Follows one plan after the other until the end.
+    fn run(&mut self) {
+        let mut changes = self.shared.changes.load(Ordering::Acquire);
+        let mut plan = *self.shared.plan();
+        // One that a change has started begins with nothing owed; the first ones owe all since the origin.
+        let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan) };
+        let mut law = Law::new(plan.duty(self.index, base_ns));
+        loop {
+            let active = self.index < plan.workers();
+            if active {
+                self.follow(&mut law, &plan, changes);
+            } else {
+                self.wait_for_a_change(changes);
+            }
+            if self.shared.ended() {
+                return;
+            }
+            let before = plan;
+            changes = self.shared.changes.load(Ordering::Acquire);
+            plan = *self.shared.plan();
+            // What is owed when the plan changes moves on to the new one, in its count of what others use.
+            let used_ns = self.clock.read_ns();
+            let owed_ns = law.owed_ns(plan.origin_ns, used_ns + self.shared.part_of_others_ns(&before));
+            let owed_ns = if active { owed_ns } else { 0 };
+            let base_ns = (used_ns + self.shared.part_of_others_ns(&plan)).saturating_add_signed(owed_ns);
+            law = law.resume(plan.duty(self.index, base_ns));
+        }
+    }
+
+    fn has_changed(&self, changes: u64) -> bool {
+        self.shared.ended() || self.shared.changes.load(Ordering::Acquire) != changes
+    }
+
+    fn wait_for_a_change(&self, changes: u64) {
+        while !self.has_changed(changes) {
+            sleep_until(monotonic_ns() + LONGEST_SLEEP_NS);
+        }
+    }
+
+    /// Burns by the law until the plan changes or everything ends.
+    fn follow(&mut self, law: &mut Law, plan: &CpuPlan, changes: u64) {
         let mut wake_ns = law.first_wake_ns();
-        let mut work_units = 0;
-        while !shared.ended.load(Ordering::Relaxed) {
+        while !self.has_changed(changes) {
+            let soon_ns = monotonic_ns() + LONGEST_SLEEP_NS;
+            if plan.changes && wake_ns > soon_ns {
+                sleep_until(soon_ns);
+                continue;
+            }
             sleep_until(wake_ns);
             // Each worker pays its part of what the rest of the process uses.
-            let others_ns = shared.others.iter().map(|other| other.read_ns()).sum::<u64>();
-            let others_ns = (shared.inherited_ns + others_ns) / workers;
-            let burst = law.begin(monotonic_ns(), clock.read_ns() + others_ns);
-            work_units += burn(burst, clock, others_ns, &shared.ended);
-            let worker_cpu_ns = clock.read_ns();
+            let others_ns = self.shared.part_of_others_ns(plan);
+            let burst = law.begin(monotonic_ns(), self.clock.read_ns() + others_ns);
+            self.work_units += burn(burst, self.clock, others_ns, &self.shared.ended);
+            let worker_cpu_ns = self.clock.read_ns();
             wake_ns = law.next_wake_ns(monotonic_ns(), worker_cpu_ns + others_ns);
             let (stalls, stalled_ns) = law.stalls();
-            *self.lock() =
-                CpuCounters { worker_cpu_ns, work_units, forgiven_ns: law.forgiven_ns(), stalls, stalled_ns };
+            *self.worker.lock() = CpuCounters {
+                worker_cpu_ns,
+                work_units: self.work_units,
+                forgiven_ns: law.forgiven_ns(),
+                stalls,
+                stalled_ns,
+            };
         }
+    }
+}
+
+impl Worker {
+    fn run(&self, index: u64, shared: &Shared) {
+        let clock = *self.clock.get_or_init(ThreadClock::of_current);
+        Burner { index, worker: self, shared, clock, work_units: 0 }.run();
     }
 
     fn lock(&self) -> MutexGuard<'_, CpuCounters> {
@@ -183,6 +296,7 @@ mod tests {
             tick_ns: 4_000_000,
             inherited_ns: 0,
             phase: 0.9,
+            changes: false,
         }
     }
 
@@ -200,7 +314,7 @@ mod tests {
     #[test]
     fn shares_are_equal_and_phases_spread() {
         let plan = plan(1_500_000_000, 2);
-        let (first, second) = (plan.duty(0), plan.duty(1));
+        let (first, second) = (plan.duty(0, 0), plan.duty(1, 0));
         assert_eq!((first.share, second.share), (0.75, 0.75));
         assert!((first.phase - 0.9).abs() < 1e-9 && (second.phase - 0.4).abs() < 1e-9);
     }

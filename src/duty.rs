@@ -47,6 +47,8 @@ pub struct Duty {
     pub share: f64,
     /// When the schedule starts.
     pub origin_ns: u64,
+    /// CPU time that counts as scheduled by then: what had been used, and what was still owed.
+    pub base_ns: u64,
     /// When the schedule ends, if it does: nothing is burnt for the time after it.
     pub end_ns: Option<u64>,
     /// The scheduler's tick, to keep the bursts out of step with it.
@@ -68,6 +70,8 @@ pub struct Law {
     window: u64,
     planned_wake_ns: u64,
     forgiven_ns: u64,
+    /// Given up under earlier duties.
+    forgiven_before_ns: u64,
     stalls: u64,
     stalled_ns: u64,
 }
@@ -100,15 +104,35 @@ impl Law {
             window: 0,
             planned_wake_ns: grid_ns,
             forgiven_ns: 0,
+            forgiven_before_ns: 0,
             stalls: 0,
             stalled_ns: 0,
+        }
+    }
+
+    /// The law for another duty of the same worker; its counters go on.
+    #[must_use]
+    pub fn resume(&self, duty: Duty) -> Self {
+        Self {
+            forgiven_before_ns: self.forgiven_ns(),
+            stalls: self.stalls,
+            stalled_ns: self.stalled_ns,
+            ..Self::new(duty)
         }
     }
 
     /// CPU time given up so far, because it could not be had when it was due.
     #[must_use]
     pub fn forgiven_ns(&self) -> u64 {
-        self.forgiven_ns
+        self.forgiven_before_ns + self.forgiven_ns
+    }
+
+    /// CPU time still owed; negative where more than that has been used.
+    #[must_use]
+    pub fn owed_ns(&self, now_ns: u64, used_ns: u64) -> i64 {
+        let owed = i128::from(self.scheduled_ns(now_ns)) - i128::from(self.forgiven_ns) - i128::from(used_ns);
+        // Centuries saturate.
+        owed.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
     /// Wake-ups that came more than three periods late, and how late they were in total.
@@ -126,7 +150,7 @@ impl Law {
     /// Called on waking up, with the wall time and the CPU time used so far.
     pub fn begin(&mut self, now_ns: u64, used_ns: u64) -> Burst {
         self.count_stall(now_ns);
-        let bound_ns = self.scheduled_ns(self.duty.origin_ns + DEBT_WINDOW_NS);
+        let bound_ns = (self.duty.share * DEBT_WINDOW_NS as f64) as u64;
         let debt_ns = self.scheduled_ns(now_ns).saturating_sub(used_ns + self.forgiven_ns);
         self.forgiven_ns += debt_ns.saturating_sub(bound_ns);
         // Grid points that went by are skipped: the debt stands for them.
@@ -162,7 +186,7 @@ impl Law {
     /// CPU time scheduled from the origin until `time_ns`.
     fn scheduled_ns(&self, time_ns: u64) -> u64 {
         let time_ns = self.duty.end_ns.map_or(time_ns, |end_ns| time_ns.min(end_ns));
-        (self.duty.share * time_ns.saturating_sub(self.duty.origin_ns) as f64) as u64
+        self.duty.base_ns + (self.duty.share * time_ns.saturating_sub(self.duty.origin_ns) as f64) as u64
     }
 
     fn window_at(&self, time_ns: u64) -> u64 {
@@ -172,7 +196,8 @@ impl Law {
     /// The first window in which there is something left to burn: later than the next one where other
     /// threads have used up the budget, and never, in effect, for a share of next to nothing.
     fn window_due(&self, used_ns: u64) -> u64 {
-        let paid_until_ns = (used_ns + self.forgiven_ns) as f64 / self.duty.share;
+        let paid_ns = (used_ns + self.forgiven_ns).saturating_sub(self.duty.base_ns);
+        let paid_until_ns = paid_ns as f64 / self.duty.share;
         let past_grid_ns = self.duty.origin_ns as f64 + paid_until_ns - self.grid_ns as f64;
         // The cast saturates; a hundred years of windows are enough and leave room to multiply.
         ((past_grid_ns - self.lead_ns() as f64) / self.period_ns as f64).min(1e10) as u64

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::host::{InForce, Limit, MemorySize};
+use crate::host::{HostReadings, InForce, Limit, MemorySize};
 use crate::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
 /// A page table holds 512 entries of 8 bytes for as many pages: the part of the memory that the cgroup pays for
@@ -24,6 +24,39 @@ pub(crate) struct Offer<'a> {
     pub(crate) cpus: u64,
 }
 
+impl<'a> Offer<'a> {
+    pub(crate) fn new(host: &HostReadings<'a>, cpus: u64) -> Self {
+        Self {
+            memory_limit: host.memory.limit,
+            machine_memory: host.machine_memory,
+            own_memory: host.resident.map(|set| set.total),
+            cpu_limit: host.cpu_limit,
+            cpus,
+        }
+    }
+}
+
+/// What is asked for, in the words of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Resident set.
+    pub(crate) memory: MemoryTarget,
+    /// CPU time per wall time.
+    pub(crate) cpu: CpuTarget,
+}
+
+impl Asked {
+    /// Whether the figure follows the limit.
+    pub(crate) fn follows_memory(self) -> bool {
+        matches!(self.memory, MemoryTarget::Percent(_))
+    }
+
+    /// Whether the figure follows the quota.
+    pub(crate) fn follows_cpu(self) -> bool {
+        matches!(self.cpu, CpuTarget::Percent(_))
+    }
+}
+
 /// What is asked for, in figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal {
@@ -38,17 +71,17 @@ impl Goal {
     ///
     /// # Errors
     /// A percentage of memory where neither a limit nor the machine's memory is known.
-    pub(crate) fn resolve(memory: MemoryTarget, cpu: CpuTarget, offer: &Offer<'_>) -> Result<Self, Unknown> {
+    pub(crate) fn resolve(asked: Asked, offer: &Offer<'_>) -> Result<Self, Unknown> {
         let whole_memory =
             offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory.map(|m| m.total)).min();
-        let memory = match memory {
+        let memory = match asked.memory {
             MemoryTarget::Bytes(bytes) => Some(bytes),
             MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole_memory.ok_or(Unknown)?.0))),
             MemoryTarget::Max => None,
         };
         let every_cpu = Cores::from_whole(offer.cpus);
         let whole_cpu = offer.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
-        let cpu = match cpu {
+        let cpu = match asked.cpu {
             CpuTarget::Cores(cores) => cores,
             CpuTarget::Percent(percent) => Cores::from_nano(percent.of(whole_cpu.as_nano())),
             CpuTarget::Max => every_cpu,
@@ -200,7 +233,8 @@ mod tests {
     };
 
     fn goal(memory: &str, cpu: &str, offer: &Offer<'_>) -> Goal {
-        Goal::resolve(memory.parse().unwrap(), cpu.parse().unwrap(), offer).unwrap()
+        let asked = Asked { memory: memory.parse().unwrap(), cpu: cpu.parse().unwrap() };
+        Goal::resolve(asked, offer).unwrap()
     }
 
     #[test]
@@ -214,7 +248,8 @@ mod tests {
     #[test]
     fn a_percentage_of_the_unknown_is_refused_with_a_way_out() {
         let blind = Offer { machine_memory: None, ..FREE };
-        let refusal = Goal::resolve("50%".parse().unwrap(), CpuTarget::Max, &blind).unwrap_err();
+        let asked = Asked { memory: "50%".parse().unwrap(), cpu: CpuTarget::Max };
+        let refusal = Goal::resolve(asked, &blind).unwrap_err();
         assert!(refusal.to_string().contains("give it in bytes"));
     }
 

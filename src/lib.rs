@@ -6,7 +6,7 @@
 //! args ─► config ─► goal ─┐
 //!                         ├─► growth, duty (pure: what is wanted at time t) ─► memory, cpu   act
 //! host ───────────────────┘
-//! /proc, cgroups ─► sample ─► report::Snapshot (wanted beside observed) ─► text | json | csv
+//! /proc, cgroups ─► sample ─► report::Snapshot (wanted beside observed) ─► text | json | csv | metrics
 //! ```
 //!
 //! What is wanted and what is observed meet first in the [`report::Snapshot`], so an intention can never be
@@ -29,4 +29,5 @@ pub mod report;
 mod rota;
 pub mod run;
 pub mod sample;
+mod serve;
 mod threads;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let signals = Signals::take();
     let args = Args::parse();
     tracing_subscriber::fmt()
-        .with_max_level(args.log.filter())
+        .with_max_level(args.reports().log.filter())
         .with_target(false)
         .with_writer(|| Log)
         .log_internal_errors(false)

@@ -1,12 +1,16 @@
 //! The memory load: one thread that makes the resident set follow its plan of growth, and keeps it there.
 
+mod brink;
 mod keeper;
 mod pace;
+mod view;
+
+pub use view::View;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Barrier, OnceLock};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -15,7 +19,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::fill::Fill;
 use crate::growth::Growth;
-use crate::host::Process;
 use crate::quantity::{Bytes, Rate};
 use crate::threads;
 use keeper::Keeper;
@@ -79,7 +82,12 @@ impl Phase {
 struct Shared {
     clock: OnceLock<ThreadClock>,
     /// The plan and when it began, once the program's own size is known.
-    growth: OnceLock<(Growth, u64)>,
+    growth: Mutex<Option<(Growth, u64)>>,
+    /// What is asked for in the end; `NO_TARGET` for ever more.
+    target: AtomicU64,
+    /// Reports that growth has waited for, and the last of them that is out.
+    reports_asked: AtomicU64,
+    reports_out: AtomicU64,
     populated: AtomicU64,
     phase: AtomicU8,
     failed_allocations: AtomicU64,
@@ -88,6 +96,16 @@ struct Shared {
     changed: EventFd,
     /// Time to give everything back.
     ended: AtomicBool,
+}
+
+/// Stands for "all that can be had".
+const NO_TARGET: u64 = u64::MAX;
+
+impl Shared {
+    fn growth(&self) -> MutexGuard<'_, Option<(Growth, u64)>> {
+        // Nobody panics while holding it.
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the memory load has done up to now.
@@ -120,10 +138,13 @@ impl MemoryLoad {
     ///
     /// # Errors
     /// Where the system refuses the thread or the descriptor that tells of changes.
-    pub fn start(plan: MemoryPlan, process: Process) -> io::Result<Self> {
+    pub fn start(plan: MemoryPlan, view: View) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             clock: OnceLock::new(),
-            growth: OnceLock::new(),
+            growth: Mutex::new(None),
+            target: AtomicU64::new(plan.target.map_or(NO_TARGET, |target| target.0)),
+            reports_asked: AtomicU64::new(0),
+            reports_out: AtomicU64::new(0),
             populated: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Growing as u8),
             failed_allocations: AtomicU64::new(0),
@@ -138,7 +159,7 @@ impl MemoryLoad {
             its_shared.clock.get_or_init(ThreadClock::of_current);
             its_start.wait();
             its_start.wait();
-            Keeper::new(plan, process, &its_shared).run(&tell);
+            Keeper::new(plan, view, &its_shared).run(&tell);
         })?;
         start.wait();
         Ok(Self { shared, start, thread, given_back })
@@ -153,6 +174,27 @@ impl MemoryLoad {
     /// Lets it grow, from what the process has now. Call it once, when all threads have been started.
     pub fn begin(&self) {
         self.start.wait();
+    }
+
+    /// Asks for another resident set from now on: growth goes on at its rate, what is too much is given back at
+    /// once.
+    pub fn change(&self, target: Bytes) {
+        self.shared.target.store(target.0, Ordering::Relaxed);
+        self.thread.unpark();
+    }
+
+    /// How many reports growth has asked for: to be taken before the sample of a report, and handed to
+    /// [`Self::report_is_out`] after it has been written.
+    #[must_use]
+    pub fn reports_asked(&self) -> u64 {
+        self.shared.reports_asked.load(Ordering::Acquire)
+    }
+
+    /// Lets growth go on that has waited for this report.
+    pub fn report_is_out(&self, asked: u64) {
+        if self.shared.reports_out.swap(asked, Ordering::Release) != asked {
+            self.thread.unpark();
+        }
     }
 
     /// Gives all memory back, faster than the exit of the process would. Where the thread cannot be reached
@@ -170,7 +212,7 @@ impl MemoryLoad {
         }
     }
 
-    /// Readable when its phase has changed or an allocation failed.
+    /// Readable when there is something to report: its phase has changed, or growth waits for a report.
     #[must_use]
     pub fn changed(&self) -> &EventFd {
         &self.shared.changed
@@ -180,8 +222,8 @@ impl MemoryLoad {
     #[must_use]
     pub fn counters(&self) -> MemoryCounters {
         let shared = &self.shared;
-        let wanted = shared.growth.get().map(|(growth, began_ns)| {
-            growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(*began_ns)))
+        let wanted = shared.growth().map(|(growth, began_ns)| {
+            growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(began_ns)))
         });
         MemoryCounters {
             phase: Phase::load(&shared.phase),

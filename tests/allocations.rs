@@ -8,13 +8,13 @@ use workload::clock::monotonic_ns;
 use workload::cpu::{CpuLoad, CpuPlan};
 use workload::fill::Fill;
 use workload::host::{Host, Process};
-use workload::memory::{MemoryLoad, MemoryPlan, Phase};
+use workload::memory::{MemoryLoad, MemoryPlan, Phase, View};
 use workload::quantity::{Bytes, Cores, Rate};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use workload::sample::{Rates, Sample};
 
 /// A memory and a CPU load, running.
-fn loads() -> (MemoryLoad, CpuLoad) {
+fn loads() -> (MemoryLoad, View, CpuLoad) {
     let plan = MemoryPlan {
         target: Some(Bytes(20_000_000)),
         rate: Rate::PerSecond(Bytes(5_000_000)),
@@ -26,7 +26,7 @@ fn loads() -> (MemoryLoad, CpuLoad) {
         page_size: 4096,
         cpus: 1,
     };
-    let memory = MemoryLoad::start(plan, Process::open(Path::new("/"))).expect("a thread");
+    let memory = MemoryLoad::start(plan, View::open(Path::new("/"))).expect("a thread");
     memory.begin();
     let plan = CpuPlan {
         wanted: Cores::from_nano(10_000_000),
@@ -36,6 +36,7 @@ fn loads() -> (MemoryLoad, CpuLoad) {
         tick_ns: 4_000_000,
         inherited_ns: 0,
         phase: 0.0,
+        changes: false,
     };
     (memory, CpuLoad::start(&plan, Vec::new()).expect("a thread"))
 }

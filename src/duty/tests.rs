@@ -71,7 +71,7 @@ fn machine<F: Fn(u64) -> Option<Range<u64>>>(next_absence: F) -> Machine<F> {
 }
 
 fn duty(share: f64) -> Duty {
-    Duty { share, origin_ns: 0, end_ns: None, tick_ns: 4 * MS, phase: 0.3 }
+    Duty { share, origin_ns: 0, base_ns: 0, end_ns: None, tick_ns: 4 * MS, phase: 0.3 }
 }
 
 #[test]
@@ -131,6 +131,27 @@ fn what_other_threads_use_comes_out_of_the_budget() {
     assert!(cpu.used_ns < 301 * MS, "300 ms of filling are worth 3 s of a tenth: {}", cpu.used_ns);
     cpu.drive(&mut law, 10 * SECOND, |_, _, _| {});
     assert!((995 * MS..1005 * MS).contains(&cpu.used_ns), "{}", cpu.used_ns);
+}
+
+#[test]
+fn a_change_of_share_keeps_what_is_owed_and_asks_for_no_more() {
+    let mut machine = machine(always);
+    let mut law = Law::new(duty(0.5));
+    machine.drive(&mut law, 10 * SECOND, |_, _, _| {});
+    for (step, share) in [0.1, 0.8, 0.2].into_iter().enumerate() {
+        let (now_ns, used_ns) = (machine.now_ns, machine.used_ns);
+        let base_ns = used_ns.saturating_add_signed(law.owed_ns(now_ns, used_ns));
+        law = law.resume(Duty { origin_ns: now_ns, base_ns, ..duty(share) });
+        let end_ns = (step as u64 + 2) * 10 * SECOND;
+        machine.drive(&mut law, end_ns, |_, _, _| {});
+        let (wanted, used) = (share * (machine.now_ns - now_ns) as f64, (machine.used_ns - used_ns) as f64);
+        // A burst at the old share and one at the new one lie across the ends.
+        let tolerance = (0.5 + 0.8) * 100.0 * MS as f64;
+        assert!((used - wanted).abs() < tolerance, "{share}: {used} {wanted}");
+    }
+    assert_eq!(law.forgiven_ns(), 0);
+    let owed_ns = law.owed_ns(machine.now_ns, machine.used_ns);
+    assert!(owed_ns.unsigned_abs() < 50 * MS, "no drift over the changes: {owed_ns}");
 }
 
 #[test]

@@ -8,13 +8,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
+use super::brink::{Brink, Margin};
 use super::pace::Pace;
-use super::{MemoryPlan, Phase, Shared};
+use super::view::View;
+use super::{MemoryPlan, NO_TARGET, Phase, Shared};
 use crate::arena::{Arena, HUGE_PAGE};
 use crate::clock::{monotonic_ns, nanos};
 use crate::fill::Filler;
 use crate::growth::Growth;
-use crate::host::Process;
 use crate::quantity::Bytes;
 use crate::rota::Rota;
 
@@ -32,16 +33,25 @@ const DRIFT: u64 = 8 << 10;
 const MEASURE_EVERY: u32 = 200;
 const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// How far away the limit is may be looked up this often; near it, before each piece.
+const LOOK_AHEAD: Duration = Duration::from_millis(100);
+/// How long growth waits for a report at most: who reads them may be slow.
+const REPORT_PATIENCE: Duration = Duration::from_millis(50);
 /// Giving back is bound by the kernel's locks: more threads than this do not help.
 const MOST_HELPERS: u64 = 4;
 
 /// Holds the pages.
 pub(super) struct Keeper<'a> {
     plan: MemoryPlan,
-    process: Process,
+    view: View,
     shared: &'a Shared,
     filler: Filler,
     pace: Pace,
+    brink: Brink,
+    /// Bytes that may be added, and until when, before the limit is looked up again.
+    free: (u64, u64),
+    /// Resident set of the program itself.
+    own: Bytes,
     measured: Option<Measured>,
     /// `None` where pages are never to be touched again.
     rota: Option<Rota>,
@@ -57,13 +67,16 @@ struct Measured {
 }
 
 impl<'a> Keeper<'a> {
-    pub(super) fn new(plan: MemoryPlan, process: Process, shared: &'a Shared) -> Self {
+    pub(super) fn new(plan: MemoryPlan, view: View, shared: &'a Shared) -> Self {
         Self {
             filler: Filler::new(plan.fill, plan.page_size, plan.seed),
             pace: Pace::new(plan.page_size, if plan.huge_pages { HUGE_PAGE } else { CHUNK }),
             plan,
-            process,
+            view,
             shared,
+            brink: Brink::default(),
+            free: (0, 0),
+            own: Bytes(0),
             measured: None,
             rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
         }
@@ -72,16 +85,16 @@ impl<'a> Keeper<'a> {
     /// Runs until the end, and tells when it begins to give everything back.
     pub(super) fn run(mut self, tell: &SyncSender<()>) {
         let Some(mut arena) = self.first_page() else { return };
-        let own = self.process.resident_exactly().map_or(Bytes(0), |set| set.total);
+        self.own = self.view.process.resident_exactly().map_or(Bytes(0), |set| set.total);
         let MemoryPlan { target, rate, step, .. } = self.plan;
-        let growth = Growth { start: own, target, rate, step };
-        let began_ns = monotonic_ns();
-        // Nobody else sets it.
-        let _ = self.shared.growth.set((growth, began_ns));
-        debug!(own_bytes = own.0, "growing");
+        let mut growth = Growth { start: self.own, target, rate, step };
+        let mut began_ns = monotonic_ns();
+        *self.shared.growth() = Some((growth, began_ns));
+        debug!(own_bytes = self.own.0, "growing");
         let mut wake_ns = began_ns;
         while !self.has_ended() {
             let now_ns = monotonic_ns();
+            self.follow_target(&mut growth, &mut began_ns, now_ns);
             self.tick(&mut arena, &growth, began_ns, now_ns);
             let tick_ns = nanos(self.tick_length(&growth));
             // An absolute grid; points that went by are skipped.
@@ -108,11 +121,27 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Begins a new line where another target is asked for.
+    fn follow_target(&mut self, growth: &mut Growth, began_ns: &mut u64, now_ns: u64) {
+        let target = self.shared.target.load(Ordering::Relaxed);
+        let target = (target != NO_TARGET).then_some(Bytes(target));
+        if target == growth.target {
+            return;
+        }
+        let reached = growth.wanted(Duration::from_nanos(now_ns - *began_ns));
+        let start = target.map_or(reached, |target| target.min(reached)).max(self.own);
+        *growth = Growth { start, target, ..*growth };
+        *began_ns = now_ns;
+        *self.shared.growth() = Some((*growth, *began_ns));
+        self.pace.retry();
+        self.enter(Phase::Growing);
+    }
+
     fn tick(&mut self, arena: &mut Arena, growth: &Growth, began_ns: u64, now_ns: u64) {
         let wanted = growth.wanted(Duration::from_nanos(now_ns - began_ns));
         let complete = growth.target.is_some_and(|target| wanted >= target);
         if self.phase() != Phase::Holding && now_ns >= self.pace.next_try_ns() {
-            let reached = self.grow_to(arena, wanted.0.saturating_sub(growth.start.0), complete);
+            let reached = self.grow_to(arena, wanted.0.saturating_sub(self.own.0), complete);
             if reached && complete {
                 self.true_up(arena, wanted.0);
             } else if reached {
@@ -135,6 +164,7 @@ impl<'a> Keeper<'a> {
                 // After a refusal the end may lie within a huge page: back to where the next one can begin.
                 bytes = bytes.min(HUGE_PAGE - arena.len() % HUGE_PAGE);
             }
+            let Some(bytes) = self.within_sight(bytes, grain) else { continue };
             match arena.grow(bytes) {
                 Ok(words) => self.filler.fill(words),
                 Err(error) => {
@@ -145,8 +175,42 @@ impl<'a> Keeper<'a> {
                 }
             }
             self.granted(arena.len() as u64);
+            self.brink.added(bytes as u64);
+            self.free.0 = self.free.0.saturating_sub(bytes as u64);
         }
         true
+    }
+
+    /// How much of a piece may be added without a report; `None` after one that had to come first.
+    fn within_sight(&mut self, bytes: usize, grain: usize) -> Option<usize> {
+        let now_ns = monotonic_ns();
+        if self.free.0 < bytes as u64 || now_ns >= self.free.1 {
+            let margin: Option<Margin> = self.view.margin();
+            self.free = (self.brink.allowance(margin), now_ns + nanos(LOOK_AHEAD));
+        }
+        if self.free.0 == 0 {
+            self.report_first();
+            return None;
+        }
+        let free = usize::try_from(self.free.0).unwrap_or(usize::MAX);
+        // Half of what is free at once, as others may use it as well; but never less than can be asked for.
+        let most = (free / 2).next_multiple_of(grain).max(grain);
+        Some(bytes.min(most))
+    }
+
+    /// Waits until a report tells what is held now, as the next page may be the last.
+    fn report_first(&mut self) {
+        let asked = self.shared.reports_asked.fetch_add(1, Ordering::AcqRel) + 1;
+        // Full only after 2^64 - 2 changes.
+        let _ = self.shared.changed.write(1);
+        let deadline_ns = monotonic_ns() + nanos(REPORT_PATIENCE);
+        while self.shared.reports_out.load(Ordering::Acquire) < asked && !self.has_ended() {
+            match deadline_ns.saturating_sub(monotonic_ns()) {
+                0 => break,
+                left_ns => park_timeout(Duration::from_nanos(left_ns)),
+            }
+        }
+        self.brink.reported();
     }
 
     fn granted(&mut self, held: u64) {
@@ -200,9 +264,9 @@ impl<'a> Keeper<'a> {
     /// The exact resident set, what is swapped out included: that is held as well.
     fn measure(&mut self) -> Option<u64> {
         let begin_ns = monotonic_ns();
-        let exact = self.process.resident_exactly()?;
+        let exact = self.view.process.resident_exactly()?;
         let at_ns = monotonic_ns();
-        let cheap = self.process.resident().map_or(0, |set| set.held().0);
+        let cheap = self.view.process.resident().map_or(0, |set| set.held().0);
         let exact = exact.held().0;
         if exact.abs_diff(cheap) > (1 << 20).max(exact / 200) && self.measured.is_none() {
             warn!(smaps_rollup_bytes = exact, status_bytes = cheap, "the kernel's two counts disagree");
@@ -220,7 +284,7 @@ impl<'a> Keeper<'a> {
         if since < affordable {
             return false;
         }
-        let now = self.process.resident();
+        let now = self.view.process.resident();
         since > affordable.max(MEASURE_AT_LEAST_EVERY)
             || now.is_some_and(|set| set.held().0.abs_diff(measured.cheap) >= DRIFT)
     }

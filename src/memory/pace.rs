@@ -44,6 +44,11 @@ impl Pace {
         self.wait.map_or(0, |wait| wait.until_ns)
     }
 
+    /// Forgets the wait: something has changed.
+    pub(super) fn retry(&mut self) {
+        self.wait = None;
+    }
+
     pub(super) fn granted(&mut self) {
         self.piece = (self.piece * 2).min(self.largest);
         self.wait = None;

@@ -1,16 +1,15 @@
 //! What the program waits for: signals, a time, a change of the load.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-
-use crate::memory::MemoryLoad;
 
 /// SIGTERM and SIGINT, waiting to be read.
 ///
@@ -55,13 +54,18 @@ impl Alarm {
     }
 }
 
-/// Waits for a signal, a change, or the alarm.
-pub(super) fn wait(signals: &Signals, alarm: &Alarm, memory: Option<&MemoryLoad>) {
+/// Waits for a signal, the alarm, a change, or a request.
+pub(super) fn wait(
+    signals: &Signals,
+    alarm: &Alarm,
+    changed: Option<&EventFd>,
+    requests: Option<BorrowedFd<'_>>,
+) {
     let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    let (signals, alarm) = (readable(signals.0.as_fd()), readable(alarm.0.as_fd()));
+    let (signals, alarm) = (signals.0.as_fd(), alarm.0.as_fd());
+    // What there is not is replaced by what is waited for anyway.
+    let changed = changed.map_or(signals, AsFd::as_fd);
+    let mut all = [signals, alarm, changed, requests.unwrap_or(signals)].map(readable);
     // An error (EINTR after SIGCONT) is as good as a time-out: the caller looks at everything anyway.
-    let _ = match memory {
-        Some(memory) => poll(&mut [signals, alarm, readable(memory.changed().as_fd())], PollTimeout::NONE),
-        None => poll(&mut [signals, alarm], PollTimeout::NONE),
-    };
+    let _ = poll(&mut all, PollTimeout::NONE);
 }

@@ -49,7 +49,7 @@ impl Facts {
 }
 
 /// CPUs in the affinity mask, which a cpuset narrows as well.
-fn usable_cpus() -> u64 {
+pub(super) fn usable_cpus() -> u64 {
     let count = sched_getaffinity(Pid::from_raw(0))
         .map(|set| (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count());
     match count {

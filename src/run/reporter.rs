@@ -3,44 +3,63 @@
 use std::io;
 use std::time::Duration;
 
-use tracing::error;
+use nix::sys::eventfd::EventFd;
+use tracing::{error, info, warn};
 
-use super::Schedule;
+use super::facts::usable_cpus;
+use super::sink::Sink;
+use super::watch::{Schedule, Watched};
 use crate::clock::ThreadClock;
+use crate::config::{Args, OnFailure};
 use crate::cpu::CpuLoad;
-use crate::goal::Goal;
-use crate::host::Host;
-use crate::memory::{MemoryLoad, Phase};
-use crate::output::Reports;
-use crate::quantity::Bytes;
-use crate::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
+use crate::goal::{Asked, Goal, Offer};
+use crate::host::{Host, HostReadings};
+use crate::memory::{MemoryCounters, MemoryLoad, Phase};
+use crate::quantity::{Bytes, Cores};
+use crate::report::{Record, Snapshot, Start, Wanted, WorkloadReport, metrics};
 use crate::sample::{Counters, Rates, Sample};
+use crate::serve::Answers;
 
-/// How long a record is waited for. One that takes longer is written all the same, but for the last one: there is
-/// no time after it.
-const PATIENCE: Duration = Duration::from_millis(10);
-
-/// Writes records.
+/// Writes records, and lets what is wanted follow the limits.
 pub(super) struct Reporter<'a> {
     pub(super) memory: Option<MemoryLoad>,
     pub(super) cpu: Option<CpuLoad>,
     host: &'a Host,
     start: &'a Start,
+    asked: Asked,
     goal: Goal,
+    on_failure: OnFailure,
     schedule: Schedule,
-    writer: Writer,
-    reports: Reports,
+    budget: Budget,
+    sink: Sink,
     /// At the last report of the grid, the start included: what rates count from.
     base: Option<Counters>,
     best_work_rate: f64,
 }
 
+/// CPU time wanted, which may change its rate.
+#[derive(Clone, Copy)]
+struct Budget {
+    rate: Cores,
+    since_ns: u64,
+    /// Wanted until then.
+    before: Duration,
+}
+
+impl Budget {
+    fn at(&self, time_ns: u64) -> Duration {
+        let since = Duration::from_nanos(time_ns.saturating_sub(self.since_ns));
+        self.before + since.mul_f64(self.rate.as_f64())
+    }
+}
+
 impl<'a> Reporter<'a> {
     pub(super) fn new(
+        args: &Args,
         host: &'a Host,
         start: &'a Start,
+        asked: Asked,
         goal: Goal,
-        format: Format,
         schedule: Schedule,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -48,10 +67,12 @@ impl<'a> Reporter<'a> {
             cpu: None,
             host,
             start,
+            asked,
             goal,
+            on_failure: args.on_failure,
             schedule,
-            writer: Writer::new(format),
-            reports: Reports::open()?,
+            budget: Budget { rate: goal.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
+            sink: Sink::open(args.reports.format)?,
             base: None,
             best_work_rate: 0.0,
         })
@@ -69,23 +90,22 @@ impl<'a> Reporter<'a> {
 
     /// The CPU clock of the thread that writes.
     pub(super) fn clock(&self) -> Option<ThreadClock> {
-        self.reports.clock()
+        self.sink.clock()
     }
 
-    /// Samples and writes one record; whether memory is stuck. Those `on_grid` come at regular times.
-    pub(super) fn record(&mut self, record: Record<'_>, on_grid: bool) -> bool {
+    /// What has been observed and what was wanted, now.
+    fn snapshot<'s>(&mut self, record: Record<'s>) -> Snapshot<'s>
+    where
+        'a: 's,
+    {
         // Where nothing was asked for it is held from the start.
         let idle_phase = if self.goal.memory == Some(Bytes(0)) { Phase::Holding } else { Phase::Growing };
         let observed = Sample::take(self.host, self.memory.as_ref(), idle_phase, self.cpu.as_ref());
-        let stuck = observed.memory.stuck;
         let counters = observed.counters();
         // Over less than half of an interval a rate says little.
         let base = self.base.filter(|base| counters.since(*base) >= self.schedule.interval / 2);
         let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
-        if on_grid {
-            self.base = Some(counters);
-        }
-        let snapshot = Snapshot {
+        Snapshot {
             record,
             elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.schedule.started_ns)),
             wanted: self.wanted(&observed),
@@ -94,26 +114,92 @@ impl<'a> Reporter<'a> {
                 self.best_work_rate = self.best_work_rate.max(rate);
                 rate / self.best_work_rate
             }),
-            reports_lost: self.reports.lost(),
+            reports_lost: self.sink.lost(),
             start: self.start,
             observed,
-        };
-        match self.writer.render::<WorkloadReport>(&snapshot) {
-            Ok(line) => self.reports.write(line, PATIENCE),
-            Err(error) => error!("a record could not be put into words: {error}"),
         }
-        stuck
     }
 
     fn wanted(&self, observed: &Sample<'_>) -> Wanted {
-        let until_ns =
-            self.schedule.end_ns.map_or(observed.monotonic_ns, |end_ns| observed.monotonic_ns.min(end_ns));
-        let scheduled = Duration::from_nanos(until_ns.saturating_sub(self.schedule.started_ns));
+        let until_ns = self.schedule.end_ns.unwrap_or(u64::MAX).min(observed.monotonic_ns);
         Wanted {
             memory_target: self.goal.memory,
             memory: observed.memory.wanted,
             cpu: self.goal.cpu,
-            cpu_time: scheduled.mul_f64(self.goal.cpu.as_f64()),
+            cpu_time: self.budget.at(until_ns),
+        }
+    }
+
+    /// Lets a percentage follow its limit.
+    fn follow(&mut self, now_ns: u64, readings: &HostReadings<'_>) {
+        if !self.asked.follows_memory() && !self.asked.follows_cpu() {
+            return;
+        }
+        let cpus = if self.asked.follows_cpu() { usable_cpus() } else { self.start.cpus };
+        // What is not known at the moment changes nothing.
+        let Ok(goal) = Goal::resolve(self.asked, &Offer::new(readings, cpus)) else { return };
+        if let (Some(memory), Some(target)) = (&self.memory, goal.memory)
+            && goal.memory != self.goal.memory
+        {
+            info!("the memory limit has changed: --memory {} is {} now", self.asked.memory, target.rounded());
+            memory.change(target);
+        }
+        if let Some(cpu) = &mut self.cpu
+            && goal.cpu != self.goal.cpu
+        {
+            info!("the CPU limit has changed: --cpu {} is {} cores now", self.asked.cpu, goal.cpu);
+            self.budget = Budget { rate: goal.cpu, since_ns: now_ns, before: self.budget.at(now_ns) };
+            if let Err(error) = cpu.change(goal.cpu) {
+                warn!("no further thread to burn CPU in, those that run do what they can: {error}");
+            }
+        }
+        self.goal = goal;
+    }
+}
+
+impl Watched for Reporter<'_> {
+    fn changed(&self) -> Option<&EventFd> {
+        self.memory.as_ref().map(MemoryLoad::changed)
+    }
+
+    fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str> {
+        let asked = self.memory.as_ref().map(MemoryLoad::reports_asked);
+        let snapshot = self.snapshot(record);
+        self.sink.write::<WorkloadReport>(&snapshot);
+        if let (Some(memory), Some(asked)) = (&self.memory, asked) {
+            memory.report_is_out(asked);
+        }
+        if on_grid {
+            self.base = Some(snapshot.observed.counters());
+            self.follow(snapshot.observed.monotonic_ns, &snapshot.observed.host);
+        }
+        let give_up = snapshot.observed.memory.stuck && self.on_failure == OnFailure::Exit;
+        give_up.then_some("memory could not be allocated")
+    }
+}
+
+impl Answers for Reporter<'_> {
+    fn metrics(&mut self) -> String {
+        let snapshot = self.snapshot(Record::Report);
+        metrics::render::<WorkloadReport>("workload", &snapshot).unwrap_or_else(|error| {
+            error!("metrics could not be put into words: {error}");
+            String::new()
+        })
+    }
+
+    fn readiness(&mut self) -> Result<String, String> {
+        let Some(memory) = &self.memory else { return Ok("no memory was asked for".into()) };
+        let MemoryCounters { phase, populated, .. } = memory.counters();
+        let resident = self.host.process.resident().map_or(populated, |set| set.held()).rounded();
+        let target = match self.goal.memory {
+            Some(target) => target.rounded().to_string(),
+            None => "all that can be had".into(),
+        };
+        match (phase, self.goal.memory) {
+            (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
+            (Phase::Limited, None) => Ok(format!("holding {resident}: no more is to be had")),
+            (Phase::Limited, Some(_)) => Err(format!("no more to be had: {resident} of {target}")),
+            (Phase::Growing, _) => Err(format!("growing: {resident} of {target}")),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! How far growth may go before a report has to be out. Pure: readings are arguments.
+//!
+//! At the limit of a cgroup a page fault does not fail: the kernel reclaims, and then the OOM killer ends the
+//! container. So the last words must be out before.
+
+/// Within this part of its limit the brink is near.
+const NEAR_PART: u64 = 10;
+/// Near the brink a report comes for every such part of the limit: a percent.
+const STEP_PART: u64 = 100;
+
+/// How far away the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Margin {
+    /// The tightest limit in force, else the machine's memory, in bytes.
+    pub(super) limit: u64,
+    /// What may still be used, in bytes; `None` where that cannot be seen.
+    pub(super) headroom: Option<u64>,
+}
+
+/// Keeps account of growth between reports.
+///
+/// # Guarantees
+/// - Near the limit, or where it cannot be seen how near it is, no more than a percent of the limit is added
+///   without a report.
+/// - Far from it no report is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Brink {
+    /// Bytes added since the last report.
+    since_report: u64,
+}
+
+impl Brink {
+    /// Bytes that may be added before the next report; 0 when it is due.
+    pub(super) fn allowance(&mut self, margin: Option<Margin>) -> u64 {
+        let Some(Margin { limit, headroom }) = margin else { return u64::MAX };
+        let near = limit / NEAR_PART;
+        match headroom.map(|headroom| headroom.saturating_sub(near)) {
+            Some(far) if far > 0 => {
+                self.since_report = 0;
+                far
+            }
+            _ => (limit / STEP_PART).max(1).saturating_sub(self.since_report),
+        }
+    }
+
+    pub(super) fn added(&mut self, bytes: u64) {
+        self.since_report = self.since_report.saturating_add(bytes);
+    }
+
+    pub(super) fn reported(&mut self) {
+        self.since_report = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn margin(limit: u64, headroom: u64) -> Option<Margin> {
+        Some(Margin { limit, headroom: Some(headroom) })
+    }
+
+    #[test]
+    fn far_from_the_limit_growth_is_free_up_to_where_it_is_near() {
+        let mut brink = Brink::default();
+        assert_eq!(brink.allowance(margin(1000, 700)), 600);
+        assert_eq!(brink.allowance(None), u64::MAX);
+    }
+
+    #[test]
+    fn near_the_limit_every_percent_is_reported() {
+        let mut brink = Brink::default();
+        assert_eq!(brink.allowance(margin(1000, 100)), 10);
+        brink.added(7);
+        assert_eq!(brink.allowance(margin(1000, 93)), 3);
+        brink.added(3);
+        assert_eq!(brink.allowance(margin(1000, 90)), 0);
+        brink.reported();
+        assert_eq!(brink.allowance(margin(1000, 90)), 10);
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_seen_may_be_near() {
+        let mut brink = Brink::default();
+        assert_eq!(brink.allowance(Some(Margin { limit: 1000, headroom: None })), 10);
+    }
+
+    proptest! {
+        #[test]
+        fn from_a_tenth_of_the_limit_on_no_more_than_a_percent_goes_unreported(
+            limit in 1..u64::MAX / 2,
+            pieces in proptest::collection::vec(1..=u64::MAX / 4, 1..50),
+        ) {
+            let (mut brink, mut used, mut reported_at) = (Brink::default(), 0_u64, 0_u64);
+            for piece in pieces {
+                let headroom = limit - used;
+                let allowance = brink.allowance(margin(limit, headroom));
+                if allowance == 0 {
+                    brink.reported();
+                    reported_at = used;
+                    continue;
+                }
+                let bytes = piece.min(allowance).min(headroom);
+                brink.added(bytes);
+                used += bytes;
+                let near_from = limit - limit / NEAR_PART;
+                prop_assert!(used <= near_from.max(reported_at) + (limit / STEP_PART).max(1));
+                if used == limit {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The load: memory, CPU, and the reports on both.
+
+use std::io;
+use std::path::Path;
+
+use nix::sys::prctl;
+use tracing::{debug, warn};
+
+use super::facts::Facts;
+use super::reporter::Reporter;
+use super::watch::{Schedule, Watched, open_server, watch};
+use super::{Outcome, Signals, in_context};
+use crate::clock::{ThreadClock, tick_ns};
+use crate::config::{Args, HugePages, OnFailure};
+use crate::cpu::{CpuLoad, CpuPlan};
+use crate::goal::{Asked, Goal, Offer};
+use crate::host::Host;
+use crate::memory::{MemoryLoad, MemoryPlan, View};
+use crate::quantity::Bytes;
+use crate::report::{Record, Start};
+
+pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
+    use_small_pages(args.huge_pages);
+    let server = open_server(&args.reports)?;
+    let host = Host::discover(Path::new("/"));
+    let facts = Facts::gather();
+    let offer = Offer::new(&host.read(), facts.cpus);
+    let asked = Asked { memory: args.memory, cpu: args.cpu };
+    let goal = Goal::resolve(asked, &offer).map_err(io::Error::other)?;
+    let schedule = Schedule::new(&args.reports, started_ns);
+    let plan = cpu_plan(asked, &goal, &facts, schedule);
+    let start = Start {
+        hostname: facts.hostname.clone(),
+        kernel: facts.kernel.clone(),
+        cpus: facts.cpus,
+        cpu_threads: plan.workers(),
+        settings: args.settings(),
+    };
+    let mut reporter = Reporter::new(args, &host, &start, asked, goal, schedule)?;
+    reporter.record(Record::Start, true);
+    let shortfalls = goal.shortfalls(args.cpu, &offer);
+    for shortfall in &shortfalls {
+        warn!("{shortfall}");
+    }
+    if let (Some(shortfall), OnFailure::Exit) = (shortfalls.first(), args.on_failure) {
+        reporter.record(Record::End(&shortfall.to_string()), false);
+        return Ok(Outcome::CouldNotHold);
+    }
+    let outcome = start_loads(args, &goal, &facts, &plan, &mut reporter)
+        .and_then(|()| watch(&mut reporter, server, signals, schedule));
+    if let Err(error) = &outcome {
+        reporter.record(Record::End(&error.to_string()), false);
+    }
+    reporter.end_loads();
+    outcome
+}
+
+/// No huge pages unless they are asked for, whatever the machine's setting.
+fn use_small_pages(huge_pages: HugePages) {
+    // Kernels without huge pages refuse, and have none.
+    if huge_pages == HugePages::Never
+        && let Err(error) = prctl::set_thp_disable(true)
+    {
+        debug!("huge pages stay as they are: {error}");
+    }
+}
+
+fn cpu_plan(asked: Asked, goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
+    CpuPlan {
+        wanted: goal.cpu,
+        cpus: facts.cpus,
+        origin_ns: schedule.started_ns,
+        end_ns: schedule.end_ns,
+        tick_ns: tick_ns(),
+        inherited_ns: facts.inherited_cpu_ns,
+        // The upper bits, as a fraction.
+        phase: (facts.seed >> 11) as f64 / (1_u64 << 53) as f64,
+        changes: asked.follows_cpu(),
+    }
+}
+
+/// Starts all threads, then lets memory grow: only so is the program's own size known.
+fn start_loads(
+    args: &Args,
+    goal: &Goal,
+    facts: &Facts,
+    plan: &CpuPlan,
+    reporter: &mut Reporter<'_>,
+) -> io::Result<()> {
+    let mut others: Vec<_> = reporter.clock().into_iter().chain([ThreadClock::of_current()]).collect();
+    let memory_plan = MemoryPlan {
+        target: goal.memory,
+        rate: args.growth_rate,
+        step: args.growth_step,
+        fill: args.fill,
+        touch_every: args.touch_every.time(),
+        huge_pages: args.huge_pages == HugePages::Transparent,
+        seed: facts.seed,
+        page_size: facts.page_size,
+        cpus: facts.cpus,
+    };
+    if goal.memory != Some(Bytes(0)) {
+        let memory = MemoryLoad::start(memory_plan, View::open(Path::new("/")))
+            .map_err(in_context("cannot start the memory load"))?;
+        others.extend(memory.clock());
+        reporter.memory = Some(memory);
+    }
+    if plan.workers() > 0 {
+        reporter.cpu = Some(CpuLoad::start(plan, others).map_err(in_context("cannot start the CPU load"))?);
+    }
+    if let Some(memory) = &reporter.memory {
+        memory.begin();
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Where records go.
+
+use std::io;
+use std::time::Duration;
+
+use tracing::error;
+
+use crate::clock::ThreadClock;
+use crate::output::Reports;
+use crate::report::{Format, Kind, Writer};
+
+/// How long a record is waited for. One that takes longer is written all the same, but for the last one: there is
+/// no time after it.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// Puts snapshots into words and hands them to standard output.
+pub(super) struct Sink {
+    writer: Writer,
+    reports: Reports,
+}
+
+impl Sink {
+    /// # Errors
+    /// Where the system refuses the thread that writes.
+    pub(super) fn open(format: Format) -> io::Result<Self> {
+        Ok(Self { writer: Writer::new(format), reports: Reports::open()? })
+    }
+
+    /// The CPU clock of the thread that writes.
+    pub(super) fn clock(&self) -> Option<ThreadClock> {
+        self.reports.clock()
+    }
+
+    /// Records that could not be written.
+    pub(super) fn lost(&self) -> u64 {
+        self.reports.lost()
+    }
+
+    pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) {
+        match self.writer.render::<K>(snapshot) {
+            Ok(line) => self.reports.write(line, PATIENCE),
+            Err(error) => error!("a record could not be put into words: {error}"),
+        }
+    }
+}
