@@ -7,14 +7,14 @@ use std::time::Duration;
 use workload::clock::monotonic_ns;
 use workload::cpu::{CpuLoad, CpuPlan};
 use workload::fill::Fill;
-use workload::host::{Host, Process};
+use workload::host::Host;
 use workload::memory::{MemoryLoad, MemoryPlan, Phase, View};
 use workload::quantity::{Bytes, Cores, Rate};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, Writer};
 use workload::sample::{Rates, Sample};
 
 /// A memory and a CPU load, running.
-fn loads() -> (MemoryLoad, View, CpuLoad) {
+fn loads() -> (MemoryLoad, CpuLoad) {
     let plan = MemoryPlan {
         target: Some(Bytes(20_000_000)),
         rate: Rate::PerSecond(Bytes(5_000_000)),
