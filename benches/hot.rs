@@ -13,7 +13,7 @@ use workload::fill::{Fill, Filler};
 use workload::host::Host;
 use workload::memory::Phase;
 use workload::quantity::{Bytes, Cores};
-use workload::report::{Format, Record, Snapshot, Start, Wanted, Writer};
+use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
 use workload::sample::{Rates, Sample};
 
 const PAGE: usize = 4096;
@@ -80,7 +80,7 @@ fn reports(c: &mut Criterion) {
                     reports_lost: 0,
                     start: &start,
                 };
-                writer.render(&snapshot).map(<[u8]>::len).ok()
+                writer.render::<WorkloadReport>(&snapshot).map(<[u8]>::len).ok()
             });
         });
     }

@@ -10,7 +10,7 @@ use workload::fill::Fill;
 use workload::host::Host;
 use workload::memory::{MemoryLoad, MemoryPlan, Phase, View};
 use workload::quantity::{Bytes, Cores, Rate};
-use workload::report::{Format, Record, Snapshot, Start, Wanted, Writer};
+use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
 use workload::sample::{Rates, Sample};
 
 /// A memory and a CPU load, running.
@@ -70,7 +70,7 @@ fn a_report_allocates_nothing_in_any_format() {
                 reports_lost: u64::MAX,
                 start: &start,
             };
-            writer.render(&snapshot).expect("memory takes it").len()
+            writer.render::<WorkloadReport>(&snapshot).expect("memory takes it").len()
         };
         report(Record::Start);
         for record in [Record::Report, Record::End("out of memory")] {

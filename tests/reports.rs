@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use support::{Running, started, wait_for};
-use workload::report::{FIELDS, Scope};
+use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
 
 fn output(args: &[&str]) -> String {
     let output = support::workload().args(args).output().expect("the program starts");
@@ -40,8 +40,11 @@ fn json_is_an_object_a_line_with_every_field_of_its_record() {
         assert_eq!(record["record"], kind);
         let names: HashSet<&str> =
             record.as_object().expect("an object").keys().map(String::as_str).collect();
-        let expected: HashSet<&str> =
-            FIELDS.iter().filter(|f| f.scope == Scope::Every || f.scope == scope).map(|f| f.name).collect();
+        let expected: HashSet<&str> = WorkloadReport::FIELDS
+            .iter()
+            .filter(|f| f.scope == Scope::Every || f.scope == scope)
+            .map(|f| f.name)
+            .collect();
         assert_eq!(names, expected);
     }
 }
@@ -64,7 +67,7 @@ fn the_first_record_says_version_settings_and_limits_and_the_last_one_why_it_end
 #[test]
 fn csv_is_a_header_and_rows_of_as_many_cells() {
     let text = output(&with(&["--format", "csv"]));
-    let names: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    let names: Vec<&str> = WorkloadReport::FIELDS.iter().map(|field| field.name).collect();
     assert_eq!(text.lines().next(), Some(names.join(",").as_str()));
     for line in text.lines() {
         // No cell of this run holds a comma or a quote.
@@ -88,18 +91,17 @@ fn text_is_a_table_whose_columns_line_up() {
     assert!(text.contains("ended after"), "{text}");
 }
 
-#[test]
-fn field_names_are_unique_and_carry_their_unit() {
-    use workload::report::Unit;
-    let names: HashSet<&str> = FIELDS.iter().map(|field| field.name).collect();
-    assert_eq!(names.len(), FIELDS.len());
-    for field in FIELDS {
+fn names_are_unique_and_carry_their_unit<K: Kind>() {
+    let names: HashSet<&str> = K::FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(names.len(), K::FIELDS.len());
+    for field in K::FIELDS {
         let unit = match field.unit {
             Unit::Bytes => "bytes",
             Unit::Cores => "cores",
             Unit::Seconds => "seconds",
             Unit::PerSecond => "per_",
             Unit::Ratio => "ratio",
+            Unit::Tasks => "tasks",
             Unit::None | Unit::Time | Unit::Count => "",
         };
         assert!(field.name.contains(unit), "{}", field.name);
@@ -108,14 +110,24 @@ fn field_names_are_unique_and_carry_their_unit() {
 }
 
 #[test]
-fn the_readme_explains_every_field() {
-    let readme = include_str!("../README.md");
-    let missing: Vec<String> = FIELDS
-        .iter()
-        .map(|field| format!("| `{}` | {} |", field.name, field.help))
-        .filter(|row| !readme.contains(row))
-        .collect();
+fn field_names_are_unique_and_carry_their_unit() {
+    names_are_unique_and_carry_their_unit::<WorkloadReport>();
+    names_are_unique_and_carry_their_unit::<NodeReport>();
+}
+
+/// The rows of its table that a text lacks.
+fn missing_rows<K: Kind>(text: &str) -> Vec<String> {
+    let rows = K::FIELDS.iter().map(|field| format!("| `{}` | {} |", field.name, field.help));
+    rows.filter(|row| !text.contains(row)).collect()
+}
+
+#[test]
+fn the_documentation_explains_every_field() {
+    let (readme, node) = (include_str!("../README.md"), include_str!("../docs/node.md"));
+    let missing = missing_rows::<WorkloadReport>(readme);
     assert!(missing.is_empty(), "README.md lacks these rows:\n{}", missing.join("\n"));
+    let missing = missing_rows::<NodeReport>(node);
+    assert!(missing.is_empty(), "docs/node.md lacks these rows:\n{}", missing.join("\n"));
 }
 
 /// Starts it with both outputs as pipes.

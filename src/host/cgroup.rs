@@ -2,7 +2,8 @@
 //!
 //! Formats: `/proc/self/cgroup` in cgroups(7), `/proc/self/mountinfo` in proc(5).
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 /// The version of the cgroup interface that a controller is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Hierarchy {
     }
 
     fn at(controller: &str, (version, path): (Version, &str), mounts: &str) -> Option<Self> {
-        let mounts = mounts.lines().filter_map(Mount::parse).filter(|mount| match version {
+        let mounts = visible(mounts).into_iter().filter(|mount| match version {
             Version::V1 => mount.kind == "cgroup" && mount.options.split(',').any(|o| o == controller),
             Version::V2 => mount.kind == "cgroup2",
         });
@@ -57,7 +58,9 @@ impl Hierarchy {
         let (mount, inside) = mounts
             .filter_map(|mount| {
                 let inside = Path::new(path).strip_prefix(&mount.root).ok()?.to_owned();
-                Some((mount, inside))
+                // `/..` is outside of the own cgroup namespace: below the mount are other cgroups.
+                let shown = inside.components().all(|part| matches!(part, Component::Normal(_)));
+                shown.then_some((mount, inside))
             })
             .max_by_key(|(_, inside)| inside.components().count())?;
         let name_of = |ancestor: &Path| {
@@ -90,8 +93,18 @@ fn own_path<'a>(controller: &str, membership: &'a str) -> Option<(Version, &'a s
     unified
 }
 
+/// The mounts on which no other one lies: one at the same place whose parent it is.
+fn visible(mounts: &str) -> Vec<Mount<'_>> {
+    let all: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
+    let covered: HashSet<_> = all.iter().map(|above| (above.parent, above.point.clone())).collect();
+    all.into_iter().filter(|mount| !covered.contains(&(mount.id, mount.point.clone()))).collect()
+}
+
 /// A line of `mountinfo`, as far as it matters here.
 struct Mount<'a> {
+    id: &'a str,
+    /// The mount on which it lies.
+    parent: &'a str,
     /// The directory of its file system that is mounted.
     root: PathBuf,
     point: PathBuf,
@@ -103,11 +116,12 @@ struct Mount<'a> {
 impl<'a> Mount<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (mount, source) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
+        let mut mount = mount.split(' ');
+        let (id, parent, _device) = (mount.next()?, mount.next()?, mount.next()?);
         let (root, point) = (mount.next()?, mount.next()?);
         let mut source = source.split(' ');
         let (kind, _device, options) = (source.next()?, source.next()?, source.next()?);
-        Some(Self { root: unescape(root).into(), point: unescape(point).into(), kind, options })
+        Some(Self { id, parent, root: unescape(root).into(), point: unescape(point).into(), kind, options })
     }
 }
 
