@@ -10,7 +10,7 @@ use workload::burn::{burn, work_unit};
 use workload::clock::{ThreadClock, monotonic_ns, process_cpu_ns};
 use workload::duty::Burst;
 use workload::fill::{Fill, Filler};
-use workload::host::Host;
+use workload::host::{Correction, Host};
 use workload::memory::Phase;
 use workload::quantity::{Bytes, Cores};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
@@ -53,7 +53,9 @@ fn pages(c: &mut Criterion) {
 
 fn reports(c: &mut Criterion) {
     let host = Host::discover(Path::new("/"));
-    c.bench_function("report/sample", |b| b.iter(|| Sample::take(&host, None, Phase::Holding, None)));
+    c.bench_function("report/sample", |b| {
+        b.iter(|| Sample::take(&host, None, (Phase::Holding, Correction::default()), None));
+    });
     let start = Start {
         hostname: "bench".into(),
         kernel: "6.1".into(),
@@ -74,7 +76,7 @@ fn reports(c: &mut Criterion) {
                         cpu: Cores::from_whole(1),
                         cpu_time: Duration::from_secs(1),
                     },
-                    observed: Sample::take(&host, None, Phase::Holding, None),
+                    observed: Sample::take(&host, None, (Phase::Holding, Correction::default()), None),
                     rates: Rates::default(),
                     work_rate_of_best: None,
                     reports_lost: 0,

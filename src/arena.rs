@@ -187,13 +187,20 @@ fn map(address: usize, bytes: usize) -> Result<NonNull<c_void>, Errno> {
 }
 
 /// Keeps the C library's allocator in one piece: a pool per thread would reserve 64 MiB of address space each,
-/// which counts against `RLIMIT_AS`.
+/// which counts against `RLIMIT_AS`. And lets it keep what is freed: to give it back it would have to wait for the
+/// address space, which the thread that grows may hold for seconds where the kernel throttles it.
 pub(crate) fn use_one_malloc_arena() {
-    // SAFETY: sets a parameter of the allocator; it takes two integers and keeps no pointer.
     #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+    for (parameter, value) in [(libc::M_ARENA_MAX, 1), (libc::M_TRIM_THRESHOLD, i32::MAX)] {
+        // SAFETY: sets a parameter of the allocator; it takes two integers and keeps no pointer.
+        unsafe { libc::mallopt(parameter, value) };
     }
+}
+
+/// Ends the process without any clean-up: that would unmap memory, and have to wait as well.
+pub(crate) fn exit_at_once(status: u8) -> ! {
+    // SAFETY: it does nothing but end the process, whose records have been written.
+    unsafe { libc::_exit(status.into()) }
 }
 
 #[cfg(test)]

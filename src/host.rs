@@ -21,7 +21,7 @@ pub use machine::{Machine, MemorySize};
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
 pub use node::{MergedPages, Node, SharedMemory};
 pub use pressure::{Pressure, Stalled};
-pub use process::{Process, ResidentSet};
+pub use process::{Correction, Process, ResidentSet};
 
 use std::fs;
 use std::path::Path;

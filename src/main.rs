@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         .log_internal_errors(false)
         .init();
     match signals.and_then(|signals| run::run(&args, &signals, started_ns)) {
-        Ok(outcome) => outcome.exit_code(),
+        Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE

@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::fill::Fill;
 use crate::growth::Growth;
+use crate::host::Correction;
 use crate::quantity::{Bytes, Rate};
 use crate::threads;
 use keeper::Keeper;
@@ -89,6 +90,8 @@ struct Shared {
     reports_asked: AtomicU64,
     reports_out: AtomicU64,
     populated: AtomicU64,
+    /// What the cheap count of the resident set lacked at the last exact measurement.
+    correction: Mutex<Correction>,
     phase: AtomicU8,
     failed_allocations: AtomicU64,
     /// Not even a page could be had.
@@ -106,6 +109,11 @@ impl Shared {
         // Nobody panics while holding it.
         self.growth.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn correction(&self) -> MutexGuard<'_, Correction> {
+        // Nor this one.
+        self.correction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the memory load has done up to now.
@@ -117,6 +125,8 @@ pub struct MemoryCounters {
     pub wanted: Option<Bytes>,
     /// Bytes of pages populated beyond the program itself.
     pub populated: Bytes,
+    /// What the cheap count of the resident set lacked at the last exact measurement.
+    pub correction: Correction,
     /// Attempts to allocate that failed.
     pub failed_allocations: u64,
     /// Not even a page more can be had at the moment.
@@ -146,6 +156,7 @@ impl MemoryLoad {
             reports_asked: AtomicU64::new(0),
             reports_out: AtomicU64::new(0),
             populated: AtomicU64::new(0),
+            correction: Mutex::default(),
             phase: AtomicU8::new(Phase::Growing as u8),
             failed_allocations: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
@@ -229,6 +240,7 @@ impl MemoryLoad {
             phase: Phase::load(&shared.phase),
             wanted,
             populated: Bytes(shared.populated.load(Ordering::Relaxed)),
+            correction: *shared.correction(),
             failed_allocations: shared.failed_allocations.load(Ordering::Relaxed),
             stuck: shared.stuck.load(Ordering::Relaxed),
         }

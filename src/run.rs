@@ -11,13 +11,12 @@ mod watch;
 pub use events::Signals;
 
 use std::io;
-use std::process::ExitCode;
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
 use tracing::debug;
 
-use crate::arena::use_one_malloc_arena;
+use crate::arena::{exit_at_once, use_one_malloc_arena};
 use crate::config::{Args, Command};
 
 /// How the program ended.
@@ -30,13 +29,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit status that says so.
-    #[must_use]
-    pub fn exit_code(self) -> ExitCode {
-        match self {
-            Self::Done => ExitCode::SUCCESS,
-            Self::CouldNotHold => ExitCode::from(3),
-        }
+    /// Ends the program at once with the exit status that says so: all has been written, and a clean-up may have to
+    /// wait for memory.
+    pub fn exit(self) -> ! {
+        exit_at_once(match self {
+            Self::Done => 0,
+            Self::CouldNotHold => 3,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::clock::{ThreadClock, monotonic_ns, process_cpu_ns};
 use crate::cpu::{CpuCounters, CpuLoad};
-use crate::host::{Host, HostReadings};
+use crate::host::{Correction, Host, HostReadings};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
 use crate::quantity::Bytes;
 
@@ -30,18 +30,20 @@ pub struct Sample<'h> {
 }
 
 impl<'h> Sample<'h> {
-    /// Reads everything. A memory load that has not been started has done nothing but be in `idle_phase`.
+    /// Reads everything. A memory load that has not been started has done nothing but be in `idle_phase`, and the
+    /// resident set is corrected by what it lacked before.
     #[must_use]
     pub fn take(
         host: &'h Host,
         memory: Option<&MemoryLoad>,
-        idle_phase: Phase,
+        (idle_phase, own): (Phase, Correction),
         cpu: Option<&CpuLoad>,
     ) -> Self {
         let idle = MemoryCounters {
             phase: idle_phase,
             wanted: None,
             populated: Bytes(0),
+            correction: own,
             failed_allocations: 0,
             stuck: false,
         };
@@ -50,13 +52,16 @@ impl<'h> Sample<'h> {
         let cpu = cpu.map(CpuLoad::counters).unwrap_or_default();
         let process_cpu = Duration::from_nanos(process_cpu_ns());
         let faults = getrusage(UsageWho::RUSAGE_SELF).ok().map(|usage| usage.major_page_faults());
+        let memory = memory.map_or(idle, MemoryLoad::counters);
+        let host = host.read();
+        let resident = host.resident.map(|resident| resident.corrected(memory.correction));
         Self {
             time: SystemTime::now(),
             monotonic_ns: monotonic_ns(),
-            host: host.read(),
+            host: HostReadings { resident, ..host },
             major_faults: faults.and_then(|faults| u64::try_from(faults).ok()),
             process_cpu,
-            memory: memory.map_or(idle, MemoryLoad::counters),
+            memory,
             cpu,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use workload::clock::monotonic_ns;
 use workload::cpu::{CpuLoad, CpuPlan};
 use workload::fill::Fill;
-use workload::host::Host;
+use workload::host::{Correction, Host};
 use workload::memory::{MemoryLoad, MemoryPlan, Phase, View};
 use workload::quantity::{Bytes, Cores, Rate};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
@@ -64,7 +64,12 @@ fn a_report_allocates_nothing_in_any_format() {
                     cpu: Cores::from_nano(1),
                     cpu_time: Duration::MAX,
                 },
-                observed: Sample::take(&host, Some(&memory), Phase::Limited, Some(&cpu)),
+                observed: Sample::take(
+                    &host,
+                    Some(&memory),
+                    (Phase::Limited, Correction::default()),
+                    Some(&cpu),
+                ),
                 rates: Rates { cpu_used_cores: Some(0.1), work_units_per_cpu_second: Some(1e6) },
                 work_rate_of_best: Some(1.0),
                 reports_lost: u64::MAX,

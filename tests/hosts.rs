@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use workload::host::Host;
+use workload::host::{Correction, Host};
 use workload::memory::Phase;
 use workload::quantity::{Bytes, Cores};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
@@ -31,7 +31,7 @@ fn report(root: &Path) -> Value {
             cpu: Cores::from_nano(0),
             cpu_time: Duration::ZERO,
         },
-        observed: Sample::take(&host, None, Phase::Holding, None),
+        observed: Sample::take(&host, None, (Phase::Holding, Correction::default()), None),
         rates: Rates::default(),
         work_rate_of_best: None,
         reports_lost: 0,

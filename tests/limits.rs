@@ -1,32 +1,87 @@
-//! Limits that are really set, found by the program inside of them.
+//! Limits that are really set, found by the program inside of them, and what happens at their edge.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
+use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::Cgroup;
+use support::{Cgroup, Running, wait_for};
+
+const MIB: u64 = 1 << 20;
+
+/// The program inside of a cgroup, and its reports.
+struct Inside {
+    running: Running,
+    reports: Lines<BufReader<ChildStdout>>,
+}
+
+impl Inside {
+    fn start(cgroup: &Cgroup, args: &[&str]) -> Self {
+        let mut command = support::workload();
+        command.args(args).args(["--format", "json", "--log", "error"]).stdout(Stdio::piped());
+        let (mut child, _) = cgroup.spawn(&mut command).expect("the program starts");
+        let reports = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { running: Running { child, started: Instant::now() }, reports }
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        let line = self.reports.next()?.expect("UTF-8");
+        Some(serde_json::from_str(&line).expect("every line is whole"))
+    }
+
+    fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let begin = Instant::now();
+        while let Some(report) = self.next() {
+            if condition(&report) {
+                return report;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "no {what} yet: {report}");
+        }
+        panic!("it ended before {what}");
+    }
+
+    /// Reads to the end: the last record, and how it ended.
+    fn finish(mut self) -> (Value, ExitStatus) {
+        let mut last = Value::Null;
+        while let Some(report) = self.next() {
+            last = report;
+        }
+        (last, self.running.child.wait().expect("it is ours"))
+    }
+}
 
 /// Runs to the end in a cgroup; the last record.
 fn run_in(cgroup: &Cgroup, args: &[&str]) -> Value {
-    let mut command = support::workload();
-    command.args(args).args(["--format", "json", "--log", "error"]).stdout(std::process::Stdio::piped());
-    let (child, _) = cgroup.spawn(&mut command).expect("the program starts");
-    let output = child.wait_with_output().expect("it is ours");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    serde_json::from_str(text.lines().last().expect("a record")).expect("JSON")
+    Inside::start(cgroup, args).finish().0
+}
+
+fn number(report: &Value, field: &str) -> f64 {
+    report[field].as_f64().unwrap_or_else(|| panic!("{field} of {report}"))
+}
+
+fn bytes(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap_or_else(|| panic!("{field} of {report}"))
 }
 
 #[test]
 #[ignore = "needs the right to make cgroups"]
 fn a_memory_limit_is_found_with_the_cgroup_that_sets_it() {
     let cgroup = Cgroup::new().expect("root can");
-    cgroup.set_memory_limit(256 << 20);
+    cgroup.set_memory_limit(256 * MIB);
     let last = run_in(&cgroup, &["--memory", "25%", "--growth-rate", "instant", "--duration", "1s"]);
-    assert_eq!(last["memory_limit_bytes"], 256 << 20);
+    assert_eq!(last["memory_limit_bytes"], 256 * MIB);
     assert!(last["memory_limit_cgroup"].as_str().expect("a path").contains("workload-test"), "{last}");
-    assert_eq!(last["memory_target_bytes"], 64 << 20, "a percentage is of the limit");
-    let charged = last["cgroup_memory_bytes"].as_u64().expect("a number");
-    assert!((60 << 20..80 << 20).contains(&charged), "{last}");
+    assert_eq!(last["memory_target_bytes"], 64 * MIB, "a percentage is of the limit");
+    let charged = bytes(&last, "cgroup_memory_bytes");
+    assert!((60 * MIB..80 * MIB).contains(&charged), "{last}");
+    let headroom = bytes(&last, "memory_headroom_bytes");
+    assert!((charged + headroom).abs_diff(256 * MIB) < MIB, "{last}");
+    assert!(bytes(&last, "cgroup_memory_peak_bytes") >= charged, "{last}");
 }
 
 #[test]
@@ -37,9 +92,193 @@ fn a_quota_below_the_ask_is_reported_with_its_throttling() {
     let last = run_in(&cgroup, &["--cpu", "0.5", "--duration", "3s"]);
     assert_eq!(last["cpu_limit_cores"], 0.2);
     assert!(last["cpu_limit_cgroup"].as_str().expect("a path").contains("workload-test"), "{last}");
-    assert!(last["cpu_throttled_periods_total"].as_u64().expect("a number") > 10, "{last}");
-    assert!(last["cpu_throttled_seconds_total"].as_f64().expect("a number") > 0.5, "{last}");
-    assert!(last["cpu_given_up_seconds_total"].as_f64().expect("a number") > 0.5, "{last}");
-    let used = last["cpu_used_seconds_total"].as_f64().expect("a number");
-    assert!((0.5..0.7).contains(&used), "{last}");
+    assert!(bytes(&last, "cpu_throttled_periods_total") > 10, "{last}");
+    assert!(number(&last, "cpu_throttled_seconds_total") > 0.5, "{last}");
+    assert!(number(&last, "cpu_given_up_seconds_total") > 0.5, "{last}");
+    assert!((0.5..0.7).contains(&number(&last, "cpu_used_seconds_total")), "{last}");
+}
+
+/// Grows past a limit until it is killed: the last report has to be whole, and no more than a step behind.
+fn is_killed_after_its_last_words(args: &[&str]) {
+    const LIMIT: u64 = 128 * MIB;
+    let cgroup = Cgroup::new().expect("root can");
+    cgroup.set_memory_limit(LIMIT);
+    let (last, status) = Inside::start(&cgroup, args).finish();
+    assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{last}");
+    assert_eq!(last["memory_limit_bytes"], LIMIT);
+    // A percent is a step; page tables and what the kernel charges ahead for each CPU come on top.
+    let headroom = bytes(&last, "memory_headroom_bytes");
+    assert!(headroom <= LIMIT / 100 + MIB, "{headroom} bytes were left at the last report: {last}");
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn max_memory_is_killed_at_its_limit_after_its_last_words() {
+    is_killed_after_its_last_words(&["--memory", "max", "--growth-rate", "instant"]);
+    is_killed_after_its_last_words(&["--memory", "max", "--growth-rate", "100M/s"]);
+    // In steps of its own, far larger than a percent.
+    is_killed_after_its_last_words(&["--memory", "max", "--growth-rate", "100M/s", "--growth-step", "25M"]);
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn a_limit_below_the_ask_kills_after_the_last_words() {
+    // The pages of the program itself may be charged to another cgroup: so much less that it cannot fit.
+    is_killed_after_its_last_words(&["--memory", "145M", "--growth-rate", "instant"]);
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn a_limit_just_above_the_ask_holds_it() {
+    let cgroup = Cgroup::new().expect("root can");
+    cgroup.set_memory_limit(128 * MIB);
+    let args = ["--memory", "132M", "--growth-rate", "instant", "--duration", "1500ms"];
+    let (last, status) = Inside::start(&cgroup, &args).finish();
+    assert!(status.success(), "{status} {last}");
+    assert_eq!(last["phase"], "holding");
+    assert!(bytes(&last, "memory_resident_bytes").abs_diff(132_000_000) <= 64 << 10, "{last}");
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn a_percentage_of_memory_follows_its_limit() {
+    let cgroup = Cgroup::new().expect("root can");
+    cgroup.set_memory_limit(100 * MIB);
+    let args = ["--memory", "80%", "--growth-rate", "instant", "--report-every", "100ms"];
+    let mut inside = Inside::start(&cgroup, &args);
+    // Down no further than what is held: v1 would refuse it, v2 kill.
+    for limit in [100 * MIB, 200 * MIB, 170 * MIB] {
+        cgroup.set_memory_limit(limit);
+        let target = limit / 5 * 4;
+        let report = inside.wait_for("80 % of the limit", |report| {
+            report["phase"] == "holding" && report["memory_target_bytes"] == target
+        });
+        let resident = bytes(&report, "memory_resident_bytes");
+        assert!(resident.abs_diff(target) <= 64 << 10, "{resident} of {target}: {report}");
+    }
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn a_percentage_of_cpu_follows_its_quota() {
+    let cgroup = Cgroup::new().expect("root can");
+    cgroup.set_quota(Some(0.2));
+    let mut inside = Inside::start(&cgroup, &["--cpu", "50%", "--report-every", "500ms"]);
+    for quota in [0.2, 1.6, 0.4] {
+        cgroup.set_quota(Some(quota));
+        let before = inside.wait_for("half of the quota", |report| {
+            (number(report, "cpu_wanted_cores") - quota / 2.0).abs() < 1e-9
+        });
+        let settled = inside.wait_for("it to settle", |report| {
+            number(report, "elapsed_seconds") > number(&before, "elapsed_seconds") + 1.4
+        });
+        let after = inside.wait_for("a second more", |report| {
+            number(report, "elapsed_seconds") > number(&settled, "elapsed_seconds") + 0.9
+        });
+        let used = number(&after, "cpu_used_seconds_total") - number(&settled, "cpu_used_seconds_total");
+        let time = number(&after, "elapsed_seconds") - number(&settled, "elapsed_seconds");
+        // Other tests run beside this one: what could not be had is no fault.
+        let given_up =
+            number(&after, "cpu_given_up_seconds_total") - number(&settled, "cpu_given_up_seconds_total");
+        let off = (used + given_up) / time - quota / 2.0;
+        assert!(off.abs() < 0.1 * quota, "{used} s and {given_up} s given up in {time} s at {quota}");
+    }
+}
+
+#[test]
+#[ignore = "needs cgroup v1"]
+fn waiting_for_memory_at_a_limit_that_does_not_kill_it_still_reports_and_ends() {
+    let cgroup = Cgroup::new().expect("root can");
+    cgroup.set_memory_limit(64 * MIB);
+    cgroup.disable_oom_killer();
+    let args = ["--memory", "100M", "--growth-rate", "instant", "--cpu", "0.1", "--report-every", "200ms"];
+    let mut inside = Inside::start(&cgroup, &args);
+    wait_for("it to be out of memory", Duration::from_secs(10), || cgroup.is_under_oom().then_some(()));
+    let stuck = inside.wait_for("a report of it", |report| report["cgroup_under_oom"] == 1);
+    assert_eq!(stuck["cgroup_oom_kill_disabled"], 1);
+    let later = inside.wait_for("reports to go on", |report| {
+        number(report, "elapsed_seconds") > number(&stuck, "elapsed_seconds") + 1.0
+    });
+    assert_eq!(later["phase"], "limited", "{later}");
+    assert!(bytes(&later, "memory_populated_bytes") > 55 * MIB, "{later}");
+    assert!(
+        number(&later, "elapsed_seconds") < number(&stuck, "elapsed_seconds") + 2.0,
+        "reports were lost: {later}"
+    );
+    let begin = Instant::now();
+    inside.running.signal(Signal::SIGTERM);
+    let (last, status) = inside.finish();
+    assert!(begin.elapsed() < Duration::from_secs(1), "it took {:?} to end", begin.elapsed());
+    assert!(status.success(), "{status}");
+    assert_eq!(last["reason"], "SIGTERM");
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn more_cores_than_its_cpuset_has_are_given_up_and_told() {
+    let cgroup = Cgroup::with_cpus("0").expect("root can");
+    let mut command = support::workload();
+    command.args(["--cpu", "1.5", "--duration", "2s", "--format", "json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (child, _) = cgroup.spawn(&mut command).expect("the program starts");
+    let output = child.wait_with_output().expect("it is ours");
+    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(warning.contains("more than the 1 CPU"), "{warning}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let record = |line: Option<&str>| serde_json::from_str::<Value>(line.expect("a record")).expect("JSON");
+    let (first, last) = (record(text.lines().next()), record(text.lines().last()));
+    assert_eq!((&first["cpus"], &first["cpuset_cpus"]), (&Value::from(1), &Value::from(1)));
+    assert!(first["cpuset_cgroup"].as_str().expect("a path").contains("workload-test"), "{first}");
+    assert!(number(&last, "cpu_used_seconds_total") < 2.1, "{last}");
+    assert!(number(&last, "cpu_given_up_seconds_total") > 0.5, "{last}");
+}
+
+/// The last record of a command that a shell runs, with `$WORKLOAD` for the program.
+fn last_record_of(script: &str) -> Value {
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .env("WORKLOAD", support::WORKLOAD)
+        .stdin(Stdio::null())
+        .output()
+        .expect("there is a shell");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{script}: {errors}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    serde_json::from_str(text.lines().last().expect("a record")).expect("JSON")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_proc_it_holds_what_was_asked_and_says_what_it_cannot_see() {
+    let root = tempfile::tempdir().expect("a directory");
+    std::fs::copy(support::WORKLOAD, root.path().join("workload")).expect("room for it");
+    let command =
+        "chroot ROOT /workload --memory 20M --growth-rate instant --cpu 0.2 --duration 1s --format json";
+    let last = last_record_of(&command.replace("ROOT", &root.path().display().to_string()));
+    for unknown in [
+        "memory_resident_bytes",
+        "memory_limit_bytes",
+        "cpu_limit_cores",
+        "machine_memory_bytes",
+        "cgroup_memory_bytes",
+        "cpuset_cpus",
+        "machine_memory_pressure_some_seconds_total",
+    ] {
+        assert_eq!(last[unknown], Value::Null, "{unknown}");
+    }
+    assert_eq!(last["phase"], "holding");
+    assert!(bytes(&last, "memory_populated_bytes").abs_diff(20_000_000) < 3_000_000, "{last}");
+    assert!(number(&last, "cpu_used_seconds_total") > 0.1, "{last}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn with_a_proc_that_hides_others_it_still_sees_itself() {
+    let last = last_record_of(
+        "exec unshare --mount --pid --fork sh -c 'mount -t proc -o hidepid=2 proc /proc && \
+         exec setpriv --reuid=65532 --regid=65532 --clear-groups \
+         \"$WORKLOAD\" --memory 20M --growth-rate instant --duration 1s --format json'",
+    );
+    assert!(bytes(&last, "memory_resident_bytes").abs_diff(20_000_000) <= 64 << 10, "{last}");
+    assert!(last["machine_memory_bytes"].is_u64(), "{last}");
 }

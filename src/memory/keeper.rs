@@ -16,6 +16,7 @@ use crate::arena::{Arena, HUGE_PAGE};
 use crate::clock::{monotonic_ns, nanos};
 use crate::fill::Filler;
 use crate::growth::Growth;
+use crate::host::Correction;
 use crate::quantity::Bytes;
 use crate::rota::Rota;
 
@@ -37,6 +38,8 @@ const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AHEAD: Duration = Duration::from_millis(100);
 /// How long growth waits for a report at most: who reads them may be slow.
 const REPORT_PATIENCE: Duration = Duration::from_millis(50);
+/// What has to be left of a limit that refuses instead of killing: 64 pages are what the kernel charges ahead.
+const ROOM_FOR_REPORTS: u64 = 256 << 10;
 /// Giving back is bound by the kernel's locks: more threads than this do not help.
 const MOST_HELPERS: u64 = 4;
 
@@ -86,6 +89,7 @@ impl<'a> Keeper<'a> {
     pub(super) fn run(mut self, tell: &SyncSender<()>) {
         let Some(mut arena) = self.first_page() else { return };
         self.own = self.view.process.resident_exactly().map_or(Bytes(0), |set| set.total);
+        *self.shared.correction() = self.view.process.correction();
         let MemoryPlan { target, rate, step, .. } = self.plan;
         let mut growth = Growth { start: self.own, target, rate, step };
         let mut began_ns = monotonic_ns();
@@ -169,6 +173,7 @@ impl<'a> Keeper<'a> {
                 Ok(words) => self.filler.fill(words),
                 Err(error) => {
                     if !self.refused(error, bytes, arena.len() as u64) {
+                        self.leave_room(arena);
                         return false;
                     }
                     continue;
@@ -236,6 +241,18 @@ impl<'a> Keeper<'a> {
         false
     }
 
+    /// Where not even reports could be written any more, as the buffer of a pipe is charged to the cgroup as well:
+    /// gives some pages back.
+    fn leave_room(&mut self, arena: &mut Arena) {
+        let headroom = self.view.margin().and_then(|margin| margin.headroom);
+        let lacking = headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom));
+        // Less than a page would not help.
+        let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
+        if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {
+            self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
+        }
+    }
+
     /// Measures, and closes the gap to the target by whole pages.
     fn true_up(&mut self, arena: &mut Arena, target: u64) {
         const ATTEMPTS: u32 = 4;
@@ -266,11 +283,9 @@ impl<'a> Keeper<'a> {
         let begin_ns = monotonic_ns();
         let exact = self.view.process.resident_exactly()?;
         let at_ns = monotonic_ns();
-        let cheap = self.view.process.resident().map_or(0, |set| set.held().0);
-        let exact = exact.held().0;
-        if exact.abs_diff(cheap) > (1 << 20).max(exact / 200) && self.measured.is_none() {
-            warn!(smaps_rollup_bytes = exact, status_bytes = cheap, "the kernel's two counts disagree");
-        }
+        let cheap = self.view.process.resident().unwrap_or(exact);
+        *self.shared.correction() = Correction::between(exact, cheap);
+        let (exact, cheap) = (exact.held().0, cheap.held().0);
         self.measured = Some(Measured { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });
         Some(exact)
     }

@@ -94,7 +94,7 @@ impl Collector for Scrape {
             match number {
                 Number::Counter(number) => metric.encode_counter::<NoLabelSet, _, u64>(number, None)?,
                 Number::CounterSeconds(number) => {
-                    metric.encode_counter::<NoLabelSet, _, u64>(number, None)?
+                    metric.encode_counter::<NoLabelSet, _, u64>(number, None)?;
                 }
                 Number::Gauge(number) => metric.encode_gauge(number)?,
                 Number::GaugeDecimal(number) => metric.encode_gauge(number)?,

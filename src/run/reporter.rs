@@ -13,7 +13,7 @@ use crate::clock::ThreadClock;
 use crate::config::{Args, OnFailure};
 use crate::cpu::CpuLoad;
 use crate::goal::{Asked, Goal, Offer};
-use crate::host::{Host, HostReadings};
+use crate::host::{Correction, Host, HostReadings};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
 use crate::quantity::{Bytes, Cores};
 use crate::report::{Record, Snapshot, Start, Wanted, WorkloadReport, metrics};
@@ -35,6 +35,8 @@ pub(super) struct Reporter<'a> {
     /// At the last report of the grid, the start included: what rates count from.
     base: Option<Counters>,
     best_work_rate: f64,
+    /// What the cheap count of the program's own resident set lacks.
+    own: Correction,
 }
 
 /// CPU time wanted, which may change its rate.
@@ -75,6 +77,7 @@ impl<'a> Reporter<'a> {
             sink: Sink::open(args.reports.format)?,
             base: None,
             best_work_rate: 0.0,
+            own: host.process.correction(),
         })
     }
 
@@ -100,7 +103,8 @@ impl<'a> Reporter<'a> {
     {
         // Where nothing was asked for it is held from the start.
         let idle_phase = if self.goal.memory == Some(Bytes(0)) { Phase::Holding } else { Phase::Growing };
-        let observed = Sample::take(self.host, self.memory.as_ref(), idle_phase, self.cpu.as_ref());
+        let observed =
+            Sample::take(self.host, self.memory.as_ref(), (idle_phase, self.own), self.cpu.as_ref());
         let counters = observed.counters();
         // Over less than half of an interval a rate says little.
         let base = self.base.filter(|base| counters.since(*base) >= self.schedule.interval / 2);
@@ -189,8 +193,9 @@ impl Answers for Reporter<'_> {
 
     fn readiness(&mut self) -> Result<String, String> {
         let Some(memory) = &self.memory else { return Ok("no memory was asked for".into()) };
-        let MemoryCounters { phase, populated, .. } = memory.counters();
-        let resident = self.host.process.resident().map_or(populated, |set| set.held()).rounded();
+        let MemoryCounters { phase, populated, correction, .. } = memory.counters();
+        let resident = self.host.process.resident();
+        let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
         let target = match self.goal.memory {
             Some(target) => target.rounded().to_string(),
             None => "all that can be had".into(),

@@ -81,11 +81,11 @@ pub(super) fn watch(
             return Ok(Outcome::Done);
         }
         let changed = watched.changed().is_some_and(|changed| changed.read().is_ok());
-        if now_ns >= next_ns || changed {
-            if let Some(reason) = watched.record(Record::Report, now_ns >= next_ns) {
-                watched.record(Record::End(reason), false);
-                return Ok(Outcome::CouldNotHold);
-            }
+        if (now_ns >= next_ns || changed)
+            && let Some(reason) = watched.record(Record::Report, now_ns >= next_ns)
+        {
+            watched.record(Record::End(reason), false);
+            return Ok(Outcome::CouldNotHold);
         }
         if now_ns >= next_ns {
             // An absolute grid; points that went by are skipped.

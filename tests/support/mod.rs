@@ -40,11 +40,26 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// Makes one in every hierarchy needed.
     pub(crate) fn new() -> io::Result<Self> {
+        Self::with(&["cpu", "cpuacct", "memory"])
+    }
+
+    /// Makes one that has these CPUs alone.
+    pub(crate) fn with_cpus(cpus: &str) -> io::Result<Self> {
+        let cgroup = Self::with(&["cpu", "cpuacct", "cpuset"])?;
+        if !cgroup.v2 {
+            // Nothing can be put into one that has no memory nodes.
+            fs::write(cgroup.file("cpuset", "cpuset.mems"), "0")?;
+        }
+        fs::write(cgroup.file("cpuset", "cpuset.cpus"), cpus)?;
+        Ok(cgroup)
+    }
+
+    fn with(controllers: &[&str]) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("workload-test-{}-{count}", std::process::id());
         let v2 = Path::new(CGROUPS).join("cgroup.controllers").exists();
-        let hierarchies: &[&str] = if v2 { &[""] } else { &["cpu", "cpuacct", "memory"] };
+        let hierarchies: &[&str] = if v2 { &[""] } else { controllers };
         let mut cgroup = Self { directories: Vec::new(), v2 };
         for hierarchy in hierarchies {
             let directory = Path::new(CGROUPS).join(hierarchy).join(&name);
@@ -87,6 +102,17 @@ impl Cgroup {
     pub(crate) fn set_memory_limit(&self, bytes: u64) {
         let name = if self.v2 { "memory.max" } else { "memory.limit_in_bytes" };
         fs::write(self.file("memory", name), bytes.to_string()).expect("our own cgroup");
+    }
+
+    /// Lets processes wait for memory at the limit instead of being killed: v1 alone can.
+    pub(crate) fn disable_oom_killer(&self) {
+        fs::write(self.file("memory", "memory.oom_control"), "1").expect("our own cgroup");
+    }
+
+    /// Whether processes wait for memory, on v1.
+    pub(crate) fn is_under_oom(&self) -> bool {
+        let control = fs::read_to_string(self.file("memory", "memory.oom_control"));
+        control.is_ok_and(|control| control.contains("under_oom 1"))
     }
 
     /// Starts a command inside of it. What this thread uses of CPU time on the way is charged to the cgroup as
