@@ -2,7 +2,8 @@
 //! what was asked against what was had; the same with each peer that is installed.
 //!
 //! `cargo bench --bench calibration` takes about twelve minutes; with `-- --smoke` one, with less to say.
-//! The table goes to the terminal, and as JSON to `target/calibration.json`. Needs the right to make cgroups.
+//! The table goes to the terminal, and as JSON to `target/calibration.json`, of which `tables.py` beside this file
+//! makes the README's tables. Needs the right to make cgroups.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -10,8 +11,11 @@
     reason = "its output is the table, its errors are for its user"
 )]
 
+mod client;
 mod cpu;
+mod hostile;
 mod life;
+mod listen;
 mod memory;
 mod meter;
 mod peers;
@@ -58,7 +62,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 type Section = fn(Effort, &Peers, &mut Table) -> Outcome<()>;
 
-const SECTIONS: [(&str, Section); 11] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("cpu", cpu::alone),
     ("busy", cpu::beside_busy_processes),
     ("frozen", cpu::frozen),
@@ -69,6 +73,7 @@ const SECTIONS: [(&str, Section); 11] = [
     ("fill", memory::fill),
     ("idle", life::idle),
     ("life", life::birth_and_death),
+    ("listen", listen::listen),
     ("node", life::node),
 ];
 
