@@ -1,196 +1,166 @@
 //! CPU: what the cgroup is charged against what was asked.
 
-use std::error::Error;
-use std::io;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::Effort;
-use crate::peers::Peers;
+use crate::meter::{Metered, back_within_5_percent, exactness, first, last};
+use crate::peers::{Beside, Peers, side_by_side};
 use crate::support::{Cgroup, Running, started};
 use crate::table::{Row, Table};
+use crate::{Effort, Outcome};
 
-/// A process in a cgroup of its own, and what the cgroup was charged.
-pub(crate) struct Metered {
-    pub(crate) running: Running,
-    pub(crate) cgroup: Cgroup,
-    /// What starting it was charged.
-    cost: Duration,
-}
-
-/// Wall time since the start and CPU time charged by then, in seconds.
-#[derive(Clone, Copy)]
-struct Reading {
-    wall: f64,
-    cpu: f64,
-}
-
-impl Reading {
-    fn cores_since(self, before: Self) -> f64 {
-        (self.cpu - before.cpu) / (self.wall - before.wall)
-    }
-}
-
-impl Metered {
-    pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
-        Self::start_in(Cgroup::new()?, command)
-    }
-
-    fn start_in(cgroup: Cgroup, command: &mut Command) -> io::Result<Self> {
-        let (child, cost) = cgroup.spawn(command)?;
-        // The schedule begins when the program does, not when this one set out to start it.
-        Ok(Self { running: Running { child, started: Instant::now() }, cgroup, cost })
-    }
-
-    pub(crate) fn cpu_time(&self) -> Duration {
-        self.cgroup.cpu_time().saturating_sub(self.cost)
-    }
-
-    fn read(&self) -> Reading {
-        let wall = self.running.started.elapsed().as_secs_f64();
-        Reading { wall, cpu: self.cpu_time().as_secs_f64() }
-    }
-
-    /// A reading each second, from now on.
-    fn watch(&self, time: Duration) -> Vec<Reading> {
-        let begin = Instant::now();
-        let mut readings = vec![self.read()];
-        for second in 1..=time.as_secs() {
-            sleep((begin + Duration::from_secs(second)).saturating_duration_since(Instant::now()));
-            readings.push(self.read());
-        }
-        readings
-    }
-}
-
-fn burning(cores: f64) -> Command {
+pub(crate) fn burning(cores: f64) -> Command {
     crate::workload(&["--cpu", &cores.to_string()])
 }
 
-fn first(readings: &[Reading]) -> Reading {
-    readings[0]
+/// The three figures of [`exactness`] with their bounds.
+pub(crate) fn add_exactness(table: &mut Table, asked: f64, had: [f64; 3], peers: [Beside; 3]) {
+    let [whole, settled, worst] = had;
+    let [peers_whole, peers_settled, peers_worst] = peers;
+    table.add(
+        Row::new("whole run, start included", "cores", whole).asked(asked).bound(0.3).peers(peers_whole),
+    );
+    table.add(Row::new("second half", "cores", settled).asked(asked).bound(0.2).peers(peers_settled));
+    let bound = if asked < 0.1 { 3.0 } else { 1.5 };
+    table.add(Row::new("worst single second", "cores", worst).asked(asked).bound(bound).peers(peers_worst));
 }
 
-fn last(readings: &[Reading]) -> Reading {
-    readings[readings.len() - 1]
-}
-
-fn second_half(readings: &[Reading]) -> &[Reading] {
-    &readings[readings.len() / 2..]
-}
-
-/// The start included: from the program's first instruction.
-const START: Reading = Reading { wall: 0.0, cpu: 0.0 };
-
-fn average(command: &mut Command, time: Duration) -> io::Result<f64> {
-    Ok(last(&Metered::start(command)?.watch(time)).cores_since(START))
-}
-
-fn peers_average(commands: Vec<(&'static str, Command)>, time: Duration) -> io::Result<Vec<(String, f64)>> {
-    commands
-        .into_iter()
-        .map(|(name, mut command)| Ok((name.to_owned(), average(&mut command, time)?)))
-        .collect()
-}
-
-pub(crate) fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    let time = effort.seconds(20, 4);
-    table.section(&format!("CPU, {} s, nothing else running", time.as_secs()));
-    for cores in [0.05, 0.2, 0.5, 1.0, 1.5] {
-        let readings = Metered::start(&mut burning(cores))?.watch(time);
-        let peers = peers_average(peers.cpu(cores), effort.seconds(10, 2))?;
-        let whole = last(&readings).cores_since(START);
-        table.add(Row::new("whole run, start included", "cores", whole).asked(cores).bound(0.3).peers(peers));
-        let half = second_half(&readings);
-        let settled = last(half).cores_since(first(half));
-        table.add(Row::new("second half", "cores", settled).asked(cores).bound(0.2));
-        let seconds = half.windows(2).map(|pair| pair[1].cores_since(pair[0]));
-        let worst =
-            seconds.max_by(|a, b| (a - cores).abs().total_cmp(&(b - cores).abs())).unwrap_or(f64::NAN);
-        let bound = if cores < 0.1 { 3.0 } else { 1.5 };
-        table.add(Row::new("worst single second", "cores", worst).asked(cores).bound(bound));
+pub(crate) fn alone(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    let (time, peers_time) = (effort.seconds(20, 2), effort.seconds(10, 2));
+    table.title(format!(
+        "CPU, {} s (peers {} s), nothing else running",
+        time.as_secs(),
+        peers_time.as_secs()
+    ));
+    let figures = |command: &mut Command, cores, time| {
+        let mut metered = Metered::start(command)?;
+        let readings = metered.watch(time);
+        metered.still_runs()?;
+        Ok(exactness(&readings, cores))
+    };
+    let asked: &[f64] = if effort.smoke { &[0.2, 1.0] } else { &[0.05, 0.2, 0.5, 1.0, 1.5] };
+    for &cores in asked {
+        let had = figures(&mut burning(cores), cores, time)?;
+        let peers = side_by_side(peers.cpu(cores), |command| figures(command, cores, peers_time));
+        add_exactness(table, cores, had, peers);
     }
     Ok(())
 }
 
 /// A process that takes all it can get.
-fn busy() -> io::Result<Running> {
+fn busy() -> std::io::Result<Running> {
     started(Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()))
 }
 
-pub(crate) fn beside_busy_processes(
-    effort: Effort,
-    peers: &Peers,
-    table: &mut Table,
-) -> Result<(), Box<dyn Error>> {
-    let time = effort.seconds(20, 4);
-    table.section("CPU beside 4 busy processes");
-    let _busy: Vec<Running> = (0..4).map(|_| busy()).collect::<io::Result<_>>()?;
-    let readings = Metered::start(&mut burning(0.2))?.watch(time);
-    let half = second_half(&readings);
-    let peers = peers_average(peers.cpu(0.2), effort.seconds(10, 2))?;
-    let settled = last(half).cores_since(first(half));
-    table.add(Row::new("second half", "cores", settled).asked(0.2).bound(0.5).peers(peers));
+pub(crate) fn beside_busy_processes(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    let (warm, time) = (effort.seconds(5, 1), effort.seconds(10, 1));
+    let settled = |command: &mut Command| {
+        let mut metered = Metered::start(command)?;
+        sleep(warm);
+        let before = metered.read();
+        sleep(time);
+        let cores = metered.read().cores_since(before);
+        metered.still_runs()?;
+        Ok([cores])
+    };
+    table.title(format!("CPU beside busy processes, for {} s", time.as_secs()));
+    let one_per_cpu = std::thread::available_parallelism()?.get();
+    // Four as well: the row that earlier runs have.
+    let mut counts = vec![one_per_cpu, 4];
+    counts.dedup();
+    for count in counts {
+        let _busy: Vec<Running> = (0..count).map(|_| busy()).collect::<std::io::Result<_>>()?;
+        let [had] = settled(&mut burning(0.2))?;
+        let [peers] = side_by_side(peers.cpu(0.2), settled);
+        let what = format!("beside {count} busy processes");
+        table.add(Row::new(what, "cores", had).asked(0.2).bound(0.5).peers(peers));
+    }
     Ok(())
 }
 
 /// Stops it for 60 ms of every 100.
-fn freeze_in_turns(process: &Running, time: Duration) {
+fn freeze_in_turns(metered: &Metered, time: Duration) {
     let begin = Instant::now();
     let mut turn = Duration::ZERO;
     while turn < time {
         let at = |offset| sleep((begin + turn + offset).saturating_duration_since(Instant::now()));
-        process.signal(Signal::SIGSTOP);
+        metered.signal(Signal::SIGSTOP);
         at(Duration::from_millis(60));
-        process.signal(Signal::SIGCONT);
+        metered.signal(Signal::SIGCONT);
         at(Duration::from_millis(100));
         turn += Duration::from_millis(100);
     }
 }
 
-pub(crate) fn frozen(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("CPU, stopped for 60 ms of every 100");
-    let metered = Metered::start(&mut burning(0.2))?;
-    sleep(Duration::from_secs(1));
-    let before = metered.read();
-    freeze_in_turns(&metered.running, effort.seconds(10, 2));
-    let cores = metered.read().cores_since(before);
-    table.add(Row::new("all of it", "cores", cores).asked(0.2).bound(1.0));
+pub(crate) fn frozen(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    table.title("CPU, stopped for 60 ms of every 100");
+    let figures = |command: &mut Command| {
+        let mut metered = Metered::start(command)?;
+        sleep(Duration::from_secs(1));
+        let before = metered.read();
+        freeze_in_turns(&metered, effort.seconds(10, 1));
+        let cores = metered.read().cores_since(before);
+        metered.still_runs()?;
+        Ok([cores])
+    };
+    let [had] = figures(&mut burning(0.2))?;
+    let [peers] = side_by_side(peers.cpu(0.2), figures);
+    table.add(Row::new("all of it", "cores", had).asked(0.2).bound(1.0).peers(peers));
     Ok(())
 }
 
-pub(crate) fn stopped(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("CPU after a stop of 3 s");
-    let metered = Metered::start(&mut burning(0.2))?;
-    sleep(Duration::from_secs(2));
-    metered.running.signal(Signal::SIGSTOP);
-    sleep(Duration::from_secs(3));
-    metered.running.signal(Signal::SIGCONT);
-    let readings = metered.watch(Duration::from_secs(3));
+pub(crate) fn stopped(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    let stop = effort.seconds(5, 1);
+    table.title(format!("CPU after a stop of {} s", stop.as_secs()));
+    let figures = |command: &mut Command| {
+        let mut metered = Metered::start(command)?;
+        sleep(effort.seconds(2, 1));
+        metered.signal(Signal::SIGSTOP);
+        let stopped = metered.read();
+        sleep(stop);
+        if metered.read().cores_since(stopped) > 0.01 {
+            return Err("it went on while stopped".into());
+        }
+        metered.signal(Signal::SIGCONT);
+        let readings = metered.watch_every(Duration::from_millis(100), effort.seconds(6, 2));
+        metered.still_runs()?;
+        let second = readings[10];
+        let (first_second, then) =
+            (second.cores_since(first(&readings)), last(&readings).cores_since(second));
+        Ok([first_second, then, back_within_5_percent(&readings, 0.2)])
+    };
+    let [first_second, then, back] = figures(&mut burning(0.2))?;
+    let [peers_first, peers_then, peers_back] = side_by_side(peers.cpu(0.2), figures);
+    // A quarter of a second's worth may be made up for.
+    table.add(Row::new("first second (asked 0.2)", "cores", first_second).bound(0.2525).peers(peers_first));
+    table.add(Row::new("then", "cores", then).asked(0.2).bound(1.5).peers(peers_then));
+    table.add(Row::new("until a second within 5 %", "s", back).bound(1.0).peers(peers_back));
+    Ok(())
+}
+
+pub(crate) fn quota(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    table.title("CPU 0.5 under a quota of 0.2 cores, then without");
+    let figures = |command: &mut Command| {
+        let cgroup = Cgroup::new()?;
+        cgroup.set_quota(Some(0.2));
+        let mut metered = Metered::start_in(cgroup, command)?;
+        let readings = metered.watch(effort.seconds(6, 2));
+        let under = last(&readings).cores_since(readings[1]);
+        metered.cgroup.set_quota(None);
+        let readings = metered.watch(effort.seconds(4, 2));
+        metered.still_runs()?;
+        let second = readings[1];
+        Ok([under, second.cores_since(first(&readings)), last(&readings).cores_since(second)])
+    };
+    let [under, first_second, then] = figures(&mut burning(0.5))?;
+    let [peers_under, peers_first, peers_then] = side_by_side(peers.cpu(0.5), figures);
+    table.add(Row::new("under the quota", "cores", under).asked(0.2).bound(3.0).peers(peers_under));
     table.add(
-        Row::new("first second (asked 0.2)", "cores", readings[1].cores_since(readings[0])).bound(0.2525),
+        Row::new("first second without (asked 0.5)", "cores", first_second).bound(0.63).peers(peers_first),
     );
-    let cores = last(&readings).cores_since(readings[1]);
-    table.add(Row::new("then", "cores", cores).asked(0.2).bound(1.5));
-    Ok(())
-}
-
-pub(crate) fn quota(_: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("CPU 0.5 under a quota of 0.2 cores, then without");
-    let cgroup = Cgroup::new()?;
-    cgroup.set_quota(Some(0.2));
-    let metered = Metered::start_in(cgroup, &mut burning(0.5))?;
-    let readings = metered.watch(Duration::from_secs(6));
-    let cores = last(&readings).cores_since(readings[1]);
-    table.add(Row::new("under the quota", "cores", cores).asked(0.2).bound(3.0));
-    metered.cgroup.set_quota(None);
-    let readings = metered.watch(Duration::from_secs(4));
-    let first_second = readings[1].cores_since(readings[0]);
-    table.add(Row::new("first second without (asked 0.5)", "cores", first_second).bound(0.63));
-    let cores = last(&readings).cores_since(readings[1]);
-    table.add(Row::new("then", "cores", cores).asked(0.5).bound(1.0));
+    table.add(Row::new("then", "cores", then).asked(0.5).bound(1.0).peers(peers_then));
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! What it costs to be there, and how long birth and death take.
 
-use std::error::Error;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -9,21 +8,38 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::cpu::Metered;
 use crate::memory::wait_until_holding;
+use crate::meter::Metered;
 use crate::peers::Peers;
 use crate::support::{WORKLOAD, rollup, started};
 use crate::table::{Row, Table};
-use crate::{Effort, workload};
+use crate::{Effort, Outcome, workload};
 
-pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    let time = effort.seconds(60, 3);
-    table.section(&format!("own overhead: --memory 0 --cpu 0 for {} s", time.as_secs()));
-    let metered = Metered::start(&mut workload(&["--memory", "0", "--cpu", "0"]))?;
+pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()> {
+    let time = effort.seconds(60, 2);
+    table.title(format!("own overhead: --memory 0 --cpu 0 for {} s", time.as_secs()));
+    let mut metered = Metered::start(&mut workload(&["--memory", "0", "--cpu", "0"]))?;
     sleep(time);
-    let cpu = metered.cpu_time().as_secs_f64() / metered.running.started.elapsed().as_secs_f64();
+    add_overhead(table, &mut metered, Some(0.05))
+}
+
+pub(crate) fn node(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()> {
+    let time = effort.seconds(60, 2);
+    table.title(format!("own overhead: workload node, a report a second, for {} s", time.as_secs()));
+    let mut metered = Metered::start(&mut workload(&["node", "--report-every", "1s"]))?;
+    sleep(time);
+    add_overhead(table, &mut metered, Some(0.1))
+}
+
+/// What it has used and holds by now, start included; the bound is on its CPU time.
+pub(crate) fn add_overhead(table: &mut Table, metered: &mut Metered, bound: Option<f64>) -> Outcome<()> {
+    let cpu = Row::new("CPU", "% of a core", metered.cores() * 100.0);
+    metered.still_runs()?;
     let size = |key| rollup(metered.running.child.id(), key).ok_or("no smaps_rollup");
-    table.add(Row::new("CPU", "% of a core", cpu * 100.0).bound(0.05));
+    table.add(match bound {
+        Some(bound) => cpu.bound(bound),
+        None => cpu,
+    });
     table.add(Row::new("resident set", "MB", size("Rss")? as f64 / 1e6).bound(2.5));
     table.add(Row::new("  of it anonymous", "MB", size("Anonymous")? as f64 / 1e6).bound(0.5));
     Ok(())
@@ -37,8 +53,8 @@ fn worst(values: &[f64]) -> f64 {
     values.iter().copied().fold(0.0, f64::max)
 }
 
-pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("time to the first report, time to exit");
+pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()> {
+    table.title("time to the first report, time to exit");
     let mut births = Vec::new();
     for _ in 0..effort.repeats(20, 3) {
         let mut running = started(workload(&[]).stdout(Stdio::piped()))?;
@@ -67,7 +83,7 @@ pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> R
 }
 
 /// The same as process 1 of a process namespace, in milliseconds.
-fn death_of_process_1() -> Result<f64, Box<dyn Error>> {
+fn death_of_process_1() -> Outcome<f64> {
     let mut command = Command::new("unshare");
     command.args([
         "--pid",

@@ -1,8 +1,9 @@
 //! The local calibration: runs the real binary, measures it from outside by the kernel's own counters, and holds
 //! what was asked against what was had; the same with each peer that is installed.
 //!
-//! `cargo bench --bench calibration` takes about ten minutes; with `-- --smoke` one, with less to say.
-//! The table goes to the terminal, and as JSON to `target/calibration.json`. Needs the right to make cgroups.
+//! `cargo bench --bench calibration` takes about twelve minutes; with `-- --smoke` one, with less to say.
+//! The table goes to the terminal, and as JSON to `target/calibration.json`, of which `tables.py` beside this file
+//! makes the README's tables. Needs the right to make cgroups.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -10,9 +11,13 @@
     reason = "its output is the table, its errors are for its user"
 )]
 
+mod client;
 mod cpu;
+mod hostile;
 mod life;
+mod listen;
 mod memory;
+mod meter;
 mod peers;
 mod table;
 
@@ -52,30 +57,42 @@ fn workload(args: &[&str]) -> Command {
     command
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Its errors are sentences for who runs the bench.
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+type Section = fn(Effort, &Peers, &mut Table) -> Outcome<()>;
+
+const SECTIONS: [(&str, Section); 12] = [
+    ("cpu", cpu::alone),
+    ("busy", cpu::beside_busy_processes),
+    ("frozen", cpu::frozen),
+    ("stop", cpu::stopped),
+    ("quota", cpu::quota),
+    ("resident", memory::resident),
+    ("growth", memory::growth),
+    ("fill", memory::fill),
+    ("idle", life::idle),
+    ("life", life::birth_and_death),
+    ("listen", listen::listen),
+    ("node", life::node),
+];
+
+fn main() -> Outcome<()> {
     // `cargo bench` adds --bench; other words choose sections by name.
     let words: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let effort = Effort { smoke: words.iter().any(|arg| arg == "--smoke") };
-    let chosen: Vec<&String> = words.iter().filter(|arg| !arg.starts_with("--")).collect();
+    let chosen: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+    if let Some(word) = chosen.iter().find(|word| !SECTIONS.iter().any(|(name, _)| name == *word)) {
+        let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no section {word:?}, but {}", names.join(", ")).into());
+    }
     let peers = Peers::find();
-    let mut table = Table::new(&peers, effort.smoke);
-    type Section = fn(Effort, &Peers, &mut Table) -> Result<(), Box<dyn Error>>;
-    let sections: [(&str, Section); 10] = [
-        ("cpu", cpu::alone),
-        ("busy", cpu::beside_busy_processes),
-        ("frozen", cpu::frozen),
-        ("stop", cpu::stopped),
-        ("quota", cpu::quota),
-        ("resident", memory::resident),
-        ("growth", memory::growth),
-        ("fill", memory::fill),
-        ("idle", life::idle),
-        ("life", life::birth_and_death),
-    ];
-    for (name, section) in sections {
-        if chosen.is_empty() || chosen.iter().any(|word| *word == name) {
-            section(effort, &peers, &mut table)?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/calibration.json");
+    let mut table = Table::new(&peers, effort.smoke, path);
+    for (name, section) in SECTIONS {
+        if chosen.is_empty() || chosen.contains(&name) {
+            table.section(name, |table| section(effort, &peers, table))?;
         }
     }
-    table.finish(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/calibration.json").as_path())
+    table.finish()
 }

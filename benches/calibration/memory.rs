@@ -1,16 +1,15 @@
 //! Memory: what the page tables hold against what was asked, and what it costs to get there.
 
-use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::Effort;
-use crate::cpu::Metered;
-use crate::peers::Peers;
-use crate::support::{Running, rollup, started, wait_for};
+use crate::meter::Metered;
+use crate::peers::{Beside, Figure, Peers, side_by_side};
+use crate::support::{Running, rollup, started};
 use crate::table::{Row, Table};
+use crate::{Effort, Outcome};
 
 /// The program on its way to so many bytes, with a pipe for its reports.
 fn growing(bytes: u64, rate: &str) -> Command {
@@ -20,7 +19,7 @@ fn growing(bytes: u64, rate: &str) -> Command {
 }
 
 /// Waits until a program says itself that it holds what was asked.
-pub(crate) fn wait_until_holding(running: &mut Running) -> Result<(), Box<dyn Error>> {
+pub(crate) fn wait_until_holding(running: &mut Running) -> Outcome<()> {
     let stdout = running.child.stdout.take().ok_or("standard output is not a pipe")?;
     for line in BufReader::new(stdout).lines() {
         let report: serde_json::Value = serde_json::from_str(&line?)?;
@@ -32,24 +31,31 @@ pub(crate) fn wait_until_holding(running: &mut Running) -> Result<(), Box<dyn Er
 }
 
 /// Waits until the resident set of a process (which says nothing) has stopped growing.
-fn settled(running: &Running) -> u64 {
+fn settled(running: &Running) -> Outcome<u64> {
     let mut before = 0;
-    wait_for("a resident set that stays", Duration::from_secs(60), || {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(60) {
         sleep(Duration::from_millis(500));
         let now = running.resident();
-        let stays = now > 10 << 20 && now.abs_diff(before) < 64 << 10;
+        if now > 10 << 20 && now.abs_diff(before) < 64 << 10 {
+            return Ok(now);
+        }
         before = now;
-        stays.then_some(now)
-    })
+    }
+    Err("its resident set did not settle within a minute".into())
 }
 
-pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("resident set when holding");
-    let sizes: &[u64] = if effort.smoke {
-        &[10_000_000, 100_000_000]
-    } else {
-        &[10_000_000, 100_000_000, 500_000_000, 2_000_000_000]
-    };
+/// What was had of so many bytes, which must be within 64 KiB.
+pub(crate) fn resident_row(asked: u64, had: u64) -> Row {
+    let bound = 65_536.0 / asked as f64 * 100.0;
+    let bound = (bound * 1e4).round() / 1e4;
+    Row::new(format!("{asked} bytes"), "B", had as f64).asked(asked as f64).bound(bound)
+}
+
+pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
+    table.title("resident set when holding");
+    let sizes: &[u64] =
+        if effort.smoke { &[100_000_000] } else { &[10_000_000, 100_000_000, 500_000_000, 2_000_000_000] };
     for size in sizes {
         let mut running = started(&mut growing(*size, "instant"))?;
         wait_until_holding(&mut running)?;
@@ -57,16 +63,11 @@ pub(crate) fn resident(effort: Effort, peers: &Peers, table: &mut Table) -> Resu
         sleep(Duration::from_secs(3));
         let had = rollup(running.child.id(), "Rss").ok_or("no smaps_rollup")?;
         drop(running);
-        let mut others = Vec::new();
-        for (name, mut command) in peers.memory(*size) {
-            let running = started(&mut command)?;
-            others.push((name.to_owned(), settled(&running) as f64));
-        }
-        let bound = 65_536.0 / *size as f64 * 100.0;
-        let bound = (bound * 1e4).round() / 1e4;
-        table.add(
-            Row::new(format!("{size} bytes"), "B", had as f64).asked(*size as f64).bound(bound).peers(others),
-        );
+        let [others] = side_by_side(peers.memory(*size), |command| {
+            let metered = Metered::start(command)?;
+            Ok([settled(&metered.running)? as f64])
+        });
+        table.add(resident_row(*size, had).peers(others));
     }
     Ok(())
 }
@@ -83,16 +84,16 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 }
 
 /// Resident set and the time at which it was that, from the program's start.
-fn reading(running: &Running) -> Result<(f64, f64), Box<dyn Error>> {
+fn reading(running: &Running) -> Outcome<(f64, f64)> {
     // Before and after: the reading of large sets takes its time.
     let before = running.started.elapsed();
     let had = rollup(running.child.id(), "Rss").ok_or("no smaps_rollup")?;
     Ok((((before + running.started.elapsed()) / 2).as_secs_f64(), had as f64))
 }
 
-pub(crate) fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
-    table.section("growth");
-    let seconds = if effort.smoke { 4 } else { 19 };
+pub(crate) fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()> {
+    table.title("growth");
+    let seconds = if effort.smoke { 2 } else { 19 };
     for rate in [1_000_000_u64, 10_000_000, 100_000_000] {
         let target = rate * (seconds + 1) + (4 << 20);
         let mut running = started(&mut growing(target, &format!("{rate}/s")))?;
@@ -118,10 +119,7 @@ pub(crate) fn growth(effort: Effort, _: &Peers, table: &mut Table) -> Result<(),
 }
 
 /// CPU time until `done` says so.
-fn cost(
-    command: &mut Command,
-    done: impl FnOnce(&mut Running) -> Result<(), Box<dyn Error>>,
-) -> Result<f64, Box<dyn Error>> {
+fn cost(command: &mut Command, done: impl FnOnce(&mut Running) -> Outcome<()>) -> Outcome<f64> {
     let mut metered = Metered::start(command)?;
     done(&mut metered.running)?;
     Ok(metered.cpu_time().as_secs_f64())
@@ -132,28 +130,28 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-pub(crate) fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Result<(), Box<dyn Error>> {
+pub(crate) fn fill(effort: Effort, peers: &Peers, table: &mut Table) -> Outcome<()> {
     const SIZE: u64 = 500_000_000;
-    table.section("filling 500 MB at once");
+    table.title("filling 500 MB at once");
     let mut ours = Vec::new();
-    let mut others: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut others: Vec<(&str, Vec<Figure>)> = Vec::new();
     // In turns, so that a machine that drifts does so for all.
     for _ in 0..effort.repeats(5, 1) {
         ours.push(cost(&mut growing(SIZE, "instant"), wait_until_holding)?);
-        for (name, mut command) in peers.memory(SIZE) {
-            let cost = cost(&mut command, |running| {
-                settled(running);
-                Ok(())
-            })?;
-            match others.iter_mut().find(|(other, _)| other == name) {
-                Some((_, costs)) => costs.push(cost),
-                None => others.push((name.to_owned(), vec![cost])),
+        let [costs] = side_by_side(peers.memory(SIZE), |command| {
+            Ok([cost(command, |running| settled(running).map(drop))?])
+        });
+        for (name, figure) in costs {
+            match others.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, figures)) => figures.push(figure),
+                None => others.push((name, vec![figure])),
             }
         }
     }
     let ours = median(ours);
-    let others: Vec<(String, f64)> = others.into_iter().map(|(name, costs)| (name, median(costs))).collect();
-    let stress = others.iter().find(|(name, _)| name == "stress").map(|(_, cost)| *cost);
+    let median_of = |figures: Vec<Figure>| Ok(median(figures.into_iter().collect::<Result<_, _>>()?));
+    let others: Beside = others.into_iter().map(|(name, figures)| (name, median_of(figures))).collect();
+    let stress = others.iter().find(|(name, _)| *name == "stress").and_then(|(_, cost)| cost.clone().ok());
     let row = Row::new("CPU time, random fill", "s", ours).peers(others);
     table.add(match stress {
         Some(stress) => row.bound((stress * 1.5 * 1e4).round() / 1e4),

@@ -86,6 +86,12 @@ impl Cgroup {
         Duration::from_nanos(usage.trim().parse().expect("a number"))
     }
 
+    /// The processes in it.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        let ids = fs::read_to_string(self.file("cpuacct", "cgroup.procs")).expect("our own cgroup");
+        ids.lines().map(|id| Pid::from_raw(id.parse().expect("a number"))).collect()
+    }
+
     /// Sets a quota in cores, or lifts it.
     pub(crate) fn set_quota(&self, cores: Option<f64>) {
         let quota = cores.map(|cores| format!("{:.0}", cores * 100_000.0));
