@@ -7,11 +7,12 @@ use tracing::error;
 
 use crate::clock::ThreadClock;
 use crate::output::Reports;
-use crate::report::{Format, Kind, Writer};
+use crate::report::{Format, Kind, Record, Writer};
 
-/// How long a record is waited for. One that takes longer is written all the same, but for the last one: there is
-/// no time after it.
+/// How long a record is waited for. One that takes longer is written all the same.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// There is no time after the last one, and a CPU quota may let the thread that writes wait for a period or two.
+const LAST_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Puts snapshots into words and hands them to standard output.
 pub(super) struct Sink {
@@ -37,8 +38,12 @@ impl Sink {
     }
 
     pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) {
+        let patience = match K::record(snapshot) {
+            Record::Start | Record::Report => PATIENCE,
+            Record::End(_) => LAST_PATIENCE,
+        };
         match self.writer.render::<K>(snapshot) {
-            Ok(line) => self.reports.write(line, PATIENCE),
+            Ok(line) => self.reports.write(line, patience),
             Err(error) => error!("a record could not be put into words: {error}"),
         }
     }

@@ -1,0 +1,212 @@
+//! What `--listen` serves, and that clients cannot do harm.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{Running, rollup, started, wait_for};
+use workload::report::{Kind, NodeReport, Record, Unit, WorkloadReport};
+
+/// The program, listening on a port that was free.
+struct Serving {
+    running: Running,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(args: &[&str]) -> Self {
+        let mut command = support::workload();
+        command.args(args).args(["--listen", "127.0.0.1:0", "--duration", "60s"]);
+        let mut running =
+            started(command.stdout(Stdio::null()).stderr(Stdio::piped())).expect("the program starts");
+        let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        while !line.contains("listening on http://") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("UTF-8") > 0, "it says where it listens");
+        }
+        let address = line.trim().rsplit("http://").next().expect("an address");
+        Self { running, address: address.parse().expect("IP and port") }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
+        stream
+    }
+
+    /// Status line and headers, and the body.
+    fn ask(&self, request: &str) -> (String, String) {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers, whole, and hangs up");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_owned(), body.to_owned())
+    }
+
+    fn get(&self, path: &str) -> (String, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
+    }
+
+    fn resident(&self) -> u64 {
+        rollup(self.running.child.id(), "Rss").expect("it runs")
+    }
+}
+
+/// The names that fields have as metrics.
+fn metric_names<K: Kind>(prefix: &str) -> HashSet<String> {
+    let fields = K::FIELDS.iter().filter(|field| field.is_in(Record::Start));
+    let fields = fields.filter(|field| !matches!(field.name, "record" | "time" | "settings"));
+    fields
+        .map(|field| {
+            let info = if matches!(field.unit, Unit::None) { "_info" } else { "" };
+            format!("{prefix}_{}{info}", field.name)
+        })
+        .collect()
+}
+
+/// The names of all samples of a text.
+fn sample_names(text: &str) -> HashSet<String> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples.map(|line| line.split(['{', ' ']).next().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn metrics_are_the_fields_of_the_reports() {
+    let serving = Serving::start(&["--memory", "10M", "--growth-rate", "instant"]);
+    let (head, body) = serving.get("/metrics");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert!(head.contains("Content-Type: application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+    assert!(body.ends_with("# EOF\n"), "{body}");
+    let unknown: Vec<_> =
+        sample_names(&body).difference(&metric_names::<WorkloadReport>("workload")).cloned().collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for name in ["memory_resident_bytes", "cpu_used_seconds_total", "phase_info", "elapsed_seconds"] {
+        assert!(sample_names(&body).contains(&format!("workload_{name}")), "{body}");
+    }
+    assert!(body.contains("# UNIT workload_memory_resident_bytes bytes\n"), "{body}");
+}
+
+#[test]
+fn a_node_has_metrics_as_well() {
+    let serving = Serving::start_node();
+    let (_, body) = serving.get("/metrics");
+    let names = sample_names(&body);
+    assert!(names.contains("workload_node_memory_available_bytes"), "{body}");
+    let unknown: Vec<_> = names.difference(&metric_names::<NodeReport>("workload_node")).cloned().collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert!(serving.get("/readyz").0.starts_with("HTTP/1.1 200"));
+}
+
+impl Serving {
+    fn start_node() -> Self {
+        Self::start(&["node"])
+    }
+}
+
+#[test]
+fn it_is_ready_when_all_memory_is_held_and_says_why_not_before() {
+    let serving = Serving::start(&["--memory", "30M", "--growth-rate", "20M/s"]);
+    let (head, body) = serving.get("/readyz");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    assert!(body.starts_with("growing: ") && body.ends_with(" of 30.00 MB\n"), "{body}");
+    assert!(serving.get("/healthz").0.starts_with("HTTP/1.1 200"), "it lives all the same");
+    let ready = wait_for("it to be ready", Duration::from_secs(20), || {
+        let (head, body) = serving.get("/readyz");
+        head.starts_with("HTTP/1.1 200").then_some(body)
+    });
+    assert!(ready.starts_with("holding 30.0"), "{ready}");
+}
+
+#[test]
+fn what_is_not_there_or_makes_no_sense_is_refused_with_a_way_out() {
+    let serving = Serving::start(&[]);
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "404"),
+        ("POST /metrics HTTP/1.1\r\n\r\n".to_owned(), "405"),
+        ("\u{1}\u{2}\r\n\r\n".to_owned(), "400"),
+        (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(4000)), "431"),
+    ] {
+        let (head, body) = serving.ask(&request);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {head}");
+        assert!(body.contains("/metrics"), "{body}");
+    }
+    let (head, body) = serving.ask("HEAD /healthz HTTP/1.1\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head} {body}");
+}
+
+#[test]
+fn a_request_may_come_in_pieces() {
+    let serving = Serving::start(&[]);
+    let mut stream = serving.connect();
+    for piece in ["GET /hea", "lthz HT", "TP/1.1\r\nHost: a\r\n", "\r\n"] {
+        stream.write_all(piece.as_bytes()).expect("it reads");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn clients_that_never_end_are_hung_up_on_and_cost_no_memory() {
+    let serving = Serving::start(&[]);
+    let _ = serving.get("/metrics");
+    let before = serving.resident();
+    let mut silent: Vec<_> = (0..40).map(|_| serving.connect()).collect();
+    // Asks, and never reads.
+    let mut deaf: Vec<_> = (0..20).map(|_| serving.connect()).collect();
+    for stream in &mut deaf {
+        // It may have been hung up on already.
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n");
+    }
+    let begin = Instant::now();
+    assert!(serving.get("/healthz").0.starts_with("HTTP/1.1 200"), "others are served");
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    for stream in &mut silent {
+        // The end of the stream, or a reset.
+        assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0, "nothing was asked, nothing is answered");
+    }
+    let grown = serving.resident().saturating_sub(before);
+    assert!(grown <= 64 << 10, "{grown} bytes more");
+}
+
+#[test]
+fn an_address_that_cannot_be_had_ends_it_with_what_to_do() {
+    let serving = Serving::start(&[]);
+    let taken = serving.address.to_string();
+    let output = support::workload().args(["--listen", &taken]).output().expect("the program starts");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains(&taken) && words.contains("in use"), "{words}");
+}
+
+#[test]
+#[ignore = "needs Python's prometheus_client"]
+fn a_strict_parser_takes_the_metrics() {
+    const SCRIPT: &str = "import sys; from prometheus_client.openmetrics.parser import \
+                          text_string_to_metric_families as p; print(len(list(p(sys.stdin.read()))))";
+    for serving in [Serving::start(&["--memory", "10M", "--cpu", "0.1"]), Serving::start_node()] {
+        // The second time there are rates as well.
+        std::thread::sleep(Duration::from_millis(1500));
+        let (_, body) = serving.get("/metrics");
+        let mut python = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python is installed");
+        python.stdin.take().expect("a pipe").write_all(body.as_bytes()).expect("it reads");
+        let output = python.wait_with_output().expect("it is ours");
+        assert!(output.status.success(), "{body}");
+        let families = String::from_utf8_lossy(&output.stdout).trim().parse::<usize>().expect("a number");
+        assert!(families > 30, "{families} families: {body}");
+    }
+}
