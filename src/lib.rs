@@ -29,5 +29,5 @@ pub mod report;
 mod rota;
 pub mod run;
 pub mod sample;
-mod serve;
+pub mod serve;
 mod threads;

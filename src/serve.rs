@@ -6,6 +6,8 @@
 
 mod connection;
 
+pub use connection::Asked;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,7 +26,7 @@ const METRICS_AGE_NS: u64 = 50_000_000;
 
 /// What there is to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+pub enum Route {
     /// The metrics.
     Metrics,
     /// Whether it holds what was asked for.
@@ -101,12 +103,14 @@ impl Server {
         self.connections.iter().map(Connection::deadline_ns).min().unwrap_or(u64::MAX)
     }
 
-    /// Takes at most one new connection, and goes on with all.
+    /// Takes new connections, but no more than there may be at once, and goes on with all.
     pub(crate) fn serve(&mut self, now_ns: u64, answers: &mut impl Answers) {
         if now_ns < self.paused_until_ns {
             return;
         }
-        let mut busy = self.accept(now_ns);
+        // A flood fills the kernel's queue: who waits in it must not wait for long.
+        let accepted = (0..MOST_CONNECTIONS).take_while(|_| self.accept(now_ns)).count();
+        let mut busy = accepted > 0;
         let mut index = 0;
         while let Some(connection) = self.connections.get_mut(index) {
             let next = connection.go_on(now_ns);

@@ -95,7 +95,7 @@ impl Connection {
         }
         let room = MOST_BYTES - self.request.len();
         self.request.extend_from_slice(buffer.get(..count.min(room)).unwrap_or_default());
-        match asked(&self.request) {
+        match Asked::parse(&self.request) {
             Asked::More if self.request.len() < MOST_BYTES => Next::GoOn,
             Asked::More => self.refuse("431 Request Header Fields Too Large", now_ns),
             Asked::Nonsense => self.refuse("400 Bad Request", now_ns),
@@ -130,34 +130,41 @@ impl Connection {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub enum Asked {
     /// It is not complete.
     More,
+    /// It is no HTTP.
     Nonsense,
+    /// It is neither GET nor HEAD.
     WrongMethod,
+    /// There is no such thing.
     Unknown,
     /// And whether by HEAD.
     For(Route, bool),
 }
 
-fn asked(bytes: &[u8]) -> Asked {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
-        Ok(httparse::Status::Partial) => return Asked::More,
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(_) => return Asked::Nonsense,
-    }
-    let head_only = match request.method {
-        Some("GET") => false,
-        Some("HEAD") => true,
-        _ => return Asked::WrongMethod,
-    };
-    match request.path.unwrap_or_default().split('?').next() {
-        Some("/metrics") => Asked::For(Route::Metrics, head_only),
-        Some("/readyz") => Asked::For(Route::Ready, head_only),
-        Some("/healthz") => Asked::For(Route::Health, head_only),
-        _ => Asked::Unknown,
+impl Asked {
+    /// From the bytes that have come so far.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        match request.parse(bytes) {
+            Ok(httparse::Status::Partial) => return Self::More,
+            Ok(httparse::Status::Complete(_)) => {}
+            Err(_) => return Self::Nonsense,
+        }
+        let head_only = match request.method {
+            Some("GET") => false,
+            Some("HEAD") => true,
+            _ => return Self::WrongMethod,
+        };
+        match request.path.unwrap_or_default().split('?').next() {
+            Some("/metrics") => Self::For(Route::Metrics, head_only),
+            Some("/readyz") => Self::For(Route::Ready, head_only),
+            Some("/healthz") => Self::For(Route::Health, head_only),
+            _ => Self::Unknown,
+        }
     }
 }
 
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_three_routes_are_found_with_and_without_a_query() {
-        let asked = |line: &str| asked(format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        let asked = |line: &str| Asked::parse(format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         assert_eq!(asked("GET /metrics"), Asked::For(Route::Metrics, false));
         assert_eq!(asked("GET /metrics?name[]=a"), Asked::For(Route::Metrics, false));
         assert_eq!(asked("HEAD /readyz"), Asked::For(Route::Ready, true));
@@ -181,15 +188,15 @@ mod tests {
     fn a_request_is_complete_with_its_empty_line() {
         let whole = b"GET /healthz HTTP/1.0\r\n\r\n";
         for length in 0..whole.len() {
-            assert_eq!(asked(&whole[..length]), Asked::More, "{length}");
+            assert_eq!(Asked::parse(&whole[..length]), Asked::More, "{length}");
         }
-        assert_eq!(asked(whole), Asked::For(Route::Health, false));
+        assert_eq!(Asked::parse(whole), Asked::For(Route::Health, false));
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = asked(&bytes);
+            let _ = Asked::parse(&bytes);
         }
     }
 }

@@ -1,0 +1,34 @@
+//! Whatever a file of the kernel's says, its parser gives a value or none. The input is a key and a text, separated by a
+//! zero.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use workload::host::format;
+use workload::quantity::Cores;
+
+fuzz_target!(|input: &str| {
+    let (key, text) = input.split_once('\0').unwrap_or(("oom_kill", input));
+    if let Some(value) = format::single_value(text) {
+        assert!(!value.is_empty() && !value.contains(char::is_whitespace));
+    }
+    if let Some(value) = format::flat_keyed(text, key) {
+        assert_eq!(format::flat_value(text, key).and_then(|value| value.parse().ok()), Some(value));
+    }
+    if let Some(bytes) = format::kilobytes(text, key) {
+        assert_eq!(bytes % 1024, 0);
+    }
+    if let Some((quota, period)) = format::cpu_max(text) {
+        assert_eq!(Cores::from_quota(quota, period).is_none(), period == 0);
+    }
+    if let Some(limit) = format::memory_limit(text) {
+        assert!(limit < i64::MAX as u64);
+    }
+    for column in 0..12 {
+        let _ = format::cpu_hundredths(text, column);
+        if let Some(load) = format::load_average(text, column) {
+            assert!(load.is_finite() && load >= 0.0);
+        }
+    }
+    let _ = (format::number(text), format::colon_keyed(text, key), format::cpu_count(text));
+    let _ = format::pressure_totals(text);
+});

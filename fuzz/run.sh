@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs every fuzz target so many times (default 100000), from the words and files they are made for. Needs cargo-fuzz and a
+# C++ compiler; the stable compiler is enough, as no sanitizer is used (there is no unsafe code in what is fuzzed).
+set -euo pipefail
+cd "$(dirname "$0")"
+runs=${1:-100000}
+
+seed() { mkdir -p "corpus/$1" && cat >"corpus/$1/$2"; }
+
+number=0
+for word in 500M 500Mi 1.5Gi 1e3 0 max 80% 12.5% 0.2 200m 1.5 instant 10M/s 25Mi/s 1s 500ms '1h 30m' never 18446744073709551615 -1; do
+  number=$((number + 1))
+  printf '%s' "$word" | seed quantity "word-$number"
+done
+for host in ../tests/hosts/*/; do
+  name=$(basename "$host")
+  { cat "$host/proc/self/cgroup" && printf '\0' && cat "$host/proc/self/mountinfo"; } 2>/dev/null | seed cgroup "$name"
+done
+number=0
+while IFS= read -r -d '' file; do
+  number=$((number + 1))
+  { printf 'oom_kill\0' && head -c 600 "$file"; } | seed kernel_files "file-$number"
+done < <(find ../tests/hosts/v1-nested ../tests/hosts/v2-nested -type f ! -name expected.json -print0)
+for path in /metrics /readyz '/healthz?a=b' /; do
+  printf 'GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
+done
+
+for target in quantity cgroup kernel_files request; do
+  echo "== $target, $runs runs"
+  log=$(mktemp)
+  cargo fuzz run --sanitizer none "$target" -- -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 >"$log" 2>&1 ||
+    { cat "$log"; exit 1; }
+  grep -E 'stat::(number_of_executed_units|average_exec_per_sec)' "$log"
+  rm "$log"
+done
