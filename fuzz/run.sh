@@ -22,10 +22,10 @@ while IFS= read -r -d '' file; do
   { printf 'oom_kill\0' && head -c 600 "$file"; } | seed kernel_files "file-$number"
 done < <(find ../tests/hosts/v1-nested ../tests/hosts/v2-nested -type f ! -name expected.json -print0)
 for path in /metrics /readyz '/healthz?a=b' /; do
-  printf 'GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
+  printf '~GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
 done
 
-for target in quantity cgroup kernel_files request; do
+for target in ${FUZZ_TARGETS:-quantity cgroup kernel_files request}; do
   echo "== $target, $runs runs"
   log=$(mktemp)
   cargo fuzz run --sanitizer none "$target" -- -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 >"$log" 2>&1 ||
