@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target so many times (default 100000), from the words and files they are made for. Needs cargo-fuzz and a
-# C++ compiler; the stable compiler is enough, as no sanitizer is used (there is no unsafe code in what is fuzzed).
+# C++ compiler; the stable compiler is enough, as no sanitizer is used (there is no unsafe code in what is fuzzed). FUZZ_TARGETS
+# chooses some of them.
 set -euo pipefail
 cd "$(dirname "$0")"
 runs=${1:-100000}

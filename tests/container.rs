@@ -98,6 +98,43 @@ fn it_runs_locked_down_and_reports_the_limits_it_was_given() {
     assert!((498_000_000..512 << 20).contains(&charged), "{report}");
 }
 
+/// Its main process as the host sees it, by a key of `/proc/PID/status`.
+fn status_of(container: &Container, key: &str) -> String {
+    let output = podman(&["inspect", "--format", "{{.State.Pid}}", &container.name]);
+    let pid = String::from_utf8(output.stdout).expect("UTF-8");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).expect("it runs");
+    let value = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    value.expect("the kernel tells").trim().to_owned()
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn under_the_default_seccomp_profile_nothing_is_refused_that_it_needs() {
+    let args = ["--memory", "50M", "--cpu", "0.1", "--growth-rate", "instant", "--listen", "127.0.0.1:8080"];
+    let mut container = Container::run("seccomp", &["--cap-drop=ALL", "--network=none"], &args);
+    let report = container.wait_until_holding();
+    assert_eq!(status_of(&container, "Seccomp"), "2", "a filter is in force");
+    let resident = report["memory_resident_bytes"].as_u64().expect("a number");
+    assert!(resident.abs_diff(50_000_000) <= 64 << 10, "{report}");
+    let burnt = container.next().expect("it goes on");
+    assert!(burnt["cpu_used_seconds_total"].as_f64().expect("a number") > 0.0, "{burnt}");
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn killed_at_its_limit_it_leaves_its_last_words_with_the_engine() {
+    const LIMIT: u64 = 64 << 20;
+    let args = ["--memory", "max", "--growth-rate", "instant"];
+    let mut container = Container::run("oom", &["--memory=64m", "--network=none"], &args);
+    let mut last = Value::Null;
+    while let Some(report) = container.next() {
+        last = report;
+    }
+    assert_eq!(container.podman.wait().expect("it is ours").code(), Some(137), "{last}");
+    let headroom = last["memory_headroom_bytes"].as_u64().expect("a number");
+    assert!(headroom <= LIMIT / 100 + (1 << 20), "{headroom} bytes were left at the last report: {last}");
+}
+
 #[test]
 #[ignore = "needs podman"]
 fn as_process_1_it_ends_on_sigterm_with_its_last_record() {
