@@ -1,14 +1,16 @@
-//! The CPU load: as many threads as it takes, each under its own [`Law`].
+//! The CPU load: as many threads as it takes, each under its own [`Law`](crate::duty::Law).
+
+mod burner;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::burn::burn;
-use crate::clock::{ThreadClock, monotonic_ns, sleep_until};
-use crate::duty::{Duty, Law};
+use crate::clock::{ThreadClock, monotonic_ns};
+use crate::duty::Duty;
 use crate::quantity::Cores;
 use crate::threads;
+use burner::Burner;
 
 /// A worker is asked for no more than this much of its CPU, so that it has room to catch up.
 const FULL_SHARE: f64 = 0.9;
@@ -143,7 +145,7 @@ impl CpuLoad {
             threads::start("burn", move || {
                 let worker = usize::try_from(index).ok().and_then(|index| shared.workers.get(index));
                 if let Some(worker) = worker {
-                    worker.run(index, &shared);
+                    Burner::new(index, worker, &shared).run();
                 }
             })?;
             self.started += 1;
@@ -191,92 +193,7 @@ impl Shared {
     }
 }
 
-/// How long a worker that may be told otherwise sleeps at most.
-const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
-
-/// What a worker's thread has at hand.
-struct Burner<'a> {
-    index: u64,
-    worker: &'a Worker,
-    shared: &'a Shared,
-    clock: ThreadClock,
-    work_units: u64,
-}
-
-impl Burner<'_> {
-    /// Follows one plan after the other until the end.
-    fn run(&mut self) {
-        let mut changes = self.shared.changes.load(Ordering::Acquire);
-        let mut plan = *self.shared.plan();
-        // One that a change has started begins with nothing owed; the first ones owe all since the origin.
-        let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan) };
-        let mut law = Law::new(plan.duty(self.index, base_ns));
-        loop {
-            let active = self.index < plan.workers();
-            if active {
-                self.follow(&mut law, &plan, changes);
-            } else {
-                self.wait_for_a_change(changes);
-            }
-            if self.shared.ended() {
-                return;
-            }
-            let before = plan;
-            changes = self.shared.changes.load(Ordering::Acquire);
-            plan = *self.shared.plan();
-            // What is owed when the plan changes moves on to the new one, in its count of what others use.
-            let used_ns = self.clock.read_ns();
-            let owed_ns = law.owed_ns(plan.origin_ns, used_ns + self.shared.part_of_others_ns(&before));
-            let owed_ns = if active { owed_ns } else { 0 };
-            let base_ns = (used_ns + self.shared.part_of_others_ns(&plan)).saturating_add_signed(owed_ns);
-            law = law.resume(plan.duty(self.index, base_ns));
-        }
-    }
-
-    fn has_changed(&self, changes: u64) -> bool {
-        self.shared.ended() || self.shared.changes.load(Ordering::Acquire) != changes
-    }
-
-    fn wait_for_a_change(&self, changes: u64) {
-        while !self.has_changed(changes) {
-            sleep_until(monotonic_ns() + LONGEST_SLEEP_NS);
-        }
-    }
-
-    /// Burns by the law until the plan changes or everything ends.
-    fn follow(&mut self, law: &mut Law, plan: &CpuPlan, changes: u64) {
-        let mut wake_ns = law.first_wake_ns();
-        while !self.has_changed(changes) {
-            let soon_ns = monotonic_ns() + LONGEST_SLEEP_NS;
-            if plan.changes && wake_ns > soon_ns {
-                sleep_until(soon_ns);
-                continue;
-            }
-            sleep_until(wake_ns);
-            // Each worker pays its part of what the rest of the process uses.
-            let others_ns = self.shared.part_of_others_ns(plan);
-            let burst = law.begin(monotonic_ns(), self.clock.read_ns() + others_ns);
-            self.work_units += burn(burst, self.clock, others_ns, &self.shared.ended);
-            let worker_cpu_ns = self.clock.read_ns();
-            wake_ns = law.next_wake_ns(monotonic_ns(), worker_cpu_ns + others_ns);
-            let (stalls, stalled_ns) = law.stalls();
-            *self.worker.lock() = CpuCounters {
-                worker_cpu_ns,
-                work_units: self.work_units,
-                forgiven_ns: law.forgiven_ns(),
-                stalls,
-                stalled_ns,
-            };
-        }
-    }
-}
-
 impl Worker {
-    fn run(&self, index: u64, shared: &Shared) {
-        let clock = *self.clock.get_or_init(ThreadClock::of_current);
-        Burner { index, worker: self, shared, clock, work_units: 0 }.run();
-    }
-
     fn lock(&self) -> MutexGuard<'_, CpuCounters> {
         // Nobody panics while holding it.
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)

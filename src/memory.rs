@@ -1,6 +1,7 @@
 //! The memory load: one thread that makes the resident set follow its plan of growth, and keeps it there.
 
 mod brink;
+mod gauge;
 mod keeper;
 mod pace;
 mod view;

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
 use super::brink::{Brink, Margin};
+use super::gauge::Gauge;
 use super::pace::Pace;
 use super::view::View;
 use super::{MemoryPlan, NO_TARGET, Phase, Shared};
@@ -16,7 +17,6 @@ use crate::arena::{Arena, HUGE_PAGE};
 use crate::clock::{monotonic_ns, nanos};
 use crate::fill::Filler;
 use crate::growth::Growth;
-use crate::host::Correction;
 use crate::quantity::Bytes;
 use crate::rota::Rota;
 
@@ -28,12 +28,6 @@ const GRAIN: Bytes = Bytes(128 << 10);
 const HOLD_TICK: Duration = Duration::from_millis(100);
 /// Waking up more often would cost too much.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
-/// How far the resident set may wander before it is measured again.
-const DRIFT: u64 = 8 << 10;
-/// An exact measurement may take this part of the time at most, as it costs 5 ms per 500 MB.
-const MEASURE_EVERY: u32 = 200;
-const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
-const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// How far away the limit is may be looked up this often; near it, before each piece.
 const LOOK_AHEAD: Duration = Duration::from_millis(100);
 /// How long growth waits for a report at most: who reads them may be slow.
@@ -55,18 +49,9 @@ pub(super) struct Keeper<'a> {
     free: (u64, u64),
     /// Resident set of the program itself.
     own: Bytes,
-    measured: Option<Measured>,
+    gauge: Gauge,
     /// `None` where pages are never to be touched again.
     rota: Option<Rota>,
-}
-
-/// The last exact measurement.
-#[derive(Clone, Copy)]
-struct Measured {
-    /// What the cheap source said at the same time.
-    cheap: u64,
-    at_ns: u64,
-    took: Duration,
 }
 
 impl<'a> Keeper<'a> {
@@ -80,7 +65,7 @@ impl<'a> Keeper<'a> {
             brink: Brink::default(),
             free: (0, 0),
             own: Bytes(0),
-            measured: None,
+            gauge: Gauge::default(),
             rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
         }
     }
@@ -151,7 +136,7 @@ impl<'a> Keeper<'a> {
             } else if reached {
                 self.enter(Phase::Growing);
             }
-        } else if self.phase() == Phase::Holding && self.has_drifted(now_ns) {
+        } else if self.phase() == Phase::Holding && self.gauge.has_drifted(&self.view.process, now_ns) {
             self.true_up(arena, wanted.0);
         }
         self.touch(arena, now_ns);
@@ -280,28 +265,9 @@ impl<'a> Keeper<'a> {
 
     /// The exact resident set, what is swapped out included: that is held as well.
     fn measure(&mut self) -> Option<u64> {
-        let begin_ns = monotonic_ns();
-        let exact = self.view.process.resident_exactly()?;
-        let at_ns = monotonic_ns();
-        let cheap = self.view.process.resident().unwrap_or(exact);
-        *self.shared.correction() = Correction::between(exact, cheap);
-        let (exact, cheap) = (exact.held().0, cheap.held().0);
-        self.measured = Some(Measured { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });
+        let (exact, correction) = self.gauge.measure(&self.view.process)?;
+        *self.shared.correction() = correction;
         Some(exact)
-    }
-
-    /// Whether it is time for an exact measurement: the cheap one has moved, or it is long ago; never so often
-    /// that measuring becomes the load.
-    fn has_drifted(&self, now_ns: u64) -> bool {
-        let Some(measured) = self.measured else { return true };
-        let since = Duration::from_nanos(now_ns.saturating_sub(measured.at_ns));
-        let affordable = (measured.took * MEASURE_EVERY).max(MEASURE_AT_MOST_EVERY);
-        if since < affordable {
-            return false;
-        }
-        let now = self.view.process.resident();
-        since > affordable.max(MEASURE_AT_LEAST_EVERY)
-            || now.is_some_and(|set| set.held().0.abs_diff(measured.cheap) >= DRIFT)
     }
 
     /// Rewrites the pages whose turn it is.
