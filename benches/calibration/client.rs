@@ -107,16 +107,15 @@ impl Answers {
     /// # Errors
     ///
     /// Where more than a few were not: then the other figures are not of a program that is being asked.
-    pub(crate) fn add(self, table: &mut Table, path: &str, bound_ms: Option<f64>) -> Outcome<()> {
+    pub(crate) fn add(self, table: &mut Table, path: &str, attacked: bool) -> Outcome<()> {
         let (all, failed) = (self.good + self.failures.len(), self.failures.len());
         let slowest =
             Row::new(format!("slowest of {all} answers to {path}"), "ms", self.slowest.as_secs_f64() * 1e3);
-        table.add(match bound_ms {
-            Some(bound) => slowest.bound(bound),
-            None => slowest,
-        });
-        table.add(Row::new("  without a good answer", "requests", failed as f64).bound(0.0));
-        if failed > 3 {
+        table.add(slowest);
+        let unanswered = Row::new("  without a good answer", "requests", failed as f64);
+        // Under attack that is up to the kernel: it drops a connect when its queue is full.
+        table.add(if attacked { unanswered } else { unanswered.bound(0.0) });
+        if failed > if attacked { all / 2 } else { 3 } {
             let first = self.failures.first().map(String::as_str).unwrap_or_default();
             return Err(
                 format!("{failed} of {all} requests without a good answer, the first: {first}").into()

@@ -22,7 +22,7 @@ pub(crate) fn listen(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()
     exact(effort, &mut answers, table)?;
     resident(&mut answers, table)?;
     idle(effort, &mut answers, table)?;
-    answers.add(table, "/metrics", None)?;
+    answers.add(table, "/metrics", false)?;
     under_attack(effort, table)
 }
 
@@ -109,6 +109,5 @@ fn under_attack(effort: Effort, table: &mut Table) -> Outcome<()> {
     let growth = during?.max(resident()?) - before;
     table.add(Row::new("growth of the resident set", "B", growth).bound(65_536.0));
     table.add(Row::new("connections of the flood", "", made as f64));
-    // The kernel drops a connect when its queue is full, and the client tries again a second later.
-    answers.add(table, "/readyz", Some(2000.0))
+    answers.add(table, "/readyz", true)
 }

@@ -227,7 +227,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Where not even reports could be written any more, as the buffer of a pipe is charged to the cgroup as well:
-    /// gives some pages back.
+    /// gives some pages back, and does not take them again at once.
     fn leave_room(&mut self, arena: &mut Arena) {
         let headroom = self.view.margin().and_then(|margin| margin.headroom);
         let lacking = headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom));
@@ -235,6 +235,7 @@ impl<'a> Keeper<'a> {
         let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
         if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {
             self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
+            self.pace.rest(monotonic_ns());
         }
     }
 

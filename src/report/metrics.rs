@@ -70,15 +70,12 @@ fn sample<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) 
         Value::Unlimited => Number::GaugeDecimal(f64::INFINITY),
         Value::Text(text) => Number::Info(field.name, text.to_owned()),
     };
-    let (suffix, unit) = match field.unit {
-        Unit::Bytes => ("_bytes", Some(MetricUnit::Bytes)),
-        Unit::Seconds => ("_seconds", Some(MetricUnit::Seconds)),
-        Unit::Ratio => ("_ratio", Some(MetricUnit::Ratios)),
-        _ => ("", None),
+    // The encoder puts unit and `_total` behind the name.
+    let (name, unit) = match field.unit {
+        Unit::Bytes => (bare.strip_suffix("_bytes")?, Some(MetricUnit::Bytes)),
+        Unit::Seconds => (bare.strip_suffix("_seconds")?, Some(MetricUnit::Seconds)),
+        _ => (bare, None),
     };
-    // The crate's word is "ratios", the field's name ends in "ratio": kept as it is.
-    let unit = unit.filter(|unit| !matches!(unit, MetricUnit::Ratios));
-    let name = if unit.is_some() { bare.strip_suffix(suffix)? } else { bare };
     Some(Sample { name, help: field.help, unit, number })
 }
 

@@ -115,12 +115,6 @@ impl Cgroup {
         fs::write(self.file("memory", "memory.oom_control"), "1").expect("our own cgroup");
     }
 
-    /// Whether processes wait for memory, on v1.
-    pub(crate) fn is_under_oom(&self) -> bool {
-        let control = fs::read_to_string(self.file("memory", "memory.oom_control"));
-        control.is_ok_and(|control| control.contains("under_oom 1"))
-    }
-
     /// Starts a command inside of it. What this thread uses of CPU time on the way is charged to the cgroup as
     /// well, and told, to be taken off. (On v2 the whole process moves, so one starts at a time.)
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<(Child, Duration)> {
