@@ -216,11 +216,14 @@ impl MemoryLoad {
         const TO_BEGIN: Duration = Duration::from_millis(15);
         /// A terabyte on one CPU takes longer, and then the exit goes on with it.
         const TO_FINISH: Duration = Duration::from_secs(10);
+        /// It may hang again, where memory is not to be had.
+        const TO_FINISH_LIMITED: Duration = Duration::from_millis(200);
         self.shared.ended.store(true, Ordering::Relaxed);
         self.thread.unpark();
+        let limited = Phase::load(&self.shared.phase) == Phase::Limited;
         if self.given_back.recv_timeout(TO_BEGIN).is_ok() {
             // Closed, which is an error here, when it is done.
-            let _ = self.given_back.recv_timeout(TO_FINISH);
+            let _ = self.given_back.recv_timeout(if limited { TO_FINISH_LIMITED } else { TO_FINISH });
         }
     }
 

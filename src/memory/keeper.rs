@@ -90,7 +90,9 @@ impl<'a> Keeper<'a> {
             wake_ns += (monotonic_ns().saturating_sub(wake_ns) / tick_ns + 1) * tick_ns;
             self.sleep_until(wake_ns);
         }
-        let threads = self.plan.cpus.min(MOST_HELPERS) as usize;
+        // Where there is no memory to be had, there is none for helpers either.
+        let helpers = if self.phase() == Phase::Limited { 1 } else { self.plan.cpus.min(MOST_HELPERS) };
+        let threads = helpers as usize;
         // Nobody may be listening any more.
         let _ = tell.try_send(());
         arena.discard(threads);
@@ -157,8 +159,11 @@ impl<'a> Keeper<'a> {
             match arena.grow(bytes) {
                 Ok(words) => self.filler.fill(words),
                 Err(error) => {
-                    if !self.refused(error, bytes, arena.len() as u64) {
+                    if bytes <= self.plan.page_size {
+                        // Before anything is said about it: that takes memory as well.
                         self.leave_room(arena);
+                    }
+                    if !self.refused(error, bytes, arena.len() as u64) {
                         return false;
                     }
                     continue;
@@ -227,7 +232,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Where not even reports could be written any more, as the buffer of a pipe is charged to the cgroup as well:
-    /// gives some pages back, and does not take them again at once.
+    /// gives some pages back.
     fn leave_room(&mut self, arena: &mut Arena) {
         let headroom = self.view.margin().and_then(|margin| margin.headroom);
         let lacking = headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom));
@@ -235,7 +240,6 @@ impl<'a> Keeper<'a> {
         let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
         if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {
             self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
-            self.pace.rest(monotonic_ns());
         }
     }
 

@@ -44,11 +44,6 @@ impl Pace {
         self.wait.map_or(0, |wait| wait.until_ns)
     }
 
-    /// Waits the longest time: what was tried would come to the same.
-    pub(super) fn rest(&mut self, now_ns: u64) {
-        self.wait = Some(Wait { until_ns: now_ns + nanos(BACK_OFF.1), back_off: BACK_OFF.1 });
-    }
-
     /// Forgets the wait: something has changed.
     pub(super) fn retry(&mut self) {
         self.wait = None;
@@ -122,16 +117,6 @@ mod tests {
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
         pace.granted();
         assert_eq!(pace.next_try_ns(), 0, "and forgotten when there is memory again");
-    }
-
-    #[test]
-    fn after_room_was_made_it_rests_and_a_change_ends_the_rest() {
-        let mut pace = Pace::new(PAGE, PAGE);
-        pace.refused(PAGE, SECOND);
-        pace.rest(SECOND);
-        assert_eq!(pace.next_try_ns(), 6 * SECOND);
-        pace.retry();
-        assert_eq!(pace.next_try_ns(), 0);
     }
 
     #[test]
