@@ -153,8 +153,8 @@ impl Args {
             ("touch-every", self.touch_every.to_string()),
             ("huge-pages", word(&self.huge_pages)),
             ("cpu", self.cpu.to_string()),
+            ("on-failure", word(&self.on_failure)),
         ]);
-        settings.push(("on-failure", word(&self.on_failure)));
         settings.extend(self.reports.settings());
         settings
     }

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use tracing::debug;
 
-use connection::{Connection, Next};
+use connection::{Connection, Next, TEXT};
 
 /// Beyond so many connections the oldest has to go.
 const MOST_CONNECTIONS: usize = 8;
@@ -162,7 +162,6 @@ impl Server {
         now_ns: u64,
         answers: &mut impl Answers,
     ) {
-        const TEXT: &str = "text/plain; charset=utf-8";
         let short;
         let (status, kind, body) = match route {
             Route::Metrics => {

@@ -1,10 +1,13 @@
 //! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else `localhost/workload`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
+mod support;
+
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use support::Records;
 
 fn image() -> String {
     std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| "localhost/workload".into())
@@ -25,7 +28,7 @@ fn inspect(format: &str) -> String {
 struct Container {
     name: String,
     podman: Child,
-    reports: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    records: Records,
 }
 
 impl Container {
@@ -36,22 +39,17 @@ impl Container {
         command.args(["--format", "json", "--report-every", "100ms"]);
         let mut podman =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("podman is installed");
-        let reports = BufReader::new(podman.stdout.take().expect("a pipe")).lines();
-        Self { name, podman, reports }
+        let records = Records::of(&mut podman);
+        Self { name, podman, records }
     }
 
     fn next(&mut self) -> Option<Value> {
-        let line = self.reports.next()?.expect("UTF-8");
-        Some(serde_json::from_str(&line).expect("JSON"))
+        self.records.next()
     }
 
     fn wait_until_holding(&mut self) -> Value {
-        while let Some(report) = self.next() {
-            if report["phase"] == "holding" {
-                return report;
-            }
-        }
-        panic!("{} ended before it held what was asked", self.name);
+        let what = format!("{} held what was asked", self.name);
+        self.records.wait_for(&what, Duration::from_secs(120), |report| report["phase"] == "holding")
     }
 }
 
@@ -126,10 +124,7 @@ fn killed_at_its_limit_it_leaves_its_last_words_with_the_engine() {
     const LIMIT: u64 = 64 << 20;
     let args = ["--memory", "max", "--growth-rate", "instant"];
     let mut container = Container::run("oom", &["--memory=64m", "--network=none"], &args);
-    let mut last = Value::Null;
-    while let Some(report) = container.next() {
-        last = report;
-    }
+    let last = container.records.last();
     assert_eq!(container.podman.wait().expect("it is ours").code(), Some(137), "{last}");
     let headroom = last["memory_headroom_bytes"].as_u64().expect("a number");
     assert!(headroom <= LIMIT / 100 + (1 << 20), "{headroom} bytes were left at the last report: {last}");
@@ -143,10 +138,7 @@ fn as_process_1_it_ends_on_sigterm_with_its_last_record() {
     container.wait_until_holding();
     // Ten seconds later podman would kill it, with status 137.
     podman(&["stop", "--time", "10", &container.name]);
-    let mut last = Value::Null;
-    while let Some(report) = container.next() {
-        last = report;
-    }
+    let last = container.records.last();
     assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from("SIGTERM")));
     assert_eq!(container.podman.wait().expect("it is ours").code(), Some(0));
 }

@@ -3,21 +3,20 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::{Cgroup, Running};
+use support::{Cgroup, Records, Running, number};
 
 const MIB: u64 = 1 << 20;
 
 /// The program inside of a cgroup, and its reports.
 struct Inside {
     running: Running,
-    reports: Lines<BufReader<ChildStdout>>,
+    records: Records,
 }
 
 impl Inside {
@@ -25,43 +24,23 @@ impl Inside {
         let mut command = support::workload();
         command.args(args).args(["--format", "json", "--log", "error"]).stdout(Stdio::piped());
         let (mut child, _) = cgroup.spawn(&mut command).expect("the program starts");
-        let reports = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { running: Running { child, started: Instant::now() }, reports }
-    }
-
-    fn next(&mut self) -> Option<Value> {
-        let line = self.reports.next()?.expect("UTF-8");
-        Some(serde_json::from_str(&line).expect("every line is whole"))
+        let records = Records::of(&mut child);
+        Self { running: Running { child, started: Instant::now() }, records }
     }
 
     fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let begin = Instant::now();
-        while let Some(report) = self.next() {
-            if condition(&report) {
-                return report;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(20), "no {what} yet: {report}");
-        }
-        panic!("it ended before {what}");
+        self.records.wait_for(what, Duration::from_secs(20), condition)
     }
 
     /// Reads to the end: the last record, and how it ended.
     fn finish(mut self) -> (Value, ExitStatus) {
-        let mut last = Value::Null;
-        while let Some(report) = self.next() {
-            last = report;
-        }
-        (last, self.running.child.wait().expect("it is ours"))
+        (self.records.last(), self.running.child.wait().expect("it is ours"))
     }
 }
 
 /// Runs to the end in a cgroup; the last record.
 fn run_in(cgroup: &Cgroup, args: &[&str]) -> Value {
     Inside::start(cgroup, args).finish().0
-}
-
-fn number(report: &Value, field: &str) -> f64 {
-    report[field].as_f64().unwrap_or_else(|| panic!("{field} of {report}"))
 }
 
 fn bytes(report: &Value, field: &str) -> u64 {

@@ -3,18 +3,17 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::{Running, WORKLOAD, rollup};
+use support::{Records, Running, WORKLOAD, number, rollup};
 
 /// A running load and its reports.
 struct Load {
     running: Running,
-    reports: Lines<BufReader<ChildStdout>>,
+    records: Records,
 }
 
 impl Load {
@@ -30,23 +29,18 @@ impl Load {
         }
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
-        let reports = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { running: Running { child, started: Instant::now() }, reports }
+        let records = Records::of(&mut child);
+        Self { running: Running { child, started: Instant::now() }, records }
     }
 
     fn next(&mut self) -> Option<Value> {
-        let line = self.reports.next()?.expect("UTF-8");
-        Some(serde_json::from_str(&line).expect("JSON"))
+        self.records.next()
     }
 
     /// The first report of which `condition` is true.
     fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        while let Some(report) = self.next() {
-            if condition(&report) {
-                return report;
-            }
-        }
-        panic!("it ended before {what}");
+        // It ends by itself before that.
+        self.records.wait_for(what, Duration::from_secs(120), condition)
     }
 
     fn wait_until_holding(&mut self) -> Value {
@@ -55,20 +49,12 @@ impl Load {
 
     /// Reads to the end: the last record and the exit status.
     fn finish(mut self) -> (Value, Option<i32>) {
-        let mut last = Value::Null;
-        while let Some(report) = self.next() {
-            last = report;
-        }
-        (last, self.running.child.wait().expect("it is ours").code())
+        (self.records.last(), self.running.child.wait().expect("it is ours").code())
     }
 
     fn rollup(&self, key: &str) -> u64 {
         rollup(self.running.child.id(), key).expect("Linux 4.14 and later have it")
     }
-}
-
-fn number(report: &Value, field: &str) -> f64 {
-    report[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {report}"))
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
-use super::format::{cpu_count, cpu_max, flat_keyed, single_value};
+use super::format::{cpu_count, cpu_max, flat_keyed, number};
 use super::limit::{InForce, Limits, find_in, in_sight, open_in};
 use crate::quantity::Cores;
 
@@ -99,8 +99,7 @@ impl Quota {
         self.quota.read(|text| match &self.period {
             Some(period) => {
                 // v1 writes -1 for no limit.
-                let quota = single_value(text)?.parse().ok()?;
-                Cores::from_quota(quota, period.read(|text| single_value(text)?.parse().ok())?)
+                Cores::from_quota(number(text)?, period.read(number)?)
             }
             None => {
                 let (quota, period) = cpu_max(text)?;

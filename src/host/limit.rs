@@ -57,9 +57,9 @@ pub(super) struct Limits<F> {
 
 /// The files that tell of the limit of one cgroup.
 #[derive(Debug)]
-pub(super) struct LimitAt<F> {
-    pub(super) cgroup: String,
-    pub(super) files: F,
+struct LimitAt<F> {
+    cgroup: String,
+    files: F,
 }
 
 impl<F> Limits<F> {
@@ -92,15 +92,10 @@ impl<F> Limits<F> {
         Self { hidden, ..self }
     }
 
-    /// The levels that have the limit.
-    pub(super) fn levels(&self) -> impl Iterator<Item = &LimitAt<F>> {
-        self.levels.iter()
-    }
-
-    /// The tightest limit as it is now; `value` reads that of one level, `wrap` makes a value of a hidden one.
+    /// The tightest limit as it is now; `value` reads that of one level, once, `wrap` makes a value of a hidden one.
     pub(super) fn tightest<T: Ord>(
         &self,
-        value: impl Fn(&F) -> Option<T>,
+        mut value: impl FnMut(&F) -> Option<T>,
         wrap: impl Fn(u64) -> Option<T>,
     ) -> InForce<'_, T> {
         let visible = self.levels.iter().filter_map(|at| Some((value(&at.files)?, at.cgroup.as_str())));
@@ -128,6 +123,11 @@ pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hier
 /// Where it is there and must not be read.
 pub(super) fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Option<KernelFile>> {
     KernelFile::find(&below(root, &level.directory).join(file))
+}
+
+/// A file of the own cgroup, the first of the levels; `None` where it does not exist or must not be read.
+pub(super) fn open_own(root: &Path, levels: &[Level], file: &str) -> Option<KernelFile> {
+    levels.first().and_then(|level| open_in(root, level, file))
 }
 
 /// A file of a level; `None` where it does not exist or must not be read.

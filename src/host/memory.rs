@@ -8,7 +8,7 @@ use std::path::Path;
 use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
 use super::format::{flat_keyed, flat_value, memory_limit, number};
-use super::limit::{InForce, Limits, find_in, in_sight, open_in};
+use super::limit::{InForce, Limits, find_in, in_sight, open_in, open_own};
 use crate::quantity::Bytes;
 
 /// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
@@ -135,7 +135,7 @@ impl MemoryController {
 
     /// What both versions have, under different names.
     fn common(root: &Path, levels: &[Level], names: &Names) -> Self {
-        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        let own = |file: &str| open_own(root, levels, file);
         let limit = Limits::open(levels, |level| {
             let usage = open_in(root, level, names.usage);
             Ok(find_in(root, level, names.limit)?.map(|limit| LimitedLevel { limit, usage }))
@@ -144,7 +144,7 @@ impl MemoryController {
     }
 
     fn open_v1(root: &Path, levels: &[Level]) -> Self {
-        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        let own = |file: &str| open_own(root, levels, file);
         // A cgroup that does not use hierarchy (before Linux 5.11) has no say in those below it.
         let flat = |level: &&Level| {
             open_in(root, level, "memory.use_hierarchy").is_some_and(|f| f.read(number) == Some(0))
@@ -174,7 +174,7 @@ impl MemoryController {
     }
 
     fn open_v2(root: &Path, levels: &[Level]) -> Self {
-        let own = |file: &str| levels.first().and_then(|level| open_in(root, level, file));
+        let own = |file: &str| open_own(root, levels, file);
         let names = Names { limit: "memory.max", usage: "memory.current", peak: "memory.peak" };
         let find = |file| Limits::open(levels, |level| find_in(root, level, file));
         Self {
@@ -215,12 +215,18 @@ impl MemoryController {
     /// The tightest limit of all enclosing cgroups, and the smallest distance of any of them to its limit.
     #[must_use]
     pub fn limit_and_headroom(&self) -> (InForce<'_, Bytes>, Option<Bytes>) {
-        let limit = self.limit.tightest(|at| limit_in(&at.limit).map(Bytes), |bytes| Some(Bytes(bytes)));
-        let distance = |at: &LimitedLevel| {
-            let limit = limit_in(&at.limit)?;
-            Some(limit.saturating_sub(at.usage.as_ref()?.read(number)?))
-        };
-        (limit, self.limit.levels().filter_map(|at| distance(&at.files)).min().map(Bytes))
+        let mut headroom = None;
+        let limit = self.limit.tightest(
+            |at| {
+                let limit = limit_in(&at.limit)?;
+                let usage = at.usage.as_ref().and_then(|file| file.read(number));
+                let distance = usage.map(|usage| limit.saturating_sub(usage));
+                headroom = headroom.into_iter().chain(distance).min();
+                Some(Bytes(limit))
+            },
+            |bytes| Some(Bytes(bytes)),
+        );
+        (limit, headroom.map(Bytes))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cgroup::Hierarchy;
 use super::file::KernelFile;
 use super::format::pressure_totals;
-use super::limit::{in_sight, open_in};
+use super::limit::{in_sight, open_own};
 
 /// Cumulative time stalled on one resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +46,8 @@ impl PressureFiles {
 
     /// Those of the own cgroup: of the unified hierarchy alone, also where controllers are elsewhere.
     pub(super) fn of_cgroup(root: &Path, unified: Option<Hierarchy>) -> Self {
-        let hierarchy = in_sight(root, unified);
-        let own = hierarchy.as_ref().and_then(|hierarchy| hierarchy.levels.first());
-        Self::with(|resource| open_in(root, own?, &format!("{resource}.pressure")))
+        let levels = in_sight(root, unified).map(|hierarchy| hierarchy.levels).unwrap_or_default();
+        Self::with(|resource| open_own(root, &levels, &format!("{resource}.pressure")))
     }
 
     fn with(open: impl Fn(&str) -> Option<KernelFile>) -> Self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
-use super::brink::{Brink, Margin};
+use super::brink::Brink;
 use super::gauge::Gauge;
 use super::pace::Pace;
 use super::view::View;
@@ -37,6 +37,13 @@ const ROOM_FOR_REPORTS: u64 = 256 << 10;
 /// Giving back is bound by the kernel's locks: more threads than this do not help.
 const MOST_HELPERS: u64 = 4;
 
+/// What may be added before the limit is looked up again.
+#[derive(Clone, Copy, Default)]
+struct Free {
+    bytes: u64,
+    until_ns: u64,
+}
+
 /// Holds the pages.
 pub(super) struct Keeper<'a> {
     plan: MemoryPlan,
@@ -45,8 +52,7 @@ pub(super) struct Keeper<'a> {
     filler: Filler,
     pace: Pace,
     brink: Brink,
-    /// Bytes that may be added, and until when, before the limit is looked up again.
-    free: (u64, u64),
+    free: Free,
     /// Resident set of the program itself.
     own: Bytes,
     gauge: Gauge,
@@ -63,7 +69,7 @@ impl<'a> Keeper<'a> {
             view,
             shared,
             brink: Brink::default(),
-            free: (0, 0),
+            free: Free::default(),
             own: Bytes(0),
             gauge: Gauge::default(),
             rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
@@ -91,11 +97,10 @@ impl<'a> Keeper<'a> {
             self.sleep_until(wake_ns);
         }
         // Where there is no memory to be had, there is none for helpers either.
-        let helpers = if self.phase() == Phase::Limited { 1 } else { self.plan.cpus.min(MOST_HELPERS) };
-        let threads = helpers as usize;
+        let threads = if self.phase() == Phase::Limited { 1 } else { self.plan.cpus.min(MOST_HELPERS) };
         // Nobody may be listening any more.
         let _ = tell.try_send(());
-        arena.discard(threads);
+        arena.discard(threads as usize);
     }
 
     fn has_ended(&self) -> bool {
@@ -104,7 +109,12 @@ impl<'a> Keeper<'a> {
 
     /// Sleeps until a time or the end.
     fn sleep_until(&self, time_ns: u64) {
-        while !self.has_ended() {
+        self.wait_until(time_ns, || false);
+    }
+
+    /// The same, or until `come` is true: looked at when the thread is unparked.
+    fn wait_until(&self, time_ns: u64, come: impl Fn() -> bool) {
+        while !self.has_ended() && !come() {
             match time_ns.saturating_sub(monotonic_ns()) {
                 0 => return,
                 left_ns => park_timeout(Duration::from_nanos(left_ns)),
@@ -171,7 +181,7 @@ impl<'a> Keeper<'a> {
             }
             self.granted(arena.len() as u64);
             self.brink.added(bytes as u64);
-            self.free.0 = self.free.0.saturating_sub(bytes as u64);
+            self.free.bytes = self.free.bytes.saturating_sub(bytes as u64);
         }
         true
     }
@@ -179,15 +189,15 @@ impl<'a> Keeper<'a> {
     /// How much of a piece may be added without a report; `None` after one that had to come first.
     fn within_sight(&mut self, bytes: usize, grain: usize) -> Option<usize> {
         let now_ns = monotonic_ns();
-        if self.free.0 < bytes as u64 || now_ns >= self.free.1 {
-            let margin: Option<Margin> = self.view.margin();
-            self.free = (self.brink.allowance(margin), now_ns + nanos(LOOK_AHEAD));
+        if self.free.bytes < bytes as u64 || now_ns >= self.free.until_ns {
+            let bytes = self.brink.allowance(self.view.margin());
+            self.free = Free { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
         }
-        if self.free.0 == 0 {
+        if self.free.bytes == 0 {
             self.report_first();
             return None;
         }
-        let free = usize::try_from(self.free.0).unwrap_or(usize::MAX);
+        let free = usize::try_from(self.free.bytes).unwrap_or(usize::MAX);
         // Half of what is free at once, as others may use it as well; but never less than can be asked for.
         let most = (free / 2).next_multiple_of(grain).max(grain);
         Some(bytes.min(most))
@@ -199,12 +209,7 @@ impl<'a> Keeper<'a> {
         // Full only after 2^64 - 2 changes.
         let _ = self.shared.changed.write(1);
         let deadline_ns = monotonic_ns() + nanos(REPORT_PATIENCE);
-        while self.shared.reports_out.load(Ordering::Acquire) < asked && !self.has_ended() {
-            match deadline_ns.saturating_sub(monotonic_ns()) {
-                0 => break,
-                left_ns => park_timeout(Duration::from_nanos(left_ns)),
-            }
-        }
+        self.wait_until(deadline_ns, || self.shared.reports_out.load(Ordering::Acquire) >= asked);
         self.brink.reported();
     }
 

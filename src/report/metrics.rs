@@ -7,6 +7,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit as MetricUnit};
+use tracing::error;
 
 use super::field::{Field, Kind, Record, Unit};
 use super::value::Value;
@@ -16,16 +17,17 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// All fields of a snapshot that are numbers or words, in OpenMetrics text. Names begin with `prefix`; what is missing
 /// has no sample, what is unlimited is `+Inf`, and words are the label of an info.
-///
-/// # Errors
-/// None in practice: writing to memory does not fail.
-pub fn render<'a, K: Kind>(prefix: &str, snapshot: &'a K::Snapshot<'a>) -> Result<String, fmt::Error> {
+/// Nothing but a log line where they cannot be put into words, which writing to memory does not do.
+pub fn render<'a, K: Kind>(prefix: &str, snapshot: &'a K::Snapshot<'a>) -> String {
     let samples = K::FIELDS.iter().filter_map(|field| sample::<K>(field, snapshot)).collect();
     let mut registry = Registry::with_prefix(prefix);
     registry.register_collector(Box::new(Scrape(samples)));
     let mut text = String::with_capacity(TEXT_BYTES);
-    encode(&mut text, &registry)?;
-    Ok(text)
+    if let Err(error) = encode(&mut text, &registry) {
+        error!("metrics could not be put into words: {error}");
+        text.clear();
+    }
+    text
 }
 
 /// Longer than the text of any kind of report.
@@ -55,8 +57,8 @@ enum Number {
 struct Scrape(Vec<Sample>);
 
 fn sample<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) -> Option<Sample> {
-    // The end of the run has nobody to tell; what belongs to the start stays true.
-    let of_interest = field.is_in(Record::Start) && !matches!(field.name, "record" | "time");
+    // The end of the run has nobody to tell; what belongs to the start stays true. A scrape is no record.
+    let of_interest = field.is_in(Record::Start) && field.name != "record";
     let value = of_interest.then(|| (field.value)(snapshot))?;
     let (bare, counter) = field.name.strip_suffix("_total").map_or((field.name, false), |name| (name, true));
     let number = match value {

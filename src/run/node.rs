@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::eventfd::EventFd;
 use nix::unistd::{SysconfVar, sysconf};
-use tracing::error;
 
 use super::facts::Facts;
 use super::sink::Sink;
@@ -87,10 +86,7 @@ impl Watched for Probe {
 impl Answers for Probe {
     fn metrics(&mut self) -> String {
         let snapshot = self.machine.snapshot(Record::Report, self.sink.lost());
-        metrics::render::<NodeReport>("workload_node", &snapshot).unwrap_or_else(|error| {
-            error!("metrics could not be put into words: {error}");
-            String::new()
-        })
+        metrics::render::<NodeReport>("workload_node", &snapshot)
     }
 
     fn readiness(&mut self) -> Result<String, String> {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use nix::sys::eventfd::EventFd;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::facts::usable_cpus;
 use super::sink::Sink;
@@ -184,11 +184,7 @@ impl Watched for Reporter<'_> {
 
 impl Answers for Reporter<'_> {
     fn metrics(&mut self) -> String {
-        let snapshot = self.snapshot(Record::Report);
-        metrics::render::<WorkloadReport>("workload", &snapshot).unwrap_or_else(|error| {
-            error!("metrics could not be put into words: {error}");
-            String::new()
-        })
+        metrics::render::<WorkloadReport>("workload", &self.snapshot(Record::Report))
     }
 
     fn readiness(&mut self) -> Result<String, String> {

@@ -9,6 +9,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::Route;
 
+/// Media type of all answers but the metrics.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// A request has to fit.
 const MOST_BYTES: usize = 2 << 10;
 /// Browsers send about 15 header fields, Prometheus 7.
@@ -107,7 +109,7 @@ impl Connection {
 
     fn refuse(&mut self, status: &str, now_ns: u64) -> Next {
         const WAY_OUT: &str = "There is GET /metrics, /readyz and /healthz.\n";
-        self.answer(status, "text/plain; charset=utf-8", WAY_OUT, false, now_ns);
+        self.answer(status, TEXT, WAY_OUT, false, now_ns);
         Next::GoOn
     }
 

@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdout, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 /// The built program.
 pub(crate) const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
@@ -177,6 +178,52 @@ impl Drop for Cgroup {
 
 fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Linux has it").into()
+}
+
+/// The records that a program writes as JSON, a line each.
+pub(crate) struct Records(Lines<BufReader<ChildStdout>>);
+
+impl Records {
+    /// Of a process whose standard output is a pipe.
+    pub(crate) fn of(child: &mut Child) -> Self {
+        Self(BufReader::new(child.stdout.take().expect("a pipe")).lines())
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        let line = self.0.next()?.expect("UTF-8");
+        Some(serde_json::from_str(&line).expect("every line is whole"))
+    }
+
+    /// The first record of which `condition` is true; panics where it takes longer, or it ended before.
+    pub(crate) fn wait_for(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let begin = Instant::now();
+        while let Some(record) = self.next() {
+            if condition(&record) {
+                return record;
+            }
+            assert!(begin.elapsed() < limit, "no {what} yet: {record}");
+        }
+        panic!("it ended before {what}");
+    }
+
+    /// Reads to the end: the last record.
+    pub(crate) fn last(&mut self) -> Value {
+        let mut last = Value::Null;
+        while let Some(record) = self.next() {
+            last = record;
+        }
+        last
+    }
+}
+
+/// A field of a record that has to be a number.
+pub(crate) fn number(record: &Value, field: &str) -> f64 {
+    record[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {record}"))
 }
 
 /// A running process that does not outlive the value.
