@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use support::{Running, started, wait_for};
@@ -190,6 +191,43 @@ fn a_reader_that_never_reads_does_not_hold_it_up() {
     for line in text.lines() {
         serde_json::from_str::<Value>(line).expect("JSON");
     }
+}
+
+/// Waits until it has taken notice of a signal that was sent.
+fn wait_until_read(running: &Running, signal: Signal) {
+    let path = format!("/proc/{}/status", running.child.id());
+    wait_for("the signal to be read", Duration::from_secs(10), || {
+        let status = std::fs::read_to_string(&path).expect("it is ours");
+        let pending =
+            status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).expect("every Linux has it");
+        let pending = u64::from_str_radix(pending.trim(), 16).expect("a hexadecimal number");
+        (pending & (1 << (signal as u32 - 1)) == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_reader_that_stalls_and_goes_on_after_sigterm_gets_the_last_record() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    // As small as a pipe can be, so that it is soon full.
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe of one page");
+    let mut command = support::workload();
+    command.args(["--report-every", "10ms", "--format", "json", "--duration", "60s"]);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let mut running = started(&mut command).expect("the program starts");
+    // Its copy of the pipe's end.
+    drop(command);
+    let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
+    wait_for_words(&mut stderr, "nobody reads it");
+    running.signal(Signal::SIGTERM);
+    wait_until_read(&running, Signal::SIGTERM);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(running.child.wait().expect("it is ours").code(), Some(0));
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("every line is whole")).collect();
+    let last = records.last().expect("a first record");
+    assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from("SIGTERM")));
+    assert!(text.ends_with('\n'));
 }
 
 #[test]

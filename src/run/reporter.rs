@@ -93,7 +93,7 @@ impl<'a> Reporter<'a> {
 
     /// The CPU clock of the thread that writes.
     pub(super) fn clock(&self) -> Option<ThreadClock> {
-        self.sink.clock()
+        Some(self.sink.clock())
     }
 
     /// What has been observed and what was wanted, now.
@@ -169,8 +169,8 @@ impl Watched for Reporter<'_> {
     fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str> {
         let asked = self.memory.as_ref().map(MemoryLoad::reports_asked);
         let snapshot = self.snapshot(record);
-        self.sink.write::<WorkloadReport>(&snapshot);
-        if let (Some(memory), Some(asked)) = (&self.memory, asked) {
+        let settled = self.sink.write::<WorkloadReport>(&snapshot);
+        if let (true, Some(memory), Some(asked)) = (settled, &self.memory, asked) {
             memory.report_is_out(asked);
         }
         if on_grid {
