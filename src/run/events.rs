@@ -4,12 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tracing::warn;
+
+use crate::clock::{monotonic_ns, sleep_until};
 
 /// SIGTERM and SIGINT, waiting to be read.
 ///
@@ -55,17 +59,45 @@ impl Alarm {
 }
 
 /// Waits for a signal, the alarm, a change, or a request.
+///
+/// # Errors
+/// Where the system cannot wait: `EINVAL` where the limit on descriptors was lowered below the four that are waited
+/// for, `ENOMEM`. Both may last.
 pub(super) fn wait(
     signals: &Signals,
     alarm: &Alarm,
     changed: Option<&EventFd>,
     requests: Option<BorrowedFd<'_>>,
-) {
+) -> nix::Result<()> {
     let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let (signals, alarm) = (signals.0.as_fd(), alarm.0.as_fd());
     // What there is not is replaced by what is waited for anyway.
     let changed = changed.map_or(signals, AsFd::as_fd);
     let mut all = [signals, alarm, changed, requests.unwrap_or(signals)].map(readable);
-    // An error (EINTR after SIGCONT) is as good as a time-out: the caller looks at everything anyway.
-    let _ = poll(&mut all, PollTimeout::NONE);
+    match poll(&mut all, PollTimeout::NONE) {
+        // After SIGCONT: as good as a time-out, as the caller looks at everything anyway.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stands in for [`wait`] where that fails: looks at everything from time to time.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    told: bool,
+}
+
+impl Rounds {
+    /// Sleeps until `due_ns` on the monotonic clock, but no longer than a round. Says why the first time.
+    pub(super) fn sleep(&mut self, error: Errno, due_ns: u64) {
+        const ROUND_NS: u64 = 100_000_000;
+        if !self.told {
+            self.told = true;
+            warn!(
+                "cannot wait for signals and requests ({}), they are looked for every 100 ms",
+                error.desc()
+            );
+        }
+        sleep_until(due_ns.min(monotonic_ns() + ROUND_NS));
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::eventfd::EventFd;
 use tracing::info;
 
-use super::events::{Alarm, Signals, wait};
+use super::events::{Alarm, Rounds, Signals, wait};
 use super::{Outcome, in_context};
 use crate::clock::{monotonic_ns, nanos};
 use crate::config::ReportArgs;
@@ -64,13 +64,18 @@ pub(super) fn watch(
 ) -> io::Result<Outcome> {
     let Schedule { started_ns, end_ns, interval } = schedule;
     let alarm = Alarm::new().map_err(in_context("cannot make a timer"))?;
+    let mut rounds = Rounds::default();
     let interval_ns = nanos(interval);
     let mut next_ns = started_ns.saturating_add(interval_ns);
     loop {
         let now_ns = monotonic_ns();
         let server_due_ns = server.as_ref().map_or(u64::MAX, |server| server.due_ns(now_ns));
-        alarm.set(next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns))?;
-        wait(signals, &alarm, watched.changed(), server.as_ref().and_then(|server| server.events(now_ns)));
+        let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns);
+        alarm.set(due_ns)?;
+        let requests = server.as_ref().and_then(|server| server.events(now_ns));
+        if let Err(error) = wait(signals, &alarm, watched.changed(), requests) {
+            rounds.sleep(error, due_ns);
+        }
         let now_ns = monotonic_ns();
         if let Some(signal) = signals.read() {
             watched.record(Record::End(signal), false);
