@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Room for any of the files read here; longer ones lose their end, which none of the readers needs.
+/// Room for nearly any of the files read here. Longer ones lose their end: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
 /// A file of the kernel's: opened once, read from its start each time, without allocating.
@@ -30,11 +30,22 @@ impl KernelFile {
         Self::find(path).ok().flatten()
     }
 
-    /// What `parse` makes of the file's present text; `None` where it cannot be read.
+    /// What `parse` makes of the file's present text; `None` where it cannot be read. It gets 8 KiB at most: for
+    /// files of lines, each with its key, of which a missing one is unknown.
     pub(super) fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
         parse(valid(buffer.get(..length)?))
+    }
+
+    /// The same for files of which a part would be taken for another value, as of a list or a number: `None` also
+    /// where it has 8 KiB or more.
+    pub(super) fn read_whole<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let mut buffer = [0; FILE_BUFFER];
+        let length = self.fill(&mut buffer)?;
+        // Where it is full nobody knows whether there was more.
+        let whole = buffer.get(..length).filter(|_| length < FILE_BUFFER)?;
+        parse(valid(whole))
     }
 
     /// Reads as much as there is and fits, from the start.
@@ -92,6 +103,20 @@ impl KernelText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::format::cpu_count;
+
+    #[test]
+    fn a_list_that_is_longer_than_the_buffer_is_unknown_and_not_counted_wrongly() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cpuset.cpus.effective");
+        // Every other CPU, as where each core's second thread is switched off.
+        let every_other = |count: u64| (0..count).map(|n| (2 * n).to_string()).collect::<Vec<_>>().join(",");
+        std::fs::write(&path, every_other(1_000) + "\n").unwrap();
+        let file = KernelFile::open(&path).unwrap();
+        assert_eq!(file.read_whole(cpu_count), Some(1_000));
+        std::fs::write(&path, every_other(4_096) + "\n").unwrap();
+        assert_eq!(file.read_whole(cpu_count), None);
+    }
 
     #[test]
     fn a_text_longer_than_the_buffer_is_kept_whole() {

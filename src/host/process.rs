@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use nix::unistd::{SysconfVar, sysconf};
+
 use super::file::KernelFile;
 use super::format::kilobytes;
 use crate::quantity::Bytes;
@@ -63,6 +65,7 @@ impl Correction {
 #[derive(Debug)]
 pub struct Process {
     status: Option<KernelFile>,
+    statm: Option<KernelFile>,
     smaps_rollup: Option<KernelFile>,
 }
 
@@ -71,19 +74,19 @@ impl Process {
     #[must_use]
     pub fn open(root: &Path) -> Self {
         let open = |file: &str| KernelFile::open(&root.join("proc/self").join(file));
-        Self { status: open("status"), smaps_rollup: open("smaps_rollup") }
+        Self { status: open("status"), statm: open("statm"), smaps_rollup: open("smaps_rollup") }
     }
 
     /// From `status`: cheap, but not exact. Before Linux 6.2 each thread keeps up to 64 faults' worth of pages to
     /// itself (`SPLIT_RSS_COUNTING`), which are missing here; from then to about 6.15 the counters are kept per CPU
     /// and may be tens of MB off on large hosts. [`ResidentSet::corrected`] mends both.
+    ///
+    /// A process may be in 65536 groups, and `status` lists them before it comes to memory. Where that is out of
+    /// sight, the same counters are read from `statm`, which does not tell of swap.
     #[must_use]
     pub fn resident(&self) -> Option<ResidentSet> {
-        self.status.as_ref()?.read(|text| {
-            let size = |key| kilobytes(text, key).map(Bytes);
-            let file = size("RssFile").map(|file| Bytes(file.0 + size("RssShmem").unwrap_or_default().0));
-            Some(ResidentSet { total: size("VmRSS")?, anon: size("RssAnon"), file, swap: size("VmSwap") })
-        })
+        let status = self.status.as_ref().and_then(|file| file.read(from_status));
+        status.or_else(|| self.statm.as_ref()?.read_whole(|text| from_statm(text, page_bytes()?)))
     }
 
     /// From `smaps_rollup`: exact, as it walks the page tables, and dear for that (about 5 ms per 500 MB). Where
@@ -109,9 +112,74 @@ impl Process {
     }
 }
 
+/// From the text of `status`, which may be cut: what is not there is unknown, and so is a sum that lacks a part.
+fn from_status(text: &str) -> Option<ResidentSet> {
+    let size = |key| kilobytes(text, key).map(Bytes);
+    let file = size("RssFile").zip(size("RssShmem")).map(|(file, shmem)| Bytes(file.0 + shmem.0));
+    Some(ResidentSet { total: size("VmRSS")?, anon: size("RssAnon"), file, swap: size("VmSwap") })
+}
+
+/// From the text of `statm`, all in pages: size, resident, and of it file and shared memory (proc_pid_statm(5)).
+fn from_statm(text: &str, page_bytes: u64) -> Option<ResidentSet> {
+    let mut bytes =
+        text.split_ascii_whitespace().map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
+    let (total, file) = (bytes.nth(1)??, bytes.next()??);
+    // The two are not read at one moment.
+    let anon = total.saturating_sub(file);
+    Some(ResidentSet { total: Bytes(total), anon: Some(Bytes(anon)), file: Some(Bytes(file)), swap: None })
+}
+
+/// The size of a page in bytes.
+fn page_bytes() -> Option<u64> {
+    u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    /// A process as `/proc` shows it that is in so many groups.
+    fn in_groups(count: u32) -> (tempfile::TempDir, Process) {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("proc/self");
+        fs::create_dir_all(&directory).unwrap();
+        let groups: String = (0..count).map(|n| format!("{} ", 1_000_000_000 + n)).collect();
+        let memory = "VmRSS:\t    2000 kB\nRssAnon:\t     500 kB\nRssFile:\t    1400 kB\n\
+                      RssShmem:\t     100 kB\nVmSwap:\t       8 kB\n";
+        fs::write(directory.join("status"), format!("Name:\tworkload\nGroups:\t{groups}\n{memory}")).unwrap();
+        let statm = [3000, 500, 375, 200, 0, 800, 0].map(|pages| pages.to_string()).join(" ");
+        fs::write(directory.join("statm"), statm + "\n").unwrap();
+        let process = Process::open(root.path());
+        (root, process)
+    }
+
+    #[test]
+    fn in_more_groups_than_can_be_read_the_resident_set_is_known_all_the_same() {
+        let (_root, process) = in_groups(3);
+        let kib = |size: u64| Some(Bytes(size << 10));
+        let told = ResidentSet { total: Bytes(2000 << 10), anon: kib(500), file: kib(1500), swap: kib(8) };
+        assert_eq!(process.resident(), Some(told));
+        let (_root, process) = in_groups(1_000);
+        let bytes = |pages: u64| Bytes(pages * page_bytes().unwrap());
+        let told =
+            ResidentSet { total: bytes(500), anon: Some(bytes(125)), file: Some(bytes(375)), swap: None };
+        assert_eq!(process.resident(), Some(told));
+    }
+
+    #[test]
+    fn a_status_that_is_cut_tells_no_sum_that_lacks_a_part() {
+        let text = "VmRSS:\t    2000 kB\nRssAnon:\t     500 kB\nRssFile:\t    1400 kB\nRssShmem:\t     1";
+        let told = from_status(text).unwrap();
+        assert_eq!((told.total, told.file), (Bytes(2000 << 10), None));
+    }
+
+    #[test]
+    fn statm_that_is_not_of_its_format_tells_nothing() {
+        for text in ["", "1", "1 2", "1 a 3", "1 2 b", "1 18446744073709551615 3"] {
+            assert_eq!(from_statm(text, 4096), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_correction_makes_the_cheap_count_the_exact_one() {
