@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -160,6 +161,58 @@ fn sigterm_and_sigint_end_it_with_status_0_and_a_last_record() {
         assert_eq!(status, Some(0));
         assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from(name)));
     }
+}
+
+#[test]
+fn a_limit_on_descriptors_lowered_below_those_in_use_changes_nothing_but_a_warning() {
+    let mut command = support::workload();
+    command.args(["--report-every", "50ms", "--format", "json", "--duration", "60s"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let (mut stderr, mut records) = (child.stderr.take().expect("a pipe"), Records::of(&mut child));
+    let running = Running { child, started: Instant::now() };
+    // From the second record on it has all that it needs.
+    records.next().and_then(|_| records.next()).expect("two records");
+    let pid = running.child.id().to_string();
+    let lowered = Command::new("prlimit").args(["--nofile=2", "--pid", &pid]).status();
+    assert!(lowered.expect("util-linux has it").success());
+    let first = records.next().expect("it goes on");
+    let times =
+        |record: &Value| ["elapsed_seconds", "cpu_used_seconds_total"].map(|field| number(record, field));
+    let [begin, cpu_before] = times(&first);
+    let mut apart = Vec::new();
+    let (mut elapsed, mut cpu) = (begin, cpu_before);
+    while elapsed < begin + 1.0 {
+        let [now, cpu_now] = times(&records.next().expect("it goes on"));
+        apart.push(now - elapsed);
+        (elapsed, cpu) = (now, cpu_now);
+    }
+    // Of a core; at rest it takes a thousandth.
+    assert!((cpu - cpu_before) / (elapsed - begin) < 0.3, "{cpu_before} {cpu} {begin} {elapsed}");
+    // A busy machine may delay some reports, not most.
+    apart.sort_by(f64::total_cmp);
+    assert!(apart[apart.len() / 2] < 0.075, "{apart:?}");
+    running.signal(Signal::SIGTERM);
+    let mut load = Load { running, records };
+    assert_eq!(load.records.last()["reason"], "SIGTERM");
+    assert_eq!(load.running.child.wait().expect("it is ours").code(), Some(0));
+    let mut words = String::new();
+    stderr.read_to_string(&mut words).expect("UTF-8");
+    assert_eq!(words.matches("cannot wait for signals").count(), 1, "{words}");
+}
+
+#[test]
+#[ignore = "needs root, to be in many groups"]
+fn in_thousands_of_groups_the_resident_set_is_told_all_the_same() {
+    let groups: Vec<String> = (1_000_000_000..1_000_004_000).map(|id| id.to_string()).collect();
+    let mut command = Command::new("setpriv");
+    command.args(["--groups", &groups.join(","), WORKLOAD, "--memory", "20M", "--growth-rate", "instant"]);
+    let mut load = Load::spawn(&mut command);
+    let report = load.wait_until_holding();
+    let resident = report["memory_resident_bytes"].as_u64().expect("a number");
+    assert!(resident.abs_diff(20_000_000) <= 64 << 10, "{report}");
+    assert!(number(&report, "memory_anon_bytes") > 15e6, "{report}");
+    assert_eq!(report["memory_swap_bytes"], Value::Null, "not known is not 0");
 }
 
 /// The load under a limit on its address space.
