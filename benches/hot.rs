@@ -56,13 +56,8 @@ fn reports(c: &mut Criterion) {
     c.bench_function("report/sample", |b| {
         b.iter(|| Sample::take(&host, None, (Phase::Holding, Correction::default()), None));
     });
-    let start = Start {
-        hostname: "bench".into(),
-        kernel: "6.1".into(),
-        cpus: 2,
-        cpu_threads: 1,
-        settings: vec![("memory", "500M".into())],
-    };
+    let start =
+        Start { hostname: "bench".into(), kernel: "6.1".into(), settings: vec![("memory", "500M".into())] };
     for format in [Format::Json, Format::Csv, Format::Text] {
         let mut writer = Writer::new(format);
         c.bench_function(&format!("report/{format:?}"), |b| {
@@ -80,6 +75,8 @@ fn reports(c: &mut Criterion) {
                     rates: Rates::default(),
                     work_rate_of_best: None,
                     reports_lost: 0,
+                    cpus: 2,
+                    cpu_threads: 1,
                     start: &start,
                 };
                 writer.render::<WorkloadReport>(&snapshot).map(<[u8]>::len).ok()

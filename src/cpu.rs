@@ -2,11 +2,13 @@
 
 mod burner;
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
 
-use crate::clock::{ThreadClock, monotonic_ns};
+use crate::clock::ThreadClock;
 use crate::duty::Duty;
 use crate::quantity::Cores;
 use crate::threads;
@@ -22,6 +24,8 @@ pub struct CpuPlan {
     pub wanted: Cores,
     /// CPUs that the process may run on.
     pub cpus: u64,
+    /// CPUs that [`CpuLoad::change`] may ever let it run on.
+    pub most_cpus: u64,
     /// When the schedule starts, on the monotonic clock.
     pub origin_ns: u64,
     /// When it ends, if it does.
@@ -34,22 +38,26 @@ pub struct CpuPlan {
     /// Where in its period the first worker wakes, from 0 to 1: different in every instance, so that the
     /// replicas of a Deployment do not burst together.
     pub phase: f64,
-    /// Whether [`CpuLoad::change`] may be called.
-    pub changes: bool,
+}
+
+/// How many workers it takes to use so much CPU: each leaves some room to catch up, as far as there are CPUs.
+#[must_use]
+pub fn workers(wanted: Cores, cpus: u64) -> u64 {
+    // The cast saturates; more than there are CPUs is cut off.
+    ((wanted.as_f64() / FULL_SHARE).ceil() as u64).min(cpus)
 }
 
 impl CpuPlan {
-    /// How many workers it takes: each leaves some room to catch up, as far as there are CPUs.
+    /// How many workers it takes.
     #[must_use]
     pub fn workers(&self) -> u64 {
-        // The cast saturates; more than there are CPUs is cut off below.
-        ((self.wanted.as_f64() / FULL_SHARE).ceil() as u64).min(self.cpus)
+        workers(self.wanted, self.cpus)
     }
 
     /// What one of the workers is to do: an equal share, at its own place in the period, from `base_ns` of CPU
     /// time on.
     fn duty(&self, index: u64, base_ns: u64) -> Duty {
-        let workers = self.workers() as f64;
+        let workers = self.workers().max(1) as f64;
         Duty {
             share: self.wanted.as_f64() / workers,
             origin_ns: self.origin_ns,
@@ -88,15 +96,15 @@ pub struct CpuCounters {
 #[derive(Debug)]
 pub struct CpuLoad {
     shared: Arc<Shared>,
-    started: u64,
+    /// Those that have been started.
+    threads: Vec<Thread>,
 }
 
-#[derive(Debug)]
 struct Shared {
     /// As many as there may ever be.
     workers: Box<[Worker]>,
-    /// The clocks of all other threads.
-    others: Vec<ThreadClock>,
+    /// CPU time in nanoseconds of all other threads.
+    others_ns: Box<dyn Fn() -> u64 + Send + Sync>,
     /// What is wanted at present, from when on.
     plan: Mutex<CpuPlan>,
     /// How often that has changed.
@@ -105,50 +113,53 @@ struct Shared {
 }
 
 impl CpuLoad {
-    /// Starts the workers, which run until [`Self::end`]. `others` are the clocks of all other threads: what they
-    /// use comes out of the budget.
+    /// Starts the workers, which run until [`Self::end`]. `others_ns` gives the CPU time in nanoseconds of all other
+    /// threads, which comes out of the budget.
     ///
     /// # Errors
     /// Where the system refuses a thread.
-    pub fn start(plan: &CpuPlan, others: Vec<ThreadClock>) -> io::Result<Self> {
-        let most = if plan.changes { plan.cpus } else { plan.workers() };
+    pub fn start(plan: &CpuPlan, others_ns: impl Fn() -> u64 + Send + Sync + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            workers: (0..most).map(|_| Worker::default()).collect(),
-            others,
+            workers: (0..plan.most_cpus.max(plan.cpus)).map(|_| Worker::default()).collect(),
+            others_ns: Box::new(others_ns),
             plan: Mutex::new(*plan),
             changes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
-        let mut load = Self { shared, started: 0 };
+        let mut load = Self { shared, threads: Vec::new() };
         load.start_up_to(plan.workers())?;
         Ok(load)
     }
 
-    /// Asks for another amount from now on. Workers follow within a second.
+    /// Asks for another amount, on so many CPUs, from `now_ns` on. To be called no more often than a burst is long
+    /// (125 ms): a worker that misses a plan altogether goes by the one before for as long as it was in force.
     ///
     /// # Errors
     /// Where it takes more threads and the system refuses one: those that run take as much of it as they can.
-    pub fn change(&mut self, wanted: Cores) -> io::Result<()> {
+    pub fn change(&mut self, wanted: Cores, cpus: u64, now_ns: u64) -> io::Result<()> {
         let workers = {
             let mut plan = self.shared.plan();
             plan.wanted = wanted;
-            plan.origin_ns = monotonic_ns();
+            plan.cpus = cpus.min(self.shared.workers.len() as u64);
+            plan.origin_ns = now_ns;
             plan.workers()
         };
         self.shared.changes.fetch_add(1, Ordering::Release);
+        for thread in &self.threads {
+            thread.unpark();
+        }
         self.start_up_to(workers)
     }
 
     fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
-        while self.started < workers {
-            let (index, shared) = (self.started, Arc::clone(&self.shared));
-            threads::start("burn", move || {
-                let worker = usize::try_from(index).ok().and_then(|index| shared.workers.get(index));
-                if let Some(worker) = worker {
-                    Burner::new(index, worker, &shared).run();
+        while (self.threads.len() as u64) < workers {
+            let (index, shared) = (self.threads.len(), Arc::clone(&self.shared));
+            let thread = threads::start("burn", move || {
+                if let Some(worker) = shared.workers.get(index) {
+                    Burner::new(index as u64, worker, &shared).run();
                 }
             })?;
-            self.started += 1;
+            self.threads.push(thread);
         }
         Ok(())
     }
@@ -176,6 +187,15 @@ impl CpuLoad {
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("workers", &self.workers)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     fn plan(&self) -> MutexGuard<'_, CpuPlan> {
         // Nobody panics while holding it.
@@ -188,8 +208,7 @@ impl Shared {
 
     /// What each of so many workers pays of what the rest of the process uses.
     fn part_of_others_ns(&self, plan: &CpuPlan) -> u64 {
-        let others_ns = self.others.iter().map(|other| other.read_ns()).sum::<u64>();
-        (plan.inherited_ns + others_ns) / plan.workers().max(1)
+        (plan.inherited_ns + (self.others_ns)()) / plan.workers().max(1)
     }
 }
 
@@ -208,12 +227,12 @@ mod tests {
         CpuPlan {
             wanted: Cores::from_nano(nano),
             cpus,
+            most_cpus: cpus,
             origin_ns: 0,
             end_ns: None,
             tick_ns: 4_000_000,
             inherited_ns: 0,
             phase: 0.9,
-            changes: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::host::{HostReadings, InForce, Limit, MemorySize};
+use crate::host::{Host, InForce, Limit, MemorySize};
 use crate::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
 /// A page table holds 512 entries of 8 bytes for as many pages: the part of the memory that the cgroup pays for
@@ -25,14 +25,38 @@ pub(crate) struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    pub(crate) fn new(host: &HostReadings<'a>, cpus: u64) -> Self {
+    /// Looks at the host as it is now.
+    pub(crate) fn of(host: &'a Host, cpus: u64) -> Self {
+        let (memory_limit, _) = host.memory.limit_and_headroom();
         Self {
-            memory_limit: host.memory.limit,
-            machine_memory: host.machine_memory,
-            own_memory: host.resident.map(|set| set.total),
-            cpu_limit: host.cpu_limit,
+            memory_limit,
+            machine_memory: host.machine.memory(),
+            own_memory: host.process.resident().map(|set| set.total),
+            cpu_limit: host.cpu.limit(),
             cpus,
         }
+    }
+
+    /// Which limits the kernel tells, their absence included.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            memory: self.memory_limit.limit != Limit::Unknown,
+            cpu: self.cpu_limit.limit != Limit::Unknown,
+        }
+    }
+}
+
+/// Which limits the kernel has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    memory: bool,
+    cpu: bool,
+}
+
+impl Known {
+    /// Those that either has told.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { memory: self.memory || other.memory, cpu: self.cpu || other.cpu }
     }
 }
 
@@ -46,14 +70,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether the figure follows the limit.
-    pub(crate) fn follows_memory(self) -> bool {
-        matches!(self.memory, MemoryTarget::Percent(_))
-    }
-
-    /// Whether the figure follows the quota.
-    pub(crate) fn follows_cpu(self) -> bool {
-        matches!(self.cpu, CpuTarget::Percent(_))
+    /// Whether a figure depends on what the host offers.
+    pub(crate) fn follows(self) -> bool {
+        matches!(self.memory, MemoryTarget::Percent(_)) || !matches!(self.cpu, CpuTarget::Cores(_))
     }
 }
 
@@ -72,21 +91,37 @@ impl Goal {
     /// # Errors
     /// A percentage of memory where neither a limit nor the machine's memory is known.
     pub(crate) fn resolve(asked: Asked, offer: &Offer<'_>) -> Result<Self, Unknown> {
-        let whole_memory =
-            offer.memory_limit.limit.value().into_iter().chain(offer.machine_memory.map(|m| m.total)).min();
-        let memory = match asked.memory {
+        Ok(Self { memory: Self::memory(asked.memory, offer)?, cpu: Self::cpu(asked.cpu, offer) })
+    }
+
+    /// The figures as the host is now. A limit that was `known` and is not told any more leaves its figure as it is:
+    /// it has not gone.
+    #[must_use]
+    pub(crate) fn follow(self, asked: Asked, known: Known, offer: &Offer<'_>) -> Self {
+        let told = offer.known();
+        let memory = Self::memory(asked.memory, offer).ok().filter(|_| told.memory || !known.memory);
+        let cpu = Some(Self::cpu(asked.cpu, offer)).filter(|_| told.cpu || !known.cpu);
+        Self { memory: memory.unwrap_or(self.memory), cpu: cpu.unwrap_or(self.cpu) }
+    }
+
+    fn memory(asked: MemoryTarget, offer: &Offer<'_>) -> Result<Option<Bytes>, Unknown> {
+        let limit = offer.memory_limit.limit.value();
+        let whole = limit.into_iter().chain(offer.machine_memory.map(|machine| machine.total)).min();
+        Ok(match asked {
             MemoryTarget::Bytes(bytes) => Some(bytes),
-            MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole_memory.ok_or(Unknown)?.0))),
+            MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole.ok_or(Unknown)?.0))),
             MemoryTarget::Max => None,
-        };
+        })
+    }
+
+    fn cpu(asked: CpuTarget, offer: &Offer<'_>) -> Cores {
         let every_cpu = Cores::from_whole(offer.cpus);
-        let whole_cpu = offer.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
-        let cpu = match asked.cpu {
+        let whole = offer.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
+        match asked {
             CpuTarget::Cores(cores) => cores,
-            CpuTarget::Percent(percent) => Cores::from_nano(percent.of(whole_cpu.as_nano())),
+            CpuTarget::Percent(percent) => Cores::from_nano(percent.of(whole.as_nano())),
             CpuTarget::Max => every_cpu,
-        };
-        Ok(Self { memory, cpu })
+        }
     }
 
     /// What cannot be had as things are: a legitimate experiment, but one to be told of. `max` asks for no
@@ -251,6 +286,35 @@ mod tests {
         let asked = Asked { memory: "50%".parse().unwrap(), cpu: CpuTarget::Max };
         let refusal = Goal::resolve(asked, &blind).unwrap_err();
         assert!(refusal.to_string().contains("give it in bytes"));
+    }
+
+    #[test]
+    fn a_limit_that_is_not_told_any_more_has_not_gone() {
+        let asked = Asked { memory: "50%".parse().unwrap(), cpu: "50%".parse().unwrap() };
+        let unknown = InForce::UNKNOWN;
+        let untold = Offer { memory_limit: unknown, cpu_limit: InForce::UNKNOWN, ..LIMITED };
+        let before = goal("50%", "50%", &LIMITED);
+        assert_eq!(before.follow(asked, LIMITED.known(), &untold), before);
+        let never_known = goal("50%", "50%", &untold);
+        assert_eq!(never_known.memory, Some(Bytes(5_000)), "of the machine");
+        assert_eq!(never_known.follow(asked, untold.known(), &LIMITED), before, "it is told now");
+        let lifted_offer = Offer { cpu_limit: InForce { limit: Limit::Unlimited, cgroup: None }, ..FREE };
+        let lifted = before.follow(asked, LIMITED.known(), &lifted_offer);
+        assert_eq!(lifted, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
+        let both = Offer { memory_limit: unknown, ..LIMITED }.known().or(LIMITED.known());
+        assert_eq!(both, LIMITED.known());
+    }
+
+    #[test]
+    fn a_cpuset_that_widens_is_followed_where_it_is_a_share_of_it() {
+        let asked = |cpu: &str| Asked { memory: MemoryTarget::Max, cpu: cpu.parse().unwrap() };
+        let one = Offer { cpu_limit: InForce { limit: Limit::Unlimited, cgroup: None }, cpus: 1, ..LIMITED };
+        let four = Offer { cpus: 4, ..one };
+        for (cpu, expected) in [("50%", 2), ("max", 4)] {
+            let goal = Goal::resolve(asked(cpu), &one).unwrap().follow(asked(cpu), one.known(), &four);
+            assert_eq!(goal.cpu, Cores::from_whole(expected), "{cpu}");
+        }
+        assert!(!Asked { memory: MemoryTarget::Max, cpu: "1.5".parse().unwrap() }.follows());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod file;
 pub mod format;
 mod limit;
 mod machine;
+mod membership;
 mod memory;
 mod node;
 mod pressure;
@@ -23,38 +24,12 @@ pub use node::{MergedPages, Node, SharedMemory};
 pub use pressure::{Pressure, Stalled};
 pub use process::{Correction, Process, ResidentSet};
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::quantity::Cores;
+use membership::{Cgroups, Membership};
 use pressure::PressureFiles;
-
-/// Which cgroups this process is in and where they are mounted: the texts of `/proc/self/cgroup` and
-/// `/proc/self/mountinfo`.
-struct Membership {
-    cgroups: String,
-    mounts: String,
-}
-
-impl Membership {
-    fn read(root: &Path) -> Self {
-        let text =
-            |path: &str| fs::read(root.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Self {
-            cgroups: text("proc/self/cgroup").unwrap_or_default(),
-            mounts: text("proc/self/mountinfo").unwrap_or_default(),
-        }
-    }
-
-    fn hierarchy(&self, controller: &str) -> Option<Hierarchy> {
-        Hierarchy::find(controller, &self.cgroups, &self.mounts)
-    }
-
-    fn memory(&self, root: &Path) -> MemoryController {
-        MemoryController::open(root, self.hierarchy("memory"))
-    }
-}
 
 /// All that is read of the host at each report, kept open.
 #[derive(Debug)]
@@ -70,6 +45,7 @@ pub struct Host {
     /// The machine as seen from inside.
     pub machine: Machine,
     pressure: PressureFiles,
+    membership: Membership,
 }
 
 impl Host {
@@ -77,15 +53,32 @@ impl Host {
     #[must_use]
     pub fn discover(root: &Path) -> Self {
         let membership = Membership::read(root);
-        let unified = Hierarchy::unified(&membership.cgroups, &membership.mounts);
+        let cgroups = membership.cgroups();
         Self {
-            memory: membership.memory(root),
-            cpu: CpuController::open(root, membership.hierarchy("cpu")),
-            cpuset: Cpuset::open(root, membership.hierarchy("cpuset")),
+            memory: cgroups.memory(),
+            cpu: cgroups.cpu(),
+            cpuset: cgroups.cpuset(),
             process: Process::open(root),
             machine: Machine::open(root),
-            pressure: PressureFiles::of_cgroup(root, unified),
+            pressure: cgroups.pressure(),
+            membership,
         }
+    }
+
+    /// Finds out, now and then, what can change beside the figures in files: whether the process has been moved to
+    /// another cgroup, whose files are read from then on, and limits out of sight. Whether it has been moved. `clock`
+    /// reads a monotonic clock in nanoseconds.
+    pub fn refresh(&mut self, clock: impl Fn() -> u64) -> bool {
+        self.memory.refresh(clock());
+        let moved = self.membership.has_changed(clock);
+        if moved {
+            let cgroups = self.membership.cgroups();
+            self.memory = cgroups.memory();
+            self.cpu = cgroups.cpu();
+            self.cpuset = cgroups.cpuset();
+            self.pressure = cgroups.pressure();
+        }
+        moved
     }
 
     /// Reads everything as it is now.
@@ -126,6 +119,20 @@ pub struct HostReadings<'h> {
     pub machine_steal: Option<Duration>,
     /// Time that tasks of the machine waited.
     pub machine_pressure: Pressure,
+}
+
+impl Cgroups<'_> {
+    fn cpu(&self) -> CpuController {
+        CpuController::open(self.root, self.hierarchy("cpu"))
+    }
+
+    fn cpuset(&self) -> Cpuset {
+        Cpuset::open(self.root, self.hierarchy("cpuset"))
+    }
+
+    fn pressure(&self) -> PressureFiles {
+        PressureFiles::of_cgroup(self.root, self.unified())
+    }
 }
 
 #[cfg(test)]

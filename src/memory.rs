@@ -3,10 +3,10 @@
 mod brink;
 mod gauge;
 mod keeper;
+mod lookout;
 mod pace;
-mod view;
 
-pub use view::View;
+pub use lookout::View;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -87,6 +87,8 @@ struct Shared {
     growth: Mutex<Option<(Growth, u64)>>,
     /// What is asked for in the end; `NO_TARGET` for ever more.
     target: AtomicU64,
+    /// The limits have to be found anew.
+    look_again: AtomicBool,
     /// Reports that growth has waited for, and the last of them that is out.
     reports_asked: AtomicU64,
     reports_out: AtomicU64,
@@ -106,6 +108,12 @@ struct Shared {
 const NO_TARGET: u64 = u64::MAX;
 
 impl Shared {
+    /// What is asked for in the end; `None` for all that can be had.
+    fn target(&self) -> Option<Bytes> {
+        let target = self.target.load(Ordering::Relaxed);
+        (target != NO_TARGET).then_some(Bytes(target))
+    }
+
     fn growth(&self) -> MutexGuard<'_, Option<(Growth, u64)>> {
         // Nobody panics while holding it.
         self.growth.lock().unwrap_or_else(PoisonError::into_inner)
@@ -154,6 +162,7 @@ impl MemoryLoad {
             clock: OnceLock::new(),
             growth: Mutex::new(None),
             target: AtomicU64::new(plan.target.map_or(NO_TARGET, |target| target.0)),
+            look_again: AtomicBool::new(false),
             reports_asked: AtomicU64::new(0),
             reports_out: AtomicU64::new(0),
             populated: AtomicU64::new(0),
@@ -193,6 +202,11 @@ impl MemoryLoad {
     pub fn change(&self, target: Bytes) {
         self.shared.target.store(target.0, Ordering::Relaxed);
         self.thread.unpark();
+    }
+
+    /// The process has been moved to another cgroup: looks for its limits there.
+    pub fn look_again(&self) {
+        self.shared.look_again.store(true, Ordering::Relaxed);
     }
 
     /// How many reports growth has asked for: to be taken before the sample of a report, and handed to
@@ -237,12 +251,20 @@ impl MemoryLoad {
     #[must_use]
     pub fn counters(&self) -> MemoryCounters {
         let shared = &self.shared;
-        let wanted = shared.growth().map(|(growth, began_ns)| {
-            growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(began_ns)))
-        });
+        let growth = *shared.growth();
+        // After that of the growth, as whoever changes it changes the phase first.
+        let phase = match Phase::load(&shared.phase) {
+            // What it holds is what was asked for before.
+            Phase::Holding if growth.is_none_or(|(growth, _)| growth.target != shared.target()) => {
+                Phase::Growing
+            }
+            phase => phase,
+        };
         MemoryCounters {
-            phase: Phase::load(&shared.phase),
-            wanted,
+            phase,
+            wanted: growth.map(|(growth, began_ns)| {
+                growth.wanted(Duration::from_nanos(monotonic_ns().saturating_sub(began_ns)))
+            }),
             populated: Bytes(shared.populated.load(Ordering::Relaxed)),
             correction: *shared.correction(),
             failed_allocations: shared.failed_allocations.load(Ordering::Relaxed),

@@ -3,9 +3,11 @@
 mod events;
 mod facts;
 mod load;
+mod loads;
 mod node;
 mod reporter;
 mod sink;
+mod wants;
 mod watch;
 
 pub use events::Signals;

@@ -31,27 +31,21 @@ fn loads() -> (MemoryLoad, CpuLoad) {
     let plan = CpuPlan {
         wanted: Cores::from_nano(10_000_000),
         cpus: 1,
+        most_cpus: 1,
         origin_ns: monotonic_ns(),
         end_ns: None,
         tick_ns: 4_000_000,
         inherited_ns: 0,
         phase: 0.0,
-        changes: false,
     };
-    (memory, CpuLoad::start(&plan, Vec::new()).expect("a thread"))
+    (memory, CpuLoad::start(&plan, || 0).expect("a thread"))
 }
 
 #[test]
 fn a_report_allocates_nothing_in_any_format() {
     let host = Host::discover(Path::new("/"));
     let (memory, cpu) = loads();
-    let start = Start {
-        hostname: "test".into(),
-        kernel: "6.1".into(),
-        cpus: 2,
-        cpu_threads: 1,
-        settings: Vec::new(),
-    };
+    let start = Start { hostname: "test".into(), kernel: "6.1".into(), settings: Vec::new() };
     for format in [Format::Text, Format::Json, Format::Csv] {
         let mut writer = Writer::new(format);
         let mut report = |record| {
@@ -73,6 +67,8 @@ fn a_report_allocates_nothing_in_any_format() {
                 rates: Rates { cpu_used_cores: Some(0.1), work_units_per_cpu_second: Some(1e6) },
                 work_rate_of_best: Some(1.0),
                 reports_lost: u64::MAX,
+                cpus: 2,
+                cpu_threads: 1,
                 start: &start,
             };
             writer.render::<WorkloadReport>(&snapshot).expect("memory takes it").len()

@@ -15,13 +15,7 @@ use workload::sample::{Rates, Sample};
 /// The report of a process on that host, as JSON.
 fn report(root: &Path) -> Value {
     let host = Host::discover(root);
-    let start = Start {
-        hostname: String::new(),
-        kernel: String::new(),
-        cpus: 1,
-        cpu_threads: 0,
-        settings: Vec::new(),
-    };
+    let start = Start { hostname: String::new(), kernel: String::new(), settings: Vec::new() };
     let snapshot = Snapshot {
         record: Record::Start,
         elapsed: Duration::ZERO,
@@ -31,6 +25,8 @@ fn report(root: &Path) -> Value {
             cpu: Cores::from_nano(0),
             cpu_time: Duration::ZERO,
         },
+        cpus: 1,
+        cpu_threads: 0,
         observed: Sample::take(&host, None, (Phase::Holding, Correction::default()), None),
         rates: Rates::default(),
         work_rate_of_best: None,

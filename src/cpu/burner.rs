@@ -1,14 +1,14 @@
 //! What the thread of one worker does.
 
+use std::mem::replace;
 use std::sync::atomic::Ordering;
+use std::thread::park_timeout;
+use std::time::Duration;
 
 use super::{CpuCounters, CpuPlan, Shared, Worker};
 use crate::burn::burn;
-use crate::clock::{ThreadClock, monotonic_ns, sleep_until};
+use crate::clock::{ThreadClock, monotonic_ns};
 use crate::duty::Law;
-
-/// How long a worker that may be told otherwise sleeps at most.
-const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
 
 /// What a worker's thread has at hand.
 pub(super) struct Burner<'a> {
@@ -34,61 +34,81 @@ impl<'a> Burner<'a> {
         let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan) };
         let mut law = Law::new(plan.duty(self.index, base_ns));
         loop {
-            let active = self.index < plan.workers();
-            if active {
+            if self.has_part_in(&plan) {
                 self.follow(&mut law, &plan, changes);
             } else {
-                self.wait_for_a_change(changes);
+                self.sleep_until(u64::MAX, changes);
             }
             if self.shared.ended() {
                 return;
             }
-            let before = plan;
             changes = self.shared.changes.load(Ordering::Acquire);
-            plan = *self.shared.plan();
-            // What is owed when the plan changes moves on to the new one, in its count of what others use.
-            let used_ns = self.clock.read_ns();
-            let owed_ns = law.owed_ns(plan.origin_ns, used_ns + self.shared.part_of_others_ns(&before));
-            let owed_ns = if active { owed_ns } else { 0 };
-            let base_ns = (used_ns + self.shared.part_of_others_ns(&plan)).saturating_add_signed(owed_ns);
-            law = law.resume(plan.duty(self.index, base_ns));
+            let next = *self.shared.plan();
+            let before = replace(&mut plan, next);
+            law = self.move_on(law, &before, &plan);
         }
+    }
+
+    fn has_part_in(&self, plan: &CpuPlan) -> bool {
+        self.index < plan.workers()
+    }
+
+    /// The law under another plan. What is owed when the plan changes moves on to the new one, in its count of what
+    /// others use; a worker that has no part in it gives it up.
+    fn move_on(&self, mut law: Law, before: &CpuPlan, plan: &CpuPlan) -> Law {
+        let used_ns = self.clock.read_ns();
+        let paid_ns = used_ns + self.shared.part_of_others_ns(before);
+        let owed_ns = if self.has_part_in(before) { law.owed_ns(plan.origin_ns, paid_ns) } else { 0 };
+        if self.has_part_in(plan) {
+            let base_ns = (used_ns + self.shared.part_of_others_ns(plan)).saturating_add_signed(owed_ns);
+            return law.resume(plan.duty(self.index, base_ns));
+        }
+        law.forgive(owed_ns.max(0).unsigned_abs());
+        self.tell(&law, used_ns);
+        law
     }
 
     fn has_changed(&self, changes: u64) -> bool {
         self.shared.ended() || self.shared.changes.load(Ordering::Acquire) != changes
     }
 
-    fn wait_for_a_change(&self, changes: u64) {
+    /// Sleeps until a time, or until the plan changes.
+    fn sleep_until(&self, time_ns: u64, changes: u64) {
         while !self.has_changed(changes) {
-            sleep_until(monotonic_ns() + LONGEST_SLEEP_NS);
+            match time_ns.saturating_sub(monotonic_ns()) {
+                0 => return,
+                left_ns => park_timeout(Duration::from_nanos(left_ns)),
+            }
         }
     }
 
     /// Burns by the law until the plan changes or everything ends.
     fn follow(&mut self, law: &mut Law, plan: &CpuPlan, changes: u64) {
         let mut wake_ns = law.first_wake_ns();
-        while !self.has_changed(changes) {
-            let soon_ns = monotonic_ns() + LONGEST_SLEEP_NS;
-            if plan.changes && wake_ns > soon_ns {
-                sleep_until(soon_ns);
-                continue;
+        loop {
+            self.sleep_until(wake_ns, changes);
+            if self.has_changed(changes) {
+                return;
             }
-            sleep_until(wake_ns);
             // Each worker pays its part of what the rest of the process uses.
             let others_ns = self.shared.part_of_others_ns(plan);
             let burst = law.begin(monotonic_ns(), self.clock.read_ns() + others_ns);
             self.work_units += burn(burst, self.clock, others_ns, &self.shared.ended);
             let worker_cpu_ns = self.clock.read_ns();
             wake_ns = law.next_wake_ns(monotonic_ns(), worker_cpu_ns + others_ns);
-            let (stalls, stalled_ns) = law.stalls();
-            *self.worker.lock() = CpuCounters {
-                worker_cpu_ns,
-                work_units: self.work_units,
-                forgiven_ns: law.forgiven_ns(),
-                stalls,
-                stalled_ns,
-            };
+            self.tell(law, worker_cpu_ns);
         }
+    }
+
+    /// Lets others know what was done by the time that its CPU clock read `worker_cpu_ns`.
+    fn tell(&self, law: &Law, worker_cpu_ns: u64) {
+        let (stalls, stalled_ns) = law.stalls();
+        *self.worker.lock() = CpuCounters {
+            worker_cpu_ns,
+            work_units: self.work_units,
+            forgiven_ns: law.forgiven_ns(),
+            stalls,
+            stalled_ns,
+        };
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
-use super::format::{cpu_count, cpu_max, flat_keyed, number};
-use super::limit::{InForce, Limits, find_in, in_sight, open_in};
+use super::format::{cfs_quota, cpu_count, cpu_max, flat_keyed, number};
+use super::limit::{InForce, Limit, Limits, find_in, in_sight, open_in};
 use crate::quantity::Cores;
 
 /// How often and for how long a CPU quota has stopped the cgroup that sets it.
@@ -94,18 +94,14 @@ fn throttling(version: Version, text: &str) -> Option<CpuThrottling> {
 }
 
 impl Quota {
-    /// `None` for no limit, and for what cannot be read.
-    fn cores(&self) -> Option<Cores> {
-        self.quota.read(|text| match &self.period {
+    fn cores(&self) -> Limit<Cores> {
+        let both = match &self.period {
             Some(period) => {
-                // v1 writes -1 for no limit.
-                Cores::from_quota(number(text)?, period.read(number)?)
+                self.quota.read_limit(cfs_quota).and_then(|quota| Some((quota, period.read(number)?)))
             }
-            None => {
-                let (quota, period) = cpu_max(text)?;
-                Cores::from_quota(quota, period)
-            }
-        })
+            None => self.quota.read_limit(cpu_max),
+        };
+        both.and_then(|(quota, period)| Cores::from_quota(quota, period))
     }
 }
 
@@ -137,6 +133,6 @@ impl Cpuset {
     #[must_use]
     pub fn cpus(&self) -> Option<(u64, &str)> {
         let (cgroup, file) = self.effective.as_ref()?;
-        Some((file.read(cpu_count)?, cgroup))
+        Some((file.read_whole(cpu_count)?, cgroup))
     }
 }

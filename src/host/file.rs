@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::limit::Limit;
+
 /// Room for nearly any of the files read here. Longer ones lose their end: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
@@ -46,6 +48,11 @@ impl KernelFile {
         // Where it is full nobody knows whether there was more.
         let whole = buffer.get(..length).filter(|_| length < FILE_BUFFER)?;
         parse(valid(whole))
+    }
+
+    /// The same for a limit, which is unknown where it cannot be read.
+    pub(super) fn read_limit<T>(&self, parse: impl FnOnce(&str) -> Limit<T>) -> Limit<T> {
+        self.read(|text| Some(parse(text))).unwrap_or(Limit::Unknown)
     }
 
     /// Reads as much as there is and fits, from the start.

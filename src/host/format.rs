@@ -1,5 +1,10 @@
 //! Parsers named for the kernel's formats (Documentation/admin-guide/cgroup-v2.rst, "Interface Files"). Pure: text
-//! in, value out, and `None` for what is not there or not of the format.
+//! in, value out, and `None` or [`Limit::Unknown`] for what is not there or not of the format.
+
+use super::limit::Limit;
+
+/// The word of v2 for no limit.
+const NO_LIMIT: &str = "max";
 
 /// A file of a single value: `max` and what v1 writes for "no limit" are left to the caller.
 #[must_use]
@@ -14,20 +19,39 @@ pub fn number(text: &str) -> Option<u64> {
     single_value(text)?.parse().ok()
 }
 
-/// A limit on memory of either version in bytes; `None` for no limit.
+/// A limit on memory of either version in bytes.
 #[must_use]
-pub fn memory_limit(value: &str) -> Option<u64> {
+pub fn memory_limit(value: &str) -> Limit<u64> {
     /// v1 has no word for "no limit": it shows the largest multiple of the page size in a signed 64-bit number
     /// (`PAGE_COUNTER_MAX`), so with pages of up to 64 KiB this or more.
     const V1_UNLIMITED: u64 = i64::MAX as u64 - (64 << 10);
-    value.parse().ok().filter(|bytes| *bytes <= V1_UNLIMITED)
+    match value.parse() {
+        Ok(bytes) if bytes > V1_UNLIMITED => Limit::Unlimited,
+        Ok(bytes) => Limit::Value(bytes),
+        Err(_) if value == NO_LIMIT => Limit::Unlimited,
+        Err(_) => Limit::Unknown,
+    }
 }
 
-/// `cpu.max`: quota and period in microseconds; `None` for `max`.
+/// `cpu.max`: quota and period in microseconds.
 #[must_use]
-pub fn cpu_max(text: &str) -> Option<(u64, u64)> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    Some((quota.parse().ok()?, period.parse().ok()?))
+pub fn cpu_max(text: &str) -> Limit<(u64, u64)> {
+    let (quota, period) = text.trim().split_once(' ').unwrap_or_default();
+    match (quota.parse(), period.parse()) {
+        (Ok(quota), Ok(period)) => Limit::Value((quota, period)),
+        (Err(_), Ok(_)) if quota == NO_LIMIT => Limit::Unlimited,
+        _ => Limit::Unknown,
+    }
+}
+
+/// `cpu.cfs_quota_us` of v1 in microseconds.
+#[must_use]
+pub fn cfs_quota(text: &str) -> Limit<u64> {
+    match single_value(text) {
+        Some("-1") => Limit::Unlimited,
+        Some(value) => value.parse().map_or(Limit::Unknown, Limit::Value),
+        None => Limit::Unknown,
+    }
 }
 
 /// A flat keyed file (`key value`, a line each): the value of `key`.
@@ -133,11 +157,14 @@ mod tests {
 
     #[test]
     fn no_limit_is_a_word_on_v2_and_a_large_number_on_v1() {
-        assert_eq!(memory_limit("1073741824"), Some(1 << 30));
-        assert_eq!(memory_limit("max"), None);
+        assert_eq!(memory_limit("1073741824"), Limit::Value(1 << 30));
+        assert_eq!(memory_limit("max"), Limit::Unlimited);
+        for nonsense in ["", "maximum", "-1", "1 2"] {
+            assert_eq!(memory_limit(nonsense), Limit::Unknown, "{nonsense:?}");
+        }
         for page_size in [4096, 16384, 65536] {
             let unlimited = i64::MAX as u64 / page_size * page_size;
-            assert_eq!(memory_limit(&unlimited.to_string()), None, "pages of {page_size}");
+            assert_eq!(memory_limit(&unlimited.to_string()), Limit::Unlimited, "pages of {page_size}");
         }
     }
 
@@ -172,8 +199,17 @@ mod tests {
 
     #[test]
     fn quota_and_period() {
-        assert_eq!(cpu_max("50000 100000\n"), Some((50_000, 100_000)));
-        assert_eq!(cpu_max("max 100000\n"), None);
+        assert_eq!(cpu_max("50000 100000\n"), Limit::Value((50_000, 100_000)));
+        assert_eq!(cpu_max("max 100000\n"), Limit::Unlimited);
+        assert_eq!(cfs_quota("50000\n"), Limit::Value(50_000));
+        assert_eq!(cfs_quota("-1\n"), Limit::Unlimited);
+        for nonsense in ["", "max", "50000", "-1 100000", "50000 x"] {
+            assert_eq!(cpu_max(nonsense), Limit::Unknown, "{nonsense:?}");
+        }
+        assert_eq!(
+            (cfs_quota(""), cfs_quota("-2"), cfs_quota("max")),
+            (Limit::Unknown, Limit::Unknown, Limit::Unknown)
+        );
     }
 
     proptest! {
@@ -184,7 +220,7 @@ mod tests {
             column in any::<usize>(),
         ) {
             let _ = (single_value(&text), flat_keyed(&text, &key), kilobytes(&text, &key), colon_keyed(&text, &key));
-            let _ = (memory_limit(&text), cpu_max(&text), cpu_count(&text), pressure_totals(&text));
+            let _ = (memory_limit(&text), cpu_max(&text), cfs_quota(&text), cpu_count(&text), pressure_totals(&text));
             let _ = (cpu_hundredths(&text, column), load_average(&text, column));
         }
     }

@@ -18,6 +18,16 @@ pub enum Limit<T> {
 }
 
 impl<T> Limit<T> {
+    /// The same of another type; what has none there is not known.
+    #[must_use]
+    pub fn and_then<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Limit<U> {
+        match self {
+            Self::Unknown => Limit::Unknown,
+            Self::Unlimited => Limit::Unlimited,
+            Self::Value(value) => convert(value).map_or(Limit::Unknown, Limit::Value),
+        }
+    }
+
     /// The limit, if there is one that is known.
     #[must_use]
     pub fn value(self) -> Option<T> {
@@ -51,7 +61,7 @@ pub(super) struct Limits<F> {
     known: bool,
     /// The innermost first.
     levels: Vec<LimitAt<F>>,
-    /// v1 tells of limits that no file in sight shows; read once, as reading it is dear on large hosts.
+    /// v1 tells of limits that no file in sight shows.
     hidden: Option<u64>,
 }
 
@@ -86,24 +96,37 @@ impl<F> Limits<F> {
 
     /// Takes note of a limit, in bytes, that covers those in sight as well: only where it is below all of them does
     /// it come from elsewhere.
-    pub(super) fn with_hidden(self, bytes: Option<u64>, value: impl Fn(&F) -> Option<u64>) -> Self {
-        let visible = self.levels.iter().filter_map(|at| value(&at.files)).min();
-        let hidden = bytes.filter(|bytes| visible.is_none_or(|visible| *bytes < visible));
-        Self { hidden, ..self }
+    pub(super) fn note_hidden(&mut self, bytes: Option<u64>, value: impl Fn(&F) -> Limit<u64>) {
+        let visible = self.levels.iter().filter_map(|at| value(&at.files).value()).min();
+        self.hidden = bytes.filter(|bytes| visible.is_none_or(|visible| *bytes < visible));
+    }
+
+    /// Whether a limit was found that no file in sight shows.
+    pub(super) fn has_hidden(&self) -> bool {
+        self.hidden.is_some()
     }
 
     /// The tightest limit as it is now; `value` reads that of one level, once, `wrap` makes a value of a hidden one.
+    /// What one level does not tell may be the tightest, so that nothing is known then.
     pub(super) fn tightest<T: Ord>(
         &self,
-        mut value: impl FnMut(&F) -> Option<T>,
+        mut value: impl FnMut(&F) -> Limit<T>,
         wrap: impl Fn(u64) -> Option<T>,
     ) -> InForce<'_, T> {
-        let visible = self.levels.iter().filter_map(|at| Some((value(&at.files)?, at.cgroup.as_str())));
+        let mut known = self.known;
+        let visible = self.levels.iter().filter_map(|at| match value(&at.files) {
+            Limit::Unknown => {
+                known = false;
+                None
+            }
+            Limit::Unlimited => None,
+            Limit::Value(value) => Some((value, at.cgroup.as_str())),
+        });
         let hidden = self.hidden.and_then(wrap).map(|value| (value, OUT_OF_SIGHT));
         // Of equal limits the innermost cgroup is named: `min_by` keeps the first.
         let tightest = visible.chain(hidden).min_by(|(one, _), (other, _)| one.cmp(other));
         match tightest {
-            _ if !self.known => InForce::UNKNOWN,
+            _ if !known => InForce::UNKNOWN,
             None => InForce { limit: Limit::Unlimited, cgroup: None },
             Some((value, cgroup)) => InForce { limit: Limit::Value(value), cgroup: Some(cgroup) },
         }

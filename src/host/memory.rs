@@ -8,7 +8,8 @@ use std::path::Path;
 use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
 use super::format::{flat_keyed, flat_value, memory_limit, number};
-use super::limit::{InForce, Limits, find_in, in_sight, open_in, open_own};
+use super::limit::{InForce, Limit, Limits, find_in, in_sight, open_in, open_own};
+use super::membership::Membership;
 use crate::quantity::Bytes;
 
 /// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
@@ -37,7 +38,8 @@ pub struct MemoryEvents {
 pub struct MemoryReadings<'a> {
     /// `memory.max`, v1 `memory.limit_in_bytes`: beyond it is the OOM killer.
     pub limit: InForce<'a, Bytes>,
-    /// The smallest distance to the limit of an enclosing cgroup; `None` where none is in sight.
+    /// The smallest distance to the limit of an enclosing cgroup; `None` where none is in sight, or where one is
+    /// in force whose usage cannot be seen.
     pub headroom: Option<Bytes>,
     /// `memory.high`: beyond it are reclaim and throttling (v2).
     pub high: InForce<'a, Bytes>,
@@ -76,7 +78,13 @@ pub struct MemoryController {
     peak: Option<KernelFile>,
     swap: Swap,
     events: Events,
+    /// v1: tells of limits out of sight.
+    stat: Option<KernelFile>,
+    next_look_ns: u64,
 }
+
+/// Limits out of sight are looked up this often: `memory.stat` is dear on large hosts.
+const LOOK_EVERY_NS: u64 = 1_000_000_000;
 
 /// Where the swap of the own cgroup is told.
 #[derive(Debug)]
@@ -107,7 +115,7 @@ impl MemoryController {
     /// Finds the controller of the calling process below `root`.
     #[must_use]
     pub fn discover(root: &Path) -> Self {
-        super::Membership::read(root).memory(root)
+        Membership::read(root).cgroups().memory()
     }
 
     /// Opens what there is of the hierarchy found for `memory`.
@@ -130,6 +138,8 @@ impl MemoryController {
             peak: None,
             swap: Swap::Nowhere,
             events: Events::Nowhere,
+            stat: None,
+            next_look_ns: 0,
         }
     }
 
@@ -159,18 +169,31 @@ impl MemoryController {
             peak: "memory.max_usage_in_bytes",
         };
         let find = |file| Limits::open(in_force, |level| find_in(root, level, file)).unknown_if_nowhere();
-        let stat = own("memory.stat");
-        let hidden = |key: &str| stat.as_ref()?.read(|text| memory_limit(flat_value(text, key)?));
-        let common = Self::common(root, in_force, &names);
-        Self {
-            limit: common.limit.with_hidden(hidden("hierarchical_memory_limit"), |at| limit_in(&at.limit)),
+        let mut controller = Self {
             soft_limit: find("memory.soft_limit_in_bytes"),
-            memory_and_swap_limit: find("memory.memsw.limit_in_bytes")
-                .with_hidden(hidden("hierarchical_memsw_limit"), limit_in),
+            memory_and_swap_limit: find("memory.memsw.limit_in_bytes"),
             swap: own("memory.memsw.usage_in_bytes").map_or(Swap::Nowhere, Swap::WithMemory),
             events: Events::V1 { oom_control: own("memory.oom_control"), failcnt: own("memory.failcnt") },
-            ..common
+            stat: own("memory.stat"),
+            ..Self::common(root, in_force, &names)
+        };
+        controller.look_out_of_sight();
+        controller
+    }
+
+    /// Looks up, now and then, the limits that no file in sight shows. The time is a monotonic one in nanoseconds.
+    pub fn refresh(&mut self, now_ns: u64) {
+        if now_ns >= self.next_look_ns {
+            self.next_look_ns = now_ns + LOOK_EVERY_NS;
+            self.look_out_of_sight();
         }
+    }
+
+    fn look_out_of_sight(&mut self) {
+        let Some(stat) = &self.stat else { return };
+        let hidden = |key: &str| stat.read(|text| memory_limit(flat_value(text, key)?).value());
+        self.limit.note_hidden(hidden("hierarchical_memory_limit"), |at| limit_in(&at.limit));
+        self.memory_and_swap_limit.note_hidden(hidden("hierarchical_memsw_limit"), limit_in);
     }
 
     fn open_v2(root: &Path, levels: &[Level]) -> Self {
@@ -212,21 +235,23 @@ impl MemoryController {
         }
     }
 
-    /// The tightest limit of all enclosing cgroups, and the smallest distance of any of them to its limit.
+    /// The tightest limit of all enclosing cgroups, and the smallest distance of any of them to its limit: `None`
+    /// as well where the usage of one that is out of sight would have to be known.
     #[must_use]
     pub fn limit_and_headroom(&self) -> (InForce<'_, Bytes>, Option<Bytes>) {
         let mut headroom = None;
         let limit = self.limit.tightest(
             |at| {
-                let limit = limit_in(&at.limit)?;
+                let limit = limit_in(&at.limit);
                 let usage = at.usage.as_ref().and_then(|file| file.read(number));
-                let distance = usage.map(|usage| limit.saturating_sub(usage));
+                let distance = limit.value().zip(usage).map(|(limit, usage)| limit.saturating_sub(usage));
                 headroom = headroom.into_iter().chain(distance).min();
-                Some(Bytes(limit))
+                limit.and_then(bytes)
             },
-            |bytes| Some(Bytes(bytes)),
+            bytes,
         );
-        (limit, headroom.map(Bytes))
+        let is_seen = limit.limit.value().is_some() && !self.limit.has_hidden();
+        (limit, headroom.filter(|_| is_seen).map(Bytes))
     }
 }
 
@@ -269,12 +294,16 @@ fn v2_events(text: &str) -> MemoryEvents {
     }
 }
 
-fn limit_in(file: &KernelFile) -> Option<u64> {
-    file.read(|text| memory_limit(text.trim()))
+fn limit_in(file: &KernelFile) -> Limit<u64> {
+    file.read_limit(|text| memory_limit(text.trim()))
 }
 
 fn tightest(limits: &Limits<KernelFile>) -> InForce<'_, Bytes> {
-    limits.tightest(|file| limit_in(file).map(Bytes), |bytes| Some(Bytes(bytes)))
+    limits.tightest(|file| limit_in(file).and_then(bytes), bytes)
+}
+
+fn bytes(count: u64) -> Option<Bytes> {
+    Some(Bytes(count))
 }
 
 fn read_bytes(file: Option<&KernelFile>) -> Option<Bytes> {

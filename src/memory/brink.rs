@@ -11,7 +11,7 @@ const STEP_PART: u64 = 100;
 /// How far away the end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Margin {
-    /// The tightest limit in force, else the machine's memory, in bytes.
+    /// The tightest limit in force, or the machine's memory, in bytes.
     pub(super) limit: u64,
     /// What may still be used, in bytes; `None` where that cannot be seen.
     pub(super) headroom: Option<u64>,
@@ -20,9 +20,9 @@ pub(super) struct Margin {
 /// Keeps account of growth between reports.
 ///
 /// # Guarantees
-/// - Near the limit, or where it cannot be seen how near it is, no more than a percent of the limit is added
+/// - Near a limit, or where it cannot be seen how near it is, no more than a percent of that limit is added
 ///   without a report.
-/// - Far from it no report is asked for.
+/// - Far from all of them no report is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Brink {
     /// Bytes added since the last report.
@@ -30,16 +30,21 @@ pub(super) struct Brink {
 }
 
 impl Brink {
-    /// Bytes that may be added before the next report; 0 when it is due.
-    pub(super) fn allowance(&mut self, margin: Option<Margin>) -> u64 {
-        let Some(Margin { limit, headroom }) = margin else { return u64::MAX };
-        let near = limit / NEAR_PART;
-        match headroom.map(|headroom| headroom.saturating_sub(near)) {
-            Some(far) if far > 0 => {
+    /// Bytes that may be added before the next report; 0 when it is due. Each of the margins may be the one that
+    /// ends it.
+    pub(super) fn allowance(&mut self, margins: &[Option<Margin>]) -> u64 {
+        let far = |margin: &Margin| {
+            margin.headroom.map_or(0, |headroom| headroom.saturating_sub(margin.limit / NEAR_PART))
+        };
+        let margins = || margins.iter().flatten();
+        let free = margins().map(far).filter(|far| *far > 0).min().unwrap_or(u64::MAX);
+        let near = margins().filter(|margin| far(margin) == 0);
+        match near.map(|margin| (margin.limit / STEP_PART).max(1)).min() {
+            Some(step) => step.saturating_sub(self.since_report).min(free),
+            None => {
                 self.since_report = 0;
-                far
+                free
             }
-            _ => (limit / STEP_PART).max(1).saturating_sub(self.since_report),
         }
     }
 
@@ -57,33 +62,47 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn margin(limit: u64, headroom: u64) -> Option<Margin> {
-        Some(Margin { limit, headroom: Some(headroom) })
+    fn margin(limit: u64, headroom: u64) -> [Option<Margin>; 2] {
+        [Some(Margin { limit, headroom: Some(headroom) }), None]
     }
 
     #[test]
     fn far_from_the_limit_growth_is_free_up_to_where_it_is_near() {
         let mut brink = Brink::default();
-        assert_eq!(brink.allowance(margin(1000, 700)), 600);
-        assert_eq!(brink.allowance(None), u64::MAX);
+        assert_eq!(brink.allowance(&margin(1000, 700)), 600);
+        assert_eq!(brink.allowance(&[None, None]), u64::MAX);
     }
 
     #[test]
     fn near_the_limit_every_percent_is_reported() {
         let mut brink = Brink::default();
-        assert_eq!(brink.allowance(margin(1000, 100)), 10);
+        assert_eq!(brink.allowance(&margin(1000, 100)), 10);
         brink.added(7);
-        assert_eq!(brink.allowance(margin(1000, 93)), 3);
+        assert_eq!(brink.allowance(&margin(1000, 93)), 3);
         brink.added(3);
-        assert_eq!(brink.allowance(margin(1000, 90)), 0);
+        assert_eq!(brink.allowance(&margin(1000, 90)), 0);
         brink.reported();
-        assert_eq!(brink.allowance(margin(1000, 90)), 10);
+        assert_eq!(brink.allowance(&margin(1000, 90)), 10);
+    }
+
+    #[test]
+    fn the_machine_may_end_before_the_limit_and_the_limit_before_the_machine() {
+        let both = |limit, headroom, machine, available| {
+            let [Some(limit), _] = margin(limit, headroom) else { unreachable!() };
+            let [machine, _] = margin(machine, available);
+            [Some(limit), machine]
+        };
+        let allowance = |margins: [Option<Margin>; 2]| Brink::default().allowance(&margins);
+        assert_eq!(allowance(both(1_000, 700, 90_000, 50_000)), 600, "the nearer of two that are far");
+        assert_eq!(allowance(both(50_000, 40_000, 90_000, 9_000)), 900, "a percent of the machine");
+        assert_eq!(allowance(both(1_000, 100, 90_000, 9_000)), 10, "a percent of the smaller");
+        assert_eq!(allowance(both(500_000, 50_000, 90_000, 9_300)), 300, "near one, and soon near the other");
     }
 
     #[test]
     fn a_limit_that_cannot_be_seen_may_be_near() {
         let mut brink = Brink::default();
-        assert_eq!(brink.allowance(Some(Margin { limit: 1000, headroom: None })), 10);
+        assert_eq!(brink.allowance(&[Some(Margin { limit: 1000, headroom: None })]), 10);
     }
 
     proptest! {
@@ -95,7 +114,7 @@ mod tests {
             let (mut brink, mut used, mut reported_at) = (Brink::default(), 0_u64, 0_u64);
             for piece in pieces {
                 let headroom = limit - used;
-                let allowance = brink.allowance(margin(limit, headroom));
+                let allowance = brink.allowance(&margin(limit, headroom));
                 if allowance == 0 {
                     brink.reported();
                     reported_at = used;

@@ -1,5 +1,6 @@
 //! What the memory thread does at each tick: grow, measure, touch.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::thread::park_timeout;
@@ -8,11 +9,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
-use super::brink::Brink;
 use super::gauge::Gauge;
+use super::lookout::{Lookout, View};
 use super::pace::Pace;
-use super::view::View;
-use super::{MemoryPlan, NO_TARGET, Phase, Shared};
+use super::{MemoryPlan, Phase, Shared};
 use crate::arena::{Arena, HUGE_PAGE};
 use crate::clock::{monotonic_ns, nanos};
 use crate::fill::Filler;
@@ -28,31 +28,18 @@ const GRAIN: Bytes = Bytes(128 << 10);
 const HOLD_TICK: Duration = Duration::from_millis(100);
 /// Waking up more often would cost too much.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
-/// How far away the limit is may be looked up this often; near it, before each piece.
-const LOOK_AHEAD: Duration = Duration::from_millis(100);
 /// How long growth waits for a report at most: who reads them may be slow.
 const REPORT_PATIENCE: Duration = Duration::from_millis(50);
-/// What has to be left of a limit that refuses instead of killing: 64 pages are what the kernel charges ahead.
-const ROOM_FOR_REPORTS: u64 = 256 << 10;
 /// Giving back is bound by the kernel's locks: more threads than this do not help.
 const MOST_HELPERS: u64 = 4;
-
-/// What may be added before the limit is looked up again.
-#[derive(Clone, Copy, Default)]
-struct Free {
-    bytes: u64,
-    until_ns: u64,
-}
 
 /// Holds the pages.
 pub(super) struct Keeper<'a> {
     plan: MemoryPlan,
-    view: View,
+    lookout: Lookout,
     shared: &'a Shared,
     filler: Filler,
     pace: Pace,
-    brink: Brink,
-    free: Free,
     /// Resident set of the program itself.
     own: Bytes,
     gauge: Gauge,
@@ -66,10 +53,8 @@ impl<'a> Keeper<'a> {
             filler: Filler::new(plan.fill, plan.page_size, plan.seed),
             pace: Pace::new(plan.page_size, if plan.huge_pages { HUGE_PAGE } else { CHUNK }),
             plan,
-            view,
+            lookout: Lookout::new(view),
             shared,
-            brink: Brink::default(),
-            free: Free::default(),
             own: Bytes(0),
             gauge: Gauge::default(),
             rota: plan.touch_every.map(|every| Rota::new(every, monotonic_ns())),
@@ -79,8 +64,9 @@ impl<'a> Keeper<'a> {
     /// Runs until the end, and tells when it begins to give everything back.
     pub(super) fn run(mut self, tell: &SyncSender<()>) {
         let Some(mut arena) = self.first_page() else { return };
-        self.own = self.view.process.resident_exactly().map_or(Bytes(0), |set| set.total);
-        *self.shared.correction() = self.view.process.correction();
+        let process = self.lookout.process();
+        self.own = process.resident_exactly().map_or(Bytes(0), |set| set.total);
+        *self.shared.correction() = process.correction();
         let MemoryPlan { target, rate, step, .. } = self.plan;
         let mut growth = Growth { start: self.own, target, rate, step };
         let mut began_ns = monotonic_ns();
@@ -124,8 +110,7 @@ impl<'a> Keeper<'a> {
 
     /// Begins a new line where another target is asked for.
     fn follow_target(&mut self, growth: &mut Growth, began_ns: &mut u64, now_ns: u64) {
-        let target = self.shared.target.load(Ordering::Relaxed);
-        let target = (target != NO_TARGET).then_some(Bytes(target));
+        let target = self.shared.target();
         if target == growth.target {
             return;
         }
@@ -133,9 +118,11 @@ impl<'a> Keeper<'a> {
         let start = target.map_or(reached, |target| target.min(reached)).max(self.own);
         *growth = Growth { start, target, ..*growth };
         *began_ns = now_ns;
-        *self.shared.growth() = Some((*growth, *began_ns));
         self.pace.retry();
+        self.shared.stuck.store(false, Ordering::Relaxed);
+        // Before the growth is told: who sees it must not take what was held before for what is asked for now.
         self.enter(Phase::Growing);
+        *self.shared.growth() = Some((*growth, *began_ns));
     }
 
     fn tick(&mut self, arena: &mut Arena, growth: &Growth, began_ns: u64, now_ns: u64) {
@@ -148,7 +135,7 @@ impl<'a> Keeper<'a> {
             } else if reached {
                 self.enter(Phase::Growing);
             }
-        } else if self.phase() == Phase::Holding && self.gauge.has_drifted(&self.view.process, now_ns) {
+        } else if self.phase() == Phase::Holding && self.gauge.has_drifted(self.lookout.process(), now_ns) {
             self.true_up(arena, wanted.0);
         }
         self.touch(arena, now_ns);
@@ -180,27 +167,21 @@ impl<'a> Keeper<'a> {
                 }
             }
             self.granted(arena.len() as u64);
-            self.brink.added(bytes as u64);
-            self.free.bytes = self.free.bytes.saturating_sub(bytes as u64);
+            self.lookout.added(bytes as u64);
         }
         true
     }
 
     /// How much of a piece may be added without a report; `None` after one that had to come first.
     fn within_sight(&mut self, bytes: usize, grain: usize) -> Option<usize> {
-        let now_ns = monotonic_ns();
-        if self.free.bytes < bytes as u64 || now_ns >= self.free.until_ns {
-            let bytes = self.brink.allowance(self.view.margin());
-            self.free = Free { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
+        if self.shared.look_again.swap(false, Ordering::Relaxed) {
+            self.lookout.look_again(Path::new("/"));
         }
-        if self.free.bytes == 0 {
+        let allowed = self.lookout.allow(bytes, grain, monotonic_ns());
+        if allowed.is_none() {
             self.report_first();
-            return None;
         }
-        let free = usize::try_from(self.free.bytes).unwrap_or(usize::MAX);
-        // Half of what is free at once, as others may use it as well; but never less than can be asked for.
-        let most = (free / 2).next_multiple_of(grain).max(grain);
-        Some(bytes.min(most))
+        allowed
     }
 
     /// Waits until a report tells what is held now, as the next page may be the last.
@@ -210,12 +191,14 @@ impl<'a> Keeper<'a> {
         let _ = self.shared.changed.write(1);
         let deadline_ns = monotonic_ns() + nanos(REPORT_PATIENCE);
         self.wait_until(deadline_ns, || self.shared.reports_out.load(Ordering::Acquire) >= asked);
-        self.brink.reported();
+        self.lookout.reported();
     }
 
     fn granted(&mut self, held: u64) {
         self.shared.populated.store(held, Ordering::Relaxed);
-        self.shared.stuck.store(false, Ordering::Relaxed);
+        if self.shared.stuck.swap(false, Ordering::Relaxed) {
+            info!("memory can be had again");
+        }
         self.pace.granted();
     }
 
@@ -236,11 +219,9 @@ impl<'a> Keeper<'a> {
         false
     }
 
-    /// Where not even reports could be written any more, as the buffer of a pipe is charged to the cgroup as well:
-    /// gives some pages back.
+    /// Gives some pages back where not even reports could be written any more.
     fn leave_room(&mut self, arena: &mut Arena) {
-        let headroom = self.view.margin().and_then(|margin| margin.headroom);
-        let lacking = headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom));
+        let lacking = self.lookout.lacks_for_reports(monotonic_ns());
         // Less than a page would not help.
         let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
         if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {
@@ -275,7 +256,7 @@ impl<'a> Keeper<'a> {
 
     /// The exact resident set, what is swapped out included: that is held as well.
     fn measure(&mut self) -> Option<u64> {
-        let (exact, correction) = self.gauge.measure(&self.view.process)?;
+        let (exact, correction) = self.gauge.measure(self.lookout.process())?;
         *self.shared.correction() = correction;
         Some(exact)
     }
@@ -296,14 +277,10 @@ impl<'a> Keeper<'a> {
     /// Moves to a phase, and tells of it where it is a new one.
     fn enter(&mut self, phase: Phase) {
         let before = self.shared.phase.swap(phase as u8, Ordering::Relaxed);
-        if before == phase as u8 {
-            return;
+        if before != phase as u8 {
+            // Full only after 2^64 - 2 changes; and a report comes at the next interval anyway.
+            let _ = self.shared.changed.write(1);
         }
-        if before == Phase::Limited as u8 {
-            info!("memory can be had again");
-        }
-        // Full only after 2^64 - 2 changes; and a report comes at the next interval anyway.
-        let _ = self.shared.changed.write(1);
     }
 
     /// Finds a place for the memory; tries again for as long as there is none. `None` when the end came first.

@@ -57,10 +57,6 @@ pub struct Start {
     pub hostname: String,
     /// Release of the kernel.
     pub kernel: String,
-    /// CPUs that the process may run on.
-    pub cpus: u64,
-    /// Threads that burn CPU.
-    pub cpu_threads: u64,
     /// Every setting by the name of its flag, as it parses back.
     pub settings: Vec<(&'static str, String)>,
 }
@@ -74,6 +70,10 @@ pub struct Snapshot<'a> {
     pub elapsed: Duration,
     /// What is wanted.
     pub wanted: Wanted,
+    /// CPUs that the process may run on.
+    pub cpus: u64,
+    /// Threads that burn CPU.
+    pub cpu_threads: u64,
     /// What was observed.
     pub observed: Sample<'a>,
     /// What happened since the report before.

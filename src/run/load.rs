@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::facts::Facts;
 use super::reporter::Reporter;
+use super::wants::Wants;
 use super::watch::{Schedule, Watched, open_server, watch};
 use super::{Outcome, Signals, in_context};
 use crate::clock::{ThreadClock, tick_ns};
@@ -16,34 +17,31 @@ use crate::cpu::{CpuLoad, CpuPlan};
 use crate::goal::{Asked, Goal, Offer};
 use crate::host::Host;
 use crate::memory::{MemoryLoad, MemoryPlan, View};
+use crate::output::Log;
 use crate::quantity::Bytes;
 use crate::report::{Record, Start};
 
 pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
+    let facts = Facts::gather();
     use_small_pages(args.huge_pages);
     let server = open_server(&args.reports)?;
     let host = Host::discover(Path::new("/"));
-    let facts = Facts::gather();
-    let offer = Offer::new(&host.read(), facts.cpus);
+    let offer = Offer::of(&host, facts.cpus);
     let asked = Asked { memory: args.memory, cpu: args.cpu };
     let goal = Goal::resolve(asked, &offer).map_err(io::Error::other)?;
+    let shortfalls: Vec<_> = goal.shortfalls(args.cpu, &offer).iter().map(ToString::to_string).collect();
     let schedule = Schedule::new(&args.reports, started_ns);
-    let plan = cpu_plan(asked, &goal, &facts, schedule);
-    let start = Start {
-        hostname: facts.hostname.clone(),
-        kernel: facts.kernel.clone(),
-        cpus: facts.cpus,
-        cpu_threads: plan.workers(),
-        settings: args.settings(),
-    };
-    let mut reporter = Reporter::new(args, &host, &start, asked, goal, schedule)?;
+    let wants = Wants::new(asked, goal, &offer, schedule);
+    let plan = cpu_plan(&goal, &facts, schedule);
+    let start =
+        Start { hostname: facts.hostname.clone(), kernel: facts.kernel.clone(), settings: args.settings() };
+    let mut reporter = Reporter::new(args, host, &start, wants, schedule)?;
     reporter.record(Record::Start, true);
-    let shortfalls = goal.shortfalls(args.cpu, &offer);
     for shortfall in &shortfalls {
         warn!("{shortfall}");
     }
     if let (Some(shortfall), OnFailure::Exit) = (shortfalls.first(), args.on_failure) {
-        reporter.record(Record::End(&shortfall.to_string()), false);
+        reporter.record(Record::End(shortfall), false);
         return Ok(Outcome::CouldNotHold);
     }
     let outcome = start_loads(args, &goal, &facts, &plan, &mut reporter)
@@ -51,7 +49,7 @@ pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result
     if let Err(error) = &outcome {
         reporter.record(Record::End(&error.to_string()), false);
     }
-    reporter.end_loads();
+    reporter.loads().end();
     outcome
 }
 
@@ -65,17 +63,17 @@ fn use_small_pages(huge_pages: HugePages) {
     }
 }
 
-fn cpu_plan(asked: Asked, goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
+fn cpu_plan(goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
     CpuPlan {
         wanted: goal.cpu,
         cpus: facts.cpus,
+        most_cpus: facts.most_cpus,
         origin_ns: schedule.started_ns,
         end_ns: schedule.end_ns,
         tick_ns: tick_ns(),
         inherited_ns: facts.inherited_cpu_ns,
         // The upper bits, as a fraction.
         phase: (facts.seed >> 11) as f64 / (1_u64 << 53) as f64,
-        changes: asked.follows_cpu(),
     }
 }
 
@@ -87,7 +85,7 @@ fn start_loads(
     plan: &CpuPlan,
     reporter: &mut Reporter<'_>,
 ) -> io::Result<()> {
-    let mut others: Vec<_> = reporter.clock().into_iter().chain([ThreadClock::of_current()]).collect();
+    let mut others = vec![reporter.clock(), ThreadClock::of_current()];
     let memory_plan = MemoryPlan {
         target: goal.memory,
         rate: args.growth_rate,
@@ -103,12 +101,14 @@ fn start_loads(
         let memory = MemoryLoad::start(memory_plan, View::open(Path::new("/")))
             .map_err(in_context("cannot start the memory load"))?;
         others.extend(memory.clock());
-        reporter.memory = Some(memory);
+        reporter.loads().memory = Some(memory);
     }
     if plan.workers() > 0 {
-        reporter.cpu = Some(CpuLoad::start(plan, others).map_err(in_context("cannot start the CPU load"))?);
+        let others_ns = move || others.iter().chain(&Log::clock()).map(|clock| clock.read_ns()).sum();
+        let cpu = CpuLoad::start(plan, others_ns).map_err(in_context("cannot start the CPU load"))?;
+        reporter.loads().cpu = Some(cpu);
     }
-    if let Some(memory) = &reporter.memory {
+    if let Some(memory) = &reporter.loads().memory {
         memory.begin();
     }
     Ok(())

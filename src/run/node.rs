@@ -18,8 +18,8 @@ use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
 use crate::serve::Answers;
 
 pub(super) fn run(args: &ReportArgs, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
-    let server = open_server(args)?;
     let facts = Facts::gather();
+    let server = open_server(args)?;
     let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
     let start = NodeStart {
         hostname: facts.hostname,

@@ -4,199 +4,179 @@ use std::io;
 use std::time::Duration;
 
 use nix::sys::eventfd::EventFd;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::facts::usable_cpus;
+use super::loads::Loads;
 use super::sink::Sink;
+use super::wants::Wants;
 use super::watch::{Schedule, Watched};
-use crate::clock::ThreadClock;
+use crate::clock::{ThreadClock, monotonic_ns};
 use crate::config::{Args, OnFailure};
-use crate::cpu::CpuLoad;
-use crate::goal::{Asked, Goal, Offer};
-use crate::host::{Correction, Host, HostReadings};
+use crate::host::{Correction, Host};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
-use crate::quantity::{Bytes, Cores};
-use crate::report::{Record, Snapshot, Start, Wanted, WorkloadReport, metrics};
+use crate::quantity::Bytes;
+use crate::report::{Record, Snapshot, Start, WorkloadReport, metrics};
 use crate::sample::{Counters, Rates, Sample};
 use crate::serve::Answers;
 
+/// What is out of sight and what shares are of is looked up this often, however rare reports are.
+const LOOK_EVERY_NS: u64 = 1_000_000_000;
+
 /// Writes records, and lets what is wanted follow the limits.
 pub(super) struct Reporter<'a> {
-    pub(super) memory: Option<MemoryLoad>,
-    pub(super) cpu: Option<CpuLoad>,
-    host: &'a Host,
-    start: &'a Start,
-    asked: Asked,
-    goal: Goal,
-    on_failure: OnFailure,
-    schedule: Schedule,
-    budget: Budget,
+    observer: Observer<'a>,
     sink: Sink,
-    /// At the last report of the grid, the start included: what rates count from.
-    base: Option<Counters>,
-    best_work_rate: f64,
+    on_failure: OnFailure,
+    next_look_ns: u64,
+}
+
+/// All that goes into a record.
+struct Observer<'a> {
+    loads: Loads,
+    host: Host,
+    start: &'a Start,
+    wants: Wants,
+    schedule: Schedule,
+    progress: Progress,
     /// What the cheap count of the program's own resident set lacks.
     own: Correction,
 }
 
-/// CPU time wanted, which may change its rate.
-#[derive(Clone, Copy)]
-struct Budget {
-    rate: Cores,
-    since_ns: u64,
-    /// Wanted until then.
-    before: Duration,
+/// Rates from one report of the grid to the next.
+#[derive(Default)]
+struct Progress {
+    /// At the last report of the grid, the start included: what rates count from.
+    base: Option<Counters>,
+    /// Up to then.
+    last: (Rates, Option<f64>),
+    best_work_rate: f64,
 }
 
-impl Budget {
-    fn at(&self, time_ns: u64) -> Duration {
-        let since = Duration::from_nanos(time_ns.saturating_sub(self.since_ns));
-        self.before + since.mul_f64(self.rate.as_f64())
+impl Progress {
+    /// The rates up to now, and that of work as a part of the best one so far.
+    fn until(&mut self, counters: Counters, interval: Duration) -> (Rates, Option<f64>) {
+        // Over less than half of an interval a rate says little.
+        let base = self.base.filter(|base| counters.since(*base) >= interval / 2);
+        let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
+        let of_best = rates.work_units_per_cpu_second.map(|rate| {
+            self.best_work_rate = self.best_work_rate.max(rate);
+            rate / self.best_work_rate
+        });
+        (rates, of_best)
     }
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(
         args: &Args,
-        host: &'a Host,
+        host: Host,
         start: &'a Start,
-        asked: Asked,
-        goal: Goal,
+        wants: Wants,
         schedule: Schedule,
     ) -> io::Result<Self> {
+        let own = host.process.correction();
+        let (loads, progress) = (Loads::default(), Progress::default());
         Ok(Self {
-            memory: None,
-            cpu: None,
-            host,
-            start,
-            asked,
-            goal,
-            on_failure: args.on_failure,
-            schedule,
-            budget: Budget { rate: goal.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
+            observer: Observer { loads, host, start, wants, schedule, progress, own },
             sink: Sink::open(args.reports.format)?,
-            base: None,
-            best_work_rate: 0.0,
-            own: host.process.correction(),
+            on_failure: args.on_failure,
+            next_look_ns: schedule.started_ns + LOOK_EVERY_NS,
         })
     }
 
-    /// Ends the burning first, so that giving memory back has the CPUs to itself.
-    pub(super) fn end_loads(&self) {
-        if let Some(cpu) = &self.cpu {
-            cpu.end();
-        }
-        if let Some(memory) = &self.memory {
-            memory.end();
-        }
+    /// The loads that it reports on.
+    pub(super) fn loads(&mut self) -> &mut Loads {
+        &mut self.observer.loads
     }
 
     /// The CPU clock of the thread that writes.
-    pub(super) fn clock(&self) -> Option<ThreadClock> {
-        Some(self.sink.clock())
+    pub(super) fn clock(&self) -> ThreadClock {
+        self.sink.clock()
     }
+}
 
+impl Observer<'_> {
     /// What has been observed and what was wanted, now.
-    fn snapshot<'s>(&mut self, record: Record<'s>) -> Snapshot<'s>
-    where
-        'a: 's,
-    {
+    fn snapshot<'s>(&'s mut self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
         // Where nothing was asked for it is held from the start.
-        let idle_phase = if self.goal.memory == Some(Bytes(0)) { Phase::Holding } else { Phase::Growing };
-        let observed =
-            Sample::take(self.host, self.memory.as_ref(), (idle_phase, self.own), self.cpu.as_ref());
-        let counters = observed.counters();
-        // Over less than half of an interval a rate says little.
-        let base = self.base.filter(|base| counters.since(*base) >= self.schedule.interval / 2);
-        let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
+        let nothing = self.wants.goal().memory == Some(Bytes(0));
+        let idle_phase = if nothing { Phase::Holding } else { Phase::Growing };
+        let Loads { memory, cpu } = &self.loads;
+        let observed = Sample::take(&self.host, memory.as_ref(), (idle_phase, self.own), cpu.as_ref());
+        let (rates, work_rate_of_best) = self.progress.until(observed.counters(), self.schedule.interval);
         Snapshot {
             record,
             elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.schedule.started_ns)),
-            wanted: self.wanted(&observed),
+            wanted: self.wants.beside(&observed),
+            cpus: self.wants.cpus(),
+            cpu_threads: self.wants.cpu_threads(),
             rates,
-            work_rate_of_best: rates.work_units_per_cpu_second.map(|rate| {
-                self.best_work_rate = self.best_work_rate.max(rate);
-                rate / self.best_work_rate
-            }),
-            reports_lost: self.sink.lost(),
+            work_rate_of_best,
+            reports_lost,
             start: self.start,
             observed,
         }
-    }
-
-    fn wanted(&self, observed: &Sample<'_>) -> Wanted {
-        let until_ns = self.schedule.end_ns.unwrap_or(u64::MAX).min(observed.monotonic_ns);
-        Wanted {
-            memory_target: self.goal.memory,
-            memory: observed.memory.wanted,
-            cpu: self.goal.cpu,
-            cpu_time: self.budget.at(until_ns),
-        }
-    }
-
-    /// Lets a percentage follow its limit.
-    fn follow(&mut self, now_ns: u64, readings: &HostReadings<'_>) {
-        if !self.asked.follows_memory() && !self.asked.follows_cpu() {
-            return;
-        }
-        let cpus = if self.asked.follows_cpu() { usable_cpus() } else { self.start.cpus };
-        // What is not known at the moment changes nothing.
-        let Ok(goal) = Goal::resolve(self.asked, &Offer::new(readings, cpus)) else { return };
-        if let (Some(memory), Some(target)) = (&self.memory, goal.memory)
-            && goal.memory != self.goal.memory
-        {
-            info!("the memory limit has changed: --memory {} is {} now", self.asked.memory, target.rounded());
-            memory.change(target);
-        }
-        if let Some(cpu) = &mut self.cpu
-            && goal.cpu != self.goal.cpu
-        {
-            info!("the CPU limit has changed: --cpu {} is {} cores now", self.asked.cpu, goal.cpu);
-            self.budget = Budget { rate: goal.cpu, since_ns: now_ns, before: self.budget.at(now_ns) };
-            if let Err(error) = cpu.change(goal.cpu) {
-                warn!("no further thread to burn CPU in, those that run do what they can: {error}");
-            }
-        }
-        self.goal = goal;
     }
 }
 
 impl Watched for Reporter<'_> {
     fn changed(&self) -> Option<&EventFd> {
-        self.memory.as_ref().map(MemoryLoad::changed)
+        self.observer.loads.memory.as_ref().map(MemoryLoad::changed)
     }
 
     fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str> {
-        let asked = self.memory.as_ref().map(MemoryLoad::reports_asked);
-        let snapshot = self.snapshot(record);
+        let asked = self.observer.loads.memory.as_ref().map(MemoryLoad::reports_asked);
+        let snapshot = self.observer.snapshot(record, self.sink.lost());
         let settled = self.sink.write::<WorkloadReport>(&snapshot);
-        if let (true, Some(memory), Some(asked)) = (settled, &self.memory, asked) {
+        let (counters, stuck) = (snapshot.observed.counters(), snapshot.observed.memory.stuck);
+        let rates = (snapshot.rates, snapshot.work_rate_of_best);
+        if let (true, Some(memory), Some(asked)) = (settled, &self.observer.loads.memory, asked) {
             memory.report_is_out(asked);
         }
         if on_grid {
-            self.base = Some(snapshot.observed.counters());
-            self.follow(snapshot.observed.monotonic_ns, &snapshot.observed.host);
+            self.observer.progress.base = Some(counters);
+            self.observer.progress.last = rates;
         }
-        let give_up = snapshot.observed.memory.stuck && self.on_failure == OnFailure::Exit;
-        give_up.then_some("memory could not be allocated")
+        (stuck && self.on_failure == OnFailure::Exit).then_some("memory could not be allocated")
+    }
+
+    fn look_due_ns(&self) -> u64 {
+        self.next_look_ns
+    }
+
+    fn look(&mut self, now_ns: u64) {
+        // On the grid, so that it comes with a report where there is one each second.
+        self.next_look_ns += (now_ns.saturating_sub(self.next_look_ns) / LOOK_EVERY_NS + 1) * LOOK_EVERY_NS;
+        let Observer { host, wants, loads, .. } = &mut self.observer;
+        if host.refresh(monotonic_ns) {
+            info!("moved to another cgroup: its limits and counters are reported from now on");
+            if let Some(memory) = &loads.memory {
+                memory.look_again();
+            }
+        }
+        wants.follow(now_ns, host, loads);
     }
 }
 
 impl Answers for Reporter<'_> {
+    /// Rates are those of the last report: a scrape may come at any time after it.
     fn metrics(&mut self) -> String {
-        metrics::render::<WorkloadReport>("workload", &self.snapshot(Record::Report))
+        let (rates, work_rate_of_best) = self.observer.progress.last;
+        let snapshot = self.observer.snapshot(Record::Report, self.sink.lost());
+        metrics::render::<WorkloadReport>("workload", &Snapshot { rates, work_rate_of_best, ..snapshot })
     }
 
     fn readiness(&mut self) -> Result<String, String> {
-        let Some(memory) = &self.memory else { return Ok("no memory was asked for".into()) };
+        let Observer { loads, host, wants, .. } = &self.observer;
+        let Some(memory) = &loads.memory else { return Ok("no memory was asked for".into()) };
         let MemoryCounters { phase, populated, correction, .. } = memory.counters();
-        let resident = self.host.process.resident();
+        let resident = host.process.resident();
         let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
-        let target = match self.goal.memory {
+        let target = match wants.goal().memory {
             Some(target) => target.rounded().to_string(),
             None => "all that can be had".into(),
         };
-        match (phase, self.goal.memory) {
+        match (phase, wants.goal().memory) {
             (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
             (Phase::Limited, None) => Ok(format!("holding {resident}: no more is to be had")),
             (Phase::Limited, Some(_)) => Err(format!("no more to be had: {resident} of {target}")),

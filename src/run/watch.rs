@@ -36,6 +36,14 @@ pub(super) trait Watched: Answers {
     /// Takes a sample and writes a record; those `on_grid` come at regular times. Gives the reason where it is time
     /// to give up.
     fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str>;
+
+    /// When to look at what reports do not show, on the monotonic clock.
+    fn look_due_ns(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Looks, and lets what is wanted follow.
+    fn look(&mut self, _now_ns: u64) {}
 }
 
 /// Listens where that is asked for, and says where.
@@ -70,7 +78,7 @@ pub(super) fn watch(
     loop {
         let now_ns = monotonic_ns();
         let server_due_ns = server.as_ref().map_or(u64::MAX, |server| server.due_ns(now_ns));
-        let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns);
+        let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns).min(watched.look_due_ns());
         alarm.set(due_ns)?;
         let requests = server.as_ref().and_then(|server| server.events(now_ns));
         if let Err(error) = wait(signals, &alarm, watched.changed(), requests) {
@@ -95,6 +103,9 @@ pub(super) fn watch(
         if now_ns >= next_ns {
             // An absolute grid; points that went by are skipped.
             next_ns += ((now_ns - next_ns) / interval_ns + 1).saturating_mul(interval_ns);
+        }
+        if now_ns >= watched.look_due_ns() {
+            watched.look(now_ns);
         }
         if let Some(server) = &mut server {
             server.serve(monotonic_ns(), watched);

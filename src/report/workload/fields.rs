@@ -306,8 +306,8 @@ pub(super) const FIELDS: &[Field] = &[
     .only(Scope::Start),
     Field::new("kernel", Unit::None, "release of the kernel", |s| Value::Text(&s.start.kernel))
         .only(Scope::Start),
-    Field::new("cpus", Unit::Count, "CPUs that it may run on", |s| s.start.cpus.into()).only(Scope::Start),
-    Field::new("cpu_threads", Unit::Count, "threads that burn CPU", |s| s.start.cpu_threads.into())
+    Field::new("cpus", Unit::Count, "CPUs that it may run on", |s| s.cpus.into()).only(Scope::Start),
+    Field::new("cpu_threads", Unit::Count, "threads that burn CPU", |s| s.cpu_threads.into())
         .only(Scope::Start),
     Field::new("settings", Unit::None, "every setting by the name of its flag", |s| {
         Value::Settings(&s.start.settings)

@@ -34,7 +34,11 @@ pub(super) fn trouble(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<
 pub(super) fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let start = snapshot.start;
     let version = env!("CARGO_PKG_VERSION");
-    write!(out, "workload {version} on {}, Linux {}, {} CPUs, ", start.hostname, start.kernel, start.cpus)?;
+    write!(
+        out,
+        "workload {version} on {}, Linux {}, {} CPUs, ",
+        start.hostname, start.kernel, snapshot.cpus
+    )?;
     match snapshot.host().machine_memory {
         Some(memory) => write!(out, "{}", memory.total.rounded())?,
         None => write!(out, "unknown")?,
@@ -48,7 +52,7 @@ pub(super) fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Re
     limit(&snapshot.host().memory.limit, out, |bytes, out| write!(out, "{}", bytes.rounded()))?;
     write!(out, ", cpu ")?;
     limit(&snapshot.host().cpu_limit, out, |cores, out| write!(out, "{cores} cores"))?;
-    writeln!(out, "; {} burning\n", counted(start.cpu_threads, "thread"))
+    writeln!(out, "; {} burning\n", counted(snapshot.cpu_threads, "thread"))
 }
 
 fn limit<T>(

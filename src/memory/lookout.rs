@@ -1,0 +1,113 @@
+//! Looks out for the limits on the way: how much may be added before a report has to be out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::brink::{Brink, Margin};
+use crate::clock::nanos;
+use crate::host::{Limit, Machine, MemoryController, Process};
+
+/// How far away the limit is may be looked up this often; near it, before each piece.
+const LOOK_AHEAD: Duration = Duration::from_millis(100);
+/// What has to be left of a limit that refuses instead of killing: 64 pages are what the kernel charges ahead.
+const ROOM_FOR_REPORTS: u64 = 256 << 10;
+
+/// What the memory load sees of the host, by files of its own.
+#[derive(Debug)]
+pub struct View {
+    pub(super) process: Process,
+    memory: MemoryController,
+    machine: Machine,
+}
+
+impl View {
+    /// Opens what there is below `root`.
+    #[must_use]
+    pub fn open(root: &Path) -> Self {
+        Self {
+            process: Process::open(root),
+            memory: MemoryController::discover(root),
+            machine: Machine::open(root),
+        }
+    }
+
+    /// How far away the ends are: the limit in force, and the machine's memory. `None` for what is not known.
+    fn margins(&mut self, now_ns: u64) -> [Option<Margin>; 2] {
+        self.memory.refresh(now_ns);
+        let (in_force, headroom) = self.memory.limit_and_headroom();
+        let limit = match in_force.limit {
+            Limit::Value(limit) => Some(Margin { limit: limit.0, headroom: headroom.map(|bytes| bytes.0) }),
+            Limit::Unlimited | Limit::Unknown => None,
+        };
+        let machine = self.machine.memory().map(|machine| Margin {
+            limit: machine.total.0,
+            headroom: machine.available.map(|bytes| bytes.0),
+        });
+        [limit, machine]
+    }
+}
+
+/// What may be added before the limits are looked up again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Free {
+    bytes: u64,
+    until_ns: u64,
+}
+
+/// Says how far growth may go.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    view: View,
+    brink: Brink,
+    free: Free,
+}
+
+impl Lookout {
+    pub(super) fn new(view: View) -> Self {
+        Self { view, brink: Brink::default(), free: Free::default() }
+    }
+
+    pub(super) fn process(&self) -> &Process {
+        &self.view.process
+    }
+
+    /// Finds the limits anew: the process has been moved to another cgroup.
+    pub(super) fn look_again(&mut self, root: &Path) {
+        self.view = View::open(root);
+        self.free = Free::default();
+    }
+
+    /// How many of so many bytes may be added at once, at least `grain`; `None` where a report has to be out first.
+    pub(super) fn allow(&mut self, bytes: usize, grain: usize, now_ns: u64) -> Option<usize> {
+        if self.free.bytes < bytes as u64 || now_ns >= self.free.until_ns {
+            let bytes = self.brink.allowance(&self.view.margins(now_ns));
+            self.free = Free { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
+        }
+        if self.free.bytes == 0 {
+            return None;
+        }
+        let free = usize::try_from(self.free.bytes).unwrap_or(usize::MAX);
+        // Half of what is free at once, as others may use it as well; but never less than can be asked for.
+        let most = (free / 2).next_multiple_of(grain).max(grain);
+        Some(bytes.min(most))
+    }
+
+    /// So much has been added.
+    pub(super) fn added(&mut self, bytes: u64) {
+        self.brink.added(bytes);
+        self.free.bytes = self.free.bytes.saturating_sub(bytes);
+    }
+
+    /// A report is out.
+    pub(super) fn reported(&mut self) {
+        self.brink.reported();
+    }
+
+    /// Bytes to give back where not even reports could be written any more, as the buffer of a pipe is charged to
+    /// the cgroup as well.
+    pub(super) fn lacks_for_reports(&mut self, now_ns: u64) -> u64 {
+        let headroom =
+            self.view.margins(now_ns).into_iter().flatten().filter_map(|margin| margin.headroom).min();
+        headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom))
+    }
+}

@@ -1,0 +1,123 @@
+//! What is wanted in figures, and how these follow what the host offers.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::facts::usable_cpus;
+use super::loads::Loads;
+use super::watch::Schedule;
+use crate::cpu::workers;
+use crate::goal::{Asked, Goal, Known, Offer};
+use crate::host::Host;
+use crate::quantity::Cores;
+use crate::report::Wanted;
+use crate::sample::Sample;
+
+/// What is wanted in figures.
+pub(super) struct Wants {
+    asked: Asked,
+    goal: Goal,
+    /// The limits that have been told.
+    known: Known,
+    /// CPUs that the process may run on.
+    cpus: u64,
+    budget: Budget,
+    end_ns: Option<u64>,
+}
+
+/// CPU time wanted, which may change its rate.
+#[derive(Clone, Copy)]
+struct Budget {
+    rate: Cores,
+    since_ns: u64,
+    /// Wanted until then.
+    before: Duration,
+}
+
+impl Budget {
+    fn at(&self, time_ns: u64) -> Duration {
+        let since = Duration::from_nanos(time_ns.saturating_sub(self.since_ns));
+        self.before + since.mul_f64(self.rate.as_f64())
+    }
+}
+
+impl Wants {
+    /// What was asked for and the figures it has, on a host that offers so much.
+    pub(super) fn new(asked: Asked, goal: Goal, offer: &Offer<'_>, schedule: Schedule) -> Self {
+        Self {
+            asked,
+            goal,
+            known: offer.known(),
+            cpus: offer.cpus,
+            budget: Budget { rate: goal.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
+            end_ns: schedule.end_ns,
+        }
+    }
+
+    /// In figures.
+    pub(super) fn goal(&self) -> Goal {
+        self.goal
+    }
+
+    /// CPUs that the process may run on.
+    pub(super) fn cpus(&self) -> u64 {
+        self.cpus
+    }
+
+    /// Threads that burn CPU.
+    pub(super) fn cpu_threads(&self) -> u64 {
+        workers(self.goal.cpu, self.cpus)
+    }
+
+    /// What is wanted beside what was observed.
+    pub(super) fn beside(&self, observed: &Sample<'_>) -> Wanted {
+        let until_ns = self.end_ns.unwrap_or(u64::MAX).min(observed.monotonic_ns);
+        Wanted {
+            memory_target: self.goal.memory,
+            memory: observed.memory.wanted,
+            cpu: self.goal.cpu,
+            cpu_time: self.budget.at(until_ns),
+        }
+    }
+
+    /// Lets shares follow what they are shares of, and workers the CPUs that there are for them.
+    pub(super) fn follow(&mut self, now_ns: u64, host: &Host, loads: &mut Loads) {
+        let cpus = usable_cpus();
+        let before = (self.goal, self.cpu_threads());
+        self.cpus = cpus;
+        if self.asked.follows() {
+            let offer = Offer::of(host, cpus);
+            self.goal = self.goal.follow(self.asked, self.known, &offer);
+            self.known = self.known.or(offer.known());
+        }
+        self.tell_memory(before.0, loads);
+        if before != (Goal { memory: before.0.memory, ..self.goal }, self.cpu_threads()) {
+            self.tell_cpu(before.0, now_ns, loads);
+        }
+    }
+
+    fn tell_memory(&self, before: Goal, loads: &Loads) {
+        if let (Some(memory), Some(target)) = (&loads.memory, self.goal.memory)
+            && self.goal.memory != before.memory
+        {
+            info!("the memory limit has changed: --memory {} is {} now", self.asked.memory, target.rounded());
+            memory.change(target);
+        }
+    }
+
+    fn tell_cpu(&mut self, before: Goal, now_ns: u64, loads: &mut Loads) {
+        let (cpu, cpus) = (self.goal.cpu, self.cpus);
+        if cpu == before.cpu {
+            info!("--cpu {} has {cpus} CPUs to run on now", self.asked.cpu);
+        } else {
+            info!("the CPU limit has changed: --cpu {} is {cpu} cores now", self.asked.cpu);
+        }
+        self.budget = Budget { rate: cpu, since_ns: now_ns, before: self.budget.at(now_ns) };
+        if let Some(load) = &mut loads.cpu
+            && let Err(error) = load.change(cpu, cpus, now_ns)
+        {
+            warn!("no further thread to burn CPU in, those that run do what they can: {error}");
+        }
+    }
+}
