@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 
 use crate::meter::{Metered, back_within_5_percent, exactness, first, last};
 use crate::peers::{Beside, Peers, side_by_side};
-use crate::support::{Cgroup, Running, started};
+use crate::support::cgroup::Cgroup;
+use crate::support::{Running, started};
 use crate::table::{Row, Table};
 use crate::{Effort, Outcome};
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use crate::Outcome;
-use crate::support::{Cgroup, Running};
+use crate::support::Running;
+use crate::support::cgroup::Cgroup;
 
 /// A process in a cgroup of its own. It ends with the value, and so does everything it has started.
 pub(crate) struct Metered {

@@ -1,6 +1,8 @@
 //! Limits that are really set, found by the program inside of them, and what happens at their edge.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod changes;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
@@ -9,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use support::{Cgroup, Records, Running, number};
+use support::cgroup::Cgroup;
+use support::{Records, Running, number};
 
 const MIB: u64 = 1 << 20;
 
@@ -116,52 +119,6 @@ fn a_limit_just_above_the_ask_holds_it() {
     assert!(status.success(), "{status} {last}");
     assert_eq!(last["phase"], "holding");
     assert!(bytes(&last, "memory_resident_bytes").abs_diff(132_000_000) <= 64 << 10, "{last}");
-}
-
-#[test]
-#[ignore = "needs the right to make cgroups"]
-fn a_percentage_of_memory_follows_its_limit() {
-    let cgroup = Cgroup::new().expect("root can");
-    cgroup.set_memory_limit(100 * MIB);
-    let args = ["--memory", "80%", "--growth-rate", "instant", "--report-every", "100ms"];
-    let mut inside = Inside::start(&cgroup, &args);
-    // Down no further than what is held: v1 would refuse it, v2 kill.
-    for limit in [100 * MIB, 200 * MIB, 170 * MIB] {
-        cgroup.set_memory_limit(limit);
-        let target = limit / 5 * 4;
-        let report = inside.wait_for("80 % of the limit", |report| {
-            report["phase"] == "holding" && report["memory_target_bytes"] == target
-        });
-        let resident = bytes(&report, "memory_resident_bytes");
-        assert!(resident.abs_diff(target) <= 64 << 10, "{resident} of {target}: {report}");
-    }
-}
-
-#[test]
-#[ignore = "needs the right to make cgroups"]
-fn a_percentage_of_cpu_follows_its_quota() {
-    let cgroup = Cgroup::new().expect("root can");
-    cgroup.set_quota(Some(0.2));
-    let mut inside = Inside::start(&cgroup, &["--cpu", "50%", "--report-every", "500ms"]);
-    for quota in [0.2, 1.6, 0.4] {
-        cgroup.set_quota(Some(quota));
-        let before = inside.wait_for("half of the quota", |report| {
-            (number(report, "cpu_wanted_cores") - quota / 2.0).abs() < 1e-9
-        });
-        let settled = inside.wait_for("it to settle", |report| {
-            number(report, "elapsed_seconds") > number(&before, "elapsed_seconds") + 1.4
-        });
-        let after = inside.wait_for("a second more", |report| {
-            number(report, "elapsed_seconds") > number(&settled, "elapsed_seconds") + 0.9
-        });
-        let used = number(&after, "cpu_used_seconds_total") - number(&settled, "cpu_used_seconds_total");
-        let time = number(&after, "elapsed_seconds") - number(&settled, "elapsed_seconds");
-        // Other tests run beside this one: what could not be had is no fault.
-        let given_up =
-            number(&after, "cpu_given_up_seconds_total") - number(&settled, "cpu_given_up_seconds_total");
-        let off = (used + given_up) / time - quota / 2.0;
-        assert!(off.abs() < 0.1 * quota, "{used} s and {given_up} s given up in {time} s at {quota}");
-    }
 }
 
 #[test]
