@@ -272,3 +272,6 @@ impl MemoryLoad {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

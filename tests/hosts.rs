@@ -61,6 +61,11 @@ fn every_host_is_understood() {
         let expected: Map<String, Value> = serde_json::from_str(&text).expect("an object");
         assert!(expected.len() > 30, "{name} expects too little");
         let found = report(&root);
+        if let (Some(headroom), Some(limit)) =
+            (found["memory_headroom_bytes"].as_u64(), found["memory_limit_bytes"].as_u64())
+        {
+            assert!(headroom <= limit, "{name}: more is left than the limit allows");
+        }
         for (field, expected) in expected {
             let found = found.get(&field).unwrap_or_else(|| panic!("{name}: no field {field}"));
             if !same(found, &expected) {

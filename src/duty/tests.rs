@@ -254,3 +254,12 @@ fn under_a_quota_it_has_the_quota_and_after_it_at_most_an_eighth_of_a_second_mor
     let second_ns = cpu.used_ns - throttled_ns;
     assert!((610 * MS..=630 * MS).contains(&second_ns), "{second_ns}");
 }
+
+#[test]
+fn what_is_given_up_on_request_is_owed_no_more_and_counted_under_every_duty_to_come() {
+    let mut law = Law::new(duty(0.5));
+    assert_eq!(law.owed_ns(SECOND, 300 * MS), 200_000_000);
+    law.forgive(200 * MS);
+    assert_eq!((law.owed_ns(SECOND, 300 * MS), law.forgiven_ns()), (0, 200 * MS));
+    assert_eq!(law.resume(duty(0.1)).forgiven_ns(), 200 * MS);
+}

@@ -149,3 +149,68 @@ fn each_version_knows_limits_that_the_other_does_not() {
     assert_eq!(v1.soft_limit.limit, Limit::Value(Bytes(4096)));
     assert_eq!(v1.memory_and_swap_limit.limit, Limit::Unknown, "a kernel without swap accounting");
 }
+
+#[test]
+fn a_limit_of_which_one_level_cannot_be_read_is_unknown() {
+    let (_root, host) = host(&[
+        V2[0],
+        V2[1],
+        ("sys/fs/cgroup/pod/container/memory.max", "1073741824\n"),
+        ("sys/fs/cgroup/pod/container/memory.current", "4096\n"),
+        // A directory opens and does not read, as files of a cgroup that is gone.
+        ("sys/fs/cgroup/pod/memory.max/x", ""),
+        ("sys/fs/cgroup/pod/container/cpu.max", "neither a number nor max\n"),
+    ]);
+    let readings = host.memory.read();
+    assert_eq!((readings.limit, readings.headroom), (InForce::UNKNOWN, None));
+    assert_eq!(host.cpu.limit(), InForce::UNKNOWN);
+}
+
+#[test]
+fn after_a_move_everything_is_read_where_it_is_now() {
+    let (root, mut host) = host(&[
+        V2[0],
+        V2[1],
+        ("sys/fs/cgroup/pod/container/memory.max", "1073741824\n"),
+        ("sys/fs/cgroup/pod/container/cpu.max", "50000 100000\n"),
+        ("sys/fs/cgroup/pod/container/cpuset.cpus.effective", "0\n"),
+        ("sys/fs/cgroup/pod/container/memory.pressure", "some avg10=0.00 total=5\n"),
+        ("sys/fs/cgroup/other/memory.max", "4096\n"),
+        ("sys/fs/cgroup/other/cpu.max", "max 100000\n"),
+        ("sys/fs/cgroup/other/cpuset.cpus.effective", "0-3\n"),
+        ("sys/fs/cgroup/other/memory.pressure", "some avg10=0.00 total=7\n"),
+    ]);
+    fs::write(root.path().join("proc/self/cgroup"), "0::/other\n").unwrap();
+    assert!(host.refresh(|| 1_000_000_000));
+    let readings = host.read();
+    let limit = InForce { limit: Limit::Value(Bytes(4096)), cgroup: Some("/other") };
+    assert_eq!((readings.memory.limit, readings.cpu_limit.limit), (limit, Limit::Unlimited));
+    assert_eq!(readings.cpuset, Some((4, "/other")));
+    assert_eq!(readings.pressure.memory.some, Some(Duration::from_micros(7)));
+    assert!(!host.refresh(|| 3_000_000_000), "it has stayed there");
+}
+
+#[test]
+fn a_limit_out_of_sight_leaves_no_headroom_to_be_known_and_may_change() {
+    let stat = "sys/fs/cgroup/memory/pod/memory.stat";
+    let (root, mut host) = host(&[
+        V1[0],
+        V1[1],
+        ("sys/fs/cgroup/memory/pod/memory.limit_in_bytes", "2147483648\n"),
+        ("sys/fs/cgroup/memory/pod/memory.usage_in_bytes", "4096\n"),
+        (stat, "hierarchical_memory_limit 1073741824\n"),
+    ]);
+    let limit_and_headroom = |host: &Host| {
+        let readings = host.memory.read();
+        (readings.limit.limit, readings.headroom)
+    };
+    assert_eq!(limit_and_headroom(&host), (Limit::Value(Bytes(GIB)), None));
+    for (now_s, hidden, expected) in [
+        (1, 3 * GIB / 2, (Limit::Value(Bytes(3 * GIB / 2)), None)),
+        (2, 2 * GIB, (Limit::Value(Bytes(2 * GIB)), Some(Bytes(2 * GIB - 4096)))),
+    ] {
+        fs::write(root.path().join(stat), format!("hierarchical_memory_limit {hidden}\n")).unwrap();
+        host.refresh(|| now_s * 1_000_000_000);
+        assert_eq!(limit_and_headroom(&host), expected);
+    }
+}

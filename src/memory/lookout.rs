@@ -111,3 +111,62 @@ impl Lookout {
         headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A machine of 1000 MiB, of which so much is available, and a limit of 500 MiB with so much left.
+    fn lookout(available: u64, headroom: u64) -> (tempfile::TempDir, Lookout) {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: String| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/self/cgroup", "0::/pod\n".into());
+        write("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n".into());
+        write("sys/fs/cgroup/pod/memory.max", format!("{}\n", 500 * MIB));
+        write("sys/fs/cgroup/pod/memory.current", format!("{}\n", 500 * MIB - headroom));
+        write(
+            "proc/meminfo",
+            format!("MemTotal: {} kB\nMemAvailable: {} kB\n", 1000 * 1024, available / 1024),
+        );
+        let lookout = Lookout::new(View::open(root.path()));
+        (root, lookout)
+    }
+
+    fn allowed(available: u64, headroom: u64) -> Option<usize> {
+        lookout(available, headroom).1.allow(400 << 20, 4096, 1)
+    }
+
+    #[test]
+    fn growth_goes_on_by_percents_near_the_limit_or_near_the_end_of_the_machine() {
+        // Half of what is free at once.
+        assert_eq!(allowed(900 * MIB, 450 * MIB), Some(200 << 20), "far from both");
+        assert_eq!(allowed(900 * MIB, 40 * MIB), Some(5 << 19), "a percent of the limit");
+        assert_eq!(allowed(90 * MIB, 450 * MIB), Some(5 << 20), "a percent of the machine");
+    }
+
+    #[test]
+    fn a_report_comes_first_when_a_percent_has_been_added() {
+        let (_root, mut lookout) = lookout(90 * MIB, 450 * MIB);
+        let mut added = 0;
+        while let Some(bytes) = lookout.allow(1 << 20, 4096, 1) {
+            lookout.added(bytes as u64);
+            added += bytes as u64;
+        }
+        assert_eq!(added, 10 * MIB);
+        lookout.reported();
+        assert!(lookout.allow(1 << 20, 4096, 1).is_some());
+    }
+
+    #[test]
+    fn what_reports_need_is_given_back() {
+        assert_eq!(lookout(900 * MIB, MIB).1.lacks_for_reports(1), 0);
+        assert_eq!(lookout(900 * MIB, 100 << 10).1.lacks_for_reports(1), 156 << 10);
+    }
+}
