@@ -49,8 +49,10 @@ impl<'a> Offer<'a> {
 /// Which limits the kernel has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    memory: bool,
-    cpu: bool,
+    /// Of memory.
+    pub(crate) memory: bool,
+    /// Of CPU.
+    pub(crate) cpu: bool,
 }
 
 impl Known {

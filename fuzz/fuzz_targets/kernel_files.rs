@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use workload::host::format;
+use workload::host::{Limit, format};
 use workload::quantity::Cores;
 
 fuzz_target!(|input: &str| {
@@ -17,11 +17,14 @@ fuzz_target!(|input: &str| {
     if let Some(bytes) = format::kilobytes(text, key) {
         assert_eq!(bytes % 1024, 0);
     }
-    if let Some((quota, period)) = format::cpu_max(text) {
+    if let Limit::Value((quota, period)) = format::cpu_max(text) {
         assert_eq!(Cores::from_quota(quota, period).is_none(), period == 0);
     }
-    if let Some(limit) = format::memory_limit(text) {
+    if let Limit::Value(limit) = format::memory_limit(text) {
         assert!(limit < i64::MAX as u64);
+    }
+    if let Limit::Value(quota) = format::cfs_quota(text) {
+        assert_eq!(format::number(text), Some(quota));
     }
     for column in 0..12 {
         let _ = format::cpu_hundredths(text, column);

@@ -113,7 +113,7 @@ second_act() {
   keep oom oom memory.events
 }
 
-# No other process may be about: the limit on commitments is everybody's.
+# No other process may be about: the limit on commitments is everybody's, and so is the machine's memory.
 third_act() {
   committed=$(awk '/^Committed_AS:/ { print $2 }' /proc/meminfo)
   group overcommit
@@ -122,6 +122,9 @@ third_act() {
   run overcommit overcommit /workload --memory 100M --fill unique --duration 2s
   echo 0 >/proc/sys/vm/overcommit_memory
   echo 50 >/proc/sys/vm/overcommit_ratio
+
+  group machine
+  run machine machine /workload --memory max --fill unique
 }
 
 fourth_act() {

@@ -122,3 +122,16 @@ fn what_is_swapped_out_is_told_and_held_all_the_same() {
     assert!((resident + swapped - 48e6).abs() < 2e6, "{holding}");
     assert!(number(holding, "cgroup_swap_bytes") > 10e6, "{holding}");
 }
+
+#[test]
+#[ignore = "needs qemu, a kernel and busybox"]
+fn where_the_machine_itself_runs_out_the_last_report_is_of_its_last_percent() {
+    let run = run("machine");
+    let last = run.last();
+    assert_eq!((run.status, &last["record"]), (137, &"report".into()), "{}", run.messages);
+    assert_eq!(last["memory_limit_bytes"], "unlimited");
+    let [left, machine] =
+        ["machine_available_bytes", "machine_memory_bytes"].map(|field| number(last, field));
+    // A percent is a step; the kernel keeps some for itself.
+    assert!(left <= machine / 50.0, "{left} bytes were left at the last report: {last}");
+}

@@ -65,7 +65,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new("machine_steal_seconds_total", Unit::Seconds, "CPU time the hypervisor gave to others", |s| {
         s.host().machine_steal.into()
     }),
-    Field::new("memory_limit_bytes", Unit::Bytes, "tightest limit of all enclosing cgroups", |s| {
+    Field::new("memory_limit_bytes", Unit::Bytes, "tightest limit of all enclosing cgroups in sight", |s| {
         s.host().memory.limit.limit.into()
     }),
     Field::new("memory_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
@@ -190,7 +190,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new("cpu_stalled_seconds_total", Unit::Seconds, "how late these were in all", |s| {
         Duration::from_nanos(s.observed.cpu.stalled_ns).into()
     }),
-    Field::new("cpu_limit_cores", Unit::Cores, "tightest CPU quota of all enclosing cgroups", |s| {
+    Field::new("cpu_limit_cores", Unit::Cores, "tightest CPU quota of all enclosing cgroups in sight", |s| {
         s.host().cpu_limit.limit.into()
     }),
     Field::new("cpu_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
