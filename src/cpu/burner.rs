@@ -2,13 +2,12 @@
 
 use std::mem::replace;
 use std::sync::atomic::Ordering;
-use std::thread::park_timeout;
-use std::time::Duration;
 
 use super::{CpuCounters, CpuPlan, Shared, Worker};
 use crate::burn::burn;
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::duty::Law;
+use crate::threads::park_until;
 
 /// What a worker's thread has at hand.
 pub(super) struct Burner<'a> {
@@ -74,12 +73,7 @@ impl<'a> Burner<'a> {
 
     /// Sleeps until a time, or until the plan changes.
     fn sleep_until(&self, time_ns: u64, changes: u64) {
-        while !self.has_changed(changes) {
-            match time_ns.saturating_sub(monotonic_ns()) {
-                0 => return,
-                left_ns => park_timeout(Duration::from_nanos(left_ns)),
-            }
-        }
+        park_until(time_ns, || self.has_changed(changes));
     }
 
     /// Burns by the law until the plan changes or everything ends.

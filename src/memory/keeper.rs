@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
-use std::thread::park_timeout;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -19,6 +18,7 @@ use crate::fill::Filler;
 use crate::growth::Growth;
 use crate::quantity::Bytes;
 use crate::rota::Rota;
+use crate::threads::park_until;
 
 /// Memory is populated in pieces of this size: one takes 0.6 to 3.6 ms and cannot be interrupted.
 const CHUNK: usize = 1 << 20;
@@ -95,17 +95,7 @@ impl<'a> Keeper<'a> {
 
     /// Sleeps until a time or the end.
     fn sleep_until(&self, time_ns: u64) {
-        self.wait_until(time_ns, || false);
-    }
-
-    /// The same, or until `come` is true: looked at when the thread is unparked.
-    fn wait_until(&self, time_ns: u64, come: impl Fn() -> bool) {
-        while !self.has_ended() && !come() {
-            match time_ns.saturating_sub(monotonic_ns()) {
-                0 => return,
-                left_ns => park_timeout(Duration::from_nanos(left_ns)),
-            }
-        }
+        park_until(time_ns, || self.has_ended());
     }
 
     /// Begins a new line where another target is asked for.
@@ -190,7 +180,8 @@ impl<'a> Keeper<'a> {
         // Full only after 2^64 - 2 changes.
         let _ = self.shared.changed.write(1);
         let deadline_ns = monotonic_ns() + nanos(REPORT_PATIENCE);
-        self.wait_until(deadline_ns, || self.shared.reports_out.load(Ordering::Acquire) >= asked);
+        let is_out = || self.shared.reports_out.load(Ordering::Acquire) >= asked;
+        park_until(deadline_ns, || self.has_ended() || is_out());
         self.lookout.reported();
     }
 
