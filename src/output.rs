@@ -250,11 +250,11 @@ pub struct Log;
 static LOG: OnceLock<Option<Arc<Channel>>> = OnceLock::new();
 
 impl Log {
-    /// The CPU clock of the thread that writes the log; `None` before the first line, and where the system has
-    /// refused the thread.
+    /// The CPU clock of the thread that writes the log; `None` before it has begun with the first line, and where the
+    /// system has refused it. Never waits: the threads that burn ask for it.
     #[must_use]
     pub fn clock() -> Option<ThreadClock> {
-        LOG.get()?.as_ref().map(|channel| channel.clock())
+        LOG.get()?.as_ref()?.clock.get().copied()
     }
 }
 
