@@ -24,8 +24,6 @@ pub struct CpuPlan {
     pub wanted: Cores,
     /// CPUs that the process may run on.
     pub cpus: u64,
-    /// CPUs that [`CpuLoad::change`] may ever let it run on.
-    pub most_cpus: u64,
     /// When the schedule starts, on the monotonic clock.
     pub origin_ns: u64,
     /// When it ends, if it does.
@@ -56,7 +54,7 @@ impl CpuPlan {
 
     /// What one of the workers is to do: an equal share, at its own place in the period, from `base_ns` of CPU
     /// time on.
-    fn duty(&self, index: u64, base_ns: u64) -> Duty {
+    fn duty(&self, index: u64, base_ns: i64) -> Duty {
         let workers = self.workers().max(1) as f64;
         Duty {
             share: self.wanted.as_f64() / workers,
@@ -97,18 +95,18 @@ pub struct CpuCounters {
 pub struct CpuLoad {
     shared: Arc<Shared>,
     /// Those that have been started.
-    threads: Vec<Thread>,
+    workers: Vec<(Thread, Arc<Worker>)>,
 }
 
 struct Shared {
-    /// As many as there may ever be.
-    workers: Box<[Worker]>,
     /// CPU time in nanoseconds of all other threads.
     others_ns: Box<dyn Fn() -> u64 + Send + Sync>,
     /// What is wanted at present, from when on.
     plan: Mutex<CpuPlan>,
     /// How often that has changed.
     changes: AtomicU64,
+    /// CPU time in nanoseconds that workers had used in advance when they lost their part.
+    overdrawn_ns: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -120,13 +118,13 @@ impl CpuLoad {
     /// Where the system refuses a thread.
     pub fn start(plan: &CpuPlan, others_ns: impl Fn() -> u64 + Send + Sync + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            workers: (0..plan.most_cpus.max(plan.cpus)).map(|_| Worker::default()).collect(),
             others_ns: Box::new(others_ns),
             plan: Mutex::new(*plan),
             changes: AtomicU64::new(0),
+            overdrawn_ns: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
-        let mut load = Self { shared, threads: Vec::new() };
+        let mut load = Self { shared, workers: Vec::new() };
         load.start_up_to(plan.workers())?;
         Ok(load)
     }
@@ -135,31 +133,36 @@ impl CpuLoad {
     /// (125 ms): a worker that misses a plan altogether goes by the one before for as long as it was in force.
     ///
     /// # Errors
-    /// Where it takes more threads and the system refuses one: those that run take as much of it as they can.
+    /// Where it takes more threads and the system refuses one: those that run take as much of it as they can, and
+    /// give up and count the rest.
     pub fn change(&mut self, wanted: Cores, cpus: u64, now_ns: u64) -> io::Result<()> {
-        let workers = {
+        // Before the plan: new ones have no part in the old one, and owe nothing from it.
+        let started = self.start_up_to(workers(wanted, cpus));
+        {
             let mut plan = self.shared.plan();
             plan.wanted = wanted;
-            plan.cpus = cpus.min(self.shared.workers.len() as u64);
+            plan.cpus = if started.is_ok() { cpus } else { self.threads() };
             plan.origin_ns = now_ns;
-            plan.workers()
-        };
+        }
         self.shared.changes.fetch_add(1, Ordering::Release);
-        for thread in &self.threads {
+        for (thread, _) in &self.workers {
             thread.unpark();
         }
-        self.start_up_to(workers)
+        started
+    }
+
+    /// Threads that have been started, whether they have a part at present or not.
+    #[must_use]
+    pub fn threads(&self) -> u64 {
+        self.workers.len() as u64
     }
 
     fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
-        while (self.threads.len() as u64) < workers {
-            let (index, shared) = (self.threads.len(), Arc::clone(&self.shared));
-            let thread = threads::start("burn", move || {
-                if let Some(worker) = shared.workers.get(index) {
-                    Burner::new(index as u64, worker, &shared).run();
-                }
-            })?;
-            self.threads.push(thread);
+        while self.threads() < workers {
+            let (index, worker) = (self.threads(), Arc::new(Worker::default()));
+            let (its, shared) = (Arc::clone(&worker), Arc::clone(&self.shared));
+            let thread = threads::start("burn", move || Burner::new(index, &its, &shared).run())?;
+            self.workers.push((thread, worker));
         }
         Ok(())
     }
@@ -173,7 +176,7 @@ impl CpuLoad {
     /// of the process exact.
     #[must_use]
     pub fn counters(&self) -> CpuCounters {
-        self.shared.workers.iter().fold(CpuCounters::default(), |sum, worker| {
+        self.workers.iter().fold(CpuCounters::default(), |sum, (_, worker)| {
             let _ = worker.clock.get().map(|clock| clock.read_ns());
             let own = *worker.lock();
             CpuCounters {
@@ -189,10 +192,7 @@ impl CpuLoad {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("workers", &self.workers)
-            .field("plan", &self.plan)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
@@ -208,7 +208,8 @@ impl Shared {
 
     /// What each of so many workers pays of what the rest of the process uses.
     fn part_of_others_ns(&self, plan: &CpuPlan) -> u64 {
-        (plan.inherited_ns + (self.others_ns)()) / plan.workers().max(1)
+        let overdrawn_ns = self.overdrawn_ns.load(Ordering::Relaxed);
+        (plan.inherited_ns + (self.others_ns)() + overdrawn_ns) / plan.workers().max(1)
     }
 }
 
@@ -227,7 +228,6 @@ mod tests {
         CpuPlan {
             wanted: Cores::from_nano(nano),
             cpus,
-            most_cpus: cpus,
             origin_ns: 0,
             end_ns: None,
             tick_ns: 4_000_000,

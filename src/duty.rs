@@ -47,8 +47,9 @@ pub struct Duty {
     pub share: f64,
     /// When the schedule starts.
     pub origin_ns: u64,
-    /// CPU time that counts as scheduled by then: what had been used, and what was still owed.
-    pub base_ns: u64,
+    /// CPU time that counts as scheduled by then: what had been used, and what was still owed. Negative where more has
+    /// been used than will be scheduled for some time.
+    pub base_ns: i64,
     /// When the schedule ends, if it does: nothing is burnt for the time after it.
     pub end_ns: Option<u64>,
     /// The scheduler's tick, to keep the bursts out of step with it.
@@ -85,6 +86,11 @@ fn period_ns(share: f64, tick_ns: u64) -> u64 {
     let room_for_dither = tick / (1.0 - share);
     let shortest = SHORTEST_PERIOD_NS.max(2.0 * tick).min(LONGEST_PERIOD_NS);
     worthwhile.max(room_for_dither).clamp(shortest, LONGEST_PERIOD_NS) as u64
+}
+
+/// Centuries fit.
+fn signed(time_ns: u64) -> i64 {
+    i64::try_from(time_ns).unwrap_or(i64::MAX)
 }
 
 impl Law {
@@ -135,9 +141,8 @@ impl Law {
     /// CPU time still owed; negative where more than that has been used.
     #[must_use]
     pub fn owed_ns(&self, now_ns: u64, used_ns: u64) -> i64 {
-        let owed = i128::from(self.scheduled_ns(now_ns)) - i128::from(self.forgiven_ns) - i128::from(used_ns);
-        // Centuries saturate.
-        owed.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+        // Centuries do not overflow.
+        self.scheduled_ns(now_ns) - signed(self.forgiven_ns) - signed(used_ns)
     }
 
     /// Wake-ups that came more than three periods late, and how late they were in total.
@@ -156,12 +161,12 @@ impl Law {
     pub fn begin(&mut self, now_ns: u64, used_ns: u64) -> Burst {
         self.count_stall(now_ns);
         let bound_ns = (self.duty.share * DEBT_WINDOW_NS as f64) as u64;
-        let debt_ns = self.scheduled_ns(now_ns).saturating_sub(used_ns + self.forgiven_ns);
+        let debt_ns = self.owed_ns(now_ns, used_ns).max(0).unsigned_abs();
         self.forgiven_ns += debt_ns.saturating_sub(bound_ns);
         // Grid points that went by are skipped: the debt stands for them.
         self.window = self.window.max(self.window_at(now_ns));
         let until_ns = self.grid_ns + self.window * self.period_ns + self.lead_ns();
-        let target_ns = self.scheduled_ns(until_ns).saturating_sub(self.forgiven_ns);
+        let target_ns = self.owed_ns(until_ns, 0).max(0).unsigned_abs();
         let next_point_ns = self.grid_ns + (self.window + 1) * self.period_ns;
         Burst { until_used_ns: target_ns, deadline_ns: next_point_ns.max(now_ns) + self.period_ns / 4 }
     }
@@ -169,7 +174,7 @@ impl Law {
     /// Called after the burst, with the readings that ended it: when to wake up next. A time that has passed
     /// means at once; after the end of the schedule it is [`u64::MAX`].
     pub fn next_wake_ns(&mut self, now_ns: u64, used_ns: u64) -> u64 {
-        let behind = used_ns + self.forgiven_ns < self.scheduled_ns(now_ns);
+        let behind = self.owed_ns(now_ns, used_ns) > 0;
         let ended = self.duty.end_ns.is_some_and(|end_ns| now_ns >= end_ns);
         self.planned_wake_ns = if ended {
             u64::MAX
@@ -189,9 +194,11 @@ impl Law {
     }
 
     /// CPU time scheduled from the origin until `time_ns`.
-    fn scheduled_ns(&self, time_ns: u64) -> u64 {
+    fn scheduled_ns(&self, time_ns: u64) -> i64 {
         let time_ns = self.duty.end_ns.map_or(time_ns, |end_ns| time_ns.min(end_ns));
-        self.duty.base_ns + (self.duty.share * time_ns.saturating_sub(self.duty.origin_ns) as f64) as u64
+        // The cast saturates.
+        let since_ns = (self.duty.share * time_ns.saturating_sub(self.duty.origin_ns) as f64) as i64;
+        self.duty.base_ns.saturating_add(since_ns)
     }
 
     fn window_at(&self, time_ns: u64) -> u64 {
@@ -201,7 +208,7 @@ impl Law {
     /// The first window in which there is something left to burn: later than the next one where other
     /// threads have used up the budget, and never, in effect, for a share of next to nothing.
     fn window_due(&self, used_ns: u64) -> u64 {
-        let paid_ns = (used_ns + self.forgiven_ns).saturating_sub(self.duty.base_ns);
+        let paid_ns = signed(used_ns + self.forgiven_ns).saturating_sub(self.duty.base_ns).max(0);
         let paid_until_ns = paid_ns as f64 / self.duty.share;
         let past_grid_ns = self.duty.origin_ns as f64 + paid_until_ns - self.grid_ns as f64;
         // The cast saturates; a hundred years of windows are enough and leave room to multiply.

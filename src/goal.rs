@@ -37,12 +37,9 @@ impl<'a> Offer<'a> {
         }
     }
 
-    /// Which limits the kernel tells, their absence included.
+    /// Which limits the kernel tells for certain, their absence included.
     pub(crate) fn known(&self) -> Known {
-        Known {
-            memory: self.memory_limit.limit != Limit::Unknown,
-            cpu: self.cpu_limit.limit != Limit::Unknown,
-        }
+        Known { memory: self.memory_limit.is_certain, cpu: self.cpu_limit.is_certain }
     }
 }
 
@@ -96,14 +93,33 @@ impl Goal {
         Ok(Self { memory: Self::memory(asked.memory, offer)?, cpu: Self::cpu(asked.cpu, offer) })
     }
 
-    /// The figures as the host is now. A limit that was `known` and is not told any more leaves its figure as it is:
-    /// it has not gone.
+    /// The figures as the host is now. A limit that was `known` and is not told any more leaves the share of it as it
+    /// is: it has not gone.
     #[must_use]
     pub(crate) fn follow(self, asked: Asked, known: Known, offer: &Offer<'_>) -> Self {
         let told = offer.known();
         let memory = Self::memory(asked.memory, offer).ok().filter(|_| told.memory || !known.memory);
-        let cpu = Some(Self::cpu(asked.cpu, offer)).filter(|_| told.cpu || !known.cpu);
-        Self { memory: memory.unwrap_or(self.memory), cpu: cpu.unwrap_or(self.cpu) }
+        // All CPUs are no share of the quota.
+        let follows_cpu = told.cpu || !known.cpu || asked.cpu == CpuTarget::Max;
+        let cpu = if follows_cpu { Self::cpu(asked.cpu, offer) } else { self.cpu };
+        Self { memory: memory.unwrap_or(self.memory), cpu }
+    }
+
+    /// Shares of what is not known for certain: figures that may be more than a limit allows.
+    #[must_use]
+    pub(crate) fn doubts(&self, asked: Asked, offer: &Offer<'_>) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let (MemoryTarget::Percent(percent), Some(memory), false) =
+            (asked.memory, self.memory, offer.known().memory)
+        {
+            let memory = memory.rounded();
+            doubts.push(format!("not all limits on memory can be seen here: --memory {percent} is {memory}"));
+        }
+        if let (CpuTarget::Percent(percent), false) = (asked.cpu, offer.known().cpu) {
+            let cpu = self.cpu;
+            doubts.push(format!("not all limits on CPU can be seen here: --cpu {percent} is {cpu} cores"));
+        }
+        doubts
     }
 
     fn memory(asked: MemoryTarget, offer: &Offer<'_>) -> Result<Option<Bytes>, Unknown> {
@@ -137,7 +153,7 @@ impl Goal {
             if wanted < own {
                 shortfalls.push(Shortfall::OwnMemory { wanted, own });
             }
-            if let InForce { limit: Limit::Value(limit), cgroup } = offer.memory_limit
+            if let InForce { limit: Limit::Value(limit), cgroup, .. } = offer.memory_limit
                 && wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART) > limit.0
             {
                 shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
@@ -151,7 +167,7 @@ impl Goal {
         }
         let wanted = self.cpu;
         if cpu != CpuTarget::Max {
-            if let InForce { limit: Limit::Value(limit), cgroup } = offer.cpu_limit
+            if let InForce { limit: Limit::Value(limit), cgroup, .. } = offer.cpu_limit
                 && wanted > limit
             {
                 shortfalls.push(Shortfall::CpuLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
@@ -253,103 +269,4 @@ impl fmt::Display for Shortfall<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITED: Offer<'_> = Offer {
-        memory_limit: InForce { limit: Limit::Value(Bytes(1_000)), cgroup: Some("/pod") },
-        machine_memory: Some(MemorySize { total: Bytes(10_000), available: Some(Bytes(8_000)) }),
-        own_memory: Some(Bytes(100)),
-        cpu_limit: InForce { limit: Limit::Value(Cores::from_nano(500_000_000)), cgroup: Some("/pod") },
-        cpus: 2,
-    };
-    const FREE: Offer<'_> = Offer {
-        memory_limit: InForce { limit: Limit::Unlimited, cgroup: None },
-        cpu_limit: InForce { limit: Limit::Unknown, cgroup: None },
-        ..LIMITED
-    };
-
-    fn goal(memory: &str, cpu: &str, offer: &Offer<'_>) -> Goal {
-        let asked = Asked { memory: memory.parse().unwrap(), cpu: cpu.parse().unwrap() };
-        Goal::resolve(asked, offer).unwrap()
-    }
-
-    #[test]
-    fn a_percentage_is_of_the_limit_in_force_else_of_the_machine() {
-        let half = goal("50%", "50%", &LIMITED);
-        assert_eq!(half, Goal { memory: Some(Bytes(500)), cpu: Cores::from_nano(250_000_000) });
-        let half = goal("50%", "50%", &FREE);
-        assert_eq!(half, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
-    }
-
-    #[test]
-    fn a_percentage_of_the_unknown_is_refused_with_a_way_out() {
-        let blind = Offer { machine_memory: None, ..FREE };
-        let asked = Asked { memory: "50%".parse().unwrap(), cpu: CpuTarget::Max };
-        let refusal = Goal::resolve(asked, &blind).unwrap_err();
-        assert!(refusal.to_string().contains("give it in bytes"));
-    }
-
-    #[test]
-    fn a_limit_that_is_not_told_any_more_has_not_gone() {
-        let asked = Asked { memory: "50%".parse().unwrap(), cpu: "50%".parse().unwrap() };
-        let unknown = InForce::UNKNOWN;
-        let untold = Offer { memory_limit: unknown, cpu_limit: InForce::UNKNOWN, ..LIMITED };
-        let before = goal("50%", "50%", &LIMITED);
-        assert_eq!(before.follow(asked, LIMITED.known(), &untold), before);
-        let never_known = goal("50%", "50%", &untold);
-        assert_eq!(never_known.memory, Some(Bytes(5_000)), "of the machine");
-        assert_eq!(never_known.follow(asked, untold.known(), &LIMITED), before, "it is told now");
-        let lifted_offer = Offer { cpu_limit: InForce { limit: Limit::Unlimited, cgroup: None }, ..FREE };
-        let lifted = before.follow(asked, LIMITED.known(), &lifted_offer);
-        assert_eq!(lifted, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
-        let both = Offer { memory_limit: unknown, ..LIMITED }.known().or(LIMITED.known());
-        assert_eq!(both, LIMITED.known());
-    }
-
-    #[test]
-    fn a_cpuset_that_widens_is_followed_where_it_is_a_share_of_it() {
-        let asked = |cpu: &str| Asked { memory: MemoryTarget::Max, cpu: cpu.parse().unwrap() };
-        let one = Offer { cpu_limit: InForce { limit: Limit::Unlimited, cgroup: None }, cpus: 1, ..LIMITED };
-        let four = Offer { cpus: 4, ..one };
-        for (cpu, expected) in [("50%", 2), ("max", 4)] {
-            let goal = Goal::resolve(asked(cpu), &one).unwrap().follow(asked(cpu), one.known(), &four);
-            assert_eq!(goal.cpu, Cores::from_whole(expected), "{cpu}");
-        }
-        assert!(!Asked { memory: MemoryTarget::Max, cpu: "1.5".parse().unwrap() }.follows());
-    }
-
-    #[test]
-    fn more_than_there_is_falls_short_of_each_limit_it_passes() {
-        let cpu: CpuTarget = "3".parse().unwrap();
-        let shortfalls = goal("20k", "3", &LIMITED).shortfalls(cpu, &LIMITED);
-        assert!(matches!(
-            shortfalls[..],
-            [
-                Shortfall::MemoryLimit { .. },
-                Shortfall::MachineMemory { .. },
-                Shortfall::CpuLimit { .. },
-                Shortfall::Cpus { .. }
-            ]
-        ));
-        assert!(matches!(
-            goal("9k", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
-            [Shortfall::MachineMemory { machine: Bytes(8_100), .. }]
-        ));
-        assert!(matches!(
-            goal("50", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
-            [Shortfall::OwnMemory { .. }]
-        ));
-        assert!(matches!(
-            goal("100%", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED)[..],
-            [Shortfall::MemoryLimit { .. }]
-        ));
-        assert_eq!(goal("0", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED), []);
-        assert_eq!(goal("900", "0.5", &LIMITED).shortfalls("0.5".parse().unwrap(), &LIMITED), []);
-    }
-
-    #[test]
-    fn max_never_falls_short() {
-        assert_eq!(goal("max", "max", &LIMITED).shortfalls(CpuTarget::Max, &LIMITED), []);
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ pub use cgroup::{Hierarchy, Level, Version};
 pub use cpu::{CpuController, CpuThrottling, Cpuset};
 pub use limit::{InForce, Limit};
 pub use machine::{Machine, MemorySize};
+pub use membership::OwnMemory;
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
 pub use node::{MergedPages, Node, SharedMemory};
 pub use pressure::{Pressure, Stalled};
@@ -45,22 +46,28 @@ pub struct Host {
     /// The machine as seen from inside.
     pub machine: Machine,
     pressure: PressureFiles,
+    places: Places,
     membership: Membership,
 }
+
+/// The memberships are not looked up more often. Half of the interval at which the report asks, so that none of its
+/// looks is left out.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Host {
     /// Looks for everything below `root`, which is `/` but in tests. Finds what there is and never fails.
     #[must_use]
     pub fn discover(root: &Path) -> Self {
-        let membership = Membership::read(root);
-        let cgroups = membership.cgroups();
+        let membership = Membership::read(root, LOOK_EVERY);
+        let places = Places::of(&membership.cgroups());
         Self {
-            memory: cgroups.memory(),
-            cpu: cgroups.cpu(),
-            cpuset: cgroups.cpuset(),
+            memory: MemoryController::open(root, places.memory.clone()),
+            cpu: CpuController::open(root, places.cpu.clone()),
+            cpuset: Cpuset::open(root, places.cpuset.clone()),
             process: Process::open(root),
             machine: Machine::open(root),
-            pressure: cgroups.pressure(),
+            pressure: PressureFiles::of_cgroup(root, places.unified.clone()),
+            places,
             membership,
         }
     }
@@ -70,14 +77,23 @@ impl Host {
     /// reads a monotonic clock in nanoseconds.
     pub fn refresh(&mut self, clock: impl Fn() -> u64) -> bool {
         self.memory.refresh(clock());
-        let moved = self.membership.has_changed(clock);
-        if moved {
-            let cgroups = self.membership.cgroups();
-            self.memory = cgroups.memory();
-            self.cpu = cgroups.cpu();
-            self.cpuset = cgroups.cpuset();
-            self.pressure = cgroups.pressure();
+        let Some(cgroups) = self.membership.news(clock) else { return false };
+        let (root, places) = (&cgroups.root, Places::of(&cgroups));
+        // What stays where it is keeps its files: its counters must not seem to begin anew.
+        let memory = changed(&self.places.memory, &places.memory).map(|at| MemoryController::open(root, at));
+        let cpu = changed(&self.places.cpu, &places.cpu).map(|at| CpuController::open(root, at));
+        let cpuset = changed(&self.places.cpuset, &places.cpuset).map(|at| Cpuset::open(root, at));
+        let pressure =
+            changed(&self.places.unified, &places.unified).map(|at| PressureFiles::of_cgroup(root, at));
+        if !self.membership.settle() {
+            return false;
         }
+        let moved = self.places != places;
+        self.places = places;
+        replace_by(&mut self.memory, memory);
+        replace_by(&mut self.cpu, cpu);
+        replace_by(&mut self.cpuset, cpuset);
+        replace_by(&mut self.pressure, pressure);
         moved
     }
 
@@ -121,17 +137,34 @@ pub struct HostReadings<'h> {
     pub machine_pressure: Pressure,
 }
 
-impl Cgroups<'_> {
-    fn cpu(&self) -> CpuController {
-        CpuController::open(self.root, self.hierarchy("cpu"))
-    }
+/// Where the process is in each hierarchy that is read.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    memory: Option<Hierarchy>,
+    cpu: Option<Hierarchy>,
+    cpuset: Option<Hierarchy>,
+    unified: Option<Hierarchy>,
+}
 
-    fn cpuset(&self) -> Cpuset {
-        Cpuset::open(self.root, self.hierarchy("cpuset"))
+impl Places {
+    fn of(cgroups: &Cgroups) -> Self {
+        Self {
+            memory: cgroups.hierarchy("memory"),
+            cpu: cgroups.hierarchy("cpu"),
+            cpuset: cgroups.hierarchy("cpuset"),
+            unified: cgroups.unified(),
+        }
     }
+}
 
-    fn pressure(&self) -> PressureFiles {
-        PressureFiles::of_cgroup(self.root, self.unified())
+/// The new place, where it is another one.
+fn changed(before: &Option<Hierarchy>, now: &Option<Hierarchy>) -> Option<Option<Hierarchy>> {
+    (before != now).then(|| now.clone())
+}
+
+fn replace_by<T>(old: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *old = new;
     }
 }
 

@@ -87,8 +87,6 @@ struct Shared {
     growth: Mutex<Option<(Growth, u64)>>,
     /// What is asked for in the end; `NO_TARGET` for ever more.
     target: AtomicU64,
-    /// The limits have to be found anew.
-    look_again: AtomicBool,
     /// Reports that growth has waited for, and the last of them that is out.
     reports_asked: AtomicU64,
     reports_out: AtomicU64,
@@ -162,7 +160,6 @@ impl MemoryLoad {
             clock: OnceLock::new(),
             growth: Mutex::new(None),
             target: AtomicU64::new(plan.target.map_or(NO_TARGET, |target| target.0)),
-            look_again: AtomicBool::new(false),
             reports_asked: AtomicU64::new(0),
             reports_out: AtomicU64::new(0),
             populated: AtomicU64::new(0),
@@ -202,11 +199,6 @@ impl MemoryLoad {
     pub fn change(&self, target: Bytes) {
         self.shared.target.store(target.0, Ordering::Relaxed);
         self.thread.unpark();
-    }
-
-    /// The process has been moved to another cgroup: looks for its limits there.
-    pub fn look_again(&self) {
-        self.shared.look_again.store(true, Ordering::Relaxed);
     }
 
     /// How many reports growth has asked for: to be taken before the sample of a report, and handed to

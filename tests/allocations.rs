@@ -31,7 +31,6 @@ fn loads() -> (MemoryLoad, CpuLoad) {
     let plan = CpuPlan {
         wanted: Cores::from_nano(10_000_000),
         cpus: 1,
-        most_cpus: 1,
         origin_ns: monotonic_ns(),
         end_ns: None,
         tick_ns: 4_000_000,

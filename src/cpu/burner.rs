@@ -30,7 +30,7 @@ impl<'a> Burner<'a> {
         let mut changes = self.shared.changes.load(Ordering::Acquire);
         let mut plan = *self.shared.plan();
         // One that a change has started begins with nothing owed; the first ones owe all since the origin.
-        let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan) };
+        let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan).cast_signed() };
         let mut law = Law::new(plan.duty(self.index, base_ns));
         loop {
             if self.has_part_in(&plan) {
@@ -53,16 +53,22 @@ impl<'a> Burner<'a> {
     }
 
     /// The law under another plan. What is owed when the plan changes moves on to the new one, in its count of what
-    /// others use; a worker that has no part in it gives it up.
+    /// others use. A worker that has no part in it gives up what it owes, and what it has used in advance the others
+    /// make up for.
     fn move_on(&self, mut law: Law, before: &CpuPlan, plan: &CpuPlan) -> Law {
         let used_ns = self.clock.read_ns();
         let paid_ns = used_ns + self.shared.part_of_others_ns(before);
         let owed_ns = if self.has_part_in(before) { law.owed_ns(plan.origin_ns, paid_ns) } else { 0 };
         if self.has_part_in(plan) {
-            let base_ns = (used_ns + self.shared.part_of_others_ns(plan)).saturating_add_signed(owed_ns);
-            return law.resume(plan.duty(self.index, base_ns));
+            let used_ns = used_ns + self.shared.part_of_others_ns(plan);
+            return law.resume(plan.duty(self.index, used_ns.cast_signed().saturating_add(owed_ns)));
         }
-        law.forgive(owed_ns.max(0).unsigned_abs());
+        match u64::try_from(owed_ns) {
+            Ok(owed_ns) => law.forgive(owed_ns),
+            Err(_) => {
+                self.shared.overdrawn_ns.fetch_add(owed_ns.unsigned_abs(), Ordering::Relaxed);
+            }
+        }
         self.tell(&law, used_ns);
         law
     }

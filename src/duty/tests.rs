@@ -141,7 +141,7 @@ fn a_change_of_share_keeps_what_is_owed_and_asks_for_no_more() {
     for (step, share) in [0.1, 0.8, 0.2].into_iter().enumerate() {
         let (now_ns, used_ns) = (machine.now_ns, machine.used_ns);
         let base_ns = used_ns.saturating_add_signed(law.owed_ns(now_ns, used_ns));
-        law = law.resume(Duty { origin_ns: now_ns, base_ns, ..duty(share) });
+        law = law.resume(Duty { origin_ns: now_ns, base_ns: base_ns.cast_signed(), ..duty(share) });
         let end_ns = (step as u64 + 2) * 10 * SECOND;
         machine.drive(&mut law, end_ns, |_, _, _| {});
         let (wanted, used) = (share * (machine.now_ns - now_ns) as f64, (machine.used_ns - used_ns) as f64);
@@ -213,7 +213,7 @@ proptest! {
         let mut over = Vec::new();
         let mut track = vec![(0_u64, 0_u64)];
         cpu.drive(&mut law, disturbed_until_ns + 30 * SECOND, |law, now_ns, used_ns| {
-            if used_ns + law.forgiven_ns() > law.scheduled_ns(now_ns) + burst_ns {
+            if law.owed_ns(now_ns, used_ns) < -burst_ns.cast_signed() {
                 over.push((now_ns, used_ns));
             }
             track.push((now_ns, used_ns));
@@ -262,4 +262,15 @@ fn what_is_given_up_on_request_is_owed_no_more_and_counted_under_every_duty_to_c
     law.forgive(200 * MS);
     assert_eq!((law.owed_ns(SECOND, 300 * MS), law.forgiven_ns()), (0, 200 * MS));
     assert_eq!(law.resume(duty(0.1)).forgiven_ns(), 200 * MS);
+}
+
+#[test]
+fn what_was_used_far_in_advance_is_made_up_for_under_a_new_duty_as_well() {
+    // Owed: 2 s less than nothing.
+    let mut law = Law::new(Duty { base_ns: -2_000_000_000, ..duty(0.5) });
+    assert_eq!(law.owed_ns(SECOND, 0), -1_500_000_000);
+    assert_eq!(law.begin(SECOND, 0).until_used_ns, 0, "nothing to burn");
+    assert_eq!(law.forgiven_ns(), 0);
+    let wake_ns = law.next_wake_ns(SECOND, 0);
+    assert!((3_900 * MS..=4_100 * MS).contains(&wake_ns), "{wake_ns}");
 }

@@ -41,15 +41,19 @@ impl<T> Limit<T> {
 /// A limit, and the cgroup that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InForce<'a, T> {
-    /// The tightest of all enclosing cgroups.
+    /// The tightest of all enclosing cgroups that tell.
     pub limit: Limit<T>,
     /// Path of the cgroup that sets it; `None` where there is no limit.
     pub cgroup: Option<&'a str>,
+    /// Whether all of them have told: if not, there may be a tighter one.
+    pub is_certain: bool,
 }
 
 impl<T> InForce<'_, T> {
     /// Nothing is known.
-    pub const UNKNOWN: Self = Self { limit: Limit::Unknown, cgroup: None };
+    pub const UNKNOWN: Self = Self { limit: Limit::Unknown, cgroup: None, is_certain: false };
+    /// There is no limit.
+    pub const UNLIMITED: Self = Self { limit: Limit::Unlimited, cgroup: None, is_certain: true };
 }
 
 /// Where a v1 limit above the cgroups that can be seen comes from.
@@ -58,10 +62,13 @@ const OUT_OF_SIGHT: &str = "an enclosing cgroup out of sight";
 /// One kind of limit in all enclosing cgroups.
 #[derive(Debug)]
 pub(super) struct Limits<F> {
-    known: bool,
-    /// The innermost first.
+    /// Those whose files could be opened, the innermost first.
     levels: Vec<LimitAt<F>>,
-    /// v1 tells of limits that no file in sight shows.
+    /// No other has any.
+    is_complete: bool,
+    /// The tightest of all, in sight or not, is told as well: v1 does.
+    has_sum: bool,
+    /// By which there is one that no file in sight shows.
     hidden: Option<u64>,
 }
 
@@ -74,19 +81,21 @@ struct LimitAt<F> {
 
 impl<F> Limits<F> {
     /// Nothing can be found out.
-    pub(super) const UNKNOWN: Self = Self { known: false, levels: Vec::new(), hidden: None };
+    pub(super) const UNKNOWN: Self =
+        Self { levels: Vec::new(), is_complete: false, has_sum: false, hidden: None };
 
     /// The files that `find` finds in each level: one that is not there sets no limit, one that is there and must
-    /// not be read leaves the limit unknown.
+    /// not be read leaves it uncertain which is the tightest.
     pub(super) fn open(levels: &[Level], find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
-        let limit_at = |level: &Level| {
-            let files = find(level).transpose()?;
-            Some(files.map(|files| LimitAt { cgroup: level.name.clone(), files }))
-        };
-        match levels.iter().filter_map(limit_at).collect() {
-            Ok(levels) => Self { known: true, levels, hidden: None },
-            Err(_) => Self::UNKNOWN,
+        let mut limits = Self { is_complete: true, ..Self::UNKNOWN };
+        for level in levels {
+            match find(level) {
+                Ok(Some(files)) => limits.levels.push(LimitAt { cgroup: level.name.clone(), files }),
+                Ok(None) => {}
+                Err(_) => limits.is_complete = false,
+            }
         }
+        limits
     }
 
     /// Unknown where no level has such a file: the kernel has no such limit.
@@ -94,11 +103,16 @@ impl<F> Limits<F> {
         if self.levels.is_empty() { Self::UNKNOWN } else { self }
     }
 
-    /// Takes note of a limit, in bytes, that covers those in sight as well: only where it is below all of them does
-    /// it come from elsewhere.
-    pub(super) fn note_hidden(&mut self, bytes: Option<u64>, value: impl Fn(&F) -> Limit<u64>) {
-        let visible = self.levels.iter().filter_map(|at| value(&at.files).value()).min();
-        self.hidden = bytes.filter(|bytes| visible.is_none_or(|visible| *bytes < visible));
+    /// Takes note of the tightest limit of all, in bytes: only where it is below those in sight does it come from
+    /// elsewhere.
+    pub(super) fn note_sum(&mut self, sum: impl FnOnce() -> Limit<u64>, value: impl Fn(&F) -> Limit<u64>) {
+        let visible = || self.levels.iter().filter_map(|at| value(&at.files).value());
+        // Before and after, as one in sight may be changed meanwhile.
+        let before: Vec<u64> = visible().collect();
+        let sum = sum();
+        let hidden = sum.value().filter(|sum| before.into_iter().chain(visible()).all(|seen| *sum < seen));
+        self.has_sum = sum != Limit::Unknown;
+        self.hidden = hidden;
     }
 
     /// Whether a limit was found that no file in sight shows.
@@ -107,16 +121,17 @@ impl<F> Limits<F> {
     }
 
     /// The tightest limit as it is now; `value` reads that of one level, once, `wrap` makes a value of a hidden one.
-    /// What one level does not tell may be the tightest, so that nothing is known then.
+    /// What one level does not tell may be the tightest.
     pub(super) fn tightest<T: Ord>(
         &self,
         mut value: impl FnMut(&F) -> Limit<T>,
         wrap: impl Fn(u64) -> Option<T>,
     ) -> InForce<'_, T> {
-        let mut known = self.known;
+        // The sum stands for what could never be read, but it may be older than what cannot be read any more.
+        let mut is_certain = self.is_complete || self.has_sum;
         let visible = self.levels.iter().filter_map(|at| match value(&at.files) {
             Limit::Unknown => {
-                known = false;
+                is_certain = false;
                 None
             }
             Limit::Unlimited => None,
@@ -126,9 +141,9 @@ impl<F> Limits<F> {
         // Of equal limits the innermost cgroup is named: `min_by` keeps the first.
         let tightest = visible.chain(hidden).min_by(|(one, _), (other, _)| one.cmp(other));
         match tightest {
-            _ if !known => InForce::UNKNOWN,
-            None => InForce { limit: Limit::Unlimited, cgroup: None },
-            Some((value, cgroup)) => InForce { limit: Limit::Value(value), cgroup: Some(cgroup) },
+            Some((value, cgroup)) => InForce { limit: Limit::Value(value), cgroup: Some(cgroup), is_certain },
+            None if is_certain => InForce::UNLIMITED,
+            None => InForce::UNKNOWN,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which cgroups this process is in, and that it may be moved to others.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use super::file::KernelText;
 use super::memory::MemoryController;
 use crate::clock::nanos;
 
-/// The memberships are looked up this often.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looking may take this part of the time at most: before Linux 6.7 it waits for whoever makes or removes cgroups
 /// (`cgroup_mutex` in the kernel's `proc_cgroup_show`).
 const LOOK_PART: u64 = 1_000;
+/// But it is never longer ago than this: what took so long may have been a stop.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Which cgroups this process is in: the text of `/proc/self/cgroup`.
 #[derive(Debug)]
@@ -22,61 +23,105 @@ pub(super) struct Membership {
     now: KernelText,
     /// What everything has been opened by.
     known: String,
+    every: Duration,
     next_look_ns: u64,
 }
 
 impl Membership {
-    pub(super) fn read(root: &Path) -> Self {
+    /// Looks for the first time, and later no more often than `every`.
+    pub(super) fn read(root: &Path, every: Duration) -> Self {
         let mut now = KernelText::open(&root.join("proc/self/cgroup"));
         now.refresh();
         let known = now.text().to_owned();
-        Self { root: root.to_owned(), now, known, next_look_ns: 0 }
+        Self { root: root.to_owned(), now, known, every, next_look_ns: 0 }
     }
 
-    /// Looks again, now and then, and says whether it is in another cgroup. `clock` reads a monotonic clock in
-    /// nanoseconds.
-    pub(super) fn has_changed(&mut self, clock: impl Fn() -> u64) -> bool {
+    /// Where the files of its cgroups are now.
+    pub(super) fn cgroups(&self) -> Cgroups {
+        let mounts = self.mounts().unwrap_or_default();
+        Cgroups { root: self.root.clone(), membership: self.now.text().to_owned(), mounts }
+    }
+
+    /// Looks again, now and then: the cgroups where they are others. `clock` reads a monotonic clock in nanoseconds.
+    pub(super) fn news(&mut self, clock: impl Fn() -> u64) -> Option<Cgroups> {
         let begin_ns = clock();
         if begin_ns < self.next_look_ns {
-            return false;
+            return None;
         }
         self.now.refresh();
         let took_ns = clock().saturating_sub(begin_ns);
-        self.next_look_ns = begin_ns + nanos(LOOK_EVERY).max(took_ns.saturating_mul(LOOK_PART));
+        let pause_ns = took_ns.saturating_mul(LOOK_PART).min(nanos(LOOK_AT_LEAST_EVERY));
+        self.next_look_ns = begin_ns.saturating_add(pause_ns.max(nanos(self.every)));
         // What cannot be read says nothing.
-        let changed = !self.now.text().is_empty() && self.now.text() != self.known;
-        if changed {
-            self.now.text().clone_into(&mut self.known);
-        }
-        changed
+        let is_news = !self.now.text().is_empty() && self.now.text() != self.known;
+        is_news.then(|| self.cgroups())
     }
 
-    /// Where the files of its cgroups are.
-    pub(super) fn cgroups(&self) -> Cgroups<'_> {
-        let mounts = fs::read(self.root.join("proc/self/mountinfo"));
-        let mounts = mounts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        Cgroups { root: &self.root, membership: &self.known, mounts }
+    /// To be called when everything has been opened by the news: whether that is to be believed. Where there is no
+    /// descriptor left there may have been none for some of it, and the next look gives the same news again.
+    pub(super) fn settle(&mut self) -> bool {
+        let could_open = match File::open(self.root.join("proc/self/mountinfo")) {
+            Ok(_) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if could_open {
+            self.now.text().clone_into(&mut self.known);
+        }
+        could_open
+    }
+
+    fn mounts(&self) -> io::Result<String> {
+        let mounts = fs::read(self.root.join("proc/self/mountinfo"))?;
+        Ok(String::from_utf8_lossy(&mounts).into_owned())
     }
 }
 
 /// The cgroups of this process and the mounts that show them, as of one moment.
-pub(super) struct Cgroups<'a> {
-    pub(super) root: &'a Path,
-    membership: &'a str,
+pub(super) struct Cgroups {
+    pub(super) root: PathBuf,
+    membership: String,
     mounts: String,
 }
 
-impl Cgroups<'_> {
+impl Cgroups {
     pub(super) fn hierarchy(&self, controller: &str) -> Option<Hierarchy> {
-        Hierarchy::find(controller, self.membership, &self.mounts)
+        Hierarchy::find(controller, &self.membership, &self.mounts)
     }
 
     pub(super) fn unified(&self) -> Option<Hierarchy> {
-        Hierarchy::unified(self.membership, &self.mounts)
+        Hierarchy::unified(&self.membership, &self.mounts)
+    }
+}
+
+/// The memory controller alone, wherever the process is.
+#[derive(Debug)]
+pub struct OwnMemory {
+    membership: Membership,
+    place: Option<Hierarchy>,
+    controller: MemoryController,
+}
+
+impl OwnMemory {
+    /// Finds it below `root`, and looks for it again no more often than `every`.
+    #[must_use]
+    pub fn find(root: &Path, every: Duration) -> Self {
+        let membership = Membership::read(root, every);
+        let place = membership.cgroups().hierarchy("memory");
+        let controller = MemoryController::open(root, place.clone());
+        Self { membership, place, controller }
     }
 
-    pub(super) fn memory(&self) -> MemoryController {
-        MemoryController::open(self.root, self.hierarchy("memory"))
+    /// The controller as it is now. `clock` reads a monotonic clock in nanoseconds.
+    pub fn now(&mut self, clock: impl Fn() -> u64) -> &MemoryController {
+        self.controller.refresh(clock());
+        if let Some(cgroups) = self.membership.news(clock) {
+            let place = cgroups.hierarchy("memory");
+            let controller = MemoryController::open(&cgroups.root, place.clone());
+            if self.membership.settle() && place != self.place {
+                (self.place, self.controller) = (place, controller);
+            }
+        }
+        &self.controller
     }
 }
 
@@ -87,24 +132,65 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    #[test]
-    fn looking_is_rare_and_rarer_where_it_takes_long() {
+    /// In a cgroup, and the file that says so.
+    fn membership() -> (tempfile::TempDir, PathBuf, Membership) {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("proc/self")).unwrap();
         let file = root.path().join("proc/self/cgroup");
         fs::write(&file, "0::/a\n").unwrap();
-        let mut membership = Membership::read(root.path());
+        let membership = Membership::read(root.path(), Duration::from_millis(500));
+        (root, file, membership)
+    }
+
+    impl Membership {
+        fn has_changed(&mut self, clock: impl Fn() -> u64) -> bool {
+            self.news(clock).is_some() && self.settle()
+        }
+    }
+
+    #[test]
+    fn looking_is_rare_and_rarer_where_it_takes_long() {
+        let (_root, file, mut membership) = membership();
         let at = |ns: u64| move || ns;
         assert!(!membership.has_changed(at(SECOND)), "it is still there");
         fs::write(&file, "0::/b\n").unwrap();
-        assert!(!membership.has_changed(at(2 * SECOND - 1)), "too soon to look");
+        assert!(!membership.has_changed(at(3 * SECOND / 2 - 1)), "too soon to look");
         // From one reading of the clock to the next 5 ms pass.
-        let now_ns = Cell::new(2 * SECOND);
-        assert!(membership.has_changed(|| now_ns.replace(now_ns.get() + 5_000_000)));
+        let slow_clock = |now_ns| {
+            let now_ns = Cell::new(now_ns);
+            move || now_ns.replace(now_ns.get() + 5_000_000)
+        };
+        assert!(membership.has_changed(slow_clock(2 * SECOND)));
         fs::write(&file, "0::/c\n").unwrap();
         assert!(!membership.has_changed(at(7 * SECOND - 1)), "looking would take more than a thousandth");
         assert!(membership.has_changed(at(7 * SECOND)));
         fs::write(&file, "").unwrap();
         assert!(!membership.has_changed(at(9 * SECOND)), "what is not told is no news");
+    }
+
+    #[test]
+    fn looks_at_every_second_are_not_left_out_where_one_comes_early() {
+        let (_root, file, mut membership) = membership();
+        let mut now_ns = 10 * SECOND;
+        for place in 0..10 {
+            // Each a little earlier in its second than the one before.
+            now_ns += SECOND - 50_000;
+            fs::write(&file, format!("0::/{place}\n")).unwrap();
+            assert!(membership.has_changed(|| now_ns), "{place}");
+        }
+    }
+
+    #[test]
+    fn news_that_could_not_be_followed_comes_again() {
+        let (root, file, mut membership) = membership();
+        // A link to itself cannot be opened and is there all the same.
+        let mounts = root.path().join("proc/self/mountinfo");
+        std::os::unix::fs::symlink(&mounts, &mounts).unwrap();
+        fs::write(&file, "0::/b\n").unwrap();
+        assert!(membership.news(|| SECOND).is_some());
+        assert!(!membership.settle());
+        fs::remove_file(&mounts).unwrap();
+        assert!(membership.has_changed(|| 2 * SECOND));
+        assert!(!membership.has_changed(|| 3 * SECOND));
     }
 }

@@ -9,7 +9,6 @@ use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
 use super::format::{flat_keyed, flat_value, memory_limit, number};
 use super::limit::{InForce, Limit, Limits, find_in, in_sight, open_in, open_own};
-use super::membership::Membership;
 use crate::quantity::Bytes;
 
 /// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
@@ -83,8 +82,9 @@ pub struct MemoryController {
     next_look_ns: u64,
 }
 
-/// Limits out of sight are looked up this often: `memory.stat` is dear on large hosts.
-const LOOK_EVERY_NS: u64 = 1_000_000_000;
+/// Limits out of sight are not looked up more often: `memory.stat` is dear on large hosts. Half of the interval at
+/// which the report asks, so that none of its looks is left out.
+const LOOK_EVERY_NS: u64 = 500_000_000;
 
 /// Where the swap of the own cgroup is told.
 #[derive(Debug)]
@@ -112,12 +112,6 @@ struct Names {
 }
 
 impl MemoryController {
-    /// Finds the controller of the calling process below `root`.
-    #[must_use]
-    pub fn discover(root: &Path) -> Self {
-        Membership::read(root).cgroups().memory()
-    }
-
     /// Opens what there is of the hierarchy found for `memory`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         match in_sight(root, hierarchy) {
@@ -191,9 +185,10 @@ impl MemoryController {
 
     fn look_out_of_sight(&mut self) {
         let Some(stat) = &self.stat else { return };
-        let hidden = |key: &str| stat.read(|text| memory_limit(flat_value(text, key)?).value());
-        self.limit.note_hidden(hidden("hierarchical_memory_limit"), |at| limit_in(&at.limit));
-        self.memory_and_swap_limit.note_hidden(hidden("hierarchical_memsw_limit"), limit_in);
+        let sum =
+            |key: &str| stat.read_limit(|text| flat_value(text, key).map_or(Limit::Unknown, memory_limit));
+        self.limit.note_sum(|| sum("hierarchical_memory_limit"), |at| limit_in(&at.limit));
+        self.memory_and_swap_limit.note_sum(|| sum("hierarchical_memsw_limit"), limit_in);
     }
 
     fn open_v2(root: &Path, levels: &[Level]) -> Self {

@@ -18,6 +18,11 @@ fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
     (root, host)
 }
 
+/// A limit that is certain.
+fn set_by<T>(cgroup: &str, limit: T) -> InForce<'_, T> {
+    InForce { limit: Limit::Value(limit), cgroup: Some(cgroup), is_certain: true }
+}
+
 const V2: [(&str, &str); 2] = [
     ("proc/self/cgroup", "0::/pod/container\n"),
     ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
@@ -44,10 +49,10 @@ fn on_v2_a_tighter_parent_sets_the_limit_and_is_the_one_throttled() {
         ("sys/fs/cgroup/pod/cpu.stat", "usage_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 1500\n"),
         ("sys/fs/cgroup/pod/container/cpu.max", "max 100000\n"),
     ]);
-    assert_eq!(host.memory.read().limit, InForce { limit: Limit::Value(Bytes(GIB)), cgroup: Some("/pod") });
+    assert_eq!(host.memory.read().limit, set_by("/pod", Bytes(GIB)));
     assert_eq!((host.memory.read().usage, host.memory.read().events.oom_kill), (Some(Bytes(4096)), Some(1)));
     let half = Cores::from_nano(500_000_000);
-    assert_eq!(host.cpu.limit(), InForce { limit: Limit::Value(half), cgroup: Some("/pod") });
+    assert_eq!(host.cpu.limit(), set_by("/pod", half));
     let throttled = Duration::from_micros(1500);
     assert_eq!(host.cpu.throttling(), Some(CpuThrottling { periods: 8, throttled_periods: 3, throttled }));
 }
@@ -80,9 +85,7 @@ fn a_v1_limit_out_of_sight_is_told_from_one_in_sight_that_changes() {
     assert_eq!(seen.memory.read().limit.limit, Limit::Value(Bytes(2 * GIB)), "it was raised while running");
     let (_root, hidden) =
         host(&[V1[0], V1[1], (limit, V1_UNLIMITED), (stat, "hierarchical_memory_limit 1073741824\n")]);
-    let expected =
-        InForce { limit: Limit::Value(Bytes(GIB)), cgroup: Some("an enclosing cgroup out of sight") };
-    assert_eq!(hidden.memory.read().limit, expected);
+    assert_eq!(hidden.memory.read().limit, set_by("an enclosing cgroup out of sight", Bytes(GIB)));
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn each_version_knows_limits_that_the_other_does_not() {
 }
 
 #[test]
-fn a_limit_of_which_one_level_cannot_be_read_is_unknown() {
+fn where_a_level_cannot_be_read_the_others_are_a_bound_and_without_any_nothing_is_known() {
     let (_root, host) = host(&[
         V2[0],
         V2[1],
@@ -162,7 +165,8 @@ fn a_limit_of_which_one_level_cannot_be_read_is_unknown() {
         ("sys/fs/cgroup/pod/container/cpu.max", "neither a number nor max\n"),
     ]);
     let readings = host.memory.read();
-    assert_eq!((readings.limit, readings.headroom), (InForce::UNKNOWN, None));
+    let bound = InForce { is_certain: false, ..set_by("/pod/container", Bytes(GIB)) };
+    assert_eq!((readings.limit, readings.headroom), (bound, Some(Bytes(GIB - 4096))));
     assert_eq!(host.cpu.limit(), InForce::UNKNOWN);
 }
 
@@ -183,8 +187,8 @@ fn after_a_move_everything_is_read_where_it_is_now() {
     fs::write(root.path().join("proc/self/cgroup"), "0::/other\n").unwrap();
     assert!(host.refresh(|| 1_000_000_000));
     let readings = host.read();
-    let limit = InForce { limit: Limit::Value(Bytes(4096)), cgroup: Some("/other") };
-    assert_eq!((readings.memory.limit, readings.cpu_limit.limit), (limit, Limit::Unlimited));
+    assert_eq!(readings.memory.limit, set_by("/other", Bytes(4096)));
+    assert_eq!(readings.cpu_limit, InForce::UNLIMITED);
     assert_eq!(readings.cpuset, Some((4, "/other")));
     assert_eq!(readings.pressure.memory.some, Some(Duration::from_micros(7)));
     assert!(!host.refresh(|| 3_000_000_000), "it has stayed there");
@@ -213,4 +217,48 @@ fn a_limit_out_of_sight_leaves_no_headroom_to_be_known_and_may_change() {
         host.refresh(|| now_s * 1_000_000_000);
         assert_eq!(limit_and_headroom(&host), expected);
     }
+}
+
+#[test]
+fn the_sum_of_v1_stands_for_a_level_that_could_never_be_read() {
+    let nested = ("proc/self/cgroup", "4:memory:/pod/container\n");
+    let parent = "sys/fs/cgroup/memory/pod/memory.limit_in_bytes";
+    let own = ("sys/fs/cgroup/memory/pod/container/memory.limit_in_bytes", "8192\n");
+    let stat = "sys/fs/cgroup/memory/pod/container/memory.stat";
+    let (root, _) = host(&[nested, V1[1], own, (stat, "hierarchical_memory_limit 8192\n")]);
+    // A link to itself cannot be opened and is there all the same.
+    std::os::unix::fs::symlink("memory.limit_in_bytes", root.path().join(parent)).unwrap();
+    let limit = |text: &str| {
+        fs::write(root.path().join(stat), text).unwrap();
+        let host = Host::discover(root.path());
+        let limit = host.memory.read().limit;
+        (limit.limit, limit.is_certain)
+    };
+    assert_eq!(limit("hierarchical_memory_limit 8192\n"), (Limit::Value(Bytes(8192)), true));
+    assert_eq!(limit("hierarchical_memory_limit 4096\n"), (Limit::Value(Bytes(4096)), true));
+    assert_eq!(limit(""), (Limit::Value(Bytes(8192)), false));
+}
+
+#[test]
+fn a_move_in_one_hierarchy_leaves_the_files_of_the_others_as_they_are() {
+    let (root, mut host) = host(&[
+        V1[0],
+        V1[1],
+        ("sys/fs/cgroup/cpu/pod/cpu.cfs_quota_us", "-1\n"),
+        ("sys/fs/cgroup/cpu/pod/cpu.cfs_period_us", "100000\n"),
+        ("sys/fs/cgroup/cpu/pod/cpu.stat", "nr_periods 5\nnr_throttled 0\nthrottled_time 0\n"),
+        ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+        ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+        ("sys/fs/cgroup/cpu/cpu.stat", "nr_periods 9\nnr_throttled 0\nthrottled_time 0\n"),
+    ]);
+    assert_eq!(host.cpu.throttling().unwrap().periods, 5);
+    // Opened anew, the one around would be the one that throttles.
+    fs::write(root.path().join("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), "10000\n").unwrap();
+    fs::write(
+        root.path().join("proc/self/cgroup"),
+        "5:freezer:/x\n4:memory:/pod\n2:cpu,cpuacct:/pod\n0::/\n",
+    )
+    .unwrap();
+    assert!(!host.refresh(|| 1_000_000_000));
+    assert_eq!(host.cpu.throttling().unwrap().periods, 5);
 }

@@ -1,6 +1,5 @@
 //! What the memory thread does at each tick: grow, measure, touch.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -164,10 +163,7 @@ impl<'a> Keeper<'a> {
 
     /// How much of a piece may be added without a report; `None` after one that had to come first.
     fn within_sight(&mut self, bytes: usize, grain: usize) -> Option<usize> {
-        if self.shared.look_again.swap(false, Ordering::Relaxed) {
-            self.lookout.look_again(Path::new("/"));
-        }
-        let allowed = self.lookout.allow(bytes, grain, monotonic_ns());
+        let allowed = self.lookout.allow(bytes, grain, monotonic_ns);
         if allowed.is_none() {
             self.report_first();
         }
@@ -212,7 +208,7 @@ impl<'a> Keeper<'a> {
 
     /// Gives some pages back where not even reports could be written any more.
     fn leave_room(&mut self, arena: &mut Arena) {
-        let lacking = self.lookout.lacks_for_reports(monotonic_ns());
+        let lacking = self.lookout.lacks_for_reports(monotonic_ns);
         // Less than a page would not help.
         let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
         if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use super::brink::{Brink, Margin};
 use crate::clock::nanos;
-use crate::host::{Limit, Machine, MemoryController, Process};
+use crate::host::{Limit, Machine, OwnMemory, Process};
 
 /// How far away the limit is may be looked up this often; near it, before each piece.
 const LOOK_AHEAD: Duration = Duration::from_millis(100);
 /// What has to be left of a limit that refuses instead of killing: 64 pages are what the kernel charges ahead.
 const ROOM_FOR_REPORTS: u64 = 256 << 10;
+/// Where nobody knows whether there is a limit, it is taken for what is held, but for no less than this.
+const LEAST_UNKNOWN: u64 = 100 << 20;
 
 /// What the memory load sees of the host, by files of its own.
 #[derive(Debug)]
 pub struct View {
     pub(super) process: Process,
-    memory: MemoryController,
+    memory: OwnMemory,
     machine: Machine,
 }
 
@@ -26,18 +28,23 @@ impl View {
     pub fn open(root: &Path) -> Self {
         Self {
             process: Process::open(root),
-            memory: MemoryController::discover(root),
+            memory: OwnMemory::find(root, LOOK_AHEAD),
             machine: Machine::open(root),
         }
     }
 
-    /// How far away the ends are: the limit in force, and the machine's memory. `None` for what is not known.
-    fn margins(&mut self, now_ns: u64) -> [Option<Margin>; 2] {
-        self.memory.refresh(now_ns);
-        let (in_force, headroom) = self.memory.limit_and_headroom();
+    /// How far away the ends are: the limit in force, and the machine's memory. `None` for what there is not. `clock`
+    /// reads a monotonic clock in nanoseconds.
+    fn margins(&mut self, clock: impl Fn() -> u64) -> [Option<Margin>; 2] {
+        let (in_force, headroom) = self.memory.now(clock).limit_and_headroom();
         let limit = match in_force.limit {
             Limit::Value(limit) => Some(Margin { limit: limit.0, headroom: headroom.map(|bytes| bytes.0) }),
-            Limit::Unlimited | Limit::Unknown => None,
+            Limit::Unlimited => None,
+            // It may be the next page.
+            Limit::Unknown => {
+                let held = self.process.resident().map_or(0, |set| set.total.0);
+                Some(Margin { limit: held.max(LEAST_UNKNOWN), headroom: None })
+            }
         };
         let machine = self.machine.memory().map(|machine| Margin {
             limit: machine.total.0,
@@ -71,16 +78,12 @@ impl Lookout {
         &self.view.process
     }
 
-    /// Finds the limits anew: the process has been moved to another cgroup.
-    pub(super) fn look_again(&mut self, root: &Path) {
-        self.view = View::open(root);
-        self.free = Free::default();
-    }
-
     /// How many of so many bytes may be added at once, at least `grain`; `None` where a report has to be out first.
-    pub(super) fn allow(&mut self, bytes: usize, grain: usize, now_ns: u64) -> Option<usize> {
+    /// `clock` reads a monotonic clock in nanoseconds.
+    pub(super) fn allow(&mut self, bytes: usize, grain: usize, clock: impl Fn() -> u64) -> Option<usize> {
+        let now_ns = clock();
         if self.free.bytes < bytes as u64 || now_ns >= self.free.until_ns {
-            let bytes = self.brink.allowance(&self.view.margins(now_ns));
+            let bytes = self.brink.allowance(&self.view.margins(clock));
             self.free = Free { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
         }
         if self.free.bytes == 0 {
@@ -105,9 +108,9 @@ impl Lookout {
 
     /// Bytes to give back where not even reports could be written any more, as the buffer of a pipe is charged to
     /// the cgroup as well.
-    pub(super) fn lacks_for_reports(&mut self, now_ns: u64) -> u64 {
+    pub(super) fn lacks_for_reports(&mut self, clock: impl Fn() -> u64) -> u64 {
         let headroom =
-            self.view.margins(now_ns).into_iter().flatten().filter_map(|margin| margin.headroom).min();
+            self.view.margins(clock).into_iter().flatten().filter_map(|margin| margin.headroom).min();
         headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom))
     }
 }
@@ -140,7 +143,7 @@ mod tests {
     }
 
     fn allowed(available: u64, headroom: u64) -> Option<usize> {
-        lookout(available, headroom).1.allow(400 << 20, 4096, 1)
+        lookout(available, headroom).1.allow(400 << 20, 4096, || 1)
     }
 
     #[test]
@@ -155,18 +158,40 @@ mod tests {
     fn a_report_comes_first_when_a_percent_has_been_added() {
         let (_root, mut lookout) = lookout(90 * MIB, 450 * MIB);
         let mut added = 0;
-        while let Some(bytes) = lookout.allow(1 << 20, 4096, 1) {
+        while let Some(bytes) = lookout.allow(1 << 20, 4096, || 1) {
             lookout.added(bytes as u64);
             added += bytes as u64;
         }
         assert_eq!(added, 10 * MIB);
         lookout.reported();
-        assert!(lookout.allow(1 << 20, 4096, 1).is_some());
+        assert!(lookout.allow(1 << 20, 4096, || 1).is_some());
     }
 
     #[test]
     fn what_reports_need_is_given_back() {
-        assert_eq!(lookout(900 * MIB, MIB).1.lacks_for_reports(1), 0);
-        assert_eq!(lookout(900 * MIB, 100 << 10).1.lacks_for_reports(1), 156 << 10);
+        assert_eq!(lookout(900 * MIB, MIB).1.lacks_for_reports(|| 1), 0);
+        assert_eq!(lookout(900 * MIB, 100 << 10).1.lacks_for_reports(|| 1), 156 << 10);
+    }
+
+    #[test]
+    fn after_a_move_it_is_the_new_limit_that_counts() {
+        let (root, mut lookout) = lookout(900 * MIB, 450 * MIB);
+        let other = root.path().join("sys/fs/cgroup/other");
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("memory.max"), format!("{}\n", 100 * MIB)).unwrap();
+        fs::write(other.join("memory.current"), format!("{}\n", 95 * MIB)).unwrap();
+        assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(200 << 20));
+        fs::write(root.path().join("proc/self/cgroup"), "0::/other\n").unwrap();
+        let soon_ns = nanos(LOOK_AHEAD) + 1;
+        assert_eq!(lookout.allow(400 << 20, 4096, || soon_ns), Some(1 << 19), "half of a percent at once");
+    }
+
+    #[test]
+    fn where_nobody_knows_of_a_limit_every_percent_is_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let mut lookout = Lookout::new(View::open(root.path()));
+        assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(1 << 19));
+        lookout.added(MIB);
+        assert_eq!(lookout.allow(400 << 20, 4096, || 1), None);
     }
 }

@@ -13,8 +13,6 @@ use crate::clock::{ThreadClock, process_cpu_ns};
 pub(super) struct Facts {
     /// CPUs that the process may run on.
     pub(super) cpus: u64,
-    /// CPUs that it may ever be let run on.
-    pub(super) most_cpus: u64,
     pub(super) page_size: usize,
     /// Different in every instance.
     pub(super) seed: u64,
@@ -40,11 +38,8 @@ impl Facts {
         // Replicas differ in their host name, processes of one host in their id, and what has neither of its
         // own (process 1 on a host's network) in the kernel's randomness.
         let seed = RandomState::new().hash_one((&hostname, getpid().as_raw()));
-        let cpus = usable_cpus();
-        let configured = sysconf(SysconfVar::_NPROCESSORS_CONF).ok().flatten();
         Self {
-            cpus,
-            most_cpus: configured.and_then(|count| u64::try_from(count).ok()).unwrap_or(0).max(cpus),
+            cpus: usable_cpus(),
             page_size: page_size(),
             seed,
             inherited_cpu_ns,

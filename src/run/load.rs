@@ -18,7 +18,7 @@ use crate::goal::{Asked, Goal, Offer};
 use crate::host::Host;
 use crate::memory::{MemoryLoad, MemoryPlan, View};
 use crate::output::Log;
-use crate::quantity::{Bytes, MemoryTarget};
+use crate::quantity::Bytes;
 use crate::report::{Record, Start};
 
 pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
@@ -30,8 +30,8 @@ pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result
     let asked = Asked { memory: args.memory, cpu: args.cpu };
     let goal = Goal::resolve(asked, &offer).map_err(io::Error::other)?;
     let shortfalls: Vec<_> = goal.shortfalls(args.cpu, &offer).iter().map(ToString::to_string).collect();
-    if matches!(args.memory, MemoryTarget::Percent(_)) && !offer.known().memory {
-        warn!("no memory limit can be seen here: --memory {} is of the machine's memory", args.memory);
+    for doubt in goal.doubts(asked, &offer) {
+        warn!("{doubt}");
     }
     let schedule = Schedule::new(&args.reports, started_ns);
     let wants = Wants::new(asked, goal, &offer, schedule);
@@ -70,7 +70,6 @@ fn cpu_plan(goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
     CpuPlan {
         wanted: goal.cpu,
         cpus: facts.cpus,
-        most_cpus: facts.most_cpus,
         origin_ns: schedule.started_ns,
         end_ns: schedule.end_ns,
         tick_ns: tick_ns(),

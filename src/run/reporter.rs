@@ -12,6 +12,7 @@ use super::wants::Wants;
 use super::watch::{Schedule, Watched};
 use crate::clock::{ThreadClock, monotonic_ns};
 use crate::config::{Args, OnFailure};
+use crate::cpu::CpuLoad;
 use crate::host::{Correction, Host};
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
 use crate::quantity::Bytes;
@@ -54,15 +55,19 @@ struct Progress {
 
 impl Progress {
     /// The rates up to now, and that of work as a part of the best one so far.
-    fn until(&mut self, counters: Counters, interval: Duration) -> (Rates, Option<f64>) {
+    fn until(&self, counters: Counters, interval: Duration) -> (Rates, Option<f64>) {
         // Over less than half of an interval a rate says little.
         let base = self.base.filter(|base| counters.since(*base) >= interval / 2);
         let rates = base.map(|base| Rates::between(base, counters)).unwrap_or_default();
-        let of_best = rates.work_units_per_cpu_second.map(|rate| {
-            self.best_work_rate = self.best_work_rate.max(rate);
-            rate / self.best_work_rate
-        });
+        let of_best = rates.work_units_per_cpu_second.map(|rate| rate / self.best_work_rate.max(rate));
         (rates, of_best)
+    }
+
+    /// From here on rates count.
+    fn report_is_out(&mut self, counters: Counters, rates: (Rates, Option<f64>)) {
+        self.base = Some(counters);
+        self.last = rates;
+        self.best_work_rate = self.best_work_rate.max(rates.0.work_units_per_cpu_second.unwrap_or(0.0));
     }
 }
 
@@ -97,7 +102,7 @@ impl<'a> Reporter<'a> {
 
 impl Observer<'_> {
     /// What has been observed and what was wanted, now.
-    fn snapshot<'s>(&'s mut self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
+    fn snapshot<'s>(&'s self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
         // Where nothing was asked for it is held from the start.
         let nothing = self.wants.goal().memory == Some(Bytes(0));
         let idle_phase = if nothing { Phase::Holding } else { Phase::Growing };
@@ -109,7 +114,7 @@ impl Observer<'_> {
             elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.schedule.started_ns)),
             wanted: self.wants.beside(&observed),
             cpus: self.wants.cpus(),
-            cpu_threads: self.wants.cpu_threads(),
+            cpu_threads: cpu.as_ref().map_or(u64::MAX, CpuLoad::threads).min(self.wants.cpu_threads()),
             rates,
             work_rate_of_best,
             reports_lost,
@@ -134,8 +139,7 @@ impl Watched for Reporter<'_> {
             memory.report_is_out(asked);
         }
         if on_grid {
-            self.observer.progress.base = Some(counters);
-            self.observer.progress.last = rates;
+            self.observer.progress.report_is_out(counters, rates);
         }
         (stuck && self.on_failure == OnFailure::Exit).then_some("memory could not be allocated")
     }
@@ -150,9 +154,6 @@ impl Watched for Reporter<'_> {
         let Observer { host, wants, loads, .. } = &mut self.observer;
         if host.refresh(monotonic_ns) {
             info!("moved to another cgroup: its limits and counters are reported from now on");
-            if let Some(memory) = &loads.memory {
-                memory.look_again();
-            }
         }
         wants.follow(now_ns, host, loads);
     }

@@ -24,6 +24,8 @@ pub(super) struct Wants {
     cpus: u64,
     budget: Budget,
     end_ns: Option<u64>,
+    /// It has been told that a thread is refused, and none has been started since.
+    told: bool,
 }
 
 /// CPU time wanted, which may change its rate.
@@ -52,6 +54,7 @@ impl Wants {
             cpus: offer.cpus,
             budget: Budget { rate: goal.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
             end_ns: schedule.end_ns,
+            told: false,
         }
     }
 
@@ -65,7 +68,7 @@ impl Wants {
         self.cpus
     }
 
-    /// Threads that burn CPU.
+    /// Threads that it takes to burn CPU.
     pub(super) fn cpu_threads(&self) -> u64 {
         workers(self.goal.cpu, self.cpus)
     }
@@ -83,17 +86,21 @@ impl Wants {
 
     /// Lets shares follow what they are shares of, and workers the CPUs that there are for them.
     pub(super) fn follow(&mut self, now_ns: u64, host: &Host, loads: &mut Loads) {
-        let cpus = usable_cpus();
         let before = (self.goal, self.cpu_threads());
-        self.cpus = cpus;
+        self.cpus = usable_cpus();
         if self.asked.follows() {
-            let offer = Offer::of(host, cpus);
+            let offer = Offer::of(host, self.cpus);
             self.goal = self.goal.follow(self.asked, self.known, &offer);
             self.known = self.known.or(offer.known());
         }
         self.tell_memory(before.0, loads);
-        if before != (Goal { memory: before.0.memory, ..self.goal }, self.cpu_threads()) {
-            self.tell_cpu(before.0, now_ns, loads);
+        let has_changed = (before.0.cpu, before.1) != (self.goal.cpu, self.cpu_threads());
+        let lacks_threads = loads.cpu.as_ref().is_some_and(|load| load.threads() < self.cpu_threads());
+        if has_changed {
+            self.say_cpu(before.0);
+        }
+        if has_changed || lacks_threads {
+            self.tell_cpu(now_ns, loads);
         }
     }
 
@@ -106,18 +113,26 @@ impl Wants {
         }
     }
 
-    fn tell_cpu(&mut self, before: Goal, now_ns: u64, loads: &mut Loads) {
-        let (cpu, cpus) = (self.goal.cpu, self.cpus);
+    fn say_cpu(&self, before: Goal) {
+        let (asked, cpu, cpus) = (self.asked.cpu, self.goal.cpu, self.cpus);
         if cpu == before.cpu {
-            info!("--cpu {} has {cpus} CPUs to run on now", self.asked.cpu);
+            info!("--cpu {asked} has {cpus} CPUs to run on now");
         } else {
-            info!("the CPU limit has changed: --cpu {} is {cpu} cores now", self.asked.cpu);
+            info!("the CPU limit has changed: --cpu {asked} is {cpu} cores now");
         }
-        self.budget = Budget { rate: cpu, since_ns: now_ns, before: self.budget.at(now_ns) };
-        if let Some(load) = &mut loads.cpu
-            && let Err(error) = load.change(cpu, cpus, now_ns)
+    }
+
+    fn tell_cpu(&mut self, now_ns: u64, loads: &mut Loads) {
+        let rate = self.goal.cpu;
+        self.budget = Budget { rate, since_ns: now_ns, before: self.budget.at(now_ns) };
+        let Some(load) = &mut loads.cpu else { return };
+        let result = load.change(rate, self.cpus, now_ns);
+        if let Err(error) = &result
+            && !self.told
         {
-            warn!("no further thread to burn CPU in, those that run do what they can: {error}");
+            let threads = load.threads();
+            warn!("no more than {threads} threads to burn CPU in, what they cannot is given up: {error}");
         }
+        self.told = result.is_err();
     }
 }

@@ -74,18 +74,19 @@ fn a_limit_is_followed_also_where_reports_are_rare() {
 fn a_quota_that_changes_again_and_again_loses_no_cpu_time() {
     let cgroup = Cgroup::new().expect("root can");
     cgroup.set_quota(Some(0.2));
-    let mut inside = Inside::start(&cgroup, &["--cpu", "10%", "--report-every", "100ms"]);
-    for quota in [2.0, 0.2].into_iter().cycle().take(50) {
+    let mut inside = Inside::start(&cgroup, &["--cpu", "50%", "--report-every", "100ms"]);
+    for quota in [2.0, 0.2].into_iter().cycle().take(8) {
         cgroup.set_quota(Some(quota));
-        inside.wait_for("the next report", |_| true);
+        inside
+            .wait_for("half of it", |report| (number(report, "cpu_wanted_cores") - quota / 2.0).abs() < 1e-9);
     }
     let last = inside.wait_for("the next report", |_| true);
     let [wanted, used, given_up] =
         ["cpu_wanted_seconds_total", "cpu_used_seconds_total", "cpu_given_up_seconds_total"]
             .map(|field| number(&last, field));
-    assert!(wanted > 0.2, "it has followed: {last}");
-    // Behind by a period of at most 0.1 s of a worker of 0.2 cores, and by what it may still catch up.
-    assert!((wanted - used - given_up).abs() < 0.07, "{used} s used and {given_up} s given up of {wanted} s");
+    assert!(wanted > 2.0, "it has followed: {last}");
+    // What one worker may still be behind or ahead by; each of the changes may have lost as much.
+    assert!((wanted - used - given_up).abs() < 0.05, "{used} s used and {given_up} s given up of {wanted} s");
 }
 
 #[test]
@@ -134,6 +135,29 @@ fn a_cpuset_that_widens_is_used() {
             wanted(after)(report) && support::threads(id, "workload-burn") == 2
         });
     }
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn a_thread_that_is_refused_is_told_made_up_for_and_asked_for_again() {
+    let cgroup = Cgroup::with_cpus("0").expect("root can");
+    let mut inside = Inside::start(&cgroup, &["--cpu", "1.5", "--report-every", "200ms"]);
+    let id = inside.running.child.id();
+    inside.wait_for("one thread to burn", |_| support::threads(id, "workload-burn") == 1);
+    cgroup.refuse_threads();
+    cgroup.set_cpus("0-1");
+    let begin = inside.wait_for("the thread to be refused", |report| number(report, "elapsed_seconds") > 3.0);
+    let later = inside.wait_for("two seconds more", |report| {
+        number(report, "elapsed_seconds") > number(&begin, "elapsed_seconds") + 2.0
+    });
+    let [wanted, used, given_up] =
+        ["cpu_wanted_seconds_total", "cpu_used_seconds_total", "cpu_given_up_seconds_total"]
+            .map(|field| number(&later, field) - number(&begin, field));
+    assert!(given_up > 0.9, "one thread cannot burn more: {later}");
+    // It gives up what is owed for more than a quarter of a second.
+    assert!((wanted - used - given_up).abs() < 0.4, "{used} s used and {given_up} s given up of {wanted} s");
+    cgroup.allow_threads();
+    inside.wait_for("another thread", |_| support::threads(id, "workload-burn") == 2);
 }
 
 /// Starts it in a cgroup of 1 GiB inside of another, which it cannot see.

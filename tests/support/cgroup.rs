@@ -35,7 +35,7 @@ impl Cgroup {
 
     /// Makes one that has these CPUs alone.
     pub(crate) fn with_cpus(cpus: &str) -> io::Result<Self> {
-        let cgroup = Self::with(&["cpu", "cpuacct", "cpuset"])?;
+        let cgroup = Self::with(&["cpu", "cpuacct", "cpuset", "pids"])?;
         if !cgroup.v2 {
             // Nothing can be put into one that has no memory nodes.
             fs::write(cgroup.file("cpuset", "cpuset.mems"), "0")?;
@@ -82,6 +82,16 @@ impl Cgroup {
     /// Lets it have other CPUs.
     pub(crate) fn set_cpus(&self, cpus: &str) {
         fs::write(self.file("cpuset", "cpuset.cpus"), cpus).expect("our own cgroup");
+    }
+
+    /// Lets no further threads be started.
+    pub(crate) fn refuse_threads(&self) {
+        fs::write(self.file("pids", "pids.max"), "0").expect("our own cgroup");
+    }
+
+    /// Lets them.
+    pub(crate) fn allow_threads(&self) {
+        fs::write(self.file("pids", "pids.max"), "max").expect("our own cgroup");
     }
 
     /// Moves a process in.

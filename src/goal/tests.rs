@@ -1,0 +1,121 @@
+use super::*;
+
+const LIMITED: Offer<'_> = Offer {
+    memory_limit: InForce { limit: Limit::Value(Bytes(1_000)), cgroup: Some("/pod"), is_certain: true },
+    machine_memory: Some(MemorySize { total: Bytes(10_000), available: Some(Bytes(8_000)) }),
+    own_memory: Some(Bytes(100)),
+    cpu_limit: InForce {
+        limit: Limit::Value(Cores::from_nano(500_000_000)),
+        cgroup: Some("/pod"),
+        is_certain: true,
+    },
+    cpus: 2,
+};
+const FREE: Offer<'_> = Offer { memory_limit: InForce::UNLIMITED, cpu_limit: InForce::UNKNOWN, ..LIMITED };
+
+fn goal(memory: &str, cpu: &str, offer: &Offer<'_>) -> Goal {
+    let asked = Asked { memory: memory.parse().unwrap(), cpu: cpu.parse().unwrap() };
+    Goal::resolve(asked, offer).unwrap()
+}
+
+#[test]
+fn a_percentage_is_of_the_limit_in_force_else_of_the_machine() {
+    let half = goal("50%", "50%", &LIMITED);
+    assert_eq!(half, Goal { memory: Some(Bytes(500)), cpu: Cores::from_nano(250_000_000) });
+    let half = goal("50%", "50%", &FREE);
+    assert_eq!(half, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
+}
+
+#[test]
+fn a_percentage_of_the_unknown_is_refused_with_a_way_out() {
+    let blind = Offer { machine_memory: None, ..FREE };
+    let asked = Asked { memory: "50%".parse().unwrap(), cpu: CpuTarget::Max };
+    let refusal = Goal::resolve(asked, &blind).unwrap_err();
+    assert!(refusal.to_string().contains("give it in bytes"));
+}
+
+#[test]
+fn a_limit_that_is_not_told_any_more_has_not_gone() {
+    let asked = Asked { memory: "50%".parse().unwrap(), cpu: "50%".parse().unwrap() };
+    let unknown = InForce::UNKNOWN;
+    let untold = Offer { memory_limit: unknown, cpu_limit: InForce::UNKNOWN, ..LIMITED };
+    let before = goal("50%", "50%", &LIMITED);
+    assert_eq!(before.follow(asked, LIMITED.known(), &untold), before);
+    let never_known = goal("50%", "50%", &untold);
+    assert_eq!(never_known.memory, Some(Bytes(5_000)), "of the machine");
+    assert_eq!(never_known.follow(asked, untold.known(), &LIMITED), before, "it is told now");
+    let lifted_offer = Offer { cpu_limit: InForce::UNLIMITED, ..FREE };
+    let lifted = before.follow(asked, LIMITED.known(), &lifted_offer);
+    assert_eq!(lifted, Goal { memory: Some(Bytes(5_000)), cpu: Cores::from_whole(1) });
+    // A level that cannot be read any more leaves a bound by those around it, which is not what it was.
+    let around = InForce { limit: Limit::Value(Bytes(9_000)), cgroup: Some("/"), is_certain: false };
+    assert_eq!(before.follow(asked, LIMITED.known(), &Offer { memory_limit: around, ..LIMITED }), before);
+    let both = Offer { memory_limit: unknown, ..LIMITED }.known().or(LIMITED.known());
+    assert_eq!(both, LIMITED.known());
+}
+
+#[test]
+fn shares_of_what_may_be_less_are_told() {
+    let asked =
+        |memory: &str, cpu: &str| Asked { memory: memory.parse().unwrap(), cpu: cpu.parse().unwrap() };
+    let doubts = |memory: &str, cpu: &str, offer: &Offer<'_>| {
+        goal(memory, cpu, offer).doubts(asked(memory, cpu), offer)
+    };
+    let bound = InForce { is_certain: false, ..LIMITED.memory_limit };
+    let uncertain = Offer { memory_limit: bound, cpu_limit: InForce::UNKNOWN, ..LIMITED };
+    assert_eq!(
+        doubts("50%", "50%", &uncertain),
+        [
+            "not all limits on memory can be seen here: --memory 50% is 500 B",
+            "not all limits on CPU can be seen here: --cpu 50% is 1 cores",
+        ]
+    );
+    assert_eq!(doubts("50%", "50%", &LIMITED), [""; 0]);
+    assert_eq!(doubts("500", "max", &uncertain), [""; 0]);
+}
+
+#[test]
+fn a_cpuset_that_widens_is_followed_where_it_is_a_share_of_it() {
+    let asked = |cpu: &str| Asked { memory: MemoryTarget::Max, cpu: cpu.parse().unwrap() };
+    let one = Offer { cpu_limit: InForce::UNLIMITED, cpus: 1, ..LIMITED };
+    let four = Offer { cpus: 4, ..one };
+    for (cpu, expected) in [("50%", 2), ("max", 4)] {
+        let goal = Goal::resolve(asked(cpu), &one).unwrap().follow(asked(cpu), one.known(), &four);
+        assert_eq!(goal.cpu, Cores::from_whole(expected), "{cpu}");
+    }
+    assert!(!Asked { memory: MemoryTarget::Max, cpu: "1.5".parse().unwrap() }.follows());
+}
+
+#[test]
+fn more_than_there_is_falls_short_of_each_limit_it_passes() {
+    let cpu: CpuTarget = "3".parse().unwrap();
+    let shortfalls = goal("20k", "3", &LIMITED).shortfalls(cpu, &LIMITED);
+    assert!(matches!(
+        shortfalls[..],
+        [
+            Shortfall::MemoryLimit { .. },
+            Shortfall::MachineMemory { .. },
+            Shortfall::CpuLimit { .. },
+            Shortfall::Cpus { .. }
+        ]
+    ));
+    assert!(matches!(
+        goal("9k", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
+        [Shortfall::MachineMemory { machine: Bytes(8_100), .. }]
+    ));
+    assert!(matches!(
+        goal("50", "0", &FREE).shortfalls("0".parse().unwrap(), &FREE)[..],
+        [Shortfall::OwnMemory { .. }]
+    ));
+    assert!(matches!(
+        goal("100%", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED)[..],
+        [Shortfall::MemoryLimit { .. }]
+    ));
+    assert_eq!(goal("0", "0", &LIMITED).shortfalls("0".parse().unwrap(), &LIMITED), []);
+    assert_eq!(goal("900", "0.5", &LIMITED).shortfalls("0.5".parse().unwrap(), &LIMITED), []);
+}
+
+#[test]
+fn max_never_falls_short() {
+    assert_eq!(goal("max", "max", &LIMITED).shortfalls(CpuTarget::Max, &LIMITED), []);
+}
