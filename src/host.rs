@@ -97,6 +97,11 @@ impl Host {
         moved
     }
 
+    /// There is reason to believe that the process has been moved: [`Self::refresh`] looks the next time.
+    pub fn look_soon(&mut self) {
+        self.membership.look_soon();
+    }
+
     /// Reads everything as it is now.
     #[must_use]
     pub fn read(&self) -> HostReadings<'_> {

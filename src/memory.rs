@@ -87,6 +87,8 @@ struct Shared {
     growth: Mutex<Option<(Growth, u64)>>,
     /// What is asked for in the end; `NO_TARGET` for ever more.
     target: AtomicU64,
+    /// The process was found in another cgroup.
+    moved: AtomicBool,
     /// Reports that growth has waited for, and the last of them that is out.
     reports_asked: AtomicU64,
     reports_out: AtomicU64,
@@ -160,6 +162,7 @@ impl MemoryLoad {
             clock: OnceLock::new(),
             growth: Mutex::new(None),
             target: AtomicU64::new(plan.target.map_or(NO_TARGET, |target| target.0)),
+            moved: AtomicBool::new(false),
             reports_asked: AtomicU64::new(0),
             reports_out: AtomicU64::new(0),
             populated: AtomicU64::new(0),
@@ -199,6 +202,12 @@ impl MemoryLoad {
     pub fn change(&self, target: Bytes) {
         self.shared.target.store(target.0, Ordering::Relaxed);
         self.thread.unpark();
+    }
+
+    /// Whether growth has found the process in another cgroup since this was last asked.
+    #[must_use]
+    pub fn take_moved(&self) -> bool {
+        self.shared.moved.swap(false, Ordering::Acquire)
     }
 
     /// How many reports growth has asked for: to be taken before the sample of a report, and handed to

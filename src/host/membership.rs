@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,6 +58,11 @@ impl Membership {
         is_news.then(|| self.cgroups())
     }
 
+    /// Looks again at the next occasion.
+    pub(super) fn look_soon(&mut self) {
+        self.next_look_ns = 0;
+    }
+
     /// To be called when everything has been opened by the news: whether that is to be believed. Where there is no
     /// descriptor left there may have been none for some of it, and the next look gives the same news again.
     pub(super) fn settle(&mut self) -> bool {
@@ -99,6 +105,7 @@ pub struct OwnMemory {
     membership: Membership,
     place: Option<Hierarchy>,
     controller: MemoryController,
+    has_moved: bool,
 }
 
 impl OwnMemory {
@@ -108,7 +115,12 @@ impl OwnMemory {
         let membership = Membership::read(root, every);
         let place = membership.cgroups().hierarchy("memory");
         let controller = MemoryController::open(root, place.clone());
-        Self { membership, place, controller }
+        Self { membership, place, controller, has_moved: false }
+    }
+
+    /// Whether it has been moved since this was last asked.
+    pub fn take_moved(&mut self) -> bool {
+        mem::take(&mut self.has_moved)
     }
 
     /// The controller as it is now. `clock` reads a monotonic clock in nanoseconds.
@@ -119,6 +131,7 @@ impl OwnMemory {
             let controller = MemoryController::open(&cgroups.root, place.clone());
             if self.membership.settle() && place != self.place {
                 (self.place, self.controller) = (place, controller);
+                self.has_moved = true;
             }
         }
         &self.controller

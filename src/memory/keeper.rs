@@ -164,6 +164,9 @@ impl<'a> Keeper<'a> {
     /// How much of a piece may be added without a report; `None` after one that had to come first.
     fn within_sight(&mut self, bytes: usize, grain: usize) -> Option<usize> {
         let allowed = self.lookout.allow(bytes, grain, monotonic_ns);
+        if self.lookout.take_moved() {
+            self.shared.moved.store(true, Ordering::Release);
+        }
         if allowed.is_none() {
             self.report_first();
         }

@@ -95,6 +95,11 @@ impl Lookout {
         Some(bytes.min(most))
     }
 
+    /// Whether the process was found in another cgroup since this was last asked.
+    pub(super) fn take_moved(&mut self) -> bool {
+        self.view.memory.take_moved()
+    }
+
     /// So much has been added.
     pub(super) fn added(&mut self, bytes: u64) {
         self.brink.added(bytes);
@@ -184,6 +189,7 @@ mod tests {
         fs::write(root.path().join("proc/self/cgroup"), "0::/other\n").unwrap();
         let soon_ns = nanos(LOOK_AHEAD) + 1;
         assert_eq!(lookout.allow(400 << 20, 4096, || soon_ns), Some(1 << 19), "half of a percent at once");
+        assert_eq!((lookout.take_moved(), lookout.take_moved()), (true, false));
     }
 
     #[test]

@@ -101,6 +101,13 @@ impl<'a> Reporter<'a> {
 }
 
 impl Observer<'_> {
+    /// Finds out whether the process has been moved.
+    fn refresh(&mut self) {
+        if self.host.refresh(monotonic_ns) {
+            info!("moved to another cgroup: its limits and counters are reported from now on");
+        }
+    }
+
     /// What has been observed and what was wanted, now.
     fn snapshot<'s>(&'s self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
         // Where nothing was asked for it is held from the start.
@@ -131,6 +138,11 @@ impl Watched for Reporter<'_> {
 
     fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str> {
         let asked = self.observer.loads.memory.as_ref().map(MemoryLoad::reports_asked);
+        if self.observer.loads.memory.as_ref().is_some_and(MemoryLoad::take_moved) {
+            // Growth waits for this report because of limits that are others now.
+            self.observer.host.look_soon();
+            self.observer.refresh();
+        }
         let snapshot = self.observer.snapshot(record, self.sink.lost());
         let settled = self.sink.write::<WorkloadReport>(&snapshot);
         let (counters, stuck) = (snapshot.observed.counters(), snapshot.observed.memory.stuck);
@@ -151,10 +163,8 @@ impl Watched for Reporter<'_> {
     fn look(&mut self, now_ns: u64) {
         // On the grid, so that it comes with a report where there is one each second.
         self.next_look_ns += (now_ns.saturating_sub(self.next_look_ns) / LOOK_EVERY_NS + 1) * LOOK_EVERY_NS;
+        self.observer.refresh();
         let Observer { host, wants, loads, .. } = &mut self.observer;
-        if host.refresh(monotonic_ns) {
-            info!("moved to another cgroup: its limits and counters are reported from now on");
-        }
         wants.follow(now_ns, host, loads);
     }
 }

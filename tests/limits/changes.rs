@@ -118,6 +118,21 @@ fn a_program_that_is_moved_goes_by_its_new_cgroup() {
 
 #[test]
 #[ignore = "needs the right to make cgroups"]
+fn moved_while_it_grows_it_is_killed_after_last_words_on_its_new_limit() {
+    let (first, second) = (Cgroup::new().expect("root can"), Cgroup::new().expect("root can"));
+    second.set_memory_limit(128 * MIB);
+    // A tenth of a second is 5 MB.
+    let mut inside = Inside::start(&first, &["--memory", "max", "--growth-rate", "50M/s"]);
+    inside.wait_for("it to grow", |report| bytes(report, "memory_populated_bytes") > 0);
+    second.take_in(inside.running.child.id());
+    let (last, _) = inside.finish();
+    assert_eq!(last["memory_limit_bytes"], 128 * MIB, "{last}");
+    let headroom = bytes(&last, "memory_headroom_bytes");
+    assert!(headroom <= 128 * MIB / 100 + MIB, "{headroom} bytes were left at the last report: {last}");
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
 fn a_cpuset_that_widens_is_used() {
     let cgroup = Cgroup::with_cpus("0").expect("root can");
     for (cpu, before, after) in [("max", 1.0, 2.0), ("50%", 0.5, 1.0), ("1.5", 1.5, 1.5)] {
