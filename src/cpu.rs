@@ -157,11 +157,17 @@ impl CpuLoad {
         self.workers.len() as u64
     }
 
-    fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
+    /// Starts threads until there are so many. They wait for [`Self::change`] to give them a part.
+    ///
+    /// # Errors
+    /// Where the system refuses one.
+    pub fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
+        let (plan, changes) = (*self.shared.plan(), self.shared.changes.load(Ordering::Acquire));
         while self.threads() < workers {
             let (index, worker) = (self.threads(), Arc::new(Worker::default()));
             let (its, shared) = (Arc::clone(&worker), Arc::clone(&self.shared));
-            let thread = threads::start("burn", move || Burner::new(index, &its, &shared).run())?;
+            let thread =
+                threads::start("burn", move || Burner::new(index, &its, &shared).run(plan, changes))?;
             self.workers.push((thread, worker));
         }
         Ok(())
@@ -206,10 +212,27 @@ impl Shared {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// What each of so many workers pays of what the rest of the process uses.
-    fn part_of_others_ns(&self, plan: &CpuPlan) -> u64 {
-        let overdrawn_ns = self.overdrawn_ns.load(Ordering::Relaxed);
-        (plan.inherited_ns + (self.others_ns)() + overdrawn_ns) / plan.workers().max(1)
+    /// What the rest of the process has used up to now.
+    fn others(&self) -> Others {
+        Others { used_ns: (self.others_ns)(), overdrawn_ns: self.overdrawn_ns.load(Ordering::Relaxed) }
+    }
+}
+
+/// CPU time that is not the worker's own and comes out of the budget.
+#[derive(Clone, Copy, Debug)]
+struct Others {
+    /// Of threads that do not burn.
+    used_ns: u64,
+    /// Of workers that have no part any more, in advance.
+    overdrawn_ns: u64,
+}
+
+impl Others {
+    /// What one worker pays of it: an equal part, and the first one what was overdrawn, so that nothing of it depends
+    /// on who notices when that the plan has changed.
+    fn paid_by(self, index: u64, plan: &CpuPlan) -> u64 {
+        let overdrawn_ns = if index == 0 { self.overdrawn_ns } else { 0 };
+        (plan.inherited_ns + self.used_ns) / plan.workers().max(1) + overdrawn_ns
     }
 }
 
@@ -223,6 +246,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duty::Law;
 
     fn plan(nano: u64, cpus: u64) -> CpuPlan {
         CpuPlan {
@@ -245,6 +269,48 @@ mod tests {
         assert_eq!(plan(1_500_000_000, 2).workers(), 2);
         assert_eq!(plan(1_500_000_000, 1).workers(), 1, "no more than there are CPUs");
         assert_eq!(plan(u64::MAX, 64).workers(), 64);
+    }
+
+    /// Two workers of a whole core, others having used up more than they should have; then half a core, which is one
+    /// worker's. What is owed by both in nanoseconds, before and after.
+    fn owed_over_a_change(first_notices_first: bool) -> (i64, i64) {
+        let shared = Shared {
+            others_ns: Box::new(|| 3_000_000_000),
+            plan: Mutex::new(plan(1_000_000_000, 2)),
+            changes: AtomicU64::new(0),
+            overdrawn_ns: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        };
+        let before = *shared.plan();
+        let after = CpuPlan { wanted: Cores::from_nano(500_000_000), origin_ns: 2_000_000_000, ..before };
+        let workers = [Worker::default(), Worker::default()];
+        let burners = [0, 1].map(|index| Burner::new(index as u64, &workers[index], &shared));
+        let laws = [0, 1].map(|index| Law::new(before.duty(index, 0)));
+        // Both clocks are that of this thread, which goes on: they are given as if nothing had been burnt.
+        let part_ns = shared.others().paid_by(0, &before);
+        let owed_before = laws.iter().map(|law| law.owed_ns(after.origin_ns, part_ns)).sum();
+        let [first, second] = laws;
+        let first = if first_notices_first {
+            let first = burners[0].move_on(first, &before, &after);
+            burners[1].move_on(second, &before, &after);
+            first
+        } else {
+            burners[1].move_on(second, &before, &after);
+            burners[0].move_on(first, &before, &after)
+        };
+        (owed_before, first.owed_ns(after.origin_ns, shared.others().paid_by(0, &after)))
+    }
+
+    #[test]
+    fn what_was_used_in_advance_is_owed_whoever_notices_the_change_first() {
+        for first_notices_first in [true, false] {
+            let (before, after) = owed_over_a_change(first_notices_first);
+            assert_eq!(before, -1_000_000_000);
+            // But for what this thread has used itself, which counts once for each of the two.
+            let own_ns = 4 * ThreadClock::of_current().read_ns();
+            assert!(before.abs_diff(after) <= own_ns, "{after} of {before}");
+            assert!(own_ns < 400_000_000, "or this says nothing");
+        }
     }
 
     #[test]

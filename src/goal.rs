@@ -93,16 +93,20 @@ impl Goal {
         Ok(Self { memory: Self::memory(asked.memory, offer)?, cpu: Self::cpu(asked.cpu, offer) })
     }
 
-    /// The figures as the host is now. A limit that was `known` and is not told any more leaves the share of it as it
-    /// is: it has not gone.
+    /// The figures as the host is now. Where a limit was `known` and is not told for certain any more, it has not gone:
+    /// the share of it does not rise.
     #[must_use]
     pub(crate) fn follow(self, asked: Asked, known: Known, offer: &Offer<'_>) -> Self {
         let told = offer.known();
-        let memory = Self::memory(asked.memory, offer).ok().filter(|_| told.memory || !known.memory);
+        let memory = match (Self::memory(asked.memory, offer), self.memory) {
+            (Ok(Some(now)), Some(before)) if known.memory && !told.memory => Some(now.min(before)),
+            (Ok(now), _) => now,
+            (Err(Unknown), before) => before,
+        };
+        let now = Self::cpu(asked.cpu, offer);
         // All CPUs are no share of the quota.
-        let follows_cpu = told.cpu || !known.cpu || asked.cpu == CpuTarget::Max;
-        let cpu = if follows_cpu { Self::cpu(asked.cpu, offer) } else { self.cpu };
-        Self { memory: memory.unwrap_or(self.memory), cpu }
+        let may_rise = told.cpu || !known.cpu || asked.cpu == CpuTarget::Max;
+        Self { memory, cpu: if may_rise { now } else { now.min(self.cpu) } }
     }
 
     /// Shares of what is not known for certain: figures that may be more than a limit allows.

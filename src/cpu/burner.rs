@@ -26,12 +26,11 @@ impl<'a> Burner<'a> {
     }
 
     /// Follows one plan after the other until the end.
-    pub(super) fn run(&mut self) {
-        let mut changes = self.shared.changes.load(Ordering::Acquire);
-        let mut plan = *self.shared.plan();
-        // One that a change has started begins with nothing owed; the first ones owe all since the origin.
-        let base_ns = if changes == 0 { 0 } else { self.shared.part_of_others_ns(&plan).cast_signed() };
-        let mut law = Law::new(plan.duty(self.index, base_ns));
+    ///
+    /// Begins with the plan and the number of changes that there were when it was started, however late it comes to
+    /// run: the first workers owe all since the origin of theirs, those that a change has started have no part in it.
+    pub(super) fn run(&mut self, mut plan: CpuPlan, mut changes: u64) {
+        let mut law = Law::new(plan.duty(self.index, 0));
         loop {
             if self.has_part_in(&plan) {
                 self.follow(&mut law, &plan, changes);
@@ -53,15 +52,17 @@ impl<'a> Burner<'a> {
     }
 
     /// The law under another plan. What is owed when the plan changes moves on to the new one, in its count of what
-    /// others use. A worker that has no part in it gives up what it owes, and what it has used in advance the others
-    /// make up for.
-    fn move_on(&self, mut law: Law, before: &CpuPlan, plan: &CpuPlan) -> Law {
+    /// others use. A worker that has no part in it gives up what it owes, and what it has used in advance the first one
+    /// makes up for.
+    pub(super) fn move_on(&self, mut law: Law, before: &CpuPlan, plan: &CpuPlan) -> Law {
         let used_ns = self.clock.read_ns();
-        let paid_ns = used_ns + self.shared.part_of_others_ns(before);
+        // One reading for both plans: what comes later is paid under the new one.
+        let others = self.shared.others();
+        let paid_ns = used_ns + others.paid_by(self.index, before);
         let owed_ns = if self.has_part_in(before) { law.owed_ns(plan.origin_ns, paid_ns) } else { 0 };
         if self.has_part_in(plan) {
-            let used_ns = used_ns + self.shared.part_of_others_ns(plan);
-            return law.resume(plan.duty(self.index, used_ns.cast_signed().saturating_add(owed_ns)));
+            let paid_ns = used_ns + others.paid_by(self.index, plan);
+            return law.resume(plan.duty(self.index, paid_ns.cast_signed().saturating_add(owed_ns)));
         }
         match u64::try_from(owed_ns) {
             Ok(owed_ns) => law.forgive(owed_ns),
@@ -91,7 +92,7 @@ impl<'a> Burner<'a> {
                 return;
             }
             // Each worker pays its part of what the rest of the process uses.
-            let others_ns = self.shared.part_of_others_ns(plan);
+            let others_ns = self.shared.others().paid_by(self.index, plan);
             let burst = law.begin(monotonic_ns(), self.clock.read_ns() + others_ns);
             self.work_units += burn(burst, self.clock, others_ns, &self.shared.ended);
             let worker_cpu_ns = self.clock.read_ns();

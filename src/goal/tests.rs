@@ -50,6 +50,9 @@ fn a_limit_that_is_not_told_any_more_has_not_gone() {
     // A level that cannot be read any more leaves a bound by those around it, which is not what it was.
     let around = InForce { limit: Limit::Value(Bytes(9_000)), cgroup: Some("/"), is_certain: false };
     assert_eq!(before.follow(asked, LIMITED.known(), &Offer { memory_limit: around, ..LIMITED }), before);
+    let tighter = InForce { limit: Limit::Value(Bytes(600)), ..around };
+    let followed = before.follow(asked, LIMITED.known(), &Offer { memory_limit: tighter, ..LIMITED });
+    assert_eq!(followed.memory, Some(Bytes(300)), "but a tighter bound is one");
     let both = Offer { memory_limit: unknown, ..LIMITED }.known().or(LIMITED.known());
     assert_eq!(both, LIMITED.known());
 }

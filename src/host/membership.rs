@@ -14,7 +14,7 @@ use crate::clock::nanos;
 /// Looking may take this part of the time at most: before Linux 6.7 it waits for whoever makes or removes cgroups
 /// (`cgroup_mutex` in the kernel's `proc_cgroup_show`).
 const LOOK_PART: u64 = 1_000;
-/// But it is never longer ago than this: what took so long may have been a stop.
+/// But it is never longer ago than this.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Which cgroups this process is in: the text of `/proc/self/cgroup`.
@@ -26,6 +26,8 @@ pub(super) struct Membership {
     known: String,
     every: Duration,
     next_look_ns: u64,
+    /// How long the last look took.
+    took_ns: u64,
 }
 
 impl Membership {
@@ -34,7 +36,7 @@ impl Membership {
         let mut now = KernelText::open(&root.join("proc/self/cgroup"));
         now.refresh();
         let known = now.text().to_owned();
-        Self { root: root.to_owned(), now, known, every, next_look_ns: 0 }
+        Self { root: root.to_owned(), now, known, every, next_look_ns: 0, took_ns: 0 }
     }
 
     /// Where the files of its cgroups are now.
@@ -51,7 +53,9 @@ impl Membership {
         }
         self.now.refresh();
         let took_ns = clock().saturating_sub(begin_ns);
-        let pause_ns = took_ns.saturating_mul(LOOK_PART).min(nanos(LOOK_AT_LEAST_EVERY));
+        // One that took long may have been preempted or throttled; not two of them.
+        let cost_ns = mem::replace(&mut self.took_ns, took_ns).min(took_ns);
+        let pause_ns = cost_ns.saturating_mul(LOOK_PART).min(nanos(LOOK_AT_LEAST_EVERY));
         self.next_look_ns = begin_ns.saturating_add(pause_ns.max(nanos(self.every)));
         // What cannot be read says nothing.
         let is_news = !self.now.text().is_empty() && self.now.text() != self.known;
@@ -175,10 +179,12 @@ mod tests {
         };
         assert!(membership.has_changed(slow_clock(2 * SECOND)));
         fs::write(&file, "0::/c\n").unwrap();
-        assert!(!membership.has_changed(at(7 * SECOND - 1)), "looking would take more than a thousandth");
-        assert!(membership.has_changed(at(7 * SECOND)));
+        assert!(membership.has_changed(slow_clock(3 * SECOND)), "one that took long says nothing");
+        fs::write(&file, "0::/d\n").unwrap();
+        assert!(!membership.has_changed(at(8 * SECOND - 1)), "looking would take more than a thousandth");
+        assert!(membership.has_changed(at(8 * SECOND)));
         fs::write(&file, "").unwrap();
-        assert!(!membership.has_changed(at(9 * SECOND)), "what is not told is no news");
+        assert!(!membership.has_changed(at(20 * SECOND)), "what is not told is no news");
     }
 
     #[test]

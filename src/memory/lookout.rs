@@ -28,29 +28,28 @@ impl View {
     pub fn open(root: &Path) -> Self {
         Self {
             process: Process::open(root),
-            memory: OwnMemory::find(root, LOOK_AHEAD),
+            // So that none of the looks ahead leaves it out.
+            memory: OwnMemory::find(root, LOOK_AHEAD / 2),
             machine: Machine::open(root),
         }
     }
 
-    /// How far away the ends are: the limit in force, and the machine's memory. `None` for what there is not. `clock`
-    /// reads a monotonic clock in nanoseconds.
-    fn margins(&mut self, clock: impl Fn() -> u64) -> [Option<Margin>; 2] {
+    /// How far away the ends are: the limit in force, one that nobody tells of, and the machine's memory. `None` for
+    /// what there is not. `held` bytes have been added so far; `clock` reads a monotonic clock in nanoseconds.
+    fn margins(&mut self, held: u64, clock: impl Fn() -> u64) -> [Option<Margin>; 3] {
         let (in_force, headroom) = self.memory.now(clock).limit_and_headroom();
         let limit = match in_force.limit {
             Limit::Value(limit) => Some(Margin { limit: limit.0, headroom: headroom.map(|bytes| bytes.0) }),
-            Limit::Unlimited => None,
-            // It may be the next page.
-            Limit::Unknown => {
-                let held = self.process.resident().map_or(0, |set| set.total.0);
-                Some(Margin { limit: held.max(LEAST_UNKNOWN), headroom: None })
-            }
+            Limit::Unlimited | Limit::Unknown => None,
         };
+        // It may be the next page.
+        let untold = Margin { limit: held.max(LEAST_UNKNOWN), headroom: None };
+        let untold = Some(untold).filter(|_| !in_force.is_certain);
         let machine = self.machine.memory().map(|machine| Margin {
             limit: machine.total.0,
             headroom: machine.available.map(|bytes| bytes.0),
         });
-        [limit, machine]
+        [limit, untold, machine]
     }
 }
 
@@ -67,11 +66,13 @@ pub(super) struct Lookout {
     view: View,
     brink: Brink,
     free: Free,
+    /// Bytes added so far.
+    held: u64,
 }
 
 impl Lookout {
     pub(super) fn new(view: View) -> Self {
-        Self { view, brink: Brink::default(), free: Free::default() }
+        Self { view, brink: Brink::default(), free: Free::default(), held: 0 }
     }
 
     pub(super) fn process(&self) -> &Process {
@@ -83,7 +84,7 @@ impl Lookout {
     pub(super) fn allow(&mut self, bytes: usize, grain: usize, clock: impl Fn() -> u64) -> Option<usize> {
         let now_ns = clock();
         if self.free.bytes < bytes as u64 || now_ns >= self.free.until_ns {
-            let bytes = self.brink.allowance(&self.view.margins(clock));
+            let bytes = self.brink.allowance(&self.view.margins(self.held, clock));
             self.free = Free { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
         }
         if self.free.bytes == 0 {
@@ -102,6 +103,7 @@ impl Lookout {
 
     /// So much has been added.
     pub(super) fn added(&mut self, bytes: u64) {
+        self.held = self.held.saturating_add(bytes);
         self.brink.added(bytes);
         self.free.bytes = self.free.bytes.saturating_sub(bytes);
     }
@@ -114,8 +116,13 @@ impl Lookout {
     /// Bytes to give back where not even reports could be written any more, as the buffer of a pipe is charged to
     /// the cgroup as well.
     pub(super) fn lacks_for_reports(&mut self, clock: impl Fn() -> u64) -> u64 {
-        let headroom =
-            self.view.margins(clock).into_iter().flatten().filter_map(|margin| margin.headroom).min();
+        let headroom = self
+            .view
+            .margins(self.held, clock)
+            .into_iter()
+            .flatten()
+            .filter_map(|margin| margin.headroom)
+            .min();
         headroom.map_or(0, |headroom| ROOM_FOR_REPORTS.saturating_sub(headroom))
     }
 }
@@ -199,5 +206,17 @@ mod tests {
         assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(1 << 19));
         lookout.added(MIB);
         assert_eq!(lookout.allow(400 << 20, 4096, || 1), None);
+        lookout.added(799 * MIB);
+        lookout.reported();
+        assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(4 << 20), "of what is held, once that is more");
+    }
+
+    #[test]
+    fn a_limit_that_is_not_certain_may_be_near() {
+        let (root, _) = lookout(900 * MIB, 450 * MIB);
+        // A link to itself cannot be opened and is there all the same.
+        std::os::unix::fs::symlink("memory.max", root.path().join("sys/fs/cgroup/memory.max")).unwrap();
+        let mut lookout = Lookout::new(View::open(root.path()));
+        assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(1 << 19));
     }
 }

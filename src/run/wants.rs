@@ -95,13 +95,22 @@ impl Wants {
         }
         self.tell_memory(before.0, loads);
         let has_changed = (before.0.cpu, before.1) != (self.goal.cpu, self.cpu_threads());
-        let lacks_threads = loads.cpu.as_ref().is_some_and(|load| load.threads() < self.cpu_threads());
         if has_changed {
             self.say_cpu(before.0);
         }
-        if has_changed || lacks_threads {
+        if has_changed || self.has_got_threads(loads) {
             self.tell_cpu(now_ns, loads);
         }
+    }
+
+    /// Whether of threads that were refused before there are more now.
+    fn has_got_threads(&self, loads: &mut Loads) -> bool {
+        loads.cpu.as_mut().is_some_and(|load| {
+            let before = load.threads();
+            // That it is refused again has been told.
+            let _ = load.start_up_to(self.cpu_threads());
+            load.threads() > before
+        })
     }
 
     fn tell_memory(&self, before: Goal, loads: &Loads) {
