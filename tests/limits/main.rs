@@ -60,7 +60,8 @@ fn a_memory_limit_is_found_with_the_cgroup_that_sets_it() {
     assert!(last["memory_limit_cgroup"].as_str().expect("a path").contains("workload-test"), "{last}");
     assert_eq!(last["memory_target_bytes"], 64 * MIB, "a percentage is of the limit");
     let charged = bytes(&last, "cgroup_memory_bytes");
-    assert!((60 * MIB..80 * MIB).contains(&charged), "{last}");
+    // Its files may be charged to whoever read them first.
+    assert!((bytes(&last, "memory_anon_bytes")..80 * MIB).contains(&charged), "{last}");
     let headroom = bytes(&last, "memory_headroom_bytes");
     assert!((charged + headroom).abs_diff(256 * MIB) < MIB, "{last}");
     assert!(bytes(&last, "cgroup_memory_peak_bytes") >= charged, "{last}");
