@@ -93,13 +93,16 @@ impl Goal {
         Ok(Self { memory: Self::memory(asked.memory, offer)?, cpu: Self::cpu(asked.cpu, offer) })
     }
 
-    /// The figures as the host is now. Where a limit was `known` and is not told for certain any more, it has not gone:
-    /// the share of it does not rise.
+    /// The figures as the host is now. Where a limit was `known` and is not told for certain any more, or not told at
+    /// all, it has not gone: the share of it does not rise.
     #[must_use]
     pub(crate) fn follow(self, asked: Asked, known: Known, offer: &Offer<'_>) -> Self {
         let told = offer.known();
+        let is_bound = offer.memory_limit.limit.value().is_some();
         let memory = match (Self::memory(asked.memory, offer), self.memory) {
-            (Ok(Some(now)), Some(before)) if known.memory && !told.memory => Some(now.min(before)),
+            (Ok(Some(now)), Some(before)) if !told.memory && (known.memory || !is_bound) => {
+                Some(now.min(before))
+            }
             (Ok(now), _) => now,
             (Err(Unknown), before) => before,
         };

@@ -53,6 +53,10 @@ fn a_limit_that_is_not_told_any_more_has_not_gone() {
     let tighter = InForce { limit: Limit::Value(Bytes(600)), ..around };
     let followed = before.follow(asked, LIMITED.known(), &Offer { memory_limit: tighter, ..LIMITED });
     assert_eq!(followed.memory, Some(Bytes(300)), "but a tighter bound is one");
+    // Never certain, and then not even a bound.
+    let bound = Offer { memory_limit: tighter, ..LIMITED };
+    let of_bound = goal("50%", "50%", &bound);
+    assert_eq!(of_bound.follow(asked, bound.known(), &untold).memory, Some(Bytes(300)), "not of the machine");
     let both = Offer { memory_limit: unknown, ..LIMITED }.known().or(LIMITED.known());
     assert_eq!(both, LIMITED.known());
 }

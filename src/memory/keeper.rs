@@ -214,9 +214,18 @@ impl<'a> Keeper<'a> {
         let lacking = self.lookout.lacks_for_reports(monotonic_ns);
         // Less than a page would not help.
         let lacking = usize::try_from(lacking).unwrap_or(0).next_multiple_of(self.plan.page_size);
-        if lacking > 0 && lacking < arena.len() && arena.shrink(lacking).is_ok() {
-            self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
+        if lacking > 0 && lacking < arena.len() {
+            self.give_back(arena, lacking);
         }
+    }
+
+    /// Whether it could be done.
+    fn give_back(&mut self, arena: &mut Arena, bytes: usize) -> bool {
+        let before = arena.len();
+        let done = arena.shrink(bytes).is_ok();
+        self.lookout.gave_back((before - arena.len()) as u64);
+        self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
+        done
     }
 
     /// Measures, and closes the gap to the target by whole pages.
@@ -235,10 +244,9 @@ impl<'a> Keeper<'a> {
                 }
             } else {
                 let excess = usize::try_from(resident - target).unwrap_or(usize::MAX);
-                if arena.is_empty() || arena.shrink(excess).is_err() {
+                if arena.is_empty() || !self.give_back(arena, excess) {
                     break;
                 }
-                self.shared.populated.store(arena.len() as u64, Ordering::Relaxed);
             }
         }
         self.enter(Phase::Holding);

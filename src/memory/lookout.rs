@@ -35,7 +35,7 @@ impl View {
     }
 
     /// How far away the ends are: the limit in force, one that nobody tells of, and the machine's memory. `None` for
-    /// what there is not. `held` bytes have been added so far; `clock` reads a monotonic clock in nanoseconds.
+    /// what there is not. `held` bytes have been added; `clock` reads a monotonic clock in nanoseconds.
     fn margins(&mut self, held: u64, clock: impl Fn() -> u64) -> [Option<Margin>; 3] {
         let (in_force, headroom) = self.memory.now(clock).limit_and_headroom();
         let limit = match in_force.limit {
@@ -66,7 +66,7 @@ pub(super) struct Lookout {
     view: View,
     brink: Brink,
     free: Free,
-    /// Bytes added so far.
+    /// Bytes added and not given back.
     held: u64,
 }
 
@@ -106,6 +106,11 @@ impl Lookout {
         self.held = self.held.saturating_add(bytes);
         self.brink.added(bytes);
         self.free.bytes = self.free.bytes.saturating_sub(bytes);
+    }
+
+    /// So much has been given back.
+    pub(super) fn gave_back(&mut self, bytes: u64) {
+        self.held = self.held.saturating_sub(bytes);
     }
 
     /// A report is out.
@@ -209,6 +214,9 @@ mod tests {
         lookout.added(799 * MIB);
         lookout.reported();
         assert_eq!(lookout.allow(400 << 20, 4096, || 1), Some(4 << 20), "of what is held, once that is more");
+        lookout.gave_back(600 * MIB);
+        let soon_ns = nanos(LOOK_AHEAD) + 1;
+        assert_eq!(lookout.allow(400 << 20, 4096, || soon_ns), Some(1 << 20));
     }
 
     #[test]
