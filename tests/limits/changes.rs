@@ -177,7 +177,7 @@ fn a_thread_that_is_refused_is_told_made_up_for_and_asked_for_again() {
 }
 
 /// Starts it in a cgroup of 1 GiB inside of another, which it cannot see.
-fn with_a_limit_out_of_sight(outer: &Cgroup, args: &[&str]) -> (Inside, Cgroup) {
+fn with_a_limit_out_of_sight(outer: &Cgroup, args: &[&str]) -> (Cgroup, Inside) {
     let inner = outer.nested().expect("root can");
     inner.set_memory_limit(1024 * MIB);
     // Mounted anew, the root of the hierarchy is that of the namespace.
@@ -188,7 +188,8 @@ fn with_a_limit_out_of_sight(outer: &Cgroup, args: &[&str]) -> (Inside, Cgroup) 
     command.args(["--format", "json", "--log", "error"]).stdout(Stdio::piped());
     let (mut child, _) = inner.spawn(&mut command).expect("it starts");
     let records = Records::of(&mut child);
-    (Inside { running: Running { child, started: Instant::now() }, records }, inner)
+    // The program goes first: nothing can be removed with a process in it.
+    (inner, Inside { running: Running { child, started: Instant::now() }, records })
 }
 
 #[test]
@@ -196,7 +197,7 @@ fn with_a_limit_out_of_sight(outer: &Cgroup, args: &[&str]) -> (Inside, Cgroup) 
 fn a_limit_out_of_sight_kills_after_the_last_words() {
     let outer = Cgroup::new().expect("root can");
     outer.set_memory_limit(128 * MIB);
-    let (inside, _inner) =
+    let (_inner, inside) =
         with_a_limit_out_of_sight(&outer, &["--memory", "max", "--growth-rate", "instant"]);
     let (last, status) = inside.finish();
     assert!(!status.success(), "{status}");
@@ -213,7 +214,7 @@ fn a_limit_out_of_sight_is_followed() {
     let outer = Cgroup::new().expect("root can");
     outer.set_memory_limit(100 * MIB);
     let args = ["--memory", "50%", "--growth-rate", "instant", "--report-every", "200ms"];
-    let (mut inside, _inner) = with_a_limit_out_of_sight(&outer, &args);
+    let (_inner, mut inside) = with_a_limit_out_of_sight(&outer, &args);
     for limit in [100 * MIB, 160 * MIB] {
         outer.set_memory_limit(limit);
         let report = inside.records.wait_for("half of the limit", Duration::from_secs(20), |report| {
