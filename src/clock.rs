@@ -38,6 +38,14 @@ pub fn process_cpu_ns() -> u64 {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(0, to_ns)
 }
 
+/// The first point after `now_ns` of the grid that goes on from `point_ns` in steps of `step_ns`: points that went by
+/// are skipped. All in nanoseconds; what is centuries away saturates.
+#[must_use]
+pub(crate) fn next_point_ns(point_ns: u64, step_ns: u64, now_ns: u64) -> u64 {
+    let steps = now_ns.saturating_sub(point_ns) / step_ns.max(1) + 1;
+    point_ns.saturating_add(steps.saturating_mul(step_ns))
+}
+
 /// The scheduler's tick in nanoseconds: the resolution of the coarse clock (`CONFIG_HZ`).
 #[must_use]
 pub fn tick_ns() -> u64 {
@@ -120,6 +128,15 @@ mod tests {
             stop.store(true, Ordering::Relaxed);
             assert!(moves);
         });
+    }
+
+    #[test]
+    fn points_of_a_grid_that_went_by_are_skipped() {
+        for (now_ns, expected_ns) in [(0, 110), (100, 110), (109, 110), (110, 120), (135, 140)] {
+            assert_eq!(next_point_ns(100, 10, now_ns), expected_ns, "{now_ns}");
+        }
+        assert_eq!(next_point_ns(u64::MAX - 5, 10, u64::MAX), u64::MAX);
+        assert_eq!(next_point_ns(100, u64::MAX, 100), u64::MAX);
     }
 
     #[test]

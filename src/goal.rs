@@ -46,10 +46,8 @@ impl<'a> Offer<'a> {
 /// Which limits the kernel has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// Of memory.
-    pub(crate) memory: bool,
-    /// Of CPU.
-    pub(crate) cpu: bool,
+    memory: bool,
+    cpu: bool,
 }
 
 impl Known {

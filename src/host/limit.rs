@@ -106,11 +106,10 @@ impl<F> Limits<F> {
     /// Takes note of the tightest limit of all, in bytes: only where it is below those in sight does it come from
     /// elsewhere.
     pub(super) fn note_sum(&mut self, sum: impl FnOnce() -> Limit<u64>, value: impl Fn(&F) -> Limit<u64>) {
-        let visible = || self.levels.iter().filter_map(|at| value(&at.files).value());
+        let visible = || self.levels.iter().filter_map(|at| value(&at.files).value()).min();
         // Before and after, as one in sight may be changed meanwhile.
-        let before: Vec<u64> = visible().collect();
-        let sum = sum();
-        let hidden = sum.value().filter(|sum| before.into_iter().chain(visible()).all(|seen| *sum < seen));
+        let (before, sum, after) = (visible(), sum(), visible());
+        let hidden = sum.value().filter(|sum| before.into_iter().chain(after).all(|seen| *sum < seen));
         self.has_sum = sum != Limit::Unknown;
         self.hidden = hidden;
     }

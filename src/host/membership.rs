@@ -41,7 +41,8 @@ impl Membership {
 
     /// Where the files of its cgroups are now.
     pub(super) fn cgroups(&self) -> Cgroups {
-        let mounts = self.mounts().unwrap_or_default();
+        let mounts = fs::read(self.root.join("proc/self/mountinfo"));
+        let mounts = mounts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         Cgroups { root: self.root.clone(), membership: self.now.text().to_owned(), mounts }
     }
 
@@ -78,11 +79,6 @@ impl Membership {
             self.now.text().clone_into(&mut self.known);
         }
         could_open
-    }
-
-    fn mounts(&self) -> io::Result<String> {
-        let mounts = fs::read(self.root.join("proc/self/mountinfo"))?;
-        Ok(String::from_utf8_lossy(&mounts).into_owned())
     }
 }
 

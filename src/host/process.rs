@@ -129,8 +129,8 @@ fn from_statm(text: &str, page_bytes: u64) -> Option<ResidentSet> {
     Some(ResidentSet { total: Bytes(total), anon: Some(Bytes(anon)), file: Some(Bytes(file)), swap: None })
 }
 
-/// The size of a page in bytes.
-fn page_bytes() -> Option<u64> {
+/// The size of a page in bytes; `None` where the system does not tell.
+pub(crate) fn page_bytes() -> Option<u64> {
     u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()
 }
 

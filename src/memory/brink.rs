@@ -87,11 +87,8 @@ mod tests {
 
     #[test]
     fn the_machine_may_end_before_the_limit_and_the_limit_before_the_machine() {
-        let both = |limit, headroom, machine, available| {
-            let [Some(limit), _] = margin(limit, headroom) else { unreachable!() };
-            let [machine, _] = margin(machine, available);
-            [Some(limit), machine]
-        };
+        let both =
+            |limit, headroom, machine, available| [margin(limit, headroom)[0], margin(machine, available)[0]];
         let allowance = |margins: [Option<Margin>; 2]| Brink::default().allowance(&margins);
         assert_eq!(allowance(both(1_000, 700, 90_000, 50_000)), 600, "the nearer of two that are far");
         assert_eq!(allowance(both(50_000, 40_000, 90_000, 9_000)), 900, "a percent of the machine");

@@ -12,7 +12,7 @@ use super::lookout::{Lookout, View};
 use super::pace::Pace;
 use super::{MemoryPlan, Phase, Shared};
 use crate::arena::{Arena, HUGE_PAGE};
-use crate::clock::{monotonic_ns, nanos};
+use crate::clock::{monotonic_ns, nanos, next_point_ns};
 use crate::fill::Filler;
 use crate::growth::Growth;
 use crate::quantity::Bytes;
@@ -77,8 +77,7 @@ impl<'a> Keeper<'a> {
             self.follow_target(&mut growth, &mut began_ns, now_ns);
             self.tick(&mut arena, &growth, began_ns, now_ns);
             let tick_ns = nanos(self.tick_length(&growth));
-            // An absolute grid; points that went by are skipped.
-            wake_ns += (monotonic_ns().saturating_sub(wake_ns) / tick_ns + 1) * tick_ns;
+            wake_ns = next_point_ns(wake_ns, tick_ns, monotonic_ns());
             self.sleep_until(wake_ns);
         }
         // Where there is no memory to be had, there is none for helpers either.

@@ -5,9 +5,10 @@ use std::hash::BuildHasher;
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::utsname::uname;
-use nix::unistd::{Pid, SysconfVar, getpid, sysconf};
+use nix::unistd::{Pid, getpid};
 
 use crate::clock::{ThreadClock, process_cpu_ns};
+use crate::host::page_bytes;
 
 /// What this process finds out about itself and its machine once.
 pub(super) struct Facts {
@@ -62,6 +63,5 @@ pub(super) fn usable_cpus() -> u64 {
 
 fn page_size() -> usize {
     const USUAL: usize = 4096;
-    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(USUAL)
+    page_bytes().and_then(|size| usize::try_from(size).ok()).unwrap_or(USUAL)
 }

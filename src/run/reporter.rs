@@ -10,7 +10,7 @@ use super::loads::Loads;
 use super::sink::Sink;
 use super::wants::Wants;
 use super::watch::{Schedule, Watched};
-use crate::clock::{ThreadClock, monotonic_ns};
+use crate::clock::{ThreadClock, monotonic_ns, next_point_ns};
 use crate::config::{Args, OnFailure};
 use crate::cpu::CpuLoad;
 use crate::host::{Correction, Host};
@@ -162,7 +162,7 @@ impl Watched for Reporter<'_> {
 
     fn look(&mut self, now_ns: u64) {
         // On the grid, so that it comes with a report where there is one each second.
-        self.next_look_ns += (now_ns.saturating_sub(self.next_look_ns) / LOOK_EVERY_NS + 1) * LOOK_EVERY_NS;
+        self.next_look_ns = next_point_ns(self.next_look_ns, LOOK_EVERY_NS, now_ns);
         self.observer.refresh();
         let Observer { host, wants, loads, .. } = &mut self.observer;
         wants.follow(now_ns, host, loads);

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::events::{Alarm, Rounds, Signals, wait};
 use super::{Outcome, in_context};
-use crate::clock::{monotonic_ns, nanos};
+use crate::clock::{monotonic_ns, nanos, next_point_ns};
 use crate::config::ReportArgs;
 use crate::report::Record;
 use crate::serve::{Answers, Server};
@@ -101,8 +101,7 @@ pub(super) fn watch(
             return Ok(Outcome::CouldNotHold);
         }
         if now_ns >= next_ns {
-            // An absolute grid; points that went by are skipped.
-            next_ns += ((now_ns - next_ns) / interval_ns + 1).saturating_mul(interval_ns);
+            next_ns = next_point_ns(next_ns, interval_ns, now_ns);
         }
         if now_ns >= watched.look_due_ns() {
             watched.look(now_ns);

@@ -3,9 +3,17 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::support::cgroup::Cgroup;
 use super::support::{self, Records, Running, number};
 use super::{Inside, MIB, bytes};
+
+/// CPU time wanted, used and given up from one record, or the start, to another.
+fn cpu_seconds(from: Option<&Value>, to: &Value) -> [f64; 3] {
+    ["cpu_wanted_seconds_total", "cpu_used_seconds_total", "cpu_given_up_seconds_total"]
+        .map(|field| number(to, field) - from.map_or(0.0, |from| number(from, field)))
+}
 
 #[test]
 #[ignore = "needs the right to make cgroups"]
@@ -43,11 +51,9 @@ fn a_percentage_of_cpu_follows_its_quota() {
         let after = inside.wait_for("a second more", |report| {
             number(report, "elapsed_seconds") > number(&settled, "elapsed_seconds") + 0.9
         });
-        let used = number(&after, "cpu_used_seconds_total") - number(&settled, "cpu_used_seconds_total");
+        let [_, used, given_up] = cpu_seconds(Some(&settled), &after);
         let time = number(&after, "elapsed_seconds") - number(&settled, "elapsed_seconds");
         // Other tests run beside this one: what could not be had is no fault.
-        let given_up =
-            number(&after, "cpu_given_up_seconds_total") - number(&settled, "cpu_given_up_seconds_total");
         let off = (used + given_up) / time - quota / 2.0;
         assert!(off.abs() < 0.1 * quota, "{used} s and {given_up} s given up in {time} s at {quota}");
     }
@@ -81,9 +87,7 @@ fn a_quota_that_changes_again_and_again_loses_no_cpu_time() {
             .wait_for("half of it", |report| (number(report, "cpu_wanted_cores") - quota / 2.0).abs() < 1e-9);
     }
     let last = inside.wait_for("the next report", |_| true);
-    let [wanted, used, given_up] =
-        ["cpu_wanted_seconds_total", "cpu_used_seconds_total", "cpu_given_up_seconds_total"]
-            .map(|field| number(&last, field));
+    let [wanted, used, given_up] = cpu_seconds(None, &last);
     assert!(wanted > 2.0, "it has followed: {last}");
     // What one worker may still be behind or ahead by; each of the changes may have lost as much.
     assert!((wanted - used - given_up).abs() < 0.05, "{used} s used and {given_up} s given up of {wanted} s");
@@ -139,9 +143,8 @@ fn a_cpuset_that_widens_is_used() {
         cgroup.set_cpus("0");
         let mut inside = Inside::start(&cgroup, &["--cpu", cpu, "--report-every", "200ms"]);
         let id = inside.running.child.id();
-        let wanted = |cores: f64| {
-            move |report: &serde_json::Value| (number(report, "cpu_wanted_cores") - cores).abs() < 1e-9
-        };
+        let wanted =
+            |cores: f64| move |report: &Value| (number(report, "cpu_wanted_cores") - cores).abs() < 1e-9;
         inside.wait_for("what one CPU gives", |report| {
             wanted(before)(report) && support::threads(id, "workload-burn") == 1
         });
@@ -165,9 +168,7 @@ fn a_thread_that_is_refused_is_told_made_up_for_and_asked_for_again() {
     let later = inside.wait_for("two seconds more", |report| {
         number(report, "elapsed_seconds") > number(&begin, "elapsed_seconds") + 2.0
     });
-    let [wanted, used, given_up] =
-        ["cpu_wanted_seconds_total", "cpu_used_seconds_total", "cpu_given_up_seconds_total"]
-            .map(|field| number(&later, field) - number(&begin, field));
+    let [wanted, used, given_up] = cpu_seconds(Some(&begin), &later);
     assert!(given_up > 0.9, "one thread cannot burn more: {later}");
     assert!(used + given_up > 2.6, "{used} s used and {given_up} s given up of {wanted} s");
     // It gives up what is owed for more than a quarter of a second.
@@ -202,7 +203,7 @@ fn a_limit_out_of_sight_kills_after_the_last_words() {
     let (last, status) = inside.finish();
     assert!(!status.success(), "{status}");
     assert_eq!(last["memory_limit_bytes"], 128 * MIB);
-    assert_eq!(last["memory_headroom_bytes"], serde_json::Value::Null, "nobody sees how far it is: {last}");
+    assert_eq!(last["memory_headroom_bytes"], Value::Null, "nobody sees how far it is: {last}");
     // A percent is a step; page tables and what the kernel charges ahead for each CPU come on top.
     let resident = bytes(&last, "memory_populated_bytes");
     assert!(resident >= 128 * MIB - 128 * MIB / 100 - 2 * MIB, "{resident} bytes at the last report: {last}");
