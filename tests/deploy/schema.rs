@@ -1,0 +1,42 @@
+//! The manifests beside the schemas of Kubernetes, by `kubernetes-validate` from PyPI: each release of it has those of some
+//! versions. `KUBERNETES_VALIDATE_1_20` names the program of release 1.20.0, `KUBERNETES_VALIDATE` that of a current one.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::manifest::{RUNTIMES, deploy, files};
+
+/// All manifests of objects that Kubernetes itself has.
+fn manifests() -> Vec<PathBuf> {
+    let directories = RUNTIMES.into_iter().chain(["setup", "examples"]);
+    let all = directories.flat_map(|name| files(&deploy().join(name)));
+    // Of the Prometheus Operator.
+    all.filter(|file| file.file_stem().is_some_and(|name| name != "pod-monitor")).collect()
+}
+
+/// Validates every file; `version` is that of Kubernetes, the program's newest where there is none.
+fn validate(variable: &str, version: Option<&str>) {
+    let program = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names kubernetes-validate"));
+    let mut command = Command::new(&program);
+    command.arg("--strict").args(version.iter().flat_map(|version| ["--kubernetes-version", version]));
+    let output = command.args(manifests()).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let told =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{told}");
+    // Objects without a kind that it knows would be passed over in silence.
+    let passed = told.lines().filter(|line| line.contains(" passed for resource ")).count();
+    let objects: usize = manifests().iter().map(|file| crate::manifest::objects(file).len()).sum();
+    assert_eq!(passed, objects, "{told}");
+}
+
+#[test]
+#[ignore = "needs kubernetes-validate"]
+fn every_manifest_is_one_of_kubernetes_1_20() {
+    validate("KUBERNETES_VALIDATE_1_20", Some("1.20"));
+}
+
+#[test]
+#[ignore = "needs kubernetes-validate"]
+fn every_manifest_is_one_of_a_current_kubernetes() {
+    validate("KUBERNETES_VALIDATE", None);
+}
