@@ -32,7 +32,7 @@ fn validate(variable: &str, version: Option<&str>) {
 #[test]
 #[ignore = "needs kubernetes-validate"]
 fn every_manifest_is_one_of_kubernetes_1_20() {
-    validate("KUBERNETES_VALIDATE_1_20", Some("1.20"));
+    validate("KUBERNETES_VALIDATE_1_20", Some("1.20.0"));
 }
 
 #[test]

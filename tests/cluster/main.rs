@@ -1,0 +1,20 @@
+//! The scenarios in `deploy/` on a real cluster: the one that `KUBECONFIG` names, where the image is on every node and a
+//! RuntimeClass named kata is there. They fill nodes until pods are killed, so nobody else should need it.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod applied;
+mod kubectl;
+#[path = "../support/manifest.rs"]
+mod manifest;
+mod probe;
+#[path = "../support/mod.rs"]
+mod support;
+mod watch;
+
+/// The tests. By the name of this module they can be told from those that need no cluster.
+mod needs_a_cluster {
+    mod pressure;
+    mod scenarios;
+    mod setup;
+    mod table;
+}
