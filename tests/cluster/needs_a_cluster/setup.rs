@@ -10,10 +10,11 @@ use crate::applied::{Applied, cluster, nodes};
 use crate::kubectl::{NAMESPACE, command, get, in_namespace, kubectl, names};
 use crate::manifest::{RUNTIMES, Scenario, deploy};
 
-/// Whether the ramp's account may, by the cluster's own word.
+/// Whether the ramp's account may, by the cluster's own word; `resource` may be followed by `/` and a part of it.
 fn may(verb: &str, resource: &str, namespace: &[&str]) -> bool {
-    let args = [&["auth", "can-i", verb, resource, "--as", "system:serviceaccount:workload:ramp"], namespace]
-        .concat();
+    let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+    let who = ["--as", "system:serviceaccount:workload:ramp", "--subresource", part];
+    let args = [&["auth", "can-i", verb, resource], &who[..], namespace].concat();
     let output = command(&args).output().expect("kubectl is installed");
     match String::from_utf8_lossy(&output.stdout).trim() {
         "yes" => true,
