@@ -1,4 +1,4 @@
-//! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else `localhost/workload`.
+//! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else it is that of this version.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -10,7 +10,8 @@ use serde_json::Value;
 use support::Records;
 
 fn image() -> String {
-    std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| "localhost/workload".into())
+    let of_this_version = concat!("localhost/workload:", env!("CARGO_PKG_VERSION"));
+    std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| of_this_version.into())
 }
 
 fn podman(args: &[&str]) -> Output {

@@ -43,8 +43,8 @@ fn seconds(value: Option<f64>) -> String {
 /// As Markdown, which is as good to read.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| scenario | runtime | ready after, s | of it after holding, s | limit of the manifest | limit reported | resident set \
-         | CPU, cores | ended by itself | container ended after, s | pod gone after, s |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| scenario | runtime | ready, s | after holding, s | limit | reported | resident | cores | end | ended, s | gone, s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let reported = row
