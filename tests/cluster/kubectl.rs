@@ -57,9 +57,9 @@ pub(crate) fn apply(object: &Value) {
     told(&args, kubectl.wait_with_output().expect("it is ours"));
 }
 
-/// What a pod says, from the beginning and on until its container ends.
-pub(crate) fn follow_log(pod: &str) -> (Running, Records) {
-    let mut command = command(&["--namespace", NAMESPACE, "logs", "--follow", pod]);
+/// What a pod says, until its container ends: from its beginning, unless `options` say otherwise.
+pub(crate) fn follow_log(pod: &str, options: &[&str]) -> (Running, Records) {
+    let mut command = command(&[&["--namespace", NAMESPACE, "logs", "--follow", pod], options].concat());
     let mut log = started(command.stdout(Stdio::piped())).expect("kubectl is installed");
     let records = Records::of(&mut log.child);
     (log, records)

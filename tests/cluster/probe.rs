@@ -1,12 +1,14 @@
 //! What the probes on the nodes report while something else happens.
 
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use humantime::{format_rfc3339_millis, parse_rfc3339};
 use serde_json::Value;
 
-use crate::kubectl::{get, in_namespace};
-use crate::support::number;
+use crate::kubectl::{follow_log, get};
+use crate::support::{Running, number};
 
 /// A report is due each second.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
@@ -14,9 +16,15 @@ const SELECTOR: &str = "app.kubernetes.io/component=probe";
 
 /// The probes from one time on.
 pub(crate) struct Probes {
-    since: SystemTime,
     /// One a node.
-    pods: Vec<Probe>,
+    followed: Vec<Followed>,
+}
+
+struct Followed {
+    probe: Probe,
+    _kubectl: Running,
+    arriving: Receiver<Value>,
+    reports: Vec<Value>,
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -38,38 +46,47 @@ fn probes() -> Vec<Probe> {
     list["items"].as_array().expect("a list").iter().map(probe).collect()
 }
 
+impl Followed {
+    fn from(since: &str, probe: Probe) -> Self {
+        let (kubectl, mut records) = follow_log(&probe.pod, &["--since-time", since]);
+        let (sender, arriving) = mpsc::channel();
+        // It ends with kubectl.
+        thread::spawn(move || while records.next().is_some_and(|record| sender.send(record).is_ok()) {});
+        Self { probe, _kubectl: kubectl, arriving, reports: Vec::new() }
+    }
+
+    /// Panics where it has fallen silent.
+    fn assert_it_went_on(&mut self) {
+        let node = &self.probe.node;
+        self.reports.extend(self.arriving.try_iter());
+        let times: Vec<f64> = self.reports.iter().map(|report| number(report, "elapsed_seconds")).collect();
+        let silence = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        assert!(silence <= LONGEST_SILENCE.as_secs_f64(), "{node}: {silence} s without a report");
+        let last = self.reports.last().and_then(|report| parse_rfc3339(report["time"].as_str()?).ok());
+        let age = last.map(|time| time.elapsed().unwrap_or_default());
+        assert!(age.is_some_and(|age| age <= LONGEST_SILENCE), "{node}: the last report is {age:?} old");
+    }
+}
+
 impl Probes {
     /// Those of all nodes, from now on.
     pub(crate) fn from_now() -> Self {
-        let pods = probes();
-        assert!(!pods.is_empty(), "no probe runs");
-        Self { since: SystemTime::now(), pods }
-    }
-
-    /// The reports of the probe on a node since then.
-    pub(crate) fn reports(&self, node: &str) -> Vec<Value> {
-        let probe = self.pods.iter().find(|probe| probe.node == node);
-        self.reports_of(probe.unwrap_or_else(|| panic!("no probe on {node}")))
-    }
-
-    fn reports_of(&self, probe: &Probe) -> Vec<Value> {
-        let since = format_rfc3339_millis(self.since).to_string();
-        let log = in_namespace(&["logs", "--since-time", &since, &probe.pod]);
-        log.lines().map(|line| serde_json::from_str(line).expect("every line is whole")).collect()
+        let since = format_rfc3339_millis(SystemTime::now()).to_string();
+        let followed: Vec<_> = probes().into_iter().map(|probe| Followed::from(&since, probe)).collect();
+        assert!(!followed.is_empty(), "no probe runs");
+        Self { followed }
     }
 
     /// Panics where one of them has fallen silent, was started again, or has been replaced.
-    pub(crate) fn assert_they_went_on(&self) {
-        assert_eq!(probes(), self.pods, "the same pods, not started again");
-        for probe in &self.pods {
-            let reports = self.reports_of(probe);
-            let node = &probe.node;
-            let times: Vec<f64> = reports.iter().map(|report| number(report, "elapsed_seconds")).collect();
-            let silence = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
-            assert!(silence <= LONGEST_SILENCE.as_secs_f64(), "{node}: {silence} s without a report");
-            let last = reports.last().and_then(|report| parse_rfc3339(report["time"].as_str()?).ok());
-            let age = last.map(|time| time.elapsed().unwrap_or_default());
-            assert!(age.is_some_and(|age| age <= LONGEST_SILENCE), "{node}: the last report is {age:?} old");
-        }
+    pub(crate) fn assert_they_went_on(&mut self) {
+        let before: Vec<_> = self.followed.iter().map(|followed| &followed.probe).collect();
+        assert_eq!(probes().iter().collect::<Vec<_>>(), before, "the same pods, not started again");
+        self.followed.iter_mut().for_each(Followed::assert_it_went_on);
+    }
+
+    /// What the one on a node has reported until it was last asked whether it went on.
+    pub(crate) fn reports(&self, node: &str) -> &[Value] {
+        let followed = self.followed.iter().find(|followed| followed.probe.node == node);
+        &followed.unwrap_or_else(|| panic!("no probe on {node}")).reports
     }
 }

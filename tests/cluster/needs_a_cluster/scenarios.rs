@@ -39,7 +39,7 @@ fn observe(scenario: &Scenario) -> Row {
     let mut applied = Applied::as_it_is(scenario);
     let there = applied.watch.wait_for("a pod", PROMPT, |_| true);
     let running = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
-    let (_log, mut records) = follow_log(running.name());
+    let (_log, mut records) = follow_log(running.name(), &[]);
     let start = records.next().expect("it says something");
     let mut row = Row {
         scenario: scenario.name.clone(),
@@ -133,7 +133,7 @@ fn smallest_node() -> Option<u64> {
 #[ignore = "needs a cluster"]
 fn every_scenario_under_every_runtime_is_what_its_file_says() {
     let _turn = cluster();
-    let probes = Probes::from_now();
+    let mut probes = Probes::from_now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for scenario in RUNTIMES.into_iter().flat_map(Scenario::all) {
@@ -148,7 +148,7 @@ fn every_scenario_under_every_runtime_is_what_its_file_says() {
             failed.push(scenario.title());
         }
     }
-    table::write(&rows);
+    table::leave("scenarios.md", &table::markdown(&rows));
     probes.assert_they_went_on();
     assert!(failed.is_empty(), "not as asked: {failed:?}\n{}", table::markdown(&rows));
 }

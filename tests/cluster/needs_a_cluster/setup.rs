@@ -122,7 +122,8 @@ fn one_place_sets_the_image_of_everything() {
     let file = copied.join("kustomization.yaml");
     let text = fs::read_to_string(&file).expect("it is there");
     let changed = text.replace("newName: localhost/workload", "newName: registry.example/load");
-    fs::write(&file, changed.replace("newTag: 0.1.0", "newTag: 9.9.9")).expect("a copy of our own");
+    fs::write(&file, changed.replace(concat!("newTag: ", env!("CARGO_PKG_VERSION")), "newTag: 9.9.9"))
+        .expect("a copy of our own");
     let all = kubectl(&["kustomize", copied.to_str().expect("UTF-8")]);
     let images = |image: &str| all.matches(&format!("image: {image}\n")).count();
     assert_eq!(images("registry.example/load:9.9.9"), all_at_once().len() + 1);

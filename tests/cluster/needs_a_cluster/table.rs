@@ -69,8 +69,8 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// Leaves the table where a run of all tests can print it: `target/tmp/scenarios.md`.
-pub(crate) fn write(rows: &[Row]) {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("scenarios.md");
-    fs::write(&path, markdown(rows)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+/// Leaves what was measured where a run of all tests can print it: in `tmp` beside the build's output.
+pub(crate) fn leave(name: &str, text: &str) {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
