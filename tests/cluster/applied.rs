@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::kubectl::{apply, in_namespace, kubectl, names};
+use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, names};
 use crate::manifest::{Scenario, deploy};
 use crate::watch::Watch;
 
 const LOAD: &str = "app.kubernetes.io/component=load";
-/// Within this time a pod is there or gone, however busy the machine.
-pub(crate) const PROMPT: Duration = Duration::from_secs(60);
+/// What every Deployment of these manifests bears.
+pub(crate) const EVERY: &str = "app.kubernetes.io/name=workload";
+/// Within this time what is asked for is there or gone, however busy the machine, and however often the kubelet looks.
+pub(crate) const PROMPT: Duration = Duration::from_secs(120);
 
 /// The cluster for a test alone: set up, and with no load.
 pub(crate) fn cluster() -> MutexGuard<'static, ()> {
@@ -20,15 +22,30 @@ pub(crate) fn cluster() -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     kubectl(&["apply", "--kustomize", deploy().join("setup").to_str().expect("UTF-8")]);
     in_namespace(&["rollout", "status", "daemonset/node-probe", "--timeout", "60s"]);
-    in_namespace(&["delete", "deployments", "--selector", "app.kubernetes.io/name=workload"]);
-    wait_until_no_load_is_left();
+    // What a test may have left that was stopped in its midst.
+    drop(Loads { selector: EVERY.into() });
+    assert_eq!(names(&["pods", "--selector", LOAD]), Vec::<String>::new(), "a load is still there");
     turn
 }
 
-fn wait_until_no_load_is_left() {
-    crate::support::wait_for("the last pod to be gone", PROMPT, || {
-        names(&["pods", "--selector", LOAD]).is_empty().then_some(())
-    });
+/// Deployments that are on the cluster no longer than the value lives, nor are their pods.
+pub(crate) struct Loads {
+    /// Theirs and their pods'.
+    pub(crate) selector: String,
+}
+
+impl Drop for Loads {
+    fn drop(&mut self) {
+        let pods = format!("{},{LOAD}", self.selector);
+        let steps: [&[&str]; 2] = [
+            &["delete", "deployments", "--selector", &self.selector],
+            &["wait", "--for=delete", "pods", "--timeout=120s", "--selector", &pods],
+        ];
+        for step in steps {
+            // Where there is none, or the test fails anyway, there is nothing to say.
+            let _ = command(&[&["--namespace", NAMESPACE], step].concat()).output();
+        }
+    }
 }
 
 /// A scenario on the cluster, for as long as the value lives.
@@ -36,6 +53,9 @@ pub(crate) struct Applied {
     pub(crate) scenario: Scenario,
     /// Of its pods, from before there was any.
     pub(crate) watch: Watch,
+    /// When it was applied.
+    pub(crate) at: SystemTime,
+    _loads: Loads,
 }
 
 impl Applied {
@@ -55,7 +75,8 @@ impl Applied {
 
     fn watched(scenario: &Scenario) -> Self {
         let selector = format!("app.kubernetes.io/instance={}", scenario.name);
-        Self { scenario: scenario.clone(), watch: Watch::pods(&selector) }
+        let watch = Watch::pods(&selector);
+        Self { scenario: scenario.clone(), watch, at: SystemTime::now(), _loads: Loads { selector } }
     }
 
     /// Takes it from the cluster, as its user does, and does not wait. The time is from before.
@@ -67,25 +88,17 @@ impl Applied {
     }
 }
 
-impl Drop for Applied {
-    fn drop(&mut self) {
-        // Where it is gone already, or the test fails anyway, there is nothing to say.
-        let args =
-            ["--namespace", "workload", "delete", "deployment", "--ignore-not-found", &self.scenario.name];
-        let _ = crate::kubectl::command(&args).output();
-    }
-}
-
 /// Has the pod run only where this says.
 pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
     scenario.pod()["nodeSelector"] = serde_json::json!({"kubernetes.io/hostname": node});
 }
 
-/// The nodes that are real, as objects.
+/// The nodes that the probe is for: not the simulated ones.
 pub(crate) fn nodes() -> Vec<Value> {
     let mut list: Value =
         serde_json::from_str(&kubectl(&["get", "nodes", "--output", "json"])).expect("JSON");
     let nodes = list["items"].as_array_mut().expect("a list");
-    nodes.retain(|node| node["metadata"]["labels"]["hollow"] != "true");
+    let is_simulated = |labels: &Value| labels["hollow"] == "true" || labels["type"] == "kwok";
+    nodes.retain(|node| !is_simulated(&node["metadata"]["labels"]));
     std::mem::take(nodes)
 }

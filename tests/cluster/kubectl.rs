@@ -2,6 +2,9 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -45,24 +48,78 @@ pub(crate) fn names(what: &[&str]) -> Vec<String> {
     items.map(|item| item["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// Applies an object that is in no file.
-pub(crate) fn apply(object: &Value) {
-    let args = ["apply", "--filename", "-"];
-    let mut kubectl = command(&args);
+/// Runs a command on an object that is in no file.
+fn with_object(args: &[&str], object: &Value) -> String {
+    let mut kubectl = command(args);
     let kubectl = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut kubectl = kubectl.spawn().expect("kubectl is installed");
     let mut input = kubectl.stdin.take().expect("a pipe");
     input.write_all(object.to_string().as_bytes()).expect("kubectl reads it");
     drop(input);
-    told(&args, kubectl.wait_with_output().expect("it is ours"));
+    told(args, kubectl.wait_with_output().expect("it is ours"))
 }
 
-/// What a pod says, until its container ends: from its beginning, unless `options` say otherwise.
-pub(crate) fn follow_log(pod: &str, options: &[&str]) -> (Running, Records) {
-    let mut command = command(&[&["--namespace", NAMESPACE, "logs", "--follow", pod], options].concat());
-    let mut log = started(command.stdout(Stdio::piped())).expect("kubectl is installed");
-    let records = Records::of(&mut log.child);
-    (log, records)
+/// Applies an object.
+pub(crate) fn apply(object: &Value) {
+    with_object(&["apply", "--filename", "-"], object);
+}
+
+/// Creates an object, as who the options say, and gives what has become of it.
+pub(crate) fn create(object: &Value, options: &[&str]) -> Value {
+    let args = [&["create", "--filename", "-", "--output", "json"], options].concat();
+    serde_json::from_str(&with_object(&args, object)).expect("kubectl writes JSON")
+}
+
+/// What a container says until it ends, as it says it.
+pub(crate) struct Log {
+    _kubectl: Running,
+    arriving: Receiver<Value>,
+}
+
+impl Log {
+    /// Of a pod's only container, from its beginning, unless `options` say otherwise.
+    pub(crate) fn follow(pod: &str, options: &[&str]) -> Self {
+        let mut command = command(&[&["--namespace", NAMESPACE, "logs", "--follow", pod], options].concat());
+        let mut kubectl = started(command.stdout(Stdio::piped())).expect("kubectl is installed");
+        let mut records = Records::of(&mut kubectl.child);
+        let (sender, arriving) = mpsc::channel();
+        // It ends with kubectl.
+        thread::spawn(move || while records.next().is_some_and(|record| sender.send(record).is_ok()) {});
+        Self { _kubectl: kubectl, arriving }
+    }
+
+    /// What has arrived since it was last asked.
+    pub(crate) fn arrived(&self) -> impl Iterator<Item = Value> {
+        self.arriving.try_iter()
+    }
+
+    /// The next record of which `condition` is true; panics where there is none in time.
+    pub(crate) fn wait_for(&self, what: &str, limit: Duration, condition: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + limit;
+        loop {
+            let next = self.arriving.recv_timeout(end.saturating_duration_since(Instant::now()));
+            match next {
+                Ok(record) if condition(&record) => return record,
+                Ok(_) => {}
+                Err(error) => panic!("no {what} within {limit:?}: {error}"),
+            }
+        }
+    }
+
+    /// The last record, once the container has ended; panics where it does not.
+    pub(crate) fn last(self, limit: Duration) -> Value {
+        let end = Instant::now() + limit;
+        let mut last = Value::Null;
+        loop {
+            match self.arriving.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(record) => last = record,
+                Err(RecvTimeoutError::Disconnected) => return last,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no end of the log within {limit:?}; at last {last}")
+                }
+            }
+        }
+    }
 }
 
 /// The last whole record of a pod's log, with `options` such as `--previous`.

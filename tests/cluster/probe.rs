@@ -1,14 +1,12 @@
 //! What the probes on the nodes report while something else happens.
 
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use humantime::{format_rfc3339_millis, parse_rfc3339};
 use serde_json::Value;
 
-use crate::kubectl::{follow_log, get};
-use crate::support::{Running, number};
+use crate::kubectl::{Log, get};
+use crate::support::number;
 
 /// A report is due each second.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
@@ -22,8 +20,7 @@ pub(crate) struct Probes {
 
 struct Followed {
     probe: Probe,
-    _kubectl: Running,
-    arriving: Receiver<Value>,
+    log: Log,
     reports: Vec<Value>,
 }
 
@@ -48,17 +45,13 @@ fn probes() -> Vec<Probe> {
 
 impl Followed {
     fn from(since: &str, probe: Probe) -> Self {
-        let (kubectl, mut records) = follow_log(&probe.pod, &["--since-time", since]);
-        let (sender, arriving) = mpsc::channel();
-        // It ends with kubectl.
-        thread::spawn(move || while records.next().is_some_and(|record| sender.send(record).is_ok()) {});
-        Self { probe, _kubectl: kubectl, arriving, reports: Vec::new() }
+        Self { log: Log::follow(&probe.pod, &["--since-time", since]), probe, reports: Vec::new() }
     }
 
     /// Panics where it has fallen silent.
     fn assert_it_went_on(&mut self) {
         let node = &self.probe.node;
-        self.reports.extend(self.arriving.try_iter());
+        self.reports.extend(self.log.arrived());
         let times: Vec<f64> = self.reports.iter().map(|report| number(report, "elapsed_seconds")).collect();
         let silence = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
         assert!(silence <= LONGEST_SILENCE.as_secs_f64(), "{node}: {silence} s without a report");

@@ -24,7 +24,7 @@ impl Sighting {
         self.pod["metadata"]["name"].as_str().expect("pods have names")
     }
 
-    /// The state of its only container: `running`, `waiting` or `terminated`.
+    /// What is known of its only container.
     fn container(&self) -> &Value {
         &self.pod["status"]["containerStatuses"][0]
     }
@@ -46,15 +46,27 @@ impl Sighting {
         self.pod["status"]["reason"] == "Evicted"
     }
 
-    /// How its container has ended, where it has and is not running again.
-    pub(crate) fn ended(&self) -> Option<&Value> {
-        Some(&self.container()["state"]["terminated"]).filter(|state| state.is_object())
+    /// Its container is no longer running, after it was told to end.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.is_told_to_end() && !self.is_running()
     }
 
-    /// It has been OOM-killed, and may be running again.
+    pub(crate) fn is_told_to_end(&self) -> bool {
+        self.pod["metadata"]["deletionTimestamp"].is_string()
+    }
+
+    /// With which status its container ended, where it did and that is known. A kubelet that has removed the container before it
+    /// looked (1.20 does, now and then) makes up a status of 137, with the reason ContainerStatusUnknown.
+    pub(crate) fn exit_status(&self) -> Option<i64> {
+        let ends = ["state", "lastState"].map(|state| &self.container()[state]["terminated"]);
+        let known = ends.into_iter().find(|end| end.is_object() && end["reason"] != "ContainerStatusUnknown");
+        known?["exitCode"].as_i64()
+    }
+
+    /// It has been OOM-killed, and may be running again. Where it is a guest that has run out, not all runtimes say OOMKilled:
+    /// what is left is the status of SIGKILL, which nobody else sends to one that has not been told to end.
     pub(crate) fn is_oom_killed(&self) -> bool {
-        let reason = |state: &str| self.container()[state]["terminated"]["reason"] == "OOMKilled";
-        reason("state") || reason("lastState")
+        !self.is_told_to_end() && self.exit_status() == Some(128 + 9)
     }
 }
 
@@ -99,10 +111,10 @@ impl Watch {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(sighting) = self.sightings.recv_timeout(left) else {
+            let sighting = self.sightings.recv_timeout(left).unwrap_or_else(|error| {
                 let last = self.seen.last().map_or(&Value::Null, |last| &last.pod["status"]);
-                panic!("waited {limit:?} for {what}; at last the status was {last}");
-            };
+                panic!("waited {limit:?} for {what}: {error}; at last the status was {last}");
+            });
             self.seen.push(sighting.clone());
             if condition(&sighting) {
                 return sighting;

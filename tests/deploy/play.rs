@@ -29,8 +29,14 @@ impl<'a> Played<'a> {
 
     /// What its container says, from the beginning and on.
     fn log(&self) -> (Running, Records) {
-        let container = format!("{}-pod-0-workload", self.scenario.name);
-        let mut command = podman(&["logs", "--follow", &container]);
+        let output =
+            podman(&["ps", "--all", "--format", "{{.Names}}"]).output().expect("podman is installed");
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        // Pods are numbered by some versions.
+        let pod = format!("{}-pod-", self.scenario.name);
+        let is_it = |name: &&str| name.starts_with(&pod) && name.ends_with("-workload");
+        let container = names.lines().find(is_it).unwrap_or_else(|| panic!("{pod} is not among {names}"));
+        let mut command = podman(&["logs", "--follow", container]);
         let mut log = started(command.stdout(Stdio::piped())).expect("podman is installed");
         let records = Records::of(&mut log.child);
         (log, records)

@@ -14,8 +14,10 @@ const VOLUMES: [&str; 8] = [
     "projected",
     "secret",
 ];
+/// Seccomp profiles that are allowed.
+const SECCOMP: [&str; 2] = ["RuntimeDefault", "Localhost"];
 /// The kernel settings that a namespace keeps to itself.
-const SYSCTLS: [&str; 10] = [
+const SYSCTLS: [&str; 12] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_local_reserved_ports",
@@ -25,7 +27,9 @@ const SYSCTLS: [&str; 10] = [
     "net.ipv4.tcp_keepalive_intvl",
     "net.ipv4.tcp_keepalive_probes",
     "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
 ];
 
 /// Every rule that a pod's `spec` (with the `annotations` of its template) breaks, with the place.
@@ -73,13 +77,20 @@ fn of_the_pod(spec: &Value, annotations: &Value, broken: &mut Vec<String>) {
             broken.push(format!("{key} is {profile}"));
         }
     }
-    of_a_context(&spec["securityContext"], &mut |what| broken.push(format!("securityContext: {what}")));
+    of_a_context(&spec["securityContext"], &mut |what| broken.push(format!("the pod: {what}")));
 }
 
 /// What the contexts of pods and of containers have in common.
 fn of_a_context(context: &Value, broken: &mut impl FnMut(String)) {
     if context["runAsUser"] == 0 {
         broken("runAsUser is root".into());
+    }
+    if context["runAsNonRoot"] == false {
+        broken("runAsNonRoot is false".into());
+    }
+    let seccomp = &context["seccompProfile"]["type"];
+    if !seccomp.is_null() && !SECCOMP.iter().any(|allowed| seccomp == allowed) {
+        broken(format!("seccompProfile is {seccomp}"));
     }
     if context["windowsOptions"]["hostProcess"] == true {
         broken("it is a host process".into());
@@ -102,16 +113,12 @@ fn of_a_container(spec: &Value, container: &Value, broken: &mut impl FnMut(Strin
     let context = &container["securityContext"];
     of_a_context(context, broken);
     // What the pod says holds where the container says nothing.
-    let inherited = |field: &str| {
-        let own = &context[field];
-        if own.is_null() { &spec["securityContext"][field] } else { own }
-    };
-    if inherited("runAsNonRoot") != true {
-        broken("runAsNonRoot is not true".into());
+    let somebody_says = |field: &str| !context[field].is_null() || !spec["securityContext"][field].is_null();
+    if !somebody_says("runAsNonRoot") {
+        broken("nobody says runAsNonRoot".into());
     }
-    let seccomp = &inherited("seccompProfile")["type"];
-    if seccomp != "RuntimeDefault" && seccomp != "Localhost" {
-        broken(format!("seccompProfile is {seccomp}"));
+    if !somebody_says("seccompProfile") {
+        broken("nobody says seccompProfile".into());
     }
     if context["privileged"] == true {
         broken("it is privileged".into());
@@ -135,10 +142,13 @@ fn of_a_container(spec: &Value, container: &Value, broken: &mut impl FnMut(Strin
             broken(format!("it takes port {} of the host", port["hostPort"]));
         }
     }
-    for hook in ["livenessProbe", "readinessProbe", "startupProbe"] {
+    let (probes, hooks) = (["livenessProbe", "readinessProbe", "startupProbe"], ["postStart", "preStop"]);
+    let probes = probes.map(|probe| (probe, &container[probe]));
+    let hooks = hooks.map(|hook| (hook, &container["lifecycle"][hook]));
+    for (name, handler) in probes.into_iter().chain(hooks) {
         for how in ["httpGet", "tcpSocket"] {
-            if container[hook][how]["host"].as_str().is_some_and(|host| !host.is_empty()) {
-                broken(format!("{hook} asks another host"));
+            if handler[how]["host"].as_str().is_some_and(|host| !host.is_empty()) {
+                broken(format!("{name} asks another host"));
             }
         }
     }
@@ -165,35 +175,78 @@ mod tests {
         assert_eq!(violations(&restricted(), &Value::Null), Vec::<String>::new());
     }
 
+    /// What is said of a pod that is restricted but for one value.
+    fn with(place: &str, value: Value) -> Vec<String> {
+        let mut spec = restricted();
+        let (parent, key) = place.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
+        violations(&spec, &Value::Null)
+    }
+
     #[test]
-    fn each_rule_is_missed_where_it_is_broken() {
+    fn breaking_a_rule_is_told() {
+        let unconfined = json!({"type": "Unconfined"});
         let breaches = [
-            ("/hostNetwork", json!(true)),
-            ("/hostPID", json!(true)),
-            ("/hostIPC", json!(true)),
-            ("/volumes", json!([{"name": "proc", "hostPath": {"path": "/proc"}}])),
-            ("/securityContext/runAsNonRoot", json!(false)),
-            ("/securityContext/runAsUser", json!(0)),
-            ("/securityContext/seccompProfile", json!({"type": "Unconfined"})),
-            ("/securityContext/seLinuxOptions", json!({"type": "spc_t"})),
-            ("/securityContext/appArmorProfile", json!({"type": "Unconfined"})),
-            ("/securityContext/sysctls", json!([{"name": "kernel.msgmax", "value": "65536"}])),
-            ("/containers/0/securityContext", json!({})),
-            ("/containers/0/securityContext/runAsNonRoot", json!(false)),
-            ("/containers/0/securityContext/privileged", json!(true)),
-            ("/containers/0/securityContext/allowPrivilegeEscalation", json!(true)),
-            ("/containers/0/securityContext/capabilities/drop", json!(["NET_RAW"])),
-            ("/containers/0/securityContext/capabilities/add", json!(["SYS_ADMIN"])),
-            ("/containers/0/securityContext/procMount", json!("Unmasked")),
-            ("/containers/0/ports", json!([{"containerPort": 8080, "hostPort": 8080}])),
-            ("/containers/0/livenessProbe", json!({"httpGet": {"port": 80, "host": "169.254.169.254"}})),
+            ("/hostNetwork", json!(true), "hostNetwork shares"),
+            ("/hostPID", json!(true), "hostPID shares"),
+            ("/hostIPC", json!(true), "hostIPC shares"),
+            (
+                "/volumes",
+                json!([{"name": "proc", "hostPath": {"path": "/proc"}}]),
+                "volume \"proc\" is a hostPath",
+            ),
+            ("/securityContext/runAsNonRoot", json!(false), "the pod: runAsNonRoot is false"),
+            ("/securityContext/runAsNonRoot", Value::Null, "nobody says runAsNonRoot"),
+            ("/securityContext/runAsUser", json!(0), "the pod: runAsUser is root"),
+            ("/securityContext/seccompProfile", unconfined.clone(), "the pod: seccompProfile"),
+            ("/securityContext/seccompProfile", Value::Null, "nobody says seccompProfile"),
+            ("/securityContext/seLinuxOptions", json!({"type": "spc_t"}), "seLinuxOptions"),
+            ("/securityContext/seLinuxOptions", json!({"user": "system_u"}), "seLinuxOptions"),
+            ("/securityContext/seLinuxOptions", json!({"role": "system_r"}), "seLinuxOptions"),
+            ("/securityContext/appArmorProfile", unconfined.clone(), "appArmorProfile"),
+            ("/securityContext/windowsOptions", json!({"hostProcess": true}), "host process"),
+            ("/securityContext/sysctls", json!([{"name": "kernel.msgmax", "value": "1"}]), "sysctl"),
+            ("/containers/0/securityContext/runAsNonRoot", json!(false), "\"c\": runAsNonRoot is false"),
+            ("/containers/0/securityContext/runAsUser", json!(0), "\"c\": runAsUser is root"),
+            ("/containers/0/securityContext/seccompProfile", unconfined.clone(), "\"c\": seccompProfile"),
+            ("/containers/0/securityContext/appArmorProfile", unconfined, "\"c\": appArmorProfile"),
+            ("/containers/0/securityContext/privileged", json!(true), "privileged"),
+            (
+                "/containers/0/securityContext/allowPrivilegeEscalation",
+                json!(true),
+                "allowPrivilegeEscalation",
+            ),
+            (
+                "/containers/0/securityContext/allowPrivilegeEscalation",
+                Value::Null,
+                "allowPrivilegeEscalation",
+            ),
+            ("/containers/0/securityContext/capabilities/drop", json!(["NET_RAW"]), "drop ALL"),
+            ("/containers/0/securityContext/capabilities/add", json!(["SYS_ADMIN"]), "adds \"SYS_ADMIN\""),
+            ("/containers/0/securityContext/procMount", json!("Unmasked"), "procMount"),
+            ("/containers/0/ports", json!([{"containerPort": 80, "hostPort": 80}]), "port 80 of the host"),
+            (
+                "/containers/0/livenessProbe",
+                json!({"httpGet": {"port": 80, "host": "10.0.0.1"}}),
+                "another host",
+            ),
+            (
+                "/containers/0/readinessProbe",
+                json!({"tcpSocket": {"port": 80, "host": "10.0.0.1"}}),
+                "another host",
+            ),
+            (
+                "/containers/0/lifecycle",
+                json!({"preStop": {"httpGet": {"host": "10.0.0.1"}}}),
+                "another host",
+            ),
         ];
-        for (place, value) in breaches {
-            let mut spec = restricted();
-            let (parent, key) = place.rsplit_once('/').unwrap();
-            spec.pointer_mut(parent).unwrap()[key] = value;
-            assert!(!violations(&spec, &Value::Null).is_empty(), "{place} is not missed");
+        for (place, value, told) in breaches {
+            let found = with(place, value);
+            assert!(found.len() == 1 && found[0].contains(told), "{place}: {found:?}");
         }
+        let root = json!([{"name": "first", "securityContext": {}}]);
+        assert_eq!(with("/initContainers", root).len(), 2, "neither escalation nor capabilities are dropped");
         let unconfined = json!({"container.apparmor.security.beta.kubernetes.io/c": "unconfined"});
         assert_eq!(violations(&restricted(), &unconfined).len(), 1);
     }

@@ -9,7 +9,7 @@ use workload::quantity::Bytes;
 
 use super::table;
 use crate::applied::{Applied, PROMPT, cluster, nodes, pin};
-use crate::kubectl::{NAMESPACE, apply, get, in_namespace};
+use crate::kubectl::{NAMESPACE, apply, in_namespace};
 use crate::manifest::Scenario;
 use crate::probe::Probes;
 use crate::support::number;
@@ -26,12 +26,12 @@ struct Bystander {
 const BYSTANDER: &str = "bystander";
 
 impl Bystander {
-    fn on(node: &str) -> Self {
-        let mut scenario = Scenario::named("cpu-10", "runc");
-        let mut spec = scenario.pod().take();
-        let fields = spec.as_object_mut().expect("an object");
-        fields.remove("priorityClassName");
-        fields.insert("nodeSelector".into(), json!({"kubernetes.io/hostname": node}));
+    fn on(node: &str, bytes: u64) -> Self {
+        let mut scenario = Scenario::named("memory-capacity", "runc");
+        scenario.set_arg("--memory", &bytes.to_string());
+        pin(&mut scenario, node);
+        let spec = scenario.pod();
+        spec.as_object_mut().expect("an object").remove("priorityClassName");
         apply(&json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -44,10 +44,8 @@ impl Bystander {
     }
 
     fn was_never_disturbed(&mut self) -> bool {
-        self.watch
-            .seen()
-            .iter()
-            .all(|sighting| !sighting.is_evicted() && !sighting.is_gone && sighting.restarts() == 0)
+        let is_well = |sighting: &Sighting| sighting.is_ready() && sighting.restarts() == 0;
+        self.watch.seen().iter().skip_while(|sighting| !sighting.is_ready()).all(is_well)
     }
 }
 
@@ -59,9 +57,9 @@ impl Drop for Bystander {
     }
 }
 
-/// A node's name, and the memory that it has for pods before it evicts some.
+/// The name of a node that takes any pod, and the memory that it has for pods before it evicts some.
 fn node() -> (String, u64) {
-    let node = nodes().into_iter().next().expect("there is one");
+    let node = nodes().into_iter().find(|node| node["spec"]["taints"].is_null()).expect("there is one");
     let text = |value: &Value| value.as_str().expect("nodes tell").to_owned();
     let Bytes(bytes) = text(&node["status"]["allocatable"]["memory"]).parse().expect("a quantity");
     (text(&node["metadata"]["name"]), bytes)
@@ -70,17 +68,21 @@ fn node() -> (String, u64) {
 #[test]
 #[ignore = "needs a cluster"]
 fn a_node_that_runs_out_evicts_the_load_and_nobody_else_and_the_probe_sees_it() {
+    const LOADS: u64 = 3;
     let _turn = cluster();
     let (name, allocatable) = node();
-    let mut bystander = Bystander::on(&name);
+    // It has more than any load, and would have to go before them if it were not for their priority.
+    let of_the_bystander = allocatable / 5 * 2;
+    let mut bystander = Bystander::on(&name, of_the_bystander);
     let mut probes = Probes::from_now();
-    // Into what the node keeps free (100 MiB here), without using it up: it is for the kubelet to act.
-    let asked = allocatable + (20 << 20);
+    // In all into what the node keeps free (100 MiB here), without using it up: it is for the kubelet to act.
+    let of_the_loads = allocatable + (20 << 20) - of_the_bystander;
     let mut scenario = Scenario::named("memory-capacity", "runc");
     pin(&mut scenario, &name);
-    scenario.set_arg("--memory", &asked.to_string());
+    scenario.set_arg("--memory", &(of_the_loads / LOADS).to_string());
+    scenario.manifest["spec"]["replicas"] = LOADS.into();
     let mut applied = Applied::changed(&scenario);
-    let evicted = applied.watch.wait_for("it to be evicted", LONGEST_TO_EVICT, |sighting| {
+    let evicted = applied.watch.wait_for("one to be evicted", LONGEST_TO_EVICT, |sighting| {
         assert!(!sighting.is_oom_killed(), "OOM-killed before the kubelet looked");
         sighting.is_evicted()
     });
@@ -92,42 +94,57 @@ fn a_node_that_runs_out_evicts_the_load_and_nobody_else_and_the_probe_sees_it() 
     let available = probes.reports(&name).iter().map(|report| number(report, "memory_available_bytes"));
     let (least, most) =
         available.fold((f64::MAX, 0.0_f64), |(least, most), now| (least.min(now), most.max(now)));
-    assert!(most - least > asked as f64 * 0.9, "the probe saw {} bytes come and go of {asked}", most - least);
+    assert!(most - least > of_the_loads as f64 * 0.8, "the probe saw {} bytes come and go", most - least);
+}
+
+/// A population under a runtime, and what was seen of its end.
+struct Teardown {
+    /// From the request to the last container having ended.
+    ended_seconds: f64,
+    /// From the request to the last pod being gone.
+    gone_seconds: f64,
+}
+
+fn tear_down(runtime: &'static str, population: usize) -> Teardown {
+    let mut scenario = Scenario::named("memory-capacity", runtime);
+    scenario.set_arg("--memory", "50M");
+    scenario.manifest["spec"]["replicas"] = population.into();
+    let mut applied = Applied::changed(&scenario);
+    in_namespace(&["rollout", "status", "deployment", &scenario.name, "--timeout", "120s"]);
+    let begin = applied.delete();
+    let mut last_of_all = |what: &str, happened: fn(&Sighting) -> bool| {
+        let mut pods = BTreeSet::new();
+        let last = applied.watch.wait_for(what, PROMPT, |sighting| {
+            pods.extend(happened(sighting).then(|| sighting.name().to_owned()));
+            pods.len() == population
+        });
+        last.at.duration_since(begin).expect("later").as_secs_f64()
+    };
+    let ended_seconds = last_of_all("all containers to end", Sighting::has_stopped);
+    let gone_seconds = last_of_all("all pods to be gone", |sighting| sighting.is_gone);
+    // Killed after the grace period is torn down as well, but not as asked.
+    let told = applied.watch.seen().iter().filter(|sighting| sighting.has_stopped());
+    let known: Vec<_> = told.filter_map(Sighting::exit_status).collect();
+    assert!(!known.is_empty() && known.iter().all(|status| *status == 0), "{runtime}: ended with {known:?}");
+    Teardown { ended_seconds, gone_seconds }
 }
 
 #[test]
 #[ignore = "needs a cluster"]
 fn a_population_is_torn_down_in_less_than_two_seconds_a_pod() {
     let _turn = cluster();
-    let mut told = String::from("| runtime | pods | ended, s a pod | gone, s a pod |\n|---|---|---|---|\n");
+    let mut told = String::from(
+        "| runtime | pods | all ended, s | all gone, s | gone, s a pod |\n|---|---|---|---|---|\n",
+    );
     // As many as fit on a node of two cores, by the overhead of the RuntimeClass.
     for (runtime, population) in [("runc", 12), ("kata", 7)] {
-        let mut scenario = Scenario::named("memory-capacity", runtime);
-        scenario.set_arg("--memory", "50M");
-        scenario.manifest["spec"]["replicas"] = population.into();
-        let mut applied = Applied::changed(&scenario);
-        in_namespace(&["rollout", "status", "deployment", &scenario.name, "--timeout", "120s"]);
-        let begin = applied.delete();
-        let mut last_of_all = |what: &str, happened: fn(&Sighting) -> bool| {
-            let mut pods = BTreeSet::new();
-            let last = applied.watch.wait_for(what, PROMPT, |sighting| {
-                pods.extend(happened(sighting).then(|| sighting.name().to_owned()));
-                pods.len() == population
-            });
-            last.at.duration_since(begin).expect("later").as_secs_f64() / population as f64
-        };
-        let ended = last_of_all("all containers to end", |sighting| sighting.ended().is_some());
-        let gone = last_of_all("all pods to be gone", |sighting| sighting.is_gone);
-        println!(
-            "{population} pods under {runtime}: ended after {ended:.2} s a pod, gone after {gone:.2} s a pod"
+        let Teardown { ended_seconds, gone_seconds } = tear_down(runtime, population);
+        let each = gone_seconds / population as f64;
+        let _ = writeln!(
+            told,
+            "| {runtime} | {population} | {ended_seconds:.1} | {gone_seconds:.1} | {each:.2} |"
         );
-        assert!(ended < 2.0, "{runtime}: {ended} s a pod until their containers had ended");
-        // The API forgets a pod when the kubelet next looks, which in Kubernetes 1.20 is each ten seconds, however few there are.
-        assert!(
-            gone < 2.0_f64.max(15.0 / population as f64),
-            "{runtime}: {gone} s a pod until they were gone"
-        );
-        let pods = &get(&["pods", "--selector", "app.kubernetes.io/component=load"])["items"];
-        assert_eq!(*pods, json!([]), "{runtime}");
+        assert!(ended_seconds < 2.0 * population as f64, "{runtime}: {ended_seconds} s until all had ended");
     }
+    table::leave("teardown.md", &told);
 }

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::table::{self, Row};
 use crate::applied::{Applied, PROMPT, cluster, nodes};
-use crate::kubectl::{follow_log, last_record};
+use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
-use crate::support::{Records, number};
+use crate::support::number;
 use crate::watch::Sighting;
 
 /// The clocks of the nodes and of this machine are no farther apart.
@@ -37,10 +37,9 @@ fn time(record: &Value) -> SystemTime {
 /// Applies a scenario, looks at what becomes of it, and deletes it.
 fn observe(scenario: &Scenario) -> Row {
     let mut applied = Applied::as_it_is(scenario);
-    let there = applied.watch.wait_for("a pod", PROMPT, |_| true);
     let running = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
-    let (_log, mut records) = follow_log(running.name(), &[]);
-    let start = records.next().expect("it says something");
+    let log = Log::follow(running.name(), &[]);
+    let start = log.wait_for("first record", PROMPT, |_| true);
     let mut row = Row {
         scenario: scenario.name.clone(),
         runtime: scenario.runtime,
@@ -49,42 +48,43 @@ fn observe(scenario: &Scenario) -> Row {
         ..Row::default()
     };
     if scenario.memory_bytes().is_some() {
-        observe_holding(&mut applied, &mut records, there.at, &mut row);
+        observe_holding(&mut applied, &log, &mut row);
     } else {
-        observe_growing(&mut applied, &mut records, &mut row);
+        observe_growing(&mut applied, log, &mut row);
     }
     let begin = applied.delete();
-    let since = |sighting: Sighting| seconds(begin, sighting.at);
     // One that has been killed may not be running when it is told to end.
     if row.end.is_none() {
-        let ended = applied.watch.wait_for("its container to end", PROMPT, |s| s.ended().is_some());
-        assert_eq!(ended.ended().expect("as waited for")["exitCode"], 0, "it ends when it is told to");
-        row.ended_seconds = Some(since(ended));
+        let told = applied.watch.wait_for("it to be told to end", PROMPT, Sighting::is_told_to_end);
+        let stopped = applied.watch.wait_for("its container to end", PROMPT, Sighting::has_stopped);
+        assert!(matches!(stopped.exit_status(), None | Some(0)), "{:?}", stopped.exit_status());
+        row.ended_seconds = Some(seconds(begin, stopped.at));
+        row.ended_after_told_seconds = Some(seconds(told.at, stopped.at));
     }
-    row.gone_seconds = since(applied.watch.wait_for("its pod to be gone", PROMPT, |s| s.is_gone));
+    let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
+    row.gone_seconds = seconds(begin, gone.at);
     row
 }
 
 /// Of a scenario that holds what it asks for.
-fn observe_holding(applied: &mut Applied, records: &mut Records, there: SystemTime, row: &mut Row) {
+fn observe_holding(applied: &mut Applied, log: &Log, row: &mut Row) {
     let ready = applied.watch.wait_for("it to be ready", PROMPT, Sighting::is_ready);
-    let holding = records.wait_for("report of holding", PROMPT, |record| record["phase"] == "holding");
+    let holding = log.wait_for("report of holding", PROMPT, |record| record["phase"] == "holding");
     // Long enough that what growing cost has been paid for.
-    let later = records.wait_for("later report", PROMPT, |record| number(record, "elapsed_seconds") >= 9.0);
-    row.ready_seconds = Some(seconds(there, ready.at));
+    let later = log.wait_for("later report", PROMPT, |record| number(record, "elapsed_seconds") >= 9.0);
+    row.ready_seconds = Some(seconds(applied.at, ready.at));
     row.ready_after_holding_seconds = Some(seconds(time(&holding), ready.at));
     row.resident = number(&later, "memory_resident_bytes") as u64;
     row.cores = Some(number(&later, "cpu_used_seconds_total") / number(&later, "elapsed_seconds"));
 }
 
 /// Of a scenario that takes all it can get.
-fn observe_growing(applied: &mut Applied, records: &mut Records, row: &mut Row) {
+fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) {
     let killed = applied.watch.wait_for("it to be killed", LONGEST_TO_FILL_A_NODE, |sighting| {
         assert!(!sighting.is_ready(), "ready, with memory still to be had");
         sighting.is_evicted() || sighting.is_oom_killed()
     });
-    let last = records.last();
-    row.resident = number(&last, "memory_resident_bytes") as u64;
+    row.resident = number(&log.last(PROMPT), "memory_resident_bytes") as u64;
     row.end = Some(if killed.is_evicted() { "evicted".into() } else { "OOM-killed".into() });
 }
 
@@ -163,6 +163,9 @@ fn a_limit_below_what_it_needs_kills_it_and_its_last_report_says_how_far_it_got(
         scenario.pod()["containers"][0]["resources"] =
             serde_json::json!({"requests": {"memory": "192Mi"}, "limits": {"memory": "256Mi"}});
         let mut applied = Applied::changed(&scenario);
+        // The runtime is in force, and no pod of the one before is left.
+        let pod = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running).pod;
+        assert_eq!(pod["spec"]["runtimeClassName"].as_str().unwrap_or("runc"), runtime);
         // Seen again once it is started again, which is when its log is that of a previous one.
         let again = applied.watch.wait_for("it to be killed and started again", PROMPT, |sighting| {
             assert!(!sighting.is_ready(), "ready without its memory");

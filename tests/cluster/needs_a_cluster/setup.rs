@@ -1,60 +1,75 @@
 //! What is set up once: the rights of whoever runs the ramp, the probe, and everything at once.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::applied::{Applied, cluster, nodes};
-use crate::kubectl::{NAMESPACE, command, get, in_namespace, kubectl, names};
+use crate::applied::{Applied, EVERY, Loads, PROMPT, cluster, nodes};
+use crate::kubectl::{NAMESPACE, create, get, in_namespace, kubectl, names};
 use crate::manifest::{RUNTIMES, Scenario, deploy};
+use crate::watch::Sighting;
 
-/// Whether the ramp's account may, by the cluster's own word; `resource` may be followed by `/` and a part of it.
-fn may(verb: &str, resource: &str, namespace: &[&str]) -> bool {
-    let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
-    let who = ["--as", "system:serviceaccount:workload:ramp", "--subresource", part];
-    let args = [&["auth", "can-i", verb, resource], &who[..], namespace].concat();
-    let output = command(&args).output().expect("kubectl is installed");
-    match String::from_utf8_lossy(&output.stdout).trim() {
-        "yes" => true,
-        "no" => false,
-        _ => panic!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)),
+/// Each verb that somebody may use in a namespace, as `VERB RESOURCE.GROUP`, by the cluster's own word.
+fn rights(who: &[&str], namespace: &str) -> BTreeSet<String> {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    });
+    let answer = create(&review, who);
+    let list = |value: &Value| -> Vec<String> {
+        let items = value.as_array().map_or(&[][..], Vec::as_slice).iter();
+        items.map(|item| item.as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let mut rights = BTreeSet::new();
+    for rule in answer["status"]["resourceRules"].as_array().expect("a list") {
+        for group in list(&rule["apiGroups"]) {
+            for resource in list(&rule["resources"]) {
+                let what = if group.is_empty() { resource } else { format!("{resource}.{group}") };
+                let names = list(&rule["resourceNames"]).join(",");
+                let of = if names.is_empty() { String::new() } else { format!(" {names}") };
+                rights.extend(list(&rule["verbs"]).iter().map(|verb| format!("{verb} {what}{of}")));
+            }
+        }
     }
+    rights
 }
 
 #[test]
 #[ignore = "needs a cluster"]
 fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
-    let _turn = cluster();
-    let here: &[&str] = &["--namespace", NAMESPACE];
-    let everywhere: &[&str] = &["--all-namespaces"];
-    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    let cases = [
-        ("deployments.apps", here, vec!["get", "list", "watch", "create", "patch", "delete"]),
-        ("deployments.apps/scale", here, vec!["get", "update", "patch"]),
-        ("daemonsets.apps", here, vec!["get", "list"]),
-        ("replicasets.apps", here, vec![]),
-        ("pods", here, vec!["get", "list", "watch", "delete"]),
-        ("pods/log", here, vec!["get"]),
-        ("pods/exec", here, vec![]),
-        ("events", here, vec!["list", "watch"]),
-        ("events", &["--namespace", "default"], vec!["list", "watch"]),
-        ("resourcequotas", here, vec!["list"]),
-        ("limitranges", here, vec!["list"]),
-        ("secrets", here, vec![]),
-        ("rolebindings.rbac.authorization.k8s.io", here, vec![]),
-        ("nodes", everywhere, vec!["get", "list", "watch"]),
-        ("pods", everywhere, vec!["list"]),
-        ("pods/log", everywhere, vec![]),
-        ("deployments.apps", everywhere, vec![]),
-        ("runtimeclasses.node.k8s.io", everywhere, vec!["get", "list"]),
-        ("priorityclasses.scheduling.k8s.io", everywhere, vec!["get"]),
-        ("secrets", everywhere, vec![]),
+    let everywhere = [
+        "get list watch nodes",
+        "list pods",
+        "get list runtimeclasses.node.k8s.io",
+        "get priorityclasses.scheduling.k8s.io",
     ];
-    for (resource, namespace, allowed) in cases {
-        let found: Vec<_> = verbs.into_iter().filter(|verb| may(verb, resource, namespace)).collect();
-        assert_eq!(found, allowed, "{resource} {namespace:?}");
+    let of_events = "list watch events";
+    let here = [
+        "get list watch create patch delete deployments.apps",
+        "get update patch deployments/scale.apps",
+        "get list daemonsets.apps",
+        "get list watch delete pods",
+        "get pods/log",
+        of_events,
+        "list resourcequotas",
+        "list limitranges",
+    ];
+    let _turn = cluster();
+    let ramp = ["--as", "system:serviceaccount:workload:ramp"];
+    let nobody = ["--as", "nobody", "--as-group", "system:authenticated"];
+    for (namespace, more) in [(NAMESPACE, &here[..]), ("default", &[of_events]), ("kube-system", &[])] {
+        let own: BTreeSet<_> =
+            rights(&ramp, namespace).difference(&rights(&nobody, namespace)).cloned().collect();
+        let mut expected: BTreeSet<String> = ["get namespaces workload".to_owned()].into();
+        for line in everywhere.iter().chain(more) {
+            let (verbs, resource) = line.rsplit_once(' ').expect("verbs and a resource");
+            expected.extend(verbs.split(' ').map(|verb| format!("{verb} {resource}")));
+        }
+        assert_eq!(own, expected, "{namespace}");
     }
 }
 
@@ -90,6 +105,7 @@ fn all_at_once() -> Vec<String> {
 #[ignore = "needs a cluster"]
 fn everything_at_once_is_there_and_at_rest() {
     let _turn = cluster();
+    let _loads = Loads { selector: EVERY.into() };
     kubectl(&["apply", "--kustomize", deploy().to_str().expect("UTF-8")]);
     assert_eq!(names(&["deployments"]), all_at_once());
     for deployment in get(&["deployments"])["items"].as_array().expect("a list") {
@@ -135,11 +151,10 @@ fn one_place_sets_the_image_of_everything() {
 fn a_scenario_under_the_other_runtime_takes_the_place_of_the_first() {
     let _turn = cluster();
     let mut first = Applied::as_it_is(&Scenario::named("cpu-10", "runc"));
-    let prompt = crate::applied::PROMPT;
-    first.watch.wait_for("it to be ready", prompt, crate::watch::Sighting::is_ready);
+    first.watch.wait_for("it to be ready", PROMPT, Sighting::is_ready);
     let _second = Applied::as_it_is(&Scenario::named("cpu-10", "kata"));
-    let runtime = |sighting: &crate::watch::Sighting| sighting.pod["spec"]["runtimeClassName"].clone();
-    first.watch.wait_for("the other to be ready", prompt, |s| s.is_ready() && runtime(s) == "kata");
+    let runtime = |sighting: &Sighting| sighting.pod["spec"]["runtimeClassName"].clone();
+    first.watch.wait_for("the other to be ready", PROMPT, |s| s.is_ready() && runtime(s) == "kata");
     // Never both at once: what they cost is compared.
     let order: Vec<_> = first.watch.seen().iter().map(|s| (runtime(s) == "kata", s.is_running())).collect();
     let started = order.iter().position(|(kata, running)| *kata && *running).expect("as waited for");

@@ -12,7 +12,7 @@ use workload::quantity::Bytes;
 pub(crate) struct Row {
     pub(crate) scenario: String,
     pub(crate) runtime: &'static str,
-    /// From the pod being there to being told ready; never where there is none.
+    /// From applying its file to being told ready; never where there is none.
     pub(crate) ready_seconds: Option<f64>,
     /// From its own report that it holds its memory to being told ready.
     pub(crate) ready_after_holding_seconds: Option<f64>,
@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) end: Option<String>,
     /// From the request to delete the Deployment to the container having ended.
     pub(crate) ended_seconds: Option<f64>,
+    /// Of it, from the pod being told to end.
+    pub(crate) ended_after_told_seconds: Option<f64>,
     /// From the request to the pod being gone from the API.
     pub(crate) gone_seconds: f64,
 }
