@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, names};
 use crate::manifest::{Scenario, deploy};
+use crate::support::wait_for;
 use crate::watch::Watch;
 
 const LOAD: &str = "app.kubernetes.io/component=load";
@@ -25,6 +26,11 @@ pub(crate) fn cluster() -> MutexGuard<'static, ()> {
     // What a test may have left that was stopped in its midst.
     drop(Loads { selector: EVERY.into() });
     assert_eq!(names(&["pods", "--selector", LOAD]), Vec::<String>::new(), "a load is still there");
+    // A node that has evicted takes no pods without requests for a while.
+    wait_for("no node to be under pressure", PROMPT, || {
+        let taints = nodes().into_iter().map(|node| node["spec"]["taints"].to_string());
+        (!taints.collect::<String>().contains("node.kubernetes.io/memory-pressure")).then_some(())
+    });
     turn
 }
 

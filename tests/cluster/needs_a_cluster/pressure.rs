@@ -80,6 +80,9 @@ fn a_node_that_runs_out_evicts_the_load_and_nobody_else_and_the_probe_sees_it() 
     let mut scenario = Scenario::named("memory-capacity", "runc");
     pin(&mut scenario, &name);
     scenario.set_arg("--memory", &(of_the_loads / LOADS).to_string());
+    // Slowly: pods that it has no figures of yet the kubelet evicts first, whatever their priority.
+    scenario.set_arg("--growth-rate", "20M/s");
+    scenario.set_arg("--growth-step", "20M");
     scenario.manifest["spec"]["replicas"] = LOADS.into();
     let mut applied = Applied::changed(&scenario);
     let evicted = applied.watch.wait_for("one to be evicted", LONGEST_TO_EVICT, |sighting| {
