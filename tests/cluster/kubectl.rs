@@ -1,6 +1,6 @@
 //! The cluster as its user has it: `kubectl`, with the cluster that `KUBECONFIG` names.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Records, Running, started};
+use crate::support::{Running, started};
 
 /// What everything that is set up and applied is in.
 pub(crate) const NAMESPACE: &str = "workload";
@@ -81,10 +81,12 @@ impl Log {
     pub(crate) fn follow(pod: &str, options: &[&str]) -> Self {
         let mut command = command(&[&["--namespace", NAMESPACE, "logs", "--follow", pod], options].concat());
         let mut kubectl = started(command.stdout(Stdio::piped())).expect("kubectl is installed");
-        let mut records = Records::of(&mut kubectl.child);
+        let lines = BufReader::new(kubectl.child.stdout.take().expect("a pipe")).lines();
+        // Where the container is gone before its log has been read, the kubelet ends the log with words of its own.
+        let mut records = lines.map_while(|line| serde_json::from_str(&line.ok()?).ok());
         let (sender, arriving) = mpsc::channel();
         // It ends with kubectl.
-        thread::spawn(move || while records.next().is_some_and(|record| sender.send(record).is_ok()) {});
+        thread::spawn(move || records.try_for_each(|record| sender.send(record)));
         Self { _kubectl: kubectl, arriving }
     }
 

@@ -47,20 +47,15 @@ fn observe(scenario: &Scenario) -> Row {
         reported_limit: start["memory_limit_bytes"].clone(),
         ..Row::default()
     };
-    if scenario.memory_bytes().is_some() {
+    let begin = if scenario.memory_bytes().is_some() {
         observe_holding(&mut applied, &log, &mut row);
+        let begin = applied.delete();
+        observe_end(&mut applied, log, begin, &mut row);
+        begin
     } else {
         observe_growing(&mut applied, log, &mut row);
-    }
-    let begin = applied.delete();
-    // One that has been killed may not be running when it is told to end.
-    if row.end.is_none() {
-        let told = applied.watch.wait_for("it to be told to end", PROMPT, Sighting::is_told_to_end);
-        let stopped = applied.watch.wait_for("its container to end", PROMPT, Sighting::has_stopped);
-        assert!(matches!(stopped.exit_status(), None | Some(0)), "{:?}", stopped.exit_status());
-        row.ended_seconds = Some(seconds(begin, stopped.at));
-        row.ended_after_told_seconds = Some(seconds(told.at, stopped.at));
-    }
+        applied.delete()
+    };
     let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
     row.gone_seconds = seconds(begin, gone.at);
     row
@@ -76,6 +71,17 @@ fn observe_holding(applied: &mut Applied, log: &Log, row: &mut Row) {
     row.ready_after_holding_seconds = Some(seconds(time(&holding), ready.at));
     row.resident = number(&later, "memory_resident_bytes") as u64;
     row.cores = Some(number(&later, "cpu_used_seconds_total") / number(&later, "elapsed_seconds"));
+}
+
+/// Of a scenario that is told to end while it holds what it asked for.
+fn observe_end(applied: &mut Applied, log: Log, begin: SystemTime, row: &mut Row) {
+    let told = applied.watch.wait_for("it to be told to end", PROMPT, Sighting::is_told_to_end);
+    let stopped = applied.watch.wait_for("its container to end", PROMPT, Sighting::has_stopped);
+    row.ended_seconds = Some(seconds(begin, stopped.at));
+    row.ended_after_told_seconds = Some(seconds(told.at, stopped.at));
+    assert!(matches!(stopped.exit_status(), None | Some(0)), "ended with {:?}", stopped.exit_status());
+    let last = log.last(PROMPT);
+    assert_eq!((&last["record"], &last["reason"]), (&"end".into(), &"SIGTERM".into()), "{last}");
 }
 
 /// Of a scenario that takes all it can get.
