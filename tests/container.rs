@@ -7,11 +7,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::Records;
+use support::{IMAGE, Records};
 
 fn image() -> String {
-    let of_this_version = concat!("localhost/workload:", env!("CARGO_PKG_VERSION"));
-    std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| of_this_version.into())
+    std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| IMAGE.into())
 }
 
 fn podman(args: &[&str]) -> Output {

@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use workload::quantity::Bytes;
 
-use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, names};
+use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, list, names};
 use crate::manifest::{Scenario, deploy};
 use crate::support::wait_for;
 use crate::watch::Watch;
@@ -43,9 +44,10 @@ pub(crate) struct Loads {
 impl Drop for Loads {
     fn drop(&mut self) {
         let pods = format!("{},{LOAD}", self.selector);
+        let limit = format!("--timeout={}s", PROMPT.as_secs());
         let steps: [&[&str]; 2] = [
             &["delete", "deployments", "--selector", &self.selector],
-            &["wait", "--for=delete", "pods", "--timeout=120s", "--selector", &pods],
+            &["wait", "--for=delete", "pods", &limit, "--selector", &pods],
         ];
         for step in steps {
             // Where there is none, or the test fails anyway, there is nothing to say.
@@ -101,10 +103,15 @@ pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
 
 /// The nodes that the probe is for: not the simulated ones.
 pub(crate) fn nodes() -> Vec<Value> {
-    let mut list: Value =
-        serde_json::from_str(&kubectl(&["get", "nodes", "--output", "json"])).expect("JSON");
-    let nodes = list["items"].as_array_mut().expect("a list");
+    let mut nodes = list(&["nodes"]);
     let is_simulated = |labels: &Value| labels["hollow"] == "true" || labels["type"] == "kwok";
     nodes.retain(|node| !is_simulated(&node["metadata"]["labels"]));
-    std::mem::take(nodes)
+    nodes
+}
+
+/// The memory that a node has for pods before it evicts some.
+pub(crate) fn allocatable_bytes(node: &Value) -> u64 {
+    let text = node["status"]["allocatable"]["memory"].as_str().expect("nodes tell");
+    let Bytes(bytes) = text.parse().expect("a quantity");
+    bytes
 }

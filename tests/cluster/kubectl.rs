@@ -35,16 +35,16 @@ pub(crate) fn in_namespace(args: &[&str]) -> String {
     kubectl(&[&["--namespace", NAMESPACE], args].concat())
 }
 
-/// The object or list that a `get` in the namespace finds.
-pub(crate) fn get(what: &[&str]) -> Value {
+/// The objects that a `get` finds: in the namespace, those that are in any.
+pub(crate) fn list(what: &[&str]) -> Vec<Value> {
     let text = in_namespace(&[&["get", "--output", "json"], what].concat());
-    serde_json::from_str(&text).expect("kubectl writes JSON")
+    let mut list: Value = serde_json::from_str(&text).expect("kubectl writes JSON");
+    std::mem::take(list["items"].as_array_mut().expect("a list"))
 }
 
-/// The names of the objects that a `get` in the namespace finds.
+/// The names of the objects that a `get` finds.
 pub(crate) fn names(what: &[&str]) -> Vec<String> {
-    let list = get(what);
-    let items = list["items"].as_array().expect("a list").iter();
+    let items = list(what).into_iter();
     items.map(|item| item["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
 }
 

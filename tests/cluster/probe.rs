@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use humantime::{format_rfc3339_millis, parse_rfc3339};
 use serde_json::Value;
 
-use crate::kubectl::{Log, get};
+use crate::kubectl::{Log, list};
 use crate::support::number;
 
 /// A report is due each second.
@@ -33,14 +33,13 @@ struct Probe {
 
 /// The probes that there are.
 fn probes() -> Vec<Probe> {
-    let list = get(&["pods", "--selector", SELECTOR]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let probe = |pod: &Value| Probe {
+    let probe = |pod: Value| Probe {
         pod: text(&pod["metadata"]["name"]),
         node: text(&pod["spec"]["nodeName"]),
         restarts: pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default(),
     };
-    list["items"].as_array().expect("a list").iter().map(probe).collect()
+    list(&["pods", "--selector", SELECTOR]).into_iter().map(probe).collect()
 }
 
 impl Followed {

@@ -72,7 +72,7 @@ impl Sighting {
 
 /// A watch, from before what is watched for happens.
 pub(crate) struct Watch {
-    kubectl: Running,
+    _kubectl: Running,
     sightings: Receiver<Sighting>,
     seen: Vec<Sighting>,
 }
@@ -95,7 +95,7 @@ impl Watch {
                 }
             }
         });
-        Self { kubectl, sightings, seen: Vec::new() }
+        Self { _kubectl: kubectl, sightings, seen: Vec::new() }
     }
 
     /// The first sighting, also of those seen already, of which `condition` is true; panics where there is none in time.
@@ -126,11 +126,5 @@ impl Watch {
     pub(crate) fn seen(&mut self) -> &[Sighting] {
         self.seen.extend(self.sightings.try_iter());
         &self.seen
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.kubectl.child.kill();
     }
 }

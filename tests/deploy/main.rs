@@ -16,14 +16,8 @@ use std::path::Path;
 
 use manifest::{RUNTIMES, Scenario, deploy, files, objects};
 use serde_json::{Value, json};
+use support::IMAGE;
 use workload::report::Format;
-
-const IMAGE: &str = concat!("localhost/workload:", env!("CARGO_PKG_VERSION"));
-
-/// Every scenario under every runtime.
-fn scenarios() -> impl Iterator<Item = Scenario> {
-    RUNTIMES.into_iter().flat_map(Scenario::all)
-}
 
 /// Every object that is set up once, by its kind.
 fn setup(kind: &str) -> Vec<Value> {
@@ -39,7 +33,7 @@ fn node_probe() -> Value {
 
 /// Everything that makes pods: all scenarios and the probe.
 fn makers_of_pods() -> Vec<Value> {
-    scenarios().map(|scenario| scenario.manifest).chain([node_probe()]).collect()
+    Scenario::every().map(|scenario| scenario.manifest).chain([node_probe()]).collect()
 }
 
 fn kustomization(directory: &str) -> Value {
@@ -112,7 +106,7 @@ fn the_scenarios_are_those_of_the_study() {
 
 #[test]
 fn a_scenario_reports_in_json_and_is_ready_once_it_holds_its_memory() {
-    for scenario in scenarios() {
+    for scenario in Scenario::every() {
         let title = scenario.title();
         let reports = &scenario.args().reports;
         assert_eq!(reports.format, Format::Json, "{title}");
@@ -134,7 +128,7 @@ fn a_scenario_reports_in_json_and_is_ready_once_it_holds_its_memory() {
 
 #[test]
 fn a_scenario_has_one_pod_at_first_and_leaves_as_soon_as_it_is_told() {
-    for scenario in scenarios() {
+    for scenario in Scenario::every() {
         let spec = &scenario.manifest["spec"];
         // One, and applying it again does not undo a scaling.
         assert!(spec["replicas"].is_null(), "{}", scenario.title());
@@ -196,7 +190,7 @@ fn selectors_select_what_is_made_and_nothing_else() {
         assert_eq!(selected, BTreeSet::from([name.to_string()]));
     }
     // What makes a load a load, whatever its scenario.
-    for scenario in scenarios() {
+    for scenario in Scenario::every() {
         let labels = &scenario.manifest["spec"]["template"]["metadata"]["labels"];
         assert_eq!(labels["app.kubernetes.io/component"], "load", "{}", scenario.title());
     }
@@ -238,7 +232,7 @@ fn the_load_has_to_go_before_anything_else_and_the_probe_last() {
         let found = classes.iter().find(|class| class["metadata"]["name"] == *name);
         found.unwrap_or_else(|| panic!("{name} is set up")).clone()
     };
-    for scenario in scenarios() {
+    for scenario in Scenario::every() {
         let class = class(&scenario.manifest);
         // Pods that say nothing have 0; below -10 the cluster autoscaler makes no node for them.
         assert!(class["value"].as_i64().is_some_and(|value| value < -10), "{}", scenario.title());
@@ -258,11 +252,11 @@ fn the_probe_is_guaranteed_what_it_takes_on_every_node_that_is_real() {
     }
     assert!(pod["runtimeClassName"].is_null(), "a guest would watch itself");
     assert_eq!(pod["tolerations"], json!([{"operator": "Exists"}]), "every taint");
-    let kept_off = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-        [0]["matchExpressions"];
-    assert!(kept_off.as_array().is_some_and(|terms| {
-        terms.contains(&json!({"key": "hollow", "operator": "NotIn", "values": ["true"]}))
-    }));
+    let terms = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let kept_off = terms["nodeSelectorTerms"][0]["matchExpressions"].as_array().expect("a list");
+    assert!(kept_off.contains(&json!({"key": "hollow", "operator": "NotIn", "values": ["true"]})));
+    // A meter must not be started again because the node is slow.
+    assert!(pod["containers"][0]["livenessProbe"].is_null());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::manifest::{RUNTIMES, deploy, files};
+use crate::manifest::{RUNTIMES, deploy, files, objects};
 
 /// All manifests of objects that Kubernetes itself has.
 fn manifests() -> Vec<PathBuf> {
@@ -17,15 +17,16 @@ fn manifests() -> Vec<PathBuf> {
 /// Validates every file; `version` is that of Kubernetes, the program's newest where there is none.
 fn validate(variable: &str, version: Option<&str>) {
     let program = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names kubernetes-validate"));
+    let files = manifests();
     let mut command = Command::new(&program);
     command.arg("--strict").args(version.iter().flat_map(|version| ["--kubernetes-version", version]));
-    let output = command.args(manifests()).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let output = command.args(&files).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     let told =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{told}");
     // Nothing is passed over.
     let passed = told.lines().filter(|line| line.contains(" passed for resource ")).count();
-    let objects: usize = manifests().iter().map(|file| crate::manifest::objects(file).len()).sum();
+    let objects: usize = files.iter().map(|file| objects(file).len()).sum();
     assert_eq!(passed, objects, "{told}");
 }
 

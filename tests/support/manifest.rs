@@ -52,6 +52,11 @@ impl Scenario {
         names.map(|path| Self::read(path, runtime)).collect()
     }
 
+    /// All that there are.
+    pub(crate) fn every() -> impl Iterator<Item = Self> {
+        RUNTIMES.into_iter().flat_map(Self::all)
+    }
+
     /// The one of this name.
     pub(crate) fn named(name: &str, runtime: &'static str) -> Self {
         Self::read(deploy().join(runtime).join(format!("{name}.yaml")), runtime)

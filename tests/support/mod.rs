@@ -15,6 +15,9 @@ use serde_json::Value;
 /// The built program.
 pub(crate) const WORKLOAD: &str = env!("CARGO_BIN_EXE_workload");
 
+/// The image of this version, where it was built.
+pub(crate) const IMAGE: &str = concat!("localhost/workload:", env!("CARGO_PKG_VERSION"));
+
 /// The program, without what the caller's environment may ask of it.
 pub(crate) fn workload() -> Command {
     let mut command = Command::new(WORKLOAD);

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use workload::quantity::Bytes;
+use serde_json::json;
 
 use super::table;
-use crate::applied::{Applied, PROMPT, cluster, nodes, pin};
+use crate::applied::{Applied, PROMPT, allocatable_bytes, cluster, nodes, pin};
 use crate::kubectl::{NAMESPACE, apply, in_namespace};
 use crate::manifest::Scenario;
 use crate::probe::Probes;
@@ -60,9 +59,8 @@ impl Drop for Bystander {
 /// The name of a node that takes any pod, and the memory that it has for pods before it evicts some.
 fn node() -> (String, u64) {
     let node = nodes().into_iter().find(|node| node["spec"]["taints"].is_null()).expect("there is one");
-    let text = |value: &Value| value.as_str().expect("nodes tell").to_owned();
-    let Bytes(bytes) = text(&node["status"]["allocatable"]["memory"]).parse().expect("a quantity");
-    (text(&node["metadata"]["name"]), bytes)
+    let name = node["metadata"]["name"].as_str().expect("nodes have names");
+    (name.to_owned(), allocatable_bytes(&node))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use humantime::parse_rfc3339;
 use serde_json::Value;
 
 use super::table::{self, Row};
-use crate::applied::{Applied, PROMPT, cluster, nodes};
+use crate::applied::{Applied, PROMPT, allocatable_bytes, cluster, nodes};
 use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
@@ -91,7 +91,7 @@ fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) {
         sighting.is_evicted() || sighting.is_oom_killed()
     });
     row.resident = number(&log.last(PROMPT), "memory_resident_bytes") as u64;
-    row.end = Some(if killed.is_evicted() { "evicted".into() } else { "OOM-killed".into() });
+    row.end = Some(if killed.is_evicted() { "evicted" } else { "OOM-killed" });
 }
 
 /// A report for every percent, and the program's own 2 MB, of which the file is charged to whoever read it first.
@@ -128,11 +128,7 @@ fn check(scenario: &Scenario, row: &Row) {
 
 /// The memory that the smallest node has for pods.
 fn smallest_node() -> Option<u64> {
-    let allocatable = |node: &Value| {
-        let text = node["status"]["allocatable"]["memory"].as_str().expect("nodes tell");
-        text.parse::<workload::quantity::Bytes>().expect("a quantity").0
-    };
-    nodes().iter().map(allocatable).min()
+    nodes().iter().map(allocatable_bytes).min()
 }
 
 #[test]
@@ -142,7 +138,7 @@ fn every_scenario_under_every_runtime_is_what_its_file_says() {
     let mut probes = Probes::from_now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for scenario in RUNTIMES.into_iter().flat_map(Scenario::all) {
+    for scenario in Scenario::every() {
         // One that fails is no reason not to look at the others; it has said why.
         let seen = catch_unwind(AssertUnwindSafe(|| observe(&scenario)));
         let holds = seen.map(|row| {

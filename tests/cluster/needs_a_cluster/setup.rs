@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::applied::{Applied, EVERY, Loads, PROMPT, cluster, nodes};
-use crate::kubectl::{NAMESPACE, create, get, in_namespace, kubectl, names};
+use crate::kubectl::{NAMESPACE, create, in_namespace, kubectl, list, names};
 use crate::manifest::{RUNTIMES, Scenario, deploy};
 use crate::watch::Sighting;
 
@@ -77,25 +77,24 @@ fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
 #[ignore = "needs a cluster"]
 fn the_probe_runs_on_every_node_that_is_real() {
     let _turn = cluster();
-    let mut watched: Vec<_> = get(&["pods", "--selector", "app.kubernetes.io/component=probe"])["items"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|pod| {
-            assert_eq!(pod["status"]["qosClass"], "Guaranteed", "{pod}");
-            pod["spec"]["nodeName"].clone()
-        })
-        .collect();
-    let mut real: Vec<Value> = nodes().into_iter().map(|node| node["metadata"]["name"].clone()).collect();
-    for list in [&mut watched, &mut real] {
-        list.sort_by_key(ToString::to_string);
+    let probes = list(&["pods", "--selector", "app.kubernetes.io/component=probe"]);
+    for pod in &probes {
+        assert_eq!(pod["status"]["qosClass"], "Guaranteed", "{pod}");
     }
+    let sorted = |names: Vec<&Value>| {
+        let mut names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    let watched = sorted(probes.iter().map(|pod| &pod["spec"]["nodeName"]).collect());
+    let nodes = nodes();
+    let real = sorted(nodes.iter().map(|node| &node["metadata"]["name"]).collect());
     assert_eq!(watched, real);
 }
 
 /// Every scenario under every runtime, as the kustomization names it.
 fn all_at_once() -> Vec<String> {
-    let all = RUNTIMES.into_iter().flat_map(Scenario::all);
+    let all = Scenario::every();
     let mut all: Vec<_> = all.map(|scenario| format!("{}-{}", scenario.name, scenario.runtime)).collect();
     all.sort();
     all
@@ -108,7 +107,7 @@ fn everything_at_once_is_there_and_at_rest() {
     let _loads = Loads { selector: EVERY.into() };
     kubectl(&["apply", "--kustomize", deploy().to_str().expect("UTF-8")]);
     assert_eq!(names(&["deployments"]), all_at_once());
-    for deployment in get(&["deployments"])["items"].as_array().expect("a list") {
+    for deployment in list(&["deployments"]) {
         assert_eq!(deployment["spec"]["replicas"], 0, "{}", deployment["metadata"]["name"]);
     }
     // Of one scenario both runtimes can be there, each with pods of its own.
@@ -117,9 +116,8 @@ fn everything_at_once_is_there_and_at_rest() {
         in_namespace(&["scale", &name, "--replicas", "1"]);
         in_namespace(&["rollout", "status", &name, "--timeout", "60s"]);
     }
-    let pods = get(&["pods", "--selector", "app.kubernetes.io/instance=cpu-10"])["items"].clone();
-    let mut classes: Vec<_> =
-        pods.as_array().expect("a list").iter().map(|pod| pod["spec"]["runtimeClassName"].clone()).collect();
+    let pods = list(&["pods", "--selector", "app.kubernetes.io/instance=cpu-10"]).into_iter();
+    let mut classes: Vec<_> = pods.map(|pod| pod["spec"]["runtimeClassName"].clone()).collect();
     classes.sort_by_key(ToString::to_string);
     assert_eq!(classes, [Value::from("kata"), Value::Null]);
 }

@@ -25,7 +25,7 @@ pub(crate) struct Row {
     /// CPU time by wall time at the last report.
     pub(crate) cores: Option<f64>,
     /// How it ended before it was told to, where it did.
-    pub(crate) end: Option<String>,
+    pub(crate) end: Option<&'static str>,
     /// From the request to delete the Deployment to the container having ended.
     pub(crate) ended_seconds: Option<f64>,
     /// Of it, from the pod being told to end.
@@ -63,7 +63,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
             row.limit.map_or_else(|| "none".into(), bytes),
             bytes(row.resident),
             row.cores.map_or_else(|| "-".into(), |cores| format!("{cores:.3}")),
-            row.end.as_deref().unwrap_or("-"),
+            row.end.unwrap_or("-"),
             seconds(row.ended_seconds),
             row.gone_seconds,
         );
