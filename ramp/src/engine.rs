@@ -1,0 +1,401 @@
+//! Where instances come from: one trait, and what every engine tells.
+//!
+//! An engine observes and acts; it decides nothing, counts nothing and writes nothing. What it sees it sends as
+//! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::ledger)'s and the
+//! [recorder](crate::record)'s.
+
+pub mod kubernetes;
+pub mod local;
+pub mod podman;
+pub mod scripted;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use workload::quantity::{Bytes, Cores};
+
+use crate::clock::Clock;
+use crate::plan::EngineOptions;
+use crate::scenario::Scenario;
+use crate::state::State;
+
+/// Something that runs instances of a scenario, as many as it is asked for.
+///
+/// # Guarantees
+/// - From [`begin`](Self::begin) on everything it sees is sent, whatever else it is busy with: none of its futures has to
+///   be polled for that.
+/// - What cannot be reached is tried again with growing pauses, for as long as the engine lives, and each gap is told by an
+///   [`Event::Notice`] when it begins and when it ends.
+/// - Everything it makes bears the run's id, so that [`remove`](Self::remove) finds it in another process as well.
+///
+/// # Caveats
+/// Dropping an engine ends what it has started in this process, and does not remove what lives elsewhere.
+#[allow(async_fn_in_trait, reason = "everything of a run happens on one thread, so no future has to be Send")]
+pub trait Engine {
+    /// As on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What there is before the first step. Changes nothing.
+    ///
+    /// # Errors
+    /// Where nothing at all can be learned: no server, no socket, no right. What is wrong but known is among the findings.
+    async fn survey(&mut self) -> Result<Survey, Failure>;
+
+    /// Starts to watch, and makes a population of no instances; with `adopt` takes over the one that an earlier process
+    /// made for this run. Returns once [`Event::All`] and [`Event::Nodes`] have been sent.
+    ///
+    /// # Errors
+    /// Where it cannot be made or is not there.
+    async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure>;
+
+    /// Asks for so many instances. Returns once the request has been taken, not once they are there.
+    ///
+    /// # Errors
+    /// Where the request was refused or not answered.
+    async fn scale(&mut self, instances: u32) -> Result<(), Failure>;
+
+    /// Removes everything that bears the run's id. Returns once that has been asked for.
+    ///
+    /// # Errors
+    /// Where the request was refused or not answered. Nothing to remove is no error.
+    async fn remove(&mut self) -> Result<(), Failure>;
+
+    /// What of the run is still there, found by asking anew: each with its kind and name.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    async fn left(&mut self) -> Result<Vec<String>, Failure>;
+}
+
+/// What every engine is made from.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The run's id: on everything that is made.
+    pub run: String,
+    /// What to run.
+    pub scenario: Scenario,
+    /// What belongs to one engine or another.
+    pub options: EngineOptions,
+}
+
+/// Label of everything that a run makes; its value is the run's id.
+pub const RUN_LABEL: &str = "ramp/run";
+
+/// Where an engine's events go. Each is stamped with the time of its sighting.
+#[derive(Clone, Debug)]
+pub struct Events {
+    sender: mpsc::Sender<(SystemTime, Event)>,
+    clock: Clock,
+}
+
+/// Events that may wait. Beyond that the sources wait, which is what TCP is for.
+const EVENTS_WAITING: usize = 4096;
+
+impl Events {
+    /// Both ends.
+    #[must_use]
+    pub fn channel(clock: Clock) -> (Self, mpsc::Receiver<(SystemTime, Event)>) {
+        let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
+        (Self { sender, clock }, receiver)
+    }
+
+    /// Sends an event, once there is room. Where nobody reads any more there is nobody to tell.
+    pub async fn send(&self, event: Event) {
+        let _ = self.sender.send((self.clock.now(), event)).await;
+    }
+
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// The clock that stamps.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+}
+
+/// Something that an engine saw.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An instance, as it is now.
+    Instance(Sighting),
+    /// All instances there are: what is not among them is gone. At first, and after every gap.
+    All(Vec<Sighting>),
+    /// A node, as it is now.
+    Node(NodeStatus),
+    /// All nodes there are. At first, and after every gap.
+    Nodes(Vec<NodeStatus>),
+    /// What a node's machine said of itself.
+    Sample(Sample),
+    /// What an instance said of itself.
+    Report(Report),
+    /// Something to be written down.
+    Notice(Notice),
+    /// A request to the engine's API has been answered, or not.
+    Call(Call),
+}
+
+/// An instance, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// What no other instance ever has.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is, once that is known.
+    pub node: Option<String>,
+    /// What it is. [`State::Gone`] once it is no longer there.
+    pub state: State,
+    /// Since when, where the source says.
+    pub since: Option<SystemTime>,
+    /// Why, where the source says; else empty.
+    pub reason: String,
+    /// How often its container has been started again.
+    pub restarts: u32,
+    /// How the last of its containers that have ended did. Seen again and again; counted once.
+    pub end: Option<End>,
+}
+
+/// The end of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What no other container ever has.
+    pub container: String,
+    /// [`State::OomKilled`] or [`State::Failed`].
+    pub state: State,
+    /// When, where the source says.
+    pub at: Option<SystemTime>,
+    /// Why: the source's word and the exit status.
+    pub reason: String,
+}
+
+/// A node, as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it is ready for instances.
+    pub ready: bool,
+    /// What else it says of itself: pressure of memory, disk, processes; empty where all is well.
+    pub conditions: String,
+}
+
+/// What a node's machine said of itself.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The node.
+    pub node: String,
+    /// A record of `workload node` by the names of its fields ([`workload::report::NodeReport`]).
+    pub record: Map<String, Value>,
+    /// What the instances have together, where they are confined together.
+    pub budget: Option<Budget>,
+}
+
+/// Memory of all instances together, and what they may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What they may have.
+    pub limit: Bytes,
+    /// What they have.
+    pub used: Bytes,
+}
+
+/// What an instance said of itself.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The instance's [`Sighting::uid`].
+    pub uid: String,
+    /// A record of `workload` by the names of its fields ([`workload::report::WorkloadReport`]).
+    pub record: Map<String, Value>,
+}
+
+/// Something to be written down in `events.csv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is.
+    pub kind: NoticeKind,
+    /// When, where the source says.
+    pub at: Option<SystemTime>,
+    /// What it is about: `pod/NAME`, `node/NAME`, `watch/pods`.
+    pub object: String,
+    /// A word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// How often, where the source counts.
+    pub count: Option<u32>,
+}
+
+/// What a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// An event of the cluster's own.
+    Cluster,
+    /// From here on something is not observed.
+    GapBegins,
+    /// From here on it is again.
+    GapEnds,
+    /// Something that was asked for cannot be had here.
+    NotHonoured,
+    /// Something to know of.
+    Note,
+}
+
+impl NoticeKind {
+    /// As the run directory writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::GapBegins => "gap_begins",
+            Self::GapEnds => "gap_ends",
+            Self::NotHonoured => "not_honoured",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A request to the engine's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// How long the answer took; how long it was waited for where there was none.
+    pub latency: Duration,
+    /// Whether there was one.
+    pub answered: bool,
+}
+
+/// What there is before the first step.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Survey {
+    /// What runs the instances, in versions: `kubernetes v1.20.2`.
+    pub versions: BTreeMap<String, String>,
+    /// The nodes.
+    pub nodes: Vec<NodeFacts>,
+    /// The RuntimeClass that the scenario names.
+    pub runtime_class: Option<RuntimeClassFacts>,
+    /// What is wrong, and what may be.
+    pub findings: Vec<Finding>,
+    /// What of the scenario cannot be had here.
+    pub not_honoured: Vec<String>,
+}
+
+/// What a node is and has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Whether an instance of this scenario may be put there: ready, and with neither taint nor selector against it.
+    pub eligible: bool,
+    /// Why not, where not.
+    pub not_eligible_because: Option<String>,
+    /// Release of its kernel.
+    pub kernel: Option<String>,
+    /// What runs its containers: `containerd://1.6.20`.
+    pub container_runtime: Option<String>,
+    /// Memory for instances, in bytes.
+    pub allocatable_memory_bytes: Option<u64>,
+    /// CPU for instances, in cores.
+    pub allocatable_cpu_cores: Option<f64>,
+    /// Instances that it takes.
+    pub allocatable_pods: Option<u64>,
+    /// What those that are there already have requested, in bytes.
+    pub requested_memory_bytes: u64,
+    /// What those that are there already have requested, in cores.
+    pub requested_cpu_cores: f64,
+    /// How many there are already.
+    pub pods: u64,
+}
+
+/// A RuntimeClass.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RuntimeClassFacts {
+    /// Its name.
+    pub name: String,
+    /// What it stands for on the nodes.
+    pub handler: String,
+    /// `overhead.podFixed`, memory, in bytes.
+    pub overhead_memory_bytes: u64,
+    /// `overhead.podFixed`, CPU, in cores.
+    pub overhead_cpu_cores: f64,
+}
+
+/// Something found before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Whether a run must not begin so.
+    pub refuses: bool,
+    /// What was found, what was expected, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    /// A run must not begin so, unless it is forced.
+    #[must_use]
+    pub fn refusal(message: impl Into<String>) -> Self {
+        Self { refuses: true, message: message.into() }
+    }
+
+    /// Something to know of.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { refuses: false, message: message.into() }
+    }
+}
+
+/// What was made.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// The manifest as the engine has it now.
+    pub manifest: Value,
+    /// Instances asked for so far: zero, or where an earlier process left off.
+    pub instances: u32,
+}
+
+/// Why a request to an engine failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether the same request may work later.
+    pub transient: bool,
+    /// What was asked, what came, and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// The same request may work later.
+    #[must_use]
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { transient: true, message: message.into() }
+    }
+
+    /// It will not.
+    #[must_use]
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { transient: false, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What an instance of a scenario takes, as far as its manifest says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// Resident set that its program is told to have.
+    pub memory: Option<Bytes>,
+    /// Memory requested of the node.
+    pub requested_memory: Bytes,
+    /// CPU requested of the node.
+    pub requested_cpu: Cores,
+}

@@ -1,0 +1,1 @@
+//! Who is what: turns sightings into transitions, each counted once.

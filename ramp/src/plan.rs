@@ -1,0 +1,169 @@
+//! What a run is to do: all of it is in `run.json`, so that another process can go on with it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stop::Rule;
+
+/// What a run is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The run's id: on everything that it makes.
+    pub run: String,
+    /// Which engine.
+    pub engine: EngineKind,
+    /// Where the scenario was read from; none for the embedded one.
+    pub scenario: Option<PathBuf>,
+    /// Instances asked for by the first step.
+    pub from: u32,
+    /// Instances asked for by the last step, where no rule ends the run before.
+    pub to: u32,
+    /// Instances more with each step.
+    pub step: u32,
+    /// When the next step comes.
+    pub pace: Pace,
+    /// How long a step at most waits for what it asked for, with [`Pace::Ready`].
+    #[serde(with = "seconds")]
+    pub step_timeout: Duration,
+    /// For how long the population stays after the last step.
+    #[serde(with = "seconds")]
+    pub hold: Duration,
+    /// Whether it goes down step by step, and is timed doing so.
+    pub down: bool,
+    /// Rules that end the run.
+    pub stop: Vec<Rule>,
+    /// Rules that are only noted.
+    pub note: Vec<Rule>,
+    /// Steps after the first rule that fired.
+    pub beyond: u32,
+    /// What is left in place at the end.
+    pub keep: bool,
+    /// Whether what was found before the first step is recorded instead of refused.
+    pub force: bool,
+    /// Words of the user's about the run.
+    pub labels: Vec<(String, String)>,
+    /// What belongs to the engine.
+    pub options: EngineOptions,
+}
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Processes on this machine.
+    Local,
+    /// Containers of Podman or Docker.
+    Podman,
+    /// Pods on Kubernetes.
+    Kubernetes,
+}
+
+impl EngineKind {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
+/// What belongs to one engine or another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineOptions {
+    /// `local`: what all instances together may have, in bytes.
+    pub budget_bytes: Option<u64>,
+    /// `podman`: the OCI runtime. `kubernetes`: the RuntimeClass in place of the manifest's, `default` for none.
+    pub runtime: Option<String>,
+    /// `podman`: the socket.
+    pub socket: Option<PathBuf>,
+    /// `kubernetes`: the namespace, in place of the manifest's.
+    pub namespace: Option<String>,
+    /// `kubernetes`: the context of the kubeconfig.
+    pub context: Option<String>,
+}
+
+/// When the next step comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Once every instance asked for is ready or has ended.
+    Ready,
+    /// At a fixed beat, whatever happens.
+    Every(Duration),
+    /// As fast as the engine takes it.
+    None,
+}
+
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ready" => Ok(Self::Ready),
+            "none" => Ok(Self::None),
+            text => match humantime::parse_duration(text) {
+                Ok(beat) if beat.is_zero() => {
+                    Err("a beat of zero is none (allowed: ready, none, or a time such as 5s)".into())
+                }
+                Ok(beat) => Ok(Self::Every(beat)),
+                Err(_) => Err(format!("{text:?} is no pace (allowed: ready, none, or a time such as 5s)")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Every(beat) => humantime::format_duration(*beat).fmt(f),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+text_in_json!(Pace);
+
+impl Plan {
+    /// Instances that step `step`, counted from 1, asks for; none behind the last one.
+    #[must_use]
+    pub fn asked(&self, step: u32) -> Option<u32> {
+        let more = step.checked_sub(1)?.checked_mul(self.step)?;
+        let before =
+            step.checked_sub(2).map(|before| before.saturating_mul(self.step).saturating_add(self.from));
+        match self.from.checked_add(more) {
+            Some(asked) if asked <= self.to => Some(asked),
+            // The last step may be a smaller one.
+            _ if step == 1 || before.is_some_and(|before| before < self.to) => Some(self.to),
+            _ => None,
+        }
+    }
+
+    /// The number of steps up, where no rule ends the run before.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.to.saturating_sub(self.from).div_ceil(self.step.max(1)).saturating_add(1)
+    }
+}
+
+/// Durations as seconds: a number that any reader of JSON understands.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
+}
