@@ -161,6 +161,8 @@ pub struct Sighting {
     pub restarts: u32,
     /// How the last of its containers that have ended did. Seen again and again; counted once.
     pub end: Option<End>,
+    /// Whether it is over: nothing of it is started again, and another may be made in its place.
+    pub over: bool,
 }
 
 /// The end of a container.

@@ -1,1 +1,281 @@
 //! Who is what: turns sightings into transitions, each counted once.
+//!
+//! # Guarantees
+//! - The transitions of an instance form a path: each begins where the one before it ended, the first from nothing, and none
+//!   follows [`State::Gone`].
+//! - The end of a container is counted once, however often it is seen, by any source and across a resume.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::SystemTime;
+
+use crate::engine::Sighting;
+use crate::state::State;
+
+/// Instances by their state, and what has happened to them.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    instances: HashMap<String, Entry>,
+    gone: HashSet<String>,
+    counts: Counts,
+    totals: Totals,
+}
+
+/// What is known of an instance that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub node: Option<String>,
+    /// What it is.
+    pub state: State,
+    /// Whether it is over, and its place another's.
+    pub over: bool,
+    restarts: u32,
+    /// The last of its containers whose end has been counted.
+    ended: Option<String>,
+}
+
+/// A change of an instance's state: a row of `pods.csv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The instance.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub node: Option<String>,
+    /// What it was; nothing where it is new.
+    pub from: Option<State>,
+    /// What it is.
+    pub to: State,
+    /// When that happened, where the source says.
+    pub at: Option<SystemTime>,
+    /// Why.
+    pub reason: String,
+    /// How often its container had been started again.
+    pub restarts: u32,
+    /// The container that has ended, where one has.
+    pub container: Option<String>,
+}
+
+/// Instances that are there, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u32; State::ALL.len()]);
+
+impl Counts {
+    /// How many are in a state.
+    #[must_use]
+    pub fn of(&self, state: State) -> u32 {
+        self.0[state as usize]
+    }
+
+    /// How many have a container at work.
+    #[must_use]
+    pub fn at_work(&self) -> u32 {
+        self.of(State::Running) + self.of(State::Ready)
+    }
+
+    fn change(&mut self, from: Option<State>, to: State) {
+        if let Some(from) = from {
+            self.0[from as usize] = self.0[from as usize].saturating_sub(1);
+        }
+        // What is gone is not there to be counted.
+        if to != State::Gone {
+            self.0[to as usize] += 1;
+        }
+    }
+}
+
+/// What has happened since the run began. These only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Instances that were evicted.
+    pub evictions: u32,
+    /// Containers that were killed for memory.
+    pub oom_kills: u32,
+    /// Containers that have ended otherwise without being asked to, and instances that were refused by their node.
+    pub failures: u32,
+    /// Instances that are no longer there.
+    pub gone: u32,
+}
+
+impl Ledger {
+    /// What a sighting changes: nothing, most of the time.
+    pub fn see(&mut self, sighting: &Sighting) -> Vec<Transition> {
+        let known = self.instances.get(&sighting.uid);
+        if self.gone.contains(&sighting.uid) || (known.is_none() && sighting.state == State::Gone) {
+            return Vec::new();
+        }
+        let mut from = known.map(|entry| entry.state);
+        let restarts_before = known.map_or(0, |entry| entry.restarts);
+        let mut ended = known.and_then(|entry| entry.ended.clone());
+        let mut transitions = Vec::new();
+        let transition = |from, to, at, reason, container| Transition {
+            uid: sighting.uid.clone(),
+            name: sighting.name.clone(),
+            node: sighting.node.clone(),
+            from,
+            to,
+            at,
+            reason,
+            restarts: sighting.restarts,
+            container,
+        };
+        if let Some(end) = &sighting.end
+            && ended.as_ref() != Some(&end.container)
+        {
+            let reason = with_unseen(&end.reason, restarts_before, sighting.restarts);
+            transitions.push(transition(from, end.state, end.at, reason, Some(end.container.clone())));
+            from = Some(end.state);
+            ended = Some(end.container.clone());
+        }
+        if from != Some(sighting.state) {
+            transitions.push(transition(from, sighting.state, sighting.since, sighting.reason.clone(), None));
+        }
+        for transition in &transitions {
+            self.count(transition);
+        }
+        self.keep(sighting, ended);
+        transitions
+    }
+
+    /// What changes when these are all instances there are: those not among them are gone. `now` is when that was seen.
+    pub fn see_all(&mut self, sightings: &[Sighting]) -> Vec<Transition> {
+        let there: HashSet<&str> = sightings.iter().map(|sighting| sighting.uid.as_str()).collect();
+        // In order of their names, so that the same run is written the same way.
+        let missing: BTreeMap<String, (String, Entry)> = self
+            .instances
+            .iter()
+            .filter(|(uid, _)| !there.contains(uid.as_str()))
+            .map(|(uid, entry)| (format!("{}/{uid}", entry.name), (uid.clone(), entry.clone())))
+            .collect();
+        let mut transitions = Vec::new();
+        for (uid, entry) in missing.into_values() {
+            transitions.extend(self.see(&Sighting {
+                uid,
+                name: entry.name,
+                node: entry.node,
+                state: State::Gone,
+                since: None,
+                reason: "no longer there when all were listed".into(),
+                restarts: entry.restarts,
+                end: None,
+                over: true,
+            }));
+        }
+        transitions.extend(sightings.iter().flat_map(|sighting| self.see(sighting)));
+        transitions
+    }
+
+    /// Takes a transition from the file that an earlier process wrote.
+    pub fn replay(&mut self, transition: &Transition) {
+        self.count(transition);
+        let before = self.instances.get(&transition.uid).and_then(|entry| entry.ended.clone());
+        let sighting = Sighting {
+            uid: transition.uid.clone(),
+            name: transition.name.clone(),
+            node: transition.node.clone(),
+            state: transition.to,
+            since: None,
+            reason: String::new(),
+            restarts: transition.restarts,
+            end: None,
+            over: matches!(transition.to, State::Evicted | State::Gone),
+        };
+        self.keep(&sighting, transition.container.clone().or(before));
+    }
+
+    fn keep(&mut self, sighting: &Sighting, ended: Option<String>) {
+        if sighting.state == State::Gone {
+            self.instances.remove(&sighting.uid);
+            self.gone.insert(sighting.uid.clone());
+            return;
+        }
+        let entry = Entry {
+            name: sighting.name.clone(),
+            node: sighting.node.clone(),
+            state: sighting.state,
+            over: sighting.over,
+            restarts: sighting.restarts,
+            ended,
+        };
+        self.instances.insert(sighting.uid.clone(), entry);
+    }
+
+    fn count(&mut self, transition: &Transition) {
+        self.counts.change(transition.from, transition.to);
+        let total = match transition.to {
+            State::Evicted => &mut self.totals.evictions,
+            State::OomKilled => &mut self.totals.oom_kills,
+            State::Failed => &mut self.totals.failures,
+            State::Gone => &mut self.totals.gone,
+            _ => return,
+        };
+        *total += 1;
+    }
+
+    /// Instances that are there, by state.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What has happened since the run began.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// An instance that is there.
+    #[must_use]
+    pub fn instance(&self, uid: &str) -> Option<&Entry> {
+        self.instances.get(uid)
+    }
+
+    /// Instances with a container at work on a node.
+    #[must_use]
+    pub fn at_work_on(&self, node: &str) -> u32 {
+        let on = |entry: &&Entry| entry.node.as_deref() == Some(node) && entry.state.is_at_work();
+        u32::try_from(self.instances.values().filter(on).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there is nothing more to wait for when so many were asked for: that many have a place (or are known to
+    /// have none), and none of them is still on its way.
+    #[must_use]
+    pub fn is_settled(&self, asked: u32) -> bool {
+        let in_place =
+            self.instances.values().filter(|entry| !entry.over && entry.state != State::Terminating);
+        let (mut count, mut on_the_way) = (0, 0);
+        for entry in in_place {
+            count += 1;
+            on_the_way += u32::from(!entry.state.is_settled());
+        }
+        count >= asked && on_the_way == 0
+    }
+
+    /// Instances that are there and not over, those told to end among them.
+    #[must_use]
+    pub fn in_place(&self) -> u32 {
+        let count = self.instances.values().filter(|entry| !entry.over).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Instances that are there at all.
+    #[must_use]
+    pub fn there(&self) -> u32 {
+        u32::try_from(self.instances.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The reason, and how many ends of containers before this one nobody has seen.
+fn with_unseen(reason: &str, before: u32, now: u32) -> String {
+    // A container that has ended may have been started again already, or not yet.
+    match now.saturating_sub(before).saturating_sub(1) {
+        0 => reason.to_owned(),
+        unseen => format!("{reason} ({unseen} ends before it not seen)"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

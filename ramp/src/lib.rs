@@ -20,6 +20,7 @@ pub mod clock;
 pub mod engine;
 pub mod ledger;
 pub mod plan;
+pub mod record;
 pub mod scenario;
 pub mod state;
 pub mod stop;

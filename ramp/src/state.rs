@@ -67,10 +67,10 @@ impl State {
         matches!(self, Self::Running | Self::Ready)
     }
 
-    /// Whether nothing more is to be expected of it without help: it works, or has ended.
+    /// Whether nothing more is to be waited for: it holds what it was told to, or has ended, or there is no place for it.
     #[must_use]
     pub fn is_settled(self) -> bool {
-        matches!(self, Self::Ready | Self::Evicted | Self::OomKilled | Self::Failed)
+        matches!(self, Self::Ready | Self::Unschedulable | Self::Evicted | Self::OomKilled | Self::Failed)
     }
 }
 

@@ -1,0 +1,136 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::End;
+
+fn sighting(uid: &str, state: State) -> Sighting {
+    Sighting {
+        uid: uid.into(),
+        name: format!("pod-{uid}"),
+        node: Some("node-0".into()),
+        state,
+        since: None,
+        reason: String::new(),
+        restarts: 0,
+        end: None,
+        over: state == State::Evicted,
+    }
+}
+
+fn ended(uid: &str, state: State, restarts: u32, container: &str, how: State) -> Sighting {
+    let end = End { container: container.into(), state: how, at: None, reason: "OOMKilled, exit 137".into() };
+    Sighting { restarts, end: Some(end), ..sighting(uid, state) }
+}
+
+fn path(transitions: &[Transition]) -> Vec<(Option<State>, State)> {
+    transitions.iter().map(|transition| (transition.from, transition.to)).collect()
+}
+
+#[test]
+fn the_same_sighting_again_changes_nothing() {
+    let mut ledger = Ledger::default();
+    assert_eq!(path(&ledger.see(&sighting("a", State::Ready))), [(None, State::Ready)]);
+    assert_eq!(ledger.see(&sighting("a", State::Ready)), []);
+    assert_eq!(ledger.counts().of(State::Ready), 1);
+}
+
+#[test]
+fn an_oom_kill_is_counted_once_while_it_is_seen_dead_waiting_and_at_work_again() {
+    let mut ledger = Ledger::default();
+    ledger.see(&sighting("a", State::Ready));
+    let dead = ended("a", State::OomKilled, 0, "c1", State::OomKilled);
+    assert_eq!(path(&ledger.see(&dead)), [(Some(State::Ready), State::OomKilled)]);
+    assert_eq!(ledger.see(&dead), []);
+    let again = ended("a", State::Running, 1, "c1", State::OomKilled);
+    assert_eq!(path(&ledger.see(&again)), [(Some(State::OomKilled), State::Running)]);
+    assert_eq!(ledger.totals().oom_kills, 1);
+}
+
+#[test]
+fn an_end_that_was_over_before_anybody_looked_is_counted_as_well() {
+    let mut ledger = Ledger::default();
+    ledger.see(&sighting("a", State::Ready));
+    let again = ended("a", State::Ready, 1, "c1", State::OomKilled);
+    assert_eq!(
+        path(&ledger.see(&again)),
+        [(Some(State::Ready), State::OomKilled), (Some(State::OomKilled), State::Ready)]
+    );
+    let twice_more = ended("a", State::Ready, 3, "c3", State::OomKilled);
+    let transitions = ledger.see(&twice_more);
+    assert_eq!(transitions[0].reason, "OOMKilled, exit 137 (1 ends before it not seen)");
+    assert_eq!(ledger.totals().oom_kills, 2);
+}
+
+#[test]
+fn what_is_missing_when_all_are_listed_is_gone_and_does_not_come_back() {
+    let mut ledger = Ledger::default();
+    ledger.see_all(&[sighting("a", State::Ready), sighting("b", State::Creating)]);
+    let transitions = ledger.see_all(&[sighting("b", State::Ready)]);
+    assert_eq!(
+        path(&transitions),
+        [(Some(State::Ready), State::Gone), (Some(State::Creating), State::Ready)]
+    );
+    assert_eq!(ledger.see(&sighting("a", State::Ready)), [], "an old sighting");
+    assert_eq!((ledger.there(), ledger.totals().gone), (1, 1));
+    assert_eq!(ledger.see(&sighting("c", State::Gone)), [], "never seen");
+}
+
+#[test]
+fn a_step_is_settled_once_each_has_its_memory_or_has_ended_and_the_evicted_have_been_replaced() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.is_settled(0));
+    ledger.see(&sighting("a", State::Ready));
+    assert!(ledger.is_settled(1) && !ledger.is_settled(2));
+    ledger.see(&sighting("b", State::Running));
+    assert!(!ledger.is_settled(2) && !ledger.is_settled(1));
+    ledger.see(&sighting("b", State::Evicted));
+    assert!(!ledger.is_settled(2), "another one will take its place");
+    ledger.see(&sighting("c", State::Unschedulable));
+    assert!(ledger.is_settled(2));
+    assert_eq!((ledger.in_place(), ledger.there()), (2, 3));
+}
+
+#[test]
+fn a_ledger_read_from_its_own_rows_goes_on_as_if_nothing_had_happened() {
+    let sightings = [
+        sighting("a", State::Ready),
+        ended("a", State::OomKilled, 0, "c1", State::OomKilled),
+        ended("a", State::Ready, 1, "c1", State::OomKilled),
+        sighting("b", State::Evicted),
+        sighting("c", State::Gone),
+    ];
+    let mut ledger = Ledger::default();
+    let rows: Vec<Transition> = sightings.iter().flat_map(|sighting| ledger.see(sighting)).collect();
+    let mut resumed = Ledger::default();
+    rows.iter().for_each(|row| resumed.replay(row));
+    assert_eq!((resumed.counts(), resumed.totals()), (ledger.counts(), ledger.totals()));
+    assert_eq!(resumed.see(&sightings[2]), [], "the end of c1 has been counted");
+}
+
+proptest! {
+    #[test]
+    fn every_instance_s_transitions_form_a_path(
+        steps in prop::collection::vec((0..4_u8, 0..State::ALL.len(), 0..3_u32, any::<bool>()), 0..200)
+    ) {
+        let mut ledger = Ledger::default();
+        let mut last: HashMap<String, State> = HashMap::new();
+        let mut counted: HashSet<(String, String)> = HashSet::new();
+        for (uid, state, container, all) in steps {
+            let state = State::ALL[state];
+            let seen = ended(&uid.to_string(), state, container, &container.to_string(), State::OomKilled);
+            let transitions = if all { ledger.see_all(&[seen]) } else { ledger.see(&seen) };
+            for transition in transitions {
+                prop_assert_eq!(transition.from, last.get(&transition.uid).copied());
+                prop_assert_ne!(transition.from, Some(State::Gone));
+                last.insert(transition.uid.clone(), transition.to);
+                if let Some(container) = transition.container {
+                    counted.insert((transition.uid, container));
+                }
+            }
+        }
+        let there = last.values().filter(|state| **state != State::Gone).count();
+        prop_assert_eq!(ledger.there() as usize, there);
+        let by_state: u32 = State::ALL.iter().map(|state| ledger.counts().of(*state)).sum();
+        prop_assert_eq!(by_state as usize, there);
+    }
+}

@@ -1,0 +1,300 @@
+//! The run directory: `run.json`, and tables that grow by a row at a time.
+//!
+//! | file | a row per |
+//! |---|---|
+//! | `run.json` | the run: its plan, what it found, what it made, how it ended |
+//! | `steps.csv` | step |
+//! | `nodes.csv` | node and sample, and gap in these |
+//! | `pods.csv` | transition of an instance |
+//! | `workloads.csv` | report of an instance |
+//! | `events.csv` | anything else: the cluster's events, gaps, rules that fired |
+//!
+//! Times are RFC 3339, UTC, with milliseconds; units are in the names; what is missing is empty. Rows are single lines.
+
+mod rows;
+mod table;
+
+pub use rows::{EventRow, Outcome, Part, PodRow, StepRow, Time, seconds};
+pub use table::Table;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
+
+use crate::engine::{Finding, NodeFacts, RuntimeClassFacts};
+use crate::plan::Plan;
+
+/// The version of the run directory's format: raised when a reader of the one before would read it wrongly.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunFile {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The run's id.
+    pub run: String,
+    /// Version of ramp.
+    pub ramp_version: String,
+    /// When it began.
+    pub begin: Time,
+    /// When it ended; none while it goes on, or where its process was killed.
+    pub end: Option<Time>,
+    /// Why it ended, in a sentence.
+    pub why_ended: Option<String>,
+    /// What it was to do.
+    pub plan: Plan,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The manifest as applied.
+    pub manifest: Value,
+    /// Versions of what runs the instances.
+    pub versions: std::collections::BTreeMap<String, String>,
+    /// The nodes, before the first step.
+    pub nodes: Vec<NodeFacts>,
+    /// The RuntimeClass, where there is one.
+    pub runtime_class: Option<RuntimeClassFacts>,
+    /// What was found before the first step.
+    pub findings: Vec<Finding>,
+    /// What of the scenario could not be had.
+    pub not_honoured: Vec<String>,
+    /// When other processes went on with it.
+    pub resumes: Vec<Time>,
+    /// How it was removed.
+    pub teardown: Option<Teardown>,
+    /// Rows that neither the disk nor the memory had room for.
+    pub rows_lost: u64,
+}
+
+/// How the population was removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Teardown {
+    /// Instances that were there.
+    pub instances: u32,
+    /// From the request to the last of them gone; none where some are still there.
+    pub seconds: Option<f64>,
+    /// What is still there.
+    pub left: Vec<String>,
+    /// Available memory of each kernel before the first step and after the last instance was gone.
+    pub memory: Vec<MemoryReturned>,
+}
+
+/// Available memory of a kernel, before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReturned {
+    /// Its boot id.
+    pub boot_id: String,
+    /// MemAvailable before the first step.
+    pub before_bytes: u64,
+    /// MemAvailable after.
+    pub after_bytes: u64,
+}
+
+/// A run directory that is being written.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// What `run.json` says; [`Self::save`] writes it.
+    pub run: RunFile,
+    /// `steps.csv`.
+    pub steps: Table,
+    /// `nodes.csv`.
+    pub nodes: Table,
+    /// `pods.csv`.
+    pub pods: Table,
+    /// `workloads.csv`.
+    pub workloads: Table,
+    /// `events.csv`.
+    pub events: Table,
+}
+
+/// What an earlier process had written.
+#[derive(Debug)]
+pub struct Before {
+    /// Rows of `steps.csv`.
+    pub steps: Vec<StepRow>,
+    /// Rows of `pods.csv`.
+    pub pods: Vec<PodRow>,
+    /// What was wrong with the files, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Columns of `nodes.csv` that are ramp's own; those of [`NodeReport`] follow.
+const NODE_COLUMNS: [&str; 11] = [
+    "time",
+    "elapsed_seconds",
+    "step",
+    "node",
+    "row",
+    "sample_time",
+    "age_seconds",
+    "instances",
+    "ready",
+    "budget_bytes",
+    "budget_used_bytes",
+];
+
+/// Columns of `workloads.csv` that are ramp's own; those of [`WorkloadReport`] follow.
+const WORKLOAD_COLUMNS: [&str; 7] =
+    ["time", "elapsed_seconds", "step", "instance", "uid", "node", "report_time"];
+
+/// Fields of reports that have a column: not the time, which has one of ramp's, nor the settings, which the manifest tells.
+fn report_columns<K: Kind>() -> impl Iterator<Item = &'static str> {
+    let of_interest = |name: &str| !matches!(name, "time" | "settings" | "version");
+    K::FIELDS
+        .iter()
+        .filter(move |field| {
+            of_interest(field.name) && (field.scope != Scope::Start || field.unit != Unit::None)
+        })
+        .map(|field| match field.name {
+            // Of the report's program, not of the run.
+            "elapsed_seconds" => "program_elapsed_seconds",
+            name => name,
+        })
+}
+
+/// The cells of a report, in the order of its columns.
+pub fn report_cells<K: Kind>(record: &Map<String, Value>) -> impl Iterator<Item = String> {
+    report_columns::<K>().map(|column| {
+        let name = if column == "program_elapsed_seconds" { "elapsed_seconds" } else { column };
+        match record.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        }
+    })
+}
+
+/// Empty cells for a report that is missing.
+pub fn missing_cells<K: Kind>() -> impl Iterator<Item = String> {
+    report_columns::<K>().map(|_| String::new())
+}
+
+impl Directory {
+    /// Makes a directory with all of its files, so that what cannot be written is known before the first step.
+    ///
+    /// # Errors
+    /// Where it is there and not empty, or cannot be made.
+    pub fn create(path: &Path, run: RunFile) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        if fs::read_dir(path)?.next().is_some() {
+            let message = format!(
+                "{} is not empty: name another directory with --out, or go on with it with --resume",
+                path.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        let table = |name: &str, header: &[&str]| Table::create(path.join(name), header);
+        let with = |own: &[&'static str], fields: Vec<&'static str>| [own, &fields].concat();
+        let directory = Self {
+            path: path.to_owned(),
+            steps: table("steps.csv", &header_of::<StepRow>())?,
+            nodes: table("nodes.csv", &with(&NODE_COLUMNS, report_columns::<NodeReport>().collect()))?,
+            pods: table("pods.csv", &header_of::<PodRow>())?,
+            workloads: table(
+                "workloads.csv",
+                &with(&WORKLOAD_COLUMNS, report_columns::<WorkloadReport>().collect()),
+            )?,
+            events: table("events.csv", &header_of::<EventRow>())?,
+            run,
+        };
+        directory.save()?;
+        Ok(directory)
+    }
+
+    /// Goes on with what an earlier process has written. Torn rows are cut off, and said.
+    ///
+    /// # Errors
+    /// Where it is no run directory of this format, or cannot be changed.
+    pub fn resume(path: &Path) -> io::Result<(Self, Before)> {
+        let run = read_run(path)?;
+        let mut notes = Vec::new();
+        let mut table = |name: &str| {
+            let (table, torn) = Table::resume(path.join(name))?;
+            if torn > 0 {
+                notes.push(format!("{name}: a torn last row of {torn} bytes was cut off"));
+            }
+            Ok::<_, io::Error>(table)
+        };
+        let directory = Self {
+            path: path.to_owned(),
+            steps: table("steps.csv")?,
+            nodes: table("nodes.csv")?,
+            pods: table("pods.csv")?,
+            workloads: table("workloads.csv")?,
+            events: table("events.csv")?,
+            run,
+        };
+        let before = Before { steps: rows(path, "steps.csv")?, pods: rows(path, "pods.csv")?, notes };
+        Ok((directory, before))
+    }
+
+    /// Writes `run.json`: the whole of it or nothing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn save(&self) -> io::Result<()> {
+        let new = self.path.join("run.json.new");
+        let mut file = File::create(&new)?;
+        serde_json::to_writer_pretty(&mut file, &self.run)?;
+        file.write_all(b"\n")?;
+        fs::rename(new, self.path.join("run.json"))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All tables.
+    pub fn tables(&mut self) -> [&mut Table; 5] {
+        [&mut self.steps, &mut self.nodes, &mut self.pods, &mut self.workloads, &mut self.events]
+    }
+
+    /// Rows that neither the disk nor the memory had room for.
+    #[must_use]
+    pub fn rows_lost(&self) -> u64 {
+        [&self.steps, &self.nodes, &self.pods, &self.workloads, &self.events]
+            .iter()
+            .map(|table| table.rows_lost())
+            .sum()
+    }
+}
+
+/// What the `run.json` of a directory says.
+///
+/// # Errors
+/// Where there is none, or none of this format.
+pub fn read_run(path: &Path) -> io::Result<RunFile> {
+    let file = path.join("run.json");
+    let at =
+        |error: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(&file).map_err(|error| {
+        io::Error::new(error.kind(), format!("{}: {error}; is it a run directory?", file.display()))
+    })?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
+    match value.get("format_version").and_then(Value::as_u64) {
+        Some(version) if version == u64::from(FORMAT_VERSION) => {}
+        version => return Err(at(format!("format version {version:?}, where {FORMAT_VERSION} is expected"))),
+    }
+    serde_json::from_value(value).map_err(|error| at(error.to_string()))
+}
+
+fn rows<T: for<'de> Deserialize<'de>>(directory: &Path, name: &str) -> io::Result<Vec<T>> {
+    let path = directory.join(name);
+    let mut reader = csv::Reader::from_path(&path)?;
+    let rows = reader.deserialize().collect::<Result<_, csv::Error>>();
+    rows.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+}
+
+/// The names of a row's fields, as its deserialization asks for them.
+fn header_of<T: for<'de> Deserialize<'de>>() -> Vec<&'static str> {
+    fields::of::<T>()
+}
+
+mod fields;
