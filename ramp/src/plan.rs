@@ -167,3 +167,60 @@ mod seconds {
         Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A plan that each test changes as it needs it.
+    pub(crate) fn plan() -> Plan {
+        Plan {
+            run: "test".into(),
+            engine: EngineKind::Local,
+            scenario: None,
+            from: 1,
+            to: 5,
+            step: 1,
+            pace: Pace::Ready,
+            step_timeout: Duration::from_secs(300),
+            hold: Duration::ZERO,
+            down: false,
+            stop: Vec::new(),
+            note: Vec::new(),
+            beyond: 0,
+            keep: false,
+            force: false,
+            labels: Vec::new(),
+            options: EngineOptions::default(),
+        }
+    }
+
+    #[test]
+    fn steps_go_from_the_first_number_to_the_last_one_and_the_last_may_be_smaller() {
+        let asked = |from, to, step| {
+            let plan = Plan { from, to, step, ..plan() };
+            let asked: Vec<u32> = (1..).map_while(|step| plan.asked(step)).collect();
+            assert_eq!(asked.len() as u32, plan.steps());
+            asked
+        };
+        assert_eq!(asked(1, 3, 1), [1, 2, 3]);
+        assert_eq!(asked(1, 10, 4), [1, 5, 9, 10]);
+        assert_eq!(asked(5, 5, 2), [5]);
+        assert_eq!(asked(u32::MAX - 1, u32::MAX, 7), [u32::MAX - 1, u32::MAX]);
+    }
+
+    #[test]
+    fn a_plan_reads_as_it_is_written() {
+        let plan = Plan { pace: Pace::Every(Duration::from_millis(2500)), stop: Rule::usual(), ..plan() };
+        let text = serde_json::to_string(&plan).unwrap();
+        assert!(text.contains(r#""pace":"2s 500ms""#), "{text}");
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
+
+    #[test]
+    fn what_is_no_pace_is_refused_with_those_there_are() {
+        for text in ["", "fast", "0s", "5"] {
+            assert!(text.parse::<Pace>().unwrap_err().contains("allowed: ready, none"), "{text}");
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod table;
 
 pub use rows::{EventRow, Outcome, Part, PodRow, StepRow, Time, seconds};
 pub use table::Table;
+pub(crate) use table::one_line;
 
 use std::fs::{self, File};
 use std::io::{self, Write};

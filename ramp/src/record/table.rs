@@ -134,7 +134,7 @@ impl<W: Write> Table<W> {
 }
 
 /// The text without line breaks, so that a file can be cut into rows anywhere.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

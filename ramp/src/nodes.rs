@@ -1,0 +1,306 @@
+//! What the nodes last said, how old it is, and what it comes to: each kernel once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use workload::quantity::Bytes;
+
+use crate::clock::age;
+use crate::engine::{Budget, NodeStatus, Sample};
+
+/// A sample that is older is stale. They come each second; one may be late, and one lost.
+pub const FRESH_FOR: Duration = Duration::from_secs(4);
+
+/// A gap is told when it begins, and again each time this has passed.
+const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
+
+/// The nodes, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes(BTreeMap<String, Node>);
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    status: Option<NodeStatus>,
+    latest: Option<Latest>,
+    gap_told: Option<SystemTime>,
+    /// The smallest difference between the node's time and that of the arrival: clocks that are not in step, and the
+    /// shortest way. What a sample took longer is its age.
+    way: Option<Signed>,
+}
+
+/// The difference of two times, of which either may be the later one, in seconds.
+type Signed = f64;
+
+/// The last sample of a node.
+#[derive(Clone, Debug, PartialEq)]
+struct Latest {
+    seen: SystemTime,
+    /// How old it was then.
+    age_then: Duration,
+    kernel: String,
+    memory: Option<Memory>,
+    budget: Option<Budget>,
+}
+
+/// Memory of a machine, or of several together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// MemTotal.
+    pub total: Bytes,
+    /// MemFree.
+    pub free: Bytes,
+    /// MemAvailable.
+    pub available: Bytes,
+    /// Active.
+    pub active: Bytes,
+}
+
+/// What all nodes come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Kernels that have ever told of themselves.
+    pub kernels: u32,
+    /// Those whose last sample is fresh.
+    pub fresh: u32,
+    /// Age of the oldest of the last samples.
+    pub oldest: Option<Duration>,
+    /// Their memory, where all are fresh: a sum without some of them would be none.
+    pub memory: Option<Memory>,
+    /// What all instances together have, where they are confined together.
+    pub budget: Option<Budget>,
+}
+
+impl Nodes {
+    /// A node, as it is now. What it was not before, where that has changed: in words.
+    pub fn status(&mut self, status: NodeStatus) -> Option<String> {
+        let node = self.0.entry(status.name.clone()).or_default();
+        let words = |status: &NodeStatus| match (status.ready, status.conditions.as_str()) {
+            (true, "") => "ready".to_owned(),
+            (true, conditions) => format!("ready, {conditions}"),
+            (false, "") => "not ready".to_owned(),
+            (false, conditions) => format!("not ready, {conditions}"),
+        };
+        let changed = node.status.as_ref() != Some(&status);
+        let said = changed.then(|| words(&status));
+        node.status = Some(status);
+        said
+    }
+
+    /// All nodes there are: the names of those that are there no longer.
+    pub fn only(&mut self, names: &BTreeSet<String>) -> Vec<String> {
+        let missing: Vec<String> = self
+            .0
+            .iter()
+            .filter(|(name, node)| node.status.is_some() && !names.contains(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &missing {
+            self.0.remove(name);
+        }
+        missing
+    }
+
+    /// Takes a sample that arrived at `seen`. How old it was then; none where it does not say when it was taken.
+    pub fn sample(&mut self, seen: SystemTime, sample: &Sample) -> Option<Duration> {
+        let node = self.0.entry(sample.node.clone()).or_default();
+        let text = |key: &str| sample.record.get(key).and_then(Value::as_str);
+        let taken = text("time").and_then(|time| humantime::parse_rfc3339(time).ok());
+        let way = taken.map(|taken| signed(seen, taken));
+        node.way = match (node.way, way) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (before, now) => before.or(now),
+        };
+        let late = way.zip(node.way).map(|(way, least)| way - least);
+        let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
+        let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
+        let memory = || {
+            Some(Memory {
+                total: bytes("memory_total_bytes")?,
+                free: bytes("memory_free_bytes")?,
+                available: bytes("memory_available_bytes")?,
+                active: bytes("memory_active_bytes")?,
+            })
+        };
+        node.latest = Some(Latest {
+            seen,
+            age_then: age_then.unwrap_or_default(),
+            // Without a boot id each node is taken for a machine of its own.
+            kernel: text("boot_id").map_or_else(|| format!("node/{}", sample.node), str::to_owned),
+            memory: memory(),
+            budget: sample.budget,
+        });
+        node.gap_told = None;
+        age_then
+    }
+
+    /// Nodes whose last sample is stale, with its age, when that is to be told.
+    pub fn gaps(&mut self, now: SystemTime) -> Vec<(String, Duration)> {
+        let mut gaps = Vec::new();
+        for (name, node) in &mut self.0 {
+            let Some(latest) = &node.latest else { continue };
+            let due = node.gap_told.is_none_or(|told| age(now, told) >= TELL_GAPS_EVERY);
+            if latest.age(now) > FRESH_FOR && due {
+                node.gap_told = Some(now);
+                gaps.push((name.clone(), latest.age(now)));
+            }
+        }
+        gaps
+    }
+
+    /// What all come to.
+    #[must_use]
+    pub fn sums(&self, now: SystemTime) -> Sums {
+        let latest = self.kernels(now);
+        let fresh: Vec<_> = latest.values().filter(|latest| latest.age(now) <= FRESH_FOR).collect();
+        let all = !latest.is_empty() && fresh.len() == latest.len();
+        let memories: Option<Vec<Memory>> = fresh.iter().map(|latest| latest.memory).collect();
+        Sums {
+            kernels: latest.len().try_into().unwrap_or(u32::MAX),
+            fresh: fresh.len().try_into().unwrap_or(u32::MAX),
+            oldest: latest.values().map(|latest| latest.age(now)).max(),
+            memory: memories
+                .filter(|_| all)
+                .map(|memories| memories.into_iter().fold(Memory::default(), Memory::plus)),
+            budget: fresh.iter().find_map(|latest| latest.budget),
+        }
+    }
+
+    /// Available memory of each kernel whose last sample is fresh.
+    #[must_use]
+    pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {
+        let fresh = self.kernels(now).into_values().filter(|latest| latest.age(now) <= FRESH_FOR);
+        fresh.filter_map(|latest| Some((latest.kernel.clone(), latest.memory?.available.0))).collect()
+    }
+
+    /// The youngest sample of each kernel, by whichever of its nodes.
+    fn kernels(&self, now: SystemTime) -> BTreeMap<&str, &Latest> {
+        let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
+        for latest in self.0.values().filter_map(|node| node.latest.as_ref()) {
+            let kernel = kernels.entry(&latest.kernel).or_insert(latest);
+            if latest.age(now) < kernel.age(now) {
+                *kernel = latest;
+            }
+        }
+        kernels
+    }
+
+    /// Whether a node is ready, where that is known.
+    #[must_use]
+    pub fn is_ready(&self, name: &str) -> Option<bool> {
+        Some(self.0.get(name)?.status.as_ref()?.ready)
+    }
+
+    /// Names of the nodes that are ready, and of those that are not.
+    #[must_use]
+    pub fn ready_or_not(&self) -> (Vec<String>, Vec<String>) {
+        let known = self.0.values().filter_map(|node| node.status.as_ref());
+        let (ready, not): (Vec<_>, Vec<_>) = known.partition(|status| status.ready);
+        let names =
+            |statuses: Vec<&NodeStatus>| statuses.into_iter().map(|status| status.name.clone()).collect();
+        (names(ready), names(not))
+    }
+}
+
+impl Latest {
+    fn age(&self, now: SystemTime) -> Duration {
+        self.age_then + age(now, self.seen)
+    }
+}
+
+impl Memory {
+    fn plus(self, other: Self) -> Self {
+        let sum = |of: fn(&Self) -> Bytes| Bytes(of(&self).0.saturating_add(of(&other).0));
+        Self {
+            total: sum(|memory| memory.total),
+            free: sum(|memory| memory.free),
+            available: sum(|memory| memory.available),
+            active: sum(|memory| memory.active),
+        }
+    }
+}
+
+fn signed(later: SystemTime, earlier: SystemTime) -> Signed {
+    match later.duration_since(earlier) {
+        Ok(difference) => difference.as_secs_f64(),
+        Err(error) => -error.duration().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: f64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1000.0 + seconds)
+    }
+
+    fn sample(node: &str, boot_id: Option<&str>, taken: f64, free: u64) -> Sample {
+        let time = humantime::format_rfc3339_millis(at(taken)).to_string();
+        let record = json!({
+            "time": time, "boot_id": boot_id, "memory_total_bytes": 100, "memory_free_bytes": free,
+            "memory_available_bytes": free, "memory_active_bytes": 100 - free,
+        });
+        Sample { node: node.into(), record: record.as_object().unwrap().clone(), budget: None }
+    }
+
+    #[test]
+    fn nodes_that_share_a_kernel_share_its_memory() {
+        let mut nodes = Nodes::default();
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        nodes.sample(at(1.5), &sample("b", Some("one"), 1.5, 39));
+        let sums = nodes.sums(at(2.0));
+        assert_eq!((sums.kernels, sums.memory.unwrap().free), (1, Bytes(39)), "the youngest sample");
+        nodes.sample(at(2.0), &sample("c", Some("two"), 2.0, 7));
+        nodes.sample(at(2.0), &sample("d", None, 2.0, 1));
+        assert_eq!(nodes.sums(at(2.0)).memory.unwrap().free, Bytes(47));
+    }
+
+    #[test]
+    fn what_is_stale_is_in_no_sum_and_a_part_is_no_sum() {
+        let mut nodes = Nodes::default();
+        assert_eq!(nodes.sums(at(0.0)), Sums::default(), "nothing is not zero");
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        nodes.sample(at(9.0), &sample("b", Some("two"), 9.0, 40));
+        let sums = nodes.sums(at(9.0));
+        assert_eq!((sums.kernels, sums.fresh, sums.memory), (2, 1, None));
+        assert_eq!(sums.oldest, Some(Duration::from_secs(8)));
+        assert_eq!(nodes.available(at(9.0)).into_iter().collect::<Vec<_>>(), [("two".into(), 40)]);
+    }
+
+    #[test]
+    fn a_sample_that_arrives_late_is_old_and_clocks_out_of_step_do_not_matter() {
+        let mut nodes = Nodes::default();
+        // This node's clock is 100 s ahead.
+        assert_eq!(nodes.sample(at(1.0), &sample("a", Some("one"), 101.0, 40)), Some(Duration::ZERO));
+        let age = nodes.sample(at(9.0), &sample("a", Some("one"), 102.0, 40)).unwrap();
+        assert!((age.as_secs_f64() - 7.0).abs() < 1e-6, "{age:?}");
+        assert_eq!(nodes.sums(at(9.0)).fresh, 0);
+    }
+
+    #[test]
+    fn a_gap_is_told_when_it_begins_and_each_ten_seconds() {
+        let mut nodes = Nodes::default();
+        nodes.sample(at(0.0), &sample("a", None, 0.0, 40));
+        let told: Vec<u64> =
+            (0..30).filter(|second| !nodes.gaps(at(f64::from(*second as u32))).is_empty()).collect();
+        assert_eq!(told, [5, 15, 25]);
+        nodes.sample(at(30.0), &sample("a", None, 30.0, 40));
+        assert_eq!(nodes.gaps(at(31.0)), []);
+    }
+
+    #[test]
+    fn nodes_that_are_no_longer_listed_are_named() {
+        let mut nodes = Nodes::default();
+        let status = |name: &str, ready| NodeStatus { name: name.into(), ready, conditions: String::new() };
+        assert_eq!(nodes.status(status("a", true)).as_deref(), Some("ready"));
+        assert_eq!(nodes.status(status("a", true)), None);
+        assert_eq!(nodes.status(status("a", false)).as_deref(), Some("not ready"));
+        nodes.status(status("b", true));
+        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(nodes.only(&BTreeSet::from(["b".into()])), ["a"]);
+        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec![]));
+    }
+}

@@ -1,0 +1,386 @@
+//! Where everything that engines tell comes in: it is written down, counted and shown, whatever else is being waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use workload::report::{NodeReport, WorkloadReport};
+
+use super::calls::Calls;
+use crate::clock::{Clock, age};
+use crate::engine::{Event, Notice, NoticeKind, Report, Sample};
+use crate::ledger::{Ledger, Transition};
+use crate::nodes::Nodes;
+use crate::record::{Directory, EventRow, Part, PodRow, StepRow, Time, missing_cells, report_cells, seconds};
+use crate::view::{Status, View};
+
+/// What ends a wait before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Somebody asked for it.
+    Interrupted,
+    /// The time that a rule sets is up.
+    TimeUp,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// What was waited for is so.
+    Met,
+    /// The time for it was up.
+    TimedOut,
+}
+
+/// Takes in events, and writes them down.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) clock: Clock,
+    pub(super) directory: Directory,
+    pub(super) ledger: Ledger,
+    pub(super) nodes: Nodes,
+    pub(super) calls: Calls,
+    pub(super) view: View,
+    /// The step, which part of the run it is of, and how many instances it asks for.
+    pub(super) step: u32,
+    pub(super) part: Part,
+    pub(super) asked: u32,
+    /// When a rule says that the run is over.
+    pub(super) time_limit: Option<SystemTime>,
+    /// Interrupts that have been heeded already.
+    pub(super) heeded: u32,
+    events: mpsc::Receiver<(SystemTime, Event)>,
+    interrupts: watch::Receiver<u32>,
+    beat: Interval,
+    /// Files that cannot be written, and why not.
+    disk_trouble: BTreeMap<String, String>,
+}
+
+/// The reason of a note on how a node is.
+const NODE_STATUS: &str = "Status";
+
+/// How often what waits for the disk is tried again, gaps are looked for, and the view is renewed.
+const BEAT: Duration = Duration::from_millis(500);
+
+impl Desk {
+    pub(super) fn new(
+        clock: Clock,
+        directory: Directory,
+        view: View,
+        events: mpsc::Receiver<(SystemTime, Event)>,
+        interrupts: watch::Receiver<u32>,
+    ) -> Self {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            clock,
+            directory,
+            ledger: Ledger::default(),
+            nodes: Nodes::default(),
+            calls: Calls::default(),
+            view,
+            step: 0,
+            part: Part::Up,
+            asked: 0,
+            time_limit: None,
+            heeded: 0,
+            events,
+            interrupts,
+            beat,
+            disk_trouble: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on taking in events until the work is done.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let mut work = pin!(work);
+        loop {
+            self.halted()?;
+            tokio::select! {
+                value = &mut work => return Ok(value),
+                Some((at, event)) = self.events.recv() => self.take(at, event),
+                _ = self.beat.tick() => self.look_around(),
+                // A closed channel never interrupts.
+                Ok(()) = self.interrupts.changed() => {}
+            }
+        }
+    }
+
+    /// Goes on taking in events until something is so, or the time for it is up.
+    pub(super) async fn until(
+        &mut self,
+        deadline: Option<Instant>,
+        so: impl Fn(&Self) -> bool,
+    ) -> Result<Wait, Halt> {
+        loop {
+            if so(self) {
+                return Ok(Wait::Met);
+            }
+            self.halted()?;
+            let up = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Events first: what has been seen by the deadline counts.
+                biased;
+                Some((at, event)) = self.events.recv() => self.take(at, event),
+                () = up => return Ok(Wait::TimedOut),
+                _ = self.beat.tick() => self.look_around(),
+                Ok(()) = self.interrupts.changed() => {}
+            }
+        }
+    }
+
+    /// Takes in what has arrived already.
+    pub(super) fn take_arrived(&mut self) {
+        while let Ok((at, event)) = self.events.try_recv() {
+            self.take(at, event);
+        }
+    }
+
+    fn halted(&self) -> Result<(), Halt> {
+        if *self.interrupts.borrow() > self.heeded {
+            return Err(Halt::Interrupted);
+        }
+        match self.time_limit {
+            Some(limit) if self.clock.now() >= limit => Err(Halt::TimeUp),
+            _ => Ok(()),
+        }
+    }
+
+    /// Interrupts so far have been heeded: only further ones count.
+    pub(super) fn heed(&mut self) {
+        self.heeded = *self.interrupts.borrow();
+    }
+
+    fn take(&mut self, at: SystemTime, event: Event) {
+        match event {
+            Event::Instance(sighting) => {
+                let transitions = self.ledger.see(&sighting);
+                self.transitions(at, transitions);
+            }
+            Event::All(sightings) => {
+                let transitions = self.ledger.see_all(&sightings);
+                self.transitions(at, transitions);
+            }
+            Event::Node(status) => self.node(at, status),
+            Event::Nodes(statuses) => {
+                let names: BTreeSet<String> = statuses.iter().map(|status| status.name.clone()).collect();
+                for name in self.nodes.only(&names) {
+                    self.event(at, &Notice::note(format!("node/{name}"), "Gone", "is no longer listed"));
+                }
+                statuses.into_iter().for_each(|status| self.node(at, status));
+            }
+            Event::Sample(sample) => self.sample(at, &sample),
+            Event::Report(report) => self.report(at, &report),
+            Event::Notice(notice) => self.event(at, &notice),
+            Event::Call(call) => self.calls.add(call),
+        }
+    }
+
+    fn node(&mut self, at: SystemTime, status: crate::engine::NodeStatus) {
+        let name = status.name.clone();
+        if let Some(words) = self.nodes.status(status) {
+            self.event(at, &Notice::note(format!("node/{name}"), NODE_STATUS, words));
+        }
+    }
+
+    fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {
+        for transition in transitions {
+            let row = PodRow {
+                time: Time(at),
+                elapsed_seconds: self.elapsed_seconds(at),
+                source_time: transition.at.map(Time),
+                step: self.step,
+                instance: transition.name,
+                uid: transition.uid,
+                node: transition.node,
+                from: transition.from.map(|state| state.name().to_owned()),
+                to: transition.to.name().to_owned(),
+                reason: one_line(&transition.reason),
+                restarts: transition.restarts,
+                container: transition.container,
+            };
+            let written = self.directory.pods.record(&row);
+            self.written("pods.csv", written);
+        }
+    }
+
+    fn sample(&mut self, at: SystemTime, sample: &Sample) {
+        let age = self.nodes.sample(at, sample);
+        let taken = sample.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
+        let budget = |of: fn(&crate::engine::Budget) -> workload::quantity::Bytes| {
+            sample.budget.as_ref().map(|budget| of(budget).0.to_string()).unwrap_or_default()
+        };
+        let mut cells = self.node_cells(at, &sample.node, "sample", &taken, age);
+        cells.extend([budget(|budget| budget.limit), budget(|budget| budget.used)]);
+        cells.extend(report_cells::<NodeReport>(&sample.record));
+        let written = self.directory.nodes.cells(&cells);
+        self.written("nodes.csv", written);
+    }
+
+    fn node_cells(
+        &self,
+        at: SystemTime,
+        node: &str,
+        row: &str,
+        taken: &str,
+        age: Option<Duration>,
+    ) -> Vec<String> {
+        vec![
+            Time(at).to_string(),
+            self.elapsed_seconds(at).to_string(),
+            self.step.to_string(),
+            node.to_owned(),
+            row.to_owned(),
+            taken.to_owned(),
+            age.map(|age| seconds(age).to_string()).unwrap_or_default(),
+            self.ledger.at_work_on(node).to_string(),
+            self.nodes.is_ready(node).map(|ready| ready.to_string()).unwrap_or_default(),
+        ]
+    }
+
+    fn report(&mut self, at: SystemTime, report: &Report) {
+        let entry = self.ledger.instance(&report.uid);
+        let time = report.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
+        let mut cells = vec![
+            Time(at).to_string(),
+            self.elapsed_seconds(at).to_string(),
+            self.step.to_string(),
+            entry.map(|entry| entry.name.clone()).unwrap_or_default(),
+            report.uid.clone(),
+            entry.and_then(|entry| entry.node.clone()).unwrap_or_default(),
+            time,
+        ];
+        cells.extend(report_cells::<WorkloadReport>(&report.record));
+        let written = self.directory.workloads.cells(&cells);
+        self.written("workloads.csv", written);
+    }
+
+    /// Writes an event down, and says what people should know of.
+    pub(super) fn event(&mut self, at: SystemTime, notice: &Notice) {
+        self.row(at, notice.kind.name(), notice);
+        // How the nodes are at first has been shown with the plan.
+        let known = self.step == 0 && notice.reason == NODE_STATUS;
+        if notice.kind != NoticeKind::Cluster && !known {
+            self.view.say(&format!("{}: {}", notice.object, notice.message));
+        }
+    }
+
+    /// Writes down that a rule fired.
+    pub(super) fn rule(&mut self, kind: &str, rule: &str, message: &str) {
+        let notice = Notice::note(format!("rule/{rule}"), "Fired", message.to_owned());
+        self.row(self.clock.now(), kind, &notice);
+        self.view.say(&format!("{rule}: {message}"));
+    }
+
+    /// Something to know of, now.
+    pub(super) fn note(&mut self, object: &str, reason: &str, message: impl Into<String>) {
+        self.event(self.clock.now(), &Notice::note(object.to_owned(), reason, message));
+    }
+
+    fn row(&mut self, at: SystemTime, kind: &str, notice: &Notice) {
+        let row = EventRow {
+            time: Time(at),
+            elapsed_seconds: self.elapsed_seconds(at),
+            source_time: notice.at.map(Time),
+            step: self.step,
+            kind: kind.to_owned(),
+            object: notice.object.clone(),
+            reason: one_line(&notice.reason),
+            message: one_line(&notice.message),
+            count: notice.count,
+        };
+        let written = self.directory.events.record(&row);
+        self.written("events.csv", written);
+    }
+
+    /// Writes a step down, and shows it.
+    pub(super) fn step_row(&mut self, row: &StepRow) {
+        let written = self.directory.steps.record(row);
+        self.written("steps.csv", written);
+        self.view.step(row);
+    }
+
+    /// Says that a file cannot be written, once, and once that it can be again.
+    fn written(&mut self, name: &str, result: std::io::Result<()>) {
+        match result {
+            Ok(()) => {
+                if self.disk_trouble.remove(name).is_some() {
+                    self.note(name, "Written", "is written again; nothing that waited is lost");
+                }
+            }
+            Err(error) => {
+                let words = error.to_string();
+                if self.disk_trouble.insert(name.to_owned(), words.clone()).is_none() {
+                    self.view.say(&format!("{name}: {words}; rows wait in memory and are tried again"));
+                }
+            }
+        }
+    }
+
+    /// Twice a second.
+    fn look_around(&mut self) {
+        let now = self.clock.now();
+        let mut results = Vec::new();
+        for table in self.directory.tables() {
+            let name = table.path().file_name().map(|name| name.to_string_lossy().into_owned());
+            results.push((name.unwrap_or_default(), table.retry()));
+        }
+        for (name, result) in results {
+            self.written(&name, result);
+        }
+        for (node, age) in self.nodes.gaps(now) {
+            let mut cells = self.node_cells(now, &node, "gap", "", Some(age));
+            cells.extend([String::new(), String::new()]);
+            cells.extend(missing_cells::<NodeReport>());
+            let written = self.directory.nodes.cells(&cells);
+            self.written("nodes.csv", written);
+        }
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let sums = self.nodes.sums(self.clock.now());
+        let plan = &self.directory.run.plan;
+        self.view.status(&Status {
+            part: self.part,
+            step: self.step,
+            steps: plan.steps(),
+            elapsed: age(self.clock.now(), self.directory.run.begin.0),
+            asked: self.asked,
+            counts: self.ledger.counts(),
+            totals: self.ledger.totals(),
+            sums,
+            latency: self.calls.last(),
+        });
+    }
+
+    pub(super) fn elapsed_seconds(&self, at: SystemTime) -> f64 {
+        seconds(age(at, self.directory.run.begin.0))
+    }
+}
+
+impl Notice {
+    /// Something to know of.
+    pub(crate) fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            kind: NoticeKind::Note,
+            at: None,
+            object: object.into(),
+            reason: reason.to_owned(),
+            message: message.into(),
+            count: None,
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    crate::record::one_line(text)
+}

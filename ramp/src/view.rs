@@ -1,0 +1,269 @@
+//! What is seen of a run while it goes on: a line per step, and below it the state of things now.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use workload::quantity::Bytes;
+
+use crate::ledger::{Counts, Totals};
+use crate::nodes::Sums;
+use crate::record::{Part, StepRow};
+use crate::state::State;
+
+/// Where it is shown.
+#[derive(Debug)]
+pub enum View {
+    /// Nowhere.
+    Nothing,
+    /// As lines on standard error.
+    Lines,
+    /// As lines on a terminal, with a status area below them.
+    Terminal(ProgressBar),
+    /// As a JSON object a line on standard output.
+    Json,
+}
+
+/// The state of things now.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Which part of the run.
+    pub part: Part,
+    /// The step.
+    pub step: u32,
+    /// Of so many, where no rule ends the run before.
+    pub steps: u32,
+    /// Since the run began.
+    pub elapsed: Duration,
+    /// Instances asked for.
+    pub asked: u32,
+    /// Instances by state.
+    pub counts: Counts,
+    /// What has happened so far.
+    pub totals: Totals,
+    /// What the nodes say.
+    pub sums: Sums,
+    /// How long the last request to the API took.
+    pub latency: Option<Duration>,
+}
+
+impl View {
+    /// The status area where standard error is a terminal, else lines.
+    #[must_use]
+    pub fn of_standard_error() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+        if bar.is_hidden() {
+            return Self::Lines;
+        }
+        // The template is a constant: that it is well-formed is shown by each run on a terminal.
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self::Terminal(bar.with_style(style))
+    }
+
+    /// What was found and what is planned, before the first step.
+    pub fn plan(&self, text: &str) {
+        if !matches!(self, Self::Json) {
+            self.print(text.trim_end());
+        }
+    }
+
+    /// The heading of the lines per step.
+    pub fn heading(&self) {
+        if !matches!(self, Self::Json) {
+            self.print(&format!("\n{}", heading()));
+        }
+    }
+
+    /// A step has ended.
+    pub fn step(&self, row: &StepRow) {
+        match self {
+            Self::Json => json(&Line { record: "step", value: row }),
+            _ => self.print(&step_line(row)),
+        }
+    }
+
+    /// Something to know of.
+    pub fn say(&self, message: &str) {
+        match self {
+            Self::Json => json(&Line { record: "note", value: &Message { message } }),
+            _ => self.print(&format!("  ! {message}")),
+        }
+    }
+
+    /// The run has ended.
+    pub fn end(&self, summary: &Summary) {
+        if let Self::Terminal(bar) = self {
+            bar.finish_and_clear();
+        }
+        match self {
+            Self::Json => json(&Line { record: "end", value: summary }),
+            _ => self.print(&summary.words()),
+        }
+    }
+
+    /// The state of things now.
+    pub fn status(&self, status: &Status) {
+        if let Self::Terminal(bar) = self {
+            bar.set_message(status.words());
+            bar.tick();
+        }
+    }
+
+    fn print(&self, text: &str) {
+        match self {
+            Self::Nothing | Self::Json => {}
+            Self::Lines => line(&mut io::stderr().lock(), text),
+            Self::Terminal(bar) => bar.suspend(|| line(&mut io::stderr().lock(), text)),
+        }
+    }
+}
+
+/// How a run ended, for the last lines.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The run's id.
+    pub run: String,
+    /// Why it ended.
+    pub why_ended: String,
+    /// Steps up that were made.
+    pub steps: u32,
+    /// The most instances that were at work at the end of a step.
+    pub most_at_work: u32,
+    /// At which step.
+    pub most_at_work_at_step: u32,
+    /// Evictions.
+    pub evictions: u32,
+    /// OOM kills.
+    pub oom_kills: u32,
+    /// How long removing everything took; none where something is left.
+    pub teardown_seconds: Option<f64>,
+    /// What is left.
+    pub left: Vec<String>,
+    /// Where it is written down.
+    pub directory: String,
+}
+
+impl Summary {
+    fn words(&self) -> String {
+        let mut words = format!(
+            "\nended: {}\nat work at most: {} (step {}); {} evictions, {} OOM kills in {} steps\n",
+            self.why_ended,
+            self.most_at_work,
+            self.most_at_work_at_step,
+            self.evictions,
+            self.oom_kills,
+            self.steps
+        );
+        match (self.teardown_seconds, self.left.as_slice()) {
+            (Some(seconds), _) => words.push_str(&format!("removed within {seconds:.1} s\n")),
+            (None, []) => {}
+            (None, left) => {
+                words.push_str(&format!("left: {}; ramp clean {}\n", left.join(", "), self.directory))
+            }
+        }
+        words.push_str(&format!("recorded in {}", self.directory));
+        words
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    record: &'static str,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+}
+
+fn json(value: &impl Serialize) {
+    // Nothing in these fails to serialize.
+    if let Ok(text) = serde_json::to_string(value) {
+        line(&mut io::stdout().lock(), &text);
+    }
+}
+
+/// A closed pipe or a full disk is no reason to end a run: the run directory is what counts.
+fn line(out: &mut impl Write, text: &str) {
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn heading() -> String {
+    format!(
+        "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>10} {:>8} {:>8}",
+        "step", "asked", "pend", "creat", "run", "ready", "failed", "evict", "OOM", "free", "API", "took"
+    )
+}
+
+fn step_line(row: &StepRow) -> String {
+    let free = match (row.budget_bytes, row.budget_used_bytes) {
+        (Some(budget), Some(used)) => Some(budget.saturating_sub(used)),
+        _ => row.memory_free_bytes,
+    };
+    let free = free.map_or_else(|| "-".into(), |free| Bytes(free).rounded().to_string());
+    let api = row
+        .api_latency_max_seconds
+        .map_or_else(|| "-".into(), |seconds| format!("{:.0} ms", seconds * 1000.0));
+    let mark = match row.part {
+        Part::Up => "",
+        Part::Hold => "  held",
+        Part::Down => "  down",
+        Part::Clean => "  clean",
+    };
+    let how = match row.outcome {
+        crate::record::Outcome::TimedOut => "  timed out",
+        crate::record::Outcome::Unanswered => "  not answered",
+        _ => "",
+    };
+    format!(
+        "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {free:>10} {api:>8} {:>6.1} s{mark}{how}",
+        row.step,
+        row.asked_instances,
+        row.pending_instances + row.unschedulable_instances,
+        row.creating_instances,
+        row.running_instances,
+        row.ready_instances,
+        row.failures_total,
+        row.evictions_total,
+        row.oom_kills_total,
+        row.step_seconds,
+    )
+}
+
+impl Status {
+    fn words(&self) -> String {
+        let of = |state| self.counts.of(state);
+        let free = self.sums.budget.map(|budget| Bytes(budget.limit.0.saturating_sub(budget.used.0)));
+        let free = free.or(self.sums.memory.map(|memory| memory.free));
+        let memory = match (free, self.sums.oldest) {
+            (Some(free), Some(age)) => format!("{} free ({:.1} s ago)", free.rounded(), age.as_secs_f64()),
+            (None, Some(age)) => format!("memory stale for {:.0} s", age.as_secs_f64()),
+            (_, None) => "no samples yet".into(),
+        };
+        let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
+        let left = match self.step {
+            0 => String::new(),
+            step => {
+                let each = self.elapsed.as_secs_f64() / f64::from(step);
+                let left = each * f64::from(self.steps.saturating_sub(step));
+                format!(" | at most {} left", humantime::format_duration(Duration::from_secs(left as u64)))
+            }
+        };
+        format!(
+            "{} of {} asked: {} pending, {} creating, {} running, {} ready, {} ending | {} evicted, {} OOM | {memory} | API {api}{left}",
+            self.counts.at_work(),
+            self.asked,
+            of(State::Pending) + of(State::Unschedulable),
+            of(State::Creating),
+            of(State::Running),
+            of(State::Ready),
+            of(State::Terminating),
+            self.totals.evictions,
+            self.totals.oom_kills,
+        )
+    }
+}
