@@ -166,6 +166,12 @@ impl Nodes {
         }
     }
 
+    /// Whether every node that is known has told of its machine.
+    #[must_use]
+    pub fn all_have_told(&self) -> bool {
+        !self.0.is_empty() && self.0.values().all(|node| node.latest.is_some())
+    }
+
     /// Available memory of each kernel whose last sample is fresh.
     #[must_use]
     pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {

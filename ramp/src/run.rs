@@ -248,7 +248,7 @@ impl<E: Engine> Run<E> {
         }
         self.desk.view.heading();
         let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
-        self.desk.until(first, |desk| desk.nodes.sums(desk.clock.now()).memory.is_some()).await?;
+        self.desk.until(first, |desk| desk.nodes.all_have_told()).await?;
         self.idle = self.desk.nodes.available(self.desk.clock.now());
         Ok(())
     }

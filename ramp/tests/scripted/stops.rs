@@ -1,0 +1,111 @@
+//! What ends a run.
+
+use std::time::Duration;
+
+use ramp::engine::scripted::{Fault, FaultKind, ScriptedEngine, Shortage};
+use ramp::plan::{Pace, Plan};
+use ramp::record::read_run;
+
+use crate::support::ledger::audit;
+use crate::support::{SECOND, Stage, column, numbers, plan, rows, rules, script};
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_past_the_knee_is_recorded_for_as_many_steps_as_were_asked_for() {
+    let stage = Stage::new();
+    let plan = Plan { to: 1000, stop: rules(&["evictions:0/1m"]), beyond: 3, ..plan() };
+    let summary = stage.run_script(&plan, script()).await;
+    assert_eq!(summary.steps, 12, "eight fit; the ninth is evicted, and three steps follow");
+    assert!(
+        summary.why_ended.contains("evictions:0/1m") && summary.why_ended.ends_with("and 3 steps beyond it")
+    );
+    let account = audit(&stage.path());
+    assert_eq!(account.of("evicted"), summary.evictions);
+    assert!(summary.evictions >= 1 && account.there().is_empty());
+    let fired: Vec<_> =
+        rows(&stage.path(), "events.csv").into_iter().filter(|row| row["kind"] == "rule").collect();
+    assert_eq!(fired.len(), 1, "{fired:?}");
+    assert_eq!(fired[0]["step"], "9");
+    assert_eq!(column(&stage.path(), "steps.csv", "rules")[8], "evictions:0/1m");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_oom_kill_inside_a_pod_counts_once_for_each_time_it_is_killed() {
+    let stage = Stage::new();
+    let mut script = script();
+    script.shortage = Shortage::OomKill;
+    let plan = Plan { to: 9, hold: 60 * SECOND, ..plan() };
+    let summary = stage.run_script(&plan, script).await;
+    let account = audit(&stage.path());
+    // Killed as it fills, started again ten seconds later, killed again, for a minute.
+    assert!((5..=7).contains(&summary.oom_kills), "{}", summary.oom_kills);
+    assert_eq!(account.of("oom_killed"), summary.oom_kills);
+}
+
+#[tokio::test(start_paused = true)]
+async fn free_memory_below_the_floor_for_three_steps_is_saturation() {
+    let stage = Stage::new();
+    let mut script = script();
+    script.shortage = Shortage::Refuse;
+    let plan = Plan { to: 100, stop: rules(&["free-memory:1100M:3"]), ..plan() };
+    let summary = stage.run_script(&plan, script).await;
+    // Six leave 1 GB, for the first time; a sample may be from just before the last of them was full.
+    assert!((8..=9).contains(&summary.steps), "{}: {}", summary.steps, summary.why_ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_that_stops_rising_is_saturation_where_nothing_is_killed() {
+    let stage = Stage::new();
+    let mut script = script();
+    script.shortage = Shortage::Refuse;
+    let plan = Plan { to: 100, stop: rules(&["stalled:4"]), note: rules(&["steps:2"]), ..plan() };
+    let summary = stage.run_script(&plan, script).await;
+    assert_eq!((summary.steps, summary.most_at_work, summary.most_at_work_at_step), (12, 8, 8));
+    assert!(rows(&stage.path(), "events.csv").iter().any(|row| row["kind"] == "noted_rule"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_ready_ends_the_run() {
+    let stage = Stage::new();
+    let mut script = script();
+    let kind = FaultKind::NotReady("b".into());
+    script.faults.push(Fault { from: 5 * SECOND, to: 500 * SECOND, kind });
+    let plan = Plan { stop: rules(&["node-not-ready"]), ..plan() };
+    let summary = stage.run_script(&plan, script).await;
+    assert_eq!(summary.why_ended, "node-not-ready: 1 nodes are not ready at step 3, and 0 steps beyond it");
+    assert!(rows(&stage.path(), "events.csv").iter().any(|row| row["object"] == "node/b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_ends_a_run_in_the_midst_of_a_step_and_its_row_is_written() {
+    let stage = Stage::new();
+    let mut script = script();
+    script.fill = Duration::from_secs(1_000_000);
+    let plan = Plan { step_timeout: Duration::from_secs(3600), stop: rules(&["time:90s"]), ..plan() };
+    let summary = stage.run_script(&plan, script).await;
+    assert_eq!(summary.why_ended, "time:1m 30s: 1m 30s have passed");
+    assert_eq!(column(&stage.path(), "steps.csv", "outcome")[0], "ended");
+    assert!(audit(&stage.path()).there().is_empty(), "and everything is removed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_interrupt_ends_the_ramp_and_removes_everything_the_second_ends_that_too() {
+    for (interrupts, all_gone) in [(1, true), (2, false)] {
+        let stage = Stage::new();
+        let mut script = script();
+        script.stop = 100 * SECOND;
+        let plan = Plan { pace: Pace::Every(5 * SECOND), to: 1000, ..plan() };
+        let run = stage.run(&plan, ScriptedEngine::new(script));
+        let interrupt = async {
+            for count in 1..=interrupts {
+                tokio::time::sleep(20 * SECOND).await;
+                stage.interrupt.send(count).unwrap();
+            }
+        };
+        let (summary, ()) = tokio::join!(run, interrupt);
+        assert_eq!(summary.why_ended, "interrupted");
+        assert_eq!((summary.teardown_seconds.is_some(), summary.left.is_empty()), (all_gone, all_gone));
+        assert_eq!(audit(&stage.path()).there().is_empty(), all_gone);
+        assert_eq!(read_run(&stage.path()).unwrap().why_ended.as_deref(), Some("interrupted"));
+        assert!(numbers(&stage.path(), "steps.csv", "step").len() >= 4);
+    }
+}

@@ -1,0 +1,141 @@
+//! Runs on scripted clusters, and run directories as who reads them sees them.
+#![allow(dead_code, reason = "each test program uses what it needs")]
+
+pub(crate) mod ledger;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use ramp::clock::Clock;
+use ramp::engine::Engine;
+use ramp::engine::scripted::{Script, ScriptedEngine, ScriptedNode, Shortage};
+use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
+use ramp::run::{Run, Surroundings};
+use ramp::view::{Summary, View};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use workload::quantity::Bytes;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+const GB: u64 = 1_000_000_000;
+
+/// Two nodes of 2 GB, instances of 500 MB that are ready within two seconds: eight fit.
+pub(crate) fn script() -> Script {
+    let node = |name: &str| ScriptedNode { name: name.into(), memory: Bytes(2 * GB) };
+    Script {
+        nodes: vec![node("a"), node("b")],
+        instance: Bytes(GB / 2),
+        create: SECOND,
+        fill: SECOND,
+        stop: SECOND / 2,
+        shortage: Shortage::Evict,
+        faults: Vec::new(),
+    }
+}
+
+/// Steps of one up to five, by readiness, without rules.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        run: "20261125-000000-test".into(),
+        engine: EngineKind::Local,
+        scenario: None,
+        from: 1,
+        to: 5,
+        step: 1,
+        pace: Pace::Ready,
+        step_timeout: Duration::from_secs(60),
+        hold: Duration::ZERO,
+        down: false,
+        stop: Vec::new(),
+        note: Vec::new(),
+        beyond: 0,
+        keep: false,
+        force: false,
+        labels: Vec::new(),
+        options: EngineOptions::default(),
+    }
+}
+
+pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::stop::Rule> {
+    rules.iter().map(|rule| rule.parse().unwrap()).collect()
+}
+
+/// A run's surroundings in a test: simulated time, a directory of its own, interrupts on demand.
+pub(crate) struct Stage {
+    pub(crate) clock: Clock,
+    pub(crate) directory: TempDir,
+    pub(crate) interrupt: watch::Sender<u32>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let noon = humantime::parse_rfc3339("2026-11-25T12:00:00Z").unwrap();
+        Self {
+            clock: Clock::simulated(noon),
+            directory: TempDir::new().unwrap(),
+            interrupt: watch::channel(0).0,
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("run")
+    }
+
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        let interrupts = self.interrupt.subscribe();
+        Surroundings { clock: self.clock, view: View::Nothing, interrupts }
+    }
+
+    pub(crate) fn create(&self, plan: &Plan) -> Directory {
+        Directory::create(&self.path(), run_file(plan, self.clock.now())).unwrap()
+    }
+
+    pub(crate) async fn run(&self, plan: &Plan, engine: impl Engine) -> Summary {
+        Run::new(engine, self.create(plan), self.surroundings()).go().await.unwrap()
+    }
+
+    pub(crate) async fn run_script(&self, plan: &Plan, script: Script) -> Summary {
+        self.run(plan, ScriptedEngine::new(script)).await
+    }
+}
+
+pub(crate) fn run_file(plan: &Plan, begin: SystemTime) -> RunFile {
+    RunFile {
+        format_version: FORMAT_VERSION,
+        run: plan.run.clone(),
+        ramp_version: "0.0.0".into(),
+        begin: Time(begin),
+        end: None,
+        why_ended: None,
+        plan: plan.clone(),
+        scenario: "test".into(),
+        manifest: Value::Null,
+        versions: BTreeMap::new(),
+        nodes: Vec::new(),
+        runtime_class: None,
+        findings: Vec::new(),
+        not_honoured: Vec::new(),
+        resumes: Vec::new(),
+        teardown: None,
+        rows_lost: 0,
+    }
+}
+
+/// The rows of a table, each as a map of its cells.
+pub(crate) fn rows(directory: &Path, table: &str) -> Vec<BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(directory.join(table)).unwrap();
+    reader.deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+/// A column of a table.
+pub(crate) fn column(directory: &Path, table: &str, column: &str) -> Vec<String> {
+    rows(directory, table).iter().map(|row| row[column].clone()).collect()
+}
+
+/// A column of numbers, those missing left out.
+pub(crate) fn numbers(directory: &Path, table: &str, name: &str) -> Vec<f64> {
+    column(directory, table, name).iter().filter_map(|cell| cell.parse().ok()).collect()
+}
