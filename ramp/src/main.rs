@@ -1,2 +1,44 @@
-//! x
-fn main() {}
+//! `ramp`: pushes a population of calibrated containers past saturation, and records everything.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ramp::cli::{Cli, Command};
+use ramp::{command, engine};
+use tracing::level_filters::LevelFilter;
+use workload::clock::monotonic_ns;
+
+fn main() -> ExitCode {
+    let started_ns = monotonic_ns();
+    match Cli::parse().command {
+        // Before there is anything that could cost memory: these are the load.
+        Command::Instance(args) => engine::local::instance(&args),
+        Command::Workload { args } => engine::local::workload(args, started_ns),
+        command => ramp(command),
+    }
+}
+
+fn ramp(command: Command) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    // One thread: what waits for the network, the disk and the clock needs no more, and it leaves the CPUs to the load.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match &runtime {
+        Ok(runtime) => runtime.block_on(async {
+            match &command {
+                Command::Plan(args) => command::plan(args).await,
+                Command::Run(args) => command::run(args).await,
+                Command::Clean(args) => command::clean(args).await,
+                Command::Instance(_) | Command::Workload { .. } => Ok(ExitCode::SUCCESS),
+            }
+        }),
+        Err(error) => Err(format!("cannot wait for events: {error}")),
+    };
+    result.unwrap_or_else(|trouble| {
+        tracing::error!("{trouble}");
+        ExitCode::FAILURE
+    })
+}

@@ -18,6 +18,7 @@ pub use rows::{EventRow, Outcome, Part, PodRow, StepRow, Time, seconds};
 pub use table::Table;
 pub(crate) use table::one_line;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub struct RunFile {
     /// The manifest as applied.
     pub manifest: Value,
     /// Versions of what runs the instances.
-    pub versions: std::collections::BTreeMap<String, String>,
+    pub versions: BTreeMap<String, String>,
     /// The nodes, before the first step.
     pub nodes: Vec<NodeFacts>,
     /// The RuntimeClass, where there is one.
@@ -120,6 +121,8 @@ pub struct Before {
     pub steps: Vec<StepRow>,
     /// Rows of `pods.csv`.
     pub pods: Vec<PodRow>,
+    /// Available memory of each kernel before the first step, in bytes, by boot id.
+    pub idle: BTreeMap<String, u64>,
     /// What was wrong with the files, in sentences.
     pub notes: Vec<String>,
 }
@@ -230,7 +233,8 @@ impl Directory {
             events: table("events.csv")?,
             run,
         };
-        let before = Before { steps: rows(path, "steps.csv")?, pods: rows(path, "pods.csv")?, notes };
+        let (steps, pods) = (rows(path, "steps.csv")?, rows(path, "pods.csv")?);
+        let before = Before { steps, pods, idle: idle(path)?, notes };
         Ok((directory, before))
     }
 
@@ -284,6 +288,29 @@ pub fn read_run(path: &Path) -> io::Result<RunFile> {
         version => return Err(at(format!("format version {version:?}, where {FORMAT_VERSION} is expected"))),
     }
     serde_json::from_value(value).map_err(|error| at(error.to_string()))
+}
+
+/// Available memory of each kernel as its last sample before the first step has it.
+fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
+    #[derive(Deserialize)]
+    struct Row {
+        step: u32,
+        node: String,
+        boot_id: Option<String>,
+        memory_available_bytes: Option<u64>,
+    }
+    let mut reader = csv::Reader::from_path(directory.join("nodes.csv"))?;
+    let mut idle = BTreeMap::new();
+    for row in reader.deserialize::<Row>() {
+        let row = row?;
+        if row.step > 0 {
+            break;
+        }
+        if let Some(available) = row.memory_available_bytes {
+            idle.insert(row.boot_id.unwrap_or_else(|| format!("node/{}", row.node)), available);
+        }
+    }
+    Ok(idle)
 }
 
 fn rows<T: for<'de> Deserialize<'de>>(directory: &Path, name: &str) -> io::Result<Vec<T>> {

@@ -61,6 +61,8 @@ pub struct Run<E> {
     events: Events,
     /// Whether an earlier process began it, and what it was doing at last.
     resumed: Option<Part>,
+    /// Whether anything of it is watched.
+    begun: bool,
     steps_up: u32,
     /// The most instances at work at the end of a step, and which.
     most: (u32, u32),
@@ -97,6 +99,7 @@ impl<E: Engine> Run<E> {
             plan,
             events,
             resumed: None,
+            begun: false,
             steps_up: 0,
             most: (0, 0),
             idle: Default::default(),
@@ -123,6 +126,7 @@ impl<E: Engine> Run<E> {
         let last = before.steps.last();
         run.desk.step = last.map_or(0, |row| row.step);
         run.desk.asked = last.map_or(0, |row| row.asked_instances);
+        run.idle = before.idle;
         run.resumed = Some(last.map_or(Part::Up, |row| row.part));
         let since = [last.map(|row| row.time.0), before.pods.last().map(|row| row.time.0)]
             .into_iter()
@@ -170,7 +174,9 @@ impl<E: Engine> Run<E> {
     pub async fn go(mut self) -> io::Result<Summary> {
         let limit = self.rules.time_limit();
         self.desk.time_limit = limit.map(|limit| self.desk.directory.run.begin.0 + limit);
-        let why = match self.ramp().await {
+        let ramp = self.ramp().await;
+        let failed = matches!(ramp, Err(End::Failed(_)));
+        let why = match ramp {
             Ok(why) => why,
             Err(End::Halt(Halt::Interrupted)) => "interrupted".to_owned(),
             Err(End::Halt(Halt::TimeUp)) => self.time_is_up(),
@@ -178,14 +184,29 @@ impl<E: Engine> Run<E> {
         };
         self.desk.time_limit = None;
         let teardown = if self.plan.keep { None } else { Some(self.clean().await) };
-        self.finish(why, teardown)
+        self.finish(why, failed, teardown)
     }
 
-    fn finish(mut self, why: String, teardown: Option<Teardown>) -> io::Result<Summary> {
+    /// Ends a run whose process was no longer there: removes everything, and writes down how that went.
+    ///
+    /// # Errors
+    /// Those of [`Self::go`].
+    pub async fn clean_up(mut self) -> io::Result<Summary> {
+        let (why, failed) = match self.begin().await {
+            Ok(()) => ("its process was ended; what it had left was removed by another one".to_owned(), false),
+            Err(End::Halt(_)) => ("interrupted".to_owned(), false),
+            Err(End::Failed(failure)) => (failure.message, true),
+        };
+        let teardown = Some(self.clean().await);
+        self.finish(why, failed, teardown)
+    }
+
+    fn finish(mut self, why: String, failed: bool, teardown: Option<Teardown>) -> io::Result<Summary> {
         self.desk.take_arrived();
         let summary = Summary {
             run: self.plan.run.clone(),
             why_ended: why.clone(),
+            failed,
             steps: self.steps_up,
             most_at_work: self.most.0,
             most_at_work_at_step: self.most.1,
@@ -246,10 +267,13 @@ impl<E: Engine> Run<E> {
         if let Err(error) = self.desk.directory.save() {
             self.desk.note("run.json", "NotWritten", error.to_string());
         }
+        self.begun = true;
         self.desk.view.heading();
         let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
         self.desk.until(first, |desk| desk.nodes.all_have_told()).await?;
-        self.idle = self.desk.nodes.available(self.desk.clock.now());
+        if self.idle.is_empty() {
+            self.idle = self.desk.nodes.available(self.desk.clock.now());
+        }
         Ok(())
     }
 
@@ -444,7 +468,7 @@ impl<E: Engine> Run<E> {
         let remove = async |engine: &mut E| engine.remove().await;
         let asked = insist(&mut self.engine, &mut self.desk, Some(deadline), "remove", remove).await?;
         self.desk.asked = 0;
-        if asked.is_none() {
+        if asked.is_none() || !self.begun {
             return Ok(None);
         }
         let waited = self.desk.until(Some(deadline), |desk| desk.ledger.there() == 0).await?;

@@ -127,6 +127,8 @@ pub struct Summary {
     pub run: String,
     /// Why it ended.
     pub why_ended: String,
+    /// Whether that was something that went wrong for good, not a rule, the last step or an interrupt.
+    pub failed: bool,
     /// Steps up that were made.
     pub steps: u32,
     /// The most instances that were at work at the end of a step.
@@ -190,6 +192,11 @@ fn json(value: &impl Serialize) {
 /// A closed pipe or a full disk is no reason to end a run: the run directory is what counts.
 fn line(out: &mut impl Write, text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A text on standard output, for who pipes it on.
+pub(crate) fn out(text: &str) {
+    line(&mut io::stdout().lock(), text);
 }
 
 fn heading() -> String {

@@ -46,7 +46,7 @@ pub(crate) fn plan() -> Plan {
         to: 5,
         step: 1,
         pace: Pace::Ready,
-        step_timeout: Duration::from_secs(60),
+        step_timeout: Duration::from_secs(10),
         hold: Duration::ZERO,
         down: false,
         stop: Vec::new(),

@@ -1,0 +1,194 @@
+//! What each subcommand does.
+
+mod clean;
+mod draft;
+mod interrupts;
+mod output;
+
+pub use clean::clean;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use draft::Draft;
+use tokio::sync::watch;
+
+use crate::briefing;
+use crate::cli::RunArgs;
+use crate::clock::Clock;
+use crate::engine::kubernetes::KubernetesEngine;
+use crate::engine::local::LocalEngine;
+use crate::engine::podman::PodmanEngine;
+use crate::engine::{Engine, Failure, Order, Survey};
+use crate::forecast::forecast;
+use crate::plan::{EngineKind, Plan};
+use crate::record::{Directory, FORMAT_VERSION, RunFile, Time, read_run};
+use crate::run::{Run, Surroundings};
+use crate::scenario::Scenario;
+use crate::view::{Summary, View};
+
+/// Refused before the first step.
+const REFUSED: u8 = 3;
+/// As shells tell of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// Why a command could not do what it was asked to: a sentence for people.
+pub type Trouble = String;
+
+/// Looks at everything, and says what a run would do.
+///
+/// # Errors
+/// Where nothing can be learned of the engine, or the arguments do not fit together.
+pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
+    let draft = Draft::of(args, &Clock::of_the_machine())?;
+    let order = draft.order();
+    match draft.plan.engine {
+        EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &draft, args).await,
+        EngineKind::Podman => look(PodmanEngine::new(order).map_err(words)?, &draft, args).await,
+        EngineKind::Kubernetes => look(KubernetesEngine::new(order).await.map_err(words)?, &draft, args).await,
+    }
+}
+
+/// Runs, or goes on with a run.
+///
+/// # Errors
+/// Those of [`plan`], and where the run directory cannot be written.
+pub async fn run(args: &RunArgs) -> Result<ExitCode, Trouble> {
+    if let Some(directory) = &args.resume {
+        return resume(directory, args.json).await;
+    }
+    let draft = Draft::of(args, &Clock::of_the_machine())?;
+    let order = draft.order();
+    match draft.plan.engine {
+        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, draft, args).await,
+        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, draft, args).await,
+        EngineKind::Kubernetes => {
+            let mut engine = KubernetesEngine::new(order).await.map_err(words)?;
+            engine.replace = draft.plan.force;
+            begin(engine, draft, args).await
+        }
+    }
+}
+
+fn words(failure: Failure) -> Trouble {
+    failure.message
+}
+
+/// What an engine finds, and what the plan comes to.
+async fn survey(engine: &mut impl Engine, draft: &Draft) -> Result<(Survey, String), Trouble> {
+    let mut survey = engine.survey().await.map_err(words)?;
+    survey.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
+    survey.findings.extend(output::findings(&draft.out));
+    let forecast = forecast(&survey, draft.scenario.needs(), &draft.plan, draft.scenario.fill_seconds());
+    let text = briefing::describe(&draft.plan, &draft.scenario, &survey, &forecast);
+    Ok((survey, text))
+}
+
+async fn look(mut engine: impl Engine, draft: &Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
+    let (survey, text) = survey(&mut engine, draft).await?;
+    if args.json {
+        let whole = serde_json::json!({"plan": draft.plan, "survey": survey, "out": draft.out});
+        crate::view::out(&whole.to_string());
+    } else {
+        crate::view::out(text.trim_end());
+    }
+    Ok(if is_refused(&survey) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+fn is_refused(survey: &Survey) -> bool {
+    survey.findings.iter().any(|finding| finding.refuses)
+}
+
+async fn begin(mut engine: impl Engine, draft: Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
+    let clock = Clock::of_the_machine();
+    let interrupts = interrupts::heard();
+    let (survey, text) = survey(&mut engine, &draft).await?;
+    let view = view(args.json);
+    view.plan(&text);
+    if is_refused(&survey) {
+        if !draft.plan.force {
+            view.plan("\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.");
+            return Ok(ExitCode::from(REFUSED));
+        }
+        view.plan("\nforced: what is wrong is recorded.");
+    }
+    let file = run_file(&draft.plan, &draft.scenario, survey, clock);
+    let directory = Directory::create(&draft.out, file).map_err(|error| format!("{}: {error}", draft.out.display()))?;
+    let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
+    finish(run, &interrupts).await
+}
+
+async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
+    let file = read_run(path).map_err(|error| error.to_string())?;
+    if let Some(end) = file.end {
+        return Err(format!("{}: this run ended at {end}: there is nothing to go on with", path.display()));
+    }
+    let order = order_of(&file)?;
+    match file.plan.engine {
+        EngineKind::Local => go_on(LocalEngine::new(order).map_err(words)?, path, json).await,
+        EngineKind::Podman => go_on(PodmanEngine::new(order).map_err(words)?, path, json).await,
+        EngineKind::Kubernetes => go_on(KubernetesEngine::new(order).await.map_err(words)?, path, json).await,
+    }
+}
+
+/// What the engine of a run is made from, as `run.json` has it.
+fn order_of(file: &RunFile) -> Result<Order, Trouble> {
+    let scenario = Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
+    Ok(Order { run: file.run.clone(), scenario, options: file.plan.options.clone() })
+}
+
+async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, Trouble> {
+    let interrupts = interrupts::heard();
+    let surroundings = Surroundings {
+        clock: Clock::of_the_machine(),
+        view: view(json),
+        interrupts: interrupts.clone(),
+    };
+    let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    finish(Run::resume(engine, before, surroundings)?, &interrupts).await
+}
+
+async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, Trouble> {
+    let Summary { failed, .. } = run.go().await.map_err(|error| format!("run.json: {error}"))?;
+    let interrupted = *interrupts.borrow() > 0;
+    Ok(match (interrupted, failed) {
+        (true, _) => ExitCode::from(INTERRUPTED),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+fn view(json: bool) -> View {
+    if json { View::Json } else { View::of_standard_error() }
+}
+
+fn run_file(plan: &Plan, scenario: &Scenario, survey: Survey, clock: Clock) -> RunFile {
+    RunFile {
+        format_version: FORMAT_VERSION,
+        run: plan.run.clone(),
+        ramp_version: env!("CARGO_PKG_VERSION").into(),
+        begin: Time(clock.now()),
+        end: None,
+        why_ended: None,
+        plan: plan.clone(),
+        scenario: scenario.name.clone(),
+        manifest: scenario.manifest.clone(),
+        versions: survey.versions,
+        nodes: survey.nodes,
+        runtime_class: survey.runtime_class,
+        findings: survey.findings,
+        not_honoured: survey.not_honoured,
+        resumes: Vec::new(),
+        teardown: None,
+        rows_lost: 0,
+    }
+}
+
+/// What runs have left, by run.
+type Remains = BTreeMap<String, Vec<String>>;
+
+/// Where a run is recorded, where it is not said.
+fn usual_directory(run: &str) -> PathBuf {
+    PathBuf::from(format!("ramp-{run}"))
+}

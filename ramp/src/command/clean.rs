@@ -1,0 +1,139 @@
+//! Removes what runs have left.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::{Instant, sleep};
+
+use super::{Remains, Trouble, interrupts, order_of, view, words};
+use crate::cli::CleanArgs;
+use crate::clock::Clock;
+use crate::engine::kubernetes::{self, KubernetesEngine};
+use crate::engine::local::{self, LocalEngine};
+use crate::engine::podman::{self, PodmanEngine};
+use crate::engine::{Engine, Failure};
+use crate::plan::{EngineKind, EngineOptions};
+use crate::record::{Directory, RunFile, read_run};
+use crate::run::{Run, Surroundings};
+use crate::view::out;
+
+/// For how long what has been told to go is waited for.
+const GONE_WITHIN: Duration = Duration::from_secs(180);
+
+/// Removes what a run, or every run, has left, and says what cannot be removed.
+///
+/// # Errors
+/// Where it cannot be found out or removed.
+pub async fn clean(args: &CleanArgs) -> Result<ExitCode, Trouble> {
+    let directory = args.run.as_deref().map(Path::new).filter(|path| path.is_dir());
+    if let Some(path) = directory {
+        let file = read_run(path).map_err(|error| error.to_string())?;
+        return match file.end {
+            // What its process could not write down any more is written down now.
+            None => finish(path, &file).await,
+            Some(_) => remove(place(file.plan.engine, &file.plan.options, &file).await?, Some(&file.run)).await,
+        };
+    }
+    let options = EngineOptions {
+        namespace: Some(args.namespace.clone()),
+        context: args.context.clone(),
+        socket: args.socket.clone(),
+        ..EngineOptions::default()
+    };
+    let place = somewhere(args.engine.unwrap_or(EngineKind::Kubernetes), &options, &args.namespace).await?;
+    remove(place, args.run.as_deref()).await
+}
+
+/// Ends a run whose process is no longer there.
+async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, Trouble> {
+    let order = order_of(file)?;
+    match file.plan.engine {
+        EngineKind::Local => end(LocalEngine::new(order).map_err(words)?, path).await,
+        EngineKind::Podman => end(PodmanEngine::new(order).map_err(words)?, path).await,
+        EngineKind::Kubernetes => end(KubernetesEngine::new(order).await.map_err(words)?, path).await,
+    }
+}
+
+async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, Trouble> {
+    let surroundings =
+        Surroundings { clock: Clock::of_the_machine(), view: view(false), interrupts: interrupts::heard() };
+    let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let summary = Run::resume(engine, before, surroundings)?
+        .clean_up()
+        .await
+        .map_err(|error| format!("run.json: {error}"))?;
+    Ok(if summary.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where runs leave something.
+enum Place {
+    Local,
+    Podman(EngineOptions),
+    Kubernetes(Client, String),
+}
+
+async fn place(kind: EngineKind, options: &EngineOptions, file: &RunFile) -> Result<Place, Trouble> {
+    let namespace = file.manifest["metadata"]["namespace"].as_str();
+    somewhere(kind, options, options.namespace.as_deref().or(namespace).unwrap_or("default")).await
+}
+
+async fn somewhere(kind: EngineKind, options: &EngineOptions, namespace: &str) -> Result<Place, Trouble> {
+    Ok(match kind {
+        EngineKind::Local => Place::Local,
+        EngineKind::Podman => Place::Podman(options.clone()),
+        EngineKind::Kubernetes => {
+            Place::Kubernetes(kubernetes::connect(options).await.map_err(words)?, namespace.to_owned())
+        }
+    })
+}
+
+impl Place {
+    async fn runs(&self) -> Result<Remains, Failure> {
+        match self {
+            Self::Local => local::runs(),
+            Self::Podman(options) => podman::runs(options).await,
+            Self::Kubernetes(client, namespace) => kubernetes::runs(client, namespace).await,
+        }
+    }
+
+    async fn remove(&self, run: &str) -> Result<(), Failure> {
+        match self {
+            Self::Local => local::remove_run(run).await,
+            Self::Podman(options) => podman::remove_run(options, run).await,
+            Self::Kubernetes(client, namespace) => kubernetes::remove_run(client, namespace, run).await,
+        }
+    }
+}
+
+/// Removes what bears a run's id, or any, and waits until it is gone.
+async fn remove(place: Place, run: Option<&str>) -> Result<ExitCode, Trouble> {
+    let chosen = |remains: Remains| -> Remains {
+        remains.into_iter().filter(|(id, _)| run.is_none_or(|run| run == id)).collect()
+    };
+    let remains = chosen(place.runs().await.map_err(words)?);
+    if remains.is_empty() {
+        out("nothing is left");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (run, left) in &remains {
+        out(&format!("{run}: {}", left.join(", ")));
+        place.remove(run).await.map_err(words)?;
+    }
+    let began = Instant::now();
+    loop {
+        let remains = chosen(place.runs().await.map_err(words)?);
+        if remains.is_empty() {
+            out(&format!("removed within {:.1} s", began.elapsed().as_secs_f64()));
+            return Ok(ExitCode::SUCCESS);
+        }
+        if began.elapsed() >= GONE_WITHIN {
+            for (run, left) in &remains {
+                out(&format!("{run}: still there after {} s: {}", GONE_WITHIN.as_secs(), left.join(", ")));
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
