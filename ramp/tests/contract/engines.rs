@@ -1,0 +1,56 @@
+//! Each engine, held to it.
+
+use ramp::engine::Order;
+use ramp::engine::kubernetes::KubernetesEngine;
+use ramp::engine::local::LocalEngine;
+use ramp::engine::podman::PodmanEngine;
+use ramp::engine::scripted::ScriptedEngine;
+use ramp::plan::EngineOptions;
+use ramp::scenario::Scenario;
+
+use crate::holds;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// The study's scenario with instances of 20 MB.
+fn order(run: &str, options: EngineOptions) -> Order {
+    let scenario = Scenario::embedded().unwrap().with_memory("20M".parse().unwrap()).unwrap();
+    Order { run: format!("contract-{run}-{}", std::process::id()), scenario, options }
+}
+
+#[tokio::test(start_paused = true)]
+async fn scripted() {
+    holds(ScriptedEngine::new(support::script()), false).await;
+}
+
+#[tokio::test]
+async fn local() {
+    let options = EngineOptions { budget_bytes: Some(200_000_000), ..EngineOptions::default() };
+    holds(LocalEngine::new(order("local", options)).unwrap(), true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs podman"]
+async fn podman() {
+    let service = support::podman::Service::start();
+    let options = EngineOptions { socket: Some(service.socket()), ..EngineOptions::default() };
+    holds(PodmanEngine::new(order("podman", options)).unwrap(), true).await;
+}
+
+mod needs_a_cluster {
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "needs a cluster"]
+    async fn kubernetes() {
+        holds(KubernetesEngine::new(order("runc", EngineOptions::default())).await.unwrap(), true).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a cluster with a RuntimeClass kata"]
+    async fn kubernetes_under_kata() {
+        let options = EngineOptions { runtime: Some("kata".into()), ..EngineOptions::default() };
+        holds(KubernetesEngine::new(order("kata", options)).await.unwrap(), true).await;
+    }
+}
