@@ -1,1 +1,245 @@
-//! TODO
+//! Instances as pods of a Deployment on Kubernetes.
+//!
+//! One LIST+WATCH each for pods, nodes and events; the probe's logs followed, one stream for each node; the workloads'
+//! reports read in turn; one small request each second, which tells a server that hangs from one where nothing happens.
+
+mod call;
+mod connect;
+mod deployment;
+mod gap;
+mod happening;
+mod leftover;
+mod manifest;
+mod node;
+mod object;
+mod pod;
+mod probe;
+mod pulse;
+mod report;
+mod rota;
+mod sight;
+mod survey;
+mod watch;
+
+use std::time::Duration;
+
+use kube::core::DynamicObject;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub use self::leftover::{left, remove_run, runs};
+
+use self::deployment::Target;
+use self::happening::Happenings;
+use self::object::{EventObject, NodeObject, PodObject};
+use self::probe::Probes;
+use self::pulse::Health;
+use self::report::{Reader, SharedRota};
+use self::sight::{Nodes, Pods};
+use self::watch::{Follow, Progress, Sink};
+use super::{Applied, Engine, Events, Failure, Order, Survey};
+use crate::plan::EngineOptions;
+
+/// How long the first lists may take.
+const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where events of nodes are.
+const NAMESPACE_OF_NODE_EVENTS: &str = "default";
+
+/// Pods of a Deployment on Kubernetes 1.20 or later, or OpenShift.
+pub struct KubernetesEngine {
+    /// Whether a Deployment of the same name that is not this run's is replaced instead of refused.
+    pub replace: bool,
+    client: Client,
+    order: Order,
+    namespace: String,
+    manifest: Value,
+    events: Option<Events>,
+    tasks: JoinSet<()>,
+    /// An earlier attempt in this process may have made the Deployment.
+    has_applied: bool,
+}
+
+/// A client by the options, as every run has one; for those who clean up after runs.
+///
+/// # Errors
+/// Where no configuration is found, or it cannot be used. The server is not asked.
+pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
+    connect::connect(options).await
+}
+
+impl KubernetesEngine {
+    /// Finds the way to the cluster: `KUBECONFIG`, `~/.kube/config` or the service account of the pod this runs in.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be used. The server is not asked.
+    pub async fn new(order: Order) -> Result<Self, Failure> {
+        let client = connect::connect(&order.options).await?;
+        let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
+        let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
+        let manifest = manifest::of(&order, &namespace);
+        Ok(Self {
+            replace: false,
+            client,
+            order,
+            namespace,
+            manifest,
+            events: None,
+            tasks: JoinSet::new(),
+            has_applied: false,
+        })
+    }
+
+    /// Where its Deployment is.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
+            client: &self.client,
+            namespace: &self.namespace,
+            name: &self.order.scenario.name,
+            events: self.events.as_ref(),
+        }
+    }
+
+    /// Starts everything that observes, and waits until what is there has been told.
+    async fn observe(&mut self, events: &Events) -> Result<(), Failure> {
+        // Those of an earlier attempt.
+        self.tasks = JoinSet::new();
+        let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
+        let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
+        self.tasks.spawn(pulse::run(api, self.order.scenario.name.clone(), events.clone(), health));
+        let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
+        let rota = SharedRota::default();
+        self.tasks.spawn(Reader::new(pods.clone(), events.clone(), rota.clone()).run());
+        let sink = Pods {
+            run: self.order.run.clone(),
+            container: manifest::container(&self.manifest),
+            events: events.clone(),
+            probes: Probes::new(pods.clone(), events.clone()),
+            rota,
+        };
+        let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
+        let mut watches = Watches { events, healthy, tasks: &mut self.tasks, started: Vec::new() };
+        watches.start("watch/pods", pods, selection, sink);
+        let nodes: Api<NodeObject> = Api::all(self.client.clone());
+        watches.start("watch/nodes", nodes, watcher::Config::default(), Nodes::new(events.clone()));
+        let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = watcher::Config::default();
+        watches.start("watch/events", here, all.clone(), Happenings::new(events.clone()));
+        if self.namespace != NAMESPACE_OF_NODE_EVENTS {
+            let of_nodes: Api<EventObject> = Api::namespaced(self.client.clone(), NAMESPACE_OF_NODE_EVENTS);
+            let selection = all.fields("involvedObject.kind=Node");
+            watches.start("watch/node-events", of_nodes, selection, Happenings::new(events.clone()));
+        }
+        watches.all_listed().await
+    }
+
+    /// Takes over what an earlier process has made for this run.
+    fn adopted(&self, found: Option<DynamicObject>) -> Result<Applied, Failure> {
+        let target = self.target();
+        match found {
+            Some(found) if self.is_ours(&found) => {
+                let instances = deployment::replicas(&found);
+                Ok(Applied { manifest: manifest::as_recorded(&found), instances })
+            }
+            Some(found) => Err(target.in_the_way(&found)),
+            None => Err(Failure::permanent(format!(
+                "no deployment {} in namespace {}, where that of run {} was to be taken over",
+                target.name, self.namespace, self.order.run
+            ))),
+        }
+    }
+
+    fn is_ours(&self, found: &DynamicObject) -> bool {
+        deployment::run_of(found) == Some(self.order.run.as_str())
+    }
+}
+
+impl Engine for KubernetesEngine {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    async fn survey(&mut self) -> Result<Survey, Failure> {
+        survey::survey(&self.client, &self.namespace, &self.order).await
+    }
+
+    async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
+        self.events = Some(events.clone());
+        self.observe(&events).await?;
+        let found = self.target().find().await?;
+        if adopt {
+            return self.adopted(found);
+        }
+        if let Some(found) = found {
+            match (self.has_applied && self.is_ours(&found), self.replace) {
+                (true, _) => {}
+                (false, true) => self.target().replace(&found).await?,
+                (false, false) => return Err(self.target().in_the_way(&found)),
+            }
+        }
+        self.has_applied = true;
+        let made = self.target().apply(&self.manifest).await?;
+        Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
+    }
+
+    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+        self.target().scale(instances).await
+    }
+
+    async fn remove(&mut self) -> Result<(), Failure> {
+        leftover::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
+    }
+
+    async fn left(&mut self) -> Result<Vec<String>, Failure> {
+        leftover::left(&self.client, &self.namespace, &self.order.run).await
+    }
+}
+
+/// The watches of a run, as they are started.
+struct Watches<'a> {
+    events: &'a Events,
+    healthy: tokio::sync::watch::Receiver<Health>,
+    tasks: &'a mut JoinSet<()>,
+    started: Vec<(&'static str, tokio::sync::watch::Receiver<Progress>)>,
+}
+
+impl Watches<'_> {
+    fn start<S: Sink + 'static>(
+        &mut self,
+        object: &'static str,
+        api: Api<S::Object>,
+        selection: watcher::Config,
+        sink: S,
+    ) {
+        let (follow, progress) = Follow::of(object, self.events.clone(), self.healthy.clone());
+        self.tasks.spawn(follow.run(api, selection, sink));
+        self.started.push((object, progress));
+    }
+
+    async fn all_listed(&mut self) -> Result<(), Failure> {
+        let deadline = tokio::time::Instant::now() + FIRST_LIST_LIMIT;
+        for (object, progress) in &mut self.started {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
+            // The task lives as long as the engine, so that only time can end this.
+            let is_listed = timeout(left, listed).await.is_ok_and(|listed| listed.is_ok());
+            if !is_listed {
+                let why = match &*progress.borrow() {
+                    Progress::Failing(why) => why.clone(),
+                    Progress::Asked | Progress::Listed => "no answer".into(),
+                };
+                let seconds = FIRST_LIST_LIMIT.as_secs();
+                return Err(Failure::transient(format!("{object}: no list within {seconds} s: {why}")));
+            }
+        }
+        Ok(())
+    }
+}

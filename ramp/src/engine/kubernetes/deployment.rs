@@ -1,0 +1,167 @@
+//! The Deployment of a run, as it is at the API server.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::DynamicObject;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::call::{REQUEST_LIMIT, Trouble, measured, optional, within};
+use super::object::PodObject;
+use crate::engine::{Events, Failure, RUN_LABEL};
+
+/// Who has set a field, for server-side apply.
+const FIELD_MANAGER: &str = "ramp";
+
+/// How long the pods of a Deployment that is replaced may take to go.
+const REPLACE_LIMIT: Duration = Duration::from_secs(180);
+
+/// Deployments of a namespace, without the types of `k8s-openapi`: what comes back is recorded as it is.
+pub(super) fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Deployment>(&()))
+}
+
+/// One Deployment, by its name.
+pub(super) struct Target<'a> {
+    pub(super) client: &'a Client,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) events: Option<&'a Events>,
+}
+
+impl Target<'_> {
+    fn api(&self) -> Api<DynamicObject> {
+        api(self.client, self.namespace)
+    }
+
+    /// For messages.
+    fn here(&self) -> String {
+        format!("deployment {}/{}", self.namespace, self.name)
+    }
+
+    /// As it is, where there is one.
+    pub(super) async fn find(&self) -> Result<Option<DynamicObject>, Failure> {
+        let (api, name) = (self.api(), self.name);
+        optional(measured(self.events, REQUEST_LIMIT, api.get(name)).await)
+            .map_err(|trouble| trouble.failure(&format!("reading {}", self.here())))
+    }
+
+    /// Makes it, by server-side apply.
+    pub(super) async fn apply(&self, manifest: &Value) -> Result<DynamicObject, Failure> {
+        let api = self.api();
+        let how = PatchParams::apply(FIELD_MANAGER).force();
+        let patch = Patch::Apply(manifest);
+        measured(self.events, REQUEST_LIMIT, api.patch(self.name, &how, &patch)).await.map_err(|trouble| {
+            let failure = trouble.failure(&format!("applying {}", self.here()));
+            match trouble.status() {
+                // Before the first step a missing right is one that somebody has to give.
+                Some(403) => Failure::permanent(failure.message),
+                Some(404) => Failure::permanent(format!(
+                    "{} (is the namespace there? kubectl apply -k deploy/setup makes it)",
+                    failure.message
+                )),
+                _ => failure,
+            }
+        })
+    }
+
+    /// Asks for so many pods.
+    pub(super) async fn scale(&self, instances: u32) -> Result<(), Failure> {
+        let api = self.api();
+        let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
+        let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let answer = measured(self.events, REQUEST_LIMIT, api.patch_scale(self.name, &how, &patch)).await;
+        let failed =
+            |trouble: Trouble| trouble.failure(&format!("scaling {} to {instances}", self.here()));
+        answer.map(|_| ()).map_err(failed)
+    }
+
+    /// Deletes one that is in the way, and waits until its pods are gone: applied over, it would keep fields that another
+    /// manager has set, `runtimeClassName` among them.
+    pub(super) async fn replace(&self, found: &DynamicObject) -> Result<(), Failure> {
+        let api = self.api();
+        let how = DeleteParams::foreground();
+        optional(measured(self.events, REQUEST_LIMIT, api.delete(self.name, &how)).await)
+            .map_err(|trouble| trouble.failure(&format!("deleting {}", self.here())))?;
+        let pods: Api<PodObject> = Api::namespaced(self.client.clone(), self.namespace);
+        let selection = ListParams::default().labels(&match_labels(&found.data)).limit(1);
+        let until = Instant::now() + REPLACE_LIMIT;
+        loop {
+            let is_there = self.find().await?.is_some_and(|now| now.metadata.uid == found.metadata.uid);
+            if !is_there {
+                let left = within(REQUEST_LIMIT, pods.list_metadata(&selection)).await;
+                let left = left.map_err(|trouble| trouble.failure("listing pods of what is replaced"))?;
+                if left.items.is_empty() {
+                    return Ok(());
+                }
+            }
+            if Instant::now() >= until {
+                let seconds = REPLACE_LIMIT.as_secs();
+                return Err(Failure::transient(format!(
+                    "{} is being replaced, and after {seconds} s it or pods of it are still there",
+                    self.here()
+                )));
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// That one is in the way.
+    pub(super) fn in_the_way(&self, found: &DynamicObject) -> Failure {
+        let (here, namespace) = (self.here(), self.namespace);
+        Failure::permanent(match run_of(found) {
+            Some(run) => format!(
+                "{here} is there already, of run {run}: remove it with `ramp clean {run}`, or replace it with --force"
+            ),
+            None => format!(
+                "{here} is there already, and of no run: remove it with `kubectl --namespace {namespace} delete \
+                 deployment {}`, or replace it with --force",
+                self.name
+            ),
+        })
+    }
+}
+
+/// The run that a Deployment belongs to.
+pub(super) fn run_of(found: &DynamicObject) -> Option<&str> {
+    found.metadata.labels.as_ref()?.get(RUN_LABEL).map(String::as_str)
+}
+
+/// Pods that a Deployment asks for.
+pub(super) fn replicas(found: &DynamicObject) -> u32 {
+    // One where it says nothing: the API server's default.
+    found.data["spec"]["replicas"].as_u64().map_or(1, |replicas| u32::try_from(replicas).unwrap_or(u32::MAX))
+}
+
+fn match_labels(data: &Value) -> String {
+    let labels = data["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+    let pairs: Vec<String> =
+        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    pairs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> DynamicObject {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_deployment_says_whose_it_is_what_it_asks_for_and_which_pods_are_its_own() {
+        let of_a_run = found(
+            r#"{"apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": "a", "labels": {"ramp/run": "r1"}},
+                "spec": {"replicas": 7, "selector": {"matchLabels": {"a": "1", "b": "2"}}}}"#,
+        );
+        assert_eq!(run_of(&of_a_run), Some("r1"));
+        assert_eq!(replicas(&of_a_run), 7);
+        assert_eq!(match_labels(&of_a_run.data), "a=1,b=2");
+        let of_none = found(r#"{"metadata": {"name": "a"}, "spec": {}}"#);
+        assert_eq!((run_of(&of_none), replicas(&of_none)), (None, 1));
+    }
+}

@@ -1,0 +1,110 @@
+//! Times in which something is not observed: told once when they begin, and once when they end.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::{Event, Events, Notice, NoticeKind};
+
+/// One thing that is observed, or not.
+pub(super) struct Gap {
+    object: String,
+    events: Events,
+    begun: Option<Instant>,
+}
+
+impl Gap {
+    /// It is observed, or about to be.
+    pub(super) fn of(object: impl Into<String>, events: Events) -> Self {
+        Self { object: object.into(), events, begun: None }
+    }
+
+    /// Whether it is not observed.
+    pub(super) fn is_open(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// It is not observed any more. Told once.
+    pub(super) async fn begins(&mut self, reason: &str, message: String) {
+        if self.begun.is_none() {
+            self.begun = Some(Instant::now());
+            self.tell(NoticeKind::GapBegins, reason, message).await;
+        }
+    }
+
+    /// It is observed again. Told where it was not. Returns whether it was not.
+    pub(super) async fn ends(&mut self) -> bool {
+        let Some(begun) = self.begun.take() else { return false };
+        let message = format!("after {:.1} s", begun.elapsed().as_secs_f64());
+        self.tell(NoticeKind::GapEnds, "Recovered", message).await;
+        true
+    }
+
+    async fn tell(&self, kind: NoticeKind, reason: &str, message: String) {
+        let object = self.object.clone();
+        let notice = Notice { kind, at: None, object, reason: reason.to_owned(), message, count: None };
+        self.events.send(Event::Notice(notice)).await;
+    }
+}
+
+/// Pauses that double, from one to another.
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// From `first` to `longest`.
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
+    }
+
+    /// The next pause.
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = pause.saturating_mul(2).min(self.longest);
+        pause
+    }
+
+    /// It works again.
+    pub(super) fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(3));
+        let pauses: Vec<_> = (0..5).map(|_| backoff.pause().as_millis()).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 3000, 3000]);
+        backoff.reset();
+        assert_eq!(backoff.pause().as_millis(), 500);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gap_is_told_once_when_it_begins_and_once_when_it_ends() {
+        let (events, mut told) = Events::channel(Clock::of_the_machine());
+        let mut gap = Gap::of("api", events);
+        assert!(!gap.ends().await);
+        gap.begins("Timeout", "no answer".into()).await;
+        gap.begins("Timeout", "no answer".into()).await;
+        tokio::time::advance(Duration::from_millis(20_400)).await;
+        assert!(gap.ends().await);
+        drop(gap);
+        let mut notices = Vec::new();
+        while let Some((_, Event::Notice(notice))) = told.recv().await {
+            notices.push((notice.kind, notice.object, notice.message));
+        }
+        let expected = [
+            (NoticeKind::GapBegins, "api".to_owned(), "no answer".to_owned()),
+            (NoticeKind::GapEnds, "api".to_owned(), "after 20.4 s".to_owned()),
+        ];
+        assert_eq!(notices, expected);
+    }
+}

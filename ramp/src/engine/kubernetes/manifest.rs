@@ -1,0 +1,160 @@
+//! The Deployment of a run: the scenario's, with what the run adds.
+
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use crate::engine::{Order, RUN_LABEL};
+
+/// Label of everything that belongs to the program, whatever its scenario.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+
+/// Value of that label for the scenarios in `deploy/` and for the node probe.
+const NAME: &str = "workload";
+
+/// The `--runtime` that stands for no RuntimeClass.
+const DEFAULT_RUNTIME: &str = "default";
+
+/// Fields of a Deployment's metadata that are the server's.
+const OF_THE_SERVER: [&str; 7] = [
+    "managedFields",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "selfLink",
+    "ownerReferences",
+];
+
+/// What is applied: no replicas, the run's label on the Deployment and its pods, the RuntimeClass asked for.
+pub(super) fn of(order: &Order, namespace: &str) -> Value {
+    let mut manifest = order.scenario.manifest.clone();
+    remove(&mut manifest, "", "status");
+    for field in OF_THE_SERVER {
+        remove(&mut manifest, "/metadata", field);
+    }
+    set(&mut manifest, &["metadata", "namespace"], json!(namespace));
+    set(&mut manifest, &["metadata", "labels", RUN_LABEL], json!(order.run));
+    set(&mut manifest, &["spec", "replicas"], json!(0));
+    // Not in the selector, which cannot be changed once it is made.
+    set(&mut manifest, &["spec", "template", "metadata", "labels", RUN_LABEL], json!(order.run));
+    match order.options.runtime.as_deref() {
+        None => {}
+        Some(DEFAULT_RUNTIME) => remove(&mut manifest, "/spec/template/spec", "runtimeClassName"),
+        Some(runtime) => {
+            set(&mut manifest, &["spec", "template", "spec", "runtimeClassName"], json!(runtime));
+        }
+    }
+    if name_label(&manifest).is_none() {
+        set(&mut manifest, &["spec", "template", "metadata", "labels", NAME_LABEL], json!(NAME));
+    }
+    manifest
+}
+
+/// Selects the pods of the run's scenario and of the node probe, with one watch for both.
+pub(super) fn selector(manifest: &Value) -> String {
+    match name_label(manifest) {
+        Some(name) if name != NAME => format!("{NAME_LABEL} in ({NAME},{name})"),
+        _ => format!("{NAME_LABEL}={NAME}"),
+    }
+}
+
+/// The name of the container that counts.
+pub(super) fn container(manifest: &Value) -> String {
+    let name = &manifest["spec"]["template"]["spec"]["containers"][0]["name"];
+    name.as_str().unwrap_or_default().to_owned()
+}
+
+/// An object as the server has it, without who has set which field.
+pub(super) fn as_recorded(found: &DynamicObject) -> Value {
+    let mut value = serde_json::to_value(found).unwrap_or_default();
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    value
+}
+
+fn name_label(manifest: &Value) -> Option<&str> {
+    manifest["spec"]["template"]["metadata"]["labels"][NAME_LABEL].as_str()
+}
+
+/// Sets a field, and makes the objects that lead to it.
+fn set(value: &mut Value, path: &[&str], field: Value) {
+    let [key, rest @ ..] = path else {
+        *value = field;
+        return;
+    };
+    if !value.is_object() {
+        *value = json!({});
+    }
+    if let Some(object) = value.as_object_mut() {
+        set(object.entry(*key).or_insert(Value::Null), rest, field);
+    }
+}
+
+/// Removes a field of the object that a JSON pointer leads to.
+fn remove(value: &mut Value, pointer: &str, field: &str) {
+    if let Some(object) = value.pointer_mut(pointer).and_then(Value::as_object_mut) {
+        object.remove(field);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::EngineOptions;
+    use crate::scenario::Scenario;
+
+    fn order(runtime: Option<&str>) -> Order {
+        let options = EngineOptions { runtime: runtime.map(str::to_owned), ..EngineOptions::default() };
+        Order { run: "r1".into(), scenario: Scenario::embedded().unwrap(), options }
+    }
+
+    #[test]
+    fn the_run_is_on_the_deployment_and_its_pods_and_not_in_the_selector() {
+        let manifest = of(&order(None), "elsewhere");
+        assert_eq!(manifest["metadata"]["namespace"], "elsewhere");
+        assert_eq!(manifest["metadata"]["labels"][RUN_LABEL], "r1");
+        assert_eq!(manifest["spec"]["template"]["metadata"]["labels"][RUN_LABEL], "r1");
+        assert!(manifest["spec"]["selector"]["matchLabels"][RUN_LABEL].is_null());
+        assert_eq!(manifest["spec"]["replicas"], 0);
+        assert_eq!(container(&manifest), "workload");
+    }
+
+    #[test]
+    fn the_runtime_asked_for_takes_the_place_of_the_manifests() {
+        let class = |order: &Order| of(order, "workload")["spec"]["template"]["spec"]["runtimeClassName"].clone();
+        assert_eq!(class(&order(None)), Value::Null);
+        assert_eq!(class(&order(Some("kata"))), "kata");
+        let mut kata = order(Some("default"));
+        kata.scenario.manifest["spec"]["template"]["spec"]["runtimeClassName"] = json!("kata");
+        assert_eq!(class(&kata), Value::Null);
+        kata.options.runtime = None;
+        assert_eq!(class(&kata), "kata");
+    }
+
+    #[test]
+    fn what_the_server_had_written_into_an_exported_manifest_is_not_applied() {
+        let mut exported = order(None);
+        exported.scenario.manifest["metadata"]["resourceVersion"] = json!("12");
+        exported.scenario.manifest["metadata"]["managedFields"] = json!([{"manager": "kubectl"}]);
+        exported.scenario.manifest["status"] = json!({"replicas": 3});
+        let manifest = of(&exported, "workload");
+        assert!(manifest["metadata"]["resourceVersion"].is_null());
+        assert!(manifest["metadata"]["managedFields"].is_null());
+        assert!(manifest["status"].is_null());
+    }
+
+    #[test]
+    fn pods_of_another_name_are_watched_as_well_and_those_of_none_get_the_programs() {
+        let mut other = order(None);
+        let labels = "/spec/template/metadata/labels";
+        other.scenario.manifest.pointer_mut(labels).unwrap()[NAME_LABEL] = json!("mine");
+        let manifest = of(&other, "workload");
+        assert_eq!(manifest["spec"]["template"]["metadata"]["labels"][NAME_LABEL], "mine");
+        assert_eq!(selector(&manifest), "app.kubernetes.io/name in (workload,mine)");
+        *other.scenario.manifest.pointer_mut(labels).unwrap() = json!({"app": "mine"});
+        let manifest = of(&other, "workload");
+        assert_eq!(manifest["spec"]["template"]["metadata"]["labels"][NAME_LABEL], "workload");
+        assert_eq!(selector(&manifest), "app.kubernetes.io/name=workload");
+    }
+}

@@ -1,0 +1,204 @@
+//! From a pod, as the API server tells it, to what it is.
+
+use std::time::SystemTime;
+
+use super::object::{
+    Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, deleted_since, time,
+};
+use crate::engine::{End, Sighting};
+use crate::state::State;
+
+#[cfg(test)]
+mod tests;
+
+/// What a pod is, and how the last of its containers ended. `container` is the one that counts, where there are others:
+/// meshes add their own.
+pub(super) fn sighting(pod: &PodObject, container: &str) -> Sighting {
+    let metadata = &pod.metadata;
+    let status = Seen::of(pod, container);
+    let Is { state, since, reason } = status.is();
+    Sighting {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+        node: pod.spec.node_name.clone().filter(|node| !node.is_empty()),
+        state,
+        since,
+        reason,
+        restarts: status.container.map_or(0, |container| container.restart_count),
+        end: status.end(),
+    }
+}
+
+/// The same of one that is no longer there.
+pub(super) fn gone(pod: &PodObject, container: &str) -> Sighting {
+    Sighting { state: State::Gone, since: None, reason: String::new(), ..sighting(pod, container) }
+}
+
+/// What a pod is, since when, and why.
+struct Is {
+    state: State,
+    since: Option<SystemTime>,
+    reason: String,
+}
+
+/// A pod with the container that counts.
+struct Seen<'a> {
+    pod: &'a PodObject,
+    status: &'a PodStatus,
+    container: Option<&'a ContainerStatus>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(pod: &'a PodObject, container: &str) -> Self {
+        let containers = pod.status.container_statuses.as_deref().unwrap_or_default();
+        let named = containers.iter().find(|status| status.name == container);
+        Self { pod, status: &pod.status, container: named.or(containers.first()) }
+    }
+
+    fn is(&self) -> Is {
+        let phase = self.status.phase.as_deref();
+        if self.pod.metadata.deletion_timestamp.is_some() {
+            let since = deleted_since(&self.pod.metadata);
+            return Is { state: State::Terminating, since, reason: self.said() };
+        }
+        if phase == Some("Failed") && !self.said().is_empty() {
+            let evicted = self.status.reason.as_deref() == Some("Evicted");
+            let state = if evicted { State::Evicted } else { State::Failed };
+            let since = self.terminated().and_then(|terminated| terminated.finished_at.as_ref()).map(time);
+            return Is { state, since, reason: self.said() };
+        }
+        if self.pod.spec.node_name.as_deref().unwrap_or_default().is_empty() {
+            return self.without_node();
+        }
+        match self.container.and_then(|container| container.state.as_ref()) {
+            Some(ContainerState { terminated: Some(terminated), .. }) => ended(terminated),
+            Some(ContainerState { running: Some(_), .. }) => self.running(),
+            state if matches!(phase, Some("Failed" | "Succeeded")) => {
+                let _ = state;
+                Is { state: State::Failed, since: None, reason: phase.unwrap_or_default().to_owned() }
+            }
+            state => self.waiting(state),
+        }
+    }
+
+    fn without_node(&self) -> Is {
+        let made = self.pod.metadata.creation_timestamp.as_ref().map(time);
+        match self.condition("PodScheduled") {
+            Some(found) if found.status == "False" && found.reason.as_deref() == Some("Unschedulable") => Is {
+                state: State::Unschedulable,
+                since: since(found),
+                reason: joined("Unschedulable", found.message.as_deref()),
+            },
+            found => Is {
+                state: State::Pending,
+                since: made,
+                // SchedulingGated, from Kubernetes 1.26 on.
+                reason: found.and_then(|found| found.reason.clone()).unwrap_or_default(),
+            },
+        }
+    }
+
+    fn running(&self) -> Is {
+        let started = self
+            .container
+            .and_then(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref())
+            .map(time);
+        let ready = self.condition("Ready");
+        let changed = ready.and_then(since);
+        match ready {
+            Some(ready) if ready.status == "True" => {
+                Is { state: State::Ready, since: changed, reason: String::new() }
+            }
+            // The kubelet tells both at once. Where they differ it is the node controller that has changed one.
+            Some(ready) if self.container.is_some_and(|container| container.ready) => {
+                let reason = ready.reason.clone().unwrap_or_else(|| "NodeNotReady".into());
+                Is { state: State::Running, since: changed.max(started), reason }
+            }
+            _ => Is { state: State::Running, since: changed.max(started), reason: String::new() },
+        }
+    }
+
+    fn waiting(&self, state: Option<&ContainerState>) -> Is {
+        if let Some(last) = self.last_terminated() {
+            return ended(last);
+        }
+        let since = self.condition("PodScheduled").and_then(since);
+        let waiting = state.and_then(|state| state.waiting.as_ref());
+        let reason = match waiting.map(|waiting| (waiting.reason.as_deref(), waiting.message.as_deref())) {
+            None | Some((None | Some("ContainerCreating" | "PodInitializing"), _)) => String::new(),
+            Some((Some(reason), message)) => joined(reason, message),
+        };
+        Is { state: State::Creating, since, reason }
+    }
+
+    /// How the last of its containers that have ended did.
+    ///
+    /// Of a pod that is being ended, or was evicted, the end of its container is no event of its own: 137 is how the
+    /// kubelet ends what does not end by itself, and `ContainerStatusUnknown` what it says where it has removed a
+    /// container before reading how it ended.
+    fn end(&self) -> Option<End> {
+        let terminating = self.pod.metadata.deletion_timestamp.is_some();
+        let evicted = self.status.reason.as_deref() == Some("Evicted");
+        let now = self.terminated().filter(|terminated| !terminating && (!evicted || is_oom(terminated)));
+        let terminated = now.or(self.last_terminated())?;
+        let Is { state, since: at, reason } = ended(terminated);
+        let container = match terminated.container_id.as_deref() {
+            Some(id) if !id.is_empty() => id.to_owned(),
+            _ => self.unnamed(terminated),
+        };
+        Some(End { container, state, at, reason })
+    }
+
+    /// A name for a container that has none: it never began, or the kubelet lost it.
+    fn unnamed(&self, terminated: &Terminated) -> String {
+        let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
+        let at = terminated.finished_at.as_ref().map(|at| at.0.to_string());
+        format!("{uid}@{}", at.unwrap_or_default())
+    }
+
+    fn terminated(&self) -> Option<&'a Terminated> {
+        self.container?.state.as_ref()?.terminated.as_ref()
+    }
+
+    fn last_terminated(&self) -> Option<&'a Terminated> {
+        self.container?.last_state.as_ref()?.terminated.as_ref()
+    }
+
+    fn condition(&self, kind: &str) -> Option<&'a Condition> {
+        self.status.conditions.as_deref()?.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// What the status itself gives as reason.
+    fn said(&self) -> String {
+        match (self.status.reason.as_deref(), self.status.message.as_deref()) {
+            (Some(reason), message) => joined(reason, message),
+            (None, message) => message.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+fn ended(terminated: &Terminated) -> Is {
+    let state = if is_oom(terminated) { State::OomKilled } else { State::Failed };
+    let word = terminated.reason.as_deref().unwrap_or("Ended");
+    Is {
+        state,
+        since: terminated.finished_at.as_ref().map(time),
+        reason: format!("{word}, exit {}", terminated.exit_code),
+    }
+}
+
+/// The kubelet's word for it. 137 alone says only that something has killed the container.
+fn is_oom(terminated: &Terminated) -> bool {
+    terminated.reason.as_deref() == Some("OOMKilled")
+}
+
+fn since(condition: &Condition) -> Option<SystemTime> {
+    condition.last_transition_time.as_ref().map(time)
+}
+
+fn joined(reason: &str, message: Option<&str>) -> String {
+    match message.map(str::trim) {
+        Some(message) if !message.is_empty() => format!("{reason}: {message}"),
+        _ => reason.to_owned(),
+    }
+}

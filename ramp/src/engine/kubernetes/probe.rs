@@ -1,0 +1,243 @@
+//! What the nodes' machines say of themselves: one followed log for each pod of the probe.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use futures::{AsyncBufRead, AsyncBufReadExt};
+use kube::Api;
+use kube::api::LogParams;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::call::{Trouble, within};
+use super::gap::{Backoff, Gap};
+use super::object::PodObject;
+use crate::engine::{Event, Events, Sample};
+
+/// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent
+/// for good once the log has been rotated.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Records that are remembered, so that what a new stream repeats is not told twice.
+const REMEMBERED: usize = 256;
+
+/// What a log is asked for beyond the time since the last line, in seconds: clocks and roundings differ.
+const OVERLAP_SECONDS: u64 = 2;
+
+/// A node's probe, as the watch of pods sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ProbePod {
+    pub(super) node: String,
+    pub(super) name: String,
+    /// It is being ended: another one follows.
+    pub(super) terminating: bool,
+}
+
+/// One stream for each node.
+///
+/// # Guarantees
+/// A stream goes on, and is taken up again, whether or not the watch of pods works.
+pub(super) struct Probes {
+    api: Api<PodObject>,
+    events: Events,
+    pods: HashMap<String, watch::Sender<Option<String>>>,
+    streams: JoinSet<()>,
+}
+
+impl Probes {
+    /// None yet.
+    pub(super) fn new(api: Api<PodObject>, events: Events) -> Self {
+        Self { api, events, pods: HashMap::new(), streams: JoinSet::new() }
+    }
+
+    /// These are all there are.
+    pub(super) fn all(&mut self, probes: &[ProbePod]) {
+        for (node, pod) in &self.pods {
+            let is_there = |name: &String| {
+                probes.iter().any(|probe| &probe.node == node && &probe.name == name)
+            };
+            pod.send_if_modified(|pod| pod.take_if(|name| !is_there(name)).is_some());
+        }
+        for probe in probes {
+            self.seen(probe);
+        }
+    }
+
+    /// One is there.
+    pub(super) fn seen(&mut self, probe: &ProbePod) {
+        if probe.terminating {
+            return;
+        }
+        let pod = self.pods.entry(probe.node.clone()).or_insert_with(|| {
+            let (sender, receiver) = watch::channel(None);
+            let stream = Stream::of(&probe.node, self.api.clone(), self.events.clone());
+            self.streams.spawn(stream.follow(receiver));
+            sender
+        });
+        pod.send_if_modified(|pod| pod.replace(probe.name.clone()).as_ref() != Some(&probe.name));
+    }
+
+    /// One is no longer there.
+    pub(super) fn gone(&mut self, probe: &ProbePod) {
+        if let Some(pod) = self.pods.get(&probe.node) {
+            pod.send_if_modified(|pod| pod.take_if(|name| *name == probe.name).is_some());
+        }
+    }
+}
+
+/// The records of one node.
+struct Stream {
+    node: String,
+    api: Api<PodObject>,
+    events: Events,
+    gap: Gap,
+    backoff: Backoff,
+    /// When the last line came; at first, when one was first waited for.
+    line_at: Instant,
+    /// Whether one has come from this pod.
+    has_read: bool,
+    known: Known,
+}
+
+impl Stream {
+    fn of(node: &str, api: Api<PodObject>, events: Events) -> Self {
+        Self {
+            node: node.to_owned(),
+            api,
+            gap: Gap::of(format!("probe/{node}"), events.clone()),
+            events,
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
+            line_at: Instant::now(),
+            has_read: false,
+            known: Known::default(),
+        }
+    }
+
+    async fn follow(mut self, mut pod: watch::Receiver<Option<String>>) {
+        let mut trouble = String::from("no pod of the probe");
+        loop {
+            let name = pod.borrow_and_update().clone();
+            let silent_at = self.line_at + SILENCE;
+            let changed = tokio::select! {
+                changed = pod.changed() => Some(changed),
+                found = self.read(name.as_deref()) => { trouble = found; None }
+                // A stream that works is told silent by itself.
+                () = sleep_until(silent_at), if name.is_none() && !self.gap.is_open() => None,
+            };
+            match changed {
+                Some(Ok(())) => { self.has_read = false; self.backoff.reset(); continue; }
+                Some(Err(_)) => return,
+                None => {}
+            }
+            if self.line_at.elapsed() >= SILENCE {
+                self.gap.begins("NoData", trouble.clone()).await;
+            }
+            if name.is_some() {
+                tokio::select! {
+                    _ = pod.changed() => self.has_read = false,
+                    () = sleep(self.backoff.pause()) => {}
+                }
+            }
+        }
+    }
+
+    /// Reads a pod's log until it ends; without a pod, for ever. Returns why it ended.
+    async fn read(&mut self, pod: Option<&str>) -> String {
+        let Some(pod) = pod else { return std::future::pending().await };
+        let wanted = self.wanted();
+        match within(SILENCE, self.api.log_stream(pod, &wanted)).await {
+            Ok(log) => self.lines(log).await,
+            Err(trouble @ Trouble::Silence(_)) => format!("log of {pod}: {}", trouble.message()),
+            Err(trouble) => trouble.message(),
+        }
+    }
+
+    /// The last line at first, then what has been missed.
+    fn wanted(&self) -> LogParams {
+        let missed = self.line_at.elapsed().as_secs().saturating_add(1 + OVERLAP_SECONDS);
+        let since_seconds = self.has_read.then(|| i64::try_from(missed).unwrap_or(i64::MAX));
+        let tail_lines = if self.has_read { None } else { Some(1) };
+        LogParams { follow: true, since_seconds, tail_lines, ..LogParams::default() }
+    }
+
+    async fn lines(&mut self, log: impl AsyncBufRead) -> String {
+        let mut log = std::pin::pin!(log);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match timeout(SILENCE, log.read_until(b'\n', &mut line)).await {
+                Err(_) => return format!("the log is silent for {} s", SILENCE.as_secs()),
+                Ok(Err(error)) => return format!("the log was cut off: {error}"),
+                Ok(Ok(0)) => return "the log has ended".into(),
+                Ok(Ok(_)) => self.line(&line).await,
+            }
+        }
+    }
+
+    async fn line(&mut self, line: &[u8]) {
+        // What the kubelet itself writes into a log is no record.
+        let Some(record) = record(line) else { return };
+        self.line_at = Instant::now();
+        self.has_read = true;
+        self.backoff.reset();
+        self.gap.ends().await;
+        if self.known.is_news(&record) {
+            let node = self.node.clone();
+            self.events.send(Event::Sample(Sample { node, record, budget: None })).await;
+        }
+    }
+}
+
+/// A line of a log as a record; nothing where it is none.
+pub(super) fn record(line: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(line).ok()
+}
+
+/// The times of the last records.
+///
+/// Equal times are the same record. Earlier ones are not old: a node's clock may be set back.
+#[derive(Default)]
+struct Known {
+    times: VecDeque<String>,
+}
+
+impl Known {
+    /// Whether a record has not been seen; from now on it has.
+    fn is_news(&mut self, record: &Map<String, Value>) -> bool {
+        let Some(time) = record.get("time").and_then(Value::as_str) else { return true };
+        if self.times.iter().rev().any(|known| known == time) {
+            return false;
+        }
+        if self.times.len() == REMEMBERED {
+            self.times.pop_front();
+        }
+        self.times.push_back(time.to_owned());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_record_is_passed_over() {
+        assert!(record(b"rpc error: code = NotFound desc = an error occurred").is_none());
+        assert!(record(b"failed to watch file \"/var/log/pods/a\": no space left on device\n").is_none());
+        assert!(record(b"[1]").is_none() && record(b"").is_none() && record(b"{\"time\":").is_none());
+        assert_eq!(record(b"{\"time\":\"t\"}\n").unwrap()["time"], "t");
+    }
+
+    #[test]
+    fn a_record_that_a_new_stream_repeats_is_known_and_an_earlier_one_is_not() {
+        let at = |time: &str| record(format!("{{\"time\":\"{time}\"}}").as_bytes()).unwrap();
+        let mut known = Known::default();
+        assert!(known.is_news(&at("2026-11-25T04:00:01.000Z")));
+        assert!(known.is_news(&at("2026-11-25T04:00:02.000Z")));
+        assert!(!known.is_news(&at("2026-11-25T04:00:01.000Z")));
+        assert!(known.is_news(&at("2026-11-25T03:59:59.000Z")), "the clock was set back");
+        assert!(known.is_news(&Map::new()) && known.is_news(&Map::new()), "without a time nothing can be said");
+    }
+}

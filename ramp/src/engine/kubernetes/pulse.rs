@@ -1,0 +1,74 @@
+//! Whether the API server answers: one small request each second.
+//!
+//! A server that hangs closes no connection, so watches are silent then, as on a quiet cluster.
+
+use std::time::Duration;
+
+use kube::Api;
+use kube::core::DynamicObject;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::call::{Trouble, measured};
+use super::gap::Gap;
+use crate::engine::Events;
+
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long an answer may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Requests in a row without a proper answer that make a gap.
+const MISSES: u32 = 2;
+
+/// Whether the server answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Health {
+    /// It does, as far as is known.
+    pub(super) answering: bool,
+    /// How often it has begun to do so again.
+    pub(super) recoveries: u64,
+}
+
+impl Health {
+    /// It answers until something else is known.
+    pub(super) const GOOD: Self = Self { answering: true, recoveries: 0 };
+}
+
+/// Asks for the scale of a Deployment each second, for ever.
+pub(super) async fn run(
+    api: Api<DynamicObject>,
+    name: String,
+    events: Events,
+    health: watch::Sender<Health>,
+) {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut gap = Gap::of("api", events.clone());
+    let mut misses = 0;
+    loop {
+        beat.tick().await;
+        match measured(Some(&events), LIMIT, api.get_scale(&name)).await {
+            Err(trouble) if is_miss(&trouble) => {
+                misses += 1;
+                if misses == MISSES {
+                    health.send_modify(|health| health.answering = false);
+                    gap.begins(&trouble.reason(), trouble.message()).await;
+                }
+            }
+            Ok(_) | Err(_) => {
+                misses = 0;
+                if gap.ends().await {
+                    health.send_modify(|health| {
+                        *health = Health { answering: true, recoveries: health.recoveries + 1 };
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// That there is no such Deployment, not yet or no longer, is a proper answer.
+fn is_miss(trouble: &Trouble) -> bool {
+    trouble.status() != Some(404)
+}

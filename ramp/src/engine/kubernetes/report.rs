@@ -1,0 +1,133 @@
+//! What the workloads say of themselves: the last line of their logs, in turn.
+//!
+//! A followed log would cost a connection for each pod, here and at the API server.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::Api;
+use kube::api::LogParams;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::call::{REQUEST_LIMIT, Trouble, within};
+use super::gap::Gap;
+use super::object::PodObject;
+use super::probe::record;
+use super::rota::{NodeNews, Outcome, Rota, Turn};
+use crate::engine::{Event, Events, Report};
+
+/// At most twenty requests a second, however many pods there are.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// Requests under way at once: a node in trouble answers late.
+const AT_ONCE: usize = 8;
+
+/// Whose turn it is, as the watch of pods keeps it.
+#[derive(Clone, Default)]
+pub(super) struct SharedRota(Arc<Mutex<Rota>>);
+
+impl SharedRota {
+    /// For a moment.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Rota> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of a turn, with the trouble where there was some.
+type Over = (Turn, Result<String, Trouble>);
+
+/// Reads reports for ever.
+pub(super) struct Reader {
+    api: Api<PodObject>,
+    events: Events,
+    rota: SharedRota,
+    gaps: HashMap<String, Gap>,
+}
+
+impl Reader {
+    /// Of the pods in `rota`.
+    pub(super) fn new(api: Api<PodObject>, events: Events, rota: SharedRota) -> Self {
+        Self { api, events, rota, gaps: HashMap::new() }
+    }
+
+    /// Reads for ever.
+    pub(super) async fn run(mut self) {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reading: JoinSet<Over> = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(over) = reading.join_next() => {
+                    if let Ok((turn, answer)) = over {
+                        self.over(turn, answer).await;
+                    }
+                }
+                _ = beat.tick(), if reading.len() < AT_ONCE => {
+                    let turn = self.rota.lock().next(Instant::now());
+                    if let Some(turn) = turn {
+                        reading.spawn(read(self.api.clone(), turn));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn over(&mut self, turn: Turn, answer: Result<String, Trouble>) {
+        let news = self.rota.lock().done(&turn, outcome(&answer), Instant::now());
+        match (news, &answer) {
+            (Some(NodeNews::Rests), Err(trouble)) => {
+                let (events, object) = (self.events.clone(), format!("reports/{}", turn.node));
+                let gap = self.gaps.entry(turn.node).or_insert_with(|| Gap::of(object, events));
+                gap.begins(&trouble.reason(), trouble.message()).await;
+            }
+            (Some(NodeNews::Serves), _) => {
+                if let Some(mut gap) = self.gaps.remove(&turn.node) {
+                    gap.ends().await;
+                }
+            }
+            _ => {}
+        }
+        let Ok(text) = answer else { return };
+        let Some(record) = record(text.trim().as_bytes()) else { return };
+        let time = record.get("time").and_then(|time| time.as_str());
+        if self.rota.lock().is_news(&turn.uid, time) {
+            self.events.send(Event::Report(Report { uid: turn.uid, record })).await;
+        }
+    }
+}
+
+async fn read(api: Api<PodObject>, turn: Turn) -> Over {
+    let wanted = LogParams { tail_lines: Some(1), previous: turn.previous, ..LogParams::default() };
+    let answer = within(REQUEST_LIMIT, api.logs(&turn.name, &wanted)).await;
+    (turn, answer)
+}
+
+fn outcome(answer: &Result<String, Trouble>) -> Outcome {
+    match answer {
+        Ok(_) => Outcome::Read,
+        // The container is not there yet, or no more.
+        Err(Trouble::Refused { status: 400, .. }) => Outcome::NoContainer,
+        // Trouble of the API server's own, which is told elsewhere.
+        Err(Trouble::Refused { status: 401 | 403 | 429, .. } | Trouble::Unreachable(_)) => Outcome::NoContainer,
+        Err(_) => Outcome::NotServed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_is_not_there_and_trouble_of_the_api_server_are_no_fault_of_the_node() {
+        let refused = |status| Err(Trouble::Refused { status, reason: String::new(), message: String::new() });
+        assert_eq!(outcome(&refused(400)), Outcome::NoContainer);
+        assert_eq!(outcome(&refused(401)), Outcome::NoContainer);
+        assert_eq!(outcome(&Err(Trouble::Unreachable("refused".into()))), Outcome::NoContainer);
+        assert_eq!(outcome(&refused(404)), Outcome::NotServed);
+        assert_eq!(outcome(&refused(500)), Outcome::NotServed);
+        assert_eq!(outcome(&Err(Trouble::Silence(REQUEST_LIMIT))), Outcome::NotServed);
+        assert_eq!(outcome(&Ok(String::new())), Outcome::Read);
+    }
+}

@@ -1,0 +1,183 @@
+//! LIST+WATCH that never ends: lists again after a gap, resumes after a drop, and says when it does not see.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::call::Trouble;
+use super::gap::{Backoff, Gap};
+use super::pulse::Health;
+use crate::engine::Events;
+
+/// A watch that has failed and then is silent for this long, while the server answers other requests, has been resumed:
+/// the library does not tell that, and on a quiet cluster nothing else does for minutes.
+const RESUMED_AFTER: Duration = Duration::from_secs(3);
+
+/// A page of a list that does not come within this time will not come: the server itself gives up after a minute.
+const LIST_LIMIT: Duration = Duration::from_secs(65);
+
+/// The server ends a watch after so many seconds, and it is resumed; five seconds later it is taken for dead. So a
+/// connection that has died without a word is noticed, even where requests on others are answered.
+const WATCH_SECONDS: u32 = 60;
+
+/// What becomes of what a watch sees.
+pub(super) trait Sink: Send {
+    /// What is watched.
+    type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static;
+    /// What is kept of an object.
+    type Kept: Send;
+
+    /// What is kept of an object; nothing where it is of no interest.
+    fn keep(&self, object: &Self::Object) -> Option<Self::Kept>;
+    /// These are all there are.
+    fn all(&mut self, kept: Vec<Self::Kept>) -> impl Future<Output = ()> + Send;
+    /// An object is new or has changed.
+    fn changed(&mut self, kept: Self::Kept) -> impl Future<Output = ()> + Send;
+    /// An object is no longer there.
+    fn deleted(&mut self, object: &Self::Object) -> impl Future<Output = ()> + Send;
+}
+
+/// How far a watch has come.
+#[derive(Clone, Debug)]
+pub(super) enum Progress {
+    /// Nothing has come yet.
+    Asked,
+    /// Everything there is has been told.
+    Listed,
+    /// It fails, for this reason.
+    Failing(String),
+}
+
+/// A watch under way.
+pub(super) struct Follow {
+    gap: Gap,
+    backoff: Backoff,
+    health: watch::Receiver<Health>,
+    progress: watch::Sender<Progress>,
+    listing: bool,
+}
+
+impl Follow {
+    /// Of `object`, as the gap notices call it.
+    pub(super) fn of(
+        object: &str,
+        events: Events,
+        health: watch::Receiver<Health>,
+    ) -> (Self, watch::Receiver<Progress>) {
+        let (progress, receiver) = watch::channel(Progress::Asked);
+        let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+        let gap = Gap::of(object, events);
+        (Self { gap, backoff, health, progress, listing: false }, receiver)
+    }
+
+    /// Watches for ever.
+    pub(super) async fn run<S: Sink>(mut self, api: Api<S::Object>, selection: watcher::Config, mut sink: S) {
+        let selection = selection.timeout(WATCH_SECONDS);
+        loop {
+            self.stream(api.clone(), selection.clone(), &mut sink).await;
+            sleep(self.backoff.pause()).await;
+        }
+    }
+
+    /// Watches until it has to list again: once the server answers that did not, since what happened meanwhile may be lost.
+    async fn stream<S: Sink>(&mut self, api: Api<S::Object>, selection: watcher::Config, sink: &mut S) {
+        let mut stream = pin!(watcher(api, selection));
+        let mut listed = Vec::new();
+        let recoveries = self.health.borrow_and_update().recoveries;
+        self.listing = true;
+        loop {
+            let answering = self.health.borrow().answering;
+            tokio::select! {
+                seen = stream.next() => match seen {
+                    Some(Ok(event)) => self.take(event, &mut listed, sink).await,
+                    Some(Err(error)) => self.failed(&error).await,
+                    None => return,
+                },
+                Ok(()) = self.health.changed() => {
+                    if self.health.borrow().recoveries != recoveries {
+                        return;
+                    }
+                },
+                () = sleep(RESUMED_AFTER), if self.gap.is_open() && answering && !self.listing => {
+                    self.works().await;
+                },
+                () = sleep(LIST_LIMIT), if self.listing => {
+                    let message = format!("no list within {} s", LIST_LIMIT.as_secs());
+                    self.gap.begins("Timeout", message).await;
+                    return;
+                },
+            }
+        }
+    }
+
+    async fn take<S: Sink>(
+        &mut self,
+        event: watcher::Event<S::Object>,
+        listed: &mut Vec<S::Kept>,
+        sink: &mut S,
+    ) {
+        match event {
+            // Comes before the request is made.
+            watcher::Event::Init => {
+                self.listing = true;
+                listed.clear();
+                return;
+            }
+            watcher::Event::InitApply(object) => listed.extend(sink.keep(&object)),
+            watcher::Event::InitDone => {
+                self.listing = false;
+                sink.all(std::mem::take(listed)).await;
+                self.progress.send_replace(Progress::Listed);
+            }
+            watcher::Event::Apply(object) => {
+                if let Some(kept) = sink.keep(&object) {
+                    sink.changed(kept).await;
+                }
+            }
+            watcher::Event::Delete(object) => sink.deleted(&object).await,
+        }
+        if !self.listing {
+            self.works().await;
+        }
+    }
+
+    async fn works(&mut self) {
+        self.backoff.reset();
+        self.gap.ends().await;
+    }
+
+    async fn failed(&mut self, error: &watcher::Error) {
+        self.listing = false;
+        let trouble = trouble(error);
+        self.progress.send_if_modified(|progress| {
+            let unlisted = !matches!(progress, Progress::Listed);
+            if unlisted {
+                *progress = Progress::Failing(trouble.message());
+            }
+            unlisted
+        });
+        self.gap.begins(&trouble.reason(), trouble.message()).await;
+        sleep(self.backoff.pause()).await;
+    }
+}
+
+fn trouble(error: &watcher::Error) -> Trouble {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Trouble::from(error),
+        watcher::Error::WatchError(status) => Trouble::Refused {
+            status: status.code,
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+        },
+        watcher::Error::NoResourceVersion => Trouble::Unreachable(error.to_string()),
+    }
+}
