@@ -6,7 +6,7 @@ use clap::Parser;
 use workload::clock::monotonic_ns;
 use workload::config::Args;
 use workload::output::Log;
-use workload::run::{self, Signals};
+use workload::run::{self, Residency, Signals};
 
 fn main() -> ExitCode {
     // First of all: as process 1 a signal that nobody has asked for is gone.
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         .with_writer(|| Log)
         .log_internal_errors(false)
         .init();
-    match signals.and_then(|signals| run::run(&args, &signals, started_ns)) {
+    match signals.and_then(|signals| run::run(&args, &signals, started_ns, Residency::Locked)) {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");

@@ -11,6 +11,7 @@ mod wants;
 mod watch;
 
 pub use events::Signals;
+pub use node::NodeSampler;
 
 use std::io;
 
@@ -41,28 +42,39 @@ impl Outcome {
     }
 }
 
+/// Whether the program itself, as it is on disk, stays in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residency {
+    /// It does, all of it, so that it goes on reporting where there is no more memory to be had. It counts as resident.
+    Locked,
+    /// What it does not use need not be there: for a larger program that is a load as well.
+    Reclaimable,
+}
+
 /// Runs until the end that `args` or a signal sets. `started_ns` is when the program began, on the monotonic
 /// clock.
 ///
 /// # Errors
 /// Where the system refuses threads, descriptors or an address, or a percentage is asked of something unknown.
-pub fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
-    prepare_process();
+pub fn run(args: &Args, signals: &Signals, started_ns: u64, residency: Residency) -> io::Result<Outcome> {
+    prepare_process(residency);
     match &args.command {
         Some(Command::Node { reports }) => node::run(reports, signals, started_ns),
         None => load::run(args, signals, started_ns),
     }
 }
 
-/// Makes the process exact: wake-ups without slack, one pool of memory, and the program itself kept in memory, so
-/// that it goes on reporting where there is no more to be had.
-fn prepare_process() {
+/// Makes the process exact: wake-ups without slack, one pool of memory, and the program itself kept in memory where
+/// that is asked for.
+fn prepare_process(residency: Residency) {
     use_one_malloc_arena();
     if let Err(error) = prctl::set_timerslack(1) {
         debug!("timer slack stays as it is: {error}");
     }
     // Refused where RLIMIT_MEMLOCK is below the 2 MB of the program.
-    if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT) {
+    if residency == Residency::Locked
+        && let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT)
+    {
         debug!("the program may be reclaimed: {error}");
     }
 }

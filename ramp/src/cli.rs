@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,14 +44,10 @@ pub enum Command {
     Clean(CleanArgs),
     /// An instance of the local engine: joins its cgroup, then becomes what it was told to
     #[command(hide = true)]
-    Instance(crate::engine::local::InstanceArgs),
+    Instance(crate::engine::local::instance::InstanceArgs),
     /// The load itself, for instances of the local engine
     #[command(hide = true, disable_help_flag = true)]
-    Workload {
-        /// As for the program workload
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
+    Workload(crate::engine::local::instance::WorkloadArgs),
 }
 
 /// What to run, and how.

@@ -46,7 +46,9 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
     match draft.plan.engine {
         EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &draft, args).await,
         EngineKind::Podman => look(PodmanEngine::new(order).map_err(words)?, &draft, args).await,
-        EngineKind::Kubernetes => look(KubernetesEngine::new(order).await.map_err(words)?, &draft, args).await,
+        EngineKind::Kubernetes => {
+            look(KubernetesEngine::new(order).await.map_err(words)?, &draft, args).await
+        }
     }
 }
 
@@ -108,13 +110,16 @@ async fn begin(mut engine: impl Engine, draft: Draft, args: &RunArgs) -> Result<
     view.plan(&text);
     if is_refused(&survey) {
         if !draft.plan.force {
-            view.plan("\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.");
+            view.plan(
+                "\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.",
+            );
             return Ok(ExitCode::from(REFUSED));
         }
         view.plan("\nforced: what is wrong is recorded.");
     }
     let file = run_file(&draft.plan, &draft.scenario, survey, clock);
-    let directory = Directory::create(&draft.out, file).map_err(|error| format!("{}: {error}", draft.out.display()))?;
+    let directory =
+        Directory::create(&draft.out, file).map_err(|error| format!("{}: {error}", draft.out.display()))?;
     let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
     finish(run, &interrupts).await
 }
@@ -134,17 +139,15 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
 
 /// What the engine of a run is made from, as `run.json` has it.
 fn order_of(file: &RunFile) -> Result<Order, Trouble> {
-    let scenario = Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
+    let scenario =
+        Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
     Ok(Order { run: file.run.clone(), scenario, options: file.plan.options.clone() })
 }
 
 async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, Trouble> {
     let interrupts = interrupts::heard();
-    let surroundings = Surroundings {
-        clock: Clock::of_the_machine(),
-        view: view(json),
-        interrupts: interrupts.clone(),
-    };
+    let surroundings =
+        Surroundings { clock: Clock::of_the_machine(), view: view(json), interrupts: interrupts.clone() };
     let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
     finish(Run::resume(engine, before, surroundings)?, &interrupts).await
 }

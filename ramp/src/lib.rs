@@ -16,8 +16,12 @@
 #[macro_use]
 mod text;
 
+pub mod briefing;
+pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod engine;
+pub mod forecast;
 pub mod ledger;
 pub mod nodes;
 pub mod plan;

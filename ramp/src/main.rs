@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ramp::cli::{Cli, Command};
-use ramp::{command, engine};
+use ramp::command;
+use ramp::engine::local::instance;
 use tracing::level_filters::LevelFilter;
 use workload::clock::monotonic_ns;
 
@@ -12,8 +13,8 @@ fn main() -> ExitCode {
     let started_ns = monotonic_ns();
     match Cli::parse().command {
         // Before there is anything that could cost memory: these are the load.
-        Command::Instance(args) => engine::local::instance(&args),
-        Command::Workload { args } => engine::local::workload(args, started_ns),
+        Command::Instance(args) => instance::instance(&args),
+        Command::Workload(args) => instance::workload(args, started_ns),
         command => ramp(command),
     }
 }
@@ -32,7 +33,7 @@ fn ramp(command: Command) -> ExitCode {
                 Command::Plan(args) => command::plan(args).await,
                 Command::Run(args) => command::run(args).await,
                 Command::Clean(args) => command::clean(args).await,
-                Command::Instance(_) | Command::Workload { .. } => Ok(ExitCode::SUCCESS),
+                Command::Instance(_) | Command::Workload(_) => Ok(ExitCode::SUCCESS),
             }
         }),
         Err(error) => Err(format!("cannot wait for events: {error}")),

@@ -193,7 +193,9 @@ impl<E: Engine> Run<E> {
     /// Those of [`Self::go`].
     pub async fn clean_up(mut self) -> io::Result<Summary> {
         let (why, failed) = match self.begin().await {
-            Ok(()) => ("its process was ended; what it had left was removed by another one".to_owned(), false),
+            Ok(()) => {
+                ("its process was ended; what it had left was removed by another one".to_owned(), false)
+            }
             Err(End::Halt(_)) => ("interrupted".to_owned(), false),
             Err(End::Failed(failure)) => (failure.message, true),
         };

@@ -18,43 +18,55 @@ use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
 use crate::serve::Answers;
 
 pub(super) fn run(args: &ReportArgs, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
-    let facts = Facts::gather();
     let server = open_server(args)?;
-    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
-    let start = NodeStart {
-        hostname: facts.hostname,
-        kernel: facts.kernel,
-        cpus: online.and_then(|count| u64::try_from(count).ok()),
-        page_size: facts.page_size as u64,
-        settings: args.settings(),
-    };
-    let root = Path::new("/");
-    let schedule = Schedule::new(args, started_ns);
-    let (node, process) = (Node::open(root), Process::open(root));
-    let machine = Machine { node, process, start, schedule };
-    let mut probe = Probe { machine, sink: Sink::open(args.format)? };
+    let sampler = NodeSampler::open(Path::new("/"), args.settings(), started_ns);
+    let mut probe = Probe { sampler, sink: Sink::open(args.format)? };
     probe.record(Record::Start, true);
-    watch(&mut probe, server, signals, schedule)
+    watch(&mut probe, server, signals, Schedule::new(args, started_ns))
 }
 
 /// Reads the machine and writes records.
 struct Probe {
-    machine: Machine,
+    sampler: NodeSampler,
     sink: Sink,
 }
 
-/// The machine, and what does not change.
-struct Machine {
+/// The machine, and what does not change: what records of [`NodeReport`] are made from.
+#[derive(Debug)]
+pub struct NodeSampler {
     node: Node,
     process: Process,
     start: NodeStart,
-    schedule: Schedule,
+    started_ns: u64,
 }
 
-impl Machine {
-    fn snapshot<'a>(&'a mut self, record: Record<'a>, reports_lost: u64) -> NodeSnapshot<'a> {
+impl NodeSampler {
+    /// Opens the machine's files below `root`, which is `/` but in tests. `settings` are told in the first record;
+    /// `started_ns` is when the program began, on the monotonic clock.
+    #[must_use]
+    pub fn open(root: &Path, settings: Vec<(&'static str, String)>, started_ns: u64) -> Self {
+        let facts = Facts::gather();
+        let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+        let start = NodeStart {
+            hostname: facts.hostname,
+            kernel: facts.kernel,
+            cpus: online.and_then(|count| u64::try_from(count).ok()),
+            page_size: facts.page_size as u64,
+            settings,
+        };
+        Self { node: Node::open(root), process: Process::open(root), start, started_ns }
+    }
+
+    /// What is known from the start and does not change.
+    #[must_use]
+    pub fn start(&self) -> &NodeStart {
+        &self.start
+    }
+
+    /// The machine as it is now.
+    pub fn snapshot<'a>(&'a mut self, record: Record<'a>, reports_lost: u64) -> NodeSnapshot<'a> {
         self.node.refresh();
-        let elapsed_ns = monotonic_ns().saturating_sub(self.schedule.started_ns);
+        let elapsed_ns = monotonic_ns().saturating_sub(self.started_ns);
         NodeSnapshot {
             record,
             time: SystemTime::now(),
@@ -78,14 +90,14 @@ impl Watched for Probe {
 
     fn record(&mut self, record: Record<'_>, _on_grid: bool) -> Option<&'static str> {
         let lost = self.sink.lost();
-        self.sink.write::<NodeReport>(&self.machine.snapshot(record, lost));
+        self.sink.write::<NodeReport>(&self.sampler.snapshot(record, lost));
         None
     }
 }
 
 impl Answers for Probe {
     fn metrics(&mut self) -> String {
-        let snapshot = self.machine.snapshot(Record::Report, self.sink.lost());
+        let snapshot = self.sampler.snapshot(Record::Report, self.sink.lost());
         metrics::render::<NodeReport>("workload_node", &snapshot)
     }
 

@@ -33,7 +33,21 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, Trouble> {
         return match file.end {
             // What its process could not write down any more is written down now.
             None => finish(path, &file).await,
-            Some(_) => remove(place(file.plan.engine, &file.plan.options, &file).await?, Some(&file.run)).await,
+            Some(_) => {
+                let namespace = file
+                    .plan
+                    .options
+                    .namespace
+                    .as_deref()
+                    .or(file.manifest["metadata"]["namespace"].as_str());
+                clean_place(
+                    file.plan.engine,
+                    &file.plan.options,
+                    namespace.unwrap_or("default"),
+                    Some(&file.run),
+                )
+                .await
+            }
         };
     }
     let options = EngineOptions {
@@ -42,8 +56,38 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, Trouble> {
         socket: args.socket.clone(),
         ..EngineOptions::default()
     };
-    let place = somewhere(args.engine.unwrap_or(EngineKind::Kubernetes), &options, &args.namespace).await?;
-    remove(place, args.run.as_deref()).await
+    clean_place(args.engine.unwrap_or(EngineKind::Kubernetes), &options, &args.namespace, args.run.as_deref())
+        .await
+}
+
+async fn clean_place(
+    kind: EngineKind,
+    options: &EngineOptions,
+    namespace: &str,
+    run: Option<&str>,
+) -> Result<ExitCode, Trouble> {
+    match kind {
+        EngineKind::Local => Ok(clean_machine(run).await),
+        EngineKind::Podman => remove(Place::Podman(options.clone()), run).await,
+        EngineKind::Kubernetes => {
+            let client = kubernetes::connect(options).await.map_err(words)?;
+            remove(Place::Kubernetes(client, namespace.to_owned()), run).await
+        }
+    }
+}
+
+async fn clean_machine(run: Option<&str>) -> ExitCode {
+    let cleaned = local::clean(run).await;
+    for removed in &cleaned.removed {
+        out(&format!("removed: {}", removed.display()));
+    }
+    for kept in &cleaned.kept {
+        out(&format!("still there: {kept}"));
+    }
+    if cleaned.removed.is_empty() && cleaned.kept.is_empty() {
+        out("nothing is left");
+    }
+    if cleaned.kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Ends a run whose process is no longer there.
@@ -67,32 +111,15 @@ async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, Trouble> {
     Ok(if summary.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where runs leave something.
+/// Where runs leave something that a server knows of.
 enum Place {
-    Local,
     Podman(EngineOptions),
     Kubernetes(Client, String),
-}
-
-async fn place(kind: EngineKind, options: &EngineOptions, file: &RunFile) -> Result<Place, Trouble> {
-    let namespace = file.manifest["metadata"]["namespace"].as_str();
-    somewhere(kind, options, options.namespace.as_deref().or(namespace).unwrap_or("default")).await
-}
-
-async fn somewhere(kind: EngineKind, options: &EngineOptions, namespace: &str) -> Result<Place, Trouble> {
-    Ok(match kind {
-        EngineKind::Local => Place::Local,
-        EngineKind::Podman => Place::Podman(options.clone()),
-        EngineKind::Kubernetes => {
-            Place::Kubernetes(kubernetes::connect(options).await.map_err(words)?, namespace.to_owned())
-        }
-    })
 }
 
 impl Place {
     async fn runs(&self) -> Result<Remains, Failure> {
         match self {
-            Self::Local => local::runs(),
             Self::Podman(options) => podman::runs(options).await,
             Self::Kubernetes(client, namespace) => kubernetes::runs(client, namespace).await,
         }
@@ -100,7 +127,6 @@ impl Place {
 
     async fn remove(&self, run: &str) -> Result<(), Failure> {
         match self {
-            Self::Local => local::remove_run(run).await,
             Self::Podman(options) => podman::remove_run(options, run).await,
             Self::Kubernetes(client, namespace) => kubernetes::remove_run(client, namespace, run).await,
         }

@@ -82,7 +82,11 @@ impl Draft {
     }
 
     pub(super) fn order(&self) -> Order {
-        Order { run: self.plan.run.clone(), scenario: self.scenario.clone(), options: self.plan.options.clone() }
+        Order {
+            run: self.plan.run.clone(),
+            scenario: self.scenario.clone(),
+            options: self.plan.options.clone(),
+        }
     }
 }
 
@@ -104,7 +108,10 @@ fn fitting(budget: Option<Bytes>) -> Result<Scenario, Trouble> {
     // A round number reads better.
     let memory = Bytes(budget.0 / FIT / 1_000_000 * 1_000_000);
     if memory.0 < SMALLEST {
-        return Err(format!("a budget of {} is too small for {FIT} instances: say a larger --budget", budget.rounded()));
+        return Err(format!(
+            "a budget of {} is too small for {FIT} instances: say a larger --budget",
+            budget.rounded()
+        ));
     }
     Scenario::embedded()?.with_load(|load| {
         load.memory = MemoryTarget::Bytes(memory);
@@ -160,7 +167,8 @@ mod tests {
     fn with_nothing_said_twenty_instances_fit_in_a_quarter_of_available_memory() {
         let draft = draft(&[]).unwrap();
         assert_eq!(draft.plan.engine, EngineKind::Local);
-        let (budget, memory) = (draft.plan.options.budget_bytes.unwrap(), draft.scenario.needs().memory.unwrap());
+        let (budget, memory) =
+            (draft.plan.options.budget_bytes.unwrap(), draft.scenario.needs().memory.unwrap());
         assert_eq!(budget / memory.0, 20, "{budget} {memory}");
         assert_eq!(draft.scenario.fill_seconds(), Some(1.0));
         assert!(draft.plan.run.starts_with("20261125-120000-"), "{}", draft.plan.run);

@@ -1,1 +1,313 @@
-//! TODO
+//! Instances as processes of this machine, children of ramp: no cluster, no image, no network.
+//!
+//! ```text
+//! LocalEngine ── how many ─► keeper ── starts, ends ─► attendant, one for each process ─► events
+//!                             ▲                            │
+//!                             └──────── ready, ended ──────┘
+//! ```
+//!
+//! All instances are in one cgroup whose limit is the budget, each in one of its own inside of that, with the limits
+//! of the manifest. Without the right to make cgroups ramp watches the budget itself.
+
+mod back_off;
+mod cgroup;
+mod child;
+mod demand;
+mod ends;
+mod facts;
+pub mod instance;
+mod keeper;
+mod population;
+mod remains;
+mod sample;
+mod site;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use nix::unistd::{SysconfVar, sysconf};
+use tokio::sync::{mpsc, watch as latest};
+use tokio::task::JoinSet;
+use workload::quantity::Bytes;
+
+use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Order, Survey};
+use child::{Launch, this_program};
+use demand::{Demand, Limits};
+use facts::Facts;
+use keeper::{Confinement, Keeper, Living, NEWS_WAITING, Wanted};
+use population::Population;
+use remains::{Remains, cgroup_name};
+use sample::Sampler;
+use site::{Homes, Site, settle};
+
+/// Runs instances as child processes.
+///
+/// # Guarantees
+/// - No process outlives the one that this value lives in, however that one ends.
+/// - Outside of the run's own cgroups nothing is ended or changed.
+///
+/// # Caveats
+/// - Processes end with the *thread* that has polled the engine, so that must be one that stays: the runtime's only one.
+/// - The program that this is must have the subcommands of [`instance`].
+#[derive(Debug)]
+pub struct LocalEngine {
+    order: Order,
+    demand: Arc<Demand>,
+    /// What is executed as `instance` and as `workload`.
+    ramp: PathBuf,
+    facts: Facts,
+    budget: Bytes,
+    homes: Homes,
+    /// Where cgroups can be made, or why not, once that has been tried.
+    site: Option<Result<Site, String>>,
+    living: Living,
+    wanted: Option<latest::Sender<Wanted>>,
+    tasks: JoinSet<()>,
+}
+
+impl LocalEngine {
+    /// Instances are this program itself.
+    ///
+    /// # Errors
+    /// Where the scenario is an image that no process can be, the run's id is no name for a cgroup, or neither a budget
+    /// is given nor the available memory known.
+    pub fn new(order: Order) -> Result<Self, Failure> {
+        Self::with_program(order, this_program())
+    }
+
+    /// The same where ramp is another program, as in tests.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn with_program(order: Order, ramp: &Path) -> Result<Self, Failure> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if order.run.is_empty() || !order.run.chars().all(is_plain) {
+            return Err(Failure::permanent(format!(
+                "the run's id {:?} is no name for a cgroup (allowed: letters, digits, - _ .)",
+                order.run
+            )));
+        }
+        let demand = Arc::new(Demand::of(&order.scenario)?);
+        let facts = Facts::gather();
+        let budget = order.options.budget_bytes.map(Bytes).or_else(|| facts.default_budget());
+        let budget = budget.ok_or_else(|| {
+            Failure::permanent("the available memory is not known, so there is no budget (give one)")
+        })?;
+        Ok(Self {
+            order,
+            demand,
+            ramp: ramp.to_owned(),
+            facts,
+            budget,
+            homes: Homes::find(Path::new("/")),
+            site: None,
+            living: Living::default(),
+            wanted: None,
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// The same, with the budget watched by ramp itself whether cgroups could be made or not.
+    #[must_use]
+    pub fn without_cgroups(mut self) -> Self {
+        self.site = Some(Err("none was to be made".into()));
+        self
+    }
+
+    /// Where cgroups can be made, or why not; tried once.
+    async fn site(&mut self) -> Result<Site, String> {
+        if let Some(site) = &self.site {
+            return site.clone();
+        }
+        let name = facts::trial_name(&self.order.run);
+        let site = settle(&self.homes, &name, &self.ramp).await;
+        self.site.insert(site).clone()
+    }
+
+    /// Makes the budget's cgroup, empty, whatever an earlier process has left of it.
+    async fn confine(&mut self) -> Result<Confinement, Failure> {
+        self.remove_remains().await?;
+        let Ok(site) = self.site().await else {
+            return Ok(Confinement::Ramp { budget: self.budget, used: Arc::new(AtomicU64::new(0)) });
+        };
+        let group = site.around().inside(&cgroup_name(&self.order.run));
+        let limits = Limits { memory: Some(self.budget), ..Limits::default() };
+        let made = site.enable().and_then(|()| group.make()).and_then(|()| group.hand_down());
+        made.and_then(|()| group.limit(&limits))
+            .map_err(|error| Failure::transient(format!("the budget's cgroup cannot be made: {error}")))?;
+        Ok(Confinement::Cgroup(group))
+    }
+
+    fn remains(&self) -> Vec<Remains> {
+        remains::of_run(&self.homes, &self.order.run)
+    }
+
+    async fn remove_remains(&self) -> Result<(), Failure> {
+        for remains in self.remains() {
+            remains.remove().await.map_err(|error| Failure::transient(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Starts the tasks that keep the instances and sample the machine.
+    fn employ(&mut self, events: &Events, confinement: &Confinement) {
+        let (sender, wanted) = latest::channel(Wanted::default());
+        let begun = events.clock().now();
+        let keeper = Keeper {
+            launch: Launch { ramp: self.ramp.clone(), demand: self.demand.clone() },
+            events: events.clone(),
+            node: self.facts.hostname.clone(),
+            confinement: confinement.clone(),
+            population: Population::new(&self.order.scenario.name, &self.order.run, begun),
+            wanted,
+            living: self.living.clone(),
+            page_bytes: page_bytes(),
+            tasks: JoinSet::new(),
+            news: mpsc::channel(NEWS_WAITING),
+            lines: Arc::new(AtomicU32::new(0)),
+            is_removed: false,
+        };
+        let sampler = Sampler::new(self.facts.hostname.clone(), self.budget, confinement.clone());
+        self.tasks.spawn(keeper.keep());
+        self.tasks.spawn(sampler.sample(events.clone()));
+        self.wanted = Some(sender);
+    }
+
+    fn want(&self, change: impl FnOnce(&mut Wanted)) -> Result<(), Failure> {
+        let sender = self.wanted.as_ref();
+        let sender = sender.ok_or_else(|| Failure::permanent("the population has not been begun yet"))?;
+        sender.send_modify(change);
+        Ok(())
+    }
+}
+
+impl Engine for LocalEngine {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    /// Tries to make a cgroup and to move a process into it, and undoes that.
+    async fn survey(&mut self) -> Result<Survey, Failure> {
+        self.facts = Facts::gather();
+        let site = self.site().await;
+        let mut findings = facts::about_the_site(&site);
+        findings.extend(facts::about_leftovers(&self.homes, &self.order.run));
+        findings.extend(self.facts.findings(self.budget, self.order.scenario.needs().memory));
+        let mut not_honoured = self.demand.not_honoured.clone();
+        not_honoured.extend(limits_not_honoured(&site, &self.demand.limits));
+        let versions = [("linux", self.facts.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
+        Ok(Survey {
+            versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
+            nodes: vec![self.facts.node(self.budget)],
+            runtime_class: None,
+            findings,
+            not_honoured,
+        })
+    }
+
+    /// With `adopt` as well there are no instances at first: none outlives the process that has started it.
+    async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {
+        self.tasks = JoinSet::new();
+        self.wanted = None;
+        self.living.all().clear();
+        facts::raise_limit_on_files();
+        let confinement = self.confine().await?;
+        let node = NodeStatus { name: self.facts.hostname.clone(), ready: true, conditions: String::new() };
+        events.send(Event::Nodes(vec![node])).await;
+        events.send(Event::All(Vec::new())).await;
+        if let Some(Err(why)) = &self.site {
+            events.send(Event::Notice(note_on_budget(facts::watched_by_ramp(why)))).await;
+        }
+        self.employ(&events, &confinement);
+        Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
+    }
+
+    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+        self.want(|wanted| wanted.instances = instances)
+    }
+
+    /// Ends all instances and then removes the cgroups; those that an earlier process has left as well.
+    async fn remove(&mut self) -> Result<(), Failure> {
+        if self.wanted.is_some() {
+            return self.want(|wanted| *wanted = Wanted { instances: 0, remove: true });
+        }
+        self.remove_remains().await
+    }
+
+    /// Processes and directories of cgroups.
+    async fn left(&mut self) -> Result<Vec<String>, Failure> {
+        let remains = self.remains();
+        let mut processes = self.living.all().clone();
+        for pid in remains.iter().flat_map(Remains::processes) {
+            if let Ok(pid) = u32::try_from(pid.as_raw()) {
+                processes.entry(pid).or_insert_with(|| "of an earlier ramp".into());
+            }
+        }
+        if let (true, Some(Ok(site))) = (remains.is_empty(), &self.site) {
+            site.restore();
+        }
+        let processes = processes.iter().map(|(pid, name)| format!("process {pid} ({name})"));
+        let cgroups = remains.iter().map(|remains| format!("cgroup {}", remains.directory.display()));
+        Ok(processes.chain(cgroups).collect())
+    }
+}
+
+/// Limits that are asked for, where nothing enforces them.
+fn limits_not_honoured(site: &Result<Site, String>, limits: &Limits) -> Vec<String> {
+    let places = site.as_ref().map(|site| site.around().places).unwrap_or_default();
+    let has_memory = places.iter().any(|place| place.memory);
+    let has_cpu = places.iter().any(|place| place.cpu);
+    let mut all = Vec::new();
+    if let Some(memory) = limits.memory.filter(|_| !has_memory) {
+        all.push(format!("resources.limits.memory {}: not in force without cgroups", memory.rounded()));
+    }
+    if let Some(cpu) = limits.cpu.filter(|_| !has_cpu) {
+        all.push(format!("resources.limits.cpu {cpu}: not in force without the CPU controller's cgroups"));
+    }
+    all
+}
+
+fn note_on_budget(message: String) -> Notice {
+    let (kind, at, count) = (NoticeKind::Note, None, None);
+    Notice { kind, at, object: "budget".into(), reason: "watched_by_ramp".into(), message, count }
+}
+
+fn page_bytes() -> u64 {
+    const USUAL: u64 = 4096;
+    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| size.try_into().ok()).unwrap_or(USUAL)
+}
+
+/// What [`clean`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Directories of cgroups that are gone now.
+    pub removed: Vec<PathBuf>,
+    /// What stays, and why.
+    pub kept: Vec<String>,
+}
+
+/// Removes the cgroups of a run, with the processes in them; or, where none is named, those of all runs that no
+/// process is in any more. Looks wherever this process can see cgroups.
+pub async fn clean(run: Option<&str>) -> Cleaned {
+    let homes = Homes::find(Path::new("/"));
+    let mut cleaned = Cleaned::default();
+    for remains in remains::all(&homes).into_iter().filter(|remains| run.is_none_or(|run| remains.run == run))
+    {
+        let (at, processes) = (remains.directory.display(), remains.processes().len());
+        if run.is_none() && processes > 0 {
+            let advice = "name it to end them";
+            cleaned
+                .kept
+                .push(format!("{at}: {processes} processes of run {} are in it ({advice})", remains.run));
+            continue;
+        }
+        match remains.remove().await {
+            Ok(()) => cleaned.removed.push(remains.directory),
+            Err(error) => cleaned.kept.push(error.to_string()),
+        }
+    }
+    cleaned
+}

@@ -85,7 +85,11 @@ impl Observer {
         while !so(self) {
             match timeout_at(end, self.events.recv()).await {
                 Ok(Some(event)) => self.take(event),
-                _ => panic!("not within {LIMIT:?}: {what}; {:?} {:?}", self.ledger.counts(), self.ledger.totals()),
+                _ => panic!(
+                    "not within {LIMIT:?}: {what}; {:?} {:?}",
+                    self.ledger.counts(),
+                    self.ledger.totals()
+                ),
             }
         }
     }
@@ -126,7 +130,11 @@ async fn holds(mut engine: impl Engine, reports: bool) {
 
     seen.during(engine.scale(1)).await.unwrap();
     seen.until("those not asked for any more are gone", |seen| seen.ledger.there() == 1).await;
-    assert_eq!((seen.ledger.totals().gone, seen.ledger.totals().failures), (2, 0), "told to end is no failure");
+    assert_eq!(
+        (seen.ledger.totals().gone, seen.ledger.totals().failures),
+        (2, 0),
+        "told to end is no failure"
+    );
     assert_eq!(seen.ledger.totals().oom_kills, 0);
 
     assert!(!seen.during(engine.left()).await.unwrap().is_empty(), "something is there");

@@ -74,8 +74,7 @@ impl Target<'_> {
         let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
         let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let answer = measured(self.events, REQUEST_LIMIT, api.patch_scale(self.name, &how, &patch)).await;
-        let failed =
-            |trouble: Trouble| trouble.failure(&format!("scaling {} to {instances}", self.here()));
+        let failed = |trouble: Trouble| trouble.failure(&format!("scaling {} to {instances}", self.here()));
         answer.map(|_| ()).map_err(failed)
     }
 

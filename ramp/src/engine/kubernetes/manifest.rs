@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_runtime_asked_for_takes_the_place_of_the_manifests() {
-        let class = |order: &Order| of(order, "workload")["spec"]["template"]["spec"]["runtimeClassName"].clone();
+        let class =
+            |order: &Order| of(order, "workload")["spec"]["template"]["spec"]["runtimeClassName"].clone();
         assert_eq!(class(&order(None)), Value::Null);
         assert_eq!(class(&order(Some("kata"))), "kata");
         let mut kata = order(Some("default"));

@@ -26,12 +26,19 @@ pub(super) fn sighting(pod: &PodObject, container: &str) -> Sighting {
         reason,
         restarts: status.container.map_or(0, |container| container.restart_count),
         end: status.end(),
+        over: status.is_over(),
     }
 }
 
 /// The same of one that is no longer there.
 pub(super) fn gone(pod: &PodObject, container: &str) -> Sighting {
-    Sighting { state: State::Gone, since: None, reason: String::new(), ..sighting(pod, container) }
+    Sighting {
+        state: State::Gone,
+        since: None,
+        reason: String::new(),
+        over: true,
+        ..sighting(pod, container)
+    }
 }
 
 /// What a pod is, since when, and why.
@@ -53,6 +60,11 @@ impl<'a> Seen<'a> {
         let containers = pod.status.container_statuses.as_deref().unwrap_or_default();
         let named = containers.iter().find(|status| status.name == container);
         Self { pod, status: &pod.status, container: named.or(containers.first()) }
+    }
+
+    /// Whether nothing of it is started again: the controller makes another one in its place.
+    fn is_over(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Failed" | "Succeeded"))
     }
 
     fn is(&self) -> Is {
@@ -84,11 +96,13 @@ impl<'a> Seen<'a> {
     fn without_node(&self) -> Is {
         let made = self.pod.metadata.creation_timestamp.as_ref().map(time);
         match self.condition("PodScheduled") {
-            Some(found) if found.status == "False" && found.reason.as_deref() == Some("Unschedulable") => Is {
-                state: State::Unschedulable,
-                since: since(found),
-                reason: joined("Unschedulable", found.message.as_deref()),
-            },
+            Some(found) if found.status == "False" && found.reason.as_deref() == Some("Unschedulable") => {
+                Is {
+                    state: State::Unschedulable,
+                    since: since(found),
+                    reason: joined("Unschedulable", found.message.as_deref()),
+                }
+            }
             found => Is {
                 state: State::Pending,
                 since: made,

@@ -55,9 +55,8 @@ impl Probes {
     /// These are all there are.
     pub(super) fn all(&mut self, probes: &[ProbePod]) {
         for (node, pod) in &self.pods {
-            let is_there = |name: &String| {
-                probes.iter().any(|probe| &probe.node == node && &probe.name == name)
-            };
+            let is_there =
+                |name: &String| probes.iter().any(|probe| &probe.node == node && &probe.name == name);
             pod.send_if_modified(|pod| pod.take_if(|name| !is_there(name)).is_some());
         }
         for probe in probes {
@@ -127,7 +126,11 @@ impl Stream {
                 () = sleep_until(silent_at), if name.is_none() && !self.gap.is_open() => None,
             };
             match changed {
-                Some(Ok(())) => { self.has_read = false; self.backoff.reset(); continue; }
+                Some(Ok(())) => {
+                    self.has_read = false;
+                    self.backoff.reset();
+                    continue;
+                }
                 Some(Err(_)) => return,
                 None => {}
             }
@@ -238,6 +241,9 @@ mod tests {
         assert!(known.is_news(&at("2026-11-25T04:00:02.000Z")));
         assert!(!known.is_news(&at("2026-11-25T04:00:01.000Z")));
         assert!(known.is_news(&at("2026-11-25T03:59:59.000Z")), "the clock was set back");
-        assert!(known.is_news(&Map::new()) && known.is_news(&Map::new()), "without a time nothing can be said");
+        assert!(
+            known.is_news(&Map::new()) && known.is_news(&Map::new()),
+            "without a time nothing can be said"
+        );
     }
 }

@@ -110,7 +110,9 @@ fn outcome(answer: &Result<String, Trouble>) -> Outcome {
         // The container is not there yet, or no more.
         Err(Trouble::Refused { status: 400, .. }) => Outcome::NoContainer,
         // Trouble of the API server's own, which is told elsewhere.
-        Err(Trouble::Refused { status: 401 | 403 | 429, .. } | Trouble::Unreachable(_)) => Outcome::NoContainer,
+        Err(Trouble::Refused { status: 401 | 403 | 429, .. } | Trouble::Unreachable(_)) => {
+            Outcome::NoContainer
+        }
         Err(_) => Outcome::NotServed,
     }
 }
@@ -121,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_container_that_is_not_there_and_trouble_of_the_api_server_are_no_fault_of_the_node() {
-        let refused = |status| Err(Trouble::Refused { status, reason: String::new(), message: String::new() });
+        let refused =
+            |status| Err(Trouble::Refused { status, reason: String::new(), message: String::new() });
         assert_eq!(outcome(&refused(400)), Outcome::NoContainer);
         assert_eq!(outcome(&refused(401)), Outcome::NoContainer);
         assert_eq!(outcome(&Err(Trouble::Unreachable("refused".into()))), Outcome::NoContainer);

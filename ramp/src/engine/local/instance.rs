@@ -1,0 +1,161 @@
+//! What ramp is when it runs as an instance: two hidden subcommands.
+//!
+//! `ramp instance` puts itself where it belongs and then becomes the command; `ramp workload` is the load. Both are
+//! to be called before anything else is set up: before a runtime, a second thread or a log.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
+use workload::config;
+use workload::output::Log;
+use workload::report::Format;
+use workload::run::{self, Residency, Signals};
+
+/// Arguments of the hidden subcommand `instance`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InstanceArgs {
+    /// The process that must be the parent, and without which this one ends
+    #[arg(long, value_name = "PID")]
+    parent: i32,
+
+    /// A `cgroup.procs` to be written to; may be given again
+    #[arg(long, value_name = "FILE")]
+    join: Vec<PathBuf>,
+
+    /// What to become; nothing where it is only tried whether one may join
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Arguments of the hidden subcommand `workload`: those of the program of that name.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkloadArgs {
+    /// Options of the load
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+    options: Vec<OsString>,
+}
+
+/// Exit status of what could not be executed, as shells have it.
+const NOT_EXECUTED: u8 = 127;
+
+/// Runs `ramp instance`: joins the cgroups and becomes the command. Comes back only where that fails, or where there
+/// is no command. What failed is told on standard error.
+#[must_use]
+pub fn instance(args: &InstanceArgs) -> ExitCode {
+    // Where there is a log already, it is that one.
+    let _ = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr).try_init();
+    if let Err(error) = join(args) {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let Some((program, words)) = args.command.split_first() else { return ExitCode::SUCCESS };
+    let Err(error) = execute(program, words);
+    tracing::error!("cannot execute {}: {error}", program.display());
+    ExitCode::from(NOT_EXECUTED)
+}
+
+/// Binds its life to that of its parent, lets the OOM killer have it first, and moves into the cgroups.
+fn join(args: &InstanceArgs) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The parent may have ended before that was asked for.
+    if getppid() != Pid::from_raw(args.parent) {
+        return Err(io::Error::other(format!("process {} is not its parent any more", args.parent)));
+    }
+    // As the kubelet does with pods that request nothing (pkg/kubelet/qos/policy.go): before anything else of the
+    // machine's. It undoes as well what ramp itself may have inherited: of processes that must not be killed none
+    // could be.
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
+        tracing::warn!("oom_score_adj stays as it is: {error}");
+    }
+    for file in &args.join {
+        // 0 is the process that writes (Documentation/admin-guide/cgroup-v2.rst; v1 likewise).
+        let joined = OpenOptions::new().write(true).open(file).and_then(|mut file| file.write_all(b"0"));
+        joined.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
+fn execute(program: &OsString, words: &[OsString]) -> Result<Infallible, io::Error> {
+    Err(Command::new(program).args(words).exec())
+}
+
+/// Runs `ramp workload`, the load that reports as JSON and serves nothing, whatever its options say. `started_ns` is
+/// when the program began, on the monotonic clock ([`workload::clock::monotonic_ns`]).
+///
+/// # Caveats
+/// The program itself is not locked in memory, as that of the program `workload` is: it is many times its size.
+#[must_use]
+pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
+    // First of all: from here on a signal is waited for.
+    let signals = Signals::take();
+    // It is executed by a name that says nothing.
+    let _ = prctl::set_name(c"workload");
+    let args = as_instance(
+        config::Args::try_parse_from(std::iter::once("workload".into()).chain(args.options))
+            .unwrap_or_else(|error| error.exit()),
+    );
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(args.reports().log.filter())
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(|| Log)
+        .log_internal_errors(false)
+        .try_init();
+    let outcome = signals.and_then(|signals| run::run(&args, &signals, started_ns, Residency::Reclaimable));
+    match outcome {
+        Ok(outcome) => outcome.exit(),
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reports are read by ramp, and all instances share the machine's ports.
+fn as_instance(mut args: config::Args) -> config::Args {
+    let reports = match &mut args.command {
+        Some(config::Command::Node { reports }) => reports,
+        None => &mut args.reports,
+    };
+    reports.format = Format::Json;
+    reports.listen = None;
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_asked_it_reports_as_json_and_serves_nothing() {
+        for command in [&["workload"][..], &["workload", "node"]] {
+            let asked = ["--format", "csv", "--listen", "127.0.0.1:0", "--report-every", "7s"];
+            let args = config::Args::try_parse_from(command.iter().chain(&asked)).unwrap();
+            let reports = as_instance(args).reports().clone();
+            assert_eq!((reports.format, reports.listen), (Format::Json, None));
+            assert!(reports.settings().contains(&("report-every", "7s".to_owned())));
+        }
+    }
+
+    #[test]
+    fn options_of_the_command_are_its_own() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: InstanceArgs,
+        }
+        let line = ["instance", "--parent", "7", "--join", "a b", "--join", "c", "--", "sh", "--join", "d"];
+        let args = Line::try_parse_from(line).unwrap().args;
+        assert_eq!((args.parent, args.join.len()), (7, 2));
+        assert_eq!(args.command, ["sh", "--join", "d"]);
+    }
+}
