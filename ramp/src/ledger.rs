@@ -122,8 +122,11 @@ impl Ledger {
             restarts: sighting.restarts,
             container,
         };
+        // What was told to end and does is neither a failure nor an OOM kill, whatever its exit status.
+        let told_to_end = matches!(sighting.state, State::Terminating | State::Gone);
         if let Some(end) = &sighting.end
             && ended.as_ref() != Some(&end.container)
+            && !told_to_end
         {
             let reason = with_unseen(&end.reason, restarts_before, sighting.restarts);
             transitions.push(transition(from, end.state, end.at, reason, Some(end.container.clone())));

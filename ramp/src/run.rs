@@ -24,7 +24,6 @@ use workload::quantity::Bytes;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
-use crate::ledger::Ledger;
 use crate::plan::{Pace, Plan};
 use crate::record::{Before, Directory, MemoryReturned, Outcome, Part, StepRow, Teardown, Time, seconds};
 use crate::state::State;
@@ -284,7 +283,7 @@ impl<E: Engine> Run<E> {
         let mut beats = Beats::new(self.plan.pace);
         while let Some(asked) = self.plan.asked(self.desk.step.saturating_add(1)) {
             self.desk.step += 1;
-            let row = self.step(asked, Part::Up, beats.next(), Ledger::is_settled).await?;
+            let row = self.step(asked, Part::Up, beats.next(), Desk::is_settled).await?;
             if let Some(why) = self.judge(row) {
                 return Ok(Some(why));
             }
@@ -330,7 +329,7 @@ impl<E: Engine> Run<E> {
         while self.desk.asked > 0 {
             let asked = self.desk.asked.saturating_sub(self.plan.step.max(1));
             self.desk.step += 1;
-            let gone = |ledger: &Ledger, asked| ledger.in_place() <= asked;
+            let gone = |desk: &Desk, asked| desk.ledger.in_place() <= asked;
             let row = self.step(asked, Part::Down, beats.next(), gone).await?;
             self.write(&row);
         }
@@ -343,7 +342,7 @@ impl<E: Engine> Run<E> {
         asked: u32,
         part: Part,
         next_beat: Option<Instant>,
-        settled: impl Fn(&Ledger, u32) -> bool,
+        settled: impl Fn(&Desk, u32) -> bool,
     ) -> Result<StepRow, End> {
         let began = Instant::now();
         self.desk.part = part;
@@ -370,7 +369,7 @@ impl<E: Engine> Run<E> {
         &mut self,
         asked: u32,
         deadline: Instant,
-        settled: impl Fn(&Ledger, u32) -> bool,
+        settled: impl Fn(&Desk, u32) -> bool,
     ) -> Result<(Outcome, Option<Duration>), End> {
         let scale = async |engine: &mut E| {
             let asked_at = Instant::now();
@@ -388,7 +387,7 @@ impl<E: Engine> Run<E> {
                 Outcome::Taken
             }
             (Pace::Ready, Some(_)) => {
-                let so = |desk: &Desk| settled(&desk.ledger, asked);
+                let so = |desk: &Desk| settled(desk, asked);
                 match self.desk.until(Some(deadline), so).await? {
                     Wait::Met => Outcome::Settled,
                     Wait::TimedOut => Outcome::TimedOut,

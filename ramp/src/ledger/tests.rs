@@ -62,6 +62,17 @@ fn an_end_that_was_over_before_anybody_looked_is_counted_as_well() {
 }
 
 #[test]
+fn what_was_told_to_end_and_does_is_no_failure() {
+    let mut ledger = Ledger::default();
+    ledger.see(&sighting("a", State::Ready));
+    let told = ended("a", State::Terminating, 0, "c1", State::Failed);
+    assert_eq!(path(&ledger.see(&told)), [(Some(State::Ready), State::Terminating)]);
+    let gone = ended("a", State::Gone, 0, "c1", State::Failed);
+    assert_eq!(path(&ledger.see(&gone)), [(Some(State::Terminating), State::Gone)]);
+    assert_eq!(ledger.totals().failures, 0);
+}
+
+#[test]
 fn what_is_missing_when_all_are_listed_is_gone_and_does_not_come_back() {
     let mut ledger = Ledger::default();
     ledger.see_all(&[sighting("a", State::Ready), sighting("b", State::Creating)]);

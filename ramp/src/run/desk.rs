@@ -15,6 +15,7 @@ use crate::engine::{Event, Notice, NoticeKind, Report, Sample};
 use crate::ledger::{Ledger, Transition};
 use crate::nodes::Nodes;
 use crate::record::{Directory, EventRow, Part, PodRow, StepRow, Time, missing_cells, report_cells, seconds};
+use crate::state::State;
 use crate::view::{Status, View};
 
 /// What ends a wait before its time.
@@ -52,12 +53,17 @@ pub(super) struct Desk {
     pub(super) time_limit: Option<SystemTime>,
     /// Interrupts that have been heeded already.
     pub(super) heeded: u32,
+    /// When an instance was last found to have no place.
+    unschedulable_at: Option<Instant>,
     events: mpsc::Receiver<(SystemTime, Event)>,
     interrupts: watch::Receiver<u32>,
     beat: Interval,
     /// Files that cannot be written, and why not.
     disk_trouble: BTreeMap<String, String>,
 }
+
+/// For so long the scheduler must have found no place for an instance before it counts.
+const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
 
 /// The reason of a note on how a node is.
 const NODE_STATUS: &str = "Status";
@@ -87,6 +93,7 @@ impl Desk {
             asked: 0,
             time_limit: None,
             heeded: 0,
+            unschedulable_at: None,
             events,
             interrupts,
             beat,
@@ -154,6 +161,14 @@ impl Desk {
         }
     }
 
+    /// Whether there is nothing more to wait for when so many were asked for. That there is no place for an instance may
+    /// change soon after: those that make place are still on their way out.
+    pub(super) fn is_settled(&self, asked: u32) -> bool {
+        let waited = self.unschedulable_at.is_none_or(|at| at.elapsed() >= UNSCHEDULABLE_FOR);
+        let none = self.ledger.counts().of(State::Unschedulable) == 0;
+        self.ledger.is_settled(asked) && (none || waited)
+    }
+
     /// Interrupts so far have been heeded: only further ones count.
     pub(super) fn heed(&mut self) {
         self.heeded = *self.interrupts.borrow();
@@ -193,6 +208,9 @@ impl Desk {
 
     fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {
         for transition in transitions {
+            if transition.to == State::Unschedulable {
+                self.unschedulable_at = Some(Instant::now());
+            }
             let row = PodRow {
                 time: Time(at),
                 elapsed_seconds: self.elapsed_seconds(at),

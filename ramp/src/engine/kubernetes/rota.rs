@@ -190,6 +190,7 @@ mod tests {
             reason: String::new(),
             restarts: 0,
             end: None,
+            over: false,
         }
     }
 
