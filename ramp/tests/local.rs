@@ -270,7 +270,11 @@ async fn one_that_does_not_end_when_told_to_is_killed() {
 #[tokio::test]
 async fn without_cgroups_the_newest_is_evicted_above_the_budget() {
     let size = unique_size(30);
-    let engine = engine(&run_id("watch"), load(&size, json!({})), Some(75_000_000)).without_cgroups();
+    let mut engine = engine(&run_id("watch"), load(&size, json!({})), Some(75_000_000));
+    if std::env::var_os(PART).is_none() {
+        // Run by itself it has no right to make any.
+        engine = engine.without_cgroups();
+    }
     let mut run = Run::begin(engine).await;
     run.ready(2).await;
     run.engine.scale(3).await.unwrap();
@@ -328,41 +332,53 @@ async fn what_the_run_needs_is_surveyed_and_nothing_is_changed_by_it() {
     assert_eq!(cleaned, local::Cleaned::default());
 }
 
-/// What `ramp` is in the next test.
-#[tokio::test]
-#[ignore = "needs to be started by another test"]
-async fn to_be_killed() {
-    let (run, size) = (std::env::var("RUN").unwrap(), std::env::var("SIZE").unwrap());
-    let mut run = Run::begin(engine(&run, load(&size, json!({})), None)).await;
-    run.ready(3).await;
-    fs::write(std::env::var("READY").unwrap(), "").unwrap();
-    run.until("end of the test", |_| false).await;
+/// A test of this file, as a process of its own that plays another part in it.
+fn again(test: &str, before: &[&str]) -> Command {
+    let this = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+    let words: Vec<&str> = before.iter().copied().chain([this.as_str(), "--exact", test]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env(PART, test);
+    command
 }
 
-/// Runs a test of this file as a process of its own.
-fn this_test(name: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", name, "--ignored", "--nocapture"]);
-    command
+/// Set where a test is run by itself.
+const PART: &str = "RAMP_TEST_PART";
+
+/// Takes three instances and never ends.
+async fn to_be_killed(run: &str, size: &str, ready: &str) {
+    let mut run = Run::begin(engine(run, load(size, json!({})), None)).await;
+    run.ready(3).await;
+    fs::write(ready, "").unwrap();
+    loop {
+        run.next_event().await;
+    }
 }
 
 #[tokio::test]
 async fn ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over() {
-    let (run, size) = (run_id("killed"), unique_size(15));
+    let names = ["RUN", "SIZE", "READY"].map(|name| format!("{PART}_{name}"));
+    if let [Ok(run), Ok(size), Ok(ready)] = names.each_ref().map(std::env::var) {
+        return to_be_killed(&run, &size, &ready).await;
+    }
+    let (id, size) = (run_id("killed"), unique_size(15));
     let directory = tempfile::tempdir().unwrap();
     let ready = directory.path().join("ready");
-    let mut command = this_test("to_be_killed");
-    command.env("RUN", &run).env("SIZE", &size).env("READY", &ready);
-    let mut ramp = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut ramp = again("ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over", &[]);
+    ramp.envs(names.iter().zip([Path::new(&id), Path::new(&size), &ready]));
+    let mut ramp = ramp.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + LIMIT;
     while !ready.exists() && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(processes(&size).len(), 3);
+    let before = processes(&size).len();
     ramp.kill().unwrap();
     ramp.wait().unwrap();
-    let mut run = Run::begin(engine(&run, load(&size, json!({})), None)).await;
-    assert_eq!(processes(&size), [], "they end with their parent");
+    assert_eq!(before, 3);
+    while !processes(&size).is_empty() {
+        assert!(Instant::now() < deadline, "they end with their parent");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut run = Run::begin(engine(&id, load(&size, json!({})), None)).await;
     run.ready(1).await;
     run.remove().await;
 }
@@ -440,31 +456,9 @@ async fn what_a_run_has_left_is_found_and_cleaned_by_its_id() {
 #[tokio::test]
 #[ignore = "needs root"]
 async fn an_ordinary_user_needs_no_right_to_make_cgroups() {
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
-    command.arg(std::env::current_exe().unwrap()).args([
-        "--exact",
-        "as_any_user_the_newest_is_evicted_above_the_budget",
-        "--ignored",
-    ]);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-}
-
-#[tokio::test]
-#[ignore = "needs to be started by another test, as an ordinary user"]
-async fn as_any_user_the_newest_is_evicted_above_the_budget() {
-    let size = unique_size(30);
-    let mut engine = engine(&run_id("user"), load(&size, json!({})), Some(75_000_000));
-    let findings = engine.survey().await.unwrap().findings;
-    assert!(
-        findings.iter().any(|finding| finding.message.contains("watched by ramp itself")),
-        "{findings:?}"
-    );
-    let mut run = Run::begin(engine).await;
-    run.ready(2).await;
-    run.engine.scale(3).await.unwrap();
-    run.until("eviction", |run| run.count(State::Evicted) == 1).await;
-    assert_eq!(run.count(State::Ready), 2);
-    run.remove().await;
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let test = "without_cgroups_the_newest_is_evicted_above_the_budget";
+    let output = again(test, &nobody).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
