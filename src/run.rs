@@ -4,6 +4,7 @@ mod events;
 mod facts;
 mod load;
 mod loads;
+mod machine;
 mod node;
 mod reporter;
 mod sink;
@@ -11,6 +12,7 @@ mod wants;
 mod watch;
 
 pub use events::Signals;
+pub use machine::Machine;
 
 use std::io;
 

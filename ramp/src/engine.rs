@@ -6,6 +6,7 @@
 
 pub mod kubernetes;
 pub mod local;
+mod machine;
 pub mod podman;
 pub mod scripted;
 
