@@ -6,6 +6,7 @@
 
 pub mod kubernetes;
 pub mod local;
+mod machine;
 pub mod podman;
 pub mod scripted;
 
@@ -282,6 +283,9 @@ pub struct Survey {
     pub nodes: Vec<NodeFacts>,
     /// The RuntimeClass that the scenario names.
     pub runtime_class: Option<RuntimeClassFacts>,
+    /// What quotas leave, where there are any.
+    #[serde(default)]
+    pub quotas: Vec<QuotaFacts>,
     /// What is wrong, and what may be.
     pub findings: Vec<Finding>,
     /// What of the scenario cannot be had here.
@@ -307,12 +311,21 @@ pub struct NodeFacts {
     pub allocatable_cpu_cores: Option<f64>,
     /// Instances that it takes.
     pub allocatable_pods: Option<u64>,
-    /// What those that are there already have requested, in bytes.
-    pub requested_memory_bytes: u64,
-    /// What those that are there already have requested, in cores.
-    pub requested_cpu_cores: f64,
-    /// How many there are already.
-    pub pods: u64,
+    /// What those that are there already have requested, in bytes; none where that cannot be seen.
+    pub requested_memory_bytes: Option<u64>,
+    /// What those that are there already have requested, in cores; none where that cannot be seen.
+    pub requested_cpu_cores: Option<f64>,
+    /// How many there are already; none where that cannot be seen.
+    pub pods: Option<u64>,
+}
+
+/// What a quota leaves to the instances of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaFacts {
+    /// The quota, its resource, and its numbers: `ResourceQuota team, pods: 50, of which 12 are used`.
+    pub what: String,
+    /// Instances that it leaves room for.
+    pub instances: u64,
 }
 
 /// A RuntimeClass.

@@ -1,11 +1,225 @@
-//! x
-use crate::engine::{Needs, Survey};
-use crate::plan::Plan;
-/// x
-#[derive(Debug)]
-pub struct Forecast;
-/// x
+//! How many instances should fit, by each thing that may run out, and how long a run should take. Pure.
+
+use serde::Serialize;
+use workload::quantity::Bytes;
+
+use crate::engine::{Needs, NodeFacts, Survey};
+use crate::plan::{Pace, Plan};
+
+/// What a runtime needs for an instance beside filling it: to make it, and to be told that it is ready.
+const START_SECONDS: f64 = 2.0;
+/// Requests that an API takes in a second, one after the other.
+const STEPS_PER_SECOND: f64 = 20.0;
+
+/// What to expect of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// What may run out, and how many instances fit until then.
+    pub bounds: Vec<Bound>,
+    /// What nothing can be said of, and why.
+    pub unknown: Vec<String>,
+    /// Steps up, where no rule ends the run before.
+    pub steps: u32,
+    /// How long all of these take, in seconds.
+    pub seconds: f64,
+    /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
+    pub seconds_to_saturation: Option<f64>,
+}
+
+/// Something that may run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// What.
+    pub by: &'static str,
+    /// Instances that fit, each whole on one node.
+    pub instances: u64,
+    /// From which figures.
+    pub inputs: String,
+}
+
+impl Forecast {
+    /// The bound that is met first: the predicted capacity.
+    #[must_use]
+    pub fn capacity(&self) -> Option<&Bound> {
+        self.bounds.iter().min_by_key(|bound| bound.instances)
+    }
+}
+
+/// What to expect: memory free for workloads ÷ memory per workload, and the same for whatever else is requested or counted.
+/// `fill_seconds` is how long an instance needs to get its memory.
 #[must_use]
-pub fn forecast(_s: &Survey, _n: Needs, _p: &Plan, _f: Option<f64>) -> Forecast {
-    Forecast
+pub fn forecast(survey: &Survey, needs: Needs, plan: &Plan, fill_seconds: Option<f64>) -> Forecast {
+    let mut forecast = Forecast {
+        bounds: Vec::new(),
+        unknown: Vec::new(),
+        steps: plan.steps(),
+        seconds: 0.0,
+        seconds_to_saturation: None,
+    };
+    let nodes: Vec<&NodeFacts> = survey.nodes.iter().filter(|node| node.eligible).collect();
+    if nodes.is_empty() {
+        forecast.unknown.push("capacity: no node is known that takes instances".into());
+    } else {
+        bounds(&mut forecast, &nodes, survey, needs);
+    }
+    let quotas = survey.quotas.iter().map(|quota| Bound {
+        by: "quota",
+        instances: quota.instances,
+        inputs: quota.what.clone(),
+    });
+    forecast.bounds.extend(quotas);
+    let each = seconds_per_step(plan, fill_seconds);
+    forecast.seconds = each * f64::from(forecast.steps);
+    forecast.seconds_to_saturation = forecast.capacity().map(|capacity| {
+        let steps = capacity.instances.saturating_sub(plan.from.into()) / u64::from(plan.step.max(1)) + 1;
+        each * (steps.min(forecast.steps.into()) + u64::from(plan.beyond)) as f64
+    });
+    forecast
+}
+
+fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], survey: &Survey, needs: Needs) {
+    let class = survey.runtime_class.clone().unwrap_or_default();
+    let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
+    let beside = |what: String, overhead: String| match survey.runtime_class {
+        Some(_) => format!("{what} and {overhead} of the runtime"),
+        None => what,
+    };
+    let bytes = |bytes: u64| Bytes(bytes).rounded().to_string();
+    let free_memory = |node: &NodeFacts| {
+        let free = node.allocatable_memory_bytes?.saturating_sub(node.requested_memory_bytes?);
+        Some(free as f64)
+    };
+    match needs.memory {
+        Some(used) => {
+            let inputs = beside(format!("{} resident", used.rounded()), bytes(memory));
+            forecast.add("memory in use", nodes, free_memory, (used.0 + memory) as f64, inputs);
+        }
+        None => forecast.unknown.push("memory in use: each instance takes what it can get".into()),
+    }
+    let requested = needs.requested_memory.0 + memory;
+    let inputs = beside(format!("{} requested", needs.requested_memory.rounded()), bytes(memory));
+    forecast.add("memory requests", nodes, free_memory, requested as f64, inputs);
+    let free_cpu =
+        |node: &NodeFacts| Some((node.allocatable_cpu_cores? - node.requested_cpu_cores?).max(0.0));
+    let requested = needs.requested_cpu.as_f64() + cpu;
+    let inputs = beside(format!("{} cores requested", needs.requested_cpu), format!("{cpu}"));
+    forecast.add("CPU requests", nodes, free_cpu, requested, inputs);
+    if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
+        let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
+        forecast.add("pods per node", nodes, free, 1.0, "one pod each".into());
+    }
+}
+
+impl Forecast {
+    /// A bound, where each instance takes so much of what is free on each node. Nothing is bound by what is not taken.
+    fn add(
+        &mut self,
+        by: &'static str,
+        nodes: &[&NodeFacts],
+        free: impl Fn(&NodeFacts) -> Option<f64>,
+        each: f64,
+        inputs: String,
+    ) {
+        if each <= 0.0 {
+            return;
+        }
+        // A quantity that is divided exactly must not lose an instance to rounding.
+        let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
+        match nodes.iter().map(on).sum::<Option<u64>>() {
+            Some(instances) => {
+                let inputs = format!("{inputs}, on {} nodes", nodes.len());
+                self.bounds.push(Bound { by, instances, inputs });
+            }
+            None => self
+                .unknown
+                .push(format!("{by}: what the nodes have, or what is taken of it already, is not known")),
+        }
+    }
+}
+
+fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
+    match (plan.pace, fill_seconds) {
+        (Pace::Every(beat), _) => beat.as_secs_f64(),
+        (Pace::None, _) => 1.0 / STEPS_PER_SECOND,
+        (Pace::Ready, Some(fill)) => fill + START_SECONDS,
+        // It never is: each step waits for as long as it may.
+        (Pace::Ready, None) => plan.step_timeout.as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::RuntimeClassFacts;
+    use crate::plan::tests::plan;
+
+    const GB: u64 = 1_000_000_000;
+
+    fn node(name: &str) -> NodeFacts {
+        NodeFacts {
+            name: name.into(),
+            eligible: true,
+            allocatable_memory_bytes: Some(10 * GB),
+            allocatable_cpu_cores: Some(4.0),
+            allocatable_pods: Some(110),
+            requested_memory_bytes: Some(GB),
+            requested_cpu_cores: Some(0.5),
+            pods: Some(10),
+            ..NodeFacts::default()
+        }
+    }
+
+    fn needs() -> Needs {
+        Needs { memory: Some(Bytes(500_000_000)), ..Needs::default() }
+    }
+
+    fn by(forecast: &Forecast, what: &str) -> Option<u64> {
+        forecast.bounds.iter().find(|bound| bound.by == what).map(|bound| bound.instances)
+    }
+
+    #[test]
+    fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
+        let survey = Survey { nodes: vec![node("a"), node("b")], ..Survey::default() };
+        let forecast = forecast(&survey, needs(), &plan(), Some(2.0));
+        assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
+        assert_eq!(by(&forecast, "pods per node"), Some(200));
+        assert_eq!(by(&forecast, "CPU requests"), None, "nothing is requested");
+        assert_eq!(forecast.capacity().unwrap().by, "memory in use");
+    }
+
+    #[test]
+    fn the_runtime_s_overhead_is_requested_with_each_instance() {
+        let class = RuntimeClassFacts {
+            name: "kata".into(),
+            handler: "kata".into(),
+            overhead_memory_bytes: 160 << 20,
+            overhead_cpu_cores: 0.25,
+        };
+        let survey = Survey { nodes: vec![node("a")], runtime_class: Some(class), ..Survey::default() };
+        let forecast = forecast(&survey, needs(), &plan(), Some(2.0));
+        assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
+        assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
+        assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_and_is_no_zero() {
+        let unknown = NodeFacts { requested_memory_bytes: None, ..node("a") };
+        let survey = Survey { nodes: vec![unknown], ..Survey::default() };
+        let forecast = forecast(&survey, needs(), &plan(), None);
+        assert_eq!(by(&forecast, "memory in use"), None);
+        assert!(forecast.unknown[0].starts_with("memory in use"), "{:?}", forecast.unknown);
+        let none = super::forecast(&Survey::default(), needs(), &plan(), None);
+        assert!(none.capacity().is_none() && none.unknown[0].contains("no node"));
+    }
+
+    #[test]
+    fn a_run_takes_as_long_as_its_pace_says() {
+        let survey = Survey { nodes: vec![node("a")], ..Survey::default() };
+        let plan = Plan { to: 100, beyond: 10, ..plan() };
+        let ready = forecast(&survey, needs(), &plan, Some(2.0));
+        assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
+        let plan = Plan { pace: "5s".parse().unwrap(), ..plan };
+        assert_eq!(forecast(&survey, needs(), &plan, None).seconds, 500.0);
+    }
 }

@@ -63,13 +63,18 @@ impl NodeSampler {
         &self.start
     }
 
-    /// The machine as it is now.
-    pub fn snapshot<'a>(&'a mut self, record: Record<'a>, reports_lost: u64) -> NodeSnapshot<'a> {
+    /// The machine as it is now, which is `time`.
+    pub fn snapshot<'a>(
+        &'a mut self,
+        record: Record<'a>,
+        time: SystemTime,
+        reports_lost: u64,
+    ) -> NodeSnapshot<'a> {
         self.node.refresh();
         let elapsed_ns = monotonic_ns().saturating_sub(self.started_ns);
         NodeSnapshot {
             record,
-            time: SystemTime::now(),
+            time,
             elapsed: Duration::from_nanos(elapsed_ns),
             node: &self.node,
             pressure: self.node.pressure(),
@@ -90,14 +95,14 @@ impl Watched for Probe {
 
     fn record(&mut self, record: Record<'_>, _on_grid: bool) -> Option<&'static str> {
         let lost = self.sink.lost();
-        self.sink.write::<NodeReport>(&self.sampler.snapshot(record, lost));
+        self.sink.write::<NodeReport>(&self.sampler.snapshot(record, SystemTime::now(), lost));
         None
     }
 }
 
 impl Answers for Probe {
     fn metrics(&mut self) -> String {
-        let snapshot = self.sampler.snapshot(Record::Report, self.sink.lost());
+        let snapshot = self.sampler.snapshot(Record::Report, SystemTime::now(), self.sink.lost());
         metrics::render::<NodeReport>("workload_node", &snapshot)
     }
 

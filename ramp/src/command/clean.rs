@@ -120,14 +120,20 @@ enum Place {
 impl Place {
     async fn runs(&self) -> Result<Remains, Failure> {
         match self {
-            Self::Podman(options) => podman::runs(options).await,
+            Self::Podman(options) => {
+                let mut remains = Remains::new();
+                for left in podman::leftovers(options).await? {
+                    remains.entry(left.run).or_default().push(format!("container/{}", left.name));
+                }
+                Ok(remains)
+            }
             Self::Kubernetes(client, namespace) => kubernetes::runs(client, namespace).await,
         }
     }
 
     async fn remove(&self, run: &str) -> Result<(), Failure> {
         match self {
-            Self::Podman(options) => podman::remove_run(options, run).await,
+            Self::Podman(options) => podman::remove_leftovers(options, Some(run)).await.map(|_| ()),
             Self::Kubernetes(client, namespace) => kubernetes::remove_run(client, namespace, run).await,
         }
     }

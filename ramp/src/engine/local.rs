@@ -202,9 +202,9 @@ impl Engine for LocalEngine {
         Ok(Survey {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
             nodes: vec![self.facts.node(self.budget)],
-            runtime_class: None,
             findings,
             not_honoured,
+            ..Survey::default()
         })
     }
 

@@ -1,39 +1,201 @@
-//! x
-use super::*;
-/// x
-#[derive(Debug)]
-pub struct PodmanEngine;
+//! Containers of Podman or Docker, through the API that both have, on a socket of this machine.
+//!
+//! One task keeps the population ([`keeper`]): it follows the engine's events, lists everything anew after each gap,
+//! creates, starts, starts again and removes. What is to be done is decided apart from that ([`population`]), without
+//! asking or waiting. A second task samples the machine each second, whatever else happens.
+
+mod api;
+mod backoff;
+mod body;
+mod keeper;
+mod kernel_log;
+mod member;
+mod population;
+mod reports;
+mod seen;
+mod socket;
+mod survey;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::machine::Machine;
+use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Order, Survey};
+use crate::plan::EngineOptions;
+use api::{Api, Refusal};
+use keeper::{Command, Keeper, Means};
+use kernel_log::KernelLog;
+use population::Population;
+use reports::Telling;
+use survey::Answers;
+
+/// Containers removed at once.
+const REMOVED_AT_ONCE: usize = 8;
+/// Between two samples of the machine.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Containers of Podman or Docker.
+///
+/// # Caveats
+/// - A Podman service has one OCI runtime: its API takes none for a single container, so that the survey refuses a
+///   `--runtime` that is not the service's.
+/// - Podman before 4.4 does not tell OOM kills. They are told by the kernel's log where that may be read, else the
+///   reason says that it is not known.
+pub struct PodmanEngine {
+    order: Order,
+    api: Api,
+    telling: Telling,
+    commands: Option<mpsc::UnboundedSender<Command>>,
+    tasks: JoinSet<()>,
+}
+
 impl PodmanEngine {
-    /// x
-    pub fn new(_o: Order) -> Result<Self, Failure> {
-        Err(Failure::permanent("not yet"))
+    /// Finds the socket; asks nothing yet.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn new(order: Order) -> Result<Self, Failure> {
+        let api = open(&order.options)?;
+        let telling = Telling::of(&order.scenario);
+        Ok(Self { order, api, telling, commands: None, tasks: JoinSet::new() })
+    }
+
+    /// Whether the keeper has taken a command.
+    fn told(&self, command: Command) -> bool {
+        self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 }
-/// x
-pub async fn runs(_o: &EngineOptions) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    Err(Failure::permanent("not yet"))
-}
-/// x
-pub async fn remove_run(_o: &EngineOptions, _r: &str) -> Result<(), Failure> {
-    Err(Failure::permanent("not yet"))
-}
+
 impl Engine for PodmanEngine {
     fn name(&self) -> &'static str {
         "podman"
     }
+
     async fn survey(&mut self) -> Result<Survey, Failure> {
-        Err(Failure::permanent("not yet"))
+        self.api.negotiate().await?;
+        let answers = Answers {
+            version: self.api.version().await?,
+            info: self.api.info().await?,
+            image: self.api.image(&self.order.scenario.container.image).await,
+            containers: self.api.list(None).await?,
+            kernel_log: KernelLog::open().is_open(),
+        };
+        Ok(survey::survey(&self.order, &self.telling, &answers))
     }
-    async fn begin(&mut self, _e: Events, _a: bool) -> Result<Applied, Failure> {
-        Err(Failure::permanent("not yet"))
+
+    async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
+        // What an earlier attempt has left ends here.
+        self.tasks = JoinSet::new();
+        self.api.negotiate().await?;
+        let node = survey::node_name(&self.api.info().await?);
+        let (sender, commands) = mpsc::unbounded_channel();
+        let (begun, known) = oneshot::channel();
+        let scenario = &self.order.scenario;
+        let means = Means {
+            api: self.api.clone(),
+            events: events.clone(),
+            run: self.order.run.clone(),
+            body: body::create_body(scenario, &self.order.run, self.order.options.runtime.as_deref()),
+            stop_timeout_seconds: body::stop_timeout_seconds(scenario),
+            adopt,
+            commands,
+            begun,
+        };
+        let status = NodeStatus { name: node.clone(), ready: true, conditions: String::new() };
+        events.send(Event::Nodes(vec![status])).await;
+        let prefix = format!("{}-{}", scenario.name, self.order.run);
+        let population = Population::new(prefix, node.clone(), self.telling.clone());
+        self.tasks.spawn(Keeper::new(means, population).run());
+        let instances =
+            known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
+        self.tasks.spawn(sample(node, events));
+        self.commands = Some(sender);
+        Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
-    async fn scale(&mut self, _i: u32) -> Result<(), Failure> {
-        Err(Failure::permanent("not yet"))
+
+    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+        if self.told(Command::Scale(instances)) {
+            return Ok(());
+        }
+        Err(Failure::permanent("scaled before it has begun, or after its watch has ended"))
     }
+
     async fn remove(&mut self) -> Result<(), Failure> {
-        Err(Failure::permanent("not yet"))
+        if self.told(Command::Clear) {
+            return Ok(());
+        }
+        self.api.negotiate().await?;
+        remove_all(&self.api, Some(&self.order.run)).await.map(drop)
     }
+
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
-        Err(Failure::permanent("not yet"))
+        let containers = self.api.list(Some(&self.order.run)).await?;
+        Ok(containers.into_iter().map(|listed| format!("container {}", listed.name)).collect())
     }
+}
+
+/// Samples this machine each second.
+async fn sample(node: String, events: Events) {
+    let mut machine = Machine::open(node);
+    let mut seconds = interval(SAMPLE_EVERY);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while !events.is_closed() {
+        seconds.tick().await;
+        let sample = machine.sample(events.clock().now());
+        events.send(Event::Sample(sample)).await;
+    }
+}
+
+/// A container that a run has made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leftover {
+    /// The run's id.
+    pub run: String,
+    /// The container's name.
+    pub name: String,
+}
+
+/// All containers that any run has made, by run and name.
+///
+/// # Errors
+/// Where there is no socket, or no answer.
+pub async fn leftovers(options: &EngineOptions) -> Result<Vec<Leftover>, Failure> {
+    let api = open(options)?;
+    api.negotiate().await?;
+    let containers = api.list(None).await?.into_iter();
+    let mut left: Vec<_> = containers.map(|listed| Leftover { run: listed.run, name: listed.name }).collect();
+    left.sort();
+    Ok(left)
+}
+
+/// Removes the containers of one run, or those of all, by force. Returns, once they are gone, how many there were.
+///
+/// # Errors
+/// Where there is no socket, no answer, or one of them could not be removed; the others are all the same.
+pub async fn remove_leftovers(options: &EngineOptions, run: Option<&str>) -> Result<usize, Failure> {
+    let api = open(options)?;
+    api.negotiate().await?;
+    remove_all(&api, run).await
+}
+
+async fn remove_all(api: &Api, run: Option<&str>) -> Result<usize, Failure> {
+    let containers = api.list(run).await?;
+    let count = containers.len();
+    let removed = stream::iter(containers).map(|listed| async move { api.remove(&listed.name).await });
+    let refusals: Vec<Refusal> =
+        removed.buffer_unordered(REMOVED_AT_ONCE).filter_map(async |result| result.err()).collect().await;
+    match refusals.as_slice() {
+        [] => Ok(count),
+        [first, ..] => Err(Failure::transient(format!("{} of {count} are left: {first}", refusals.len()))),
+    }
+}
+
+fn open(options: &EngineOptions) -> Result<Api, Failure> {
+    let wishes = socket::Wishes::of_environment(options.socket.clone());
+    Api::of(&wishes.socket(|path| path.exists())?)
 }

@@ -33,7 +33,7 @@ async fn local() {
 #[tokio::test]
 #[ignore = "needs podman"]
 async fn podman() {
-    let service = support::podman::Service::start();
+    let service = podman::Service::start();
     let options = EngineOptions { socket: Some(service.socket()), ..EngineOptions::default() };
     holds(PodmanEngine::new(order("podman", options)).unwrap(), true).await;
 }

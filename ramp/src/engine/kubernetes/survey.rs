@@ -1,10 +1,214 @@
-//! What there is before the first step.
+//! What a cluster is and has before the first step: [facts](facts) are gathered in one place, and rules decide what they
+//! mean.
 
-use kube::Client;
+mod access;
+mod amount;
+mod ask;
+mod facts;
+mod image;
+mod leftovers;
+mod load;
+mod nodes;
+mod probe;
+mod quota;
+mod scheduling;
+mod template;
 
-use crate::engine::{Failure, Order, Survey};
+use ask::{Known, Trouble};
+use facts::Facts;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use quota::Instance;
+use template::Template;
 
-/// TODO
-pub(super) async fn survey(_client: &Client, _namespace: &str, _order: &Order) -> Result<Survey, Failure> {
-    Ok(Survey::default())
+use crate::engine::{Failure, Finding, Order, RuntimeClassFacts, Survey};
+
+/// The oldest minor version of Kubernetes 1 that has all that is used: `node.k8s.io/v1`.
+const OLDEST_MINOR: u32 = 20;
+
+/// Looks at the cluster, and changes nothing.
+///
+/// # Errors
+/// Where the API server does not answer, or does not take who asks.
+pub(super) async fn survey(client: &kube::Client, namespace: &str, order: &Order) -> Result<Survey, Failure> {
+    let version = match ask::ask(client.apiserver_version()).await {
+        // No answer to this is no answer to anything; a version that is kept secret is no more than that.
+        Err(Trouble::Other(why)) => return Err(unreachable(&why)),
+        Err(Trouble::Forbidden) => None,
+        Ok(version) => Some(version),
+    };
+    let template = Template::of(order);
+    let facts = facts::gather(client, namespace, &template).await;
+    Ok(judge(version.as_ref(), &facts, template, namespace, order))
 }
+
+fn unreachable(why: &str) -> Failure {
+    let message = |way: &str| format!("the API server was asked for its version: {why}. {way}");
+    if why.ends_with("(401)") {
+        return Failure::permanent(message("The kubeconfig's credentials are not taken, or have expired"));
+    }
+    Failure::transient(message("See that it is up and that the kubeconfig's context is the one you mean"))
+}
+
+/// What the facts mean.
+fn judge(
+    version: Option<&Info>,
+    facts: &Facts,
+    mut template: Template,
+    namespace: &str,
+    order: &Order,
+) -> Survey {
+    let mut survey = Survey { findings: std::mem::take(&mut template.findings), ..Survey::default() };
+    versions(&mut survey, version, facts);
+    survey.findings.extend(access::judge(&facts.access, namespace));
+    unknown(&mut survey, facts);
+    survey.findings.extend(namespace_there(&facts.namespace, namespace));
+    classes(&mut survey, facts, &mut template);
+    let load = facts.load.as_ref().ok();
+    if let Ok(nodes) = &facts.nodes {
+        let (judged, findings) = nodes::judge(nodes, &template.wants, load);
+        survey.nodes = judged;
+        survey.findings.extend(findings);
+        survey.findings.extend(image::judge(&template, nodes, &survey.nodes));
+    }
+    if let (Ok(deployments), Ok(pods)) = (&facts.deployments, &facts.pods) {
+        survey.findings.extend(leftovers::judge(deployments, pods, &template, &order.run, namespace));
+    }
+    if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
+        survey.findings.extend(probe::judge(*probe, pods, &survey.nodes, namespace));
+    }
+    limits(&mut survey, facts, &template, order);
+    survey
+}
+
+fn versions(survey: &mut Survey, version: Option<&Info>, facts: &Facts) {
+    if let Some(version) = version {
+        survey.versions.insert("kubernetes".into(), version.git_version.clone());
+        survey.findings.extend(too_old(version));
+    }
+    let openshift = ["config.openshift.io", "apps.openshift.io"];
+    let groups = facts.groups.as_deref().unwrap_or_default();
+    if let Some(group) = openshift.into_iter().find(|group| groups.iter().any(|found| found == group)) {
+        survey.versions.insert("openshift".into(), format!("yes (API group {group})"));
+    }
+    let infos = facts.nodes.iter().flatten().filter_map(|node| node.status.as_ref()?.node_info.as_ref());
+    let mut kubelets: Vec<&str> = infos.map(|info| info.kubelet_version.as_str()).collect();
+    kubelets.sort_unstable();
+    kubelets.dedup();
+    if !kubelets.is_empty() {
+        survey.versions.insert("kubelet".into(), kubelets.join(", "));
+    }
+}
+
+fn too_old(version: &Info) -> Option<Finding> {
+    // Some write 20+.
+    let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().ok();
+    let (major, minor) = (number(&version.major)?, number(&version.minor)?);
+    let found = &version.git_version;
+    ((major, minor) < (1, OLDEST_MINOR)).then(|| {
+        Finding::refusal(format!(
+            "Kubernetes {found}, where 1.{OLDEST_MINOR} or later is needed (node.k8s.io/v1)"
+        ))
+    })
+}
+
+/// What could not be learned for another reason than a missing right.
+fn unknown(survey: &mut Survey, facts: &Facts) {
+    fn why<T>(what: &'static str, known: &Known<T>) -> Option<Finding> {
+        match known {
+            Err(Trouble::Other(why)) => Some(Finding::warning(format!("unknown: {what}: {why}"))),
+            Err(Trouble::Forbidden) | Ok(_) => None,
+        }
+    }
+    let all = [
+        why("the API groups", &facts.groups),
+        why("whether the namespace is there", &facts.namespace),
+        why("whether the PriorityClass is there", &facts.priority_class),
+        why("the RuntimeClass", &facts.runtime_class),
+        why("what runs on the nodes, and so how many instances fit", &facts.load),
+        why("what of earlier runs is left (pods)", &facts.pods),
+        why("what of earlier runs is left (Deployments)", &facts.deployments),
+        why("whether the node probe is there", &facts.probe),
+        why("quotas", &facts.quotas),
+        why("limit ranges", &facts.limits),
+    ];
+    survey.findings.extend(all.into_iter().flatten());
+    if let Err(Trouble::Other(why)) = &facts.nodes {
+        survey.findings.push(Finding::refusal(format!("unknown: the nodes: {why}")));
+    }
+}
+
+fn namespace_there(phase: &Known<Option<String>>, namespace: &str) -> Option<Finding> {
+    let way = match namespace {
+        "workload" => "kubectl apply -k deploy/setup".to_owned(),
+        other => format!("kubectl create namespace {other}, and see deploy/setup for what belongs into it"),
+    };
+    match phase.as_ref().ok()?.as_deref() {
+        None => Some(Finding::refusal(format!("there is no namespace {namespace}: {way}"))),
+        Some("Terminating") => Some(Finding::refusal(format!(
+            "namespace {namespace} is Terminating: wait until it is gone, then {way}"
+        ))),
+        Some(_) => None,
+    }
+}
+
+/// The PriorityClass and the RuntimeClass: a pod that names one that is not there is never made.
+fn classes(survey: &mut Survey, facts: &Facts, template: &mut Template) {
+    if let (Some(name), Ok(false)) = (&template.priority_class, &facts.priority_class) {
+        survey.findings.push(Finding::refusal(format!(
+            "there is no PriorityClass {name}, which the manifest names: no pod will be made. kubectl apply -k \
+             deploy/setup"
+        )));
+    }
+    let Some(name) = template.runtime_class.clone() else { return };
+    match &facts.runtime_class {
+        Ok(Some(class)) => {
+            survey.findings.extend(template.add(class));
+            match template::runtime_class(class) {
+                Ok(facts) => survey.runtime_class = Some(facts),
+                Err(error) => survey.findings.push(Finding::refusal(format!(
+                    "the overhead of RuntimeClass {name} is not understood: {error}"
+                ))),
+            }
+        }
+        Ok(None) => survey.findings.push(no_runtime_class(&name, &facts.runtime_classes)),
+        Err(_) => {}
+    }
+}
+
+fn no_runtime_class(name: &str, there: &Known<Vec<String>>) -> Finding {
+    let those = match there {
+        Ok(names) if names.is_empty() => "there are none at all".to_owned(),
+        Ok(names) => format!("there are: {}", names.join(", ")),
+        Err(_) => "those that there are cannot be listed".to_owned(),
+    };
+    Finding::refusal(format!(
+        "there is no RuntimeClass {name}, so no pod will be made; {those}. Choose with --runtime (default is the nodes' \
+         usual one), or make it as in deploy/examples"
+    ))
+}
+
+fn limits(survey: &mut Survey, facts: &Facts, template: &Template, order: &Order) {
+    let container = &order.scenario.container;
+    if let Ok(quotas) = &facts.quotas {
+        let overhead: Option<&RuntimeClassFacts> = survey.runtime_class.as_ref();
+        let instance = Instance::new(container, overhead, template.priority_class.as_ref());
+        let (left, findings) = quota::quotas(quotas, &instance);
+        survey.quotas = left;
+        survey.findings.extend(findings);
+    }
+    if let Ok(ranges) = &facts.limits {
+        survey.findings.extend(quota::limits(ranges, container));
+    }
+}
+
+/// Names for a message: a few, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const FEW: usize = 5;
+    match names.len().checked_sub(FEW) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..FEW].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! What of earlier runs, and of others, is in the namespace already.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::some_of;
+use super::template::Template;
+use crate::engine::{Finding, RUN_LABEL};
+
+/// What matters of a pod in the namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PodThere {
+    /// Its name.
+    pub(super) name: String,
+    /// Its labels.
+    pub(super) labels: BTreeMap<String, String>,
+    /// Whether it has been told to end.
+    pub(super) terminating: bool,
+    /// Where it is.
+    pub(super) node: Option<String>,
+    /// Whether it is ready.
+    pub(super) ready: bool,
+    /// The DaemonSet that it is of.
+    pub(super) daemon_set: Option<String>,
+}
+
+impl PodThere {
+    /// From the whole object.
+    pub(super) fn of(pod: Pod) -> Self {
+        let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
+        let owners = pod.metadata.owner_references.unwrap_or_default();
+        Self {
+            name: pod.metadata.name.unwrap_or_default(),
+            labels: pod.metadata.labels.unwrap_or_default(),
+            terminating: pod.metadata.deletion_timestamp.is_some(),
+            node: pod.spec.and_then(|spec| spec.node_name),
+            ready: conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            daemon_set: owners.into_iter().find(|owner| owner.kind == "DaemonSet").map(|owner| owner.name),
+        }
+    }
+}
+
+/// What has to be gone before the run. What is of the run itself has been made by an earlier process of it.
+pub(super) fn judge(
+    deployments: &[Deployment],
+    pods: &[PodThere],
+    template: &Template,
+    run: &str,
+    namespace: &str,
+) -> Vec<Finding> {
+    let mut findings = earlier_runs(deployments, pods, run, namespace);
+    let labelled = |pod: &&PodThere| pod.labels.contains_key(RUN_LABEL);
+    let terminating = pods.iter().filter(|pod| pod.terminating && !labelled(pod));
+    let terminating: Vec<&str> = terminating.map(|pod| pod.name.as_str()).collect();
+    if !terminating.is_empty() {
+        findings.push(Finding::refusal(format!(
+            "{} in namespace {namespace} Terminating, and still hold what they had: {}. Wait until they are gone: \
+             kubectl --namespace {namespace} get pods --watch",
+            counted(terminating.len(), "pod is", "pods are"),
+            some_of(&terminating)
+        )));
+    }
+    let same =
+        deployments.iter().find(|deployment| deployment.metadata.name.as_deref() == Some(&template.name));
+    if let Some(same) = same {
+        if !same.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(RUN_LABEL)) {
+            findings.push(taken(same, namespace));
+        }
+        // Its pods match by right.
+        return findings;
+    }
+    let selected =
+        pods.iter().filter(|pod| !pod.terminating && !labelled(pod) && template.selects(&pod.labels));
+    let selected: Vec<&str> = selected.map(|pod| pod.name.as_str()).collect();
+    if !selected.is_empty() {
+        findings.push(Finding::refusal(format!(
+            "{} in namespace {namespace} the labels that the Deployment selects by, and would be counted with it: {}. \
+             Remove what made them: kubectl --namespace {namespace} get pods,replicasets,deployments --show-labels",
+            counted(selected.len(), "pod has", "pods have"),
+            some_of(&selected)
+        )));
+    }
+    findings
+}
+
+/// Each earlier run of which something is left.
+fn earlier_runs(deployments: &[Deployment], pods: &[PodThere], run: &str, namespace: &str) -> Vec<Finding> {
+    let mut runs: BTreeMap<&str, (Vec<&str>, usize, usize)> = BTreeMap::new();
+    for deployment in deployments {
+        let labels = deployment.metadata.labels.as_ref();
+        if let Some(run) = labels.and_then(|labels| labels.get(RUN_LABEL)) {
+            let name = deployment.metadata.name.as_deref().unwrap_or_default();
+            runs.entry(run).or_default().0.push(name);
+        }
+    }
+    for pod in pods {
+        if let Some(run) = pod.labels.get(RUN_LABEL) {
+            let (_, all, terminating) = runs.entry(run).or_default();
+            *all += 1;
+            *terminating += usize::from(pod.terminating);
+        }
+    }
+    runs.remove(run);
+    let told = runs.into_iter().map(|(run, (names, pods, terminating))| {
+        let deployments = names.iter().map(|name| format!("deployment/{name}"));
+        let pods = (pods > 0).then(|| match terminating {
+            0 => counted(pods, "pod", "pods"),
+            _ => format!("{} ({terminating} Terminating)", counted(pods, "pod", "pods")),
+        });
+        let what = deployments.chain(pods).collect::<Vec<_>>().join(", ");
+        Finding::refusal(format!(
+            "of run {run} there is still in namespace {namespace}: {what}. Remove it: ramp clean {run} (or kubectl \
+             --namespace {namespace} delete deployments,pods --selector {RUN_LABEL}={run})"
+        ))
+    });
+    told.collect()
+}
+
+/// A Deployment of the scenario's name that somebody else has made.
+fn taken(deployment: &Deployment, namespace: &str) -> Finding {
+    let name = deployment.metadata.name.as_deref().unwrap_or_default();
+    let managers = deployment.metadata.managed_fields.iter().flatten();
+    // The controller writes the status; it has not made it.
+    let managers = managers
+        .filter_map(|field| field.manager.as_deref())
+        .filter(|name| *name != "kube-controller-manager");
+    let mut managers: Vec<&str> = managers.collect();
+    managers.dedup();
+    let by = if managers.is_empty() { "someone".to_owned() } else { managers.join(", ") };
+    let replicas = deployment.spec.replicas;
+    let replicas = replicas.map(|replicas| format!(", {replicas} replicas")).unwrap_or_default();
+    Finding::refusal(format!(
+        "Deployment {name} is in namespace {namespace} already, made by {by}{replicas}; the run would take it over. \
+         Remove it: kubectl --namespace {namespace} delete deployment {name}"
+    ))
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::super::template::tests::order;
+    use super::*;
+
+    fn pod(name: &str, labels: &[(&str, &str)], terminating: bool) -> PodThere {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        PodThere { name: name.into(), labels, terminating, ..PodThere::default() }
+    }
+
+    fn deployment(metadata: Value) -> Deployment {
+        from_value(json!({"metadata": metadata, "spec": {"replicas": 3, "selector": {}, "template": {}}}))
+            .unwrap()
+    }
+
+    fn judged(deployments: &[Deployment], pods: &[PodThere]) -> Vec<Finding> {
+        let findings = judge(deployments, pods, &Template::of(&order(&json!({}))), "this-run", "workload");
+        assert!(findings.iter().all(|finding| finding.refuses));
+        findings
+    }
+
+    const MATCHING: [(&str, &str); 2] =
+        [("app.kubernetes.io/name", "workload"), ("app.kubernetes.io/instance", "memory-capacity")];
+
+    #[test]
+    fn a_namespace_with_the_probe_alone_is_clean() {
+        assert_eq!(judged(&[], &[pod("node-probe-1", &[("app.kubernetes.io/name", "workload")], false)]), []);
+    }
+
+    #[test]
+    fn what_is_left_of_earlier_runs_is_told_by_run() {
+        let left = deployment(json!({"name": "cpu-10", "labels": {RUN_LABEL: "run-1"}}));
+        let pods = [pod("a", &[(RUN_LABEL, "run-1")], false), pod("b", &[(RUN_LABEL, "run-1")], true)];
+        let findings = judged(&[left], &pods);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let message = &findings[0].message;
+        assert!(message.contains("deployment/cpu-10, 2 pods (1 Terminating)"), "{message}");
+        assert!(message.contains("ramp clean run-1"), "{message}");
+    }
+
+    #[test]
+    fn what_is_of_this_run_is_no_leftover() {
+        let own = deployment(json!({"name": "memory-capacity", "labels": {RUN_LABEL: "this-run"}}));
+        let labels = [MATCHING[0], MATCHING[1], (RUN_LABEL, "this-run")];
+        assert_eq!(judged(&[own], &[pod("a", &labels, false), pod("b", &labels, true)]), []);
+    }
+
+    #[test]
+    fn pods_that_are_terminating_are_named() {
+        let findings = judged(&[], &[pod("a", &[], true), pod("b", &MATCHING, true)]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(
+            findings[0].message.starts_with("2 pods are in namespace workload Terminating"),
+            "{findings:?}"
+        );
+        assert!(findings[0].message.contains("a, b"));
+    }
+
+    #[test]
+    fn a_deployment_of_the_same_name_is_told_with_who_manages_it_and_its_pods_are_not_told_again() {
+        let managers =
+            json!([{"manager": "kubectl-client-side-apply"}, {"manager": "kube-controller-manager"}]);
+        let taken = deployment(json!({"name": "memory-capacity", "managedFields": managers}));
+        let findings = judged(&[taken], &[pod("a", &MATCHING, false)]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let message = &findings[0].message;
+        assert!(message.contains("made by kubectl-client-side-apply, 3 replicas;"), "{message}");
+        assert!(
+            message.contains("kubectl --namespace workload delete deployment memory-capacity"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn pods_that_the_deployment_would_select_are_told() {
+        let other = deployment(json!({"name": "memory-capacity-runc"}));
+        let findings = judged(&[other], &[pod("a", &MATCHING, false)]);
+        assert!(
+            findings[0].message.starts_with("1 pod has in namespace workload the labels"),
+            "{findings:?}"
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! The requests that are made, each with a limit to its time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::models::{ContainerCreateBody, EventMessage, ImageInspect, SystemInfo, SystemVersion};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::time::timeout;
+
+use super::seen::{Listed, Seen};
+use crate::engine::{Call, Event, Events, Failure, RUN_LABEL};
+
+/// An answer is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than any of the limits here, which are meant to be the ones that hold. It does not hold for a stream once it
+/// has begun.
+const LIBRARY_PATIENCE_SECONDS: u64 = 120;
+/// Beyond that a line of a log is no record.
+const LOG_BYTES: usize = 1 << 20;
+
+/// Podman or Docker behind a socket.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    docker: Docker,
+    socket: PathBuf,
+}
+
+/// A request that was not granted.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    /// Status of the answer; none where there was none.
+    pub(super) status: Option<u16>,
+    /// What was asked, and what came.
+    pub(super) message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Refusal {
+    /// What was asked for is not there.
+    pub(super) fn is_not_there(&self) -> bool {
+        self.status == Some(404)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        // Podman answers 500 to what Docker has other words for, so only a plain 4xx is for good.
+        let permanent = refusal.status.is_some_and(|status| (400..500).contains(&status) && status != 409);
+        Self { transient: !permanent, message: refusal.message }
+    }
+}
+
+impl Api {
+    /// Asks nothing yet.
+    pub(super) fn of(socket: &Path) -> Result<Self, Failure> {
+        let wrong = |why: String| Failure::permanent(format!("the socket {}: {why}", socket.display()));
+        let path = socket.to_str().ok_or_else(|| wrong("its path is no UTF-8".into()))?;
+        let docker = Docker::connect_with_unix(path, LIBRARY_PATIENCE_SECONDS, API_DEFAULT_VERSION)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { docker, socket: socket.to_owned() })
+    }
+
+    /// Agrees on a version of the API: from then on it is the server's where that is older.
+    pub(super) async fn negotiate(&self) -> Result<(), Refusal> {
+        let agreed = self.docker.clone().negotiate_version();
+        self.within(PATIENCE, "its version", agreed).await.map(drop)
+    }
+
+    pub(super) async fn version(&self) -> Result<SystemVersion, Refusal> {
+        self.within(PATIENCE, "its version", self.docker.version()).await
+    }
+
+    pub(super) async fn info(&self) -> Result<SystemInfo, Refusal> {
+        self.within(PATIENCE, "what it is", self.docker.info()).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Refusal> {
+        self.within(PATIENCE, "whether it is there", self.docker.ping()).await.map(drop)
+    }
+
+    pub(super) async fn image(&self, image: &str) -> Result<ImageInspect, Refusal> {
+        self.within(PATIENCE, &format!("image {image}"), self.docker.inspect_image(image)).await
+    }
+
+    /// Gives the container's id.
+    pub(super) async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, Refusal> {
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        let request = self.docker.create_container(Some(options), body);
+        Ok(self.within(PATIENCE, &format!("to create {name}"), request).await?.id)
+    }
+
+    pub(super) async fn start(&self, name: &str) -> Result<(), Refusal> {
+        self.within(PATIENCE, &format!("to start {name}"), self.docker.start_container(name, None)).await
+    }
+
+    /// Ends a container's process, by force after `seconds`.
+    pub(super) async fn stop(&self, name: &str, seconds: i64) -> Result<(), Refusal> {
+        let options =
+            StopContainerOptionsBuilder::default().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
+        let patience =
+            PATIENCE.saturating_add(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
+        self.within(patience, &format!("to stop {name}"), self.docker.stop_container(name, Some(options)))
+            .await
+    }
+
+    /// Removes a container, whatever it is doing. One that is not there is no error.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), Refusal> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let request = self.docker.remove_container(name, Some(options));
+        match self.within(PATIENCE, &format!("to remove {name}"), request).await {
+            Err(refusal) if refusal.is_not_there() => Ok(()),
+            done => done,
+        }
+    }
+
+    pub(super) async fn inspect(&self, name: &str) -> Result<Seen, Refusal> {
+        let request = self.docker.inspect_container(name, None::<InspectContainerOptions>);
+        Ok(Seen::of(&self.within(PATIENCE, &format!("about {name}"), request).await?))
+    }
+
+    /// Containers that bear a run's label, `run`'s or anyone's, whatever their state.
+    pub(super) async fn list(&self, run: Option<&str>) -> Result<Vec<Listed>, Refusal> {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters(run)).build();
+        let request = self.docker.list_containers(Some(options));
+        let containers = self.within(PATIENCE, "for the containers of the run", request).await?;
+        Ok(containers.into_iter().filter_map(Listed::of).collect())
+    }
+
+    /// The last line that a container has written.
+    pub(super) async fn last_line(&self, name: &str) -> Result<Vec<u8>, Refusal> {
+        let options = LogsOptionsBuilder::default().stdout(true).tail("1").build();
+        let mut log = self.docker.logs(name, Some(options));
+        let read = async {
+            let mut bytes = Vec::new();
+            while let Some(part) = log.next().await {
+                bytes.extend_from_slice(&part?.into_bytes());
+                if bytes.len() > LOG_BYTES {
+                    break;
+                }
+            }
+            Ok(bytes)
+        };
+        self.within(PATIENCE, &format!("for the log of {name}"), read).await
+    }
+
+    /// What happens to the run's containers, from `since` on.
+    pub(super) fn events(
+        &self,
+        run: &str,
+        since: SystemTime,
+    ) -> BoxStream<'static, Result<EventMessage, Refusal>> {
+        let seconds = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut filters = filters(Some(run));
+        filters.insert("type", vec!["container".to_owned()]);
+        let options = EventsOptionsBuilder::default().since(&seconds.to_string()).filters(&filters).build();
+        let api = self.clone();
+        let stream = self.docker.events(Some(options));
+        stream.map(move |event| event.map_err(|error| api.refusal("for events", &error))).boxed()
+    }
+
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Refusal> {
+        match timeout(patience, request).await {
+            Ok(answer) => answer.map_err(|error| self.refusal(what, &error)),
+            Err(_) => Err(Refusal {
+                status: None,
+                message: format!(
+                    "{} was asked {what}, and has not answered within {} s",
+                    self.socket.display(),
+                    patience.as_secs()
+                ),
+            }),
+        }
+    }
+
+    fn refusal(&self, what: &str, error: &Error) -> Refusal {
+        let (status, said) = match error {
+            Error::DockerResponseServerError { status_code, message } => {
+                (Some(*status_code), format!("{status_code}: {}", message.trim_end()))
+            }
+            error => (None, causes(error)),
+        };
+        Refusal { status, message: format!("{} was asked {what}: {said}", self.socket.display()) }
+    }
+}
+
+/// The error and what caused it: the library's own words name neither the socket nor the reason.
+fn causes(error: &Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !said.contains(&words) {
+            said = format!("{said}: {words}");
+        }
+        cause = error.source();
+    }
+    said
+}
+
+fn filters(run: Option<&str>) -> HashMap<&'static str, Vec<String>> {
+    let label = run.map_or_else(|| RUN_LABEL.to_owned(), |run| format!("{RUN_LABEL}={run}"));
+    HashMap::from([("label", vec![label])])
+}
+
+/// Sends how long a request took.
+pub(super) async fn measured<T>(
+    events: &Events,
+    request: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let begin = tokio::time::Instant::now();
+    let result = request.await;
+    // An answer is one even where it is a refusal.
+    let answered = !matches!(&result, Err(Refusal { status: None, .. }));
+    events.send(Event::Call(Call { latency: begin.elapsed(), answered })).await;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_and_a_servers_trouble_may_pass_and_a_refusal_is_for_good() {
+        let transient = |status| Failure::from(Refusal { status, message: String::new() }).transient;
+        assert!(transient(None) && transient(Some(500)) && transient(Some(409)));
+        assert!(!transient(Some(400)) && !transient(Some(404)));
+    }
+}

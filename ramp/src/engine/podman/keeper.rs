@@ -1,0 +1,402 @@
+//! The task that keeps the population: asks what it is told to ask, and takes the answers in.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bollard::models::{ContainerCreateBody, EventMessage};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::api::{Api, Refusal, measured};
+use super::backoff::Backoff;
+use super::body::with_uid;
+use super::kernel_log::KernelLog;
+use super::member::Now;
+use super::population::{Found, Job, Population, Trouble};
+use super::reports;
+use super::seen::{Happening, Listed, Seen};
+use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
+
+/// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
+const TICK: Duration = Duration::from_millis(50);
+/// Logs read, and containers inspected, at once.
+const AT_ONCE: usize = 8;
+/// A stream on which nothing happens says nothing of its server's health, so that is asked for.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// Events of so long before a stream begins are asked for as well: they are stamped in whole seconds.
+const OVERLAP: Duration = Duration::from_secs(2);
+
+/// What is wanted of the population.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// So many instances.
+    Scale(u32),
+    /// None, at once.
+    Clear,
+}
+
+/// What the keeper works with.
+pub(super) struct Means {
+    pub(super) api: Api,
+    pub(super) events: Events,
+    pub(super) run: String,
+    pub(super) body: ContainerCreateBody,
+    pub(super) stop_timeout_seconds: i64,
+    pub(super) adopt: bool,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// Told once the population is known: how many instances there are.
+    pub(super) begun: oneshot::Sender<Result<u32, Failure>>,
+}
+
+/// The watch over what happens.
+enum Watch {
+    /// The stream of events, and whether the list that goes before it is known.
+    On { stream: BoxStream<'static, Result<EventMessage, Refusal>>, listed: bool },
+    /// There is none until then.
+    Off { until: Instant },
+}
+
+enum Done {
+    Came { number: u32, asked: u64, result: Result<Seen, Trouble> },
+    Went { number: u32, result: Result<(), Refusal> },
+    Looked { number: u32, asked: u64, result: Result<Seen, Refusal> },
+    Listed { watch: u64, asked: u64, result: Result<Vec<Found>, Refusal> },
+    Pinged { watch: u64, result: Result<(), Refusal> },
+    Read { number: u32, record: Option<Map<String, Value>> },
+}
+
+pub(super) struct Keeper {
+    api: Api,
+    events: Events,
+    run: String,
+    body: Arc<ContainerCreateBody>,
+    stop_timeout_seconds: i64,
+    adopt: bool,
+    commands: mpsc::UnboundedReceiver<Command>,
+    begun: Option<oneshot::Sender<Result<u32, Failure>>>,
+    population: Population,
+    log: KernelLog,
+    jobs: JoinSet<Done>,
+    readings: usize,
+    watch: Watch,
+    /// Which watch this is: answers to questions of an earlier one are stale.
+    watches: u64,
+    backoff: Backoff,
+    in_gap: bool,
+    seen_until: SystemTime,
+    ping_at: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(means: Means, population: Population) -> Self {
+        let now = Instant::now();
+        Self {
+            api: means.api,
+            seen_until: means.events.clock().now(),
+            events: means.events,
+            run: means.run,
+            body: Arc::new(means.body),
+            stop_timeout_seconds: means.stop_timeout_seconds,
+            adopt: means.adopt,
+            commands: means.commands,
+            begun: Some(means.begun),
+            population,
+            log: KernelLog::open(),
+            jobs: JoinSet::new(),
+            readings: 0,
+            watch: Watch::Off { until: now },
+            watches: 0,
+            backoff: Backoff::of_the_watch(),
+            in_gap: false,
+            ping_at: now,
+        }
+    }
+
+    /// Goes on until nobody listens any more.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.events.is_closed() {
+            self.work();
+            for event in self.population.take_events() {
+                self.events.send(event).await;
+            }
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(&command),
+                    None => return,
+                },
+                Some(done) = self.jobs.join_next() => {
+                    // One that was aborted or panicked has nothing to say.
+                    if let Ok(done) = done && self.take(done).await.is_none() {
+                        return;
+                    }
+                }
+                happened = next(&mut self.watch) => match happened {
+                    Happened::Event(Some(Ok(event))) => self.happened(event),
+                    Happened::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
+                    Happened::Event(None) => self.lose("the stream of events has ended").await,
+                    Happened::TimeToConnect => self.connect(),
+                },
+                _ = ticks.tick() => {
+                    self.log.refresh();
+                    self.read_one();
+                    self.ping();
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: Instant::now(), time: self.events.clock().now() }
+    }
+
+    fn obey(&mut self, command: &Command) {
+        let now = self.now();
+        match command {
+            Command::Scale(instances) => self.population.scale(*instances, now),
+            Command::Clear => self.population.clear(now),
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        matches!(self.watch, Watch::On { listed: true, .. })
+    }
+
+    /// Starts all that is due. Nothing is while it could not be seen.
+    fn work(&mut self) {
+        while self.is_on()
+            && let Some(job) = self.population.job(Instant::now())
+        {
+            match job {
+                Job::Up { number, asked, name, uid, is_there } => {
+                    let body = (!is_there).then(|| with_uid(&self.body, &uid));
+                    let (api, events) = (self.api.clone(), self.events.clone());
+                    self.jobs.spawn(async move {
+                        let result = bring_up(&api, &events, &name, &uid, body).await;
+                        Done::Came { number, asked, result }
+                    });
+                }
+                Job::Down { number, name, by_force } => {
+                    let (api, seconds) = (self.api.clone(), self.stop_timeout_seconds);
+                    self.jobs.spawn(async move {
+                        let result = bring_down(&api, &name, seconds, by_force).await;
+                        Done::Went { number, result }
+                    });
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.watches += 1;
+        let since = self.seen_until.checked_sub(OVERLAP).unwrap_or(self.seen_until);
+        self.watch = Watch::On { stream: self.api.events(&self.run, since), listed: false };
+        let (watch, asked, known) = (self.watches, self.population.ask(), self.population.known());
+        let (api, run) = (self.api.clone(), self.run.clone());
+        self.jobs.spawn(async move {
+            let result = list(&api, &run, |listed| !listed.is_running || !known.contains(&listed.name)).await;
+            Done::Listed { watch, asked, result }
+        });
+    }
+
+    /// The watch is broken, for this reason.
+    async fn lose(&mut self, why: &str) {
+        if matches!(self.watch, Watch::Off { .. }) {
+            return;
+        }
+        self.watches += 1;
+        self.watch = Watch::Off { until: Instant::now() + self.backoff.failed() };
+        if !self.in_gap {
+            self.in_gap = true;
+            self.tell_gap(NoticeKind::GapBegins, why).await;
+        }
+    }
+
+    async fn tell_gap(&mut self, kind: NoticeKind, message: &str) {
+        let notice = Notice {
+            kind,
+            at: None,
+            object: "watch/containers".into(),
+            reason: if kind == NoticeKind::GapBegins { "WatchLost" } else { "WatchResumed" }.into(),
+            message: message.to_owned(),
+            count: Some(self.backoff.failures()),
+        };
+        self.events.send(Event::Notice(notice)).await;
+    }
+
+    fn happened(&mut self, event: EventMessage) {
+        let Some(happening) = Happening::of(event) else { return };
+        self.seen_until = self.seen_until.max(happening.at.unwrap_or(self.seen_until));
+        // A kill is in the kernel's log before anyone is told of it.
+        self.log.refresh();
+        let Some((number, name)) = self.population.happened(&happening, self.now()) else { return };
+        let (api, asked) = (self.api.clone(), self.population.ask());
+        self.jobs.spawn(async move { Done::Looked { number, asked, result: api.inspect(&name).await } });
+    }
+
+    /// Takes an answer. None where there is nothing to go on with.
+    async fn take(&mut self, done: Done) -> Option<()> {
+        self.log.refresh();
+        let now = self.now();
+        match done {
+            Done::Came { number, asked, result } => {
+                self.population.came(number, asked, result, &mut self.log, now);
+            }
+            Done::Went { number, result } => self.population.went(number, result, now),
+            Done::Looked { number, asked, result: Ok(seen) } => {
+                self.population.saw(number, asked, &seen, &mut self.log, now);
+            }
+            Done::Looked { number, result: Err(refusal), .. } if refusal.is_not_there() => {
+                self.population.missed(number, now);
+            }
+            // What could not be looked at is looked at with everything else.
+            Done::Looked { result: Err(refusal), .. } => self.lose(&refusal.message).await,
+            Done::Listed { watch, .. } if watch != self.watches => {}
+            Done::Listed { asked, result, .. } => return self.listed(asked, result, now).await,
+            Done::Pinged { watch, result: Err(refusal) } if watch == self.watches => {
+                self.lose(&refusal.message).await;
+            }
+            Done::Pinged { .. } => {}
+            Done::Read { number, record } => {
+                self.readings = self.readings.saturating_sub(1);
+                self.population.read(number, record);
+            }
+        }
+        Some(())
+    }
+
+    async fn listed(&mut self, asked: u64, result: Result<Vec<Found>, Refusal>, now: Now) -> Option<()> {
+        let found = match (result, self.begun.is_some()) {
+            (Ok(found), _) => found,
+            (Err(refusal), false) => {
+                self.lose(&refusal.message).await;
+                return Some(());
+            }
+            // The first time there is somebody to decide whether to try again.
+            (Err(refusal), true) => {
+                let _ = self.begun.take()?.send(Err(refusal.into()));
+                return None;
+            }
+        };
+        if let Watch::On { listed, .. } = &mut self.watch {
+            *listed = true;
+        }
+        self.ping_at = now.instant + PING_EVERY;
+        self.population.listed(asked, &found, &mut self.log, now);
+        for event in self.population.take_events() {
+            self.events.send(event).await;
+        }
+        self.events.send(Event::All(self.population.sightings())).await;
+        if std::mem::take(&mut self.in_gap) {
+            self.tell_gap(NoticeKind::GapEnds, "watched again, and everything listed anew").await;
+        }
+        self.backoff.succeeded();
+        if let Some(begun) = self.begun.take() {
+            let instances = if self.adopt { self.population.adopt() } else { 0 };
+            let _ = begun.send(Ok(instances));
+        }
+        self.population.settle(now);
+        Some(())
+    }
+
+    fn read_one(&mut self) {
+        if self.readings >= AT_ONCE || !self.is_on() {
+            return;
+        }
+        let Some((number, name)) = self.population.reading(Instant::now()) else { return };
+        self.readings += 1;
+        let api = self.api.clone();
+        self.jobs.spawn(async move {
+            // A log that cannot be read now is read later; where the server is gone the watch says so.
+            let log = api.last_line(&name).await.unwrap_or_default();
+            Done::Read { number, record: reports::record(&log) }
+        });
+    }
+
+    fn ping(&mut self) {
+        let now = Instant::now();
+        if !self.is_on() || now < self.ping_at {
+            return;
+        }
+        self.ping_at = now + PING_EVERY;
+        let (api, events, watch) = (self.api.clone(), self.events.clone(), self.watches);
+        self.jobs.spawn(async move { Done::Pinged { watch, result: measured(&events, api.ping()).await } });
+    }
+}
+
+enum Happened {
+    Event(Option<Result<EventMessage, Refusal>>),
+    TimeToConnect,
+}
+
+async fn next(watch: &mut Watch) -> Happened {
+    match watch {
+        Watch::On { stream, .. } => Happened::Event(stream.next().await),
+        Watch::Off { until } => {
+            sleep_until(*until).await;
+            Happened::TimeToConnect
+        }
+    }
+}
+
+/// Creates a container, where `body` says how, starts it and looks at it.
+async fn bring_up(
+    api: &Api,
+    events: &Events,
+    name: &str,
+    uid: &str,
+    body: Option<ContainerCreateBody>,
+) -> Result<Seen, Trouble> {
+    let mut id = None;
+    if let Some(body) = body {
+        id = match measured(events, api.create(name, body)).await {
+            Ok(id) => Some(id),
+            // The answer to an earlier request may have been lost, and the container be there.
+            Err(refusal) => match api.inspect(name).await {
+                Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
+                _ => return Err(Trouble { id: None, word: "FailedCreate", refusal }),
+            },
+        };
+    }
+    let trouble = |word| move |refusal| Trouble { id, word, refusal };
+    match measured(events, api.start(name)).await {
+        Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
+        Err(refusal) => Err(trouble("FailedStart")(refusal)),
+    }
+}
+
+async fn bring_down(api: &Api, name: &str, stop_timeout_seconds: i64, by_force: bool) -> Result<(), Refusal> {
+    if !by_force {
+        match api.stop(name, stop_timeout_seconds).await {
+            Err(refusal) if refusal.is_not_there() => return Ok(()),
+            // One that cannot be stopped is removed by force below.
+            _ => {}
+        }
+    }
+    api.remove(name).await
+}
+
+/// All containers of the run, and more of those that `look` picks.
+async fn list(api: &Api, run: &str, look: impl Fn(&Listed) -> bool) -> Result<Vec<Found>, Refusal> {
+    let containers = api.list(Some(run)).await?;
+    let looked = stream::iter(containers).map(|listed| {
+        let looks = look(&listed);
+        async move {
+            if !looks {
+                return Ok(Some((listed, None)));
+            }
+            match api.inspect(&listed.name).await {
+                Ok(seen) => Ok(Some((listed, Some(seen)))),
+                Err(refusal) if refusal.is_not_there() => Ok(None),
+                Err(refusal) => Err(refusal),
+            }
+        }
+    });
+    let answers: Vec<_> = looked.buffered(AT_ONCE).collect().await;
+    answers.into_iter().filter_map(Result::transpose).collect()
+}

@@ -1,0 +1,191 @@
+//! One instance: its container, what is known of it, and what is to be done for it next.
+
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::backoff::{Backoff, Restarts};
+use super::kernel_log::KernelLog;
+use super::reports::{self, Telling};
+use super::seen::{Doing, Seen};
+use crate::engine::{End, Sighting};
+use crate::state::State;
+
+/// What time it is, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) time: SystemTime,
+}
+
+/// One instance.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) uid: String,
+    pub(super) name: String,
+    /// The container's, once there is one.
+    pub(super) id: Option<String>,
+    pub(super) state: State,
+    since: Option<SystemTime>,
+    reason: String,
+    /// It is to go.
+    pub(super) leaving: bool,
+    /// Something is being done for it.
+    pub(super) busy: bool,
+    /// When the next thing is to be done for it.
+    pub(super) due: Option<Instant>,
+    /// Failures of requests for it in a row.
+    pub(super) backoff: Backoff,
+    /// The latest question whose answer is known here: older answers are stale.
+    pub(super) asked: u64,
+    /// Which of its container's lives is the latest known ([`Seen::life`]), and who lives it.
+    pub(super) life: Option<String>,
+    pid: Option<i64>,
+    restarts: u32,
+    restarting: Restarts,
+    end: Option<End>,
+    /// When the engine said that memory was short in it.
+    pub(super) out_of_memory_at: Option<SystemTime>,
+    pub(super) read_at: Option<Instant>,
+    pub(super) reading: bool,
+    reported_at: Option<SystemTime>,
+}
+
+impl Member {
+    /// One that is to be.
+    pub(super) fn new(name: String, uid: String, now: Now) -> Self {
+        Self {
+            uid,
+            name,
+            id: None,
+            state: State::Pending,
+            since: Some(now.time),
+            reason: String::new(),
+            leaving: false,
+            busy: false,
+            due: Some(now.instant),
+            backoff: Backoff::of_requests(),
+            asked: 0,
+            life: None,
+            pid: None,
+            restarts: 0,
+            restarting: Restarts::default(),
+            end: None,
+            out_of_memory_at: None,
+            read_at: None,
+            reading: false,
+            reported_at: None,
+        }
+    }
+
+    /// As it is now.
+    pub(super) fn sighting(&self, node: Option<&str>) -> Sighting {
+        Sighting {
+            uid: self.uid.clone(),
+            name: self.name.clone(),
+            node: node.map(str::to_owned),
+            state: self.state,
+            since: self.since,
+            reason: self.reason.clone(),
+            restarts: self.restarts,
+            end: self.end.clone(),
+            // All that end are started again.
+            over: self.state == State::Gone,
+        }
+    }
+
+    /// Whether that is another state than before.
+    pub(super) fn become_state(&mut self, state: State, since: Option<SystemTime>, reason: &str) -> bool {
+        if self.state == state && self.reason == reason {
+            return false;
+        }
+        self.state = state;
+        self.since = since;
+        reason.clone_into(&mut self.reason);
+        true
+    }
+
+    /// Takes what was seen of its container, as the answer to question `asked`. Whether anything has changed.
+    pub(super) fn see(
+        &mut self,
+        seen: &Seen,
+        asked: u64,
+        telling: &Telling,
+        log: &mut KernelLog,
+        now: Now,
+    ) -> bool {
+        if asked <= self.asked {
+            return false;
+        }
+        self.asked = asked;
+        self.id = Some(seen.id.clone());
+        match seen.doing {
+            _ if self.leaving => false,
+            Doing::Running => self.runs(seen, telling),
+            Doing::Ended => self.has_ended(seen, log, now),
+            Doing::Created => {
+                self.due = self.due.or((!self.busy).then_some(now.instant));
+                false
+            }
+            Doing::Leaving => {
+                self.become_state(State::Terminating, Some(now.time), "removed by someone else")
+            }
+        }
+    }
+
+    /// Takes note of another life of its container.
+    fn lives(&mut self, seen: &Seen) -> bool {
+        let life = Some(seen.life());
+        if self.life == life {
+            return false;
+        }
+        self.restarts += u32::from(self.life.is_some());
+        self.life = life;
+        self.pid = seen.pid;
+        self.read_at = None;
+        true
+    }
+
+    fn runs(&mut self, seen: &Seen, telling: &Telling) -> bool {
+        self.due = None;
+        if !self.lives(seen) {
+            return false;
+        }
+        let state = if telling.running_is_ready() { State::Ready } else { State::Running };
+        self.become_state(state, seen.started_at(), "");
+        true
+    }
+
+    fn has_ended(&mut self, seen: &Seen, log: &mut KernelLog, now: Now) -> bool {
+        self.lives(seen);
+        let life = seen.life();
+        if self.end.as_ref().is_some_and(|end| end.container == life) {
+            self.due = self.due.or((!self.busy).then_some(now.instant));
+            return false;
+        }
+        let started = seen.started_at();
+        let told = self.out_of_memory_at.is_some_and(|at| started.is_none_or(|started| at >= started));
+        let end = seen.end(told, self.pid, log);
+        let length = started.zip(end.at).and_then(|(started, ended)| ended.duration_since(started).ok());
+        self.due = Some(now.instant + self.restarting.ended(length));
+        let (state, at, reason) = (end.state, end.at.or(Some(now.time)), end.reason.clone());
+        self.end = Some(end);
+        self.become_state(state, at, &reason);
+        true
+    }
+
+    /// Takes a record that its container has written: whether it is a new one, and whether the state has changed.
+    pub(super) fn report(&mut self, record: &Map<String, Value>, telling: &Telling) -> (bool, bool) {
+        let time = reports::time(record);
+        let ended = self.end.as_ref().and_then(|end| end.at);
+        // The log goes on over restarts: what was said before the last end is about another life.
+        let of_this_life = ended.is_none_or(|ended| time.is_some_and(|time| time > ended));
+        if !self.state.is_at_work() || !of_this_life || (time.is_some() && time == self.reported_at) {
+            return (false, false);
+        }
+        self.reported_at = time;
+        let state = if telling.is_ready(record) { State::Ready } else { State::Running };
+        (true, self.state != state && self.become_state(state, time, ""))
+    }
+}

@@ -1,0 +1,120 @@
+//! Which socket to ask.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::engine::Failure;
+
+/// What the choice depends on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wishes {
+    /// As on the command line.
+    pub(super) asked: Option<PathBuf>,
+    /// `DOCKER_HOST`.
+    pub(super) docker_host: Option<String>,
+    /// `XDG_RUNTIME_DIR`.
+    pub(super) runtime_dir: Option<PathBuf>,
+}
+
+impl Wishes {
+    /// Those of this process's environment.
+    pub(super) fn of_environment(asked: Option<PathBuf>) -> Self {
+        Self {
+            asked,
+            docker_host: env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
+            runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
+
+    /// The socket: the one asked for, else `DOCKER_HOST`'s, else the first of the usual ones that is there.
+    pub(super) fn socket(&self, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
+        if let Some(asked) = &self.asked {
+            return one(asked, "--socket", is_there);
+        }
+        if let Some(host) = &self.docker_host {
+            let Some(path) = host.strip_prefix("unix://") else {
+                return Err(Failure::permanent(format!(
+                    "DOCKER_HOST is {host:?}, where unix:///PATH is expected: only a socket of this machine can be \
+                     asked; give it with --socket"
+                )));
+            };
+            return one(Path::new(path), "DOCKER_HOST", is_there);
+        }
+        let usual = self.usual();
+        usual.iter().find(|path| is_there(path)).cloned().ok_or_else(|| {
+            let tried: Vec<_> = usual.iter().map(|path| path.display().to_string()).collect();
+            Failure::permanent(format!(
+                "no socket of Podman or Docker: none of {} is there; {HOW}",
+                tried.join(", ")
+            ))
+        })
+    }
+
+    fn usual(&self) -> Vec<PathBuf> {
+        let own = self.runtime_dir.iter().map(|dir| dir.join("podman/podman.sock"));
+        own.chain(["/run/podman/podman.sock", "/var/run/docker.sock"].map(PathBuf::from)).collect()
+    }
+}
+
+/// How to get one.
+pub(super) const HOW: &str = "start one with `systemctl --user start podman.socket` or `podman system service \
+                              --time 0 unix:///PATH/podman.sock`, and name it with --socket if it is elsewhere";
+
+fn one(path: &Path, source: &str, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
+    // The same spelling as DOCKER_HOST has.
+    let path = path.to_str().and_then(|text| text.strip_prefix("unix://")).map_or(path, Path::new);
+    if is_there(path) {
+        return Ok(path.to_owned());
+    }
+    Err(Failure::permanent(format!(
+        "{source} names the socket {}, which is not there; {HOW}",
+        path.display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_goes_before_docker_host_and_that_before_the_usual_ones() {
+        let mut wishes = Wishes {
+            asked: Some("/a.sock".into()),
+            docker_host: Some("unix:///b.sock".into()),
+            runtime_dir: Some("/run/user/1000".into()),
+        };
+        let found = |wishes: &Wishes| wishes.socket(|_| true).unwrap();
+        assert_eq!(found(&wishes), Path::new("/a.sock"));
+        wishes.asked = Some("unix:///a.sock".into());
+        assert_eq!(found(&wishes), Path::new("/a.sock"));
+        wishes.asked = None;
+        assert_eq!(found(&wishes), Path::new("/b.sock"));
+        wishes.docker_host = None;
+        assert_eq!(found(&wishes), Path::new("/run/user/1000/podman/podman.sock"));
+        let docker = wishes.socket(|path| path.ends_with("docker.sock")).unwrap();
+        assert_eq!(docker, Path::new("/var/run/docker.sock"));
+    }
+
+    #[test]
+    fn where_there_is_none_all_that_were_tried_are_named_and_what_to_do() {
+        let wishes = Wishes { runtime_dir: Some("/run/user/1000".into()), ..Wishes::default() };
+        let message = wishes.socket(|_| false).unwrap_err().message;
+        for part in [
+            "/run/user/1000/podman/podman.sock",
+            "/run/podman/podman.sock",
+            "/var/run/docker.sock",
+            "podman system service --time 0 unix:///",
+            "systemctl --user start podman.socket",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn another_machine_and_a_missing_socket_are_refused() {
+        let wishes = Wishes { docker_host: Some("tcp://h:2375".into()), ..Wishes::default() };
+        assert!(wishes.socket(|_| true).unwrap_err().message.contains("\"tcp://h:2375\""));
+        let wishes = Wishes { asked: Some("/a.sock".into()), ..Wishes::default() };
+        assert!(wishes.socket(|_| false).unwrap_err().message.contains("--socket names the socket /a.sock"));
+    }
+}
