@@ -38,6 +38,7 @@ impl Service {
             .arg(format!("unix://{}", socket.display()))
             .current_dir(dir)
             .stdin(Stdio::null())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -202,7 +203,7 @@ async fn three_get_ready_one_is_killed_and_comes_back_and_none_is_left() {
 
 #[tokio::test]
 #[ignore = "needs podman"]
-async fn an_oom_kill_is_told_as_such_and_another_kill_of_the_same_container_is_not() {
+async fn an_oom_kill_is_told_as_such_each_time_in_the_life_it_ends() {
     let service = Service::start().await;
     let mut run = Run::begin(order(&service, "oom", "60M", "30M")).await;
     run.engine.scale(1).await.unwrap();

@@ -7,6 +7,7 @@
 mod api;
 mod backoff;
 mod body;
+mod jobs;
 mod keeper;
 mod kernel_log;
 mod member;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bollard::models::{ContainerCreateBody, EventMessage};
 use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -14,16 +14,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::api::{Api, Refusal, measured};
 use super::backoff::Backoff;
 use super::body::with_uid;
+use super::jobs::{bring_down, bring_up, list};
 use super::kernel_log::KernelLog;
 use super::member::Now;
 use super::population::{Found, Job, Population, Trouble};
 use super::reports;
-use super::seen::{Happening, Listed, Seen};
+use super::seen::{Happening, Seen};
 use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
 
 /// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
 const TICK: Duration = Duration::from_millis(50);
-/// Logs read, and containers inspected, at once.
+/// Logs read at once.
 const AT_ONCE: usize = 8;
 /// A stream on which nothing happens says nothing of its server's health, so that is asked for.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -342,61 +343,4 @@ async fn next(watch: &mut Watch) -> Happened {
             Happened::TimeToConnect
         }
     }
-}
-
-/// Creates a container, where `body` says how, starts it and looks at it.
-async fn bring_up(
-    api: &Api,
-    events: &Events,
-    name: &str,
-    uid: &str,
-    body: Option<ContainerCreateBody>,
-) -> Result<Seen, Trouble> {
-    let mut id = None;
-    if let Some(body) = body {
-        id = match measured(events, api.create(name, body)).await {
-            Ok(id) => Some(id),
-            // The answer to an earlier request may have been lost, and the container be there.
-            Err(refusal) => match api.inspect(name).await {
-                Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
-                _ => return Err(Trouble { id: None, word: "FailedCreate", refusal }),
-            },
-        };
-    }
-    let trouble = |word| move |refusal| Trouble { id, word, refusal };
-    match measured(events, api.start(name)).await {
-        Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
-        Err(refusal) => Err(trouble("FailedStart")(refusal)),
-    }
-}
-
-async fn bring_down(api: &Api, name: &str, stop_timeout_seconds: i64, by_force: bool) -> Result<(), Refusal> {
-    if !by_force {
-        match api.stop(name, stop_timeout_seconds).await {
-            Err(refusal) if refusal.is_not_there() => return Ok(()),
-            // One that cannot be stopped is removed by force below.
-            _ => {}
-        }
-    }
-    api.remove(name).await
-}
-
-/// All containers of the run, and more of those that `look` picks.
-async fn list(api: &Api, run: &str, look: impl Fn(&Listed) -> bool) -> Result<Vec<Found>, Refusal> {
-    let containers = api.list(Some(run)).await?;
-    let looked = stream::iter(containers).map(|listed| {
-        let looks = look(&listed);
-        async move {
-            if !looks {
-                return Ok(Some((listed, None)));
-            }
-            match api.inspect(&listed.name).await {
-                Ok(seen) => Ok(Some((listed, Some(seen)))),
-                Err(refusal) if refusal.is_not_there() => Ok(None),
-                Err(refusal) => Err(refusal),
-            }
-        }
-    });
-    let answers: Vec<_> = looked.buffered(AT_ONCE).collect().await;
-    answers.into_iter().filter_map(Result::transpose).collect()
 }

@@ -169,6 +169,7 @@ mod tests {
         for pid in 0..=REMEMBERED {
             log.take(&format!(";Out of memory: Killed process {pid} (x)"));
         }
-        assert!(!log.has_killed("", Some(0)) && log.has_killed("", Some(1)) && log.kills.len() == REMEMBERED);
+        assert_eq!(log.kills.len(), REMEMBERED);
+        assert!(!log.has_killed("", Some(0)) && log.has_killed("", Some(1)));
     }
 }

@@ -82,9 +82,11 @@ impl Seen {
             .exit_status
             .map_or_else(|| "exit status unknown".into(), |code| format!("exit status {code}"));
         let killed = self.exit_status == Some(KILLED);
+        // Asked in any case: what the kernel said of this life must not be taken for another.
+        let by_kernel = log.has_killed(&self.id, pid);
         let (state, word) = if self.oom_killed || told {
             (State::OomKilled, "OOMKilled, as the engine says".to_owned())
-        } else if killed && log.has_killed(&self.id, pid) {
+        } else if killed && by_kernel {
             (State::OomKilled, "OOMKilled, as the kernel log says".to_owned())
         } else if killed && !log.is_open() {
             (State::Failed, "Killed, and whether for want of memory is not told".to_owned())
@@ -251,8 +253,8 @@ mod tests {
 
     #[test]
     fn other_ends_are_failures_with_their_status_even_where_others_were_killed() {
-        let mut log = KernelLog::of_lines(&[OOM_LINE]);
-        let mut end = |code: i64| {
+        let end = |code: i64| {
+            let mut log = KernelLog::of_lines(&[OOM_LINE]);
             let state = KILLED_STATE.replace("137", &code.to_string());
             inspected(&state).end(false, None, &mut log)
         };
