@@ -131,13 +131,11 @@ fn steps(plan: &Plan) -> String {
         Pace::Every(beat) => format!("each {}", time(beat)),
         Pace::None => "as fast as they are taken".into(),
     };
-    let end = match (plan.hold.is_zero(), plan.down, plan.keep) {
-        (hold, down, keep) => [
-            (!hold).then(|| format!("held for {}", time(plan.hold))),
-            down.then(|| "down step by step".to_owned()),
-            Some(if keep { "left in place" } else { "then removed" }.to_owned()),
-        ],
-    };
+    let end = [
+        (!plan.hold.is_zero()).then(|| format!("held for {}", time(plan.hold))),
+        plan.down.then(|| "down step by step".to_owned()),
+        Some(if plan.keep { "left in place" } else { "then removed" }.to_owned()),
+    ];
     let end = end.into_iter().flatten().collect::<Vec<_>>().join(", ");
     format!("{} to {} instances by {}, {pace}; {end}", plan.from, plan.to, plan.step)
 }

@@ -92,21 +92,21 @@ fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], survey: &Survey, needs:
     match needs.memory {
         Some(used) => {
             let inputs = beside(format!("{} resident", used.rounded()), bytes(memory));
-            forecast.add("memory in use", nodes, free_memory, (used.0 + memory) as f64, inputs);
+            forecast.add("memory in use", nodes, free_memory, (used.0 + memory) as f64, &inputs);
         }
         None => forecast.unknown.push("memory in use: each instance takes what it can get".into()),
     }
     let requested = needs.requested_memory.0 + memory;
     let inputs = beside(format!("{} requested", needs.requested_memory.rounded()), bytes(memory));
-    forecast.add("memory requests", nodes, free_memory, requested as f64, inputs);
+    forecast.add("memory requests", nodes, free_memory, requested as f64, &inputs);
     let free_cpu =
         |node: &NodeFacts| Some((node.allocatable_cpu_cores? - node.requested_cpu_cores?).max(0.0));
     let requested = needs.requested_cpu.as_f64() + cpu;
     let inputs = beside(format!("{} cores requested", needs.requested_cpu), format!("{cpu}"));
-    forecast.add("CPU requests", nodes, free_cpu, requested, inputs);
+    forecast.add("CPU requests", nodes, free_cpu, requested, &inputs);
     if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
         let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
-        forecast.add("pods per node", nodes, free, 1.0, "one pod each".into());
+        forecast.add("pods per node", nodes, free, 1.0, "one pod each");
     }
 }
 
@@ -118,7 +118,7 @@ impl Forecast {
         nodes: &[&NodeFacts],
         free: impl Fn(&NodeFacts) -> Option<f64>,
         each: f64,
-        inputs: String,
+        inputs: &str,
     ) {
         if each <= 0.0 {
             return;

@@ -15,11 +15,11 @@ fn main() -> ExitCode {
         // Before there is anything that could cost memory: these are the load.
         Command::Instance(args) => instance::instance(&args),
         Command::Workload(args) => instance::workload(args, started_ns),
-        command => ramp(command),
+        command => ramp(&command),
     }
 }
 
-fn ramp(command: Command) -> ExitCode {
+fn ramp(command: &Command) -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
         .with_target(false)
@@ -29,7 +29,7 @@ fn ramp(command: Command) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match &runtime {
         Ok(runtime) => runtime.block_on(async {
-            match &command {
+            match command {
                 Command::Plan(args) => command::plan(args).await,
                 Command::Run(args) => command::run(args).await,
                 Command::Clean(args) => command::clean(args).await,

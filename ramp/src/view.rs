@@ -162,7 +162,7 @@ impl Summary {
             (Some(seconds), _) => words.push_str(&format!("removed within {seconds:.1} s\n")),
             (None, []) => {}
             (None, left) => {
-                words.push_str(&format!("left: {}; ramp clean {}\n", left.join(", "), self.directory))
+                words.push_str(&format!("left: {}; ramp clean {}\n", left.join(", "), self.directory));
             }
         }
         words.push_str(&format!("recorded in {}", self.directory));

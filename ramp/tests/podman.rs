@@ -1,9 +1,10 @@
 //! The podman engine against Podman itself: a service of its own on a socket of its own. Needs the image of `workload`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
+#[path = "support/podman.rs"]
+mod service;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
@@ -12,62 +13,9 @@ use ramp::engine::{Engine, Event, Events, Notice, NoticeKind, Order, Sighting};
 use ramp::plan::EngineOptions;
 use ramp::scenario::Scenario;
 use ramp::state::State;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use service::Service;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
-
-/// `podman system service` on a socket in a directory that goes with it. Its files go there as well.
-struct Service {
-    dir: TempDir,
-    child: Child,
-}
-
-impl Service {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let child = Self::spawn(dir.path()).await;
-        Self { dir, child }
-    }
-
-    async fn spawn(dir: &Path) -> Child {
-        let socket = dir.join("podman.sock");
-        let _ = std::fs::remove_file(&socket);
-        let child = Command::new("podman")
-            .args(["system", "service", "--time", "0"])
-            .arg(format!("unix://{}", socket.display()))
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        timeout(Duration::from_secs(20), async {
-            while tokio::net::UnixStream::connect(&socket).await.is_err() {
-                sleep(Duration::from_millis(50)).await;
-            }
-        })
-        .await
-        .expect("podman system service opens its socket");
-        child
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("podman.sock")
-    }
-
-    fn options(&self) -> EngineOptions {
-        EngineOptions { socket: Some(self.socket()), ..EngineOptions::default() }
-    }
-
-    async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    async fn start_again(&mut self) {
-        self.child = Self::spawn(self.dir.path()).await;
-    }
-}
 
 /// What the engine has told so far.
 #[derive(Default)]

@@ -10,6 +10,8 @@ use ramp::scenario::Scenario;
 
 use crate::holds;
 
+#[path = "../support/podman.rs"]
+mod service;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -33,9 +35,8 @@ async fn local() {
 #[tokio::test]
 #[ignore = "needs podman"]
 async fn podman() {
-    let service = podman::Service::start();
-    let options = EngineOptions { socket: Some(service.socket()), ..EngineOptions::default() };
-    holds(PodmanEngine::new(order("podman", options)).unwrap(), true).await;
+    let service = service::Service::start().await;
+    holds(PodmanEngine::new(order("podman", service.options())).unwrap(), true).await;
 }
 
 mod needs_a_cluster {

@@ -73,6 +73,10 @@ impl Facts {
             allocatable_memory_bytes: Some(budget.0),
             allocatable_cpu_cores: self.cpus.map(|cpus| cpus as f64),
             allocatable_pods: self.instances,
+            // The budget is the instances' own.
+            requested_memory_bytes: Some(0),
+            requested_cpu_cores: Some(0.0),
+            pods: Some(0),
             ..NodeFacts::default()
         }
     }

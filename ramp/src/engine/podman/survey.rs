@@ -73,6 +73,9 @@ fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
         container_runtime: version.version.as_ref().map(|number| format!("{}://{number}", engine(version))),
         allocatable_memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
         allocatable_cpu_cores: info.ncpu.filter(|count| *count > 0).map(|count| count as f64),
+        // Other containers request nothing that would be kept for them.
+        requested_memory_bytes: Some(0),
+        requested_cpu_cores: Some(0.0),
         pods: number(info.containers_running),
         ..NodeFacts::default()
     }

@@ -48,7 +48,7 @@ const LIMITS: Without = Unknown("whether a quota ends the ramp, or a LimitRange 
 const RUNTIME: Without = Unknown("the RuntimeClass, its overhead and the nodes that have it");
 
 /// All of them.
-pub(super) const RIGHTS: [Right; 17] = [
+pub(super) static RIGHTS: [Right; 17] = [
     right("apps", "deployments", &["get", "list", "create", "patch", "delete"], Namespace, NoRun),
     right("apps", "deployments", &["watch"], Namespace, Unknown("whether others change the Deployment")),
     right("apps", "deployments/scale", &["patch"], Namespace, NoRun),

@@ -145,6 +145,8 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
+
     use serde_json::{Value, from_value, json};
 
     use super::super::template::tests::order;

@@ -73,6 +73,8 @@ fn of_container(container: &Container) -> Result<Amount, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
+
     use serde_json::{Value, from_value, json};
 
     use super::*;

@@ -213,6 +213,8 @@ fn changed(item: &LimitRangeItem, resource: &str, container: &Container) -> Opti
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
+
     use serde_json::{Value, from_value, json};
     use workload::quantity::Bytes;
 

@@ -45,7 +45,7 @@ fn a_good_host_has_a_node_and_versions_and_nothing_is_found() {
     assert_eq!(survey.versions["OCI Runtime (runc)"], "runc version 1.1.5");
     assert_eq!((survey.versions["cgroup"].as_str(), survey.versions["api"].as_str()), ("v1", "1.41"));
     let [node] = &survey.nodes[..] else { panic!() };
-    assert_eq!((node.name.as_str(), node.eligible, node.pods), ("vm", true, 3));
+    assert_eq!((node.name.as_str(), node.eligible, node.pods), ("vm", true, Some(3)));
     assert_eq!(node.allocatable_memory_bytes, Some(25_276_510_208));
     assert_eq!(node.container_runtime.as_deref(), Some("podman://4.3.1"));
 }
