@@ -5,17 +5,18 @@
 mod service;
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::podman::{self, PodmanEngine};
 use ramp::engine::{Engine, Event, Events, Notice, NoticeKind, Order, Sighting};
-use ramp::plan::EngineOptions;
 use ramp::scenario::Scenario;
 use ramp::state::State;
 use service::Service;
+use tokio::process::Command;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// What the engine has told so far.
 #[derive(Default)]

@@ -1,0 +1,17 @@
+//! `ramp` on a real cluster: the one that `KUBECONFIG` names, set up (deploy/setup), with the image on its nodes and a
+//! RuntimeClass named kata. They fill nodes until pods are killed. What stops and kills parts of the cluster needs `CLUSTER_HOME` as well:
+//! a directory whose `pid/` has the process ids of its parts.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod observer;
+mod parts;
+mod process;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// The tests. By the name of this module they can be told from those that need no cluster.
+mod needs_a_cluster {
+    mod faults;
+    mod saturation;
+    mod scale;
+}

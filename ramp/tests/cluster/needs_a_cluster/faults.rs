@@ -1,0 +1,126 @@
+//! Everything breaks once, and the run goes on.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::parts::Part;
+use crate::process::{Running, list, ramp, scenario, turn, wait};
+use crate::support::ledger::audit;
+use crate::support::{column, rows};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+#[ignore = "needs a cluster whose parts may be stopped and killed: CLUSTER_HOME"]
+fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_whole_record() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let run = begin(&out);
+    reach(&out, 3);
+
+    let server = Part::of("apiserver");
+    server.signal("-STOP");
+    sleep(20 * SECOND);
+    server.signal("-CONT");
+    let hung = steps(&out);
+    reach(&out, hung + 3);
+
+    server.signal("-KILL");
+    sleep(5 * SECOND);
+    server.start_again();
+    let died = steps(&out);
+    reach(&out, died + 5);
+
+    run.kill();
+    let killed = steps(&out);
+    sleep(10 * SECOND);
+    let run = ramp(&["run", "--resume", out.to_str().unwrap()]);
+    reach(&out, killed + 3);
+
+    let kubelet = Part::of("kubelet-1");
+    kubelet.signal("-KILL");
+    // A node is told to be not ready 40 s after its last sign of life.
+    wait("the node to be told not ready", 120 * SECOND, || {
+        rows(&out, "events.csv")
+            .iter()
+            .any(|row| row["object"] == "node/node-1" && row["message"].starts_with("not ready"))
+    });
+    kubelet.start_again();
+    wait("the node to be ready again", 120 * SECOND, || {
+        let events = rows(&out, "events.csv");
+        let of_the_node =
+            events.iter().rfind(|row| row["object"] == "node/node-1" && row["reason"] == "Status");
+        of_the_node.is_some_and(|row| row["message"].starts_with("ready"))
+    });
+    let (status, said) = run.wait_for(900 * SECOND);
+    assert!(status.success(), "{status}: {said}");
+
+    let account = audit(&out);
+    assert!(account.there().is_empty(), "{:?}", account.there());
+    let up: Vec<usize> = rows(&out, "steps.csv")
+        .into_iter()
+        .filter(|row| row["part"] == "up")
+        .map(|row| row["step"].parse().unwrap())
+        .collect();
+    assert_eq!(up, (1..=up.len()).collect::<Vec<_>>(), "each step once, none left out");
+    let outcomes = column(&out, "steps.csv", "outcome");
+    assert!(outcomes.iter().any(|outcome| outcome == "unanswered"), "{outcomes:?}");
+    gaps(&out);
+    let run = ramp::record::read_run(&out).unwrap();
+    assert_eq!((run.resumes.len(), run.rows_lost), (1, 0));
+    assert_eq!(list("pods,deployments", "app.kubernetes.io/component=load"), Vec::<Value>::new());
+}
+
+fn begin(out: &Path) -> Running {
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let run = ramp(&[
+        "run",
+        manifest.to_str().unwrap(),
+        "--engine",
+        "kubernetes",
+        "--memory",
+        "20M",
+        "--pace",
+        "4s",
+        "--stop",
+        "time:5m",
+        "--hold",
+        "5s",
+        "--down",
+        "--step",
+        "1",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    wait("the run to begin", 60 * SECOND, || out.join("steps.csv").is_file());
+    run
+}
+
+fn steps(out: &Path) -> usize {
+    // A row may be half written.
+    fs::read_to_string(out.join("steps.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
+}
+
+fn reach(out: &Path, step: usize) {
+    wait(&format!("step {step}"), 120 * SECOND, || steps(out) >= step);
+}
+
+/// What was not observed is told, and until when.
+fn gaps(out: &Path) {
+    let events = rows(out, "events.csv");
+    let of = |kind: &str, object: &str| {
+        events.iter().filter(|row| row["kind"] == kind && row["object"] == object).count()
+    };
+    for object in ["api", "ramp"] {
+        let (begun, ended) = (of("gap_begins", object), of("gap_ends", object));
+        assert!(begun >= 1 && begun == ended, "{object}: {begun} begun, {ended} ended");
+    }
+    assert!(
+        rows(out, "nodes.csv").iter().any(|row| row["row"] == "gap" && row["memory_free_bytes"].is_empty())
+    );
+}

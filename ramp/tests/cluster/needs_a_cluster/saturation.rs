@@ -1,0 +1,110 @@
+//! The study's ramp, past saturation, under both runtimes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::observer::Observer;
+use crate::process::{kubectl, list, ramp, scenario, turn};
+use crate::support::ledger::audit;
+use crate::support::{column, numbers, rows};
+
+const LOAD: &str = "app.kubernetes.io/component=load";
+
+#[test]
+#[ignore = "needs a cluster"]
+fn under_runc_what_gives_way_is_counted_as_kubectl_counts_it() {
+    saturate("runc");
+}
+
+#[test]
+#[ignore = "needs a cluster with a RuntimeClass kata"]
+fn under_kata_what_gives_way_is_counted_as_kubectl_counts_it() {
+    saturate("kata");
+}
+
+fn saturate(runtime: &str) {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let manifest = scenario(&format!("{runtime}/memory-capacity.yaml"));
+    let observer = Observer::start();
+    let events_before = evicted_by_events();
+    // Two at a time, and a few steps beyond: the knee is what is looked for.
+    let run = ramp(&[
+        "run",
+        manifest.to_str().unwrap(),
+        "--engine",
+        "kubernetes",
+        "--memory",
+        "100M",
+        "--step",
+        "2",
+        "--step-timeout",
+        "40s",
+        "--beyond",
+        "4",
+        "--stop",
+        "evictions:0/1m",
+        "--stop",
+        "oom-kills:0/1m",
+        "--stop",
+        "stalled:4",
+        "--hold",
+        "10s",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let (status, said) = run.wait_for(Duration::from_secs(900));
+    assert!(status.success(), "{status}: {said}");
+    let seen = observer.end();
+    let account = audit(&out);
+    println!("{said}");
+    assert_eq!(account.of("evicted") as usize, seen.evicted.len(), "evictions, by the pods' status: {said}");
+    let events: BTreeSet<_> = evicted_by_events().difference(&events_before).cloned().collect();
+    assert_eq!(events, seen.evicted, "and by the events");
+    assert_eq!(account.of("oom_killed") as usize, seen.oom_killed.len(), "{:?}\n{said}", seen.oom_killed);
+    assert!(account.there().is_empty(), "all are gone: {:?}", account.there());
+    assert_eq!(account.last.len(), seen.pods.len(), "every pod has its rows");
+    let class = if runtime == "runc" { "" } else { runtime };
+    assert_eq!(seen.runtime_classes, BTreeSet::from([class.to_owned()]));
+    if runtime == "runc" {
+        assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way: {said}");
+    }
+    assert_eq!(list("pods,deployments", LOAD), Vec::<Value>::new(), "nothing is left");
+    samples_and_reports(&out);
+}
+
+/// The nodes share a kernel here: two nodes, one memory.
+fn samples_and_reports(out: &std::path::Path) {
+    let kernels: BTreeSet<String> =
+        column(out, "nodes.csv", "boot_id").into_iter().filter(|id| !id.is_empty()).collect();
+    let totals: BTreeSet<u64> =
+        numbers(out, "steps.csv", "memory_total_bytes").iter().map(|total| *total as u64).collect();
+    let of_nodes: BTreeSet<u64> =
+        numbers(out, "nodes.csv", "memory_total_bytes").iter().map(|total| *total as u64).collect();
+    if kernels.len() == 1 {
+        assert_eq!(totals, of_nodes, "memory of one kernel counts once");
+    }
+    let reported: BTreeSet<String> = column(out, "workloads.csv", "uid").into_iter().collect();
+    let ready: BTreeSet<String> = rows(out, "pods.csv")
+        .into_iter()
+        .filter(|row| row["to"] == "ready")
+        .map(|row| row["uid"].clone())
+        .collect();
+    let silent = ready.difference(&reported).count();
+    assert!(silent * 10 <= ready.len(), "{silent} of {} were never read", ready.len());
+    let run = ramp::record::read_run(out).unwrap();
+    assert!(run.end.is_some() && run.teardown.unwrap().left.is_empty());
+    assert!(run.versions.contains_key("kubernetes") && !run.nodes.is_empty());
+}
+
+/// Pods of the load that an event says were evicted.
+fn evicted_by_events() -> BTreeSet<String> {
+    let arguments =
+        ["--namespace", "workload", "get", "events", "--field-selector", "reason=Evicted", "-o", "json"];
+    let list: Value = serde_json::from_str(&kubectl(&arguments)).unwrap();
+    let events = list["items"].as_array().unwrap().iter();
+    events.filter_map(|event| event["involvedObject"]["uid"].as_str().map(str::to_owned)).collect()
+}

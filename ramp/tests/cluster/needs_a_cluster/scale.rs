@@ -1,0 +1,81 @@
+//! Two thousand pods on simulated nodes, as fast as the API takes them.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::{kubectl, ramp, scenario, turn};
+use crate::support::ledger::audit;
+use crate::support::numbers;
+
+#[test]
+#[ignore = "needs a cluster with 20 simulated nodes (hollow=true), and RAMP: a release build"]
+fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
+    const PODS: u32 = 2000;
+    let _turn = turn();
+    let nodes: Value =
+        serde_json::from_str(&kubectl(&["get", "nodes", "-l", "hollow=true", "-o", "json"])).unwrap();
+    assert!(nodes["items"].as_array().unwrap().len() >= 20, "twenty simulated nodes");
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = directory.path().join("hollow.json");
+    fs::write(&manifest, on_hollow_nodes().to_string()).unwrap();
+    let out = directory.path().join("run");
+    let run = ramp(&[
+        "run",
+        manifest.to_str().unwrap(),
+        "--engine",
+        "kubernetes",
+        "--to",
+        &PODS.to_string(),
+        "--pace",
+        "none",
+        "--stop",
+        "never",
+        "--hold",
+        "120s",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let began = Instant::now();
+    // Until most of the pods are there: what comes then is their removal.
+    let (mut steps, mut costs) = (0, (0.0, 0));
+    let mut seconds = 0.0;
+    while let Some(now) = run.costs() {
+        let done = fs::read_to_string(out.join("steps.csv"))
+            .map_or(0, |text| text.lines().count().saturating_sub(1));
+        if done > PODS as usize {
+            break;
+        }
+        (steps, costs, seconds) = (done, now, began.elapsed().as_secs_f64());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let (status, said) = run.wait_for(Duration::from_secs(900));
+    assert!(status.success(), "{status}: {said}");
+    assert_eq!(steps, PODS as usize);
+    let took: f64 = numbers(&out, "steps.csv", "step_seconds")[..PODS as usize].iter().sum();
+    let (rate, cores, peak) = (f64::from(PODS) / took, costs.0 / seconds, costs.1);
+    let account = audit(&out);
+    let most = numbers(&out, "steps.csv", "ready_instances").into_iter().fold(0.0, f64::max);
+    println!(
+        "{PODS} steps in {took:.1} s: {rate:.1} a second; {cores:.3} cores over {seconds:.0} s, {:.1} MB resident at most; \
+         {} pods seen, {most} ready at once",
+        peak as f64 / 1e6,
+        account.last.len()
+    );
+    assert!(rate >= 20.0, "{rate:.1} steps a second");
+    assert!(account.last.len() >= PODS as usize * 9 / 10, "{} pods seen", account.last.len());
+    assert!(account.there().is_empty());
+    assert!(peak < 100_000_000, "{peak} bytes resident");
+    assert!(cores < 0.25, "{cores:.3} cores");
+}
+
+/// The scenario where pods run nothing.
+fn on_hollow_nodes() -> Value {
+    let scenario = ramp::scenario::Scenario::read(&scenario("runc/memory-capacity.yaml")).unwrap();
+    let mut manifest = scenario.manifest;
+    let pod = &mut manifest["spec"]["template"]["spec"];
+    pod["nodeSelector"] = serde_json::json!({"hollow": "true"});
+    pod["tolerations"] = serde_json::json!([{"key": "hollow", "operator": "Exists"}]);
+    manifest
+}

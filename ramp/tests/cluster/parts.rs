@@ -1,0 +1,43 @@
+//! Parts of the cluster, to be stopped, killed and started again.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The process of a part: `apiserver`, `kubelet-1`.
+pub(crate) struct Part {
+    file: PathBuf,
+    pid: String,
+    /// Its command line, to start it again.
+    words: Vec<String>,
+}
+
+impl Part {
+    pub(crate) fn of(name: &str) -> Self {
+        let home = std::env::var_os("CLUSTER_HOME").expect("CLUSTER_HOME names the cluster's directory");
+        let file = PathBuf::from(home).join("pid").join(name);
+        let pid = fs::read_to_string(&file).expect("the part runs").trim().to_owned();
+        let line = fs::read(format!("/proc/{pid}/cmdline")).expect("the part runs");
+        let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let words = words.map(|word| String::from_utf8(word.to_vec()).unwrap()).collect();
+        Self { file, pid, words }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.pid]).status().unwrap().success());
+    }
+
+    /// Starts it again, on its own as before.
+    pub(crate) fn start_again(&self) {
+        let child = Command::new(&self.words[0])
+            .args(&self.words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        fs::write(&self.file, format!("{}\n", child.id())).unwrap();
+    }
+}

@@ -1,0 +1,120 @@
+//! The program as its users run it, and kubectl.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The cluster for a test alone.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // What a test may have left that was stopped in its midst, and nodes that have just evicted.
+    ramp(&["clean"]).wait_for(Duration::from_secs(300));
+    wait("no node to be under pressure", Duration::from_secs(120), || {
+        !kubectl(&["get", "nodes", "-o", "json"]).contains("node.kubernetes.io/memory-pressure")
+    });
+    turn
+}
+
+pub(crate) fn wait(what: &str, limit: Duration, so: impl Fn() -> bool) {
+    let end = Instant::now() + limit;
+    while !so() {
+        assert!(Instant::now() < end, "waited {limit:?} for {what}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// What kubectl answers.
+pub(crate) fn kubectl(args: &[&str]) -> String {
+    let output = Command::new("kubectl").args(args).output().expect("kubectl is installed");
+    assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Objects of the namespace.
+pub(crate) fn list(kind: &str, selector: &str) -> Vec<Value> {
+    let text = kubectl(&["--namespace", "workload", "get", kind, "--selector", selector, "-o", "json"]);
+    serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
+}
+
+/// A scenario of deploy/.
+pub(crate) fn scenario(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)
+}
+
+/// The program, with `RAMP` in its place where that is set: a release build, where what it costs is looked at.
+pub(crate) fn ramp(args: &[&str]) -> Running {
+    let program = std::env::var_os("RAMP").map_or_else(|| env!("CARGO_BIN_EXE_ramp").into(), PathBuf::from);
+    let child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it was built");
+    Running { child }
+}
+
+/// It, for as long as the value lives.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end. What it wrote on standard error.
+    pub(crate) fn wait_for(mut self, limit: Duration) -> (ExitStatus, String) {
+        let mut pipe = self.child.stderr.take().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = pipe.read_to_string(&mut text);
+            text
+        });
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, reader.join().unwrap());
+            }
+            if Instant::now() >= end {
+                let _ = self.child.kill();
+                panic!("not over within {limit:?}: {}", reader.join().unwrap());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends it as nothing can be prepared for.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// CPU time in seconds, and the largest resident set so far in bytes.
+    pub(crate) fn costs(&self) -> Option<(f64, u64)> {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", self.id())).ok();
+        let stat = read("stat")?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        // utime and stime, in hundredths (proc(5)); the state is the first field behind the name.
+        let hundredths: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        let status = read("status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = peak.split_whitespace().next()?.parse().ok()?;
+        Some((hundredths as f64 / 100.0, kib << 10))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, most of the time.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
