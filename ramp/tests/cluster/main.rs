@@ -2,6 +2,7 @@
 //! RuntimeClass named kata. They fill nodes until pods are killed. What stops and kills parts of the cluster needs `CLUSTER_HOME` as well:
 //! a directory whose `pid/` has the process ids of its parts.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "what was measured is shown with --nocapture")]
 
 mod observer;
 mod parts;

@@ -29,6 +29,7 @@ impl Part {
     }
 
     /// Starts it again, on its own as before.
+    #[allow(clippy::zombie_processes, reason = "it outlives the test")]
     pub(crate) fn start_again(&self) {
         let child = Command::new(&self.words[0])
             .args(&self.words[1..])

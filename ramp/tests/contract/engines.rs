@@ -1,5 +1,7 @@
 //! Each engine, held to it.
 
+use std::path::Path;
+
 use ramp::engine::Order;
 use ramp::engine::kubernetes::KubernetesEngine;
 use ramp::engine::local::LocalEngine;
@@ -29,7 +31,9 @@ async fn scripted() {
 #[tokio::test]
 async fn local() {
     let options = EngineOptions { budget_bytes: Some(200_000_000), ..EngineOptions::default() };
-    holds(LocalEngine::new(order("local", options)).unwrap(), true).await;
+    // This program is a test: ramp, which is the load, is another one.
+    let ramp = Path::new(env!("CARGO_BIN_EXE_ramp"));
+    holds(LocalEngine::with_program(order("local", options), ramp).unwrap(), true).await;
 }
 
 #[tokio::test]

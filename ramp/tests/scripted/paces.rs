@@ -1,5 +1,6 @@
 //! When the next step comes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ramp::engine::scripted::{Fault, FaultKind};
@@ -39,9 +40,9 @@ async fn a_fixed_beat_is_kept_whatever_the_cluster_does() {
     script.faults.push(Fault { from, to, kind: FaultKind::ApiHung });
     stage.run_script(&plan, script).await;
     let steps = rows(&stage.path(), "steps.csv");
-    let at = |index: usize| humantime::parse_rfc3339(&steps[index]["time"]).unwrap();
-    for index in 1..10 {
-        assert_eq!(at(index).duration_since(at(index - 1)).unwrap(), 5 * SECOND, "{:?}", steps[index]);
+    let at = |row: &BTreeMap<String, String>| humantime::parse_rfc3339(&row["time"]).unwrap();
+    for pair in steps[..10].windows(2) {
+        assert_eq!(at(&pair[1]).duration_since(at(&pair[0])).unwrap(), 5 * SECOND, "{:?}", pair[1]);
     }
     let outcomes = column(&stage.path(), "steps.csv", "outcome");
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "unanswered").count(), 4, "{outcomes:?}");

@@ -91,9 +91,6 @@ fn begin(out: &Path) -> Running {
         "time:5m",
         "--hold",
         "5s",
-        "--down",
-        "--step",
-        "1",
         "--out",
         out.to_str().unwrap(),
     ]);
