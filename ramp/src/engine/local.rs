@@ -155,6 +155,7 @@ impl LocalEngine {
     /// Starts the tasks that keep the instances and sample the machine.
     fn employ(&mut self, events: &Events, confinement: &Confinement) {
         let (sender, wanted) = latest::channel(Wanted::default());
+        let (newsroom, news) = mpsc::channel(NEWS_WAITING);
         let begun = events.clock().now();
         let keeper = Keeper {
             launch: Launch { ramp: self.ramp.clone(), demand: self.demand.clone() },
@@ -166,7 +167,8 @@ impl LocalEngine {
             living: self.living.clone(),
             page_bytes: page_bytes(),
             tasks: JoinSet::new(),
-            news: mpsc::channel(NEWS_WAITING),
+            news,
+            newsroom,
             lines: Arc::new(AtomicU32::new(0)),
             is_removed: false,
         };

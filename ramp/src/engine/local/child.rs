@@ -250,17 +250,17 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn ready(record: Value) -> bool {
+    fn ready(record: &Value) -> bool {
         is_ready(record.as_object().unwrap())
     }
 
     #[test]
     fn ready_is_who_holds_what_was_asked_for() {
-        assert!(!ready(json!({"record": "start", "phase": "growing", "memory_target_bytes": 5})));
-        assert!(ready(json!({"record": "report", "phase": "holding", "memory_target_bytes": 5})));
-        assert!(!ready(json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
-        assert!(ready(json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
-        assert!(!ready(json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
+        assert!(!ready(&json!({"record": "start", "phase": "growing", "memory_target_bytes": 5})));
+        assert!(ready(&json!({"record": "report", "phase": "holding", "memory_target_bytes": 5})));
+        assert!(!ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
+        assert!(ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
+        assert!(!ready(&json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
     }
 
     #[tokio::test]

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn scenario(container: Value) -> Scenario {
+    fn scenario(container: &Value) -> Scenario {
         let pod = json!({"containers": [container]});
         let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
                               "spec": {"template": {"spec": pod}}});
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn another_command_is_one_of_the_machines() {
-        let demand = Demand::of(&scenario(json!({
+        let demand = Demand::of(&scenario(&json!({
             "image": "nginx", "command": ["sleep", "1"], "args": ["2"], "volumeMounts": [],
             "env": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {}}],
             "resources": {"limits": {"cpu": "1", "memory": "5M", "nvidia.com/gpu": 1}},
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_image_of_which_nothing_is_known_is_refused_for_good() {
-        let refusal = |container| Demand::of(&scenario(container)).unwrap_err();
+        let refusal = |container: Value| Demand::of(&scenario(&container)).unwrap_err();
         let of_nginx = refusal(json!({"image": "docker.io/library/nginx:1"}));
         assert!(!of_nginx.transient && of_nginx.message.contains("neither command nor arguments"));
         assert!(
@@ -270,7 +270,7 @@ mod tests {
         assert!(wrong.message.contains("--memory"), "{wrong}");
         for image in ["workload", "r:5/a/workload:0.1", "workload@sha256:00"] {
             assert_eq!(
-                Demand::of(&scenario(json!({"image": image}))).unwrap().program,
+                Demand::of(&scenario(&json!({"image": image}))).unwrap().program,
                 Program::Load(vec![])
             );
         }

@@ -58,7 +58,9 @@ pub(super) struct Keeper {
     pub(super) page_bytes: u64,
     /// One for each process, and one for each cgroup that is to go.
     pub(super) tasks: JoinSet<()>,
-    pub(super) news: (mpsc::Sender<(Which, News)>, mpsc::Receiver<(Which, News)>),
+    pub(super) news: mpsc::Receiver<(Which, News)>,
+    /// Where attendants send them.
+    pub(super) newsroom: mpsc::Sender<(Which, News)>,
     /// Lines of standard error written down.
     pub(super) lines: Arc<AtomicU32>,
     pub(super) is_removed: bool,
@@ -86,7 +88,7 @@ impl Keeper {
                     Ok(()) => self.adjust().await,
                     Err(_) => return,
                 },
-                Some((which, news)) = self.news.1.recv() => self.hear(which, news).await,
+                Some((which, news)) = self.news.recv() => self.hear(which, news).await,
                 _ = looks.tick(), if watches => self.look().await,
                 // One at a time, so that whatever else has to be done comes between.
                 () = yield_now(), if due.is_some() => {
@@ -206,7 +208,7 @@ impl Keeper {
         Attendant {
             which: Which { ordinal, uid: instance.uid.clone(), name: instance.name.clone() },
             events: self.events.clone(),
-            news: self.news.0.clone(),
+            news: self.newsroom.clone(),
             grace: self.launch.demand.grace,
             is_load: matches!(self.launch.demand.program, Program::Load(_)),
             lines: self.lines.clone(),
