@@ -24,7 +24,7 @@ fn cgroups(run: &str) -> Vec<PathBuf> {
 async fn above_its_own_limit_an_instance_is_oom_killed_and_started_again() {
     let limits = json!({"limits": {"memory": "30M", "cpu": "500m"}, "requests": {"cpu": "250m"}});
     let id = run_id("oom");
-    let mut run = Run::begin(engine(&id, load("60M", limits), None)).await;
+    let mut run = Run::begin(engine(&id, load("60M", &limits), None)).await;
     run.engine.scale(1).await.unwrap();
     run.until("two OOM kills", |run| {
         run.sightings.iter().filter(|sighting| sighting.state == State::OomKilled).count() == 2
@@ -51,7 +51,7 @@ async fn above_its_own_limit_an_instance_is_oom_killed_and_started_again() {
 async fn above_the_budget_the_kernel_ends_one_and_the_machine_is_spared() {
     let size = unique_size(25);
     let id = run_id("budget");
-    let mut run = Run::begin(engine(&id, load(&size, json!({})), Some(60_000_000))).await;
+    let mut run = Run::begin(engine(&id, load(&size, &json!({})), Some(60_000_000))).await;
     assert!(!cgroups(&id).is_empty());
     run.ready(2).await;
     run.engine.scale(3).await.unwrap();
@@ -70,10 +70,10 @@ async fn above_the_budget_the_kernel_ends_one_and_the_machine_is_spared() {
 #[ignore = "needs root and cgroups"]
 async fn what_a_run_has_left_is_found_and_cleaned_by_its_id() {
     let (old, new) = (run_id("old"), run_id("new"));
-    let run = Run::begin(engine(&old, load("5M", json!({})), None)).await;
+    let run = Run::begin(engine(&old, load("5M", &json!({})), None)).await;
     drop(run);
     assert!(!cgroups(&old).is_empty());
-    let survey = engine(&new, load("5M", json!({})), None).survey().await.unwrap();
+    let survey = engine(&new, load("5M", &json!({})), None).survey().await.unwrap();
     let finding = survey.findings.iter().find(|finding| finding.message.contains(&old)).unwrap();
     assert!(finding.refuses && finding.message.contains("ramp clean --engine local"), "{finding:?}");
     let cleaned = local::clean(Some(&old)).await;

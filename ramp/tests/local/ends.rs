@@ -16,7 +16,7 @@ use super::support::*;
 #[tokio::test]
 async fn one_that_is_killed_has_failed_and_is_started_again_at_once() {
     let size = unique_size(13);
-    let mut run = Run::begin(engine(&run_id("kill"), load(&size, json!({})), None)).await;
+    let mut run = Run::begin(engine(&run_id("kill"), load(&size, &json!({})), None)).await;
     run.ready(1).await;
     kill(processes(&size)[0], Signal::SIGKILL).unwrap();
     let is_back =
@@ -80,7 +80,7 @@ async fn one_that_does_not_end_when_told_to_is_killed() {
 #[tokio::test]
 async fn dropping_the_engine_ends_its_processes() {
     let size = unique_size(14);
-    let mut run = Run::begin(engine(&run_id("drop"), load(&size, json!({})), None).without_cgroups()).await;
+    let mut run = Run::begin(engine(&run_id("drop"), load(&size, &json!({})), None).without_cgroups()).await;
     run.ready(2).await;
     drop(run);
     let deadline = Instant::now() + LIMIT;
@@ -92,7 +92,7 @@ async fn dropping_the_engine_ends_its_processes() {
 
 /// Takes three instances and never ends.
 async fn to_be_killed(run: &str, size: &str, ready: &str) {
-    let mut run = Run::begin(engine(run, load(size, json!({})), None)).await;
+    let mut run = Run::begin(engine(run, load(size, &json!({})), None)).await;
     run.ready(3).await;
     fs::write(ready, "").unwrap();
     loop {
@@ -124,7 +124,7 @@ async fn ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over() {
         assert!(Instant::now() < deadline, "they end with their parent");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mut run = Run::begin(engine(&id, load(&size, json!({})), None)).await;
+    let mut run = Run::begin(engine(&id, load(&size, &json!({})), None)).await;
     run.ready(1).await;
     run.remove().await;
 }

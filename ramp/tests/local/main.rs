@@ -1,11 +1,10 @@
 //! The local engine, with real processes.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cgroups;
 mod ends;
 mod support;
 mod watched;
-
-use std::time::Duration;
 
 use ramp::engine::Engine;
 use ramp::engine::local;
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn an_instance_gets_its_memory_and_is_ready() {
     let size = unique_size(20);
-    let mut run = Run::begin(engine(&run_id("ready"), load(&size, json!({})), None)).await;
+    let mut run = Run::begin(engine(&run_id("ready"), load(&size, &json!({})), None)).await;
     run.ready(1).await;
     assert_eq!(run.path("load-0001"), [State::Creating, State::Running, State::Ready]);
     let report = run.reports.last().unwrap();
@@ -32,7 +31,7 @@ async fn an_instance_gets_its_memory_and_is_ready() {
 #[tokio::test]
 async fn scaled_up_and_down_the_newest_end_first_and_nothing_is_left() {
     let size = unique_size(12);
-    let mut run = Run::begin(engine(&run_id("scale"), load(&size, json!({})), None)).await;
+    let mut run = Run::begin(engine(&run_id("scale"), load(&size, &json!({})), None)).await;
     run.ready(3).await;
     assert_eq!(processes(&size).len(), 3);
     run.engine.scale(1).await.unwrap();
@@ -59,7 +58,7 @@ async fn a_command_that_floods_its_pipes_is_read_and_can_be_ended() {
 
 #[tokio::test]
 async fn the_machine_is_sampled_each_second() {
-    let mut run = Run::begin(engine(&run_id("sample"), load("1M", json!({})), None)).await;
+    let mut run = Run::begin(engine(&run_id("sample"), load("1M", &json!({})), None)).await;
     let begun = Instant::now();
     run.until("samples", |run| run.samples.len() == 4).await;
     let took = begun.elapsed().as_secs_f64();
@@ -73,7 +72,7 @@ async fn the_machine_is_sampled_each_second() {
 #[tokio::test]
 async fn what_the_run_needs_is_surveyed_and_nothing_is_changed_by_it() {
     let run = run_id("survey");
-    let mut engine = engine(&run, load("20M", json!({"limits": {"memory": "30M"}})), None);
+    let mut engine = engine(&run, load("20M", &json!({"limits": {"memory": "30M"}})), None);
     let survey = engine.survey().await.unwrap();
     assert_eq!(survey.nodes[0].allocatable_memory_bytes, Some(200_000_000));
     assert!(survey.versions.contains_key("linux"));

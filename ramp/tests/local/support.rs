@@ -22,20 +22,20 @@ pub(crate) const RAMP: &str = env!("CARGO_BIN_EXE_ramp");
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A Deployment with this container.
-pub(crate) fn scenario(container: Value) -> Scenario {
+pub(crate) fn scenario(container: &Value) -> Scenario {
     let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "load"},
                           "spec": {"template": {"spec": {"containers": [container]}}}});
     Scenario::of(manifest).unwrap()
 }
 
 /// The load with so much memory, which it gets at once.
-pub(crate) fn load(memory: &str, resources: Value) -> Scenario {
+pub(crate) fn load(memory: &str, resources: &Value) -> Scenario {
     let args = ["--memory", memory, "--growth-rate", "instant", "--listen", "127.0.0.1:1", "--log", "warn"];
-    scenario(json!({"image": "workload", "args": args, "resources": resources}))
+    scenario(&json!({"image": "workload", "args": args, "resources": resources}))
 }
 
 pub(crate) fn command(words: &[&str]) -> Scenario {
-    scenario(json!({"image": "other", "command": words}))
+    scenario(&json!({"image": "other", "command": words}))
 }
 
 /// An id that no other run has.

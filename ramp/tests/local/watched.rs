@@ -9,7 +9,7 @@ use super::support::*;
 #[tokio::test]
 async fn without_cgroups_the_newest_is_evicted_above_the_budget() {
     let size = unique_size(30);
-    let mut engine = engine(&run_id("watch"), load(&size, json!({})), Some(75_000_000));
+    let mut engine = engine(&run_id("watch"), load(&size, &json!({})), Some(75_000_000));
     if std::env::var_os(PART).is_none() {
         // Run by itself it has no right to make any.
         engine = engine.without_cgroups();

@@ -18,8 +18,8 @@ async fn an_api_that_is_away_or_hung_is_tried_again_and_nothing_is_counted_twice
         script.faults.push(Fault { from: 15 * SECOND, to: 35 * SECOND, kind });
         let plan = Plan { to: 20, stop: rules(&["evictions:0/1m"]), beyond: 4, ..plan() };
         let summary = stage.run_script(&plan, script).await;
-        // The step in whose midst it went away may be over before it is back.
-        assert!((13..=14).contains(&summary.steps), "{}", summary.why_ended);
+        // Eight fit. What was evicted while nobody saw it is known once it is back, a step or two later.
+        assert!((13..=15).contains(&summary.steps), "{}", summary.why_ended);
         let account = audit(&stage.path());
         assert_eq!(account.of("evicted"), summary.evictions);
         let events = column(&stage.path(), "events.csv", "kind");
