@@ -1,7 +1,7 @@
 //! Containers of Podman or Docker, through the API that both have, on a socket of this machine.
 //!
-//! One task keeps the population ([`keeper`]): it follows the engine's events, lists everything anew after each gap,
-//! creates, starts, starts again and removes. What is to be done is decided apart from that ([`population`]), without
+//! One task keeps the population (`keeper`): it follows the engine's events, lists everything anew after each gap,
+//! creates, starts, starts again and removes. What is to be done is decided apart from that (`population`), without
 //! asking or waiting. A second task samples the machine each second, whatever else happens.
 
 mod api;

@@ -10,7 +10,7 @@ use serde::Serialize;
 ///
 /// # Guarantees
 /// - Each row is handed to the kernel when it is made: what ends this process afterwards does not lose it.
-/// - Where the kernel does not take it (a full disk), rows wait in memory, up to [`WAITING_BYTES`], and are written first once
+/// - Where the kernel does not take it (a full disk), rows wait in memory, up to 32 MiB, and are written first once
 ///   there is room: a row is never in two pieces with another between them. What does not fit is counted.
 #[derive(Debug)]
 pub struct Table<W = File> {
