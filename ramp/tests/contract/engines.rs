@@ -44,17 +44,37 @@ async fn podman() {
 }
 
 mod needs_a_cluster {
+    use std::process::Command;
+
+    use tokio::sync::{Mutex, MutexGuard};
+
     use super::*;
+
+    /// The cluster for a test alone, set up.
+    async fn cluster() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let turn = TURN.lock().await;
+        let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/setup");
+        let probe =
+            ["--namespace", "workload", "rollout", "status", "daemonset/node-probe", "--timeout", "60s"];
+        for words in [&["apply", "--kustomize", setup][..], &probe] {
+            let output = Command::new("kubectl").args(words).output().expect("kubectl is installed");
+            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        turn
+    }
 
     #[tokio::test]
     #[ignore = "needs a cluster"]
     async fn kubernetes() {
+        let _turn = cluster().await;
         holds(KubernetesEngine::new(order("runc", EngineOptions::default())).await.unwrap(), true).await;
     }
 
     #[tokio::test]
     #[ignore = "needs a cluster with a RuntimeClass kata"]
     async fn kubernetes_under_kata() {
+        let _turn = cluster().await;
         let options = EngineOptions { runtime: Some("kata".into()), ..EngineOptions::default() };
         holds(KubernetesEngine::new(order("kata", options)).await.unwrap(), true).await;
     }
