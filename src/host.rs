@@ -23,8 +23,7 @@ pub use membership::OwnMemory;
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
 pub use node::{MergedPages, Node, SharedMemory};
 pub use pressure::{Pressure, Stalled};
-pub(crate) use process::page_bytes;
-pub use process::{Correction, Process, ResidentSet};
+pub use process::{Correction, Process, ResidentSet, page_bytes};
 
 use std::path::Path;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::ledger)'s and the
 //! [recorder](crate::record)'s.
 
+mod back_off;
 pub mod kubernetes;
 pub mod local;
 mod machine;

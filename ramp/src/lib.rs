@@ -24,6 +24,7 @@ pub mod engine;
 pub mod forecast;
 pub mod ledger;
 pub mod nodes;
+mod pauses;
 pub mod plan;
 pub mod record;
 pub mod run;

@@ -263,11 +263,8 @@ impl Directory {
 
     /// Rows that neither the disk nor the memory had room for.
     #[must_use]
-    pub fn rows_lost(&self) -> u64 {
-        [&self.steps, &self.nodes, &self.pods, &self.workloads, &self.events]
-            .iter()
-            .map(|table| table.rows_lost())
-            .sum()
+    pub fn rows_lost(&mut self) -> u64 {
+        self.tables().iter().map(|table| table.rows_lost()).sum()
     }
 }
 

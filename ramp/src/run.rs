@@ -24,6 +24,7 @@ use workload::quantity::Bytes;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
+use crate::pauses::Pauses;
 use crate::plan::{Pace, Plan};
 use crate::record::{Before, Directory, MemoryReturned, Outcome, Part, StepRow, Teardown, Time, seconds};
 use crate::state::State;
@@ -561,9 +562,7 @@ async fn insist<E: Engine, T>(
     what: &str,
     mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
 ) -> Result<Option<T>, End> {
-    const PAUSE_AT_FIRST: Duration = Duration::from_millis(100);
-    const PAUSE_AT_MOST: Duration = Duration::from_secs(5);
-    let mut pause = PAUSE_AT_FIRST;
+    let mut pauses = Pauses::short();
     loop {
         let attempt = async {
             match deadline {
@@ -571,20 +570,19 @@ async fn insist<E: Engine, T>(
                 None => Some(work(engine).await),
             }
         };
-        match desk.during(attempt).await? {
+        let failure = match desk.during(attempt).await? {
             Some(Ok(value)) => return Ok(Some(value)),
             None => return Ok(None),
-            Some(Err(failure)) if failure.transient => {
-                desk.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
-            }
+            Some(Err(failure)) if failure.transient => failure,
             Some(Err(failure)) => return Err(End::Failed(failure)),
-        }
+        };
+        let pause = pauses.failed();
+        desk.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
         let again = Instant::now() + pause;
         if deadline.is_some_and(|deadline| deadline <= again) {
             desk.until(deadline, |_| false).await?;
             return Ok(None);
         }
         desk.until(Some(again), |_| false).await?;
-        pause = (pause * 2).min(PAUSE_AT_MOST);
     }
 }

@@ -130,7 +130,8 @@ fn from_statm(text: &str, page_bytes: u64) -> Option<ResidentSet> {
 }
 
 /// The size of a page in bytes; `None` where the system does not tell.
-pub(crate) fn page_bytes() -> Option<u64> {
+#[must_use]
+pub fn page_bytes() -> Option<u64> {
     u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()
 }
 

@@ -9,7 +9,6 @@
 //! All instances are in one cgroup whose limit is the budget, each in one of its own inside of that, with the limits
 //! of the manifest. Without the right to make cgroups ramp watches the budget itself.
 
-mod back_off;
 mod cgroup;
 mod child;
 mod demand;
@@ -28,11 +27,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use nix::unistd::{SysconfVar, sysconf};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
+use super::machine::Machine;
 use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Order, Survey};
 use child::{Launch, this_program};
 use demand::{Demand, Limits};
@@ -40,7 +39,7 @@ use facts::Facts;
 use keeper::{Confinement, Keeper, Living, NEWS_WAITING, Wanted};
 use population::Population;
 use remains::{Remains, cgroup_name};
-use sample::Sampler;
+use sample::budget;
 use site::{Homes, Site, settle};
 
 /// Runs instances as child processes.
@@ -172,9 +171,10 @@ impl LocalEngine {
             lines: Arc::new(AtomicU32::new(0)),
             is_removed: false,
         };
-        let sampler = Sampler::new(self.facts.hostname.clone(), self.budget, confinement.clone());
+        let (machine, limit) = (Machine::open(self.facts.hostname.clone()), self.budget);
+        let confinement = confinement.clone();
         self.tasks.spawn(keeper.keep());
-        self.tasks.spawn(sampler.sample(events.clone()));
+        self.tasks.spawn(machine.tell(events.clone(), move || budget(limit, &confinement)));
         self.wanted = Some(sender);
     }
 
@@ -279,7 +279,7 @@ fn note_on_budget(message: String) -> Notice {
 
 fn page_bytes() -> u64 {
     const USUAL: u64 = 4096;
-    sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| size.try_into().ok()).unwrap_or(USUAL)
+    workload::host::page_bytes().unwrap_or(USUAL)
 }
 
 /// What [`clean`] found.

@@ -5,7 +5,6 @@
 //! asking or waiting. A second task samples the machine each second, whatever else happens.
 
 mod api;
-mod backoff;
 mod body;
 mod jobs;
 mod keeper;
@@ -17,13 +16,10 @@ mod seen;
 mod socket;
 mod survey;
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::machine::Machine;
 use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Order, Survey};
@@ -37,8 +33,6 @@ use survey::Answers;
 
 /// Containers removed at once.
 const REMOVED_AT_ONCE: usize = 8;
-/// Between two samples of the machine.
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Containers of Podman or Docker.
 ///
@@ -114,7 +108,7 @@ impl Engine for PodmanEngine {
         self.tasks.spawn(Keeper::new(means, population).run());
         let instances =
             known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
-        self.tasks.spawn(sample(node, events));
+        self.tasks.spawn(Machine::open(node).tell(events, || None));
         self.commands = Some(sender);
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
@@ -137,18 +131,6 @@ impl Engine for PodmanEngine {
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         let containers = self.api.list(Some(&self.order.run)).await?;
         Ok(containers.into_iter().map(|listed| format!("container {}", listed.name)).collect())
-    }
-}
-
-/// Samples this machine each second.
-async fn sample(node: String, events: Events) {
-    let mut machine = Machine::open(node);
-    let mut seconds = interval(SAMPLE_EVERY);
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !events.is_closed() {
-        seconds.tick().await;
-        let sample = machine.sample(events.clock().now());
-        events.send(Event::Sample(sample)).await;
     }
 }
 

@@ -14,7 +14,9 @@ use crate::clock::{Clock, age};
 use crate::engine::{Event, Notice, NoticeKind, Report, Sample};
 use crate::ledger::{Ledger, Transition};
 use crate::nodes::Nodes;
-use crate::record::{Directory, EventRow, Part, PodRow, StepRow, Time, missing_cells, report_cells, seconds};
+use crate::record::{
+    Directory, EventRow, Part, PodRow, StepRow, Time, missing_cells, one_line, report_cells, seconds,
+};
 use crate::state::State;
 use crate::view::{Status, View};
 
@@ -397,8 +399,4 @@ impl Notice {
             count: None,
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    crate::record::one_line(text)
 }

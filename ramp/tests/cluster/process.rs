@@ -60,6 +60,12 @@ pub(crate) fn ramp(args: &[&str]) -> Running {
     Running { child }
 }
 
+/// A run of a manifest on the cluster, recorded in `out`.
+pub(crate) fn run(manifest: &Path, out: &Path, options: &[&str]) -> Running {
+    let (manifest, out) = (manifest.to_str().unwrap(), out.to_str().unwrap());
+    ramp(&[&["run", manifest, "--engine", "kubernetes", "--out", out], options].concat())
+}
+
 /// It, for as long as the value lives.
 pub(crate) struct Running {
     child: Child,

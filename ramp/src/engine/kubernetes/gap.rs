@@ -1,7 +1,5 @@
 //! Times in which something is not observed: told once when they begin, and once when they end.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use crate::engine::{Event, Events, Notice, NoticeKind};
@@ -47,45 +45,12 @@ impl Gap {
     }
 }
 
-/// Pauses that double, from one to another.
-pub(super) struct Backoff {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    /// From `first` to `longest`.
-    pub(super) fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, next: first }
-    }
-
-    /// The next pause.
-    pub(super) fn pause(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = pause.saturating_mul(2).min(self.longest);
-        pause
-    }
-
-    /// It works again.
-    pub(super) fn reset(&mut self) {
-        self.next = self.first;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::Clock;
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(3));
-        let pauses: Vec<_> = (0..5).map(|_| backoff.pause().as_millis()).collect();
-        assert_eq!(pauses, [500, 1000, 2000, 3000, 3000]);
-        backoff.reset();
-        assert_eq!(backoff.pause().as_millis(), 500);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_gap_is_told_once_when_it_begins_and_once_when_it_ends() {

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::call::{Trouble, within};
-use super::gap::{Backoff, Gap};
+use super::gap::Gap;
 use super::object::PodObject;
 use crate::engine::{Event, Events, Sample};
+use crate::pauses::Pauses;
 
 /// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent
 /// for good once the log has been rotated.
@@ -92,7 +93,7 @@ struct Stream {
     api: Api<PodObject>,
     events: Events,
     gap: Gap,
-    backoff: Backoff,
+    pauses: Pauses,
     /// When the last line came; at first, when one was first waited for.
     line_at: Instant,
     /// Whether one has come from this pod.
@@ -107,7 +108,7 @@ impl Stream {
             api,
             gap: Gap::of(format!("probe/{node}"), events.clone()),
             events,
-            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
+            pauses: Pauses::new(Duration::from_millis(500), Duration::from_secs(10)),
             line_at: Instant::now(),
             has_read: false,
             known: Known::default(),
@@ -128,7 +129,7 @@ impl Stream {
             match changed {
                 Some(Ok(())) => {
                     self.has_read = false;
-                    self.backoff.reset();
+                    self.pauses.succeeded();
                     continue;
                 }
                 Some(Err(_)) => return,
@@ -140,7 +141,7 @@ impl Stream {
             if name.is_some() {
                 tokio::select! {
                     _ = pod.changed() => self.has_read = false,
-                    () = sleep(self.backoff.pause()) => {}
+                    () = sleep(self.pauses.failed()) => {}
                 }
             }
         }
@@ -184,7 +185,7 @@ impl Stream {
         let Some(record) = record(line) else { return };
         self.line_at = Instant::now();
         self.has_read = true;
-        self.backoff.reset();
+        self.pauses.succeeded();
         self.gap.ends().await;
         if self.known.is_news(&record) {
             let node = self.node.clone();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::gap::Backoff;
 use crate::engine::Sighting;
+use crate::pauses::Pauses;
 use crate::state::State;
 
 /// A workload reports every few seconds; reading more often would find the same again.
@@ -54,7 +54,7 @@ struct Pod {
 
 /// A node that is left alone.
 struct Rest {
-    backoff: Backoff,
+    pauses: Pauses,
     until: Instant,
 }
 
@@ -157,10 +157,10 @@ impl Rota {
         let rest = self
             .rests
             .entry(node.to_owned())
-            .or_insert_with(|| Rest { backoff: Backoff::new(REST.0, REST.1), until: now });
+            .or_insert_with(|| Rest { pauses: Pauses::new(REST.0, REST.1), until: now });
         // Several turns that were under way together are one failure.
         if now >= rest.until {
-            rest.until = now + rest.backoff.pause();
+            rest.until = now + rest.pauses.failed();
         }
         is_new.then_some(NodeNews::Rests)
     }

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::call::Trouble;
-use super::gap::{Backoff, Gap};
+use super::gap::Gap;
 use super::pulse::Health;
 use crate::engine::Events;
+use crate::pauses::Pauses;
 
 /// A watch that has failed and then is silent for this long, while the server answers other requests, has been resumed:
 /// the library does not tell that, and on a quiet cluster nothing else does for minutes.
@@ -58,7 +59,7 @@ pub(super) enum Progress {
 /// A watch under way.
 pub(super) struct Follow {
     gap: Gap,
-    backoff: Backoff,
+    pauses: Pauses,
     health: watch::Receiver<Health>,
     progress: watch::Sender<Progress>,
     listing: bool,
@@ -72,9 +73,9 @@ impl Follow {
         health: watch::Receiver<Health>,
     ) -> (Self, watch::Receiver<Progress>) {
         let (progress, receiver) = watch::channel(Progress::Asked);
-        let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+        let pauses = Pauses::new(Duration::from_millis(250), Duration::from_secs(5));
         let gap = Gap::of(object, events);
-        (Self { gap, backoff, health, progress, listing: false }, receiver)
+        (Self { gap, pauses, health, progress, listing: false }, receiver)
     }
 
     /// Watches for ever.
@@ -82,7 +83,7 @@ impl Follow {
         let selection = selection.timeout(WATCH_SECONDS);
         loop {
             self.stream(api.clone(), selection.clone(), &mut sink).await;
-            sleep(self.backoff.pause()).await;
+            sleep(self.pauses.failed()).await;
         }
     }
 
@@ -149,7 +150,7 @@ impl Follow {
     }
 
     async fn works(&mut self) {
-        self.backoff.reset();
+        self.pauses.succeeded();
         self.gap.ends().await;
     }
 
@@ -164,7 +165,7 @@ impl Follow {
             unlisted
         });
         self.gap.begins(&trouble.reason(), trouble.message()).await;
-        sleep(self.backoff.pause()).await;
+        sleep(self.pauses.failed()).await;
     }
 }
 

@@ -10,12 +10,12 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use workload::quantity::Bytes;
 
-use super::back_off::BackOff;
 use super::cgroup::Group;
 use super::child::{Attendant, Launch, News, Tell, Which};
 use super::demand::Program;
 use super::population::{Instance, Next, Phase, Population, Process};
 use super::watch::{WATCH_EVERY, Watched, resident, to_evict, used};
+use crate::engine::back_off::BackOff;
 use crate::engine::{Event, Events};
 use crate::state::State;
 

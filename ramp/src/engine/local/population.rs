@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::back_off::BackOff;
 use super::child::Tell;
+use crate::engine::back_off::BackOff;
 use crate::engine::{End, Sighting};
 use crate::state::State;
 

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::api::{Api, Refusal, measured};
-use super::backoff::Backoff;
 use super::body::with_uid;
 use super::jobs::{bring_down, bring_up, list};
 use super::kernel_log::KernelLog;
@@ -21,6 +20,7 @@ use super::population::{Found, Job, Population, Trouble};
 use super::reports;
 use super::seen::{Happening, Seen};
 use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
+use crate::pauses::Pauses;
 
 /// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
 const TICK: Duration = Duration::from_millis(50);
@@ -86,7 +86,7 @@ pub(super) struct Keeper {
     watch: Watch,
     /// Which watch this is: answers to questions of an earlier one are stale.
     watches: u64,
-    backoff: Backoff,
+    pauses: Pauses,
     in_gap: bool,
     seen_until: SystemTime,
     ping_at: Instant,
@@ -111,7 +111,7 @@ impl Keeper {
             readings: 0,
             watch: Watch::Off { until: now },
             watches: 0,
-            backoff: Backoff::of_the_watch(),
+            pauses: Pauses::short(),
             in_gap: false,
             ping_at: now,
         }
@@ -211,7 +211,7 @@ impl Keeper {
             return;
         }
         self.watches += 1;
-        self.watch = Watch::Off { until: Instant::now() + self.backoff.failed() };
+        self.watch = Watch::Off { until: Instant::now() + self.pauses.failed() };
         if !self.in_gap {
             self.in_gap = true;
             self.tell_gap(NoticeKind::GapBegins, why).await;
@@ -225,7 +225,7 @@ impl Keeper {
             object: "watch/containers".into(),
             reason: if kind == NoticeKind::GapBegins { "WatchLost" } else { "WatchResumed" }.into(),
             message: message.to_owned(),
-            count: Some(self.backoff.failures()),
+            count: Some(self.pauses.failures()),
         };
         self.events.send(Event::Notice(notice)).await;
     }
@@ -296,7 +296,7 @@ impl Keeper {
         if std::mem::take(&mut self.in_gap) {
             self.tell_gap(NoticeKind::GapEnds, "watched again, and everything listed anew").await;
         }
-        self.backoff.succeeded();
+        self.pauses.succeeded();
         if let Some(begun) = self.begun.take() {
             let instances = if self.adopt { self.population.adopt() } else { 0 };
             let _ = begun.send(Ok(instances));

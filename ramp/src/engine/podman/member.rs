@@ -1,16 +1,20 @@
 //! One instance: its container, what is known of it, and what is to be done for it next.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::backoff::{Backoff, Restarts};
 use super::kernel_log::KernelLog;
 use super::reports::{self, Telling};
 use super::seen::{Doing, Seen};
+use crate::engine::back_off::BackOff;
 use crate::engine::{End, Sighting};
+use crate::pauses::Pauses;
 use crate::state::State;
+
+/// The first and the longest pause before a container that could not be created, started or removed is tried again.
+const REQUESTS_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What time it is, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +40,14 @@ pub(super) struct Member {
     /// When the next thing is to be done for it.
     pub(super) due: Option<Instant>,
     /// Failures of requests for it in a row.
-    pub(super) backoff: Backoff,
+    pub(super) pauses: Pauses,
     /// The latest question whose answer is known here: older answers are stale.
     pub(super) asked: u64,
     /// Which of its container's lives is the latest known ([`Seen::life`]), and who lives it.
     pub(super) life: Option<String>,
     pid: Option<i64>,
     restarts: u32,
-    restarting: Restarts,
+    restarting: BackOff,
     end: Option<End>,
     /// When the engine said that memory was short in it.
     pub(super) out_of_memory_at: Option<SystemTime>,
@@ -65,12 +69,12 @@ impl Member {
             leaving: false,
             busy: false,
             due: Some(now.instant),
-            backoff: Backoff::of_requests(),
+            pauses: Pauses::new(REQUESTS_AGAIN.0, REQUESTS_AGAIN.1),
             asked: 0,
             life: None,
             pid: None,
             restarts: 0,
-            restarting: Restarts::default(),
+            restarting: BackOff::default(),
             end: None,
             out_of_memory_at: None,
             read_at: None,
@@ -168,7 +172,7 @@ impl Member {
         let told = self.out_of_memory_at.is_some_and(|at| started.is_none_or(|started| at >= started));
         let end = seen.end(told, self.pid, log);
         let length = started.zip(end.at).and_then(|(started, ended)| ended.duration_since(started).ok());
-        self.due = Some(now.instant + self.restarting.ended(length));
+        self.due = Some(now.instant + self.restarting.after_end(length.unwrap_or_default()));
         let (state, at, reason) = (end.state, end.at.or(Some(now.time)), end.reason.clone());
         self.end = Some(end);
         self.become_state(state, at, &reason);

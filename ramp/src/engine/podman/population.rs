@@ -182,7 +182,7 @@ impl Population {
         member.busy = false;
         match result {
             Ok(seen) => {
-                member.backoff.succeeded();
+                member.pauses.succeeded();
                 member.id = Some(seen.id.clone());
                 self.saw(number, asked, &seen, log, now);
             }
@@ -198,8 +198,8 @@ impl Population {
     fn not_up(&mut self, number: u32, trouble: &Trouble, now: Now) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.id = member.id.take().or_else(|| trouble.id.clone());
-        member.due = Some(now.instant + member.backoff.failed());
-        let (name, count) = (member.name.clone(), member.backoff.failures());
+        member.due = Some(now.instant + member.pauses.failed());
+        let (name, count) = (member.name.clone(), member.pauses.failures());
         // Where nothing was answered it may well have been done.
         if trouble.refusal.status.is_some() && !member.leaving {
             member.become_state(
@@ -230,8 +230,8 @@ impl Population {
             Err(refusal) => {
                 let Some(member) = self.members.get_mut(&number) else { return };
                 member.busy = false;
-                member.due = Some(now.instant + member.backoff.failed());
-                let (name, count) = (member.name.clone(), member.backoff.failures());
+                member.due = Some(now.instant + member.pauses.failed());
+                let (name, count) = (member.name.clone(), member.pauses.failures());
                 self.note(&name, "FailedRemove", &refusal, count);
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::parts::Part;
-use crate::process::{Running, list, ramp, scenario, turn, wait};
+use crate::process::{self, Running, list, ramp, scenario, turn, wait};
 use crate::support::ledger::audit;
 use crate::support::{column, rows};
 
@@ -78,22 +78,11 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
 
 fn begin(out: &Path) -> Running {
     let manifest = scenario("runc/memory-capacity.yaml");
-    let run = ramp(&[
-        "run",
-        manifest.to_str().unwrap(),
-        "--engine",
-        "kubernetes",
-        "--memory",
-        "20M",
-        "--pace",
-        "4s",
-        "--stop",
-        "time:5m",
-        "--hold",
-        "5s",
-        "--out",
-        out.to_str().unwrap(),
-    ]);
+    let run = process::run(
+        &manifest,
+        out,
+        &["--memory", "20M", "--pace", "4s", "--stop", "time:5m", "--hold", "5s"],
+    );
     wait("the run to begin", 60 * SECOND, || out.join("steps.csv").is_file());
     run
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::observer::Observer;
-use crate::process::{kubectl, list, ramp, scenario, turn};
+use crate::process::{self, kubectl, list, scenario, turn};
 use crate::support::ledger::audit;
 use crate::support::{column, numbers, rows};
 
@@ -32,30 +32,28 @@ fn saturate(runtime: &str) {
     let observer = Observer::start();
     let events_before = evicted_by_events();
     // Two at a time, and a few steps beyond: the knee is what is looked for.
-    let run = ramp(&[
-        "run",
-        manifest.to_str().unwrap(),
-        "--engine",
-        "kubernetes",
-        "--memory",
-        "100M",
-        "--step",
-        "2",
-        "--step-timeout",
-        "40s",
-        "--beyond",
-        "4",
-        "--stop",
-        "evictions:0/1m",
-        "--stop",
-        "oom-kills:0/1m",
-        "--stop",
-        "stalled:4",
-        "--hold",
-        "10s",
-        "--out",
-        out.to_str().unwrap(),
-    ]);
+    let run = process::run(
+        &manifest,
+        &out,
+        &[
+            "--memory",
+            "100M",
+            "--step",
+            "2",
+            "--step-timeout",
+            "40s",
+            "--beyond",
+            "4",
+            "--stop",
+            "evictions:0/1m",
+            "--stop",
+            "oom-kills:0/1m",
+            "--stop",
+            "stalled:4",
+            "--hold",
+            "10s",
+        ],
+    );
     let (status, said) = run.wait_for(Duration::from_secs(900));
     assert!(status.success(), "{status}: {said}");
     let seen = observer.end();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{kubectl, ramp, scenario, turn};
+use crate::process::{self, kubectl, scenario, turn};
 use crate::support::ledger::audit;
 use crate::support::numbers;
 
@@ -21,22 +21,11 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     let manifest = directory.path().join("hollow.json");
     fs::write(&manifest, on_hollow_nodes().to_string()).unwrap();
     let out = directory.path().join("run");
-    let run = ramp(&[
-        "run",
-        manifest.to_str().unwrap(),
-        "--engine",
-        "kubernetes",
-        "--to",
-        &PODS.to_string(),
-        "--pace",
-        "none",
-        "--stop",
-        "never",
-        "--hold",
-        "120s",
-        "--out",
-        out.to_str().unwrap(),
-    ]);
+    let run = process::run(
+        &manifest,
+        &out,
+        &["--to", &PODS.to_string(), "--pace", "none", "--stop", "never", "--hold", "120s"],
+    );
     let began = Instant::now();
     // Until most of the pods are there: what comes then is their removal.
     let (mut steps, mut costs) = (0, (0.0, 0));

@@ -11,13 +11,13 @@ const FORGIVEN: Duration = Duration::from_secs(600);
 
 /// How often in a row it has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
     ends: u32,
 }
 
 impl BackOff {
     /// The pause before it is started again, after it has run for so long: none at first.
-    pub(super) fn after_end(&mut self, ran: Duration) -> Duration {
+    pub(crate) fn after_end(&mut self, ran: Duration) -> Duration {
         if ran >= FORGIVEN {
             self.ends = 0;
         }
@@ -32,7 +32,7 @@ impl BackOff {
     }
 
     /// The same where it was ended for want of room: there is none yet, so never at once.
-    pub(super) fn after_eviction(&mut self, ran: Duration) -> Duration {
+    pub(crate) fn after_eviction(&mut self, ran: Duration) -> Duration {
         self.after_end(ran).max(FIRST)
     }
 }
