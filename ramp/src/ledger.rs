@@ -18,6 +18,20 @@ pub struct Ledger {
     gone: HashSet<String>,
     counts: Counts,
     totals: Totals,
+    places: Places,
+}
+
+/// What the instances add up to, kept as they come, change and go: each event and each sample asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// Not over and not told to end.
+    in_place: u32,
+    /// Those of them that are still on their way.
+    on_the_way: u32,
+    /// Not over, and told to end.
+    leaving: u32,
+    /// With a container at work, by node.
+    at_work: HashMap<String, u32>,
 }
 
 /// What is known of an instance that is there.
@@ -98,6 +112,28 @@ pub struct Totals {
     pub failures: u32,
     /// Instances that are no longer there.
     pub gone: u32,
+}
+
+impl Places {
+    fn change(&mut self, entry: &Entry, by: i32) {
+        let change = |count: &mut u32| *count = count.saturating_add_signed(by);
+        if !entry.over && entry.state == State::Terminating {
+            change(&mut self.leaving);
+        } else if !entry.over {
+            change(&mut self.in_place);
+            if !entry.state.is_settled() {
+                change(&mut self.on_the_way);
+            }
+        }
+        if let Some(node) = &entry.node
+            && entry.state.is_at_work()
+        {
+            match self.at_work.get_mut(node) {
+                Some(count) => change(count),
+                None => change(self.at_work.entry(node.clone()).or_default()),
+            }
+        }
+    }
 }
 
 impl Ledger {
@@ -190,8 +226,10 @@ impl Ledger {
     }
 
     fn keep(&mut self, sighting: &Sighting, ended: Option<String>) {
+        if let Some(before) = self.instances.remove(&sighting.uid) {
+            self.places.change(&before, -1);
+        }
         if sighting.state == State::Gone {
-            self.instances.remove(&sighting.uid);
             self.gone.insert(sighting.uid.clone());
             return;
         }
@@ -203,6 +241,7 @@ impl Ledger {
             restarts: sighting.restarts,
             ended,
         };
+        self.places.change(&entry, 1);
         self.instances.insert(sighting.uid.clone(), entry);
     }
 
@@ -239,29 +278,20 @@ impl Ledger {
     /// Instances with a container at work on a node.
     #[must_use]
     pub fn at_work_on(&self, node: &str) -> u32 {
-        let on = |entry: &&Entry| entry.node.as_deref() == Some(node) && entry.state.is_at_work();
-        u32::try_from(self.instances.values().filter(on).count()).unwrap_or(u32::MAX)
+        self.places.at_work.get(node).copied().unwrap_or_default()
     }
 
     /// Whether there is nothing more to wait for when so many were asked for: that many have a place (or are known to
     /// have none), and none of them is still on its way.
     #[must_use]
     pub fn is_settled(&self, asked: u32) -> bool {
-        let in_place =
-            self.instances.values().filter(|entry| !entry.over && entry.state != State::Terminating);
-        let (mut count, mut on_the_way) = (0, 0);
-        for entry in in_place {
-            count += 1;
-            on_the_way += u32::from(!entry.state.is_settled());
-        }
-        count >= asked && on_the_way == 0
+        self.places.in_place >= asked && self.places.on_the_way == 0
     }
 
     /// Instances that are there and not over, those told to end among them.
     #[must_use]
     pub fn in_place(&self) -> u32 {
-        let count = self.instances.values().filter(|entry| !entry.over).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        self.places.in_place + self.places.leaving
     }
 
     /// Instances that are there at all.

@@ -145,3 +145,32 @@ proptest! {
         prop_assert_eq!(by_state as usize, there);
     }
 }
+
+/// What was said of an instance at one moment.
+fn any_sighting() -> impl Strategy<Value = Sighting> {
+    let states = proptest::sample::select(State::ALL.to_vec());
+    let nodes = proptest::sample::select(vec![None, Some("node-0"), Some("node-1")]);
+    (0..4_u8, states, nodes, any::<bool>()).prop_map(|(uid, state, node, over)| Sighting {
+        node: node.map(str::to_owned),
+        over,
+        ..sighting(&uid.to_string(), state)
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_of_all_is_what_counting_them_gives(sightings in proptest::collection::vec(any_sighting(), 0..60)) {
+        let mut ledger = Ledger::default();
+        for sighting in &sightings {
+            ledger.see(sighting);
+        }
+        let mut counted = Places::default();
+        for entry in ledger.instances.values() {
+            counted.change(entry, 1);
+        }
+        ledger.places.at_work.retain(|_, count| *count > 0);
+        prop_assert_eq!(&ledger.places, &counted);
+        let of = |state| ledger.instances.values().filter(|entry| entry.state == state).count() as u32;
+        prop_assert!(State::ALL.iter().all(|state| ledger.counts().of(*state) == of(*state)));
+    }
+}

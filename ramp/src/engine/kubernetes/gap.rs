@@ -1,5 +1,7 @@
 //! Times in which something is not observed: told once when they begin, and once when they end.
 
+use std::time::SystemTime;
+
 use tokio::time::Instant;
 
 use crate::engine::{Event, Events, Notice, NoticeKind};
@@ -22,25 +24,26 @@ impl Gap {
         self.begun.is_some()
     }
 
-    /// It is not observed any more. Told once.
-    pub(super) async fn begins(&mut self, reason: &str, message: String) {
+    /// It has not been observed since then: what is noticed late began earlier. Told once.
+    pub(super) async fn begins(&mut self, since: Instant, reason: &str, message: String) {
         if self.begun.is_none() {
-            self.begun = Some(Instant::now());
-            self.tell(NoticeKind::GapBegins, reason, message).await;
+            self.begun = Some(since);
+            let at = self.events.clock().now().checked_sub(since.elapsed());
+            self.tell(NoticeKind::GapBegins, at, reason, message).await;
         }
     }
 
     /// It is observed again. Told where it was not. Returns whether it was not.
     pub(super) async fn ends(&mut self) -> bool {
         let Some(begun) = self.begun.take() else { return false };
-        let message = format!("after {:.1} s", begun.elapsed().as_secs_f64());
-        self.tell(NoticeKind::GapEnds, "Recovered", message).await;
+        let message = format!("observed again, after {:.1} s", begun.elapsed().as_secs_f64());
+        self.tell(NoticeKind::GapEnds, None, "Recovered", message).await;
         true
     }
 
-    async fn tell(&self, kind: NoticeKind, reason: &str, message: String) {
+    async fn tell(&self, kind: NoticeKind, at: Option<SystemTime>, reason: &str, message: String) {
         let object = self.object.clone();
-        let notice = Notice { kind, at: None, object, reason: reason.to_owned(), message, count: None };
+        let notice = Notice { kind, at, object, reason: reason.to_owned(), message, count: None };
         self.events.send(Event::Notice(notice)).await;
     }
 }
@@ -57,8 +60,10 @@ mod tests {
         let (events, mut told) = Events::channel(Clock::of_the_machine());
         let mut gap = Gap::of("api", events);
         assert!(!gap.ends().await);
-        gap.begins("Timeout", "no answer".into()).await;
-        gap.begins("Timeout", "no answer".into()).await;
+        let since = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        gap.begins(since, "Timeout", "no answer".into()).await;
+        gap.begins(Instant::now(), "Timeout", "no answer".into()).await;
         tokio::time::advance(Duration::from_millis(20_400)).await;
         assert!(gap.ends().await);
         drop(gap);
@@ -68,7 +73,7 @@ mod tests {
         }
         let expected = [
             (NoticeKind::GapBegins, "api".to_owned(), "no answer".to_owned()),
-            (NoticeKind::GapEnds, "api".to_owned(), "after 20.4 s".to_owned()),
+            (NoticeKind::GapEnds, "api".to_owned(), "observed again, after 25.4 s".to_owned()),
         ];
         assert_eq!(notices, expected);
     }

@@ -136,7 +136,7 @@ impl Stream {
                 None => {}
             }
             if self.line_at.elapsed() >= SILENCE {
-                self.gap.begins("NoData", trouble.clone()).await;
+                self.gap.begins(self.line_at, "NoData", trouble.clone()).await;
             }
             if name.is_some() {
                 tokio::select! {

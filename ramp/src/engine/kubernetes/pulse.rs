@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Api;
 use kube::core::DynamicObject;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::call::{Trouble, measured};
 use super::gap::Gap;
@@ -45,7 +45,7 @@ pub(super) async fn run(
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gap = Gap::of("api", events.clone());
-    let mut misses = 0;
+    let (mut misses, mut answered_at) = (0, Instant::now());
     loop {
         beat.tick().await;
         match measured(Some(&events), LIMIT, api.get_scale(&name)).await {
@@ -53,11 +53,11 @@ pub(super) async fn run(
                 misses += 1;
                 if misses == MISSES {
                     health.send_modify(|health| health.answering = false);
-                    gap.begins(&trouble.reason(), trouble.message()).await;
+                    gap.begins(answered_at, &trouble.reason(), trouble.message()).await;
                 }
             }
             Ok(_) | Err(_) => {
-                misses = 0;
+                (misses, answered_at) = (0, Instant::now());
                 if gap.ends().await {
                     health.send_modify(|health| {
                         *health = Health { answering: true, recoveries: health.recoveries + 1 };

@@ -80,7 +80,7 @@ impl Reader {
             (Some(NodeNews::Rests), Err(trouble)) => {
                 let (events, object) = (self.events.clone(), format!("reports/{}", turn.node));
                 let gap = self.gaps.entry(turn.node).or_insert_with(|| Gap::of(object, events));
-                gap.begins(&trouble.reason(), trouble.message()).await;
+                gap.begins(Instant::now(), &trouble.reason(), trouble.message()).await;
             }
             (Some(NodeNews::Serves), _) => {
                 if let Some(mut gap) = self.gaps.remove(&turn.node) {

@@ -9,7 +9,7 @@ use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::call::Trouble;
 use super::gap::Gap;
@@ -93,6 +93,7 @@ impl Follow {
         let mut listed = Vec::new();
         let recoveries = self.health.borrow_and_update().recoveries;
         self.listing = true;
+        let since = Instant::now();
         loop {
             let answering = self.health.borrow().answering;
             tokio::select! {
@@ -111,7 +112,7 @@ impl Follow {
                 },
                 () = sleep(LIST_LIMIT), if self.listing => {
                     let message = format!("no list within {} s", LIST_LIMIT.as_secs());
-                    self.gap.begins("Timeout", message).await;
+                    self.gap.begins(since, "Timeout", message).await;
                     return;
                 },
             }
@@ -164,7 +165,7 @@ impl Follow {
             }
             unlisted
         });
-        self.gap.begins(&trouble.reason(), trouble.message()).await;
+        self.gap.begins(Instant::now(), &trouble.reason(), trouble.message()).await;
         sleep(self.pauses.failed()).await;
     }
 }
