@@ -21,7 +21,7 @@ use crate::engine::kubernetes::KubernetesEngine;
 use crate::engine::local::LocalEngine;
 use crate::engine::podman::PodmanEngine;
 use crate::engine::{Engine, Failure, Order, Survey};
-use crate::forecast::forecast;
+use crate::forecast::{Forecast, forecast};
 use crate::plan::{EngineKind, Plan};
 use crate::record::{Directory, FORMAT_VERSION, RunFile, Time, read_run};
 use crate::run::{Run, Surroundings};
@@ -77,20 +77,29 @@ fn words(failure: Failure) -> Trouble {
     failure.message
 }
 
+/// What is known before the first step.
+struct Found {
+    survey: Survey,
+    forecast: Forecast,
+    /// All of it in words.
+    text: String,
+}
+
 /// What an engine finds, and what the plan comes to.
-async fn survey(engine: &mut impl Engine, draft: &Draft) -> Result<(Survey, String), Trouble> {
+async fn survey(engine: &mut impl Engine, draft: &Draft) -> Result<Found, Trouble> {
     let mut survey = engine.survey().await.map_err(words)?;
     survey.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     survey.findings.extend(output::findings(&draft.out));
     let forecast = forecast(&survey, draft.scenario.needs(), &draft.plan, draft.scenario.fill_seconds());
     let text = briefing::describe(&draft.plan, &draft.scenario, &survey, &forecast);
-    Ok((survey, text))
+    Ok(Found { survey, forecast, text })
 }
 
 async fn look(mut engine: impl Engine, draft: &Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
-    let (survey, text) = survey(&mut engine, draft).await?;
+    let Found { survey, forecast, text } = survey(&mut engine, draft).await?;
     if args.json {
-        let whole = serde_json::json!({"plan": draft.plan, "survey": survey, "out": draft.out});
+        let whole =
+            serde_json::json!({"plan": draft.plan, "survey": survey, "forecast": forecast, "out": draft.out});
         crate::view::out(&whole.to_string());
     } else {
         crate::view::out(text.trim_end());
@@ -105,10 +114,10 @@ fn is_refused(survey: &Survey) -> bool {
 async fn begin(mut engine: impl Engine, draft: Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
     let clock = Clock::of_the_machine();
     let interrupts = interrupts::heard();
-    let (survey, text) = survey(&mut engine, &draft).await?;
+    let found = survey(&mut engine, &draft).await?;
     let view = view(args.json);
-    view.plan(&text);
-    if is_refused(&survey) {
+    view.plan(&found.text);
+    if is_refused(&found.survey) {
         if !draft.plan.force {
             view.plan(
                 "\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.",
@@ -117,7 +126,7 @@ async fn begin(mut engine: impl Engine, draft: Draft, args: &RunArgs) -> Result<
         }
         view.plan("\nforced: what is wrong is recorded.");
     }
-    let file = run_file(&draft.plan, &draft.scenario, survey, clock);
+    let file = run_file(&draft.plan, &draft.scenario, found, clock);
     let directory =
         Directory::create(&draft.out, file).map_err(|error| format!("{}: {error}", draft.out.display()))?;
     let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
@@ -166,7 +175,8 @@ fn view(json: bool) -> View {
     if json { View::Json } else { View::of_standard_error() }
 }
 
-fn run_file(plan: &Plan, scenario: &Scenario, survey: Survey, clock: Clock) -> RunFile {
+fn run_file(plan: &Plan, scenario: &Scenario, found: Found, clock: Clock) -> RunFile {
+    let Found { survey, forecast, .. } = found;
     RunFile {
         format_version: FORMAT_VERSION,
         run: plan.run.clone(),
@@ -180,6 +190,7 @@ fn run_file(plan: &Plan, scenario: &Scenario, survey: Survey, clock: Clock) -> R
         versions: survey.versions,
         nodes: survey.nodes,
         runtime_class: survey.runtime_class,
+        forecast: Some(forecast),
         findings: survey.findings,
         not_honoured: survey.not_honoured,
         resumes: Vec::new(),

@@ -1,6 +1,8 @@
 //! How many instances should fit, by each thing that may run out, and how long a run should take. Pure.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use workload::quantity::Bytes;
 
 use crate::engine::{Needs, NodeFacts, Survey};
@@ -12,7 +14,7 @@ const START_SECONDS: f64 = 2.0;
 const STEPS_PER_SECOND: f64 = 20.0;
 
 /// What to expect of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// What may run out, and how many instances fit until then.
     pub bounds: Vec<Bound>,
@@ -22,15 +24,17 @@ pub struct Forecast {
     pub steps: u32,
     /// How long all of these take, in seconds.
     pub seconds: f64,
+    /// Those that fit, and those beyond it; none where it cannot be said how many fit.
+    pub steps_to_saturation: Option<u32>,
     /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
     pub seconds_to_saturation: Option<f64>,
 }
 
 /// Something that may run out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// What.
-    pub by: &'static str,
+    pub by: Cow<'static, str>,
     /// Instances that fit, each whole on one node.
     pub instances: u64,
     /// From which figures.
@@ -54,6 +58,7 @@ pub fn forecast(survey: &Survey, needs: Needs, plan: &Plan, fill_seconds: Option
         unknown: Vec::new(),
         steps: plan.steps(),
         seconds: 0.0,
+        steps_to_saturation: None,
         seconds_to_saturation: None,
     };
     let nodes: Vec<&NodeFacts> = survey.nodes.iter().filter(|node| node.eligible).collect();
@@ -63,17 +68,19 @@ pub fn forecast(survey: &Survey, needs: Needs, plan: &Plan, fill_seconds: Option
         bounds(&mut forecast, &nodes, survey, needs);
     }
     let quotas = survey.quotas.iter().map(|quota| Bound {
-        by: "quota",
+        by: "quota".into(),
         instances: quota.instances,
         inputs: quota.what.clone(),
     });
     forecast.bounds.extend(quotas);
     let each = seconds_per_step(plan, fill_seconds);
     forecast.seconds = each * f64::from(forecast.steps);
-    forecast.seconds_to_saturation = forecast.capacity().map(|capacity| {
+    forecast.steps_to_saturation = forecast.capacity().map(|capacity| {
         let steps = capacity.instances.saturating_sub(plan.from.into()) / u64::from(plan.step.max(1)) + 1;
-        each * (steps.min(forecast.steps.into()) + u64::from(plan.beyond)) as f64
+        // No more than the plan has: that fits.
+        u32::try_from(steps).unwrap_or(u32::MAX).min(forecast.steps).saturating_add(plan.beyond)
     });
+    forecast.seconds_to_saturation = forecast.steps_to_saturation.map(|steps| each * f64::from(steps));
     forecast
 }
 
@@ -128,7 +135,7 @@ impl Forecast {
         match nodes.iter().map(on).sum::<Option<u64>>() {
             Some(instances) => {
                 let inputs = format!("{inputs}, on {} nodes", nodes.len());
-                self.bounds.push(Bound { by, instances, inputs });
+                self.bounds.push(Bound { by: by.into(), instances, inputs });
             }
             None => self
                 .unknown

@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
 
 use crate::engine::{Finding, NodeFacts, RuntimeClassFacts};
+use crate::forecast::Forecast;
 use crate::plan::Plan;
 
 /// The version of the run directory's format: raised when a reader of the one before would read it wrongly.
@@ -60,6 +61,9 @@ pub struct RunFile {
     pub nodes: Vec<NodeFacts>,
     /// The RuntimeClass, where there is one.
     pub runtime_class: Option<RuntimeClassFacts>,
+    /// How many instances were expected to fit, and from which figures.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// What was found before the first step.
     pub findings: Vec<Finding>,
     /// What of the scenario could not be had.

@@ -9,6 +9,7 @@
 mod calls;
 mod desk;
 mod rules;
+mod time_left;
 
 pub use calls::Calls;
 pub use desk::Halt;

@@ -28,14 +28,6 @@ pub enum View {
 /// The state of things now.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Which part of the run.
-    pub part: Part,
-    /// The step.
-    pub step: u32,
-    /// Of so many, where no rule ends the run before.
-    pub steps: u32,
-    /// Since the run began.
-    pub elapsed: Duration,
     /// Instances asked for.
     pub asked: u32,
     /// Instances by state.
@@ -46,6 +38,8 @@ pub struct Status {
     pub sums: Sums,
     /// How long the last request to the API took.
     pub latency: Option<Duration>,
+    /// How long the way up should still take, or what is done in place of it, in words.
+    pub time_left: String,
 }
 
 impl View {
@@ -252,14 +246,7 @@ impl Status {
             (_, None) => "no samples yet".into(),
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
-        let left = match self.step {
-            0 => String::new(),
-            step => {
-                let each = self.elapsed.as_secs_f64() / f64::from(step);
-                let left = each * f64::from(self.steps.saturating_sub(step));
-                format!(" | at most {} left", humantime::format_duration(Duration::from_secs(left as u64)))
-            }
-        };
+        let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
         format!(
             "{} of {} asked: {} pending, {} creating, {} running, {} ready, {} ending | {} evicted, {} OOM | {memory} | API {api}{left}",
             self.counts.at_work(),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use workload::report::{NodeReport, WorkloadReport};
 
 use super::calls::Calls;
+use super::time_left::{Steps, TimeLeft};
 use crate::clock::{Clock, age};
 use crate::engine::{Event, Notice, NoticeKind, Report, Sample};
 use crate::ledger::{Ledger, Transition};
@@ -53,6 +54,7 @@ pub(super) struct Desk {
     pub(super) asked: u32,
     /// When a rule says that the run is over.
     pub(super) time_limit: Option<SystemTime>,
+    time_left: TimeLeft,
     /// Interrupts that have been heeded already.
     pub(super) heeded: u32,
     /// When an instance was last found to have no place.
@@ -94,6 +96,7 @@ impl Desk {
             part: Part::Up,
             asked: 0,
             time_limit: None,
+            time_left: TimeLeft::default(),
             heeded: 0,
             unschedulable_at: None,
             events,
@@ -323,6 +326,9 @@ impl Desk {
 
     /// Writes a step down, and shows it.
     pub(super) fn step_row(&mut self, row: &StepRow) {
+        if row.part == Part::Up {
+            self.time_left.step(Duration::try_from_secs_f64(row.step_seconds).unwrap_or_default());
+        }
         let written = self.directory.steps.record(row);
         self.written("steps.csv", written);
         self.view.step(row);
@@ -367,18 +373,27 @@ impl Desk {
     }
 
     fn show(&mut self) {
-        let sums = self.nodes.sums(self.clock.now());
-        let plan = &self.directory.run.plan;
+        let (now, run) = (self.clock.now(), &self.directory.run);
+        let sums = self.nodes.sums(now);
+        let steps = Steps {
+            now: self.step,
+            expected: run.forecast.as_ref().and_then(|forecast| forecast.steps_to_saturation),
+            planned: run.plan.steps(),
+        };
+        let limit = self.time_limit.map(|limit| age(limit, now));
+        let time_left = match self.part {
+            Part::Up => self.time_left.words(steps, limit),
+            Part::Hold => "held".to_owned(),
+            Part::Down => "down".to_owned(),
+            Part::Clean => "removing".to_owned(),
+        };
         self.view.status(&Status {
-            part: self.part,
-            step: self.step,
-            steps: plan.steps(),
-            elapsed: age(self.clock.now(), self.directory.run.begin.0),
             asked: self.asked,
             counts: self.ledger.counts(),
             totals: self.ledger.totals(),
             sums,
             latency: self.calls.last(),
+            time_left,
         });
     }
 

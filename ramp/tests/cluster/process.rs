@@ -50,13 +50,20 @@ pub(crate) fn scenario(file: &str) -> PathBuf {
 
 /// The program, with `RAMP` in its place where that is set: a release build, where what it costs is looked at.
 pub(crate) fn ramp(args: &[&str]) -> Running {
-    let program = std::env::var_os("RAMP").map_or_else(|| env!("CARGO_BIN_EXE_ramp").into(), PathBuf::from);
-    let child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it was built");
+    started(Command::new(program()).args(args))
+}
+
+/// The same, as who is in another kubeconfig.
+pub(crate) fn ramp_as(kubeconfig: &Path, args: &[&str]) -> Running {
+    started(Command::new(program()).args(args).env("KUBECONFIG", kubeconfig))
+}
+
+fn program() -> PathBuf {
+    std::env::var_os("RAMP").map_or_else(|| env!("CARGO_BIN_EXE_ramp").into(), PathBuf::from)
+}
+
+fn started(command: &mut Command) -> Running {
+    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it was built");
     Running { child }
 }
 

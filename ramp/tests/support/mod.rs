@@ -116,6 +116,7 @@ pub(crate) fn run_file(plan: &Plan, begin: SystemTime) -> RunFile {
         versions: BTreeMap::new(),
         nodes: Vec::new(),
         runtime_class: None,
+        forecast: None,
         findings: Vec::new(),
         not_honoured: Vec::new(),
         resumes: Vec::new(),

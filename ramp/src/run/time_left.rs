@@ -1,0 +1,94 @@
+//! How long the way up should still take. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The steps that say how long the next ones take: beyond the knee they take longer than before.
+const RECENT: usize = 8;
+
+/// How long the last steps took.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TimeLeft {
+    recent: VecDeque<Duration>,
+}
+
+/// Steps that there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    /// The one that is under way.
+    pub(super) now: u32,
+    /// The last one that is expected, where something is.
+    pub(super) expected: Option<u32>,
+    /// The last one that is planned.
+    pub(super) planned: u32,
+}
+
+impl TimeLeft {
+    /// A step has ended.
+    pub(super) fn step(&mut self, took: Duration) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(took);
+    }
+
+    /// How long it should take, or at most may; `limit` is what rules leave.
+    pub(super) fn words(&self, steps: Steps, limit: Option<Duration>) -> String {
+        let Some(count) = u32::try_from(self.recent.len()).ok().filter(|count| *count > 0) else {
+            return limit.map(|limit| format!("at most {} left", short(limit))).unwrap_or_default();
+        };
+        let each = self.recent.iter().sum::<Duration>() / count;
+        // The one under way counts as a whole: it may have just begun.
+        let until = |last: u32| each.saturating_mul(last.saturating_add(1).saturating_sub(steps.now));
+        match steps.expected.map(|last| last.min(steps.planned)) {
+            Some(last) if steps.now <= last => {
+                let left = until(last);
+                format!("about {} left", short(limit.map_or(left, |limit| left.min(limit))))
+            }
+            _ => {
+                let left = until(steps.planned);
+                format!("at most {} left", short(limit.map_or(left, |limit| left.min(limit))))
+            }
+        }
+    }
+}
+
+/// No more exact than it is known.
+fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..5400 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn steps(now: u32) -> Steps {
+        Steps { now, expected: Some(50), planned: 1000 }
+    }
+
+    #[test]
+    fn the_last_steps_say_how_long_those_take_that_are_expected_or_planned() {
+        let mut left = TimeLeft::default();
+        assert_eq!(left.words(steps(1), None), "");
+        (0..20).for_each(|_| left.step(4 * SECOND));
+        assert_eq!(left.words(steps(21), None), "about 2 min left");
+        assert_eq!(left.words(steps(51), None), "at most 1.1 h left");
+        (0..RECENT).for_each(|_| left.step(SECOND));
+        assert_eq!(left.words(steps(45), None), "about 6 s left", "what was long ago does not count");
+    }
+
+    #[test]
+    fn a_rule_s_time_is_the_most_that_is_left() {
+        let mut left = TimeLeft::default();
+        assert_eq!(left.words(steps(1), Some(90 * SECOND)), "at most 2 min left");
+        left.step(60 * SECOND);
+        assert_eq!(left.words(steps(2), Some(30 * SECOND)), "about 30 s left");
+    }
+}

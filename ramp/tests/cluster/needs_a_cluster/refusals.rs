@@ -1,0 +1,116 @@
+//! What is found before the first step: rights, RuntimeClasses and what is in the way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use ramp::engine::Finding;
+use serde_json::{Value, json};
+
+use crate::process::{self, Running, kubectl, list, ramp, ramp_as, scenario, turn};
+
+const LOAD: &str = "app.kubernetes.io/component=load";
+const REFUSED: Option<i32> = Some(3);
+
+/// A kubeconfig of somebody else, where whoever runs the tests may act for others.
+fn kubeconfig_of(directory: &Path, who: &Value) -> PathBuf {
+    let mut config: Value =
+        serde_json::from_str(&kubectl(&["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]))
+            .unwrap();
+    for user in config["users"].as_array_mut().unwrap() {
+        let user = user["user"].as_object_mut().unwrap();
+        user.extend(who.as_object().unwrap().clone());
+    }
+    let path = directory.join("kubeconfig");
+    fs::write(&path, config.to_string()).unwrap();
+    path
+}
+
+fn ended(run: Running) -> (ExitStatus, String) {
+    run.wait_for(Duration::from_secs(300))
+}
+
+fn arguments<'a>(manifest: &'a Path, out: &'a Path) -> Vec<&'a str> {
+    let (manifest, out) = (manifest.to_str().unwrap(), out.to_str().unwrap());
+    let load = ["--engine", "kubernetes", "--memory", "20M", "--to", "2", "--hold", "1s", "--down"];
+    [&["run", manifest, "--out", out], &load[..]].concat()
+}
+
+#[test]
+#[ignore = "needs a cluster that is set up, and the right to act for its ServiceAccounts"]
+fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let who = kubeconfig_of(directory.path(), &json!({"as": "system:serviceaccount:workload:ramp"}));
+    let (manifest, out) = (scenario("kata/memory-capacity.yaml"), directory.path().join("run"));
+    let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
+    assert!(status.success(), "{status}: {said}");
+    let run = ramp::record::read_run(&out).unwrap();
+    let of_rights =
+        |finding: &&Finding| finding.message.contains("not allowed") || finding.message.contains("unknown");
+    assert_eq!(run.findings.iter().filter(of_rights).collect::<Vec<_>>(), Vec::<&Finding>::new());
+    assert!(run.runtime_class.is_some_and(|class| class.overhead_memory_bytes > 0));
+    assert_eq!(run.teardown.unwrap().left, Vec::<String>::new());
+    for file in ["steps.csv", "pods.csv", "nodes.csv", "workloads.csv", "events.csv"] {
+        assert!(crate::support::rows(&out, file).len() > 1, "{file} has rows");
+    }
+    let denied = crate::support::rows(&out, "events.csv");
+    let denied: Vec<_> = denied.iter().filter(|row| row["message"].contains("orbidden")).collect();
+    assert!(denied.is_empty(), "{denied:?}");
+}
+
+#[test]
+#[ignore = "needs a cluster that is set up, and the right to act for others"]
+fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = json!({"as": "nobody", "as-groups": ["system:authenticated"]});
+    let who = kubeconfig_of(directory.path(), &nobody);
+    let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
+    let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
+    assert_eq!(status.code(), REFUSED, "{said}");
+    for missing in [
+        "create, patch, delete deployments in namespace workload",
+        "patch deployments/scale in namespace workload",
+        "list, watch pods in namespace workload",
+        "get, list, watch nodes in the cluster",
+        "get pods/log in namespace workload",
+    ] {
+        assert!(said.contains(missing), "{missing}: {said}");
+    }
+    assert!(!out.exists(), "a run that is refused leaves no directory");
+    assert_eq!(list("deployments", LOAD), Vec::<Value>::new());
+}
+
+#[test]
+#[ignore = "needs a cluster that is set up"]
+fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
+    let (status, said) = ended(ramp(&[&arguments(&manifest, &out)[..], &["--runtime", "nowhere"]].concat()));
+    assert_eq!(status.code(), REFUSED, "{said}");
+    assert!(said.contains("no RuntimeClass nowhere") && said.contains("there are: "), "{said}");
+}
+
+#[test]
+#[ignore = "needs a cluster that is set up"]
+fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let kept = directory.path().join("kept");
+    let (status, said) =
+        ended(process::run(&manifest, &kept, &["--memory", "20M", "--to", "2", "--hold", "1s", "--keep"]));
+    assert!(status.success(), "{said}");
+    let run = ramp::record::read_run(&kept).unwrap().run;
+    assert_eq!(list("deployments", LOAD).len(), 1, "--keep leaves it in place");
+    let out = directory.path().join("run");
+    let (status, said) = ended(ramp(&arguments(&manifest, &out)));
+    assert_eq!(status.code(), REFUSED, "{said}");
+    assert!(said.contains(&run) && said.contains(&format!("ramp clean {run}")), "{said}");
+    let (status, said) = ended(ramp(&["clean", kept.to_str().unwrap()]));
+    assert!(status.success(), "{said}");
+    assert_eq!(list("deployments,pods", LOAD), Vec::<Value>::new());
+}
