@@ -9,6 +9,8 @@
 mod calls;
 mod desk;
 mod rules;
+mod step;
+mod teardown;
 mod time_left;
 
 pub use calls::Calls;
@@ -17,29 +19,22 @@ pub use desk::Halt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use desk::{Desk, Wait};
+use desk::Desk;
 use rules::Rules;
+use step::{Beats, insist, seen};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
-use workload::quantity::Bytes;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
-use crate::pauses::Pauses;
-use crate::plan::{Pace, Plan};
-use crate::record::{Before, Directory, MemoryReturned, Outcome, Part, StepRow, Teardown, Time, seconds};
-use crate::state::State;
-use crate::stop::Seen;
+use crate::plan::Plan;
+use crate::record::{Before, Directory, Outcome, Part, StepRow, Teardown, Time};
 use crate::view::{Summary, View};
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// For how long the last instances are waited for at the end.
-const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
 /// For how long the first samples of the nodes are waited for: without them the idle machines are unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
-/// What a kernel needs to give memory back, and a probe to tell.
-const MEMORY_RETURNS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a run needs beside its engine.
 #[derive(Debug)]
@@ -336,254 +331,5 @@ impl<E: Engine> Run<E> {
             self.write(&row);
         }
         Ok(())
-    }
-
-    /// One step: asks, and waits as the pace says. Its row, as it is when it ends.
-    async fn step(
-        &mut self,
-        asked: u32,
-        part: Part,
-        next_beat: Option<Instant>,
-        settled: impl Fn(&Desk, u32) -> bool,
-    ) -> Result<StepRow, End> {
-        let began = Instant::now();
-        self.desk.part = part;
-        self.desk.asked = asked;
-        self.desk.calls.take();
-        let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
-        let waited = self.ask(asked, deadline, settled).await;
-        let (outcome, latency) = match waited {
-            Ok(waited) => waited,
-            Err(end) => {
-                // What the step has seen so far is not lost.
-                let row = self.row(Outcome::Ended, began, None);
-                self.write(&row);
-                if part == Part::Up {
-                    self.count(&row);
-                }
-                return Err(end);
-            }
-        };
-        Ok(self.row(outcome, began, latency))
-    }
-
-    async fn ask(
-        &mut self,
-        asked: u32,
-        deadline: Instant,
-        settled: impl Fn(&Desk, u32) -> bool,
-    ) -> Result<(Outcome, Option<Duration>), End> {
-        let scale = async |engine: &mut E| {
-            let asked_at = Instant::now();
-            engine.scale(asked).await.map(|()| asked_at.elapsed())
-        };
-        let latency = insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;
-        let outcome = match (self.plan.pace, latency) {
-            (Pace::Every(_), _) => {
-                self.desk.until(Some(deadline), |_| false).await?;
-                if latency.is_some() { Outcome::Beat } else { Outcome::Unanswered }
-            }
-            (_, None) => Outcome::Unanswered,
-            (Pace::None, Some(_)) => {
-                self.desk.take_arrived();
-                Outcome::Taken
-            }
-            (Pace::Ready, Some(_)) => {
-                let so = |desk: &Desk| settled(desk, asked);
-                match self.desk.until(Some(deadline), so).await? {
-                    Wait::Met => Outcome::Settled,
-                    Wait::TimedOut => Outcome::TimedOut,
-                }
-            }
-        };
-        Ok((outcome, latency))
-    }
-
-    fn row(&mut self, outcome: Outcome, began: Instant, latency: Option<Duration>) -> StepRow {
-        let desk = &mut self.desk;
-        let now = desk.clock.now();
-        let (counts, totals, sums) = (desk.ledger.counts(), desk.ledger.totals(), desk.nodes.sums(now));
-        let (ready, not_ready) = desk.nodes.ready_or_not();
-        let calls = desk.calls.take();
-        let memory = |of: fn(&crate::nodes::Memory) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
-        StepRow {
-            time: Time(now),
-            elapsed_seconds: desk.elapsed_seconds(now),
-            step: desk.step,
-            part: desk.part,
-            outcome,
-            step_seconds: seconds(began.elapsed()),
-            asked_instances: desk.asked,
-            pending_instances: counts.of(State::Pending),
-            unschedulable_instances: counts.of(State::Unschedulable),
-            creating_instances: counts.of(State::Creating),
-            running_instances: counts.of(State::Running),
-            ready_instances: counts.of(State::Ready),
-            terminating_instances: counts.of(State::Terminating),
-            evicted_instances: counts.of(State::Evicted),
-            oom_killed_instances: counts.of(State::OomKilled),
-            failed_instances: counts.of(State::Failed),
-            evictions_total: totals.evictions,
-            oom_kills_total: totals.oom_kills,
-            failures_total: totals.failures,
-            gone_total: totals.gone,
-            scale_latency_seconds: latency.map(seconds),
-            api_latency_max_seconds: calls.longest.map(seconds),
-            api_answers: calls.answered,
-            api_failures: calls.failed,
-            nodes_ready: ready.len().try_into().unwrap_or(u32::MAX),
-            nodes_not_ready: not_ready.len().try_into().unwrap_or(u32::MAX),
-            kernels: sums.kernels,
-            kernels_fresh: sums.fresh,
-            sample_age_seconds: sums.oldest.map(seconds),
-            memory_total_bytes: memory(|memory| memory.total),
-            memory_free_bytes: memory(|memory| memory.free),
-            memory_available_bytes: memory(|memory| memory.available),
-            memory_active_bytes: memory(|memory| memory.active),
-            budget_bytes: sums.budget.map(|budget| budget.limit.0),
-            budget_used_bytes: sums.budget.map(|budget| budget.used.0),
-            rules: String::new(),
-        }
-    }
-
-    fn write(&mut self, row: &StepRow) {
-        self.desk.step_row(row);
-    }
-
-    /// Removes everything, and looks whether anything is left.
-    async fn clean(&mut self) -> Teardown {
-        // Only further interrupts end the clean-up.
-        self.desk.heed();
-        self.desk.part = Part::Clean;
-        let (began, instances) = (Instant::now(), self.desk.ledger.in_place());
-        let gone = self.remove().await.unwrap_or(None);
-        let row = self.row(if gone.is_some() { Outcome::Settled } else { Outcome::Ended }, began, None);
-        self.write(&row);
-        let left = self.left().await;
-        let memory = self.memory_returned().await;
-        Teardown { instances, seconds: gone.filter(|_| left.is_empty()).map(seconds), left, memory }
-    }
-
-    /// How long it took until the last instance was gone; none where one is still there.
-    async fn remove(&mut self) -> Result<Option<Duration>, End> {
-        let began = Instant::now();
-        let deadline = began + TEARDOWN_AT_MOST;
-        let remove = async |engine: &mut E| engine.remove().await;
-        let asked = insist(&mut self.engine, &mut self.desk, Some(deadline), "remove", remove).await?;
-        self.desk.asked = 0;
-        if asked.is_none() || !self.begun {
-            return Ok(None);
-        }
-        let waited = self.desk.until(Some(deadline), |desk| desk.ledger.there() == 0).await?;
-        Ok((waited == Wait::Met).then(|| began.elapsed()))
-    }
-
-    async fn left(&mut self) -> Vec<String> {
-        let ask = async |engine: &mut E| match engine.left().await?.as_slice() {
-            [] => Ok(Vec::new()),
-            // Asked again, until the time is up.
-            left => Err(Failure { transient: true, message: format!("still there: {}", left.join(", ")) }),
-        };
-        let deadline = Some(Instant::now() + PATIENCE);
-        match insist(&mut self.engine, &mut self.desk, deadline, "left", ask).await {
-            Ok(Some(none)) => none,
-            _ => match self.engine.left().await {
-                Ok(left) => left,
-                Err(failure) => vec![format!("unknown: {failure}")],
-            },
-        }
-    }
-
-    async fn memory_returned(&mut self) -> Vec<MemoryReturned> {
-        if self.idle.is_empty() {
-            return Vec::new();
-        }
-        let returned = Some(Instant::now() + MEMORY_RETURNS_WITHIN);
-        // An interrupt is no reason not to say what is known.
-        let _ = self.desk.until(returned, |_| false).await;
-        let after = self.desk.nodes.available(self.desk.clock.now());
-        let both =
-            self.idle.iter().filter_map(|(boot_id, before)| Some((boot_id, *before, *after.get(boot_id)?)));
-        both.map(|(boot_id, before_bytes, after_bytes)| MemoryReturned {
-            boot_id: boot_id.clone(),
-            before_bytes,
-            after_bytes,
-        })
-        .collect()
-    }
-}
-
-/// What the rules look at, of a step's row.
-fn seen(row: &StepRow) -> Seen {
-    let left = row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
-    Seen {
-        step: row.step,
-        elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
-        asked: row.asked_instances,
-        at_work: row.running_instances + row.ready_instances,
-        // Where instances are confined together, what they may have still counts as well.
-        free: [row.memory_free_bytes, left].into_iter().flatten().min().map(Bytes),
-        evictions: row.evictions_total,
-        oom_kills: row.oom_kills_total,
-        not_ready: row.nodes_not_ready,
-    }
-}
-
-/// When steps begin, with a fixed beat: on an absolute schedule. What was missed is not made up for.
-#[derive(Debug)]
-struct Beats {
-    beat: Option<Duration>,
-    next: Instant,
-}
-
-impl Beats {
-    fn new(pace: Pace) -> Self {
-        let beat = match pace {
-            Pace::Every(beat) => Some(beat),
-            Pace::Ready | Pace::None => None,
-        };
-        Self { beat, next: Instant::now() }
-    }
-
-    /// When the step that begins now is over.
-    fn next(&mut self) -> Option<Instant> {
-        let (beat, now) = (self.beat?, Instant::now());
-        while self.next <= now {
-            self.next += beat;
-        }
-        Some(self.next)
-    }
-}
-
-/// Tries until it works, with growing pauses; none where the time is up. Everything that comes in meanwhile is taken in.
-async fn insist<E: Engine, T>(
-    engine: &mut E,
-    desk: &mut Desk,
-    deadline: Option<Instant>,
-    what: &str,
-    mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
-) -> Result<Option<T>, End> {
-    let mut pauses = Pauses::short();
-    loop {
-        let attempt = async {
-            match deadline {
-                Some(deadline) => timeout_at(deadline, work(engine)).await.ok(),
-                None => Some(work(engine).await),
-            }
-        };
-        let failure = match desk.during(attempt).await? {
-            Some(Ok(value)) => return Ok(Some(value)),
-            None => return Ok(None),
-            Some(Err(failure)) if failure.transient => failure,
-            Some(Err(failure)) => return Err(End::Failed(failure)),
-        };
-        let pause = pauses.failed();
-        desk.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
-        let again = Instant::now() + pause;
-        if deadline.is_some_and(|deadline| deadline <= again) {
-            desk.until(deadline, |_| false).await?;
-            return Ok(None);
-        }
-        desk.until(Some(again), |_| false).await?;
     }
 }

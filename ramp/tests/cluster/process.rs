@@ -43,6 +43,11 @@ pub(crate) fn list(kind: &str, selector: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
 }
 
+/// Whatever runs have made that is still there.
+pub(crate) fn left() -> Vec<Value> {
+    list("pods,deployments", "ramp/run")
+}
+
 /// A scenario of deploy/.
 pub(crate) fn scenario(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)

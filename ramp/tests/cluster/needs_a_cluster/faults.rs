@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::parts::Part;
-use crate::process::{self, Running, list, ramp, scenario, turn, wait};
+use crate::process::{self, Running, left, ramp, scenario, turn, wait};
 use crate::support::ledger::audit;
 use crate::support::{column, rows};
 
@@ -73,7 +73,7 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
     gaps(&out);
     let run = ramp::record::read_run(&out).unwrap();
     assert_eq!((run.resumes.len(), run.rows_lost), (1, 0));
-    assert_eq!(list("pods,deployments", "app.kubernetes.io/component=load"), Vec::<Value>::new());
+    assert_eq!(left(), Vec::<Value>::new());
 }
 
 fn begin(out: &Path) -> Running {

@@ -6,11 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::observer::Observer;
-use crate::process::{self, kubectl, list, scenario, turn};
+use crate::process::{self, kubectl, left, scenario, turn};
 use crate::support::ledger::audit;
 use crate::support::{column, numbers, rows};
-
-const LOAD: &str = "app.kubernetes.io/component=load";
 
 #[test]
 #[ignore = "needs a cluster"]
@@ -76,7 +74,7 @@ fn saturate(runtime: &str) {
     if runtime == "runc" {
         assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way: {said}");
     }
-    assert_eq!(list("pods,deployments", LOAD), Vec::<Value>::new(), "nothing is left");
+    assert_eq!(left(), Vec::<Value>::new(), "nothing is left");
     samples_and_reports(&out);
 }
 

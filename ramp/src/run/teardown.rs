@@ -1,0 +1,80 @@
+//! How a run's population is removed, and what is left of it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::desk::Wait;
+use super::step::insist;
+use super::{End, PATIENCE, Run};
+use crate::engine::{Engine, Failure};
+use crate::record::{MemoryReturned, Outcome, Part, Teardown, seconds};
+
+/// For how long the last instances are waited for at the end.
+const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
+/// What a kernel needs to give memory back, and a probe to tell.
+const MEMORY_RETURNS_WITHIN: Duration = Duration::from_secs(3);
+
+impl<E: Engine> Run<E> {
+    /// Removes everything, and looks whether anything is left.
+    pub(super) async fn clean(&mut self) -> Teardown {
+        // Only further interrupts end the clean-up.
+        self.desk.heed();
+        self.desk.part = Part::Clean;
+        let (began, instances) = (Instant::now(), self.desk.ledger.in_place());
+        let gone = self.remove().await.unwrap_or(None);
+        let row = self.row(if gone.is_some() { Outcome::Settled } else { Outcome::Ended }, began, None);
+        self.write(&row);
+        let left = self.left().await;
+        let memory = self.memory_returned().await;
+        Teardown { instances, seconds: gone.filter(|_| left.is_empty()).map(seconds), left, memory }
+    }
+
+    /// How long it took until the last instance was gone; none where one is still there.
+    async fn remove(&mut self) -> Result<Option<Duration>, End> {
+        let began = Instant::now();
+        let deadline = began + TEARDOWN_AT_MOST;
+        let remove = async |engine: &mut E| engine.remove().await;
+        let asked = insist(&mut self.engine, &mut self.desk, Some(deadline), "remove", remove).await?;
+        self.desk.asked = 0;
+        if asked.is_none() || !self.begun {
+            return Ok(None);
+        }
+        let waited = self.desk.until(Some(deadline), |desk| desk.ledger.there() == 0).await?;
+        Ok((waited == Wait::Met).then(|| began.elapsed()))
+    }
+
+    async fn left(&mut self) -> Vec<String> {
+        let ask = async |engine: &mut E| match engine.left().await?.as_slice() {
+            [] => Ok(Vec::new()),
+            // Asked again, until the time is up.
+            left => Err(Failure { transient: true, message: format!("still there: {}", left.join(", ")) }),
+        };
+        let deadline = Some(Instant::now() + PATIENCE);
+        match insist(&mut self.engine, &mut self.desk, deadline, "left", ask).await {
+            Ok(Some(none)) => none,
+            _ => match self.engine.left().await {
+                Ok(left) => left,
+                Err(failure) => vec![format!("unknown: {failure}")],
+            },
+        }
+    }
+
+    async fn memory_returned(&mut self) -> Vec<MemoryReturned> {
+        if self.idle.is_empty() {
+            return Vec::new();
+        }
+        let returned = Some(Instant::now() + MEMORY_RETURNS_WITHIN);
+        // An interrupt is no reason not to say what is known.
+        let _ = self.desk.until(returned, |_| false).await;
+        let after = self.desk.nodes.available(self.desk.clock.now());
+        let both =
+            self.idle.iter().filter_map(|(boot_id, before)| Some((boot_id, *before, *after.get(boot_id)?)));
+        both.map(|(boot_id, before_bytes, after_bytes)| MemoryReturned {
+            boot_id: boot_id.clone(),
+            before_bytes,
+            after_bytes,
+        })
+        .collect()
+    }
+}
