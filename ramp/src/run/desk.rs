@@ -9,17 +9,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
-use workload::report::{NodeReport, WorkloadReport};
+use workload::report::NodeReport;
 
 use super::calls::Calls;
 use super::time_left::{Steps, TimeLeft};
 use crate::clock::{Clock, age};
-use crate::engine::{Event, Notice, NoticeKind, Report, Sample};
-use crate::ledger::{Ledger, Transition};
+use crate::engine::{Event, Notice};
+use crate::ledger::Ledger;
 use crate::nodes::Nodes;
-use crate::record::{
-    Directory, EventRow, Part, PodRow, StepRow, Time, missing_cells, one_line, report_cells, seconds,
-};
+use crate::record::{Directory, Part, missing_cells, seconds};
 use crate::state::State;
 use crate::view::{Status, View};
 
