@@ -1,32 +1,53 @@
 //! The study's ramp, past saturation, under both runtimes.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::observer::Observer;
 use crate::process::{self, kubectl, left, scenario, turn};
-use crate::support::ledger::audit;
+use crate::support::ledger::{Account, audit};
 use crate::support::{column, numbers, rows};
 
 #[test]
 #[ignore = "needs a cluster"]
 fn under_runc_what_gives_way_is_counted_as_kubectl_counts_it() {
-    saturate("runc");
+    let account = saturate("runc", "");
+    assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way");
 }
 
 #[test]
 #[ignore = "needs a cluster with a RuntimeClass kata"]
 fn under_kata_what_gives_way_is_counted_as_kubectl_counts_it() {
-    saturate("kata");
+    saturate("kata", "kata");
 }
 
-fn saturate(runtime: &str) {
+/// The same handler without CPU requests, which on small nodes run out long before memory does.
+#[test]
+#[ignore = "needs a cluster with a RuntimeClass kata"]
+fn under_kata_that_requests_no_cpu_memory_gives_way_and_is_counted_as_kubectl_counts_it() {
+    const CLASS: &str = "ramp-test-kata";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("class.json");
+    let class = json!({
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": CLASS},
+        "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
+    });
+    fs::write(&file, class.to_string()).unwrap();
+    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    let account = saturate("kata", CLASS);
+    assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way");
+    kubectl(&["delete", "runtimeclass", CLASS]);
+}
+
+/// A ramp until something gives way and a few steps beyond, under a RuntimeClass, or none where its name is empty.
+fn saturate(scenarios_of: &str, class: &str) -> Account {
     let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
-    let manifest = scenario(&format!("{runtime}/memory-capacity.yaml"));
+    let manifest = scenario(&format!("{scenarios_of}/memory-capacity.yaml"));
     let observer = Observer::start();
     let events_before = evicted_by_events();
     // Two at a time, and a few steps beyond: the knee is what is looked for.
@@ -34,6 +55,8 @@ fn saturate(runtime: &str) {
         &manifest,
         &out,
         &[
+            "--runtime",
+            if class.is_empty() { "default" } else { class },
             "--memory",
             "100M",
             "--step",
@@ -69,13 +92,16 @@ fn saturate(runtime: &str) {
     assert_eq!(account.of("oom_killed") as usize, seen.oom_killed.len(), "{:?}\n{said}", seen.oom_killed);
     assert!(account.there().is_empty(), "all are gone: {:?}", account.there());
     assert_eq!(account.last.len(), seen.pods.len(), "every pod has its rows");
-    let class = if runtime == "runc" { "" } else { runtime };
     assert_eq!(seen.runtime_classes, BTreeSet::from([class.to_owned()]));
-    if runtime == "runc" {
-        assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way: {said}");
-    }
     assert_eq!(left(), Vec::<Value>::new(), "nothing is left");
     samples_and_reports(&out);
+    println!(
+        "{class}: {} pods, {} evicted, {} OOM kills, as kubectl counts them",
+        seen.pods.len(),
+        seen.evicted.len(),
+        seen.oom_killed.len()
+    );
+    account
 }
 
 /// The nodes share a kernel here: two nodes, one memory.
