@@ -172,7 +172,7 @@ async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Res
 }
 
 fn view(json: bool) -> View {
-    if json { View::Json } else { View::of_standard_error() }
+    if json { View::json() } else { View::words() }
 }
 
 fn run_file(plan: &Plan, scenario: &Scenario, found: Found, clock: Clock) -> RunFile {

@@ -1,9 +1,12 @@
 //! What is seen of a run while it goes on: a line per step, and below it the state of things now.
 
+mod screen;
+
+pub use screen::Screen;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use workload::quantity::Bytes;
 
@@ -12,17 +15,15 @@ use crate::nodes::Sums;
 use crate::record::{Part, StepRow};
 use crate::state::State;
 
-/// Where it is shown.
+/// Where it is shown. Showing never waits: who reads slowly, or has stopped the terminal, does not stop the run.
 #[derive(Debug)]
 pub enum View {
     /// Nowhere.
     Nothing,
-    /// As lines on standard error.
-    Lines,
-    /// As lines on a terminal, with a status area below them.
-    Terminal(ProgressBar),
+    /// As lines for people on standard error; on a terminal with a status area below them.
+    Words(Screen),
     /// As a JSON object a line on standard output.
-    Json,
+    Json(Screen),
 }
 
 /// The state of things now.
@@ -43,73 +44,67 @@ pub struct Status {
 }
 
 impl View {
-    /// The status area where standard error is a terminal, else lines.
+    /// On standard error.
     #[must_use]
-    pub fn of_standard_error() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-        if bar.is_hidden() {
-            return Self::Lines;
-        }
-        // The template is a constant: that it is well-formed is shown by each run on a terminal.
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        Self::Terminal(bar.with_style(style))
+    pub fn words() -> Self {
+        Self::Words(Screen::of_standard_error())
+    }
+
+    /// On standard output.
+    #[must_use]
+    pub fn json() -> Self {
+        Self::Json(Screen::of_standard_output())
     }
 
     /// What was found and what is planned, before the first step.
     pub fn plan(&self, text: &str) {
-        if !matches!(self, Self::Json) {
-            self.print(text.trim_end());
-        }
+        self.text(|| text.trim_end().to_owned());
     }
 
     /// The heading of the lines per step.
     pub fn heading(&self) {
-        if !matches!(self, Self::Json) {
-            self.print(&format!("\n{}", heading()));
-        }
+        self.text(|| format!("\n{}", heading()));
     }
 
     /// A step has ended.
     pub fn step(&self, row: &StepRow) {
-        match self {
-            Self::Json => json(&Line { record: "step", value: row }),
-            _ => self.print(&step_line(row)),
-        }
+        self.record("step", row, || step_line(row));
     }
 
     /// Something to know of.
     pub fn say(&self, message: &str) {
-        match self {
-            Self::Json => json(&Line { record: "note", value: &Message { message } }),
-            _ => self.print(&format!("  ! {message}")),
-        }
+        self.record("note", &Message { message }, || format!("  ! {message}"));
     }
 
     /// The run has ended.
     pub fn end(&self, summary: &Summary) {
-        if let Self::Terminal(bar) = self {
-            bar.finish_and_clear();
-        }
-        match self {
-            Self::Json => json(&Line { record: "end", value: summary }),
-            _ => self.print(&summary.words()),
-        }
+        self.record("end", summary, || summary.words());
     }
 
     /// The state of things now.
     pub fn status(&self, status: &Status) {
-        if let Self::Terminal(bar) = self {
-            bar.set_message(status.words());
-            bar.tick();
+        if let Self::Words(screen) = self {
+            screen.status(|| status.words());
         }
     }
 
-    fn print(&self, text: &str) {
+    /// For people only.
+    fn text(&self, words: impl FnOnce() -> String) {
+        if let Self::Words(screen) = self {
+            screen.line(words());
+        }
+    }
+
+    fn record(&self, record: &'static str, value: &impl Serialize, words: impl FnOnce() -> String) {
         match self {
-            Self::Nothing | Self::Json => {}
-            Self::Lines => line(&mut io::stderr().lock(), text),
-            Self::Terminal(bar) => bar.suspend(|| line(&mut io::stderr().lock(), text)),
+            Self::Nothing => {}
+            Self::Words(screen) => screen.line(words()),
+            Self::Json(screen) => {
+                // Nothing in these fails to serialize.
+                if let Ok(text) = serde_json::to_string(&Line { record, value }) {
+                    screen.line(text);
+                }
+            }
         }
     }
 }
@@ -176,21 +171,10 @@ struct Message<'a> {
     message: &'a str,
 }
 
-fn json(value: &impl Serialize) {
-    // Nothing in these fails to serialize.
-    if let Ok(text) = serde_json::to_string(value) {
-        line(&mut io::stdout().lock(), &text);
-    }
-}
-
-/// A closed pipe or a full disk is no reason to end a run: the run directory is what counts.
-fn line(out: &mut impl Write, text: &str) {
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-}
-
 /// A text on standard output, for who pipes it on.
 pub(crate) fn out(text: &str) {
-    line(&mut io::stdout().lock(), text);
+    // Of a closed pipe nobody has to be told.
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
 fn heading() -> String {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -68,8 +68,14 @@ fn program() -> PathBuf {
 }
 
 fn started(command: &mut Command) -> Running {
-    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it was built");
-    Running { child }
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it was built");
+    let mut pipe = child.stderr.take().unwrap();
+    let said = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = pipe.read_to_string(&mut text);
+        text
+    });
+    Running { child, said: Some(said) }
 }
 
 /// A run of a manifest on the cluster, recorded in `out`.
@@ -81,6 +87,8 @@ pub(crate) fn run(manifest: &Path, out: &Path, options: &[&str]) -> Running {
 /// It, for as long as the value lives.
 pub(crate) struct Running {
     child: Child,
+    /// What it writes on standard error.
+    said: Option<JoinHandle<String>>,
 }
 
 impl Running {
@@ -90,20 +98,15 @@ impl Running {
 
     /// Waits for its end. What it wrote on standard error.
     pub(crate) fn wait_for(mut self, limit: Duration) -> (ExitStatus, String) {
-        let mut pipe = self.child.stderr.take().unwrap();
-        let reader = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = pipe.read_to_string(&mut text);
-            text
-        });
+        let said = self.said.take().unwrap();
         let end = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, reader.join().unwrap());
+                return (status, said.join().unwrap());
             }
             if Instant::now() >= end {
                 let _ = self.child.kill();
-                panic!("not over within {limit:?}: {}", reader.join().unwrap());
+                panic!("not over within {limit:?}: {}", said.join().unwrap());
             }
             thread::sleep(Duration::from_millis(100));
         }

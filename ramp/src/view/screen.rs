@@ -1,0 +1,152 @@
+//! Writes what is shown, on a thread of its own: a pipe that nobody empties, or a terminal that was stopped, blocks whoever
+//! writes to it.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Lines that wait for who reads them. More are not shown, and counted: the run directory has them all.
+const LINES_WAITING: usize = 10_000;
+
+/// For how long the last lines may take.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where lines are written to, and a status below them where that is a terminal.
+#[derive(Debug)]
+pub struct Screen {
+    /// None once it is being dropped.
+    shown: Option<SyncSender<Shown>>,
+    /// Disconnected once everything is written.
+    written: Receiver<()>,
+    has_status: bool,
+    /// Lines not shown since one was.
+    left_out: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Line(String),
+    Status(String),
+}
+
+impl Screen {
+    pub(super) fn of_standard_error() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+        if bar.is_hidden() {
+            return Self::start(false, |shown| write_lines(&mut io::stderr(), shown));
+        }
+        // The template is a constant: that it is well-formed is shown by each run on a terminal.
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = bar.with_style(style);
+        Self::start(true, move |shown| draw(&bar, shown))
+    }
+
+    pub(super) fn of_standard_output() -> Self {
+        Self::start(false, |shown| write_lines(&mut io::stdout(), shown))
+    }
+
+    fn start(has_status: bool, write: impl FnOnce(&Receiver<Shown>) + Send + 'static) -> Self {
+        let (shown, to_show) = sync_channel(LINES_WAITING);
+        let (done, written) = channel();
+        let writer = thread::Builder::new().name("view".into()).spawn(move || {
+            write(&to_show);
+            drop(done);
+        });
+        // Without a thread nothing is shown; the run directory is what counts.
+        Self { shown: writer.ok().map(|_| shown), written, has_status, left_out: AtomicU64::new(0) }
+    }
+
+    pub(super) fn line(&self, line: String) {
+        let Some(shown) = &self.shown else { return };
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            let words = format!("  ! {left_out} lines are not shown: whoever reads them was too slow");
+            if shown.try_send(Shown::Line(words)).is_ok() {
+                self.left_out.store(0, Ordering::Relaxed);
+            }
+        }
+        if shown.try_send(Shown::Line(line)).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where there is a place for it.
+    pub(super) fn status(&self, words: impl FnOnce() -> String) {
+        if let Some(shown) = self.shown.as_ref().filter(|_| self.has_status) {
+            // The next one comes soon.
+            let _ = shown.try_send(Shown::Status(words()));
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.shown = None;
+        // What blocks until then is not waited for.
+        match self.written.recv_timeout(LAST_LINES_WITHIN) {
+            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+}
+
+/// A closed pipe or a full disk is no reason to end a run.
+fn write_lines(out: &mut impl Write, shown: &Receiver<Shown>) {
+    for shown in shown {
+        if let Shown::Line(text) = shown {
+            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        }
+    }
+}
+
+fn draw(bar: &ProgressBar, shown: &Receiver<Shown>) {
+    for shown in shown {
+        match shown {
+            Shown::Line(text) => bar.suspend(|| {
+                let _ = writeln!(io::stderr(), "{text}");
+            }),
+            Shown::Status(words) => {
+                bar.set_message(words);
+                bar.tick();
+            }
+        }
+    }
+    bar.finish_and_clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_reader_that_has_stopped_and_what_it_missed_is_counted() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (go_on, stopped) = channel::<()>();
+        let written = seen.clone();
+        let screen = Screen::start(false, move |shown| {
+            let _ = stopped.recv();
+            for shown in shown {
+                written.lock().unwrap().push(shown);
+            }
+        });
+        for number in 0..LINES_WAITING + 5 {
+            screen.line(number.to_string());
+        }
+        drop(go_on);
+        while seen.lock().unwrap().len() < LINES_WAITING {
+            thread::yield_now();
+        }
+        screen.line("last".into());
+        drop(screen);
+        let seen = seen.lock().unwrap();
+        let Some([Shown::Line(words), Shown::Line(last)]) = seen.last_chunk() else { panic!("{seen:?}") };
+        assert_eq!(words, "  ! 5 lines are not shown: whoever reads them was too slow");
+        assert_eq!(last, "last");
+    }
+}
