@@ -83,7 +83,7 @@ fn what_runs(scenario: &Scenario, survey: &Survey, plan: &Plan) -> String {
 
 fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
     let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
-    line(text, "nodes", &format!("{} take instances, {} do not", eligible.len(), others.len()))?;
+    line(text, "nodes", &format!("{} eligible, {} not", eligible.len(), others.len()))?;
     for node in eligible.iter().take(NODES_LISTED) {
         line(text, "", &capacity(node))?;
     }

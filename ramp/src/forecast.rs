@@ -134,7 +134,8 @@ impl Forecast {
         let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
         match nodes.iter().map(on).sum::<Option<u64>>() {
             Some(instances) => {
-                let inputs = format!("{inputs}, on {} nodes", nodes.len());
+                let many = if nodes.len() == 1 { "node" } else { "nodes" };
+                let inputs = format!("{inputs}, on {} {many}", nodes.len());
                 self.bounds.push(Bound { by: by.into(), instances, inputs });
             }
             None => self

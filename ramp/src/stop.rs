@@ -186,7 +186,7 @@ impl Watched {
             Rule::Evictions(rate) => self.rate("evictions", seen.elapsed, seen.evictions, rate),
             Rule::OomKills(rate) => self.rate("OOM kills", seen.elapsed, seen.oom_kills, rate),
             Rule::NodeNotReady => {
-                (seen.not_ready > 0).then(|| format!("{} nodes are not ready", seen.not_ready))
+                (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready))
             }
             Rule::Time(limit) => {
                 (seen.elapsed >= limit).then(|| format!("{} have passed", humantime::format_duration(limit)))

@@ -232,7 +232,8 @@ impl Status {
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
         format!(
-            "{} of {} asked: {} pending, {} creating, {} running, {} ready, {} ending | {} evicted, {} OOM | {memory} | API {api}{left}",
+            "{} of {} asked: {} pending, {} creating, {} running, {} ready, {} ending | {} evicted, {} OOM\n\
+             {memory} | API {api}{left}",
             self.counts.at_work(),
             self.asked,
             of(State::Pending) + of(State::Unschedulable),

@@ -69,9 +69,6 @@ pub(super) struct Desk {
 /// For so long the scheduler must have found no place for an instance before it counts.
 const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
 
-/// The reason of a note on how a node is.
-const NODE_STATUS: &str = "Status";
-
 /// How often what waits for the disk is tried again, gaps are looked for, and the view is renewed.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -189,13 +186,13 @@ impl Desk {
                 let transitions = self.ledger.see_all(&sightings);
                 self.transitions(at, transitions);
             }
-            Event::Node(status) => self.node(at, status),
+            Event::Node(status) => self.node(at, status, false),
             Event::Nodes(statuses) => {
                 let names: BTreeSet<String> = statuses.iter().map(|status| status.name.clone()).collect();
                 for name in self.nodes.only(&names) {
                     self.event(at, &Notice::note(format!("node/{name}"), "Gone", "is no longer listed"));
                 }
-                statuses.into_iter().for_each(|status| self.node(at, status));
+                statuses.into_iter().for_each(|status| self.node(at, status, true));
             }
             Event::Sample(sample) => self.sample(at, &sample),
             Event::Report(report) => self.report(at, &report),
@@ -204,10 +201,13 @@ impl Desk {
         }
     }
 
-    fn node(&mut self, at: SystemTime, status: crate::engine::NodeStatus) {
+    fn node(&mut self, at: SystemTime, status: crate::engine::NodeStatus, listed: bool) {
         let name = status.name.clone();
+        // How the nodes are at first has been shown with the plan.
+        let shown = listed && self.nodes.is_ready(&name).is_none();
         if let Some(words) = self.nodes.status(status) {
-            self.event(at, &Notice::note(format!("node/{name}"), NODE_STATUS, words));
+            let notice = Notice::note(format!("node/{name}"), "Status", words);
+            if shown { self.row(at, notice.kind.name(), &notice) } else { self.event(at, &notice) }
         }
     }
 

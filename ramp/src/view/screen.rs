@@ -40,7 +40,7 @@ impl Screen {
             return Self::start(false, |shown| write_lines(&mut io::stderr(), shown));
         }
         // The template is a constant: that it is well-formed is shown by each run on a terminal.
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}\n  {prefix}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = bar.with_style(style);
         Self::start(true, move |shown| draw(&bar, shown))
@@ -110,7 +110,9 @@ fn draw(bar: &ProgressBar, shown: &Receiver<Shown>) {
                 let _ = writeln!(io::stderr(), "{text}");
             }),
             Shown::Status(words) => {
-                bar.set_message(words);
+                let (first, second) = words.split_once('\n').unwrap_or((&words, ""));
+                bar.set_message(first.to_owned());
+                bar.set_prefix(second.to_owned());
                 bar.tick();
             }
         }

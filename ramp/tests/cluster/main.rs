@@ -16,4 +16,5 @@ mod needs_a_cluster {
     mod refusals;
     mod saturation;
     mod scale;
+    mod script;
 }

@@ -63,6 +63,11 @@ pub(crate) fn ramp_as(kubeconfig: &Path, args: &[&str]) -> Running {
     started(Command::new(program()).args(args).env("KUBECONFIG", kubeconfig))
 }
 
+/// `deploy/ramp.sh` with it.
+pub(crate) fn script(args: &[&str]) -> Running {
+    started(Command::new(scenario("ramp.sh")).args(args).env("RAMP", program()))
+}
+
 fn program() -> PathBuf {
     std::env::var_os("RAMP").map_or_else(|| env!("CARGO_BIN_EXE_ramp").into(), PathBuf::from)
 }

@@ -71,7 +71,7 @@ async fn a_node_that_is_not_ready_ends_the_run() {
     script.faults.push(Fault { from: 5 * SECOND, to: 500 * SECOND, kind });
     let plan = Plan { stop: rules(&["node-not-ready"]), ..plan() };
     let summary = stage.run_script(&plan, script).await;
-    assert_eq!(summary.why_ended, "node-not-ready: 1 nodes are not ready at step 3, and 0 steps beyond it");
+    assert_eq!(summary.why_ended, "node-not-ready: nodes not ready: 1 at step 3, and 0 steps beyond it");
     assert!(rows(&stage.path(), "events.csv").iter().any(|row| row["object"] == "node/b"));
 }
 

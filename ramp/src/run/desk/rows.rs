@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use workload::report::{NodeReport, WorkloadReport};
 
-use super::{Desk, NODE_STATUS};
+use super::Desk;
 use crate::engine::{Notice, NoticeKind, Report, Sample};
 use crate::ledger::Transition;
 use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
@@ -90,9 +90,7 @@ impl Desk {
     /// Writes an event down, and says what people should know of.
     pub(in crate::run) fn event(&mut self, at: SystemTime, notice: &Notice) {
         self.row(at, notice.kind.name(), notice);
-        // How the nodes are at first has been shown with the plan.
-        let known = self.step == 0 && notice.reason == NODE_STATUS;
-        if notice.kind != NoticeKind::Cluster && !known {
+        if notice.kind != NoticeKind::Cluster {
             self.view.say(&format!("{}: {}", notice.object, notice.message));
         }
     }
@@ -109,7 +107,7 @@ impl Desk {
         self.event(self.clock.now(), &Notice::note(object.to_owned(), reason, message));
     }
 
-    fn row(&mut self, at: SystemTime, kind: &str, notice: &Notice) {
+    pub(super) fn row(&mut self, at: SystemTime, kind: &str, notice: &Notice) {
         let row = EventRow {
             time: Time(at),
             elapsed_seconds: self.elapsed_seconds(at),

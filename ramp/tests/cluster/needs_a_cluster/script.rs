@@ -1,0 +1,65 @@
+//! `deploy/ramp.sh`, as the study's users run it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use ramp::record::read_run;
+use serde_json::Value;
+
+use crate::process::{left, script, turn, wait};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+fn directories(out: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(out)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    found.sort();
+    found
+}
+
+#[test]
+#[ignore = "needs a cluster with a RuntimeClass kata"]
+fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("runs");
+    let options = ["--", "--memory", "20M", "--to", "2", "--hold", "1s", "--label", "rack=7"];
+    let arguments = ["--interleave", "--out", out.to_str().unwrap(), "memory-capacity"];
+    let (status, said) = script(&[&arguments[..], &options].concat()).wait_for(LIMIT);
+    assert!(status.success(), "{status}: {said}");
+    let runs: Vec<_> = directories(&out).iter().map(|path| read_run(path).unwrap()).collect();
+    let classes = runs.iter().map(|run| run.runtime_class.as_ref().map(|class| class.name.as_str()));
+    assert_eq!(classes.collect::<Vec<_>>(), [None, Some("kata"), Some("kata"), None], "A B B A");
+    for run in &runs {
+        assert!(run.end.is_some() && run.why_ended.as_deref().unwrap().contains("every step"), "{run:?}");
+        assert_eq!(run.plan.labels, [("rack".to_owned(), "7".to_owned())]);
+    }
+    assert_eq!(left(), Vec::<Value>::new());
+}
+
+#[test]
+#[ignore = "needs a cluster"]
+fn it_removes_what_a_ramp_that_was_killed_has_left() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("runs");
+    let options = ["--", "--memory", "20M", "--pace", "2s"];
+    let arguments = ["--out", out.to_str().unwrap(), "memory-capacity", "runc"];
+    let script = script(&[&arguments[..], &options].concat());
+    let steps = || {
+        let files = directories(&out).into_iter().map(|path| path.join("steps.csv"));
+        files.flat_map(fs::read_to_string).map(|text| text.lines().count()).max().unwrap_or_default()
+    };
+    wait("three steps", LIMIT, || steps() > 3);
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", script.id())).unwrap();
+    let ramp = children.split_whitespace().next().unwrap();
+    assert!(Command::new("kill").args(["-KILL", ramp]).status().unwrap().success());
+    let (status, said) = script.wait_for(LIMIT);
+    assert!(!status.success(), "{said}");
+    assert_eq!(left(), Vec::<Value>::new(), "{said}");
+    let run = read_run(&directories(&out)[0]).unwrap();
+    assert!(run.teardown.is_some_and(|teardown| teardown.left.is_empty()), "{said}");
+}
