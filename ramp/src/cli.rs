@@ -93,7 +93,8 @@ pub struct RunArgs {
     /// Rules that end the ramp, any of them; those of saturation only after as many steps as --beyond says
     #[arg(long, value_name = "RULE", long_help = format!("Rules that end the ramp, any of them; those of saturation \
         only after as many steps as --beyond says. Can be given more than once; \"never\" is none.\n\
-        Rules: {RULES}\n[default: {}]", usual()))]
+        Rules: {RULES}\n[default: {}; \
+        without those of --note, and without stalled at --pace none]", usual()))]
     pub stop: Vec<String>,
 
     /// Rules that are only noted when they become true
@@ -149,7 +150,10 @@ pub struct RunArgs {
     pub json: bool,
 
     /// Go on with the run of this directory, at the step that it had reached; nothing else has to be said again
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["manifest", "engine", "out", "memory"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "hold", "down", "stop", "note", "beyond", "out",
+        "label", "memory", "budget", "runtime", "socket", "namespace", "context", "force", "keep",
+    ])]
     pub resume: Option<PathBuf>,
 }
 

@@ -41,6 +41,12 @@ pub type Trouble = String;
 /// # Errors
 /// Where nothing can be learned of the engine, or the arguments do not fit together.
 pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
+    if let Some(directory) = &args.resume {
+        return Err(format!(
+            "--resume {} goes with ramp run: its plan stands in its run.json",
+            directory.display()
+        ));
+    }
     let draft = Draft::of(args, &Clock::of_the_machine())?;
     let order = draft.order();
     match draft.plan.engine {
@@ -162,9 +168,9 @@ async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode,
 }
 
 async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, Trouble> {
-    let Summary { failed, .. } = run.go().await.map_err(|error| format!("run.json: {error}"))?;
+    let Summary { failed, left, .. } = run.go().await?;
     let interrupted = *interrupts.borrow() > 0;
-    Ok(match (interrupted, failed) {
+    Ok(match (interrupted, failed || !left.is_empty()) {
         (true, _) => ExitCode::from(INTERRUPTED),
         (false, true) => ExitCode::FAILURE,
         (false, false) => ExitCode::SUCCESS,

@@ -134,6 +134,8 @@ pub enum Event {
     Node(NodeStatus),
     /// All nodes there are. At first, and after every gap.
     Nodes(Vec<NodeStatus>),
+    /// A node, by its name, that is no longer there.
+    NodeGone(String),
     /// What a node's machine said of itself.
     Sample(Sample),
     /// What an instance said of itself.

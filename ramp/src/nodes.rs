@@ -1,6 +1,6 @@
 //! What the nodes last said, how old it is, and what it comes to: each kernel once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::engine::{Budget, NodeStatus, Sample};
 
 /// A sample that is older is stale. They come each second; one may be late, and one lost.
 pub const FRESH_FOR: Duration = Duration::from_secs(4);
+
+/// Samples by which a node's clock is known, five minutes of them: clocks drift, and are set.
+const WAYS: usize = 300;
 
 /// A gap is told when it begins, and again each time this has passed.
 const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
@@ -24,9 +27,9 @@ struct Node {
     status: Option<NodeStatus>,
     latest: Option<Latest>,
     gap_told: Option<SystemTime>,
-    /// The smallest difference between the node's time and that of the arrival: clocks that are not in step, and the
-    /// shortest way. What a sample took longer is its age.
-    way: Option<Signed>,
+    /// Differences between the node's time and that of the arrival, of the last samples. The smallest of them is clocks
+    /// that are not in step, and the shortest way; what a sample took longer is its age.
+    ways: VecDeque<Signed>,
 }
 
 /// The difference of two times, of which either may be the later one, in seconds.
@@ -87,6 +90,11 @@ impl Nodes {
         said
     }
 
+    /// A node is no longer there. Whether it was.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
     /// All nodes there are: the names of those that are there no longer.
     pub fn only(&mut self, names: &BTreeSet<String>) -> Vec<String> {
         let missing: Vec<String> = self
@@ -107,11 +115,11 @@ impl Nodes {
         let text = |key: &str| sample.record.get(key).and_then(Value::as_str);
         let taken = text("time").and_then(|time| humantime::parse_rfc3339(time).ok());
         let way = taken.map(|taken| signed(seen, taken));
-        node.way = match (node.way, way) {
-            (Some(before), Some(now)) => Some(before.min(now)),
-            (before, now) => before.or(now),
-        };
-        let late = way.zip(node.way).map(|(way, least)| way - least);
+        if node.ways.len() == WAYS {
+            node.ways.pop_front();
+        }
+        node.ways.extend(way);
+        let late = way.map(|way| way - node.ways.iter().copied().fold(way, Signed::min));
         let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
         let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
         let memory = || {
@@ -284,6 +292,19 @@ mod tests {
         let age = nodes.sample(at(9.0), &sample("a", Some("one"), 102.0, 40)).unwrap();
         assert!((age.as_secs_f64() - 7.0).abs() < 1e-6, "{age:?}");
         assert_eq!(nodes.sums(at(9.0)).fresh, 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_sample_stale_for_ever() {
+        let mut nodes = Nodes::default();
+        nodes.sample(at(0.0), &sample("a", Some("one"), 100.0, 40));
+        let mut fresh = 0;
+        for second in 1..=2 * WAYS {
+            let now = second as f64;
+            nodes.sample(at(now), &sample("a", Some("one"), now, 40));
+            fresh += nodes.sums(at(now)).fresh;
+        }
+        assert_eq!(fresh as usize, WAYS + 1);
     }
 
     #[test]

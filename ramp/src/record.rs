@@ -265,10 +265,10 @@ impl Directory {
         [&mut self.steps, &mut self.nodes, &mut self.pods, &mut self.workloads, &mut self.events]
     }
 
-    /// Rows that neither the disk nor the memory had room for.
+    /// Rows that neither the disk nor the memory had room for, and those that still wait for the disk.
     #[must_use]
-    pub fn rows_lost(&mut self) -> u64 {
-        self.tables().iter().map(|table| table.rows_lost()).sum()
+    pub fn rows_not_written(&mut self) -> u64 {
+        self.tables().iter().map(|table| table.rows_lost() + table.rows_waiting()).sum()
     }
 }
 

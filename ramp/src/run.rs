@@ -16,7 +16,6 @@ mod time_left;
 pub use calls::Calls;
 pub use desk::Halt;
 
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use desk::Desk;
@@ -33,6 +32,8 @@ use crate::view::{Summary, View};
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For how long rows that wait for the disk are tried at the end.
+const LAST_ROWS_WITHIN: Duration = Duration::from_secs(30);
 /// For how long the first samples of the nodes are waited for: without them the idle machines are unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -57,6 +58,8 @@ pub struct Run<E> {
     events: Events,
     /// Whether an earlier process began it, and what it was doing at last.
     resumed: Option<Part>,
+    /// Why an earlier process had found that there are enough.
+    decided: Option<String>,
     /// Whether anything of it is watched.
     begun: bool,
     steps_up: u32,
@@ -95,6 +98,7 @@ impl<E: Engine> Run<E> {
             plan,
             events,
             resumed: None,
+            decided: None,
             begun: false,
             steps_up: 0,
             most: (0, 0),
@@ -116,7 +120,7 @@ impl<E: Engine> Run<E> {
             run.desk.ledger.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
-            run.rules.look(&seen(row));
+            run.decided = run.rules.look(&seen(row)).end;
             run.count(row);
         }
         let last = before.steps.last();
@@ -166,11 +170,13 @@ impl<E: Engine> Run<E> {
     /// Runs it to its end.
     ///
     /// # Errors
-    /// Where `run.json` cannot be written at the end.
-    pub async fn go(mut self) -> io::Result<Summary> {
-        let limit = self.rules.time_limit();
-        self.desk.time_limit = limit.map(|limit| self.desk.directory.run.begin.0 + limit);
+    /// Where `run.json` cannot be written at the end; and where a run that is gone on with is not found, or cannot be reached:
+    /// then nothing is changed, so that it can be tried again.
+    pub async fn go(mut self) -> Result<Summary, String> {
         let ramp = self.ramp().await;
+        if self.resumed.is_some() && !self.begun {
+            return Err(self.not_taken_over(ramp));
+        }
         let failed = matches!(ramp, Err(End::Failed(_)));
         let why = match ramp {
             Ok(why) => why,
@@ -178,16 +184,15 @@ impl<E: Engine> Run<E> {
             Err(End::Halt(Halt::TimeUp)) => self.time_is_up(),
             Err(End::Failed(failure)) => failure.message,
         };
-        self.desk.time_limit = None;
         let teardown = if self.plan.keep { None } else { Some(self.clean().await) };
-        self.finish(why, failed, teardown)
+        self.finish(why, failed, teardown).await
     }
 
     /// Ends a run whose process was no longer there: removes everything, and writes down how that went.
     ///
     /// # Errors
     /// Those of [`Self::go`].
-    pub async fn clean_up(mut self) -> io::Result<Summary> {
+    pub async fn clean_up(mut self) -> Result<Summary, String> {
         let (why, failed) = match self.begin().await {
             Ok(()) => {
                 ("its process was ended; what it had left was removed by another one".to_owned(), false)
@@ -196,11 +201,29 @@ impl<E: Engine> Run<E> {
             Err(End::Failed(failure)) => (failure.message, true),
         };
         let teardown = Some(self.clean().await);
-        self.finish(why, failed, teardown)
+        self.finish(why, failed, teardown).await
     }
 
-    fn finish(mut self, why: String, failed: bool, teardown: Option<Teardown>) -> io::Result<Summary> {
+    fn not_taken_over(&self, end: Result<String, End>) -> String {
+        let why = match end {
+            Err(End::Failed(failure)) => failure.message,
+            Ok(_) | Err(End::Halt(_)) => "interrupted".to_owned(),
+        };
+        let directory = self.desk.directory.path().display();
+        format!(
+            "{why}\nThe run was not taken over, and nothing of it was changed. When that is mended: ramp run --resume {directory}, \
+             or ramp clean {directory}"
+        )
+    }
+
+    async fn finish(
+        mut self,
+        why: String,
+        failed: bool,
+        teardown: Option<Teardown>,
+    ) -> Result<Summary, String> {
         self.desk.take_arrived();
+        self.desk.write_what_waits(LAST_ROWS_WITHIN).await;
         let summary = Summary {
             run: self.plan.run.clone(),
             why_ended: why.clone(),
@@ -214,15 +237,15 @@ impl<E: Engine> Run<E> {
             left: teardown.as_ref().map(|teardown| teardown.left.clone()).unwrap_or_default(),
             directory: self.desk.directory.path().display().to_string(),
         };
-        let rows_lost = self.desk.directory.rows_lost();
+        let rows_lost = self.desk.directory.rows_not_written();
         let run = &mut self.desk.directory.run;
         run.end = Some(Time(self.desk.clock.now()));
         run.why_ended = Some(why);
         run.teardown = teardown;
         run.rows_lost = rows_lost;
-        self.desk.directory.save()?;
+        let saved = self.desk.save(LAST_ROWS_WITHIN).await;
         self.desk.view.end(&summary);
-        Ok(summary)
+        saved.map(|()| summary).map_err(|error| format!("run.json: {error}"))
     }
 
     fn time_is_up(&self) -> String {
@@ -233,19 +256,16 @@ impl<E: Engine> Run<E> {
     /// Up, held and down again. Why it went no further up.
     async fn ramp(&mut self) -> Result<String, End> {
         self.begin().await?;
-        let mut why = "every step that was planned has been made".to_owned();
-        if matches!(self.resumed, None | Some(Part::Up)) {
-            self.desk.part = Part::Up;
-            match self.up().await {
-                Ok(Some(rule)) => why = rule,
-                Ok(None) => {}
-                Err(End::Halt(Halt::TimeUp)) => why = self.time_is_up(),
-                Err(end) => return Err(end),
-            }
-            // What was up was the time to go up.
-            self.desk.time_limit = None;
+        let decided = self.decided.take();
+        let goes_up = matches!(self.resumed, None | Some(Part::Up));
+        let why = match decided {
+            None if goes_up => self.up_in_time().await?,
+            decided => decided,
+        };
+        if goes_up {
             self.hold().await?;
         }
+        let why = why.unwrap_or_else(|| "every step that was planned has been made".to_owned());
         if self.plan.down && self.resumed != Some(Part::Clean) {
             self.down().await?;
         }
@@ -273,6 +293,19 @@ impl<E: Engine> Run<E> {
             self.idle = self.desk.nodes.available(self.desk.clock.now());
         }
         Ok(())
+    }
+
+    /// Up, for no longer than a rule says.
+    async fn up_in_time(&mut self) -> Result<Option<String>, End> {
+        self.desk.part = Part::Up;
+        let limit = self.rules.time_limit();
+        self.desk.time_limit = limit.map(|limit| self.desk.directory.run.begin.0 + limit);
+        let why = match self.up().await {
+            Err(End::Halt(Halt::TimeUp)) => Ok(Some(self.time_is_up())),
+            other => other,
+        };
+        self.desk.time_limit = None;
+        why
     }
 
     /// More with each step, until there are enough. The rule that says so.

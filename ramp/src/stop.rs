@@ -304,6 +304,6 @@ mod tests {
         let mut rule = watched("node-not-ready");
         assert_eq!(rule.look(&Seen::default()), None);
         let seen = Seen { not_ready: 2, ..Seen::default() };
-        assert_eq!(rule.look(&seen).unwrap(), "2 nodes are not ready");
+        assert_eq!(rule.look(&seen).unwrap(), "nodes not ready: 2");
     }
 }

@@ -46,7 +46,7 @@ impl Seen {
             Event::Notice(notice) => self.notices.push(notice),
             Event::Sample(_) => self.samples.push(at),
             Event::Call(_) => self.calls += 1,
-            Event::Node(_) | Event::Nodes(_) => {}
+            Event::Node(_) | Event::Nodes(_) | Event::NodeGone(_) => {}
         }
     }
 

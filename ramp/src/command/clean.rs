@@ -85,7 +85,7 @@ async fn clean_machine(run: Option<&str>) -> ExitCode {
         out(&format!("still there: {kept}"));
     }
     if cleaned.removed.is_empty() && cleaned.kept.is_empty() {
-        out("nothing is left");
+        out(&format!("nothing {}is left on this machine", of(run)));
     }
     if cleaned.kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -104,11 +104,8 @@ async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, Trouble> {
     let surroundings =
         Surroundings { clock: Clock::of_the_machine(), view: view(false), interrupts: interrupts::heard() };
     let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let summary = Run::resume(engine, before, surroundings)?
-        .clean_up()
-        .await
-        .map_err(|error| format!("run.json: {error}"))?;
-    Ok(if summary.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let summary = Run::resume(engine, before, surroundings)?.clean_up().await?;
+    Ok(if summary.left.is_empty() && !summary.failed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Where runs leave something that a server knows of.
@@ -117,7 +114,19 @@ enum Place {
     Kubernetes(Client, String),
 }
 
+/// Whose, where it is said.
+fn of(run: Option<&str>) -> String {
+    run.map(|run| format!("of run {run} ")).unwrap_or_default()
+}
+
 impl Place {
+    fn words(&self) -> String {
+        match self {
+            Self::Podman(_) => " in Podman".into(),
+            Self::Kubernetes(_, namespace) => format!(" in namespace {namespace}"),
+        }
+    }
+
     async fn runs(&self) -> Result<Remains, Failure> {
         match self {
             Self::Podman(options) => {
@@ -146,7 +155,7 @@ async fn remove(place: Place, run: Option<&str>) -> Result<ExitCode, Trouble> {
     };
     let remains = chosen(place.runs().await.map_err(words)?);
     if remains.is_empty() {
-        out("nothing is left");
+        out(&format!("nothing {}is left{}", of(run), place.words()));
         return Ok(ExitCode::SUCCESS);
     }
     for (run, left) in &remains {

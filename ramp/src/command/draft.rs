@@ -1,6 +1,7 @@
 //! From arguments to a plan.
 
 use std::hash::{BuildHasher, RandomState};
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::{Trouble, usual_directory};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::engine::{Needs, Order};
-use crate::plan::{EngineKind, EngineOptions, Plan};
+use crate::plan::{EngineKind, EngineOptions, Pace, Plan};
 use crate::scenario::Scenario;
 use crate::stop::Rule;
 
@@ -64,7 +65,7 @@ impl Draft {
             step_timeout: args.step_timeout,
             hold: if in_a_minute { args.hold.min(Duration::from_secs(5)) } else { args.hold },
             down: args.down,
-            stop: rules(&args.stop, engine, scenario.needs())?,
+            stop: rules(args, engine, budget, scenario.needs())?,
             note: args.note.clone(),
             beyond: args.beyond.unwrap_or(if in_a_minute { BEYOND_IN_A_MINUTE } else { BEYOND }),
             keep: args.keep,
@@ -122,19 +123,28 @@ fn fitting(budget: Option<Bytes>) -> Result<Scenario, Trouble> {
     })
 }
 
-fn rules(said: &[String], engine: EngineKind, needs: Needs) -> Result<Vec<Rule>, Trouble> {
-    if said.is_empty() {
-        let usual = Rule::usual();
+fn rules(
+    args: &RunArgs,
+    engine: EngineKind,
+    budget: Option<Bytes>,
+    needs: Needs,
+) -> Result<Vec<Rule>, Trouble> {
+    if args.stop.is_empty() {
+        // What is only to be noted ends nothing; and steps that take no time wait for nobody who could be at work.
+        let is_noted = |rule: &Rule| args.note.iter().any(|note| discriminant(note) == discriminant(rule));
+        let is_of_use = |rule: &Rule| args.pace != Pace::None || !matches!(rule, Rule::Stalled { .. });
+        let usual = Rule::usual().into_iter().filter(|rule| is_of_use(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is full where not one more instance fits.
-        let fitted = usual.into_iter().map(|rule| match (rule, engine, needs.memory) {
-            (Rule::FreeMemory { floor, steps }, EngineKind::Local, Some(memory)) => {
-                Rule::FreeMemory { floor: floor.min(memory), steps }
+        let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
+        let fitted = usual.map(|rule| match (rule, engine, least) {
+            (Rule::FreeMemory { floor, steps }, EngineKind::Local, Some(least)) => {
+                Rule::FreeMemory { floor: floor.min(least), steps }
             }
             _ => rule,
         });
         return Ok(fitted.collect());
     }
-    let rules = said.iter().filter(|rule| *rule != "never");
+    let rules = args.stop.iter().filter(|rule| *rule != "never");
     rules.map(|rule| rule.parse().map_err(|error| format!("--stop {error}"))).collect()
 }
 
@@ -182,6 +192,14 @@ mod tests {
         assert_eq!(draft(&["--stop", "time:10m"]).unwrap().plan.stop, ["time:10m".parse().unwrap()]);
         assert_eq!(draft(&["--stop", "never"]).unwrap().plan.stop, []);
         assert!(draft(&["--stop", "soon"]).unwrap_err().contains("allowed"));
+        let has = |args: &[&str], name: &str| {
+            draft(args).unwrap().plan.stop.iter().any(|rule| rule.to_string().starts_with(name))
+        };
+        assert!(
+            has(&[], "evictions") && !has(&["--note", "evictions:3/1m"], "evictions"),
+            "noted, it ends nothing"
+        );
+        assert!(has(&["--pace", "5s"], "stalled") && !has(&["--pace", "none"], "stalled"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod report;
 mod rota;
 mod sight;
 mod survey;
+mod token;
 mod watch;
 
 use std::time::Duration;
@@ -32,13 +33,15 @@ use tokio::time::timeout;
 
 pub use self::leftover::{left, remove_run, runs};
 
+use self::connect::Connection;
 use self::deployment::Target;
 use self::happening::Happenings;
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
-use self::pulse::Health;
+use self::pulse::{Health, Pulse};
 use self::report::{Reader, SharedRota};
 use self::sight::{Nodes, Pods};
+use self::token::Token;
 use self::watch::{Follow, Progress, Sink};
 use super::{Applied, Engine, Events, Failure, Order, Survey};
 use crate::plan::EngineOptions;
@@ -54,6 +57,7 @@ pub struct KubernetesEngine {
     /// Whether a Deployment of the same name that is not this run's is replaced instead of refused.
     pub replace: bool,
     client: Client,
+    token: Option<Token>,
     order: Order,
     namespace: String,
     manifest: Value,
@@ -68,7 +72,7 @@ pub struct KubernetesEngine {
 /// # Errors
 /// Where no configuration is found, or it cannot be used. The server is not asked.
 pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
-    connect::connect(options).await
+    connect::connect(options).await.map(|connection| connection.client)
 }
 
 impl KubernetesEngine {
@@ -77,13 +81,14 @@ impl KubernetesEngine {
     /// # Errors
     /// Where there is none, or it cannot be used. The server is not asked.
     pub async fn new(order: Order) -> Result<Self, Failure> {
-        let client = connect::connect(&order.options).await?;
+        let Connection { client, token } = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);
         Ok(Self {
             replace: false,
             client,
+            token,
             order,
             namespace,
             manifest,
@@ -114,7 +119,13 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        self.tasks.spawn(pulse::run(api, self.order.scenario.name.clone(), events.clone(), health));
+        let pulse = Pulse {
+            api,
+            name: self.order.scenario.name.clone(),
+            token: self.token.clone(),
+            events: events.clone(),
+        };
+        self.tasks.spawn(pulse.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let rota = SharedRota::default();
         self.tasks.spawn(Reader::new(pods.clone(), events.clone(), rota.clone()).run());
@@ -126,10 +137,10 @@ impl KubernetesEngine {
             rota,
         };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
-        let mut watches = Watches { events, healthy, tasks: &mut self.tasks, started: Vec::new() };
-        watches.start("watch/pods", pods, selection, sink);
+        let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
+        watches.need("watch/pods", pods, selection, sink);
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
-        watches.start("watch/nodes", nodes, watcher::Config::default(), Nodes::new(events.clone()));
+        watches.need("watch/nodes", nodes, watcher::Config::default(), Nodes::new(events.clone()));
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
         watches.start("watch/events", here, all.clone(), Happenings::new(events.clone()));
@@ -142,14 +153,14 @@ impl KubernetesEngine {
     }
 
     /// Takes over what an earlier process has made for this run.
-    fn adopted(&self, found: Option<DynamicObject>) -> Result<Applied, Failure> {
+    fn adopted(&self, found: Option<&DynamicObject>) -> Result<Applied, Failure> {
         let target = self.target();
         match found {
-            Some(found) if self.is_ours(&found) => {
-                let instances = deployment::replicas(&found);
-                Ok(Applied { manifest: manifest::as_recorded(&found), instances })
+            Some(found) if self.is_ours(found) => {
+                let instances = deployment::replicas(found);
+                Ok(Applied { manifest: manifest::as_recorded(found), instances })
             }
-            Some(found) => Err(target.in_the_way(&found)),
+            Some(found) => Err(target.in_the_way(found)),
             None => Err(Failure::permanent(format!(
                 "no deployment {} in namespace {}, where that of run {} was to be taken over",
                 target.name, self.namespace, self.order.run
@@ -173,10 +184,12 @@ impl Engine for KubernetesEngine {
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
         self.events = Some(events.clone());
-        self.observe(&events).await?;
+        // Looked for first: on another cluster every pod of the run would be told to be gone.
         let found = self.target().find().await?;
-        if adopt {
-            return self.adopted(found);
+        let taken_over = if adopt { Some(self.adopted(found.as_ref())?) } else { None };
+        self.observe(&events).await?;
+        if let Some(applied) = taken_over {
+            return Ok(applied);
         }
         if let Some(found) = found {
             match (self.has_applied && self.is_ours(&found), self.replace) {
@@ -208,7 +221,8 @@ struct Watches<'a> {
     events: &'a Events,
     healthy: tokio::sync::watch::Receiver<Health>,
     tasks: &'a mut JoinSet<()>,
-    started: Vec<(&'static str, tokio::sync::watch::Receiver<Progress>)>,
+    /// Those without which there is no run. Events are good to have: who may not read them can run all the same.
+    needed: Vec<(&'static str, tokio::sync::watch::Receiver<Progress>)>,
 }
 
 impl Watches<'_> {
@@ -218,15 +232,26 @@ impl Watches<'_> {
         api: Api<S::Object>,
         selection: watcher::Config,
         sink: S,
-    ) {
+    ) -> tokio::sync::watch::Receiver<Progress> {
         let (follow, progress) = Follow::of(object, self.events.clone(), self.healthy.clone());
         self.tasks.spawn(follow.run(api, selection, sink));
-        self.started.push((object, progress));
+        progress
+    }
+
+    fn need<S: Sink + 'static>(
+        &mut self,
+        object: &'static str,
+        api: Api<S::Object>,
+        selection: watcher::Config,
+        sink: S,
+    ) {
+        let progress = self.start(object, api, selection, sink);
+        self.needed.push((object, progress));
     }
 
     async fn all_listed(&mut self) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + FIRST_LIST_LIMIT;
-        for (object, progress) in &mut self.started {
+        for (object, progress) in &mut self.needed {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
             // The task lives as long as the engine, so that only time can end this.

@@ -1,6 +1,6 @@
 //! One table of the run directory: a CSV file (RFC 4180) that only grows, a whole row at a time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,7 @@ impl Table<File> {
     /// Where there is one already, or it cannot be made.
     pub fn create(path: PathBuf, header: &[&str]) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        lock(&file, &path)?;
         let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0 };
         table.cells(header)?;
         Ok(table)
@@ -41,12 +42,25 @@ impl Table<File> {
     /// Where it cannot be read or changed.
     pub fn resume(path: PathBuf) -> io::Result<(Self, u64)> {
         let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+        lock(&file, &path)?;
         let torn = torn_bytes(&mut file)?;
         if torn > 0 {
             let length = file.metadata()?.len();
             file.set_len(length.saturating_sub(torn))?;
         }
         Ok((Self { path, file, waiting: Vec::new(), rows_lost: 0 }, torn))
+    }
+}
+
+/// For as long as the file is open: two processes that append would tear each other's rows.
+fn lock(file: &File, path: &Path) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("{} is being written: a process still records here", path.display());
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+        }
+        // Not every file system has locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
@@ -131,6 +145,12 @@ impl<W: Write> Table<W> {
     pub fn rows_lost(&self) -> u64 {
         self.rows_lost
     }
+
+    /// Rows, the last of them perhaps in part, that the kernel has not taken yet.
+    #[must_use]
+    pub fn rows_waiting(&self) -> u64 {
+        self.waiting.iter().filter(|byte| **byte == b'\n').count() as u64
+    }
 }
 
 /// The text without line breaks, so that a file can be cut into rows anywhere.
@@ -177,8 +197,10 @@ mod tests {
         table.cells(&["first", "1"]).unwrap();
         assert!(table.cells(&["second", "2"]).is_err());
         assert!(table.cells(&["third", "3"]).is_err());
+        assert_eq!(table.rows_waiting(), 2);
         table.file.room = 1000;
         table.cells(&["fourth", "4"]).unwrap();
+        assert_eq!(table.rows_waiting(), 0);
         assert_eq!(String::from_utf8(table.file.written).unwrap(), "first,1\nsecond,2\nthird,3\nfourth,4\n");
     }
 
@@ -199,6 +221,8 @@ mod tests {
         fs::write(&path, "a,b\n1,2\n3,").unwrap();
         let (mut table, torn) = Table::resume(path.clone()).unwrap();
         assert_eq!(torn, 2);
+        let busy = Table::resume(path.clone()).unwrap_err().to_string();
+        assert!(busy.contains("still records here"), "{busy}");
         table.cells(&["5", "6"]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
         assert!(Table::create(path, &["a"]).is_err(), "what is there is not written over");

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use workload::report::NodeReport;
 
 use super::calls::Calls;
@@ -163,6 +163,27 @@ impl Desk {
         }
     }
 
+    /// Tries to write what waits for the disk, for some time.
+    pub(super) async fn write_what_waits(&mut self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.directory.tables().into_iter().any(|table| table.retry().is_err())
+            && Instant::now() < deadline
+        {
+            sleep(BEAT).await;
+        }
+    }
+
+    /// Writes `run.json`, for which there may be no room just now.
+    pub(super) async fn save(&self, limit: Duration) -> std::io::Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.directory.save() {
+                Err(_) if Instant::now() < deadline => sleep(BEAT).await,
+                saved => return saved,
+            }
+        }
+    }
+
     /// Whether there is nothing more to wait for when so many were asked for. That there is no place for an instance may
     /// change soon after: those that make place are still on their way out.
     pub(super) fn is_settled(&self, asked: u32) -> bool {
@@ -190,15 +211,25 @@ impl Desk {
             Event::Nodes(statuses) => {
                 let names: BTreeSet<String> = statuses.iter().map(|status| status.name.clone()).collect();
                 for name in self.nodes.only(&names) {
-                    self.event(at, &Notice::note(format!("node/{name}"), "Gone", "is no longer listed"));
+                    self.node_gone(at, &name);
                 }
                 statuses.into_iter().for_each(|status| self.node(at, status, true));
+            }
+            Event::NodeGone(name) => {
+                if self.nodes.remove(&name) {
+                    self.node_gone(at, &name);
+                }
             }
             Event::Sample(sample) => self.sample(at, &sample),
             Event::Report(report) => self.report(at, &report),
             Event::Notice(notice) => self.event(at, &notice),
             Event::Call(call) => self.calls.add(call),
         }
+    }
+
+    /// Its memory is in no sum any more.
+    fn node_gone(&mut self, at: SystemTime, name: &str) {
+        self.event(at, &Notice::note(format!("node/{name}"), "Gone", "is no longer there"));
     }
 
     fn node(&mut self, at: SystemTime, status: crate::engine::NodeStatus, listed: bool) {

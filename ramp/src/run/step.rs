@@ -130,14 +130,20 @@ impl<E: Engine> Run<E> {
 
 /// What the rules look at, of a step's row.
 pub(super) fn seen(row: &StepRow) -> Seen {
-    let left = row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
+    // Where instances are confined together, what they may have still is what is free, unless the machine has less. (Of its
+    // free memory a cache may have taken all.)
+    let free = match row.budget_bytes.zip(row.budget_used_bytes) {
+        Some((limit, used)) => {
+            [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
+        }
+        None => row.memory_free_bytes,
+    };
     Seen {
         step: row.step,
         elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
         asked: row.asked_instances,
         at_work: row.running_instances + row.ready_instances,
-        // Where instances are confined together, what they may have still counts as well.
-        free: [row.memory_free_bytes, left].into_iter().flatten().min().map(Bytes),
+        free: free.map(Bytes),
         evictions: row.evictions_total,
         oom_kills: row.oom_kills_total,
         not_ready: row.nodes_not_ready,

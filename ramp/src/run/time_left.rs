@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(left.words(steps(1), None), "");
         (0..20).for_each(|_| left.step(4 * SECOND));
         assert_eq!(left.words(steps(21), None), "about 2 min left");
-        assert_eq!(left.words(steps(51), None), "at most 1.1 h left");
+        assert_eq!(left.words(steps(51), None), "at most 63 min left");
         (0..RECENT).for_each(|_| left.step(SECOND));
         assert_eq!(left.words(steps(45), None), "about 6 s left", "what was long ago does not count");
     }

@@ -17,4 +17,5 @@ mod needs_a_cluster {
     mod saturation;
     mod scale;
     mod script;
+    mod token;
 }

@@ -37,6 +37,16 @@ pub(crate) fn kubectl(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The present kubeconfig with another user, in a directory.
+pub(crate) fn kubeconfig(directory: &Path, change: impl Fn(&mut Value)) -> PathBuf {
+    let text = kubectl(&["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]);
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["users"].as_array_mut().unwrap().iter_mut().for_each(|user| change(&mut user["user"]));
+    let path = directory.join("kubeconfig");
+    fs::write(&path, config.to_string()).unwrap();
+    path
+}
+
 /// Objects of the namespace.
 pub(crate) fn list(kind: &str, selector: &str) -> Vec<Value> {
     let text = kubectl(&["--namespace", "workload", "get", kind, "--selector", selector, "-o", "json"]);

@@ -2,33 +2,48 @@
 
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
 use super::call::chain;
+use super::token::Token;
 use crate::engine::Failure;
 use crate::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A client, and its token where that stands in the kubeconfig: somebody has to read that again when it expires.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) token: Option<Token>,
+}
 
 /// A client by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. Token files and plug-ins for credentials
 /// are asked again by the client when a token expires.
 ///
 /// # Errors
 /// Where no configuration is found, or it cannot be used. The server is not asked.
-pub(super) async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
-    let mut config = config(options.context.as_deref()).await?;
+pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failure> {
+    let context = options.context.as_deref();
+    let mut config = config(context).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
     // Watches and followed logs may be silent for long; all other requests have their own limits.
     config.read_timeout = None;
     // Retries are the driver's, and each is measured.
     config.default_retry = false;
     let server = config.cluster_url.to_string();
-    Client::try_from(config)
-        .map_err(|error| Failure::permanent(format!("client of {server}: {}", chain(&error))))
+    let token = Token::take(&mut config, context);
+    let builder = ClientBuilder::try_from(config)
+        .map_err(|error| Failure::permanent(format!("client of {server}: {}", chain(&error))))?;
+    let client = match &token {
+        Some(token) => builder.with_layer(&token.layer()).build(),
+        None => builder.build(),
+    };
+    Ok(Connection { client, token })
 }
 
-async fn config(context: Option<&str>) -> Result<Config, Failure> {
+pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
     let hint = "set KUBECONFIG, or run in a pod with a service account";
     match context {
         None => Config::infer().await.map_err(|error| {

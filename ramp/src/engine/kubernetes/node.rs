@@ -30,11 +30,6 @@ pub(super) fn status(node: &NodeObject) -> NodeStatus {
     }
 }
 
-/// The same of one that is no longer there.
-pub(super) fn gone(node: &NodeObject) -> NodeStatus {
-    NodeStatus { ready: false, conditions: "deleted".into(), ..status(node) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +72,6 @@ mod tests {
         );
         let expected = NodeStatus { name: "a".into(), ready: false, conditions: "NodeStatusUnknown".into() };
         assert_eq!(status(&lost), expected);
-        assert_eq!(gone(&lost).conditions, "deleted");
         assert!(!status(&node(r#"{"metadata": {"name": "new"}}"#)).ready, "one that has said nothing yet");
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::call::{Trouble, measured};
 use super::gap::Gap;
+use super::token::Token;
 use crate::engine::Events;
 
 const BEAT: Duration = Duration::from_secs(1);
@@ -35,40 +36,52 @@ impl Health {
     pub(super) const GOOD: Self = Self { answering: true, recoveries: 0 };
 }
 
-/// Asks for the scale of a Deployment each second, for ever.
-pub(super) async fn run(
-    api: Api<DynamicObject>,
-    name: String,
-    events: Events,
-    health: watch::Sender<Health>,
-) {
-    let mut beat = interval(BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut gap = Gap::of("api", events.clone());
-    let (mut misses, mut answered_at) = (0, Instant::now());
-    loop {
-        beat.tick().await;
-        match measured(Some(&events), LIMIT, api.get_scale(&name)).await {
-            Err(trouble) if is_miss(&trouble) => {
-                misses += 1;
-                if misses == MISSES {
-                    health.send_modify(|health| health.answering = false);
-                    gap.begins(answered_at, &trouble.reason(), trouble.message()).await;
+/// Asks for the scale of a Deployment.
+pub(super) struct Pulse {
+    pub(super) api: Api<DynamicObject>,
+    /// The Deployment's.
+    pub(super) name: String,
+    /// Where it is this program that has to read it again.
+    pub(super) token: Option<Token>,
+    pub(super) events: Events,
+}
+
+impl Pulse {
+    /// Each second, for ever.
+    pub(super) async fn run(self, health: watch::Sender<Health>) {
+        let Self { api, name, token, events } = self;
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut gap = Gap::of("api", events.clone());
+        let (mut misses, mut answered_at) = (0, Instant::now());
+        loop {
+            beat.tick().await;
+            match measured(Some(&events), LIMIT, api.get_scale(&name)).await {
+                Err(trouble) if is_miss(&trouble) => {
+                    misses += 1;
+                    if let (Some(401), Some(token)) = (trouble.status(), &token) {
+                        token.read_again().await;
+                    }
+                    if misses == MISSES {
+                        health.send_modify(|health| health.answering = false);
+                        gap.begins(answered_at, &trouble.reason(), trouble.message()).await;
+                    }
                 }
-            }
-            Ok(_) | Err(_) => {
-                (misses, answered_at) = (0, Instant::now());
-                if gap.ends().await {
-                    health.send_modify(|health| {
-                        *health = Health { answering: true, recoveries: health.recoveries + 1 };
-                    });
+                Ok(_) | Err(_) => {
+                    (misses, answered_at) = (0, Instant::now());
+                    if gap.ends().await {
+                        health.send_modify(|health| {
+                            *health = Health { answering: true, recoveries: health.recoveries + 1 };
+                        });
+                    }
                 }
             }
         }
     }
 }
 
-/// That there is no such Deployment, not yet or no longer, is a proper answer.
+/// That there is no such Deployment, not yet or no longer, is a proper answer; so are that nobody here may ask, and that
+/// there are too many who do.
 fn is_miss(trouble: &Trouble) -> bool {
-    trouble.status() != Some(404)
+    !matches!(trouble.status(), Some(403 | 404 | 429))
 }

@@ -128,6 +128,9 @@ impl Sink for Nodes {
     }
 
     async fn deleted(&mut self, node: &NodeObject) {
-        self.tell(node::gone(node)).await;
+        if let Some(name) = node.metadata.name.clone() {
+            self.told.remove(&name);
+            self.events.send(Event::NodeGone(name)).await;
+        }
     }
 }

@@ -81,8 +81,8 @@ impl Instance {
             reason,
             restarts: self.restarts,
             end: self.end.clone(),
-            // An evicted one is replaced, all others are started again.
-            over: matches!(state, State::Evicted | State::Gone),
+            // One that was evicted keeps its place until another one takes it, which may be long after.
+            over: state == State::Gone,
         }
     }
 

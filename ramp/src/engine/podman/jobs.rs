@@ -66,15 +66,16 @@ pub(super) async fn list(
         let looks = look(&listed);
         async move {
             if !looks {
-                return Ok(Some((listed, None)));
+                return Some((listed, None));
             }
             match api.inspect(&listed.name).await {
-                Ok(seen) => Ok(Some((listed, Some(seen)))),
-                Err(refusal) if refusal.is_not_there() => Ok(None),
-                Err(refusal) => Err(refusal),
+                Ok(seen) => Some((listed, Some(seen))),
+                Err(refusal) if refusal.is_not_there() => None,
+                // One that cannot be looked at, in a storm perhaps, is no reason not to see the others.
+                Err(_) => Some((listed, None)),
             }
         }
     });
     let answers: Vec<_> = looked.buffered(AT_ONCE).collect().await;
-    answers.into_iter().filter_map(Result::transpose).collect()
+    Ok(answers.into_iter().flatten().collect())
 }

@@ -138,7 +138,7 @@ impl Desk {
         match result {
             Ok(()) => {
                 if self.disk_trouble.remove(name).is_some() {
-                    self.note(name, "Written", "is written again; nothing that waited is lost");
+                    self.note(name, "Written", "is written again, and what waited before it");
                 }
             }
             Err(error) => {

@@ -1,30 +1,15 @@
 //! What is found before the first step: rights, RuntimeClasses and what is in the way.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use ramp::engine::Finding;
 use serde_json::{Value, json};
 
-use crate::process::{self, Running, kubectl, left, list, ramp, ramp_as, scenario, turn};
+use crate::process::{self, Running, kubeconfig, left, list, ramp, ramp_as, scenario, turn};
 
 const REFUSED: Option<i32> = Some(3);
-
-/// A kubeconfig of somebody else, where whoever runs the tests may act for others.
-fn kubeconfig_of(directory: &Path, who: &Value) -> PathBuf {
-    let mut config: Value =
-        serde_json::from_str(&kubectl(&["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]))
-            .unwrap();
-    for user in config["users"].as_array_mut().unwrap() {
-        let user = user["user"].as_object_mut().unwrap();
-        user.extend(who.as_object().unwrap().clone());
-    }
-    let path = directory.join("kubeconfig");
-    fs::write(&path, config.to_string()).unwrap();
-    path
-}
 
 fn ended(run: Running) -> (ExitStatus, String) {
     let (status, said) = run.wait_for(Duration::from_secs(300));
@@ -43,7 +28,7 @@ fn arguments<'a>(manifest: &'a Path, out: &'a Path) -> Vec<&'a str> {
 fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
     let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
-    let who = kubeconfig_of(directory.path(), &json!({"as": "system:serviceaccount:workload:ramp"}));
+    let who = kubeconfig(directory.path(), |user| user["as"] = "system:serviceaccount:workload:ramp".into());
     let (manifest, out) = (scenario("kata/memory-capacity.yaml"), directory.path().join("run"));
     let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
     assert!(status.success(), "{status}: {said}");
@@ -66,8 +51,10 @@ fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
 fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
     let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
-    let nobody = json!({"as": "nobody", "as-groups": ["system:authenticated"]});
-    let who = kubeconfig_of(directory.path(), &nobody);
+    let who = kubeconfig(directory.path(), |user| {
+        user["as"] = "nobody".into();
+        user["as-groups"] = json!(["system:authenticated"]);
+    });
     let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
     let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
     assert_eq!(status.code(), REFUSED, "{said}");

@@ -113,7 +113,7 @@ fn earlier_runs(deployments: &[Deployment], pods: &[PodThere], run: &str, namesp
         });
         let what = deployments.chain(pods).collect::<Vec<_>>().join(", ");
         Finding::refusal(format!(
-            "of run {run} there is still in namespace {namespace}: {what}. Remove it: ramp clean {run} (or kubectl \
+            "of run {run} there is still in namespace {namespace}: {what}. Remove it: ramp clean {run} --namespace {namespace} (or kubectl \
              --namespace {namespace} delete deployments,pods --selector {RUN_LABEL}={run})"
         ))
     });

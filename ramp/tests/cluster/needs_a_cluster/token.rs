@@ -1,0 +1,74 @@
+//! A token that expires while a run goes on.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::{kubeconfig, kubectl, left, ramp_as, scenario, turn, wait};
+use crate::support::ledger::audit;
+use crate::support::rows;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+#[ignore = "needs a cluster that is set up, and the right to make Secrets"]
+fn a_run_outlives_its_token_once_another_one_stands_in_the_kubeconfig() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let (config, out) =
+        (kubeconfig_with(directory.path(), &token("ramp-test-1")), directory.path().join("run"));
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let (manifest, directory_of_run) = (manifest.to_str().unwrap(), out.to_str().unwrap());
+    let options = ["--memory", "20M", "--pace", "2s", "--stop", "time:75s", "--hold", "1s"];
+    let arguments = ["run", manifest, "--engine", "kubernetes", "--out", directory_of_run];
+    let run = ramp_as(&config, &[&arguments[..], &options].concat());
+    let told = |kind: &str| {
+        let events = if out.join("events.csv").is_file() { rows(&out, "events.csv") } else { Vec::new() };
+        events.iter().any(|row| row["kind"] == kind && row["object"] == "api")
+    };
+    wait("a step", LIMIT, || out.join("steps.csv").is_file() && !rows(&out, "steps.csv").is_empty());
+    revoke("ramp-test-1");
+    wait("the token to be refused", LIMIT, || told("gap_begins"));
+    kubeconfig_with(directory.path(), &token("ramp-test-2"));
+    wait("the new one to be taken", LIMIT, || told("gap_ends"));
+    let (status, said) = run.wait_for(2 * LIMIT);
+    revoke("ramp-test-2");
+    assert!(status.success(), "{status}: {said}");
+    assert!(rows(&out, "steps.csv").iter().any(|row| row["outcome"] == "unanswered"), "{said}");
+    assert!(audit(&out).there().is_empty() && left() == Vec::<Value>::new(), "{said}");
+}
+
+fn kubeconfig_with(directory: &Path, token: &str) -> std::path::PathBuf {
+    kubeconfig(directory, |user| *user = json!({"token": token}))
+}
+
+/// A new token of the ServiceAccount that runs have: good until its Secret is deleted.
+fn token(name: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret.json");
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": name, "namespace": "workload", "annotations": {"kubernetes.io/service-account.name": "ramp"}},
+    });
+    fs::write(&file, secret.to_string()).unwrap();
+    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    let read = || {
+        kubectl(&[
+            "--namespace",
+            "workload",
+            "get",
+            "secret",
+            name,
+            "-o",
+            "go-template={{.data.token | base64decode}}",
+        ])
+    };
+    wait("the controller to fill it in", LIMIT, || read().starts_with("ey"));
+    read()
+}
+
+fn revoke(name: &str) {
+    kubectl(&["--namespace", "workload", "delete", "secret", name]);
+}
