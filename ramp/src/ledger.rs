@@ -46,8 +46,8 @@ pub struct Entry {
     /// Whether it is over, and its place another's.
     pub over: bool,
     restarts: u32,
-    /// The last of its containers whose end has been counted.
-    ended: Option<String>,
+    /// Those of its containers whose end has been counted. A kubelet may tell of an earlier one after a later one.
+    ended: Vec<String>,
 }
 
 /// A change of an instance's state: a row of `pods.csv`.
@@ -145,7 +145,10 @@ impl Ledger {
         }
         let mut from = known.map(|entry| entry.state);
         let restarts_before = known.map_or(0, |entry| entry.restarts);
-        let mut ended = known.and_then(|entry| entry.ended.clone());
+        let mut ended = known.map(|entry| entry.ended.clone()).unwrap_or_default();
+        if is_late(sighting, from, &ended) {
+            return Vec::new();
+        }
         let mut transitions = Vec::new();
         let transition = |from, to, at, reason, container| Transition {
             uid: sighting.uid.clone(),
@@ -161,13 +164,13 @@ impl Ledger {
         // What was told to end and does is neither a failure nor an OOM kill, whatever its exit status.
         let told_to_end = matches!(sighting.state, State::Terminating | State::Gone);
         if let Some(end) = &sighting.end
-            && ended.as_ref() != Some(&end.container)
+            && !ended.contains(&end.container)
             && !told_to_end
         {
             let reason = with_unseen(&end.reason, restarts_before, sighting.restarts);
             transitions.push(transition(from, end.state, end.at, reason, Some(end.container.clone())));
             from = Some(end.state);
-            ended = Some(end.container.clone());
+            ended.push(end.container.clone());
         }
         if from != Some(sighting.state) {
             transitions.push(transition(from, sighting.state, sighting.since, sighting.reason.clone(), None));
@@ -210,7 +213,9 @@ impl Ledger {
     /// Takes a transition from the file that an earlier process wrote.
     pub fn replay(&mut self, transition: &Transition) {
         self.count(transition);
-        let before = self.instances.get(&transition.uid).and_then(|entry| entry.ended.clone());
+        let mut ended =
+            self.instances.get(&transition.uid).map(|entry| entry.ended.clone()).unwrap_or_default();
+        ended.extend(transition.container.clone());
         let sighting = Sighting {
             uid: transition.uid.clone(),
             name: transition.name.clone(),
@@ -222,10 +227,10 @@ impl Ledger {
             end: None,
             over: matches!(transition.to, State::Evicted | State::Gone),
         };
-        self.keep(&sighting, transition.container.clone().or(before));
+        self.keep(&sighting, ended);
     }
 
-    fn keep(&mut self, sighting: &Sighting, ended: Option<String>) {
+    fn keep(&mut self, sighting: &Sighting, ended: Vec<String>) {
         if let Some(before) = self.instances.remove(&sighting.uid) {
             self.places.change(&before, -1);
         }
@@ -299,6 +304,14 @@ impl Ledger {
     pub fn there(&self) -> u32 {
         u32::try_from(self.instances.len()).unwrap_or(u32::MAX)
     }
+}
+
+/// Whether it tells of a container as dead whose end has been counted and in whose place another one is at work: an old
+/// status, told late.
+fn is_late(sighting: &Sighting, from: Option<State>, ended: &[String]) -> bool {
+    let is_dead = matches!(sighting.state, State::Failed | State::OomKilled) && !sighting.over;
+    let is_known = sighting.end.as_ref().is_some_and(|end| ended.contains(&end.container));
+    is_dead && is_known && from.is_some_and(State::is_at_work)
 }
 
 /// The reason, and how many ends of containers before this one nobody has seen.

@@ -62,6 +62,18 @@ fn an_end_that_was_over_before_anybody_looked_is_counted_as_well() {
 }
 
 #[test]
+fn an_earlier_end_that_is_told_after_a_later_one_is_not_counted_again() {
+    let mut ledger = Ledger::default();
+    for container in ["c1", "c2", "c1", "c2"] {
+        ledger.see(&ended("a", State::Failed, 1, container, State::Failed));
+    }
+    assert_eq!(ledger.totals().failures, 2);
+    ledger.see(&ended("a", State::Ready, 2, "c2", State::Failed));
+    assert_eq!(ledger.see(&ended("a", State::Failed, 1, "c1", State::Failed)), [], "it is at work again");
+    assert_eq!((ledger.totals().failures, ledger.counts().of(State::Ready)), (2, 1));
+}
+
+#[test]
 fn what_was_told_to_end_and_does_is_no_failure() {
     let mut ledger = Ledger::default();
     ledger.see(&sighting("a", State::Ready));

@@ -27,7 +27,7 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     let run = process::run(
         &manifest,
         &out,
-        &["--to", &PODS.to_string(), "--pace", "none", "--stop", "never", "--hold", "120s"],
+        &["--to", &PODS.to_string(), "--pace", "none", "--stop", "never", "--hold", "20s"],
     );
     let began = Instant::now();
     // Until most of the pods are there: what comes then is their removal.

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "JSON is made where it is used")]
+
 use serde_json::{Value, json};
 
 use super::*;
