@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
-use crate::plan::{EngineKind, Pace};
+use crate::plan::{EngineKind, Pace, parse_time};
 use crate::stop::{RULES, Rule};
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
@@ -79,11 +79,11 @@ pub struct RunArgs {
     pub pace: Pace,
 
     /// How long a step waits at most for what it asked for; then it says so, and the next one comes
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     pub step_timeout: Duration,
 
     /// For how long the population stays after the last step
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     pub hold: Duration,
 
     /// Go down again step by step, and time it; without it all are removed at once

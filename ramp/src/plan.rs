@@ -100,6 +100,19 @@ pub enum Pace {
     None,
 }
 
+/// A time as people write it; nobody waits for longer than a year, and beyond that clocks cannot count.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+    match humantime::parse_duration(text) {
+        Ok(time) if time > YEAR => Err(format!("{text:?} is more than a year")),
+        Ok(time) => Ok(time),
+        Err(error) => Err(format!("{text:?}: {error} (allowed: times such as 5s, 10m, 1h 30m)")),
+    }
+}
+
 impl FromStr for Pace {
     type Err = String;
 
@@ -107,7 +120,7 @@ impl FromStr for Pace {
         match text {
             "ready" => Ok(Self::Ready),
             "none" => Ok(Self::None),
-            text => match humantime::parse_duration(text) {
+            text => match parse_time(text) {
                 Ok(beat) if beat.is_zero() => {
                     Err("a beat of zero is none (allowed: ready, none, or a time such as 5s)".into())
                 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use workload::quantity::Bytes;
 
+use crate::plan::parse_time;
+
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
@@ -80,9 +82,7 @@ impl FromStr for Rule {
             Ok(count) if count > 0 => Ok(count),
             _ => Err(refused(format!("{text:?} is no number of steps"))),
         };
-        let time = |text: &str| {
-            humantime::parse_duration(text).map_err(|error| refused(format!("{text:?}: {error}")))
-        };
+        let time = |text: &str| parse_time(text).map_err(refused);
         let rate = |text: &str| {
             let (count, window) = text.split_once('/').ok_or_else(|| refused("no COUNT/TIME".into()))?;
             let count = count.parse().map_err(|_| refused(format!("{count:?} is no number")))?;

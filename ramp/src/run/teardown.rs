@@ -22,7 +22,14 @@ impl<E: Engine> Run<E> {
         self.desk.heed();
         self.desk.part = Part::Clean;
         let (began, instances) = (Instant::now(), self.desk.ledger.in_place());
-        let gone = self.remove().await.unwrap_or(None);
+        let gone = match self.remove().await {
+            Ok(gone) => gone,
+            Err(End::Halt(_)) => None,
+            Err(End::Failed(failure)) => {
+                self.desk.note("engine", "NotRemoved", failure.message);
+                None
+            }
+        };
         let row = self.row(if gone.is_some() { Outcome::Settled } else { Outcome::Ended }, began, None);
         self.write(&row);
         let left = self.left().await;
