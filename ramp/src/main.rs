@@ -7,6 +7,9 @@ use ramp::cli::{Cli, Command};
 use ramp::command;
 use ramp::engine::local::instance;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use workload::clock::monotonic_ns;
 
 fn main() -> ExitCode {
@@ -20,11 +23,11 @@ fn main() -> ExitCode {
 }
 
 fn ramp(command: &Command) -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::WARN)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .init();
+    // What libraries warn of (each request that fails) is in events.csv, and would be written in the midst of the view, by the
+    // one thread that must not wait for who reads it.
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
+    let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).finish();
+    log.with(own).init();
     // One thread: what waits for the network, the disk and the clock needs no more, and it leaves the CPUs to the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match &runtime {

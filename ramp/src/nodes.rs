@@ -1,6 +1,6 @@
 //! What the nodes last said, how old it is, and what it comes to: each kernel once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -12,24 +12,30 @@ use crate::engine::{Budget, NodeStatus, Sample};
 /// A sample that is older is stale. They come each second; one may be late, and one lost.
 pub const FRESH_FOR: Duration = Duration::from_secs(4);
 
-/// Samples by which a node's clock is known, five minutes of them: clocks drift, and are set.
-const WAYS: usize = 300;
+/// By how much clocks drift apart, in seconds per second, with a margin: those that are set by nobody do so by 100 ppm.
+const DRIFT: f64 = 500e-6;
 
 /// A gap is told when it begins, and again each time this has passed.
 const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
 
 /// The nodes, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Nodes(BTreeMap<String, Node>);
+pub struct Nodes {
+    known: BTreeMap<String, Node>,
+    /// Those that are no longer there. The machine of one may go on telling of itself for a while.
+    gone: BTreeSet<String>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Node {
     status: Option<NodeStatus>,
     latest: Option<Latest>,
     gap_told: Option<SystemTime>,
-    /// Differences between the node's time and that of the arrival, of the last samples. The smallest of them is clocks
-    /// that are not in step, and the shortest way; what a sample took longer is its age.
-    ways: VecDeque<Signed>,
+    /// The smallest difference between the node's time and that of the arrival: clocks that are not in step, and the
+    /// shortest way. What a sample took longer is its age.
+    way: Option<Signed>,
+    /// The node's time of the last sample.
+    taken: Option<SystemTime>,
 }
 
 /// The difference of two times, of which either may be the later one, in seconds.
@@ -77,7 +83,8 @@ pub struct Sums {
 impl Nodes {
     /// A node, as it is now. What it was not before, where that has changed: in words.
     pub fn status(&mut self, status: NodeStatus) -> Option<String> {
-        let node = self.0.entry(status.name.clone()).or_default();
+        self.gone.remove(&status.name);
+        let node = self.known.entry(status.name.clone()).or_default();
         let words = |status: &NodeStatus| match (status.ready, status.conditions.as_str()) {
             (true, "") => "ready".to_owned(),
             (true, conditions) => format!("ready, {conditions}"),
@@ -92,34 +99,45 @@ impl Nodes {
 
     /// A node is no longer there. Whether it was.
     pub fn remove(&mut self, name: &str) -> bool {
-        self.0.remove(name).is_some()
+        self.gone.insert(name.to_owned());
+        self.known.remove(name).is_some()
     }
 
     /// All nodes there are: the names of those that are there no longer.
     pub fn only(&mut self, names: &BTreeSet<String>) -> Vec<String> {
         let missing: Vec<String> = self
-            .0
+            .known
             .iter()
             .filter(|(name, node)| node.status.is_some() && !names.contains(*name))
             .map(|(name, _)| name.clone())
             .collect();
         for name in &missing {
-            self.0.remove(name);
+            self.remove(name);
         }
         missing
     }
 
     /// Takes a sample that arrived at `seen`. How old it was then; none where it does not say when it was taken.
     pub fn sample(&mut self, seen: SystemTime, sample: &Sample) -> Option<Duration> {
-        let node = self.0.entry(sample.node.clone()).or_default();
+        if self.gone.contains(&sample.node) {
+            return None;
+        }
+        let node = self.known.entry(sample.node.clone()).or_default();
         let text = |key: &str| sample.record.get(key).and_then(Value::as_str);
         let taken = text("time").and_then(|time| humantime::parse_rfc3339(time).ok());
         let way = taken.map(|taken| signed(seen, taken));
-        if node.ways.len() == WAYS {
-            node.ways.pop_front();
+        if taken.zip(node.taken).is_some_and(|(now, before)| now < before) {
+            // Its clock was set back.
+            node.way = None;
         }
-        node.ways.extend(way);
-        let late = way.map(|way| way - node.ways.iter().copied().fold(way, Signed::min));
+        let since = node.latest.as_ref().map_or(0.0, |latest| age(seen, latest.seen).as_secs_f64());
+        let least = node.way.map(|least| least + since * DRIFT);
+        node.way = match (least, way) {
+            (Some(least), Some(way)) => Some(least.min(way)),
+            (least, way) => least.or(way),
+        };
+        node.taken = taken.or(node.taken);
+        let late = way.zip(node.way).map(|(way, least)| way - least);
         let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
         let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
         let memory = || {
@@ -145,7 +163,7 @@ impl Nodes {
     /// Nodes whose last sample is stale, with its age, when that is to be told.
     pub fn gaps(&mut self, now: SystemTime) -> Vec<(String, Duration)> {
         let mut gaps = Vec::new();
-        for (name, node) in &mut self.0 {
+        for (name, node) in &mut self.known {
             let Some(latest) = &node.latest else { continue };
             let due = node.gap_told.is_none_or(|told| age(now, told) >= TELL_GAPS_EVERY);
             if latest.age(now) > FRESH_FOR && due {
@@ -177,7 +195,7 @@ impl Nodes {
     /// Whether every node that is known has told of its machine.
     #[must_use]
     pub fn all_have_told(&self) -> bool {
-        !self.0.is_empty() && self.0.values().all(|node| node.latest.is_some())
+        !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
     }
 
     /// Available memory of each kernel whose last sample is fresh.
@@ -190,7 +208,7 @@ impl Nodes {
     /// The youngest sample of each kernel, by whichever of its nodes.
     fn kernels(&self, now: SystemTime) -> BTreeMap<&str, &Latest> {
         let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
-        for latest in self.0.values().filter_map(|node| node.latest.as_ref()) {
+        for latest in self.known.values().filter_map(|node| node.latest.as_ref()) {
             let kernel = kernels.entry(&latest.kernel).or_insert(latest);
             if latest.age(now) < kernel.age(now) {
                 *kernel = latest;
@@ -202,13 +220,13 @@ impl Nodes {
     /// Whether a node is ready, where that is known.
     #[must_use]
     pub fn is_ready(&self, name: &str) -> Option<bool> {
-        Some(self.0.get(name)?.status.as_ref()?.ready)
+        Some(self.known.get(name)?.status.as_ref()?.ready)
     }
 
     /// Names of the nodes that are ready, and of those that are not.
     #[must_use]
     pub fn ready_or_not(&self) -> (Vec<String>, Vec<String>) {
-        let known = self.0.values().filter_map(|node| node.status.as_ref());
+        let known = self.known.values().filter_map(|node| node.status.as_ref());
         let (ready, not): (Vec<_>, Vec<_>) = known.partition(|status| status.ready);
         let names =
             |statuses: Vec<&NodeStatus>| statuses.into_iter().map(|status| status.name.clone()).collect();
@@ -298,13 +316,40 @@ mod tests {
     fn a_clock_that_was_set_back_makes_no_sample_stale_for_ever() {
         let mut nodes = Nodes::default();
         nodes.sample(at(0.0), &sample("a", Some("one"), 100.0, 40));
-        let mut fresh = 0;
-        for second in 1..=2 * WAYS {
-            let now = second as f64;
-            nodes.sample(at(now), &sample("a", Some("one"), now, 40));
-            fresh += nodes.sums(at(now)).fresh;
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        assert_eq!(nodes.sums(at(1.0)).fresh, 1, "set back");
+        nodes.sample(at(2.0), &sample("a", Some("one"), 62.0, 40));
+        nodes.sample(at(3.0), &sample("a", Some("one"), 63.0, 40));
+        assert_eq!(nodes.sums(at(3.0)).fresh, 1, "set forward");
+    }
+
+    #[test]
+    fn samples_that_are_late_for_long_do_not_become_fresh_by_that_and_drift_makes_none_stale() {
+        let mut nodes = Nodes::default();
+        nodes.sample(at(0.0), &sample("late", Some("one"), 0.0, 40));
+        nodes.sample(at(0.0), &sample("drifts", Some("two"), 0.0, 40));
+        for second in 1..4000 {
+            let now = f64::from(second);
+            nodes.sample(at(now + 20.0), &sample("late", Some("one"), now, 40));
+            nodes.sample(at(now), &sample("drifts", Some("two"), now * (1.0 - 400e-6), 40));
         }
-        assert_eq!(fresh as usize, WAYS + 1);
+        let sums = nodes.sums(at(3999.0));
+        assert_eq!((sums.kernels, sums.fresh), (2, 1));
+        assert!(sums.oldest.unwrap() > Duration::from_secs(17), "{sums:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_gone_is_in_no_sum_although_its_machine_goes_on_telling() {
+        let mut nodes = Nodes::default();
+        let there = NodeStatus { name: "a".into(), ready: true, conditions: String::new() };
+        nodes.status(there.clone());
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        assert!(nodes.remove("a") && !nodes.remove("a"));
+        nodes.sample(at(2.0), &sample("a", Some("one"), 2.0, 40));
+        assert_eq!((nodes.sums(at(60.0)).kernels, nodes.gaps(at(60.0))), (0, vec![]));
+        nodes.status(there);
+        nodes.sample(at(61.0), &sample("a", Some("one"), 61.0, 40));
+        assert_eq!(nodes.sums(at(61.0)).fresh, 1, "it is back");
     }
 
     #[test]

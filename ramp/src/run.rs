@@ -58,6 +58,8 @@ pub struct Run<E> {
     events: Events,
     /// Whether an earlier process began it, and what it was doing at last.
     resumed: Option<Part>,
+    /// Since when nothing had been observed, and what was wrong with the files: told once the population is taken over.
+    missed: Option<(Option<SystemTime>, Vec<String>)>,
     /// Why an earlier process had found that there are enough.
     decided: Option<String>,
     /// Whether anything of it is watched.
@@ -98,6 +100,7 @@ impl<E: Engine> Run<E> {
             plan,
             events,
             resumed: None,
+            missed: None,
             decided: None,
             begun: false,
             steps_up: 0,
@@ -132,7 +135,7 @@ impl<E: Engine> Run<E> {
             .into_iter()
             .flatten()
             .max();
-        run.say_resumed(since, &before.notes);
+        run.missed = Some((since, before.notes));
         Ok(run)
     }
 
@@ -193,15 +196,16 @@ impl<E: Engine> Run<E> {
     /// # Errors
     /// Those of [`Self::go`].
     pub async fn clean_up(mut self) -> Result<Summary, String> {
-        let (why, failed) = match self.begin().await {
-            Ok(()) => {
-                ("its process was ended; what it had left was removed by another one".to_owned(), false)
+        let why = match self.begin().await {
+            Ok(()) => "its process was ended; what it had left was removed by another one".to_owned(),
+            // It is not there any more. What bears its name all the same is removed.
+            Err(End::Failed(failure)) if !failure.transient => {
+                format!("its process was ended; {}", failure.message)
             }
-            Err(End::Halt(_)) => ("interrupted".to_owned(), false),
-            Err(End::Failed(failure)) => (failure.message, true),
+            end => return Err(self.not_taken_over(end.map(|()| String::new()))),
         };
         let teardown = Some(self.clean().await);
-        self.finish(why, failed, teardown).await
+        self.finish(why, false, teardown).await
     }
 
     fn not_taken_over(&self, end: Result<String, End>) -> String {
@@ -211,8 +215,8 @@ impl<E: Engine> Run<E> {
         };
         let directory = self.desk.directory.path().display();
         format!(
-            "{why}\nThe run was not taken over, and nothing of it was changed. When that is mended: ramp run --resume {directory}, \
-             or ramp clean {directory}"
+            "{why}\nThe run was not taken over, and its instances are as they were. When that is mended: ramp run --resume \
+             {directory}, or ramp clean {directory}"
         )
     }
 
@@ -263,6 +267,7 @@ impl<E: Engine> Run<E> {
             decided => decided,
         };
         if goes_up {
+            self.restore().await?;
             self.hold().await?;
         }
         let why = why.unwrap_or_else(|| "every step that was planned has been made".to_owned());
@@ -282,10 +287,13 @@ impl<E: Engine> Run<E> {
             End::Failed(Failure::transient("the population could not be made in time: see events.csv"))
         })?;
         self.desk.directory.run.manifest = applied.manifest;
+        self.begun = true;
+        if let Some((since, notes)) = self.missed.take() {
+            self.say_resumed(since, &notes);
+        }
         if let Err(error) = self.desk.directory.save() {
             self.desk.note("run.json", "NotWritten", error.to_string());
         }
-        self.begun = true;
         self.desk.view.heading();
         let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
         self.desk.until(first, |desk| desk.nodes.all_have_told()).await?;
@@ -339,6 +347,18 @@ impl<E: Engine> Run<E> {
         if at_work > self.most.0 {
             self.most = (at_work, row.step);
         }
+    }
+
+    /// What was asked for when an earlier process ended: not every engine's instances outlive it.
+    async fn restore(&mut self) -> Result<(), End> {
+        if self.resumed.is_none() {
+            return Ok(());
+        }
+        let (asked, deadline) = (self.desk.asked, Instant::now() + self.plan.step_timeout);
+        let scale = async |engine: &mut E| engine.scale(asked).await;
+        insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;
+        self.desk.until(Some(deadline), |desk| desk.is_settled(asked)).await?;
+        Ok(())
     }
 
     async fn hold(&mut self) -> Result<(), End> {

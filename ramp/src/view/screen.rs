@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub struct Screen {
     shown: Option<SyncSender<Shown>>,
     /// Disconnected once everything is written.
     written: Receiver<()>,
-    has_status: bool,
+    /// The status that is to be shown next, where there is a place for it.
+    status: Option<Arc<Mutex<Option<String>>>>,
     /// Lines not shown since one was.
     left_out: AtomicU64,
 }
@@ -30,27 +32,32 @@ pub struct Screen {
 #[derive(Debug)]
 enum Shown {
     Line(String),
-    Status(String),
+    /// There is another one.
+    Status,
 }
 
 impl Screen {
     pub(super) fn of_standard_error() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
         if bar.is_hidden() {
-            return Self::start(false, |shown| write_lines(&mut io::stderr(), shown));
+            return Self::start(None, |shown| write_lines(&mut io::stderr(), shown));
         }
         // The template is a constant: that it is well-formed is shown by each run on a terminal.
         let style = ProgressStyle::with_template("{spinner} {wide_msg}\n  {prefix}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = bar.with_style(style);
-        Self::start(true, move |shown| draw(&bar, shown))
+        let status = Arc::new(Mutex::new(None));
+        Self::start(Some(status.clone()), move |shown| draw(&bar, &status, shown))
     }
 
     pub(super) fn of_standard_output() -> Self {
-        Self::start(false, |shown| write_lines(&mut io::stdout(), shown))
+        Self::start(None, |shown| write_lines(&mut io::stdout(), shown))
     }
 
-    fn start(has_status: bool, write: impl FnOnce(&Receiver<Shown>) + Send + 'static) -> Self {
+    fn start(
+        status: Option<Arc<Mutex<Option<String>>>>,
+        write: impl FnOnce(&Receiver<Shown>) + Send + 'static,
+    ) -> Self {
         let (shown, to_show) = sync_channel(LINES_WAITING);
         let (done, written) = channel();
         let writer = thread::Builder::new().name("view".into()).spawn(move || {
@@ -58,7 +65,7 @@ impl Screen {
             drop(done);
         });
         // Without a thread nothing is shown; the run directory is what counts.
-        Self { shown: writer.ok().map(|_| shown), written, has_status, left_out: AtomicU64::new(0) }
+        Self { shown: writer.ok().map(|_| shown), written, status, left_out: AtomicU64::new(0) }
     }
 
     pub(super) fn line(&self, line: String) {
@@ -77,9 +84,11 @@ impl Screen {
 
     /// Where there is a place for it.
     pub(super) fn status(&self, words: impl FnOnce() -> String) {
-        if let Some(shown) = self.shown.as_ref().filter(|_| self.has_status) {
+        let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };
+        let before = locked(status).replace(words());
+        if before.is_none() {
             // The next one comes soon.
-            let _ = shown.try_send(Shown::Status(words()));
+            let _ = shown.try_send(Shown::Status);
         }
     }
 }
@@ -103,13 +112,18 @@ fn write_lines(out: &mut impl Write, shown: &Receiver<Shown>) {
     }
 }
 
-fn draw(bar: &ProgressBar, shown: &Receiver<Shown>) {
+fn locked(status: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn draw(bar: &ProgressBar, status: &Mutex<Option<String>>, shown: &Receiver<Shown>) {
     for shown in shown {
         match shown {
             Shown::Line(text) => bar.suspend(|| {
                 let _ = writeln!(io::stderr(), "{text}");
             }),
-            Shown::Status(words) => {
+            Shown::Status => {
+                let Some(words) = locked(status).take() else { continue };
                 let (first, second) = words.split_once('\n').unwrap_or((&words, ""));
                 bar.set_message(first.to_owned());
                 bar.set_prefix(second.to_owned());
@@ -122,8 +136,6 @@ fn draw(bar: &ProgressBar, shown: &Receiver<Shown>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
 
     #[test]
@@ -131,7 +143,7 @@ mod tests {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (go_on, stopped) = channel::<()>();
         let written = seen.clone();
-        let screen = Screen::start(false, move |shown| {
+        let screen = Screen::start(None, move |shown| {
             let _ = stopped.recv();
             for shown in shown {
                 written.lock().unwrap().push(shown);

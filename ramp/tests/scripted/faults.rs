@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ramp::engine::scripted::{Fault, FaultKind, ScriptedEngine};
+use ramp::engine::scripted::{Fault, FaultKind, Script, ScriptedEngine};
 use ramp::plan::{Pace, Plan};
 use ramp::record::Directory;
 use ramp::run::Run;
@@ -48,7 +48,11 @@ async fn samples_that_stop_are_a_gap_and_their_last_value_is_in_no_sum() {
 
 /// Runs until the process is killed, at some point of its second life's past.
 async fn killed_after(seconds: u32, stage: &Stage, plan: &Plan) -> ScriptedEngine {
-    let engine = ScriptedEngine::new(script());
+    killed_in(script(), seconds, stage, plan).await
+}
+
+async fn killed_in(script: Script, seconds: u32, stage: &Stage, plan: &Plan) -> ScriptedEngine {
+    let engine = ScriptedEngine::new(script);
     let again = engine.another();
     let run = Run::new(engine, stage.create(plan), stage.surroundings()).go();
     assert!(tokio::time::timeout(seconds * SECOND, run).await.is_err(), "it was not over yet");
@@ -102,4 +106,40 @@ async fn whenever_the_process_is_killed_the_ledger_holds() {
         );
         assert!(audit(&stage.path()).there().is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_reaches_nothing_changes_nothing_and_another_one_goes_on() {
+    let stage = Stage::new();
+    let mut script = script();
+    script.faults.push(Fault { from: 30 * SECOND, to: 300 * SECOND, kind: FaultKind::ApiDown });
+    let plan = Plan { to: 20, stop: rules(&["evictions:0/1m"]), beyond: 4, ..plan() };
+    let engine = killed_in(script, 22, &stage, &plan).await;
+    tokio::time::sleep(20 * SECOND).await;
+    let pods = fs::read_to_string(stage.path().join("pods.csv")).unwrap();
+    let resume = |engine: &ScriptedEngine| {
+        let before = Directory::resume(&stage.path()).unwrap();
+        Run::resume(engine.another(), before, stage.surroundings()).unwrap()
+    };
+    let refused = resume(&engine).go().await.unwrap_err();
+    assert!(refused.contains("was not taken over") && refused.contains("--resume"), "{refused}");
+    assert_eq!(fs::read_to_string(stage.path().join("pods.csv")).unwrap(), pods);
+    let run = ramp::record::read_run(&stage.path()).unwrap();
+    assert!(run.end.is_none() && run.resumes.is_empty(), "it can be gone on with");
+    tokio::time::sleep(200 * SECOND).await;
+    let summary = resume(&engine).go().await.unwrap();
+    assert_eq!(summary.steps, 13, "{}", summary.why_ended);
+    let gaps = rows(&stage.path(), "events.csv").into_iter().filter(|row| row["object"] == "ramp");
+    assert_eq!(gaps.filter(|row| row["kind"].starts_with("gap")).count(), 2, "one gap, begun and ended");
+    assert!(audit(&stage.path()).there().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_process_had_found_to_be_enough_is_enough_for_the_next() {
+    let stage = Stage::new();
+    let plan = Plan { to: 20, stop: rules(&["steps:3"]), hold: 60 * SECOND, ..plan() };
+    let engine = killed_after(30, &stage, &plan).await;
+    let before = Directory::resume(&stage.path()).unwrap();
+    let summary = Run::resume(engine, before, stage.surroundings()).unwrap().go().await.unwrap();
+    assert_eq!((summary.steps, summary.why_ended.as_str()), (3, "steps:3: 3 steps have been made"));
 }

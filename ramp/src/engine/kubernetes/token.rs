@@ -12,6 +12,8 @@ use tower::util::MapRequestLayer;
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     context: Option<String>,
+    /// Nobody else is to be told of it.
+    server: http::Uri,
     header: Arc<RwLock<HeaderValue>>,
 }
 
@@ -20,7 +22,8 @@ impl Token {
     pub(super) fn take(config: &mut Config, context: Option<&str>) -> Option<Self> {
         let header = header(config)?;
         config.auth_info.token = None;
-        Some(Self { context: context.map(str::to_owned), header: Arc::new(RwLock::new(header)) })
+        let (context, server) = (context.map(str::to_owned), config.cluster_url.clone());
+        Some(Self { context, server, header: Arc::new(RwLock::new(header)) })
     }
 
     /// Adds it to each request, as it is then.
@@ -44,7 +47,8 @@ impl Token {
     }
 
     fn replace(&self, config: &Config) {
-        if let Some(found) = header(config) {
+        // The current context may be another one by now.
+        if let Some(found) = header(config).filter(|_| config.cluster_url == self.server) {
             *self.header.write().unwrap_or_else(PoisonError::into_inner) = found;
         }
     }
@@ -84,6 +88,10 @@ mod tests {
         assert_eq!(ask().await, "Bearer first");
         token.replace(&config("second"));
         assert_eq!(ask().await, "Bearer second");
+        let mut elsewhere = config("third");
+        elsewhere.cluster_url = "https://elsewhere".parse().unwrap();
+        token.replace(&elsewhere);
+        assert_eq!(ask().await, "Bearer second", "a token is told to its own server only");
         assert!(Token::take(&mut Config::new("https://localhost".parse().unwrap()), None).is_none());
     }
 }

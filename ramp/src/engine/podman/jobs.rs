@@ -66,16 +66,15 @@ pub(super) async fn list(
         let looks = look(&listed);
         async move {
             if !looks {
-                return Some((listed, None));
+                return Ok(Some((listed, None)));
             }
             match api.inspect(&listed.name).await {
-                Ok(seen) => Some((listed, Some(seen))),
-                Err(refusal) if refusal.is_not_there() => None,
-                // One that cannot be looked at, in a storm perhaps, is no reason not to see the others.
-                Err(_) => Some((listed, None)),
+                Ok(seen) => Ok(Some((listed, Some(seen)))),
+                Err(refusal) if refusal.is_not_there() => Ok(None),
+                Err(refusal) => Err(refusal),
             }
         }
     });
     let answers: Vec<_> = looked.buffered(AT_ONCE).collect().await;
-    Ok(answers.into_iter().flatten().collect())
+    answers.into_iter().filter_map(Result::transpose).collect()
 }

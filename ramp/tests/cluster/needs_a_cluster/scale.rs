@@ -81,7 +81,7 @@ fn stand_back() {
             let thread = thread.file_name();
             let status =
                 Command::new("renice").args(["-n", "19", "-p"]).arg(&thread).stdout(Stdio::null()).status();
-            assert!(status.unwrap().success());
+            assert!(status.unwrap().success() || !process.join("task").join(&thread).exists());
         }
     }
 }
