@@ -50,7 +50,7 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
     let manifest = scenario(&format!("{scenarios_of}/memory-capacity.yaml"));
     let observer = Observer::start();
     let events_before = evicted_by_events();
-    // Two at a time, and a few steps beyond: the knee is what is looked for.
+    // Four at a time, and a few steps beyond: the knee is what is looked for.
     let run = process::run(
         &manifest,
         &out,
@@ -60,17 +60,17 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
             "--memory",
             "100M",
             "--step",
-            "2",
-            "--step-timeout",
-            "40s",
-            "--beyond",
             "4",
+            "--step-timeout",
+            "30s",
+            "--beyond",
+            "2",
             "--stop",
             "evictions:0/1m",
             "--stop",
             "oom-kills:0/1m",
             "--stop",
-            "stalled:4",
+            "stalled:3",
             "--hold",
             "10s",
         ],
