@@ -63,6 +63,7 @@ impl Drop for Observer {
 impl Seen {
     fn look(&mut self, pod: &Value) {
         let Some(uid) = pod["metadata"]["uid"].as_str() else { return };
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         self.pods.insert(uid.to_owned());
         self.runtime_classes.insert(pod["spec"]["runtimeClassName"].as_str().unwrap_or_default().to_owned());
         let status = &pod["status"];
@@ -71,7 +72,7 @@ impl Seen {
         }
         if status["phase"] == "Failed" {
             if status["reason"] == "Evicted" {
-                self.evicted.insert(uid.to_owned());
+                self.evicted.insert(name.to_owned());
             }
             return;
         }
