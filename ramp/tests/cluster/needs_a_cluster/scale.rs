@@ -30,7 +30,7 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
         &["--to", &PODS.to_string(), "--pace", "none", "--stop", "never", "--hold", "100s"],
     );
     let began = Instant::now();
-    // Until the last step: what comes then are the last pods, made by the controller at its own rate, and their removal.
+    // Until the population has been held, which gives the controller the time to make all pods at its own rate.
     let (mut steps, mut costs) = (0, (0.0, 0));
     let mut seconds = 0.0;
     while let Some(now) = run.costs() {
