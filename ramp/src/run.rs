@@ -264,10 +264,14 @@ impl<E: Engine> Run<E> {
         let goes_up = matches!(self.resumed, None | Some(Part::Up));
         let why = match decided {
             None if goes_up => self.up_in_time().await?,
-            decided => decided,
+            decided => {
+                if goes_up {
+                    self.restore().await?;
+                }
+                decided
+            }
         };
         if goes_up {
-            self.restore().await?;
             self.hold().await?;
         }
         let why = why.unwrap_or_else(|| "every step that was planned has been made".to_owned());
@@ -351,9 +355,6 @@ impl<E: Engine> Run<E> {
 
     /// What was asked for when an earlier process ended: not every engine's instances outlive it.
     async fn restore(&mut self) -> Result<(), End> {
-        if self.resumed.is_none() {
-            return Ok(());
-        }
         let (asked, deadline) = (self.desk.asked, Instant::now() + self.plan.step_timeout);
         let scale = async |engine: &mut E| engine.scale(asked).await;
         insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -86,9 +86,9 @@ impl Screen {
     pub(super) fn status(&self, words: impl FnOnce() -> String) {
         let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };
         let before = locked(status).replace(words());
-        if before.is_none() {
-            // The next one comes soon.
-            let _ = shown.try_send(Shown::Status);
+        if before.is_none() && shown.try_send(Shown::Status).is_err() {
+            // Nobody has been told of it. The next one comes soon.
+            locked(status).take();
         }
     }
 }
@@ -97,9 +97,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.shown = None;
         // What blocks until then is not waited for.
-        match self.written.recv_timeout(LAST_LINES_WITHIN) {
-            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
+        let _ = self.written.recv_timeout(LAST_LINES_WITHIN);
     }
 }
 
