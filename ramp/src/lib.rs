@@ -6,20 +6,22 @@
 //! cli ─► plan ─► run ⇄ engine {local, podman, kubernetes, scripted}
 //!                 │ events
 //!                 ▼
-//!               ledger ─► record ═══ run directory
+//!               ledger ─► record ═══ run directory ═══ dataset ─► analysis
 //! ```
 //!
 //! An [`engine`] observes and acts. The [`ledger`] turns sightings into transitions, each counted once. The [`record`]er
-//! writes rows as they come. [`run`] decides, by [`stop`] rules, when there is enough. Nothing here computes a statistic:
-//! that is for whoever reads the run directory.
+//! writes rows as they come. [`run`] decides, by [`stop`] rules, when there is enough. Left of the run directory nothing
+//! computes a statistic; right of it nothing knows an engine: a [`dataset`] is what was recorded, and [`analysis`] what it says.
 
 #[macro_use]
 mod text;
 
+pub mod analysis;
 pub mod briefing;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod dataset;
 pub mod engine;
 pub mod forecast;
 pub mod ledger;
@@ -30,5 +32,6 @@ pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod state;
+pub mod statistics;
 pub mod stop;
 pub mod view;

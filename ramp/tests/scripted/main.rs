@@ -1,6 +1,7 @@
 //! What a run does, on a cluster made of rules, with time that passes only when everything waits.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod datasets;
 mod faults;
 mod paces;
 mod stops;

@@ -1,0 +1,40 @@
+//! What the data says: named estimates, each with its inputs and its interval, or why it cannot be said. Pure.
+
+pub mod breaking;
+pub mod comparison;
+mod estimates;
+pub mod latency;
+mod marginal_cost;
+mod saturation;
+
+pub use estimates::{Capacity, Estimates, Maximum, PerContainer, Usage};
+pub use marginal_cost::{MarginalCost, marginal_cost};
+pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation};
+
+use std::fmt;
+
+/// Why something cannot be said, in a sentence without its full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannotSay(pub String);
+
+impl fmt::Display for CannotSay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot say: {}", self.0)
+    }
+}
+
+impl std::error::Error for CannotSay {}
+
+/// Something that was estimated, or why it cannot be.
+pub type Estimate<T> = Result<T, CannotSay>;
+
+/// A refusal to say something.
+pub(crate) fn cannot_say<T>(why: impl Into<String>) -> Estimate<T> {
+    Err(CannotSay(why.into()))
+}
+
+/// Bytes in MiB.
+#[must_use]
+pub fn mib(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 20)
+}

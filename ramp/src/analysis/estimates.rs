@@ -1,0 +1,204 @@
+//! The named estimates of one run.
+
+use super::marginal_cost::{MarginalCost, marginal_cost};
+use super::saturation::{Rule, Saturation, saturation};
+use super::{Estimate, cannot_say, mib};
+use crate::dataset::{Dataset, Step};
+
+/// The named estimates of one run.
+#[derive(Clone, Debug)]
+pub struct Estimates {
+    /// How many instances should have fit.
+    pub predicted_capacity: Estimate<Capacity>,
+    /// From which step on the run was saturated.
+    pub saturation: Estimate<Saturation>,
+    /// The largest number at work at once.
+    pub maximum_running: Estimate<Maximum>,
+    /// Active memory by instances at work, as in the study.
+    pub usage: Usage,
+    /// What one instance more costs.
+    pub marginal_cost: Estimate<MarginalCost>,
+}
+
+/// How many instances should have fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// So many.
+    pub instances: u64,
+    /// What would run out then.
+    pub by: String,
+    /// From which figures.
+    pub inputs: String,
+}
+
+/// The largest number of instances at work at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maximum {
+    /// So many.
+    pub count: u32,
+    /// At which step first.
+    pub step: u32,
+}
+
+/// Active memory of all nodes ÷ instances at work.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// At the step of saturation.
+    pub at_saturation: Estimate<PerContainer>,
+    /// The least of all steps.
+    pub min: Estimate<PerContainer>,
+    /// The most of all steps.
+    pub max: Estimate<PerContainer>,
+}
+
+/// Active memory per container, at a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PerContainer {
+    /// MiB.
+    pub mib: f64,
+    /// At which step.
+    pub step: u32,
+}
+
+impl Estimates {
+    /// The estimates of a run. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
+    #[must_use]
+    pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
+        let saturation = saturation(data);
+        Self {
+            predicted_capacity: predicted_capacity(data, memory_each),
+            maximum_running: maximum_running(data),
+            usage: usage(data, &saturation),
+            marginal_cost: marginal_cost(&[(data, saturation.as_ref().ok())]),
+            saturation,
+        }
+    }
+}
+
+fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capacity> {
+    if let Some(capacity) = data.capacity() {
+        return Ok(capacity);
+    }
+    let Some(each) = memory_each.filter(|each| *each > 0) else {
+        return cannot_say(
+            "the data does not tell how much memory each instance was to take (say it with --memory)",
+        );
+    };
+    let first = data.steps.iter().find(|step| step.fresh && step.memory.free.is_some());
+    let Some((step, free)) = first.and_then(|step| Some((step, step.memory.free?))) else {
+        return cannot_say("there is no step at which all nodes told how much memory was free");
+    };
+    let inputs = format!(
+        "{:.0} MiB free at step {}, the first with a fresh sample of each node, by {:.1} MiB each",
+        mib(free as f64),
+        step.step,
+        mib(each as f64)
+    );
+    // Those already at work then have taken theirs.
+    let instances = free / each + u64::from(step.running);
+    Ok(Capacity { instances, by: "memory free for workloads".into(), inputs })
+}
+
+fn maximum_running(data: &Dataset) -> Estimate<Maximum> {
+    let mut most: Option<Maximum> = data.peak();
+    for step in &data.steps {
+        if most.is_none_or(|most| step.running > most.count) {
+            most = Some(Maximum { count: step.running, step: step.step });
+        }
+    }
+    most.map_or_else(|| cannot_say("no step was recorded"), Ok)
+}
+
+fn per_container(step: &Step) -> Option<PerContainer> {
+    let active = step.memory.active.filter(|_| step.running > 0)?;
+    Some(PerContainer { mib: mib(active as f64) / f64::from(step.running), step: step.step })
+}
+
+fn usage(data: &Dataset, saturation: &Estimate<Saturation>) -> Usage {
+    let at_saturation = match saturation {
+        Err(why) => Err(why.clone()),
+        Ok(at) => match (at.rule, data.steps.get(at.index).and_then(per_container)) {
+            (Rule::NodesFull, Some(usage)) => Ok(usage),
+            (_, None) => {
+                cannot_say(format!("active memory or instances at work are not known at step {}", at.step))
+            }
+            (rule, Some(usage)) => cannot_say(format!(
+                "the nodes were never full; at step {} ({rule}) it is {:.0} MiB",
+                at.step, usage.mib
+            )),
+        },
+    };
+    let all = || data.steps.iter().filter_map(per_container);
+    let none = || cannot_say("there is no step with an instance at work and with active memory of all nodes");
+    let by_mib = |a: &PerContainer, b: &PerContainer| a.mib.total_cmp(&b.mib);
+    Usage {
+        at_saturation,
+        min: all().min_by(by_mib).map_or_else(none, Ok),
+        // The first of equals.
+        max: all().max_by(|a, b| by_mib(a, b).then(b.step.cmp(&a.step))).map_or_else(none, Ok),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::tests::{data, steps};
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn the_largest_number_at_work_is_that_of_the_first_step_that_had_it() {
+        let running = [1, 4, 3, 4, 2];
+        let data = data(steps(5, |step, at| step.running = running[at]));
+        assert_eq!(Estimates::of(&data, None).maximum_running.unwrap(), Maximum { count: 4, step: 2 });
+    }
+
+    #[test]
+    fn usage_is_active_memory_by_instances_at_work() {
+        let free = [9000, 9000, 100, 100, 100];
+        let data = data(steps(5, |step, at| {
+            step.running = at as u32;
+            step.memory.active = Some(1000 * MIB);
+            step.memory.free = Some(free[at] * MIB);
+        }));
+        let usage = Estimates::of(&data, None).usage;
+        assert_eq!(usage.at_saturation.unwrap(), PerContainer { mib: 500.0, step: 3 });
+        assert_eq!(usage.min.unwrap(), PerContainer { mib: 250.0, step: 5 });
+        assert_eq!(
+            usage.max.unwrap(),
+            PerContainer { mib: 1000.0, step: 2 },
+            "with none at work it is nothing"
+        );
+    }
+
+    #[test]
+    fn a_capacity_needs_to_know_what_each_takes() {
+        let data = data(steps(3, |step, _| {
+            step.fresh = step.step > 1;
+            step.memory.free = Some(1000 * MIB);
+        }));
+        let why = Estimates::of(&data, None).predicted_capacity.unwrap_err();
+        assert!(why.0.contains("--memory"), "{why}");
+        let capacity = Estimates::of(&data, Some(100 * MIB)).predicted_capacity.unwrap();
+        assert_eq!(capacity.instances, 12, "ten that fit, beside the two at work at step 2");
+    }
+
+    #[test]
+    fn what_an_instance_more_costs_is_the_slope_of_fresh_samples_before_saturation() {
+        let data = data(steps(60, |step, at| {
+            step.running = step.step;
+            step.memory.active = Some((1000 + 500 * u64::from(step.running)) * MIB);
+            step.fresh = at % 2 == 0;
+            if !step.fresh {
+                step.memory.active = Some(7 * MIB);
+            }
+            step.memory.free = Some(if at < 40 { 9000 } else { 1 } * MIB);
+            if at >= 40 {
+                step.memory.active = Some(21_000 * MIB);
+            }
+        }));
+        let cost = Estimates::of(&data, None).marginal_cost.unwrap();
+        assert_eq!((mib(cost.bytes), cost.points), (500.0, 20));
+        assert!(cost.inputs.contains("20 fresh samples"), "{}", cost.inputs);
+    }
+}

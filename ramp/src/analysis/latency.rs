@@ -1,0 +1,120 @@
+//! How long an instance takes from when it is made until it holds all of its memory, by how full the nodes are.
+
+use std::collections::HashMap;
+
+use super::{Estimate, cannot_say};
+use crate::dataset::{Dataset, Source};
+use crate::record::PodRow;
+use crate::state::State;
+use crate::statistics::{Duration, Survival};
+
+/// Startup latency of the instances that were made at one level of load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// Least instances at work when they were made.
+    pub from: u32,
+    /// Fewer than so many; none where it is open.
+    pub to: Option<u32>,
+    /// Share that takes longer than a time.
+    pub survival: Survival,
+}
+
+/// An instance's way to being ready.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Startup {
+    /// When it was first seen, in seconds since the run began.
+    pub made_seconds: f64,
+    /// Instances at work then.
+    pub at_work: u32,
+    /// How long it took, or was watched without getting there: it was evicted, killed or removed before, or the run ended.
+    pub took: Duration,
+}
+
+/// Levels of load, in quarters of the instances at saturation; beyond it is one of its own.
+const QUARTERS: u32 = 4;
+
+/// Startup latency by load level. `full` is how many instances there are at saturation.
+///
+/// # Errors
+/// Where the data does not tell of instances one by one.
+pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<Level>> {
+    let startups = startups(data)?;
+    let edge = |quarter: u32| (f64::from(full) * f64::from(quarter) / f64::from(QUARTERS)).round() as u32;
+    let level = |quarter: u32| {
+        let (from, to) = (edge(quarter), (quarter < QUARTERS).then(|| edge(quarter + 1)));
+        let within = |at: u32| at >= from && to.is_none_or(|to| at < to);
+        let took: Vec<Duration> =
+            startups.iter().filter(|startup| within(startup.at_work)).map(|startup| startup.took).collect();
+        Some(Level { from, to, survival: Survival::of(&took)? })
+    };
+    Ok((0..=QUARTERS).filter_map(level).collect())
+}
+
+/// Each instance's way to being ready, in the order in which they were made.
+///
+/// # Errors
+/// Where the data does not tell of instances one by one.
+pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
+    let pods = match &data.source {
+        Source::Study => return cannot_say("the data counts instances and does not tell of each"),
+        Source::Run(recorded) if recorded.pods.is_empty() => return cannot_say("no instance was seen"),
+        Source::Run(recorded) => &recorded.pods,
+    };
+    let last = data.steps.last().and_then(|step| step.elapsed_seconds);
+    let end = last.into_iter().chain(pods.last().map(|row| row.elapsed_seconds)).fold(0.0, f64::max);
+    let mut lives = Lives::default();
+    pods.iter().for_each(|row| lives.follow(row));
+    Ok(lives.startups(end))
+}
+
+/// Instances, followed from row to row.
+#[derive(Default)]
+struct Lives<'d> {
+    at_work: u32,
+    begun: Vec<Begun>,
+    by_uid: HashMap<&'d str, usize>,
+}
+
+struct Begun {
+    made_seconds: f64,
+    at_work: u32,
+    is_at_work: bool,
+    took: Option<Duration>,
+}
+
+impl<'d> Lives<'d> {
+    fn follow(&mut self, row: &'d PodRow) {
+        let Ok(state) = row.to.parse::<State>() else { return };
+        let next = self.begun.len();
+        let at = *self.by_uid.entry(&row.uid).or_insert(next);
+        if at == next {
+            let (made_seconds, at_work) = (row.elapsed_seconds, self.at_work);
+            self.begun.push(Begun { made_seconds, at_work, is_at_work: false, took: None });
+        }
+        let Some(life) = self.begun.get_mut(at) else { return };
+        match (life.is_at_work, state.is_at_work()) {
+            (false, true) => self.at_work += 1,
+            (true, false) => self.at_work = self.at_work.saturating_sub(1),
+            _ => {}
+        }
+        life.is_at_work = state.is_at_work();
+        let seconds = row.elapsed_seconds - life.made_seconds;
+        let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
+        if life.took.is_none() && (state == State::Ready || over) {
+            life.took = Some(Duration { seconds, ended: state == State::Ready });
+        }
+    }
+
+    /// What is still under way when the data ends takes longer than that.
+    fn startups(self, end: f64) -> Vec<Startup> {
+        let startup = |life: Begun| {
+            let still = Duration { seconds: (end - life.made_seconds).max(0.0), ended: false };
+            Startup {
+                made_seconds: life.made_seconds,
+                at_work: life.at_work,
+                took: life.took.unwrap_or(still),
+            }
+        };
+        self.begun.into_iter().map(startup).collect()
+    }
+}

@@ -1,0 +1,338 @@
+//! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::table::{Malformed, Row, Table, Unreadable, quoted};
+use super::{Costs, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use crate::analysis::Maximum;
+use crate::record::{EventRow, PodRow, RunFile, StepRow, read_run};
+use crate::state::State;
+use crate::statistics::Point;
+
+/// What a run directory has beside steps and nodes.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// `run.json`.
+    pub run: RunFile,
+    /// `pods.csv`.
+    pub pods: Vec<PodRow>,
+    /// `events.csv`.
+    pub events: Vec<EventRow>,
+    /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
+    pub kernels: Vec<Vec<usize>>,
+}
+
+/// Reads a run directory.
+pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
+    let file = directory.join("run.json");
+    let run = read_run(directory).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => Unreadable::from(Malformed {
+            file: file.clone(),
+            line: 1,
+            column: None,
+            found: error.to_string(),
+            expected: "the run.json of a run directory of ramp".into(),
+        }),
+        _ => Unreadable::Io { file: file.clone(), error },
+    })?;
+    let mut notes = Vec::new();
+    let mut reader = Reader { directory, notes: &mut notes };
+    let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
+    let (nodes, kernels) = reader.nodes()?;
+    let pods = reader.records("pods.csv")?;
+    let events = reader.records("events.csv")?;
+    if run.end.is_none() {
+        notes.push("the run has not ended, or was ended with its process: what comes after the last row is not known".into());
+    }
+    if run.rows_lost > 0 {
+        notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
+    }
+    let rows = steps.len();
+    let recorded = Recorded { run, pods, events, kernels };
+    Ok(Dataset {
+        name: name_of(directory),
+        source: Source::Run(Box::new(recorded)),
+        rows,
+        notes,
+        steps,
+        nodes,
+    })
+}
+
+fn step(row: StepRow) -> Step {
+    Step {
+        step: row.step,
+        part: row.part,
+        outcome: Some(row.outcome),
+        elapsed_seconds: Some(row.elapsed_seconds),
+        step_seconds: Some(row.step_seconds),
+        asked: Some(row.asked_instances),
+        running: row.running_instances + row.ready_instances,
+        ready: Some(row.ready_instances),
+        pending: Some(row.pending_instances),
+        unschedulable: Some(row.unschedulable_instances),
+        creating: Some(row.creating_instances),
+        terminating: Some(row.terminating_instances),
+        evicted: Some(row.evicted_instances),
+        failed: Some(row.failures_total),
+        evictions_total: Some(row.evictions_total),
+        oom_kills_total: Some(row.oom_kills_total),
+        work_units: None,
+        work_count: None,
+        api_latency_seconds: row.api_latency_max_seconds,
+        nodes_not_ready: Some(row.nodes_not_ready),
+        memory: Memory {
+            total: row.memory_total_bytes,
+            free: row.memory_free_bytes,
+            available: row.memory_available_bytes,
+            active: row.memory_active_bytes,
+            ..Memory::default()
+        },
+        fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
+        rules: row.rules,
+    }
+}
+
+struct Reader<'r> {
+    directory: &'r Path,
+    notes: &'r mut Vec<String>,
+}
+
+impl Reader<'_> {
+    /// A table, or none where it is missing or has not even a header; said, except where it is just empty.
+    fn table(&mut self, name: &str) -> Result<Option<Table>, Unreadable> {
+        let file = self.directory.join(name);
+        let text = match std::fs::read(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.notes.push(format!("there is no {name}: nothing can be said from it"));
+                return Ok(None);
+            }
+            Err(error) => return Err(Unreadable::Io { file, error }),
+        };
+        if !text.contains(&b'\n') {
+            self.notes.push(format!("{name} was cut off before its first row"));
+            return Ok(None);
+        }
+        let table = Table::of(&file, text)?;
+        if table.torn_bytes() > 0 {
+            let torn = table.torn_bytes();
+            self.notes.push(format!(
+                "{name}: the last row was cut off while it was written ({torn} bytes), and is left out"
+            ));
+        }
+        Ok(Some(table))
+    }
+
+    /// All rows of a table that is declared as a struct.
+    fn records<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Vec<T>, Unreadable> {
+        let mut records = Vec::new();
+        if let Some(mut table) = self.table(name)? {
+            table.rows(|row| row.record().map(|record| records.push(record)))?;
+        }
+        Ok(records)
+    }
+
+    /// The nodes with their samples, and the nodes of each kernel.
+    fn nodes(&mut self) -> Result<(Vec<Node>, Vec<Vec<usize>>), Unreadable> {
+        let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
+        let columns = NodeColumns::of(&table)?;
+        let mut nodes = Nodes::default();
+        table.rows(|row| {
+            let node = row.some(columns.node, row.text(columns.node)?, "a node's name")?;
+            let kernel = columns.boot_id.map_or(Ok(None), |column| row.text(column))?;
+            let taken = row.text(columns.sample_time)?.unwrap_or_default().to_owned();
+            let mut sample = columns.sample(row)?;
+            nodes.add(node, kernel, taken, &mut sample);
+            Ok(())
+        })?;
+        Ok((nodes.nodes, nodes.kernels.into_iter().map(|(_, nodes)| nodes).collect()))
+    }
+}
+
+/// Where the columns of `nodes.csv` are. Those of a newer or an older ramp may be missing.
+struct NodeColumns {
+    elapsed: usize,
+    step: usize,
+    node: usize,
+    row: usize,
+    sample_time: usize,
+    instances: usize,
+    boot_id: Option<usize>,
+    memory: [Option<usize>; 9],
+    pressure: [Option<usize>; 3],
+}
+
+impl NodeColumns {
+    fn of(table: &Table) -> Result<Self, Malformed> {
+        let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
+        let pressure = |name: &str| table.column(&format!("{name}_pressure_some_seconds_total"));
+        Ok(Self {
+            elapsed: table.required("elapsed_seconds")?,
+            step: table.required("step")?,
+            node: table.required("node")?,
+            row: table.required("row")?,
+            sample_time: table.required("sample_time")?,
+            instances: table.required("instances")?,
+            boot_id: table.column("boot_id"),
+            memory: [
+                "total",
+                "free",
+                "available",
+                "active",
+                "anon",
+                "shmem",
+                "slab_unreclaimable",
+                "kernel_stack",
+                "page_tables",
+            ]
+            .map(memory),
+            pressure: ["memory", "cpu", "io"].map(pressure),
+        })
+    }
+
+    fn sample(&self, row: &Row<'_>) -> Result<Sample, Malformed> {
+        let freshness = match row.text(self.row)?.unwrap_or_default() {
+            "sample" => Freshness::Fresh,
+            "gap" => Freshness::Missing,
+            other => return Err(row.malformed(Some(self.row), quoted(other), "sample or gap")),
+        };
+        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
+        let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
+        let [total, free, available, active, anon, shmem, slab, stack, tables] = self.memory;
+        let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
+        Ok(Sample {
+            step: row.some(self.step, row.count(self.step)?, "the number of the step")?,
+            elapsed_seconds: row.number(self.elapsed)?,
+            freshness,
+            instances: row.count(self.instances)?,
+            memory: Memory {
+                total: bytes(total)?,
+                free: bytes(free)?,
+                available: bytes(available)?,
+                active: bytes(active)?,
+                anon: bytes(anon)?,
+                shmem: bytes(shmem)?,
+                slab_unreclaimable: bytes(slab)?,
+                kernel_stack: bytes(stack)?,
+                page_tables: bytes(tables)?,
+            },
+            memory_pressure_seconds: seconds(memory_pressure)?,
+            cpu_pressure_seconds: seconds(cpu_pressure)?,
+            io_pressure_seconds: seconds(io_pressure)?,
+        })
+    }
+}
+
+/// The nodes that were seen so far.
+#[derive(Default)]
+struct Nodes {
+    nodes: Vec<Node>,
+    by_name: HashMap<String, usize>,
+    /// When the last sample of each was taken.
+    taken: Vec<String>,
+    /// Boot ids, and the nodes of each, in the order in which they were seen.
+    kernels: Vec<(String, Vec<usize>)>,
+}
+
+impl Nodes {
+    fn add(&mut self, name: &str, kernel: Option<&str>, taken: String, sample: &mut Sample) {
+        let at = match self.by_name.get(name) {
+            Some(at) => *at,
+            None => {
+                self.nodes.push(Node { name: name.to_owned(), samples: Vec::new() });
+                self.taken.push(String::new());
+                self.by_name.insert(name.to_owned(), self.nodes.len() - 1);
+                self.nodes.len() - 1
+            }
+        };
+        if let Some(last) = self.taken.get_mut(at)
+            && sample.freshness == Freshness::Fresh
+        {
+            // Recorded once more, it is still the same.
+            if !taken.is_empty() && *last == taken {
+                sample.freshness = Freshness::Stale;
+            }
+            *last = taken;
+        }
+        if let Some(kernel) = kernel {
+            self.join(kernel, at);
+        }
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.samples.push(*sample);
+        }
+    }
+
+    /// A node runs on a kernel. After a boot it is another one.
+    fn join(&mut self, kernel: &str, node: usize) {
+        match self.kernels.iter_mut().find(|(id, _)| id == kernel) {
+            Some((_, nodes)) if nodes.contains(&node) => {}
+            Some((_, nodes)) => nodes.push(node),
+            None => self.kernels.push((kernel.to_owned(), vec![node])),
+        }
+    }
+}
+
+impl Recorded {
+    /// The largest number of instances at work at once, from each transition.
+    pub(super) fn peak(&self) -> Option<Maximum> {
+        let mut at_work: HashMap<&str, bool> = HashMap::new();
+        let (mut now, mut most) = (0_u32, None::<Maximum>);
+        for row in &self.pods {
+            let is = row.to.parse::<State>().is_ok_and(State::is_at_work);
+            let was = at_work.insert(&row.uid, is).unwrap_or(false);
+            now = match (was, is) {
+                (false, true) => now + 1,
+                (true, false) => now.saturating_sub(1),
+                _ => now,
+            };
+            if most.is_none_or(|most| now > most.count) {
+                most = Some(Maximum { count: now, step: row.step });
+            }
+        }
+        most
+    }
+}
+
+impl Dataset {
+    /// Memory of each kernel against instances at work on its nodes. Nodes with one boot id share a kernel, and each of them tells the
+    /// same of its memory.
+    pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
+        let last = self.way_up().filter(|(index, _)| before.is_none_or(|before| *index < before)).last();
+        // Until when samples count, and which step they are of at most: the one of saturation has begun by then.
+        let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
+        let series = recorded.kernels.iter().map(|nodes| self.costs_of_kernel(nodes, until)).collect();
+        Costs { measure: "memory that is not available, of each kernel", series }
+    }
+
+    fn costs_of_kernel(&self, nodes: &[usize], until: f64) -> Vec<Point> {
+        let mut samples: Vec<(usize, &Sample)> = Vec::new();
+        for at in nodes {
+            let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
+            samples.extend(
+                all.iter()
+                    .filter(|sample| sample.elapsed_seconds.is_some_and(|at| at <= until))
+                    .map(|sample| (*at, sample)),
+            );
+        }
+        samples.sort_by(|(_, a), (_, b)| {
+            a.elapsed_seconds.partial_cmp(&b.elapsed_seconds).unwrap_or(Ordering::Equal)
+        });
+        let mut instances: HashMap<usize, u32> = HashMap::new();
+        let mut points = Vec::new();
+        for (node, sample) in samples {
+            if let Some(now) = sample.instances {
+                instances.insert(node, now);
+            }
+            if sample.freshness != Freshness::Fresh || instances.len() < nodes.len() {
+                continue;
+            }
+            if let Some(bytes) = sample.memory.not_available() {
+                points.push(Point { x: instances.values().sum::<u32>().into(), y: bytes as f64 });
+            }
+        }
+        points
+    }
+}

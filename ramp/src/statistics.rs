@@ -1,0 +1,9 @@
+//! Statistics, without a thought of what the numbers mean.
+
+mod interval;
+mod survival;
+mod theil_sen;
+
+pub use interval::{Interval, quantile};
+pub use survival::{Duration, Quantile, Survival};
+pub use theil_sen::{Point, Slope, slope};

@@ -1,0 +1,45 @@
+//! Quantiles, and intervals made of them.
+
+/// An interval that should hold what is estimated in 95 of 100 experiments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// The middle 95 of 100 of what a bootstrap has drawn: the percentile interval (Efron and Tibshirani, An Introduction to the
+    /// Bootstrap, 1993, chapter 13). None where nothing was drawn.
+    #[must_use]
+    pub fn of(drawn: &[f64]) -> Option<Self> {
+        let mut sorted = drawn.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Some(Self { low: quantile(&sorted, 0.025)?, high: quantile(&sorted, 0.975)? })
+    }
+}
+
+/// A quantile of sorted numbers, between neighbours in proportion (type 7 of Hyndman and Fan, Sample Quantiles in Statistical
+/// Packages, 1996). None of no numbers.
+#[must_use]
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let at = share.clamp(0.0, 1.0) * last as f64;
+    let below = sorted.get(at.floor() as usize)?;
+    let above = sorted.get((at.floor() as usize + 1).min(last))?;
+    Some(below + (above - below) * at.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_their_neighbours() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[7.0], 0.9), Some(7.0));
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), Some(2.5));
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 1.0), Some(4.0));
+    }
+}

@@ -1,0 +1,198 @@
+//! Run directories as the report reads them: whole, cut short anywhere, and with something in them that should not be there.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use ramp::analysis::breaking::{Resource, breaks};
+use ramp::analysis::latency::{latency, startups};
+use ramp::analysis::{Estimates, Rule, mib};
+use ramp::dataset::{Dataset, Freshness};
+use ramp::plan::Plan;
+use ramp::statistics::Quantile;
+
+use crate::support::{SECOND, Stage, plan, rows, script};
+
+const TABLES: [&str; 4] = ["steps.csv", "nodes.csv", "pods.csv", "events.csv"];
+
+/// Thirty steps up and down on two nodes that 24 instances fit on.
+async fn recorded() -> Stage {
+    let stage = Stage::new();
+    let plan = Plan { to: 30, down: true, ..plan() };
+    let mut script = script();
+    script.nodes.iter_mut().for_each(|node| node.memory.0 *= 3);
+    stage.run_script(&plan, script).await;
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_says_how_many_fit_and_what_each_costs() {
+    let stage = recorded().await;
+    let data = Dataset::read(&stage.path()).unwrap();
+    assert_eq!(data.rows, rows(&stage.path(), "steps.csv").len());
+    assert_eq!(data.way_up().count(), 30);
+    assert!(data.notes.is_empty(), "{:?}", data.notes);
+    assert_eq!(data.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let found = Estimates::of(&data, None);
+    // One more was at work between two steps, until it was evicted.
+    assert_eq!(found.maximum_running.unwrap().count, 25);
+    let saturation = found.saturation.unwrap();
+    assert_eq!((saturation.step, saturation.rule), (23, Rule::NodesFull), "11 of 12 GB are taken");
+    let cost = found.marginal_cost.unwrap();
+    assert_eq!((cost.bytes, mib(cost.interval.high).round()), (500e6, mib(500e6).round()), "{cost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_never_got_ready_takes_longer_than_it_was_watched() {
+    let stage = recorded().await;
+    let data = Dataset::read(&stage.path()).unwrap();
+    let levels = latency(&data, 24).unwrap();
+    let first = &levels[0];
+    assert_eq!((first.from, first.to, first.survival.count, first.survival.censored), (0, Some(6), 6, 0));
+    assert!(
+        matches!(first.survival.quantile(0.5), Quantile::Seconds(seconds, ..) if (2.0..2.3).contains(&seconds)),
+        "created within 1 s, filled within another: {:?}",
+        first.survival.quantile(0.5)
+    );
+    let beyond = levels.last().unwrap();
+    assert_eq!((beyond.from, beyond.to), (24, None));
+    assert!(beyond.survival.censored > 0, "some never found room: {beyond:?}");
+    assert!(matches!(beyond.survival.quantile(0.99), Quantile::LongerThan(_)));
+    let all: usize = levels.iter().map(|level| level.survival.count).sum();
+    assert_eq!(all, startups(&data).unwrap().len(), "each instance is of one level");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gave_way_first_is_named() {
+    let stage = recorded().await;
+    let found = breaks(&Dataset::read(&stage.path()).unwrap());
+    let said: Vec<_> = found.iter().map(|found| (found.resource, found.what, found.step)).collect();
+    let expected = [
+        (Resource::Memory, "free memory of all nodes fell below 10^6 KiB", 23),
+        (Resource::Memory, "an instance was evicted", 25),
+        (Resource::Time, "a step did not settle within its limit", 25),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(found[1].evidence, "the node was low on memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_directory_can_be_read_wherever_it_was_cut_short() {
+    let stage = recorded().await;
+    let whole = Dataset::read(&stage.path()).unwrap();
+    for table in TABLES {
+        let file = stage.path().join(table);
+        let text = fs::read(&file).unwrap();
+        let first = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        // Anywhere in the header and the first rows, and then here and there.
+        let cuts = (0..(first + 400).min(text.len())).step_by(31).chain((0..text.len()).step_by(4999));
+        for cut in cuts {
+            fs::write(&file, &text[..cut]).unwrap();
+            let data =
+                Dataset::read(&stage.path()).unwrap_or_else(|error| panic!("{table} cut at {cut}: {error}"));
+            let is_whole = text[..cut].last() == Some(&b'\n');
+            let said = data.notes.iter().any(|note| note.contains(table) && note.contains("cut off"));
+            assert_eq!(said, !is_whole, "{table} cut at {cut}: {:?}", data.notes);
+            assert!(data.rows <= whole.rows);
+            let _ = Estimates::of(&data, None);
+        }
+        fs::write(&file, &text).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_or_lost_is_said() {
+    let stage = recorded().await;
+    fs::remove_file(stage.path().join("nodes.csv")).unwrap();
+    let file = stage.path().join("run.json");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"rows_lost\": 0", "\"rows_lost\": 3")).unwrap();
+    let data = Dataset::read(&stage.path()).unwrap();
+    let notes = data.notes.join("\n");
+    for said in ["there is no nodes.csv", "3 rows could not be written"] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
+    let why = Estimates::of(&data, None).marginal_cost.unwrap_err();
+    assert!(why.0.starts_with("0 fresh samples"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_belong_there_is_refused_with_its_place() {
+    let stage = recorded().await;
+    let said = |table: &str, from: &str, to: &str| {
+        let file = stage.path().join(table);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{table}");
+        fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        let error = Dataset::read(&stage.path()).unwrap_err().to_string();
+        fs::write(&file, text).unwrap();
+        error.split_once(&format!("{table}:")).map(|(_, said)| said.to_owned()).unwrap_or(error)
+    };
+    assert_eq!(
+        said("steps.csv", ",up,", ",sideways,"),
+        "2: column \"part\": found \"sideways\", expected what ramp writes there (unknown variant `sideways`, expected one of \
+         `up`, `hold`, `down`, `clean`)"
+    );
+    let number = said("steps.csv", ",settled,", ",settled,x");
+    assert!(number.starts_with(r#"2: column "step_seconds": found "x"#), "{number}");
+    let header = said("steps.csv", "asked_instances", "asked");
+    assert!(header.contains("missing field `asked_instances`"), "{header}");
+    assert!(said("nodes.csv", ",sample,", ",guess,").ends_with(r#"found "guess", expected sample or gap"#));
+    let version = said("run.json", "\"format_version\": 1", "\"format_version\": 7");
+    assert!(version.contains('7') && version.contains("run.json"), "{version}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_missing_and_enters_nothing() {
+    use ramp::engine::scripted::{Fault, FaultKind};
+    let stage = Stage::new();
+    let mut script = script();
+    script.faults.push(Fault { from: 3 * SECOND, to: 9 * SECOND, kind: FaultKind::Silent("a".into()) });
+    stage.run_script(&plan(), script).await;
+    let data = Dataset::read(&stage.path()).unwrap();
+    let node = data.nodes.iter().find(|node| node.name == "a").unwrap();
+    assert!(node.samples.iter().any(|sample| sample.freshness == Freshness::Missing));
+    assert_eq!(
+        data.cells().missing,
+        node.samples.iter().filter(|sample| sample.freshness == Freshness::Missing).count()
+    );
+}
+
+fn any_table() -> impl Strategy<Value = usize> {
+    0..TABLES.len()
+}
+
+#[test]
+fn whatever_bytes_are_in_it_a_run_directory_is_read_or_refused() {
+    let stage = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(recorded());
+    let whole: Vec<Vec<u8>> =
+        TABLES.iter().map(|table| fs::read(stage.path().join(table)).unwrap()).collect();
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
+    proptest!(ProptestConfig::with_cases(100), |(table in any_table(), changes in changes)| {
+        let mut text = whole[table].clone();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let file = stage.path().join(TABLES[table]);
+        fs::write(&file, text).unwrap();
+        judge(&stage.path());
+        fs::write(&file, &whole[table]).unwrap();
+    });
+}
+
+/// It is read, and everything can be estimated or not; or it is refused with a place.
+fn judge(path: &Path) {
+    match Dataset::read(path) {
+        Ok(data) => drop(Estimates::of(&data, Some(500_000_000))),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains(": found ") && error.contains(", expected "), "{error}");
+        }
+    }
+}
