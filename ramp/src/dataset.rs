@@ -8,11 +8,13 @@
 //! Reading decides nothing but what is fresh: a sample that only repeats an older one is [`Freshness::Stale`], one that is not there
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
+mod at_work;
 mod cells;
 mod run_directory;
 mod study;
 mod table;
 
+pub(crate) use at_work::AtWork;
 pub use run_directory::Recorded;
 pub use table::{Malformed, Unreadable};
 
@@ -61,7 +63,7 @@ pub enum Freshness {
 }
 
 /// A step, as it was when it ended. What the source does not say is none.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
     /// Its number, as its source counts.
     pub step: u32,
@@ -109,36 +111,6 @@ pub struct Step {
     pub fresh: bool,
     /// Stop rules that were true after it, separated by blanks.
     pub rules: String,
-}
-
-impl Default for Step {
-    fn default() -> Self {
-        Self {
-            step: 0,
-            part: Part::Up,
-            outcome: None,
-            elapsed_seconds: None,
-            step_seconds: None,
-            asked: None,
-            running: 0,
-            ready: None,
-            pending: None,
-            unschedulable: None,
-            creating: None,
-            terminating: None,
-            evicted: None,
-            failed: None,
-            evictions_total: None,
-            oom_kills_total: None,
-            work_units: None,
-            work_count: None,
-            api_latency_seconds: None,
-            nodes_not_ready: None,
-            memory: Memory::default(),
-            fresh: false,
-            rules: String::new(),
-        }
-    }
 }
 
 /// Memory in bytes, as `/proc/meminfo` tells of it. What the source does not say is none.

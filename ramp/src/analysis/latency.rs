@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Estimate, cannot_say};
-use crate::dataset::{Dataset, Source};
+use crate::dataset::{AtWork, Dataset, Source};
 use crate::record::PodRow;
 use crate::state::State;
 use crate::statistics::{Duration, Survival};
@@ -70,7 +70,7 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
 /// Instances, followed from row to row.
 #[derive(Default)]
 struct Lives<'d> {
-    at_work: u32,
+    at_work: AtWork<'d>,
     begun: Vec<Begun>,
     by_uid: HashMap<&'d str, usize>,
 }
@@ -78,7 +78,6 @@ struct Lives<'d> {
 struct Begun {
     made_seconds: f64,
     at_work: u32,
-    is_at_work: bool,
     took: Option<Duration>,
 }
 
@@ -88,16 +87,11 @@ impl<'d> Lives<'d> {
         let next = self.begun.len();
         let at = *self.by_uid.entry(&row.uid).or_insert(next);
         if at == next {
-            let (made_seconds, at_work) = (row.elapsed_seconds, self.at_work);
-            self.begun.push(Begun { made_seconds, at_work, is_at_work: false, took: None });
+            let (made_seconds, at_work) = (row.elapsed_seconds, self.at_work.now());
+            self.begun.push(Begun { made_seconds, at_work, took: None });
         }
+        self.at_work.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
-        match (life.is_at_work, state.is_at_work()) {
-            (false, true) => self.at_work += 1,
-            (true, false) => self.at_work = self.at_work.saturating_sub(1),
-            _ => {}
-        }
-        life.is_at_work = state.is_at_work();
         let seconds = row.elapsed_seconds - life.made_seconds;
         let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
         if life.took.is_none() && (state == State::Ready || over) {

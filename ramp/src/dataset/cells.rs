@@ -7,21 +7,21 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// A row's cells by the names of their columns.
-pub(super) struct Cells<'de> {
+pub(super) struct NamedCells<'de> {
     /// The columns' names, and what stands in them.
-    pub(super) cells: Vec<(&'de str, &'de str)>,
+    cells: Vec<(&'de str, &'de str)>,
     /// The column that is looked at.
-    pub(super) at: &'de Cell<usize>,
+    at: &'de Cell<usize>,
     next: usize,
 }
 
-impl<'de> Cells<'de> {
+impl<'de> NamedCells<'de> {
     pub(super) fn new(cells: Vec<(&'de str, &'de str)>, at: &'de Cell<usize>) -> Self {
         Self { cells, at, next: 0 }
     }
 }
 
-impl<'de> Deserializer<'de> for Cells<'de> {
+impl<'de> Deserializer<'de> for NamedCells<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -34,7 +34,7 @@ impl<'de> Deserializer<'de> for Cells<'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Cells<'de> {
+impl<'de> MapAccess<'de> for NamedCells<'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::table::{Malformed, Row, Table, Unreadable, quoted};
-use super::{Costs, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use super::{AtWork, Costs, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
 use crate::analysis::Maximum;
 use crate::record::{EventRow, PodRow, RunFile, StepRow, read_run};
-use crate::state::State;
 use crate::statistics::Point;
 
 /// What a run directory has beside steps and nodes.
@@ -69,7 +68,7 @@ fn step(row: StepRow) -> Step {
         elapsed_seconds: Some(row.elapsed_seconds),
         step_seconds: Some(row.step_seconds),
         asked: Some(row.asked_instances),
-        running: row.running_instances + row.ready_instances,
+        running: row.running_instances.saturating_add(row.ready_instances),
         ready: Some(row.ready_instances),
         pending: Some(row.pending_instances),
         unschedulable: Some(row.unschedulable_instances),
@@ -101,7 +100,7 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    /// A table, or none where it is missing or has not even a header; said, except where it is just empty.
+    /// A table, or none where it is missing or has not even a header: that is said.
     fn table(&mut self, name: &str) -> Result<Option<Table>, Unreadable> {
         let file = self.directory.join(name);
         let text = match std::fs::read(&file) {
@@ -117,12 +116,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let table = Table::of(&file, text)?;
-        if table.torn_bytes() > 0 {
-            let torn = table.torn_bytes();
-            self.notes.push(format!(
-                "{name}: the last row was cut off while it was written ({torn} bytes), and is left out"
-            ));
-        }
+        self.notes.extend(table.torn().map(|torn| format!("{name}: {torn}")));
         Ok(Some(table))
     }
 
@@ -278,16 +272,11 @@ impl Nodes {
 impl Recorded {
     /// The largest number of instances at work at once, from each transition.
     pub(super) fn peak(&self) -> Option<Maximum> {
-        let mut at_work: HashMap<&str, bool> = HashMap::new();
-        let (mut now, mut most) = (0_u32, None::<Maximum>);
+        let mut at_work = AtWork::default();
+        let mut most = None::<Maximum>;
         for row in &self.pods {
-            let is = row.to.parse::<State>().is_ok_and(State::is_at_work);
-            let was = at_work.insert(&row.uid, is).unwrap_or(false);
-            now = match (was, is) {
-                (false, true) => now + 1,
-                (true, false) => now.saturating_sub(1),
-                _ => now,
-            };
+            at_work.follow(row);
+            let now = at_work.now();
             if most.is_none_or(|most| now > most.count) {
                 most = Some(Maximum { count: now, step: row.step });
             }

@@ -200,13 +200,7 @@ fn freshness(now: Memory, before: Option<&Sample>) -> Freshness {
 
 fn dataset(file: &Path, mut table: Table) -> Result<Dataset, Unreadable> {
     let layout = Layout::of(&mut table)?;
-    let mut notes = Vec::new();
-    if table.torn_bytes() > 0 {
-        notes.push(format!(
-            "the last row was cut off while it was written ({} bytes), and is left out",
-            table.torn_bytes()
-        ));
-    }
+    let mut notes: Vec<String> = table.torn().into_iter().collect();
     if !layout.unused.is_empty() {
         notes.push(format!("nothing is made of the columns {}", layout.unused.join(", ")));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
-use super::cells::Cells;
+use super::cells::NamedCells;
 
 /// Why a dataset cannot be read.
 #[derive(Debug)]
@@ -144,9 +144,14 @@ impl Table {
         }
     }
 
-    /// Bytes of a last line that was cut off while it was written.
-    pub(super) fn torn_bytes(&self) -> usize {
-        self.torn_bytes
+    /// What is to be said of a last line that was cut off while it was written.
+    pub(super) fn torn(&self) -> Option<String> {
+        (self.torn_bytes > 0).then(|| {
+            format!(
+                "the last row was cut off while it was written ({} bytes), and is left out",
+                self.torn_bytes
+            )
+        })
     }
 
     /// Where a column is, if it is there.
@@ -213,7 +218,7 @@ impl Row<'_> {
             .map(|(column, name)| Ok((name.as_str(), self.text(column)?.unwrap_or_default())))
             .collect::<Result<_, Malformed>>()?;
         let at = Cell::new(0);
-        T::deserialize(Cells::new(cells, &at)).map_err(|error| {
+        T::deserialize(NamedCells::new(cells, &at)).map_err(|error| {
             let said = error.to_string();
             if said.starts_with("missing field") {
                 return self.malformed(
@@ -317,7 +322,7 @@ mod tests {
     #[test]
     fn a_torn_last_line_is_left_out_and_told() {
         let mut table = table("a,b\n1,2\n3,4");
-        assert_eq!(table.torn_bytes(), 3);
+        assert_eq!(table.torn_bytes, 3);
         let mut lines = Vec::new();
         table
             .rows(|row| {

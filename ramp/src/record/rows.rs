@@ -38,10 +38,11 @@ pub fn seconds(duration: Duration) -> f64 {
 }
 
 /// Which part of a run a row is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// More with each step.
+    #[default]
     Up,
     /// As many as there are.
     Hold,
