@@ -2,7 +2,12 @@
 
 pub mod breaking;
 pub mod comparison;
+pub mod drift;
+pub mod endings;
 mod estimates;
+pub mod findings;
+pub mod goodput;
+pub mod groups;
 pub mod latency;
 mod marginal_cost;
 mod saturation;

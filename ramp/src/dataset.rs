@@ -11,12 +11,15 @@
 mod at_work;
 mod cells;
 mod run_directory;
+mod settled;
 mod study;
 mod table;
+mod workloads;
 
 pub(crate) use at_work::AtWork;
 pub use run_directory::Recorded;
 pub use table::{Malformed, Unreadable};
+pub use workloads::{Report, Reports};
 
 use std::path::Path;
 
@@ -160,6 +163,8 @@ pub struct Sample {
     pub step: u32,
     /// When it was recorded, since the run began.
     pub elapsed_seconds: Option<f64>,
+    /// When its node took it, by that node's clock, in seconds since 1970.
+    pub taken_seconds: Option<f64>,
     /// How new it is.
     pub freshness: Freshness,
     /// Instances at work on this node then.
@@ -188,8 +193,8 @@ pub struct Cells {
 /// Memory against instances at work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
-    /// Which memory.
-    pub measure: &'static str,
+    /// Which memory, and when it was looked at.
+    pub measure: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
 }
@@ -232,7 +237,7 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: "active memory of all nodes together", series: vec![points] }
+        Costs { measure: "active memory of all nodes together".into(), series: vec![points] }
     }
 
     /// How many instances were expected to fit, where the source tells.

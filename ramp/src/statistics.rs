@@ -6,4 +6,5 @@ mod theil_sen;
 
 pub use interval::{Interval, quantile};
 pub use survival::{Duration, Quantile, Survival};
+pub(crate) use theil_sen::SEED;
 pub use theil_sen::{Point, Slope, slope};

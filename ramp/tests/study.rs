@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use ramp::analysis::comparison::Comparison;
+use ramp::analysis::comparison::{Comparison, Pooled};
 use ramp::analysis::{Estimates, Rule};
 use ramp::dataset::Dataset;
 
@@ -54,12 +54,13 @@ fn the_study_s_files_say_what_the_study_should_have_published() {
 fn stale_cells_are_counted_and_what_an_instance_costs_is_estimated_without_them() {
     let share = |name: &str| (read(name).cells().stale_percent().unwrap() * 10.0).round() / 10.0;
     assert_eq!((share("runc.csv"), share("kata.csv")), (49.7, 68.7));
-    let (runc, kata) = (estimates("runc.csv"), estimates("kata.csv"));
+    let data = [read("runc.csv"), read("kata.csv")];
+    let [runc, kata] = data.each_ref().map(|data| Estimates::of(data, None));
     let (cost, other) = (runc.marginal_cost.clone().unwrap(), kata.marginal_cost.clone().unwrap());
     assert!((490e6..550e6).contains(&cost.bytes), "{} bytes, of a workload of 500 MB", cost.bytes);
     let width = |cost: &ramp::analysis::MarginalCost| cost.interval.high - cost.interval.low;
     assert!(width(&other) > 4.0 * width(&cost), "{other:?}");
-    let comparison = Comparison::of(&runc, &kata);
+    let comparison = Comparison::of(&Pooled::of(&[(&data[0], &runc)]), &Pooled::of(&[(&data[1], &kata)]));
     let percent = |ratio: f64| (ratio * 100.0).round();
     assert_eq!(percent(comparison.overhead_by_maximum.unwrap()), 181.0);
     assert_eq!(percent(comparison.overhead_by_saturation.unwrap()), 142.0);

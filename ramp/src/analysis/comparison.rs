@@ -1,8 +1,9 @@
 //! Two runs, or two groups of repeats, held against each other.
 
 use super::estimates::Estimates;
-use super::marginal_cost::MarginalCost;
-use super::{Estimate, cannot_say};
+use super::marginal_cost::{MarginalCost, pooled};
+use super::{CannotSay, Estimate, cannot_say};
+use crate::dataset::Dataset;
 use crate::statistics::Interval;
 
 /// What one runtime costs more than another. Overheads are ratios − 1: 0 is none, 1 is twice as much.
@@ -36,53 +37,89 @@ impl PerPod {
     }
 }
 
-impl Comparison {
-    /// What `other` costs more than `base`.
+/// One run, or repeats of it together.
+#[derive(Clone, Debug)]
+pub struct Pooled {
+    /// Instances at saturation, on average, and which kind of end that was.
+    pub saturation: Estimate<(f64, &'static str)>,
+    /// Most instances at work, on average.
+    pub maximum_running: Estimate<f64>,
+    /// Active memory per container at saturation, in MiB, on average.
+    pub usage_at_saturation_mib: Estimate<f64>,
+    /// What one instance more costs, on average.
+    pub marginal_cost: Estimate<MarginalCost>,
+}
+
+impl Pooled {
+    /// The estimates of repeats together. What one of them cannot say the whole cannot.
     #[must_use]
-    pub fn of(base: &Estimates, other: &Estimates) -> Self {
+    pub fn of(runs: &[(&Dataset, &Estimates)]) -> Self {
         Self {
-            overhead_by_saturation: by_saturation(base, other),
-            overhead_by_maximum: by_maximum(base, other),
-            overhead_by_usage: by_usage(base, other),
-            overhead_per_pod: per_pod(base, other),
+            saturation: saturation(runs),
+            maximum_running: mean(runs, |run| Ok(f64::from(run.maximum_running.clone()?.count))),
+            usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
+            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.marginal_cost).collect::<Vec<_>>()),
         }
     }
 }
 
-fn by_saturation(base: &Estimates, other: &Estimates) -> Estimate<f64> {
-    let (base, other) = (base.saturation.clone()?, other.saturation.clone()?);
-    if base.rule.kind() != other.rule.kind() {
+fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) -> Estimate<f64> {
+    let all = runs
+        .iter()
+        .map(|(data, run)| of(run).map_err(|why| CannotSay(format!("{}: {}", data.name, why.0))))
+        .collect::<Estimate<Vec<f64>>>()?;
+    Ok(all.iter().sum::<f64>() / all.len() as f64)
+}
+
+fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> {
+    let instances = mean(runs, |run| Ok(f64::from(run.saturation.clone()?.instances)))?;
+    let mut kinds = runs.iter().filter_map(|(data, run)| Some((data, run.saturation.as_ref().ok()?.rule.kind())));
+    let Some((first, kind)) = kinds.next() else { return cannot_say("there is no run") };
+    match kinds.find(|(_, other)| *other != kind) {
+        None => Ok((instances, kind)),
+        Some((data, other)) => cannot_say(format!(
+            "repeats were saturated in two ways: {kind} in {}, {other} in {}",
+            first.name, data.name
+        )),
+    }
+}
+
+impl Comparison {
+    /// What `other` costs more than `base`.
+    #[must_use]
+    pub fn of(base: &Pooled, other: &Pooled) -> Self {
+        Self {
+            overhead_by_saturation: by_saturation(base, other),
+            overhead_by_maximum: both(&base.maximum_running, &other.maximum_running)
+                .and_then(|(base, other)| ratio(*base, *other)),
+            overhead_by_usage: both(&base.usage_at_saturation_mib, &other.usage_at_saturation_mib)
+                .and_then(|(base, other)| ratio(*other, *base)),
+            overhead_per_pod: both(&base.marginal_cost, &other.marginal_cost)
+                .and_then(|(base, other)| per_pod(base, other)),
+        }
+    }
+}
+
+/// Both, or why one of them cannot be said.
+fn both<'e, T>(base: &'e Estimate<T>, other: &'e Estimate<T>) -> Estimate<(&'e T, &'e T)> {
+    Ok((base.as_ref().map_err(Clone::clone)?, other.as_ref().map_err(Clone::clone)?))
+}
+
+fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
+    let ((base, kind), (other, other_kind)) = both(&base.saturation, &other.saturation)?;
+    if kind != other_kind {
         return cannot_say(format!(
-            "saturations of two kinds cannot be held against each other: {} at step {}, {} at step {}",
-            base.rule.kind(),
-            base.step,
-            other.rule.kind(),
-            other.step
+            "saturations of two kinds cannot be held against each other: {kind} at {base} instances, {other_kind} at {other}"
         ));
     }
-    ratio(f64::from(base.instances), f64::from(other.instances))
-}
-
-fn by_maximum(base: &Estimates, other: &Estimates) -> Estimate<f64> {
-    let (base, other) = (base.maximum_running.clone()?, other.maximum_running.clone()?);
-    ratio(f64::from(base.count), f64::from(other.count))
-}
-
-fn by_usage(base: &Estimates, other: &Estimates) -> Estimate<f64> {
-    match (&base.usage.at_saturation, &other.usage.at_saturation) {
-        (Ok(base), Ok(other)) => ratio(other.mib, base.mib),
-        (Err(why), _) | (_, Err(why)) => Err(why.clone()),
-    }
+    ratio(*base, *other)
 }
 
 fn ratio(above: f64, below: f64) -> Estimate<f64> {
     if below <= 0.0 { cannot_say("there was none at work to divide by") } else { Ok(above / below - 1.0) }
 }
 
-fn per_pod(base: &Estimates, other: &Estimates) -> Estimate<PerPod> {
-    let (base, other) = (base.marginal_cost.as_ref(), other.marginal_cost.as_ref());
-    let (base, other): (&MarginalCost, &MarginalCost) =
-        (base.map_err(Clone::clone)?, other.map_err(Clone::clone)?);
+fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
     // The draws of the two are independent of each other: any pairing of them is as good as the next.
     let differences: Vec<f64> =
         other.drawn.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();

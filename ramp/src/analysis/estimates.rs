@@ -69,7 +69,7 @@ impl Estimates {
             predicted_capacity: predicted_capacity(data, memory_each),
             maximum_running: maximum_running(data),
             usage: usage(data, &saturation),
-            marginal_cost: marginal_cost(&[(data, saturation.as_ref().ok())]),
+            marginal_cost: marginal_cost(data, saturation.as_ref().ok()),
             saturation,
         }
     }

@@ -1,9 +1,12 @@
 //! What one instance more costs in memory.
 
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
 use super::saturation::Saturation;
 use super::{Estimate, cannot_say};
-use crate::dataset::Dataset;
-use crate::statistics::{Interval, Slope, slope};
+use crate::dataset::{Costs, Dataset};
+use crate::statistics::{Interval, SEED, Slope, slope};
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,18 +24,12 @@ pub struct MarginalCost {
 }
 
 /// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation, with an
-/// intercept for each series of each run. Runs of more than one are taken to be repeats.
+/// intercept for each kernel.
 ///
 /// # Errors
 /// Where there are too few fresh samples.
-pub fn marginal_cost(runs: &[(&Dataset, Option<&Saturation>)]) -> Estimate<MarginalCost> {
-    let mut series = Vec::new();
-    let mut measure = "memory";
-    for (data, saturation) in runs {
-        let costs = data.costs(saturation.map(|saturation| saturation.index));
-        measure = costs.measure;
-        series.extend(costs.series);
-    }
+pub fn marginal_cost(data: &Dataset, saturation: Option<&Saturation>) -> Estimate<MarginalCost> {
+    let Costs { measure, series } = data.costs(saturation.map(|saturation| saturation.index));
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, interval, points, drawn }) = slope(&series) else {
         return cannot_say(format!(
@@ -43,4 +40,59 @@ pub fn marginal_cost(runs: &[(&Dataset, Option<&Saturation>)]) -> Estimate<Margi
     let inputs =
         format!("{measure}; {samples} fresh samples at {points} numbers of instances, before saturation");
     Ok(MarginalCost { bytes: slope, interval, points, drawn, inputs })
+}
+
+/// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there are, with
+/// replacement, and of each what its own bootstrap drew: how far repeats lie apart counts as much as how far each can be trusted.
+///
+/// # Errors
+/// Where one of them cannot say.
+pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost> {
+    let runs: Vec<&MarginalCost> =
+        runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
+    let (first, count) = match runs.as_slice() {
+        [] => return cannot_say("there is no run"),
+        [one] => return Ok((*one).clone()),
+        [first, ..] => (*first, runs.len()),
+    };
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    let drawn: Vec<f64> = (0..first.drawn.len())
+        .map(|draw| {
+            let any = (0..count).filter_map(|_| runs.get(random.random_range(0..count)));
+            any.map(|run| run.drawn.get(draw).copied().unwrap_or(run.bytes)).sum::<f64>() / count as f64
+        })
+        .collect();
+    let Some(interval) = Interval::of(&drawn) else { return cannot_say("the bootstrap drew nothing") };
+    Ok(MarginalCost {
+        bytes: runs.iter().map(|run| run.bytes).sum::<f64>() / count as f64,
+        interval,
+        points: runs.iter().map(|run| run.points).sum(),
+        drawn,
+        inputs: format!("{count} runs; in the first {}", first.inputs),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(bytes: f64) -> Estimate<MarginalCost> {
+        let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
+        let interval = Interval::of(&drawn).unwrap();
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, inputs: String::new() })
+    }
+
+    #[test]
+    fn repeats_that_lie_apart_widen_the_interval_to_where_each_of_them_lies() {
+        let pooled = pooled(&[&cost(100.0), &cost(140.0)]).unwrap();
+        assert_eq!((pooled.bytes, pooled.points), (120.0, 20));
+        assert!(pooled.interval.low < 100.0 && pooled.interval.high > 140.0, "{:?}", pooled.interval);
+    }
+
+    #[test]
+    fn repeats_that_agree_narrow_it() {
+        let alone = cost(100.0).unwrap().interval;
+        let pooled = pooled(&[&cost(100.0), &cost(100.0)]).unwrap().interval;
+        assert!(pooled.low > alone.low && pooled.high < alone.high, "{pooled:?}");
+    }
 }

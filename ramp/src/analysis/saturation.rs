@@ -17,7 +17,8 @@ pub struct Saturation {
     pub step: u32,
     /// Its index in [`Dataset::steps`].
     pub index: usize,
-    /// Instances asked for by then, or where that is not known at work.
+    /// How many instances there were: those asked for by then, or where that is not known, or where no more came to be at work, those
+    /// at work.
     pub instances: u32,
     /// Which rule says so.
     pub rule: Rule,
@@ -36,9 +37,13 @@ pub enum Rule {
     Failed,
     /// The nodes were never full: the first instance that no node has room for.
     Unschedulable,
-    /// None of these: more were asked for, and no more came to be at work.
+    /// None of these: more were asked for, and no more came to be at work. The first step with so many of the most at work that all
+    /// later ones together brought less than a twentieth.
     StoppedRising,
 }
+
+/// Of the largest number at work, so much is there where it stopped rising: instances that restart come and go.
+const RISEN: f64 = 0.95;
 
 impl Rule {
     /// What kind of end this is: only saturations of one kind can be held against each other.
@@ -82,7 +87,8 @@ pub(super) fn saturation(data: &Dataset) -> Estimate<Saturation> {
             .map_or_else(String::new, |bytes| format!(", with never less than {} KiB free", bytes / 1024));
         return cannot_say(format!("nothing ran out in {} steps{free}", up.len()));
     };
-    Ok(Saturation { step: step.step, index, instances: step.asked.unwrap_or(step.running), rule })
+    let asked = step.asked.filter(|_| rule != Rule::StoppedRising);
+    Ok(Saturation { step: step.step, index, instances: asked.unwrap_or(step.running), rule })
 }
 
 type Found<'d> = (Rule, (usize, &'d Step));
@@ -124,10 +130,10 @@ fn lost<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
     found.into_iter().flatten().min_by_key(|(_, (index, _))| *index)
 }
 
-/// The first step with as many at work as ever, where at least three later ones asked for more.
+/// The first step with about as many at work as ever, where at least three later ones asked for more.
 fn stopped_rising<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
     let most = up.iter().map(|(_, step)| step.running).max()?;
-    let at = up.iter().position(|(_, step)| step.running == most)?;
+    let at = up.iter().position(|(_, step)| f64::from(step.running) >= RISEN * f64::from(most))?;
     let (_, step) = up.get(at)?;
     let later = up.iter().skip(at + 1).filter(|(_, later)| later.asked > step.asked).count();
     (later >= IN_A_ROW).then(|| up.get(at).map(|at| (Rule::StoppedRising, *at)))?
@@ -172,6 +178,12 @@ mod tests {
     fn where_nothing_is_lost_it_is_where_no_more_came_to_be_at_work() {
         let stopped = data(steps(10, |step, _| step.running = step.step.min(6)));
         assert_eq!(found(&stopped), (6, Rule::StoppedRising));
+        // One restarts now and then: it is the start of the plateau that counts, not its highest point.
+        let wavering = data(steps(90, |step, _| {
+            step.running = step.step.min(40) - u32::from(step.step > 30 && step.step != 77);
+        }));
+        let at = saturation(&wavering).unwrap();
+        assert_eq!((at.step, at.instances, at.rule), (39, 38, Rule::StoppedRising));
         let rising = data(steps(10, |step, _| step.memory.free = Some(9000 * MIB)));
         let why = saturation(&rising).unwrap_err().to_string();
         assert_eq!(why, "cannot say: nothing ran out in 10 steps, with never less than 9216000 KiB free");

@@ -1,14 +1,13 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::Path;
 
 use super::table::{Malformed, Row, Table, Unreadable, quoted};
-use super::{AtWork, Costs, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use super::workloads::{self, Reports};
+use super::{AtWork, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
 use crate::analysis::Maximum;
 use crate::record::{EventRow, PodRow, RunFile, StepRow, read_run};
-use crate::statistics::Point;
 
 /// What a run directory has beside steps and nodes.
 #[derive(Clone, Debug)]
@@ -19,6 +18,8 @@ pub struct Recorded {
     pub pods: Vec<PodRow>,
     /// `events.csv`.
     pub events: Vec<EventRow>,
+    /// `workloads.csv`, of it what tells whether instances do what they are there for.
+    pub reports: Reports,
     /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
     pub kernels: Vec<Vec<usize>>,
 }
@@ -42,6 +43,10 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let (nodes, kernels) = reader.nodes()?;
     let pods = reader.records("pods.csv")?;
     let events = reader.records("events.csv")?;
+    let reports = match reader.table("workloads.csv")? {
+        Some(mut table) => workloads::read(&mut table)?,
+        None => Reports::default(),
+    };
     if run.end.is_none() {
         notes.push("the run has not ended, or was ended with its process: what comes after the last row is not known".into());
     }
@@ -49,7 +54,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
     }
     let rows = steps.len();
-    let recorded = Recorded { run, pods, events, kernels };
+    let recorded = Recorded { run, pods, events, reports, kernels };
     Ok(Dataset {
         name: name_of(directory),
         source: Source::Run(Box::new(recorded)),
@@ -198,6 +203,7 @@ impl NodeColumns {
         let [total, free, available, active, anon, shmem, slab, stack, tables] = self.memory;
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(Sample {
+            taken_seconds: row.time(self.sample_time)?,
             step: row.some(self.step, row.count(self.step)?, "the number of the step")?,
             elapsed_seconds: row.number(self.elapsed)?,
             freshness,
@@ -282,46 +288,5 @@ impl Recorded {
             }
         }
         most
-    }
-}
-
-impl Dataset {
-    /// Memory of each kernel against instances at work on its nodes. Nodes with one boot id share a kernel, and each of them tells the
-    /// same of its memory.
-    pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
-        let last = self.way_up().filter(|(index, _)| before.is_none_or(|before| *index < before)).last();
-        // Until when samples count, and which step they are of at most: the one of saturation has begun by then.
-        let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
-        let series = recorded.kernels.iter().map(|nodes| self.costs_of_kernel(nodes, until)).collect();
-        Costs { measure: "memory that is not available, of each kernel", series }
-    }
-
-    fn costs_of_kernel(&self, nodes: &[usize], until: f64) -> Vec<Point> {
-        let mut samples: Vec<(usize, &Sample)> = Vec::new();
-        for at in nodes {
-            let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
-            samples.extend(
-                all.iter()
-                    .filter(|sample| sample.elapsed_seconds.is_some_and(|at| at <= until))
-                    .map(|sample| (*at, sample)),
-            );
-        }
-        samples.sort_by(|(_, a), (_, b)| {
-            a.elapsed_seconds.partial_cmp(&b.elapsed_seconds).unwrap_or(Ordering::Equal)
-        });
-        let mut instances: HashMap<usize, u32> = HashMap::new();
-        let mut points = Vec::new();
-        for (node, sample) in samples {
-            if let Some(now) = sample.instances {
-                instances.insert(node, now);
-            }
-            if sample.freshness != Freshness::Fresh || instances.len() < nodes.len() {
-                continue;
-            }
-            if let Some(bytes) = sample.memory.not_available() {
-                points.push(Point { x: instances.values().sum::<u32>().into(), y: bytes as f64 });
-            }
-        }
-        points
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use csv::ByteRecord;
 
@@ -266,6 +267,16 @@ impl Row<'_> {
     pub(super) fn bytes(&self, column: usize) -> Result<Option<u64>, Malformed> {
         // Up to 2^53 each number of bytes is one of these.
         Ok(self.number(column)?.map(|bytes| bytes.round() as u64))
+    }
+
+    /// A cell's time, in seconds since 1970; none where it is empty.
+    pub(super) fn time(&self, column: usize) -> Result<Option<f64>, Malformed> {
+        let Some(text) = self.text(column)? else { return Ok(None) };
+        let since_1970 = humantime::parse_rfc3339(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let Some(since_1970) = since_1970 else {
+            return Err(self.malformed(Some(column), quoted(text), "a time as in 2026-11-27T06:30:00.000Z"));
+        };
+        Ok(Some(since_1970.as_secs_f64()))
     }
 
     /// What must be there.

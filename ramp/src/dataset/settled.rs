@@ -1,0 +1,142 @@
+//! What memory a number of instances takes: of each kernel, from samples at which none of its instances was on its way.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::{Costs, Dataset, Freshness, Recorded, Sample};
+use crate::record::PodRow;
+use crate::state::State;
+use crate::statistics::Point;
+
+/// Numbers of instances at which there must be such a sample. Where there are fewer all fresh samples count.
+const ENOUGH: usize = 5;
+
+/// Points, and whether none of the instances was on its way.
+struct Sampled {
+    point: Point,
+    settled: bool,
+}
+
+impl Dataset {
+    /// Memory of each kernel against instances at work on its nodes. Nodes with one boot id share a kernel, and each of them tells the
+    /// same of its memory.
+    ///
+    /// An instance that is being made takes memory before it is at work, and one that is at work may not have all of its memory yet: on a
+    /// ramp that goes on as soon as it can, most samples are taken in the midst of this. Samples at which each instance is at work and
+    /// full, as it reported by its node's clock or as its state tells, are preferred to all others.
+    pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
+        let last = self.way_up().filter(|(index, _)| before.is_none_or(|before| *index < before)).last();
+        // Until when samples count: the step of saturation has begun by then.
+        let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
+        let full = full_since(recorded);
+        let sampled: Vec<Vec<Sampled>> =
+            recorded.kernels.iter().map(|nodes| self.of_kernel(nodes, &recorded.pods, &full, until)).collect();
+        let numbers: HashSet<u64> = sampled
+            .iter()
+            .flatten()
+            .filter(|sampled| sampled.settled)
+            .map(|sampled| sampled.point.x as u64)
+            .collect();
+        let only_settled = numbers.len() >= ENOUGH;
+        let points = |sampled: &Vec<Sampled>| {
+            let counts = |sampled: &&Sampled| sampled.settled || !only_settled;
+            sampled.iter().filter(counts).map(|sampled| sampled.point).collect()
+        };
+        let when = if only_settled { "while no instance was on its way" } else { "at any time" };
+        Costs {
+            measure: format!("memory that is not available (MemTotal − MemAvailable) of each kernel, {when}"),
+            series: sampled.iter().map(points).collect(),
+        }
+    }
+
+    fn of_kernel(
+        &self,
+        nodes: &[usize],
+        pods: &[PodRow],
+        full: &HashMap<&str, f64>,
+        until: f64,
+    ) -> Vec<Sampled> {
+        let mut samples: Vec<(usize, &Sample)> = Vec::new();
+        for at in nodes {
+            let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
+            let in_time = all.iter().filter(|sample| sample.elapsed_seconds.is_some_and(|at| at <= until));
+            samples.extend(in_time.map(|sample| (*at, sample)));
+        }
+        samples.sort_by(|(_, a), (_, b)| {
+            a.elapsed_seconds.partial_cmp(&b.elapsed_seconds).unwrap_or(Ordering::Equal)
+        });
+        let names: HashSet<&str> =
+            nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
+        let mut pods =
+            pods.iter().filter(|row| row.node.as_deref().is_some_and(|node| names.contains(node))).peekable();
+        let mut kernel = Kernel { full: Some(full), ..Kernel::default() };
+        let mut instances: HashMap<usize, u32> = HashMap::new();
+        let mut points = Vec::new();
+        for (node, sample) in samples {
+            let now = sample.elapsed_seconds.unwrap_or(0.0);
+            while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= now) {
+                kernel.follow(row);
+            }
+            if let Some(now) = sample.instances {
+                instances.insert(node, now);
+            }
+            if sample.freshness != Freshness::Fresh || instances.len() < nodes.len() {
+                continue;
+            }
+            if let Some(bytes) = sample.memory.not_available() {
+                let point = Point { x: instances.values().sum::<u32>().into(), y: bytes as f64 };
+                points.push(Sampled { point, settled: kernel.is_settled(sample.taken_seconds) });
+            }
+        }
+        points
+    }
+}
+
+/// When each instance first reported that it holds all of its memory, by the clock of its node, in seconds since 1970.
+fn full_since(recorded: &Recorded) -> HashMap<&str, f64> {
+    let mut since: HashMap<&str, f64> = HashMap::new();
+    for report in recorded.reports.reports.iter().filter(|report| report.is_full()) {
+        let uid = recorded.reports.uids.get(report.instance as usize);
+        if let (Some(uid), Some(made)) = (uid, report.made_seconds) {
+            let first = since.entry(uid).or_insert(made);
+            *first = first.min(made);
+        }
+    }
+    since
+}
+
+/// Instances on the nodes of a kernel, that are not over.
+#[derive(Default)]
+struct Kernel<'d> {
+    full: Option<&'d HashMap<&'d str, f64>>,
+    /// Those on their way: being made, or told to end.
+    on_the_way: HashSet<&'d str>,
+    /// Those at work that have not been seen to be ready.
+    at_work: HashSet<&'d str>,
+}
+
+impl<'d> Kernel<'d> {
+    fn follow(&mut self, row: &'d PodRow) {
+        let uid = row.uid.as_str();
+        self.on_the_way.remove(uid);
+        self.at_work.remove(uid);
+        match row.to.parse::<State>() {
+            Ok(State::Creating | State::Terminating) => {
+                self.on_the_way.insert(uid);
+            }
+            Ok(State::Running) => {
+                self.at_work.insert(uid);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether each of them is at work and full, at a time by the clock of the nodes.
+    fn is_settled(&self, at: Option<f64>) -> bool {
+        let is_full = |uid: &&str| {
+            let since = self.full.and_then(|full| full.get(uid));
+            since.zip(at).is_some_and(|(since, at)| *since <= at)
+        };
+        self.on_the_way.is_empty() && self.at_work.iter().all(|uid| is_full(&uid))
+    }
+}
