@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
 use crate::plan::{EngineKind, Pace, parse_time};
+use crate::report::assertion::Assertion;
 use crate::stop::{RULES, Rule};
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
@@ -19,12 +20,14 @@ use crate::stop::{RULES, Rule};
     version,
     max_term_width = 110,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done, 1 failed, 2 usage, 3 refused before the first step, 130 interrupted (what was recorded is kept).\n\n\
+    after_help = "Exit status: 0 done, 1 failed, 2 usage or malformed data, 3 refused before the first step, 4 an --assert does not hold, \
+                  130 interrupted (what was recorded is kept).\n\n\
                   Examples:\n  ramp run\n  \
                   ramp plan deploy/kata/memory-capacity.yaml --engine kubernetes\n  \
                   ramp run deploy/kata/memory-capacity.yaml --engine kubernetes --to 500 --down --out kata-1\n  \
                   ramp run deploy/runc/memory-restricted.yaml --engine podman --pace 5s --runtime crun\n  \
                   ramp run --resume kata-1\n  \
+                  ramp report runc-1 kata-1\n  \
                   ramp clean kata-1"
 )]
 pub struct Cli {
@@ -40,6 +43,8 @@ pub enum Command {
     Plan(RunArgs),
     /// Run it: up step by step, past saturation, then remove everything
     Run(RunArgs),
+    /// Say what runs have shown, in numbers and pictures; needs nothing but what they recorded
+    Report(ReportArgs),
     /// Remove what runs have left, and say what cannot be removed
     Clean(CleanArgs),
     /// An instance of the local engine: joins its cgroup, then becomes what it was told to
@@ -179,6 +184,32 @@ pub struct CleanArgs {
     /// podman: the socket of the API
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+}
+
+/// What to report on, and how.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// Run directories, whole or of runs that still go on, or CSV files of the study of 2021 and its successors. Runs of one load under
+    /// two runtimes are held against each other, and repeats are pooled
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub runs: Vec<PathBuf>,
+
+    /// Where to write report.html, report.md and its charts [default: ramp-report; with --json nowhere]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// All findings as JSON on standard output, in place of words
+    #[arg(long)]
+    pub json: bool,
+
+    /// What has to be so of each run or comparison, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4. Can be
+    /// given more than once
+    #[arg(long = "assert", value_name = "FIGURE>=N")]
+    pub assertions: Vec<Assertion>,
+
+    /// What each instance was asked to take, where the data does not tell: predicted capacity rests on it
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

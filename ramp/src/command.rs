@@ -4,8 +4,10 @@ mod clean;
 mod draft;
 mod interrupts;
 mod output;
+mod report;
 
 pub use clean::clean;
+pub use report::report;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

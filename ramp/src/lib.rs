@@ -29,6 +29,7 @@ pub mod nodes;
 mod pauses;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod state;

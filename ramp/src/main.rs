@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         // Before there is anything that could cost memory: these are the load.
         Command::Instance(args) => instance::instance(&args),
         Command::Workload(args) => instance::workload(args, started_ns),
+        // Neither does it wait for anything.
+        Command::Report(args) => command::report(&args),
         command => ramp(&command),
     }
 }
@@ -36,7 +38,7 @@ fn ramp(command: &Command) -> ExitCode {
                 Command::Plan(args) => command::plan(args).await,
                 Command::Run(args) => command::run(args).await,
                 Command::Clean(args) => command::clean(args).await,
-                Command::Instance(_) | Command::Workload(_) => Ok(ExitCode::SUCCESS),
+                Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
             }
         }),
         Err(error) => Err(format!("cannot wait for events: {error}")),

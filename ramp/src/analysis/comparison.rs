@@ -73,7 +73,8 @@ fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) ->
 
 fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> {
     let instances = mean(runs, |run| Ok(f64::from(run.saturation.clone()?.instances)))?;
-    let mut kinds = runs.iter().filter_map(|(data, run)| Some((data, run.saturation.as_ref().ok()?.rule.kind())));
+    let mut kinds =
+        runs.iter().filter_map(|(data, run)| Some((data, run.saturation.as_ref().ok()?.rule.kind())));
     let Some((first, kind)) = kinds.next() else { return cannot_say("there is no run") };
     match kinds.find(|(_, other)| *other != kind) {
         None => Ok((instances, kind)),

@@ -44,7 +44,9 @@ struct Ran {
 /// Where there are no repeats, or a run has no step.
 pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estimates)]) -> Estimate<Drift> {
     if base.len() < 2 && other.len() < 2 {
-        return cannot_say("each was run once: only repeats (deploy/ramp.sh --interleave) tell drift from a difference");
+        return cannot_say(
+            "each was run once: only repeats (deploy/ramp.sh --interleave) tell drift from a difference",
+        );
     }
     let ran = |is_base: bool| {
         move |(data, estimates): &(&Dataset, &Estimates)| {
@@ -56,7 +58,8 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
             Ok(Ran { begin, is_base, most })
         }
     };
-    let mut all = base.iter().map(ran(true)).chain(other.iter().map(ran(false))).collect::<Estimate<Vec<Ran>>>()?;
+    let mut all =
+        base.iter().map(ran(true)).chain(other.iter().map(ran(false))).collect::<Estimate<Vec<Ran>>>()?;
     all.sort_by_key(|ran| ran.begin);
     let known = all.iter().all(|ran| ran.begin.is_some());
     let letters = all.iter().map(|ran| if ran.is_base { "A" } else { "B" });
@@ -101,7 +104,8 @@ mod tests {
             let estimates = Estimates::of(&data, None);
             (data, estimates)
         };
-        let (base, other): (Vec<_>, Vec<_>) = (base.iter().map(run).collect(), other.iter().map(run).collect());
+        let (base, other): (Vec<_>, Vec<_>) =
+            (base.iter().map(run).collect(), other.iter().map(run).collect());
         let base: Vec<(&Dataset, &Estimates)> = base.iter().map(|(data, found)| (data, found)).collect();
         let other: Vec<(&Dataset, &Estimates)> = other.iter().map(|(data, found)| (data, found)).collect();
         drift(&base, &other)

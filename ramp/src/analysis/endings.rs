@@ -26,7 +26,9 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
             }
             Ok(State::Gone) => {
                 let since = told.remove(row.uid.as_str());
-                took.extend(since.map(|since| Duration { seconds: row.elapsed_seconds - since, ended: true }));
+                took.extend(
+                    since.map(|since| Duration { seconds: row.elapsed_seconds - since, ended: true }),
+                );
             }
             _ => {}
         }
@@ -92,9 +94,7 @@ pub fn leak(data: &Dataset) -> Estimate<Leak> {
     }
     let sum = |of: fn(&crate::record::MemoryReturned) -> u64| teardown.memory.iter().map(of).sum();
     let made = match &data.source {
-        Source::Run(recorded) => {
-            recorded.pods.iter().filter(|row| row.from.is_none()).count() as u32
-        }
+        Source::Run(recorded) => recorded.pods.iter().filter(|row| row.from.is_none()).count() as u32,
         Source::Study => 0,
     };
     Ok(Leak {

@@ -45,7 +45,9 @@ struct Known {
 pub fn goodput(data: &Dataset) -> Estimate<Course> {
     let reports = match &data.source {
         Source::Study => return cannot_say("the data has no reports of single instances"),
-        Source::Run(recorded) if recorded.reports.reports.is_empty() => return cannot_say("no instance reported"),
+        Source::Run(recorded) if recorded.reports.reports.is_empty() => {
+            return cannot_say("no instance reported");
+        }
         Source::Run(recorded) => &recorded.reports.reports,
     };
     let Some(usual) = usual_seconds_between(reports) else {
@@ -70,7 +72,8 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
             instance.good = is_good(instance.last.as_ref(), report);
             instance.last = Some(*report);
         }
-        let is_new = |known: &&Known| known.last.is_some_and(|last| end - last.elapsed_seconds <= counts_seconds);
+        let is_new =
+            |known: &&Known| known.last.is_some_and(|last| end - last.elapsed_seconds <= counts_seconds);
         // An instance that is gone reported a moment ago: no more do well than are at work.
         let instances = known.iter().filter(is_new).filter(|known| known.good).count() as u32;
         steps.push(Goodput {
@@ -79,7 +82,8 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
             units_per_cpu_second: (seconds > 0.0).then(|| units / seconds),
         });
     }
-    let gap = |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));
+    let gap =
+        |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));
     let largest_gap = steps.iter().map(|at| (gap(at), at.index)).rev().max_by_key(|(gap, _)| *gap);
     Ok(Course { steps, counts_seconds, largest_gap })
 }

@@ -48,8 +48,9 @@ pub fn groups(runs: &[Dataset]) -> Vec<Group> {
 pub fn pairs(groups: &[Group]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        let of_scenario: Vec<usize> =
-            (0..groups.len()).filter(|other| groups.get(*other).is_some_and(|other| other.load == group.load)).collect();
+        let of_scenario: Vec<usize> = (0..groups.len())
+            .filter(|other| groups.get(*other).is_some_and(|other| other.load == group.load))
+            .collect();
         let base = base_of(groups, &of_scenario);
         pairs.extend(base.filter(|base| *base != index).map(|base| (base, index)));
     }
@@ -139,6 +140,9 @@ mod tests {
     fn repeats_are_pooled() {
         let runs = named(&["runc-1", "kata-2", "kata-3", "runc-4"]);
         let found: Vec<_> = groups(&runs).into_iter().map(|group| (group.name, group.runs)).collect();
-        assert_eq!(found, [("runc (2 runs)".to_owned(), vec![0, 3]), ("kata (2 runs)".to_owned(), vec![1, 2])]);
+        assert_eq!(
+            found,
+            [("runc (2 runs)".to_owned(), vec![0, 3]), ("kata (2 runs)".to_owned(), vec![1, 2])]
+        );
     }
 }

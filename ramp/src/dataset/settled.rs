@@ -29,8 +29,11 @@ impl Dataset {
         // Until when samples count: the step of saturation has begun by then.
         let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
         let full = full_since(recorded);
-        let sampled: Vec<Vec<Sampled>> =
-            recorded.kernels.iter().map(|nodes| self.of_kernel(nodes, &recorded.pods, &full, until)).collect();
+        let sampled: Vec<Vec<Sampled>> = recorded
+            .kernels
+            .iter()
+            .map(|nodes| self.of_kernel(nodes, &recorded.pods, &full, until))
+            .collect();
         let numbers: HashSet<u64> = sampled
             .iter()
             .flatten()

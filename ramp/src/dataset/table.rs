@@ -272,7 +272,8 @@ impl Row<'_> {
     /// A cell's time, in seconds since 1970; none where it is empty.
     pub(super) fn time(&self, column: usize) -> Result<Option<f64>, Malformed> {
         let Some(text) = self.text(column)? else { return Ok(None) };
-        let since_1970 = humantime::parse_rfc3339(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let since_1970 =
+            humantime::parse_rfc3339(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let Some(since_1970) = since_1970 else {
             return Err(self.malformed(Some(column), quoted(text), "a time as in 2026-11-27T06:30:00.000Z"));
         };

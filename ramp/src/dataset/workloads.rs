@@ -78,7 +78,8 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
             }
         };
         let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
-        let number = |column: Option<usize>| column.map_or(Ok::<_, Malformed>(None), |column| row.number(column));
+        let number =
+            |column: Option<usize>| column.map_or(Ok::<_, Malformed>(None), |column| row.number(column));
         found.reports.push(Report {
             instance,
             step: row.some(step, row.count(step)?, "the number of the step")?,

@@ -129,10 +129,8 @@ fn median_slope<'p>(series: impl Iterator<Item = &'p [Point]>, slopes: &mut Vec<
 /// line not been drawn through these very points.
 fn changes(points: &[Point], slope: f64) -> Vec<f64> {
     let distance = |point: &Point| point.y - slope * point.x;
-    let changes: Vec<f64> = points
-        .windows(2)
-        .filter_map(|pair| Some(distance(pair.last()?) - distance(pair.first()?)))
-        .collect();
+    let changes: Vec<f64> =
+        points.windows(2).filter_map(|pair| Some(distance(pair.last()?) - distance(pair.first()?))).collect();
     let count = changes.len() as f64;
     let mean = changes.iter().sum::<f64>() / count;
     let wider = (count / (count - 1.0)).sqrt();

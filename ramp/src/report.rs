@@ -1,0 +1,69 @@
+//! What runs say, for people and for programs: words, JSON, pictures, a page.
+//!
+//! | made by | what |
+//! |---|---|
+//! | [`lines`] | the named estimates, each with what it rests on |
+//! | [`prose`] | the analysis, in sentences that name their rules |
+//! | [`json`] | all of it, for programs |
+//! | [`assertion`] | whether a figure is what it has to be |
+
+pub mod assertion;
+pub mod json;
+pub mod lines;
+pub mod prose;
+mod words;
+
+use crate::analysis::findings::Findings;
+use crate::dataset::Dataset;
+
+/// Runs, and what they say.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The runs, in the order in which they were named.
+    pub data: Vec<Dataset>,
+    /// What they say.
+    pub findings: Findings,
+}
+
+impl Report {
+    /// A report of runs. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
+    #[must_use]
+    pub fn of(data: Vec<Dataset>, memory_each: Option<u64>) -> Self {
+        let findings = Findings::of(&data, memory_each);
+        Self { data, findings }
+    }
+
+    /// All of it in words, for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n", prose::summary(self));
+        for (data, found) in self.data.iter().zip(&self.findings.runs) {
+            text.push_str(&format!("\n{}\n", data.name));
+            push_lines(&mut text, &lines::of_run(data, found));
+        }
+        for compared in &self.findings.comparisons {
+            let (base, other) = (self.findings.name(compared.base), self.findings.name(compared.other));
+            text.push_str(&format!("\n{other} against {base}\n"));
+            push_lines(&mut text, &lines::of_comparison(self, compared));
+        }
+        text.push_str("\nAnalysis\n");
+        for section in prose::sections(self) {
+            text.push_str(&format!("  {}\n", section.title));
+            for sentence in section.sentences {
+                text.push_str(&words::wrapped(&format!("{} [{}]", sentence.text, sentence.rule), 4, 100));
+            }
+        }
+        text
+    }
+}
+
+fn push_lines(text: &mut String, lines: &[lines::Line]) {
+    for line in lines {
+        let value = match &line.value {
+            Ok(value) => value.clone(),
+            Err(why) => format!("cannot say: {why}"),
+        };
+        let wrapped = words::wrapped(&value, 26, 100);
+        text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));
+    }
+}

@@ -1,0 +1,148 @@
+//! The named estimates, each with its value and what it rests on.
+
+use super::{Report, words};
+use crate::analysis::comparison::PerPod;
+use crate::analysis::findings::{Compared, RunFindings};
+use crate::analysis::{Estimate, PerContainer};
+use crate::dataset::{Dataset, Source};
+
+/// An estimate in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, or why it cannot be said.
+    pub value: Result<String, String>,
+    /// How it is defined, and on what it rests.
+    pub basis: String,
+}
+
+fn line<T>(
+    name: &'static str,
+    estimate: &Estimate<T>,
+    basis: impl FnOnce(&T) -> String,
+    value: impl FnOnce(&T) -> String,
+) -> Line {
+    match estimate {
+        Ok(estimate) => Line { name, value: Ok(value(estimate)), basis: basis(estimate) },
+        Err(why) => Line { name, value: Err(why.0.clone()), basis: String::new() },
+    }
+}
+
+/// The estimates of a run.
+#[must_use]
+pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
+    let estimates = &found.estimates;
+    let usage = |name, usage: &Estimate<PerContainer>| {
+        let value = |usage: &PerContainer| format!("{:.0} MiB (step {})", usage.mib, usage.step);
+        line(name, usage, |_| "active memory of all nodes ÷ instances at work, as recorded".into(), value)
+    };
+    vec![
+        of_data(data),
+        line(
+            "predicted capacity",
+            &estimates.predicted_capacity,
+            |capacity| format!("{}: {}", capacity.by, capacity.inputs),
+            |capacity| words::count(capacity.instances, "instance"),
+        ),
+        line(
+            "saturation",
+            &estimates.saturation,
+            |saturation| saturation.rule.to_string(),
+            |saturation| {
+                format!(
+                    "step {}, with {} ({})",
+                    saturation.step,
+                    words::count(saturation.instances, "instance"),
+                    saturation.rule
+                )
+            },
+        ),
+        line(
+            "maximum running",
+            &estimates.maximum_running,
+            |_| "largest number of instances at work at once".into(),
+            |most| format!("{} (step {})", most.count, most.step),
+        ),
+        usage("usage at saturation", &estimates.usage.at_saturation),
+        usage("usage, minimum", &estimates.usage.min),
+        usage("usage, maximum", &estimates.usage.max),
+        line(
+            "marginal cost",
+            &estimates.marginal_cost,
+            |cost| format!("Theil–Sen slope, 95 % interval by block bootstrap; {}", cost.inputs),
+            |cost| {
+                format!(
+                    "{} (95 %: {} to {})",
+                    words::mb(cost.bytes),
+                    words::number(cost.interval.low / 1e6),
+                    words::mb(cost.interval.high)
+                )
+            },
+        ),
+    ]
+}
+
+fn of_data(data: &Dataset) -> Line {
+    let cells = data.cells();
+    let mut value = words::count(data.rows as u64, "step");
+    if let Some(stale) = cells.stale_percent() {
+        value += &format!(", {} node samples, {stale:.1} % of them stale", cells.all);
+        if cells.missing > 0 {
+            value += &format!(", {} missing", cells.missing);
+        }
+    }
+    let rule = match data.source {
+        Source::Study => {
+            "stale: a node's active and free memory both equal those of the row before; missing: both 0"
+        }
+        Source::Run(_) => "stale: recorded again without a newer sample; missing: a gap in the node's stream",
+    };
+    Line { name: "data", value: Ok(value), basis: format!("{rule}. Neither is in any fit") }
+}
+
+/// The estimates of two groups held against each other.
+#[must_use]
+pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<Line> {
+    let found = &compared.comparison;
+    let (base, other) = (report.findings.name(compared.base), report.findings.name(compared.other));
+    let ratio = |name, estimate: &Estimate<f64>, above: &str, below: &str, what: &str| {
+        line(name, estimate, |_| format!("{what}: {above} ÷ {below} − 1"), |ratio| words::percent(*ratio))
+    };
+    vec![
+        ratio(
+            "overhead by saturation",
+            &found.overhead_by_saturation,
+            base,
+            other,
+            "instances at saturation",
+        ),
+        ratio("overhead by maximum", &found.overhead_by_maximum, base, other, "most instances at work"),
+        ratio(
+            "overhead by usage",
+            &found.overhead_by_usage,
+            other,
+            base,
+            "usage per container at saturation",
+        ),
+        line(
+            "overhead per pod",
+            &found.overhead_per_pod,
+            |_| "difference of the marginal costs, 95 % interval by bootstrap".into(),
+            per_pod,
+        ),
+    ]
+}
+
+fn per_pod(per_pod: &PerPod) -> String {
+    let value = format!(
+        "{} (95 %: {} to {})",
+        words::mib(per_pod.bytes),
+        words::number(crate::analysis::mib(per_pod.interval.low)),
+        words::mib(per_pod.interval.high)
+    );
+    match per_pod.pod_fixed_mib() {
+        Some(mib) => format!("{value}; podFixed: {mib}Mi"),
+        None => format!("{value}: it may be that there is none"),
+    }
+}

@@ -1,0 +1,417 @@
+//! The analysis in sentences. Each quotes its figures and names the rule that it follows.
+
+use super::{Report, words};
+use crate::analysis::findings::{Compared, RunFindings};
+use crate::analysis::goodput::Course;
+use crate::analysis::latency::Level;
+use crate::analysis::{Estimate, Rule};
+use crate::dataset::{Dataset, Source};
+
+/// A sentence, and the rule by which it can be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// The sentence, with its figures.
+    pub text: String,
+    /// The rule.
+    pub rule: String,
+}
+
+/// Sentences on one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What they are about: a run, or two held against each other.
+    pub title: String,
+    /// The sentences.
+    pub sentences: Vec<Sentence>,
+}
+
+fn says(text: String, rule: impl Into<String>) -> Sentence {
+    Sentence { text, rule: rule.into() }
+}
+
+/// The sentence that stands first.
+#[must_use]
+pub fn summary(report: &Report) -> String {
+    let Report { data, findings } = report;
+    if findings.comparisons.is_empty() {
+        let runs = data.iter().zip(&findings.runs).map(|(data, found)| of_one(data, found));
+        return runs.collect::<Vec<_>>().join(" ");
+    }
+    findings.comparisons.iter().map(|compared| of_two(report, compared)).collect::<Vec<_>>().join(" ")
+}
+
+fn of_one(data: &Dataset, found: &RunFindings) -> String {
+    let estimates = &found.estimates;
+    let mut sentence = match &estimates.maximum_running {
+        Ok(most) => {
+            format!(
+                "{}: at most {} at work at once (step {})",
+                data.name,
+                words::count(most.count, "instance"),
+                most.step
+            )
+        }
+        Err(why) => format!("{}: {why}", data.name),
+    };
+    match &estimates.saturation {
+        Ok(at) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule.kind()),
+        Err(why) => sentence += &format!("; {}", why.0),
+    }
+    match &estimates.marginal_cost {
+        Ok(cost) => {
+            sentence += &format!(
+                "; one instance more costs {} (95 %: {} to {}).",
+                words::mb(cost.bytes),
+                words::number(cost.interval.low / 1e6),
+                words::mb(cost.interval.high)
+            );
+        }
+        Err(_) => sentence += "; what one instance more costs cannot be said.",
+    }
+    sentence
+}
+
+fn of_two(report: &Report, compared: &Compared) -> String {
+    let findings = &report.findings;
+    let (base, other) = (findings.name(compared.base), findings.name(compared.other));
+    let most = |group: usize| {
+        let runs = findings.groups.get(group).map_or(&[][..], |group| &group.runs);
+        let counts =
+            runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.maximum_running.as_ref().ok());
+        let mut counts: Vec<String> = counts.map(|most| most.count.to_string()).collect();
+        counts.dedup();
+        counts.join(" and ")
+    };
+    let mut sentence = format!(
+        "{base} had {} at work at once at most, {other} {}",
+        most(compared.base),
+        most(compared.other)
+    );
+    if let Ok(ratio) = compared.comparison.overhead_by_maximum {
+        sentence += &format!(": an overhead of {} by maximum", words::percent(ratio));
+    }
+    match &compared.comparison.overhead_per_pod {
+        Ok(per_pod) => {
+            sentence += &format!(
+                "; each pod costs {} more (95 %: {} to {}).",
+                words::mib(per_pod.bytes),
+                words::number(crate::analysis::mib(per_pod.interval.low)),
+                words::mib(per_pod.interval.high)
+            );
+        }
+        Err(_) => sentence += "; what each pod costs more cannot be said.",
+    }
+    sentence
+}
+
+/// All sentences: of the comparisons, then of each run.
+#[must_use]
+pub fn sections(report: &Report) -> Vec<Section> {
+    let compared = report.findings.comparisons.iter().map(|compared| of_comparison(report, compared));
+    let runs = report.data.iter().zip(&report.findings.runs).map(|(data, found)| of_run(data, found));
+    compared.chain(runs).collect()
+}
+
+fn of_run(data: &Dataset, found: &RunFindings) -> Section {
+    let mut sentences = Vec::new();
+    sentences.extend(data.notes.iter().map(|note| says(sentence_case(note) + ".", "as read")));
+    sentences.extend(stale(data));
+    sentences.push(saturation(found));
+    sentences.extend(broke(found));
+    sentences.push(usage(found));
+    sentences.push(marginal_cost(found));
+    sentences.push(startup(&found.latency));
+    sentences.push(goodput(data, &found.goodput));
+    sentences.extend(teardown(data, found));
+    sentences.push(leak(found));
+    Section { title: data.name.clone(), sentences }
+}
+
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn stale(data: &Dataset) -> Option<Sentence> {
+    let cells = data.cells();
+    let (stale, missing) = (cells.stale as u64, cells.missing as u64);
+    let percent = cells.stale_percent().filter(|_| stale + missing > 0)?;
+    Some(says(
+        format!(
+            "Of {} node samples {stale} ({percent:.1} %) only repeat an older one and {missing} are missing; no fit has them.",
+            cells.all
+        ),
+        match data.source {
+            Source::Study => {
+                "stale: active and free memory of a node both equal those of its row before; missing: both are 0"
+            }
+            Source::Run(_) => {
+                "stale: recorded again without a newer sample; missing: a gap in the node's stream"
+            }
+        },
+    ))
+}
+
+fn saturation(found: &RunFindings) -> Sentence {
+    match &found.estimates.saturation {
+        Ok(at) => {
+            let instances = words::count(at.instances, "instance");
+            let are = if at.rule == Rule::StoppedRising { "at work" } else { "asked for" };
+            says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
+        }
+        Err(why) => says(
+            format!("Saturation {why}."),
+            "saturation: the nodes full, else a loss, else no more at work",
+        ),
+    }
+}
+
+fn broke(found: &RunFindings) -> Option<Sentence> {
+    let (first, later) = found.breaks.split_first()?;
+    let when = |seconds: Option<f64>| {
+        seconds.map_or_else(String::new, |at| format!(", after {}", words::seconds(at)))
+    };
+    let mut text = format!(
+        "The first to give way was {}: {} at step {}{}",
+        first.resource,
+        first.what,
+        first.step,
+        when(first.elapsed_seconds)
+    );
+    if !first.evidence.is_empty() {
+        text += &format!(" (“{}”)", first.evidence);
+    }
+    text.push('.');
+    if !later.is_empty() {
+        let later: Vec<String> =
+            later.iter().map(|later| format!("{} at step {}", later.what, later.step)).collect();
+        text += &format!(" Then: {}.", later.join("; "));
+    }
+    Some(says(
+        text,
+        "what gave way: the first time of each, in the order of time; the resource is the one that is named",
+    ))
+}
+
+fn usage(found: &RunFindings) -> Sentence {
+    let usage = &found.estimates.usage;
+    let rule = "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted";
+    match (&usage.min, &usage.max) {
+        (Ok(min), Ok(max)) => {
+            let at = match &usage.at_saturation {
+                Ok(at) => format!("is {:.0} MiB at saturation", at.mib),
+                Err(why) => format!("at saturation cannot be said ({})", why.0),
+            };
+            says(
+                format!(
+                    "Active memory per container {at}, at least {:.0} MiB (step {}), at most {:.0} MiB (step {}).",
+                    min.mib, min.step, max.mib, max.step
+                ),
+                rule,
+            )
+        }
+        (Err(why), _) | (_, Err(why)) => says(format!("Active memory per container {why}."), rule),
+    }
+}
+
+fn marginal_cost(found: &RunFindings) -> Sentence {
+    let rule = "marginal cost: Theil–Sen slope, 95 % interval by block bootstrap";
+    match &found.estimates.marginal_cost {
+        Ok(cost) => says(
+            format!(
+                "One instance more costs {} ({}), in 95 of 100 experiments {} to {}.",
+                words::mb(cost.bytes),
+                words::mib(cost.bytes),
+                words::mb(cost.interval.low),
+                words::mb(cost.interval.high)
+            ),
+            format!("{rule}; {}", cost.inputs),
+        ),
+        Err(why) => says(format!("What one instance more costs {why}."), rule),
+    }
+}
+
+fn startup(latency: &Estimate<Vec<Level>>) -> Sentence {
+    let rule = "startup latency: from being made to holding all memory, Kaplan–Meier, by quarters of the instances at saturation; \
+                what never got there counts as longer than it was watched";
+    let levels = match latency {
+        Ok(levels) if levels.is_empty() => return says("No instance was made.".into(), rule),
+        Ok(levels) => levels,
+        Err(why) => return says(format!("Startup latency {why}."), rule),
+    };
+    let level = |level: &Level| {
+        let range = match level.to {
+            Some(to) => format!("{} to {}", level.from, to.saturating_sub(1).max(level.from)),
+            None => format!("{} and more", level.from),
+        };
+        let survival = &level.survival;
+        let never = match survival.censored {
+            0 => String::new(),
+            count => format!(", {count} of {} not ready", survival.count),
+        };
+        format!(
+            "{} with {range} at work (90 %: {}{never})",
+            words::quantile(survival.quantile(0.5)),
+            words::quantile(survival.quantile(0.9))
+        )
+    };
+    says(
+        format!(
+            "Half of the instances were ready within {}.",
+            levels.iter().map(level).collect::<Vec<_>>().join(", ")
+        ),
+        rule,
+    )
+}
+
+fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
+    let course = match course {
+        Ok(course) => course,
+        Err(why) => {
+            return says(
+                format!("Goodput {why}."),
+                "goodput: instances that hold their memory and make progress",
+            );
+        }
+    };
+    let rule = format!(
+        "goodput: the last report is no older than {}, holds 99 % of the memory asked for, and got half of the CPU time asked for",
+        words::seconds(course.counts_seconds)
+    );
+    let most = course.steps.iter().max_by_key(|at| at.instances);
+    let at = |index: usize| data.steps.get(index);
+    let text = match (most, course.largest_gap) {
+        (Some(most), Some((gap, index))) if gap > 0 => format!(
+            "At most {} did what they were there for (step {}); the most that were at work and did not were {gap} of {}, at step {}.",
+            words::count(most.instances, "instance"),
+            at(most.index).map_or(0, |step| step.step),
+            at(index).map_or(0, |step| step.running),
+            at(index).map_or(0, |step| step.step)
+        ),
+        (Some(most), _) => format!(
+            "Each instance at work did what it was there for, {} at most (step {}).",
+            most.instances,
+            at(most.index).map_or(0, |step| step.step)
+        ),
+        (None, _) => "No step has an end.".into(),
+    };
+    says(text, rule)
+}
+
+fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    let rule = "teardown: from when an instance is told to end until it is gone, Kaplan–Meier";
+    match &found.terminations {
+        Ok(survival) => sentences.push(says(
+            format!(
+                "Half of {} told to end were gone within {}, nine of ten within {}.",
+                words::count(survival.count as u64, "instance"),
+                words::quantile(survival.quantile(0.5)),
+                words::quantile(survival.quantile(0.9))
+            ),
+            rule,
+        )),
+        Err(why) => sentences.push(says(format!("How long instances take to end {why}."), rule)),
+    }
+    if let Ok(teardown) = crate::analysis::endings::teardown(data) {
+        let all = words::count(teardown.instances, "instance");
+        let text = match teardown.seconds {
+            Some(seconds) => {
+                format!("The {all} there at the end were all gone after {}.", words::seconds(seconds))
+            }
+            None => format!("Of {all} there at the end {} are still there.", teardown.left.len()),
+        };
+        sentences.push(says(text, "from the request to remove the population to the last instance gone"));
+    }
+    sentences
+}
+
+fn leak(found: &RunFindings) -> Sentence {
+    let rule = "leak: MemAvailable of all kernels before the first step − after the last instance was gone; told as one where it is more \
+                than one instance's marginal cost";
+    let leak = match &found.leak {
+        Ok(leak) => leak,
+        Err(why) => return says(format!("Whether memory is left behind {why}."), rule),
+    };
+    let figures = format!(
+        "{} available before, {} after: {} {}, {} for each of {}",
+        words::mb(leak.before_bytes as f64),
+        words::mb(leak.after_bytes as f64),
+        words::mb(leak.bytes().abs()),
+        if leak.bytes() >= 0.0 { "less" } else { "more" },
+        words::mb(leak.bytes_each().abs()),
+        words::count(leak.instances, "instance made")
+    );
+    let cost = found.estimates.marginal_cost.as_ref().map(|cost| cost.bytes);
+    let text = match cost {
+        Ok(cost) if leak.bytes() > cost => format!("Memory did not come back: {figures}."),
+        Ok(_) => {
+            format!("All memory came back, as far as the machine's own wavering lets one say: {figures}.")
+        }
+        Err(_) => format!("Memory after the run: {figures}."),
+    };
+    says(text, rule)
+}
+
+fn of_comparison(report: &Report, compared: &Compared) -> Section {
+    let findings = &report.findings;
+    let (base, other) = (findings.name(compared.base), findings.name(compared.other));
+    let mut sentences = Vec::new();
+    for line in super::lines::of_comparison(report, compared) {
+        let name = sentence_case(line.name);
+        sentences.push(match line.value {
+            Ok(value) => says(format!("{name} of {other} over {base}: {value}."), line.basis),
+            Err(why) => says(format!("{name} cannot be said: {why}."), format!("{}: as defined", line.name)),
+        });
+    }
+    sentences.extend(pod_fixed(report, compared));
+    sentences.push(drift(compared));
+    Section { title: format!("{other} against {base}"), sentences }
+}
+
+/// What the RuntimeClass has, beside what was measured.
+fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
+    let runs = &report.findings.groups.get(compared.other)?.runs;
+    let Source::Run(recorded) = &report.data.get(*runs.first()?)?.source else { return None };
+    let class = recorded.run.runtime_class.as_ref()?;
+    let interval = compared.comparison.overhead_per_pod.as_ref().ok()?.interval;
+    let has = class.overhead_memory_bytes as f64;
+    let verdict = if has > interval.high {
+        "more than is measured: nodes are filled with fewer pods than fit"
+    } else if has < interval.low {
+        "less than is measured: nodes are promised memory that pods take"
+    } else {
+        "what is measured"
+    };
+    Some(says(
+        format!("RuntimeClass {} has podFixed.memory of {}, {verdict}.", class.name, words::mib(has)),
+        "podFixed against the 95 % interval of the overhead per pod; the upper end of it is suggested",
+    ))
+}
+
+fn drift(compared: &Compared) -> Sentence {
+    let rule = "drift: largest difference between repeats, against the difference of the means; it may explain that where it is half of it";
+    let drift = match &compared.drift {
+        Ok(drift) => drift,
+        Err(why) => return says(format!("Drift {why}."), rule),
+    };
+    let all = |most: &[u32]| most.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let order = match (drift.order.is_empty(), drift.is_balanced) {
+        (true, _) => "In an order that is not known".to_owned(),
+        (false, true) => format!("In the order {}, in which an even drift is the same for both", drift.order),
+        (false, false) => {
+            format!("In the order {}, in which an even drift is not the same for both", drift.order)
+        }
+    };
+    let verdict = if drift.may_explain() { "drift may explain it" } else { "drift does not explain it" };
+    says(
+        format!(
+            "{order}, the most at work were {} (A) and {} (B): repeats are up to {} apart, the means {}; {verdict}.",
+            all(&drift.base),
+            all(&drift.other),
+            words::percent(drift.spread),
+            words::percent(drift.difference)
+        ),
+        rule,
+    )
+}
