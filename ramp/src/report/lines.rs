@@ -70,7 +70,12 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
         line(
             "marginal cost",
             &estimates.marginal_cost,
-            |cost| format!("Theil–Sen slope, 95 % interval by block bootstrap; {}", cost.inputs),
+            |cost| {
+                format!(
+                    "Theil–Sen slope, 95 % interval by bootstrap of the changes from point to point; {}",
+                    cost.inputs
+                )
+            },
             |cost| {
                 format!(
                     "{} (95 %: {} to {})",

@@ -215,7 +215,8 @@ fn usage(found: &RunFindings) -> Sentence {
 }
 
 fn marginal_cost(found: &RunFindings) -> Sentence {
-    let rule = "marginal cost: Theil–Sen slope, 95 % interval by block bootstrap";
+    let rule =
+        "marginal cost: Theil–Sen slope, 95 % interval by bootstrap of the changes from point to point";
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
