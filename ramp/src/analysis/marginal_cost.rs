@@ -1,6 +1,7 @@
 //! What one instance more costs in memory.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::saturation::Saturation;
@@ -56,12 +57,11 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
         [first, ..] => (*first, runs.len()),
     };
     let mut random = Pcg64Mcg::seed_from_u64(SEED);
-    let drawn: Vec<f64> = (0..first.drawn.len())
-        .map(|draw| {
-            let any = (0..count).filter_map(|_| runs.get(random.random_range(0..count)));
-            any.map(|run| run.drawn.get(draw).copied().unwrap_or(run.bytes)).sum::<f64>() / count as f64
-        })
-        .collect();
+    let mut mean_of_any = || {
+        let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
+        (0..count).filter_map(one).sum::<f64>() / count as f64
+    };
+    let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
     let Some(interval) = Interval::of(&drawn) else { return cannot_say("the bootstrap drew nothing") };
     Ok(MarginalCost {
         bytes: runs.iter().map(|run| run.bytes).sum::<f64>() / count as f64,
