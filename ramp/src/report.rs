@@ -5,12 +5,18 @@
 //! | [`lines`] | the named estimates, each with what it rests on |
 //! | [`prose`] | the analysis, in sentences that name their rules |
 //! | [`json`] | all of it, for programs |
+//! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
 
 pub mod assertion;
+pub mod chart;
+pub mod charts;
 pub mod json;
 pub mod lines;
+pub mod markdown;
+pub mod page;
 pub mod prose;
+pub mod svg;
 mod words;
 
 use crate::analysis::findings::Findings;

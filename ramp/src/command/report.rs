@@ -1,13 +1,19 @@
 //! `ramp report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::ReportArgs;
 use crate::dataset::{Dataset, Unreadable};
 use crate::report::Report;
+use crate::report::charts::{charts, marks};
 use crate::report::json::json;
+use crate::report::markdown::markdown;
+use crate::report::page::page as html;
+use crate::report::svg::svg;
 
+/// Where a report is written, where it is not said.
+const USUAL_DIRECTORY: &str = "ramp-report";
 /// What was named cannot be read, or not as what it should be.
 const MALFORMED: u8 = 2;
 /// An assertion does not hold.
@@ -29,10 +35,35 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     } else {
         crate::view::out(report.text().trim_end());
     }
+    let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
+    if let Some(out) = args.out.clone().or_else(usual) {
+        match write(&report, &out) {
+            Ok(page) if !args.json => crate::view::out(&format!("\npage: {}", page.display())),
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("{}: {error} (name another directory with --out)", out.display()));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     let failures: Vec<String> =
         args.assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
     failures.iter().for_each(|failure| complain(failure));
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
+}
+
+/// Writes the page, and the Markdown with its charts; where the page is.
+fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
+    let (charts, marks) = (charts(report), marks(report));
+    let page = out.join("report.html");
+    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| error.to_string());
+    std::fs::create_dir_all(out.join("charts")).map_err(|error| error.to_string())?;
+    for chart in &charts {
+        put(&out.join("charts").join(format!("{}.svg", chart.id)), &svg(chart, &marks)?)?;
+    }
+    put(&out.join("report.md"), &markdown(report, &charts))?;
+    put(&page, &html(report, &charts, &marks)?)?;
+    Ok(page)
 }
 
 /// All of them, or what is wrong with each that cannot be read.

@@ -1,0 +1,246 @@
+"use strict";
+// Draws the charts of a report. Everything that is drawn is in the element #data; nothing is fetched.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const HEIGHT = 300;
+  const STALE = "99"; // of 255: how opaque what is stale is
+  let mode = "step";
+  let zoom = null; // [min, max] of all charts along the run; null is the whole
+  let syncing = false;
+  const charts = data.charts.map(chart => ({ chart, shown: chart.series.map(line => !line.hidden), plot: null }));
+
+  const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const colour = line => data.palette[line.colour % data.palette.length];
+  const xs = (chart, line) => (chart.x === null ? line[mode] : line.step);
+  const format = value => value === null || value === undefined ? "–"
+    : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+
+  const staleFlags = line => {
+    const flags = new Uint8Array(line.value.length);
+    for (const [from, to] of line.stale) flags.fill(1, from, to);
+    return flags;
+  };
+
+  // A table of the points for which something holds; the others are gaps in it. Points of one x are kept a hair apart.
+  const table = (x, y, holds) => {
+    const columns = [[], []];
+    let last = -Infinity;
+    for (let i = 0; i < x.length; i++) {
+      if (x[i] === null) continue;
+      const at = x[i] > last ? x[i] : last + Math.max(1, Math.abs(last)) * 1e-9;
+      last = at;
+      columns[0].push(at);
+      columns[1].push(y[i] !== null && holds(i) ? y[i] : null);
+    }
+    return columns;
+  };
+
+  // What is drawn for a line: what is fresh, what is stale, and fresh points that stand alone between stale ones.
+  const parts = (chart, line) => {
+    const x = xs(chart, line), y = line.value, stale = staleFlags(line);
+    if (line.kind !== "line") return [{ kind: line.kind, columns: table(x, y, () => true) }];
+    const there = i => i >= 0 && i < y.length && y[i] !== null;
+    const alone = i => !stale[i] && !(there(i - 1) && !stale[i - 1]) && !(there(i + 1) && !stale[i + 1]);
+    const found = [{ kind: "line", columns: table(x, y, i => !stale[i]) }];
+    if (line.stale.length > 0) {
+      found.unshift({ kind: "stale", columns: table(x, y, i => stale[i] || stale[i - 1] || stale[i + 1]) });
+    }
+    if (y.some((_, i) => there(i) && alone(i))) found.push({ kind: "dots", columns: table(x, y, alone) });
+    return found;
+  };
+
+  const stroke = (line, part) => {
+    const plain = colour(line);
+    const common = { spanGaps: false, points: { show: false } };
+    switch (part.kind) {
+      case "stale": return { ...common, stroke: plain + STALE, width: 1, dash: [1, 3] };
+      case "dots": return { stroke: plain, paths: () => null, points: { show: true, size: 5, fill: plain, stroke: plain, width: 0 } };
+      case "rings": return { stroke: plain, paths: () => null, points: { show: true, size: 7, fill: style("--ground"), stroke: plain, width: 1.5 } };
+      default: return { ...common, stroke: plain, width: 1.75, dash: line.dash || undefined };
+    }
+  };
+
+  const extent = () => {
+    let min = Infinity, max = -Infinity;
+    for (const { chart } of charts) {
+      if (chart.x !== null) continue;
+      for (const line of chart.series) for (const x of line[mode]) {
+        if (x !== null) { min = Math.min(min, x); max = Math.max(max, x); }
+      }
+    }
+    return min < max ? [min, max] : [0, 1];
+  };
+
+  const drawMarks = plot => {
+    const context = plot.ctx, ratio = devicePixelRatio;
+    context.save();
+    context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    for (const mark of data.marks) {
+      const at = mark[mode];
+      if (at === null || at < plot.scales.x.min || at > plot.scales.x.max) continue;
+      const x = plot.valToPos(at, "x", true);
+      context.strokeStyle = context.fillStyle = data.palette[mark.colour];
+      context.lineWidth = ratio;
+      context.setLineDash([4 * ratio, 3 * ratio]);
+      context.beginPath();
+      context.moveTo(x, plot.bbox.top);
+      context.lineTo(x, plot.bbox.top + plot.bbox.height);
+      context.stroke();
+      context.fillText(mark.letter, x, plot.bbox.top - 4 * ratio);
+    }
+    context.restore();
+  };
+
+  // The index of the point next to an x.
+  const nearest = (x, at) => {
+    let low = 0, high = x.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (x[middle] !== null && x[middle] < at) low = middle + 1; else high = middle;
+    }
+    return low > 0 && Math.abs(x[low - 1] - at) < Math.abs(x[low] - at) ? low - 1 : low;
+  };
+
+  const readOut = view => {
+    const { plot, chart, at, outputs } = view;
+    const left = plot.cursor.left;
+    const inside = left !== undefined && left >= 0;
+    const x = inside ? plot.posToVal(left, "x") : null;
+    const unit = chart.x === null ? (mode === "step" ? "step " : "s ") : "";
+    at.textContent = !inside ? "" : mode === "seconds" && chart.x === null ? `${format(x)} s` : `${unit}${format(Math.round(x))}${chart.x === null ? "" : " " + chart.x}`;
+    chart.series.forEach((line, i) => {
+      const values = xs(chart, line);
+      const index = inside && values.length ? nearest(values, x) : -1;
+      const isStale = index >= 0 && line.stale.some(([from, to]) => index >= from && index < to);
+      outputs[i].textContent = index < 0 ? "" : format(line.value[index]) + (isStale ? " (stale)" : "");
+    });
+  };
+
+  const zoomTo = range => {
+    zoom = range;
+    document.getElementById("reset").disabled = range === null;
+    const [min, max] = range || extent();
+    syncing = true;
+    for (const { chart, plot } of charts) if (plot && chart.x === null) plot.setScale("x", { min, max });
+    syncing = false;
+  };
+
+  const swatch = line => {
+    const plain = colour(line);
+    const shape = line.kind === "line"
+      ? `<line x1="0" y1="6" x2="24" y2="6" stroke="${plain}" stroke-width="2.5"${line.dash ? ` stroke-dasharray="${line.dash.join(" ")}"` : ""}/>`
+      : `<circle cx="12" cy="6" r="${line.kind === "dots" ? 3 : 4}" stroke="${plain}" stroke-width="1.5" fill="${line.kind === "dots" ? plain : "none"}"/>`;
+    return `<svg width="24" height="12" aria-hidden="true">${shape}</svg>`;
+  };
+
+  const legend = view => {
+    const { chart, figure } = view;
+    const box = figure.querySelector(".legend");
+    box.replaceChildren();
+    view.at = document.createElement("span");
+    view.at.className = "at";
+    view.outputs = [];
+    chart.series.forEach((line, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", String(view.shown[i]));
+      button.innerHTML = swatch(line);
+      const name = document.createElement("span");
+      name.textContent = line.label;
+      const output = document.createElement("output");
+      button.append(name, output);
+      view.outputs.push(output);
+      button.addEventListener("click", () => {
+        view.shown[i] = !view.shown[i];
+        button.setAttribute("aria-pressed", String(view.shown[i]));
+        view.of.forEach((series, at) => { if (series === i) view.plot.setSeries(at + 1, { show: view.shown[i] }); });
+      });
+      box.append(button);
+    });
+    box.append(view.at);
+  };
+
+  const draw = view => {
+    const { chart, figure } = view;
+    const box = figure.querySelector(".plot");
+    if (view.plot) view.plot.destroy();
+    const along = chart.x === null;
+    const all = chart.series.flatMap((line, i) => parts(chart, line).map(part => ({ i, line, part })));
+    view.of = all.map(({ i }) => i);
+    const axis = { stroke: style("--quiet"), grid: { stroke: style("--grid"), width: 1 }, ticks: { stroke: style("--grid"), width: 1 }, labelSize: 20, labelGap: 2, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif" };
+    const options = {
+      width: box.clientWidth || 600,
+      height: HEIGHT,
+      padding: [along ? 18 : 10, 10, 0, 0],
+      legend: { show: false },
+      scales: {
+        x: { time: false },
+        y: { range: (_, min, max) => { const low = Math.min(0, min ?? 0), high = max ?? 1; return [low, high > low ? high + (high - low) * 0.05 : low + 1]; } },
+      },
+      axes: [
+        { ...axis, label: along ? (mode === "step" ? "step" : "seconds since the run began") : chart.x },
+        { ...axis, label: chart.y, size: 56 },
+      ],
+      cursor: { drag: { x: true, y: false }, sync: along ? { key: "run", scales: ["x", null], setSeries: false } : undefined, points: { show: false } },
+      series: [{}, ...all.map(({ i, line, part }) => ({ ...stroke(line, part), label: line.label, show: view.shown[i] }))],
+      hooks: {
+        draw: along ? [drawMarks] : [],
+        setCursor: [() => view.plot && view.outputs && readOut(view)],
+        setScale: [(plot, key) => {
+          if (key !== "x" || syncing || !along || !view.plot) return;
+          const { min, max } = plot.scales.x, [from, to] = extent();
+          zoomTo(min <= from && max >= to ? null : [min, max]);
+        }],
+      },
+    };
+    // The lines' own tables, as one with a common x.
+    const joined = uPlot.join(all.map(({ part }) => part.columns), all.map(() => [0, 2]));
+    view.plot = null;
+    const plot = new uPlot(options, joined, box);
+    view.plot = plot;
+    plot.over.addEventListener("dblclick", () => { if (along) setTimeout(() => zoomTo(null)); });
+    figure.dataset.drawn = mode;
+  };
+
+  const drawAll = () => {
+    charts.forEach(draw);
+    zoomTo(zoom);
+  };
+
+  for (const view of charts) {
+    view.figure = document.getElementById(`chart-${view.chart.id}`);
+    legend(view);
+  }
+  const marks = document.getElementById("marks");
+  for (const mark of data.marks) {
+    const item = document.createElement("li"), letter = document.createElement("b");
+    letter.textContent = mark.letter;
+    letter.style.color = data.palette[mark.colour];
+    item.append(letter, mark.label);
+    marks.append(item);
+  }
+  for (const button of document.querySelectorAll("[data-mode]")) {
+    button.addEventListener("click", () => {
+      if (mode === button.dataset.mode) return;
+      mode = button.dataset.mode;
+      zoom = null;
+      for (const other of document.querySelectorAll("[data-mode]")) other.setAttribute("aria-pressed", String(other === button));
+      drawAll();
+    });
+  }
+  // Files of the study may lack times.
+  if (charts.some(({ chart }) => chart.x === null && chart.series.some(line => line.seconds.every(at => at === null)))) {
+    document.querySelector("[data-mode=seconds]").disabled = true;
+  }
+  document.getElementById("reset").addEventListener("click", () => zoomTo(null));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  new ResizeObserver(() => {
+    for (const { plot, figure } of charts) {
+      const width = figure.querySelector(".plot").clientWidth;
+      if (plot && width && width !== plot.width) plot.setSize({ width, height: HEIGHT });
+    }
+  }).observe(document.querySelector(".charts"));
+  drawAll();
+  document.documentElement.dataset.ready = "true";
+})();

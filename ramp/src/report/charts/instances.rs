@@ -1,0 +1,102 @@
+//! Charts of what single instances did.
+
+use super::super::Report;
+use super::super::chart::{At, Chart, PALETTE, Series, Stroke, X};
+use super::{Clock, Pen};
+use crate::analysis::goodput::Goodput;
+use crate::analysis::latency::Startup;
+use crate::dataset::Dataset;
+
+/// Startup latency against the population when an instance was made.
+pub(super) fn startup(report: &Report) -> Chart {
+    let pen = Pen::of(report);
+    let mut series = Vec::new();
+    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+        let Ok(startups) = &found.startups else { continue };
+        for (is_ready, name, stroke) in
+            [(true, "ready", Stroke::Dots), (false, "not ready when last seen", Stroke::Rings)]
+        {
+            let of = startups.iter().filter(|startup| startup.took.ended == is_ready);
+            let mut points: Vec<At> = of.map(place).collect();
+            if points.is_empty() {
+                continue;
+            }
+            points.sort_by(|a, b| a.step.total_cmp(&b.step));
+            let colour = if report.data.len() == 1 { usize::from(!is_ready) } else { run % PALETTE.len() };
+            series.push(Series { label: pen.label(data, name), colour, stroke, hidden: false, points });
+        }
+    }
+    Chart {
+        id: "startup".into(),
+        title: "Startup latency against population".into(),
+        x: X::Own("instances at work when it was made"),
+        y: "seconds",
+        series,
+        note: "From being made to holding all memory. Rings: evicted, killed or removed before, or still waiting: it takes longer than that."
+            .into(),
+    }
+}
+
+fn place(startup: &Startup) -> At {
+    let x = f64::from(startup.at_work);
+    At { step: x, seconds: x, y: Some(startup.took.seconds), stale: false }
+}
+
+/// Goodput beside instances at work.
+pub(super) fn goodput(report: &Report) -> Chart {
+    let pen = Pen::of(report);
+    let mut series = Vec::new();
+    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+        let Ok(course) = &found.goodput else { continue };
+        let good = along(data, &course.steps, |at| Some(at.instances.into()));
+        let at_work =
+            along(data, &course.steps, |at| data.steps.get(at.index).map(|step| step.running.into()));
+        series.push(pen.line(data, run, (0, "goodput"), good));
+        series.push(pen.line(data, run, (1, "at work"), at_work));
+    }
+    Chart {
+        id: "goodput".into(),
+        title: "Goodput: instances that hold their memory and make progress".into(),
+        x: X::Run,
+        y: "instances",
+        series,
+        note: "By their own reports, which come every few seconds: a new instance counts with its first one."
+            .into(),
+    }
+}
+
+/// Work per CPU second; of the study's files the work as they have it.
+pub(super) fn work(report: &Report) -> Chart {
+    let pen = Pen::of(report);
+    let mut series = Vec::new();
+    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+        if let Ok(course) = &found.goodput {
+            series.push(pen.line(
+                data,
+                run,
+                (0, "work"),
+                along(data, &course.steps, |at| at.units_per_cpu_second),
+            ));
+        } else if data.steps.iter().any(|step| step.work_count.is_some()) {
+            let points = super::by_step(data, |step| step.work_count, |_| false);
+            series.push(pen.line(data, run, (0, "WorkCount as recorded"), points));
+        }
+    }
+    Chart {
+        id: "work".into(),
+        title: "Work per CPU second".into(),
+        x: X::Run,
+        y: "units",
+        series,
+        note: "Where it falls, contention or shared cores take work away that CPU time does not show.".into(),
+    }
+}
+
+fn along(data: &Dataset, course: &[Goodput], y: impl Fn(&Goodput) -> Option<f64>) -> Vec<At> {
+    let clock = Clock::of(data);
+    let place = |at: &Goodput| {
+        let seconds = data.steps.get(at.index).and_then(|step| step.elapsed_seconds).unwrap_or(f64::NAN);
+        At { step: clock.step(seconds), seconds, y: y(at), stale: false }
+    };
+    course.iter().map(place).collect()
+}

@@ -1,0 +1,163 @@
+//! Charts of all instances and all nodes together.
+
+use super::super::Report;
+use super::super::chart::{At, Chart, Series, Stroke, X};
+use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
+use crate::analysis::mib;
+use crate::dataset::Step;
+
+/// A thing that is measured at each step.
+type Measure = (&'static str, fn(&Step) -> Option<f64>);
+
+/// Lines of each run for each thing. Of more runs than one only so many things are shown at first.
+fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool) -> Vec<Series> {
+    let pen = Pen::of(report);
+    let mut series = Vec::new();
+    for (number, (name, measure)) in measures.iter().enumerate() {
+        for (run, data) in report.data.iter().enumerate() {
+            let points = by_step(data, measure, |step| of_memory && is_stale(data, step));
+            if points.iter().any(|at| at.y.is_some()) {
+                let line = pen.line(data, run, (number, name), points);
+                series.push(Series { hidden: report.data.len() > 1 && number >= at_first, ..line });
+            }
+        }
+    }
+    series
+}
+
+/// Memory of all nodes.
+pub(super) fn memory(report: &Report) -> Chart {
+    let unaccounted = |step: &Step| {
+        let memory = &step.memory;
+        Some(gib(memory.total?.saturating_sub(memory.active?).saturating_sub(memory.free?)))
+    };
+    let measures: [Measure; 4] = [
+        ("free", |step| step.memory.free.map(gib)),
+        ("active", |step| step.memory.active.map(gib)),
+        ("available", |step| step.memory.available.map(gib)),
+        ("neither active nor free", unaccounted),
+    ];
+    Chart {
+        id: "memory".into(),
+        title: "Memory of all nodes".into(),
+        x: X::Run,
+        y: "GiB",
+        series: lines(report, &measures, 2, true),
+        note: STALE.into(),
+    }
+}
+
+/// Instances by state.
+pub(super) fn instances(report: &Report) -> Chart {
+    let measures: [Measure; 7] = [
+        ("at work", |step| Some(step.running.into())),
+        ("asked for", |step| step.asked.map(f64::from)),
+        ("holding all memory", |step| step.ready.map(f64::from)),
+        ("pending or being made", |step| match (step.pending, step.unschedulable, step.creating) {
+            (None, None, None) => None,
+            (a, b, c) => {
+                Some(f64::from(a.unwrap_or(0)) + f64::from(b.unwrap_or(0)) + f64::from(c.unwrap_or(0)))
+            }
+        }),
+        ("terminating", |step| step.terminating.map(f64::from)),
+        ("evictions so far", |step| step.evictions_total.or(step.evicted).map(f64::from)),
+        ("OOM kills so far", |step| step.oom_kills_total.map(f64::from)),
+    ];
+    Chart {
+        id: "instances".into(),
+        title: "Instances by state".into(),
+        x: X::Run,
+        y: "instances",
+        series: lines(report, &measures, 1, false),
+        note: "At work is what the study calls Running.".into(),
+    }
+}
+
+/// Active memory per container, as in the study.
+pub(super) fn usage(report: &Report) -> Chart {
+    let usage: Measure = ("active memory per container", |step| {
+        let active = step.memory.active.filter(|_| step.running > 0)?;
+        Some(mib(active as f64) / f64::from(step.running))
+    });
+    Chart {
+        id: "usage".into(),
+        title: "Memory per container, as in the study".into(),
+        x: X::Run,
+        y: "MiB",
+        series: lines(report, &[usage], 1, true),
+        note: format!(
+            "Active memory of all nodes ÷ instances at work; the idle cluster is not subtracted. {STALE}"
+        ),
+    }
+}
+
+/// Time per step and latency of the API.
+pub(super) fn time(report: &Report) -> Chart {
+    let measures: [Measure; 2] = [
+        ("time for the step", |step| step.step_seconds),
+        ("slowest answer of the API", |step| step.api_latency_seconds),
+    ];
+    Chart {
+        id: "time".into(),
+        title: if has_runs(report) { "Time per step, and latency of the API" } else { "Time per step" }
+            .into(),
+        x: X::Run,
+        y: "seconds",
+        series: lines(report, &measures, 2, false),
+        note: String::new(),
+    }
+}
+
+/// What an instance more costs: memory against instances, with the slope.
+pub(super) fn cost(report: &Report) -> Chart {
+    let mut series = Vec::new();
+    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+        let before = found.estimates.saturation.as_ref().ok().map(|saturation| saturation.index);
+        let pen = Pen::of(report);
+        for (number, points) in data.costs(before).series.into_iter().enumerate() {
+            let x: Vec<f64> = points.iter().map(|point| point.x).collect();
+            let place = |x: f64, bytes: f64| At {
+                step: x,
+                seconds: x,
+                y: Some(bytes / f64::from(1 << 30)),
+                stale: false,
+            };
+            let mut dots: Vec<At> = points.iter().map(|point| place(point.x, point.y)).collect();
+            dots.sort_by(|a, b| a.step.total_cmp(&b.step));
+            let colour = if report.data.len() == 1 { number } else { run } % super::PALETTE.len();
+            let (low, high) =
+                (x.iter().copied().fold(f64::MAX, f64::min), x.iter().copied().fold(f64::MIN, f64::max));
+            if let Ok(cost) = &found.estimates.marginal_cost
+                && high > low
+            {
+                let mut above: Vec<f64> = points.iter().map(|point| point.y - cost.bytes * point.x).collect();
+                above.sort_by(f64::total_cmp);
+                let intercept = crate::statistics::quantile(&above, 0.5).unwrap_or(0.0);
+                let line = [low, high].map(|x| place(x, intercept + cost.bytes * x)).to_vec();
+                let label = pen.label(data, &format!("{:.1} MB each", cost.bytes / 1e6));
+                series.push(Series {
+                    label,
+                    colour,
+                    stroke: Stroke::Line([0, 0]),
+                    hidden: false,
+                    points: line,
+                });
+            }
+            series.push(Series {
+                label: pen.label(data, "samples"),
+                colour,
+                stroke: Stroke::Dots,
+                hidden: false,
+                points: dots,
+            });
+        }
+    }
+    Chart {
+        id: "cost".into(),
+        title: "Memory against instances at work: what one more costs".into(),
+        x: X::Own("instances at work"),
+        y: "GiB",
+        series,
+        note: "Fresh samples before saturation, which are all that the marginal cost rests on; the line is its slope.".into(),
+    }
+}

@@ -1,0 +1,60 @@
+//! The report as Markdown, beside charts as SVG: for a repository.
+
+use super::{Report, chart::Chart, lines, prose};
+
+/// The report, with links to `charts/ID.svg`.
+#[must_use]
+pub fn markdown(report: &Report, charts: &[Chart]) -> String {
+    let mut text = format!("# Report of ramp\n\n{}\n", escaped(&prose::summary(report)));
+    for (data, found) in report.data.iter().zip(&report.findings.runs) {
+        text += &format!("\n## {}\n\n", escaped(&data.name));
+        table(&mut text, &lines::of_run(data, found));
+    }
+    for compared in &report.findings.comparisons {
+        let (base, other) = (report.findings.name(compared.base), report.findings.name(compared.other));
+        text += &format!("\n## {} against {}\n\n", escaped(other), escaped(base));
+        table(&mut text, &lines::of_comparison(report, compared));
+    }
+    text += "\n## Charts\n";
+    for chart in charts {
+        text += &format!("\n![{}](charts/{}.svg)\n", escaped(&chart.title), chart.id);
+        if !chart.note.is_empty() {
+            text += &format!("\n{}\n", escaped(&chart.note));
+        }
+    }
+    text += "\n## Analysis\n";
+    for section in prose::sections(report) {
+        text += &format!("\n### {}\n\n", escaped(&section.title));
+        for sentence in section.sentences {
+            text += &format!("- {} *({})*\n", escaped(&sentence.text), escaped(&sentence.rule));
+        }
+    }
+    text
+}
+
+fn table(text: &mut String, lines: &[lines::Line]) {
+    *text += "| estimate | value | rests on |\n|---|---|---|\n";
+    for line in lines {
+        let value = match &line.value {
+            Ok(value) => escaped(value),
+            Err(why) => format!("cannot say: {}", escaped(why)),
+        };
+        *text += &format!("| {} | {value} | {} |\n", line.name, escaped(&line.basis));
+    }
+}
+
+/// Text in which nothing is markup.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '\\' => {
+                escaped.push('\\');
+                escaped.push(letter);
+            }
+            '\n' | '\r' => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
