@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const HEIGHT = 300;
-  const STALE = "99"; // of 255: how opaque what is stale is
+  const STALE = "b0"; // of ff: how opaque what is stale is
   let mode = "step";
   let zoom = null; // [min, max] of all charts along the run; null is the whole
   let syncing = false;
@@ -53,7 +53,7 @@
     const plain = colour(line);
     const common = { spanGaps: false, points: { show: false } };
     switch (part.kind) {
-      case "stale": return { ...common, stroke: plain + STALE, width: 1, dash: [1, 3] };
+      case "stale": return { ...common, stroke: plain + STALE, width: 1.25, dash: [2, 2] };
       case "dots": return { stroke: plain, paths: () => null, points: { show: true, size: 5, fill: plain, stroke: plain, width: 0 } };
       case "rings": return { stroke: plain, paths: () => null, points: { show: true, size: 7, fill: style("--ground"), stroke: plain, width: 1.5 } };
       default: return { ...common, stroke: plain, width: 1.75, dash: line.dash || undefined };
@@ -76,10 +76,13 @@
     context.save();
     context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
     context.textAlign = "center";
-    for (const mark of data.marks) {
+    let taken = -Infinity; // up to where letters stand
+    for (const mark of [...data.marks].sort((a, b) => a[mode] - b[mode])) {
       const at = mark[mode];
       if (at === null || at < plot.scales.x.min || at > plot.scales.x.max) continue;
       const x = plot.valToPos(at, "x", true);
+      const place = Math.max(x, taken);
+      taken = place + 9 * ratio;
       context.strokeStyle = context.fillStyle = data.palette[mark.colour];
       context.lineWidth = ratio;
       context.setLineDash([4 * ratio, 3 * ratio]);
@@ -87,7 +90,7 @@
       context.moveTo(x, plot.bbox.top);
       context.lineTo(x, plot.bbox.top + plot.bbox.height);
       context.stroke();
-      context.fillText(mark.letter, x, plot.bbox.top - 4 * ratio);
+      context.fillText(mark.letter, place, plot.bbox.top - 4 * ratio);
     }
     context.restore();
   };
@@ -180,7 +183,7 @@
       },
       axes: [
         { ...axis, label: along ? (mode === "step" ? "step" : "seconds since the run began") : chart.x },
-        { ...axis, label: chart.y, size: 56 },
+        { ...axis, label: chart.y, size: (_, values) => 26 + 7 * Math.max(2, ...(values || []).map(value => value.length)) },
       ],
       cursor: { drag: { x: true, y: false }, sync: along ? { key: "run", scales: ["x", null], setSeries: false } : undefined, points: { show: false } },
       series: [{}, ...all.map(({ i, line, part }) => ({ ...stroke(line, part), label: line.label, show: view.shown[i] }))],

@@ -48,7 +48,9 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
         line(
             "saturation",
             &estimates.saturation,
-            |saturation| saturation.rule.to_string(),
+            |_| {
+                "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order".into()
+            },
             |saturation| {
                 format!(
                     "step {}, with {} ({})",

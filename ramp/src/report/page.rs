@@ -38,7 +38,22 @@ struct Page<'p> {
 /// An estimate, and what it is in each run.
 struct Row {
     name: &'static str,
+    /// What all of them rest on; empty where each rests on something else.
+    basis: String,
     cells: Vec<Line>,
+}
+
+impl Row {
+    /// Says once what is the same for all runs.
+    fn shared(mut self) -> Self {
+        let mut all = self.cells.iter().filter(|line| line.value.is_ok()).map(|line| line.basis.as_str());
+        let first = all.next().unwrap_or_default().to_owned();
+        if self.cells.len() > 1 && all.all(|basis| basis == first) {
+            self.cells.iter_mut().for_each(|line| line.basis.clear());
+            self.basis = first;
+        }
+        self
+    }
 }
 
 /// The estimates of two runs held against each other.
@@ -61,7 +76,7 @@ struct Metadata {
 pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String, String> {
     let names = || report.data.iter().map(|data| data.name.as_str());
     let page = Page {
-        title: names().collect::<Vec<_>>().join(", "),
+        title: report.findings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
         summary: prose::summary(report),
         ramp_version: env!("CARGO_PKG_VERSION"),
         columns: names().collect(),
@@ -87,11 +102,11 @@ fn rows(report: &Report) -> Vec<Row> {
         for (at, line) in lines::of_run(data, found).into_iter().enumerate() {
             match rows.get_mut(at) {
                 Some(row) => row.cells.push(line),
-                None => rows.push(Row { name: line.name, cells: vec![line] }),
+                None => rows.push(Row { name: line.name, basis: String::new(), cells: vec![line] }),
             }
         }
     }
-    rows
+    rows.into_iter().map(Row::shared).collect()
 }
 
 fn comparisons(report: &Report) -> Vec<Table> {

@@ -335,13 +335,13 @@ fn leak(found: &RunFindings) -> Sentence {
         Err(why) => return says(format!("Whether memory is left behind {why}."), rule),
     };
     let figures = format!(
-        "{} available before, {} after: {} {}, {} for each of {}",
+        "{} available before, {} after: {} {}, {} for each of {} made",
         words::mb(leak.before_bytes as f64),
         words::mb(leak.after_bytes as f64),
         words::mb(leak.bytes().abs()),
         if leak.bytes() >= 0.0 { "less" } else { "more" },
         words::mb(leak.bytes_each().abs()),
-        words::count(leak.instances, "instance made")
+        words::count(leak.instances, "instance")
     );
     let cost = found.estimates.marginal_cost.as_ref().map(|cost| cost.bytes);
     let text = match cost {

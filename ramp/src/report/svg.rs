@@ -70,7 +70,7 @@ fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[Mark]) -> Dr
         .y_label_formatter(&|y| label(*y))
         .draw()?;
     let marks: Vec<Mark> = marks.iter().filter(|mark| (left..=right).contains(&mark.step)).cloned().collect();
-    draw_marks(&mut plot, &marks, (bottom, top))?;
+    draw_marks(root, &mut plot, &marks, (bottom, top))?;
     for series in shown {
         draw_series(&mut plot, series)?;
     }
@@ -95,20 +95,23 @@ fn colour(index: usize) -> RGBColor {
 }
 
 /// A line down the chart where something happened, with its letter above it.
-fn draw_marks(plot: &mut Plot<'_, '_>, marks: &[Mark], (bottom, top): (f64, f64)) -> Drawn {
+fn draw_marks(root: &Area<'_>, plot: &mut Plot<'_, '_>, marks: &[Mark], (bottom, top): (f64, f64)) -> Drawn {
+    // Up to where letters stand.
+    let mut taken = i32::MIN;
     for mark in marks {
         let style = colour(mark.colour).mix(0.7).stroke_width(1);
-        plot.draw_series(DashedLineSeries::new([(mark.step, bottom), (mark.step, top)], 3.0_f32, 3.0_f32, style))?;
-        let (x, y) = plot.backend_coord(&(mark.step, top));
-        let font = ("sans-serif", 12)
-            .into_font()
-            .color(&colour(mark.colour))
-            .pos(Pos::new(HPos::Center, VPos::Bottom));
-        plot.plotting_area().strip_coord_spec().draw(&Text::new(
-            mark.letter.to_string(),
-            (x, y - 2),
-            font,
+        plot.draw_series(DashedLineSeries::new(
+            [(mark.step, bottom), (mark.step, top)],
+            3.0_f32,
+            3.0_f32,
+            style,
         ))?;
+        let (x, y) = plot.backend_coord(&(mark.step, top));
+        let place = x.max(taken);
+        taken = place + 9;
+        let font = ("sans-serif", 12).into_font().color(&colour(mark.colour));
+        let font = font.pos(Pos::new(HPos::Center, VPos::Bottom));
+        root.draw(&Text::new(mark.letter.to_string(), (place, y - 2), font))?;
     }
     Ok(())
 }
@@ -137,7 +140,12 @@ fn draw_series(plot: &mut Plot<'_, '_>, series: &Series) -> Drawn {
         if let ([at], false) = (places.as_slice(), is_stale) {
             plot.draw_series(std::iter::once(Circle::new(*at, 2, colour.filled())))?;
         } else if is_stale {
-            plot.draw_series(DashedLineSeries::new(places, 1.0_f32, 3.0_f32, colour.mix(0.55).stroke_width(1)))?;
+            plot.draw_series(DashedLineSeries::new(
+                places,
+                2.0_f32,
+                2.0_f32,
+                colour.mix(0.7).stroke_width(1),
+            ))?;
         } else if dash > 0 {
             plot.draw_series(DashedLineSeries::new(
                 places,
