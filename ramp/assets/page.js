@@ -71,7 +71,7 @@
     return min < max ? [min, max] : [0, 1];
   };
 
-  const drawMarks = plot => {
+  const drawMarks = chart => plot => {
     const context = plot.ctx, ratio = devicePixelRatio;
     context.save();
     context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
@@ -79,6 +79,7 @@
     let taken = -Infinity; // up to where letters stand
     for (const mark of [...data.marks].sort((a, b) => a[mode] - b[mode])) {
       const at = mark[mode];
+      if (chart.run !== null && chart.run !== mark.run) continue;
       if (at === null || at < plot.scales.x.min || at > plot.scales.x.max) continue;
       const x = plot.valToPos(at, "x", true);
       const place = Math.max(x, taken);
@@ -153,6 +154,7 @@
       name.textContent = line.label;
       const output = document.createElement("output");
       button.append(name, output);
+      button.hidden = line.hidden;
       view.outputs.push(output);
       button.addEventListener("click", () => {
         view.shown[i] = !view.shown[i];
@@ -161,6 +163,18 @@
       });
       box.append(button);
     });
+    const rest = chart.series.filter(line => line.hidden).length;
+    if (rest > 0) {
+      const more = document.createElement("button");
+      more.type = "button";
+      more.className = "more";
+      more.textContent = `+ ${rest} more`;
+      more.addEventListener("click", () => {
+        more.remove();
+        for (const button of box.querySelectorAll("button")) button.hidden = false;
+      });
+      box.append(more);
+    }
     box.append(view.at);
   };
 
@@ -188,7 +202,7 @@
       cursor: { drag: { x: true, y: false }, sync: along ? { key: "run", scales: ["x", null], setSeries: false } : undefined, points: { show: false } },
       series: [{}, ...all.map(({ i, line, part }) => ({ ...stroke(line, part), label: line.label, show: view.shown[i] }))],
       hooks: {
-        draw: along ? [drawMarks] : [],
+        draw: along ? [drawMarks(chart)] : [],
         setCursor: [() => view.plot && view.outputs && readOut(view)],
         setScale: [(plot, key) => {
           if (key !== "x" || syncing || !along || !view.plot) return;

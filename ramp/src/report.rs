@@ -39,6 +39,26 @@ impl Report {
         Self { data, findings }
     }
 
+    /// What each run is called where there is little room: by its runtime where that tells them apart, with a number where it is one of
+    /// more; else by its name.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let names = || self.data.iter().map(|data| data.name.clone());
+        let mut labels: Vec<String> = names().collect();
+        for group in self.findings.groups.iter().filter(|group| !group.runtime.is_empty()) {
+            for (number, run) in group.runs.iter().enumerate() {
+                if let Some(label) = labels.get_mut(*run) {
+                    *label = match group.runs.len() {
+                        1 => group.runtime.clone(),
+                        _ => format!("{} {}", group.runtime, number + 1),
+                    };
+                }
+            }
+        }
+        let different: std::collections::HashSet<&String> = labels.iter().collect();
+        if different.len() < labels.len() || labels.len() == 1 { names().collect() } else { labels }
+    }
+
     /// All of it in words, for a terminal.
     #[must_use]
     pub fn text(&self) -> String {

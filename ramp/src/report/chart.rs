@@ -11,6 +11,8 @@ pub struct Chart {
     pub id: String,
     /// What it shows.
     pub title: String,
+    /// The run that it is of; none where it is of all of them.
+    pub run: Option<usize>,
     /// What runs along x.
     pub x: X,
     /// What runs along y, with its unit.
@@ -78,6 +80,8 @@ pub struct At {
 pub struct Mark {
     /// A letter that stands for it.
     pub letter: char,
+    /// The run that it is of.
+    pub run: usize,
     /// Index of the colour of its run.
     pub colour: usize,
     /// What happened, and in which run where there is more than one.
@@ -89,6 +93,12 @@ pub struct Mark {
 }
 
 impl Chart {
+    /// Whether something that happened in a run is marked in it.
+    #[must_use]
+    pub fn has(&self, mark: &Mark) -> bool {
+        self.x == X::Run && self.run.is_none_or(|run| run == mark.run)
+    }
+
     /// Whether there is anything to draw.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -30,13 +30,18 @@ pub fn charts(report: &Report) -> Vec<Chart> {
 /// What is to be marked in each chart along a run: where it was saturated, and which rules ended it.
 #[must_use]
 pub fn marks(report: &Report) -> Vec<Mark> {
+    let labels = report.labels();
     let mut marks: Vec<Mark> = Vec::new();
     let mut letters = ('a'..='z').chain('A'..='Z').cycle();
     for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
-        let of = if report.data.len() == 1 { String::new() } else { format!(" — {}", data.name) };
+        let of = labels
+            .get(run)
+            .filter(|_| labels.len() > 1)
+            .map_or_else(String::new, |label| format!(" — {label}"));
         let mut mark = |step: &Step, what: String| {
             marks.push(Mark {
                 letter: letters.next().unwrap_or('*'),
+                run,
                 colour: run % PALETTE.len(),
                 label: format!("{what} (step {}){of}", step.step),
                 step: f64::from(step.step),
@@ -58,28 +63,31 @@ pub fn marks(report: &Report) -> Vec<Mark> {
 
 /// Of one run a colour for each thing that is measured; of more one for each run, and a stroke for each thing.
 struct Pen {
-    runs: usize,
+    labels: Vec<String>,
 }
 
 impl Pen {
     fn of(report: &Report) -> Self {
-        Self { runs: report.data.len() }
+        Self { labels: report.labels() }
     }
 
     /// A line for a thing (its number, and its name) of a run.
-    fn line(&self, data: &Dataset, run: usize, (number, name): (usize, &str), points: Vec<At>) -> Series {
-        let alone = self.runs == 1;
+    fn line(&self, run: usize, (number, name): (usize, &str), points: Vec<At>) -> Series {
+        let alone = self.labels.len() == 1;
         let colour = if alone { number } else { run } % PALETTE.len();
         let stroke = if alone {
             Stroke::Line([0, 0])
         } else {
             LINES.get(number % LINES.len()).copied().unwrap_or(Stroke::Dots)
         };
-        Series { label: self.label(data, name), colour, stroke, hidden: false, points }
+        Series { label: self.label(run, name), colour, stroke, hidden: false, points }
     }
 
-    fn label(&self, data: &Dataset, name: &str) -> String {
-        if self.runs == 1 { name.to_owned() } else { format!("{name} — {}", data.name) }
+    fn label(&self, run: usize, name: &str) -> String {
+        match self.labels.get(run) {
+            Some(label) if self.labels.len() > 1 => format!("{name} — {label}"),
+            _ => name.to_owned(),
+        }
     }
 }
 

@@ -21,7 +21,8 @@ struct Page<'p> {
     title: String,
     summary: String,
     ramp_version: &'static str,
-    columns: Vec<&'p str>,
+    /// Labels and names of the runs.
+    columns: Vec<(String, &'p str)>,
     rows: Vec<Row>,
     comparisons: Vec<Table>,
     charts: &'p [Chart],
@@ -79,7 +80,7 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
         title: report.findings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
         summary: prose::summary(report),
         ramp_version: env!("CARGO_PKG_VERSION"),
-        columns: names().collect(),
+        columns: report.labels().into_iter().zip(names()).collect(),
         rows: rows(report),
         comparisons: comparisons(report),
         charts,
@@ -185,13 +186,13 @@ fn data(charts: &[Chart], marks: &[Mark]) -> Value {
             X::Own(name) => Some(name),
         };
         json!({
-            "id": chart.id, "x": own, "y": chart.y,
+            "id": chart.id, "run": chart.run, "x": own, "y": chart.y,
             "series": chart.series.iter().map(|line| series(line, most)).collect::<Vec<_>>(),
         })
     };
     let mark = |mark: &Mark| {
         json!({
-            "letter": mark.letter, "colour": mark.colour, "label": mark.label, "step": mark.step,
+            "letter": mark.letter, "run": mark.run, "colour": mark.colour, "label": mark.label, "step": mark.step,
             "seconds": short(mark.seconds),
         })
     };

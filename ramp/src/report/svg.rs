@@ -29,19 +29,20 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 pub fn svg(chart: &Chart, marks: &[Mark]) -> Result<String, String> {
     let mut text = String::new();
     let shown: Vec<&Series> = chart.series.iter().filter(|series| !series.hidden).collect();
-    let marks = if chart.x == X::Run { marks } else { &[] };
-    let legend = Legend::of(&shown, marks);
+    let marks: Vec<&Mark> = marks.iter().filter(|mark| chart.has(mark)).collect();
+    let legend = Legend::of(&shown, &marks);
     let size = (WIDTH, HEIGHT + LINE * legend.rows.len() as u32 + 8);
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        let drawn =
-            draw(&root, chart, &shown, marks).and_then(|()| legend.draw(&root)).and_then(|()| root.present());
+        let drawn = draw(&root, chart, &shown, &marks)
+            .and_then(|()| legend.draw(&root))
+            .and_then(|()| root.present());
         drawn.map_err(|error| format!("chart {}: {error}", chart.id))?;
     }
     Ok(text)
 }
 
-fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[Mark]) -> Drawn {
+fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[&Mark]) -> Drawn {
     root.fill(&WHITE)?;
     let (upper, _) = root.split_vertically(HEIGHT);
     let all = || shown.iter().flat_map(|series| &series.points).filter_map(|at| Some((at.step, at.y?)));
@@ -69,7 +70,9 @@ fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[Mark]) -> Dr
         .x_label_formatter(&|x| label(*x))
         .y_label_formatter(&|y| label(*y))
         .draw()?;
-    let marks: Vec<Mark> = marks.iter().filter(|mark| (left..=right).contains(&mark.step)).cloned().collect();
+    let marks: Vec<&Mark> =
+        marks.iter().copied().filter(|mark| (left..=right).contains(&mark.step)).collect();
+    marks.sort_by(|a, b| a.step.total_cmp(&b.step));
     draw_marks(root, &mut plot, &marks, (bottom, top))?;
     for series in shown {
         draw_series(&mut plot, series)?;
@@ -95,7 +98,7 @@ fn colour(index: usize) -> RGBColor {
 }
 
 /// A line down the chart where something happened, with its letter above it.
-fn draw_marks(root: &Area<'_>, plot: &mut Plot<'_, '_>, marks: &[Mark], (bottom, top): (f64, f64)) -> Drawn {
+fn draw_marks(root: &Area<'_>, plot: &mut Plot<'_, '_>, marks: &[&Mark], (bottom, top): (f64, f64)) -> Drawn {
     // Up to where letters stand.
     let mut taken = i32::MIN;
     for mark in marks {
@@ -185,11 +188,13 @@ const SWATCH: f64 = 28.0;
 const BETWEEN: f64 = 22.0;
 
 impl<'s> Legend<'s> {
-    fn of(shown: &[&'s Series], marks: &'s [Mark]) -> Self {
+    fn of(shown: &[&'s Series], marks: &[&'s Mark]) -> Self {
         const LEFT: f64 = 72.0;
         let mut rows: Vec<Vec<(f64, Entry<'_>)>> = vec![Vec::new()];
         let mut x = LEFT;
-        for entry in shown.iter().map(|series| Entry::Series(series)).chain(marks.iter().map(Entry::Mark)) {
+        for entry in
+            shown.iter().map(|series| Entry::Series(series)).chain(marks.iter().map(|mark| Entry::Mark(mark)))
+        {
             let wide = SWATCH + LETTER * entry.label().chars().count() as f64 + BETWEEN;
             if x + wide > f64::from(WIDTH) && x > LEFT {
                 rows.push(Vec::new());

@@ -11,7 +11,7 @@ use crate::dataset::Dataset;
 pub(super) fn startup(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();
-    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+    for (run, found) in report.findings.runs.iter().enumerate() {
         let Ok(startups) = &found.startups else { continue };
         for (is_ready, name, stroke) in
             [(true, "ready", Stroke::Dots), (false, "not ready when last seen", Stroke::Rings)]
@@ -23,12 +23,13 @@ pub(super) fn startup(report: &Report) -> Chart {
             }
             points.sort_by(|a, b| a.step.total_cmp(&b.step));
             let colour = if report.data.len() == 1 { usize::from(!is_ready) } else { run % PALETTE.len() };
-            series.push(Series { label: pen.label(data, name), colour, stroke, hidden: false, points });
+            series.push(Series { label: pen.label(run, name), colour, stroke, hidden: false, points });
         }
     }
     Chart {
         id: "startup".into(),
         title: "Startup latency against population".into(),
+        run: None,
         x: X::Own("instances at work when it was made"),
         y: "seconds",
         series,
@@ -51,12 +52,13 @@ pub(super) fn goodput(report: &Report) -> Chart {
         let good = along(data, &course.steps, |at| Some(at.instances.into()));
         let at_work =
             along(data, &course.steps, |at| data.steps.get(at.index).map(|step| step.running.into()));
-        series.push(pen.line(data, run, (0, "goodput"), good));
-        series.push(pen.line(data, run, (1, "at work"), at_work));
+        series.push(pen.line(run, (0, "goodput"), good));
+        series.push(pen.line(run, (1, "at work"), at_work));
     }
     Chart {
         id: "goodput".into(),
         title: "Goodput: instances that hold their memory and make progress".into(),
+        run: None,
         x: X::Run,
         y: "instances",
         series,
@@ -71,20 +73,16 @@ pub(super) fn work(report: &Report) -> Chart {
     let mut series = Vec::new();
     for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
         if let Ok(course) = &found.goodput {
-            series.push(pen.line(
-                data,
-                run,
-                (0, "work"),
-                along(data, &course.steps, |at| at.units_per_cpu_second),
-            ));
+            series.push(pen.line(run, (0, "work"), along(data, &course.steps, |at| at.units_per_cpu_second)));
         } else if data.steps.iter().any(|step| step.work_count.is_some()) {
             let points = super::by_step(data, |step| step.work_count, |_| false);
-            series.push(pen.line(data, run, (0, "WorkCount as recorded"), points));
+            series.push(pen.line(run, (0, "WorkCount as recorded"), points));
         }
     }
     Chart {
         id: "work".into(),
         title: "Work per CPU second".into(),
+        run: None,
         x: X::Run,
         y: "units",
         series,

@@ -10,6 +10,7 @@ const MOST_NODES: usize = 7;
 
 /// Memory of each node: a chart for each run, since nodes of two runs have nothing in common.
 pub(super) fn memory(report: &Report) -> Vec<Chart> {
+    let labels = report.labels();
     let chart = |(run, data): (usize, &Dataset)| {
         let clock = Clock::of(data);
         let nodes = data.nodes.iter().take(MOST_NODES).enumerate();
@@ -23,8 +24,9 @@ pub(super) fn memory(report: &Report) -> Vec<Chart> {
             title: if alone {
                 "Memory per node".into()
             } else {
-                format!("Memory per node — {}", data.name)
+                format!("Memory per node — {}", labels.get(run).map_or("", String::as_str))
             },
+            run: Some(run),
             x: X::Run,
             y: "GiB",
             series,
@@ -88,13 +90,14 @@ pub(super) fn pressure(report: &Report) -> Chart {
             let clock = Clock::of(data);
             let points = worst(&clock, &data.nodes, measure);
             if !points.is_empty() {
-                series.push(pen.line(data, run, (number, name), points));
+                series.push(pen.line(run, (number, name), points));
             }
         }
     }
     Chart {
         id: "pressure".into(),
         title: "Pressure (PSI): share of time in which some task waited".into(),
+        run: None,
         x: X::Run,
         y: "% of time",
         series,

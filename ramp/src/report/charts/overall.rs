@@ -17,7 +17,7 @@ fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool
         for (run, data) in report.data.iter().enumerate() {
             let points = by_step(data, measure, |step| of_memory && is_stale(data, step));
             if points.iter().any(|at| at.y.is_some()) {
-                let line = pen.line(data, run, (number, name), points);
+                let line = pen.line(run, (number, name), points);
                 series.push(Series { hidden: report.data.len() > 1 && number >= at_first, ..line });
             }
         }
@@ -40,6 +40,7 @@ pub(super) fn memory(report: &Report) -> Chart {
     Chart {
         id: "memory".into(),
         title: "Memory of all nodes".into(),
+        run: None,
         x: X::Run,
         y: "GiB",
         series: lines(report, &measures, 2, true),
@@ -66,6 +67,7 @@ pub(super) fn instances(report: &Report) -> Chart {
     Chart {
         id: "instances".into(),
         title: "Instances by state".into(),
+        run: None,
         x: X::Run,
         y: "instances",
         series: lines(report, &measures, 1, false),
@@ -82,6 +84,7 @@ pub(super) fn usage(report: &Report) -> Chart {
     Chart {
         id: "usage".into(),
         title: "Memory per container, as in the study".into(),
+        run: None,
         x: X::Run,
         y: "MiB",
         series: lines(report, &[usage], 1, true),
@@ -101,6 +104,7 @@ pub(super) fn time(report: &Report) -> Chart {
         id: "time".into(),
         title: if has_runs(report) { "Time per step, and latency of the API" } else { "Time per step" }
             .into(),
+        run: None,
         x: X::Run,
         y: "seconds",
         series: lines(report, &measures, 2, false),
@@ -134,7 +138,7 @@ pub(super) fn cost(report: &Report) -> Chart {
                 above.sort_by(f64::total_cmp);
                 let intercept = crate::statistics::quantile(&above, 0.5).unwrap_or(0.0);
                 let line = [low, high].map(|x| place(x, intercept + cost.bytes * x)).to_vec();
-                let label = pen.label(data, &format!("{:.1} MB each", cost.bytes / 1e6));
+                let label = pen.label(run, &format!("{:.1} MB each", cost.bytes / 1e6));
                 series.push(Series {
                     label,
                     colour,
@@ -144,7 +148,7 @@ pub(super) fn cost(report: &Report) -> Chart {
                 });
             }
             series.push(Series {
-                label: pen.label(data, "samples"),
+                label: pen.label(run, "samples"),
                 colour,
                 stroke: Stroke::Dots,
                 hidden: false,
@@ -155,6 +159,7 @@ pub(super) fn cost(report: &Report) -> Chart {
     Chart {
         id: "cost".into(),
         title: "Memory against instances at work: what one more costs".into(),
+        run: None,
         x: X::Own("instances at work"),
         y: "GiB",
         series,
