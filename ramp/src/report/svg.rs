@@ -70,7 +70,7 @@ fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[&Mark]) -> D
         .x_label_formatter(&|x| label(*x))
         .y_label_formatter(&|y| label(*y))
         .draw()?;
-    let marks: Vec<&Mark> =
+    let mut marks: Vec<&Mark> =
         marks.iter().copied().filter(|mark| (left..=right).contains(&mark.step)).collect();
     marks.sort_by(|a, b| a.step.total_cmp(&b.step));
     draw_marks(root, &mut plot, &marks, (bottom, top))?;
