@@ -7,7 +7,7 @@ usage() {
 Usage: deploy/ramp.sh [--interleave] [--out DIR] SCENARIO [RUNTIME...] [-- OPTION...]
 
 Fills the cluster that kubectl (or oc) is pointed at with pods of a scenario, one more with each step, past saturation,
-once under each runtime, and records everything.
+once under each runtime, records everything, and reports on it (ramp report; its page is DIR-report/report.html).
 
   SCENARIO      a file of deploy/runc without .yaml: memory-capacity, memory-hungry, memory-restricted, cpu-50, ...
   RUNTIME       runc, kata, or the name of any other RuntimeClass [default: runc kata]
@@ -88,5 +88,6 @@ for runtime in "${order[@]}"; do
   directories+=("$directory")
 done
 
-if "${ramp[@]}" report --help >/dev/null 2>&1; then "${ramp[@]}" report "${directories[@]}"; fi
+# Beside the runs, so that ramp report DIR/* finds nothing but runs.
+"${ramp[@]}" report --out "${out%/}-report" "${directories[@]}"
 echo "recorded: ${directories[*]}"

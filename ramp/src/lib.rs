@@ -6,12 +6,13 @@
 //! cli ─► plan ─► run ⇄ engine {local, podman, kubernetes, scripted}
 //!                 │ events
 //!                 ▼
-//!               ledger ─► record ═══ run directory ═══ dataset ─► analysis
+//!               ledger ─► record ═══ run directory ═══ dataset ─► analysis ─► report
 //! ```
 //!
 //! An [`engine`] observes and acts. The [`ledger`] turns sightings into transitions, each counted once. The [`record`]er
 //! writes rows as they come. [`run`] decides, by [`stop`] rules, when there is enough. Left of the run directory nothing
-//! computes a statistic; right of it nothing knows an engine: a [`dataset`] is what was recorded, and [`analysis`] what it says.
+//! computes a statistic; right of it nothing knows an engine: a [`dataset`] is what was recorded, [`analysis`] what it says,
+//! and a [`report`] how it is told.
 
 #[macro_use]
 mod text;

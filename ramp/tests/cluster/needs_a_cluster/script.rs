@@ -38,6 +38,8 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
         assert_eq!(run.plan.labels, [("rack".to_owned(), "7".to_owned())]);
     }
     assert_eq!(left(), Vec::<Value>::new());
+    assert!(said.contains("page: ") && directory.path().join("runs-report/report.html").exists(), "{said}");
+    assert!(said.contains("A B B A"), "it is told whether drift explains the difference: {said}");
 }
 
 #[test]

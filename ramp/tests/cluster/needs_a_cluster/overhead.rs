@@ -1,0 +1,59 @@
+//! What a runtime costs more per pod, where that is known: on a cluster whose kata is runc and a process of 128 MiB in each pod. One node,
+//! since nodes that share a kernel tell the same memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ramp::dataset::Dataset;
+use ramp::report::Report;
+use serde_json::{Value, json};
+
+use crate::process::{self, kubectl, left, scenario, turn};
+
+const MIB: f64 = (1 << 20) as f64;
+/// Resident in each pod, as `../shared/cluster` says of its stand-in.
+const TRUE_OVERHEAD: f64 = 128.0 * MIB;
+/// The handler without CPU requests, which on small nodes run out long before memory does.
+const CLASS: &str = "ramp-test-overhead";
+
+#[test]
+#[ignore = "needs a cluster of one node with a RuntimeClass kata that is runc and 128 MiB in each pod"]
+fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("class.json");
+    let class = json!({
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": CLASS},
+        "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
+    });
+    fs::write(&file, class.to_string()).unwrap();
+    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    // As many as the node has room for without losing any.
+    let runc = ramp_to(directory.path(), "runc", "default", "20");
+    let kata = ramp_to(directory.path(), "kata", CLASS, "8");
+    kubectl(&["delete", "runtimeclass", CLASS]);
+    assert_eq!(left(), Vec::<Value>::new());
+    let report = Report::of([runc, kata].map(|run| Dataset::read(&run).unwrap()).into(), None);
+    println!("{}", report.text());
+    let found = report.findings.comparisons[0].comparison.overhead_per_pod.clone().unwrap();
+    let (low, high) = (found.interval.low, found.interval.high);
+    assert!(low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= high, "{:.1} to {:.1} MiB", low / MIB, high / MIB);
+    assert!(
+        high - low <= 0.3 * TRUE_OVERHEAD,
+        "no wider than ±15 %: {:.1} to {:.1} MiB",
+        low / MIB,
+        high / MIB
+    );
+}
+
+/// A ramp of 50 MB each at the usual pace.
+fn ramp_to(directory: &Path, scenarios_of: &str, class: &str, to: &str) -> PathBuf {
+    let out = directory.join(scenarios_of);
+    let manifest = scenario(&format!("{scenarios_of}/memory-capacity.yaml"));
+    let options =
+        ["--runtime", class, "--memory", "50M", "--to", to, "--hold", "2s", "--step-timeout", "30s"];
+    let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(400));
+    assert!(status.success(), "{status}: {said}");
+    out
+}
