@@ -127,16 +127,6 @@ pub struct Memory {
     pub available: Option<u64>,
     /// Active.
     pub active: Option<u64>,
-    /// AnonPages.
-    pub anon: Option<u64>,
-    /// Shmem.
-    pub shmem: Option<u64>,
-    /// SUnreclaim.
-    pub slab_unreclaimable: Option<u64>,
-    /// KernelStack.
-    pub kernel_stack: Option<u64>,
-    /// PageTables.
-    pub page_tables: Option<u64>,
 }
 
 impl Memory {

@@ -92,7 +92,6 @@ fn step(row: StepRow) -> Step {
             free: row.memory_free_bytes,
             available: row.memory_available_bytes,
             active: row.memory_active_bytes,
-            ..Memory::default()
         },
         fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
         rules: row.rules,
@@ -108,19 +107,18 @@ impl Reader<'_> {
     /// A table, or none where it is missing or has not even a header: that is said.
     fn table(&mut self, name: &str) -> Result<Option<Table>, Unreadable> {
         let file = self.directory.join(name);
-        let text = match std::fs::read(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let table = match Table::open_begun(&file) {
+            Ok(Some(table)) => table,
+            Ok(None) => {
+                self.notes.push(format!("{name} was cut off before its first row"));
+                return Ok(None);
+            }
+            Err(Unreadable::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.notes.push(format!("there is no {name}: nothing can be said from it"));
                 return Ok(None);
             }
-            Err(error) => return Err(Unreadable::Io { file, error }),
+            Err(error) => return Err(error),
         };
-        if !text.contains(&b'\n') {
-            self.notes.push(format!("{name} was cut off before its first row"));
-            return Ok(None);
-        }
-        let table = Table::of(&file, text)?;
         self.notes.extend(table.torn().map(|torn| format!("{name}: {torn}")));
         Ok(Some(table))
     }
@@ -160,7 +158,7 @@ struct NodeColumns {
     sample_time: usize,
     instances: usize,
     boot_id: Option<usize>,
-    memory: [Option<usize>; 9],
+    memory: [Option<usize>; 4],
     pressure: [Option<usize>; 3],
 }
 
@@ -176,18 +174,7 @@ impl NodeColumns {
             sample_time: table.required("sample_time")?,
             instances: table.required("instances")?,
             boot_id: table.column("boot_id"),
-            memory: [
-                "total",
-                "free",
-                "available",
-                "active",
-                "anon",
-                "shmem",
-                "slab_unreclaimable",
-                "kernel_stack",
-                "page_tables",
-            ]
-            .map(memory),
+            memory: ["total", "free", "available", "active"].map(memory),
             pressure: ["memory", "cpu", "io"].map(pressure),
         })
     }
@@ -200,7 +187,7 @@ impl NodeColumns {
         };
         let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
         let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
-        let [total, free, available, active, anon, shmem, slab, stack, tables] = self.memory;
+        let [total, free, available, active] = self.memory;
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(Sample {
             taken_seconds: row.time(self.sample_time)?,
@@ -213,11 +200,6 @@ impl NodeColumns {
                 free: bytes(free)?,
                 available: bytes(available)?,
                 active: bytes(active)?,
-                anon: bytes(anon)?,
-                shmem: bytes(shmem)?,
-                slab_unreclaimable: bytes(slab)?,
-                kernel_stack: bytes(stack)?,
-                page_tables: bytes(tables)?,
             },
             memory_pressure_seconds: seconds(memory_pressure)?,
             cpu_pressure_seconds: seconds(cpu_pressure)?,

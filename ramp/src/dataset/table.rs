@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -85,13 +85,34 @@ pub(super) fn quoted(found: &str) -> String {
     }
 }
 
+/// How many bytes of a file are whole lines, and how many follow. It is at its beginning then.
+fn whole_bytes(source: &mut File) -> io::Result<(u64, u64)> {
+    const BLOCK: u64 = 1 << 16;
+    let length = source.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut block = Vec::new();
+    let whole = loop {
+        let begin = end.saturating_sub(BLOCK);
+        source.seek(SeekFrom::Start(begin))?;
+        block.clear();
+        source.by_ref().take(end - begin).read_to_end(&mut block)?;
+        match block.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => break begin + at as u64 + 1,
+            None if begin == 0 => break 0,
+            None => end = begin,
+        }
+    };
+    source.rewind()?;
+    Ok((whole, length - whole))
+}
+
 /// A table: its header, and rows of as many cells.
 pub(super) struct Table {
     file: PathBuf,
     header: Vec<String>,
-    reader: csv::Reader<io::Cursor<Vec<u8>>>,
+    reader: csv::Reader<Box<dyn Read>>,
     /// Bytes of a last line that has no end.
-    torn_bytes: usize,
+    torn_bytes: u64,
 }
 
 /// A row of a table.
@@ -102,22 +123,44 @@ pub(super) struct Row<'t> {
 }
 
 impl Table {
-    /// Opens a file, and reads its header.
-    pub(super) fn open(file: &Path) -> Result<Self, Unreadable> {
-        let mut text = Vec::new();
-        File::open(file)
-            .and_then(|mut source| source.read_to_end(&mut text))
-            .map_err(|error| Unreadable::Io { file: file.to_owned(), error })?;
-        Self::of(file, text)
+    /// The same of a file that may have been cut off before the end of its header: there is no table then.
+    pub(super) fn open_begun(file: &Path) -> Result<Option<Self>, Unreadable> {
+        let whole = File::open(file).and_then(|mut source| whole_bytes(&mut source));
+        match whole {
+            Ok((0, _)) => Ok(None),
+            Ok(_) => Self::open(file).map(Some),
+            Err(error) => Err(Unreadable::Io { file: file.to_owned(), error }),
+        }
     }
 
-    /// A table from the bytes of a file. A last line without an end was cut while it was written: nobody knows whether its last cell
-    /// is whole, so that it is left out.
+    /// Opens a file, and reads its header. A last line without an end was cut while it was written: nobody knows whether its last cell
+    /// is whole, so that it is left out, as is what is written from now on.
+    pub(super) fn open(file: &Path) -> Result<Self, Unreadable> {
+        let io = |error| Unreadable::Io { file: file.to_owned(), error };
+        let mut source = File::open(file).map_err(io)?;
+        let (whole, torn) = match whole_bytes(&mut source) {
+            Ok(found) => found,
+            // A pipe has no end to look at first.
+            Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+                let mut text = Vec::new();
+                source.read_to_end(&mut text).map_err(io)?;
+                return Self::of(file, text);
+            }
+            Err(error) => return Err(io(error)),
+        };
+        Self::read(file, Box::new(io::BufReader::new(source).take(whole)), torn)
+    }
+
+    /// A table from the bytes of a file.
     pub(super) fn of(file: &Path, mut text: Vec<u8>) -> Result<Self, Unreadable> {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let torn_bytes = text.len() - whole;
         text.truncate(whole);
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(io::Cursor::new(text));
+        Self::read(file, Box::new(io::Cursor::new(text)), torn_bytes as u64)
+    }
+
+    fn read(file: &Path, source: Box<dyn Read>, torn_bytes: u64) -> Result<Self, Unreadable> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
         let malformed = |found: String| Malformed {
             file: file.to_owned(),
             line: 1,

@@ -5,7 +5,7 @@ mod nodes;
 mod overall;
 
 use super::Report;
-use super::chart::{At, Chart, LINES, Mark, PALETTE, Series, Stroke};
+use super::chart::{At, Chart, LINES, Mark, PALETTE, Series, Stroke, thinned};
 use crate::dataset::{Dataset, Source, Step};
 
 /// All charts that have anything to show.
@@ -91,6 +91,9 @@ impl Pen {
     }
 }
 
+/// Points of a series, of which a drawing takes as many as it can show.
+const MOST_POINTS: usize = 4000;
+
 /// Whether the memory of a step is what was measured then.
 fn is_stale(data: &Dataset, step: &Step) -> bool {
     !step.fresh && !data.nodes.is_empty()
@@ -107,7 +110,7 @@ fn by_step(data: &Dataset, y: impl Fn(&Step) -> Option<f64>, stale: impl Fn(&Ste
         let seconds = step.elapsed_seconds.unwrap_or(f64::NAN);
         points.push(At { step: number, seconds, y: y(step), stale: stale(step) });
     }
-    points
+    thinned(&points, MOST_POINTS)
 }
 
 /// Where a time lies between the steps: 3.5 is half-way through the fourth.

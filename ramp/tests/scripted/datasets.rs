@@ -13,7 +13,7 @@ use ramp::statistics::Quantile;
 
 use crate::support::{SECOND, Stage, plan, rows, script};
 
-const TABLES: [&str; 4] = ["steps.csv", "nodes.csv", "pods.csv", "events.csv"];
+const TABLES: [&str; 5] = ["steps.csv", "nodes.csv", "pods.csv", "workloads.csv", "events.csv"];
 
 /// Thirty steps up and down on two nodes that 24 instances fit on.
 async fn recorded() -> Stage {

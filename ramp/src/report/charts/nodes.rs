@@ -1,8 +1,8 @@
 //! Charts of single nodes.
 
 use super::super::Report;
-use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X};
-use super::{Clock, Pen, STALE, gib};
+use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};
+use super::{Clock, MOST_POINTS, Pen, STALE, gib};
 use crate::dataset::{Dataset, Freshness, Node, Sample};
 
 /// So many nodes have a line each.
@@ -60,7 +60,7 @@ fn of_node(clock: &Clock, number: usize, node: &Node, nodes: usize) -> Vec<Serie
             colour: if nodes == 1 { which } else { number } % PALETTE.len(),
             stroke: LINES.get(which).copied().filter(|_| nodes > 1).unwrap_or(Stroke::Line([0, 0])),
             hidden: nodes > 1 && which > 1,
-            points,
+            points: thinned(&points, MOST_POINTS),
         });
     }
     series
