@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{Costs, Dataset, Freshness, Recorded, Sample};
-use crate::record::PodRow;
+use super::{Costs, Dataset, Freshness, Recorded, Sample, Step};
+use crate::record::{Part, PodRow};
 use crate::state::State;
 use crate::statistics::Point;
 
@@ -22,11 +22,15 @@ impl Dataset {
     /// same of its memory.
     ///
     /// An instance that is being made takes memory before it is at work, and one that is at work may not have all of its memory yet: on a
-    /// ramp that goes on as soon as it can, most samples are taken in the midst of this. Samples at which each instance is at work and
+    /// ramp that goes on as soon as it can, many samples are taken in the midst of this. Those at which each instance that was made was
     /// full, as it reported by its node's clock or as its state tells, are preferred to all others.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
-        let last = self.way_up().filter(|(index, _)| before.is_none_or(|before| *index < before)).last();
-        // Until when samples count: the step of saturation has begun by then.
+        // Until when samples count: the step of saturation has begun by then; where there is none, until there are fewer again.
+        let counts = |(index, step): &(usize, &Step)| match before {
+            Some(before) => *index < before && step.part == Part::Up,
+            None => matches!(step.part, Part::Up | Part::Hold),
+        };
+        let last = self.steps.iter().enumerate().filter(counts).last();
         let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
         let full = full_since(recorded);
         let sampled: Vec<Vec<Sampled>> = recorded
@@ -72,7 +76,7 @@ impl Dataset {
             nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
         let mut pods =
             pods.iter().filter(|row| row.node.as_deref().is_some_and(|node| names.contains(node))).peekable();
-        let mut kernel = Kernel { full: Some(full), ..Kernel::default() };
+        let mut kernel = Kernel::new(full);
         let mut instances: HashMap<usize, u32> = HashMap::new();
         let mut points = Vec::new();
         for (node, sample) in samples {
@@ -87,8 +91,10 @@ impl Dataset {
                 continue;
             }
             if let Some(bytes) = sample.memory.not_available() {
-                let point = Point { x: instances.values().sum::<u32>().into(), y: bytes as f64 };
-                points.push(Sampled { point, settled: kernel.is_settled(sample.taken_seconds) });
+                let full = kernel.all_full(sample.taken_seconds);
+                let x = full.unwrap_or_else(|| instances.values().sum::<u32>());
+                points
+                    .push(Sampled { point: Point { x: x.into(), y: bytes as f64 }, settled: full.is_some() });
             }
         }
         points
@@ -108,38 +114,46 @@ fn full_since(recorded: &Recorded) -> HashMap<&str, f64> {
     since
 }
 
-/// Instances on the nodes of a kernel, that are not over.
-#[derive(Default)]
+/// Instances on the nodes of a kernel.
 struct Kernel<'d> {
-    full: Option<&'d HashMap<&'d str, f64>>,
-    /// Those on their way: being made, or told to end.
-    on_the_way: HashSet<&'d str>,
-    /// Those at work that have not been seen to be ready.
-    at_work: HashSet<&'d str>,
+    full: &'d HashMap<&'d str, f64>,
+    /// Those that are being made or at work, by whether they have been seen to be ready.
+    there: HashMap<&'d str, bool>,
+    /// Those told to end, which give back their memory at a time that nobody tells.
+    ending: HashSet<&'d str>,
 }
 
 impl<'d> Kernel<'d> {
+    fn new(full: &'d HashMap<&'d str, f64>) -> Self {
+        Self { full, there: HashMap::new(), ending: HashSet::new() }
+    }
+
     fn follow(&mut self, row: &'d PodRow) {
         let uid = row.uid.as_str();
-        self.on_the_way.remove(uid);
-        self.at_work.remove(uid);
+        self.ending.remove(uid);
         match row.to.parse::<State>() {
-            Ok(State::Creating | State::Terminating) => {
-                self.on_the_way.insert(uid);
+            Ok(State::Creating | State::Running) => {
+                self.there.entry(uid).or_insert(false);
             }
-            Ok(State::Running) => {
-                self.at_work.insert(uid);
+            Ok(State::Ready) => {
+                self.there.insert(uid, true);
             }
-            _ => {}
+            Ok(State::Terminating) => {
+                self.there.remove(uid);
+                self.ending.insert(uid);
+            }
+            _ => {
+                self.there.remove(uid);
+            }
         }
     }
 
-    /// Whether each of them is at work and full, at a time by the clock of the nodes.
-    fn is_settled(&self, at: Option<f64>) -> bool {
-        let is_full = |uid: &&str| {
-            let since = self.full.and_then(|full| full.get(uid));
-            since.zip(at).is_some_and(|(since, at)| *since <= at)
+    /// How many there are, if each of them was full at a time by the clock of the nodes.
+    fn all_full(&self, at: Option<f64>) -> Option<u32> {
+        let is_full = |(uid, is_ready): (&&str, &bool)| {
+            *is_ready || self.full.get(uid).zip(at).is_some_and(|(since, at)| *since <= at)
         };
-        self.on_the_way.is_empty() && self.at_work.iter().all(|uid| is_full(&uid))
+        let settled = self.ending.is_empty() && self.there.iter().all(is_full);
+        settled.then_some(self.there.len() as u32)
     }
 }
