@@ -4,7 +4,10 @@ use super::estimates::Estimates;
 use super::marginal_cost::{MarginalCost, pooled};
 use super::{CannotSay, Estimate, cannot_say};
 use crate::dataset::Dataset;
-use crate::statistics::Interval;
+use crate::statistics::{Interval, SEED};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
 
 /// What one runtime costs more than another. Overheads are ratios − 1: 0 is none, 1 is twice as much.
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ pub struct Comparison {
 pub struct PerPod {
     /// Bytes.
     pub bytes: f64,
-    /// Where that lies in 95 of 100 experiments, in bytes.
+    /// Its 95 % interval, in bytes.
     pub interval: Interval,
 }
 
@@ -110,7 +113,7 @@ fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
     let ((base, kind), (other, other_kind)) = both(&base.saturation, &other.saturation)?;
     if kind != other_kind {
         return cannot_say(format!(
-            "saturations of two kinds cannot be held against each other: {kind} at {base} instances, {other_kind} at {other}"
+            "saturations of two kinds cannot be held against each other: {kind} at {base:.0} instances, {other_kind} at {other:.0}"
         ));
     }
     ratio(*base, *other)
@@ -121,11 +124,35 @@ fn ratio(above: f64, below: f64) -> Estimate<f64> {
 }
 
 fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
-    // The draws of the two are independent of each other: any pairing of them is as good as the next.
-    let differences: Vec<f64> =
-        other.drawn.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
+    // Both were drawn from the same seed: any draw of the one goes with any of the other, and not with the one of its own number.
+    let mut others = other.drawn.clone();
+    others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
+    let differences: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
     match Interval::of(&differences) {
         Some(interval) => Ok(PerPod { bytes: other.bytes - base.bytes, interval }),
         None => cannot_say("the bootstrap drew nothing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_repeats_is_in_the_interval_of_the_difference() {
+        let cost = |bytes: f64| {
+            let drawn = vec![bytes; 1000];
+            Ok(MarginalCost {
+                bytes,
+                interval: Interval { low: bytes, high: bytes },
+                points: 9,
+                drawn,
+                inputs: String::new(),
+            })
+        };
+        let both = |a: f64, b: f64| pooled(&[&cost(a), &cost(b)]).unwrap();
+        let found = per_pod(&both(100.0, 140.0), &both(200.0, 240.0)).unwrap();
+        assert_eq!(found.bytes, 100.0);
+        assert!(found.interval.low <= 60.0 && found.interval.high >= 140.0, "{found:?}");
     }
 }

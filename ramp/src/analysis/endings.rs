@@ -33,7 +33,8 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
             _ => {}
         }
     }
-    let end = pods.last().map_or(0.0, |row| row.elapsed_seconds);
+    let last = data.steps.last().and_then(|step| step.elapsed_seconds);
+    let end = pods.last().map(|row| row.elapsed_seconds).into_iter().chain(last).fold(0.0, f64::max);
     took.extend(told.into_values().map(|since| Duration { seconds: end - since, ended: false }));
     Survival::of(&took).map_or_else(|| cannot_say("no instance was told to end"), Ok)
 }
@@ -87,7 +88,7 @@ pub fn teardown(data: &Dataset) -> Estimate<&Teardown> {
 pub fn leak(data: &Dataset) -> Estimate<Leak> {
     let teardown = teardown(data)?;
     if !teardown.left.is_empty() {
-        return cannot_say(format!("{} are still there", teardown.left.len()));
+        return cannot_say(format!("{} objects of the run are still there", teardown.left.len()));
     }
     if teardown.memory.is_empty() {
         return cannot_say("no node told of its memory both before and after");

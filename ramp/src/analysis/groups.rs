@@ -18,8 +18,10 @@ pub struct Group {
     pub runs: Vec<usize>,
 }
 
-/// Runtimes that a file of the study can be named for. The first is what others are held against.
+/// Runtimes that a file of the study can be named for.
 const RUNTIMES: [&str; 6] = ["runc", "crun", "youki", "kata", "gvisor", "runsc"];
+/// Runtimes without a machine or a kernel of their own, the likeliest base first.
+const BASES: [&str; 5] = ["runc", "crun", "youki", "default", "processes"];
 
 /// The groups, in the order of their first runs.
 #[must_use]
@@ -54,6 +56,7 @@ pub fn pairs(groups: &[Group]) -> Vec<(usize, usize)> {
         let base = base_of(groups, &of_scenario);
         pairs.extend(base.filter(|base| *base != index).map(|base| (base, index)));
     }
+    // Whatever they are called: who names two wants to know.
     if pairs.is_empty() && groups.len() == 2 {
         pairs.extend(base_of(groups, &[0, 1]).map(|base| (base, 1 - base)));
     }
@@ -63,7 +66,7 @@ pub fn pairs(groups: &[Group]) -> Vec<(usize, usize)> {
 fn base_of(groups: &[Group], among: &[usize]) -> Option<usize> {
     let rank = |index: &usize| {
         let runtime = groups.get(*index).map_or("", |group| group.runtime.as_str());
-        RUNTIMES.iter().take(3).position(|name| *name == runtime).unwrap_or(RUNTIMES.len())
+        BASES.iter().position(|name| *name == runtime).unwrap_or(BASES.len())
     };
     among.iter().min_by_key(|index| rank(index)).copied()
 }

@@ -14,7 +14,7 @@ use crate::statistics::{Interval, SEED, Slope, slope};
 pub struct MarginalCost {
     /// Bytes.
     pub bytes: f64,
-    /// Where that lies in 95 of 100 experiments, in bytes.
+    /// Its 95 % interval, in bytes.
     pub interval: Interval,
     /// Numbers of instances that it rests on.
     pub points: usize,
@@ -31,15 +31,15 @@ pub struct MarginalCost {
 /// Where there are too few fresh samples.
 pub fn marginal_cost(data: &Dataset, saturation: Option<&Saturation>) -> Estimate<MarginalCost> {
     let Costs { measure, series } = data.costs(saturation.map(|saturation| saturation.index));
+    let when = if saturation.is_some() { "before saturation" } else { "on the way up" };
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, interval, points, drawn }) = slope(&series) else {
         return cannot_say(format!(
-            "{samples} fresh sample{} of all memory before saturation: at least five numbers of instances at work are needed",
+            "{samples} fresh sample{} of all memory {when}: at least five numbers of instances at work are needed",
             if samples == 1 { "" } else { "s" }
         ));
     };
-    let inputs =
-        format!("{measure}; {samples} fresh samples at {points} numbers of instances, before saturation");
+    let inputs = format!("{measure}; {samples} fresh samples at {points} numbers of instances, {when}");
     Ok(MarginalCost { bytes: slope, interval, points, drawn, inputs })
 }
 

@@ -30,7 +30,7 @@ impl Dataset {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),
         };
-        let last = self.steps.iter().enumerate().filter(counts).last();
+        let last = self.steps.iter().enumerate().rfind(counts);
         let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
         let full = full_since(recorded);
         let sampled: Vec<Vec<Sampled>> = recorded

@@ -155,7 +155,6 @@ impl Layout {
                 free: kib(row, self.total_free)?,
                 available: kib(row, self.total_available)?,
                 active: kib(row, self.total_active)?,
-                ..Memory::default()
             },
             ..Step::default()
         })
@@ -183,7 +182,6 @@ impl Worker {
             free: kib(row, self.free)?,
             available: kib(row, self.available)?,
             active: kib(row, self.active)?,
-            ..Memory::default()
         })
     }
 }

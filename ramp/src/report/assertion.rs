@@ -8,7 +8,7 @@ use workload::quantity::Bytes;
 use super::Report;
 use crate::analysis::comparison::Comparison;
 use crate::analysis::findings::RunFindings;
-use crate::analysis::{CannotSay, Estimate, cannot_say};
+use crate::analysis::{CannotSay, Estimate, cannot_say, mib};
 use crate::dataset::Dataset;
 
 /// What has to be so.
@@ -21,6 +21,21 @@ pub struct Assertion {
     value: f64,
     /// That, as it was said.
     said: String,
+}
+
+/// What a figure is measured in, and what it can be held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    /// A number: 100.
+    Count,
+    /// MiB: 520, or 520Mi.
+    Mib,
+    /// Bytes: 520M.
+    Bytes,
+    /// Percent: 50, or 50%.
+    Percent,
+    /// A ratio − 1: 1.81, or 181%.
+    Ratio,
 }
 
 /// Where a figure is found.
@@ -58,24 +73,35 @@ const RELATIONS: [(&str, Relation); 6] = [
 ];
 
 /// The figures that can be held to something.
-const FIGURES: [(&str, Figure); 16] = [
+const FIGURES: [(&str, Unit, Figure); 16] = [
     (
         "predicted_capacity",
+        Unit::Count,
         Figure::Run(|_, run| Ok(run.estimates.predicted_capacity.clone()?.instances as f64)),
     ),
-    ("saturation_step", Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.step.into()))),
-    ("saturation_instances", Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.instances.into()))),
-    ("max_running", Figure::Run(maximum_running)),
-    ("maximum_running", Figure::Run(maximum_running)),
-    ("usage_at_saturation_mib", Figure::Run(|_, run| Ok(run.estimates.usage.at_saturation.clone()?.mib))),
-    ("usage_min_mib", Figure::Run(|_, run| Ok(run.estimates.usage.min.clone()?.mib))),
-    ("usage_max_mib", Figure::Run(|_, run| Ok(run.estimates.usage.max.clone()?.mib))),
+    ("saturation_step", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.step.into()))),
+    (
+        "saturation_instances",
+        Unit::Count,
+        Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.instances.into())),
+    ),
+    ("max_running", Unit::Count, Figure::Run(maximum_running)),
+    ("maximum_running", Unit::Count, Figure::Run(maximum_running)),
+    (
+        "usage_at_saturation_mib",
+        Unit::Mib,
+        Figure::Run(|_, run| Ok(run.estimates.usage.at_saturation.clone()?.mib)),
+    ),
+    ("usage_min_mib", Unit::Mib, Figure::Run(|_, run| Ok(run.estimates.usage.min.clone()?.mib))),
+    ("usage_max_mib", Unit::Mib, Figure::Run(|_, run| Ok(run.estimates.usage.max.clone()?.mib))),
     (
         "marginal_cost",
+        Unit::Bytes,
         Figure::Run(|_, run| Ok(run.estimates.marginal_cost.as_ref().map_err(CannotSay::clone)?.bytes)),
     ),
     (
         "max_goodput",
+        Unit::Count,
         Figure::Run(|_, run| {
             let course = run.goodput.as_ref().map_err(CannotSay::clone)?;
             Ok(course.steps.iter().map(|at| at.instances).max().unwrap_or(0).into())
@@ -83,15 +109,16 @@ const FIGURES: [(&str, Figure); 16] = [
     ),
     (
         "stale_cells_percent",
+        Unit::Percent,
         Figure::Run(|data, _| {
             data.cells().stale_percent().map_or_else(|| cannot_say("there are no node samples"), Ok)
         }),
     ),
-    ("steps", Figure::Run(|data, _| Ok(data.rows as f64))),
-    ("overhead_by_saturation", Figure::Comparison(|found| found.overhead_by_saturation.clone())),
-    ("overhead_by_maximum", Figure::Comparison(|found| found.overhead_by_maximum.clone())),
-    ("overhead_by_usage", Figure::Comparison(|found| found.overhead_by_usage.clone())),
-    ("overhead_per_pod", Figure::Comparison(|found| Ok(found.overhead_per_pod.clone()?.bytes))),
+    ("steps", Unit::Count, Figure::Run(|data, _| Ok(data.rows as f64))),
+    ("overhead_by_saturation", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_saturation.clone())),
+    ("overhead_by_maximum", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_maximum.clone())),
+    ("overhead_by_usage", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_usage.clone())),
+    ("overhead_per_pod", Unit::Bytes, Figure::Comparison(|found| Ok(found.overhead_per_pod.clone()?.bytes))),
 ];
 
 fn maximum_running(_: &Dataset, run: &RunFindings) -> Estimate<f64> {
@@ -114,13 +141,11 @@ impl FromStr for Assertion {
             text.get(..at).unwrap_or_default().trim(),
             text.get(at + sign.len()..).unwrap_or_default().trim(),
         );
-        let Some((_, figure)) = FIGURES.iter().find(|(figure, _)| *figure == name) else {
-            let names: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
+        let Some((_, unit, figure)) = FIGURES.iter().find(|(figure, ..)| *figure == name) else {
+            let names: Vec<&str> = FIGURES.iter().map(|(name, ..)| *name).collect();
             return Err(format!("{name:?} is no figure; there are {}", names.join(", ")));
         };
-        let Some(number) = number(value) else {
-            return Err(format!("{value:?} is no number; expected one like 100, 181% or 520M"));
-        };
+        let number = unit.number(value)?;
         Ok(Self {
             name: name.into(),
             figure: *figure,
@@ -131,13 +156,23 @@ impl FromStr for Assertion {
     }
 }
 
-/// A number, percent, or a quantity of bytes.
-fn number(text: &str) -> Option<f64> {
-    if let Some(percent) = text.strip_suffix('%') {
-        return Some(percent.trim().parse::<f64>().ok().filter(|number| number.is_finite())? / 100.0);
+impl Unit {
+    /// A number in this unit.
+    fn number(self, text: &str) -> Result<f64, String> {
+        let plain = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        let percent = || text.strip_suffix('%').and_then(plain);
+        let bytes = || text.parse::<Bytes>().ok().map(|bytes| bytes.0 as f64);
+        let (number, like) = match self {
+            Self::Count => (plain(text), "100"),
+            Self::Mib => (plain(text).or_else(|| Some(mib(bytes()?))), "520 (of MiB) or 520Mi"),
+            Self::Bytes => (plain(text).or_else(bytes), "520M"),
+            Self::Percent => (plain(text).or_else(percent), "50%"),
+            Self::Ratio => (plain(text).or_else(|| Some(percent()? / 100.0)), "1.81 or 181%"),
+        };
+        number.ok_or_else(|| {
+            format!("{text:?} is no number that this figure can be held against; expected one like {like}")
+        })
     }
-    let plain = text.parse::<f64>().ok().filter(|number| number.is_finite());
-    plain.or_else(|| Some(text.parse::<Bytes>().ok()?.0 as f64))
 }
 
 impl fmt::Display for Assertion {
@@ -174,7 +209,7 @@ impl Assertion {
         match figure {
             Ok(figure) if self.holds(*figure) => None,
             Ok(figure) => Some(format!("{self}: it is {figure} in {name}")),
-            Err(why) => Some(format!("{self}: {why} in {name}")),
+            Err(why) => Some(format!("{self}: cannot say of {name}: {}", why.0)),
         }
     }
 
@@ -216,7 +251,7 @@ mod tests {
     #[test]
     fn what_does_not_hold_or_cannot_be_said_is_told_with_its_figure() {
         assert_eq!(failures("max_running>=100"), ["max_running>=100: it is 3 in made"]);
-        assert!(failures("marginal_cost<=520M")[0].starts_with("marginal_cost<=520M: cannot say: "));
+        assert!(failures("marginal_cost<=520M")[0].starts_with("marginal_cost<=520M: cannot say of made: "));
         assert_eq!(
             failures("overhead_by_maximum<=181%"),
             ["overhead_by_maximum<=181%: no runs are held against each other"]
@@ -229,7 +264,21 @@ mod tests {
         assert!(refused("max_running").contains("max_running>=100"));
         assert!(refused("running>=1").contains("max_running, "));
         assert!(refused("max_running>=many").contains("\"many\" is no number"));
-        assert_eq!(number("181%"), Some(1.81));
-        assert_eq!(number("520M"), Some(520e6));
+        for wrong in ["max_running>=100M", "max_running>=50%", "overhead_by_usage<=5Mi"] {
+            assert!(refused(wrong).contains("expected one like"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_of_its_figure_s_unit() {
+        let numbers = [
+            Unit::Ratio.number("181%"),
+            Unit::Bytes.number("520M"),
+            Unit::Mib.number("520Mi"),
+            Unit::Mib.number("520"),
+            Unit::Percent.number("50%"),
+            Unit::Percent.number("50"),
+        ];
+        assert_eq!(numbers.map(Result::unwrap), [1.81, 520e6, 520.0, 520.0, 50.0, 50.0]);
     }
 }

@@ -124,7 +124,7 @@ impl Clock {
         for step in &data.steps {
             let Some(seconds) = step.elapsed_seconds else { continue };
             let number = f64::from(step.step);
-            if ends.last().is_none_or(|(_, last)| number > *last) {
+            if ends.last().is_none_or(|(before, last)| seconds > *before && number > *last) {
                 ends.push((seconds, number));
             }
         }

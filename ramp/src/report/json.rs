@@ -135,6 +135,9 @@ fn behaviour(data: &Dataset, found: &RunFindings) -> Value {
     figures.put("startup_latency", &found.latency, |levels| levels.iter().map(level).collect());
     figures.put("goodput", &found.goodput, |course| goodput(data, course));
     figures.put("termination", &found.terminations, survival);
+    figures.put("teardown", &crate::analysis::endings::teardown(data), |teardown| {
+        json!({"instances": teardown.instances, "seconds": teardown.seconds, "left": teardown.left})
+    });
     figures.put("leak", &found.leak, |leak| {
         json!({
             "kernels": leak.kernels, "before_bytes": leak.before_bytes, "after_bytes": leak.after_bytes,

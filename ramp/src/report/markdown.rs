@@ -48,7 +48,7 @@ fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '\\' => {
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '&' | '~' | '$' | '\\' => {
                 escaped.push('\\');
                 escaped.push(letter);
             }

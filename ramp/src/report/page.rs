@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn figures_have_six_digits_and_what_is_none_is_null() {
         assert_eq!(
-            [0.123_456_789, 1234.567_89, 7.0, 1e9 + 0.5].map(short),
+            [0.123_456_789, 1_234.567_89, 7.0, 1e9 + 0.5].map(short),
             [json!(0.123_457), json!(1234.57), json!(7), json!(1_000_000_001)]
         );
         assert_eq!(short(f64::NAN), Value::Null);

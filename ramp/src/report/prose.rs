@@ -51,7 +51,7 @@ fn of_one(data: &Dataset, found: &RunFindings) -> String {
                 most.step
             )
         }
-        Err(why) => format!("{}: {why}", data.name),
+        Err(why) => format!("{}: nothing can be said ({})", data.name, why.0),
     };
     match &estimates.saturation {
         Ok(at) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule.kind()),
@@ -80,7 +80,7 @@ fn of_two(report: &Report, compared: &Compared) -> String {
             runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.maximum_running.as_ref().ok());
         let mut counts: Vec<String> = counts.map(|most| most.count.to_string()).collect();
         counts.dedup();
-        counts.join(" and ")
+        if counts.is_empty() { "an unknown number".to_owned() } else { counts.join(" and ") }
     };
     let mut sentence = format!(
         "{base} had {} at work at once at most, {other} {}",
@@ -88,13 +88,17 @@ fn of_two(report: &Report, compared: &Compared) -> String {
         most(compared.other)
     );
     if let Ok(ratio) = compared.comparison.overhead_by_maximum {
-        sentence += &format!(": an overhead of {} by maximum", words::percent(ratio));
+        sentence += &match ratio {
+            _ if ratio < 0.0 => format!(": {} less than none by maximum", words::percent(-ratio)),
+            _ => format!(": an overhead of {} by maximum", words::percent(ratio)),
+        };
     }
     match &compared.comparison.overhead_per_pod {
         Ok(per_pod) => {
             sentence += &format!(
-                "; each pod costs {} more (95 %: {} to {}).",
-                words::mib(per_pod.bytes),
+                "; each pod costs {} {} (95 %: {} to {}).",
+                words::mib(per_pod.bytes.abs()),
+                if per_pod.bytes < 0.0 { "less" } else { "more" },
                 words::number(crate::analysis::mib(per_pod.interval.low)),
                 words::mib(per_pod.interval.high)
             );
@@ -160,7 +164,7 @@ fn saturation(found: &RunFindings) -> Sentence {
             says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
         }
         Err(why) => says(
-            format!("Saturation {why}."),
+            format!("Saturation cannot be said: {}.", why.0),
             "saturation: the nodes full, else a loss, else no more at work",
         ),
     }
@@ -210,7 +214,9 @@ fn usage(found: &RunFindings) -> Sentence {
                 rule,
             )
         }
-        (Err(why), _) | (_, Err(why)) => says(format!("Active memory per container {why}."), rule),
+        (Err(why), _) | (_, Err(why)) => {
+            says(format!("Active memory per container cannot be said: {}.", why.0), rule)
+        }
     }
 }
 
@@ -220,7 +226,7 @@ fn marginal_cost(found: &RunFindings) -> Sentence {
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
-                "One instance more costs {} ({}), in 95 of 100 experiments {} to {}.",
+                "One instance more costs {} ({}; 95 % interval {} to {}).",
                 words::mb(cost.bytes),
                 words::mib(cost.bytes),
                 words::mb(cost.interval.low),
@@ -228,7 +234,7 @@ fn marginal_cost(found: &RunFindings) -> Sentence {
             ),
             format!("{rule}; {}", cost.inputs),
         ),
-        Err(why) => says(format!("What one instance more costs {why}."), rule),
+        Err(why) => says(format!("What one instance more costs cannot be said: {}.", why.0), rule),
     }
 }
 
@@ -238,10 +244,11 @@ fn startup(latency: &Estimate<Vec<Level>>) -> Sentence {
     let levels = match latency {
         Ok(levels) if levels.is_empty() => return says("No instance was made.".into(), rule),
         Ok(levels) => levels,
-        Err(why) => return says(format!("Startup latency {why}."), rule),
+        Err(why) => return says(format!("Startup latency cannot be said: {}.", why.0), rule),
     };
     let level = |level: &Level| {
         let range = match level.to {
+            Some(to) if to.saturating_sub(1) <= level.from => level.from.to_string(),
             Some(to) => format!("{} to {}", level.from, to.saturating_sub(1).max(level.from)),
             None => format!("{} and more", level.from),
         };
@@ -258,7 +265,7 @@ fn startup(latency: &Estimate<Vec<Level>>) -> Sentence {
     };
     says(
         format!(
-            "Half of the instances were ready within {}.",
+            "The median time until an instance was ready: {}.",
             levels.iter().map(level).collect::<Vec<_>>().join(", ")
         ),
         rule,
@@ -270,7 +277,7 @@ fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
         Ok(course) => course,
         Err(why) => {
             return says(
-                format!("Goodput {why}."),
+                format!("Goodput cannot be said: {}.", why.0),
                 "goodput: instances that hold their memory and make progress",
             );
         }
@@ -283,7 +290,7 @@ fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
     let at = |index: usize| data.steps.get(index);
     let text = match (most, course.largest_gap) {
         (Some(most), Some((gap, index))) if gap > 0 => format!(
-            "At most {} did what they were there for (step {}); the most that were at work and did not were {gap} of {}, at step {}.",
+            "At most {} did what they were there for (step {}); the most that were at work and did not, or had not reported it yet, were {gap} of {}, at step {}.",
             words::count(most.instances, "instance"),
             at(most.index).map_or(0, |step| step.step),
             at(index).map_or(0, |step| step.running),
@@ -305,14 +312,16 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
     match &found.terminations {
         Ok(survival) => sentences.push(says(
             format!(
-                "Half of {} told to end were gone within {}, nine of ten within {}.",
+                "Of {} told to end the median was gone after {}, nine of ten after {}.",
                 words::count(survival.count as u64, "instance"),
                 words::quantile(survival.quantile(0.5)),
                 words::quantile(survival.quantile(0.9))
             ),
             rule,
         )),
-        Err(why) => sentences.push(says(format!("How long instances take to end {why}."), rule)),
+        Err(why) => {
+            sentences.push(says(format!("How long instances take to end cannot be said: {}.", why.0), rule));
+        }
     }
     if let Ok(teardown) = crate::analysis::endings::teardown(data) {
         let all = words::count(teardown.instances, "instance");
@@ -332,7 +341,7 @@ fn leak(found: &RunFindings) -> Sentence {
                 than one instance's marginal cost";
     let leak = match &found.leak {
         Ok(leak) => leak,
-        Err(why) => return says(format!("Whether memory is left behind {why}."), rule),
+        Err(why) => return says(format!("Whether memory is left behind cannot be said: {}.", why.0), rule),
     };
     let figures = format!(
         "{} available before, {} after: {} {}, {} for each of {} made",
@@ -345,9 +354,10 @@ fn leak(found: &RunFindings) -> Sentence {
     );
     let cost = found.estimates.marginal_cost.as_ref().map(|cost| cost.bytes);
     let text = match cost {
+        _ if leak.bytes() <= 0.0 => format!("All memory came back: {figures}."),
         Ok(cost) if leak.bytes() > cost => format!("Memory did not come back: {figures}."),
         Ok(_) => {
-            format!("All memory came back, as far as the machine's own wavering lets one say: {figures}.")
+            format!("Less is missing than one instance takes, which the machine itself may have: {figures}.")
         }
         Err(_) => format!("Memory after the run: {figures}."),
     };
@@ -382,7 +392,7 @@ fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     } else if has < interval.low {
         "less than is measured: nodes are promised memory that pods take"
     } else {
-        "what is measured"
+        "within the interval that is measured"
     };
     Some(says(
         format!("RuntimeClass {} has podFixed.memory of {}, {verdict}.", class.name, words::mib(has)),
@@ -394,7 +404,7 @@ fn drift(compared: &Compared) -> Sentence {
     let rule = "drift: largest difference between repeats, against the difference of the means; it may explain that where it is half of it";
     let drift = match &compared.drift {
         Ok(drift) => drift,
-        Err(why) => return says(format!("Drift {why}."), rule),
+        Err(why) => return says(format!("Drift cannot be told: {}.", why.0), rule),
     };
     let all = |most: &[u32]| most.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let order = match (drift.order.is_empty(), drift.is_balanced) {
@@ -404,7 +414,11 @@ fn drift(compared: &Compared) -> Sentence {
             format!("In the order {}, in which an even drift is not the same for both", drift.order)
         }
     };
-    let verdict = if drift.may_explain() { "drift may explain it" } else { "drift does not explain it" };
+    let verdict = match drift.may_explain() {
+        _ if drift.difference == 0.0 => "there is no difference to explain",
+        true => "drift may explain it",
+        false => "drift does not explain it",
+    };
     says(
         format!(
             "{order}, the most at work were {} (A) and {} (B): repeats are up to {} apart, the means {}; {verdict}.",

@@ -79,14 +79,20 @@ pub(super) fn work(report: &Report) -> Chart {
             series.push(pen.line(run, (0, "WorkCount as recorded"), points));
         }
     }
+    let per_second = report.findings.runs.iter().any(|found| found.goodput.is_ok());
     Chart {
         id: "work".into(),
-        title: "Work per CPU second".into(),
+        title: if per_second { "Work per CPU second" } else { "Work, as recorded" }.into(),
         run: None,
         x: X::Run,
         y: "units",
         series,
-        note: "Where it falls, contention or shared cores take work away that CPU time does not show.".into(),
+        note: if per_second {
+            "Where it falls, contention or shared cores take work away that CPU time does not show."
+        } else {
+            "WorkCount of the study's file; what its unit is the file does not tell."
+        }
+        .into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};
-use super::{Clock, MOST_POINTS, Pen, STALE, gib};
+use super::{Clock, MOST_POINTS, Pen, gib};
 use crate::dataset::{Dataset, Freshness, Node, Sample};
 
 /// So many nodes have a line each.
@@ -67,9 +67,10 @@ fn of_node(clock: &Clock, number: usize, node: &Node, nodes: usize) -> Vec<Serie
 }
 
 fn place(clock: &Clock, sample: &Sample, y: Option<f64>) -> At {
-    let (step, seconds) = match sample.elapsed_seconds {
-        Some(seconds) => (clock.step(seconds), seconds),
-        None => (sample.step.into(), f64::NAN),
+    // Where a source has a sample for each step, that is where it stands.
+    let (step, seconds) = match (sample.elapsed_seconds, sample.taken_seconds) {
+        (Some(seconds), Some(_)) => (clock.step(seconds), seconds),
+        (seconds, _) => (sample.step.into(), seconds.unwrap_or(f64::NAN)),
     };
     let y = y.filter(|_| sample.freshness != Freshness::Missing);
     At { step, seconds, y, stale: sample.freshness == Freshness::Stale }
@@ -101,7 +102,7 @@ pub(super) fn pressure(report: &Report) -> Chart {
         x: X::Run,
         y: "% of time",
         series,
-        note: format!("Of the node that waited most, between two fresh samples of it. {STALE}"),
+        note: "Of the node that waited most, between two fresh samples of it.".into(),
     }
 }
 

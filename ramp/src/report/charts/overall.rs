@@ -163,6 +163,6 @@ pub(super) fn cost(report: &Report) -> Chart {
         x: X::Own("instances at work"),
         y: "GiB",
         series,
-        note: "Fresh samples before saturation, which are all that the marginal cost rests on; the line is its slope.".into(),
+        note: "Fresh samples on the way up to saturation, which are all that the marginal cost rests on; the line is its slope.".into(),
     }
 }

@@ -30,8 +30,8 @@ fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it
     fs::write(&file, class.to_string()).unwrap();
     kubectl(&["apply", "-f", file.to_str().unwrap()]);
     // As many as the node has room for without losing any.
-    let runc = ramp_to(directory.path(), "runc", "default", "20");
-    let kata = ramp_to(directory.path(), "kata", CLASS, "8");
+    let runc = ramp_to(directory.path(), "runc", "default", "16");
+    let kata = ramp_to(directory.path(), "kata", CLASS, "7");
     kubectl(&["delete", "runtimeclass", CLASS]);
     assert_eq!(left(), Vec::<Value>::new());
     let report = Report::of([runc, kata].map(|run| Dataset::read(&run).unwrap()).into(), None);
@@ -47,12 +47,11 @@ fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it
     );
 }
 
-/// A ramp of 50 MB each at the usual pace.
+/// A ramp of 100 MB each, so slow that each step has samples of full instances.
 fn ramp_to(directory: &Path, scenarios_of: &str, class: &str, to: &str) -> PathBuf {
     let out = directory.join(scenarios_of);
     let manifest = scenario(&format!("{scenarios_of}/memory-capacity.yaml"));
-    let options =
-        ["--runtime", class, "--memory", "50M", "--to", to, "--hold", "2s", "--step-timeout", "30s"];
+    let options = ["--runtime", class, "--memory", "100M", "--to", to, "--hold", "3s", "--pace", "3s"];
     let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(400));
     assert!(status.success(), "{status}: {said}");
     out
