@@ -42,8 +42,9 @@ pub(crate) const SEED: u64 = 2021;
 ///
 /// The points are where the experiment put them, and follow each other in time: what a machine takes meanwhile for itself drifts, and is
 /// still there in the next point. So the bootstrap keeps each x, and draws anew how the distance from the line changes from point to
-/// point, as for series with a unit root (Basawa et al., Bootstrap Test of Significance and Sequential Bootstrap Estimation for Unstable
-/// First Order Autoregressive Processes, 1991). Where nothing drifts the interval is wider than it had to be.
+/// point, as for series with a unit root, in blocks of neighbours as long as the cube root of their number (Paparoditis and Politis,
+/// Residual-Based Block Bootstrap for Unit Root Testing, Econometrica 71, 2003): a change that the next one takes back is no drift. Where
+/// nothing drifts the interval is wider than it had to be.
 #[must_use]
 pub fn slope(series: &[Vec<Point>]) -> Option<Slope> {
     slope_of_draws(series, DRAWS)
@@ -136,12 +137,19 @@ fn changes(points: &[Point], slope: f64) -> Vec<f64> {
     changes.iter().map(|change| (change - mean) * wider).collect()
 }
 
-/// Gives points new distances from the line, which change by what is drawn.
+/// Gives points new distances from the line, which change by what is drawn. Blocks go on at the beginning where they reach the end.
 fn walk(points: &mut [Point], changes: &[f64], random: &mut Pcg64Mcg) {
+    let length = (changes.len() as f64).cbrt().round().max(1.0) as usize;
     let mut distance = 0.0;
+    let mut block = 0..0;
     for (index, point) in points.iter_mut().enumerate() {
         if index > 0 {
-            distance += changes.get(random.random_range(0..changes.len())).copied().unwrap_or(0.0);
+            let at = block.next().unwrap_or_else(|| {
+                let start = random.random_range(0..changes.len());
+                block = start + 1..start + length;
+                start
+            });
+            distance += changes.get(at % changes.len()).copied().unwrap_or(0.0);
         }
         point.y = distance;
     }
