@@ -135,6 +135,12 @@ impl Memory {
     pub fn not_available(&self) -> Option<u64> {
         Some(self.total?.saturating_sub(self.available?))
     }
+
+    /// Memory that is neither active nor free.
+    #[must_use]
+    pub fn unaccounted(&self) -> Option<u64> {
+        Some(self.total?.saturating_sub(self.active?).saturating_sub(self.free?))
+    }
 }
 
 /// A node, and its samples.
@@ -210,6 +216,16 @@ impl Dataset {
     /// Steps that asked for more, with their indices.
     pub fn way_up(&self) -> impl Iterator<Item = (usize, &Step)> {
         self.steps.iter().enumerate().filter(|(_, step)| step.part == Part::Up)
+    }
+
+    /// When the last that is known of the run was seen, in seconds since it began.
+    pub(crate) fn end_seconds(&self) -> f64 {
+        let step = self.steps.last().and_then(|step| step.elapsed_seconds);
+        let pod = match &self.source {
+            Source::Study => None,
+            Source::Run(recorded) => recorded.pods.last().map(|row| row.elapsed_seconds),
+        };
+        step.into_iter().chain(pod).fold(0.0, f64::max)
     }
 
     /// Memory against instances at work, from fresh samples before a step (its index), or of all steps on the way up.

@@ -33,8 +33,7 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
             _ => {}
         }
     }
-    let last = data.steps.last().and_then(|step| step.elapsed_seconds);
-    let end = pods.last().map(|row| row.elapsed_seconds).into_iter().chain(last).fold(0.0, f64::max);
+    let end = data.end_seconds();
     took.extend(told.into_values().map(|since| Duration { seconds: end - since, ended: false }));
     Survival::of(&took).map_or_else(|| cannot_say("no instance was told to end"), Ok)
 }

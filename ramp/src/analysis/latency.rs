@@ -60,11 +60,9 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
         Source::Run(recorded) if recorded.pods.is_empty() => return cannot_say("no instance was seen"),
         Source::Run(recorded) => &recorded.pods,
     };
-    let last = data.steps.last().and_then(|step| step.elapsed_seconds);
-    let end = last.into_iter().chain(pods.last().map(|row| row.elapsed_seconds)).fold(0.0, f64::max);
     let mut lives = Lives::default();
     pods.iter().for_each(|row| lives.follow(row));
-    Ok(lives.startups(end))
+    Ok(lives.startups(data.end_seconds()))
 }
 
 /// Instances, followed from row to row.

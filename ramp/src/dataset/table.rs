@@ -123,32 +123,30 @@ pub(super) struct Row<'t> {
 }
 
 impl Table {
-    /// The same of a file that may have been cut off before the end of its header: there is no table then.
-    pub(super) fn open_begun(file: &Path) -> Result<Option<Self>, Unreadable> {
-        let whole = File::open(file).and_then(|mut source| whole_bytes(&mut source));
-        match whole {
-            Ok((0, _)) => Ok(None),
-            Ok(_) => Self::open(file).map(Some),
-            Err(error) => Err(Unreadable::Io { file: file.to_owned(), error }),
-        }
-    }
-
     /// Opens a file, and reads its header. A last line without an end was cut while it was written: nobody knows whether its last cell
     /// is whole, so that it is left out, as is what is written from now on.
     pub(super) fn open(file: &Path) -> Result<Self, Unreadable> {
+        // Without a line it has no header, which is told as of any table.
+        Self::open_begun(file)?.map_or_else(|| Self::of(file, Vec::new()), Ok)
+    }
+
+    /// The same of a file that may have been cut off before the end of its header: there is no table then.
+    pub(super) fn open_begun(file: &Path) -> Result<Option<Self>, Unreadable> {
         let io = |error| Unreadable::Io { file: file.to_owned(), error };
         let mut source = File::open(file).map_err(io)?;
-        let (whole, torn) = match whole_bytes(&mut source) {
-            Ok(found) => found,
+        match whole_bytes(&mut source) {
+            Ok((0, _)) => Ok(None),
+            Ok((whole, torn)) => {
+                Self::read(file, Box::new(io::BufReader::new(source).take(whole)), torn).map(Some)
+            }
             // A pipe has no end to look at first.
             Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
                 let mut text = Vec::new();
                 source.read_to_end(&mut text).map_err(io)?;
-                return Self::of(file, text);
+                Self::of(file, text).map(Some)
             }
-            Err(error) => return Err(io(error)),
-        };
-        Self::read(file, Box::new(io::BufReader::new(source).take(whole)), torn)
+            Err(error) => Err(io(error)),
+        }
     }
 
     /// A table from the bytes of a file.

@@ -43,10 +43,7 @@ fn of_node(clock: &Clock, number: usize, node: &Node, nodes: usize) -> Vec<Serie
         ("free", |sample| sample.memory.free),
         ("active", |sample| sample.memory.active),
         ("available", |sample| sample.memory.available),
-        ("neither active nor free", |sample| {
-            let memory = &sample.memory;
-            Some(memory.total?.saturating_sub(memory.active?).saturating_sub(memory.free?))
-        }),
+        ("neither active nor free", |sample| sample.memory.unaccounted()),
     ];
     let mut series = Vec::new();
     for (which, (name, measure)) in measures.into_iter().enumerate() {

@@ -27,15 +27,11 @@ fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool
 
 /// Memory of all nodes.
 pub(super) fn memory(report: &Report) -> Chart {
-    let unaccounted = |step: &Step| {
-        let memory = &step.memory;
-        Some(gib(memory.total?.saturating_sub(memory.active?).saturating_sub(memory.free?)))
-    };
     let measures: [Measure; 4] = [
         ("free", |step| step.memory.free.map(gib)),
         ("active", |step| step.memory.active.map(gib)),
         ("available", |step| step.memory.available.map(gib)),
-        ("neither active nor free", unaccounted),
+        ("neither active nor free", |step| step.memory.unaccounted().map(gib)),
     ];
     Chart {
         id: "memory".into(),
