@@ -21,7 +21,8 @@ pub use run_directory::Recorded;
 pub use table::{Malformed, Unreadable};
 pub use workloads::{Report, Reports};
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Ancestors, Path, PathBuf};
 
 use crate::analysis::{Capacity, Maximum};
 use crate::record::{Outcome, Part};
@@ -289,6 +290,29 @@ fn name_of(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
     name.unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Runs of one and the same name get as many of the directories that they are in before it as tell them apart. Paths are absolute.
+pub fn tell_apart(data: &mut [Dataset], paths: &[PathBuf]) {
+    let mut above: Vec<Ancestors> = paths.iter().map(|path| path.ancestors()).collect();
+    for itself in &mut above {
+        itself.next();
+    }
+    let deepest = paths.iter().map(|path| path.components().count()).max().unwrap_or(0);
+    for _ in 0..deepest {
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for one in data.iter() {
+            *times.entry(one.name.clone()).or_default() += 1;
+        }
+        for (one, above) in data.iter_mut().zip(&mut above) {
+            let directory = above.next().and_then(Path::file_name);
+            if let Some(directory) = directory
+                && times.get(&one.name).is_some_and(|times| *times > 1)
+            {
+                one.name = format!("{}/{}", directory.to_string_lossy(), one.name);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

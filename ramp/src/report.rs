@@ -19,7 +19,7 @@ pub mod prose;
 pub mod svg;
 mod words;
 
-use crate::analysis::findings::Findings;
+use crate::analysis::findings::{Findings, RunFindings};
 use crate::dataset::Dataset;
 
 /// Runs, and what they say.
@@ -37,6 +37,11 @@ impl Report {
     pub fn of(data: Vec<Dataset>, memory_each: Option<u64>) -> Self {
         let findings = Findings::of(&data, memory_each);
         Self { data, findings }
+    }
+
+    /// Each run, and what it says.
+    pub fn runs(&self) -> impl Iterator<Item = (&Dataset, &RunFindings)> {
+        self.data.iter().zip(&self.findings.runs)
     }
 
     /// What each run is called where there is little room: by its runtime where that tells them apart, with a number where it is one of
@@ -63,7 +68,7 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", prose::summary(self));
-        for (data, found) in self.data.iter().zip(&self.findings.runs) {
+        for (data, found) in self.runs() {
             text.push_str(&format!("\n{}\n", data.name));
             push_lines(&mut text, &lines::of_run(data, found));
         }

@@ -33,10 +33,15 @@ pub struct PerPod {
 
 impl PerPod {
     /// What the RuntimeClass should have as `overhead.podFixed.memory`, in MiB: the upper end, so that a node is not promised what is
-    /// taken. None where it may be that there is no overhead.
-    #[must_use]
-    pub fn pod_fixed_mib(&self) -> Option<u64> {
-        (self.interval.low > 0.0).then(|| super::mib(self.interval.high).ceil() as u64)
+    /// taken.
+    ///
+    /// # Errors
+    /// Where it may be that there is no overhead.
+    pub fn pod_fixed_mib(&self) -> Estimate<u64> {
+        if self.interval.low <= 0.0 {
+            return cannot_say("it may be that there is no overhead");
+        }
+        Ok(super::mib(self.interval.high).ceil() as u64)
     }
 }
 

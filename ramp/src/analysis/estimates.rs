@@ -1,9 +1,10 @@
 //! The named estimates of one run.
 
+use super::endings::leak;
 use super::marginal_cost::{MarginalCost, marginal_cost};
 use super::saturation::{Rule, Saturation, saturation};
 use super::{Estimate, cannot_say, mib};
-use crate::dataset::{Dataset, Step};
+use crate::dataset::{Costs, Dataset, Step};
 
 /// The named estimates of one run.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Estimates {
     pub maximum_running: Estimate<Maximum>,
     /// Active memory by instances at work, as in the study.
     pub usage: Usage,
+    /// What that rests on: memory against instances.
+    pub costs: Costs,
     /// What one instance more costs.
     pub marginal_cost: Estimate<MarginalCost>,
 }
@@ -65,11 +68,14 @@ impl Estimates {
     #[must_use]
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let saturation = saturation(data);
+        let costs = data.costs(saturation.as_ref().ok().map(|saturation| saturation.index));
+        let stayed = leak(data).map_or(0.0, |leak| leak.bytes());
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             maximum_running: maximum_running(data),
             usage: usage(data, &saturation),
-            marginal_cost: marginal_cost(data, saturation.as_ref().ok()),
+            marginal_cost: marginal_cost(&costs, saturation.is_ok(), stayed),
+            costs,
             saturation,
         }
     }

@@ -97,6 +97,8 @@ fn identity(data: &Dataset) -> Identity {
 
 /// What a file of the study is named for: `unlimited-kata`, `kata-2021-06-03`, `data-500M-runc`.
 fn of_a_name(name: &str) -> Identity {
+    // Whatever directories tell two of one name apart.
+    let name = name.rsplit('/').next().unwrap_or(name);
     let words: Vec<String> = name
         .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())

@@ -1,13 +1,12 @@
 //! What one instance more costs in memory.
 
-use rand::SeedableRng;
 use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::saturation::Saturation;
-use super::{Estimate, cannot_say};
-use crate::dataset::{Costs, Dataset};
-use crate::statistics::{Interval, SEED, Slope, slope};
+use super::{Estimate, cannot_say, mib};
+use crate::dataset::Costs;
+use crate::statistics::{Interval, Point, SEED, Slope, slope};
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,23 +23,47 @@ pub struct MarginalCost {
     pub inputs: String,
 }
 
-/// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation, with an
-/// intercept for each kernel.
+/// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation (or of the
+/// whole way up where the run was not saturated), with an intercept for each kernel.
+///
+/// `stayed` is memory in bytes that was not there again when all instances were gone. What the machine has taken for itself while they
+/// came looks like their cost, and nothing but this tells it apart: so the interval holds any part of it.
 ///
 /// # Errors
 /// Where there are too few fresh samples.
-pub fn marginal_cost(data: &Dataset, saturation: Option<&Saturation>) -> Estimate<MarginalCost> {
-    let Costs { measure, series } = data.costs(saturation.map(|saturation| saturation.index));
-    let when = if saturation.is_some() { "before saturation" } else { "on the way up" };
+pub fn marginal_cost(costs: &Costs, saturated: bool, stayed: f64) -> Estimate<MarginalCost> {
+    let Costs { measure, series } = costs;
+    let when = if saturated { "before saturation" } else { "on the way up" };
     let samples: usize = series.iter().map(Vec::len).sum();
-    let Some(Slope { slope, interval, points, drawn }) = slope(&series) else {
+    let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
         return cannot_say(format!(
             "{samples} fresh sample{} of all memory {when}: at least five numbers of instances at work are needed",
             if samples == 1 { "" } else { "s" }
         ));
     };
-    let inputs = format!("{measure}; {samples} fresh samples at {points} numbers of instances, {when}");
+    let mut inputs = format!("{measure}; {samples} fresh samples at {points} numbers of instances, {when}");
+    let most = |points: &Vec<Point>| points.iter().map(|point| point.x).fold(0.0, f64::max);
+    let stayed_each = stayed / series.iter().map(most).sum::<f64>().max(1.0);
+    if stayed != 0.0 {
+        let which = if stayed > 0.0 { "less" } else { "more" };
+        inputs += &format!(
+            "; {:.1} MiB {which} were there after the run than before: the interval allows for {:.1} MiB of each instance",
+            mib(stayed.abs()),
+            mib(stayed_each.abs())
+        );
+    }
+    let drawn = less_any_part(drawn, stayed_each);
+    let Some(interval) = Interval::of(&drawn) else { return cannot_say("the bootstrap drew nothing") };
     Ok(MarginalCost { bytes: slope, interval, points, drawn, inputs })
+}
+
+/// Takes from each second draw a part of so much, anywhere between none and all of it.
+fn less_any_part(mut drawn: Vec<f64>, of: f64) -> Vec<f64> {
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    for draw in drawn.iter_mut().step_by(2) {
+        *draw -= of * random.random::<f64>();
+    }
+    drawn
 }
 
 /// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there are, with
@@ -80,6 +103,21 @@ mod tests {
         let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
         let interval = Interval::of(&drawn).unwrap();
         Ok(MarginalCost { bytes, interval, points: 10, drawn, inputs: String::new() })
+    }
+
+    #[test]
+    fn memory_that_stayed_may_be_the_machines_own() {
+        let waver = |x: u32| f64::from(x % 2) / 10.0;
+        let points = (1..=20).map(|x| Point { x: x.into(), y: 1000.0 + 103.0 * f64::from(x) + waver(x) });
+        let costs = Costs { measure: "memory".into(), series: vec![points.collect()] };
+        let cost = |stayed| marginal_cost(&costs, true, stayed).unwrap();
+        let (alone, grown, shrunk) = (cost(0.0), cost(60.0), cost(-60.0));
+        assert!(alone.interval.low > 102.8 && alone.interval.high < 103.2, "{:?}", alone.interval);
+        // 3 each.
+        assert!((100.0..100.5).contains(&grown.interval.low), "{:?}", grown.interval);
+        assert!(grown.interval.high >= 103.0 && grown.interval.high < 103.2, "{:?}", grown.interval);
+        assert!((105.5..106.1).contains(&shrunk.interval.high), "{:?}", shrunk.interval);
+        assert_eq!((alone.bytes, grown.bytes), (shrunk.bytes, shrunk.bytes));
     }
 
     #[test]

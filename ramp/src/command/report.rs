@@ -1,10 +1,11 @@
 //! `ramp report`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::ReportArgs;
-use crate::dataset::{Dataset, Unreadable};
+use crate::dataset::{Dataset, tell_apart};
 use crate::report::Report;
 use crate::report::charts::{charts, marks};
 use crate::report::json::json;
@@ -25,7 +26,7 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     let data = match read(&args.runs) {
         Ok(data) => data,
         Err(errors) => {
-            errors.iter().for_each(|error| complain(&error.to_string()));
+            errors.iter().for_each(|error| complain(error));
             return ExitCode::from(MALFORMED);
         }
     };
@@ -67,15 +68,32 @@ fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
 }
 
 /// All of them, or what is wrong with each that cannot be read.
-fn read(paths: &[PathBuf]) -> Result<Vec<Dataset>, Vec<Unreadable>> {
+fn read(paths: &[PathBuf]) -> Result<Vec<Dataset>, Vec<String>> {
     let (mut data, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
         match Dataset::read(path) {
             Ok(read) => data.push(read),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(error.to_string()),
         }
     }
-    if errors.is_empty() { Ok(data) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let whole: Vec<PathBuf> =
+        paths.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+    let mut seen = HashSet::new();
+    let twice = paths.iter().zip(&whole).filter(|(_, whole)| !seen.insert(*whole)).map(|(path, _)| {
+        format!(
+            "{} is named twice: it would count as a repeat of itself (name each run once)",
+            path.display()
+        )
+    });
+    let twice: Vec<String> = twice.collect();
+    if !twice.is_empty() {
+        return Err(twice);
+    }
+    tell_apart(&mut data, &whole);
+    Ok(data)
 }
 
 fn complain(what: &str) {

@@ -186,12 +186,9 @@ impl Assertion {
     #[must_use]
     pub fn failures(&self, report: &Report) -> Vec<String> {
         let figures: Vec<(&str, Estimate<f64>)> = match self.figure {
-            Figure::Run(of) => report
-                .data
-                .iter()
-                .zip(&report.findings.runs)
-                .map(|(data, found)| (data.name.as_str(), of(data, found)))
-                .collect(),
+            Figure::Run(of) => {
+                report.runs().map(|(data, found)| (data.name.as_str(), of(data, found))).collect()
+            }
             Figure::Comparison(of) => report
                 .findings
                 .comparisons

@@ -33,7 +33,7 @@ pub fn marks(report: &Report) -> Vec<Mark> {
     let labels = report.labels();
     let mut marks: Vec<Mark> = Vec::new();
     let mut letters = ('a'..='z').chain('A'..='Z').cycle();
-    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+    for (run, (data, found)) in report.runs().enumerate() {
         let of = labels
             .get(run)
             .filter(|_| labels.len() > 1)
@@ -73,19 +73,33 @@ impl Pen {
 
     /// A line for a thing (its number, and its name) of a run.
     fn line(&self, run: usize, (number, name): (usize, &str), points: Vec<At>) -> Series {
-        let alone = self.labels.len() == 1;
-        let colour = if alone { number } else { run } % PALETTE.len();
-        let stroke = if alone {
+        let stroke = if self.is_alone() {
             Stroke::Line([0, 0])
         } else {
             LINES.get(number % LINES.len()).copied().unwrap_or(Stroke::Dots)
         };
-        Series { label: self.label(run, name), colour, stroke, hidden: false, points }
+        Series {
+            label: self.label(run, name),
+            colour: self.colour(run, number),
+            stroke,
+            hidden: false,
+            points,
+        }
+    }
+
+    /// One run has a colour for each thing, more have one for each run.
+    fn colour(&self, run: usize, number: usize) -> usize {
+        let which = if self.is_alone() { number } else { run };
+        which % PALETTE.len()
+    }
+
+    fn is_alone(&self) -> bool {
+        self.labels.len() == 1
     }
 
     fn label(&self, run: usize, name: &str) -> String {
         match self.labels.get(run) {
-            Some(label) if self.labels.len() > 1 => format!("{name} — {label}"),
+            Some(label) if !self.is_alone() => format!("{name} — {label}"),
             _ => name.to_owned(),
         }
     }

@@ -7,7 +7,7 @@ use super::{Report, prose};
 use crate::analysis::findings::{Compared, RunFindings};
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
-use crate::analysis::{Estimate, PerContainer, mib};
+use crate::analysis::{Estimate, PerContainer, cannot_say, mib};
 use crate::dataset::Dataset;
 use crate::statistics::{Quantile, Survival};
 
@@ -61,8 +61,7 @@ impl Figures {
 /// The whole report.
 #[must_use]
 pub fn json(report: &Report) -> Value {
-    let runs: Vec<Value> =
-        report.data.iter().zip(&report.findings.runs).map(|(data, found)| run(data, found)).collect();
+    let runs: Vec<Value> = report.runs().map(|(data, found)| run(data, found)).collect();
     let comparisons: Vec<Value> =
         report.findings.comparisons.iter().map(|compared| comparison(report, compared)).collect();
     let analysis: Vec<Value> = prose::sections(report)
@@ -83,20 +82,25 @@ pub fn json(report: &Report) -> Value {
 
 fn run(data: &Dataset, found: &RunFindings) -> Value {
     let cells = data.cells();
-    json!({
-        "name": data.name,
-        "rows": data.rows,
-        "cells": cells.all,
-        "stale_cells_percent": cells.stale_percent(),
-        "missing_cells": cells.missing,
-        "notes": data.notes,
-        "estimates": estimates(found),
-        "breaks": found.breaks.iter().map(|broke| json!({
+    let breaks = found.breaks.iter().map(|broke| {
+        json!({
             "resource": broke.resource.to_string(), "what": broke.what, "step": broke.step,
             "elapsed_seconds": broke.elapsed_seconds, "evidence": broke.evidence,
-        })).collect::<Vec<_>>(),
-        "behaviour": behaviour(data, found),
-    })
+        })
+    });
+    let mut figures = Figures::default();
+    let values = &mut figures.values;
+    values.insert("name".into(), data.name.clone().into());
+    values.insert("rows".into(), data.rows.into());
+    values.insert("cells".into(), cells.all.into());
+    values.insert("missing_cells".into(), cells.missing.into());
+    values.insert("notes".into(), data.notes.clone().into());
+    values.insert("estimates".into(), estimates(found));
+    values.insert("breaks".into(), breaks.collect());
+    values.insert("behaviour".into(), behaviour(data, found));
+    let stale = cells.stale_percent().map_or_else(|| cannot_say("no sample of a node was recorded"), Ok);
+    figures.put("stale_cells_percent", &stale, |percent| (*percent).into());
+    figures.done()
 }
 
 fn estimates(found: &RunFindings) -> Value {
@@ -191,10 +195,14 @@ fn comparison(report: &Report, compared: &Compared) -> Value {
     figures.put("overhead_by_maximum", &found.overhead_by_maximum, |ratio| (*ratio).into());
     figures.put("overhead_by_usage", &found.overhead_by_usage, |ratio| (*ratio).into());
     figures.put_object("overhead_per_pod", &found.overhead_per_pod, &["bytes", "low", "high"], |per_pod| {
-        json!({
-            "bytes": per_pod.bytes, "low": per_pod.interval.low, "high": per_pod.interval.high,
-            "mib": mib(per_pod.bytes), "pod_fixed_mib": per_pod.pod_fixed_mib(),
-        })
+        let mut figures = Figures::default();
+        let values = &mut figures.values;
+        values.insert("bytes".into(), per_pod.bytes.into());
+        values.insert("low".into(), per_pod.interval.low.into());
+        values.insert("high".into(), per_pod.interval.high.into());
+        values.insert("mib".into(), mib(per_pod.bytes).into());
+        figures.put("pod_fixed_mib", &per_pod.pod_fixed_mib(), |pod_fixed| (*pod_fixed).into());
+        figures.done()
     });
     figures.put("drift", &compared.drift, |drift| {
         json!({

@@ -149,7 +149,7 @@ fn per_pod(per_pod: &PerPod) -> String {
         words::mib(per_pod.interval.high)
     );
     match per_pod.pod_fixed_mib() {
-        Some(mib) => format!("{value}; podFixed: {mib}Mi"),
-        None => format!("{value}: it may be that there is none"),
+        Ok(mib) => format!("{value}; podFixed: {mib}Mi"),
+        Err(why) => format!("{value}: {}", why.0),
     }
 }

@@ -6,7 +6,7 @@ use super::{Report, chart::Chart, lines, prose};
 #[must_use]
 pub fn markdown(report: &Report, charts: &[Chart]) -> String {
     let mut text = format!("# Report of ramp\n\n{}\n", escaped(&prose::summary(report)));
-    for (data, found) in report.data.iter().zip(&report.findings.runs) {
+    for (data, found) in report.runs() {
         text += &format!("\n## {}\n\n", escaped(&data.name));
         table(&mut text, &lines::of_run(data, found));
     }

@@ -99,7 +99,7 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
 /// Estimates as rows, runs as columns.
 fn rows(report: &Report) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for (data, found) in report.data.iter().zip(&report.findings.runs) {
+    for (data, found) in report.runs() {
         for (at, line) in lines::of_run(data, found).into_iter().enumerate() {
             match rows.get_mut(at) {
                 Some(row) => row.cells.push(line),

@@ -32,12 +32,11 @@ fn says(text: String, rule: impl Into<String>) -> Sentence {
 /// The sentence that stands first.
 #[must_use]
 pub fn summary(report: &Report) -> String {
-    let Report { data, findings } = report;
-    if findings.comparisons.is_empty() {
-        let runs = data.iter().zip(&findings.runs).map(|(data, found)| of_one(data, found));
-        return runs.collect::<Vec<_>>().join(" ");
+    let comparisons = &report.findings.comparisons;
+    if comparisons.is_empty() {
+        return report.runs().map(|(data, found)| of_one(data, found)).collect::<Vec<_>>().join(" ");
     }
-    findings.comparisons.iter().map(|compared| of_two(report, compared)).collect::<Vec<_>>().join(" ")
+    comparisons.iter().map(|compared| of_two(report, compared)).collect::<Vec<_>>().join(" ")
 }
 
 fn of_one(data: &Dataset, found: &RunFindings) -> String {
@@ -112,7 +111,7 @@ fn of_two(report: &Report, compared: &Compared) -> String {
 #[must_use]
 pub fn sections(report: &Report) -> Vec<Section> {
     let compared = report.findings.comparisons.iter().map(|compared| of_comparison(report, compared));
-    let runs = report.data.iter().zip(&report.findings.runs).map(|(data, found)| of_run(data, found));
+    let runs = report.runs().map(|(data, found)| of_run(data, found));
     compared.chain(runs).collect()
 }
 

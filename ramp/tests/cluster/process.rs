@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The cluster for a test alone.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -45,6 +45,33 @@ pub(crate) fn kubeconfig(directory: &Path, change: impl Fn(&mut Value)) -> PathB
     let path = directory.join("kubeconfig");
     fs::write(&path, config.to_string()).unwrap();
     path
+}
+
+/// A RuntimeClass with the handler of kata and no CPU requests, which on small nodes run out long before memory does. It is there for as
+/// long as the value lives.
+pub(crate) struct KataWithoutCpu {
+    name: &'static str,
+}
+
+impl KataWithoutCpu {
+    pub(crate) fn named(name: &'static str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("class.json");
+        let class = json!({
+            "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name},
+            "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
+        });
+        fs::write(&file, class.to_string()).unwrap();
+        kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        Self { name }
+    }
+}
+
+impl Drop for KataWithoutCpu {
+    fn drop(&mut self) {
+        // A test that has failed says so, whatever becomes of this.
+        let _ = Command::new("kubectl").args(["delete", "runtimeclass", self.name]).output();
+    }
 }
 
 /// Objects of the namespace.

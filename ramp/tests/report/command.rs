@@ -53,6 +53,7 @@ fn two_files_come_out_as_json_with_every_figure_or_why_there_is_none() {
 fn what_is_null_has_its_reason_beside_it() {
     let directory = tempfile::tempdir().unwrap();
     study(directory.path(), "runc.csv", 4, 500);
+    fs::write(directory.path().join("headless.csv"), "Iteration,Elapsed,Running\n1,9,1\n").unwrap();
     let output = report(directory.path(), &["runc.csv", "--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let estimates = &found["runs"][0]["estimates"];
@@ -63,6 +64,10 @@ fn what_is_null_has_its_reason_beside_it() {
     }
     assert!(estimates["saturation"]["step"].is_null() && estimates["marginal_cost"]["bytes"].is_null());
     assert_eq!(found["comparisons"], Value::Array(Vec::new()));
+    let output = report(directory.path(), &["headless.csv", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["runs"][0]["stale_cells_percent"].is_null(), "{found}");
+    assert!(found["runs"][0]["reason"]["stale_cells_percent"].is_string(), "{found}");
 }
 
 #[test]
@@ -85,6 +90,26 @@ fn a_page_markdown_and_pictures_are_written_and_it_says_where() {
     }
     // Again, over what is there.
     assert!(report(directory.path(), &["runc.csv"]).status.success());
+}
+
+#[test]
+fn runs_of_one_name_are_told_apart_by_their_directories_and_none_counts_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    for (set, each_mib) in [("monday", 500), ("tuesday", 510)] {
+        fs::create_dir(directory.path().join(set)).unwrap();
+        study(&directory.path().join(set), "runc.csv", 60, each_mib);
+        study(&directory.path().join(set), "kata.csv", 60, 2 * each_mib);
+    }
+    let files = ["monday/runc.csv", "monday/kata.csv", "tuesday/runc.csv", "--json"];
+    let output = report(directory.path(), &files);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&Value> = found["runs"].as_array().unwrap().iter().map(|run| &run["name"]).collect();
+    assert_eq!(names, ["monday/runc", "kata", "tuesday/runc"]);
+    let repeats = serde_json::json!(["monday/runc", "tuesday/runc"]);
+    assert_eq!(found["comparisons"][0]["base_runs"], repeats, "{found:#}");
+    let output = report(directory.path(), &["monday/runc.csv", "monday/../monday/runc.csv", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("is named twice"), "{}", text(&output.stderr));
 }
 
 #[test]

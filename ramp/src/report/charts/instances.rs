@@ -1,7 +1,7 @@
 //! Charts of what single instances did.
 
 use super::super::Report;
-use super::super::chart::{At, Chart, PALETTE, Series, Stroke, X};
+use super::super::chart::{At, Chart, Series, Stroke, X};
 use super::{Clock, Pen};
 use crate::analysis::goodput::Goodput;
 use crate::analysis::latency::Startup;
@@ -22,7 +22,7 @@ pub(super) fn startup(report: &Report) -> Chart {
                 continue;
             }
             points.sort_by(|a, b| a.step.total_cmp(&b.step));
-            let colour = if report.data.len() == 1 { usize::from(!is_ready) } else { run % PALETTE.len() };
+            let colour = pen.colour(run, usize::from(!is_ready));
             series.push(Series { label: pen.label(run, name), colour, stroke, hidden: false, points });
         }
     }
@@ -47,7 +47,7 @@ fn place(startup: &Startup) -> At {
 pub(super) fn goodput(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();
-    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+    for (run, (data, found)) in report.runs().enumerate() {
         let Ok(course) = &found.goodput else { continue };
         let good = along(data, &course.steps, |at| Some(at.instances.into()));
         let at_work =
@@ -71,7 +71,7 @@ pub(super) fn goodput(report: &Report) -> Chart {
 pub(super) fn work(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();
-    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
+    for (run, (data, found)) in report.runs().enumerate() {
         if let Ok(course) = &found.goodput {
             series.push(pen.line(run, (0, "work"), along(data, &course.steps, |at| at.units_per_cpu_second)));
         } else if data.steps.iter().any(|step| step.work_count.is_some()) {

@@ -111,10 +111,9 @@ pub(super) fn time(report: &Report) -> Chart {
 /// What an instance more costs: memory against instances, with the slope.
 pub(super) fn cost(report: &Report) -> Chart {
     let mut series = Vec::new();
-    for (run, (data, found)) in report.data.iter().zip(&report.findings.runs).enumerate() {
-        let before = found.estimates.saturation.as_ref().ok().map(|saturation| saturation.index);
-        let pen = Pen::of(report);
-        for (number, points) in data.costs(before).series.into_iter().enumerate() {
+    let pen = Pen::of(report);
+    for (run, found) in report.findings.runs.iter().enumerate() {
+        for (number, points) in found.estimates.costs.series.iter().enumerate() {
             let x: Vec<f64> = points.iter().map(|point| point.x).collect();
             let place = |x: f64, bytes: f64| At {
                 step: x,
@@ -124,7 +123,7 @@ pub(super) fn cost(report: &Report) -> Chart {
             };
             let mut dots: Vec<At> = points.iter().map(|point| place(point.x, point.y)).collect();
             dots.sort_by(|a, b| a.step.total_cmp(&b.step));
-            let colour = if report.data.len() == 1 { number } else { run } % super::PALETTE.len();
+            let colour = pen.colour(run, number);
             let (low, high) =
                 (x.iter().copied().fold(f64::MAX, f64::min), x.iter().copied().fold(f64::MIN, f64::max));
             if let Ok(cost) = &found.estimates.marginal_cost

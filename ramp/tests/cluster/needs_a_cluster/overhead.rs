@@ -1,20 +1,18 @@
 //! What a runtime costs more per pod, where that is known: on a cluster whose kata is runc and a process of 128 MiB in each pod. One node,
 //! since nodes that share a kernel tell the same memory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ramp::dataset::Dataset;
 use ramp::report::Report;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::process::{self, kubectl, left, scenario, turn};
+use crate::process::{self, KataWithoutCpu, left, scenario, turn};
 
 const MIB: f64 = (1 << 20) as f64;
 /// Resident in each pod, as `../shared/cluster` says of its stand-in.
 const TRUE_OVERHEAD: f64 = 128.0 * MIB;
-/// The handler without CPU requests, which on small nodes run out long before memory does.
 const CLASS: &str = "ramp-test-overhead";
 
 #[test]
@@ -22,18 +20,11 @@ const CLASS: &str = "ramp-test-overhead";
 fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it() {
     let _turn = turn();
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("class.json");
-    let class = json!({
-        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": CLASS},
-        "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
-    });
-    fs::write(&file, class.to_string()).unwrap();
-    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    let _class = KataWithoutCpu::named(CLASS);
     // A B B A, with as many as the node has room for without losing any.
     let runc = |name| ramp_to(&directory.path().join(name), "runc", "default", "16");
     let kata = |name| ramp_to(&directory.path().join(name), "kata", CLASS, "7");
     let runs = [runc("1"), kata("2"), kata("3"), runc("4")];
-    kubectl(&["delete", "runtimeclass", CLASS]);
     assert_eq!(left(), Vec::<Value>::new());
     let report = Report::of(runs.map(|run| Dataset::read(&run).unwrap()).into(), None);
     println!("{}", report.text());

@@ -1,13 +1,12 @@
 //! The study's ramp, past saturation, under both runtimes.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::observer::Observer;
-use crate::process::{self, kubectl, left, scenario, turn};
+use crate::process::{self, KataWithoutCpu, kubectl, left, scenario, turn};
 use crate::support::ledger::{Account, audit};
 use crate::support::{column, numbers, rows};
 
@@ -24,22 +23,13 @@ fn under_kata_what_gives_way_is_counted_as_kubectl_counts_it() {
     saturate("kata", "kata");
 }
 
-/// The same handler without CPU requests, which on small nodes run out long before memory does.
 #[test]
 #[ignore = "needs a cluster with a RuntimeClass kata"]
 fn under_kata_that_requests_no_cpu_memory_gives_way_and_is_counted_as_kubectl_counts_it() {
     const CLASS: &str = "ramp-test-kata";
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("class.json");
-    let class = json!({
-        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": CLASS},
-        "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
-    });
-    fs::write(&file, class.to_string()).unwrap();
-    kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    let _class = KataWithoutCpu::named(CLASS);
     let account = saturate("kata", CLASS);
     assert!(account.of("evicted") + account.of("oom_killed") > 0, "memory is what gives way");
-    kubectl(&["delete", "runtimeclass", CLASS]);
 }
 
 /// A ramp until something gives way and a few steps beyond, under a RuntimeClass, or none where its name is empty.
