@@ -128,6 +128,9 @@ pub struct Memory {
     pub available: Option<u64>,
     /// Active.
     pub active: Option<u64>,
+    /// Memory that the kernel cannot take back but by swapping or killing: AnonPages, Shmem, SUnreclaim, KernelStack, PageTables,
+    /// SecPageTables, Percpu, and huge pages in use. These are disjoint (fs/proc/meminfo.c).
+    pub unreclaimable: Option<u64>,
 }
 
 impl Memory {
@@ -194,6 +197,9 @@ pub struct Costs {
     pub measure: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
+    /// Bytes that were not there before the first instance came and were still there when the last was gone, as far as the source tells;
+    /// less than 0 where less was there.
+    pub stayed: f64,
 }
 
 impl Cells {
@@ -244,7 +250,7 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: "active memory of all nodes together".into(), series: vec![points] }
+        Costs { measure: "active memory of all nodes together".into(), series: vec![points], stayed: 0.0 }
     }
 
     /// How many instances were expected to fit, where the source tells.

@@ -1,6 +1,5 @@
 //! The named estimates of one run.
 
-use super::endings::leak;
 use super::marginal_cost::{MarginalCost, marginal_cost};
 use super::saturation::{Rule, Saturation, saturation};
 use super::{Estimate, cannot_say, mib};
@@ -69,12 +68,11 @@ impl Estimates {
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let saturation = saturation(data);
         let costs = data.costs(saturation.as_ref().ok().map(|saturation| saturation.index));
-        let stayed = leak(data).map_or(0.0, |leak| leak.bytes());
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             maximum_running: maximum_running(data),
             usage: usage(data, &saturation),
-            marginal_cost: marginal_cost(&costs, saturation.is_ok(), stayed),
+            marginal_cost: marginal_cost(&costs, saturation.is_ok()),
             costs,
             saturation,
         }

@@ -26,13 +26,13 @@ pub struct MarginalCost {
 /// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation (or of the
 /// whole way up where the run was not saturated), with an intercept for each kernel.
 ///
-/// `stayed` is memory in bytes that was not there again when all instances were gone. What the machine has taken for itself while they
-/// came looks like their cost, and nothing but this tells it apart: so the interval holds any part of it.
+/// What the machine has taken for itself while the instances came looks like their cost, and nothing tells it apart but that it stays when
+/// they are gone: so the interval holds any part of what stayed.
 ///
 /// # Errors
 /// Where there are too few fresh samples.
-pub fn marginal_cost(costs: &Costs, saturated: bool, stayed: f64) -> Estimate<MarginalCost> {
-    let Costs { measure, series } = costs;
+pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
+    let Costs { measure, series, stayed } = costs;
     let when = if saturated { "before saturation" } else { "on the way up" };
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
@@ -44,8 +44,8 @@ pub fn marginal_cost(costs: &Costs, saturated: bool, stayed: f64) -> Estimate<Ma
     let mut inputs = format!("{measure}; {samples} fresh samples at {points} numbers of instances, {when}");
     let most = |points: &Vec<Point>| points.iter().map(|point| point.x).fold(0.0, f64::max);
     let stayed_each = stayed / series.iter().map(most).sum::<f64>().max(1.0);
-    if stayed != 0.0 {
-        let which = if stayed > 0.0 { "less" } else { "more" };
+    if *stayed != 0.0 {
+        let which = if *stayed > 0.0 { "less" } else { "more" };
         inputs += &format!(
             "; {:.1} MiB {which} were there after the run than before: the interval allows for {:.1} MiB of each instance",
             mib(stayed.abs()),
@@ -109,8 +109,11 @@ mod tests {
     fn memory_that_stayed_may_be_the_machines_own() {
         let waver = |x: u32| f64::from(x % 2) / 10.0;
         let points = (1..=20).map(|x| Point { x: x.into(), y: 1000.0 + 103.0 * f64::from(x) + waver(x) });
-        let costs = Costs { measure: "memory".into(), series: vec![points.collect()] };
-        let cost = |stayed| marginal_cost(&costs, true, stayed).unwrap();
+        let points: Vec<Point> = points.collect();
+        let cost = |stayed| {
+            let costs = Costs { measure: "memory".into(), series: vec![points.clone()], stayed };
+            marginal_cost(&costs, true).unwrap()
+        };
         let (alone, grown, shrunk) = (cost(0.0), cost(60.0), cost(-60.0));
         assert!(alone.interval.low > 102.8 && alone.interval.high < 103.2, "{:?}", alone.interval);
         // 3 each.

@@ -92,6 +92,7 @@ fn step(row: StepRow) -> Step {
             free: row.memory_free_bytes,
             available: row.memory_available_bytes,
             active: row.memory_active_bytes,
+            unreclaimable: None,
         },
         fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
         rules: row.rules,
@@ -159,6 +160,7 @@ struct NodeColumns {
     instances: usize,
     boot_id: Option<usize>,
     memory: [Option<usize>; 4],
+    unreclaimable: Unreclaimable,
     pressure: [Option<usize>; 3],
 }
 
@@ -175,6 +177,7 @@ impl NodeColumns {
             instances: table.required("instances")?,
             boot_id: table.column("boot_id"),
             memory: ["total", "free", "available", "active"].map(memory),
+            unreclaimable: Unreclaimable::of(table),
             pressure: ["memory", "cpu", "io"].map(pressure),
         })
     }
@@ -200,11 +203,50 @@ impl NodeColumns {
                 free: bytes(free)?,
                 available: bytes(available)?,
                 active: bytes(active)?,
+                unreclaimable: self.unreclaimable.bytes(row)?,
             },
             memory_pressure_seconds: seconds(memory_pressure)?,
             cpu_pressure_seconds: seconds(cpu_pressure)?,
             io_pressure_seconds: seconds(io_pressure)?,
         })
+    }
+}
+
+/// Where the parts of [`Memory::unreclaimable`] are.
+struct Unreclaimable {
+    /// Without one of these nothing can be said.
+    all: [Option<usize>; 5],
+    /// What only newer kernels tell, or some.
+    some: [Option<usize>; 2],
+    huge_pages: [Option<usize>; 3],
+}
+
+impl Unreclaimable {
+    fn of(table: &Table) -> Self {
+        let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
+        Self {
+            all: ["anon", "shmem", "slab_unreclaimable", "kernel_stack", "page_tables"].map(memory),
+            some: ["secondary_page_tables", "percpu"].map(memory),
+            huge_pages: ["huge_pages_count", "huge_pages_free_count", "huge_page_size_bytes"]
+                .map(|name| table.column(name)),
+        }
+    }
+
+    fn bytes(&self, row: &Row<'_>) -> Result<Option<u64>, Malformed> {
+        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
+        let mut sum = 0_u64;
+        for column in self.all {
+            let Some(part) = bytes(column)? else { return Ok(None) };
+            sum = sum.saturating_add(part);
+        }
+        for column in self.some {
+            sum = sum.saturating_add(bytes(column)?.unwrap_or(0));
+        }
+        let [count, free, size] = self.huge_pages;
+        if let (Some(count), Some(free), Some(size)) = (bytes(count)?, bytes(free)?, bytes(size)?) {
+            sum = sum.saturating_add(count.saturating_sub(free).saturating_mul(size));
+        }
+        Ok(Some(sum))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{Costs, Dataset, Freshness, Recorded, Sample, Step};
+use super::{Costs, Dataset, Freshness, Memory, Recorded, Sample, Step};
 use crate::record::{Part, PodRow};
 use crate::state::State;
 use crate::statistics::Point;
@@ -15,6 +15,7 @@ const ENOUGH: usize = 5;
 struct Sampled {
     point: Point,
     settled: bool,
+    elapsed_seconds: f64,
 }
 
 impl Dataset {
@@ -33,11 +34,15 @@ impl Dataset {
         let last = self.steps.iter().enumerate().rfind(counts);
         let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
         let full = full_since(recorded);
-        let sampled: Vec<Vec<Sampled>> = recorded
-            .kernels
-            .iter()
-            .map(|nodes| self.of_kernel(nodes, &recorded.pods, &full, until))
-            .collect();
+        let measure = self.measure();
+        let mut stayed = 0.0;
+        let mut sampled: Vec<Vec<Sampled>> = Vec::new();
+        for nodes in &recorded.kernels {
+            let found = self.of_kernel(nodes, &recorded.pods, &full, measure);
+            stayed += found.stayed.unwrap_or(0.0);
+            sampled
+                .push(found.sampled.into_iter().filter(|sampled| sampled.elapsed_seconds <= until).collect());
+        }
         let numbers: HashSet<u64> = sampled
             .iter()
             .flatten()
@@ -51,8 +56,28 @@ impl Dataset {
         };
         let when = if only_settled { "while no instance was on its way" } else { "at any time" };
         Costs {
-            measure: format!("memory that is not available (MemTotal − MemAvailable) of each kernel, {when}"),
+            measure: format!("{} of each kernel, {when}", measure.name),
             series: sampled.iter().map(points).collect(),
+            stayed,
+        }
+    }
+
+    /// What is asked of each sample: of memory that cannot be taken back, or, where some sample does not tell, of memory that is not
+    /// available. That is also moved by pages which wait in lists of their CPUs to be used again, and by caches that are given up.
+    fn measure(&self) -> Measure {
+        let fresh = || {
+            let samples = self.nodes.iter().flat_map(|node| &node.samples);
+            samples.filter(|sample| sample.freshness == Freshness::Fresh)
+        };
+        if fresh().all(|sample| sample.memory.unreclaimable.is_some()) {
+            return Measure {
+                name: "unreclaimable memory (AnonPages + Shmem + SUnreclaim + KernelStack + PageTables + SecPageTables + Percpu + huge pages in use)",
+                bytes: |memory| memory.unreclaimable,
+            };
+        }
+        Measure {
+            name: "memory that is not available (MemTotal − MemAvailable)",
+            bytes: Memory::not_available,
         }
     }
 
@@ -61,13 +86,12 @@ impl Dataset {
         nodes: &[usize],
         pods: &[PodRow],
         full: &HashMap<&str, f64>,
-        until: f64,
-    ) -> Vec<Sampled> {
+        measure: Measure,
+    ) -> OfKernel {
         let mut samples: Vec<(usize, &Sample)> = Vec::new();
         for at in nodes {
             let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
-            let in_time = all.iter().filter(|sample| sample.elapsed_seconds.is_some_and(|at| at <= until));
-            samples.extend(in_time.map(|sample| (*at, sample)));
+            samples.extend(all.iter().map(|sample| (*at, sample)));
         }
         samples.sort_by(|(_, a), (_, b)| {
             a.elapsed_seconds.partial_cmp(&b.elapsed_seconds).unwrap_or(Ordering::Equal)
@@ -78,9 +102,10 @@ impl Dataset {
             pods.iter().filter(|row| row.node.as_deref().is_some_and(|node| names.contains(node))).peekable();
         let mut kernel = Kernel::new(full);
         let mut instances: HashMap<usize, u32> = HashMap::new();
-        let mut points = Vec::new();
+        let mut sampled = Vec::new();
+        let (mut before, mut after) = (None, None);
         for (node, sample) in samples {
-            let now = sample.elapsed_seconds.unwrap_or(0.0);
+            let Some(now) = sample.elapsed_seconds else { continue };
             while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= now) {
                 kernel.follow(row);
             }
@@ -90,15 +115,31 @@ impl Dataset {
             if sample.freshness != Freshness::Fresh || instances.len() < nodes.len() {
                 continue;
             }
-            if let Some(bytes) = sample.memory.not_available() {
-                let full = kernel.all_full(sample.taken_seconds);
-                let x = full.unwrap_or_else(|| instances.values().sum::<u32>());
-                points
-                    .push(Sampled { point: Point { x: x.into(), y: bytes as f64 }, settled: full.is_some() });
+            let Some(bytes) = (measure.bytes)(&sample.memory).map(|bytes| bytes as f64) else { continue };
+            if kernel.is_empty() {
+                *(if kernel.was_empty { &mut before } else { &mut after }) = Some(bytes);
             }
+            let full = kernel.all_full(sample.taken_seconds);
+            let x = full.unwrap_or_else(|| instances.values().sum::<u32>());
+            let point = Point { x: x.into(), y: bytes };
+            sampled.push(Sampled { point, settled: full.is_some(), elapsed_seconds: now });
         }
-        points
+        OfKernel { sampled, stayed: before.zip(after).map(|(before, after)| after - before) }
     }
+}
+
+/// What is asked of each sample.
+#[derive(Clone, Copy)]
+struct Measure {
+    name: &'static str,
+    bytes: fn(&Memory) -> Option<u64>,
+}
+
+/// What the samples of a kernel say.
+struct OfKernel {
+    sampled: Vec<Sampled>,
+    /// Bytes that were there after the last instance and not before the first.
+    stayed: Option<f64>,
 }
 
 /// When each instance first reported that it holds all of its memory, by the clock of its node, in seconds since 1970.
@@ -121,14 +162,21 @@ struct Kernel<'d> {
     there: HashMap<&'d str, bool>,
     /// Those told to end, which give back their memory at a time that nobody tells.
     ending: HashSet<&'d str>,
+    /// There has been none yet.
+    was_empty: bool,
 }
 
 impl<'d> Kernel<'d> {
     fn new(full: &'d HashMap<&'d str, f64>) -> Self {
-        Self { full, there: HashMap::new(), ending: HashSet::new() }
+        Self { full, there: HashMap::new(), ending: HashSet::new(), was_empty: true }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.there.is_empty() && self.ending.is_empty()
     }
 
     fn follow(&mut self, row: &'d PodRow) {
+        self.was_empty = false;
         let uid = row.uid.as_str();
         self.ending.remove(uid);
         match row.to.parse::<State>() {

@@ -155,6 +155,7 @@ impl Layout {
                 free: kib(row, self.total_free)?,
                 available: kib(row, self.total_available)?,
                 active: kib(row, self.total_active)?,
+                unreclaimable: None,
             },
             ..Step::default()
         })
@@ -182,6 +183,7 @@ impl Worker {
             free: kib(row, self.free)?,
             available: kib(row, self.available)?,
             active: kib(row, self.active)?,
+            unreclaimable: None,
         })
     }
 }
