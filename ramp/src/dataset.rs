@@ -197,9 +197,8 @@ pub struct Costs {
     pub measure: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
-    /// Bytes that were not there before the first instance came and were still there when the last was gone, as far as the source tells;
-    /// less than 0 where less was there.
-    pub stayed: f64,
+    /// By how many bytes this memory was more when the last instance was gone than before the first came, of all kernels that tell of both.
+    pub stayed: Option<f64>,
 }
 
 impl Cells {
@@ -250,7 +249,7 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: "active memory of all nodes together".into(), series: vec![points], stayed: 0.0 }
+        Costs { measure: "active memory of all nodes together".into(), series: vec![points], stayed: None }
     }
 
     /// How many instances were expected to fit, where the source tells.

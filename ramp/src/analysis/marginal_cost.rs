@@ -26,8 +26,8 @@ pub struct MarginalCost {
 /// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation (or of the
 /// whole way up where the run was not saturated), with an intercept for each kernel.
 ///
-/// What the machine has taken for itself while the instances came looks like their cost, and nothing tells it apart but that it stays when
-/// they are gone: so the interval holds any part of what stayed.
+/// What the machine takes for itself while the instances come looks like their cost, and nothing tells it apart but that it stays when they
+/// are gone: see [`MACHINES_OWN`].
 ///
 /// # Errors
 /// Where there are too few fresh samples.
@@ -43,25 +43,28 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
     };
     let mut inputs = format!("{measure}; {samples} fresh samples at {points} numbers of instances, {when}");
     let most = |points: &Vec<Point>| points.iter().map(|point| point.x).fold(0.0, f64::max);
-    let stayed_each = stayed / series.iter().map(most).sum::<f64>().max(1.0);
-    if *stayed != 0.0 {
-        let which = if *stayed > 0.0 { "less" } else { "more" };
+    let stayed_each = stayed.map(|stayed| stayed / series.iter().map(most).sum::<f64>().max(1.0));
+    if let Some(stayed_each) = stayed_each {
         inputs += &format!(
-            "; {:.1} MiB {which} were there after the run than before: the interval allows for {:.1} MiB of each instance",
-            mib(stayed.abs()),
+            "; {:+.1} MiB after the run, {:.1} MiB for each instance, that the machine may have taken for itself meanwhile",
+            mib(stayed.unwrap_or(0.0)),
             mib(stayed_each.abs())
         );
     }
-    let drawn = less_any_part(drawn, stayed_each);
+    let drawn = less_the_machines_own(drawn, stayed_each.unwrap_or(0.0));
     let Some(interval) = Interval::of(&drawn) else { return cannot_say("the bootstrap drew nothing") };
     Ok(MarginalCost { bytes: slope, interval, points, drawn, inputs })
 }
 
-/// Takes from each second draw a part of so much, anywhere between none and all of it.
-fn less_any_part(mut drawn: Vec<f64>, of: f64) -> Vec<f64> {
+/// How much of what stayed the machine may have taken for itself while the instances came, as parts of it. What stayed tells by how much its
+/// own memory has changed, and not when: it may have taken all of it before or after, or more, which it gave back before the end.
+const MACHINES_OWN: std::ops::Range<f64> = -1.0..2.0;
+
+/// Takes from each draw any part of what stayed for each instance that may have been the machine's.
+fn less_the_machines_own(mut drawn: Vec<f64>, stayed_each: f64) -> Vec<f64> {
     let mut random = Pcg64Mcg::seed_from_u64(SEED);
-    for draw in drawn.iter_mut().step_by(2) {
-        *draw -= of * random.random::<f64>();
+    for draw in &mut drawn {
+        *draw -= stayed_each * random.random_range(MACHINES_OWN);
     }
     drawn
 }
@@ -111,15 +114,16 @@ mod tests {
         let points = (1..=20).map(|x| Point { x: x.into(), y: 1000.0 + 103.0 * f64::from(x) + waver(x) });
         let points: Vec<Point> = points.collect();
         let cost = |stayed| {
-            let costs = Costs { measure: "memory".into(), series: vec![points.clone()], stayed };
+            let costs =
+                Costs { measure: "memory".into(), series: vec![points.clone()], stayed: Some(stayed) };
             marginal_cost(&costs, true).unwrap()
         };
         let (alone, grown, shrunk) = (cost(0.0), cost(60.0), cost(-60.0));
         assert!(alone.interval.low > 102.8 && alone.interval.high < 103.2, "{:?}", alone.interval);
-        // 3 each.
-        assert!((100.0..100.5).contains(&grown.interval.low), "{:?}", grown.interval);
-        assert!(grown.interval.high >= 103.0 && grown.interval.high < 103.2, "{:?}", grown.interval);
-        assert!((105.5..106.1).contains(&shrunk.interval.high), "{:?}", shrunk.interval);
+        // 3 each: down to twice as much less, up to as much more.
+        assert!((97.0..97.5).contains(&grown.interval.low), "{:?}", grown.interval);
+        assert!((105.5..106.1).contains(&grown.interval.high), "{:?}", grown.interval);
+        assert!((108.5..109.1).contains(&shrunk.interval.high), "{:?}", shrunk.interval);
         assert_eq!((alone.bytes, grown.bytes), (shrunk.bytes, shrunk.bytes));
     }
 

@@ -35,11 +35,11 @@ impl Dataset {
         let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
         let full = full_since(recorded);
         let measure = self.measure();
-        let mut stayed = 0.0;
+        let mut stayed = None;
         let mut sampled: Vec<Vec<Sampled>> = Vec::new();
         for nodes in &recorded.kernels {
             let found = self.of_kernel(nodes, &recorded.pods, &full, measure);
-            stayed += found.stayed.unwrap_or(0.0);
+            stayed = found.stayed.map(|bytes| stayed.unwrap_or(0.0) + bytes).or(stayed);
             sampled
                 .push(found.sampled.into_iter().filter(|sampled| sampled.elapsed_seconds <= until).collect());
         }
