@@ -1,5 +1,6 @@
 //! Run directories as the report reads them: whole, cut short anywhere, and with something in them that should not be there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -40,6 +41,49 @@ async fn a_run_says_how_many_fit_and_what_each_costs() {
     assert_eq!((saturation.step, saturation.rule), (23, Rule::NodesFull), "11 of 12 GB are taken");
     let cost = found.marginal_cost.unwrap();
     assert_eq!((cost.bytes, mib(cost.interval.high).round()), (500e6, mib(500e6).round()), "{cost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_each_costs_is_of_memory_that_cannot_be_taken_back_where_each_sample_tells_of_it() {
+    let stage = recorded().await;
+    let before = rows(&stage.path(), "nodes.csv");
+    let bytes = |row: &BTreeMap<String, String>, what: &str| row[what].parse::<u64>().unwrap();
+    let rewrite = |change: &dyn Fn(usize, &mut BTreeMap<String, String>)| {
+        let mut writer = csv::Writer::from_path(stage.path().join("nodes.csv")).unwrap();
+        let mut after = before.clone();
+        after.iter_mut().enumerate().for_each(|(at, row)| change(at, row));
+        writer.write_record(after[0].keys()).unwrap();
+        after.iter().for_each(|row| writer.write_record(row.values()).unwrap());
+    };
+    let tell = |at: usize, row: &mut BTreeMap<String, String>| {
+        // Caches that come and go are not what an instance costs.
+        let used = bytes(row, "memory_total_bytes") - bytes(row, "memory_available_bytes");
+        row.insert("memory_available_bytes".into(), (at as u64 % 7 * 100_000_000).to_string());
+        for part in ["shmem", "slab_unreclaimable", "kernel_stack", "page_tables", "percpu"] {
+            row.insert(format!("memory_{part}_bytes"), "1000000".into());
+        }
+        row.insert("memory_anon_bytes".into(), used.to_string());
+    };
+    rewrite(&tell);
+    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
+    assert!((found.bytes, found.inputs.contains("AnonPages")) == (500e6, true), "{found:?}");
+    // The last of them once more: what it tells that it has taken stayed.
+    rewrite(&|at, row| {
+        tell(at, row);
+        if at + 8 > before.len() {
+            let more = bytes(row, "memory_anon_bytes") + 60_000_000;
+            row.insert("memory_anon_bytes".into(), more.to_string());
+        }
+    });
+    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
+    assert!(found.inputs.contains("+114.4 MiB after the run"), "60 MB on each of two machines: {found:?}");
+    assert!(found.bytes == 500e6 && found.interval.low < 495e6, "{:?}", found.interval);
+    rewrite(&|at, row| {
+        tell(at, row);
+        row.insert("memory_page_tables_bytes".into(), if at == 3 { "" } else { "0" }.into());
+    });
+    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
+    assert!(found.inputs.contains("MemAvailable"), "one that does not tell is enough: {found:?}");
 }
 
 #[tokio::test(start_paused = true)]
