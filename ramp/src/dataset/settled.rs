@@ -71,7 +71,7 @@ impl Dataset {
         };
         if fresh().all(|sample| sample.memory.unreclaimable.is_some()) {
             return Measure {
-                name: "unreclaimable memory (AnonPages + Shmem + SUnreclaim + KernelStack + PageTables + SecPageTables + Percpu + huge pages in use)",
+                name: "memory that the kernel cannot take back (anonymous, shared, its own, huge pages in use)",
                 bytes: |memory| memory.unreclaimable,
             };
         }
