@@ -128,8 +128,10 @@ pub struct Memory {
     pub available: Option<u64>,
     /// Active.
     pub active: Option<u64>,
-    /// Memory that the kernel cannot take back but by swapping or killing: AnonPages, Shmem, SUnreclaim, KernelStack, PageTables,
-    /// SecPageTables, Percpu, and huge pages in use. These are disjoint (fs/proc/meminfo.c).
+    /// Memory that the kernel cannot take back but by swapping or killing, as far as it says whose it is: AnonPages, Shmem, SUnreclaim,
+    /// KernelStack, PageTables, SecPageTables, Percpu, and huge pages in use (Documentation/filesystems/proc.rst). No page is in two of
+    /// them, but for stacks where they are smaller than pages and come from the slab (kernel/fork.c). What drivers and the network take
+    /// page by page is in none.
     pub unreclaimable: Option<u64>,
 }
 
@@ -165,6 +167,10 @@ pub struct Sample {
     pub elapsed_seconds: Option<f64>,
     /// When its node took it, by that node's clock, in seconds since 1970.
     pub taken_seconds: Option<f64>,
+    /// How long before it was recorded that was, at least.
+    pub age_seconds: Option<f64>,
+    /// Index of the kernel that it is of, where the source tells of kernels: after a boot it is another one.
+    pub kernel: Option<usize>,
     /// How new it is.
     pub freshness: Freshness,
     /// Instances at work on this node then.
@@ -193,12 +199,31 @@ pub struct Cells {
 /// Memory against instances at work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
-    /// Which memory, and when it was looked at.
-    pub measure: String,
+    /// Which memory.
+    pub measure: &'static str,
+    /// Of what, and when it was looked at.
+    pub of: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
-    /// By how many bytes this memory was more when the last instance was gone than before the first came, of all kernels that tell of both.
-    pub stayed: Option<f64>,
+    /// What stayed of it when the instances were gone, where the source tells.
+    pub stayed: Option<Stayed>,
+}
+
+/// Memory after the last instance of a run, against that before its first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stayed {
+    /// By how many bytes it was more; less than 0 where it was less.
+    pub bytes: f64,
+    /// The most instances of the fit, on the kernels that told of both.
+    pub instances: f64,
+}
+
+impl Stayed {
+    /// Bytes for each instance.
+    #[must_use]
+    pub fn each(&self) -> f64 {
+        self.bytes / self.instances.max(1.0)
+    }
 }
 
 impl Cells {
@@ -249,7 +274,12 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: "active memory of all nodes together".into(), series: vec![points], stayed: None }
+        Costs {
+            measure: "active memory",
+            of: "of all nodes together".into(),
+            series: vec![points],
+            stayed: None,
+        }
     }
 
     /// How many instances were expected to fit, where the source tells.
@@ -316,6 +346,13 @@ pub fn tell_apart(data: &mut [Dataset], paths: &[PathBuf]) {
             {
                 one.name = format!("{}/{}", directory.to_string_lossy(), one.name);
             }
+        }
+    }
+    // A file beside a directory of its name, say.
+    let names: Vec<String> = data.iter().map(|one| one.name.clone()).collect();
+    for (one, path) in data.iter_mut().zip(paths) {
+        if names.iter().filter(|name| **name == one.name).count() > 1 {
+            one.name = path.display().to_string();
         }
     }
 }

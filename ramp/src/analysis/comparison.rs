@@ -1,7 +1,7 @@
 //! Two runs, or two groups of repeats, held against each other.
 
 use super::estimates::Estimates;
-use super::marginal_cost::{MarginalCost, pooled};
+use super::marginal_cost::{MarginalCost, of_two_measures, pooled};
 use super::{CannotSay, Estimate, cannot_say};
 use crate::dataset::Dataset;
 use crate::statistics::{Interval, SEED};
@@ -129,10 +129,13 @@ fn ratio(above: f64, below: f64) -> Estimate<f64> {
 }
 
 fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
+    if base.measure != other.measure {
+        return of_two_measures(base.measure, other.measure);
+    }
     // Both were drawn from the same seed: any draw of the one goes with any of the other, and not with the one of its own number.
-    let mut others = other.drawn.clone();
+    let mut others = other.draws();
     others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
-    let differences: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
+    let differences: Vec<f64> = others.iter().zip(base.draws()).map(|(other, base)| other - base).collect();
     match Interval::of(&differences) {
         Some(interval) => Ok(PerPod { bytes: other.bytes - base.bytes, interval }),
         None => cannot_say("the bootstrap drew nothing"),
@@ -152,6 +155,8 @@ mod tests {
                 interval: Interval { low: bytes, high: bytes },
                 points: 9,
                 drawn,
+                stayed_each: 0.0,
+                measure: "memory",
                 inputs: String::new(),
             })
         };

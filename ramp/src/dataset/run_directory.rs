@@ -157,6 +157,7 @@ struct NodeColumns {
     node: usize,
     row: usize,
     sample_time: usize,
+    age: Option<usize>,
     instances: usize,
     boot_id: Option<usize>,
     memory: [Option<usize>; 4],
@@ -174,6 +175,7 @@ impl NodeColumns {
             node: table.required("node")?,
             row: table.required("row")?,
             sample_time: table.required("sample_time")?,
+            age: table.column("age_seconds"),
             instances: table.required("instances")?,
             boot_id: table.column("boot_id"),
             memory: ["total", "free", "available", "active"].map(memory),
@@ -194,6 +196,8 @@ impl NodeColumns {
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(Sample {
             taken_seconds: row.time(self.sample_time)?,
+            age_seconds: seconds(self.age)?,
+            kernel: None,
             step: row.some(self.step, row.count(self.step)?, "the number of the step")?,
             elapsed_seconds: row.number(self.elapsed)?,
             freshness,
@@ -281,21 +285,24 @@ impl Nodes {
             }
             *last = taken;
         }
-        if let Some(kernel) = kernel {
-            self.join(kernel, at);
-        }
+        sample.kernel = kernel.map(|kernel| self.join(kernel, at));
         if let Some(node) = self.nodes.get_mut(at) {
             node.samples.push(*sample);
         }
     }
 
-    /// A node runs on a kernel. After a boot it is another one.
-    fn join(&mut self, kernel: &str, node: usize) {
-        match self.kernels.iter_mut().find(|(id, _)| id == kernel) {
-            Some((_, nodes)) if nodes.contains(&node) => {}
-            Some((_, nodes)) => nodes.push(node),
-            None => self.kernels.push((kernel.to_owned(), vec![node])),
+    /// A node runs on a kernel. Its index.
+    fn join(&mut self, kernel: &str, node: usize) -> usize {
+        let Some(at) = self.kernels.iter().position(|(id, _)| id == kernel) else {
+            self.kernels.push((kernel.to_owned(), vec![node]));
+            return self.kernels.len() - 1;
+        };
+        if let Some((_, nodes)) = self.kernels.get_mut(at)
+            && !nodes.contains(&node)
+        {
+            nodes.push(node);
         }
+        at
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{Costs, Dataset, Freshness, Memory, Recorded, Sample, Step};
+use super::{Costs, Dataset, Freshness, Memory, Recorded, Sample, Stayed, Step};
 use crate::record::{Part, PodRow};
 use crate::state::State;
 use crate::statistics::Point;
@@ -26,20 +26,14 @@ impl Dataset {
     /// ramp that goes on as soon as it can, many samples are taken in the midst of this. Those at which each instance that was made was
     /// full, as it reported by its node's clock or as its state tells, are preferred to all others.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
-        // Until when samples count: the step of saturation has begun by then; where there is none, until there are fewer again.
-        let counts = |(index, step): &(usize, &Step)| match before {
-            Some(before) => *index < before && step.part == Part::Up,
-            None => matches!(step.part, Part::Up | Part::Hold),
-        };
-        let last = self.steps.iter().enumerate().rfind(counts);
-        let until = last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0);
+        let until = self.until(before);
         let full = full_since(recorded);
         let measure = self.measure();
-        let mut stayed = None;
+        let mut stayed = Vec::new();
         let mut sampled: Vec<Vec<Sampled>> = Vec::new();
-        for nodes in &recorded.kernels {
-            let found = self.of_kernel(nodes, &recorded.pods, &full, measure);
-            stayed = found.stayed.map(|bytes| stayed.unwrap_or(0.0) + bytes).or(stayed);
+        for kernel in 0..recorded.kernels.len() {
+            let found = self.of_kernel(recorded, kernel, &full, measure);
+            stayed.push(found.stayed);
             sampled
                 .push(found.sampled.into_iter().filter(|sampled| sampled.elapsed_seconds <= until).collect());
         }
@@ -55,11 +49,25 @@ impl Dataset {
             sampled.iter().filter(counts).map(|sampled| sampled.point).collect()
         };
         let when = if only_settled { "while no instance was on its way" } else { "at any time" };
-        Costs {
-            measure: format!("{} of each kernel, {when}", measure.name),
-            series: sampled.iter().map(points).collect(),
-            stayed,
-        }
+        let series: Vec<Vec<Point>> = sampled.iter().map(points).collect();
+        let stayed = stayed.iter().zip(&series).filter_map(|(bytes, points)| {
+            let most = points.iter().map(|point| point.x).fold(0.0, f64::max);
+            Some(Stayed { bytes: (*bytes)?, instances: most })
+        });
+        let stayed =
+            stayed.reduce(|a, b| Stayed { bytes: a.bytes + b.bytes, instances: a.instances + b.instances });
+        Costs { measure: measure.name, of: format!("of each kernel, {when}"), series, stayed }
+    }
+
+    /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
+    /// are fewer again.
+    fn until(&self, before: Option<usize>) -> f64 {
+        let counts = |(index, step): &(usize, &Step)| match before {
+            Some(before) => *index < before && step.part == Part::Up,
+            None => matches!(step.part, Part::Up | Part::Hold),
+        };
+        let last = self.steps.iter().enumerate().rfind(counts);
+        last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0)
     }
 
     /// What is asked of each sample: of memory that cannot be taken back, or, where some sample does not tell, of memory that is not
@@ -71,7 +79,7 @@ impl Dataset {
         };
         if fresh().all(|sample| sample.memory.unreclaimable.is_some()) {
             return Measure {
-                name: "memory that the kernel cannot take back (anonymous, shared, its own, huge pages in use)",
+                name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
                 bytes: |memory| memory.unreclaimable,
             };
         }
@@ -83,30 +91,34 @@ impl Dataset {
 
     fn of_kernel(
         &self,
-        nodes: &[usize],
-        pods: &[PodRow],
+        recorded: &Recorded,
+        kernel: usize,
         full: &HashMap<&str, f64>,
         measure: Measure,
     ) -> OfKernel {
+        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let mut samples: Vec<(usize, &Sample)> = Vec::new();
         for at in nodes {
             let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
-            samples.extend(all.iter().map(|sample| (*at, sample)));
+            let of_kernel = all.iter().filter(|sample| sample.kernel == Some(kernel));
+            samples.extend(of_kernel.map(|sample| (*at, sample)));
         }
         samples.sort_by(|(_, a), (_, b)| {
             a.elapsed_seconds.partial_cmp(&b.elapsed_seconds).unwrap_or(Ordering::Equal)
         });
         let names: HashSet<&str> =
             nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
-        let mut pods =
-            pods.iter().filter(|row| row.node.as_deref().is_some_and(|node| names.contains(node))).peekable();
+        let on_these = |row: &&PodRow| row.node.as_deref().is_some_and(|node| names.contains(node));
+        let mut pods = recorded.pods.iter().filter(on_these).peekable();
         let mut kernel = Kernel::new(full);
         let mut instances: HashMap<usize, u32> = HashMap::new();
         let mut sampled = Vec::new();
         let (mut before, mut after) = (None, None);
         for (node, sample) in samples {
             let Some(now) = sample.elapsed_seconds else { continue };
-            while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= now) {
+            // One that came late tells of what was before.
+            let taken = now - sample.age_seconds.unwrap_or(0.0);
+            while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= taken) {
                 kernel.follow(row);
             }
             if let Some(now) = sample.instances {
@@ -116,8 +128,11 @@ impl Dataset {
                 continue;
             }
             let Some(bytes) = (measure.bytes)(&sample.memory).map(|bytes| bytes as f64) else { continue };
-            if kernel.is_empty() {
-                *(if kernel.was_empty { &mut before } else { &mut after }) = Some(bytes);
+            match (kernel.is_empty(), kernel.untouched) {
+                (true, true) => before = Some(bytes),
+                (true, false) => after = Some(bytes),
+                // It was not the last one that was gone.
+                (false, _) => after = None,
             }
             let full = kernel.all_full(sample.taken_seconds);
             let x = full.unwrap_or_else(|| instances.values().sum::<u32>());
@@ -163,12 +178,12 @@ struct Kernel<'d> {
     /// Those told to end, which give back their memory at a time that nobody tells.
     ending: HashSet<&'d str>,
     /// There has been none yet.
-    was_empty: bool,
+    untouched: bool,
 }
 
 impl<'d> Kernel<'d> {
     fn new(full: &'d HashMap<&'d str, f64>) -> Self {
-        Self { full, there: HashMap::new(), ending: HashSet::new(), was_empty: true }
+        Self { full, there: HashMap::new(), ending: HashSet::new(), untouched: true }
     }
 
     fn is_empty(&self) -> bool {
@@ -176,7 +191,7 @@ impl<'d> Kernel<'d> {
     }
 
     fn follow(&mut self, row: &'d PodRow) {
-        self.was_empty = false;
+        self.untouched = false;
         let uid = row.uid.as_str();
         self.ending.remove(uid);
         match row.to.parse::<State>() {

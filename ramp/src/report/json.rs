@@ -194,15 +194,17 @@ fn comparison(report: &Report, compared: &Compared) -> Value {
     figures.put("overhead_by_saturation", &found.overhead_by_saturation, |ratio| (*ratio).into());
     figures.put("overhead_by_maximum", &found.overhead_by_maximum, |ratio| (*ratio).into());
     figures.put("overhead_by_usage", &found.overhead_by_usage, |ratio| (*ratio).into());
-    figures.put_object("overhead_per_pod", &found.overhead_per_pod, &["bytes", "low", "high"], |per_pod| {
-        let mut figures = Figures::default();
-        let values = &mut figures.values;
-        values.insert("bytes".into(), per_pod.bytes.into());
-        values.insert("low".into(), per_pod.interval.low.into());
-        values.insert("high".into(), per_pod.interval.high.into());
-        values.insert("mib".into(), mib(per_pod.bytes).into());
-        figures.put("pod_fixed_mib", &per_pod.pod_fixed_mib(), |pod_fixed| (*pod_fixed).into());
-        figures.done()
+    let parts = ["bytes", "low", "high", "mib", "pod_fixed_mib"];
+    figures.put_object("overhead_per_pod", &found.overhead_per_pod, &parts, |per_pod| {
+        let mut object = json!({
+            "bytes": per_pod.bytes, "low": per_pod.interval.low, "high": per_pod.interval.high,
+            "mib": mib(per_pod.bytes), "pod_fixed_mib": null,
+        });
+        match per_pod.pod_fixed_mib() {
+            Ok(pod_fixed) => object["pod_fixed_mib"] = pod_fixed.into(),
+            Err(why) => object["reason"] = why.0.into(),
+        }
+        object
     });
     figures.put("drift", &compared.drift, |drift| {
         json!({

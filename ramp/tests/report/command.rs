@@ -107,6 +107,11 @@ fn runs_of_one_name_are_told_apart_by_their_directories_and_none_counts_twice() 
     assert_eq!(names, ["monday/runc", "kata", "tuesday/runc"]);
     let repeats = serde_json::json!(["monday/runc", "tuesday/runc"]);
     assert_eq!(found["comparisons"][0]["base_runs"], repeats, "{found:#}");
+    fs::copy(directory.path().join("monday/runc.csv"), directory.path().join("monday/runc.txt")).unwrap();
+    let output = report(directory.path(), &["monday/runc.csv", "monday/runc.txt", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = [0, 1].map(|run| found["runs"][run]["name"].as_str().unwrap().to_owned());
+    assert!(names[0].ends_with("monday/runc.csv") && names[1].ends_with("monday/runc.txt"), "{names:?}");
     let output = report(directory.path(), &["monday/runc.csv", "monday/../monday/runc.csv", "--json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("is named twice"), "{}", text(&output.stderr));

@@ -43,19 +43,89 @@ async fn a_run_says_how_many_fit_and_what_each_costs() {
     assert_eq!((cost.bytes, mib(cost.interval.high).round()), (500e6, mib(500e6).round()), "{cost:?}");
 }
 
+type Cells = BTreeMap<String, String>;
+
+/// Writes `nodes.csv` anew, each of its rows changed.
+fn rewrite(stage: &Stage, before: &[Cells], change: impl Fn(usize, &mut Cells)) {
+    let mut writer = csv::Writer::from_path(stage.path().join("nodes.csv")).unwrap();
+    let mut after = before.to_vec();
+    after.iter_mut().enumerate().for_each(|(at, row)| change(at, row));
+    writer.write_record(after[0].keys()).unwrap();
+    after.iter().for_each(|row| writer.write_record(row.values()).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreclaimable_memory_is_each_of_its_parts_once() {
+    let stage = recorded().await;
+    let before = rows(&stage.path(), "nodes.csv");
+    let parts = [
+        "memory_anon_bytes",
+        "memory_shmem_bytes",
+        "memory_slab_unreclaimable_bytes",
+        "memory_kernel_stack_bytes",
+        "memory_page_tables_bytes",
+        "memory_secondary_page_tables_bytes",
+        "memory_percpu_bytes",
+    ];
+    rewrite(&stage, &before, |at, row| {
+        for (number, part) in parts.iter().enumerate() {
+            let is_told = at != 1 || number < 5;
+            row.insert((*part).into(), if is_told { (1 << number).to_string() } else { String::new() });
+        }
+        for (name, value) in [("count", "7"), ("free_count", "4")] {
+            row.insert(format!("huge_pages_{name}"), value.into());
+        }
+        row.insert("huge_page_size_bytes".into(), "2048".into());
+    });
+    let data = Dataset::read(&stage.path()).unwrap();
+    let told = data.nodes.iter().map(|node| node.samples[0].memory.unreclaimable);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [Some(127 + 3 * 2048), Some(31 + 3 * 2048)],
+        "the second knows no Percpu"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_booted_again_is_another_kernel() {
+    let stage = recorded().await;
+    let before = rows(&stage.path(), "nodes.csv");
+    let points = || {
+        let costs = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).costs;
+        (costs.series.iter().map(Vec::len).collect::<Vec<_>>(), costs.stayed)
+    };
+    let (once, stayed) = points();
+    assert!(once.len() == 2 && stayed.is_some_and(|stayed| stayed.bytes == 0.0), "{stayed:?}");
+    rewrite(&stage, &before, |_, row| {
+        if row["node"] == "a" && row["elapsed_seconds"].parse::<f64>().unwrap() > 8.0 {
+            row.insert("boot_id".into(), "another".into());
+            row.insert("memory_available_bytes".into(), "1".into());
+        }
+    });
+    let (twice, stayed) = points();
+    assert_eq!((twice[0] + twice[2], twice[1]), (once[0], once[1]), "each sample is of one kernel");
+    assert_eq!(stayed.map(|stayed| stayed.bytes), Some(0.0), "what the other kernel has is no part of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stayed_after_a_run_that_was_cut_short_is_not_known() {
+    let stage = recorded().await;
+    for table in ["steps.csv", "nodes.csv", "pods.csv", "workloads.csv"] {
+        let file = stage.path().join(table);
+        let text = fs::read_to_string(&file).unwrap();
+        let half = text.lines().count() / 2;
+        fs::write(&file, text.split_inclusive('\n').take(half).collect::<String>()).unwrap();
+    }
+    let cost = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
+    assert!(cost.inputs.contains("what stayed after the run is not known"), "{cost:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_each_costs_is_of_memory_that_cannot_be_taken_back_where_each_sample_tells_of_it() {
     let stage = recorded().await;
     let before = rows(&stage.path(), "nodes.csv");
-    let bytes = |row: &BTreeMap<String, String>, what: &str| row[what].parse::<u64>().unwrap();
-    let rewrite = |change: &dyn Fn(usize, &mut BTreeMap<String, String>)| {
-        let mut writer = csv::Writer::from_path(stage.path().join("nodes.csv")).unwrap();
-        let mut after = before.clone();
-        after.iter_mut().enumerate().for_each(|(at, row)| change(at, row));
-        writer.write_record(after[0].keys()).unwrap();
-        after.iter().for_each(|row| writer.write_record(row.values()).unwrap());
-    };
-    let tell = |at: usize, row: &mut BTreeMap<String, String>| {
+    let bytes = |row: &Cells, what: &str| row[what].parse::<u64>().unwrap();
+    let tell = |at: usize, row: &mut Cells| {
         // Caches that come and go are not what an instance costs.
         let used = bytes(row, "memory_total_bytes") - bytes(row, "memory_available_bytes");
         row.insert("memory_available_bytes".into(), (at as u64 % 7 * 100_000_000).to_string());
@@ -64,21 +134,24 @@ async fn what_each_costs_is_of_memory_that_cannot_be_taken_back_where_each_sampl
         }
         row.insert("memory_anon_bytes".into(), used.to_string());
     };
-    rewrite(&tell);
+    rewrite(&stage, &before, tell);
     let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!((found.bytes, found.inputs.contains("cannot take back")) == (500e6, true), "{found:?}");
+    assert!((found.bytes, found.inputs.starts_with("unreclaimable memory")) == (500e6, true), "{found:?}");
     // The last of them once more: what it tells that it has taken stayed.
-    rewrite(&|at, row| {
+    rewrite(&stage, &before, |at, row| {
         tell(at, row);
-        if at + 8 > before.len() {
+        if bytes(row, "instances") == 0 && at > before.len() / 2 {
             let more = bytes(row, "memory_anon_bytes") + 60_000_000;
             row.insert("memory_anon_bytes".into(), more.to_string());
         }
     });
     let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(found.inputs.contains("+114.4 MiB after the run"), "60 MB on each of two machines: {found:?}");
+    assert!(
+        found.inputs.contains("after the run there was 114.4 MiB more"),
+        "60 MB on each of two machines: {found:?}"
+    );
     assert!(found.bytes == 500e6 && found.interval.low < 495e6, "{:?}", found.interval);
-    rewrite(&|at, row| {
+    rewrite(&stage, &before, |at, row| {
         tell(at, row);
         row.insert("memory_page_tables_bytes".into(), if at == 3 { "" } else { "0" }.into());
     });

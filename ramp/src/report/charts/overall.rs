@@ -158,6 +158,9 @@ pub(super) fn cost(report: &Report) -> Chart {
         x: X::Own("instances at work"),
         y: "GiB",
         series,
-        note: "Fresh samples on the way up to saturation, which are all that the marginal cost rests on; the line is its slope.".into(),
+        note: format!(
+            "Fresh samples of {} on the way up to saturation, which are all that the marginal cost rests on; the line is its slope.",
+            report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure)
+        ),
     }
 }

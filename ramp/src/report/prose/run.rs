@@ -1,0 +1,252 @@
+//! What one run says.
+
+use super::super::words;
+use super::{Section, Sentence, says, sentence_case};
+use crate::analysis::findings::RunFindings;
+use crate::analysis::goodput::Course;
+use crate::analysis::latency::Level;
+use crate::analysis::{Estimate, Rule};
+use crate::dataset::{Dataset, Source};
+
+pub(super) fn section(data: &Dataset, found: &RunFindings) -> Section {
+    let mut sentences = Vec::new();
+    sentences.extend(data.notes.iter().map(|note| says(sentence_case(note) + ".", "as read")));
+    sentences.extend(stale(data));
+    sentences.push(saturation(found));
+    sentences.extend(broke(found));
+    sentences.push(usage(found));
+    sentences.push(marginal_cost(found));
+    sentences.push(startup(&found.latency));
+    sentences.push(goodput(data, &found.goodput));
+    sentences.extend(teardown(data, found));
+    sentences.push(leak(found));
+    Section { title: data.name.clone(), sentences }
+}
+
+fn stale(data: &Dataset) -> Option<Sentence> {
+    let cells = data.cells();
+    let (stale, missing) = (cells.stale as u64, cells.missing as u64);
+    let percent = cells.stale_percent().filter(|_| stale + missing > 0)?;
+    Some(says(
+        format!(
+            "Of {} node samples {stale} ({percent:.1} %) only repeat an older one and {missing} are missing; no fit has them.",
+            cells.all
+        ),
+        match data.source {
+            Source::Study => {
+                "stale: active and free memory of a node both equal those of its row before; missing: both are 0"
+            }
+            Source::Run(_) => {
+                "stale: recorded again without a newer sample; missing: a gap in the node's stream"
+            }
+        },
+    ))
+}
+
+fn saturation(found: &RunFindings) -> Sentence {
+    match &found.estimates.saturation {
+        Ok(at) => {
+            let instances = words::count(at.instances, "instance");
+            let are = if at.rule == Rule::StoppedRising { "at work" } else { "asked for" };
+            says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
+        }
+        Err(why) => says(
+            format!("Saturation cannot be said: {}.", why.0),
+            "saturation: the nodes full, else a loss, else no more at work",
+        ),
+    }
+}
+
+fn broke(found: &RunFindings) -> Option<Sentence> {
+    let (first, later) = found.breaks.split_first()?;
+    let when = |seconds: Option<f64>| {
+        seconds.map_or_else(String::new, |at| format!(", after {}", words::seconds(at)))
+    };
+    let mut text = format!(
+        "The first to give way was {}: {} at step {}{}",
+        first.resource,
+        first.what,
+        first.step,
+        when(first.elapsed_seconds)
+    );
+    if !first.evidence.is_empty() {
+        text += &format!(" (“{}”)", first.evidence);
+    }
+    text.push('.');
+    if !later.is_empty() {
+        let later: Vec<String> =
+            later.iter().map(|later| format!("{} at step {}", later.what, later.step)).collect();
+        text += &format!(" Then: {}.", later.join("; "));
+    }
+    Some(says(
+        text,
+        "what gave way: the first time of each, in the order of time; the resource is the one that is named",
+    ))
+}
+
+fn usage(found: &RunFindings) -> Sentence {
+    let usage = &found.estimates.usage;
+    let rule = "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted";
+    match (&usage.min, &usage.max) {
+        (Ok(min), Ok(max)) => {
+            let at = match &usage.at_saturation {
+                Ok(at) => format!("is {:.0} MiB at saturation", at.mib),
+                Err(why) => format!("at saturation cannot be said ({})", why.0),
+            };
+            says(
+                format!(
+                    "Active memory per container {at}, at least {:.0} MiB (step {}), at most {:.0} MiB (step {}).",
+                    min.mib, min.step, max.mib, max.step
+                ),
+                rule,
+            )
+        }
+        (Err(why), _) | (_, Err(why)) => {
+            says(format!("Active memory per container cannot be said: {}.", why.0), rule)
+        }
+    }
+}
+
+fn marginal_cost(found: &RunFindings) -> Sentence {
+    let rule =
+        "marginal cost: Theil–Sen slope, 95 % interval by bootstrap of the changes from point to point";
+    match &found.estimates.marginal_cost {
+        Ok(cost) => says(
+            format!(
+                "One instance more costs {} ({}; 95 % interval {} to {}).",
+                words::mb(cost.bytes),
+                words::mib(cost.bytes),
+                words::mb(cost.interval.low),
+                words::mb(cost.interval.high)
+            ),
+            format!("{rule}; {}", cost.inputs),
+        ),
+        Err(why) => says(format!("What one instance more costs cannot be said: {}.", why.0), rule),
+    }
+}
+
+fn startup(latency: &Estimate<Vec<Level>>) -> Sentence {
+    let rule = "startup latency: from being made to holding all memory, Kaplan–Meier, by quarters of the instances at saturation; \
+                what never got there counts as longer than it was watched";
+    let levels = match latency {
+        Ok(levels) if levels.is_empty() => return says("No instance was made.".into(), rule),
+        Ok(levels) => levels,
+        Err(why) => return says(format!("Startup latency cannot be said: {}.", why.0), rule),
+    };
+    let level = |level: &Level| {
+        let range = match level.to {
+            Some(to) if to.saturating_sub(1) <= level.from => level.from.to_string(),
+            Some(to) => format!("{} to {}", level.from, to.saturating_sub(1).max(level.from)),
+            None => format!("{} and more", level.from),
+        };
+        let survival = &level.survival;
+        let never = match survival.censored {
+            0 => String::new(),
+            count => format!(", {count} of {} not ready", survival.count),
+        };
+        format!(
+            "{} with {range} at work (90 %: {}{never})",
+            words::quantile(survival.quantile(0.5)),
+            words::quantile(survival.quantile(0.9))
+        )
+    };
+    says(
+        format!(
+            "The median time until an instance was ready: {}.",
+            levels.iter().map(level).collect::<Vec<_>>().join(", ")
+        ),
+        rule,
+    )
+}
+
+fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
+    let course = match course {
+        Ok(course) => course,
+        Err(why) => {
+            return says(
+                format!("Goodput cannot be said: {}.", why.0),
+                "goodput: instances that hold their memory and make progress",
+            );
+        }
+    };
+    let rule = format!(
+        "goodput: the last report is no older than {}, holds 99 % of the memory asked for, and got half of the CPU time asked for",
+        words::seconds(course.counts_seconds)
+    );
+    let most = course.steps.iter().max_by_key(|at| at.instances);
+    let at = |index: usize| data.steps.get(index);
+    let text = match (most, course.largest_gap) {
+        (Some(most), Some((gap, index))) if gap > 0 => format!(
+            "At most {} did what they were there for (step {}); the most that were at work and did not, or had not reported it yet, were {gap} of {}, at step {}.",
+            words::count(most.instances, "instance"),
+            at(most.index).map_or(0, |step| step.step),
+            at(index).map_or(0, |step| step.running),
+            at(index).map_or(0, |step| step.step)
+        ),
+        (Some(most), _) => format!(
+            "Each instance at work did what it was there for, {} at most (step {}).",
+            most.instances,
+            at(most.index).map_or(0, |step| step.step)
+        ),
+        (None, _) => "No step has an end.".into(),
+    };
+    says(text, rule)
+}
+
+fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    let rule = "teardown: from when an instance is told to end until it is gone, Kaplan–Meier";
+    match &found.terminations {
+        Ok(survival) => sentences.push(says(
+            format!(
+                "Of {} told to end the median was gone after {}, nine of ten after {}.",
+                words::count(survival.count as u64, "instance"),
+                words::quantile(survival.quantile(0.5)),
+                words::quantile(survival.quantile(0.9))
+            ),
+            rule,
+        )),
+        Err(why) => {
+            sentences.push(says(format!("How long instances take to end cannot be said: {}.", why.0), rule));
+        }
+    }
+    if let Ok(teardown) = crate::analysis::endings::teardown(data) {
+        let all = words::count(teardown.instances, "instance");
+        let text = match teardown.seconds {
+            Some(seconds) => {
+                format!("The {all} there at the end were all gone after {}.", words::seconds(seconds))
+            }
+            None => format!("Of {all} there at the end {} are still there.", teardown.left.len()),
+        };
+        sentences.push(says(text, "from the request to remove the population to the last instance gone"));
+    }
+    sentences
+}
+
+fn leak(found: &RunFindings) -> Sentence {
+    let rule = "leak: MemAvailable of all kernels before the first step − after the last instance was gone; told as one where it is more \
+                than one instance's marginal cost";
+    let leak = match &found.leak {
+        Ok(leak) => leak,
+        Err(why) => return says(format!("Whether memory is left behind cannot be said: {}.", why.0), rule),
+    };
+    let figures = format!(
+        "{} available before, {} after: {} {}, {} for each of {} made",
+        words::mb(leak.before_bytes as f64),
+        words::mb(leak.after_bytes as f64),
+        words::mb(leak.bytes().abs()),
+        if leak.bytes() >= 0.0 { "less" } else { "more" },
+        words::mb(leak.bytes_each().abs()),
+        words::count(leak.instances, "instance")
+    );
+    let cost = found.estimates.marginal_cost.as_ref().map(|cost| cost.bytes);
+    let text = match cost {
+        _ if leak.bytes() <= 0.0 => format!("All memory came back: {figures}."),
+        Ok(cost) if leak.bytes() > cost => format!("Memory did not come back: {figures}."),
+        Ok(_) => {
+            format!("Less is missing than one instance takes, which the machine itself may have: {figures}.")
+        }
+        Err(_) => format!("Memory after the run: {figures}."),
+    };
+    says(text, rule)
+}
