@@ -21,7 +21,7 @@ pub use run_directory::Recorded;
 pub use table::{Malformed, Unreadable};
 pub use workloads::{Report, Reports};
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Ancestors, Path, PathBuf};
 
 use crate::analysis::{Capacity, Maximum};
@@ -335,26 +335,29 @@ pub fn tell_apart(data: &mut [Dataset], paths: &[PathBuf]) {
     }
     let deepest = paths.iter().map(|path| path.components().count()).max().unwrap_or(0);
     for _ in 0..deepest {
-        let mut times: HashMap<String, usize> = HashMap::new();
-        for one in data.iter() {
-            *times.entry(one.name.clone()).or_default() += 1;
-        }
+        let repeated = repeated_names(data);
         for (one, above) in data.iter_mut().zip(&mut above) {
             let directory = above.next().and_then(Path::file_name);
             if let Some(directory) = directory
-                && times.get(&one.name).is_some_and(|times| *times > 1)
+                && repeated.contains(&one.name)
             {
                 one.name = format!("{}/{}", directory.to_string_lossy(), one.name);
             }
         }
     }
     // A file beside a directory of its name, say.
-    let names: Vec<String> = data.iter().map(|one| one.name.clone()).collect();
+    let repeated = repeated_names(data);
     for (one, path) in data.iter_mut().zip(paths) {
-        if names.iter().filter(|name| **name == one.name).count() > 1 {
+        if repeated.contains(&one.name) {
             one.name = path.display().to_string();
         }
     }
+}
+
+/// Names that more than one of them has.
+fn repeated_names(data: &[Dataset]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    data.iter().map(|one| &one.name).filter(|name| !seen.insert(*name)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Two runs, or two groups of repeats, held against each other.
 
 use super::estimates::Estimates;
-use super::marginal_cost::{MarginalCost, of_two_measures, pooled};
+use super::marginal_cost::{MarginalCost, interval, of_two_measures, pooled};
 use super::{CannotSay, Estimate, cannot_say};
 use crate::dataset::Dataset;
 use crate::statistics::{Interval, SEED};
@@ -136,10 +136,7 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
     let mut others = other.draws();
     others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
     let differences: Vec<f64> = others.iter().zip(base.draws()).map(|(other, base)| other - base).collect();
-    match Interval::of(&differences) {
-        Some(interval) => Ok(PerPod { bytes: other.bytes - base.bytes, interval }),
-        None => cannot_say("the bootstrap drew nothing"),
-    }
+    Ok(PerPod { bytes: other.bytes - base.bytes, interval: interval(&differences)? })
 }
 
 #[cfg(test)]

@@ -66,9 +66,7 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
         ),
     };
     let stayed_each = stayed.map_or(0.0, |stayed| stayed.each());
-    let Some(interval) = Interval::of(&less_the_machines_own(&drawn, stayed_each)) else {
-        return cannot_say("the bootstrap drew nothing");
-    };
+    let interval = interval(&less_the_machines_own(&drawn, stayed_each))?;
     Ok(MarginalCost { bytes: slope, interval, points, drawn, stayed_each, measure, inputs })
 }
 
@@ -79,6 +77,11 @@ const MACHINES_OWN: std::ops::Range<f64> = -1.0..2.0;
 fn less_the_machines_own(drawn: &[f64], stayed_each: f64) -> Vec<f64> {
     let mut random = Pcg64Mcg::seed_from_u64(SEED);
     drawn.iter().map(|draw| draw - stayed_each * random.random_range(MACHINES_OWN)).collect()
+}
+
+/// The interval of what a bootstrap drew.
+pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
+    Interval::of(drawn).map_or_else(|| cannot_say("the bootstrap drew nothing"), Ok)
 }
 
 /// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there are, with
@@ -106,9 +109,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / count as f64;
     let stayed_each = mean(|run| run.stayed_each);
-    let Some(interval) = Interval::of(&less_the_machines_own(&drawn, stayed_each)) else {
-        return cannot_say("the bootstrap drew nothing");
-    };
+    let interval = interval(&less_the_machines_own(&drawn, stayed_each))?;
     Ok(MarginalCost {
         bytes: mean(|run| run.bytes),
         interval,

@@ -29,30 +29,27 @@ impl Dataset {
         let until = self.until(before);
         let full = full_since(recorded);
         let measure = self.measure();
-        let mut stayed = Vec::new();
-        let mut sampled: Vec<Vec<Sampled>> = Vec::new();
-        for kernel in 0..recorded.kernels.len() {
-            let found = self.of_kernel(recorded, kernel, &full, measure);
-            stayed.push(found.stayed);
-            sampled
-                .push(found.sampled.into_iter().filter(|sampled| sampled.elapsed_seconds <= until).collect());
+        let of_kernel = |kernel| self.of_kernel(recorded, kernel, &full, measure);
+        let mut kernels: Vec<OfKernel> = (0..recorded.kernels.len()).map(of_kernel).collect();
+        for kernel in &mut kernels {
+            kernel.sampled.retain(|sampled| sampled.elapsed_seconds <= until);
         }
-        let numbers: HashSet<u64> = sampled
+        let numbers: HashSet<u64> = kernels
             .iter()
-            .flatten()
+            .flat_map(|kernel| &kernel.sampled)
             .filter(|sampled| sampled.settled)
             .map(|sampled| sampled.point.x as u64)
             .collect();
         let only_settled = numbers.len() >= ENOUGH;
-        let points = |sampled: &Vec<Sampled>| {
+        let points = |kernel: &OfKernel| {
             let counts = |sampled: &&Sampled| sampled.settled || !only_settled;
-            sampled.iter().filter(counts).map(|sampled| sampled.point).collect()
+            kernel.sampled.iter().filter(counts).map(|sampled| sampled.point).collect()
         };
         let when = if only_settled { "while no instance was on its way" } else { "at any time" };
-        let series: Vec<Vec<Point>> = sampled.iter().map(points).collect();
-        let stayed = stayed.iter().zip(&series).filter_map(|(bytes, points)| {
-            let most = points.iter().map(|point| point.x).fold(0.0, f64::max);
-            Some(Stayed { bytes: (*bytes)?, instances: most })
+        let series: Vec<Vec<Point>> = kernels.iter().map(points).collect();
+        let stayed = kernels.iter().zip(&series).filter_map(|(kernel, points)| {
+            let instances = points.iter().map(|point| point.x).fold(0.0, f64::max);
+            Some(Stayed { bytes: kernel.stayed?, instances })
         });
         let stayed =
             stayed.reduce(|a, b| Stayed { bytes: a.bytes + b.bytes, instances: a.instances + b.instances });

@@ -7,7 +7,7 @@ use super::{Report, prose};
 use crate::analysis::findings::{Compared, RunFindings};
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
-use crate::analysis::{Estimate, PerContainer, cannot_say, mib};
+use crate::analysis::{Estimate, PerContainer, mib};
 use crate::dataset::Dataset;
 use crate::statistics::{Quantile, Survival};
 
@@ -88,19 +88,21 @@ fn run(data: &Dataset, found: &RunFindings) -> Value {
             "elapsed_seconds": broke.elapsed_seconds, "evidence": broke.evidence,
         })
     });
-    let mut figures = Figures::default();
-    let values = &mut figures.values;
-    values.insert("name".into(), data.name.clone().into());
-    values.insert("rows".into(), data.rows.into());
-    values.insert("cells".into(), cells.all.into());
-    values.insert("missing_cells".into(), cells.missing.into());
-    values.insert("notes".into(), data.notes.clone().into());
-    values.insert("estimates".into(), estimates(found));
-    values.insert("breaks".into(), breaks.collect());
-    values.insert("behaviour".into(), behaviour(data, found));
-    let stale = cells.stale_percent().map_or_else(|| cannot_say("no sample of a node was recorded"), Ok);
-    figures.put("stale_cells_percent", &stale, |percent| (*percent).into());
-    figures.done()
+    let mut object = json!({
+        "name": data.name,
+        "rows": data.rows,
+        "cells": cells.all,
+        "stale_cells_percent": cells.stale_percent(),
+        "missing_cells": cells.missing,
+        "notes": data.notes,
+        "estimates": estimates(found),
+        "breaks": breaks.collect::<Vec<_>>(),
+        "behaviour": behaviour(data, found),
+    });
+    if cells.stale_percent().is_none() {
+        object["reason"] = json!({"stale_cells_percent": "no sample of a node was recorded"});
+    }
+    object
 }
 
 fn estimates(found: &RunFindings) -> Value {
