@@ -38,9 +38,9 @@ impl MarginalCost {
 /// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation (or of the
 /// whole way up where the run was not saturated), with an intercept for each kernel.
 ///
-/// What the machine takes for itself while the instances come looks like their cost, and nothing tells it apart but that it stays when they
-/// are gone. What stayed tells by how much the machine's own memory has changed, and not when: it may have taken all of it before or after, or
-/// more, which it gave back before the end. So each draw is less by any part of it between -1 and 2 times.
+/// What the machine takes for itself while the instances come looks like their cost, and nothing tells it apart but that it stays when
+/// they are gone. What stayed tells by how much the machine's own memory has changed, and not when: it may have taken all of it before
+/// or after, or more, which it gave back before the end. So each draw is less by any part of it between -1 and 2 times.
 ///
 /// # Errors
 /// Where there are too few fresh samples.

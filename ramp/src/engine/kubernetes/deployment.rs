@@ -113,7 +113,8 @@ impl Target<'_> {
         let (here, namespace) = (self.here(), self.namespace);
         Failure::permanent(match run_of(found) {
             Some(run) => format!(
-                "{here} is there already, of run {run}: remove it with `ramp clean {run} --namespace {namespace}`, or replace it with --force"
+                "{here} is there already, of run {run}: remove it with `ramp clean {run} --namespace {namespace}`, \
+                 or replace it with --force"
             ),
             None => format!(
                 "{here} is there already, and of no run: remove it with `kubectl --namespace {namespace} delete \

@@ -33,7 +33,8 @@ pub(super) fn startup(report: &Report) -> Chart {
         x: X::Own("instances at work when it was made"),
         y: "seconds",
         series,
-        note: "From being made to holding all memory. Rings: evicted, killed or removed before, or still waiting: it takes longer than that."
+        note: "From being made to holding all memory. Rings: evicted, killed or removed before, or still waiting: \
+               it takes longer than that."
             .into(),
     }
 }

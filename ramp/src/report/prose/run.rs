@@ -177,7 +177,8 @@ fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
     let at = |index: usize| data.steps.get(index);
     let text = match (most, course.largest_gap) {
         (Some(most), Some((gap, index))) if gap > 0 => format!(
-            "At most {} did what they were there for (step {}); the most that were at work and did not, or had not reported it yet, were {gap} of {}, at step {}.",
+            "At most {} did what they were there for (step {}); the most that were at work and did not, or had not \
+             reported it yet, were {gap} of {}, at step {}.",
             words::count(most.instances, "instance"),
             at(most.index).map_or(0, |step| step.step),
             at(index).map_or(0, |step| step.running),

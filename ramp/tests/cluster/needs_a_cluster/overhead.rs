@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::process::{self, KataWithoutCpu, left, scenario, turn};
 
 const MIB: f64 = (1 << 20) as f64;
-/// Resident in each pod, as `../shared/cluster` says of its stand-in.
+/// Resident in each pod, as is said of the stand-in.
 const TRUE_OVERHEAD: f64 = 128.0 * MIB;
 const CLASS: &str = "ramp-test-overhead";
 

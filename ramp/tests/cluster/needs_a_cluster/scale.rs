@@ -51,8 +51,8 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     let account = audit(&out);
     let most = numbers(&out, "steps.csv", "ready_instances").into_iter().fold(0.0, f64::max);
     println!(
-        "{PODS} steps in {took:.1} s, of which the API took {answers:.1} s: {rate:.1} a second; {cores:.3} cores over {seconds:.0} s, {:.1} MB resident at most; \
-         {} pods seen, {most} ready at once",
+        "{PODS} steps in {took:.1} s, of which the API took {answers:.1} s: {rate:.1} a second; {cores:.3} cores \
+         over {seconds:.0} s, {:.1} MB resident at most; {} pods seen, {most} ready at once",
         peak as f64 / 1e6,
         account.last.len()
     );

@@ -1,0 +1,95 @@
+//! The lanes that need no cluster.
+
+use std::fs;
+use std::process::Command;
+
+use crate::image;
+use crate::shell::{Outcome, command, output, run, run_command, step};
+use crate::summary;
+
+/// Runs of each fuzz target, and how many a night allows.
+const FUZZ_RUNS: u32 = 250_000;
+const FUZZ_RUNS_AT_NIGHT: u32 = 20_000_000;
+
+/// What can be said without root or anything beyond the tools of development.
+pub(crate) fn check() -> Outcome {
+    summary::forget("check")?;
+    format()?;
+    step("spelling and dependencies");
+    installed("typos", "pip install typos")?;
+    run("typos")?;
+    installed("cargo-deny", "cargo install --locked cargo-deny")?;
+    // Advisories need the database, which the network may not reach: see deny.toml.
+    run("cargo deny --offline --locked check bans licenses sources")?;
+    step("clippy");
+    run("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
+    step("documentation");
+    run_command(
+        command("cargo doc --workspace --no-deps --locked --quiet").env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    step("tests");
+    run_command(&mut tests_of("check")?)?;
+    run("cargo test --doc --workspace --locked --quiet")
+}
+
+fn format() -> Outcome {
+    step("format");
+    run("cargo fmt --all --check")?;
+    run("cargo fmt --manifest-path fuzz/Cargo.toml --check")?;
+    let scripts = output(&mut command("git ls-files *.sh .ci/run .ci/builder-image"))?;
+    run_command(Command::new("shellcheck").args(scripts.lines()))
+}
+
+/// What needs root, and programs of Debian: cgroups, podman, a virtual machine, a browser. It measures, so nothing else
+/// should run meanwhile.
+pub(crate) fn host() -> Outcome {
+    summary::forget("host")?;
+    image::build()?;
+    step("tests that need root, cgroups, podman, a virtual machine, a browser or Python");
+    run_command(tests_of("host")?.args(IGNORED))?;
+    step("fuzzing, bounded");
+    fuzz(FUZZ_RUNS)?;
+    step("benchmarks, short");
+    calibration(&["--smoke"])?;
+    run("cargo bench --profile image --locked -p workload --bench hot -- --quick --noplot")
+}
+
+/// What takes hours.
+pub(crate) fn nightly() -> Outcome {
+    step("fuzzing");
+    fuzz(FUZZ_RUNS_AT_NIGHT)?;
+    step("calibration");
+    calibration(&[])
+}
+
+fn calibration(options: &[&str]) -> Outcome {
+    // The profile of the image, so that nothing is built twice.
+    let mut bench = command("cargo bench --profile image --locked -p workload --bench calibration --");
+    run_command(bench.args(options))?;
+    run("benches/calibration/tables.py")
+}
+
+fn fuzz(runs: u32) -> Outcome {
+    run(&format!("fuzz/run.sh {runs}"))
+}
+
+/// For the lanes of tests that need something, each of which says so with `#[ignore = "needs …"]`.
+pub(crate) const IGNORED: [&str; 2] = ["--run-ignored", "only"];
+
+/// Runs the tests of a lane, as .config/nextest.toml says.
+pub(crate) fn tests_of(lane: &str) -> Outcome<Command> {
+    installed("cargo-nextest", "cargo install --locked cargo-nextest")?;
+    let mut nextest = command("cargo nextest run --workspace --locked --profile");
+    nextest.arg(lane);
+    Ok(nextest)
+}
+
+fn installed(program: &str, how: &str) -> Outcome {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |directory: std::path::PathBuf| fs::metadata(directory.join(program)).is_ok();
+    if std::env::split_paths(&path).any(is_there) {
+        Ok(())
+    } else {
+        Err(format!("{program} is not installed: {how}"))
+    }
+}

@@ -1,0 +1,71 @@
+//! The checks and tests of this workspace, by lane. The same commands run locally and in CI.
+//!
+//! ```text
+//! cargo xtask check     format, lints, documentation, unit and integration tests
+//! cargo xtask host      as root: cgroups, podman, a virtual machine, a browser, fuzzing and short benchmarks
+//! cargo xtask cluster   the tests that need a Kubernetes cluster
+//! cargo xtask nightly   long fuzzing, and the whole calibration
+//! ```
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is for whoever runs it")]
+
+mod cluster;
+mod image;
+mod lanes;
+mod shell;
+mod summary;
+#[cfg(test)]
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use shell::Outcome;
+
+const HELP: &str = "\
+Checks and tests of the workspace
+
+Usage: cargo xtask <COMMAND>...
+
+Commands:
+  check     format, lints, documentation, dependencies, unit and integration tests
+  host      as root: tests of cgroups, podman, virtual machines and the browser; fuzzing, short benchmarks
+  cluster   tests that need a Kubernetes cluster: the one of KUBECONFIG, or one that the scripts `up`, `load-image`
+            and `down` in the directory TEST_CLUSTER start and end
+  nightly   long fuzzing, and the whole calibration
+  image     the image of workload, from the binary of the profile `image`
+  summary   how many tests the lanes above have run, by their last reports
+
+Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
+
+fn run(command: &str) -> Outcome {
+    match command {
+        "check" => lanes::check(),
+        "host" => lanes::host(),
+        "cluster" => cluster::lane(),
+        "nightly" => lanes::nightly(),
+        "image" => image::build().map(drop),
+        "summary" => summary::print(),
+        _ => Err(format!("there is no command {command:?}; see `cargo xtask help`")),
+    }
+}
+
+fn main() -> ExitCode {
+    let commands: Vec<String> = std::env::args().skip(1).collect();
+    if commands.is_empty() || commands.iter().any(|word| ["help", "-h", "--help"].contains(&word.as_str())) {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    // Every path below is relative to the root of the workspace.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let begun = std::env::set_current_dir(&root).map_err(|error| format!("{}: {error}", root.display()));
+    let outcome = begun
+        .and_then(|()| shell::watch_for_interrupts())
+        .and_then(|()| commands.iter().try_for_each(|command| run(command)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

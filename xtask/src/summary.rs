@@ -1,0 +1,73 @@
+//! How many tests have run, by the JUnit reports that nextest leaves for each lane.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::shell::Outcome;
+
+const LANES: [&str; 3] = ["check", "host", "cluster"];
+
+fn report(lane: &str) -> PathBuf {
+    PathBuf::from("target/nextest").join(lane).join("junit.xml")
+}
+
+/// Forgets what an earlier run of a lane has left, so that it is not taken for this one's.
+///
+/// # Errors
+/// Where the report of an earlier run cannot be removed.
+pub(crate) fn forget(lane: &str) -> Outcome {
+    let report = report(lane);
+    match fs::remove_file(&report) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", report.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tests, and those of them that failed, by the root element of a JUnit report:
+/// `<testsuites name="…" tests="12" failures="1" errors="0" …>`.
+fn counts(text: &str) -> Option<(u64, u64)> {
+    let root = text.split_once("<testsuites ")?.1.split_once('>')?.0;
+    let number =
+        |name: &str| root.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.parse::<u64>().ok();
+    Some((number("tests")?, number("failures")? + number("errors")?))
+}
+
+/// Prints the tests of each lane that has run, and all of them as `N passed, N failed`.
+///
+/// # Errors
+/// Where no lane has run, or a report is not one of nextest's.
+pub(crate) fn print() -> Outcome {
+    let (mut passed, mut failed) = (0, 0);
+    for lane in LANES {
+        let report = report(lane);
+        let Ok(text) = fs::read_to_string(&report) else {
+            println!("{lane}: has not run");
+            continue;
+        };
+        let (tests, broken) =
+            counts(&text).ok_or_else(|| format!("{}: expected a JUnit report", report.display()))?;
+        println!("{lane}: {} passed, {broken} failed", tests - broken);
+        passed += tests - broken;
+        failed += broken;
+    }
+    if passed + failed == 0 {
+        return Err("no lane has run".into());
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_and_errors_of_a_report_are_tests_that_failed() {
+        let text = r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="12" failures="1" errors="2" uuid="x">
+            <testsuite name="ramp" tests="1" failures="0"></testsuite></testsuites>"#;
+        assert_eq!(counts(text), Some((12, 3)));
+        assert_eq!(counts("<testsuite tests=\"1\">"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! What no other tool checks of the files themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Of a line of code. rustfmt breaks code, but neither comments nor texts.
+const LONGEST_LINE: usize = 140;
+
+/// Type names that stand for several things in one crate. To be emptied: a new one is refused, and one that is gone leaves this list.
+const AMBIGUOUS: [(&str, &str); 38] = [
+    ("ramp/src/", "Clock"),
+    ("ramp/src/", "Command"),
+    ("ramp/src/", "End"),
+    ("ramp/src/", "Entry"),
+    ("ramp/src/", "Facts"),
+    ("ramp/src/", "Found"),
+    ("ramp/src/", "Group"),
+    ("ramp/src/", "Happened"),
+    ("ramp/src/", "Happening"),
+    ("ramp/src/", "Instance"),
+    ("ramp/src/", "Keeper"),
+    ("ramp/src/", "Known"),
+    ("ramp/src/", "Line"),
+    ("ramp/src/", "Measure"),
+    ("ramp/src/", "Memory"),
+    ("ramp/src/", "Node"),
+    ("ramp/src/", "Nodes"),
+    ("ramp/src/", "Outcome"),
+    ("ramp/src/", "Place"),
+    ("ramp/src/", "Population"),
+    ("ramp/src/", "Reader"),
+    ("ramp/src/", "Remains"),
+    ("ramp/src/", "Report"),
+    ("ramp/src/", "Row"),
+    ("ramp/src/", "Rule"),
+    ("ramp/src/", "Sample"),
+    ("ramp/src/", "Seen"),
+    ("ramp/src/", "Series"),
+    ("ramp/src/", "Step"),
+    ("ramp/src/", "Table"),
+    ("ramp/src/", "Trouble"),
+    ("ramp/src/", "Watched"),
+    ("src/", "Asked"),
+    ("src/", "Field"),
+    ("src/", "Number"),
+    ("src/", "Sample"),
+    ("src/", "Shared"),
+    ("src/", "Sink"),
+];
+
+/// The files of the project that are text of ours, each with its path from the root.
+fn files() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(&root);
+    let list = String::from_utf8(git.output().expect("git is installed").stdout).expect("paths in UTF-8");
+    let of_others = |path: &&str| path.starts_with("tests/hosts/") || path.contains("assets/uPlot");
+    let ours = list.lines().filter(|path| !of_others(path));
+    // What is no text is none of ours, and what has been deleted is no more.
+    let texts = ours.filter_map(|path| Some((path.to_owned(), fs::read_to_string(root.join(path)).ok()?)));
+    let files: BTreeMap<_, _> = texts.collect();
+    assert!(files.contains_key("xtask/src/tidy.rs"), "git lists the files of this project");
+    files
+}
+
+fn has_extension(path: &str, extensions: &[&str]) -> bool {
+    extensions.iter().any(|extension| path.ends_with(extension))
+}
+
+#[test]
+fn no_line_of_code_is_longer_than_what_fits_on_a_screen() {
+    let mut long = Vec::new();
+    for (path, text) in files() {
+        if has_extension(&path, &[".rs", ".sh", ".py", ".yaml", ".yml", ".css"]) || path.starts_with(".ci/") {
+            let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > LONGEST_LINE);
+            long.extend(lines.map(|(index, _)| format!("{path}:{}", index + 1)));
+        }
+    }
+    assert_eq!(long, Vec::<String>::new(), "at most {LONGEST_LINE} characters");
+}
+
+#[test]
+fn no_file_names_a_directory_of_a_machine() {
+    // In two parts, so that this file names none.
+    let places = [("/wo", "rk/"), ("/ro", "ot/"), ("/ho", "me/"), ("/var/", "tmp"), ("../sha", "red")];
+    let mut found = Vec::new();
+    for (path, text) in files() {
+        for (index, line) in text.lines().enumerate() {
+            let named = places.iter().filter(|(a, b)| line.contains(&[*a, *b].concat()));
+            // CI's own machine has more beside the project's folder.
+            let is_allowed = |place: &&(&str, &str)| path == ".ci/run" && place.0 == "../sha";
+            found.extend(
+                named
+                    .filter(|place| !is_allowed(place))
+                    .map(|(a, b)| format!("{path}:{}: {a}{b}", index + 1)),
+            );
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// The name of the type that a line declares at the level of a module.
+fn declared(line: &str) -> Option<&str> {
+    let line =
+        line.strip_prefix("pub").map_or(line, |rest| rest.split_once(' ').map_or("", |(_, rest)| rest));
+    let rest =
+        ["struct ", "enum ", "trait ", "union ", "type "].iter().find_map(|word| line.strip_prefix(word))?;
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own_in_its_crate() {
+    let mut places: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in files() {
+        let Some(krate) = ["ramp/src/", "src/", "xtask/src/"].into_iter().find(|root| path.starts_with(root))
+        else {
+            continue;
+        };
+        if !path.ends_with(".rs") || path.ends_with("tests.rs") {
+            continue;
+        }
+        for name in text.lines().filter_map(declared) {
+            places.entry((krate, name.to_owned())).or_default().insert(path.clone());
+        }
+    }
+    let ambiguous: BTreeSet<_> =
+        places.iter().filter(|(_, files)| files.len() > 1).map(|(key, _)| (key.0, &*key.1)).collect();
+    let known: BTreeSet<_> = AMBIGUOUS.into_iter().collect();
+    let added: Vec<_> = ambiguous
+        .difference(&known)
+        .map(|(krate, name)| (name, &places[&(*krate, (*name).to_owned())]))
+        .collect();
+    assert!(added.is_empty(), "each of these names has to be told apart by its place: {added:#?}");
+    let gone: Vec<_> = known.difference(&ambiguous).collect();
+    assert!(gone.is_empty(), "no longer ambiguous, so no longer in the list: {gone:?}");
+}
+
+#[test]
+fn declarations_are_found_whatever_their_visibility() {
+    assert_eq!(declared("pub(crate) struct Outcome<T> {"), Some("Outcome"));
+    assert_eq!(declared("enum State {"), Some("State"));
+    assert_eq!(declared("    struct Inner;"), None, "within a function or a module of tests");
+    assert_eq!(declared("impl Display for State {"), None);
+}
