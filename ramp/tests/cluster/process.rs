@@ -157,6 +157,12 @@ impl Running {
         }
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
     /// Ends it as nothing can be prepared for.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,6 +1,7 @@
 //! Every scenario as its file is, under every runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use humantime::parse_rfc3339;
@@ -120,10 +121,55 @@ fn check(scenario: &Scenario, row: &Row) {
         );
     }
     if scenario.name.starts_with("cpu-") {
-        let asked: f64 = scenario.args().cpu.to_string().parse().expect("cores");
+        let asked = cores(scenario);
         let had = row.cores.expect("seen");
         assert!((had / asked - 1.0).abs() < 0.03, "{had} cores of {asked}");
     }
+}
+
+/// Scenarios that do not keep each other from what they ask for, so that they can be observed at once.
+#[derive(Default)]
+struct Batch {
+    cores: f64,
+    bytes: u64,
+    scenarios: Vec<Scenario>,
+}
+
+impl Batch {
+    // Of two cores, and of two nodes of 2 GiB. The cluster takes some as well.
+    const CORES: f64 = 1.0;
+    const BYTES: u64 = 1_100_000_000;
+
+    /// Each in the first one that has room for it. What takes all it can get is alone.
+    fn all(scenarios: Vec<Scenario>) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        for scenario in scenarios {
+            let (cores, bytes) = (cores(&scenario), scenario.memory_bytes().unwrap_or(Self::BYTES));
+            let has_room =
+                |batch: &Self| batch.cores + cores <= Self::CORES && batch.bytes + bytes <= Self::BYTES;
+            let index = batches.iter().position(has_room).unwrap_or(batches.len());
+            batches.resize_with(batches.len().max(index + 1), Self::default);
+            let batch = &mut batches[index];
+            batch.cores += cores;
+            batch.bytes += bytes;
+            batch.scenarios.push(scenario);
+        }
+        batches
+    }
+
+    /// What was seen of each, or nothing where it has panicked.
+    fn observe(&self) -> Vec<(&Scenario, Option<Row>)> {
+        thread::scope(|scope| {
+            let observing: Vec<_> =
+                self.scenarios.iter().map(|scenario| (scenario, scope.spawn(|| observe(scenario)))).collect();
+            observing.into_iter().map(|(scenario, thread)| (scenario, thread.join().ok())).collect()
+        })
+    }
+}
+
+/// The CPU time that a scenario asks for, per wall time.
+fn cores(scenario: &Scenario) -> f64 {
+    scenario.args().cpu.to_string().parse().expect("cores")
 }
 
 /// The memory that the smallest node has for pods.
@@ -138,16 +184,17 @@ fn every_scenario_under_every_runtime_is_what_its_file_says() {
     let mut probes = Probes::from_now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for scenario in Scenario::every() {
+    for batch in RUNTIMES.into_iter().flat_map(|runtime| Batch::all(Scenario::all(runtime))) {
         // One that fails is no reason not to look at the others; it has said why.
-        let seen = catch_unwind(AssertUnwindSafe(|| observe(&scenario)));
-        let holds = seen.map(|row| {
-            let holds = catch_unwind(AssertUnwindSafe(|| check(&scenario, &row))).is_ok();
-            rows.push(row);
-            holds
-        });
-        if !holds.unwrap_or(false) {
-            failed.push(scenario.title());
+        for (scenario, row) in batch.observe() {
+            let holds = row.is_some_and(|row| {
+                let holds = catch_unwind(AssertUnwindSafe(|| check(scenario, &row))).is_ok();
+                rows.push(row);
+                holds
+            });
+            if !holds {
+                failed.push(scenario.title());
+            }
         }
     }
     table::leave("scenarios.md", &table::markdown(&rows));

@@ -70,7 +70,11 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
     let seen = observer.end();
     let account = audit(&out);
     println!("{said}");
-    assert_eq!(account.of("evicted") as usize, seen.evicted.len(), "evictions, by the pods' status: {said}");
+    let evicted = rows(&out, "pods.csv").into_iter().filter(|row| row["to"] == "evicted");
+    let mut evicted: Vec<_> = evicted.map(|row| row["instance"].clone()).collect();
+    evicted.sort();
+    let by_status: Vec<_> = seen.evicted.iter().cloned().collect();
+    assert_eq!(evicted, by_status, "evictions, by the pods' status, each once: {said}");
     let events: BTreeSet<_> = evicted_by_events().difference(&events_before).cloned().collect();
     let recorded: BTreeSet<_> = evicted_in(&out).difference(&events_before).cloned().collect();
     assert_eq!(recorded, events, "each event that kubectl shows, and no other");
