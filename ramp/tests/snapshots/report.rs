@@ -1,0 +1,1 @@
+//! `ramp report`, of files of the study and of recorded runs.
