@@ -226,10 +226,8 @@ fn what_is_said_of_what_is_not_known_is_as_written_down() {
     let text = told("nothing was answered", &dark(&trouble), &json!({"runtimeClassName": "kata"}));
     let old = too_old(&version("1", "19")).unwrap().message;
     let unreachable = ["connection refused", "Unauthorized (401)"].map(|why| unreachable(why).message + "\n");
-    insta::assert_snapshot!(
-        "not_known",
-        format!("{text}too old\n  {old}\nunreachable\n  {}", unreachable.join("  "))
-    );
+    let more = format!("too old\n  {old}\nunreachable\n  {}", unreachable.join("  "));
+    insta::assert_snapshot!("not_known", text + &more);
 }
 
 #[test]
