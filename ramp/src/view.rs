@@ -246,3 +246,6 @@ impl Status {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

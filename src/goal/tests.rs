@@ -126,3 +126,25 @@ fn more_than_there_is_falls_short_of_each_limit_it_passes() {
 fn max_never_falls_short() {
     assert_eq!(goal("max", "max", &LIMITED).shortfalls(CpuTarget::Max, &LIMITED), []);
 }
+
+#[test]
+fn what_is_said_of_what_cannot_be_had_is_as_written_down() {
+    let mut told = String::new();
+    let small = Offer { own_memory: Some(Bytes(2_000_000)), ..LIMITED };
+    let machine = Offer { memory_limit: InForce::UNLIMITED, ..LIMITED };
+    for (memory, cpu, offer) in
+        [("1M", "0.2", small), ("999", "0.2", LIMITED), ("9k", "0.2", machine), ("0", "3", LIMITED)]
+    {
+        let cpu_target = cpu.parse().unwrap();
+        for shortfall in goal(memory, cpu, &offer).shortfalls(cpu_target, &offer) {
+            told += &format!("--memory {memory} --cpu {cpu}: {shortfall}\n");
+        }
+    }
+    let untold = Offer { memory_limit: InForce::UNKNOWN, cpu_limit: InForce::UNKNOWN, ..LIMITED };
+    let asked = Asked { memory: "50%".parse().unwrap(), cpu: "50%".parse().unwrap() };
+    for doubt in Goal::resolve(asked, &untold).unwrap().doubts(asked, &untold) {
+        told += &format!("--memory 50% --cpu 50%: {doubt}\n");
+    }
+    told += &format!("--memory 50%: {Unknown}\n");
+    insta::assert_snapshot!("shortfalls_and_doubts", told);
+}

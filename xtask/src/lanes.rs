@@ -51,7 +51,7 @@ pub(crate) fn host() -> Outcome {
     fuzz(FUZZ_RUNS)?;
     step("benchmarks, short");
     calibration(&["--smoke"])?;
-    run("cargo bench --profile image --locked -p workload --bench hot -- --quick --noplot")
+    run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
 }
 
 /// What takes hours.

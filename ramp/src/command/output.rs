@@ -71,4 +71,14 @@ mod tests {
         assert!(!found.refuses && found.message.starts_with("/data has room for 1.000 MB"), "{found:?}");
         assert_eq!(too_little(Path::new("/data"), ROOM), None);
     }
+
+    #[test]
+    fn what_is_said_is_as_written_down() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        let full = findings(directory.path()).swap_remove(0).message;
+        let little = too_little(Path::new("/data"), Bytes(1_000_000)).unwrap().message;
+        let text = format!("{full}\n{little}").replace(&directory.path().display().to_string(), "/OUT");
+        insta::assert_snapshot!("findings", text);
+    }
 }

@@ -256,6 +256,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_honoured_is_as_written_down() {
+        let another = scenario(&json!({
+            "image": "nginx", "command": ["sleep", "1"], "volumeMounts": [],
+            "env": [{"name": "C", "valueFrom": {}}], "resources": {"limits": {"nvidia.com/gpu": 1}},
+        }));
+        let all = [("the load", Scenario::embedded().unwrap()), ("another command", another)];
+        let text = all.map(|(what, scenario)| {
+            let lines = Demand::of(&scenario).unwrap().not_honoured.join("\n  ");
+            // A release changes no wording.
+            format!("{what}\n  {lines}\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+        });
+        insta::assert_snapshot!("not_honoured", text.concat());
+    }
+
+    #[test]
     fn an_image_of_which_nothing_is_known_is_refused_for_good() {
         let refusal = |container: Value| Demand::of(&scenario(&container)).unwrap_err();
         let of_nginx = refusal(json!({"image": "docker.io/library/nginx:1"}));

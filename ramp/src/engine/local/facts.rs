@@ -242,4 +242,25 @@ mod tests {
         assert!(found[0].message.starts_with("1 processes of run busy are at work"));
         assert!(found[1].message.contains("ramp-old (ramp clean --engine local"), "{found:?}");
     }
+
+    #[test]
+    fn what_is_said_is_as_written_down() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["ramp-old", "ramp-busy"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        fs::write(root.path().join("ramp-busy/cgroup.procs"), "4000000\n").unwrap();
+        let level = Level { name: "/".into(), directory: root.path().into() };
+        let memory = Hierarchy { version: Version::V1, levels: vec![level] };
+        let mut found =
+            Facts { swap: Some(Bytes(5_000)), ..facts() }.findings(Bytes(2_000), Some(Bytes(100)));
+        found.extend(about_the_site(&Err("/sys/fs/cgroup cannot be written to".into())));
+        found.extend(about_leftovers(&Homes { memory: Some(memory), cpu: None }, "own"));
+        let lines = found.iter().map(|finding| {
+            let heading = if finding.refuses { "WRONG" } else { "warning" };
+            format!("{heading}: {}\n", finding.message)
+        });
+        let text = lines.collect::<String>().replace(&root.path().display().to_string(), "/CGROUPS");
+        insta::assert_snapshot!("findings", text);
+    }
 }

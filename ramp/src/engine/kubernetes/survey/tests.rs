@@ -158,3 +158,237 @@ fn many_names_are_a_few_and_a_number() {
     assert_eq!(some_of(&["a", "b"]), "a, b");
     assert_eq!(some_of(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
 }
+
+/// What is found, as the briefing says it, after what there was.
+fn told(what: &str, facts: &Facts, spec: &Value) -> String {
+    let survey = judged(facts, spec);
+    let lines = survey.findings.iter().map(|finding| {
+        let heading = if finding.refuses { "WRONG" } else { "warning" };
+        format!("  {heading}: {}\n", finding.message)
+    });
+    // A release changes no wording.
+    let lines = lines.collect::<String>().replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    format!("{what}\n{}", if lines.is_empty() { "  nothing\n" } else { &lines })
+}
+
+fn node(name: &str, status: &Value, spec: &Value) -> Node {
+    let mut whole = json!({"allocatable": {"memory": "2Gi", "cpu": "2", "pods": "110"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "images": [{"names": [format!("localhost/workload:{}", env!("CARGO_PKG_VERSION"))]}]});
+    for (key, value) in status.as_object().unwrap() {
+        whole[key] = value.clone();
+    }
+    from_value(json!({"metadata": {"name": name}, "spec": spec, "status": whole})).unwrap()
+}
+
+fn with_nodes(nodes: Vec<Node>) -> Facts {
+    Facts { nodes: Ok(nodes), ..clean() }
+}
+
+fn there(name: &str, labels: &[(&str, &str)], terminating: bool) -> leftovers::PodThere {
+    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    leftovers::PodThere { name: name.into(), labels, terminating, ..leftovers::PodThere::default() }
+}
+
+#[test]
+fn what_is_said_of_rights_is_as_written_down() {
+    let rights = |granted: fn(&str, &str) -> Result<bool, Trouble>| {
+        let each = access::RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
+        let answer = |(right, verb): (&'static access::Right, _)| access::Answer {
+            right,
+            verb,
+            granted: granted(right.resource, verb),
+        };
+        Facts { access: each.map(answer).collect(), ..clean() }
+    };
+    let none = json!({});
+    let text = [
+        told("all are granted", &rights(|_, _| Ok(true)), &none),
+        told("none is granted", &rights(|_, _| Ok(false)), &none),
+        told(
+            "pods cannot be watched",
+            &rights(|resource, verb| Ok((resource, verb) != ("pods", "watch"))),
+            &none,
+        ),
+        told("it may not be asked", &rights(|_, _| Err(Trouble::Forbidden)), &none),
+        told(
+            "it was not answered",
+            &rights(|_, _| Err(Trouble::Other("no answer within 10s".into()))),
+            &none,
+        ),
+    ];
+    insta::assert_snapshot!("rights", text.concat());
+}
+
+#[test]
+fn what_is_said_of_what_is_not_known_is_as_written_down() {
+    let trouble = Trouble::Other("no answer within 10s".into());
+    let text = told("nothing was answered", &dark(&trouble), &json!({"runtimeClassName": "kata"}));
+    let old = too_old(&version("1", "19")).unwrap().message;
+    let unreachable = ["connection refused", "Unauthorized (401)"].map(|why| unreachable(why).message + "\n");
+    let more = format!("too old\n  {old}\nunreachable\n  {}", unreachable.join("  "));
+    insta::assert_snapshot!("not_known", text + &more);
+}
+
+#[test]
+fn what_is_said_of_namespaces_and_classes_is_as_written_down() {
+    let class = |selector: Value, memory: &str| {
+        let class = json!({"metadata": {"name": "kata"}, "handler": "kata",
+            "overhead": {"podFixed": {"memory": memory}}, "scheduling": {"nodeSelector": selector}});
+        Facts { runtime_class: Ok(Some(from_value(class).unwrap())), ..clean() }
+    };
+    let (none, kata) = (json!({}), json!({"runtimeClassName": "kata"}));
+    let selected = json!({"runtimeClassName": "kata", "nodeSelector": {"kata": "false"}});
+    let text = [
+        told("no namespace", &Facts { namespace: Ok(None), ..clean() }, &none),
+        told("it ends", &Facts { namespace: Ok(Some("Terminating".into())), ..clean() }, &none),
+        told("no PriorityClass", &Facts { priority_class: Ok(false), ..clean() }, &none),
+        told("no RuntimeClass", &clean(), &kata),
+        told("no RuntimeClass at all", &Facts { runtime_classes: Ok(Vec::new()), ..clean() }, &kata),
+        told("a RuntimeClass of no node", &class(json!({"kata": "true"}), "160Mi"), &kata),
+        told("a RuntimeClass of other nodes", &class(json!({"kata": "true"}), "160Mi"), &selected),
+        told("an overhead that is none", &class(json!({}), "160MB"), &kata),
+    ];
+    insta::assert_snapshot!("namespaces_and_classes", text.concat());
+}
+
+#[test]
+fn what_is_said_of_nodes_is_as_written_down() {
+    let none = json!({});
+    let one = |status: Value| with_nodes(vec![node("a", &status, &json!({}))]);
+    let unready = json!({"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+        "message": "Kubelet stopped posting node status."}]});
+    let low = json!({"conditions": [{"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "True"}]});
+    let info = json!({"nodeInfo": {"bootID": "one", "kernelVersion": "", "containerRuntimeVersion": "",
+        "architecture": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "",
+        "osImage": "", "systemUUID": ""}});
+    let tainted = json!({"taints": [{"key": "gpu", "effect": "NoSchedule"}]});
+    let well = || node("a", &json!({}), &json!({}));
+    let text = [
+        told("there is none", &with_nodes(Vec::new()), &none),
+        told("it is not ready", &one(unready.clone()), &none),
+        told("it says nothing of its condition", &one(json!({"conditions": []})), &none),
+        told("it is low on memory", &one(low), &none),
+        told(
+            "it is cordoned",
+            &with_nodes(vec![node("a", &json!({}), &json!({"unschedulable": true}))]),
+            &none,
+        ),
+        told(
+            "one that is not used is not ready",
+            &with_nodes(vec![well(), node("b", &unready, &tainted)]),
+            &none,
+        ),
+        told(
+            "it does not say what it has",
+            &one(json!({"allocatable": {"memory": "2GB", "pods": "110"}})),
+            &none,
+        ),
+        told(
+            "two of one machine",
+            &with_nodes(vec![node("a", &info, &json!({})), node("b", &info, &json!({}))]),
+            &none,
+        ),
+        told("a label that it has not", &clean(), &json!({"nodeSelector": {"disk": "ssd"}})),
+        told("a taint", &with_nodes(vec![node("a", &json!({}), &tainted)]), &none),
+        told(
+            "an operator that is not known",
+            &clean(),
+            &json!({"affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "zone", "operator": "Like"}]}]}}}}),
+        ),
+        told("an affinity between pods", &clean(), &json!({"affinity": {"podAntiAffinity": {}}})),
+        told("tolerations that are none", &clean(), &json!({"tolerations": "all"})),
+    ];
+    insta::assert_snapshot!("nodes", text.concat());
+}
+
+#[test]
+fn what_is_said_of_the_image_and_the_probe_is_as_written_down() {
+    let image = |image: &str, policy: &str| json!({"containers": [{"name": "load", "image": image, "imagePullPolicy": policy}]});
+    let many: Vec<_> = (0..50).map(|number| json!({"names": [format!("other:{number}")]})).collect();
+    let text = [
+        told("the latest", &clean(), &json!({"containers": [{"name": "load", "image": "quay.io/workload"}]})),
+        told("pulled each time", &clean(), &image("quay.io/workload:1", "Always")),
+        told("never pulled", &clean(), &image("quay.io/workload:1", "Never")),
+        told("pulled once", &clean(), &image("quay.io/workload:1", "IfNotPresent")),
+        told("one with many", &with_nodes(vec![node("a", &json!({"images": many}), &json!({}))]), &json!({})),
+        told("no probe", &Facts { probe: Ok(false), pods: Ok(Vec::new()), ..clean() }, &json!({})),
+        told("a probe that is not ready", &Facts { pods: Ok(Vec::new()), ..clean() }, &json!({})),
+    ];
+    insta::assert_snapshot!("image_and_probe", text.concat());
+}
+
+#[test]
+fn what_is_said_of_what_is_there_already_is_as_written_down() {
+    const MATCHING: [(&str, &str); 2] =
+        [("app.kubernetes.io/name", "workload"), ("app.kubernetes.io/instance", "memory-capacity")];
+    let run = crate::engine::RUN_LABEL;
+    let deployment = |metadata: Value| {
+        from_value(json!({"metadata": metadata, "spec": {"replicas": 3, "selector": {}, "template": {}}}))
+            .unwrap()
+    };
+    let facts = |deployments, mut pods: Vec<leftovers::PodThere>| {
+        pods.extend(clean().pods.unwrap());
+        Facts { deployments: Ok(deployments), pods: Ok(pods), ..clean() }
+    };
+    let earlier = deployment(json!({"name": "cpu-10", "labels": {run: "run-1"}}));
+    let taken = deployment(json!({"name": "memory-capacity",
+        "managedFields": [{"manager": "kubectl-client-side-apply"}, {"manager": "kube-controller-manager"}]}));
+    let none = json!({});
+    let left = vec![there("a", &[(run, "run-1")], false), there("b", &[(run, "run-1")], true)];
+    let text = [
+        told("an earlier run", &facts(vec![earlier], left), &none),
+        told(
+            "pods that end",
+            &facts(Vec::new(), vec![there("a", &[], true), there("b", &MATCHING, true)]),
+            &none,
+        ),
+        told("a Deployment of that name", &facts(vec![taken], vec![there("a", &MATCHING, false)]), &none),
+        told(
+            "pods that it would take for its own",
+            &facts(Vec::new(), vec![there("a", &MATCHING, false)]),
+            &none,
+        ),
+    ];
+    insta::assert_snapshot!("there_already", text.concat());
+}
+
+#[test]
+fn what_is_said_of_quotas_and_limit_ranges_is_as_written_down() {
+    let quota = |hard: Value, used: Value| {
+        let quota = json!({"metadata": {"name": "team"}, "spec": {}, "status": {"hard": hard, "used": used}});
+        Facts { quotas: Ok(vec![from_value(quota).unwrap()]), ..clean() }
+    };
+    let range = |item: Value| {
+        let range = json!({"metadata": {"name": "usual"}, "spec": {"limits": [item]}});
+        Facts { limits: Ok(vec![from_value(range).unwrap()]), ..clean() }
+    };
+    let none = json!({});
+    let said = json!({"containers": [{"name": "load", "image": "localhost/workload:0.1.0",
+        "resources": {"requests": {"memory": "100"}, "limits": {"memory": "300"}}}]});
+    let said = &said;
+    let text = [
+        told("room for some", &quota(json!({"pods": "50"}), json!({"pods": "12"})), &none),
+        told("room for none", &quota(json!({"pods": "5"}), json!({"pods": "5"})), &none),
+        told("of what is not said", &quota(json!({"limits.cpu": "5"}), none.clone()), &none),
+        told(
+            "of Deployments",
+            &quota(json!({"count/deployments.apps": "1"}), json!({"count/deployments.apps": "1"})),
+            &none,
+        ),
+        told("one that is no number", &quota(json!({"pods": "some"}), none.clone()), &none),
+        told(
+            "usual limits",
+            &range(json!({"type": "Container", "default": {"memory": "512Mi"},
+            "defaultRequest": {"cpu": "100m"}})),
+            &none,
+        ),
+        told("at most", &range(json!({"type": "Pod", "max": {"memory": "299"}})), said),
+        told("at least", &range(json!({"type": "Container", "min": {"memory": "101"}})), said),
+        told("a ratio", &range(json!({"type": "Container", "maxLimitRequestRatio": {"memory": "2"}})), said),
+        told("of what is not said", &range(json!({"type": "Container", "max": {"cpu": "1"}})), said),
+    ];
+    insta::assert_snapshot!("quotas_and_limit_ranges", text.concat());
+}

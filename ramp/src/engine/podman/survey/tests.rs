@@ -123,3 +123,52 @@ fn a_machine_too_small_for_one_and_a_log_that_cannot_be_read_are_found() {
     let root = Answers { image: Ok(ImageInspect::default()), ..answers() };
     assert!(found(&order(None), &root).message.contains("runAsNonRoot"));
 }
+
+#[test]
+fn what_is_said_is_as_written_down() {
+    let told = |what: &str, order: &Order, answers: &Answers| {
+        let lines = surveyed(order, answers).findings.into_iter().map(|finding| {
+            let heading = if finding.refuses { "WRONG" } else { "warning" };
+            // A release changes no wording.
+            format!("  {heading}: {}\n", finding.message.replace(env!("CARGO_PKG_VERSION"), "VERSION"))
+        });
+        format!("{what}\n{}", lines.collect::<String>())
+    };
+    let refusal = |status| Err(Refusal { status, message: "no answer".into() });
+    let mut rootless = answers();
+    rootless.info.security_options = Some(vec!["name=rootless".into()]);
+    rootless.info.memory_limit = Some(false);
+    let mut small = answers();
+    small.info.mem_total = Some(400_000_000);
+    let mut docker = answers();
+    docker.version = serde_json::from_str(r#"{"Components":[{"Name":"Engine","Version":"29"}]}"#).unwrap();
+    let mut left = answers();
+    let listed = |number| Listed {
+        id: format!("{number}"),
+        name: format!("old-{number}"),
+        run: "r0".into(),
+        uid: None,
+        is_running: true,
+    };
+    left.containers = (0..12).map(listed).collect();
+    let mut limited = order(None);
+    limited.scenario.container.memory_limit = Some("1G".parse().unwrap());
+    limited.scenario.container.cpu_limit = Some("0.5".parse().unwrap());
+    let text = [
+        told("no image", &order(None), &Answers { image: refusal(Some(404)), ..answers() }),
+        told("the image is not known", &order(None), &Answers { image: refusal(None), ..answers() }),
+        told(
+            "an image of root's",
+            &order(None),
+            &Answers { image: Ok(ImageInspect::default()), ..answers() },
+        ),
+        told("another runtime, of Podman", &order(Some("crun")), &answers()),
+        told("another runtime, of Docker", &order(Some("kata")), &docker),
+        told("limits that are not set", &limited, &rootless),
+        told("too small a machine", &order(None), &small),
+        told("no kernel log", &order(None), &Answers { kernel_log: false, ..answers() }),
+        told("an earlier run", &order(None), &left),
+    ];
+    insta::assert_snapshot!("findings", text.concat());
+    insta::assert_snapshot!("not_honoured", surveyed(&order(None), &answers()).not_honoured.join("\n"));
+}

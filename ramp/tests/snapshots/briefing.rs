@@ -1,0 +1,147 @@
+//! What is read before the first step: the plan, what was found, and what to expect.
+
+use std::time::Duration;
+
+use ramp::briefing::describe;
+use ramp::engine::{Finding, NodeFacts, QuotaFacts, RuntimeClassFacts, Survey};
+use ramp::forecast::forecast;
+use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp::scenario::Scenario;
+use ramp::stop::Rule;
+
+use super::session::hold;
+use super::support::{plan, rules};
+
+fn briefing(scenario: &Scenario, survey: &Survey, plan: &Plan) -> String {
+    let forecast = forecast(survey, scenario.needs(), plan, scenario.fill_seconds());
+    describe(plan, scenario, survey, &forecast)
+}
+
+/// A worker of 10 GB and 4 cores, a tenth of which is taken.
+fn node(name: &str) -> NodeFacts {
+    NodeFacts {
+        name: name.into(),
+        eligible: true,
+        allocatable_memory_bytes: Some(10_000_000_000),
+        requested_memory_bytes: Some(1_000_000_000),
+        allocatable_cpu_cores: Some(4.0),
+        requested_cpu_cores: Some(0.4),
+        allocatable_pods: Some(110),
+        pods: Some(11),
+        ..NodeFacts::default()
+    }
+}
+
+fn versions(all: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    all.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect()
+}
+
+fn two_workers() -> Survey {
+    Survey {
+        nodes: vec![node("a"), node("b")],
+        versions: versions(&[("kubernetes", "v1.20.2"), ("ramp", "1.2.3")]),
+        ..Survey::default()
+    }
+}
+
+fn usual() -> Plan {
+    Plan {
+        engine: EngineKind::Kubernetes,
+        to: 1000,
+        step_timeout: Duration::from_secs(300),
+        hold: Duration::from_secs(30),
+        stop: Rule::usual(),
+        beyond: 50,
+        ..plan()
+    }
+}
+
+#[test]
+fn where_nothing_is_found_the_plan_and_what_to_expect_are_all() {
+    hold("briefing_nothing_found", &briefing(&Scenario::embedded().unwrap(), &two_workers(), &usual()));
+}
+
+#[test]
+fn what_is_found_stands_at_the_end_what_refuses_first() {
+    let mut survey = two_workers();
+    survey.findings = vec![
+        Finding::warning("nodes a, b run on one machine (one boot id): its memory is counted once"),
+        Finding::refusal("there is no PriorityClass workload-load"),
+        Finding::warning("a long one ".repeat(20).trim_end()),
+        Finding::refusal("there is no namespace workload"),
+    ];
+    survey.not_honoured =
+        vec!["securityContext.seccompProfile: RuntimeDefault".into(), "priorityClassName".into()];
+    hold("briefing_findings", &briefing(&Scenario::embedded().unwrap(), &survey, &usual()));
+}
+
+#[test]
+fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
+    let mut survey = two_workers();
+    survey.runtime_class = Some(RuntimeClassFacts {
+        name: "kata".into(),
+        handler: "kata-qemu".into(),
+        overhead_memory_bytes: 160 << 20,
+        overhead_cpu_cores: 0.25,
+    });
+    survey.quotas = vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];
+    let mut scenario = Scenario::embedded().unwrap();
+    scenario.container.memory_limit = Some("600M".parse().unwrap());
+    hold("briefing_runtime_class_and_quota", &briefing(&scenario, &survey, &usual()));
+}
+
+#[test]
+fn many_nodes_are_a_few_and_a_number() {
+    let mut survey =
+        Survey { nodes: (1..=14).map(|number| node(&format!("worker-{number}"))).collect(), ..two_workers() };
+    survey.nodes.extend((1..=14).map(|number| NodeFacts {
+        eligible: false,
+        not_eligible_because: (number > 1).then(|| "taint hollow=true:NoSchedule".into()),
+        ..node(&format!("hollow-{number}"))
+    }));
+    hold("briefing_many_nodes", &briefing(&Scenario::embedded().unwrap(), &survey, &usual()));
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let blind = NodeFacts {
+        requested_memory_bytes: None,
+        requested_cpu_cores: None,
+        allocatable_pods: None,
+        pods: None,
+        ..node("a")
+    };
+    let nothing = NodeFacts { allocatable_memory_bytes: None, allocatable_cpu_cores: None, ..blind.clone() };
+    let scenario = Scenario::embedded().unwrap();
+    let survey = Survey { nodes: vec![blind, nothing], ..Survey::default() };
+    let all_it_can_get = scenario.with_memory("max".parse().unwrap()).unwrap();
+    let text = [
+        briefing(&scenario, &Survey::default(), &plan()),
+        briefing(&scenario, &survey, &usual()),
+        briefing(&all_it_can_get, &two_workers(), &usual()),
+    ];
+    hold("briefing_not_known", &text.join("\n"));
+}
+
+#[test]
+fn a_plan_reads_as_it_was_asked_for() {
+    let options = EngineOptions { runtime: Some("crun".into()), ..EngineOptions::default() };
+    let plans = [
+        Plan {
+            pace: Pace::Every(Duration::from_secs(5)),
+            down: true,
+            note: rules(&["time:10m", "oom-kills:3/1m"]),
+            ..usual()
+        },
+        Plan { pace: Pace::None, hold: Duration::ZERO, keep: true, stop: Vec::new(), step: 10, ..usual() },
+        Plan { to: 5, engine: EngineKind::Podman, options, ..usual() },
+    ];
+    // What all of them have in common is told elsewhere.
+    let is_of_the_plan = |line: &&str| !line.contains("eligible") && !line.contains(": free ");
+    let survey = Survey { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
+    let text = plans.map(|plan| {
+        let text = briefing(&Scenario::embedded().unwrap(), &survey, &plan);
+        text.lines().filter(is_of_the_plan).map(|line| format!("{line}\n")).collect::<String>()
+    });
+    hold("briefing_plans", &text.join("\n"));
+}

@@ -1,0 +1,15 @@
+//! Every text that `ramp` shows, as files: what changes in it shows as a diff.
+//!
+//! After a change that is meant: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, and read the diff.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod briefing;
+mod command_line;
+mod manifests;
+mod places;
+mod recorded;
+mod report;
+mod session;
+#[path = "../support/mod.rs"]
+mod support;
+mod view;
