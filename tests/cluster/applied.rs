@@ -1,6 +1,5 @@
 //! What is on the cluster during a test, and not after it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -17,11 +16,9 @@ pub(crate) const EVERY: &str = "app.kubernetes.io/name=workload";
 /// Within this time what is asked for is there or gone, however busy the machine, and however often the kubelet looks.
 pub(crate) const PROMPT: Duration = Duration::from_secs(120);
 
-/// The cluster for a test alone: set up, and with no load.
-pub(crate) fn cluster() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    // A test that has failed is no reason for the next one to.
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+/// The cluster set up, and with no load. A test has its namespace for itself, and where nodes are filled the whole cluster:
+/// .config/nextest.toml.
+pub(crate) fn set_up() {
     kubectl(&["apply", "--kustomize", deploy().join("setup").to_str().expect("UTF-8")]);
     in_namespace(&["rollout", "status", "daemonset/node-probe", "--timeout", "60s"]);
     // What a test may have left that was stopped in its midst.
@@ -32,7 +29,6 @@ pub(crate) fn cluster() -> MutexGuard<'static, ()> {
         let taints = nodes().into_iter().map(|node| node["spec"]["taints"].to_string());
         (!taints.collect::<String>().contains("node.kubernetes.io/memory-pressure")).then_some(())
     });
-    turn
 }
 
 /// Deployments that are on the cluster no longer than the value lives, nor are their pods.

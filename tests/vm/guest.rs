@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support;
 
@@ -26,50 +25,39 @@ pub(crate) struct Guest {
 impl Guest {
     /// Boots a guest with `init` as its process 1, and waits for its end. Or says why that failed.
     pub(crate) fn boot(init: &str) -> Result<Self, String> {
-        // There is memory and CPU for one of them at a time.
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock();
-        let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let file = |name: &str| scratch.path().join(name);
-        pack(init, &file("root"), &file("initramfs")).map_err(|error| format!("initramfs: {error}"))?;
-        let swap = File::create(file("swap")).and_then(|swap| swap.set_len(128 << 20));
-        swap.map_err(|error| error.to_string())?;
-        let serial = |name: &str| format!("file:{}", file(name).display());
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "512", "-nodefaults", "-no-reboot"])
-            .args(["-display", "none", "-serial", &serial("console"), "-serial", &serial("files")])
-            .arg("-drive")
-            .arg(format!("file={},if=none,format=raw,id=swap", file("swap").display()))
-            .args(["-device", "nvme,drive=swap,serial=swap"])
-            .args(["-append", "console=ttyS0 quiet panic=-1"])
-            .arg("-kernel")
-            .arg(kernel()?)
-            .arg("-initrd")
-            .arg(file("initramfs"))
-            .stdin(Stdio::null())
-            .stderr(File::create(file("errors")).map_err(|error| error.to_string())?);
-        let mut qemu = support::started(&mut qemu).map_err(|error| format!("qemu-system-x86_64: {error}"))?;
-        let text = |name: &str| {
-            let bytes = fs::read(file(name)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
-        };
-        loop {
-            match qemu.child.try_wait().map_err(|error| error.to_string())? {
-                Some(status) if status.success() => break,
-                Some(status) => {
-                    let errors = text("errors");
-                    return Err(format!("qemu: {status}: {errors}{}", last_words(&text("console"))));
-                }
-                None if qemu.started.elapsed() > TIME_LIMIT => {
-                    return Err(format!("no end after {TIME_LIMIT:?}; {}", last_words(&text("console"))));
-                }
-                None => std::thread::sleep(Duration::from_millis(50)),
-            }
+        serial_lines(init).map(|[console, files]| Self::of(console, &files))
+    }
+
+    /// The same, but once in a run of nextest, which has a process for each test: the others, one after the other, read what was sent
+    /// to the first (.config/nextest.toml).
+    pub(crate) fn boot_once(init: &str) -> Result<Self, String> {
+        let Some(run) = std::env::var_os("NEXTEST_RUN_ID") else { return Self::boot(init) };
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
+        let file = directory.join(run).with_extension("json");
+        if !file.exists() {
+            // That of an earlier run, where there is one.
+            let _ = fs::remove_dir_all(&directory);
+            let sent = match serial_lines(init) {
+                Ok([console, files]) => json!({"console": console, "files": files}),
+                Err(error) => json!({"error": error}),
+            };
+            let written = fs::create_dir_all(&directory).and_then(|()| fs::write(&file, sent.to_string()));
+            written.map_err(|error| format!("{}: {error}", file.display()))?;
         }
-        let files = text("files");
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let sent: Value =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text = |name: &str| sent[name].as_str().map(str::to_owned);
+        match (text("console"), text("files")) {
+            (Some(console), Some(files)) => Ok(Self::of(console, &files)),
+            _ => Err(text("error").unwrap_or_default()),
+        }
+    }
+
+    fn of(console: String, files: &str) -> Self {
         let files = files.split("\n--- ").filter_map(|file| file.split_once('\n'));
         let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-        Ok(Self { console: text("console"), files })
+        Self { console, files }
     }
 
     /// The text of a file that the guest sent.
@@ -99,6 +87,48 @@ impl Guest {
             messages,
         }
     }
+}
+
+/// Boots a guest, and waits for its end: what came over its first and its second serial line.
+fn serial_lines(init: &str) -> Result<[String; 2], String> {
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = |name: &str| scratch.path().join(name);
+    pack(init, &file("root"), &file("initramfs")).map_err(|error| format!("initramfs: {error}"))?;
+    let swap = File::create(file("swap")).and_then(|swap| swap.set_len(128 << 20));
+    swap.map_err(|error| error.to_string())?;
+    let serial = |name: &str| format!("file:{}", file(name).display());
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "512", "-nodefaults", "-no-reboot"])
+        .args(["-display", "none", "-serial", &serial("console"), "-serial", &serial("files")])
+        .arg("-drive")
+        .arg(format!("file={},if=none,format=raw,id=swap", file("swap").display()))
+        .args(["-device", "nvme,drive=swap,serial=swap"])
+        .args(["-append", "console=ttyS0 quiet panic=-1"])
+        .arg("-kernel")
+        .arg(kernel()?)
+        .arg("-initrd")
+        .arg(file("initramfs"))
+        .stdin(Stdio::null())
+        .stderr(File::create(file("errors")).map_err(|error| error.to_string())?);
+    let mut qemu = support::started(&mut qemu).map_err(|error| format!("qemu-system-x86_64: {error}"))?;
+    let text = |name: &str| {
+        let bytes = fs::read(file(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+    };
+    loop {
+        match qemu.child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) if status.success() => break,
+            Some(status) => {
+                let errors = text("errors");
+                return Err(format!("qemu: {status}: {errors}{}", last_words(&text("console"))));
+            }
+            None if qemu.started.elapsed() > TIME_LIMIT => {
+                return Err(format!("no end after {TIME_LIMIT:?}; {}", last_words(&text("console"))));
+            }
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    Ok([text("console"), text("files")])
 }
 
 /// One run of the program in a guest.

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 /// All that needs cgroups and a process 1 to look after them: one boot for all tests.
 fn guest() -> &'static Guest {
-    static GUEST: LazyLock<Result<Guest, String>> = LazyLock::new(|| Guest::boot(include_str!("init.sh")));
+    static GUEST: LazyLock<Result<Guest, String>> =
+        LazyLock::new(|| Guest::boot_once(include_str!("init.sh")));
     GUEST.as_ref().unwrap_or_else(|error| panic!("{error}"))
 }
 

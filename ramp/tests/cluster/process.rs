@@ -4,22 +4,50 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// The cluster for a test alone.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    // What a test may have left that was stopped in its midst, and nodes that have just evicted.
+/// The namespace that is set up.
+pub(crate) const NAMESPACE: &str = "workload";
+
+/// The cluster without what a test may have left that was stopped in its midst, and without nodes that have just evicted. A test has that
+/// namespace for itself, and where nodes are filled the whole cluster: .config/nextest.toml.
+pub(crate) fn tidy_cluster() {
     ramp(&["clean"]).wait_for(Duration::from_secs(300));
     wait("no node to be under pressure", Duration::from_secs(120), || {
         !kubectl(&["get", "nodes", "-o", "json"]).contains("node.kubernetes.io/memory-pressure")
     });
-    turn
+}
+
+/// A namespace for one test, which can then run beside others: with a node probe of its own. It goes with the value.
+pub(crate) struct Namespace(pub(crate) &'static str);
+
+impl Namespace {
+    pub(crate) fn create(name: &'static str) -> Self {
+        // A test that was stopped in its midst has left one.
+        kubectl(&["delete", "namespace", "--ignore-not-found", name]);
+        kubectl(&["create", "namespace", name]);
+        let probe = kubectl(&["--namespace", NAMESPACE, "get", "daemonset", "node-probe", "-o", "json"]);
+        let mut probe: Value = serde_json::from_str(&probe).unwrap();
+        probe["metadata"] =
+            json!({"name": "node-probe", "namespace": name, "labels": probe["metadata"]["labels"]});
+        probe.as_object_mut().unwrap().remove("status");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("probe.json");
+        fs::write(&file, probe.to_string()).unwrap();
+        kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        kubectl(&["--namespace", name, "rollout", "status", "daemonset/node-probe", "--timeout", "120s"]);
+        Self(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // Its name is used again by this test alone, which then waits for it.
+        let _ = Command::new("kubectl").args(["delete", "namespace", "--wait=false", self.0]).output();
+    }
 }
 
 pub(crate) fn wait(what: &str, limit: Duration, so: impl Fn() -> bool) {
@@ -77,15 +105,19 @@ impl Drop for KataWithoutCpu {
     }
 }
 
-/// Objects of the namespace.
-pub(crate) fn list(kind: &str, selector: &str) -> Vec<Value> {
-    let text = kubectl(&["--namespace", "workload", "get", kind, "--selector", selector, "-o", "json"]);
+/// Objects of a namespace.
+pub(crate) fn list(namespace: &str, kind: &str, selector: &str) -> Vec<Value> {
+    let text = kubectl(&["--namespace", namespace, "get", kind, "--selector", selector, "-o", "json"]);
     serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
 }
 
 /// Whatever runs have made that is still there.
 pub(crate) fn left() -> Vec<Value> {
-    list("pods,deployments", "ramp/run")
+    left_in(NAMESPACE)
+}
+
+pub(crate) fn left_in(namespace: &str) -> Vec<Value> {
+    list(namespace, "pods,deployments", "ramp/run")
 }
 
 /// A scenario of deploy/.
@@ -128,6 +160,9 @@ pub(crate) fn run(manifest: &Path, out: &Path, options: &[&str]) -> Running {
     let (manifest, out) = (manifest.to_str().unwrap(), out.to_str().unwrap());
     ramp(&[&["run", manifest, "--engine", "kubernetes", "--out", out], options].concat())
 }
+
+/// The status of one that Ctrl-C has ended, as shells tell it.
+pub(crate) const INTERRUPTED: i32 = 130;
 
 /// It, for as long as the value lives.
 pub(crate) struct Running {

@@ -46,14 +46,10 @@ async fn podman() {
 mod needs_a_cluster {
     use std::process::Command;
 
-    use tokio::sync::{Mutex, MutexGuard};
-
     use super::*;
 
-    /// The cluster for a test alone, set up.
-    async fn cluster() -> MutexGuard<'static, ()> {
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let turn = TURN.lock().await;
+    /// Sets the cluster up.
+    fn set_up() {
         let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/setup");
         let probe =
             ["--namespace", "workload", "rollout", "status", "daemonset/node-probe", "--timeout", "60s"];
@@ -61,20 +57,19 @@ mod needs_a_cluster {
             let output = Command::new("kubectl").args(words).output().expect("kubectl is installed");
             assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        turn
     }
 
     #[tokio::test]
     #[ignore = "needs a cluster"]
     async fn kubernetes() {
-        let _turn = cluster().await;
+        set_up();
         holds(KubernetesEngine::new(order("runc", EngineOptions::default())).await.unwrap(), true).await;
     }
 
     #[tokio::test]
     #[ignore = "needs a cluster with a RuntimeClass kata"]
     async fn kubernetes_under_kata() {
-        let _turn = cluster().await;
+        set_up();
         let options = EngineOptions { runtime: Some("kata".into()), ..EngineOptions::default() };
         holds(KubernetesEngine::new(order("kata", options)).await.unwrap(), true).await;
     }

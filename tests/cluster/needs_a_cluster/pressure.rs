@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::table;
-use crate::applied::{Applied, PROMPT, allocatable_bytes, cluster, nodes, pin};
+use crate::applied::{Applied, PROMPT, allocatable_bytes, nodes, pin, set_up};
 use crate::kubectl::{NAMESPACE, apply, in_namespace};
 use crate::manifest::Scenario;
 use crate::probe::Probes;
@@ -67,7 +67,7 @@ fn node() -> (String, u64) {
 #[ignore = "needs a cluster"]
 fn a_node_that_runs_out_evicts_the_load_and_nobody_else_and_the_probe_sees_it() {
     const LOADS: u64 = 3;
-    let _turn = cluster();
+    set_up();
     let (name, allocatable) = node();
     // It has more than any load, and would have to go before them if it were not for their priority.
     let of_the_bystander = allocatable / 5 * 2;
@@ -133,7 +133,7 @@ fn tear_down(runtime: &'static str, population: usize) -> Teardown {
 #[test]
 #[ignore = "needs a cluster"]
 fn a_population_is_torn_down_in_less_than_two_seconds_a_pod() {
-    let _turn = cluster();
+    set_up();
     let mut told = String::from(
         "| runtime | pods | all ended, s | all gone, s | gone, s a pod |\n|---|---|---|---|---|\n",
     );

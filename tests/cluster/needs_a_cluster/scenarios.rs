@@ -8,7 +8,7 @@ use humantime::parse_rfc3339;
 use serde_json::Value;
 
 use super::table::{self, Row};
-use crate::applied::{Applied, PROMPT, allocatable_bytes, cluster, nodes};
+use crate::applied::{Applied, PROMPT, allocatable_bytes, nodes, set_up};
 use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
@@ -180,7 +180,7 @@ fn smallest_node() -> Option<u64> {
 #[test]
 #[ignore = "needs a cluster"]
 fn every_scenario_under_every_runtime_is_what_its_file_says() {
-    let _turn = cluster();
+    set_up();
     let mut probes = Probes::from_now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
@@ -206,7 +206,7 @@ fn every_scenario_under_every_runtime_is_what_its_file_says() {
 #[ignore = "needs a cluster"]
 fn a_limit_below_what_it_needs_kills_it_and_its_last_report_says_how_far_it_got() {
     const LIMIT: u64 = 256 << 20;
-    let _turn = cluster();
+    set_up();
     for runtime in RUNTIMES {
         let mut scenario = Scenario::named("memory-restricted", runtime);
         scenario.pod()["containers"][0]["resources"] =

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::applied::{Applied, EVERY, Loads, PROMPT, cluster, nodes};
+use crate::applied::{Applied, EVERY, Loads, PROMPT, nodes, set_up};
 use crate::kubectl::{NAMESPACE, create, in_namespace, kubectl, list, names};
 use crate::manifest::{RUNTIMES, Scenario, deploy};
 use crate::watch::Sighting;
@@ -58,7 +58,7 @@ fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
         "list resourcequotas",
         "list limitranges",
     ];
-    let _turn = cluster();
+    set_up();
     let ramp = ["--as", "system:serviceaccount:workload:ramp"];
     let nobody = ["--as", "nobody", "--as-group", "system:authenticated"];
     for (namespace, more) in [(NAMESPACE, &here[..]), ("default", &[of_events]), ("kube-system", &[])] {
@@ -76,7 +76,7 @@ fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
 #[test]
 #[ignore = "needs a cluster"]
 fn the_probe_runs_on_every_node_that_is_real() {
-    let _turn = cluster();
+    set_up();
     let probes = list(&["pods", "--selector", "app.kubernetes.io/component=probe"]);
     for pod in &probes {
         assert_eq!(pod["status"]["qosClass"], "Guaranteed", "{pod}");
@@ -103,7 +103,7 @@ fn all_at_once() -> Vec<String> {
 #[test]
 #[ignore = "needs a cluster"]
 fn everything_at_once_is_there_and_at_rest() {
-    let _turn = cluster();
+    set_up();
     let _loads = Loads { selector: EVERY.into() };
     kubectl(&["apply", "--kustomize", deploy().to_str().expect("UTF-8")]);
     assert_eq!(names(&["deployments"]), all_at_once());
@@ -147,7 +147,7 @@ fn one_place_sets_the_image_of_everything() {
 #[test]
 #[ignore = "needs a cluster"]
 fn a_scenario_under_the_other_runtime_takes_the_place_of_the_first() {
-    let _turn = cluster();
+    set_up();
     let mut first = Applied::as_it_is(&Scenario::named("cpu-10", "runc"));
     first.watch.wait_for("it to be ready", PROMPT, Sighting::is_ready);
     let _second = Applied::as_it_is(&Scenario::named("cpu-10", "kata"));

@@ -8,18 +8,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::parts::Part;
-use crate::process::{self, Running, left, ramp, scenario, turn, wait};
+use crate::process::{self, INTERRUPTED, Running, left, ramp, scenario, tidy_cluster, wait};
 use crate::support::ledger::audit;
 use crate::support::{column, rows};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// As shells tell of SIGINT.
-const INTERRUPTED: i32 = 130;
 
 #[test]
 #[ignore = "needs a cluster whose parts may be stopped and killed: CLUSTER_HOME"]
 fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_whole_record() {
-    let _turn = turn();
+    tidy_cluster();
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
     let run = begin(&out);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ramp::engine::Finding;
 use serde_json::{Value, json};
 
-use crate::process::{self, Running, kubeconfig, left, list, ramp, ramp_as, scenario, turn};
+use crate::process::{
+    self, NAMESPACE, Running, kubeconfig, left, list, ramp, ramp_as, scenario, tidy_cluster,
+};
 
 const REFUSED: Option<i32> = Some(3);
 
@@ -26,7 +28,7 @@ fn arguments<'a>(manifest: &'a Path, out: &'a Path) -> Vec<&'a str> {
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to act for its ServiceAccounts"]
 fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
-    let _turn = turn();
+    tidy_cluster();
     let directory = tempfile::tempdir().unwrap();
     let who = kubeconfig(directory.path(), |user| user["as"] = "system:serviceaccount:workload:ramp".into());
     let (manifest, out) = (scenario("kata/memory-capacity.yaml"), directory.path().join("run"));
@@ -49,7 +51,7 @@ fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to act for others"]
 fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
-    let _turn = turn();
+    tidy_cluster();
     let directory = tempfile::tempdir().unwrap();
     let who = kubeconfig(directory.path(), |user| {
         user["as"] = "nobody".into();
@@ -74,7 +76,7 @@ fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
 #[test]
 #[ignore = "needs a cluster that is set up"]
 fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
-    let _turn = turn();
+    tidy_cluster();
     let directory = tempfile::tempdir().unwrap();
     let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
     let (status, said) = ended(ramp(&[&arguments(&manifest, &out)[..], &["--runtime", "nowhere"]].concat()));
@@ -85,7 +87,7 @@ fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
 #[test]
 #[ignore = "needs a cluster that is set up"]
 fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
-    let _turn = turn();
+    tidy_cluster();
     let directory = tempfile::tempdir().unwrap();
     let manifest = scenario("runc/memory-capacity.yaml");
     let kept = directory.path().join("kept");
@@ -93,7 +95,7 @@ fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
         ended(process::run(&manifest, &kept, &["--memory", "20M", "--to", "2", "--hold", "1s", "--keep"]));
     assert!(status.success(), "{said}");
     let run = ramp::record::read_run(&kept).unwrap().run;
-    assert_eq!(list("deployments", "ramp/run").len(), 1, "--keep leaves it in place");
+    assert_eq!(list(NAMESPACE, "deployments", "ramp/run").len(), 1, "--keep leaves it in place");
     let out = directory.path().join("run");
     let (status, said) = ended(ramp(&arguments(&manifest, &out)));
     assert_eq!(status.code(), REFUSED, "{said}");

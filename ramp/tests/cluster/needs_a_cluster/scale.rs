@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{self, kubectl, scenario, turn};
+use crate::process::{self, Namespace, kubectl, scenario};
 use crate::support::ledger::audit;
 use crate::support::numbers;
 
@@ -15,7 +15,7 @@ use crate::support::numbers;
 #[ignore = "needs a cluster with 20 simulated nodes (hollow=true), and RAMP: a release build"]
 fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     const PODS: u32 = 2000;
-    let _turn = turn();
+    let namespace = Namespace::create("ramp-test-scale");
     let nodes: Value =
         serde_json::from_str(&kubectl(&["get", "nodes", "-l", "hollow=true", "-o", "json"])).unwrap();
     assert!(nodes["items"].as_array().unwrap().len() >= 20, "twenty simulated nodes");
@@ -27,7 +27,18 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     let run = process::run(
         &manifest,
         &out,
-        &["--to", &PODS.to_string(), "--pace", "none", "--stop", "never", "--hold", "100s"],
+        &[
+            "--namespace",
+            namespace.0,
+            "--to",
+            &PODS.to_string(),
+            "--pace",
+            "none",
+            "--stop",
+            "never",
+            "--hold",
+            "100s",
+        ],
     );
     let began = Instant::now();
     // Until the population has been held, which gives the controller the time to make all pods at its own rate.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ramp::record::read_run;
 use serde_json::Value;
 
-use crate::process::{left, script, turn, wait};
+use crate::process::{Namespace, left_in, script, wait};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -23,10 +23,22 @@ fn directories(out: &Path) -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs a cluster with a RuntimeClass kata"]
 fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
-    let _turn = turn();
+    let namespace = Namespace::create("ramp-test-script-in-turn");
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("runs");
-    let options = ["--", "--memory", "20M", "--to", "2", "--hold", "1s", "--label", "rack=7"];
+    let options = [
+        "--",
+        "--namespace",
+        namespace.0,
+        "--memory",
+        "20M",
+        "--to",
+        "2",
+        "--hold",
+        "1s",
+        "--label",
+        "rack=7",
+    ];
     let arguments = ["--interleave", "--out", out.to_str().unwrap(), "memory-capacity"];
     let (status, said) = script(&[&arguments[..], &options].concat()).wait_for(LIMIT);
     assert!(status.success(), "{status}: {said}");
@@ -37,7 +49,7 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
         assert!(run.end.is_some() && run.why_ended.as_deref().unwrap().contains("every step"), "{run:?}");
         assert_eq!(run.plan.labels, [("rack".to_owned(), "7".to_owned())]);
     }
-    assert_eq!(left(), Vec::<Value>::new());
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new());
     let report = directory.path().join("runs-report");
     assert!(report.join("report.html").exists(), "{said}");
     let words = fs::read_to_string(report.join("report.md")).unwrap();
@@ -47,10 +59,10 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
 #[test]
 #[ignore = "needs a cluster"]
 fn it_removes_what_a_ramp_that_was_killed_has_left() {
-    let _turn = turn();
+    let namespace = Namespace::create("ramp-test-script-killed");
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("runs");
-    let options = ["--", "--memory", "20M", "--pace", "2s"];
+    let options = ["--", "--namespace", namespace.0, "--memory", "20M", "--pace", "2s"];
     let arguments = ["--out", out.to_str().unwrap(), "memory-capacity", "runc"];
     let script = script(&[&arguments[..], &options].concat());
     let steps = || {
@@ -63,7 +75,7 @@ fn it_removes_what_a_ramp_that_was_killed_has_left() {
     assert!(Command::new("kill").args(["-KILL", ramp]).status().unwrap().success());
     let (status, said) = script.wait_for(LIMIT);
     assert!(!status.success(), "{said}");
-    assert_eq!(left(), Vec::<Value>::new(), "{said}");
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new(), "{said}");
     let run = read_run(&directories(&out)[0]).unwrap();
     assert!(run.teardown.is_some_and(|teardown| teardown.left.is_empty()), "{said}");
 }
