@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target so many times (default 100000), from the words and files they are made for. Needs cargo-fuzz and a
-# C++ compiler; the stable compiler is enough, as no sanitizer is used (there is no unsafe code in what is fuzzed). FUZZ_TARGETS
-# chooses some of them.
+# Runs every fuzz target so many times (default 100000), from the words and files they are made for. Needs a C++ compiler for
+# libFuzzer; the stable compiler of Rust is enough, as no sanitizer is used (there is no unsafe code in what is fuzzed).
+# FUZZ_TARGETS chooses some of them.
 set -euo pipefail
 cd "$(dirname "$0")"
 runs=${1:-100000}
@@ -26,11 +26,20 @@ for path in /metrics /readyz '/healthz?a=b' /; do
   printf '~GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
 done
 
+# The instrumentation that libFuzzer is guided by, as `cargo fuzz run --sanitizer none` has it.
+coverage="-Cpasses=sancov-module -Ccodegen-units=1 --cfg fuzzing"
+for argument in level=4 inline-8bit-counters pc-table trace-compares; do
+  coverage+=" -Cllvm-args=-sanitizer-coverage-$argument"
+done
+RUSTFLAGS=$coverage cargo build --quiet --locked --release --bins
+programs=(target/*/release)
+
 for target in ${FUZZ_TARGETS:-quantity cgroup kernel_files request}; do
   echo "== $target, $runs runs"
   log=$(mktemp)
-  cargo fuzz run --sanitizer none "$target" -- -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 >"$log" 2>&1 ||
-    { cat "$log"; exit 1; }
+  mkdir -p "corpus/$target" "artifacts/$target"
+  "${programs[0]}/$target" -artifact_prefix="artifacts/$target/" -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 \
+    "corpus/$target" >"$log" 2>&1 || { cat "$log"; exit 1; }
   grep -E 'stat::(number_of_executed_units|average_exec_per_sec)' "$log"
   rm "$log"
 done

@@ -105,6 +105,33 @@ impl Drop for KataWithoutCpu {
     }
 }
 
+/// A cluster of which one node takes pods, for as long as the value lives: the others are cordoned.
+pub(crate) struct OneNode {
+    cordoned: Vec<String>,
+}
+
+impl OneNode {
+    pub(crate) fn of_the_cluster() -> Self {
+        let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", "name"]);
+        let cordoned: Vec<String> = real.lines().skip(1).map(str::to_owned).collect();
+        let one = Self { cordoned };
+        one.cordoned.iter().for_each(|node| drop(kubectl(&["cordon", node])));
+        one
+    }
+}
+
+impl Drop for OneNode {
+    fn drop(&mut self) {
+        for node in &self.cordoned {
+            let uncordoned = Command::new("kubectl").args(["uncordon", node]).output();
+            // Who panics twice is not heard.
+            if !thread::panicking() {
+                assert!(uncordoned.is_ok_and(|output| output.status.success()), "{node} is uncordoned");
+            }
+        }
+    }
+}
+
 /// Objects of a namespace.
 pub(crate) fn list(namespace: &str, kind: &str, selector: &str) -> Vec<Value> {
     let text = kubectl(&["--namespace", namespace, "get", kind, "--selector", selector, "-o", "json"]);

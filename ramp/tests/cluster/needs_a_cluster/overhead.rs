@@ -1,5 +1,5 @@
-//! What a runtime costs more per pod, where that is known: on a cluster whose kata is runc and a process of 128 MiB in each pod. One node,
-//! since nodes that share a kernel tell the same memory.
+//! What a runtime costs more per pod, where that is known: on a cluster whose kata is runc and a process of 128 MiB in each pod. On one
+//! node, since nodes that share a kernel tell the same memory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ramp::dataset::Dataset;
 use ramp::report::Report;
 use serde_json::Value;
 
-use crate::process::{self, KataWithoutCpu, left, scenario, tidy_cluster};
+use crate::process::{self, KataWithoutCpu, OneNode, left, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
 /// Resident in each pod, as is said of the stand-in.
@@ -16,9 +16,10 @@ const TRUE_OVERHEAD: f64 = 128.0 * MIB;
 const CLASS: &str = "ramp-test-overhead";
 
 #[test]
-#[ignore = "needs a cluster of one node with a RuntimeClass kata that is runc and 128 MiB in each pod"]
+#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
 fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it() {
     tidy_cluster();
+    let _one = OneNode::of_the_cluster();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::named(CLASS);
     // A B B A, with as many as the node has room for without losing any.

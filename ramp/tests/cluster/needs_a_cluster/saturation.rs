@@ -52,7 +52,7 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
             "--step",
             "4",
             "--step-timeout",
-            "30s",
+            "20s",
             "--beyond",
             "2",
             "--stop",
