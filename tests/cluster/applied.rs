@@ -22,6 +22,7 @@ pub(crate) fn set_up() {
     kubectl(&["apply", "--kustomize", deploy().join("setup").to_str().expect("UTF-8")]);
     in_namespace(&["rollout", "status", "daemonset/node-probe", "--timeout", "60s"]);
     // What a test may have left that was stopped in its midst.
+    kubectl(&["uncordon", "--selector", "hollow!=true"]);
     drop(Loads { selector: EVERY.into() });
     assert_eq!(names(&["pods", "--selector", LOAD]), Vec::<String>::new(), "a load is still there");
     // A node that has evicted takes no pods without requests for a while.
@@ -95,6 +96,26 @@ impl Applied {
 /// Has the pod run only where this says.
 pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
     scenario.pod()["nodeSelector"] = serde_json::json!({"kubernetes.io/hostname": node});
+}
+
+/// A node that takes no further pods, for as long as the value lives.
+pub(crate) struct Cordon {
+    node: String,
+}
+
+impl Cordon {
+    pub(crate) fn of(node: &Value) -> Self {
+        let node = node["metadata"]["name"].as_str().expect("nodes have names").to_owned();
+        kubectl(&["cordon", &node]);
+        Self { node }
+    }
+}
+
+impl Drop for Cordon {
+    fn drop(&mut self) {
+        // Where that fails the next test says what it lacks.
+        let _ = command(&["uncordon", &self.node]).output();
+    }
 }
 
 /// The nodes that the probe is for: not the simulated ones.

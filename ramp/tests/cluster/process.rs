@@ -16,6 +16,7 @@ pub(crate) const NAMESPACE: &str = "workload";
 /// namespace for itself, and where nodes are filled the whole cluster: .config/nextest.toml.
 pub(crate) fn tidy_cluster() {
     ramp(&["clean"]).wait_for(Duration::from_secs(300));
+    kubectl(&["uncordon", "--selector", "hollow!=true"]);
     wait("no node to be under pressure", Duration::from_secs(120), || {
         !kubectl(&["get", "nodes", "-o", "json"]).contains("node.kubernetes.io/memory-pressure")
     });
