@@ -1,8 +1,8 @@
 //! The lane that needs a Kubernetes cluster, and the cluster for as long as the lane takes.
 
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,11 @@ const READY_WITHIN: Duration = Duration::from_secs(180);
 /// Where there is none, it does not become ready, or a test fails.
 pub(crate) fn lane() -> Outcome {
     summary::forget("cluster")?;
+    let mut cluster = Cluster::begin()?;
     step("ramp as its users have it");
     run("cargo build --release --locked -p ramp")?;
     let ramp = image::built("release", "ramp")?;
-    let cluster = Cluster::start()?;
+    cluster.come_up()?;
     cluster.set_up()?;
     step("tests that need a cluster");
     let mut tests = tests_of("cluster")?;
@@ -35,39 +36,57 @@ pub(crate) fn lane() -> Outcome {
 /// A cluster that is there already, or that ends with the value.
 struct Cluster {
     kubeconfig: PathBuf,
-    /// The directory with the scripts that have started it.
-    scripts: Option<PathBuf>,
+    own: Option<Own>,
+}
+
+/// One that this lane has begun.
+struct Own {
+    /// The directory with the scripts up, load-image and down.
+    scripts: PathBuf,
+    image: String,
+    /// The script that starts it, while that runs.
+    up: Option<Child>,
 }
 
 impl Cluster {
-    fn start() -> Outcome<Self> {
+    /// The cluster of `KUBECONFIG`, or one that begins to come up: that is waiting, most of it.
+    fn begin() -> Outcome<Self> {
         if let Some(kubeconfig) = env::var_os("KUBECONFIG") {
-            return Ok(Self { kubeconfig: kubeconfig.into(), scripts: None });
+            return Ok(Self { kubeconfig: kubeconfig.into(), own: None });
         }
         let scripts = env::var_os("TEST_CLUSTER").map(PathBuf::from).ok_or(
             "no cluster: KUBECONFIG names one, or TEST_CLUSTER a directory with the scripts up, load-image and down",
         )?;
         let image = image::build()?;
-        step("a cluster");
+        step("a cluster begins to come up");
         // The bridge of podman's containers may have the addresses of the cluster's pods: with both, no probe reaches a pod.
-        let _ = command("ip link delete cni-podman0").stderr(std::process::Stdio::null()).status();
-        // From here on there is something to end.
-        let mut cluster = Self { kubeconfig: PathBuf::new(), scripts: Some(scripts.clone()) };
+        let _ = command("ip link delete cni-podman0").stderr(Stdio::null()).status();
         let mut up = Command::new(scripts.join("up"));
         up.args(["--nodes", &NODES.to_string(), "--node-memory", NODE_MEMORY]);
         up.args(["--hollow", &SIMULATED_NODES.to_string()]);
-        let said = output(&mut up)?;
-        cluster.kubeconfig = said.lines().last().unwrap_or_default().into();
-        cluster.load(&scripts, &image)?;
-        cluster.wait_for_nodes()?;
-        Ok(cluster)
+        let up = up.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let up = up.map_err(|error| format!("{}: {error}", scripts.join("up").display()))?;
+        Ok(Self { kubeconfig: PathBuf::new(), own: Some(Own { scripts, image, up: Some(up) }) })
     }
 
-    fn load(&self, scripts: &Path, image: &str) -> Outcome {
+    /// Waits until it is there, with the image on its nodes.
+    fn come_up(&mut self) -> Outcome {
+        let Some(own) = &mut self.own else { return Ok(()) };
+        step("the cluster is there");
+        if let Some(up) = own.up.take() {
+            let output = up.wait_with_output().map_err(|error| format!("up: {error}"))?;
+            if !output.status.success() {
+                return Err(format!("up: {}", output.status));
+            }
+            // The last line names it.
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            self.kubeconfig = said.lines().last().unwrap_or_default().into();
+        }
         let archive = tempfile::Builder::new().suffix(".tar").tempfile();
         let archive = archive.map_err(|error| format!("an archive of the image: {error}"))?;
-        run_command(command("podman save --quiet --output").arg(archive.path()).arg(image))?;
-        run_command(Command::new(scripts.join("load-image")).arg(archive.path()))
+        run_command(command("podman save --quiet --output").arg(archive.path()).arg(&own.image))?;
+        run_command(Command::new(own.scripts.join("load-image")).arg(archive.path()))?;
+        self.wait_for_nodes()
     }
 
     /// Simulated nodes register one by one.
@@ -100,7 +119,7 @@ impl Cluster {
     /// A command for this cluster: with its kubeconfig, and its programs where it brings some.
     fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("KUBECONFIG", &self.kubeconfig);
-        if let (Some(_), Some(home)) = (&self.scripts, self.kubeconfig.parent()) {
+        if let (Some(_), Some(home)) = (&self.own, self.kubeconfig.parent()) {
             let own = env::var_os("PATH").unwrap_or_default();
             let path = env::join_paths([home.join("bin")].into_iter().chain(env::split_paths(&own)));
             // A directory whose name has a colon in it cannot be in a PATH: then what is installed has to do.
@@ -116,10 +135,14 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(scripts) = &self.scripts {
+        if let Some(own) = &mut self.own {
             step("the cluster ends");
-            // It removes whatever there is, also of a cluster that did not come up.
-            let _ = Command::new(scripts.join("down")).status();
+            if let Some(up) = &mut own.up {
+                // What it has started until then is ended like the rest.
+                let _ = up.kill();
+                let _ = up.wait();
+            }
+            let _ = Command::new(own.scripts.join("down")).status();
         }
     }
 }

@@ -138,9 +138,11 @@ impl KubernetesEngine {
         };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
-        watches.need("watch/pods", pods, selection, sink);
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
         watches.need("watch/nodes", nodes, watcher::Config::default(), Nodes::new(events.clone()));
+        // First: what a probe tells is of a node that is known.
+        watches.all_listed().await?;
+        watches.need("watch/pods", pods, selection, sink);
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
         watches.start("watch/events", here, all.clone(), Happenings::new(events.clone()));
