@@ -1,6 +1,7 @@
 //! Every scenario as its file is, under every runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -35,13 +36,8 @@ fn time(record: &Value) -> SystemTime {
     parse_rfc3339(record["time"].as_str().expect("a text")).expect("RFC 3339")
 }
 
-/// Applies a scenario, looks at what becomes of it, and deletes it.
-fn observe(scenario: &Scenario) -> Row {
-    observe_applied(Applied::as_it_is(scenario))
-}
-
-/// The same of one that is applied already.
-fn observe_applied(mut applied: Applied) -> Row {
+/// Looks at what becomes of a scenario that is applied, and deletes it. Once its container has ended its room is for others.
+fn observe(mut applied: Applied, room: Option<Taken<'_>>) -> Row {
     let scenario = applied.scenario.clone();
     let running = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
     let log = Log::follow(running.name(), &[]);
@@ -62,6 +58,7 @@ fn observe_applied(mut applied: Applied) -> Row {
         observe_growing(&mut applied, log, &mut row);
         applied.delete()
     };
+    drop(room);
     let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
     row.gone_seconds = seconds(begin, gone.at);
     row
@@ -132,43 +129,54 @@ fn check(scenario: &Scenario, row: &Row) {
     }
 }
 
-/// Scenarios that do not keep each other from what they ask for, so that they can be observed at once.
-#[derive(Default)]
-struct Batch {
+/// What scenarios may ask for at once, so that none keeps another one from it: of two cores, and of a node of 2 GiB. The cluster and the
+/// runtimes take some as well.
+#[derive(Clone, Copy)]
+struct Room {
     cores: f64,
     bytes: u64,
-    scenarios: Vec<Scenario>,
 }
 
-impl Batch {
-    // Of two cores, and of a node of 2 GiB. The cluster takes some as well.
-    const CORES: f64 = 1.0;
-    const BYTES: u64 = 1_100_000_000;
+/// The room that is left, shared by all that are observed at once.
+struct Budget {
+    left: Mutex<Room>,
+    freed: Condvar,
+}
 
-    /// Each in the first one that has room for it. What takes all it can get is alone.
-    fn all(scenarios: Vec<Scenario>) -> Vec<Self> {
-        let mut batches: Vec<Self> = Vec::new();
-        for scenario in scenarios {
-            let (cores, bytes) = (cores(&scenario), scenario.memory_bytes().unwrap_or(Self::BYTES));
-            let has_room =
-                |batch: &Self| batch.cores + cores <= Self::CORES && batch.bytes + bytes <= Self::BYTES;
-            let index = batches.iter().position(has_room).unwrap_or(batches.len());
-            batches.resize_with(batches.len().max(index + 1), Self::default);
-            let batch = &mut batches[index];
-            batch.cores += cores;
-            batch.bytes += bytes;
-            batch.scenarios.push(scenario);
-        }
-        batches
+/// Room that a scenario has, until the value goes.
+struct Taken<'a> {
+    of: &'a Budget,
+    room: Room,
+}
+
+impl Budget {
+    const ALL: Room = Room { cores: 1.0, bytes: 1_100_000_000 };
+
+    fn new() -> Self {
+        Self { left: Mutex::new(Self::ALL), freed: Condvar::new() }
     }
 
-    /// What was seen of each, or nothing where it has panicked.
-    fn observe(&self) -> Vec<(Scenario, Option<Row>)> {
-        thread::scope(|scope| {
-            let observing: Vec<_> =
-                self.scenarios.iter().map(|scenario| (scenario, scope.spawn(|| observe(scenario)))).collect();
-            observing.into_iter().map(|(scenario, thread)| (scenario.clone(), thread.join().ok())).collect()
-        })
+    /// Waits for the room that a scenario needs. One that takes all memory it can get needs all there is.
+    fn take(&self, scenario: &Scenario) -> Taken<'_> {
+        let room = Room {
+            cores: cores(scenario),
+            bytes: scenario.memory_bytes().unwrap_or(Self::ALL.bytes).min(Self::ALL.bytes),
+        };
+        let left = self.left.lock().expect("nobody panics with it");
+        let has_no_room = |left: &mut Room| left.cores + 1e-9 < room.cores || left.bytes < room.bytes;
+        let mut left = self.freed.wait_while(left, has_no_room).expect("nobody panics with it");
+        left.cores -= room.cores;
+        left.bytes -= room.bytes;
+        Taken { of: self, room }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut left = self.of.left.lock().expect("nobody panics with it");
+        left.cores += self.room.cores;
+        left.bytes += self.room.bytes;
+        self.of.freed.notify_all();
     }
 }
 
@@ -197,11 +205,17 @@ fn observe_all(runtime: &'static str) -> Vec<(Scenario, Option<Row>)> {
     applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
     drop(elsewhere);
     let _elsewhere = Cordon::of(first);
+    let budget = &Budget::new();
     thread::scope(|scope| {
-        let filling = scope.spawn(|| observe_applied(applied));
-        let mut seen: Vec<_> = Batch::all(others).iter().flat_map(Batch::observe).collect();
-        seen.push((endless.clone(), filling.join().ok()));
-        seen
+        let mut observing = vec![(endless, scope.spawn(|| observe(applied, None)))];
+        for scenario in &others {
+            let observe = move || {
+                let room = budget.take(scenario);
+                observe(Applied::as_it_is(scenario), Some(room))
+            };
+            observing.push((scenario, scope.spawn(observe)));
+        }
+        observing.into_iter().map(|(scenario, thread)| (scenario.clone(), thread.join().ok())).collect()
     })
 }
 
