@@ -26,20 +26,20 @@ for path in /metrics /readyz '/healthz?a=b' /; do
   printf '~GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
 done
 
-# The instrumentation that libFuzzer is guided by, as `cargo fuzz run --sanitizer none` has it.
+# The instrumentation that libFuzzer is guided by.
 coverage="-Cpasses=sancov-module -Ccodegen-units=1 --cfg fuzzing"
-for argument in level=4 inline-8bit-counters pc-table trace-compares; do
+for argument in level=4 inline-8bit-counters pc-table trace-compares stack-depth; do
   coverage+=" -Cllvm-args=-sanitizer-coverage-$argument"
 done
-RUSTFLAGS=$coverage cargo build --quiet --locked --release --bins
+RUSTFLAGS=$coverage cargo build --quiet --locked --release --bins --target-dir target
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 programs=(target/*/release)
 
 for target in ${FUZZ_TARGETS:-quantity cgroup kernel_files request}; do
   echo "== $target, $runs runs"
-  log=$(mktemp)
   mkdir -p "corpus/$target" "artifacts/$target"
   "${programs[0]}/$target" -artifact_prefix="artifacts/$target/" -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 \
     "corpus/$target" >"$log" 2>&1 || { cat "$log"; exit 1; }
   grep -E 'stat::(number_of_executed_units|average_exec_per_sec)' "$log"
-  rm "$log"
 done

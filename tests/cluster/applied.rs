@@ -22,7 +22,7 @@ pub(crate) fn set_up() {
     kubectl(&["apply", "--kustomize", deploy().join("setup").to_str().expect("UTF-8")]);
     in_namespace(&["rollout", "status", "daemonset/node-probe", "--timeout", "60s"]);
     // What a test may have left that was stopped in its midst.
-    kubectl(&["uncordon", "--selector", "hollow!=true"]);
+    uncordon();
     drop(Loads { selector: EVERY.into() });
     assert_eq!(names(&["pods", "--selector", LOAD]), Vec::<String>::new(), "a load is still there");
     // A node that has evicted takes no pods without requests for a while.
@@ -98,6 +98,16 @@ pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
     scenario.pod()["nodeSelector"] = serde_json::json!({"kubernetes.io/hostname": node});
 }
 
+/// What a node bears that a test has cordoned: nobody else's cordon is undone.
+const CORDONED: &str = "workload-test/cordoned";
+
+/// Undoes whatever a test has cordoned.
+fn uncordon() {
+    let selector = format!("{CORDONED}=true");
+    kubectl(&["uncordon", "--selector", &selector]);
+    kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
+}
+
 /// A node that takes no further pods, for as long as the value lives.
 pub(crate) struct Cordon {
     node: String,
@@ -106,6 +116,7 @@ pub(crate) struct Cordon {
 impl Cordon {
     pub(crate) fn of(node: &Value) -> Self {
         let node = node["metadata"]["name"].as_str().expect("nodes have names").to_owned();
+        kubectl(&["label", "--overwrite", "node", &node, &format!("{CORDONED}=true")]);
         kubectl(&["cordon", &node]);
         Self { node }
     }
@@ -113,8 +124,9 @@ impl Cordon {
 
 impl Drop for Cordon {
     fn drop(&mut self) {
-        // Where that fails the next test says what it lacks.
+        // Where that fails the next test does it.
         let _ = command(&["uncordon", &self.node]).output();
+        let _ = command(&["label", "node", &self.node, &format!("{CORDONED}-")]).output();
     }
 }
 

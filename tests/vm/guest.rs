@@ -41,7 +41,11 @@ impl Guest {
                 Ok([console, files]) => json!({"console": console, "files": files}),
                 Err(error) => json!({"error": error}),
             };
-            let written = fs::create_dir_all(&directory).and_then(|()| fs::write(&file, sent.to_string()));
+            // Never half there.
+            let new = file.with_extension("new");
+            let written = fs::create_dir_all(&directory)
+                .and_then(|()| fs::write(&new, sent.to_string()))
+                .and_then(|()| fs::rename(&new, &file));
             written.map_err(|error| format!("{}: {error}", file.display()))?;
         }
         let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;

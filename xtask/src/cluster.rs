@@ -1,13 +1,17 @@
 //! The lane that needs a Kubernetes cluster, and the cluster for as long as the lane takes.
 
 use std::env;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
+
 use crate::lanes::{IGNORED, tests_of};
-use crate::shell::{Outcome, command, output, run, run_command, step};
+use crate::shell::{Background, Outcome, command, not_interrupted, output, run, run_command, say, step};
 use crate::{image, summary};
 
 /// Two nodes that share this machine's kernel, each of which runs out of memory by itself, and simulated ones for scale.
@@ -30,7 +34,8 @@ pub(crate) fn lane() -> Outcome {
     cluster.set_up()?;
     step("tests that need a cluster");
     let mut tests = tests_of("cluster")?;
-    run_command(cluster.of(&mut tests).env("RAMP", ramp).args(IGNORED))
+    run_command(cluster.of(&mut tests).env("RAMP", ramp).args(IGNORED))?;
+    cluster.end()
 }
 
 /// A cluster that is there already, or that ends with the value.
@@ -44,46 +49,59 @@ struct Own {
     /// The directory with the scripts up, load-image and down.
     scripts: PathBuf,
     image: String,
-    /// The script that starts it, while that runs.
-    up: Option<Child>,
+    /// The script that starts it, while that runs, and what it prints.
+    up: Option<(Background, NamedTempFile)>,
+}
+
+/// The path in an environment variable that is not empty.
+fn path_in(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A file that goes with the value, and a handle to write to it.
+fn scratch() -> Outcome<(NamedTempFile, File)> {
+    let file = NamedTempFile::new().map_err(|error| format!("a temporary file: {error}"))?;
+    let handle = file.reopen().map_err(|error| format!("{}: {error}", file.path().display()))?;
+    Ok((file, handle))
 }
 
 impl Cluster {
     /// The cluster of `KUBECONFIG`, or one that begins to come up: that is waiting, most of it.
     fn begin() -> Outcome<Self> {
-        if let Some(kubeconfig) = env::var_os("KUBECONFIG") {
-            return Ok(Self { kubeconfig: kubeconfig.into(), own: None });
+        if let Some(kubeconfig) = path_in("KUBECONFIG") {
+            return Ok(Self { kubeconfig, own: None });
         }
-        let scripts = env::var_os("TEST_CLUSTER").map(PathBuf::from).ok_or(
+        let scripts = path_in("TEST_CLUSTER").ok_or(
             "no cluster: KUBECONFIG names one, or TEST_CLUSTER a directory with the scripts up, load-image and down",
         )?;
         let image = image::build()?;
         step("a cluster begins to come up");
-        // The bridge of podman's containers may have the addresses of the cluster's pods: with both, no probe reaches a pod.
-        let _ = command("ip link delete cni-podman0").stderr(Stdio::null()).status();
         let mut up = Command::new(scripts.join("up"));
         up.args(["--nodes", &NODES.to_string(), "--node-memory", NODE_MEMORY]);
         up.args(["--hollow", &SIMULATED_NODES.to_string()]);
-        let up = up.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let up = up.map_err(|error| format!("{}: {error}", scripts.join("up").display()))?;
-        Ok(Self { kubeconfig: PathBuf::new(), own: Some(Own { scripts, image, up: Some(up) }) })
+        let (said, handle) = scratch()?;
+        let mut cluster = Self { kubeconfig: PathBuf::new(), own: None };
+        let up = Background::start(up.stdout(handle))?;
+        cluster.own = Some(Own { scripts, image, up: Some((up, said)) });
+        Ok(cluster)
     }
 
     /// Waits until it is there, with the image on its nodes.
     fn come_up(&mut self) -> Outcome {
         let Some(own) = &mut self.own else { return Ok(()) };
         step("the cluster is there");
-        if let Some(up) = own.up.take() {
-            let output = up.wait_with_output().map_err(|error| format!("up: {error}"))?;
-            if !output.status.success() {
-                return Err(format!("up: {}", output.status));
+        if let Some((up, said)) = own.up.take() {
+            up.wait()?;
+            let said = fs::read_to_string(&said).map_err(|error| format!("what up printed: {error}"))?;
+            let last = said.lines().last().unwrap_or_default();
+            self.kubeconfig = last.into();
+            if !self.kubeconfig.is_file() {
+                return Err(format!(
+                    "up: expected the path of a kubeconfig as its last line, found {last:?}"
+                ));
             }
-            // The last line names it.
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            self.kubeconfig = said.lines().last().unwrap_or_default().into();
         }
-        let archive = tempfile::Builder::new().suffix(".tar").tempfile();
-        let archive = archive.map_err(|error| format!("an archive of the image: {error}"))?;
+        let (archive, _) = scratch()?;
         run_command(command("podman save --quiet --output").arg(archive.path()).arg(&own.image))?;
         run_command(Command::new(own.scripts.join("load-image")).arg(archive.path()))?;
         self.wait_for_nodes()
@@ -94,17 +112,16 @@ impl Cluster {
         let deadline = Instant::now() + READY_WITHIN;
         let ready = r#"{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
         loop {
+            not_interrupted()?;
             let mut kubectl = command("kubectl get nodes -o");
             let states = output(self.of(&mut kubectl).arg(format!("jsonpath={ready}")))?;
-            let count = states.lines().filter(|state| *state == "True").count();
-            if count == NODES + SIMULATED_NODES {
+            let (count, all) =
+                (states.lines().filter(|state| *state == "True").count(), NODES + SIMULATED_NODES);
+            if count == all {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!(
-                    "{count} of {} nodes are ready after {READY_WITHIN:?}",
-                    NODES + SIMULATED_NODES
-                ));
+                return Err(format!("{count} of {all} nodes are ready after {READY_WITHIN:?}"));
             }
             sleep(Duration::from_millis(500));
         }
@@ -131,18 +148,27 @@ impl Cluster {
         }
         command
     }
+
+    /// Ends what this lane has begun, whatever has become of it. An interrupt does not keep it from that.
+    fn end(&mut self) -> Outcome {
+        let Some(mut own) = self.own.take() else { return Ok(()) };
+        step("the cluster ends");
+        // What it has started until then is ended like the rest.
+        drop(own.up.take());
+        let down = own.scripts.join("down");
+        let status = Command::new(&down).stdin(Stdio::null()).process_group(0).status();
+        if status.as_ref().is_ok_and(ExitStatus::success) {
+            Ok(())
+        } else {
+            Err(format!("{}: {status:?}; the cluster may still run: run it again", down.display()))
+        }
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(own) = &mut self.own {
-            step("the cluster ends");
-            if let Some(up) = &mut own.up {
-                // What it has started until then is ended like the rest.
-                let _ = up.kill();
-                let _ = up.wait();
-            }
-            let _ = Command::new(own.scripts.join("down")).status();
+        if let Err(error) = self.end() {
+            say(&format!("error: {error}"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::shell::{Outcome, command, output, run, run_command, step};
+use crate::shell::{Outcome, command, output, run, run_command, say, step};
 
 /// The binary of the profile `image`.
 const BINARY: &str = "target/image-context/workload";
@@ -42,7 +42,7 @@ pub(crate) fn built(profile: &str, program: &str) -> Outcome<PathBuf> {
 }
 
 fn within(what: &str, bytes: u64, most: u64) -> Outcome {
-    println!("{what} has {bytes} bytes of {most}");
+    say(&format!("{what} has {bytes} bytes, of at most {most}"));
     if bytes <= most { Ok(()) } else { Err(format!("{what} has {bytes} bytes, more than {most}")) }
 }
 

@@ -1,5 +1,6 @@
-//! Commands, one after the other: each is named with the time it took, and none outlives an interrupt.
+//! Commands: each is named with the time it took, and none outlives an interrupt.
 
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,13 +34,21 @@ pub(crate) fn watch_for_interrupts() -> Outcome {
     Ok(())
 }
 
-fn is_interrupted() -> bool {
-    INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+/// # Errors
+/// Once the lane has been interrupted.
+pub(crate) fn not_interrupted() -> Outcome {
+    let is_interrupted = INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed));
+    if is_interrupted { Err("interrupted".into()) } else { Ok(()) }
+}
+
+/// Says something on standard output. Where nobody reads it the lane goes on: it has something to end.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Says which part of a lane begins.
 pub(crate) fn step(title: &str) {
-    println!("\n== {title}");
+    say(&format!("\n== {title}"));
 }
 
 /// The command of a line, split at blanks.
@@ -58,28 +67,69 @@ pub(crate) fn run(line: &str) -> Outcome {
     run_command(&mut command(line))
 }
 
-/// Runs a command to its end, in a process group of its own, which an interrupt ends as a whole.
+/// Runs a command to its end.
 ///
 /// # Errors
 /// Those of [`run`].
 pub(crate) fn run_command(command: &mut Command) -> Outcome {
-    let line = words(command);
-    println!("$ {line}");
+    say(&format!("$ {}", words(command)));
     let begin = Instant::now();
-    let mut child =
-        command.stdin(Stdio::null()).process_group(0).spawn().map_err(|error| format!("{line}: {error}"))?;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(|error| format!("{line}: {error}"))? {
-            break status;
+    let outcome = Background::start(command).and_then(Background::wait);
+    say(&format!("  {:.1} s", begin.elapsed().as_secs_f64()));
+    outcome
+}
+
+/// A command that runs meanwhile, in a process group of its own. All of the group ends with the value.
+pub(crate) struct Background {
+    line: String,
+    child: Child,
+}
+
+impl Background {
+    /// # Errors
+    /// Where it cannot be started.
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
+        let line = words(command);
+        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let child = child.map_err(|error| format!("{line}: {error}"))?;
+        Ok(Self { line, child })
+    }
+
+    /// # Errors
+    /// Where it fails, or is interrupted.
+    pub(crate) fn wait(mut self) -> Outcome {
+        loop {
+            match self.child.try_wait() {
+                Ok(None) => not_interrupted().map_err(|error| format!("{error}: {}", self.line))?,
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("{}: {status}", self.line)),
+                Err(error) => return Err(format!("{}: {error}", self.line)),
+            }
+            sleep(PAUSE);
         }
-        if is_interrupted() {
-            end(&mut child);
-            return Err(format!("interrupted: {line}"));
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let (Ok(None), Ok(group)) = (self.child.try_wait(), i32::try_from(self.child.id())) {
+            end(Pid::from_raw(group), &mut self.child);
         }
+    }
+}
+
+/// Ends a process group: asks first, and waits for all of it.
+fn end(group: Pid, leader: &mut Child) {
+    let deadline = Instant::now() + GRACE;
+    // Where it has ended meanwhile there is nothing to do.
+    let _ = killpg(group, Signal::SIGTERM);
+    while Instant::now() < deadline && killpg(group, None).is_ok() {
+        // A leader that has ended is there until it has been asked about.
+        let _ = leader.try_wait();
         sleep(PAUSE);
-    };
-    println!("  {:.1} s", begin.elapsed().as_secs_f64());
-    if status.success() { Ok(()) } else { Err(format!("{line}: {status}")) }
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+    let _ = leader.wait();
 }
 
 /// What a command prints on standard output.
@@ -88,11 +138,8 @@ pub(crate) fn run_command(command: &mut Command) -> Outcome {
 /// Where it cannot be started or fails.
 pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     let line = words(command);
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("{line}: {error}"))?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("{line}: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     } else {
@@ -103,17 +150,4 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
 fn words(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-}
-
-/// Ends a process group: asks first.
-fn end(child: &mut Child) {
-    let Ok(group) = i32::try_from(child.id()).map(Pid::from_raw) else { return };
-    let deadline = Instant::now() + GRACE;
-    // Where it has ended meanwhile there is nothing to do.
-    let _ = killpg(group, Signal::SIGTERM);
-    while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
-        sleep(PAUSE);
-    }
-    let _ = killpg(group, Signal::SIGKILL);
-    let _ = child.wait();
 }

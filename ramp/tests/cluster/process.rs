@@ -16,7 +16,7 @@ pub(crate) const NAMESPACE: &str = "workload";
 /// namespace for itself, and where nodes are filled the whole cluster: .config/nextest.toml.
 pub(crate) fn tidy_cluster() {
     ramp(&["clean"]).wait_for(Duration::from_secs(300));
-    kubectl(&["uncordon", "--selector", "hollow!=true"]);
+    uncordon();
     wait("no node to be under pressure", Duration::from_secs(120), || {
         !kubectl(&["get", "nodes", "-o", "json"]).contains("node.kubernetes.io/memory-pressure")
     });
@@ -28,8 +28,9 @@ pub(crate) struct Namespace(pub(crate) &'static str);
 impl Namespace {
     pub(crate) fn create(name: &'static str) -> Self {
         // A test that was stopped in its midst has left one.
-        kubectl(&["delete", "namespace", "--ignore-not-found", name]);
+        kubectl(&["delete", "namespace", "--ignore-not-found", "--timeout=180s", name]);
         kubectl(&["create", "namespace", name]);
+        let namespace = Self(name);
         let probe = kubectl(&["--namespace", NAMESPACE, "get", "daemonset", "node-probe", "-o", "json"]);
         let mut probe: Value = serde_json::from_str(&probe).unwrap();
         probe["metadata"] =
@@ -40,7 +41,7 @@ impl Namespace {
         fs::write(&file, probe.to_string()).unwrap();
         kubectl(&["apply", "-f", file.to_str().unwrap()]);
         kubectl(&["--namespace", name, "rollout", "status", "daemonset/node-probe", "--timeout", "120s"]);
-        Self(name)
+        namespace
     }
 }
 
@@ -106,29 +107,36 @@ impl Drop for KataWithoutCpu {
     }
 }
 
-/// A cluster of which one node takes pods, for as long as the value lives: the others are cordoned.
-pub(crate) struct OneNode {
-    cordoned: Vec<String>,
+/// What a node bears that a test has cordoned: nobody else's cordon is undone.
+const CORDONED: &str = "workload-test/cordoned";
+
+/// Undoes whatever a test has cordoned.
+fn uncordon() {
+    let selector = format!("{CORDONED}=true");
+    kubectl(&["uncordon", "--selector", &selector]);
+    kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
 }
+
+/// A cluster of which one node takes pods, for as long as the value lives: the others are cordoned.
+pub(crate) struct OneNode;
 
 impl OneNode {
     pub(crate) fn of_the_cluster() -> Self {
         let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", "name"]);
-        let cordoned: Vec<String> = real.lines().skip(1).map(str::to_owned).collect();
-        let one = Self { cordoned };
-        one.cordoned.iter().for_each(|node| drop(kubectl(&["cordon", node])));
+        let one = Self;
+        for node in real.lines().skip(1) {
+            kubectl(&["label", "--overwrite", node, &format!("{CORDONED}=true")]);
+            kubectl(&["cordon", node]);
+        }
         one
     }
 }
 
 impl Drop for OneNode {
     fn drop(&mut self) {
-        for node in &self.cordoned {
-            let uncordoned = Command::new("kubectl").args(["uncordon", node]).output();
-            // Who panics twice is not heard.
-            if !thread::panicking() {
-                assert!(uncordoned.is_ok_and(|output| output.status.success()), "{node} is uncordoned");
-            }
+        // Where the test fails anyway the next one does it.
+        if !thread::panicking() {
+            uncordon();
         }
     }
 }
@@ -189,9 +197,6 @@ pub(crate) fn run(manifest: &Path, out: &Path, options: &[&str]) -> Running {
     ramp(&[&["run", manifest, "--engine", "kubernetes", "--out", out], options].concat())
 }
 
-/// The status of one that Ctrl-C has ended, as shells tell it.
-pub(crate) const INTERRUPTED: i32 = 130;
-
 /// It, for as long as the value lives.
 pub(crate) struct Running {
     child: Child,
@@ -218,12 +223,6 @@ impl Running {
             }
             thread::sleep(Duration::from_millis(100));
         }
-    }
-
-    /// Ctrl-C.
-    pub(crate) fn interrupt(&self) {
-        let id = self.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     }
 
     /// Ends it as nothing can be prepared for.

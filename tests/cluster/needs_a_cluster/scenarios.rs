@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
 use humantime::parse_rfc3339;
@@ -55,8 +55,7 @@ fn observe(mut applied: Applied, room: Option<Taken<'_>>) -> Row {
         observe_end(&mut applied, log, begin, &mut row);
         begin
     } else {
-        observe_growing(&mut applied, log, &mut row);
-        applied.delete()
+        observe_growing(&mut applied, log, &mut row)
     };
     drop(room);
     let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
@@ -88,13 +87,16 @@ fn observe_end(applied: &mut Applied, log: Log, begin: SystemTime, row: &mut Row
 }
 
 /// Of a scenario that takes all it can get.
-fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) {
+fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) -> SystemTime {
     let killed = applied.watch.wait_for("it to be killed", LONGEST_TO_FILL_A_NODE, |sighting| {
         assert!(!sighting.is_ready(), "ready, with memory still to be had");
         sighting.is_evicted() || sighting.is_oom_killed()
     });
+    // At once: another pod takes the place of an evicted one, on a node where others are looked at.
+    let begin = applied.delete();
     row.resident = number(&log.last(PROMPT), "memory_resident_bytes") as u64;
     row.end = Some(if killed.is_evicted() { "evicted" } else { "OOM-killed" });
+    begin
 }
 
 /// A report for every percent, and the program's own 2 MB, of which the file is charged to whoever read it first.
@@ -201,21 +203,27 @@ fn observe_all(runtime: &'static str) -> Vec<(Scenario, Option<Row>)> {
     let nodes = nodes();
     let [first, second, ..] = &nodes[..] else { panic!("two nodes, not {}", nodes.len()) };
     let elsewhere = Cordon::of(second);
-    let mut applied = Applied::as_it_is(endless);
-    applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
+    // One that fails is no reason not to look at the others; it has said why.
+    let filling = catch_unwind(|| {
+        let mut applied = Applied::as_it_is(endless);
+        applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
+        applied
+    });
     drop(elsewhere);
     let _elsewhere = Cordon::of(first);
     let budget = &Budget::new();
     thread::scope(|scope| {
-        let mut observing = vec![(endless, scope.spawn(|| observe(applied, None)))];
+        let filling = filling.ok().map(|applied| scope.spawn(|| observe(applied, None)));
+        let mut observing = vec![(endless, filling)];
         for scenario in &others {
             let observe = move || {
                 let room = budget.take(scenario);
                 observe(Applied::as_it_is(scenario), Some(room))
             };
-            observing.push((scenario, scope.spawn(observe)));
+            observing.push((scenario, Some(scope.spawn(observe))));
         }
-        observing.into_iter().map(|(scenario, thread)| (scenario.clone(), thread.join().ok())).collect()
+        let row = |thread: Option<ScopedJoinHandle<Row>>| thread?.join().ok();
+        observing.into_iter().map(|(scenario, thread)| (scenario.clone(), row(thread))).collect()
     })
 }
 

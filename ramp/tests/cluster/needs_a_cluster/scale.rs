@@ -1,14 +1,13 @@
 //! Two thousand pods on simulated nodes, as fast as the API takes them.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{self, INTERRUPTED, Namespace, kubectl, scenario};
+use crate::process::{self, Namespace, kubectl, scenario};
 use crate::support::ledger::audit;
 use crate::support::numbers;
 
@@ -38,25 +37,24 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
             "--stop",
             "never",
             "--hold",
-            "300s",
+            "100s",
         ],
     );
     let began = Instant::now();
-    // Until the controller has made all pods, at its own rate.
+    // Until the population has been held, which gives the controller the time to make all pods at its own rate.
     let (mut steps, mut costs) = (0, (0.0, 0));
     let mut seconds = 0.0;
     while let Some(now) = run.costs() {
         let done = fs::read_to_string(out.join("steps.csv"))
             .map_or(0, |text| text.lines().count().saturating_sub(1));
-        (steps, costs, seconds) = (done, now, began.elapsed().as_secs_f64());
-        if done >= PODS as usize && pods_in(&out) >= PODS as usize {
+        if done > PODS as usize {
             break;
         }
+        (steps, costs, seconds) = (done, now, began.elapsed().as_secs_f64());
         std::thread::sleep(Duration::from_millis(500));
     }
-    run.interrupt();
     let (status, said) = run.wait_for(Duration::from_secs(900));
-    assert_eq!(status.code(), Some(INTERRUPTED), "{status}: {said}");
+    assert!(status.success(), "{status}: {said}");
     assert_eq!(steps, PODS as usize);
     let took: f64 = numbers(&out, "steps.csv", "step_seconds")[..PODS as usize].iter().sum();
     let answers: f64 = numbers(&out, "steps.csv", "scale_latency_seconds")[..PODS as usize].iter().sum();
@@ -76,15 +74,6 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     assert!(account.there().is_empty());
     assert!(peak < 100_000_000, "{peak} bytes resident");
     assert!(cores < 0.25, "{cores:.3} cores");
-}
-
-/// How many pods a run has seen. The last row may be half written.
-fn pods_in(out: &Path) -> usize {
-    let text = fs::read_to_string(out.join("pods.csv")).unwrap_or_default();
-    let header = text.lines().next().unwrap_or_default();
-    let Some(uid) = header.split(',').position(|name| name == "uid") else { return 0 };
-    let uids: BTreeSet<&str> = text.lines().skip(1).filter_map(|row| row.split(',').nth(uid)).collect();
-    uids.len()
 }
 
 /// Simulated nodes stand for machines of their own: here they must not take the CPUs from the API server that they would not share
