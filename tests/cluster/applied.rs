@@ -108,28 +108,6 @@ fn uncordon() {
     kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
 }
 
-/// A node that takes no further pods, for as long as the value lives.
-pub(crate) struct Cordon {
-    node: String,
-}
-
-impl Cordon {
-    pub(crate) fn of(node: &Value) -> Self {
-        let node = node["metadata"]["name"].as_str().expect("nodes have names").to_owned();
-        kubectl(&["label", "--overwrite", "node", &node, &format!("{CORDONED}=true")]);
-        kubectl(&["cordon", &node]);
-        Self { node }
-    }
-}
-
-impl Drop for Cordon {
-    fn drop(&mut self) {
-        // Where that fails the next test does it.
-        let _ = command(&["uncordon", &self.node]).output();
-        let _ = command(&["label", "node", &self.node, &format!("{CORDONED}-")]).output();
-    }
-}
-
 /// The nodes that the probe is for: not the simulated ones.
 pub(crate) fn nodes() -> Vec<Value> {
     let mut nodes = list(&["nodes"]);

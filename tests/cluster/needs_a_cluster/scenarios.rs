@@ -1,15 +1,13 @@
 //! Every scenario as its file is, under every runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex};
-use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, SystemTime};
 
 use humantime::parse_rfc3339;
 use serde_json::Value;
 
 use super::table::{self, Row};
-use crate::applied::{Applied, Cordon, PROMPT, allocatable_bytes, nodes, set_up};
+use crate::applied::{Applied, PROMPT, allocatable_bytes, nodes, set_up};
 use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
@@ -36,9 +34,9 @@ fn time(record: &Value) -> SystemTime {
     parse_rfc3339(record["time"].as_str().expect("a text")).expect("RFC 3339")
 }
 
-/// Looks at what becomes of a scenario that is applied, and deletes it. Once its container has ended its room is for others.
-fn observe(mut applied: Applied, room: Option<Taken<'_>>) -> Row {
-    let scenario = applied.scenario.clone();
+/// Applies a scenario, looks at what becomes of it, and deletes it.
+fn observe(scenario: &Scenario) -> Row {
+    let mut applied = Applied::as_it_is(scenario);
     let running = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
     let log = Log::follow(running.name(), &[]);
     let start = log.wait_for("first record", PROMPT, |_| true);
@@ -55,9 +53,9 @@ fn observe(mut applied: Applied, room: Option<Taken<'_>>) -> Row {
         observe_end(&mut applied, log, begin, &mut row);
         begin
     } else {
-        observe_growing(&mut applied, log, &mut row)
+        observe_growing(&mut applied, log, &mut row);
+        applied.delete()
     };
-    drop(room);
     let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
     row.gone_seconds = seconds(begin, gone.at);
     row
@@ -87,16 +85,13 @@ fn observe_end(applied: &mut Applied, log: Log, begin: SystemTime, row: &mut Row
 }
 
 /// Of a scenario that takes all it can get.
-fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) -> SystemTime {
+fn observe_growing(applied: &mut Applied, log: Log, row: &mut Row) {
     let killed = applied.watch.wait_for("it to be killed", LONGEST_TO_FILL_A_NODE, |sighting| {
         assert!(!sighting.is_ready(), "ready, with memory still to be had");
         sighting.is_evicted() || sighting.is_oom_killed()
     });
-    // At once: another pod takes the place of an evicted one, on a node where others are looked at.
-    let begin = applied.delete();
     row.resident = number(&log.last(PROMPT), "memory_resident_bytes") as u64;
     row.end = Some(if killed.is_evicted() { "evicted" } else { "OOM-killed" });
-    begin
 }
 
 /// A report for every percent, and the program's own 2 MB, of which the file is charged to whoever read it first.
@@ -125,66 +120,10 @@ fn check(scenario: &Scenario, row: &Row) {
         );
     }
     if scenario.name.starts_with("cpu-") {
-        let asked = cores(scenario);
+        let asked: f64 = scenario.args().cpu.to_string().parse().expect("cores");
         let had = row.cores.expect("seen");
         assert!((had / asked - 1.0).abs() < 0.03, "{had} cores of {asked}");
     }
-}
-
-/// What scenarios may ask for at once, so that none keeps another one from it: of two cores, and of a node of 2 GiB. The cluster and the
-/// runtimes take some as well.
-#[derive(Clone, Copy)]
-struct Room {
-    cores: f64,
-    bytes: u64,
-}
-
-/// The room that is left, shared by all that are observed at once.
-struct Budget {
-    left: Mutex<Room>,
-    freed: Condvar,
-}
-
-/// Room that a scenario has, until the value goes.
-struct Taken<'a> {
-    of: &'a Budget,
-    room: Room,
-}
-
-impl Budget {
-    const ALL: Room = Room { cores: 1.0, bytes: 1_100_000_000 };
-
-    fn new() -> Self {
-        Self { left: Mutex::new(Self::ALL), freed: Condvar::new() }
-    }
-
-    /// Waits for the room that a scenario needs. One that takes all memory it can get needs all there is.
-    fn take(&self, scenario: &Scenario) -> Taken<'_> {
-        let room = Room {
-            cores: cores(scenario),
-            bytes: scenario.memory_bytes().unwrap_or(Self::ALL.bytes).min(Self::ALL.bytes),
-        };
-        let left = self.left.lock().expect("nobody panics with it");
-        let has_no_room = |left: &mut Room| left.cores + 1e-9 < room.cores || left.bytes < room.bytes;
-        let mut left = self.freed.wait_while(left, has_no_room).expect("nobody panics with it");
-        left.cores -= room.cores;
-        left.bytes -= room.bytes;
-        Taken { of: self, room }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let mut left = self.of.left.lock().expect("nobody panics with it");
-        left.cores += self.room.cores;
-        left.bytes += self.room.bytes;
-        self.of.freed.notify_all();
-    }
-}
-
-/// The CPU time that a scenario asks for, per wall time.
-fn cores(scenario: &Scenario) -> f64 {
-    scenario.args().cpu.to_string().parse().expect("cores")
 }
 
 /// The memory that the smallest node has for pods.
@@ -192,56 +131,22 @@ fn smallest_node() -> Option<u64> {
     nodes().iter().map(allocatable_bytes).min()
 }
 
-/// All scenarios of a runtime, and what was seen of each, or nothing where that has panicked. The one that fills a node is alone on it, and
-/// the others are on another one meanwhile.
-fn observe_all(runtime: &'static str) -> Vec<(Scenario, Option<Row>)> {
-    let is_endless = |scenario: &Scenario| {
-        scenario.memory_bytes().is_none() && scenario.resource_bytes("limits").is_none()
-    };
-    let (endless, others): (Vec<_>, Vec<_>) = Scenario::all(runtime).into_iter().partition(is_endless);
-    let [endless] = &endless[..] else { panic!("one scenario fills a node, not {}", endless.len()) };
-    let nodes = nodes();
-    let [first, second, ..] = &nodes[..] else { panic!("two nodes, not {}", nodes.len()) };
-    let elsewhere = Cordon::of(second);
-    // One that fails is no reason not to look at the others; it has said why.
-    let filling = catch_unwind(|| {
-        let mut applied = Applied::as_it_is(endless);
-        applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
-        applied
-    });
-    drop(elsewhere);
-    let _elsewhere = Cordon::of(first);
-    let budget = &Budget::new();
-    thread::scope(|scope| {
-        let filling = filling.ok().map(|applied| scope.spawn(|| observe(applied, None)));
-        let mut observing = vec![(endless, filling)];
-        for scenario in &others {
-            let observe = move || {
-                let room = budget.take(scenario);
-                observe(Applied::as_it_is(scenario), Some(room))
-            };
-            observing.push((scenario, Some(scope.spawn(observe))));
-        }
-        let row = |thread: Option<ScopedJoinHandle<Row>>| thread?.join().ok();
-        observing.into_iter().map(|(scenario, thread)| (scenario.clone(), row(thread))).collect()
-    })
-}
-
 #[test]
-#[ignore = "needs a cluster of two nodes"]
+#[ignore = "needs a cluster"]
 fn every_scenario_under_every_runtime_is_what_its_file_says() {
     set_up();
     let mut probes = Probes::from_now();
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for (scenario, row) in RUNTIMES.into_iter().flat_map(observe_all) {
+    for scenario in Scenario::every() {
         // One that fails is no reason not to look at the others; it has said why.
-        let holds = row.is_some_and(|row| {
+        let seen = catch_unwind(AssertUnwindSafe(|| observe(&scenario)));
+        let holds = seen.map(|row| {
             let holds = catch_unwind(AssertUnwindSafe(|| check(&scenario, &row))).is_ok();
             rows.push(row);
             holds
         });
-        if !holds {
+        if !holds.unwrap_or(false) {
             failed.push(scenario.title());
         }
     }
