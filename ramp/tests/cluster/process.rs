@@ -22,7 +22,8 @@ pub(crate) fn tidy_cluster() {
     });
 }
 
-/// A namespace for one test, which can then run beside others: with a node probe of its own. It goes with the value.
+/// A namespace for one test, which can then run beside others: set up like the one of `deploy/setup`, with a node probe of its own. It
+/// goes with the value.
 pub(crate) struct Namespace(pub(crate) &'static str);
 
 impl Namespace {
@@ -31,24 +32,54 @@ impl Namespace {
         kubectl(&["delete", "namespace", "--ignore-not-found", "--timeout=180s", name]);
         kubectl(&["create", "namespace", name]);
         let namespace = Self(name);
-        let probe = kubectl(&["--namespace", NAMESPACE, "get", "daemonset", "node-probe", "-o", "json"]);
-        let mut probe: Value = serde_json::from_str(&probe).unwrap();
-        probe["metadata"] =
-            json!({"name": "node-probe", "namespace": name, "labels": probe["metadata"]["labels"]});
-        probe.as_object_mut().unwrap().remove("status");
+        let own = "serviceaccount/ramp role/ramp rolebinding/ramp daemonset/node-probe clusterrolebinding/workload-ramp";
+        let mut objects = Self::objects(NAMESPACE, own);
+        // Of the events of nodes.
+        objects.extend(Self::objects("default", "rolebinding/workload-ramp"));
+        objects.iter_mut().for_each(|object| namespace.take_over(object));
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("probe.json");
-        fs::write(&file, probe.to_string()).unwrap();
+        let file = directory.path().join("setup.json");
+        fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()).unwrap();
         kubectl(&["apply", "-f", file.to_str().unwrap()]);
         kubectl(&["--namespace", name, "rollout", "status", "daemonset/node-probe", "--timeout", "120s"]);
         namespace
+    }
+
+    fn objects(namespace: &str, names: &str) -> Vec<Value> {
+        let get = ["--namespace", namespace, "get", "-o", "json"].into_iter().chain(names.split(' '));
+        let found: Value = serde_json::from_str(&kubectl(&get.collect::<Vec<_>>())).unwrap();
+        found["items"].as_array().cloned().unwrap_or_else(|| vec![found])
+    }
+
+    /// Makes of an object of the set-up the one of this namespace. What is elsewhere is named for it.
+    fn take_over(&self, object: &mut Value) {
+        let (name, before) = (object["metadata"]["name"].clone(), object["metadata"]["namespace"].clone());
+        let labels = object["metadata"]["labels"].clone();
+        object["metadata"] = if before == NAMESPACE {
+            json!({"name": name, "namespace": self.0, "labels": labels})
+        } else {
+            json!({"name": self.elsewhere(), "namespace": before, "labels": labels})
+        };
+        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+            subject["namespace"] = self.0.into();
+        }
+        object.as_object_mut().unwrap().retain(|key, _| key != "status" && key != "secrets");
+    }
+
+    fn elsewhere(&self) -> String {
+        format!("workload-ramp-{}", self.0)
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        let elsewhere = self.elsewhere();
         // Its name is used again by this test alone, which then waits for it.
-        let _ = Command::new("kubectl").args(["delete", "namespace", "--wait=false", self.0]).output();
+        for object in [["namespace", self.0], ["clusterrolebinding", &elsewhere], ["rolebinding", &elsewhere]]
+        {
+            let mut kubectl = Command::new("kubectl");
+            let _ = kubectl.args(["--namespace", "default", "delete", "--wait=false"]).args(object).output();
+        }
     }
 }
 

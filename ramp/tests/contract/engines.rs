@@ -12,6 +12,9 @@ use ramp::scenario::Scenario;
 
 use crate::holds;
 
+#[allow(dead_code, reason = "of the cluster's tests")]
+#[path = "../cluster/process.rs"]
+mod process;
 #[path = "../support/podman.rs"]
 mod service;
 #[path = "../support/mod.rs"]
@@ -44,33 +47,28 @@ async fn podman() {
 }
 
 mod needs_a_cluster {
-    use std::process::Command;
-
+    use super::process::Namespace;
     use super::*;
 
-    /// Sets the cluster up.
-    fn set_up() {
-        let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/setup");
-        let probe =
-            ["--namespace", "workload", "rollout", "status", "daemonset/node-probe", "--timeout", "60s"];
-        for words in [&["apply", "--kustomize", setup][..], &probe] {
-            let output = Command::new("kubectl").args(words).output().expect("kubectl is installed");
-            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
+    async fn kubernetes_holds(namespace: &'static str, runtime: Option<&str>) {
+        let namespace = Namespace::create(namespace);
+        let options = EngineOptions {
+            namespace: Some(namespace.0.into()),
+            runtime: runtime.map(str::to_owned),
+            ..EngineOptions::default()
+        };
+        holds(KubernetesEngine::new(order(namespace.0, options)).await.unwrap(), true).await;
     }
 
     #[tokio::test]
-    #[ignore = "needs a cluster"]
+    #[ignore = "needs a cluster that is set up"]
     async fn kubernetes() {
-        set_up();
-        holds(KubernetesEngine::new(order("runc", EngineOptions::default())).await.unwrap(), true).await;
+        kubernetes_holds("ramp-test-contract", None).await;
     }
 
     #[tokio::test]
-    #[ignore = "needs a cluster with a RuntimeClass kata"]
+    #[ignore = "needs a cluster that is set up, with a RuntimeClass kata"]
     async fn kubernetes_under_kata() {
-        set_up();
-        let options = EngineOptions { runtime: Some("kata".into()), ..EngineOptions::default() };
-        holds(KubernetesEngine::new(order("kata", options)).await.unwrap(), true).await;
+        kubernetes_holds("ramp-test-contract-kata", Some("kata")).await;
     }
 }

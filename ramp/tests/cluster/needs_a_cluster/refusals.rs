@@ -7,9 +7,7 @@ use std::time::Duration;
 use ramp::engine::Finding;
 use serde_json::{Value, json};
 
-use crate::process::{
-    self, NAMESPACE, Running, kubeconfig, left, list, ramp, ramp_as, scenario, tidy_cluster,
-};
+use crate::process::{self, Namespace, Running, kubeconfig, left_in, list, ramp, ramp_as, scenario};
 
 const REFUSED: Option<i32> = Some(3);
 
@@ -19,20 +17,34 @@ fn ended(run: Running) -> (ExitStatus, String) {
     (status, said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn arguments<'a>(manifest: &'a Path, out: &'a Path) -> Vec<&'a str> {
+fn arguments<'a>(namespace: &'a Namespace, manifest: &'a Path, out: &'a Path) -> Vec<&'a str> {
     let (manifest, out) = (manifest.to_str().unwrap(), out.to_str().unwrap());
-    let load = ["--engine", "kubernetes", "--memory", "20M", "--to", "2", "--hold", "1s", "--down"];
+    let load = [
+        "--namespace",
+        namespace.0,
+        "--engine",
+        "kubernetes",
+        "--memory",
+        "20M",
+        "--to",
+        "2",
+        "--hold",
+        "1s",
+        "--down",
+    ];
     [&["run", manifest, "--out", out], &load[..]].concat()
 }
 
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to act for its ServiceAccounts"]
 fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
-    tidy_cluster();
+    let namespace = Namespace::create("ramp-test-account");
     let directory = tempfile::tempdir().unwrap();
-    let who = kubeconfig(directory.path(), |user| user["as"] = "system:serviceaccount:workload:ramp".into());
+    let who = kubeconfig(directory.path(), |user| {
+        user["as"] = format!("system:serviceaccount:{}:ramp", namespace.0).into();
+    });
     let (manifest, out) = (scenario("kata/memory-capacity.yaml"), directory.path().join("run"));
-    let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
+    let (status, said) = ended(ramp_as(&who, &arguments(&namespace, &manifest, &out)));
     assert!(status.success(), "{status}: {said}");
     let run = ramp::record::read_run(&out).unwrap();
     let of_rights =
@@ -51,35 +63,36 @@ fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to act for others"]
 fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
-    tidy_cluster();
+    let namespace = Namespace::create("ramp-test-nobody");
     let directory = tempfile::tempdir().unwrap();
     let who = kubeconfig(directory.path(), |user| {
         user["as"] = "nobody".into();
         user["as-groups"] = json!(["system:authenticated"]);
     });
     let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
-    let (status, said) = ended(ramp_as(&who, &arguments(&manifest, &out)));
+    let (status, said) = ended(ramp_as(&who, &arguments(&namespace, &manifest, &out)));
     assert_eq!(status.code(), REFUSED, "{said}");
     for missing in [
-        "get, list, create, patch, delete deployments in namespace workload",
-        "patch deployments/scale in namespace workload",
-        "list, watch pods in namespace workload",
+        "get, list, create, patch, delete deployments in namespace ramp-test-nobody",
+        "patch deployments/scale in namespace ramp-test-nobody",
+        "list, watch pods in namespace ramp-test-nobody",
         "get, list, watch nodes in the cluster",
-        "get pods/log in namespace workload",
+        "get pods/log in namespace ramp-test-nobody",
     ] {
         assert!(said.contains(missing), "{missing}: {said}");
     }
     assert!(!out.exists(), "a run that is refused leaves no directory");
-    assert_eq!(left(), Vec::<Value>::new());
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new());
 }
 
 #[test]
 #[ignore = "needs a cluster that is set up"]
 fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
-    tidy_cluster();
+    let namespace = Namespace::create("ramp-test-class");
     let directory = tempfile::tempdir().unwrap();
     let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
-    let (status, said) = ended(ramp(&[&arguments(&manifest, &out)[..], &["--runtime", "nowhere"]].concat()));
+    let (status, said) =
+        ended(ramp(&[&arguments(&namespace, &manifest, &out)[..], &["--runtime", "nowhere"]].concat()));
     assert_eq!(status.code(), REFUSED, "{said}");
     assert!(said.contains("no RuntimeClass nowhere") && said.contains("there are: "), "{said}");
 }
@@ -87,20 +100,23 @@ fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
 #[test]
 #[ignore = "needs a cluster that is set up"]
 fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
-    tidy_cluster();
+    let namespace = Namespace::create("ramp-test-leftovers");
     let directory = tempfile::tempdir().unwrap();
     let manifest = scenario("runc/memory-capacity.yaml");
     let kept = directory.path().join("kept");
-    let (status, said) =
-        ended(process::run(&manifest, &kept, &["--memory", "20M", "--to", "2", "--hold", "1s", "--keep"]));
+    let (status, said) = ended(process::run(
+        &manifest,
+        &kept,
+        &["--namespace", namespace.0, "--memory", "20M", "--to", "2", "--hold", "1s", "--keep"],
+    ));
     assert!(status.success(), "{said}");
     let run = ramp::record::read_run(&kept).unwrap().run;
-    assert_eq!(list(NAMESPACE, "deployments", "ramp/run").len(), 1, "--keep leaves it in place");
+    assert_eq!(list(namespace.0, "deployments", "ramp/run").len(), 1, "--keep leaves it in place");
     let out = directory.path().join("run");
-    let (status, said) = ended(ramp(&arguments(&manifest, &out)));
+    let (status, said) = ended(ramp(&arguments(&namespace, &manifest, &out)));
     assert_eq!(status.code(), REFUSED, "{said}");
     assert!(said.contains(&run) && said.contains(&format!("ramp clean {run}")), "{said}");
     let (status, said) = ended(ramp(&["clean", kept.to_str().unwrap()]));
     assert!(status.success(), "{said}");
-    assert_eq!(left(), Vec::<Value>::new());
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::process::{kubeconfig, kubectl, left, ramp_as, scenario, tidy_cluster, wait};
+use crate::process::{Namespace, kubeconfig, kubectl, left_in, ramp_as, scenario, wait};
 use crate::support::ledger::audit;
 use crate::support::rows;
 
@@ -15,13 +15,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to make Secrets"]
 fn a_run_outlives_its_token_once_another_one_stands_in_the_kubeconfig() {
-    tidy_cluster();
+    let namespace = Namespace::create("ramp-test-token");
     let directory = tempfile::tempdir().unwrap();
     let (config, out) =
-        (kubeconfig_with(directory.path(), &token("ramp-test-1")), directory.path().join("run"));
+        (kubeconfig_with(directory.path(), &token(&namespace, "ramp-test-1")), directory.path().join("run"));
     let manifest = scenario("runc/memory-capacity.yaml");
     let (manifest, directory_of_run) = (manifest.to_str().unwrap(), out.to_str().unwrap());
-    let options = ["--memory", "20M", "--pace", "2s", "--stop", "time:60s", "--hold", "1s"];
+    let options =
+        ["--namespace", namespace.0, "--memory", "20M", "--pace", "2s", "--stop", "time:60s", "--hold", "1s"];
     let arguments = ["run", manifest, "--engine", "kubernetes", "--out", directory_of_run];
     let run = ramp_as(&config, &[&arguments[..], &options].concat());
     let told = |kind: &str| {
@@ -29,9 +30,9 @@ fn a_run_outlives_its_token_once_another_one_stands_in_the_kubeconfig() {
         events.iter().any(|row| row["kind"] == kind && row["object"] == "api")
     };
     wait("a step", LIMIT, || out.join("steps.csv").is_file() && !rows(&out, "steps.csv").is_empty());
-    revoke("ramp-test-1");
+    revoke(&namespace, "ramp-test-1");
     wait("the token to be refused", LIMIT, || told("gap_begins"));
-    kubeconfig_with(directory.path(), &token("ramp-test-2"));
+    kubeconfig_with(directory.path(), &token(&namespace, "ramp-test-2"));
     wait("the new one to be taken", LIMIT, || told("gap_ends"));
     // Steps that were answered: those that were not have another outcome.
     let answered = || {
@@ -41,12 +42,12 @@ fn a_run_outlives_its_token_once_another_one_stands_in_the_kubeconfig() {
     let before = answered();
     wait("steps to go on", LIMIT, || answered() > before + 5);
     let (status, said) = run.wait_for(2 * LIMIT);
-    revoke("ramp-test-2");
+    revoke(&namespace, "ramp-test-2");
     assert!(status.success(), "{status}: {said}");
     let steps = rows(&out, "steps.csv");
     let last = steps.iter().rfind(|row| row["part"] == "up" && row["outcome"] == "beat");
     assert!(last.is_some_and(|row| row["step"].parse::<u32>().unwrap() > 20), "steps went on: {said}");
-    assert!(audit(&out).there().is_empty() && left() == Vec::<Value>::new(), "{said}");
+    assert!(audit(&out).there().is_empty() && left_in(namespace.0) == Vec::<Value>::new(), "{said}");
 }
 
 fn kubeconfig_with(directory: &Path, token: &str) -> std::path::PathBuf {
@@ -54,19 +55,19 @@ fn kubeconfig_with(directory: &Path, token: &str) -> std::path::PathBuf {
 }
 
 /// A new token of the ServiceAccount that runs have: good until its Secret is deleted.
-fn token(name: &str) -> String {
+fn token(namespace: &Namespace, name: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("secret.json");
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
-        "metadata": {"name": name, "namespace": "workload", "annotations": {"kubernetes.io/service-account.name": "ramp"}},
+        "metadata": {"name": name, "namespace": namespace.0, "annotations": {"kubernetes.io/service-account.name": "ramp"}},
     });
     fs::write(&file, secret.to_string()).unwrap();
     kubectl(&["apply", "-f", file.to_str().unwrap()]);
     let read = || {
         kubectl(&[
             "--namespace",
-            "workload",
+            namespace.0,
             "get",
             "secret",
             name,
@@ -78,6 +79,6 @@ fn token(name: &str) -> String {
     read()
 }
 
-fn revoke(name: &str) {
-    kubectl(&["--namespace", "workload", "delete", "secret", name]);
+fn revoke(namespace: &Namespace, name: &str) {
+    kubectl(&["--namespace", namespace.0, "delete", "secret", name]);
 }
