@@ -1,5 +1,6 @@
 //! What is on the cluster during a test, and not after it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use workload::quantity::Bytes;
 use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, list, names};
 use crate::manifest::{Scenario, deploy};
 use crate::support::wait_for;
-use crate::watch::Watch;
+use crate::watch::{Sighting, Watch};
 
 const LOAD: &str = "app.kubernetes.io/component=load";
 /// What every Deployment of these manifests bears.
@@ -106,6 +107,38 @@ fn uncordon() {
     let selector = format!("{CORDONED}=true");
     kubectl(&["uncordon", "--selector", &selector]);
     kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
+}
+
+/// The nodes, for tests that put a scenario on one of them with its file as it is.
+pub(crate) struct Places<'a> {
+    nodes: &'a [String],
+    /// One at a time, as the others are cordoned meanwhile.
+    turn: Mutex<()>,
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn of(nodes: &'a [String]) -> Self {
+        Self { nodes, turn: Mutex::new(()) }
+    }
+
+    /// Applies a scenario so that its pod comes to a node; panics where it does not.
+    pub(crate) fn apply(&self, scenario: &Scenario, node: &str) -> Applied {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<&str> =
+            self.nodes.iter().map(String::as_str).filter(|other| *other != node).collect();
+        kubectl(&[&["label", "--overwrite", "nodes"], &others[..], &[&format!("{CORDONED}=true")]].concat());
+        kubectl(&[&["cordon"], &others[..]].concat());
+        let mut applied = Applied::as_it_is(scenario);
+        let is_placed = |sighting: &Sighting| sighting.pod["spec"]["nodeName"].is_string();
+        let placed = applied.watch.wait_for("its pod to be scheduled", PROMPT, is_placed);
+        uncordon();
+        assert_eq!(placed.pod["spec"]["nodeName"], node, "{}", scenario.title());
+        applied
+    }
+}
+
+pub(crate) fn name_of(node: &Value) -> String {
+    node["metadata"]["name"].as_str().expect("nodes have names").to_owned()
 }
 
 /// The nodes that the probe is for: not the simulated ones.

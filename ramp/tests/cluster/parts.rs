@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::process::wait;
 
 /// The process of a part: `apiserver`, `kubelet-1`.
 pub(crate) struct Part {
@@ -28,11 +31,27 @@ impl Part {
         assert!(Command::new("kill").args([signal, &self.pid]).status().unwrap().success());
     }
 
+    /// Ends it, and waits until it has.
+    pub(crate) fn end(&self) {
+        self.signal("-TERM");
+        // One that nobody has waited for has no command line any more: proc(5).
+        let line = format!("/proc/{}/cmdline", self.pid);
+        wait("it to end", Duration::from_secs(30), || {
+            fs::read(&line).is_ok_and(|line| line.is_empty()) || !Path::new(&line).exists()
+        });
+    }
+
     /// Starts it again, on its own as before.
-    #[allow(clippy::zombie_processes, reason = "it outlives the test")]
     pub(crate) fn start_again(&self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with further arguments.
+    #[allow(clippy::zombie_processes, reason = "it outlives the test")]
+    pub(crate) fn start_with(&self, arguments: &[&str]) {
         let child = Command::new(&self.words[0])
             .args(&self.words[1..])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -32,8 +32,9 @@ impl Namespace {
         kubectl(&["delete", "namespace", "--ignore-not-found", "--timeout=180s", name]);
         kubectl(&["create", "namespace", name]);
         let namespace = Self(name);
-        let own = "serviceaccount/ramp role/ramp rolebinding/ramp daemonset/node-probe clusterrolebinding/workload-ramp";
-        let mut objects = Self::objects(NAMESPACE, own);
+        let own = "serviceaccount/ramp role/ramp rolebinding/ramp daemonset/node-probe";
+        let of_the_cluster = "clusterrole/workload-ramp clusterrolebinding/workload-ramp";
+        let mut objects = Self::objects(NAMESPACE, &format!("{own} {of_the_cluster}"));
         // Of the events of nodes.
         objects.extend(Self::objects("default", "rolebinding/workload-ramp"));
         objects.iter_mut().for_each(|object| namespace.take_over(object));
@@ -60,8 +61,17 @@ impl Namespace {
         } else {
             json!({"name": self.elsewhere(), "namespace": before, "labels": labels})
         };
+        if object["roleRef"]["kind"] == "ClusterRole" {
+            object["roleRef"]["name"] = self.elsewhere().into();
+        }
         for subject in object["subjects"].as_array_mut().into_iter().flatten() {
             subject["namespace"] = self.0.into();
+        }
+        // The right to look at that namespace, and at no other.
+        for rule in object["rules"].as_array_mut().into_iter().flatten() {
+            if rule["resources"] == json!(["namespaces"]) {
+                rule["resourceNames"] = json!([self.0]);
+            }
         }
         object.as_object_mut().unwrap().retain(|key, _| key != "status" && key != "secrets");
     }
@@ -75,10 +85,11 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         let elsewhere = self.elsewhere();
         // Its name is used again by this test alone, which then waits for it.
-        for object in [["namespace", self.0], ["clusterrolebinding", &elsewhere], ["rolebinding", &elsewhere]]
-        {
+        let rights =
+            ["clusterrolebinding", "clusterrole", "rolebinding"].map(|kind| format!("{kind}/{elsewhere}"));
+        for objects in [&[format!("namespace/{}", self.0)][..], &rights] {
             let mut kubectl = Command::new("kubectl");
-            let _ = kubectl.args(["--namespace", "default", "delete", "--wait=false"]).args(object).output();
+            let _ = kubectl.args(["--namespace", "default", "delete", "--wait=false"]).args(objects).output();
         }
     }
 }

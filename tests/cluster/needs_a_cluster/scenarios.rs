@@ -1,13 +1,14 @@
 //! Every scenario as its file is, under every runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use humantime::parse_rfc3339;
 use serde_json::Value;
 
 use super::table::{self, Row};
-use crate::applied::{Applied, PROMPT, allocatable_bytes, nodes, set_up};
+use crate::applied::{Applied, PROMPT, Places, allocatable_bytes, name_of, nodes, set_up};
 use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
@@ -34,9 +35,25 @@ fn time(record: &Value) -> SystemTime {
     parse_rfc3339(record["time"].as_str().expect("a text")).expect("RFC 3339")
 }
 
-/// Applies a scenario, looks at what becomes of it, and deletes it.
-fn observe(scenario: &Scenario) -> Row {
-    let mut applied = Applied::as_it_is(scenario);
+/// A scenario that has been observed, and is being removed.
+struct Leaving {
+    applied: Applied,
+    /// When that was asked for.
+    begin: SystemTime,
+    row: Row,
+}
+
+impl Leaving {
+    /// Waits until its pod is gone. When that was is seen also of one that went before.
+    fn until_gone(mut self) -> Self {
+        let gone = self.applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
+        self.row.gone_seconds = seconds(self.begin, gone.at);
+        self
+    }
+}
+
+/// Looks at what becomes of a scenario, and deletes it.
+fn observe(scenario: &Scenario, mut applied: Applied) -> Leaving {
     let running = applied.watch.wait_for("its container to run", PROMPT, Sighting::is_running);
     let log = Log::follow(running.name(), &[]);
     let start = log.wait_for("first record", PROMPT, |_| true);
@@ -47,7 +64,7 @@ fn observe(scenario: &Scenario) -> Row {
         reported_limit: start["memory_limit_bytes"].clone(),
         ..Row::default()
     };
-    let begin = if scenario.memory_bytes().is_some() {
+    let begin = if holds(scenario) {
         observe_holding(&mut applied, &log, &mut row);
         let begin = applied.delete();
         observe_end(&mut applied, log, begin, &mut row);
@@ -56,9 +73,35 @@ fn observe(scenario: &Scenario) -> Row {
         observe_growing(&mut applied, log, &mut row);
         applied.delete()
     };
-    let gone = applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
-    row.gone_seconds = seconds(begin, gone.at);
-    row
+    Leaving { applied, begin, row }
+}
+
+/// It asks for a number of bytes; the others take all that they can get.
+fn holds(scenario: &Scenario) -> bool {
+    scenario.memory_bytes().is_some()
+}
+
+/// Nothing where it panics, which has said why: the others are looked at nevertheless.
+fn attempt<T>(observe: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(observe)).ok()
+}
+
+/// Observes scenarios on a node, each when no other one runs there. What was seen of each, or nothing where that has panicked.
+fn observe_in_turn(scenarios: Vec<Scenario>, node: &str, places: &Places) -> Vec<(Scenario, Option<Row>)> {
+    let requests = |scenario: &Scenario| scenario.resource_bytes("requests").is_some();
+    let mut observed: Vec<(Scenario, Option<Leaving>)> = Vec::new();
+    for scenario in scenarios {
+        for (before, leaving) in &mut observed {
+            // A pod has its requests until it is gone, and what is full takes nobody.
+            if (requests(before) && requests(&scenario)) || !holds(before) {
+                *leaving = leaving.take().and_then(|leaving| attempt(|| leaving.until_gone()));
+            }
+        }
+        let leaving = attempt(|| observe(&scenario, places.apply(&scenario, node)));
+        observed.push((scenario, leaving));
+    }
+    let row = |leaving: Leaving| attempt(|| leaving.until_gone().row);
+    observed.into_iter().map(|(scenario, leaving)| (scenario, leaving.and_then(row))).collect()
 }
 
 /// Of a scenario that holds what it asks for.
@@ -132,21 +175,29 @@ fn smallest_node() -> Option<u64> {
 }
 
 #[test]
-#[ignore = "needs a cluster"]
+#[ignore = "needs a cluster of two nodes"]
 fn every_scenario_under_every_runtime_is_what_its_file_says() {
     set_up();
     let mut probes = Probes::from_now();
+    let nodes: Vec<String> = nodes().iter().map(name_of).collect();
+    let [filled, quiet, ..] = &nodes[..] else { panic!("two nodes, not {}", nodes.len()) };
+    let places = Places::of(&nodes);
+    // Those that fill a node are on another one than those whose CPU time and end are measured.
+    let (holding, growing): (Vec<_>, Vec<_>) = Scenario::every().partition(holds);
+    let seen = thread::scope(|scope| {
+        let growing = scope.spawn(|| observe_in_turn(growing, filled, &places));
+        let holding = observe_in_turn(holding, quiet, &places);
+        [holding, growing.join().expect("panics are caught there")].concat()
+    });
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for scenario in Scenario::every() {
-        // One that fails is no reason not to look at the others; it has said why.
-        let seen = catch_unwind(AssertUnwindSafe(|| observe(&scenario)));
-        let holds = seen.map(|row| {
-            let holds = catch_unwind(AssertUnwindSafe(|| check(&scenario, &row))).is_ok();
+    for (scenario, row) in seen {
+        let is_as_asked = row.is_some_and(|row| {
+            let is_as_asked = attempt(|| check(&scenario, &row)).is_some();
             rows.push(row);
-            holds
+            is_as_asked
         });
-        if !holds.unwrap_or(false) {
+        if !is_as_asked {
             failed.push(scenario.title());
         }
     }

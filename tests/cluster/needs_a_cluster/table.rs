@@ -8,7 +8,7 @@ use serde_json::Value;
 use workload::quantity::Bytes;
 
 /// What was seen of a scenario under a runtime.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) scenario: String,
     pub(crate) runtime: &'static str,
