@@ -2,16 +2,18 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
 use crate::lanes::{IGNORED, tests_of};
-use crate::shell::{Background, Outcome, command, not_interrupted, output, run, run_command, say, step};
+use crate::shell::{
+    Background, Outcome, adopt_orphans, command, not_interrupted, output, run, run_and_reap, run_command,
+    say, step,
+};
 use crate::{image, summary};
 
 /// Two nodes that share this machine's kernel, each of which runs out of memory by itself, and simulated ones for scale.
@@ -75,6 +77,8 @@ impl Cluster {
             "no cluster: KUBECONFIG names one, or TEST_CLUSTER a directory with the scripts up, load-image and down",
         )?;
         let image = image::build()?;
+        // Its parts, which `up` leaves behind.
+        adopt_orphans()?;
         step("a cluster begins to come up");
         let mut up = Command::new(scripts.join("up"));
         up.args(["--nodes", &NODES.to_string(), "--node-memory", NODE_MEMORY]);
@@ -155,13 +159,8 @@ impl Cluster {
         step("the cluster ends");
         // What it has started until then is ended like the rest.
         drop(own.up.take());
-        let down = own.scripts.join("down");
-        let status = Command::new(&down).stdin(Stdio::null()).process_group(0).status();
-        if status.as_ref().is_ok_and(ExitStatus::success) {
-            Ok(())
-        } else {
-            Err(format!("{}: {status:?}; the cluster may still run: run it again", down.display()))
-        }
+        run_and_reap(&mut Command::new(own.scripts.join("down")))
+            .map_err(|error| format!("{error}; the cluster may still run: run it again"))
     }
 }
 

@@ -47,8 +47,6 @@ pub(crate) fn host() -> Outcome {
     image::build()?;
     step("tests that need root, cgroups, podman, a virtual machine, a browser or Python");
     run_command(tests_of("host")?.args(IGNORED))?;
-    step("fuzzing, bounded");
-    fuzz(FUZZ_RUNS)?;
     step("benchmarks, short");
     calibration(&["--smoke"])?;
     run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
@@ -58,7 +56,6 @@ pub(crate) fn host() -> Outcome {
 pub(crate) fn nightly() -> Outcome {
     step("advisories");
     run("cargo deny --workspace --locked check advisories")?;
-    step("fuzzing");
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
     step("calibration");
     calibration(&[])
@@ -71,7 +68,13 @@ fn calibration(options: &[&str]) -> Outcome {
     run("benches/calibration/tables.py")
 }
 
+/// Every fuzz target, bounded.
+pub(crate) fn fuzz_bounded() -> Outcome {
+    fuzz(FUZZ_RUNS)
+}
+
 fn fuzz(runs: u32) -> Outcome {
+    step("fuzzing");
     run(&format!("fuzz/run.sh {runs}"))
 }
 

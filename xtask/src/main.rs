@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! cargo xtask check     format, lints, documentation, unit and integration tests
-//! cargo xtask host      as root: cgroups, podman, a virtual machine, a browser, fuzzing and short benchmarks
+//! cargo xtask host      as root: cgroups, podman, a virtual machine, a browser, and short benchmarks
 //! cargo xtask cluster   the tests that need a Kubernetes cluster
+//! cargo xtask fuzz      short fuzzing
 //! cargo xtask nightly   long fuzzing, and the whole calibration
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is for whoever runs it")]
@@ -28,9 +29,10 @@ Usage: cargo xtask <COMMAND>...
 
 Commands:
   check     format, lints, documentation, dependencies, unit and integration tests
-  host      as root: tests of cgroups, podman, virtual machines and the browser; fuzzing, short benchmarks
+  host      as root: tests of cgroups, podman, virtual machines and the browser; short benchmarks
   cluster   tests that need a Kubernetes cluster: the one of KUBECONFIG, or one that the scripts `up`, `load-image`
             and `down` in the directory TEST_CLUSTER start and end
+  fuzz      short fuzzing: a minute
   nightly   long fuzzing, and the whole calibration
   image     the image of workload, from the binary of the profile `image`
   summary   how many tests the lanes above have run, by their last reports
@@ -43,6 +45,7 @@ fn run(command: &str) -> Outcome {
         "host" => lanes::host(),
         "cluster" => cluster::lane(),
         "nightly" => lanes::nightly(),
+        "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
         "summary" => summary::print(),
         _ => Err(format!("there is no command {command:?}; see `cargo xtask help`")),

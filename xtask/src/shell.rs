@@ -1,5 +1,6 @@
 //! Commands: each is named with the time it took, and none outlives an interrupt.
 
+use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// An error is a sentence for whoever runs the lane.
@@ -59,6 +62,18 @@ pub(crate) fn command(line: &str) -> Command {
     command
 }
 
+/// Takes from a command what `cargo run` tells the program that it runs about its package. Crates whose build scripts look at it would be
+/// built anew whenever cargo runs within a lane after it ran outside of one, and the other way round.
+fn without_cargos_own(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a line to its end.
 ///
 /// # Errors
@@ -90,7 +105,7 @@ impl Background {
     /// Where it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
         let line = words(command);
-        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let child = without_cargos_own(command).stdin(Stdio::null()).process_group(0).spawn();
         let child = child.map_err(|error| format!("{line}: {error}"))?;
         Ok(Self { line, child })
     }
@@ -124,12 +139,47 @@ fn end(group: Pid, leader: &mut Child) {
     // Where it has ended meanwhile there is nothing to do.
     let _ = killpg(group, Signal::SIGTERM);
     while Instant::now() < deadline && killpg(group, None).is_ok() {
-        // A leader that has ended is there until it has been asked about.
+        // What has ended is there until it has been asked about: the leader, and orphans of the group (see `adopt_orphans`).
         let _ = leader.try_wait();
+        while waitpid(Pid::from_raw(-group.as_raw()), Some(WaitPidFlag::WNOHANG)).is_ok_and(is_an_end) {}
         sleep(PAUSE);
     }
     let _ = killpg(group, Signal::SIGKILL);
     let _ = leader.wait();
+}
+
+fn is_an_end(status: WaitStatus) -> bool {
+    status != WaitStatus::StillAlive
+}
+
+/// From now on processes whose parent has ended are children of this one: PR_SET_CHILD_SUBREAPER, prctl(2).
+///
+/// # Errors
+/// Where the kernel refuses.
+pub(crate) fn adopt_orphans() -> Outcome {
+    set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))
+}
+
+/// Runs a command to its end, also after an interrupt, and asks about every orphan that ends meanwhile. Who waits for one to end by its
+/// process id, as shell scripts do, would wait until somebody has.
+///
+/// # Errors
+/// Where it cannot be started or fails.
+pub(crate) fn run_and_reap(command: &mut Command) -> Outcome {
+    let line = words(command);
+    let child = without_cargos_own(command).stdin(Stdio::null()).process_group(0).spawn();
+    let child = child.map_err(|error| format!("{line}: {error}"))?;
+    loop {
+        let status = waitpid(None, None).map_err(|error| format!("{line}: {error}"))?;
+        if status.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok()) != Some(child.id()) {
+            continue;
+        }
+        return if matches!(status, WaitStatus::Exited(_, 0)) {
+            Ok(())
+        } else {
+            Err(format!("{line}: {status:?}"))
+        };
+    }
 }
 
 /// What a command prints on standard output.
@@ -138,7 +188,7 @@ fn end(group: Pid, leader: &mut Child) {
 /// Where it cannot be started or fails.
 pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     let line = words(command);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = without_cargos_own(command).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("{line}: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())

@@ -39,7 +39,7 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
             "--stop",
             "never",
             "--hold",
-            "60s",
+            "45s",
         ],
     );
     let began = Instant::now();
