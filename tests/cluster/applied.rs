@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use workload::quantity::Bytes;
 
+use crate::cordon::{cordon, uncordon};
 use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, list, names};
 use crate::manifest::{Scenario, deploy};
 use crate::support::wait_for;
@@ -99,16 +100,6 @@ pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
     scenario.pod()["nodeSelector"] = serde_json::json!({"kubernetes.io/hostname": node});
 }
 
-/// What a node bears that a test has cordoned: nobody else's cordon is undone.
-const CORDONED: &str = "workload-test/cordoned";
-
-/// Undoes whatever a test has cordoned.
-fn uncordon() {
-    let selector = format!("{CORDONED}=true");
-    kubectl(&["uncordon", "--selector", &selector]);
-    kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
-}
-
 /// The nodes, for tests that put a scenario on one of them with its file as it is.
 pub(crate) struct Places<'a> {
     nodes: &'a [String],
@@ -126,8 +117,7 @@ impl<'a> Places<'a> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let others: Vec<&str> =
             self.nodes.iter().map(String::as_str).filter(|other| *other != node).collect();
-        kubectl(&[&["label", "--overwrite", "nodes"], &others[..], &[&format!("{CORDONED}=true")]].concat());
-        kubectl(&[&["cordon"], &others[..]].concat());
+        cordon(&others);
         let mut applied = Applied::as_it_is(scenario);
         let is_placed = |sighting: &Sighting| sighting.pod["spec"]["nodeName"].is_string();
         let placed = applied.watch.wait_for("its pod to be scheduled", PROMPT, is_placed);

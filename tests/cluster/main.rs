@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod applied;
+#[path = "../support/cordon.rs"]
+mod cordon;
 mod kubectl;
 #[path = "../support/manifest.rs"]
 mod manifest;

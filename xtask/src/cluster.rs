@@ -11,8 +11,8 @@ use tempfile::NamedTempFile;
 
 use crate::lanes::{IGNORED, tests_of};
 use crate::shell::{
-    Background, Outcome, adopt_orphans, command, not_interrupted, output, run, run_and_reap, run_command,
-    say, step,
+    Background, Outcome, adopt_orphans, command, not_interrupted, output, run_and_reap, run_command, say,
+    step,
 };
 use crate::{image, summary};
 
@@ -27,18 +27,25 @@ const READY_WITHIN: Duration = Duration::from_secs(180);
 /// # Errors
 /// Where there is none, it does not become ready, or a test fails.
 pub(crate) fn lane() -> Outcome {
-    summary::forget("cluster")?;
-    let mut cluster = Cluster::begin()?;
+    summary::forget(SIDE_BY_SIDE)?;
+    summary::forget(ALONE)?;
+    let mut cluster = Cluster::start()?;
+    // These wait most of the time.
+    let release = Background::start_idle("cargo build --release --locked -p ramp")?;
+    step("tests that need a cluster, side by side");
+    let side_by_side = run_command(cluster.of(&mut tests_of(SIDE_BY_SIDE)?).args(IGNORED));
+    not_interrupted()?;
     step("ramp as its users have it");
-    run("cargo build --release --locked -p ramp")?;
+    release.wait()?;
     let ramp = image::built("release", "ramp")?;
-    cluster.come_up()?;
-    cluster.set_up()?;
-    step("tests that need a cluster");
-    let mut tests = tests_of("cluster")?;
-    run_command(cluster.of(&mut tests).env("RAMP", ramp).args(IGNORED))?;
-    cluster.end()
+    step("tests that need the cluster for themselves");
+    let alone = run_command(cluster.of(&mut tests_of(ALONE)?).env("RAMP", ramp).args(IGNORED));
+    side_by_side.and(alone).and(cluster.end())
 }
+
+/// Profiles of .config/nextest.toml.
+const SIDE_BY_SIDE: &str = "cluster";
+const ALONE: &str = "cluster-alone";
 
 /// A cluster that is there already, or that ends with the value.
 struct Cluster {
@@ -50,9 +57,6 @@ struct Cluster {
 struct Own {
     /// The directory with the scripts up, load-image and down.
     scripts: PathBuf,
-    image: String,
-    /// The script that starts it, while that runs, and what it prints.
-    up: Option<(Background, NamedTempFile)>,
 }
 
 /// The path in an environment variable that is not empty.
@@ -68,47 +72,48 @@ fn scratch() -> Outcome<(NamedTempFile, File)> {
 }
 
 impl Cluster {
-    /// The cluster of `KUBECONFIG`, or one that begins to come up: that is waiting, most of it.
-    fn begin() -> Outcome<Self> {
-        if let Some(kubeconfig) = path_in("KUBECONFIG") {
-            return Ok(Self { kubeconfig, own: None });
-        }
+    /// The cluster of `KUBECONFIG`, or a new one with the image on its nodes; set up.
+    fn start() -> Outcome<Self> {
+        let cluster = match path_in("KUBECONFIG") {
+            Some(kubeconfig) => Self { kubeconfig, own: None },
+            None => Self::up()?,
+        };
+        cluster.set_up()?;
+        Ok(cluster)
+    }
+
+    fn up() -> Outcome<Self> {
         let scripts = path_in("TEST_CLUSTER").ok_or(
             "no cluster: KUBECONFIG names one, or TEST_CLUSTER a directory with the scripts up, load-image and down",
         )?;
         let image = image::build()?;
-        // Its parts, which `up` leaves behind.
-        adopt_orphans()?;
-        step("a cluster begins to come up");
+        step("the cluster begins");
         let mut up = Command::new(scripts.join("up"));
         up.args(["--nodes", &NODES.to_string(), "--node-memory", NODE_MEMORY]);
         up.args(["--hollow", &SIMULATED_NODES.to_string()]);
+        // From here on there is something to end, whatever becomes of it.
+        let mut cluster = Self { kubeconfig: PathBuf::new(), own: Some(Own { scripts }) };
         let (said, handle) = scratch()?;
-        let mut cluster = Self { kubeconfig: PathBuf::new(), own: None };
-        let up = Background::start(up.stdout(handle))?;
-        cluster.own = Some(Own { scripts, image, up: Some((up, said)) });
+        // Its parts, which `up` leaves behind.
+        adopt_orphans(true)?;
+        run_command(up.stdout(handle))?;
+        adopt_orphans(false)?;
+        let said = fs::read_to_string(&said).map_err(|error| format!("what up printed: {error}"))?;
+        let last = said.lines().last().unwrap_or_default();
+        cluster.kubeconfig = last.into();
+        if !cluster.kubeconfig.is_file() {
+            return Err(format!("up: expected the path of a kubeconfig as its last line, found {last:?}"));
+        }
+        cluster.load(&image)?;
+        cluster.wait_for_nodes()?;
         Ok(cluster)
     }
 
-    /// Waits until it is there, with the image on its nodes.
-    fn come_up(&mut self) -> Outcome {
-        let Some(own) = &mut self.own else { return Ok(()) };
-        step("the cluster is there");
-        if let Some((up, said)) = own.up.take() {
-            up.wait()?;
-            let said = fs::read_to_string(&said).map_err(|error| format!("what up printed: {error}"))?;
-            let last = said.lines().last().unwrap_or_default();
-            self.kubeconfig = last.into();
-            if !self.kubeconfig.is_file() {
-                return Err(format!(
-                    "up: expected the path of a kubeconfig as its last line, found {last:?}"
-                ));
-            }
-        }
+    fn load(&self, image: &str) -> Outcome {
+        let Some(own) = &self.own else { return Ok(()) };
         let (archive, _) = scratch()?;
-        run_command(command("podman save --quiet --output").arg(archive.path()).arg(&own.image))?;
-        run_command(Command::new(own.scripts.join("load-image")).arg(archive.path()))?;
-        self.wait_for_nodes()
+        run_command(command("podman save --quiet --output").arg(archive.path()).arg(image))?;
+        run_command(Command::new(own.scripts.join("load-image")).arg(archive.path()))
     }
 
     /// Simulated nodes register one by one.
@@ -155,10 +160,8 @@ impl Cluster {
 
     /// Ends what this lane has begun, whatever has become of it. An interrupt does not keep it from that.
     fn end(&mut self) -> Outcome {
-        let Some(mut own) = self.own.take() else { return Ok(()) };
+        let Some(own) = self.own.take() else { return Ok(()) };
         step("the cluster ends");
-        // What it has started until then is ended like the rest.
-        drop(own.up.take());
         run_and_reap(&mut Command::new(own.scripts.join("down")))
             .map_err(|error| format!("{error}; the cluster may still run: run it again"))
     }

@@ -104,8 +104,23 @@ impl Background {
     /// # Errors
     /// Where it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
+        Self::leader(command.process_group(0))
+    }
+
+    /// Runs a line with the CPU time that nobody else wants. The nice value of a process counts within its session alone, so it gets one of
+    /// its own, and that one the least weight: autogroup, sched(7).
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub(crate) fn start_idle(line: &str) -> Outcome<Self> {
+        let script = format!("{{ echo 19 >/proc/self/autogroup; }} 2>/dev/null; exec nice -n 19 {line}");
+        // It is the leader of the process group of that session as well.
+        Self::leader(command("setsid sh -c").arg(script))
+    }
+
+    fn leader(command: &mut Command) -> Outcome<Self> {
         let line = words(command);
-        let child = without_cargos_own(command).stdin(Stdio::null()).process_group(0).spawn();
+        let child = without_cargos_own(command).stdin(Stdio::null()).spawn();
         let child = child.map_err(|error| format!("{line}: {error}"))?;
         Ok(Self { line, child })
     }
@@ -152,12 +167,12 @@ fn is_an_end(status: WaitStatus) -> bool {
     status != WaitStatus::StillAlive
 }
 
-/// From now on processes whose parent has ended are children of this one: PR_SET_CHILD_SUBREAPER, prctl(2).
+/// Whether processes whose parent ends from now on become children of this one: PR_SET_CHILD_SUBREAPER, prctl(2).
 ///
 /// # Errors
 /// Where the kernel refuses.
-pub(crate) fn adopt_orphans() -> Outcome {
-    set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))
+pub(crate) fn adopt_orphans(adopt: bool) -> Outcome {
+    set_child_subreaper(adopt).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))
 }
 
 /// Runs a command to its end, also after an interrupt, and asks about every orphan that ends meanwhile. Who waits for one to end by its

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use crate::shell::Outcome;
 
-const LANES: [&str; 3] = ["check", "host", "cluster"];
+/// Profiles of .config/nextest.toml.
+const PROFILES: [&str; 4] = ["check", "host", "cluster", "cluster-alone"];
 
 fn report(lane: &str) -> PathBuf {
     PathBuf::from("target/nextest").join(lane).join("junit.xml")
@@ -40,7 +41,7 @@ fn counts(text: &str) -> Option<(u64, u64)> {
 /// Where no lane has run, or a report is not one of nextest's.
 pub(crate) fn print() -> Outcome {
     let (mut passed, mut failed) = (0, 0);
-    for lane in LANES {
+    for lane in PROFILES {
         let report = report(lane);
         let Ok(text) = fs::read_to_string(&report) else {
             println!("{lane}: has not run");

@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use cordon::{cordon, uncordon};
+
+#[path = "../../../tests/support/cordon.rs"]
+mod cordon;
+
 /// The namespace that is set up.
 pub(crate) const NAMESPACE: &str = "workload";
 
@@ -149,26 +154,17 @@ impl Drop for KataWithoutCpu {
     }
 }
 
-/// What a node bears that a test has cordoned: nobody else's cordon is undone.
-const CORDONED: &str = "workload-test/cordoned";
-
-/// Undoes whatever a test has cordoned.
-fn uncordon() {
-    let selector = format!("{CORDONED}=true");
-    kubectl(&["uncordon", "--selector", &selector]);
-    kubectl(&["label", "nodes", "--selector", &selector, &format!("{CORDONED}-")]);
-}
-
 /// A cluster of which one node takes pods, for as long as the value lives: the others are cordoned.
 pub(crate) struct OneNode;
 
 impl OneNode {
     pub(crate) fn of_the_cluster() -> Self {
-        let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", "name"]);
+        let names = "jsonpath={.items[*].metadata.name}";
+        let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", names]);
+        let others: Vec<&str> = real.split_whitespace().skip(1).collect();
         let one = Self;
-        for node in real.lines().skip(1) {
-            kubectl(&["label", "--overwrite", node, &format!("{CORDONED}=true")]);
-            kubectl(&["cordon", node]);
+        if !others.is_empty() {
+            cordon(&others);
         }
         one
     }

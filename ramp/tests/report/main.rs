@@ -3,8 +3,9 @@
 
 mod browser;
 mod command;
+#[path = "../support/study_layout.rs"]
+mod study_layout;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -18,32 +19,9 @@ fn report(directory: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A made-up file in the study's layout: so many rows on two workers, one instance more with each, `each_mib` for each, until the workers
-/// with 20 000 MiB are full. Of each ten rows two are stale on the second worker.
+/// A made-up file in the study's layout, in a directory.
 fn study(directory: &Path, name: &str, rows: u64, each_mib: u64) -> PathBuf {
-    let mut text = String::from(
-        "Iteration,Elapsed,Running,Creating,Terminating,Evicted,Total Active Memory,Total Free Memory, Active,0,1,Free,0,1\n",
-    );
-    let full = 20_000 / each_mib;
-    let mut last = (0, 0);
-    for row in 1..=rows {
-        let running = row.min(full);
-        let used = (1000 + running * each_mib) * 1024;
-        let active = used / 2 + row % 7;
-        let free = (21_500 * 1024_u64).saturating_sub(used) / 2 + row % 7;
-        if row % 10 > 1 || row < 3 {
-            last = (active, free);
-        }
-        let (elapsed, waiting) = (9 * row, row - running);
-        let (active_all, free_all) = (active + last.0, free + last.1);
-        writeln!(
-            text,
-            "{row},{elapsed},{running},{waiting},0,0,{active_all},{free_all},,{active},{},,{free},{}",
-            last.0, last.1
-        )
-        .unwrap();
-    }
     let file = directory.join(name);
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, study_layout::rows(rows, each_mib)).unwrap();
     file
 }

@@ -10,6 +10,8 @@ mod places;
 mod recorded;
 mod report;
 mod session;
+#[path = "../support/study_layout.rs"]
+mod study_layout;
 #[path = "../support/mod.rs"]
 mod support;
 mod view;

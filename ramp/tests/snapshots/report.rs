@@ -1,6 +1,5 @@
 //! `ramp report`, of files in the study's layout and of recorded runs.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -12,39 +11,13 @@ use serde_json::Value;
 
 use super::recorded::{WHOLE, record, thirty, twenty_four};
 use super::session::{Place, hold, text};
-
-/// A made-up file in the study's layout: a row for each instance more on two workers, until they are full. Of each ten rows two are
-/// stale on the second worker.
-fn study(place: &Place, name: &str, rows: u64, each_mib: u64) {
-    let mut text = String::from(
-        "Iteration,Elapsed,Running,Creating,Terminating,Evicted,Total Active Memory,Total Free Memory, Active,0,1,Free,0,1\n",
-    );
-    let full = 20_000 / each_mib;
-    let mut last = (0, 0);
-    for row in 1..=rows {
-        let running = row.min(full);
-        let used = (1000 + running * each_mib) * 1024;
-        let active = used / 2 + row % 7;
-        let free = (21_500 * 1024_u64).saturating_sub(used) / 2 + row % 7;
-        if row % 10 > 1 || row < 3 {
-            last = (active, free);
-        }
-        let (elapsed, waiting, all) = (9 * row, row - running, (active + last.0, free + last.1));
-        writeln!(
-            text,
-            "{row},{elapsed},{running},{waiting},0,0,{},{},,{active},{},,{free},{}",
-            all.0, all.1, last.0, last.1
-        )
-        .unwrap();
-    }
-    place.put(name, &text);
-}
+use super::study_layout;
 
 /// The study's two runtimes, made up.
 fn two_files() -> Place {
     let place = Place::new();
-    study(&place, "runc.csv", 60, 500);
-    study(&place, "kata.csv", 60, 1000);
+    place.put("runc.csv", &study_layout::rows(60, 500));
+    place.put("kata.csv", &study_layout::rows(60, 1000));
     place
 }
 
@@ -155,7 +128,7 @@ fn two_files_are_told_of_as_json() {
 #[test]
 fn a_file_that_says_little_is_told_of_with_what_it_lacks() {
     let place = Place::new();
-    study(&place, "short.csv", 4, 500);
+    place.put("short.csv", &study_layout::rows(4, 500));
     place.put("headless.csv", "Iteration,Elapsed,Running\n1,9,1\n");
     hold("report_little", &place.session(&["report", "short.csv", "headless.csv", "--out", "out"]));
 }
@@ -198,7 +171,7 @@ fn runs_are_told_of_as_json() {
 #[test]
 fn what_is_malformed_is_told_by_its_place() {
     let place = Place::new();
-    study(&place, "whole.csv", 10, 500);
+    place.put("whole.csv", &study_layout::rows(10, 500));
     let whole = file(&place.path().join("whole.csv"));
     place.put("word.csv", &whole.replacen("\n5,45,5,", "\n5,45,five,", 1));
     place.put("fewer.csv", &whole.replacen("\n6,54,6,", "\n6,54,", 1));
