@@ -1,12 +1,13 @@
 //! What is on the cluster during a test, and not after it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use workload::quantity::Bytes;
 
-use crate::cordon::{cordon, uncordon};
+use crate::cordon::{Cordon, cordon, uncordon};
 use crate::kubectl::{NAMESPACE, apply, command, in_namespace, kubectl, list, names};
 use crate::manifest::{Scenario, deploy};
 use crate::support::wait_for;
@@ -100,34 +101,55 @@ pub(crate) fn pin(scenario: &mut Scenario, node: &str) {
     scenario.pod()["nodeSelector"] = serde_json::json!({"kubernetes.io/hostname": node});
 }
 
-/// The nodes, for tests that put a scenario on one of them with its file as it is.
-pub(crate) struct Places<'a> {
-    nodes: &'a [String],
-    /// One at a time, as the others are cordoned meanwhile.
+/// Two nodes, for tests that put a scenario on one of them with its file as it is. Meanwhile pods that nobody puts anywhere, such as one in
+/// place of an evicted one, come to the first.
+pub(crate) struct TwoNodes {
+    first: String,
+    second: String,
+    /// Undone at the end, whatever happens.
+    _cordon: Cordon,
+    /// One scenario at a time is put somewhere.
     turn: Mutex<()>,
 }
 
-impl<'a> Places<'a> {
-    pub(crate) fn of(nodes: &'a [String]) -> Self {
-        Self { nodes, turn: Mutex::new(()) }
+impl TwoNodes {
+    /// Of a cluster that has no others for this.
+    pub(crate) fn of_the_cluster() -> Self {
+        let names: Vec<String> = nodes().iter().map(name_of).collect();
+        let Ok([first, second]) = <[String; 2]>::try_from(names) else {
+            panic!("needs a cluster of two nodes")
+        };
+        let _cordon = Cordon::of(&[&second]);
+        Self { first, second, _cordon, turn: Mutex::new(()) }
     }
 
-    /// Applies a scenario so that its pod comes to a node; panics where it does not.
-    pub(crate) fn apply(&self, scenario: &Scenario, node: &str) -> Applied {
+    /// Applies a scenario so that its pod comes to the first node; panics where it does not.
+    pub(crate) fn apply_on_first(&self, scenario: &Scenario) -> Applied {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let others: Vec<&str> =
-            self.nodes.iter().map(String::as_str).filter(|other| *other != node).collect();
-        cordon(&others);
-        let mut applied = Applied::as_it_is(scenario);
-        let is_placed = |sighting: &Sighting| sighting.pod["spec"]["nodeName"].is_string();
-        let placed = applied.watch.wait_for("its pod to be scheduled", PROMPT, is_placed);
+        apply_on(&self.first, scenario)
+    }
+
+    /// The same on the second.
+    pub(crate) fn apply_on_second(&self, scenario: &Scenario) -> Applied {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         uncordon();
-        assert_eq!(placed.pod["spec"]["nodeName"], node, "{}", scenario.title());
-        applied
+        let first = Cordon::of(&[&self.first]);
+        let applied = catch_unwind(AssertUnwindSafe(|| apply_on(&self.second, scenario)));
+        drop(first);
+        cordon(&[&self.second]);
+        applied.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-pub(crate) fn name_of(node: &Value) -> String {
+fn apply_on(node: &str, scenario: &Scenario) -> Applied {
+    let mut applied = Applied::as_it_is(scenario);
+    let is_placed = |sighting: &Sighting| sighting.pod["spec"]["nodeName"].is_string();
+    let placed = applied.watch.wait_for("its pod to be scheduled", PROMPT, is_placed);
+    assert_eq!(placed.pod["spec"]["nodeName"], node, "{}", scenario.title());
+    applied
+}
+
+fn name_of(node: &Value) -> String {
     node["metadata"]["name"].as_str().expect("nodes have names").to_owned()
 }
 

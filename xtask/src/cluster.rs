@@ -1,18 +1,16 @@
 //! The lane that needs a Kubernetes cluster, and the cluster for as long as the lane takes.
 
 use std::env;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tempfile::NamedTempFile;
-
 use crate::lanes::{IGNORED, tests_of};
 use crate::shell::{
-    Background, Outcome, adopt_orphans, command, not_interrupted, output, run_and_reap, run_command, say,
-    step,
+    Background, Idle, Outcome, adopt_orphans, command, end_orphans, not_interrupted, output, run_command,
+    say, scratch, step,
 };
 use crate::{image, summary};
 
@@ -22,30 +20,37 @@ const SIMULATED_NODES: usize = 20;
 const NODE_MEMORY: &str = "2Gi";
 const READY_WITHIN: Duration = Duration::from_secs(180);
 
-/// All tests that need a cluster.
+/// All tests that need a cluster. A command may run meanwhile, while the tests mostly wait.
 ///
 /// # Errors
-/// Where there is none, it does not become ready, or a test fails.
-pub(crate) fn lane() -> Outcome {
-    summary::forget(SIDE_BY_SIDE)?;
-    summary::forget(ALONE)?;
+/// Where there is none, it does not become ready, or a test or the command fails.
+pub(crate) fn lane(meanwhile: Option<&str>) -> Outcome {
+    PROFILES.iter().try_for_each(|profile| summary::forget(profile))?;
     let mut cluster = Cluster::start()?;
-    // These wait most of the time.
-    let release = Background::start_idle("cargo build --release --locked -p ramp")?;
-    step("tests that need a cluster, side by side");
-    let side_by_side = run_command(cluster.of(&mut tests_of(SIDE_BY_SIDE)?).args(IGNORED));
-    not_interrupted()?;
-    step("ramp as its users have it");
-    release.wait()?;
-    let ramp = image::built("release", "ramp")?;
-    step("tests that need the cluster for themselves");
-    let alone = run_command(cluster.of(&mut tests_of(ALONE)?).env("RAMP", ramp).args(IGNORED));
-    side_by_side.and(alone).and(cluster.end())
+    let idle = ["cargo build --release --locked -p ramp"].into_iter().chain(meanwhile);
+    let idle: Vec<Idle> = idle.map(Idle::start).collect::<Outcome<_>>()?;
+    let [side_by_side, alone, measured] = PROFILES;
+    let mut failed = Vec::new();
+    let mut tests = |profile, ramp: Option<&Path>| {
+        step(&format!("tests that need a cluster: {profile}"));
+        let mut tests = tests_of(profile)?;
+        if let Some(ramp) = ramp {
+            tests.env("RAMP", ramp);
+        }
+        // One that fails is no reason not to run the others.
+        failed.extend(run_command(cluster.of(&mut tests).args(IGNORED)).err());
+        not_interrupted()
+    };
+    tests(side_by_side, None)?;
+    tests(alone, None)?;
+    idle.into_iter().try_for_each(Idle::wait)?;
+    tests(measured, Some(&image::built("release", "ramp")?))?;
+    cluster.end()?;
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n       ")) }
 }
 
-/// Profiles of .config/nextest.toml.
-const SIDE_BY_SIDE: &str = "cluster";
-const ALONE: &str = "cluster-alone";
+/// Of .config/nextest.toml, in the order in which they run.
+const PROFILES: [&str; 3] = ["cluster", "cluster-alone", "cluster-measured"];
 
 /// A cluster that is there already, or that ends with the value.
 struct Cluster {
@@ -62,13 +67,6 @@ struct Own {
 /// The path in an environment variable that is not empty.
 fn path_in(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// A file that goes with the value, and a handle to write to it.
-fn scratch() -> Outcome<(NamedTempFile, File)> {
-    let file = NamedTempFile::new().map_err(|error| format!("a temporary file: {error}"))?;
-    let handle = file.reopen().map_err(|error| format!("{}: {error}", file.path().display()))?;
-    Ok((file, handle))
 }
 
 impl Cluster {
@@ -94,10 +92,9 @@ impl Cluster {
         // From here on there is something to end, whatever becomes of it.
         let mut cluster = Self { kubeconfig: PathBuf::new(), own: Some(Own { scripts }) };
         let (said, handle) = scratch()?;
-        // Its parts, which `up` leaves behind.
-        adopt_orphans(true)?;
+        // Its parts, which `up` leaves behind, and what a test leaves that is killed.
+        adopt_orphans()?;
         run_command(up.stdout(handle))?;
-        adopt_orphans(false)?;
         let said = fs::read_to_string(&said).map_err(|error| format!("what up printed: {error}"))?;
         let last = said.lines().last().unwrap_or_default();
         cluster.kubeconfig = last.into();
@@ -162,8 +159,10 @@ impl Cluster {
     fn end(&mut self) -> Outcome {
         let Some(own) = self.own.take() else { return Ok(()) };
         step("the cluster ends");
-        run_and_reap(&mut Command::new(own.scripts.join("down")))
-            .map_err(|error| format!("{error}; the cluster may still run: run it again"))
+        let down = Background::start(&mut Command::new(own.scripts.join("down")));
+        let ended = down.and_then(Background::wait_in_any_case);
+        end_orphans();
+        ended.map_err(|error| format!("{error}; the cluster may still run: run it again"))
     }
 }
 

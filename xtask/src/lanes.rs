@@ -36,7 +36,7 @@ fn format() -> Outcome {
     step("format");
     run("cargo fmt --all --check")?;
     run("cargo fmt --manifest-path fuzz/Cargo.toml --check")?;
-    let scripts = output(&mut command("git ls-files *.sh .ci/run .ci/builder-image"))?;
+    let scripts = output(&mut command("git ls-files *.sh .ci/run .ci/meanwhile .ci/builder-image"))?;
     run_command(Command::new("shellcheck").args(scripts.lines()))
 }
 

@@ -25,13 +25,14 @@ use shell::Outcome;
 const HELP: &str = "\
 Checks and tests of the workspace
 
-Usage: cargo xtask <COMMAND>...
+Usage: cargo xtask [--meanwhile <COMMAND>] <COMMAND>...
 
 Commands:
   check     format, lints, documentation, dependencies, unit and integration tests
   host      as root: tests of cgroups, podman, virtual machines and the browser; short benchmarks
   cluster   tests that need a Kubernetes cluster: the one of KUBECONFIG, or one that the scripts `up`, `load-image`
-            and `down` in the directory TEST_CLUSTER start and end
+            and `down` in the directory TEST_CLUSTER start and end. They mostly wait: --meanwhile COMMAND runs one
+            with the CPU time that is left
   fuzz      short fuzzing: a minute
   nightly   long fuzzing, and the whole calibration
   image     the image of workload, from the binary of the profile `image`
@@ -39,11 +40,11 @@ Commands:
 
 Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
 
-fn run(command: &str) -> Outcome {
+fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
     match command {
         "check" => lanes::check(),
         "host" => lanes::host(),
-        "cluster" => cluster::lane(),
+        "cluster" => cluster::lane(meanwhile),
         "nightly" => lanes::nightly(),
         "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
@@ -53,7 +54,11 @@ fn run(command: &str) -> Outcome {
 }
 
 fn main() -> ExitCode {
-    let commands: Vec<String> = std::env::args().skip(1).collect();
+    let mut commands: Vec<String> = std::env::args().skip(1).collect();
+    let mut meanwhile = None;
+    if commands.first().is_some_and(|word| word == "--meanwhile") && commands.len() > 2 {
+        meanwhile = commands.drain(..2).next_back();
+    }
     if commands.is_empty() || commands.iter().any(|word| ["help", "-h", "--help"].contains(&word.as_str())) {
         println!("{HELP}");
         return ExitCode::SUCCESS;
@@ -63,7 +68,7 @@ fn main() -> ExitCode {
     let begun = std::env::set_current_dir(&root).map_err(|error| format!("{}: {error}", root.display()));
     let outcome = begun
         .and_then(|()| shell::watch_for_interrupts())
-        .and_then(|()| commands.iter().try_for_each(|command| run(command)));
+        .and_then(|()| commands.iter().try_for_each(|command| run(command, meanwhile.as_deref())));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,18 +1,20 @@
 //! Commands: each is named with the time it took, and none outlives an interrupt.
 
 use std::env;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use tempfile::NamedTempFile;
 
 /// An error is a sentence for whoever runs the lane.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
@@ -107,34 +109,39 @@ impl Background {
         Self::leader(command.process_group(0))
     }
 
-    /// Runs a line with the CPU time that nobody else wants. The nice value of a process counts within its session alone, so it gets one of
-    /// its own, and that one the least weight: autogroup, sched(7).
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub(crate) fn start_idle(line: &str) -> Outcome<Self> {
-        let script = format!("{{ echo 19 >/proc/self/autogroup; }} 2>/dev/null; exec nice -n 19 {line}");
-        // It is the leader of the process group of that session as well.
-        Self::leader(command("setsid sh -c").arg(script))
-    }
-
     fn leader(command: &mut Command) -> Outcome<Self> {
         let line = words(command);
         let child = without_cargos_own(command).stdin(Stdio::null()).spawn();
         let child = child.map_err(|error| format!("{line}: {error}"))?;
+        started().push(child.id());
         Ok(Self { line, child })
     }
 
     /// # Errors
     /// Where it fails, or is interrupted.
-    pub(crate) fn wait(mut self) -> Outcome {
+    pub(crate) fn wait(self) -> Outcome {
+        self.wait_unless(not_interrupted)
+    }
+
+    /// Waits also after an interrupt.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub(crate) fn wait_in_any_case(self) -> Outcome {
+        self.wait_unless(|| Ok(()))
+    }
+
+    fn wait_unless(mut self, interrupted: impl Fn() -> Outcome) -> Outcome {
         loop {
             match self.child.try_wait() {
-                Ok(None) => not_interrupted().map_err(|error| format!("{error}: {}", self.line))?,
+                Ok(None) => interrupted().map_err(|error| format!("{error}: {}", self.line))?,
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => return Err(format!("{}: {status}", self.line)),
                 Err(error) => return Err(format!("{}: {error}", self.line)),
             }
+            orphans(|orphan| {
+                let _ = waitpid(orphan, Some(WaitPidFlag::WNOHANG));
+            });
             sleep(PAUSE);
         }
     }
@@ -142,10 +149,54 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if let (Ok(None), Ok(group)) = (self.child.try_wait(), i32::try_from(self.child.id())) {
+        let id = self.child.id();
+        if let (Ok(None), Ok(group)) = (self.child.try_wait(), i32::try_from(id)) {
             end(Pid::from_raw(group), &mut self.child);
         }
+        started().retain(|own| *own != id);
     }
+}
+
+/// A command that runs with the CPU time that nobody else wants. What it prints is shown once it has been waited for.
+pub(crate) struct Idle {
+    line: String,
+    begin: Instant,
+    background: Background,
+    printed: NamedTempFile,
+}
+
+impl Idle {
+    /// # Errors
+    /// Where it cannot be started.
+    pub(crate) fn start(line: &str) -> Outcome<Self> {
+        let (printed, handle) = scratch()?;
+        // The nice value of a process counts within its session alone, so it gets one of its own, and that one the least weight:
+        // autogroup, sched(7). Its leader is that of a process group as well.
+        let script = format!("{{ echo 19 >/proc/self/autogroup; }} 2>/dev/null; exec 2>&1 nice -n 19 {line}");
+        let background = Background::leader(command("setsid sh -c").arg(script).stdout(handle))?;
+        let line = line.to_owned();
+        Ok(Self { line, begin: Instant::now(), background, printed })
+    }
+
+    /// # Errors
+    /// Where it fails, or is interrupted.
+    pub(crate) fn wait(self) -> Outcome {
+        let outcome = self.background.wait();
+        let printed = fs::read_to_string(&self.printed).unwrap_or_default();
+        say(&format!("\n$ {}, meanwhile\n{}", self.line, printed.trim_end()));
+        say(&format!("  {:.1} s at most", self.begin.elapsed().as_secs_f64()));
+        outcome
+    }
+}
+
+/// A file that goes with the value, and a handle to write to it.
+///
+/// # Errors
+/// Where it cannot be made.
+pub(crate) fn scratch() -> Outcome<(NamedTempFile, File)> {
+    let file = NamedTempFile::new().map_err(|error| format!("a temporary file: {error}"))?;
+    let handle = file.reopen().map_err(|error| format!("{}: {error}", file.path().display()))?;
+    Ok((file, handle))
 }
 
 /// Ends a process group: asks first, and waits for all of it.
@@ -160,6 +211,8 @@ fn end(group: Pid, leader: &mut Child) {
         sleep(PAUSE);
     }
     let _ = killpg(group, Signal::SIGKILL);
+    // One that has not yet become the leader of its group.
+    let _ = leader.kill();
     let _ = leader.wait();
 }
 
@@ -167,34 +220,37 @@ fn is_an_end(status: WaitStatus) -> bool {
     status != WaitStatus::StillAlive
 }
 
-/// Whether processes whose parent ends from now on become children of this one: PR_SET_CHILD_SUBREAPER, prctl(2).
+/// Commands that run.
+static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn started() -> MutexGuard<'static, Vec<u32>> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on processes whose parent has ended are children of this one: PR_SET_CHILD_SUBREAPER, prctl(2). Each is asked about once it has
+/// ended, while commands are waited for: who waits for one to end by its process id, as shell scripts do, waits until somebody has.
 ///
 /// # Errors
 /// Where the kernel refuses.
-pub(crate) fn adopt_orphans(adopt: bool) -> Outcome {
-    set_child_subreaper(adopt).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))
+pub(crate) fn adopt_orphans() -> Outcome {
+    set_child_subreaper(true).map_err(|error| format!("PR_SET_CHILD_SUBREAPER: {error}"))
 }
 
-/// Runs a command to its end, also after an interrupt, and asks about every orphan that ends meanwhile. Who waits for one to end by its
-/// process id, as shell scripts do, would wait until somebody has.
-///
-/// # Errors
-/// Where it cannot be started or fails.
-pub(crate) fn run_and_reap(command: &mut Command) -> Outcome {
-    let line = words(command);
-    let child = without_cargos_own(command).stdin(Stdio::null()).process_group(0).spawn();
-    let child = child.map_err(|error| format!("{line}: {error}"))?;
-    loop {
-        let status = waitpid(None, None).map_err(|error| format!("{line}: {error}"))?;
-        if status.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok()) != Some(child.id()) {
-            continue;
-        }
-        return if matches!(status, WaitStatus::Exited(_, 0)) {
-            Ok(())
-        } else {
-            Err(format!("{line}: {status:?}"))
-        };
-    }
+/// Ends those that were adopted and have not ended.
+pub(crate) fn end_orphans() {
+    orphans(|orphan| {
+        let _ = kill(orphan, Signal::SIGKILL);
+        let _ = waitpid(orphan, None);
+    });
+}
+
+/// Does something with each child that this process has not started: proc(5), /proc/PID/task/TID/children.
+fn orphans(each: impl Fn(Pid)) {
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let started = started();
+    let ids = children.split_whitespace().filter_map(|id| id.parse::<u32>().ok());
+    let orphans = ids.filter(|id| !started.contains(id)).filter_map(|id| i32::try_from(id).ok());
+    orphans.map(Pid::from_raw).for_each(each);
 }
 
 /// What a command prints on standard output.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::shell::Outcome;
 
 /// Profiles of .config/nextest.toml.
-const PROFILES: [&str; 4] = ["check", "host", "cluster", "cluster-alone"];
+const PROFILES: [&str; 5] = ["check", "host", "cluster", "cluster-alone", "cluster-measured"];
 
 fn report(lane: &str) -> PathBuf {
     PathBuf::from("target/nextest").join(lane).join("junit.xml")

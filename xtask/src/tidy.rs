@@ -101,6 +101,34 @@ fn no_file_names_a_directory_of_a_machine() {
     assert_eq!(found, Vec::<String>::new());
 }
 
+/// The terms of the filter in a section of .config/nextest.toml.
+fn terms<'t>(config: &'t str, section: &str) -> BTreeSet<&'t str> {
+    let filter =
+        config.split_once(&format!("\n{section}\n")).and_then(|(_, rest)| rest.split("\"\"\"").nth(1));
+    let lines = filter.unwrap_or_default().lines().map(|line| line.trim().trim_start_matches("| "));
+    lines.filter(|term| term.starts_with("test(")).collect()
+}
+
+#[test]
+fn a_test_that_does_not_share_the_cluster_is_alone_in_whichever_profile_it_runs() {
+    let files = files();
+    let config = &files[".config/nextest.toml"];
+    let [alone, measured] =
+        ["[profile.cluster-alone]", "[profile.cluster-measured]"].map(|of| terms(config, of));
+    assert!(!alone.is_empty() && !measured.is_empty() && alone.is_disjoint(&measured));
+    let both: BTreeSet<&str> = alone.union(&measured).copied().collect();
+    assert_eq!(
+        terms(
+            config,
+            "# The profiles `cluster-alone` and `cluster-measured` below, for whoever runs them in another one."
+        ),
+        both
+    );
+    let mut left_out = terms(config, "[profile.cluster]");
+    assert!(left_out.remove("test(needs_a_cluster) & not ("));
+    assert_eq!(left_out, both);
+}
+
 /// The name of the type that a line declares at the level of a module.
 fn declared(line: &str) -> Option<&str> {
     let line =

@@ -27,6 +27,15 @@ impl Part {
         Self { file, pid, words }
     }
 
+    /// As it is without arguments that a test has given it.
+    pub(crate) fn without(mut self, arguments: &[&str]) -> Self {
+        let begin = self.words.len().saturating_sub(arguments.len());
+        if self.words[begin..] == *arguments {
+            self.words.truncate(begin);
+        }
+        self
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.pid]).status().unwrap().success());
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use cordon::{cordon, uncordon};
+use cordon::{Cordon, uncordon};
 
 #[path = "../../../tests/support/cordon.rs"]
 mod cordon;
@@ -35,12 +35,11 @@ impl Namespace {
     pub(crate) fn create(name: &'static str) -> Self {
         // A test that was stopped in its midst has left one.
         kubectl(&["delete", "namespace", "--ignore-not-found", "--timeout=180s", name]);
-        kubectl(&["create", "namespace", name]);
         let namespace = Self(name);
-        let own = "serviceaccount/ramp role/ramp rolebinding/ramp daemonset/node-probe";
+        // What is set up but for the priorities, which all share; the last is of the events of nodes.
+        let own = "namespace/workload serviceaccount/ramp role/ramp rolebinding/ramp daemonset/node-probe";
         let of_the_cluster = "clusterrole/workload-ramp clusterrolebinding/workload-ramp";
         let mut objects = Self::objects(NAMESPACE, &format!("{own} {of_the_cluster}"));
-        // Of the events of nodes.
         objects.extend(Self::objects("default", "rolebinding/workload-ramp"));
         objects.iter_mut().for_each(|object| namespace.take_over(object));
         let directory = tempfile::tempdir().unwrap();
@@ -59,13 +58,18 @@ impl Namespace {
 
     /// Makes of an object of the set-up the one of this namespace. What is elsewhere is named for it.
     fn take_over(&self, object: &mut Value) {
-        let (name, before) = (object["metadata"]["name"].clone(), object["metadata"]["namespace"].clone());
-        let labels = object["metadata"]["labels"].clone();
-        object["metadata"] = if before == NAMESPACE {
-            json!({"name": name, "namespace": self.0, "labels": labels})
+        let before = &object["metadata"];
+        let (name, namespace) = if object["kind"] == "Namespace" {
+            (self.0.into(), Value::Null)
+        } else if before["namespace"] == NAMESPACE {
+            (before["name"].clone(), self.0.into())
         } else {
-            json!({"name": self.elsewhere(), "namespace": before, "labels": labels})
+            (self.elsewhere().into(), before["namespace"].clone())
         };
+        // Those of a namespace say what may run there, and where.
+        let (labels, annotations) = (before["labels"].clone(), before["annotations"].clone());
+        object["metadata"] =
+            json!({"name": name, "namespace": namespace, "labels": labels, "annotations": annotations});
         if object["roleRef"]["kind"] == "ClusterRole" {
             object["roleRef"]["name"] = self.elsewhere().into();
         }
@@ -154,29 +158,12 @@ impl Drop for KataWithoutCpu {
     }
 }
 
-/// A cluster of which one node takes pods, for as long as the value lives: the others are cordoned.
-pub(crate) struct OneNode;
-
-impl OneNode {
-    pub(crate) fn of_the_cluster() -> Self {
-        let names = "jsonpath={.items[*].metadata.name}";
-        let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", names]);
-        let others: Vec<&str> = real.split_whitespace().skip(1).collect();
-        let one = Self;
-        if !others.is_empty() {
-            cordon(&others);
-        }
-        one
-    }
-}
-
-impl Drop for OneNode {
-    fn drop(&mut self) {
-        // Where the test fails anyway the next one does it.
-        if !thread::panicking() {
-            uncordon();
-        }
-    }
+/// Cordons all nodes but one, for as long as the value lives.
+pub(crate) fn one_node() -> Option<Cordon> {
+    let names = "jsonpath={.items[*].metadata.name}";
+    let real = kubectl(&["get", "nodes", "--selector", "hollow!=true", "-o", names]);
+    let others: Vec<&str> = real.split_whitespace().skip(1).collect();
+    (!others.is_empty()).then(|| Cordon::of(&others))
 }
 
 /// Objects of a namespace.

@@ -12,7 +12,7 @@ use ramp::scenario::Scenario;
 
 use crate::holds;
 
-#[allow(dead_code, reason = "of the cluster's tests")]
+#[allow(dead_code, reason = "most of it is for the tests of ramp on a cluster")]
 #[path = "../cluster/process.rs"]
 mod process;
 #[path = "../support/podman.rs"]

@@ -8,7 +8,7 @@ use humantime::parse_rfc3339;
 use serde_json::Value;
 
 use super::table::{self, Row};
-use crate::applied::{Applied, PROMPT, Places, allocatable_bytes, name_of, nodes, set_up};
+use crate::applied::{Applied, PROMPT, TwoNodes, allocatable_bytes, nodes, set_up};
 use crate::kubectl::{Log, last_record};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
@@ -37,6 +37,7 @@ fn time(record: &Value) -> SystemTime {
 
 /// A scenario that has been observed, and is being removed.
 struct Leaving {
+    scenario: Scenario,
     applied: Applied,
     /// When that was asked for.
     begin: SystemTime,
@@ -44,11 +45,21 @@ struct Leaving {
 }
 
 impl Leaving {
-    /// Waits until its pod is gone. When that was is seen also of one that went before.
-    fn until_gone(mut self) -> Self {
+    /// Waits until its pod is gone, and any that came in its place.
+    fn gone(mut self) -> (Scenario, Row) {
+        // When that was is seen also of one that went before.
         let gone = self.applied.watch.wait_for("its pod to be gone", PROMPT, |sighting| sighting.is_gone);
         self.row.gone_seconds = seconds(self.begin, gone.at);
-        self
+        (self.scenario, self.row)
+    }
+
+    /// Whether it is in the way of another one: what is full takes nobody, a pod has its requests until it is gone, and under the other
+    /// runtime a scenario has the same name.
+    fn is_in_the_way_of(&self, next: &Scenario) -> bool {
+        let requests = |scenario: &Scenario| scenario.resource_bytes("requests").is_some();
+        !holds(&self.scenario)
+            || (requests(&self.scenario) && requests(next))
+            || self.scenario.name == next.name
     }
 }
 
@@ -73,7 +84,7 @@ fn observe(scenario: &Scenario, mut applied: Applied) -> Leaving {
         observe_growing(&mut applied, log, &mut row);
         applied.delete()
     };
-    Leaving { applied, begin, row }
+    Leaving { scenario: scenario.clone(), applied, begin, row }
 }
 
 /// It asks for a number of bytes; the others take all that they can get.
@@ -86,22 +97,18 @@ fn attempt<T>(observe: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(observe)).ok()
 }
 
-/// Observes scenarios on a node, each when no other one runs there. What was seen of each, or nothing where that has panicked.
-fn observe_in_turn(scenarios: Vec<Scenario>, node: &str, places: &Places) -> Vec<(Scenario, Option<Row>)> {
-    let requests = |scenario: &Scenario| scenario.resource_bytes("requests").is_some();
-    let mut observed: Vec<(Scenario, Option<Leaving>)> = Vec::new();
+/// Observes scenarios one after the other, each once the one before has ended. Where one panics there is nothing of it.
+fn observe_in_turn(scenarios: Vec<Scenario>, apply: impl Fn(&Scenario) -> Applied) -> Vec<(Scenario, Row)> {
+    let mut rows = Vec::new();
+    let mut leaving: Vec<Leaving> = Vec::new();
     for scenario in scenarios {
-        for (before, leaving) in &mut observed {
-            // A pod has its requests until it is gone, and what is full takes nobody.
-            if (requests(before) && requests(&scenario)) || !holds(before) {
-                *leaving = leaving.take().and_then(|leaving| attempt(|| leaving.until_gone()));
-            }
+        for one in leaving.extract_if(.., |one| one.is_in_the_way_of(&scenario)) {
+            rows.extend(attempt(|| one.gone()));
         }
-        let leaving = attempt(|| observe(&scenario, places.apply(&scenario, node)));
-        observed.push((scenario, leaving));
+        leaving.extend(attempt(|| observe(&scenario, apply(&scenario))));
     }
-    let row = |leaving: Leaving| attempt(|| leaving.until_gone().row);
-    observed.into_iter().map(|(scenario, leaving)| (scenario, leaving.and_then(row))).collect()
+    rows.extend(leaving.into_iter().filter_map(|one| attempt(|| one.gone())));
+    rows
 }
 
 /// Of a scenario that holds what it asks for.
@@ -179,28 +186,24 @@ fn smallest_node() -> Option<u64> {
 fn every_scenario_under_every_runtime_is_what_its_file_says() {
     set_up();
     let mut probes = Probes::from_now();
-    let nodes: Vec<String> = nodes().iter().map(name_of).collect();
-    let [filled, quiet, ..] = &nodes[..] else { panic!("two nodes, not {}", nodes.len()) };
-    let places = Places::of(&nodes);
+    let nodes = TwoNodes::of_the_cluster();
     // Those that fill a node are on another one than those whose CPU time and end are measured.
     let (holding, growing): (Vec<_>, Vec<_>) = Scenario::every().partition(holds);
-    let seen = thread::scope(|scope| {
-        let growing = scope.spawn(|| observe_in_turn(growing, filled, &places));
-        let holding = observe_in_turn(holding, quiet, &places);
+    let mut seen = thread::scope(|scope| {
+        let growing = scope.spawn(|| observe_in_turn(growing, |scenario| nodes.apply_on_first(scenario)));
+        let holding = observe_in_turn(holding, |scenario| nodes.apply_on_second(scenario));
         [holding, growing.join().expect("panics are caught there")].concat()
     });
-    let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for (scenario, row) in seen {
-        let is_as_asked = row.is_some_and(|row| {
-            let is_as_asked = attempt(|| check(&scenario, &row)).is_some();
-            rows.push(row);
-            is_as_asked
-        });
-        if !is_as_asked {
+    for scenario in Scenario::every() {
+        let is_it = |(other, _): &&(Scenario, Row)| other.title() == scenario.title();
+        let holds = seen.iter().find(is_it).and_then(|(_, row)| attempt(|| check(&scenario, row)));
+        if holds.is_none() {
             failed.push(scenario.title());
         }
     }
+    seen.sort_by_key(|(scenario, _)| scenario.title());
+    let rows: Vec<Row> = seen.into_iter().map(|(_, row)| row).collect();
     table::leave("scenarios.md", &table::markdown(&rows));
     probes.assert_they_went_on();
     assert!(failed.is_empty(), "not as asked: {failed:?}\n{}", table::markdown(&rows));

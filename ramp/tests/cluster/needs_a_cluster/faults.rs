@@ -36,9 +36,14 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
     let died = steps(&out);
     reach(&out, died + 5);
 
-    // A node is told to be not ready 40 s after its last sign of life: by then ramp is there again.
+    // A node is told to be not ready 40 s after its last sign of life. Until then nothing is heard of it, and ramp comes back.
     let kubelet = Part::of("kubelet-1");
+    let silent = || {
+        rows(&out, "nodes.csv").iter().filter(|row| row["row"] == "gap" && row["node"] == "node-1").count()
+    };
+    let before = silent();
     kubelet.signal("-KILL");
+    wait("the node to be missed", 60 * SECOND, || silent() > before);
 
     run.kill();
     let killed = steps(&out);
@@ -58,6 +63,7 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
             events.iter().rfind(|row| row["object"] == "node/node-1" && row["reason"] == "Status");
         of_the_node.is_some_and(|row| row["message"].starts_with("ready"))
     });
+    assert!(run.costs().is_some(), "the run was over before everything had broken");
     let (status, said) = run.wait_for(900 * SECOND);
     assert!(status.success(), "{status}: {said}");
 

@@ -8,7 +8,7 @@ use ramp::dataset::Dataset;
 use ramp::report::Report;
 use serde_json::Value;
 
-use crate::process::{self, KataWithoutCpu, OneNode, left, scenario, tidy_cluster};
+use crate::process::{self, KataWithoutCpu, left, one_node, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
 /// Resident in each pod, as is said of the stand-in.
@@ -19,7 +19,7 @@ const CLASS: &str = "ramp-test-overhead";
 #[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
 fn the_overhead_per_pod_is_estimated_within_15_percent_and_its_interval_holds_it() {
     tidy_cluster();
-    let _one = OneNode::of_the_cluster();
+    let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::named(CLASS);
     // A B B A, with as many as the node has room for without losing any.

@@ -21,7 +21,7 @@ fn directories(out: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-#[ignore = "needs a cluster with a RuntimeClass kata"]
+#[ignore = "needs a cluster that is set up, with a RuntimeClass kata"]
 fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
     let namespace = Namespace::create("ramp-test-script-in-turn");
     let directory = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
 }
 
 #[test]
-#[ignore = "needs a cluster"]
+#[ignore = "needs a cluster that is set up"]
 fn it_removes_what_a_ramp_that_was_killed_has_left() {
     let namespace = Namespace::create("ramp-test-script-killed");
     let directory = tempfile::tempdir().unwrap();
