@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Running, started};
+use crate::applied::PROMPT;
+use crate::support::{Running, started, wait_for};
 
 /// What everything that is set up and applied is in.
 pub(crate) const NAMESPACE: &str = "workload";
@@ -124,8 +125,12 @@ impl Log {
     }
 }
 
-/// The last whole record of a pod's log, with `options` such as `--previous`.
-pub(crate) fn last_record(pod: &str, options: &[&str]) -> Value {
-    let log = in_namespace(&[&["logs", "--tail", "1", pod], options].concat());
-    serde_json::from_str(&log).unwrap_or_else(|error| panic!("{pod}: {error}: {log:?}"))
+/// The last record of a pod's container that was there before the present one. The kubelet keeps one such container: where it has just
+/// removed that, because another one has ended, there is a log in a moment.
+pub(crate) fn last_record_before(pod: &str) -> Value {
+    wait_for("the log of a container that has ended", PROMPT, || {
+        let arguments = ["--namespace", NAMESPACE, "logs", "--previous", "--tail", "1", pod];
+        let output = command(&arguments).output().expect("kubectl is installed");
+        serde_json::from_slice(&output.stdout).ok()
+    })
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::table::{self, Row};
 use crate::applied::{Applied, PROMPT, TwoNodes, allocatable_bytes, nodes, set_up};
-use crate::kubectl::{Log, last_record};
+use crate::kubectl::{Log, last_record_before};
 use crate::manifest::{RUNTIMES, Scenario};
 use crate::probe::Probes;
 use crate::support::number;
@@ -227,7 +227,7 @@ fn a_limit_below_what_it_needs_kills_it_and_its_last_report_says_how_far_it_got(
             assert!(!sighting.is_ready(), "ready without its memory");
             sighting.is_oom_killed() && sighting.restarts() > 0
         });
-        let last = last_record(again.name(), &["--previous"]);
+        let last = last_record_before(again.name());
         assert_eq!(last["memory_limit_bytes"], LIMIT, "{runtime}: {last}");
         assert_eq!(last["memory_target_bytes"], 500_000_000, "{runtime}: {last}");
         let got = number(&last, "memory_resident_bytes") as u64;
