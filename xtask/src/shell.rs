@@ -160,7 +160,6 @@ impl Drop for Background {
 /// A command that runs with the CPU time that nobody else wants. What it prints is shown once it has been waited for.
 pub(crate) struct Idle {
     line: String,
-    begin: Instant,
     background: Background,
     printed: NamedTempFile,
 }
@@ -175,7 +174,7 @@ impl Idle {
         let script = format!("{{ echo 19 >/proc/self/autogroup; }} 2>/dev/null; exec 2>&1 nice -n 19 {line}");
         let background = Background::leader(command("setsid sh -c").arg(script).stdout(handle))?;
         let line = line.to_owned();
-        Ok(Self { line, begin: Instant::now(), background, printed })
+        Ok(Self { line, background, printed })
     }
 
     /// # Errors
@@ -184,7 +183,6 @@ impl Idle {
         let outcome = self.background.wait();
         let printed = fs::read_to_string(&self.printed).unwrap_or_default();
         say(&format!("\n$ {}, meanwhile\n{}", self.line, printed.trim_end()));
-        say(&format!("  {:.1} s at most", self.begin.elapsed().as_secs_f64()));
         outcome
     }
 }
