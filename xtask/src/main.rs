@@ -49,6 +49,9 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
         "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
         "summary" => summary::print(),
+        "--meanwhile" => {
+            Err("--meanwhile: expected its command and then the lane: --meanwhile COMMAND cluster".into())
+        }
         _ => Err(format!("there is no command {command:?}; see `cargo xtask help`")),
     }
 }
