@@ -18,13 +18,38 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn of(name: &str) -> Self {
-        let home = std::env::var_os("CLUSTER_HOME").expect("CLUSTER_HOME names the cluster's directory");
-        let file = PathBuf::from(home).join("pid").join(name);
+        let file = Self::files().join(name);
         let pid = fs::read_to_string(&file).expect("the part runs").trim().to_owned();
         let line = fs::read(format!("/proc/{pid}/cmdline")).expect("the part runs");
         let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
         let words = words.map(|word| String::from_utf8(word.to_vec()).unwrap()).collect();
         Self { file, pid, words }
+    }
+
+    /// All whose names begin so.
+    pub(crate) fn all(prefix: &str) -> Vec<Self> {
+        let names = fs::read_dir(Self::files()).unwrap().flatten().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        names.filter(|name| name.starts_with(prefix)).map(|name| Self::of(&name)).collect()
+    }
+
+    fn files() -> PathBuf {
+        let home = std::env::var_os("CLUSTER_HOME").expect("CLUSTER_HOME names the cluster's directory");
+        PathBuf::from(home).join("pid")
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.file.file_name().expect("it is named").to_string_lossy().into_owned()
+    }
+
+    /// Its directory in /proc.
+    pub(crate) fn process(&self) -> PathBuf {
+        Path::new("/proc").join(&self.pid)
+    }
+
+    /// Whether it has. One that nobody has waited for has no command line any more: proc(5).
+    pub(crate) fn has_ended(&self) -> bool {
+        fs::read(self.process().join("cmdline")).map_or(true, |line| line.is_empty())
     }
 
     /// As it is without arguments that a test has given it.
@@ -43,11 +68,7 @@ impl Part {
     /// Ends it, and waits until it has.
     pub(crate) fn end(&self) {
         self.signal("-TERM");
-        // One that nobody has waited for has no command line any more: proc(5).
-        let line = format!("/proc/{}/cmdline", self.pid);
-        wait("it to end", Duration::from_secs(30), || {
-            fs::read(&line).is_ok_and(|line| line.is_empty()) || !Path::new(&line).exists()
-        });
+        wait("it to end", Duration::from_secs(30), || self.has_ended());
     }
 
     /// Starts it again, on its own as before.

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,7 +23,7 @@ fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     let nodes: Value =
         serde_json::from_str(&kubectl(&["get", "nodes", "-l", "hollow=true", "-o", "json"])).unwrap();
     assert!(nodes["items"].as_array().unwrap().len() >= 20, "twenty simulated nodes");
-    stand_back();
+    let _nodes = SimulatedNodes::keep();
     let _controllers = FastControllers::begin();
     let directory = tempfile::tempdir().unwrap();
     let manifest = directory.path().join("hollow.json");
@@ -107,27 +109,54 @@ impl Drop for FastControllers {
     }
 }
 
+/// The simulated nodes, begun again where one ends: the runtime that kubemark simulates now and then dies of "concurrent map writes"
+/// while many of its pods end, and the pods of a node that is gone are never confirmed as ended.
+struct SimulatedNodes {
+    over: Arc<AtomicBool>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl SimulatedNodes {
+    fn keep() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let mut nodes: Vec<Part> = Part::all("hollow-");
+        nodes.iter().for_each(stand_back);
+        let keeper = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                for node in nodes.iter_mut().filter(|node| node.has_ended()) {
+                    println!("{} has ended and is begun again", node.name());
+                    node.start_again();
+                    *node = Part::of(&node.name());
+                    stand_back(node);
+                }
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        Self { over, keeper: Some(keeper) }
+    }
+}
+
+impl Drop for SimulatedNodes {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // A keeper that has panicked has been heard.
+        let _ = self.keeper.take().map(JoinHandle::join);
+    }
+}
+
 /// Simulated nodes stand for machines of their own: here they must not take the CPUs from the API server that they would not share
 /// with it. (Each is in a session of its own, to which the kernel gives an even share whatever its threads' nice values: sched(7),
-/// autogroup.)
-fn stand_back() {
-    let pids =
-        PathBuf::from(std::env::var_os("CLUSTER_HOME").expect("CLUSTER_HOME names the cluster's directory"))
-            .join("pid");
-    for entry in fs::read_dir(pids).unwrap().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with("hollow-") {
-            continue;
-        }
-        let pid = fs::read_to_string(entry.path()).unwrap();
-        let process = PathBuf::from("/proc").join(pid.trim());
-        // Where the kernel has no such groups the nice values count.
-        let _ = fs::write(process.join("autogroup"), "19");
-        for thread in fs::read_dir(process.join("task")).unwrap().flatten() {
-            let thread = thread.file_name();
-            let status =
-                Command::new("renice").args(["-n", "19", "-p"]).arg(&thread).stdout(Stdio::null()).status();
-            assert!(status.unwrap().success() || !process.join("task").join(&thread).exists());
-        }
+/// autogroup.) One that has ended meanwhile is passed over.
+fn stand_back(node: &Part) {
+    let process = node.process();
+    // Where the kernel has no such groups the nice values count.
+    let _ = fs::write(process.join("autogroup"), "19");
+    for thread in fs::read_dir(process.join("task")).into_iter().flatten().flatten() {
+        let thread = thread.file_name();
+        let status =
+            Command::new("renice").args(["-n", "19", "-p"]).arg(&thread).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success() || !process.join("task").join(&thread).exists());
     }
 }
 
