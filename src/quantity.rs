@@ -30,6 +30,13 @@ pub struct Percent {
 }
 
 impl Percent {
+    /// So many whole percent.
+    #[must_use]
+    pub const fn from_whole(percent: u32) -> Self {
+        // A percent is 10^4 millionths.
+        Self { millionths: percent as u64 * 10_000 }
+    }
+
     /// The share of `whole` that this percentage stands for, rounded down.
     #[must_use]
     pub fn of(self, whole: u64) -> u64 {

@@ -1,6 +1,8 @@
 //! What the data says: named estimates, each with its inputs and its interval, or why it cannot be said. Pure.
 
 pub mod breaking;
+pub mod causes;
+pub mod changes;
 pub mod comparison;
 pub mod drift;
 pub mod endings;
@@ -9,12 +11,14 @@ pub mod findings;
 pub mod goodput;
 pub mod groups;
 pub mod latency;
+mod losses;
 mod marginal_cost;
 mod saturation;
 
-pub use estimates::{Capacity, Estimates, Maximum, PerContainer, Usage};
-pub use marginal_cost::{MarginalCost, marginal_cost};
-pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation};
+pub use estimates::{Capacity, Estimates, PerContainer, Usage};
+pub(crate) use estimates::per_container;
+pub use marginal_cost::{Limits, MarginalCost, marginal_cost};
+pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation, Verdict};
 
 use std::fmt;
 

@@ -87,6 +87,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     pub step_timeout: Duration,
 
+    /// For how long memory is watched before the first step, and, until it is steady, for at most three times as long after the last
+    /// instance is gone
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    pub settle: Duration,
+
     /// For how long the population stays after the last step
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     pub hold: Duration,
@@ -142,6 +147,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
+    /// simulated: the file that says what is true of the cluster, see docs/worlds.md [default: a small quiet cluster]
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+
     /// Begin although something is wrong, and record what
     #[arg(long)]
     pub force: bool,
@@ -156,8 +165,8 @@ pub struct RunArgs {
 
     /// Go on with the run of this directory, at the step that it had reached; nothing else has to be said again
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "hold", "down", "stop", "note", "beyond", "out",
-        "label", "memory", "budget", "runtime", "socket", "namespace", "context", "force", "keep",
+        "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "settle", "hold", "down", "stop", "note", "beyond", "out",
+        "label", "memory", "budget", "runtime", "socket", "namespace", "context", "world", "force", "keep",
     ])]
     pub resume: Option<PathBuf>,
 }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::engine::kubernetes::KubernetesEngine;
 use crate::engine::local::LocalEngine;
 use crate::engine::podman::PodmanEngine;
+use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{Engine, Failure, Order, Survey};
 use crate::forecast::{Forecast, forecast};
 use crate::plan::{EngineKind, Plan};
@@ -57,6 +58,10 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
         EngineKind::Kubernetes => {
             look(KubernetesEngine::new(order).await.map_err(words)?, &draft, args).await
         }
+        EngineKind::Simulated => {
+            simulate();
+            look(SimulatedEngine::new(order).map_err(words)?, &draft, args).await
+        }
     }
 }
 
@@ -68,17 +73,29 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, Trouble> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
-    let draft = Draft::of(args, &Clock::of_the_machine())?;
+    let clock = Clock::of_the_machine();
+    let draft = Draft::of(args, &clock)?;
     let order = draft.order();
     match draft.plan.engine {
-        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, draft, args).await,
-        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, draft, args).await,
+        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, draft, args, clock).await,
+        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, draft, args, clock).await,
         EngineKind::Kubernetes => {
             let mut engine = KubernetesEngine::new(order).await.map_err(words)?;
             engine.replace = draft.plan.force;
-            begin(engine, draft, args).await
+            begin(engine, draft, args, clock).await
+        }
+        EngineKind::Simulated => {
+            simulate();
+            let begins = draft.plan.options.world.as_ref().map_or_else(|| clock.now(), |world| world.begin.0);
+            let engine = SimulatedEngine::new(order).map_err(words)?;
+            begin(engine, draft, args, Clock::simulated(begins)).await
         }
     }
+}
+
+/// From here on time goes on when everything waits for it.
+fn simulate() {
+    tokio::time::pause();
 }
 
 fn words(failure: Failure) -> Trouble {
@@ -119,8 +136,12 @@ fn is_refused(survey: &Survey) -> bool {
     survey.findings.iter().any(|finding| finding.refuses)
 }
 
-async fn begin(mut engine: impl Engine, draft: Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
-    let clock = Clock::of_the_machine();
+async fn begin(
+    mut engine: impl Engine,
+    draft: Draft,
+    args: &RunArgs,
+    clock: Clock,
+) -> Result<ExitCode, Trouble> {
     let interrupts = interrupts::heard();
     let found = survey(&mut engine, &draft).await?;
     let view = view(args.json);
@@ -151,7 +172,12 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
         EngineKind::Local => go_on(LocalEngine::new(order).map_err(words)?, path, json).await,
         EngineKind::Podman => go_on(PodmanEngine::new(order).map_err(words)?, path, json).await,
         EngineKind::Kubernetes => go_on(KubernetesEngine::new(order).await.map_err(words)?, path, json).await,
+        EngineKind::Simulated => Err(ended_with_its_process(path)),
     }
+}
+
+fn ended_with_its_process(path: &Path) -> Trouble {
+    format!("{}: a simulated cluster ends with its process: there is nothing to go on with, and nothing left", path.display())
 }
 
 /// What the engine of a run is made from, as `run.json` has it.

@@ -11,22 +11,23 @@
 mod at_work;
 mod cells;
 mod run_directory;
-mod settled;
+mod steady_state;
 mod study;
 mod table;
 mod workloads;
 
 pub(crate) use at_work::AtWork;
 pub use run_directory::Recorded;
+pub use steady_state::Remains;
 pub use table::{Malformed, Unreadable};
 pub use workloads::{Report, Reports};
 
 use std::collections::HashSet;
 use std::path::{Ancestors, Path, PathBuf};
 
-use crate::analysis::{Capacity, Maximum};
-use crate::record::{Outcome, Part};
-use crate::statistics::Point;
+use crate::analysis::Capacity;
+use crate::record::{Most, Outcome, Part};
+use crate::statistics::{Observation, Point};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -128,10 +129,9 @@ pub struct Memory {
     pub available: Option<u64>,
     /// Active.
     pub active: Option<u64>,
-    /// Memory that the kernel cannot take back but by swapping or killing, as far as it says whose it is: AnonPages, Shmem, SUnreclaim,
-    /// KernelStack, PageTables, SecPageTables, Percpu, and huge pages in use (Documentation/filesystems/proc.rst). No page is in two of
-    /// them, but for stacks where they are smaller than pages and come from the slab (kernel/fork.c). What drivers and the network take
-    /// page by page is in none.
+    /// AnonPages and Shmem: what programs have for themselves.
+    pub anon_and_shared: Option<u64>,
+    /// Memory that the kernel cannot take back but by swapping or killing.
     pub unreclaimable: Option<u64>,
 }
 
@@ -177,6 +177,10 @@ pub struct Sample {
     pub instances: Option<u32>,
     /// Its memory.
     pub memory: Memory,
+    /// What all instances have together, where they are confined together.
+    pub budget_used: Option<u64>,
+    /// Processes that the kernel has killed for memory since the machine was booted.
+    pub oom_kills: Option<u64>,
     /// Time that some task waited for memory, since the machine was booted (`/proc/pressure/memory`).
     pub memory_pressure_seconds: Option<f64>,
     /// The same for CPU.
@@ -196,7 +200,7 @@ pub struct Cells {
     pub missing: usize,
 }
 
-/// Memory against instances at work.
+/// Memory against instances.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
     /// Which memory.
@@ -205,25 +209,25 @@ pub struct Costs {
     pub of: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
-    /// What stayed of it when the instances were gone, where the source tells.
-    pub stayed: Option<Stayed>,
+    /// Where the source tells what instances hold themselves: the memory beyond that.
+    pub beyond: Option<Beyond>,
 }
 
-/// Memory after the last instance of a run, against that before its first.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Stayed {
-    /// By how many bytes it was more; less than 0 where it was less.
-    pub bytes: f64,
-    /// The most instances of the fit, on the kernels that told of both.
-    pub instances: f64,
-}
-
-impl Stayed {
-    /// Bytes for each instance.
-    #[must_use]
-    pub fn each(&self) -> f64 {
-        self.bytes / self.instances.max(1.0)
-    }
+/// What kernels hold beyond what their instances report to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beyond {
+    /// For each kernel: bytes by time, with the instances there and the nodes that have had one as the first two regressors.
+    pub observations: Vec<Vec<Observation>>,
+    /// The same after the last instance was gone, where memory had stopped changing by then; empty where it had not, or nobody watched.
+    pub after: Vec<Vec<Observation>>,
+    /// What an instance that holds its memory reports on average, with page tables, in bytes; 0 where none reports.
+    pub load_bytes: f64,
+    /// Whether instances report.
+    pub reported: bool,
+    /// The most instances of the observations, of all kernels together.
+    pub instances: u32,
+    /// Nodes that they were on.
+    pub nodes: u32,
 }
 
 impl Cells {
@@ -278,7 +282,7 @@ impl Dataset {
             measure: "active memory",
             of: "of all nodes together".into(),
             series: vec![points],
-            stayed: None,
+            beyond: None,
         }
     }
 
@@ -295,12 +299,13 @@ impl Dataset {
         }
     }
 
-    /// The largest number of instances at work at once, where the source tells of each transition.
+    /// The largest number of instances at work at once, and of those that held all of their memory, where the source tells of each
+    /// transition.
     #[must_use]
-    pub fn peak(&self) -> Option<Maximum> {
+    pub fn most(&self) -> Option<(Most, Most)> {
         match &self.source {
             Source::Study => None,
-            Source::Run(recorded) => recorded.peak(),
+            Source::Run(recorded) => Some((recorded.population.running(), recorded.population.held())),
         }
     }
 

@@ -9,7 +9,7 @@ pub mod kubernetes;
 pub mod local;
 mod machine;
 pub mod podman;
-pub mod scripted;
+pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::fmt;

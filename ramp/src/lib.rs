@@ -3,7 +3,7 @@
 //! Data flows one way:
 //!
 //! ```text
-//! cli ─► plan ─► run ⇄ engine {local, podman, kubernetes, scripted}
+//! cli ─► plan ─► run ⇄ engine {local, podman, kubernetes, simulated}
 //!                 │ events
 //!                 ▼
 //!               ledger ─► record ═══ run directory ═══ dataset ─► analysis ─► report
@@ -26,6 +26,7 @@ pub mod dataset;
 pub mod engine;
 pub mod forecast;
 pub mod ledger;
+mod memory;
 pub mod nodes;
 mod pauses;
 pub mod plan;

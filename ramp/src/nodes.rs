@@ -198,6 +198,13 @@ impl Nodes {
         !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
     }
 
+    /// Whether each kernel that tells of itself has done so by a sample taken after a time.
+    #[must_use]
+    pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
+        let telling = self.kernels(now).into_values().filter(|latest| latest.age(now) <= FRESH_FOR);
+        telling.into_iter().all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
+    }
+
     /// Available memory of each kernel whose last sample is fresh.
     #[must_use]
     pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {

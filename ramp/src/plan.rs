@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::simulated::World;
 use crate::stop::Rule;
 
 /// What a run is to do.
@@ -29,6 +30,9 @@ pub struct Plan {
     /// How long a step at most waits for what it asked for, with [`Pace::Ready`].
     #[serde(with = "seconds")]
     pub step_timeout: Duration,
+    /// For how long memory is watched before the first step; after the last instance for at most three times as long.
+    #[serde(with = "seconds", default)]
+    pub settle: Duration,
     /// For how long the population stays after the last step.
     #[serde(with = "seconds")]
     pub hold: Duration,
@@ -60,6 +64,8 @@ pub enum EngineKind {
     Podman,
     /// Pods on Kubernetes.
     Kubernetes,
+    /// A cluster whose truth is known, in simulated time.
+    Simulated,
 }
 
 impl EngineKind {
@@ -70,6 +76,7 @@ impl EngineKind {
             Self::Local => "local",
             Self::Podman => "podman",
             Self::Kubernetes => "kubernetes",
+            Self::Simulated => "simulated",
         }
     }
 }
@@ -87,6 +94,9 @@ pub struct EngineOptions {
     pub namespace: Option<String>,
     /// `kubernetes`: the context of the kubeconfig.
     pub context: Option<String>,
+    /// `simulated`: what is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<Box<World>>,
 }
 
 /// When the next step comes.
@@ -196,6 +206,7 @@ pub(crate) mod tests {
             step: 1,
             pace: Pace::Ready,
             step_timeout: Duration::from_secs(300),
+            settle: Duration::ZERO,
             hold: Duration::ZERO,
             down: false,
             stop: Vec::new(),

@@ -11,9 +11,11 @@
 //!
 //! Times are RFC 3339, UTC, with milliseconds; units are in the names; what is missing is empty. Rows are single lines.
 
+mod population;
 mod rows;
 mod table;
 
+pub use population::{Most, Population};
 pub use rows::{EventRow, Outcome, Part, PodRow, StepRow, Time, seconds};
 pub use table::Table;
 pub(crate) use table::one_line;
@@ -87,6 +89,12 @@ pub struct Teardown {
     pub left: Vec<String>,
     /// Available memory of each kernel before the first step and after the last instance was gone.
     pub memory: Vec<MemoryReturned>,
+    /// For how many seconds memory was watched after the last instance was gone.
+    #[serde(default)]
+    pub watched_seconds: Option<f64>,
+    /// Whether it had stopped changing by then.
+    #[serde(default)]
+    pub steady: Option<bool>,
 }
 
 /// Available memory of a kernel, before and after.

@@ -17,7 +17,7 @@ pub mod markdown;
 pub mod page;
 pub mod prose;
 pub mod svg;
-mod words;
+pub(crate) mod words;
 
 use crate::analysis::findings::{Findings, RunFindings};
 use crate::dataset::Dataset;

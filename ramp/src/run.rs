@@ -8,6 +8,7 @@
 
 mod calls;
 mod desk;
+mod memory_watch;
 mod rules;
 mod step;
 mod teardown;
@@ -65,8 +66,6 @@ pub struct Run<E> {
     /// Whether anything of it is watched.
     begun: bool,
     steps_up: u32,
-    /// The most instances at work at the end of a step, and which.
-    most: (u32, u32),
     /// Available memory of each kernel before the first step.
     idle: std::collections::BTreeMap<String, u64>,
 }
@@ -104,7 +103,6 @@ impl<E: Engine> Run<E> {
             decided: None,
             begun: false,
             steps_up: 0,
-            most: (0, 0),
             idle: Default::default(),
         }
     }
@@ -120,11 +118,12 @@ impl<E: Engine> Run<E> {
     ) -> Result<Self, String> {
         let mut run = Self::new(engine, directory, surroundings);
         for row in &before.pods {
+            run.desk.population.follow(row);
             run.desk.ledger.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
             run.decided = run.rules.look(&seen(row)).end;
-            run.count(row);
+            run.steps_up = row.step;
         }
         let last = before.steps.last();
         run.desk.step = last.map_or(0, |row| row.step);
@@ -233,8 +232,10 @@ impl<E: Engine> Run<E> {
             why_ended: why.clone(),
             failed,
             steps: self.steps_up,
-            most_at_work: self.most.0,
-            most_at_work_at_step: self.most.1,
+            held: self.desk.population.held(),
+            running: self.desk.population.running(),
+            most_at_work: self.desk.population.running().count,
+            most_at_work_at_step: self.desk.population.running().step,
             evictions: self.desk.ledger.totals().evictions,
             oom_kills: self.desk.ledger.totals().oom_kills,
             teardown_seconds: teardown.as_ref().and_then(|teardown| teardown.seconds),
@@ -301,6 +302,10 @@ impl<E: Engine> Run<E> {
         self.desk.view.heading();
         let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
         self.desk.until(first, |desk| desk.nodes.all_have_told()).await?;
+        if self.resumed.is_none() {
+            // What the idle machines do by themselves.
+            self.desk.until(Some(Instant::now() + self.plan.settle), |_| false).await?;
+        }
         if self.idle.is_empty() {
             self.idle = self.desk.nodes.available(self.desk.clock.now());
         }
@@ -338,19 +343,11 @@ impl<E: Engine> Run<E> {
         let verdict = self.rules.look(&seen(&row));
         row.rules = verdict.hold.iter().map(|(rule, _)| rule.to_string()).collect::<Vec<_>>().join(" ");
         self.write(&row);
-        self.count(&row);
+        self.steps_up = row.step;
         for (rule, only_noted, why) in verdict.news {
             self.desk.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
         }
         verdict.end
-    }
-
-    fn count(&mut self, row: &StepRow) {
-        self.steps_up = row.step;
-        let at_work = row.running_instances + row.ready_instances;
-        if at_work > self.most.0 {
-            self.most = (at_work, row.step);
-        }
     }
 
     /// What was asked for when an earlier process ended: not every engine's instances outlive it.

@@ -1,10 +1,14 @@
 //! Statistics, without a thought of what the numbers mean.
 
 mod interval;
+mod local_level;
+mod steady;
 mod survival;
 mod theil_sen;
 
 pub use interval::{Interval, quantile};
+pub use local_level::{Fit, Observation, dot, fit};
+pub use steady::{STEADY_FOR_SECONDS, is_steady, widest};
 pub use survival::{Duration, Quantile, Survival};
 pub(crate) use theil_sen::SEED;
 pub use theil_sen::{Point, Slope, slope};

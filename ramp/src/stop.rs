@@ -4,17 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use workload::quantity::Bytes;
+use workload::quantity::{Bytes, MemoryTarget, Percent};
 
 use crate::plan::parse_time;
 
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// Free memory of all nodes below a floor for so many steps in a row.
-    FreeMemory {
+    /// Available memory of all nodes (or of what all instances together may have) below a floor for so many steps in a row. Of free memory a
+    /// page cache may have taken all.
+    AvailableMemory {
         /// The floor.
-        floor: Bytes,
+        floor: Floor,
         /// Steps in a row.
         steps: u32,
     },
@@ -35,6 +36,47 @@ pub enum Rule {
     Steps(u32),
 }
 
+/// A floor of memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Floor {
+    /// So many bytes.
+    Bytes(Bytes),
+    /// A share of all there is.
+    Share(Percent),
+}
+
+impl Floor {
+    /// In bytes, of so many in all.
+    fn of(self, total: Option<Bytes>) -> Option<Bytes> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Share(percent) => Some(Bytes(percent.of(total?.0))),
+        }
+    }
+}
+
+impl fmt::Display for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Share(percent) => percent.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Floor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<MemoryTarget>() {
+            Ok(MemoryTarget::Bytes(bytes)) => Ok(Self::Bytes(bytes)),
+            Ok(MemoryTarget::Percent(percent)) => Ok(Self::Share(percent)),
+            Ok(MemoryTarget::Max) => Err("max is no floor".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 /// More than `count` within `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -45,23 +87,26 @@ pub struct Rate {
 }
 
 /// What every rule looks like, for messages and for `--help`.
-pub const RULES: &str = "free-memory:FLOOR:STEPS, stalled:STEPS, evictions:COUNT/TIME, oom-kills:COUNT/TIME, \
+pub const RULES: &str = "available-memory:FLOOR:STEPS, stalled:STEPS, evictions:COUNT/TIME, oom-kills:COUNT/TIME, \
                          node-not-ready, time:TIME, steps:STEPS";
 
 impl Rule {
+    /// So little available memory is hardly any: a fiftieth.
+    pub const HARDLY_ANY: Floor = Floor::Share(Percent::from_whole(2));
+
     /// Whether it tells of a cluster that gives way, beyond which there is something to see; time and steps do not.
     #[must_use]
     pub fn is_of_saturation(&self) -> bool {
         !matches!(self, Self::Time(_) | Self::Steps(_))
     }
 
-    /// What holds where nothing is said: the study's saturation (10^6 KiB, three steps in a row), what the kernel and
-    /// the nodes do about it, and what it looks like from above.
+    /// What holds where nothing is said: hardly any memory available, what the kernel and the nodes do about it, and what it looks like from
+    /// above.
     #[must_use]
     pub fn usual() -> Vec<Self> {
         let any = Rate { count: 0, window: Duration::from_secs(60) };
         vec![
-            Self::FreeMemory { floor: Bytes(1_000_000 << 10), steps: 3 },
+            Self::AvailableMemory { floor: Self::HARDLY_ANY, steps: 3 },
             Self::Stalled { steps: 10 },
             Self::Evictions(any),
             Self::OomKills(any),
@@ -76,7 +121,7 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
         let refused = |why: String| {
-            format!("{text:?}: {why} (allowed: {RULES}; such as free-memory:1G:3 or oom-kills:0/1m)")
+            format!("{text:?}: {why} (allowed: {RULES}; such as available-memory:2%:3 or oom-kills:0/1m)")
         };
         let count = |text: &str| match text.parse::<u32>() {
             Ok(count) if count > 0 => Ok(count),
@@ -89,10 +134,11 @@ impl FromStr for Rule {
             Ok::<_, String>(Rate { count, window: time(window)? })
         };
         match name {
-            "free-memory" => {
+            // It was called by what the study looked at.
+            "available-memory" | "free-memory" => {
                 let (floor, steps) = rest.split_once(':').ok_or_else(|| refused("no FLOOR:STEPS".into()))?;
-                let floor = floor.parse().map_err(|error| refused(format!("{error}")))?;
-                Ok(Self::FreeMemory { floor, steps: count(steps)? })
+                let floor = floor.parse().map_err(refused)?;
+                Ok(Self::AvailableMemory { floor, steps: count(steps)? })
             }
             "stalled" => Ok(Self::Stalled { steps: count(rest)? }),
             "evictions" => rate(rest).map(Self::Evictions),
@@ -109,7 +155,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = humantime::format_duration;
         match self {
-            Self::FreeMemory { floor, steps } => write!(f, "free-memory:{floor}:{steps}"),
+            Self::AvailableMemory { floor, steps } => write!(f, "available-memory:{floor}:{steps}"),
             Self::Stalled { steps } => write!(f, "stalled:{steps}"),
             Self::Evictions(Rate { count, window }) => write!(f, "evictions:{count}/{}", time(*window)),
             Self::OomKills(Rate { count, window }) => write!(f, "oom-kills:{count}/{}", time(*window)),
@@ -133,8 +179,10 @@ pub struct Seen {
     pub asked: u32,
     /// Instances at work.
     pub at_work: u32,
-    /// Free memory of all kernels together, where each told it freshly.
-    pub free: Option<Bytes>,
+    /// Available memory of all kernels together, where each told it freshly.
+    pub available: Option<Bytes>,
+    /// All of their memory.
+    pub total: Option<Bytes>,
     /// Evictions since the run began.
     pub evictions: u32,
     /// OOM kills since the run began.
@@ -166,11 +214,12 @@ impl Watched {
     /// Why the rule is true after a step, in numbers; none where it is not.
     pub fn look(&mut self, seen: &Seen) -> Option<String> {
         match self.rule {
-            Rule::FreeMemory { floor, steps } => {
+            Rule::AvailableMemory { floor, steps } => {
                 // Unknown is neither: it does not count, nor does it begin the row anew.
-                let free = seen.free?;
-                self.in_a_row(free < floor, steps).then(|| {
-                    format!("free memory {} below {} for {steps} steps", free.rounded(), floor.rounded())
+                let (available, floor) = (seen.available?, floor.of(seen.total)?);
+                self.in_a_row(available < floor, steps).then(|| {
+                    let (available, floor) = (available.rounded(), floor.rounded());
+                    format!("available memory {available} below {floor} for {steps} steps")
                 })
             }
             Rule::Stalled { steps } => {
@@ -237,7 +286,7 @@ mod tests {
     }
 
     const RULES_SUCH_AS: [&str; 7] = [
-        "free-memory:1G:3",
+        "available-memory:1G:3",
         "stalled:10",
         "evictions:0/1m",
         "oom-kills:3/10s",
@@ -259,7 +308,7 @@ mod tests {
             "node-not-ready:3",
         ] {
             let refusal = text.parse::<Rule>().unwrap_err();
-            assert!(refusal.contains("allowed: free-memory:FLOOR:STEPS"), "{refusal}");
+            assert!(refusal.contains("allowed: available-memory:FLOOR:STEPS"), "{refusal}");
         }
     }
 

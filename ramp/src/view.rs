@@ -12,7 +12,8 @@ use workload::quantity::Bytes;
 
 use crate::ledger::{Counts, Totals};
 use crate::nodes::Sums;
-use crate::record::{Part, StepRow};
+use crate::record::{Most, Part, StepRow};
+use crate::report::words;
 use crate::state::State;
 
 /// Where it is shown. Showing never waits: who reads slowly, or has stopped the terminal, does not stop the run.
@@ -120,9 +121,13 @@ pub struct Summary {
     pub failed: bool,
     /// Steps up that were made.
     pub steps: u32,
-    /// The most instances that were at work at the end of a step.
+    /// The most instances that held all of their memory at once.
+    pub held: Most,
+    /// The most that ran at once.
+    pub running: Most,
+    /// Their number, as it was called.
     pub most_at_work: u32,
-    /// At which step.
+    /// And the step.
     pub most_at_work_at_step: u32,
     /// Evictions.
     pub evictions: u32,
@@ -139,13 +144,15 @@ pub struct Summary {
 impl Summary {
     fn words(&self) -> String {
         let mut words = format!(
-            "\nended: {}\nat work at most: {} (step {}); {} evictions, {} OOM kills in {} steps\n",
+            "\nended: {}\nheld at once: {} at most (step {}); running: {} at most (step {})\n{}, {} in {}\n",
             self.why_ended,
-            self.most_at_work,
-            self.most_at_work_at_step,
-            self.evictions,
-            self.oom_kills,
-            self.steps
+            words::count(self.held.count, "instance"),
+            self.held.step,
+            self.running.count,
+            self.running.step,
+            words::count(self.evictions, "eviction"),
+            words::count(self.oom_kills, "OOM kill"),
+            words::count(self.steps, "step")
         );
         match (self.teardown_seconds, self.left.as_slice()) {
             (Some(seconds), _) => words.push_str(&format!("removed within {seconds:.1} s\n")),
@@ -180,14 +187,14 @@ pub(crate) fn out(text: &str) {
 fn heading() -> String {
     format!(
         "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>10} {:>8} {:>8}",
-        "step", "asked", "pend", "creat", "run", "ready", "failed", "evict", "OOM", "free", "API", "took"
+        "step", "asked", "pend", "creat", "run", "ready", "failed", "evict", "OOM", "available", "API", "took"
     )
 }
 
 fn step_line(row: &StepRow) -> String {
     let free = match (row.budget_bytes, row.budget_used_bytes) {
         (Some(budget), Some(used)) => Some(budget.saturating_sub(used)),
-        _ => row.memory_free_bytes,
+        _ => row.memory_available_bytes,
     };
     let free = free.map_or_else(|| "-".into(), |free| Bytes(free).rounded().to_string());
     let api = row
@@ -223,9 +230,9 @@ impl Status {
     fn words(&self) -> String {
         let of = |state| self.counts.of(state);
         let free = self.sums.budget.map(|budget| Bytes(budget.limit.0.saturating_sub(budget.used.0)));
-        let free = free.or(self.sums.memory.map(|memory| memory.free));
+        let free = free.or(self.sums.memory.map(|memory| memory.available));
         let memory = match (free, self.sums.oldest) {
-            (Some(free), Some(age)) => format!("{} free ({:.1} s ago)", free.rounded(), age.as_secs_f64()),
+            (Some(free), Some(age)) => format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64()),
             (None, Some(age)) => format!("memory stale for {:.0} s", age.as_secs_f64()),
             (_, None) => "no samples yet".into(),
         };

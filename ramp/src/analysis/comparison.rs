@@ -64,7 +64,7 @@ impl Pooled {
     pub fn of(runs: &[(&Dataset, &Estimates)]) -> Self {
         Self {
             saturation: saturation(runs),
-            maximum_running: mean(runs, |run| Ok(f64::from(run.maximum_running.clone()?.count))),
+            maximum_running: mean(runs, |run| Ok(f64::from(run.running.clone()?.count))),
             usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
             marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.marginal_cost).collect::<Vec<_>>()),
         }
@@ -80,9 +80,9 @@ fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) ->
 }
 
 fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> {
-    let instances = mean(runs, |run| Ok(f64::from(run.saturation.clone()?.instances)))?;
+    let instances = mean(runs, |run| Ok(f64::from(run.saturation.saturation.clone()?.instances)))?;
     let mut kinds =
-        runs.iter().filter_map(|(data, run)| Some((data, run.saturation.as_ref().ok()?.rule.kind())));
+        runs.iter().filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
     let Some((first, kind)) = kinds.next() else { return cannot_say("there is no run") };
     match kinds.find(|(_, other)| *other != kind) {
         None => Ok((instances, kind)),
@@ -133,14 +133,30 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
         return of_two_measures(base.measure, other.measure);
     }
     // Both were drawn from the same seed: any draw of the one goes with any of the other, and not with the one of its own number.
-    let mut others = other.draws();
+    let mut others = other.drawn.clone();
     others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
-    let differences: Vec<f64> = others.iter().zip(base.draws()).map(|(other, base)| other - base).collect();
-    Ok(PerPod { bytes: other.bytes - base.bytes, interval: interval(&differences)? })
+    let differences: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
+    let drawn = interval(&differences)?;
+    // How exact the load is is the same for both.
+    let interval = Interval {
+        low: drawn.low - other.limits.below - base.limits.above,
+        high: drawn.high + other.limits.above + base.limits.below,
+    };
+    let bytes = other.bytes - base.bytes;
+    if interval.high - interval.low > bytes.abs() {
+        return cannot_say(format!(
+            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more repeats (deploy/ramp.sh --interleave) or a quieter \
+             cluster would tell",
+            super::mib(interval.low),
+            super::mib(interval.high)
+        ));
+    }
+    Ok(PerPod { bytes, interval })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::marginal_cost::Limits;
     use super::*;
 
     #[test]
@@ -152,7 +168,7 @@ mod tests {
                 interval: Interval { low: bytes, high: bytes },
                 points: 9,
                 drawn,
-                stayed_each: 0.0,
+                limits: Limits::default(),
                 measure: "memory",
                 inputs: String::new(),
             })

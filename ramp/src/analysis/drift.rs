@@ -50,7 +50,7 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
     }
     let ran = |is_base: bool| {
         move |(data, estimates): &(&Dataset, &Estimates)| {
-            let most = estimates.maximum_running.as_ref().map_err(|why: &CannotSay| why.clone())?.count;
+            let most = estimates.running.as_ref().map_err(|why: &CannotSay| why.clone())?.count;
             let begin = match &data.source {
                 Source::Run(recorded) => Some(recorded.run.begin.0),
                 Source::Study => None,

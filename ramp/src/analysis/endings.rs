@@ -2,33 +2,32 @@
 
 use std::collections::HashMap;
 
+use super::marginal_cost::interval;
 use super::{Estimate, cannot_say};
-use crate::dataset::{Dataset, Source};
+use crate::dataset::{Dataset, Recorded, Source};
 use crate::record::Teardown;
 use crate::state::State;
-use crate::statistics::{Duration, Survival};
+use crate::statistics::{Duration, Interval, Survival};
 
 /// From when an instance is told to end until it is gone.
 ///
 /// # Errors
 /// Where the data does not tell of instances one by one, or none was told to end.
 pub fn terminations(data: &Dataset) -> Estimate<Survival> {
-    let pods = match &data.source {
+    let recorded = match &data.source {
         Source::Study => return cannot_say("the data counts instances and does not tell of each"),
-        Source::Run(recorded) => &recorded.pods,
+        Source::Run(recorded) => recorded,
     };
     let mut told: HashMap<&str, f64> = HashMap::new();
     let mut took = Vec::new();
-    for row in pods {
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         match row.to.parse::<State>() {
             Ok(State::Terminating) => {
-                told.entry(&row.uid).or_insert(row.elapsed_seconds);
+                told.entry(&row.uid).or_insert(*seconds);
             }
             Ok(State::Gone) => {
                 let since = told.remove(row.uid.as_str());
-                took.extend(
-                    since.map(|since| Duration { seconds: row.elapsed_seconds - since, ended: true }),
-                );
+                took.extend(since.map(|since| Duration { seconds: seconds - since, ended: true }));
             }
             _ => {}
         }
@@ -38,8 +37,8 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
     Survival::of(&took).map_or_else(|| cannot_say("no instance was told to end"), Ok)
 }
 
-/// Memory that did not come back, on all kernels together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Memory after the last instance was gone, against that before the first, on all kernels together.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Leak {
     /// Kernels that told before and after.
     pub kernels: usize,
@@ -49,19 +48,61 @@ pub struct Leak {
     pub after_bytes: u64,
     /// Instances that were made in the run.
     pub instances: u32,
+    /// By how many bytes more memory is held than before; less than 0 where it is less.
+    pub missing_bytes: f64,
+    /// Of that, what stays because of the instances, by what the machines did of their own meanwhile: its 95 % interval. None where that
+    /// cannot be told.
+    pub interval: Option<Interval>,
+    /// For how many seconds memory was watched after the last instance was gone.
+    pub waited_seconds: f64,
+    /// Whether it had stopped changing by then; none where it was watched for too short a time to tell.
+    pub steady: Option<bool>,
+    /// The most memory that the instances held.
+    pub held_bytes: f64,
+    /// How far the idle machines went by themselves within a few seconds.
+    pub idle_range_bytes: f64,
+}
+
+/// Whether memory came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// But for what is too little to matter.
+    All,
+    /// Not all of it.
+    NotAll,
+    /// It was still coming back, or was watched for too short a time.
+    NotSteady,
+    /// What the machines did of their own may be all of it, or none.
+    CannotTell,
 }
 
 impl Leak {
-    /// Memory that did not come back, in bytes; negative where more came back than was there.
+    /// The share of what the instances held that does not matter.
+    const SHARE: f64 = 0.02;
+    /// Nor does so much.
+    const BYTES: f64 = 8.0 * 1_048_576.0;
+
+    /// Nor does so many times what the idle machines do by themselves within a few seconds: one that gives back slowly looks steady then.
+    const IDLE: f64 = 5.0;
+
+    /// What is too little to matter, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> f64 {
-        self.before_bytes as f64 - self.after_bytes as f64
+    pub fn matters_bytes(&self) -> f64 {
+        (Self::SHARE * self.held_bytes).max(Self::BYTES).max(Self::IDLE * self.idle_range_bytes)
     }
 
-    /// The same for each instance that there was.
+    /// Whether memory came back.
     #[must_use]
-    pub fn bytes_each(&self) -> f64 {
-        self.bytes() / f64::from(self.instances.max(1))
+    pub fn returned(&self) -> Returned {
+        let matters = self.matters_bytes();
+        let stays = self.interval.is_some_and(|interval| interval.low > matters);
+        match self.steady {
+            // Less than before is nothing left behind.
+            Some(_) if self.missing_bytes < matters => Returned::All,
+            Some(true) if stays => Returned::NotAll,
+            Some(true) => Returned::CannotTell,
+            Some(false) | None => Returned::NotSteady,
+        }
     }
 }
 
@@ -80,27 +121,50 @@ pub fn teardown(data: &Dataset) -> Estimate<&Teardown> {
     }
 }
 
-/// Memory that did not come back.
+/// Whether instances leave memory behind.
 ///
 /// # Errors
-/// Where it is not known how much was available before and after.
-pub fn leak(data: &Dataset) -> Estimate<Leak> {
+/// Where it is not known how much was held before and after.
+pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
     let teardown = teardown(data)?;
     if !teardown.left.is_empty() {
         return cannot_say(format!("{} objects of the run are still there", teardown.left.len()));
     }
-    if teardown.memory.is_empty() {
-        return cannot_say("no node told of its memory both before and after");
-    }
-    let sum = |of: fn(&crate::record::MemoryReturned) -> u64| teardown.memory.iter().map(of).sum();
-    let made = match &data.source {
-        Source::Run(recorded) => recorded.pods.iter().filter(|row| row.from.is_none()).count() as u32,
-        Source::Study => 0,
+    let Source::Run(recorded) = &data.source else { return cannot_say("the data ends with the last step up") };
+    let Some(remains) = data.remains(recorded, before) else {
+        return cannot_say("no node told of its memory both before the first instance and after the last");
     };
+    let sum = |of: fn(&crate::record::MemoryReturned) -> u64| teardown.memory.iter().map(of).sum();
     Ok(Leak {
-        kernels: teardown.memory.len(),
+        kernels: remains.kernels,
         before_bytes: sum(|kernel| kernel.before_bytes),
         after_bytes: sum(|kernel| kernel.after_bytes),
-        instances: made,
+        instances: made(recorded),
+        missing_bytes: remains.missing_bytes,
+        interval: stays(&remains),
+        waited_seconds: remains.waited_seconds,
+        steady: remains.steady,
+        held_bytes: remains.held_bytes,
+        idle_range_bytes: remains.idle_range_bytes,
     })
+}
+
+fn made(recorded: &Recorded) -> u32 {
+    recorded.pods.iter().filter(|row| row.from.is_none()).count() as u32
+}
+
+/// What stays because of the instances: the coefficient of the most that there were, where it can be told from what the machines do.
+fn stays(remains: &crate::dataset::Remains) -> Option<Interval> {
+    const DRAWS: usize = 1000;
+    const MOST: usize = 2;
+    let fit = crate::statistics::fit(&remains.observations)?;
+    if !fit.identified[MOST] {
+        return None;
+    }
+    let drawn: Vec<f64> = fit
+        .draws(DRAWS, crate::statistics::SEED)
+        .iter()
+        .map(|drawn| drawn[MOST] * f64::from(remains.instances))
+        .collect();
+    interval(&drawn).ok()
 }

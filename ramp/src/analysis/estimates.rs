@@ -1,20 +1,23 @@
 //! The named estimates of one run.
 
 use super::marginal_cost::{MarginalCost, marginal_cost};
-use super::saturation::{Rule, Saturation, saturation};
+use super::saturation::{Rule, Verdict, saturation};
 use super::{Estimate, cannot_say, mib};
-use crate::dataset::{Costs, Dataset, Step};
+use crate::dataset::{Costs, Dataset, Source, Step};
+use crate::record::{Most, Part};
 
 /// The named estimates of one run.
 #[derive(Clone, Debug)]
 pub struct Estimates {
     /// How many instances should have fit.
     pub predicted_capacity: Estimate<Capacity>,
-    /// From which step on the run was saturated.
-    pub saturation: Estimate<Saturation>,
-    /// The largest number at work at once.
-    pub maximum_running: Estimate<Maximum>,
-    /// Active memory by instances at work, as in the study.
+    /// From which step on the run was saturated, or how far it was not.
+    pub saturation: Verdict,
+    /// The most that held all of their memory at once: what capacity means.
+    pub held: Estimate<Most>,
+    /// The most that ran at once, whether or not they held all of their memory.
+    pub running: Estimate<Most>,
+    /// Memory by instances.
     pub usage: Usage,
     /// What that rests on: memory against instances.
     pub costs: Costs,
@@ -33,16 +36,8 @@ pub struct Capacity {
     pub inputs: String,
 }
 
-/// The largest number of instances at work at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Maximum {
-    /// So many.
-    pub count: u32,
-    /// At which step first.
-    pub step: u32,
-}
-
-/// Active memory of all nodes ÷ instances at work.
+/// Memory by instances: of the study's files active memory of all nodes ÷ instances at work; of runs of ramp anonymous and shared memory of
+/// all nodes, less what there was before the first step, ÷ instances that hold all of theirs.
 #[derive(Clone, Debug)]
 pub struct Usage {
     /// At the step of saturation.
@@ -53,7 +48,7 @@ pub struct Usage {
     pub max: Estimate<PerContainer>,
 }
 
-/// Active memory per container, at a step.
+/// Memory per container, at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PerContainer {
     /// MiB.
@@ -67,12 +62,13 @@ impl Estimates {
     #[must_use]
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let saturation = saturation(data);
-        let costs = data.costs(saturation.as_ref().ok().map(|saturation| saturation.index));
+        let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
-            maximum_running: maximum_running(data),
+            held: held(data),
+            running: running(data),
             usage: usage(data, &saturation),
-            marginal_cost: marginal_cost(&costs, saturation.is_ok()),
+            marginal_cost: marginal_cost(&costs, saturation.saturation.is_ok()),
             costs,
             saturation,
         }
@@ -103,43 +99,78 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
     Ok(Capacity { instances, by: "memory free for workloads".into(), inputs })
 }
 
-fn maximum_running(data: &Dataset) -> Estimate<Maximum> {
-    let mut most: Option<Maximum> = data.peak();
+fn held(data: &Dataset) -> Estimate<Most> {
+    match (&data.source, data.most()) {
+        (Source::Study, _) | (_, None) => cannot_say("the data does not tell which instances hold all of their memory"),
+        (Source::Run(_), _) if data.steps.is_empty() => cannot_say("no step was recorded"),
+        (Source::Run(_), Some((_, held))) => Ok(held),
+    }
+}
+
+fn running(data: &Dataset) -> Estimate<Most> {
+    if data.steps.is_empty() {
+        return cannot_say("no step was recorded");
+    }
+    if let Some((running, _)) = data.most() {
+        return Ok(running);
+    }
+    let mut most: Option<Most> = None;
     for step in &data.steps {
         if most.is_none_or(|most| step.running > most.count) {
-            most = Some(Maximum { count: step.running, step: step.step });
+            most = Some(Most { count: step.running, step: step.step });
         }
     }
     most.map_or_else(|| cannot_say("no step was recorded"), Ok)
 }
 
-fn per_container(step: &Step) -> Option<PerContainer> {
+/// Memory per container at a step of the study's files.
+fn active_per_container(step: &Step) -> Option<PerContainer> {
     let active = step.memory.active.filter(|_| step.running > 0)?;
     Some(PerContainer { mib: mib(active as f64) / f64::from(step.running), step: step.step })
 }
 
-fn usage(data: &Dataset, saturation: &Estimate<Saturation>) -> Usage {
-    let at_saturation = match saturation {
+/// Memory per container at each step where it is known, with the index of the step.
+pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
+    let steps = data.steps.iter().enumerate();
+    if matches!(data.source, Source::Study) {
+        return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
+    }
+    let counts = |(_, step): &(usize, &Step)| matches!(step.part, Part::Up | Part::Hold);
+    let own = |(index, step): (usize, &Step)| {
+        let held = step.ready.filter(|ready| *ready > 0)?;
+        let bytes = data.anon_and_shared_more(index)?;
+        Some((index, PerContainer { mib: mib(bytes) / f64::from(held), step: step.step }))
+    };
+    steps.filter(counts).filter_map(own).collect()
+}
+
+fn usage(data: &Dataset, verdict: &Verdict) -> Usage {
+    let all = per_container(data);
+    let is_study = matches!(data.source, Source::Study);
+    let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
-        Ok(at) => match (at.rule, data.steps.get(at.index).and_then(per_container)) {
-            (Rule::NodesFull, Some(usage)) => Ok(usage),
-            (_, None) => {
-                cannot_say(format!("active memory or instances at work are not known at step {}", at.step))
-            }
-            (rule, Some(usage)) => cannot_say(format!(
-                "the nodes were never full; at step {} ({rule}) it is {:.0} MiB",
-                at.step, usage.mib
+        Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
+            None => cannot_say(format!("memory or instances are not known at step {}", at.step)),
+            Some((_, usage)) if is_study && at.rule != Rule::NodesFull => cannot_say(format!(
+                "the nodes were never full; at step {} ({}) it is {:.0} MiB",
+                at.step, at.rule, usage.mib
             )),
+            Some((_, usage)) => Ok(*usage),
         },
     };
-    let all = || data.steps.iter().filter_map(per_container);
-    let none = || cannot_say("there is no step with an instance at work and with active memory of all nodes");
+    let none = || match is_study {
+        true => cannot_say("there is no step with an instance at work and with active memory of all nodes"),
+        false => cannot_say(
+            "there is no step with an instance that holds its memory and with samples of all nodes, then and before the first step",
+        ),
+    };
     let by_mib = |a: &PerContainer, b: &PerContainer| a.mib.total_cmp(&b.mib);
+    let each = || all.iter().map(|(_, usage)| *usage);
     Usage {
         at_saturation,
-        min: all().min_by(by_mib).map_or_else(none, Ok),
+        min: each().min_by(by_mib).map_or_else(none, Ok),
         // The first of equals.
-        max: all().max_by(|a, b| by_mib(a, b).then(b.step.cmp(&a.step))).map_or_else(none, Ok),
+        max: each().max_by(|a, b| by_mib(a, b).then(b.step.cmp(&a.step))).map_or_else(none, Ok),
     }
 }
 
@@ -154,7 +185,7 @@ mod tests {
     fn the_largest_number_at_work_is_that_of_the_first_step_that_had_it() {
         let running = [1, 4, 3, 4, 2];
         let data = data(steps(5, |step, at| step.running = running[at]));
-        assert_eq!(Estimates::of(&data, None).maximum_running.unwrap(), Maximum { count: 4, step: 2 });
+        assert_eq!(Estimates::of(&data, None).running.unwrap(), Most { count: 4, step: 2 });
     }
 
     #[test]

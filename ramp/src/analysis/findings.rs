@@ -1,6 +1,7 @@
 //! Everything that runs say, alone and held against each other.
 
 use super::breaking::{Break, breaks};
+use super::changes::{Change, changes};
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
 use super::endings::{Leak, leak, terminations};
@@ -29,6 +30,8 @@ pub struct RunFindings {
     pub estimates: Estimates,
     /// What gave way, the first one first.
     pub breaks: Vec<Break>,
+    /// What others changed of the population.
+    pub changed_by_others: Vec<Change>,
     /// Each instance's way to being ready.
     pub startups: Estimate<Vec<Startup>>,
     /// Startup latency by load level.
@@ -85,18 +88,19 @@ impl RunFindings {
     fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let estimates = Estimates::of(data, memory_each);
         // Where nothing ran out, the load is measured by the most that there was.
-        let full = match (&estimates.saturation, &estimates.maximum_running) {
+        let full = match (&estimates.saturation.saturation, &estimates.running) {
             (Ok(saturation), _) => saturation.instances,
             (_, Ok(most)) => most.count,
             _ => 0,
         };
         Self {
             breaks: breaks(data),
+            changed_by_others: changes(data),
             startups: startups(data),
             latency: latency(data, full),
             goodput: goodput(data),
             terminations: terminations(data),
-            leak: leak(data),
+            leak: leak(data, estimates.saturation.saturation.as_ref().ok().map(|at| at.index)),
             estimates,
         }
     }

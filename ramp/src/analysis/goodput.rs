@@ -1,9 +1,9 @@
-//! How many of the instances at work do what they are there for: hold their memory, and make progress.
+//! How many of the instances that hold their memory also make progress.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::{Estimate, cannot_say};
-use crate::dataset::{Dataset, Report, Source};
+use crate::dataset::{Dataset, Recorded, Report, Source};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -31,11 +31,13 @@ pub struct Course {
 
 /// It makes progress where it got so much of the CPU time that it was to get between two reports; where it is to get none, by reporting.
 const PROGRESS: f64 = 0.5;
-/// Where a time between two reports is so many times the usual one, the older of them no longer counts.
+/// Where so many times the interval of reports has passed since the last one, it no longer counts.
 const REPORTS_MISSED: f64 = 2.5;
+/// What a report may take to arrive.
+const ARRIVES_WITHIN_SECONDS: f64 = 1.0;
 
-/// After each step, the instances at work whose last report is new enough, holds the memory asked for and tells of progress since the one
-/// before.
+/// After each step, the instances that hold all of their memory, less those whose last report is too old, tells of less memory, or tells of
+/// no progress since the one before.
 ///
 /// # Errors
 /// Where instances did not report.
@@ -48,50 +50,86 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
         Source::Run(recorded) => recorded,
     };
     let reports = &recorded.reports.reports;
-    let Some(usual) = usual_seconds_between(reports) else {
-        return cannot_say("no instance reported twice");
+    let asked_for = recorded.settings().report_every_seconds;
+    let Some(every) = asked_for.or_else(|| usual_seconds_between(reports)) else {
+        return cannot_say("the manifest does not say how often instances report, and none reported twice");
     };
-    let mut known = Known { counts_seconds: REPORTS_MISSED * usual, ..Known::of(&recorded.reports.uids) };
+    let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
+    let mut known = Known::of(&recorded.reports.uids);
+    let blind = Blind::of(recorded);
     let mut reports = reports.iter().peekable();
     let mut pods = recorded.pods.iter().peekable();
     let mut steps = Vec::new();
     for (index, step) in data.steps.iter().enumerate() {
         let Some(end) = step.elapsed_seconds else { continue };
-        loop {
-            let until = reports.peek().map_or(end, |report| report.elapsed_seconds.min(end));
-            if let Some(row) = pods.next_if(|row| row.elapsed_seconds <= until) {
-                known.follow(row);
-            } else if let Some(report) = reports.next_if(|report| report.elapsed_seconds <= end) {
-                known.hear(report);
-            } else {
-                break;
-            }
+        while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= end) {
+            known.follow(row);
         }
-        known.forget(end);
+        while let Some(report) = reports.next_if(|report| report.elapsed_seconds <= end) {
+            known.hear(report);
+        }
+        let bad = known.bad(|since| end - since - blind.between(since, end) > counts_seconds);
         let (units, seconds) = std::mem::take(&mut known.work);
+        let held = step.ready.unwrap_or(step.running);
         steps.push(Goodput {
             index,
-            instances: known.good.min(step.running),
+            instances: held.saturating_sub(bad),
             units_per_cpu_second: (seconds > 0.0).then(|| units / seconds),
         });
     }
     let gap =
         |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));
     let largest_gap = steps.iter().map(|at| (gap(at), at.index)).rev().max_by_key(|(gap, _)| *gap);
-    Ok(Course { steps, counts_seconds: known.counts_seconds, largest_gap })
+    Ok(Course { steps, counts_seconds, largest_gap })
+}
+
+/// Times in which ramp saw nothing: what did not arrive then tells nothing of who sent it.
+struct Blind(Vec<(f64, f64)>);
+
+impl Blind {
+    fn of(recorded: &Recorded) -> Self {
+        let mut open: HashMap<&str, f64> = HashMap::new();
+        let mut times = Vec::new();
+        for event in &recorded.events {
+            match event.kind.as_str() {
+                "gap_begins" => {
+                    open.entry(&event.object).or_insert(event.elapsed_seconds);
+                }
+                "gap_ends" => {
+                    let since = open.remove(event.object.as_str());
+                    // What waited arrives a moment later.
+                    times.extend(since.map(|since| (since, event.elapsed_seconds + ARRIVES_WITHIN_SECONDS)));
+                }
+                _ => {}
+            }
+        }
+        times.extend(open.into_values().map(|since| (since, f64::INFINITY)));
+        times.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        Self(times)
+    }
+
+    /// Seconds of a time in which nothing was seen.
+    fn between(&self, since: f64, until: f64) -> f64 {
+        let (mut sum, mut reached) = (0.0, since);
+        for (from, to) in &self.0 {
+            let (from, to) = (from.max(reached), to.min(until));
+            if to > from {
+                sum += to - from;
+                reached = to;
+            }
+        }
+        sum
+    }
 }
 
 /// What is known of the instances.
 #[derive(Default)]
 struct Known<'d> {
-    counts_seconds: f64,
     by_uid: HashMap<&'d str, usize>,
-    /// The last report of each, and whether it counts.
+    /// The last report of each, and whether it tells of memory and progress.
     last: Vec<(Option<Report>, bool)>,
-    /// When reports came and whose they were, the oldest first: who is not heard of any more does not count.
-    heard: VecDeque<(f64, usize)>,
-    /// How many count.
-    good: u32,
+    /// Since when instances hold their memory, of those that do.
+    held: HashMap<&'d str, f64>,
     /// Units of work, and CPU seconds, since they were last taken.
     work: (f64, f64),
 }
@@ -99,62 +137,54 @@ struct Known<'d> {
 impl<'d> Known<'d> {
     fn of(uids: &'d [String]) -> Self {
         let by_uid = uids.iter().enumerate().map(|(at, uid)| (uid.as_str(), at)).collect();
-        Self { by_uid, last: vec![(None, false); uids.len()], ..Self::default() }
+        Self { by_uid, last: vec![(None, true); uids.len()], ..Self::default() }
     }
 
     fn hear(&mut self, report: &Report) {
-        let at = report.instance as usize;
-        let last = self.last.get(at).and_then(|(last, _)| *last);
-        let (units, seconds) = last.and_then(|last| work_between(&last, report)).unwrap_or_default();
+        let Some(last) = self.last.get_mut(report.instance as usize) else { return };
+        let before = last.0;
+        let (units, seconds) = before.and_then(|before| work_between(&before, report)).unwrap_or_default();
+        *last = (Some(*report), report.is_full() && gets_on(before.as_ref(), report));
         self.work.0 += units;
         self.work.1 += seconds;
-        self.note(at, Some(*report), is_good(last.as_ref(), report));
-        self.heard.push_back((report.elapsed_seconds, at));
     }
 
-    /// An instance that is not at work does not count, however well it did a moment ago.
-    fn follow(&mut self, row: &PodRow) {
-        let is_at_work = row.to.parse::<State>().is_ok_and(State::is_at_work);
-        if let Some(at) = self.by_uid.get(row.uid.as_str()).copied().filter(|_| !is_at_work) {
-            let last = self.last.get(at).and_then(|(last, _)| *last);
-            self.note(at, last, false);
-        }
-    }
-
-    fn forget(&mut self, now: f64) {
-        while let Some((when, at)) = self.heard.front().copied() {
-            if now - when <= self.counts_seconds {
-                return;
+    fn follow(&mut self, row: &'d PodRow) {
+        match row.to.parse::<State>() {
+            Ok(State::Ready) => {
+                self.held.insert(&row.uid, row.elapsed_seconds);
             }
-            self.heard.pop_front();
-            let last = self.last.get(at).and_then(|(last, _)| *last);
-            if last.is_some_and(|last| last.elapsed_seconds <= when) {
-                self.note(at, last, false);
+            _ => {
+                self.held.remove(row.uid.as_str());
             }
         }
     }
 
-    fn note(&mut self, at: usize, report: Option<Report>, is_good: bool) {
-        let Some((last, was_good)) = self.last.get_mut(at) else { return };
-        match (*was_good, is_good) {
-            (false, true) => self.good += 1,
-            (true, false) => self.good = self.good.saturating_sub(1),
-            _ => {}
-        }
-        (*last, *was_good) = (report, is_good);
+    /// Those that are said to hold their memory, and whose reports do not tell of that and of progress, or are too old.
+    fn bad(&self, is_old: impl Fn(f64) -> bool) -> u32 {
+        let is_bad = |(uid, since): &(&&str, &f64)| {
+            let told = self.by_uid.get(**uid).and_then(|at| self.last.get(*at));
+            match told {
+                Some((Some(report), is_good)) => {
+                    is_old(report.elapsed_seconds.max(**since)) || !is_good && report.elapsed_seconds >= **since
+                }
+                _ => is_old(**since),
+            }
+        };
+        self.held.iter().filter(is_bad).count() as u32
     }
 }
 
-/// Holds its memory, and got on since the report before. The first report after a start tells nothing of progress yet.
-fn is_good(last: Option<&Report>, report: &Report) -> bool {
-    let gets_on = last.is_none_or(|last| {
-        let between = |of: fn(&Report) -> Option<f64>| Some(of(report)? - of(last)?);
-        let wanted = between(|report| report.cpu_wanted_seconds).unwrap_or(0.0);
-        let used = between(|report| report.cpu_used_seconds).unwrap_or(0.0);
-        // A counter that falls is that of a container started again.
-        wanted <= 0.0 || used < 0.0 || used >= PROGRESS * wanted
-    });
-    report.is_full() && gets_on
+/// Whether it got on since the report before: what it was ahead of its schedule then it need not have done since. The first report after a
+/// start tells nothing of progress yet.
+fn gets_on(last: Option<&Report>, report: &Report) -> bool {
+    let Some(last) = last else { return true };
+    let between = |of: fn(&Report) -> Option<f64>| Some(of(report)? - of(last)?);
+    let wanted = between(|report| report.cpu_wanted_seconds).unwrap_or(0.0);
+    let owed = wanted - last.cpu_overdrawn_seconds.unwrap_or(0.0);
+    let used = between(|report| report.cpu_used_seconds).unwrap_or(0.0);
+    // A counter that falls is that of a container started again.
+    owed <= 0.0 || used < 0.0 || used >= PROGRESS * owed
 }
 
 /// Units of work and CPU seconds between two reports of one container.

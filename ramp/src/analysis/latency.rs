@@ -55,13 +55,15 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<Level>> {
 /// # Errors
 /// Where the data does not tell of instances one by one.
 pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
-    let pods = match &data.source {
+    let recorded = match &data.source {
         Source::Study => return cannot_say("the data counts instances and does not tell of each"),
         Source::Run(recorded) if recorded.pods.is_empty() => return cannot_say("no instance was seen"),
-        Source::Run(recorded) => &recorded.pods,
+        Source::Run(recorded) => recorded,
     };
     let mut lives = Lives::default();
-    pods.iter().for_each(|row| lives.follow(row));
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
+        lives.follow(row, *seconds);
+    }
     Ok(lives.startups(data.end_seconds()))
 }
 
@@ -74,23 +76,25 @@ struct Lives<'d> {
 }
 
 struct Begun {
-    made_seconds: f64,
+    made_seconds: Option<f64>,
     at_work: u32,
     took: Option<Duration>,
 }
 
 impl<'d> Lives<'d> {
-    fn follow(&mut self, row: &'d PodRow) {
+    fn follow(&mut self, row: &'d PodRow, happened_seconds: f64) {
         let Ok(state) = row.to.parse::<State>() else { return };
         let next = self.begun.len();
         let at = *self.by_uid.entry(&row.uid).or_insert(next);
         if at == next {
-            let (made_seconds, at_work) = (row.elapsed_seconds, self.at_work.now());
-            self.begun.push(Begun { made_seconds, at_work, took: None });
+            // Of one that was first seen with all of its memory nobody knows when it was made.
+            let made_seconds = (state != State::Ready).then_some(happened_seconds);
+            self.begun.push(Begun { made_seconds, at_work: self.at_work.now(), took: None });
         }
         self.at_work.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
-        let seconds = row.elapsed_seconds - life.made_seconds;
+        let Some(made_seconds) = life.made_seconds else { return };
+        let seconds = happened_seconds - made_seconds;
         let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
         if life.took.is_none() && (state == State::Ready || over) {
             life.took = Some(Duration { seconds, ended: state == State::Ready });
@@ -100,13 +104,10 @@ impl<'d> Lives<'d> {
     /// What is still under way when the data ends takes longer than that.
     fn startups(self, end: f64) -> Vec<Startup> {
         let startup = |life: Begun| {
-            let still = Duration { seconds: (end - life.made_seconds).max(0.0), ended: false };
-            Startup {
-                made_seconds: life.made_seconds,
-                at_work: life.at_work,
-                took: life.took.unwrap_or(still),
-            }
+            let made_seconds = life.made_seconds?;
+            let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
+            Some(Startup { made_seconds, at_work: life.at_work, took: life.took.unwrap_or(still) })
         };
-        self.begun.into_iter().map(startup).collect()
+        self.begun.into_iter().filter_map(startup).collect()
     }
 }

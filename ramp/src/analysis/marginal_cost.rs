@@ -1,12 +1,12 @@
 //! What one instance more costs in memory.
 
 use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use super::{Estimate, cannot_say, mib};
-use crate::dataset::Costs;
-use crate::statistics::{Interval, SEED, Slope, slope};
+use crate::dataset::{Beyond, Costs};
+use crate::statistics::{Interval, SEED, Slope, fit, slope};
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,36 +17,63 @@ pub struct MarginalCost {
     pub interval: Interval,
     /// Numbers of instances that it rests on.
     pub points: usize,
-    /// What the bootstrap drew, in bytes.
+    /// What was drawn of what it may be, in bytes.
     pub drawn: Vec<f64>,
-    /// Bytes for each instance that stayed when they were gone.
-    pub stayed_each: f64,
+    /// By how much no run can tell it better, in bytes.
+    pub limits: Limits,
     /// Which memory.
     pub measure: &'static str,
-    /// Memory against instances of what.
+    /// Memory against instances of what, and how it is estimated.
     pub inputs: String,
 }
 
-impl MarginalCost {
-    /// What it may be in bytes: what the bootstrap drew, less what may have been the machine's own.
-    #[must_use]
-    pub fn draws(&self) -> Vec<f64> {
-        less_the_machines_own(&self.drawn, self.stayed_each)
-    }
+/// What no number of samples makes more exact, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// It may be so much less: what the first instance on a node took once, where that cannot be told from what each takes; and what did not come
+    /// back.
+    pub below: f64,
+    /// It may be so much more: what did not come back, or came back besides.
+    pub above: f64,
+    /// It may be so much more or less: how exact the loads are. The same for all runs of one load.
+    pub load: f64,
 }
 
-/// What one instance more costs: the Theil–Sen slope of memory against instances at work, from fresh samples before saturation (or of the
-/// whole way up where the run was not saturated), with an intercept for each kernel.
+/// A load holds what it was asked to within so much of it.
+const LOAD_EXACT: f64 = 0.002;
+/// What the first instance on a node takes once is at most so many times what each takes beyond its load.
+const FIRST_AT_MOST: f64 = 4.0;
+/// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
+const DRAWS: usize = 1000;
+
+/// What one instance more costs, before saturation (or until there are fewer again where the run was not saturated).
 ///
-/// What the machine takes for itself while the instances come looks like their cost, and nothing tells it apart but that it stays when
-/// they are gone. What stayed tells by how much the machine's own memory has changed, and not when: it may have taken all of it before
-/// or after, or more, which it gave back before the end. So each draw is less by any part of it between -1 and 2 times.
+/// Of runs of ramp: what an instance reports to hold, with page tables, and what each kernel holds beyond all reports for each instance, where
+/// the rest is the machine's own: a level, a drift and a random walk ([`fit`]). Of the study's files, which have no reports: the Theil–Sen
+/// slope of memory against instances at work.
 ///
 /// # Errors
-/// Where there are too few fresh samples.
+/// Where there are too few samples, or the interval is wider than the figure.
 pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
-    let Costs { measure, of, series, stayed } = costs;
-    let when = if saturated { "before saturation" } else { "on the way up" };
+    let when = if saturated { "before saturation" } else { "until there were fewer again" };
+    let cost = match &costs.beyond {
+        Some(beyond) => of_reports(costs, beyond, when),
+        None => of_slope(costs, if saturated { when } else { "on the way up" }),
+    }?;
+    let Interval { low, high } = cost.interval;
+    if high - low > cost.bytes.abs() {
+        return cannot_say(format!(
+            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more instances, a longer --hold, or a machine on which less \
+             else happens would tell",
+            mib(low),
+            mib(high)
+        ));
+    }
+    Ok(cost)
+}
+
+fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
+    let Costs { measure, of, series, .. } = costs;
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
         return cannot_say(format!(
@@ -54,39 +81,108 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
             if samples == 1 { "" } else { "s" }
         ));
     };
-    let mut inputs =
-        format!("{measure} {of}; {samples} fresh samples at {points} numbers of instances, {when}");
-    inputs += &match stayed {
-        None => "; what stayed after the run is not known, and the interval does not allow for it".to_owned(),
-        Some(stayed) => format!(
-            "; after the run there was {:.1} MiB {} of it than before: up to {:.1} MiB for each instance may be the machine's own",
-            mib(stayed.bytes.abs()),
-            if stayed.bytes < 0.0 { "less" } else { "more" },
-            mib(stayed.each().abs() * MACHINES_OWN.end)
-        ),
+    let inputs = format!(
+        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes from point to point; {samples} fresh samples at {points} \
+         numbers of instances, {when}; what stayed after the run is not known, and the interval does not allow for it"
+    );
+    let limits = Limits::default();
+    Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, limits, measure, inputs })
+}
+
+fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCost> {
+    let Costs { measure, of, series, .. } = costs;
+    let samples: usize = beyond.observations.iter().map(Vec::len).sum();
+    let mut numbers: Vec<u64> = series.iter().flatten().map(|point| point.x as u64).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let points = numbers.len();
+    if beyond.instances == 0 {
+        return cannot_say(format!(
+            "no sample {when} was taken while it was known what the instances there held"
+        ));
+    }
+    let Some(fit) = fit(&beyond.observations) else {
+        return cannot_say(format!(
+            "{samples} sample{} at {points} number{} of instances {when}: too few to tell the instances' memory from the machine's own",
+            if samples == 1 { "" } else { "s" },
+            if points == 1 { "" } else { "s" },
+        ));
     };
-    let stayed_each = stayed.map_or(0.0, |stayed| stayed.each());
-    let interval = interval(&less_the_machines_own(&drawn, stayed_each))?;
-    Ok(MarginalCost { bytes: slope, interval, points, drawn, stayed_each, measure, inputs })
+    const EACH: [f64; 3] = [1.0, 0.0, 0.0];
+    let overhead = fit.mean(EACH);
+    let drawn: Vec<f64> =
+        fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
+    let first_is_told = fit.identified[1];
+    let limits = Limits {
+        above: 0.0,
+        below: match first_is_told {
+            true => 0.0,
+            false => {
+                FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances)
+            }
+        },
+        load: LOAD_EXACT * beyond.load_bytes,
+    };
+    let mut inputs = match beyond.reported {
+        true => format!(
+            "{:.1} MiB that an instance reports to hold, with page tables, and {:.1} MiB of {measure} {of} beyond all reports for each",
+            mib(beyond.load_bytes),
+            mib(overhead)
+        ),
+        false => format!("{measure} {of}; the instances report nothing"),
+    };
+    inputs += &format!("; {samples} samples at {points} numbers of instances, {when}");
+    if !first_is_told && limits.below > 0.0 {
+        inputs += &format!(
+            "; what the first instance on a node takes once cannot be told from what each takes: up to {:.2} MiB less",
+            mib(limits.below)
+        );
+    }
+    let within = interval(&drawn)?;
+    let (both, note) = with_what_stayed(beyond, within)?;
+    inputs += &note;
+    let stayed = Stayed { below: within.low - both.low, above: both.high - within.high };
+    let limits = Limits { below: limits.below + stayed.below, above: stayed.above, ..limits };
+    let interval = limits.widen(within);
+    Ok(MarginalCost { bytes: beyond.load_bytes + overhead, interval, points, drawn, limits, measure, inputs })
 }
 
-/// How much of what stayed the machine may have taken for itself while the instances came, as parts of it.
-const MACHINES_OWN: std::ops::Range<f64> = -1.0..2.0;
-
-/// Each draw, less any part of what stayed for each instance that may have been the machine's.
-fn less_the_machines_own(drawn: &[f64], stayed_each: f64) -> Vec<f64> {
-    let mut random = Pcg64Mcg::seed_from_u64(SEED);
-    drawn.iter().map(|draw| draw - stayed_each * random.random_range(MACHINES_OWN)).collect()
+/// By how much an interval is wider for what stayed.
+struct Stayed {
+    below: f64,
+    above: f64,
 }
 
-/// The interval of what a bootstrap drew.
+/// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
+/// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
+fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, String)> {
+    let whole: Vec<_> =
+        beyond.observations.iter().zip(&beyond.after).map(|(up, after)| [&up[..], &after[..]].concat()).collect();
+    if beyond.after.iter().all(Vec::is_empty) {
+        return Ok((within, "; whether memory came back is not known".into()));
+    }
+    let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
+    let drawn: Vec<f64> =
+        fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
+    let with = interval(&drawn)?;
+    let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
+    Ok((both, "; the interval holds what the time after the last instance says as well".into()))
+}
+
+impl Limits {
+    fn widen(self, Interval { low, high }: Interval) -> Interval {
+        Interval { low: low - self.below - self.load, high: high + self.above + self.load }
+    }
+}
+
+/// The interval of what was drawn.
 pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
-    Interval::of(drawn).map_or_else(|| cannot_say("the bootstrap drew nothing"), Ok)
+    Interval::of(drawn).map_or_else(|| cannot_say("nothing was drawn"), Ok)
 }
 
 /// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there are, with
-/// replacement, and of each what its own bootstrap drew: how far repeats lie apart counts as much as how far each can be trusted. What part
-/// of that which stayed was the machine's own is no chance: it is drawn once for all of them.
+/// replacement, and of each what was drawn of it: how far repeats lie apart counts as much as how far each can be trusted. What no run can tell
+/// better no number of them can.
 ///
 /// # Errors
 /// Where one of them cannot say, or they are of different memory.
@@ -108,14 +204,17 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     };
     let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / count as f64;
-    let stayed_each = mean(|run| run.stayed_each);
-    let interval = interval(&less_the_machines_own(&drawn, stayed_each))?;
+    let limits = Limits {
+        below: mean(|run| run.limits.below),
+        above: mean(|run| run.limits.above),
+        load: mean(|run| run.limits.load),
+    };
     Ok(MarginalCost {
         bytes: mean(|run| run.bytes),
-        interval,
+        interval: limits.widen(interval(&drawn)?),
         points: runs.iter().map(|run| run.points).sum(),
         drawn,
-        stayed_each,
+        limits,
         measure: first.measure,
         inputs: format!("{count} runs; in the first {}", first.inputs),
     })
@@ -129,48 +228,79 @@ pub(super) fn of_two_measures<T>(one: &str, other: &str) -> Estimate<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::Stayed;
-    use crate::statistics::Point;
+    use crate::statistics::Observation;
 
     fn cost(bytes: f64) -> Estimate<MarginalCost> {
         let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
         let interval = Interval::of(&drawn).unwrap();
-        let inputs = String::new();
-        Ok(MarginalCost { bytes, interval, points: 10, drawn, stayed_each: 0.0, measure: "memory", inputs })
+        let (inputs, limits) = (String::new(), Limits::default());
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, limits, measure: "memory", inputs })
+    }
+
+    /// Ten seconds of nothing, then an instance each three seconds, with 2 MB each beyond its report, and 5 MB once.
+    fn costs(levels: &[u32], load_bytes: f64) -> Costs {
+        let there = std::iter::repeat_n(0, 10).chain(levels.iter().flat_map(|level| [*level; 3]));
+        let observations: Vec<Observation> = there
+            .enumerate()
+            .map(|(second, there)| {
+                let (first, waver) = (u32::from(there > 0), (second * 7 % 5) as f64 * 0.1e6);
+                let y = 1e9 + 5e6 * f64::from(first) + 2e6 * f64::from(there) + waver;
+                Observation { seconds: second as f64, x: [there.into(), first.into(), 0.0], y }
+            })
+            .collect();
+        let most = levels.iter().copied().max().unwrap_or(0);
+        Costs {
+            measure: "memory",
+            of: String::new(),
+            series: Vec::new(),
+            beyond: Some(Beyond {
+                observations: vec![observations],
+                after: vec![Vec::new()],
+                load_bytes,
+                reported: load_bytes > 0.0,
+                instances: most,
+                nodes: 1,
+            }),
+        }
     }
 
     #[test]
-    fn memory_that_stayed_may_be_the_machines_own() {
-        let waver = |x: u32| f64::from(x % 2) / 10.0;
-        let points = (1..=20).map(|x| Point { x: x.into(), y: 1000.0 + 103.0 * f64::from(x) + waver(x) });
-        let points: Vec<Point> = points.collect();
-        let cost = |stayed| {
-            let stayed = Some(Stayed { bytes: stayed, instances: 20.0 });
-            let costs = Costs { measure: "memory", of: String::new(), series: vec![points.clone()], stayed };
-            marginal_cost(&costs, true).unwrap()
-        };
-        let (alone, grown, shrunk) = (cost(0.0), cost(60.0), cost(-60.0));
-        assert!(alone.interval.low > 102.8 && alone.interval.high < 103.2, "{:?}", alone.interval);
-        // 3 each: down to twice as much less, up to as much more.
-        assert!((97.0..97.5).contains(&grown.interval.low), "{:?}", grown.interval);
-        assert!((105.5..106.1).contains(&grown.interval.high), "{:?}", grown.interval);
-        assert!((108.5..109.1).contains(&shrunk.interval.high), "{:?}", shrunk.interval);
-        assert_eq!((alone.bytes, grown.bytes), (shrunk.bytes, shrunk.bytes));
+    fn it_is_what_each_reports_and_what_the_kernel_holds_beyond_that_without_what_the_first_took_once() {
+        let cost = marginal_cost(&costs(&[1, 2, 3, 4, 5, 6], 100e6), false).unwrap();
+        assert!((cost.bytes - 102e6).abs() < 0.3e6, "{cost:?}");
+        assert!(cost.interval.low < 102e6 && 102e6 < cost.interval.high, "{:?}", cost.interval);
+        assert_eq!(cost.limits.below, 0.0);
+    }
+
+    #[test]
+    fn what_the_first_took_cannot_be_told_where_all_came_at_once_and_the_interval_allows_for_it() {
+        let cost = marginal_cost(&costs(&[6, 6, 6], 100e6), false).unwrap();
+        let Interval { low, high } = cost.interval;
+        assert!((cost.bytes - 102.8e6).abs() < 0.3e6 && low < 102e6 && high > 102e6, "{cost:?}");
+    }
+
+    #[test]
+    fn what_is_wider_than_itself_is_no_figure() {
+        let mut costs = costs(&[1], 0.0);
+        for (at, observation) in costs.beyond.as_mut().unwrap().observations[0].iter_mut().enumerate() {
+            observation.y += (at * 7919 % 13) as f64 * 20e6;
+        }
+        let why = marginal_cost(&costs, false).unwrap_err().0;
+        assert!(why.contains("too wide to be of use"), "{why}");
     }
 
     #[test]
     fn repeats_that_lie_apart_widen_the_interval_to_where_each_of_them_lies() {
         let pooled = pooled(&[&cost(100.0), &cost(140.0)]).unwrap();
         assert_eq!((pooled.bytes, pooled.points), (120.0, 20));
-        assert!(pooled.interval.low < 100.0 && pooled.interval.high > 140.0, "{:?}", pooled.interval);
+        assert!(pooled.interval.low < 100.0 && pooled.interval.high > 140.0, "{pooled:?}");
     }
 
     #[test]
-    fn repeats_leave_the_part_that_was_the_machines_as_open_as_it_was() {
-        let run = cost(100.0).map(|run| MarginalCost { stayed_each: 3.0, ..run });
-        let pooled = pooled(&[&run; 20]).unwrap();
-        let Interval { low, high } = pooled.interval;
-        assert!(low < 94.5 && high > 102.5, "{:?} holds -1 to 2 times 3", pooled.interval);
+    fn what_no_run_can_tell_better_repeats_leave_as_open_as_it_was() {
+        let run = cost(100.0).map(|run| MarginalCost { limits: Limits { below: 3.0, above: 0.0, load: 1.0 }, ..run });
+        let Interval { low, high } = pooled(&[&run; 20]).unwrap().interval;
+        assert!(low < 96.5 && (100.5..102.5).contains(&high), "{low} {high}");
     }
 
     #[test]

@@ -1,11 +1,15 @@
-//! The step at which a run was saturated, and by which of three rules.
+//! The step at which a run was saturated, or how far it was not.
 
 use std::fmt;
 
+use super::causes::{Cause, Resource};
+use super::changes::{Change, changes};
+use super::losses::{losses, until};
 use super::{Estimate, cannot_say};
-use crate::dataset::{Dataset, Step};
+use crate::dataset::{Dataset, Recorded, Source, Step};
+use crate::state::State;
 
-/// Free memory of all nodes below which they are full: 10^6 KiB, as in the study.
+/// Free memory of all nodes below which they are full: 10^6 KiB, as in the study, and for its files alone.
 pub const FULL_BELOW_BYTES: u64 = 1_000_000 * 1024;
 /// Steps in a row that a rule must hold for, so that one bad sample is none.
 pub const IN_A_ROW: usize = 3;
@@ -17,33 +21,51 @@ pub struct Saturation {
     pub step: u32,
     /// Its index in [`Dataset::steps`].
     pub index: usize,
-    /// How many instances there were: those asked for by then, or where that is not known, or where no more came to be at work, those
-    /// at work.
+    /// How many instances there were: those asked for by then, or where that is not known, or where no more came to be held, those there.
     pub instances: u32,
     /// Which rule says so.
     pub rule: Rule,
+    /// Of what there was no more, where that is told.
+    pub resource: Option<Resource>,
+}
+
+/// Whether a run was saturated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The step at which it was, or why none is known.
+    pub saturation: Estimate<Saturation>,
+    /// Whether it was; none where that cannot be told.
+    pub saturated: Option<bool>,
+    /// Where it was not: up to how many instances.
+    pub up_to: Option<u32>,
 }
 
 /// Why a step is the one of saturation. The first that holds anywhere in the run is the one that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// The first of three steps in a row with less than 10^6 KiB of free memory on all nodes together.
+    /// In files of the study: the first of three steps in a row with less than 10^6 KiB of free memory on all nodes together.
     NodesFull,
-    /// The nodes were never full: the first eviction.
+    /// The first eviction.
     Evicted,
-    /// The nodes were never full: the first OOM kill.
+    /// The first OOM kill.
     OomKilled,
-    /// The nodes were never full: the first instance that has failed.
+    /// The first instance that has failed.
     Failed,
-    /// The nodes were never full: the first instance that no node has room for.
+    /// The first instance that no node has room for.
     Unschedulable,
-    /// None of these: more were asked for, and no more came to be at work. The first step with so many of the most at work that all
-    /// later ones together brought less than a twentieth.
+    /// None of these: more were asked for, and no more came to be there although they had the time. The first step with so many of the most
+    /// that all later ones together brought less than a twentieth.
     StoppedRising,
 }
 
-/// Of the largest number at work, so much is there where it stopped rising: instances that restart come and go.
+/// Of the largest number, so much is there where it stopped rising: instances that restart come and go.
 const RISEN: f64 = 0.95;
+/// It has stopped rising where so much of what was asked for later did not come.
+const MISSING: f64 = 0.5;
+/// An instance has had its time where it took so many times what the slowest of those that got there did.
+const HAD_ITS_TIME: f64 = 3.0;
+/// And at least so many seconds.
+const AT_LEAST_SECONDS: f64 = 10.0;
 
 impl Rule {
     /// What kind of end this is: only saturations of one kind can be held against each other.
@@ -54,7 +76,7 @@ impl Rule {
             Self::Evicted | Self::OomKilled | Self::Failed | Self::Unschedulable => {
                 "an instance was lost or not placed"
             }
-            Self::StoppedRising => "no more instances came to be at work",
+            Self::StoppedRising => "no more instances came to be there",
         }
     }
 }
@@ -63,35 +85,160 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NodesFull => "first of three steps in a row with less than 10^6 KiB free on all nodes",
-            Self::Evicted => "never full: first eviction",
-            Self::OomKilled => "never full: first OOM kill",
-            Self::Failed => "never full: first instance that failed",
-            Self::Unschedulable => "never full: first instance that no node has room for",
-            Self::StoppedRising => {
-                "never full, nothing lost: more were asked for and no more came to be at work"
-            }
+            Self::Evicted => "first eviction",
+            Self::OomKilled => "first OOM kill",
+            Self::Failed => "first instance that failed for want of a resource",
+            Self::Unschedulable => "first instance that no node has room for",
+            Self::StoppedRising => "nothing lost: more were asked for and no more came to be there",
         })
     }
 }
 
-/// The step at which a run was saturated.
-///
-/// # Errors
-/// Where nothing ran out.
-pub(super) fn saturation(data: &Dataset) -> Estimate<Saturation> {
+/// Whether a run was saturated, and at which step.
+pub(super) fn saturation(data: &Dataset) -> Verdict {
+    match &data.source {
+        Source::Study => of_study(data),
+        Source::Run(recorded) => of_run(data, recorded),
+    }
+}
+
+impl Verdict {
+    fn at(saturation: Saturation) -> Self {
+        Self { saturation: Ok(saturation), saturated: Some(true), up_to: None }
+    }
+
+    fn not_up_to(instances: u32, why: String) -> Self {
+        Self { saturation: cannot_say(why), saturated: Some(false), up_to: Some(instances) }
+    }
+
+    fn unknown(why: String) -> Self {
+        Self { saturation: cannot_say(why), saturated: None, up_to: None }
+    }
+}
+
+type Found<'d> = (Rule, (usize, &'d Step));
+
+fn of_study(data: &Dataset) -> Verdict {
     let up: Vec<(usize, &Step)> = data.way_up().collect();
-    let found = full(&up).or_else(|| lost(&up)).or_else(|| stopped_rising(&up));
+    let found = full(&up).or_else(|| lost(&up)).or_else(|| stopped_rising(&up, |step| step.running));
     let Some((rule, (index, step))) = found else {
         let free = up.iter().filter_map(|(_, step)| step.memory.free).min();
         let free = free
             .map_or_else(String::new, |bytes| format!(", with never less than {} KiB free", bytes / 1024));
-        return cannot_say(format!("nothing ran out in {} steps{free}", up.len()));
+        let most = up.iter().map(|(_, step)| step.running).max();
+        let why = format!("nothing ran out in {} steps{free}", up.len());
+        return match most {
+            Some(most) if most > 0 => Verdict::not_up_to(most, why),
+            _ => Verdict::unknown(why),
+        };
     };
     let asked = step.asked.filter(|_| rule != Rule::StoppedRising);
-    Ok(Saturation { step: step.step, index, instances: asked.unwrap_or(step.running), rule })
+    let instances = asked.unwrap_or(step.running);
+    Verdict::at(Saturation { step: step.step, index, instances, rule, resource: None })
 }
 
-type Found<'d> = (Rule, (usize, &'d Step));
+/// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be held although
+/// they had the time and nobody else changed the population.
+fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
+    let up: Vec<(usize, &Step)> = data.way_up().collect();
+    let Some((_, last)) = up.last() else { return Verdict::unknown("no step was recorded".into()) };
+    let losses = losses(data, recorded);
+    let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
+        Cause::Resource(resource) => Some((loss, resource)),
+        _ => None,
+    });
+    if let Some((loss, resource)) = to_a_resource {
+        let at = up.iter().find(|(_, step)| step.step >= loss.row.step).or(up.last());
+        let Some((index, step)) = at.copied() else { return Verdict::unknown("no step was recorded".into()) };
+        let rule = match loss.row.to.parse::<State>() {
+            Ok(State::Evicted) => Rule::Evicted,
+            Ok(State::OomKilled) => Rule::OomKilled,
+            Ok(State::Unschedulable) => Rule::Unschedulable,
+            _ => Rule::Failed,
+        };
+        let instances = step.asked.unwrap_or(step.running);
+        return Verdict::at(Saturation { step: step.step, index, instances, rule, resource: Some(resource) });
+    }
+    let held = recorded.population.held().count;
+    let blocked = losses.iter().filter(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown)).last();
+    if recorded.population.running().count == 0 {
+        let why = match (blocked, recorded.pods.is_empty()) {
+            (Some(loss), _) => format!("no instance ever ran: {}", loss.row.reason.trim()),
+            (None, true) => "no instance was seen".into(),
+            (None, false) => "no instance ever ran, and nobody told why".into(),
+        };
+        return Verdict::unknown(why);
+    }
+    let others = changes(data);
+    if let Some(change) = others.first() {
+        return Verdict::unknown(format!("others changed the population ({})", words(change)));
+    }
+    let asked = last.asked.unwrap_or(held);
+    if held >= asked {
+        return Verdict::not_up_to(held, format!("not reached up to {held} instances, all that were asked for"));
+    }
+    if let Some(loss) = blocked {
+        let why = format!(
+            "not reached up to {held} instances; {} of {asked} never held their memory: {}",
+            asked - held,
+            loss.row.reason.trim()
+        );
+        return Verdict::not_up_to(held, why);
+    }
+    if losses.iter().any(|loss| loss.cause == Cause::Killed) {
+        let why = format!("not reached up to {held} instances; instances were killed, and it is not known by whom");
+        return Verdict::not_up_to(held, why);
+    }
+    if all_had_their_time(data, recorded)
+        && let Some((rule, (index, step))) = stopped_rising(&up, |step| step.ready.unwrap_or(step.running))
+    {
+        let instances = step.ready.unwrap_or(step.running);
+        return Verdict::at(Saturation { step: step.step, index, instances, rule, resource: None });
+    }
+    if held == 0 {
+        return Verdict::unknown(format!("none of {asked} instances held its memory before the ramp ended"));
+    }
+    let why = format!(
+        "not reached up to {held} instances; {} more were still on their way when the ramp ended",
+        asked - held
+    );
+    Verdict::not_up_to(held, why)
+}
+
+fn words(change: &Change) -> String {
+    let who = change.who.as_ref().map_or_else(String::new, |who| format!(" by {who}"));
+    format!("{}{who} in step {}", change.what, change.step)
+}
+
+/// Whether each instance that did not hold its memory in the end had the time to: several times what the slowest took that got there.
+fn all_had_their_time(data: &Dataset, recorded: &Recorded) -> bool {
+    let until = until(data);
+    let mut made: std::collections::HashMap<&str, (f64, bool)> = std::collections::HashMap::new();
+    let mut slowest = 0.0_f64;
+    let mut end = 0.0_f64;
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
+        if row.elapsed_seconds > until {
+            break;
+        }
+        end = end.max(*seconds);
+        let (since, is_held) = made.entry(&row.uid).or_insert((*seconds, false));
+        match row.to.parse::<State>() {
+            Ok(State::Ready) => {
+                slowest = slowest.max(seconds - *since);
+                *is_held = true;
+            }
+            Ok(State::Gone | State::Evicted | State::Terminating) => *is_held = true,
+            _ => *is_held = false,
+        }
+    }
+    let end = if until.is_finite() { until } else { data.end_seconds().max(end) };
+    // Where none got there nobody knows how long it takes.
+    if slowest <= 0.0 {
+        return false;
+    }
+    let enough = (HAD_ITS_TIME * slowest).max(AT_LEAST_SECONDS);
+    made.values().all(|(since, is_held)| *is_held || end - since >= enough)
+}
 
 /// The first of [`IN_A_ROW`] steps for which something holds. Steps of which it is not known neither count nor interrupt.
 fn first_in_a_row<'d>(
@@ -130,13 +277,17 @@ fn lost<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
     found.into_iter().flatten().min_by_key(|(_, (index, _))| *index)
 }
 
-/// The first step with about as many at work as ever, where at least three later ones asked for more.
-fn stopped_rising<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
-    let most = up.iter().map(|(_, step)| step.running).max()?;
-    let at = up.iter().position(|(_, step)| f64::from(step.running) >= RISEN * f64::from(most))?;
+/// The first step with about as many there as ever, where at least three later ones asked for more and most of that did not come.
+fn stopped_rising<'d>(up: &[(usize, &'d Step)], there: impl Fn(&Step) -> u32) -> Option<Found<'d>> {
+    let most = up.iter().map(|(_, step)| there(step)).max()?;
+    let at = up.iter().position(|(_, step)| f64::from(there(step)) >= RISEN * f64::from(most))?;
     let (_, step) = up.get(at)?;
-    let later = up.iter().skip(at + 1).filter(|(_, later)| later.asked > step.asked).count();
-    (later >= IN_A_ROW).then(|| up.get(at).map(|at| (Rule::StoppedRising, *at)))?
+    let later = || up.iter().skip(at + 1).filter(|(_, later)| later.asked > step.asked);
+    let more = later().filter_map(|(_, later)| later.asked).max().unwrap_or(0);
+    let asked = more.saturating_sub(step.asked.unwrap_or(0));
+    let came = later().map(|(_, later)| there(later)).max().unwrap_or(0).saturating_sub(there(step));
+    let stopped = later().count() >= IN_A_ROW && f64::from(came) < (1.0 - MISSING) * f64::from(asked);
+    stopped.then(|| up.get(at).map(|at| (Rule::StoppedRising, *at)))?
 }
 
 #[cfg(test)]
@@ -147,7 +298,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn found(data: &Dataset) -> (u32, Rule) {
-        let found = saturation(data).unwrap();
+        let found = saturation(data).saturation.unwrap();
         (found.step, found.rule)
     }
 
@@ -158,7 +309,7 @@ mod tests {
         let full = data(steps(8, |step, at| step.memory.free = Some(free[at] * MIB)));
         assert_eq!(found(&full), (6, Rule::NodesFull));
         let with_a_gap = data(steps(8, |step, at| step.memory.free = (at != 6).then(|| free[at] * MIB)));
-        assert!(saturation(&with_a_gap).is_err(), "two that are known are not three");
+        assert!(saturation(&with_a_gap).saturation.is_err(), "two that are known are not three");
     }
 
     #[test]
@@ -182,10 +333,21 @@ mod tests {
         let wavering = data(steps(90, |step, _| {
             step.running = step.step.min(40) - u32::from(step.step > 30 && step.step != 77);
         }));
-        let at = saturation(&wavering).unwrap();
+        let at = saturation(&wavering).saturation.unwrap();
         assert_eq!((at.step, at.instances, at.rule), (39, 38, Rule::StoppedRising));
-        let rising = data(steps(10, |step, _| step.memory.free = Some(9000 * MIB)));
-        let why = saturation(&rising).unwrap_err().to_string();
-        assert_eq!(why, "cannot say: nothing ran out in 10 steps, with never less than 9216000 KiB free");
+    }
+
+    #[test]
+    fn a_ramp_that_rises_to_its_end_is_not_saturated_however_long_it_is() {
+        for count in [10, 60, 100, 1000] {
+            let rising = data(steps(count, |step, _| step.memory.free = Some(9000 * MIB)));
+            let verdict = saturation(&rising);
+            assert_eq!((verdict.saturated, verdict.up_to), (Some(false), Some(count)));
+            let why = verdict.saturation.unwrap_err().to_string();
+            assert_eq!(
+                why,
+                format!("cannot say: nothing ran out in {count} steps, with never less than 9216000 KiB free")
+            );
+        }
     }
 }

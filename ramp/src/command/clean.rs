@@ -68,6 +68,10 @@ async fn clean_place(
 ) -> Result<ExitCode, Trouble> {
     match kind {
         EngineKind::Local => Ok(clean_machine(run).await),
+        EngineKind::Simulated => {
+            out("a simulated cluster ends with its process: nothing is left");
+            Ok(ExitCode::SUCCESS)
+        }
         EngineKind::Podman => remove(Place::Podman(options.clone()), run).await,
         EngineKind::Kubernetes => {
             let client = kubernetes::connect(options).await.map_err(words)?;
@@ -97,6 +101,7 @@ async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, Trouble> {
         EngineKind::Local => end(LocalEngine::new(order).map_err(words)?, path).await,
         EngineKind::Podman => end(PodmanEngine::new(order).map_err(words)?, path).await,
         EngineKind::Kubernetes => end(KubernetesEngine::new(order).await.map_err(words)?, path).await,
+        EngineKind::Simulated => Err(super::ended_with_its_process(path)),
     }
 }
 

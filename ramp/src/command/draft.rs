@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::engine::{Needs, Order};
 use crate::plan::{EngineKind, EngineOptions, Pace, Plan};
 use crate::scenario::Scenario;
-use crate::stop::Rule;
+use crate::stop::{Floor, Rule};
+use crate::engine::simulated::World;
 
 /// Instances that fit in the budget, with the scenario that is made to fit.
 const FIT: u64 = 20;
@@ -49,6 +50,15 @@ impl Draft {
             None if in_a_minute => fitting(budget)?,
             None => Scenario::embedded()?,
         };
+        let world = match (engine, &args.world) {
+            (EngineKind::Simulated, Some(path)) => Some(World::read(path)?),
+            (EngineKind::Simulated, None) => Some(World::default()),
+            (_, Some(_)) => return Err("--world goes with --engine simulated".into()),
+            (_, None) => None,
+        };
+        if let Some(world) = &world {
+            scenario = world.applied_to(&scenario)?;
+        }
         if let Some(memory) = args.memory {
             scenario = scenario.with_memory(memory)?;
         }
@@ -63,6 +73,7 @@ impl Draft {
             step: args.step,
             pace: args.pace,
             step_timeout: args.step_timeout,
+            settle: args.settle,
             hold: if in_a_minute { args.hold.min(Duration::from_secs(5)) } else { args.hold },
             down: args.down,
             stop: rules(args, engine, budget, scenario.needs())?,
@@ -77,6 +88,7 @@ impl Draft {
                 socket: args.socket.clone(),
                 namespace: args.namespace.clone(),
                 context: args.context.clone(),
+                world: world.map(Box::new),
             },
         };
         Ok(Self { plan, scenario, out })
@@ -137,8 +149,8 @@ fn rules(
         // A budget is much smaller than a cluster: it is full where not one more instance fits.
         let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (rule, engine, least) {
-            (Rule::FreeMemory { floor, steps }, EngineKind::Local, Some(least)) => {
-                Rule::FreeMemory { floor: floor.min(least), steps }
+            (Rule::AvailableMemory { steps, .. }, EngineKind::Local, Some(least)) => {
+                Rule::AvailableMemory { floor: Floor::Bytes(least), steps }
             }
             _ => rule,
         });
@@ -183,8 +195,8 @@ mod tests {
         assert_eq!(draft.scenario.fill_seconds(), Some(1.0));
         assert!(draft.plan.run.starts_with("20261125-120000-"), "{}", draft.plan.run);
         assert_eq!(draft.out, PathBuf::from(format!("ramp-{}", draft.plan.run)));
-        let floor = draft.plan.stop.iter().find(|rule| matches!(rule, Rule::FreeMemory { .. }));
-        assert_eq!(floor, Some(&Rule::FreeMemory { floor: memory.min(Bytes(1_000_000 << 10)), steps: 3 }));
+        let floor = draft.plan.stop.iter().find(|rule| matches!(rule, Rule::AvailableMemory { .. }));
+        assert_eq!(floor, Some(&Rule::AvailableMemory { floor: Floor::Bytes(memory), steps: 3 }));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::table::{Malformed, Row, Table, Unreadable, quoted};
 use super::workloads::{self, Reports};
-use super::{AtWork, Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
-use crate::analysis::Maximum;
-use crate::record::{EventRow, PodRow, RunFile, StepRow, read_run};
+use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use crate::memory::unreclaimable_bytes;
+use crate::record::{EventRow, PodRow, Population, RunFile, StepRow, read_run};
+use crate::scenario::Scenario;
 
 /// What a run directory has beside steps and nodes.
 #[derive(Clone, Debug)]
@@ -20,6 +22,13 @@ pub struct Recorded {
     pub events: Vec<EventRow>,
     /// `workloads.csv`, of it what tells whether instances do what they are there for.
     pub reports: Reports,
+    /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its
+    /// source says that it was.
+    pub happened_seconds: Vec<f64>,
+    /// Rows that were seen late.
+    pub seen_late: usize,
+    /// Who was there at once.
+    pub population: Population,
     /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
     pub kernels: Vec<Vec<usize>>,
 }
@@ -41,7 +50,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let mut reader = Reader { directory, notes: &mut notes };
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
     let (nodes, kernels) = reader.nodes()?;
-    let pods = reader.records("pods.csv")?;
+    let pods: Vec<PodRow> = reader.records("pods.csv")?;
     let events = reader.records("events.csv")?;
     let reports = match reader.table("workloads.csv")? {
         Some(mut table) => workloads::read(&mut table)?,
@@ -54,7 +63,10 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
     }
     let rows = steps.len();
-    let recorded = Recorded { run, pods, events, reports, kernels };
+    let (happened_seconds, seen_late) = happened(&pods);
+    let mut population = Population::default();
+    pods.iter().for_each(|row| population.follow(row));
+    let recorded = Recorded { run, pods, happened_seconds, seen_late, population, events, reports, kernels };
     Ok(Dataset {
         name: name_of(directory),
         source: Source::Run(Box::new(recorded)),
@@ -92,7 +104,7 @@ fn step(row: StepRow) -> Step {
             free: row.memory_free_bytes,
             available: row.memory_available_bytes,
             active: row.memory_active_bytes,
-            unreclaimable: None,
+            ..Memory::default()
         },
         fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
         rules: row.rules,
@@ -161,7 +173,10 @@ struct NodeColumns {
     instances: usize,
     boot_id: Option<usize>,
     memory: [Option<usize>; 4],
-    unreclaimable: Unreclaimable,
+    /// All columns of memory by their names: some of them make sums.
+    by_name: HashMap<String, usize>,
+    budget_used: Option<usize>,
+    oom_kills: Option<usize>,
     pressure: [Option<usize>; 3],
 }
 
@@ -179,7 +194,9 @@ impl NodeColumns {
             instances: table.required("instances")?,
             boot_id: table.column("boot_id"),
             memory: ["total", "free", "available", "active"].map(memory),
-            unreclaimable: Unreclaimable::of(table),
+            by_name: table.header().iter().enumerate().map(|(at, name)| (name.clone(), at)).collect(),
+            budget_used: table.column("budget_used_bytes"),
+            oom_kills: table.column("oom_kills_total"),
             pressure: ["memory", "cpu", "io"].map(pressure),
         })
     }
@@ -192,6 +209,19 @@ impl NodeColumns {
         };
         let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
         let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
+        let refused = Cell::new(None);
+        let field = |name: &str| match row.bytes(*self.by_name.get(name)?) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                refused.set(Some(error));
+                None
+            }
+        };
+        let anon_and_shared = field("memory_anon_bytes").zip(field("memory_shmem_bytes"));
+        let unreclaimable = unreclaimable_bytes(field);
+        if let Some(error) = refused.take() {
+            return Err(error);
+        }
         let [total, free, available, active] = self.memory;
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(Sample {
@@ -207,50 +237,15 @@ impl NodeColumns {
                 free: bytes(free)?,
                 available: bytes(available)?,
                 active: bytes(active)?,
-                unreclaimable: self.unreclaimable.bytes(row)?,
+                anon_and_shared: anon_and_shared.map(|(anon, shared)| anon.saturating_add(shared)),
+                unreclaimable,
             },
+            budget_used: bytes(self.budget_used)?,
+            oom_kills: bytes(self.oom_kills)?,
             memory_pressure_seconds: seconds(memory_pressure)?,
             cpu_pressure_seconds: seconds(cpu_pressure)?,
             io_pressure_seconds: seconds(io_pressure)?,
         })
-    }
-}
-
-/// Where the parts of [`Memory::unreclaimable`] are.
-struct Unreclaimable {
-    /// Without one of these nothing can be said.
-    all: [Option<usize>; 5],
-    /// What only newer kernels tell, or some.
-    some: [Option<usize>; 2],
-    huge_pages: [Option<usize>; 3],
-}
-
-impl Unreclaimable {
-    fn of(table: &Table) -> Self {
-        let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
-        Self {
-            all: ["anon", "shmem", "slab_unreclaimable", "kernel_stack", "page_tables"].map(memory),
-            some: ["secondary_page_tables", "percpu"].map(memory),
-            huge_pages: ["huge_pages_count", "huge_pages_free_count", "huge_page_size_bytes"]
-                .map(|name| table.column(name)),
-        }
-    }
-
-    fn bytes(&self, row: &Row<'_>) -> Result<Option<u64>, Malformed> {
-        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
-        let mut sum = 0_u64;
-        for column in self.all {
-            let Some(part) = bytes(column)? else { return Ok(None) };
-            sum = sum.saturating_add(part);
-        }
-        for column in self.some {
-            sum = sum.saturating_add(bytes(column)?.unwrap_or(0));
-        }
-        let [count, free, size] = self.huge_pages;
-        if let (Some(count), Some(free), Some(size)) = (bytes(count)?, bytes(free)?, bytes(size)?) {
-            sum = sum.saturating_add(count.saturating_sub(free).saturating_mul(size));
-        }
-        Ok(Some(sum))
     }
 }
 
@@ -306,18 +301,69 @@ impl Nodes {
     }
 }
 
+/// What the container of a run was told to do, as its manifest has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Bytes a second by which its memory grows; none where it has all of it at once, or that is not known.
+    pub growth_bytes_per_second: Option<f64>,
+    /// Seconds between two reports.
+    pub report_every_seconds: Option<f64>,
+}
+
 impl Recorded {
-    /// The largest number of instances at work at once, from each transition.
-    pub(super) fn peak(&self) -> Option<Maximum> {
-        let mut at_work = AtWork::default();
-        let mut most = None::<Maximum>;
-        for row in &self.pods {
-            at_work.follow(row);
-            let now = at_work.now();
-            if most.is_none_or(|most| now > most.count) {
-                most = Some(Maximum { count: now, step: row.step });
-            }
+    /// What the container was told to do.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let load = Scenario::of(self.run.manifest.clone()).and_then(|scenario| scenario.load());
+        let Ok(load) = load else { return Settings::default() };
+        Settings {
+            growth_bytes_per_second: match load.growth_rate {
+                workload::quantity::Rate::PerSecond(rate) => Some(rate.0 as f64),
+                workload::quantity::Rate::Instant => None,
+            },
+            report_every_seconds: Some(load.reports.report_every.0.as_secs_f64()),
         }
-        most
     }
+
+    /// Rows of instances on nodes of these names, with the seconds at which they happened, in that order.
+    #[must_use]
+    pub fn happened(&self, nodes: &HashSet<&str>) -> Vec<(f64, &PodRow)> {
+        let on_these = |row: &PodRow| row.node.as_deref().is_some_and(|node| nodes.contains(node));
+        let all = self.happened_seconds.iter().copied().zip(&self.pods);
+        let mut rows: Vec<(f64, &PodRow)> = all.filter(|(_, row)| on_these(row)).collect();
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        rows
+    }
+}
+
+/// A row that was seen so many seconds later than others are was not being watched for: clusters tell of whole seconds, and kubelets take
+/// a second to tell.
+const SEEN_LATE_SECONDS: f64 = 2.5;
+
+/// When each row happened, in seconds since the run began, and how many were seen late.
+fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
+    let lag = |row: &PodRow| {
+        let source = row.source_time?.0;
+        Some(match row.time.0.duration_since(source) {
+            Ok(late) => late.as_secs_f64(),
+            Err(early) => -early.duration().as_secs_f64(),
+        })
+    };
+    // Clocks that are not in step, and the shortest way.
+    let least = pods.iter().filter_map(lag).fold(f64::INFINITY, f64::min);
+    let mut before: HashMap<&str, f64> = HashMap::new();
+    let mut late = 0;
+    let when = pods.iter().map(|row| {
+        let seconds = match lag(row).map(|lag| lag - least) {
+            Some(lag) if lag > SEEN_LATE_SECONDS => {
+                late += 1;
+                row.elapsed_seconds - lag
+            }
+            _ => row.elapsed_seconds,
+        };
+        let last = before.entry(&row.uid).or_insert(f64::NEG_INFINITY);
+        *last = last.max(seconds);
+        *last
+    });
+    (when.collect(), late)
 }

@@ -155,6 +155,7 @@ impl Layout {
                 free: kib(row, self.total_free)?,
                 available: kib(row, self.total_available)?,
                 active: kib(row, self.total_active)?,
+                anon_and_shared: None,
                 unreclaimable: None,
             },
             ..Step::default()
@@ -183,6 +184,7 @@ impl Worker {
             free: kib(row, self.free)?,
             available: kib(row, self.available)?,
             active: kib(row, self.active)?,
+            anon_and_shared: None,
             unreclaimable: None,
         })
     }

@@ -32,6 +32,8 @@ pub struct Report {
     pub cpu_wanted_seconds: Option<f64>,
     /// CPU time that it used.
     pub cpu_used_seconds: Option<f64>,
+    /// CPU time that it is ahead of what it was to use: it uses less until that has passed.
+    pub cpu_overdrawn_seconds: Option<f64>,
     /// Units of work that it did.
     pub work_units: Option<u64>,
 }
@@ -55,11 +57,12 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
     let elapsed = table.required("elapsed_seconds")?;
     let (step, uid) = (table.required("step")?, table.required("uid")?);
     // What a newer or an older workload does not report is not known; it is no reason to read nothing.
-    let [target, resident, wanted, used, units] = [
+    let [target, resident, wanted, used, overdrawn, units] = [
         "memory_target_bytes",
         "memory_resident_bytes",
         "cpu_wanted_seconds_total",
         "cpu_used_seconds_total",
+        "cpu_overdrawn_seconds",
         "work_units_total",
     ]
     .map(|name| table.column(name));
@@ -89,6 +92,7 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
             memory_resident_bytes: bytes(resident)?,
             cpu_wanted_seconds: number(wanted)?,
             cpu_used_seconds: number(used)?,
+            cpu_overdrawn_seconds: number(overdrawn)?,
             work_units: bytes(units)?,
         });
         Ok(())

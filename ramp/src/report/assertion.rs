@@ -73,18 +73,20 @@ const RELATIONS: [(&str, Relation); 6] = [
 ];
 
 /// The figures that can be held to something.
-const FIGURES: [(&str, Unit, Figure); 16] = [
+const FIGURES: [(&str, Unit, Figure); 18] = [
     (
         "predicted_capacity",
         Unit::Count,
         Figure::Run(|_, run| Ok(run.estimates.predicted_capacity.clone()?.instances as f64)),
     ),
-    ("saturation_step", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.step.into()))),
+    ("saturation_step", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.step.into()))),
     (
         "saturation_instances",
         Unit::Count,
-        Figure::Run(|_, run| Ok(run.estimates.saturation.clone()?.instances.into())),
+        Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.instances.into())),
     ),
+    ("held", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.held.clone()?.count.into()))),
+    ("running", Unit::Count, Figure::Run(maximum_running)),
     ("max_running", Unit::Count, Figure::Run(maximum_running)),
     ("maximum_running", Unit::Count, Figure::Run(maximum_running)),
     (
@@ -122,7 +124,7 @@ const FIGURES: [(&str, Unit, Figure); 16] = [
 ];
 
 fn maximum_running(_: &Dataset, run: &RunFindings) -> Estimate<f64> {
-    Ok(run.estimates.maximum_running.clone()?.count.into())
+    Ok(run.estimates.running.clone()?.count.into())
 }
 
 impl FromStr for Assertion {

@@ -48,7 +48,7 @@ pub fn marks(report: &Report) -> Vec<Mark> {
                 seconds: step.elapsed_seconds.unwrap_or(f64::NAN),
             });
         };
-        if let Ok(at) = &found.estimates.saturation
+        if let Ok(at) = &found.estimates.saturation.saturation
             && let Some(step) = data.steps.get(at.index)
         {
             mark(step, format!("saturated: {}", at.rule));

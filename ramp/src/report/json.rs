@@ -4,11 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{Report, prose};
+use crate::analysis::changes::Change;
+use crate::analysis::endings::Returned;
 use crate::analysis::findings::{Compared, RunFindings};
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
 use crate::analysis::{Estimate, PerContainer, mib};
 use crate::dataset::Dataset;
+use crate::record::Most;
 use crate::statistics::{Quantile, Survival};
 
 /// Figures by their names, some of which cannot be said.
@@ -109,18 +112,25 @@ fn estimates(found: &RunFindings) -> Value {
     let estimates = &found.estimates;
     let mut figures = Figures::default();
     figures.put("predicted_capacity", &estimates.predicted_capacity, |capacity| capacity.instances.into());
+    let verdict = &estimates.saturation;
     figures.put_object(
         "saturation",
-        &estimates.saturation,
-        &["step", "rule"],
-        |at| json!({"step": at.step, "rule": at.rule.to_string(), "instances": at.instances}),
+        &verdict.saturation,
+        &["step", "rule", "instances", "resource"],
+        |at| {
+            let resource = at.resource.map(|resource| resource.to_string());
+            json!({"step": at.step, "rule": at.rule.to_string(), "instances": at.instances, "resource": resource})
+        },
     );
-    figures.put_object(
-        "maximum_running",
-        &estimates.maximum_running,
-        &["count", "step"],
-        |most| json!({"count": most.count, "step": most.step}),
-    );
+    if let Some(saturation) = figures.values.get_mut("saturation") {
+        saturation["saturated"] = json!(verdict.saturated);
+        saturation["up_to"] = json!(verdict.up_to);
+    }
+    let most = |most: &Most| json!({"count": most.count, "step": most.step});
+    figures.put_object("held", &estimates.held, &["count", "step"], most);
+    figures.put_object("running", &estimates.running, &["count", "step"], most);
+    // What running was called.
+    figures.put_object("maximum_running", &estimates.running, &["count", "step"], most);
     let mut usage = Figures::default();
     let as_mib = |usage: &PerContainer| usage.mib.into();
     usage.put("at_saturation", &estimates.usage.at_saturation, as_mib);
@@ -148,8 +158,23 @@ fn behaviour(data: &Dataset, found: &RunFindings) -> Value {
         json!({
             "kernels": leak.kernels, "before_bytes": leak.before_bytes, "after_bytes": leak.after_bytes,
             "instances": leak.instances,
+            "low": leak.interval.map(|interval| interval.low), "high": leak.interval.map(|interval| interval.high),
+            "leaked": match leak.returned() {
+                Returned::All => Some(false),
+                Returned::NotAll => Some(true),
+                Returned::NotSteady | Returned::CannotTell => None,
+            },
         })
     });
+    let parts = ["missing_bytes", "waited_seconds", "steady"];
+    figures.put_object("memory_returned", &found.leak, &parts, |leak| {
+        json!({
+            "missing_bytes": leak.missing_bytes, "waited_seconds": leak.waited_seconds, "steady": leak.steady,
+        })
+    });
+    let change = |change: &Change| json!({"what": change.what, "who": change.who, "step": change.step});
+    let changes: Vec<Value> = found.changed_by_others.iter().map(change).collect();
+    figures.values.insert("changed_by_others".into(), changes.into());
     figures.done()
 }
 

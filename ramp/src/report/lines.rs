@@ -3,7 +3,7 @@
 use super::{Report, words};
 use crate::analysis::comparison::PerPod;
 use crate::analysis::findings::{Compared, RunFindings};
-use crate::analysis::{Estimate, PerContainer};
+use crate::analysis::{Estimate, PerContainer, Verdict};
 use crate::dataset::{Dataset, Source};
 
 /// An estimate in words.
@@ -35,7 +35,13 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
     let estimates = &found.estimates;
     let usage = |name, usage: &Estimate<PerContainer>| {
         let value = |usage: &PerContainer| format!("{:.0} MiB (step {})", usage.mib, usage.step);
-        line(name, usage, |_| "active memory of all nodes ÷ instances at work, as recorded".into(), value)
+        let basis = match data.source {
+            Source::Study => "active memory of all nodes ÷ instances at work, as recorded",
+            Source::Run(_) => {
+                "anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold theirs"
+            }
+        };
+        line(name, usage, |_| basis.into(), value)
     };
     vec![
         of_data(data),
@@ -45,25 +51,17 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
             |capacity| format!("{}: {}", capacity.by, capacity.inputs),
             |capacity| words::count(capacity.instances, "instance"),
         ),
+        of_saturation(data, &estimates.saturation),
         line(
-            "saturation",
-            &estimates.saturation,
-            |_| {
-                "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order".into()
-            },
-            |saturation| {
-                format!(
-                    "step {}, with {} ({})",
-                    saturation.step,
-                    words::count(saturation.instances, "instance"),
-                    saturation.rule
-                )
-            },
+            "held at once",
+            &estimates.held,
+            |_| "largest number of instances that held all of their memory at the same time: what capacity means".into(),
+            |most| format!("{} (step {})", most.count, most.step),
         ),
         line(
-            "maximum running",
-            &estimates.maximum_running,
-            |_| "largest number of instances at work at once".into(),
+            "running at once",
+            &estimates.running,
+            |_| "largest number of instances at work at the same time, whether or not they held all of their memory".into(),
             |most| format!("{} (step {})", most.count, most.step),
         ),
         usage("usage at saturation", &estimates.usage.at_saturation),
@@ -72,12 +70,7 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
         line(
             "marginal cost",
             &estimates.marginal_cost,
-            |cost| {
-                format!(
-                    "Theil–Sen slope, 95 % interval by bootstrap of the changes from point to point; {}",
-                    cost.inputs
-                )
-            },
+            |cost| format!("95 % interval; {}", cost.inputs),
             |cost| {
                 format!(
                     "{} (95 %: {} to {})",
@@ -88,6 +81,27 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
             },
         ),
     ]
+}
+
+fn of_saturation(data: &Dataset, verdict: &Verdict) -> Line {
+    let basis = match data.source {
+        Source::Study => {
+            "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order"
+        }
+        Source::Run(_) => {
+            "the first instance lost to a resource or without room, else no more held although they had the time"
+        }
+    };
+    let value = match (&verdict.saturation, verdict.saturated) {
+        (Ok(at), _) => {
+            let resource = at.resource.map_or_else(String::new, |resource| format!(": {resource}"));
+            let instances = words::count(at.instances, "instance");
+            Ok(format!("step {}, with {instances} ({}{resource})", at.step, at.rule))
+        }
+        (Err(why), Some(_)) => Ok(why.0.clone()),
+        (Err(why), None) => Err(why.0.clone()),
+    };
+    Line { name: "saturation", value, basis: basis.into() }
 }
 
 fn of_data(data: &Dataset) -> Line {

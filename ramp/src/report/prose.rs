@@ -41,20 +41,22 @@ pub fn summary(report: &Report) -> String {
 
 fn of_one(data: &Dataset, found: &RunFindings) -> String {
     let estimates = &found.estimates;
-    let mut sentence = match &estimates.maximum_running {
-        Ok(most) => {
-            format!(
-                "{}: at most {} at work at once (step {})",
-                data.name,
-                words::count(most.count, "instance"),
-                most.step
-            )
+    let mut sentence = match (&estimates.held, &estimates.running) {
+        (_, Ok(most)) if most.count == 0 => format!("{}: no instance ran", data.name),
+        (Ok(most), _) => {
+            let held = words::count(most.count, "instance");
+            format!("{}: at most {held} held all of their memory at once (step {})", data.name, most.step)
         }
-        Err(why) => format!("{}: nothing can be said ({})", data.name, why.0),
+        (Err(_), Ok(most)) => {
+            let running = words::count(most.count, "instance");
+            format!("{}: at most {running} at work at once (step {})", data.name, most.step)
+        }
+        (_, Err(why)) => format!("{}: nothing can be said ({})", data.name, why.0),
     };
-    match &estimates.saturation {
-        Ok(at) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule.kind()),
-        Err(why) => sentence += &format!("; {}", why.0),
+    match (&estimates.saturation.saturation, estimates.saturation.saturated) {
+        (Ok(at), _) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule),
+        (Err(why), Some(false)) => sentence += &format!("; saturation {}", why.0),
+        (Err(why), _) => sentence += &format!("; {}", why.0),
     }
     match &estimates.marginal_cost {
         Ok(cost) => {
@@ -76,7 +78,7 @@ fn of_two(report: &Report, compared: &Compared) -> String {
     let most = |group: usize| {
         let runs = findings.groups.get(group).map_or(&[][..], |group| &group.runs);
         let counts =
-            runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.maximum_running.as_ref().ok());
+            runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.running.as_ref().ok());
         let mut counts: Vec<String> = counts.map(|most| most.count.to_string()).collect();
         counts.dedup();
         if counts.is_empty() { "an unknown number".to_owned() } else { counts.join(" and ") }

@@ -52,7 +52,7 @@ pub(super) fn quantile(quantile: Quantile) -> String {
 }
 
 /// A count with its noun, which gets an s where there is not one of them.
-pub(super) fn count(count: impl Into<u64>, noun: &str) -> String {
+pub(crate) fn count(count: impl Into<u64>, noun: &str) -> String {
     let count = count.into();
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -12,12 +12,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_
 use workload::report::NodeReport;
 
 use super::calls::Calls;
+use super::memory_watch::MemoryWatch;
 use super::time_left::{Steps, TimeLeft};
 use crate::clock::{Clock, age};
 use crate::engine::{Event, Notice};
 use crate::ledger::Ledger;
 use crate::nodes::Nodes;
-use crate::record::{Directory, Part, missing_cells, seconds};
+use crate::record::{Directory, Part, Population, missing_cells, seconds};
 use crate::state::State;
 use crate::view::{Status, View};
 
@@ -47,6 +48,9 @@ pub(super) struct Desk {
     pub(super) ledger: Ledger,
     pub(super) nodes: Nodes,
     pub(super) calls: Calls,
+    /// Who has been there at once.
+    pub(super) population: Population,
+    pub(super) memory: MemoryWatch,
     pub(super) view: View,
     /// The step, which part of the run it is of, and how many instances it asks for.
     pub(super) step: u32,
@@ -88,6 +92,8 @@ impl Desk {
             ledger: Ledger::default(),
             nodes: Nodes::default(),
             calls: Calls::default(),
+            population: Population::default(),
+            memory: MemoryWatch::default(),
             view,
             step: 0,
             part: Part::Up,

@@ -14,6 +14,9 @@ use crate::record::{Outcome, Part, StepRow, Time, seconds};
 use crate::state::State;
 use crate::stop::Seen;
 
+/// Samples come each second; one may be late.
+const SAMPLED_WITHIN: Duration = Duration::from_millis(2500);
+
 impl<E: Engine> Run<E> {
     /// One step: asks, and waits as the pace says. Its row, as it is when it ends.
     pub(super) async fn step(
@@ -36,12 +39,24 @@ impl<E: Engine> Run<E> {
                 let row = self.row(Outcome::Ended, began, None);
                 self.write(&row);
                 if part == Part::Up {
-                    self.count(&row);
+                    self.steps_up = row.step;
                 }
                 return Err(end);
             }
         };
-        Ok(self.row(outcome, began, latency))
+        let took = began.elapsed();
+        if part == Part::Up && outcome == Outcome::Settled {
+            self.sample_settled().await?;
+        }
+        Ok(StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) })
+    }
+
+    /// Waits for a sample of each node from after now: of all instances of the step at rest. A step must not be over before it has one, or
+    /// samples and steps of about the same length beat with each other.
+    async fn sample_settled(&mut self) -> Result<(), End> {
+        let (settled, deadline) = (self.desk.clock.now(), Instant::now() + SAMPLED_WITHIN);
+        self.desk.until(Some(deadline), |desk| desk.nodes.sampled_since(settled, desk.clock.now())).await?;
+        Ok(())
     }
 
     async fn ask(
@@ -130,20 +145,21 @@ impl<E: Engine> Run<E> {
 
 /// What the rules look at, of a step's row.
 pub(super) fn seen(row: &StepRow) -> Seen {
-    // Where instances are confined together, what they may have still is what is free, unless the machine has less. (Of its
-    // free memory a cache may have taken all.)
-    let free = match row.budget_bytes.zip(row.budget_used_bytes) {
+    // Where instances are confined together, what they may have still is what is available, unless the machine has less.
+    let available = match row.budget_bytes.zip(row.budget_used_bytes) {
         Some((limit, used)) => {
             [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
         }
-        None => row.memory_free_bytes,
+        None => row.memory_available_bytes,
     };
+    let total = row.budget_bytes.or(row.memory_total_bytes);
     Seen {
         step: row.step,
         elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
         asked: row.asked_instances,
         at_work: row.running_instances + row.ready_instances,
-        free: free.map(Bytes),
+        available: available.map(Bytes),
+        total: total.map(Bytes),
         evictions: row.evictions_total,
         oom_kills: row.oom_kills_total,
         not_ready: row.nodes_not_ready,

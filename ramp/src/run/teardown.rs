@@ -12,8 +12,8 @@ use crate::record::{MemoryReturned, Outcome, Part, Teardown, seconds};
 
 /// For how long the last instances are waited for at the end.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
-/// What a kernel needs to give memory back, and a probe to tell.
-const MEMORY_RETURNS_WITHIN: Duration = Duration::from_secs(3);
+/// Memory may take so many times longer to come back than it was watched before the first step.
+const LONGER_THAN_BEFORE: u32 = 3;
 
 impl<E: Engine> Run<E> {
     /// Removes everything, and looks whether anything is left.
@@ -33,8 +33,10 @@ impl<E: Engine> Run<E> {
         let row = self.row(if gone.is_some() { Outcome::Settled } else { Outcome::Ended }, began, None);
         self.write(&row);
         let left = self.left().await;
-        let memory = self.memory_returned().await;
-        Teardown { instances, seconds: gone.filter(|_| left.is_empty()).map(seconds), left, memory }
+        let watched = self.watch_memory().await;
+        let seconds = gone.filter(|_| left.is_empty()).map(seconds);
+        let steady = self.desk.memory.is_steady();
+        Teardown { instances, seconds, left, memory: self.memory_returned(), watched_seconds: Some(watched), steady }
     }
 
     /// How long it took until the last instance was gone; none where one is still there.
@@ -67,13 +69,19 @@ impl<E: Engine> Run<E> {
         }
     }
 
-    async fn memory_returned(&mut self) -> Vec<MemoryReturned> {
-        if self.idle.is_empty() {
-            return Vec::new();
+    /// Until memory has stopped changing, for a bounded time. For how many seconds.
+    async fn watch_memory(&mut self) -> f64 {
+        let began = Instant::now();
+        self.desk.memory.begin_after();
+        if !self.idle.is_empty() {
+            let deadline = Some(began + self.plan.settle * LONGER_THAN_BEFORE);
+            // An interrupt is no reason not to say what is known.
+            let _ = self.desk.until(deadline, |desk| desk.memory.is_steady() == Some(true)).await;
         }
-        let returned = Some(Instant::now() + MEMORY_RETURNS_WITHIN);
-        // An interrupt is no reason not to say what is known.
-        let _ = self.desk.until(returned, |_| false).await;
+        seconds(began.elapsed())
+    }
+
+    fn memory_returned(&self) -> Vec<MemoryReturned> {
         let after = self.desk.nodes.available(self.desk.clock.now());
         let both =
             self.idle.iter().filter_map(|(boot_id, before)| Some((boot_id, *before, *after.get(boot_id)?)));

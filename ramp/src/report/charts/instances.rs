@@ -63,7 +63,7 @@ pub(super) fn goodput(report: &Report) -> Chart {
         x: X::Run,
         y: "instances",
         series,
-        note: "By their own reports, which come every few seconds: a new instance counts with its first one."
+        note: "Those that hold their memory, less those whose own reports tell of none or of no progress, or no longer come."
             .into(),
     }
 }

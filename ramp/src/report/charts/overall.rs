@@ -3,8 +3,9 @@
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
 use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
-use crate::analysis::mib;
+use crate::analysis::per_container;
 use crate::dataset::Step;
+use crate::record::Part;
 
 /// A thing that is measured at each step.
 type Measure = (&'static str, fn(&Step) -> Option<f64>);
@@ -71,22 +72,32 @@ pub(super) fn instances(report: &Report) -> Chart {
     }
 }
 
-/// Active memory per container, as in the study.
+/// Memory per container.
 pub(super) fn usage(report: &Report) -> Chart {
-    let usage: Measure = ("active memory per container", |step| {
-        let active = step.memory.active.filter(|_| step.running > 0)?;
-        Some(mib(active as f64) / f64::from(step.running))
-    });
+    let pen = Pen::of(report);
+    let mut series = Vec::new();
+    for (run, data) in report.data.iter().enumerate() {
+        let all: std::collections::HashMap<u32, f64> =
+            per_container(data).into_iter().map(|(_, usage)| (usage.step, usage.mib)).collect();
+        let of_step = |step: &Step| {
+            all.get(&step.step).copied().filter(|_| matches!(step.part, Part::Up | Part::Hold))
+        };
+        let points = by_step(data, of_step, |step| is_stale(data, step));
+        if points.iter().any(|at| at.y.is_some()) {
+            series.push(pen.line(run, (0, "memory per container"), points));
+        }
+    }
     Chart {
         id: "usage".into(),
-        title: "Memory per container, as in the study".into(),
+        title: "Memory per container".into(),
         run: None,
         x: X::Run,
         y: "MiB",
-        series: lines(report, &[usage], 1, true),
-        note: format!(
-            "Active memory of all nodes ÷ instances at work; the idle cluster is not subtracted. {STALE}"
-        ),
+        series,
+        note: match has_runs(report) {
+            true => "Anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold theirs.".into(),
+            false => format!("As in the study: active memory of all nodes ÷ instances at work; the idle cluster is not subtracted. {STALE}"),
+        },
     }
 }
 
@@ -159,7 +170,7 @@ pub(super) fn cost(report: &Report) -> Chart {
         y: "GiB",
         series,
         note: format!(
-            "Fresh samples of {} on the way up to saturation, which are all that the marginal cost rests on; the line is its slope.",
+            "The samples of {} that the marginal cost rests on; the line rises by the marginal cost.",
             report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure)
         ),
     }

@@ -5,6 +5,8 @@ use super::{Section, Sentence, says, sentence_case};
 use crate::analysis::findings::RunFindings;
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
+use crate::analysis::breaking::Resource;
+use crate::analysis::endings::{Leak, Returned};
 use crate::analysis::{Estimate, Rule};
 use crate::dataset::{Dataset, Source};
 
@@ -14,7 +16,9 @@ pub(super) fn section(data: &Dataset, found: &RunFindings) -> Section {
     sentences.extend(stale(data));
     sentences.push(saturation(found));
     sentences.extend(broke(found));
-    sentences.push(usage(found));
+    sentences.extend(changed(found));
+    sentences.extend(seen_late(data));
+    sentences.push(usage(data, found));
     sentences.push(marginal_cost(found));
     sentences.push(startup(&found.latency));
     sentences.push(goodput(data, &found.goodput));
@@ -44,17 +48,51 @@ fn stale(data: &Dataset) -> Option<Sentence> {
 }
 
 fn saturation(found: &RunFindings) -> Sentence {
-    match &found.estimates.saturation {
-        Ok(at) => {
+    let rule = "saturation: the first instance lost to a resource or without room, else no more held although they had the time; of the \
+                study's files: the nodes full, else a loss, else no more at work";
+    let verdict = &found.estimates.saturation;
+    match (&verdict.saturation, verdict.saturated) {
+        (Ok(at), _) => {
             let instances = words::count(at.instances, "instance");
-            let are = if at.rule == Rule::StoppedRising { "at work" } else { "asked for" };
+            let are = if at.rule == Rule::StoppedRising { "there" } else { "asked for" };
             says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
         }
-        Err(why) => says(
-            format!("Saturation cannot be said: {}.", why.0),
-            "saturation: the nodes full, else a loss, else no more at work",
-        ),
+        (Err(why), Some(false)) => says(format!("Saturation: {}.", why.0), rule),
+        (Err(why), _) => says(format!("Saturation cannot be said: {}.", why.0), rule),
     }
+}
+
+fn changed(found: &RunFindings) -> Option<Sentence> {
+    let all: Vec<String> = found
+        .changed_by_others
+        .iter()
+        .map(|change| {
+            let who = change.who.as_ref().map_or_else(String::new, |who| format!(" by {who}"));
+            format!("{}{who} (step {})", change.what, change.step)
+        })
+        .collect();
+    (!all.is_empty()).then(|| {
+        says(
+            format!("Others changed the population: {}.", all.join("; ")),
+            "changed by others: instances that ended or came while ramp asked for more, and not for want of anything",
+        )
+    })
+}
+
+fn seen_late(data: &Dataset) -> Option<Sentence> {
+    let Source::Run(recorded) = &data.source else { return None };
+    (recorded.seen_late > 0).then(|| {
+        says(
+            format!(
+                "{} seen late, while the API or the watch was away: times are those that the cluster tells, in whole seconds.",
+                match recorded.seen_late {
+                    1 => "1 transition was".to_owned(),
+                    count => format!("{count} transitions were"),
+                }
+            ),
+            "seen late: 2.5 s and more later than others after the source's own time",
+        )
+    })
 }
 
 fn broke(found: &RunFindings) -> Option<Sentence> {
@@ -62,13 +100,17 @@ fn broke(found: &RunFindings) -> Option<Sentence> {
     let when = |seconds: Option<f64>| {
         seconds.map_or_else(String::new, |at| format!(", after {}", words::seconds(at)))
     };
-    let mut text = format!(
-        "The first to give way was {}: {} at step {}{}",
-        first.resource,
-        first.what,
-        first.step,
-        when(first.elapsed_seconds)
-    );
+    let mut text = match first.resource {
+        Resource::Unknown => {
+            format!("{} at step {}{}", sentence_case(first.what), first.step, when(first.elapsed_seconds))
+        }
+        resource => format!(
+            "The first to give way was {resource}: {} at step {}{}",
+            first.what,
+            first.step,
+            when(first.elapsed_seconds)
+        ),
+    };
     if !first.evidence.is_empty() {
         text += &format!(" (“{}”)", first.evidence);
     }
@@ -84,9 +126,19 @@ fn broke(found: &RunFindings) -> Option<Sentence> {
     ))
 }
 
-fn usage(found: &RunFindings) -> Sentence {
+fn usage(data: &Dataset, found: &RunFindings) -> Sentence {
     let usage = &found.estimates.usage;
-    let rule = "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted";
+    let (what, rule) = match data.source {
+        Source::Study => (
+            "Active memory per container",
+            "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted",
+        ),
+        Source::Run(_) => (
+            "Memory per container",
+            "usage per container: anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold \
+             theirs",
+        ),
+    };
     match (&usage.min, &usage.max) {
         (Ok(min), Ok(max)) => {
             let at = match &usage.at_saturation {
@@ -95,21 +147,18 @@ fn usage(found: &RunFindings) -> Sentence {
             };
             says(
                 format!(
-                    "Active memory per container {at}, at least {:.0} MiB (step {}), at most {:.0} MiB (step {}).",
+                    "{what} {at}, at least {:.0} MiB (step {}), at most {:.0} MiB (step {}).",
                     min.mib, min.step, max.mib, max.step
                 ),
                 rule,
             )
         }
-        (Err(why), _) | (_, Err(why)) => {
-            says(format!("Active memory per container cannot be said: {}.", why.0), rule)
-        }
+        (Err(why), _) | (_, Err(why)) => says(format!("{what} cannot be said: {}.", why.0), rule),
     }
 }
 
 fn marginal_cost(found: &RunFindings) -> Sentence {
-    let rule =
-        "marginal cost: Theil–Sen slope, 95 % interval by bootstrap of the changes from point to point";
+    let rule = "marginal cost, with its 95 % interval: what one instance more takes of memory, before saturation";
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
@@ -170,22 +219,23 @@ fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
         }
     };
     let rule = format!(
-        "goodput: the last report is no older than {}, holds 99 % of the memory asked for, and got half of the CPU time asked for",
+        "goodput: holds all of its memory; its last report is no older than {}, and it got half of the CPU time that it was to get since the one \
+         before",
         words::seconds(course.counts_seconds)
     );
     let most = course.steps.iter().max_by_key(|at| at.instances);
     let at = |index: usize| data.steps.get(index);
     let text = match (most, course.largest_gap) {
         (Some(most), Some((gap, index))) if gap > 0 => format!(
-            "At most {} did what they were there for (step {}); the most that were at work and did not, or had not \
-             reported it yet, were {gap} of {}, at step {}.",
+            "At most {} held their memory and made progress (step {}); the most that were at work and did not were {gap} of {}, \
+             at step {}.",
             words::count(most.instances, "instance"),
             at(most.index).map_or(0, |step| step.step),
             at(index).map_or(0, |step| step.running),
             at(index).map_or(0, |step| step.step)
         ),
         (Some(most), _) => format!(
-            "Each instance at work did what it was there for, {} at most (step {}).",
+            "Each instance at work held its memory and made progress, {} at most (step {}).",
             most.instances,
             at(most.index).map_or(0, |step| step.step)
         ),
@@ -225,29 +275,34 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
 }
 
 fn leak(found: &RunFindings) -> Sentence {
-    let rule = "leak: MemAvailable of all kernels before the first step − after the last instance was gone; told as one where it is more \
-                than one instance's marginal cost";
+    let rule = "memory returned: what kernels hold after the last instance was gone, once that had stopped changing, less what they held \
+                before the first step; told as left behind where its 95 % interval, without what the machines did of their own, is above 8 MiB \
+                and above a fiftieth of what the instances held";
     let leak = match &found.leak {
         Ok(leak) => leak,
         Err(why) => return says(format!("Whether memory is left behind cannot be said: {}.", why.0), rule),
     };
+    let Leak { missing_bytes, waited_seconds, instances, .. } = leak;
     let figures = format!(
-        "{} available before, {} after: {} {}, {} for each of {} made",
-        words::mb(leak.before_bytes as f64),
-        words::mb(leak.after_bytes as f64),
-        words::mb(leak.bytes().abs()),
-        if leak.bytes() >= 0.0 { "less" } else { "more" },
-        words::mb(leak.bytes_each().abs()),
-        words::count(leak.instances, "instance")
+        "{} {} held than before the first step, {} after the last of {} was gone",
+        words::mb(missing_bytes.abs()),
+        if *missing_bytes >= 0.0 { "more" } else { "less" },
+        words::seconds(*waited_seconds),
+        words::count(*instances, "instance"),
     );
-    let cost = found.estimates.marginal_cost.as_ref().map(|cost| cost.bytes);
-    let text = match cost {
-        _ if leak.bytes() <= 0.0 => format!("All memory came back: {figures}."),
-        Ok(cost) if leak.bytes() > cost => format!("Memory did not come back: {figures}."),
-        Ok(_) => {
-            format!("Less is missing than one instance takes, which the machine itself may have: {figures}.")
+    let between = leak.interval.map_or_else(String::new, |interval| {
+        format!("; of it {} to {} because of the instances", words::mb(interval.low), words::mb(interval.high))
+    });
+    let text = match leak.returned() {
+        Returned::All => format!("Memory came back: {figures}."),
+        Returned::NotAll => format!("Memory did not come back: {figures}{between}."),
+        Returned::NotSteady if leak.steady == Some(false) => {
+            format!("Whether memory is left behind cannot be said: it was still coming back ({figures}).")
         }
-        Err(_) => format!("Memory after the run: {figures}."),
+        Returned::NotSteady => format!("Whether memory is left behind cannot be said: it was not watched for long enough ({figures})."),
+        Returned::CannotTell => {
+            format!("Whether memory is left behind cannot be told from what the machines did of their own: {figures}{between}.")
+        }
     };
     says(text, rule)
 }

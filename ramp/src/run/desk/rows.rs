@@ -8,6 +8,7 @@ use workload::report::{NodeReport, WorkloadReport};
 use super::Desk;
 use crate::engine::{Notice, NoticeKind, Report, Sample};
 use crate::ledger::Transition;
+use crate::memory::unreclaimable_bytes;
 use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
 use crate::state::State;
 
@@ -31,6 +32,7 @@ impl Desk {
                 restarts: transition.restarts,
                 container: transition.container,
             };
+            self.population.follow(&row);
             let written = self.directory.pods.record(&row);
             self.written("pods.csv", written);
         }
@@ -38,6 +40,9 @@ impl Desk {
 
     pub(super) fn sample(&mut self, at: SystemTime, sample: &Sample) {
         let age = self.nodes.sample(at, sample);
+        if self.step == 0 || self.part == Part::Clean {
+            self.watch_memory(at, sample, age);
+        }
         let taken = sample.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
         let budget = |of: fn(&crate::engine::Budget) -> workload::quantity::Bytes| {
             sample.budget.as_ref().map(|budget| of(budget).0.to_string()).unwrap_or_default()
@@ -47,6 +52,15 @@ impl Desk {
         cells.extend(report_cells::<NodeReport>(&sample.record));
         let written = self.directory.nodes.cells(&cells);
         self.written("nodes.csv", written);
+    }
+
+    fn watch_memory(&mut self, at: SystemTime, sample: &Sample, age: Option<Duration>) {
+        let field = |name: &str| sample.record.get(name).and_then(serde_json::Value::as_u64);
+        let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
+        if let Some(bytes) = unreclaimable_bytes(field) {
+            let taken = self.elapsed_seconds(at) - age.map_or(0.0, seconds);
+            self.memory.see(kernel, taken, bytes as f64);
+        }
     }
 
     pub(super) fn node_cells(

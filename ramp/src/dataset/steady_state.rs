@@ -1,0 +1,515 @@
+//! What each kernel holds beyond what the instances on it report to hold, from samples of which it is known what was there.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::{Beyond, Costs, Dataset, Freshness, Memory, Recorded, Report, Sample, Source, Step};
+use crate::record::{Part, PodRow};
+use crate::state::State;
+use crate::statistics::{Observation, Point, STEADY_FOR_SECONDS, is_steady, widest};
+
+/// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
+const PAGE_TABLES: f64 = 1.0 / 512.0;
+
+impl Dataset {
+    /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
+    /// them tells the same of its memory.
+    ///
+    /// An instance that is being made or ends takes memory of which nobody tells: samples taken meanwhile are left out. While one fills, what
+    /// it holds follows from its last report and its growth rate; where there are enough samples with all instances full, these alone count.
+    pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
+        let until = self.until(before);
+        let measure = self.measure(recorded);
+        let load = Load::of(recorded, until);
+        let of_kernel = |kernel| self.of_kernel(recorded, kernel, &load, measure);
+        let mut kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len()).map(of_kernel).collect();
+        for looks in &mut kernels {
+            looks.retain(|look| look.elapsed_seconds <= until);
+        }
+        let full = |looks: &&Vec<Looked>| {
+            let numbers: HashSet<u32> =
+                looks.iter().filter(|look| look.all_full).map(|look| look.instances).collect();
+            numbers.len() >= 2
+        };
+        let only_full = kernels.iter().any(|looks| full(&looks));
+        let counts = |look: &&Looked| look.all_full || !only_full;
+        // What the first took once can be told from what each takes only where a kernel was seen with one number of them and with another.
+        let numbers = |looks: &Vec<Looked>| {
+            let there = looks.iter().filter(counts).map(|look| look.instances).filter(|there| *there > 0);
+            there.collect::<HashSet<u32>>().len()
+        };
+        if !kernels.iter().any(|looks| numbers(looks) >= 2) {
+            kernels.iter_mut().flatten().for_each(|look| look.first_is_told = false);
+        }
+        let series = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::point).collect();
+        let observations = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::observation).collect();
+        let most = |looks: &Vec<Looked>| {
+            looks.iter().filter(counts).map(|look| (look.instances, look.nodes)).max().unwrap_or_default()
+        };
+        let (instances, nodes) =
+            kernels.iter().map(most).fold((0, 0), |(a, b), (instances, nodes)| (a + instances, b + nodes));
+        Costs {
+            measure: measure.name,
+            of: match only_full {
+                true => "of each kernel, while all of its instances held their memory".into(),
+                false => "of each kernel, while its instances filled".into(),
+            },
+            series: kernels.iter().map(series).collect(),
+            beyond: Some(Beyond {
+                observations: kernels.iter().map(observations).collect(),
+                after: (0..kernels.len())
+                    .map(|kernel| self.observed_after(recorded, kernel, measure, kernels.get(kernel)))
+                    .collect(),
+                load_bytes: load.each(),
+                reported: load.known,
+                instances,
+                nodes,
+            }),
+        }
+    }
+
+    /// What a kernel held after the last instance was gone, where that was steady.
+    fn observed_after(
+        &self,
+        recorded: &Recorded,
+        kernel: usize,
+        measure: Measure,
+        looks: Option<&Vec<Looked>>,
+    ) -> Vec<Observation> {
+        let After { values, .. } = self.after_the_last(recorded, kernel, measure);
+        let looks = looks.map_or(&[][..], Vec::as_slice);
+        let quiet: Vec<(f64, f64)> = looks
+            .iter()
+            .take_while(|look| look.nodes == 0)
+            .map(|look| (look.elapsed_seconds, look.bytes))
+            .collect();
+        if is_steady(&values, &quiet) != Some(true) {
+            return Vec::new();
+        }
+        let end = values.last().map_or(0.0, |(seconds, _)| *seconds);
+        // Times of observations are those of the node's clock.
+        let ahead = looks.first().map_or(0.0, |look| look.seconds - look.elapsed_seconds);
+        let first = looks.iter().rfind(|look| look.first_is_told).map_or(0, |look| look.nodes);
+        let last = values.iter().filter(|(seconds, _)| end - seconds <= STEADY_FOR_SECONDS);
+        last.map(|(seconds, bytes)| Observation { seconds: seconds + ahead, x: [0.0, first.into(), 0.0], y: *bytes })
+            .collect()
+    }
+
+    /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
+    /// are fewer again.
+    fn until(&self, before: Option<usize>) -> f64 {
+        let counts = |(index, step): &(usize, &Step)| match before {
+            Some(before) => *index < before && step.part == Part::Up,
+            None => matches!(step.part, Part::Up | Part::Hold),
+        };
+        let last = self.steps.iter().enumerate().rfind(counts);
+        last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0)
+    }
+
+    /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else memory that cannot be taken
+    /// back, or, where some sample does not tell, memory that is not available. That is also moved by pages which wait in lists of their
+    /// CPUs to be used again, and by caches that are given up.
+    pub(super) fn measure(&self, recorded: &Recorded) -> Measure {
+        let fresh = || {
+            let samples = self.nodes.iter().flat_map(|node| &node.samples);
+            samples.filter(|sample| sample.freshness == Freshness::Fresh)
+        };
+        let is_watched_by_ramp = recorded.events.iter().any(|event| event.object == "budget");
+        if !is_watched_by_ramp && fresh().all(|sample| sample.budget_used.is_some()) && fresh().next().is_some()
+        {
+            return Measure {
+                name: "memory that the kernel charges to the instances' cgroup",
+                bytes: |sample| sample.budget_used,
+            };
+        }
+        if fresh().all(|sample| sample.memory.unreclaimable.is_some()) {
+            return Measure {
+                name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
+                bytes: |sample| sample.memory.unreclaimable,
+            };
+        }
+        Measure {
+            name: "memory that is not available (MemTotal − MemAvailable)",
+            bytes: |sample| Memory::not_available(&sample.memory),
+        }
+    }
+
+    /// What samples of a kernel say that were taken when it was known what was there.
+    fn of_kernel(&self, recorded: &Recorded, kernel: usize, load: &Load<'_>, measure: Measure) -> Vec<Looked> {
+        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
+        let mut samples: Vec<&Sample> = Vec::new();
+        for at in nodes {
+            let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
+            samples.extend(all.iter().filter(|sample| sample.kernel == Some(kernel)));
+        }
+        samples.sort_by(|a, b| taken(a).partial_cmp(&taken(b)).unwrap_or(Ordering::Equal));
+        let names: HashSet<&str> =
+            nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
+        let mut pods = recorded.happened(&names).into_iter().peekable();
+        let mut there = There::default();
+        let mut looked: Vec<Looked> = Vec::new();
+        for sample in samples {
+            let Some(now) = taken(sample) else { continue };
+            while let Some((_, row)) = pods.next_if(|(at, _)| *at <= now) {
+                there.follow(row);
+            }
+            if sample.freshness != Freshness::Fresh || there.any_ended {
+                continue;
+            }
+            let Some(bytes) = (measure.bytes)(sample).map(|bytes| bytes as f64) else { continue };
+            let Some((reported, all_full)) = there.reported(load, sample.taken_seconds) else { continue };
+            let seconds = sample.taken_seconds.unwrap_or(now);
+            // Nodes that share a kernel tell the same at once.
+            if looked.last().is_some_and(|last| seconds <= last.seconds) {
+                continue;
+            }
+            looked.push(Looked {
+                seconds,
+                elapsed_seconds: sample.elapsed_seconds.unwrap_or(now),
+                bytes,
+                reported,
+                instances: there.alive.len() as u32,
+                nodes: there.nodes.len() as u32,
+                all_full,
+                first_is_told: true,
+            });
+        }
+        looked
+    }
+}
+
+/// Memory of all kernels after the last instance was gone, against that before the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remains {
+    /// Kernels that told of both.
+    pub kernels: usize,
+    /// By how many bytes it is more; less than 0 where it is less.
+    pub missing_bytes: f64,
+    /// For how many seconds it was watched after the last instance was gone.
+    pub waited_seconds: f64,
+    /// Whether it had stopped changing by then; none where that was too short a time to tell.
+    pub steady: Option<bool>,
+    /// The most that kernels held for their instances.
+    pub held_bytes: f64,
+    /// How far the idle machines went by themselves within a few seconds.
+    pub idle_range_bytes: f64,
+    /// The most instances at once, of all kernels together.
+    pub instances: u32,
+    /// For each kernel: bytes beyond what instances report by time, with the instances there and the most that there have been as the first
+    /// and the last regressor.
+    pub observations: Vec<Vec<Observation>>,
+}
+
+impl Dataset {
+    /// Anonymous and shared memory of all kernels at the end of a step (its index) beyond what there was before the first step, in bytes; none
+    /// where some kernel did not tell of both.
+    #[must_use]
+    pub fn anon_and_shared_more(&self, step: usize) -> Option<f64> {
+        let Source::Run(recorded) = &self.source else { return None };
+        let step = self.steps.get(step).filter(|step| step.fresh)?;
+        let mut more = 0.0;
+        for (kernel, nodes) in recorded.kernels.iter().enumerate() {
+            let samples = nodes.iter().filter_map(|at| self.nodes.get(*at)).flat_map(|node| &node.samples);
+            let told = samples.filter(|sample| sample.kernel == Some(kernel) && sample.freshness == Freshness::Fresh);
+            let told = told.filter_map(|sample| {
+                Some((sample.step, sample.elapsed_seconds?, sample.memory.anon_and_shared? as f64))
+            });
+            let before: Vec<f64> = told.clone().filter(|(step, ..)| *step == 0).map(|(.., bytes)| bytes).collect();
+            let now = told.filter(|(_, seconds, _)| *seconds <= step.elapsed_seconds.unwrap_or(0.0));
+            let now = now.max_by(|(_, a, _), (_, b, _)| a.total_cmp(b)).map(|(.., bytes)| bytes)?;
+            if before.is_empty() {
+                return None;
+            }
+            more += now - before.iter().sum::<f64>() / before.len() as f64;
+        }
+        (!recorded.kernels.is_empty()).then_some(more)
+    }
+
+    /// What is left of memory; none where no kernel told before and after.
+    #[must_use]
+    pub fn remains(&self, recorded: &Recorded, before: Option<usize>) -> Option<Remains> {
+        let until = self.until(before);
+        let measure = self.measure_of_machine();
+        let load = Load::of(recorded, until);
+        let mut remains = Remains {
+            kernels: 0,
+            missing_bytes: 0.0,
+            waited_seconds: f64::INFINITY,
+            steady: Some(true),
+            held_bytes: 0.0,
+            idle_range_bytes: 0.0,
+            instances: 0,
+            observations: Vec::new(),
+        };
+        for kernel in 0..recorded.kernels.len() {
+            let looks = self.of_kernel(recorded, kernel, &load, measure);
+            let last = self.after_the_last(recorded, kernel, measure);
+            let quiet: Vec<(f64, f64)> =
+                looks.iter().take_while(|look| look.nodes == 0).map(|look| (look.elapsed_seconds, look.bytes)).collect();
+            let (Some((gone, most)), Some(_), false) = (last.gone, last.values.first(), quiet.is_empty()) else {
+                continue;
+            };
+            let end = last.values.last().map_or(gone, |(seconds, _)| *seconds);
+            let steady = is_steady(&last.values, &quiet);
+            let settled: Vec<&(f64, f64)> =
+                last.values.iter().filter(|(seconds, _)| end - seconds <= STEADY_FOR_SECONDS).collect();
+            let mean = |values: &mut dyn Iterator<Item = f64>| {
+                let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+                sum / f64::max(count, 1.0)
+            };
+            let idle = mean(&mut quiet.iter().map(|(_, bytes)| *bytes));
+            let after = mean(&mut settled.iter().map(|(_, bytes)| *bytes));
+            let mut observations: Vec<Observation> = looks
+                .iter()
+                .filter(|look| look.elapsed_seconds <= until)
+                .map(|look| {
+                    let mut observation = look.observation();
+                    observation.x[1] = 0.0;
+                    observation.x[2] = look.instances.into();
+                    observation.seconds = look.elapsed_seconds;
+                    observation
+                })
+                .collect();
+            if steady == Some(true) {
+                observations.extend(settled.iter().map(|(seconds, bytes)| Observation {
+                    seconds: *seconds,
+                    x: [0.0, 0.0, most.into()],
+                    y: *bytes,
+                }));
+            }
+            remains.idle_range_bytes += widest(&quiet);
+            remains.kernels += 1;
+            remains.missing_bytes += after - idle;
+            remains.waited_seconds = remains.waited_seconds.min(end - gone);
+            remains.steady = match (remains.steady, steady) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (None, _) | (_, None) => None,
+                (Some(true), Some(true)) => Some(true),
+            };
+            remains.held_bytes +=
+                f64::from(most) * load.each() + (looks.iter().map(|look| look.bytes - look.reported).fold(idle, f64::max) - idle);
+            remains.instances += most;
+            remains.observations.push(observations);
+        }
+        (remains.kernels > 0).then_some(remains)
+    }
+
+    /// What a machine as a whole holds, whoever it is charged to.
+    fn measure_of_machine(&self) -> Measure {
+        let fresh = self.nodes.iter().flat_map(|node| &node.samples);
+        let mut fresh = fresh.filter(|sample| sample.freshness == Freshness::Fresh);
+        match fresh.all(|sample| sample.memory.unreclaimable.is_some()) {
+            true => Measure { name: "unreclaimable memory", bytes: |sample| sample.memory.unreclaimable },
+            false => Measure {
+                name: "memory that is not available",
+                bytes: |sample| Memory::not_available(&sample.memory),
+            },
+        }
+    }
+
+    /// Samples of a kernel after the last of its instances was gone, when that was, and the most that there had been.
+    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: Measure) -> After {
+        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
+        let nodes: Vec<&super::Node> = nodes.iter().filter_map(|at| self.nodes.get(*at)).collect();
+        let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let mut there: HashSet<&str> = HashSet::new();
+        let (mut gone, mut most) = (None, 0);
+        for (seconds, row) in recorded.happened(&names) {
+            match row.to.parse::<State>() {
+                Ok(State::Gone) => there.remove(row.uid.as_str()),
+                _ => there.insert(&row.uid),
+            };
+            most = most.max(there.len() as u32);
+            gone = there.is_empty().then_some(seconds);
+        }
+        let mut values: Vec<(f64, f64)> = nodes
+            .iter()
+            .flat_map(|node| &node.samples)
+            .filter(|sample| sample.freshness == Freshness::Fresh && sample.kernel == Some(kernel))
+            .filter_map(|sample| Some((taken(sample)?, (measure.bytes)(sample)? as f64)))
+            .filter(|(seconds, _)| gone.is_some_and(|gone| *seconds >= gone))
+            .collect();
+        values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        After { gone: gone.map(|gone| (gone, most)), values }
+    }
+}
+
+/// What a kernel held after the last of its instances.
+struct After {
+    /// When that was gone, in seconds since the run began, and the most that there had been at once.
+    gone: Option<(f64, u32)>,
+    /// Seconds and bytes.
+    values: Vec<(f64, f64)>,
+}
+
+/// When a sample was taken, in seconds since the run began.
+pub(super) fn taken(sample: &Sample) -> Option<f64> {
+    Some(sample.elapsed_seconds? - sample.age_seconds.unwrap_or(0.0))
+}
+
+/// What is asked of each sample.
+#[derive(Clone, Copy)]
+pub(super) struct Measure {
+    pub(super) name: &'static str,
+    pub(super) bytes: fn(&Sample) -> Option<u64>,
+}
+
+/// A sample of a kernel of which it is known what was there.
+struct Looked {
+    /// When, by its node's clock.
+    seconds: f64,
+    /// When it was recorded, since the run began.
+    elapsed_seconds: f64,
+    bytes: f64,
+    /// What the instances held then, with page tables.
+    reported: f64,
+    instances: u32,
+    /// Nodes of the kernel that have had an instance by then.
+    nodes: u32,
+    all_full: bool,
+    first_is_told: bool,
+}
+
+impl Looked {
+    fn point(&self) -> Point {
+        Point { x: self.instances.into(), y: self.bytes }
+    }
+
+    fn observation(&self) -> Observation {
+        let first = if self.first_is_told { self.nodes.into() } else { 0.0 };
+        let x = [self.instances.into(), first, 0.0];
+        Observation { seconds: self.seconds, x, y: self.bytes - self.reported }
+    }
+}
+
+/// What instances report to hold.
+struct Load<'d> {
+    /// The reports of each instance, the oldest first, by its uid.
+    by_uid: HashMap<&'d str, Vec<&'d Report>>,
+    /// Bytes a second that they grow by, where the manifest says.
+    rate: Option<f64>,
+    /// Whether instances report at all.
+    known: bool,
+    /// What those that hold their memory hold on average.
+    full: f64,
+}
+
+impl<'d> Load<'d> {
+    fn of(recorded: &'d Recorded, until: f64) -> Self {
+        let mut by_uid: HashMap<&str, Vec<&Report>> = HashMap::new();
+        for report in &recorded.reports.reports {
+            if let (Some(uid), Some(_), Some(_)) = (
+                recorded.reports.uids.get(report.instance as usize),
+                report.memory_resident_bytes,
+                report.made_seconds,
+            ) {
+                by_uid.entry(uid).or_default().push(report);
+            }
+        }
+        for reports in by_uid.values_mut() {
+            reports.sort_by(|a, b| a.made_seconds.partial_cmp(&b.made_seconds).unwrap_or(Ordering::Equal));
+        }
+        let of_one = |reports: &Vec<&Report>| {
+            let counts = |report: &&&Report| report.is_full() && report.elapsed_seconds <= until;
+            reports.iter().rfind(counts).and_then(|report| report.memory_resident_bytes)
+        };
+        let mut full: Vec<f64> = by_uid.values().filter_map(of_one).map(|bytes| bytes as f64).collect();
+        if full.is_empty() {
+            // None has got there: what each is to hold.
+            let target = |reports: &Vec<&Report>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
+            full.extend(by_uid.values().filter_map(target));
+        }
+        let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;
+        Self { known: !full.is_empty(), full: mean, rate: recorded.settings().growth_bytes_per_second, by_uid }
+    }
+
+    /// What each that holds its memory takes, with page tables; 0 where none reports.
+    fn each(&self) -> f64 {
+        self.full * (1.0 + PAGE_TABLES)
+    }
+
+    /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report.
+    fn holds(&self, uid: &str, at: f64) -> Option<(f64, bool)> {
+        let reports = self.by_uid.get(uid)?;
+        let next = reports.partition_point(|report| report.made_seconds.is_some_and(|made| made <= at));
+        let last = reports.get(next.checked_sub(1)?)?;
+        let resident = last.memory_resident_bytes? as f64;
+        if last.is_full() {
+            return Some((resident, true));
+        }
+        let since = at - last.made_seconds?;
+        let target = last.memory_target_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
+        let by_next = reports.get(next).and_then(|report| {
+            let (bytes, made) = (report.memory_resident_bytes? as f64, report.made_seconds?);
+            Some((bytes, made - last.made_seconds?))
+        });
+        let grown = match (self.rate, by_next) {
+            (Some(rate), by_next) => {
+                (resident + rate * since).min(target).min(by_next.map_or(f64::INFINITY, |(bytes, _)| bytes))
+            }
+            (None, Some((bytes, time))) => resident + (bytes - resident) * (since / time.max(1e-9)).min(1.0),
+            (None, None) => return None,
+        };
+        Some((grown, false))
+    }
+}
+
+/// Instances on the nodes of a kernel.
+#[derive(Default)]
+struct There<'d> {
+    /// Those with a container at work, by whether they have been seen to hold their memory.
+    alive: HashMap<&'d str, bool>,
+    /// Those that are being made, or are to be started again: nobody tells what they take.
+    unknown: HashSet<&'d str>,
+    /// Nodes that have had one.
+    nodes: HashSet<&'d str>,
+    /// Whether any was told to end: what had been there may come back slowly.
+    any_ended: bool,
+}
+
+impl<'d> There<'d> {
+    fn follow(&mut self, row: &'d PodRow) {
+        let uid = row.uid.as_str();
+        self.unknown.remove(uid);
+        self.nodes.extend(row.node.as_deref());
+        match row.to.parse::<State>() {
+            Ok(State::Running) => {
+                self.alive.entry(uid).or_insert(false);
+            }
+            Ok(State::Ready) => {
+                self.alive.insert(uid, true);
+            }
+            Ok(State::Creating | State::OomKilled | State::Failed) => {
+                self.alive.remove(uid);
+                self.unknown.insert(uid);
+            }
+            Ok(State::Terminating | State::Evicted | State::Gone) => {
+                self.alive.remove(uid);
+                self.any_ended = true;
+            }
+            _ => {
+                self.alive.remove(uid);
+            }
+        }
+    }
+
+    /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where that of one is
+    /// not known.
+    fn reported(&self, load: &Load<'_>, at: Option<f64>) -> Option<(f64, bool)> {
+        if !self.unknown.is_empty() {
+            return None;
+        }
+        let (mut sum, mut all_full) = (0.0, true);
+        for (uid, is_ready) in &self.alive {
+            let (bytes, is_full) = match at.and_then(|at| load.holds(uid, at)) {
+                Some(held) => held,
+                // It holds its memory, and its reports have not come, or it makes none.
+                None if *is_ready => (load.full, true),
+                None => return None,
+            };
+            sum += bytes;
+            all_full &= is_full || *is_ready && !load.known;
+        }
+        Some((sum * (1.0 + PAGE_TABLES), all_full))
+    }
+}

@@ -1,0 +1,737 @@
+//! The cluster of a world: from happening to happening, as one function of the time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::time::{Duration, SystemTime};
+
+use super::super::{End, Event, NodeStatus, Notice, NoticeKind, Report, Sample, Sighting};
+use super::draw::Draw;
+use super::instance::{Instance, LoadFacts};
+use super::machine::{Kernel, Used};
+use super::truth::{Loss, Truth};
+use super::world::{Incident, NodeKind, Shortage, What, World};
+use crate::record::Time;
+use crate::state::State;
+
+/// Something that is to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happening {
+    /// As many instances are made or ended as are missing or too many.
+    Reconcile,
+    /// An instance of some life goes on to its next state.
+    Next { instance: usize, life: u32 },
+    /// It holds all of its memory.
+    Full { instance: usize, life: u32 },
+    /// It reports.
+    Report { instance: usize, life: u32 },
+    /// A node's machine is read.
+    Sample { node: usize },
+    /// An incident begins.
+    Begin { incident: usize },
+    /// It is over.
+    Over { incident: usize },
+}
+
+/// What is to happen, the first at the top; of one time in the order in which it was planned.
+type Agenda = BinaryHeap<Reverse<(Duration, u64, Planned)>>;
+
+/// A happening, which has no order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Planned(Happening);
+
+impl Ord for Planned {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What is seen of a cluster, and when.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Since the cluster was made.
+    pub(super) at: Duration,
+    pub(super) event: Event,
+}
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) world: World,
+    load: LoadFacts,
+    nodes: Vec<Node>,
+    names: Vec<String>,
+    kernels: Vec<Kernel>,
+    /// The most instances that there were at once on each kernel.
+    most: Vec<u32>,
+    instances: Vec<Instance>,
+    /// Those that are there, by index.
+    there: Vec<usize>,
+    wanted: u32,
+    agenda: Agenda,
+    planned: u64,
+    draw: Draw,
+    /// The time of day at the begin.
+    epoch: SystemTime,
+    active: Vec<bool>,
+    /// Incidents that wait for so many instances.
+    waiting: Vec<usize>,
+    truth: Truth,
+    seen: Vec<Seen>,
+}
+
+#[derive(Debug)]
+struct Node {
+    kind: NodeKind,
+    kernel: usize,
+    used_before: bool,
+    drained: bool,
+    draw: Draw,
+}
+
+/// Between a request and what the controller makes of it.
+const CONTROL: Duration = Duration::from_millis(20);
+
+impl Cluster {
+    pub(super) fn new(world: World, load: LoadFacts) -> Self {
+        let (mut nodes, mut names, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, (name, kind)) in world.node_names().enumerate() {
+            let boot_id = kind.kernel.clone().unwrap_or_else(|| format!("boot-{name}"));
+            let kernel = *by_name.entry(boot_id.clone()).or_insert_with(|| {
+                let draw = Draw::new(world.seed, 1000 + number as u64);
+                kernels.push(Kernel::new(boot_id, kind, &world.machine, draw));
+                kernels.len() - 1
+            });
+            let draw = Draw::new(world.seed, 2000 + number as u64);
+            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, drained: false, draw });
+            names.push(name);
+        }
+        let truth = Truth {
+            marginal_cost_bytes: load.cost()
+                + world.runtime.memory.0 as f64
+                + world.machine.keeps.0 as f64,
+            ..Truth::default()
+        };
+        let mut cluster = Self {
+            most: vec![0; kernels.len()],
+            active: vec![false; world.events.len()],
+            draw: Draw::new(world.seed, 1),
+            load,
+            nodes,
+            names,
+            kernels,
+            instances: Vec::new(),
+            there: Vec::new(),
+            wanted: 0,
+            agenda: Agenda::new(),
+            planned: 0,
+            epoch: world.begin.0,
+            waiting: Vec::new(),
+            truth,
+            seen: Vec::new(),
+            world,
+        };
+        cluster.plan_from_the_start();
+        cluster
+    }
+
+    fn plan_from_the_start(&mut self) {
+        for node in 0..self.nodes.len() {
+            let every = self.world.machine.sample_every;
+            let drawn = every.mul_f64(self.draw.part());
+            let phase = self.world.machine.sample_phase.unwrap_or(drawn);
+            self.plan(phase, Happening::Sample { node });
+        }
+        for (incident, event) in self.world.events.clone().iter().enumerate() {
+            match event.instances {
+                Some(_) => self.waiting.push(incident),
+                None => self.plan(event.at.unwrap_or_default(), Happening::Begin { incident }),
+            }
+        }
+    }
+
+    fn plan(&mut self, at: Duration, happening: Happening) {
+        self.planned += 1;
+        self.agenda.push(Reverse((at, self.planned, Planned(happening))));
+    }
+
+    /// It was `epoch` when the cluster was made.
+    pub(super) fn set_epoch(&mut self, epoch: SystemTime) {
+        self.epoch = epoch;
+    }
+
+    pub(super) fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
+    pub(super) fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    pub(super) fn ask(&mut self, instances: u32, now: Duration) {
+        self.wanted = instances;
+        self.plan(now + CONTROL, Happening::Reconcile);
+    }
+
+    /// Ends all, those that are over included.
+    pub(super) fn remove(&mut self, now: Duration) {
+        self.truth.removed = true;
+        self.ask(0, now);
+        for at in self.there.clone() {
+            if self.instances[at].over {
+                self.instances[at].over = false;
+                self.end(at, "", now);
+            }
+        }
+    }
+
+    pub(super) fn sightings(&self) -> Vec<Sighting> {
+        self.there.iter().map(|at| self.instances[*at].sighting(&self.names, self.epoch)).collect()
+    }
+
+    pub(super) fn node_kinds(&self) -> impl Iterator<Item = (&String, &NodeKind)> {
+        self.names.iter().zip(self.nodes.iter().map(|node| &node.kind))
+    }
+
+    pub(super) fn statuses(&self) -> Vec<NodeStatus> {
+        let status = |(at, name): (usize, &String)| NodeStatus {
+            name: name.clone(),
+            ready: !self.is_hit(What::NodeNotReady, at),
+            conditions: String::new(),
+        };
+        self.names.iter().enumerate().map(status).collect()
+    }
+
+    /// What the API suffers from now, if anything.
+    pub(super) fn api(&self) -> Option<What> {
+        let what = |(event, active): (&Incident, &bool)| active.then_some(event.what);
+        let mut all = self.world.events.iter().zip(&self.active).filter_map(what);
+        all.find(|what| matches!(what, What::ApiHangs | What::ApiRefuses))
+    }
+
+    fn is_hit(&self, what: What, node: usize) -> bool {
+        let hits = |event: &Incident| event.what == what && self.node_of(event) == node;
+        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && hits(event))
+    }
+
+    fn node_of(&self, event: &Incident) -> usize {
+        let at = event.node.as_ref().and_then(|node| self.names.iter().position(|name| name == node));
+        at.unwrap_or(0)
+    }
+
+    fn is_active(&self, what: What) -> bool {
+        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && event.what == what)
+    }
+
+    /// When something happens next.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.agenda.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Goes on until `now`: what of it is seen.
+    pub(super) fn advance(&mut self, now: Duration) -> Vec<Seen> {
+        while let Some(Reverse((at, _, Planned(happening)))) = self.agenda.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.agenda.pop();
+            self.happen(happening, at);
+            self.show(at);
+        }
+        // What was asked for in between.
+        self.show(now);
+        std::mem::take(&mut self.seen)
+    }
+
+    fn happen(&mut self, happening: Happening, now: Duration) {
+        match happening {
+            Happening::Reconcile => self.reconcile(now),
+            Happening::Next { instance, life } if self.instances[instance].life == life => {
+                self.next_state(instance, now);
+            }
+            Happening::Full { instance, life } if self.instances[instance].life == life => {
+                self.report(instance, "report", now);
+                self.run_short(now);
+                if self.instances[instance].life == life {
+                    let wait = self.draw.phase(self.world.phases.ready);
+                    self.plan(now + wait, Happening::Next { instance, life });
+                }
+            }
+            Happening::Report { instance, life } => {
+                // Whether it is ready or not is not its program's concern.
+                if self.instances[instance].began.is_some() && self.instances[instance].restarts == life {
+                    self.report(instance, "report", now);
+                    self.plan(now + self.load.report_every, Happening::Report { instance, life });
+                }
+            }
+            Happening::Sample { node } => self.sample(node, now),
+            Happening::Begin { incident } => self.begin(incident, now),
+            Happening::Over { incident } => {
+                self.active[incident] = false;
+                self.tell_nodes(incident, now);
+                if self.world.events[incident].what == What::ImageMissing {
+                    self.pull_again(now);
+                }
+                self.plan(now, Happening::Reconcile);
+            }
+            Happening::Next { .. } | Happening::Full { .. } => {}
+        }
+    }
+
+    /// As many as are wanted: those that are over do not count.
+    fn reconcile(&mut self, now: Duration) {
+        let counting: Vec<usize> =
+            self.there.iter().copied().filter(|at| self.instances[*at].counts()).collect();
+        let wanted = self.wanted as usize;
+        for at in counting.iter().rev().take(counting.len().saturating_sub(wanted)).copied() {
+            self.end(at, "", now);
+        }
+        for _ in counting.len()..wanted {
+            self.make(now);
+        }
+        self.schedule_the_waiting(now);
+    }
+
+    fn make(&mut self, now: Duration) {
+        let number = self.instances.len() as u32 + 1;
+        let spread = 1.0 + self.world.runtime.spread * self.draw.normal();
+        let overhead = self.world.runtime.memory.0 as f64 * spread.max(0.0);
+        let at = self.instances.len();
+        self.instances.push(Instance::new(number, overhead, now));
+        let all: f64 = self.instances.iter().map(|instance| instance.overhead).sum();
+        self.truth.marginal_cost_bytes =
+            self.load.cost() + self.world.machine.keeps.0 as f64 + all / f64::from(number);
+        self.there.push(at);
+        let wait = self.draw.phase(self.world.phases.schedule);
+        self.plan(now + wait, Happening::Next { instance: at, life: 0 });
+    }
+
+    /// Those that no node had room for, where one has it now.
+    fn schedule_the_waiting(&mut self, now: Duration) {
+        let waiting = self.there.iter().copied();
+        let waiting: Vec<usize> =
+            waiting.filter(|at| self.instances[*at].state == State::Unschedulable).collect();
+        for at in waiting {
+            if let Ok(node) = self.place() {
+                self.put(at, node, now);
+            }
+        }
+    }
+
+    fn next_state(&mut self, at: usize, now: Duration) {
+        match self.instances[at].state {
+            State::Pending => match self.place() {
+                Ok(node) => self.put(at, node, now),
+                Err(why) => {
+                    self.instances[at].turn(State::Unschedulable, &why, now);
+                    self.lose(&why, now);
+                }
+            },
+            State::Creating => self.start(at, now),
+            State::OomKilled | State::Failed => {
+                self.instances[at].restarts += 1;
+                self.start(at, now);
+            }
+            State::Running => {
+                self.instances[at].turn(State::Ready, "", now);
+                let took = now.saturating_sub(self.instances[at].made);
+                if self.instances[at].restarts == 0 {
+                    self.truth.startup_seconds.push(took.as_secs_f64());
+                }
+                let ready = self.count(|instance| instance.state == State::Ready);
+                self.begin_those_that_wait_for(ready, now);
+            }
+            State::Terminating => {
+                self.release(at, now);
+                self.instances[at].turn(State::Gone, "", now);
+                self.plan(now, Happening::Reconcile);
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&self, which: impl Fn(&Instance) -> bool) -> u32 {
+        self.there.iter().filter(|at| which(&self.instances[**at])).count() as u32
+    }
+
+    fn put(&mut self, at: usize, node: usize, now: Duration) {
+        let instance = &mut self.instances[at];
+        instance.node = Some(node);
+        if self.is_active(What::ImageMissing) {
+            let why = "ErrImagePull: failed to pull image \"localhost/workload:0.1.0\": not found";
+            self.instances[at].turn(State::Creating, why, now);
+            return;
+        }
+        self.create(at, now);
+    }
+
+    fn create(&mut self, at: usize, now: Duration) {
+        let wait = self.draw.phase(self.world.phases.create);
+        let instance = &mut self.instances[at];
+        instance.turn(State::Creating, "", now);
+        instance.sandbox = Some((now, now + wait));
+        let (life, node) = (instance.life, instance.node.unwrap_or(0));
+        self.nodes[node].used_before = true;
+        let kernel = self.nodes[node].kernel;
+        let now_there = self.count(|other| {
+            other.sandbox.is_some() && other.node.is_some_and(|node| self.nodes[node].kernel == kernel)
+        });
+        self.most[kernel] = self.most[kernel].max(now_there);
+        self.plan(now + wait, Happening::Next { instance: at, life });
+    }
+
+    fn pull_again(&mut self, now: Duration) {
+        for at in self.there.clone() {
+            if self.instances[at].state == State::Creating && self.instances[at].sandbox.is_none() {
+                self.create(at, now);
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize, now: Duration) {
+        let instance = &mut self.instances[at];
+        instance.turn(State::Running, "", now);
+        instance.began = Some(now);
+        let (life, restarts) = (instance.life, instance.restarts);
+        self.report(at, "start", now);
+        self.plan(now + self.load.fill(), Happening::Full { instance: at, life });
+        self.plan(now + self.load.report_every, Happening::Report { instance: at, life: restarts });
+    }
+
+    /// Its program ends: what it had comes back.
+    fn stop_program(&mut self, at: usize, now: Duration) {
+        let (mut before, mut after) = (Used::default(), Used::default());
+        self.instances[at].add_to(&mut before, &self.load, now);
+        self.instances[at].began = None;
+        self.instances[at].add_to(&mut after, &self.load, now);
+        self.give_back(at, before.unreclaimable() - after.unreclaimable(), now);
+    }
+
+    /// All that it had comes back.
+    fn release(&mut self, at: usize, now: Duration) {
+        self.stop_program(at, now);
+        let mut left = Used::default();
+        self.instances[at].add_to(&mut left, &self.load, now);
+        self.instances[at].sandbox = None;
+        self.give_back(at, left.unreclaimable(), now);
+    }
+
+    fn give_back(&mut self, at: usize, bytes: f64, now: Duration) {
+        if let Some(node) = self.instances[at].node {
+            let kernel = self.nodes[node].kernel;
+            self.kernels[kernel].give_back(bytes, &self.world.machine, now);
+        }
+    }
+
+    fn end(&mut self, at: usize, reason: &str, now: Duration) {
+        self.stop_program(at, now);
+        self.instances[at].turn(State::Terminating, reason, now);
+        let (wait, life) = (self.draw.phase(self.world.phases.stop), self.instances[at].life);
+        self.plan(now + wait, Happening::Next { instance: at, life });
+    }
+
+    fn evict(&mut self, at: usize, reason: &str, now: Duration) {
+        self.release(at, now);
+        let instance = &mut self.instances[at];
+        instance.turn(State::Evicted, reason, now);
+        instance.over = true;
+        self.plan(now + CONTROL, Happening::Reconcile);
+    }
+
+    fn kill(&mut self, at: usize, state: State, reason: &str, now: Duration) {
+        self.stop_program(at, now);
+        let epoch = self.epoch;
+        let instance = &mut self.instances[at];
+        let end = End {
+            container: format!("{}/{}", instance.uid(), instance.restarts),
+            state,
+            at: Some(epoch + now),
+            reason: reason.to_owned(),
+        };
+        instance.end = Some(end);
+        instance.turn(state, reason, now);
+        let (wait, life) = (self.draw.phase(self.world.phases.restart), instance_life(&self.instances, at));
+        self.plan(now + wait, Happening::Next { instance: at, life });
+    }
+
+    /// The node with the fewest instances of those that have room; why none has.
+    fn place(&self) -> Result<usize, String> {
+        let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut best: Option<(u32, usize)> = None;
+        let each = self.load.target + self.world.runtime.memory.0 as f64;
+        let request = self.world.runtime.cpu_request;
+        for (at, node) in self.nodes.iter().enumerate() {
+            let there = self.count(|instance| {
+                instance.node == Some(at) && !instance.over && instance.state != State::Gone
+            });
+            let requested = f64::from(there + 1);
+            let allocatable = node.kind.memory.0.saturating_sub(node.kind.idle.0) as f64;
+            let refusal = if !node.kind.eligible {
+                Some("node(s) didn't match node selector")
+            } else if node.drained || self.is_hit(What::NodeNotReady, at) {
+                Some("node(s) were unschedulable")
+            } else if there >= node.kind.pods {
+                Some("Too many pods")
+            } else if requested * request > node.kind.cores {
+                Some("Insufficient cpu")
+            } else if self.world.shortage == Shortage::Refuse && requested * each > allocatable {
+                Some("Insufficient memory")
+            } else {
+                None
+            };
+            match refusal {
+                Some(refusal) => *refusals.entry(refusal).or_default() += 1,
+                None if best.is_none_or(|(least, _)| there < least) => best = Some((there, at)),
+                None => {}
+            }
+        }
+        best.map(|(_, at)| at).ok_or_else(|| {
+            let all: Vec<String> = refusals.iter().map(|(why, count)| format!("{count} {why}")).collect();
+            format!("Unschedulable: 0/{} nodes are available: {}.", self.nodes.len(), all.join(", "))
+        })
+    }
+
+    fn used(&self, kernel: usize, now: Duration) -> Used {
+        let mut used = Used::default();
+        for at in &self.there {
+            let instance = &self.instances[*at];
+            if instance.node.is_some_and(|node| self.nodes[node].kernel == kernel) {
+                instance.add_to(&mut used, &self.load, now);
+            }
+        }
+        let first = self.nodes.iter().filter(|node| node.kernel == kernel && node.used_before).count();
+        used.anon += first as f64 * self.world.runtime.first.0 as f64;
+        used.kept += f64::from(self.most[kernel]) * self.world.machine.keeps.0 as f64;
+        used
+    }
+
+    /// Where a kernel needs more memory than there is, the newest instance makes room.
+    fn run_short(&mut self, now: Duration) {
+        if self.world.shortage == Shortage::Refuse {
+            return;
+        }
+        for kernel in 0..self.kernels.len() {
+            let used = self.used(kernel, now);
+            let machine = self.world.machine.clone();
+            if self.kernels[kernel].needed(&used, &machine, now) <= self.kernels[kernel].memory {
+                continue;
+            }
+            let Some(victim) = self.newest(|instance, node| instance.began.is_some() && node.kernel == kernel)
+            else {
+                continue;
+            };
+            match self.world.shortage {
+                Shortage::Evict => {
+                    let reason = "Evicted: The node was low on resource: memory. ";
+                    self.evict(victim, reason, now);
+                    self.lose(reason, now);
+                }
+                Shortage::OomKill | Shortage::Refuse => {
+                    self.kernels[kernel].oom_kills += 1;
+                    self.kill(victim, State::OomKilled, "OOMKilled, exit 137", now);
+                    self.lose("OOMKilled", now);
+                }
+            }
+        }
+    }
+
+    fn newest(&self, which: impl Fn(&Instance, &Node) -> bool) -> Option<usize> {
+        let is = |at: &usize| {
+            let instance = &self.instances[*at];
+            instance.node.is_some_and(|node| which(instance, &self.nodes[node]))
+        };
+        self.there.iter().rev().copied().find(is)
+    }
+
+    fn lose(&mut self, to: &str, now: Duration) {
+        if !self.truth.removed {
+            self.truth.losses.push(Loss { seconds: now.as_secs_f64(), asked: self.wanted, reason: to.to_owned() });
+        }
+    }
+
+    fn begin_those_that_wait_for(&mut self, instances: u32, now: Duration) {
+        let events = &self.world.events;
+        let (due, waiting): (Vec<usize>, Vec<usize>) = self
+            .waiting
+            .iter()
+            .partition(|incident| events[**incident].instances.is_some_and(|count| instances >= count));
+        self.waiting = waiting;
+        for incident in due {
+            self.plan(now, Happening::Begin { incident });
+        }
+    }
+
+    fn begin(&mut self, incident: usize, now: Duration) {
+        let event = self.world.events[incident].clone();
+        self.active[incident] = true;
+        if let Some(lasts) = event.lasts {
+            self.plan(now + lasts, Happening::Over { incident });
+        }
+        self.tell_nodes(incident, now);
+        match event.what {
+            What::Scale => {
+                let to = event.to.unwrap_or_default();
+                let way = if to < self.wanted { "down" } else { "up" };
+                self.wanted = to;
+                self.truth.changed_by_others = true;
+                let (object, reason, message) = match &event.by {
+                    Some(by) => (
+                        format!("horizontalpodautoscaler/{by}"),
+                        "SuccessfulRescale",
+                        format!("New size: {to}; reason: All metrics below target"),
+                    ),
+                    None => (
+                        "deployment/memory-capacity".to_owned(),
+                        "ScalingReplicaSet",
+                        format!("Scaled {way} replica set memory-capacity-5d4f to {to}"),
+                    ),
+                };
+                self.notice(&object, reason, &message, now);
+                self.plan(now + CONTROL, Happening::Reconcile);
+            }
+            What::Drain => {
+                let node = self.node_of(&event);
+                self.nodes[node].drained = true;
+                self.truth.changed_by_others = true;
+                let name = self.names[node].clone();
+                let status = format!("Node {name} status is now: NodeNotSchedulable");
+                self.notice(&format!("node/{name}"), "NodeNotSchedulable", &status, now);
+                for at in self.there.clone() {
+                    if self.instances[at].node == Some(node) && self.instances[at].counts() {
+                        self.end(at, "", now);
+                    }
+                }
+                self.plan(now + CONTROL, Happening::Reconcile);
+            }
+            What::Evict | What::Preempt | What::OomKill | What::Kill | What::Delete => {
+                for _ in 0..event.count {
+                    let victim = self.newest(|instance, _| instance.began.is_some() && instance.counts());
+                    let Some(victim) = victim else { break };
+                    self.strike(victim, &event, now);
+                }
+            }
+            What::ImageMissing | What::ApiHangs | What::ApiRefuses | What::NodeNotReady | What::ProbeSilent => {}
+        }
+    }
+
+    fn strike(&mut self, victim: usize, event: &Incident, now: Duration) {
+        let name = self.instances[victim].name();
+        match event.what {
+            What::Evict => {
+                let resource = event.resource.as_deref().unwrap_or("memory");
+                let reason = format!("Evicted: The node was low on resource: {resource}. ");
+                self.evict(victim, &reason, now);
+                self.lose(&reason, now);
+            }
+            What::OomKill => {
+                if let Some(node) = self.instances[victim].node {
+                    let kernel = self.nodes[node].kernel;
+                    self.kernels[kernel].oom_kills += 1;
+                }
+                self.kill(victim, State::OomKilled, "OOMKilled, exit 137", now);
+                self.lose("OOMKilled", now);
+            }
+            What::Kill => {
+                self.truth.killed += 1;
+                self.kill(victim, State::Failed, "Error, exit 137", now);
+            }
+            What::Preempt => {
+                let by = event.by.as_deref().unwrap_or("default/important");
+                let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
+                let message = format!("Preempted by {by} on node {node}");
+                self.truth.changed_by_others = true;
+                self.notice(&format!("pod/{name}"), "Preempted", &message, now);
+                self.end(victim, "", now);
+                self.plan(now + CONTROL, Happening::Reconcile);
+            }
+            _ => {
+                self.truth.changed_by_others = true;
+                self.end(victim, "", now);
+                self.plan(now + CONTROL, Happening::Reconcile);
+            }
+        }
+    }
+
+    fn tell_nodes(&mut self, incident: usize, now: Duration) {
+        if self.world.events[incident].what == What::NodeNotReady {
+            for status in self.statuses() {
+                self.seen.push(Seen { at: now, event: Event::Node(status) });
+            }
+        }
+    }
+
+    fn notice(&mut self, object: &str, reason: &str, message: &str, now: Duration) {
+        let notice = Notice {
+            kind: NoticeKind::Cluster,
+            at: Some(self.epoch + now),
+            object: object.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            count: Some(1),
+        };
+        self.seen.push(Seen { at: now, event: Event::Notice(notice) });
+    }
+
+    fn report(&mut self, at: usize, kind: &str, now: Duration) {
+        let instance = &self.instances[at];
+        let record = instance.record(kind, &self.load, now, self.time(now));
+        let report = Report { uid: instance.uid(), record };
+        self.seen.push(Seen { at: now, event: Event::Report(report) });
+    }
+
+    fn time(&self, now: Duration) -> String {
+        Time(self.epoch + now).to_string()
+    }
+
+    fn sample(&mut self, node: usize, now: Duration) {
+        let machine = self.world.machine.clone();
+        self.plan(now + machine.sample_every, Happening::Sample { node });
+        self.run_short(now);
+        let kernel = self.nodes[node].kernel;
+        let (used, time) = (self.used(kernel, now), self.time(now));
+        let record = self.kernels[kernel].record(&used, &machine, now, time);
+        let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
+        if lost || self.is_hit(What::ProbeSilent, node) {
+            return;
+        }
+        let sample = Sample { node: self.names[node].clone(), record, budget: None };
+        self.seen.push(Seen { at: now + machine.late.mul_f64(late), event: Event::Sample(sample) });
+    }
+
+    /// Tells of all instances that have changed, and takes those that are gone away.
+    fn show(&mut self, now: Duration) {
+        let mut any_gone = false;
+        for at in &self.there {
+            let instance = &mut self.instances[*at];
+            if std::mem::take(&mut instance.changed) {
+                any_gone |= instance.state == State::Gone;
+                let event = Event::Instance(instance.sighting(&self.names, self.epoch));
+                self.seen.push(Seen { at: now, event });
+            }
+        }
+        if any_gone {
+            self.there.retain(|at| self.instances[*at].state != State::Gone);
+        }
+        let held = self.count(|instance| instance.state == State::Ready);
+        let running = self.count(|instance| instance.state.is_at_work());
+        self.truth.see(held, running, self.wanted);
+    }
+
+    /// Instances on each node, by its name.
+    pub(super) fn on_nodes(&self) -> HashMap<&str, u64> {
+        let mut on: HashMap<&str, u64> = HashMap::new();
+        for node in self.there.iter().filter_map(|at| self.instances[*at].node) {
+            *on.entry(&self.names[node]).or_default() += 1;
+        }
+        on
+    }
+}
+
+fn instance_life(instances: &[Instance], at: usize) -> u32 {
+    instances.get(at).map_or(0, |instance| instance.life)
+}

@@ -1,0 +1,215 @@
+//! An instance of a simulated cluster: what it is, what it holds, and what it says of itself.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+use workload::quantity::{CpuTarget, MemoryTarget, Rate};
+
+use super::super::{End, Sighting};
+use super::machine::Used;
+use super::world::World;
+use crate::scenario::Scenario;
+use crate::state::State;
+
+/// What each instance's load is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct LoadFacts {
+    /// Its resident set, in whole pages.
+    pub(super) target: f64,
+    /// What it has from the start.
+    start: f64,
+    /// Bytes per second.
+    rate: f64,
+    /// Of its resident set, what all instances map.
+    shared: f64,
+    page_tables: f64,
+    /// Cores.
+    cpu: f64,
+    starved: f64,
+    /// CPU seconds to fill it.
+    fill_cpu: f64,
+    pub(super) report_every: Duration,
+}
+
+const PAGE: f64 = 4096.0;
+/// What a program has of its own before it takes anything.
+const PROGRAM: f64 = 550_000.0;
+/// What takes its memory at once takes as long as the kernel needs for that.
+const AT_ONCE: f64 = 2e9;
+/// A unit of work, in CPU seconds.
+const UNIT: f64 = 2e-6;
+
+impl LoadFacts {
+    /// What the scenario's arguments say, with what the world adds.
+    pub(super) fn of(scenario: &Scenario, world: &World) -> Result<Self, String> {
+        let load = scenario.load()?;
+        let asked = match load.memory {
+            MemoryTarget::Bytes(bytes) => bytes.0 as f64,
+            other => return Err(format!("--memory {other}: a simulated load is of bytes, such as 100M")),
+        };
+        let cpu = match load.cpu {
+            CpuTarget::Cores(cores) => cores.as_f64(),
+            other => return Err(format!("--cpu {other}: a simulated load is of cores, such as 0.2")),
+        };
+        let shared = (world.load.shared.0 as f64).min(asked);
+        let target = (asked / PAGE).ceil() * PAGE;
+        Ok(Self {
+            target,
+            start: (shared + PROGRAM).min(target),
+            rate: match load.growth_rate {
+                Rate::Instant => AT_ONCE,
+                Rate::PerSecond(rate) => (rate.0 as f64).max(1.0),
+            },
+            shared,
+            page_tables: world.load.page_tables,
+            cpu,
+            starved: world.load.starved,
+            fill_cpu: world.load.fill_cpu_per_gb.as_secs_f64() * asked / 1e9,
+            report_every: load.reports.report_every.0,
+        })
+    }
+
+    /// How long it takes to hold its memory.
+    pub(super) fn fill(&self) -> Duration {
+        Duration::from_secs_f64((self.target - self.start).max(0.0) / self.rate)
+    }
+
+    /// What one that holds its memory takes of its kernel beyond what all of them share.
+    pub(super) fn cost(&self) -> f64 {
+        (self.target - self.shared) * (1.0 + self.page_tables)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    pub(super) number: u32,
+    pub(super) state: State,
+    pub(super) node: Option<usize>,
+    pub(super) since: Duration,
+    pub(super) made: Duration,
+    pub(super) restarts: u32,
+    pub(super) reason: String,
+    pub(super) end: Option<End>,
+    /// Raised with each change: what was to happen to what it was before does not.
+    pub(super) life: u32,
+    /// When its program began, if it runs.
+    pub(super) began: Option<Duration>,
+    /// What its runtime takes.
+    pub(super) overhead: f64,
+    /// When its sandbox began to be made, and when it is whole.
+    pub(super) sandbox: Option<(Duration, Duration)>,
+    /// Since the last look.
+    pub(super) changed: bool,
+    /// Whether its place is another's.
+    pub(super) over: bool,
+}
+
+impl Instance {
+    pub(super) fn new(number: u32, overhead: f64, now: Duration) -> Self {
+        Self {
+            number,
+            state: State::Pending,
+            node: None,
+            since: now,
+            made: now,
+            restarts: 0,
+            reason: String::new(),
+            end: None,
+            life: 0,
+            began: None,
+            overhead,
+            sandbox: None,
+            changed: true,
+            over: false,
+        }
+    }
+
+    pub(super) fn turn(&mut self, state: State, reason: &str, now: Duration) {
+        self.state = state;
+        self.reason = reason.to_owned();
+        self.since = now;
+        self.life += 1;
+        self.changed = true;
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("instance-{:04}", self.number)
+    }
+
+    pub(super) fn uid(&self) -> String {
+        format!("uid-{:04}", self.number)
+    }
+
+    /// Whether it counts among those that were asked for.
+    pub(super) fn counts(&self) -> bool {
+        !self.over && !matches!(self.state, State::Terminating | State::Gone)
+    }
+
+    fn resident(&self, load: &LoadFacts, now: Duration) -> f64 {
+        let Some(began) = self.began else { return 0.0 };
+        (load.start + load.rate * now.saturating_sub(began).as_secs_f64()).min(load.target)
+    }
+
+    /// What it takes of its kernel.
+    pub(super) fn add_to(&self, used: &mut Used, load: &LoadFacts, now: Duration) {
+        if let Some((begin, whole)) = self.sandbox {
+            let time = whole.saturating_sub(begin).as_secs_f64().max(1e-9);
+            used.anon += self.overhead * (now.saturating_sub(begin).as_secs_f64() / time).min(1.0);
+        }
+        if self.began.is_some() {
+            let anon = (self.resident(load, now) - load.shared).max(0.0);
+            used.anon += anon;
+            used.page_tables += anon * load.page_tables;
+            used.files = used.files.max(load.shared);
+        }
+    }
+
+    pub(super) fn sighting(&self, nodes: &[String], epoch: SystemTime) -> Sighting {
+        Sighting {
+            uid: self.uid(),
+            name: self.name(),
+            node: self.node.and_then(|node| nodes.get(node)).cloned(),
+            state: self.state,
+            // Clusters tell of whole seconds.
+            since: Some(whole_second(epoch + self.since)),
+            reason: self.reason.clone(),
+            restarts: self.restarts,
+            end: self.end.clone().filter(|_| self.state != State::Terminating),
+            over: self.over || self.state == State::Gone,
+        }
+    }
+
+    /// A record as `workload` makes it.
+    pub(super) fn record(&self, kind: &str, load: &LoadFacts, now: Duration, time: String) -> Map<String, Value> {
+        let elapsed = now.saturating_sub(self.began.unwrap_or(now)).as_secs_f64();
+        let resident = self.resident(load, now);
+        let filled = ((resident - load.start) / (load.target - load.start).max(1.0)).clamp(0.0, 1.0);
+        let wanted = load.cpu * elapsed;
+        let scheduled = wanted * (1.0 - load.starved);
+        let used = scheduled.max(load.fill_cpu * filled);
+        let worked = (used - load.fill_cpu * filled).max(0.0);
+        let bytes = |value: f64| value.round() as u64;
+        let record = json!({
+            "record": kind,
+            "time": time,
+            "elapsed_seconds": elapsed,
+            "phase": if resident >= load.target { "holding" } else { "growing" },
+            "memory_target_bytes": bytes(load.target),
+            "memory_wanted_bytes": bytes((load.rate * elapsed).min(load.target)),
+            "memory_resident_bytes": bytes((resident / PAGE).floor() * PAGE),
+            "memory_anon_bytes": bytes(((resident - load.shared).max(0.0) / PAGE).floor() * PAGE),
+            "memory_file_bytes": bytes(load.shared),
+            "cpu_wanted_seconds_total": wanted,
+            "cpu_used_seconds_total": used,
+            "cpu_overdrawn_seconds": (used - wanted).max(0.0),
+            "cpu_given_up_seconds_total": (wanted - used).max(0.0),
+            "work_units_total": bytes(worked / UNIT),
+        });
+        record.as_object().cloned().unwrap_or_default()
+    }
+}
+
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}

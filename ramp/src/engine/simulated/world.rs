@@ -1,0 +1,665 @@
+//! What is true of a simulated cluster: a YAML file, see docs/worlds.md.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use workload::config::Interval;
+use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
+
+use super::draw::Draw;
+use super::instance::LoadFacts;
+use crate::plan::parse_time;
+use crate::record::Time;
+use crate::scenario::Scenario;
+
+/// A world: its machines, what instances take of them, how long things take, and what goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct World {
+    /// Seed of everything that is drawn: two runs of one world with one plan and one seed are the same.
+    pub seed: u64,
+    /// The time of day at which it begins.
+    pub begin: Time,
+    /// Kinds of nodes.
+    pub nodes: Vec<NodeKind>,
+    /// The load: what an instance's own program takes.
+    pub load: Load,
+    /// The runtime: what an instance takes beyond its load.
+    pub runtime: Runtime,
+    /// How long each phase of an instance's life takes.
+    pub phases: Phases,
+    /// What the machines do beside the instances.
+    pub machine: Machine,
+    /// What happens where a node has no more memory.
+    pub shortage: Shortage,
+    /// What goes wrong, or is done by others.
+    pub events: Vec<Incident>,
+}
+
+/// Nodes of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeKind {
+    /// Their name; where there is more than one a number follows: `node-0`.
+    pub name: String,
+    /// How many.
+    pub count: u32,
+    /// Memory of each.
+    #[serde(with = "text")]
+    pub memory: Bytes,
+    /// CPUs of each.
+    pub cores: f64,
+    /// Instances that each takes.
+    pub pods: u32,
+    /// Memory that the idle machine cannot give to anybody.
+    #[serde(with = "text")]
+    pub idle: Bytes,
+    /// Memory that its page cache holds, and gives up when it is needed.
+    #[serde(with = "text")]
+    pub page_cache: Bytes,
+    /// Whether instances may be put there.
+    pub eligible: bool,
+    /// Nodes of one name here run on one kernel, and tell the same of its memory.
+    pub kernel: Option<String>,
+}
+
+/// What an instance's own program takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Load {
+    /// Its resident set, in place of the manifest's.
+    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// How fast it grows to that, in place of the manifest's.
+    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub growth_rate: Option<Rate>,
+    /// Its CPU time per time, in place of the manifest's.
+    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuTarget>,
+    /// Time between its reports, in place of the manifest's.
+    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    pub report_every: Option<Duration>,
+    /// Of its resident set: files that all instances on a kernel map, which that kernel holds once.
+    #[serde(with = "text")]
+    pub shared: Bytes,
+    /// Page tables, as a share of its other memory.
+    pub page_tables: f64,
+    /// The share of its CPU time that it does not get.
+    pub starved: f64,
+    /// CPU time that it uses to fill its memory, per GB: it is ahead of its schedule until that has passed.
+    #[serde(with = "time")]
+    pub fill_cpu_per_gb: Duration,
+}
+
+/// What an instance takes beyond its load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runtime {
+    /// Its name.
+    pub name: String,
+    /// Memory of each instance.
+    #[serde(with = "text")]
+    pub memory: Bytes,
+    /// By how much that differs between instances: its standard deviation as a share of it.
+    pub spread: f64,
+    /// Memory that the first instance on a node takes once.
+    #[serde(with = "text")]
+    pub first: Bytes,
+    /// CPU that each requests of its node, in cores.
+    pub cpu_request: f64,
+}
+
+/// How long each phase of an instance's life takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phases {
+    /// From being made to having a node.
+    pub schedule: Phase,
+    /// From there to the begin of its program.
+    pub create: Phase,
+    /// From holding its memory to being seen to.
+    pub ready: Phase,
+    /// From being told to end to being gone.
+    pub stop: Phase,
+    /// From a container's end to its next begin.
+    pub restart: Phase,
+}
+
+/// A time that differs from case to case: lognormal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phase {
+    /// As many are shorter as are longer.
+    pub median: Duration,
+    /// Standard deviation of its logarithm.
+    pub spread: f64,
+}
+
+/// What the machines do beside the instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Machine {
+    /// Standard deviation of what a sample is off by chance.
+    #[serde(with = "text")]
+    pub noise: Bytes,
+    /// Standard deviation of how far its own memory wanders in a second.
+    #[serde(with = "text")]
+    pub wander: Bytes,
+    /// By how much its own memory grows in a second; less than 0 where it shrinks.
+    #[serde(with = "text")]
+    pub drift: Signed,
+    /// Programs of others that come and go.
+    pub others: Vec<Others>,
+    /// Memory that it keeps for ever, for each of the most instances that there were at once on a node.
+    #[serde(with = "text")]
+    pub keeps: Bytes,
+    /// How long it takes to give back nearly all of what an instance had.
+    #[serde(with = "time")]
+    pub returns_within: Duration,
+    /// Time between two samples of a node.
+    #[serde(with = "time")]
+    pub sample_every: Duration,
+    /// When the first one comes; drawn for each node where it is not said.
+    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    pub sample_phase: Option<Duration>,
+    /// The share of samples that never arrive.
+    pub lost: f64,
+    /// How late a sample arrives at most.
+    #[serde(with = "time")]
+    pub late: Duration,
+}
+
+/// Programs of others: each takes memory evenly for half of its time, holds it for the other half, and ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Others {
+    /// Memory of each, on average.
+    #[serde(with = "text")]
+    pub memory: Bytes,
+    /// Time between two of them, on average.
+    #[serde(with = "time")]
+    pub every: Duration,
+    /// How long each stays, on average.
+    #[serde(with = "time")]
+    pub lasts: Duration,
+}
+
+/// What happens where a node has no more memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shortage {
+    /// No more instances are put there: what each takes is requested.
+    #[default]
+    Refuse,
+    /// The newest instance is evicted, and another made in its place.
+    Evict,
+    /// The newest instance is killed, and started again.
+    OomKill,
+}
+
+/// Something that goes wrong, or is done by others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incident {
+    /// What.
+    pub what: What,
+    /// When, since the population was made.
+    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    pub at: Option<Duration>,
+    /// Or: once so many instances hold their memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
+    /// Which node, where it is of one; else the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// How many instances it hits, the newest first.
+    #[serde(default = "one")]
+    pub count: u32,
+    /// For how long, where it has an end; else for ever.
+    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Duration>,
+    /// What an eviction is for, in the kubelet's word: memory, ephemeral-storage, inodes, pids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Instances that others ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u32>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What goes wrong, or is done by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Instances are evicted, for `resource`.
+    Evict,
+    /// Instances make room for others of a higher priority.
+    Preempt,
+    /// Instances are killed for memory, whatever there is of it.
+    OomKill,
+    /// Somebody kills instances' programs.
+    Kill,
+    /// Somebody removes a node's instances, and lets no more come.
+    Drain,
+    /// Somebody else asks for another number of instances.
+    Scale,
+    /// Somebody deletes instances; others are made in their place.
+    Delete,
+    /// The image of those made from now on is not found.
+    ImageMissing,
+    /// The API takes requests and answers none. Nothing is seen meanwhile.
+    ApiHangs,
+    /// The API refuses connections. Nothing is seen meanwhile.
+    ApiRefuses,
+    /// A node is not ready.
+    NodeNotReady,
+    /// A node's machine says nothing.
+    ProbeSilent,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            // 2026-01-01, noon.
+            begin: Time(std::time::UNIX_EPOCH + Duration::from_secs(1_767_268_800)),
+            nodes: vec![NodeKind::default()],
+            load: Load::default(),
+            runtime: Runtime::default(),
+            phases: Phases::default(),
+            machine: Machine::default(),
+            shortage: Shortage::default(),
+            events: Vec::new(),
+        }
+    }
+}
+
+impl Default for NodeKind {
+    fn default() -> Self {
+        Self {
+            name: "node".into(),
+            count: 2,
+            memory: Bytes(16 << 30),
+            cores: 8.0,
+            pods: 110,
+            idle: Bytes(1 << 30),
+            page_cache: Bytes(1 << 30),
+            eligible: true,
+            kernel: None,
+        }
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            growth_rate: None,
+            cpu: None,
+            report_every: None,
+            shared: Bytes(1_500_000),
+            page_tables: 1.0 / 512.0,
+            starved: 0.0,
+            fill_cpu_per_gb: Duration::from_millis(700),
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self {
+            name: "simulated".into(),
+            memory: Bytes(2_000_000),
+            spread: 0.0,
+            first: Bytes(0),
+            cpu_request: 0.0,
+        }
+    }
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        let phase = |milliseconds, spread| Phase { median: Duration::from_millis(milliseconds), spread };
+        Self {
+            schedule: phase(10, 0.2),
+            create: phase(600, 0.2),
+            ready: phase(200, 0.2),
+            stop: phase(300, 0.2),
+            restart: phase(10_000, 0.0),
+        }
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            noise: Bytes(300_000),
+            wander: Bytes(100_000),
+            drift: Signed(0),
+            others: Vec::new(),
+            keeps: Bytes(0),
+            returns_within: Duration::ZERO,
+            sample_every: Duration::from_secs(1),
+            sample_phase: None,
+            lost: 0.0,
+            late: Duration::ZERO,
+        }
+    }
+}
+
+impl World {
+    /// Reads a world from a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no YAML, or says what cannot be: file, and what was expected.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let at = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
+        Self::parse(&text).map_err(|error| format!("{at}: {error}"))
+    }
+
+    /// Takes the text of a world.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`], without the file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // An empty file is a world in which nothing is said: the usual one.
+        let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        let world = world.unwrap_or_default();
+        world.check()?;
+        Ok(world)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.nodes.iter().any(|kind| kind.count > 0) {
+            return Err("nodes: there is none (expected at least one with a count of 1 or more)".into());
+        }
+        let share = |name: &str, value: f64, below: f64| match (0.0..below).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name}: {value} (expected a share from 0 to below {below})")),
+        };
+        share("load.page_tables", self.load.page_tables, 1.0)?;
+        share("load.starved", self.load.starved, 1.0 + f64::EPSILON)?;
+        share("runtime.spread", self.runtime.spread, 1.0)?;
+        share("machine.lost", self.machine.lost, 1.0)?;
+        if self.machine.sample_every.is_zero() {
+            return Err("machine.sample_every: 0s (expected a time such as 1s)".into());
+        }
+        if self.load.report_every.is_some_and(|every| every.is_zero()) {
+            return Err("load.report_every: 0s (expected a time such as 5s)".into());
+        }
+        let others = self.machine.others.iter();
+        if others.clone().any(|others| others.every.is_zero() || others.lasts.is_zero()) {
+            return Err("machine.others: every and lasts have to be more than 0s".into());
+        }
+        for (number, event) in self.events.iter().enumerate() {
+            event.check(self).map_err(|error| format!("events[{number}]: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// The scenario with the load that this world says, where it says one.
+    ///
+    /// # Errors
+    /// Where its container is no load whose arguments are understood.
+    pub fn applied_to(&self, scenario: &Scenario) -> Result<Scenario, String> {
+        let Load { memory, growth_rate, cpu, report_every, .. } = &self.load;
+        scenario.with_load(|load| {
+            if let Some(memory) = memory {
+                load.memory = MemoryTarget::Bytes(*memory);
+            }
+            if let Some(rate) = growth_rate {
+                load.growth_rate = *rate;
+                load.growth_step = None;
+            }
+            load.cpu = cpu.unwrap_or(load.cpu);
+            load.reports.report_every = report_every.map_or(load.reports.report_every, Interval);
+        })
+    }
+}
+
+impl World {
+    /// Draws of how long it takes from being made to being seen to hold all memory, in seconds, where nothing goes wrong.
+    #[must_use]
+    pub fn startup_seconds(&self) -> Vec<f64> {
+        let Phases { schedule, create, ready, .. } = self.phases;
+        let fill = Scenario::embedded()
+            .and_then(|scenario| self.applied_to(&scenario))
+            .and_then(|scenario| LoadFacts::of(&scenario, self))
+            .map_or(Duration::ZERO, |load| load.fill());
+        self.draws(|draw| draw.phase(schedule) + draw.phase(create) + fill + draw.phase(ready))
+    }
+
+    /// Draws of how long it takes from being told to end to being gone, in seconds.
+    #[must_use]
+    pub fn stop_seconds(&self) -> Vec<f64> {
+        self.draws(|draw| draw.phase(self.phases.stop))
+    }
+
+    fn draws(&self, mut of: impl FnMut(&mut Draw) -> Duration) -> Vec<f64> {
+        const DRAWS: usize = 20_000;
+        let mut draw = Draw::new(0, 0);
+        (0..DRAWS).map(|_| of(&mut draw).as_secs_f64()).collect()
+    }
+}
+
+impl Incident {
+    fn check(&self, world: &World) -> Result<(), String> {
+        match (self.at, self.instances, self.what) {
+            (Some(_), Some(_), _) => return Err("both at and instances are said (expected one of them)".into()),
+            (None, None, What::ImageMissing) | (Some(_), None, _) | (None, Some(_), _) => {}
+            (None, None, _) => return Err("neither at nor instances is said (expected one of them)".into()),
+        }
+        if self.what == What::Scale && self.to.is_none() {
+            return Err("scale without to (expected the number that others ask for)".into());
+        }
+        let names = || world.node_names();
+        match &self.node {
+            Some(node) if !names().any(|(name, _)| name == *node) => {
+                let names: Vec<String> = names().map(|(name, _)| name).collect();
+                Err(format!("there is no node {node:?} (there are {})", names.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl World {
+    /// All nodes, each with its kind.
+    pub(super) fn node_names(&self) -> impl Iterator<Item = (String, &NodeKind)> {
+        self.nodes.iter().flat_map(|kind| {
+            (0..kind.count).map(move |number| match kind.count {
+                1 => (kind.name.clone(), kind),
+                _ => (format!("{}-{number}", kind.name), kind),
+            })
+        })
+    }
+}
+
+impl Phase {
+    /// One that always takes as long.
+    #[must_use]
+    pub fn fixed(median: Duration) -> Self {
+        Self { median, spread: 0.0 }
+    }
+}
+
+/// A phase that has no spread of its own is a time.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum PhaseText {
+    Time(String),
+    Spread {
+        #[serde(with = "time")]
+        median: Duration,
+        spread: f64,
+    },
+}
+
+impl Serialize for Phase {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        PhaseText::Spread { median: self.median, spread: self.spread }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Phase {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match PhaseText::deserialize(deserializer)? {
+            PhaseText::Time(text) => Self::fixed(parse_time(&text).map_err(serde::de::Error::custom)?),
+            PhaseText::Spread { median, spread } => Self { median, spread },
+        })
+    }
+}
+
+/// Bytes that may be fewer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signed(pub i64);
+
+impl FromStr for Signed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (digits, negative) = match text.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let bytes: Bytes = digits.parse().map_err(|error| format!("{error}"))?;
+        let bytes = i64::try_from(bytes.0).map_err(|_| format!("{text:?} is too large"))?;
+        Ok(Self(if negative { -bytes } else { bytes }))
+    }
+}
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 0 {
+            f.write_str("-")?;
+        }
+        Bytes(self.0.unsigned_abs()).fmt(f)
+    }
+}
+
+/// Quantities as text.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The same where nothing may be said.
+mod optional_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<impl Display>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display>,
+    {
+        super::text::deserialize(deserializer).map(Some)
+    }
+}
+
+/// Times as people write them.
+mod time {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        crate::plan::parse_time(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// The same where nothing may be said.
+mod optional_time {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::time::serialize(time, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::time::deserialize(deserializer).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_world_does_not_say_is_usual_and_it_reads_as_it_is_written() {
+        assert_eq!(World::parse("").unwrap(), World::default());
+        let world = World::parse(
+            "seed: 7\nnodes: [{name: big, count: 1, memory: 64Gi}]\nload: {memory: 100M, growth_rate: instant}\n\
+             machine: {drift: -20k, late: 300ms}\nphases: {create: 2s, stop: {median: 1s, spread: 0.5}}\n\
+             events: [{what: kill, at: 20s}]",
+        )
+        .unwrap();
+        assert_eq!((world.machine.drift, world.phases.create.spread), (Signed(-20_000), 0.0));
+        let text = serde_json::to_string(&world).unwrap();
+        assert_eq!(serde_json::from_str::<World>(&text).unwrap(), world, "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_place() {
+        let refused = |text: &str| World::parse(text).unwrap_err();
+        assert!(refused("noodles: 3").contains("noodles"));
+        assert!(refused("nodes: []").starts_with("nodes: "));
+        assert!(refused("machine: {lost: 2}").starts_with("machine.lost: 2"));
+        assert!(refused("events: [{what: kill}]").starts_with("events[0]: neither at"));
+        assert!(refused("events: [{what: scale, at: 3s}]").contains("without to"));
+        let error = refused("events: [{what: drain, at: 3s, node: c}]");
+        assert!(error.contains("\"c\" (there are node-0, node-1)"), "{error}");
+        assert!(refused("load: {memory: 5 apples}").contains("apples"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether something has stopped changing.
+
+/// For so many seconds it must have.
+pub const STEADY_FOR_SECONDS: f64 = 3.0;
+/// A kernel's own programs move by so much without anybody asking.
+const STEADY_WITHIN: f64 = 1_048_576.0;
+
+/// How far values went within any [`STEADY_FOR_SECONDS`]: the largest difference. Pairs of seconds and values, in the order of time.
+#[must_use]
+pub fn widest(values: &[(f64, f64)]) -> f64 {
+    let of = |at: usize| {
+        let (since, _) = values[at];
+        let within = values[at..].iter().take_while(|(seconds, _)| seconds - since <= STEADY_FOR_SECONDS);
+        range(within.map(|(_, value)| *value))
+    };
+    (0..values.len()).map(of).fold(0.0, f64::max)
+}
+
+fn range(values: impl Iterator<Item = f64>) -> f64 {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    (high - low).max(0.0)
+}
+
+/// Whether values have stopped changing: within the last [`STEADY_FOR_SECONDS`] they went no farther than they had in `quiet` times, or than a
+/// kernel's own programs move them. None where there are too few to tell.
+#[must_use]
+pub fn is_steady(values: &[(f64, f64)], quiet: &[(f64, f64)]) -> Option<bool> {
+    const FEWEST: usize = 3;
+    let (end, _) = *values.last()?;
+    let (begin, _) = *values.first()?;
+    let last: Vec<f64> =
+        values.iter().filter(|(at, _)| end - at <= STEADY_FOR_SECONDS).map(|(_, value)| *value).collect();
+    // A sample may come a moment early.
+    if end - begin < 0.8 * STEADY_FOR_SECONDS || last.len() < FEWEST {
+        return None;
+    }
+    Some(range(last.into_iter()) <= widest(quiet).max(STEADY_WITHIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_still_falls_is_not_steady_and_what_moves_no_more_than_before_is() {
+        const MIB: f64 = 1_048_576.0;
+        let falls: Vec<(f64, f64)> = (0..8).map(|at| (f64::from(at), 100.0 * MIB * (-f64::from(at) / 4.0).exp())).collect();
+        assert_eq!(is_steady(&falls, &[]), Some(false));
+        let waver = |by: f64| (0..8).map(|at| (f64::from(at), f64::from(at % 2) * by * MIB)).collect::<Vec<_>>();
+        assert_eq!(is_steady(&waver(0.9), &[]), Some(true));
+        assert_eq!(is_steady(&waver(30.0), &waver(1.0)), Some(false));
+        assert_eq!(is_steady(&waver(30.0), &waver(40.0)), Some(true));
+        assert_eq!(is_steady(&falls[..2], &[]), None, "two seconds are too few");
+    }
+}

@@ -1,0 +1,154 @@
+//! The catalogue, many times over.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use ramp::plan::Pace;
+
+use crate::experiment::{Shape, catalogue, run};
+use crate::truth::{figures, wrong};
+
+/// Shares of the figure's intervals that must hold the truth, in percent.
+const LEAST: f64 = 93.0;
+/// A share of so many cases is off by chance: by how much, in standard deviations, it may be below.
+const BY_CHANCE: f64 = 2.6;
+
+/// How a seed ramps a world: most ramps are short.
+fn shape(random: &mut Pcg64Mcg) -> Shape {
+    let steps = match random.random_range(0..100) {
+        0..24 => 1,
+        24..62 => 8,
+        62..94 => 30,
+        94..99 => 200,
+        _ => 1000,
+    };
+    let pace = match random.random_range(0..3) {
+        0 => Pace::Ready,
+        1 => Pace::Every(Duration::from_secs(5)),
+        _ => Pace::None,
+    };
+    let from = if random.random_range(0..4) == 0 { 10 } else { 1 };
+    Shape { steps, from, down: random.random_range(0..4) == 0, pace }
+}
+
+/// What was found of a figure in a world.
+#[derive(Default)]
+struct Tally {
+    holds: usize,
+    given: usize,
+    cases: usize,
+    widths: Vec<f64>,
+}
+
+#[derive(Default)]
+struct Found {
+    tallies: BTreeMap<(String, &'static str), Tally>,
+    wrong: BTreeMap<String, Vec<String>>,
+    misses: Vec<String>,
+}
+
+/// Runs each world so many times. `only` is a part of its name.
+fn cover(seeds: u64, only: Option<&str>) -> Found {
+    let worlds: Vec<_> =
+        catalogue().into_iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))).collect();
+    let jobs: Vec<(usize, u64)> =
+        (0..seeds).flat_map(|seed| (0..worlds.len()).map(move |world| (world, seed))).collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let directory = tempfile::tempdir().unwrap();
+                while let Some((which, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (name, world) = &worlds[*which];
+                    let mut world = world.clone();
+                    world.seed = seed + 1;
+                    let mut random = Pcg64Mcg::seed_from_u64(seed * 1000 + *which as u64);
+                    let shape = shape(&mut random);
+                    let path = directory.path().join("run");
+                    let outcome = run(world, shape, &path);
+                    std::fs::remove_dir_all(&path).unwrap();
+                    let (figures, wrong) = (figures(&outcome), wrong(&outcome));
+                    let mut found = found.lock().unwrap();
+                    for figure in figures {
+                        let tally = found.tallies.entry((name.clone(), figure.name)).or_default();
+                        tally.cases += 1;
+                        if let Some(holds) = figure.holds {
+                            tally.given += 1;
+                            tally.holds += usize::from(holds);
+                            tally.widths.push(figure.width);
+                        }
+                        if figure.holds == Some(false) {
+                            found.misses.push(format!("{name} {seed} {shape:?}: {}: {}", figure.name, figure.said));
+                        }
+                    }
+                    for words in wrong {
+                        let line = format!("{name}, seed {seed}, {shape:?}: {words}");
+                        found.wrong.entry(name.clone()).or_default().push(line);
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+fn table(found: &Found) -> String {
+    let mut table = String::from("| world | figure | holds the truth | of | median width | not given |\n|---|---|---|---|---|---|\n");
+    for ((world, figure), tally) in &found.tallies {
+        let mut widths = tally.widths.clone();
+        widths.sort_by(f64::total_cmp);
+        let width = widths.get(widths.len() / 2);
+        let width = match width {
+            Some(width) if width.is_finite() => format!("{:.1} %", 100.0 * width),
+            Some(_) => "no upper end".into(),
+            None => "-".into(),
+        };
+        let share = |part: usize, of: usize| match of {
+            0 => "-".to_owned(),
+            of => format!("{:.1} %", 100.0 * part as f64 / of as f64),
+        };
+        writeln!(
+            table,
+            "| {world} | {figure} | {} | {} | {width} | {} |",
+            share(tally.holds, tally.given),
+            tally.given,
+            share(tally.cases - tally.given, tally.cases)
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[test]
+#[ignore = "needs a release build, and minutes"]
+fn intervals_hold_the_truth_and_no_statement_is_wrong() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let only = std::env::var("WORLD").ok();
+    let found = cover(number("SEEDS").unwrap_or(200), only.as_deref());
+    let table = table(&found);
+    println!("{table}");
+    if let Some(file) = std::env::var_os("COVERAGE") {
+        std::fs::write(file, &table).unwrap();
+    }
+    if std::env::var_os("MISSES").is_some() {
+        found.misses.iter().for_each(|miss| println!("{miss}"));
+    }
+    for (world, all) in &found.wrong {
+        println!("{world}: {} wrong, such as {}", all.len(), all[0]);
+    }
+    let mut poor = Vec::new();
+    for ((world, figure), tally) in found.tallies.iter().filter(|(_, tally)| tally.given > 0) {
+        let share = 100.0 * tally.holds as f64 / tally.given as f64;
+        let chance = 100.0 * (0.95 * 0.05 / tally.given as f64).sqrt();
+        if share < LEAST.min(95.0 - BY_CHANCE * chance) {
+            poor.push(format!("{world}, {figure}: {share:.1} % of {}", tally.given));
+        }
+    }
+    assert!(poor.is_empty(), "intervals that hold the truth too rarely: {poor:#?}");
+    assert!(found.wrong.is_empty(), "statements that are wrong in {} worlds", found.wrong.len());
+}

@@ -1,0 +1,119 @@
+//! One run on a world, and what a report says of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ramp::analysis::findings::RunFindings;
+use ramp::clock::Clock;
+use ramp::dataset::Dataset;
+use ramp::engine::Order;
+use ramp::engine::simulated::{SimulatedEngine, Truth, World};
+use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
+use ramp::report::Report;
+use ramp::run::{Run, Surroundings};
+use ramp::scenario::Scenario;
+use ramp::stop::Rule;
+use ramp::view::{Summary, View};
+use tokio::sync::watch;
+
+/// How a world is ramped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) steps: u32,
+    pub(crate) from: u32,
+    pub(crate) down: bool,
+    pub(crate) pace: Pace,
+}
+
+/// What a run was, and what a report says of it.
+pub(crate) struct Outcome {
+    pub(crate) truth: Truth,
+    pub(crate) summary: Summary,
+    pub(crate) data: Dataset,
+    pub(crate) found: RunFindings,
+    /// Seconds, by world: the median and the ninth of ten of startups, and the median of ends.
+    pub(crate) world: World,
+}
+
+/// The worlds, by their names.
+pub(crate) fn catalogue() -> Vec<(String, World)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds/catalogue");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let named = |path: &PathBuf| {
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), World::read(path).unwrap())
+    };
+    files.iter().map(named).collect()
+}
+
+fn plan(shape: Shape, world: &World) -> Plan {
+    let is_of_use = |rule: &Rule| shape.pace != Pace::None || !matches!(rule, Rule::Stalled { .. });
+    Plan {
+        run: format!("20260101-120000-{:04x}", world.seed & 0xffff),
+        engine: EngineKind::Simulated,
+        scenario: None,
+        from: shape.from,
+        to: shape.from + shape.steps - 1,
+        step: 1,
+        pace: shape.pace,
+        step_timeout: Duration::from_secs(60),
+        settle: Duration::from_secs(10),
+        hold: Duration::from_secs(30),
+        down: shape.down,
+        stop: Rule::usual().into_iter().filter(is_of_use).collect(),
+        note: Vec::new(),
+        beyond: 5,
+        keep: false,
+        force: false,
+        labels: Vec::new(),
+        options: EngineOptions { world: Some(Box::new(world.clone())), ..EngineOptions::default() },
+    }
+}
+
+/// Runs a world in a directory, and reports on it.
+pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
+    let plan = plan(shape, &world);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (truth, summary) = runtime.block_on(async {
+        let clock = Clock::simulated(world.begin.0);
+        let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
+        let file = run_file(&plan, &scenario, clock);
+        let order = Order { run: plan.run.clone(), scenario, options: plan.options.clone() };
+        let engine = SimulatedEngine::new(order).unwrap();
+        let truth = engine.truth();
+        let (_never, interrupts) = watch::channel(0);
+        let surroundings = Surroundings { clock, view: View::Nothing, interrupts };
+        let directory = Directory::create(directory, file).unwrap();
+        let summary = Run::new(engine, directory, surroundings).go().await.unwrap();
+        (truth.read(), summary)
+    });
+    let report = Report::of(vec![Dataset::read(directory).unwrap()], None);
+    let Report { mut data, findings } = report;
+    let mut runs = findings.runs;
+    Outcome { truth, summary, data: data.remove(0), found: runs.remove(0), world }
+}
+
+fn run_file(plan: &Plan, scenario: &Scenario, clock: Clock) -> RunFile {
+    RunFile {
+        format_version: FORMAT_VERSION,
+        run: plan.run.clone(),
+        ramp_version: "0.0.0".into(),
+        begin: Time(clock.now()),
+        end: None,
+        why_ended: None,
+        plan: plan.clone(),
+        scenario: scenario.name.clone(),
+        manifest: scenario.manifest.clone(),
+        versions: Default::default(),
+        nodes: Vec::new(),
+        runtime_class: None,
+        forecast: None,
+        findings: Vec::new(),
+        not_honoured: Vec::new(),
+        resumes: Vec::new(),
+        teardown: None,
+        rows_lost: 0,
+    }
+}
