@@ -224,6 +224,8 @@ pub struct Beyond {
     pub load_bytes: f64,
     /// Whether instances report.
     pub reported: bool,
+    /// Whether it is memory that the kernel charges to the instances alone: nothing else is in it.
+    pub charged: bool,
     /// The most instances of the observations, of all kernels together.
     pub instances: u32,
     /// Nodes that they were on.

@@ -316,7 +316,7 @@ mod tests {
     fn free_memory_has_to_be_low_for_steps_in_a_row_and_unknown_is_neither() {
         let mut rule = watched("free-memory:1G:3");
         let mut look =
-            |free: Option<u64>| rule.look(&Seen { free: free.map(Bytes), ..Seen::default() }).is_some();
+            |free: Option<u64>| rule.look(&Seen { available: free.map(Bytes), ..Seen::default() }).is_some();
         assert_eq!(
             [Some(5), Some(5), Some(2_000_000_000), Some(5), None, Some(5), Some(5)].map(&mut look),
             [false, false, false, false, false, false, true]

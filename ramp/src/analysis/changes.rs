@@ -22,6 +22,9 @@ pub struct Change {
 /// An event that tells of a change is looked for so long before and after it.
 const ABOUT_SECONDS: f64 = 5.0;
 
+/// What is seen so close together may be of one moment.
+const TOGETHER_SECONDS: f64 = 0.005;
+
 /// What others changed, in the order of the steps.
 #[must_use]
 pub fn changes(data: &Dataset) -> Vec<Change> {
@@ -29,7 +32,8 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     let mut removed: BTreeMap<(u32, String, Option<String>), u32> = BTreeMap::new();
     let until = until(data);
     for (at, row) in recorded.pods.iter().enumerate() {
-        if row.elapsed_seconds > until {
+        // The first to be removed by ramp may be seen in the millisecond in which the last step ended.
+        if row.elapsed_seconds >= until - TOGETHER_SECONDS {
             break;
         }
         let seconds = recorded.happened_seconds.get(at).copied().unwrap_or(row.elapsed_seconds);

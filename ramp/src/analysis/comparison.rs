@@ -66,7 +66,7 @@ impl Pooled {
             saturation: saturation(runs),
             maximum_running: mean(runs, |run| Ok(f64::from(run.running.clone()?.count))),
             usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
-            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.marginal_cost).collect::<Vec<_>>()),
+            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The named estimates of one run.
 
-use super::marginal_cost::{MarginalCost, marginal_cost};
+use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{Rule, Verdict, saturation};
 use super::{Estimate, cannot_say, mib};
 use crate::dataset::{Costs, Dataset, Source, Step};
@@ -21,8 +21,10 @@ pub struct Estimates {
     pub usage: Usage,
     /// What that rests on: memory against instances.
     pub costs: Costs,
-    /// What one instance more costs.
+    /// What one instance more costs, where that is known well enough to be of use.
     pub marginal_cost: Estimate<MarginalCost>,
+    /// The same however well it is known: repeats of it together may be of use.
+    pub rough_cost: Estimate<MarginalCost>,
 }
 
 /// How many instances should have fit.
@@ -63,12 +65,14 @@ impl Estimates {
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let saturation = saturation(data);
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
+        let rough_cost = marginal_cost(&costs, saturation.saturation.is_ok());
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             held: held(data),
             running: running(data),
             usage: usage(data, &saturation),
-            marginal_cost: marginal_cost(&costs, saturation.saturation.is_ok()),
+            marginal_cost: of_use(&rough_cost),
+            rough_cost,
             costs,
             saturation,
         }
@@ -135,13 +139,12 @@ pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
     if matches!(data.source, Source::Study) {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
-    let counts = |(_, step): &(usize, &Step)| matches!(step.part, Part::Up | Part::Hold);
-    let own = |(index, step): (usize, &Step)| {
-        let held = step.ready.filter(|ready| *ready > 0)?;
-        let bytes = data.anon_and_shared_more(index)?;
+    let own = |(index, bytes): (usize, f64)| {
+        let step = data.steps.get(index).filter(|step| matches!(step.part, Part::Up | Part::Hold))?;
+        let held = step.ready.filter(|held| *held > 0)?;
         Some((index, PerContainer { mib: mib(bytes) / f64::from(held), step: step.step }))
     };
-    steps.filter(counts).filter_map(own).collect()
+    data.anon_and_shared_more().into_iter().filter_map(own).collect()
 }
 
 fn usage(data: &Dataset, verdict: &Verdict) -> Usage {
@@ -150,7 +153,8 @@ fn usage(data: &Dataset, verdict: &Verdict) -> Usage {
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
-            None => cannot_say(format!("memory or instances are not known at step {}", at.step)),
+            None if is_study => cannot_say(format!("memory or instances are not known at step {}", at.step)),
+            None => cannot_say(format!("instances came and went at step {} while it was looked at", at.step)),
             Some((_, usage)) if is_study && at.rule != Rule::NodesFull => cannot_say(format!(
                 "the nodes were never full; at step {} ({}) it is {:.0} MiB",
                 at.step, at.rule, usage.mib

@@ -41,6 +41,9 @@ pub struct Limits {
 
 /// A load holds what it was asked to within so much of it.
 const LOAD_EXACT: f64 = 0.002;
+/// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in bytes: counted by
+/// one measure and not by another.
+const KERNEL_KEEPS: f64 = 500_000.0;
 /// What the first instance on a node takes once is at most so many times what each takes beyond its load.
 const FIRST_AT_MOST: f64 = 4.0;
 /// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
@@ -53,13 +56,21 @@ const DRAWS: usize = 1000;
 /// slope of memory against instances at work.
 ///
 /// # Errors
-/// Where there are too few samples, or the interval is wider than the figure.
+/// Where there are too few samples.
 pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
     let when = if saturated { "before saturation" } else { "until there were fewer again" };
-    let cost = match &costs.beyond {
+    match &costs.beyond {
         Some(beyond) => of_reports(costs, beyond, when),
         None => of_slope(costs, if saturated { when } else { "on the way up" }),
-    }?;
+    }
+}
+
+/// What one instance more costs, where that is of use: where the interval is not wider than the figure.
+///
+/// # Errors
+/// Where it is wider, or there is no figure.
+pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
+    let cost = cost.clone()?;
     let Interval { low, high } = cost.interval;
     if high - low > cost.bytes.abs() {
         return cannot_say(format!(
@@ -121,13 +132,14 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
                 FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances)
             }
         },
-        load: LOAD_EXACT * beyond.load_bytes,
+        load: (LOAD_EXACT * beyond.load_bytes).max(KERNEL_KEEPS),
     };
     let mut inputs = match beyond.reported {
         true => format!(
-            "{:.1} MiB that an instance reports to hold, with page tables, and {:.1} MiB of {measure} {of} beyond all reports for each",
+            "{:.1} MiB that an instance reports to hold, with page tables, and {:.1} MiB {} than that for each, of {measure} {of}",
             mib(beyond.load_bytes),
-            mib(overhead)
+            mib(overhead.abs()),
+            if overhead < 0.0 { "less" } else { "more" }
         ),
         false => format!("{measure} {of}; the instances report nothing"),
     };
@@ -159,7 +171,8 @@ fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, St
     let whole: Vec<_> =
         beyond.observations.iter().zip(&beyond.after).map(|(up, after)| [&up[..], &after[..]].concat()).collect();
     if beyond.after.iter().all(Vec::is_empty) {
-        return Ok((within, "; whether memory came back is not known".into()));
+        let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
+        return Ok((within, note.into()));
     }
     let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
     let drawn: Vec<f64> =
@@ -258,6 +271,7 @@ mod tests {
                 after: vec![Vec::new()],
                 load_bytes,
                 reported: load_bytes > 0.0,
+                charged: false,
                 instances: most,
                 nodes: 1,
             }),
@@ -285,7 +299,7 @@ mod tests {
         for (at, observation) in costs.beyond.as_mut().unwrap().observations[0].iter_mut().enumerate() {
             observation.y += (at * 7919 % 13) as f64 * 20e6;
         }
-        let why = marginal_cost(&costs, false).unwrap_err().0;
+        let why = of_use(&marginal_cost(&costs, false)).unwrap_err().0;
         assert!(why.contains("too wide to be of use"), "{why}");
     }
 

@@ -19,7 +19,7 @@ impl Dataset {
     /// it holds follows from its last report and its growth rate; where there are enough samples with all instances full, these alone count.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
         let until = self.until(before);
-        let measure = self.measure(recorded);
+        let measure = self.measure(recorded, until);
         let load = Load::of(recorded, until);
         let of_kernel = |kernel| self.of_kernel(recorded, kernel, &load, measure);
         let mut kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len()).map(of_kernel).collect();
@@ -62,6 +62,7 @@ impl Dataset {
                     .collect(),
                 load_bytes: load.each(),
                 reported: load.known,
+                charged: measure.is_charged,
                 instances,
                 nodes,
             }),
@@ -106,32 +107,22 @@ impl Dataset {
         last.and_then(|(_, step)| step.elapsed_seconds).unwrap_or(0.0)
     }
 
-    /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else memory that cannot be taken
-    /// back, or, where some sample does not tell, memory that is not available. That is also moved by pages which wait in lists of their
-    /// CPUs to be used again, and by caches that are given up.
-    pub(super) fn measure(&self, recorded: &Recorded) -> Measure {
-        let fresh = || {
-            let samples = self.nodes.iter().flat_map(|node| &node.samples);
-            samples.filter(|sample| sample.freshness == Freshness::Fresh)
+    /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else what the machine holds.
+    fn measure(&self, recorded: &Recorded, until: f64) -> Measure {
+        let fresh = self.nodes.iter().flat_map(|node| &node.samples);
+        let counts = |sample: &&Sample| {
+            sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
         };
+        let mut fresh = fresh.filter(counts).peekable();
         let is_watched_by_ramp = recorded.events.iter().any(|event| event.object == "budget");
-        if !is_watched_by_ramp && fresh().all(|sample| sample.budget_used.is_some()) && fresh().next().is_some()
-        {
+        if !is_watched_by_ramp && fresh.peek().is_some() && fresh.all(|sample| sample.budget_used.is_some()) {
             return Measure {
                 name: "memory that the kernel charges to the instances' cgroup",
                 bytes: |sample| sample.budget_used,
+                is_charged: true,
             };
         }
-        if fresh().all(|sample| sample.memory.unreclaimable.is_some()) {
-            return Measure {
-                name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
-                bytes: |sample| sample.memory.unreclaimable,
-            };
-        }
-        Measure {
-            name: "memory that is not available (MemTotal − MemAvailable)",
-            bytes: |sample| Memory::not_available(&sample.memory),
-        }
+        self.measure_of_machine()
     }
 
     /// What samples of a kernel say that were taken when it was known what was there.
@@ -150,7 +141,8 @@ impl Dataset {
         let mut looked: Vec<Looked> = Vec::new();
         for sample in samples {
             let Some(now) = taken(sample) else { continue };
-            while let Some((_, row)) = pods.next_if(|(at, _)| *at <= now) {
+            // What came to be seen in the same millisecond had no time to take anything.
+            while let Some((_, row)) = pods.next_if(|(at, _)| *at < now) {
                 there.follow(row);
             }
             if sample.freshness != Freshness::Fresh || there.any_ended {
@@ -201,28 +193,37 @@ pub struct Remains {
 }
 
 impl Dataset {
-    /// Anonymous and shared memory of all kernels at the end of a step (its index) beyond what there was before the first step, in bytes; none
-    /// where some kernel did not tell of both.
+    /// Anonymous and shared memory of all kernels beyond what there was before the first step, in bytes, at each step (its index) that has a
+    /// sample of each kernel from when all of its instances held their memory, and none came or went.
     #[must_use]
-    pub fn anon_and_shared_more(&self, step: usize) -> Option<f64> {
-        let Source::Run(recorded) = &self.source else { return None };
-        let step = self.steps.get(step).filter(|step| step.fresh)?;
-        let mut more = 0.0;
-        for (kernel, nodes) in recorded.kernels.iter().enumerate() {
-            let samples = nodes.iter().filter_map(|at| self.nodes.get(*at)).flat_map(|node| &node.samples);
-            let told = samples.filter(|sample| sample.kernel == Some(kernel) && sample.freshness == Freshness::Fresh);
-            let told = told.filter_map(|sample| {
-                Some((sample.step, sample.elapsed_seconds?, sample.memory.anon_and_shared? as f64))
-            });
-            let before: Vec<f64> = told.clone().filter(|(step, ..)| *step == 0).map(|(.., bytes)| bytes).collect();
-            let now = told.filter(|(_, seconds, _)| *seconds <= step.elapsed_seconds.unwrap_or(0.0));
-            let now = now.max_by(|(_, a, _), (_, b, _)| a.total_cmp(b)).map(|(.., bytes)| bytes)?;
-            if before.is_empty() {
-                return None;
+    pub fn anon_and_shared_more(&self) -> Vec<(usize, f64)> {
+        let Source::Run(recorded) = &self.source else { return Vec::new() };
+        let load = Load::of(recorded, f64::INFINITY);
+        let measure = Measure {
+            name: "anonymous and shared memory",
+            bytes: |sample| sample.memory.anon_and_shared,
+            is_charged: false,
+        };
+        let kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len())
+            .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
+            .collect();
+        let idle = |looks: &Vec<Looked>| {
+            let quiet: Vec<f64> = looks.iter().take_while(|look| look.nodes == 0).map(|look| look.bytes).collect();
+            (!quiet.is_empty()).then(|| quiet.iter().sum::<f64>() / quiet.len() as f64)
+        };
+        let Some(idle) = kernels.iter().map(idle).collect::<Option<Vec<f64>>>() else { return Vec::new() };
+        let of_step = |(index, step): (usize, &Step)| {
+            let (held, end) = (step.ready.filter(|held| *held > 0)?, step.elapsed_seconds?);
+            let (mut instances, mut bytes) = (0, 0.0);
+            for (looks, idle) in kernels.iter().zip(&idle) {
+                let last = looks.partition_point(|look| look.elapsed_seconds <= end);
+                let look = looks.get(last.checked_sub(1)?).filter(|look| look.all_full)?;
+                instances += look.instances;
+                bytes += look.bytes - idle;
             }
-            more += now - before.iter().sum::<f64>() / before.len() as f64;
-        }
-        (!recorded.kernels.is_empty()).then_some(more)
+            (instances == held && !kernels.is_empty()).then_some((index, bytes))
+        };
+        self.steps.iter().enumerate().filter_map(of_step).collect()
     }
 
     /// What is left of memory; none where no kernel told before and after.
@@ -294,15 +295,21 @@ impl Dataset {
         (remains.kernels > 0).then_some(remains)
     }
 
-    /// What a machine as a whole holds, whoever it is charged to.
+    /// What a machine as a whole holds, whoever it is charged to: memory that cannot be taken back, or, where some sample does not tell, memory
+    /// that is not available. That is also moved by pages which wait in lists of their CPUs to be used again, and by caches that are given up.
     fn measure_of_machine(&self) -> Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let mut fresh = fresh.filter(|sample| sample.freshness == Freshness::Fresh);
         match fresh.all(|sample| sample.memory.unreclaimable.is_some()) {
-            true => Measure { name: "unreclaimable memory", bytes: |sample| sample.memory.unreclaimable },
+            true => Measure {
+                name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
+                bytes: |sample| sample.memory.unreclaimable,
+                is_charged: false,
+            },
             false => Measure {
-                name: "memory that is not available",
+                name: "memory that is not available (MemTotal − MemAvailable)",
                 bytes: |sample| Memory::not_available(&sample.memory),
+                is_charged: false,
             },
         }
     }
@@ -352,6 +359,8 @@ pub(super) fn taken(sample: &Sample) -> Option<f64> {
 pub(super) struct Measure {
     pub(super) name: &'static str,
     pub(super) bytes: fn(&Sample) -> Option<u64>,
+    /// Whether it is what the kernel charges to the instances alone: nothing else is in it.
+    pub(super) is_charged: bool,
 }
 
 /// A sample of a kernel of which it is known what was there.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::PodRow;
+use super::{PodRow, Time};
 use crate::state::State;
 
 /// Instances, followed from row to row of `pods.csv`: the same for who runs, and for who reports on it.
@@ -14,7 +14,7 @@ use crate::state::State;
 pub struct Population {
     states: HashMap<String, State>,
     now: [u32; 2],
-    seen: Option<(f64, u32)>,
+    seen: Option<(Time, u32)>,
     most: [Most; 2],
 }
 
@@ -30,10 +30,10 @@ pub struct Most {
 impl Population {
     /// Goes on by a row.
     pub fn follow(&mut self, row: &PodRow) {
-        if self.seen.is_some_and(|(at, _)| row.elapsed_seconds != at) {
+        if self.seen.is_some_and(|(at, _)| row.time != at) {
             self.count();
         }
-        self.seen = Some((row.elapsed_seconds, row.step));
+        self.seen = Some((row.time, row.step));
         let Ok(state) = row.to.parse::<State>() else { return };
         let before = match self.states.get_mut(&row.uid) {
             Some(known) => Some(std::mem::replace(known, state)),
@@ -80,11 +80,10 @@ fn is_held(state: State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Time;
 
     fn row(seconds: f64, step: u32, uid: &str, to: State) -> PodRow {
         PodRow {
-            time: Time(std::time::UNIX_EPOCH),
+            time: Time(std::time::UNIX_EPOCH + std::time::Duration::from_secs_f64(seconds)),
             elapsed_seconds: seconds,
             source_time: None,
             step,

@@ -261,7 +261,7 @@ mod tests {
     fn what_cannot_be_read_is_refused_with_what_could_be() {
         let refused = |text: &str| text.parse::<Assertion>().unwrap_err();
         assert!(refused("max_running").contains("max_running>=100"));
-        assert!(refused("running>=1").contains("max_running, "));
+        assert!(refused("walking>=1").contains("max_running, "));
         assert!(refused("max_running>=many").contains("\"many\" is no number"));
         for wrong in ["max_running>=100M", "max_running>=50%", "overhead_by_usage<=5Mi"] {
             assert!(refused(wrong).contains("expected one like"), "{wrong}");

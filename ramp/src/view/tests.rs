@@ -65,6 +65,8 @@ fn how_a_run_ended_reads_as_written_down() {
         why_ended: "interrupted".into(),
         failed: false,
         steps: 1,
+        held: Default::default(),
+        running: Default::default(),
         most_at_work: 1,
         most_at_work_at_step: 1,
         evictions: 1,

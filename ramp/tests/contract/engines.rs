@@ -6,7 +6,6 @@ use ramp::engine::Order;
 use ramp::engine::kubernetes::KubernetesEngine;
 use ramp::engine::local::LocalEngine;
 use ramp::engine::podman::PodmanEngine;
-use ramp::engine::scripted::ScriptedEngine;
 use ramp::plan::EngineOptions;
 use ramp::scenario::Scenario;
 
@@ -27,8 +26,8 @@ fn order(run: &str, options: EngineOptions) -> Order {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scripted() {
-    holds(ScriptedEngine::new(support::script()), false).await;
+async fn simulated() {
+    holds(support::engine(&support::script()), false).await;
 }
 
 #[tokio::test]

@@ -140,5 +140,5 @@ fn an_assertion_that_does_not_hold_ends_with_4_and_says_what_is() {
     let failed = status("max_running>=100");
     assert_eq!(failed.status.code(), Some(4));
     assert_eq!(text(&failed.stderr), "error: max_running>=100: it is 40 in runc\n");
-    assert_eq!(status("running>=100").status.code(), Some(2), "no such figure");
+    assert_eq!(status("walking>=100").status.code(), Some(2), "no such figure");
 }

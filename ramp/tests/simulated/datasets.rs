@@ -7,12 +7,12 @@ use std::path::Path;
 use proptest::prelude::*;
 use ramp::analysis::breaking::{Resource, breaks};
 use ramp::analysis::latency::{latency, startups};
-use ramp::analysis::{Estimates, Rule, mib};
+use ramp::analysis::{Estimates, Rule};
 use ramp::dataset::{Dataset, Freshness};
 use ramp::plan::Plan;
 use ramp::statistics::Quantile;
 
-use crate::support::{SECOND, Stage, plan, rows, script};
+use crate::support::{Fault, FaultKind, SECOND, Stage, plan, rows, script};
 
 const TABLES: [&str; 5] = ["steps.csv", "nodes.csv", "pods.csv", "workloads.csv", "events.csv"];
 
@@ -35,12 +35,16 @@ async fn a_run_says_how_many_fit_and_what_each_costs() {
     assert!(data.notes.is_empty(), "{:?}", data.notes);
     assert_eq!(data.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     let found = Estimates::of(&data, None);
-    // One more was at work between two steps, until it was evicted.
-    assert_eq!(found.maximum_running.unwrap().count, 25);
-    let saturation = found.saturation.unwrap();
-    assert_eq!((saturation.step, saturation.rule), (23, Rule::NodesFull), "11 of 12 GB are taken");
+    // More were at work for a moment, until they were evicted.
+    assert_eq!(found.held.unwrap().count, 24);
+    assert!(found.running.unwrap().count > 24);
+    let saturation = found.saturation.saturation.unwrap();
+    assert_eq!((saturation.step, saturation.rule), (25, Rule::Evicted));
+    assert_eq!(saturation.resource, Some(Resource::Memory));
     let cost = found.marginal_cost.unwrap();
-    assert_eq!((cost.bytes, mib(cost.interval.high).round()), (500e6, mib(500e6).round()), "{cost:?}");
+    // Of whole pages, with the page tables that this world's kernels do not have.
+    assert!((cost.bytes - 500e6).abs() < 1.1e6, "{cost:?}");
+    assert!(cost.interval.low < 500e6 && 500e6 < cost.interval.high, "{cost:?}");
 }
 
 type Cells = BTreeMap<String, String>;
@@ -92,19 +96,18 @@ async fn a_node_that_was_booted_again_is_another_kernel() {
     let before = rows(&stage.path(), "nodes.csv");
     let points = || {
         let costs = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).costs;
-        (costs.series.iter().map(Vec::len).collect::<Vec<_>>(), costs.stayed)
+        costs.series.iter().map(Vec::len).collect::<Vec<_>>()
     };
-    let (once, stayed) = points();
-    assert!(once.len() == 2 && stayed.is_some_and(|stayed| stayed.bytes == 0.0), "{stayed:?}");
+    let once = points();
+    assert_eq!(once.len(), 2);
     rewrite(&stage, &before, |_, row| {
         if row["node"] == "a" && row["elapsed_seconds"].parse::<f64>().unwrap() > 8.0 {
             row.insert("boot_id".into(), "another".into());
             row.insert("memory_available_bytes".into(), "1".into());
         }
     });
-    let (twice, stayed) = points();
+    let twice = points();
     assert_eq!((twice[0] + twice[2], twice[1]), (once[0], once[1]), "each sample is of one kernel");
-    assert_eq!(stayed.map(|stayed| stayed.bytes), Some(0.0), "what the other kernel has is no part of it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +120,7 @@ async fn what_stayed_after_a_run_that_was_cut_short_is_not_known() {
         fs::write(&file, text.split_inclusive('\n').take(half).collect::<String>()).unwrap();
     }
     let cost = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(cost.inputs.contains("what stayed after the run is not known"), "{cost:?}");
+    assert!(cost.inputs.contains("whether memory came back is not known"), "{cost:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,27 +139,13 @@ async fn what_each_costs_is_of_memory_that_cannot_be_taken_back_where_each_sampl
     };
     rewrite(&stage, &before, tell);
     let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!((found.bytes, found.inputs.starts_with("unreclaimable memory")) == (500e6, true), "{found:?}");
-    // The last of them once more: what it tells that it has taken stayed.
-    rewrite(&stage, &before, |at, row| {
-        tell(at, row);
-        if bytes(row, "instances") == 0 && at > before.len() / 2 {
-            let more = bytes(row, "memory_anon_bytes") + 60_000_000;
-            row.insert("memory_anon_bytes".into(), more.to_string());
-        }
-    });
-    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(
-        found.inputs.contains("after the run there was 114.4 MiB more"),
-        "60 MB on each of two machines: {found:?}"
-    );
-    assert!(found.bytes == 500e6 && found.interval.low < 495e6, "{:?}", found.interval);
+    assert!(found.inputs.contains("unreclaimable memory") && (found.bytes - 500e6).abs() < 1.1e6, "{found:?}");
     rewrite(&stage, &before, |at, row| {
         tell(at, row);
         row.insert("memory_page_tables_bytes".into(), if at == 3 { "" } else { "0" }.into());
     });
-    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(found.inputs.contains("MemAvailable"), "one that does not tell is enough: {found:?}");
+    let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).costs;
+    assert!(found.measure.contains("MemAvailable"), "one that does not tell is enough: {found:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,12 +174,11 @@ async fn what_gave_way_first_is_named() {
     let found = breaks(&Dataset::read(&stage.path()).unwrap());
     let said: Vec<_> = found.iter().map(|found| (found.resource, found.what, found.step)).collect();
     let expected = [
-        (Resource::Memory, "free memory of all nodes fell below 10^6 KiB", 23),
         (Resource::Memory, "an instance was evicted", 25),
         (Resource::Time, "a step did not settle within its limit", 25),
     ];
     assert_eq!(said, expected);
-    assert_eq!(found[1].evidence, "the node was low on memory");
+    assert_eq!(found[0].evidence, "Evicted: The node was low on resource: memory.");
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,7 +218,7 @@ async fn what_is_missing_or_lost_is_said() {
         assert!(notes.contains(said), "{said}: {notes}");
     }
     let why = Estimates::of(&data, None).marginal_cost.unwrap_err();
-    assert!(why.0.starts_with("0 fresh samples"), "{why}");
+    assert!(why.0.starts_with("no sample before saturation"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,7 +249,6 @@ async fn what_does_not_belong_there_is_refused_with_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_missing_and_enters_nothing() {
-    use ramp::engine::scripted::{Fault, FaultKind};
     let stage = Stage::new();
     let mut script = script();
     script.faults.push(Fault { from: 3 * SECOND, to: 9 * SECOND, kind: FaultKind::Silent("a".into()) });

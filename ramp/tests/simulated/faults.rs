@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use ramp::engine::scripted::{Fault, FaultKind, Script, ScriptedEngine};
 use ramp::plan::{Pace, Plan};
 use ramp::record::Directory;
 use ramp::run::Run;
 
+use ramp::engine::simulated::SimulatedEngine;
+
 use crate::support::ledger::audit;
-use crate::support::{SECOND, Stage, column, numbers, plan, rows, rules, script};
+use crate::support::{Fault, FaultKind, SECOND, Script, Stage, column, engine, numbers, plan, rows, rules, script};
 
 #[tokio::test(start_paused = true)]
 async fn an_api_that_is_away_or_hung_is_tried_again_and_nothing_is_counted_twice() {
@@ -42,17 +43,17 @@ async fn samples_that_stop_are_a_gap_and_their_last_value_is_in_no_sum() {
     assert!(gaps.iter().all(|row| row["node"] == "b" && row["memory_free_bytes"].is_empty()));
     let sums = column(&stage.path(), "steps.csv", "memory_free_bytes");
     let fresh = column(&stage.path(), "steps.csv", "kernels_fresh");
-    assert_eq!(sums.iter().filter(|sum| sum.is_empty()).count(), 6, "{sums:?}");
+    assert_eq!(sums.iter().filter(|sum| sum.is_empty()).count(), 5, "{sums:?}");
     assert!(sums.iter().zip(&fresh).all(|(sum, fresh)| sum.is_empty() == (fresh == "1")));
 }
 
 /// Runs until the process is killed, at some point of its second life's past.
-async fn killed_after(seconds: u32, stage: &Stage, plan: &Plan) -> ScriptedEngine {
+async fn killed_after(seconds: u32, stage: &Stage, plan: &Plan) -> SimulatedEngine {
     killed_in(script(), seconds, stage, plan).await
 }
 
-async fn killed_in(script: Script, seconds: u32, stage: &Stage, plan: &Plan) -> ScriptedEngine {
-    let engine = ScriptedEngine::new(script);
+async fn killed_in(script: Script, seconds: u32, stage: &Stage, plan: &Plan) -> SimulatedEngine {
+    let engine = engine(&script);
     let again = engine.another();
     let run = Run::new(engine, stage.create(plan), stage.surroundings()).go();
     assert!(tokio::time::timeout(seconds * SECOND, run).await.is_err(), "it was not over yet");
@@ -63,7 +64,7 @@ async fn killed_in(script: Script, seconds: u32, stage: &Stage, plan: &Plan) -> 
 async fn a_run_whose_process_was_killed_goes_on_at_the_step_it_had_reached() {
     let stage = Stage::new();
     let plan = Plan { to: 20, stop: rules(&["evictions:0/1m"]), beyond: 4, down: true, ..plan() };
-    let engine = killed_after(22, &stage, &plan).await;
+    let engine = killed_after(28, &stage, &plan).await;
     let reached = numbers(&stage.path(), "steps.csv", "step").len();
     assert!(reached >= 8, "{reached}");
     // It was writing a row.
@@ -117,7 +118,7 @@ async fn a_resume_that_reaches_nothing_changes_nothing_and_another_one_goes_on()
     let engine = killed_in(script, 22, &stage, &plan).await;
     tokio::time::sleep(20 * SECOND).await;
     let pods = fs::read_to_string(stage.path().join("pods.csv")).unwrap();
-    let resume = |engine: &ScriptedEngine| {
+    let resume = |engine: &SimulatedEngine| {
         let before = Directory::resume(&stage.path()).unwrap();
         Run::resume(engine.another(), before, stage.surroundings()).unwrap()
     };

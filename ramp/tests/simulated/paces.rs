@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ramp::engine::scripted::{Fault, FaultKind};
 use ramp::plan::{Pace, Plan};
 
-use crate::support::{SECOND, Stage, column, numbers, plan, rows, script};
+use crate::support::{Fault, FaultKind, SECOND, Stage, column, numbers, plan, rows, script};
 
 #[tokio::test(start_paused = true)]
 async fn by_readiness_the_next_step_waits_until_each_instance_holds_its_memory() {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use ramp::engine::scripted::{Fault, FaultKind, ScriptedEngine, Shortage};
 use ramp::plan::{Pace, Plan};
 use ramp::record::read_run;
 
 use crate::support::ledger::audit;
-use crate::support::{SECOND, Stage, column, numbers, plan, rows, rules, script};
+use crate::support::{Fault, FaultKind, SECOND, Shortage, Stage, column, engine, numbers, plan, rows, rules, script};
 
 #[tokio::test(start_paused = true)]
 async fn what_happens_past_the_knee_is_recorded_for_as_many_steps_as_were_asked_for() {
@@ -71,7 +70,7 @@ async fn a_node_that_is_not_ready_ends_the_run() {
     script.faults.push(Fault { from: 5 * SECOND, to: 500 * SECOND, kind });
     let plan = Plan { stop: rules(&["node-not-ready"]), ..plan() };
     let summary = stage.run_script(&plan, script).await;
-    assert_eq!(summary.why_ended, "node-not-ready: nodes not ready: 1 at step 3, and 0 steps beyond it");
+    assert_eq!(summary.why_ended, "node-not-ready: nodes not ready: 1 at step 2, and 0 steps beyond it");
     assert!(rows(&stage.path(), "events.csv").iter().any(|row| row["object"] == "node/b"));
 }
 
@@ -94,7 +93,7 @@ async fn the_first_interrupt_ends_the_ramp_and_removes_everything_the_second_end
         let mut script = script();
         script.stop = 100 * SECOND;
         let plan = Plan { pace: Pace::Every(5 * SECOND), to: 1000, ..plan() };
-        let run = stage.run(&plan, ScriptedEngine::new(script));
+        let run = stage.run(&plan, engine(&script));
         let interrupt = async {
             for count in 1..=interrupts {
                 tokio::time::sleep(20 * SECOND).await;

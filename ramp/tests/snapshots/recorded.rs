@@ -1,17 +1,16 @@
-//! Run directories of the scripted engine, in simulated time: the same each time.
+//! Run directories of the simulated engine, in simulated time: the same each time.
 
 use std::path::Path;
 use std::time::Duration;
 
 use ramp::clock::Clock;
-use ramp::engine::scripted::{Script, ScriptedEngine, Shortage};
 use ramp::plan::Plan;
 use ramp::record::Directory;
 use ramp::run::{Run, Surroundings};
 use ramp::view::View;
 use tokio::sync::watch;
 
-use super::support::{plan, rules, run_file, script};
+use super::support::{Script, Shortage, engine, plan, rules, run_file, script};
 
 /// Steps of one up to thirty and down again, which end five steps after the first eviction or OOM kill.
 pub(crate) fn thirty() -> Plan {
@@ -35,7 +34,7 @@ pub(crate) fn record(directory: &Path, plan: &Plan, script: Script, limit: Durat
         let (_interrupt, interrupts) = watch::channel(0);
         let directory = Directory::create(directory, run_file(plan, clock.now())).unwrap();
         let surroundings = Surroundings { clock, view, interrupts };
-        let run = Run::new(ScriptedEngine::new(script), directory, surroundings).go();
+        let run = Run::new(engine(&script), directory, surroundings).go();
         let _ = tokio::time::timeout(limit, run).await;
     });
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ramp::engine::scripted::Shortage;
 use ramp::plan::{EngineOptions, Plan};
 use ramp::view::View;
 use serde_json::Value;
 
+use super::support::Shortage;
 use super::recorded::{WHOLE, record, thirty, twenty_four};
 use super::session::{Place, hold, text};
 use super::study_layout;

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use ramp::engine::scripted::{Fault, FaultKind, Script, Shortage};
 use ramp::plan::{Pace, Plan};
 use ramp::view::View;
 
 use super::recorded::{WHOLE, record};
 use super::session::{hold, text};
-use super::support::{SECOND, plan, rules, script};
+use super::support::{Fault, FaultKind, SECOND, Script, Shortage, plan, rules, script};
 
 /// Names the run, and how it is shown.
 const SHOWN: &str = "RAMP_TEST_SHOWN";

@@ -1,7 +1,8 @@
-//! Runs on scripted clusters, and run directories as who reads them sees them.
+//! Runs on simulated clusters, and run directories as who reads them sees them.
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 pub(crate) mod ledger;
+pub(crate) mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::Engine;
-use ramp::engine::scripted::{Script, ScriptedEngine, ScriptedNode, Shortage};
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
 use ramp::run::{Run, Surroundings};
@@ -17,25 +17,11 @@ use ramp::view::{Summary, View};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
-use workload::quantity::Bytes;
+
+#[allow(unused_imports, reason = "each test program uses what it needs")]
+pub(crate) use script::{Fault, FaultKind, Script, Shortage, engine, script};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-const GB: u64 = 1_000_000_000;
-
-/// Two nodes of 2 GB, instances of 500 MB that are ready within two seconds: eight fit.
-pub(crate) fn script() -> Script {
-    let node = |name: &str| ScriptedNode { name: name.into(), memory: Bytes(2 * GB) };
-    Script {
-        nodes: vec![node("a"), node("b")],
-        instance: Bytes(GB / 2),
-        create: SECOND,
-        fill: SECOND,
-        stop: SECOND / 2,
-        shortage: Shortage::Evict,
-        faults: Vec::new(),
-    }
-}
-
 /// Steps of one up to five, by readiness, without rules.
 pub(crate) fn plan() -> Plan {
     Plan {
@@ -47,6 +33,7 @@ pub(crate) fn plan() -> Plan {
         step: 1,
         pace: Pace::Ready,
         step_timeout: Duration::from_secs(10),
+        settle: Duration::ZERO,
         hold: Duration::ZERO,
         down: false,
         stop: Vec::new(),
@@ -98,7 +85,7 @@ impl Stage {
     }
 
     pub(crate) async fn run_script(&self, plan: &Plan, script: Script) -> Summary {
-        self.run(plan, ScriptedEngine::new(script)).await
+        self.run(plan, engine(&script)).await
     }
 }
 
