@@ -52,11 +52,28 @@ pub(crate) fn host() -> Outcome {
     run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
 }
 
+/// Reports on simulated clusters whose truth is known: how often each figure's interval holds it. `seeds` is how often each cluster is ramped.
+pub(crate) fn worlds(seeds: u32) -> Outcome {
+    summary::forget("worlds")?;
+    step(&format!("simulated clusters, {seeds} times each"));
+    let table = "target/coverage.md";
+    let mut tests = tests_of("worlds")?;
+    run_command(tests.args(["--release", "--package", "ramp"]).args(IGNORED).env("SEEDS", seeds.to_string()).env(
+        "COVERAGE",
+        std::env::current_dir().map_err(|error| error.to_string())?.join(table),
+    ))
+}
+
+/// As often as CI has the time for, and a night.
+pub(crate) const SEEDS: u32 = 200;
+const SEEDS_AT_NIGHT: u32 = 1000;
+
 /// What takes hours, or is about others' work.
 pub(crate) fn nightly() -> Outcome {
     step("advisories");
     run("cargo deny --workspace --locked check advisories")?;
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
+    worlds(SEEDS_AT_NIGHT)?;
     step("calibration");
     calibration(&[])
 }

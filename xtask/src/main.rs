@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask check     format, lints, documentation, unit and integration tests
 //! cargo xtask host      as root: cgroups, podman, a virtual machine, a browser, and short benchmarks
+//! cargo xtask worlds    reports on simulated clusters whose truth is known, many times over
 //! cargo xtask cluster   the tests that need a Kubernetes cluster
 //! cargo xtask fuzz      short fuzzing
 //! cargo xtask nightly   long fuzzing, and the whole calibration
@@ -30,11 +31,13 @@ Usage: cargo xtask [--meanwhile <COMMAND>] <COMMAND>...
 Commands:
   check     format, lints, documentation, dependencies, unit and integration tests
   host      as root: tests of cgroups, podman, virtual machines and the browser; short benchmarks
+  worlds    reports on simulated clusters whose truth is known, each 200 times: how often each interval holds it. The
+            table is target/coverage.md
   cluster   tests that need a Kubernetes cluster: the one of KUBECONFIG, or one that the scripts `up`, `load-image`
             and `down` in the directory TEST_CLUSTER start and end. They mostly wait: --meanwhile COMMAND runs one
             with the CPU time that is left
   fuzz      short fuzzing: a minute
-  nightly   long fuzzing, and the whole calibration
+  nightly   long fuzzing, the simulated clusters 1000 times each, and the whole calibration
   image     the image of workload, from the binary of the profile `image`
   summary   how many tests the lanes above have run, by their last reports
 
@@ -44,6 +47,7 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
     match command {
         "check" => lanes::check(),
         "host" => lanes::host(),
+        "worlds" => lanes::worlds(lanes::SEEDS),
         "cluster" => cluster::lane(meanwhile),
         "nightly" => lanes::nightly(),
         "fuzz" => lanes::fuzz_bounded(),

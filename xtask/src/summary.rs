@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::shell::Outcome;
 
 /// Profiles of .config/nextest.toml.
-const PROFILES: [&str; 5] = ["check", "host", "cluster", "cluster-alone", "cluster-measured"];
+const PROFILES: [&str; 6] = ["check", "host", "worlds", "cluster", "cluster-alone", "cluster-measured"];
 
 fn report(lane: &str) -> PathBuf {
     PathBuf::from("target/nextest").join(lane).join("junit.xml")

@@ -46,11 +46,11 @@ pub(super) fn losses<'d>(data: &'d Dataset, recorded: &'d Recorded) -> Vec<Loss<
 fn killed_for_memory(data: &Dataset, row: &PodRow, seconds: f64) -> bool {
     let node = data.nodes.iter().find(|node| Some(&node.name) == row.node.as_ref());
     let told = node.map_or(&[][..], |node| &node.samples);
-    let told = told.iter().filter_map(|sample| Some((sample.elapsed_seconds?, sample.oom_kills?)));
+    let told: Vec<(f64, u64)> =
+        told.iter().filter_map(|sample| Some((sample.elapsed_seconds?, sample.oom_kills?))).collect();
     // A kubelet takes a moment to tell.
     const EARLIER_SECONDS: f64 = 2.0;
-    let before = told.clone().filter(|(at, _)| *at <= seconds - EARLIER_SECONDS).last();
-    let before = before.or_else(|| told.clone().next());
-    let after = told.clone().find(|(at, _)| *at >= seconds).or_else(|| told.last());
+    let before = told.iter().rfind(|(at, _)| *at <= seconds - EARLIER_SECONDS).or(told.first());
+    let after = told.iter().find(|(at, _)| *at >= seconds).or(told.last());
     before.zip(after).is_some_and(|((_, before), (_, after))| after > before)
 }

@@ -160,7 +160,7 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
         return Verdict::at(Saturation { step: step.step, index, instances, rule, resource: Some(resource) });
     }
     let held = recorded.population.held().count;
-    let blocked = losses.iter().filter(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown)).last();
+    let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
     if recorded.population.running().count == 0 {
         let why = match (blocked, recorded.pods.is_empty()) {
             (Some(loss), _) => format!("no instance ever ran: {}", loss.row.reason.trim()),

@@ -51,7 +51,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
     let (nodes, kernels) = reader.nodes()?;
     let pods: Vec<PodRow> = reader.records("pods.csv")?;
-    let events = reader.records("events.csv")?;
+    let events: Vec<EventRow> = reader.records("events.csv")?;
     let reports = match reader.table("workloads.csv")? {
         Some(mut table) => workloads::read(&mut table)?,
         None => Reports::default(),
@@ -59,6 +59,11 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     if run.end.is_none() {
         notes.push("the run has not ended, or was ended with its process: what comes after the last row is not known".into());
     }
+    if directory.join("run.json.new").exists() {
+        notes.push("run.json.new is there: run.json could not be written to its end, and says how things were before that".into());
+    }
+    notes.extend(missing_samples(&steps, &pods, &nodes));
+    notes.extend(not_written(&events));
     if run.rows_lost > 0 {
         notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
     }
@@ -75,6 +80,38 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         steps,
         nodes,
     })
+}
+
+/// Samples that should have been recorded after the last one of each node, until the last row of any other table.
+fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[Node]) -> Option<String> {
+    let last_step = steps.last().and_then(|step| step.elapsed_seconds);
+    let end = last_step.into_iter().chain(pods.last().map(|row| row.elapsed_seconds)).fold(0.0, f64::max);
+    let (mut missing, mut since) = (0_u64, end);
+    for node in nodes {
+        let times: Vec<f64> = node.samples.iter().filter_map(|sample| sample.elapsed_seconds).collect();
+        let mut between: Vec<f64> = times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).collect();
+        between.sort_by(f64::total_cmp);
+        let (Some(last), Some(usual)) = (times.last(), crate::statistics::quantile(&between, 0.5)) else { continue };
+        // One may be on its way when a run ends.
+        let count = ((end - last) / usual.max(1e-3)).floor();
+        if count >= 2.0 {
+            missing += count as u64;
+            since = since.min(*last);
+        }
+    }
+    (missing > 0).then(|| {
+        format!("nodes.csv ends after {since:.1} s, and the run went on for {:.1} s more: about {missing} samples are missing", end - since)
+    })
+}
+
+/// Files that could not be written, as the run noted.
+fn not_written(events: &[EventRow]) -> Option<String> {
+    let all: Vec<String> = events
+        .iter()
+        .filter(|event| event.reason == "NotWritten")
+        .map(|event| format!("{} ({})", event.object, event.message))
+        .collect();
+    (!all.is_empty()).then(|| format!("could not be written for a while: {}", all.join(", ")))
 }
 
 fn step(row: StepRow) -> Step {

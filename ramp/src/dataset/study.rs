@@ -230,6 +230,8 @@ fn dataset(file: &Path, mut table: Table) -> Result<Dataset, Unreadable> {
     })?;
     times(&mut steps, layout.start.is_some());
     sums(&mut steps, &nodes, &mut notes);
+    notes.extend(leftovers(&steps));
+    notes.extend(in_no_state(&steps));
     Ok(Dataset { name: name_of(file), source: Source::Study, rows: steps.len(), notes, steps, nodes })
 }
 
@@ -259,6 +261,47 @@ fn times(steps: &mut [Step], tell_the_start: bool) {
 
 /// Where the file has no sums they are made, of rows in which each worker said something new. Where it has, they are held against
 /// the workers.
+/// Instances of an earlier run that were still there when this one began.
+fn leftovers(steps: &[Step]) -> Option<String> {
+    let first = steps.first()?;
+    let known = [
+        (first.terminating, "terminating"),
+        (first.evicted, "evicted"),
+        (first.failed, "failed"),
+        (Some(first.running.saturating_sub(first.asked?)), "running"),
+    ];
+    let left: Vec<String> = known
+        .into_iter()
+        .filter_map(|(count, state)| Some((count.filter(|count| *count > 0)?, state)))
+        .map(|(count, state)| format!("{count} {state}"))
+        .collect();
+    (!left.is_empty() && first.asked <= Some(1)).then(|| {
+        format!(
+            "instances of an earlier run were still there at the first step ({}): memory before it is not that of an idle cluster",
+            left.join(", ")
+        )
+    })
+}
+
+/// Instances that were asked for and are in none of the states that a file has.
+fn in_no_state(steps: &[Step]) -> Option<String> {
+    let missing = |step: &Step| {
+        let known = [step.creating?, step.pending.unwrap_or(0), step.evicted.unwrap_or(0), step.failed.unwrap_or(0)];
+        let there = step.running + known.iter().sum::<u32>();
+        let missing = step.asked?.saturating_sub(there);
+        (missing > 0).then_some((missing, step.step))
+    };
+    // A poll sees pods a moment after they were asked for.
+    const A_MOMENT: u32 = 1;
+    let all: Vec<(u32, u32)> = steps.iter().filter_map(missing).filter(|(count, _)| *count > A_MOMENT).collect();
+    let (most, step) = all.iter().copied().max()?;
+    Some(format!(
+        "in {} of {} steps instances that were asked for are in no state that the file has, {most} at most (step {step})",
+        all.len(),
+        steps.len()
+    ))
+}
+
 fn sums(steps: &mut [Step], nodes: &[Node], notes: &mut Vec<String>) {
     type Part = fn(&Memory) -> Option<u64>;
     type Place = fn(&mut Memory) -> &mut Option<u64>;

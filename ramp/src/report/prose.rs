@@ -117,7 +117,11 @@ pub fn sections(report: &Report) -> Vec<Section> {
     compared.chain(runs).collect()
 }
 
+/// With a capital letter, where it begins with a word and not with the name of a file.
 fn sentence_case(text: &str) -> String {
+    if text.split(' ').next().is_some_and(|word| word.contains('.')) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

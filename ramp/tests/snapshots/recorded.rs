@@ -25,7 +25,7 @@ pub(crate) fn twenty_four(shortage: Shortage) -> Script {
 }
 
 /// Runs in a directory, for so long at most: what is cut off is as its process has left it when it was killed.
-pub(crate) fn record(directory: &Path, plan: &Plan, script: Script, limit: Duration, view: View) {
+pub(crate) fn record(directory: &Path, plan: &Plan, script: &Script, limit: Duration, view: View) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -34,7 +34,7 @@ pub(crate) fn record(directory: &Path, plan: &Plan, script: Script, limit: Durat
         let (_interrupt, interrupts) = watch::channel(0);
         let directory = Directory::create(directory, run_file(plan, clock.now())).unwrap();
         let surroundings = Surroundings { clock, view, interrupts };
-        let run = Run::new(engine(&script), directory, surroundings).go();
+        let run = Run::new(engine(script), directory, surroundings).go();
         let _ = tokio::time::timeout(limit, run).await;
     });
 }

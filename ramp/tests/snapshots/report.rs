@@ -29,7 +29,7 @@ fn four_runs() -> Place {
         Plan { run: runtime.into(), options, ..thirty() }
     };
     let make = |name: &str, plan: &Plan, shortage, limit| {
-        record(&place.path().join(name), plan, twenty_four(shortage), limit, View::Nothing);
+        record(&place.path().join(name), plan, &twenty_four(shortage), limit, View::Nothing);
     };
     make("evicted", &of_runtime("runc"), Shortage::Evict, WHOLE);
     make("oom", &of_runtime("kata"), Shortage::OomKill, WHOLE);

@@ -58,7 +58,7 @@ fn shown() {
     // The directory is told as it was named; this process has no other test.
     let directory = tempfile::tempdir().unwrap();
     std::env::set_current_dir(directory.path()).unwrap();
-    record(Path::new("run"), &plan, script, WHOLE, view);
+    record(Path::new("run"), &plan, &script, WHOLE, view);
 }
 
 /// Standard output and standard error of a run.

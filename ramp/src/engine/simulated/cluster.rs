@@ -679,7 +679,7 @@ impl Cluster {
 
     fn report(&mut self, at: usize, kind: &str, now: Duration) {
         let instance = &self.instances[at];
-        let record = instance.record(kind, &self.load, now, self.time(now));
+        let record = instance.record(kind, &self.load, now, &self.time(now));
         let report = Report { uid: instance.uid(), record };
         self.seen.push(Seen { at: now, event: Event::Report(report) });
     }
@@ -694,7 +694,7 @@ impl Cluster {
         self.run_short(now);
         let kernel = self.nodes[node].kernel;
         let (used, time) = (self.used(kernel, now), self.time(now));
-        let record = self.kernels[kernel].record(&used, &machine, now, time);
+        let record = self.kernels[kernel].record(&used, &machine, now, &time);
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
         if lost || self.is_hit(What::ProbeSilent, node) {
             return;

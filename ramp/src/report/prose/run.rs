@@ -261,7 +261,9 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
             sentences.push(says(format!("How long instances take to end cannot be said: {}.", why.0), rule));
         }
     }
-    if let Ok(teardown) = crate::analysis::endings::teardown(data) {
+    if let Ok(teardown) = crate::analysis::endings::teardown(data)
+        && teardown.instances > 0
+    {
         let all = words::count(teardown.instances, "instance");
         let text = match teardown.seconds {
             Some(seconds) => {
