@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, env = "WORKLOAD_FILL", value_name = "KIND", default_value = "random", value_enum)]
     pub fill: Fill,
 
-    /// Rewrite every page at least this often, so that it stays active; or never
+    /// Rewrite every page at least this often, so that a kernel short of memory finds it in use; or never
     #[arg(
         long,
         allow_hyphen_values = true,

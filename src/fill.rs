@@ -60,7 +60,7 @@ impl Filler {
         }
     }
 
-    /// Rewrites a word of each page, so that it stays active and, if it was, comes back from swap.
+    /// Rewrites a word of each page, so that a kernel short of memory finds it in use, and that it comes back from swap where it was.
     pub fn touch(&self, words: &mut [u64]) {
         let step = u64::from(self.fill != Fill::Zero);
         for page in words.chunks_mut(self.words_per_page) {

@@ -15,8 +15,8 @@ mod losses;
 mod marginal_cost;
 mod saturation;
 
-pub use estimates::{Capacity, Estimates, PerContainer, Usage};
 pub(crate) use estimates::per_container;
+pub use estimates::{Capacity, Estimates, PerContainer, Usage};
 pub use marginal_cost::{Limits, MarginalCost, marginal_cost};
 pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation, Verdict};
 

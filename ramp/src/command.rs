@@ -177,7 +177,10 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
 }
 
 fn ended_with_its_process(path: &Path) -> Trouble {
-    format!("{}: a simulated cluster ends with its process: there is nothing to go on with, and nothing left", path.display())
+    format!(
+        "{}: a simulated cluster ends with its process: there is nothing to go on with, and nothing left",
+        path.display()
+    )
 }
 
 /// What the engine of a run is made from, as `run.json` has it.

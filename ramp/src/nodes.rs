@@ -202,7 +202,9 @@ impl Nodes {
     #[must_use]
     pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
         let telling = self.kernels(now).into_values().filter(|latest| latest.age(now) <= FRESH_FOR);
-        telling.into_iter().all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
+        telling
+            .into_iter()
+            .all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
     }
 
     /// Available memory of each kernel whose last sample is fresh.

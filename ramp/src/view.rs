@@ -187,7 +187,18 @@ pub(crate) fn out(text: &str) {
 fn heading() -> String {
     format!(
         "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>10} {:>8} {:>8}",
-        "step", "asked", "pend", "creat", "run", "ready", "failed", "evict", "OOM", "available", "API", "took"
+        "step",
+        "asked",
+        "pend",
+        "creat",
+        "run",
+        "ready",
+        "failed",
+        "evict",
+        "OOM",
+        "available",
+        "API",
+        "took"
     )
 }
 
@@ -232,7 +243,9 @@ impl Status {
         let free = self.sums.budget.map(|budget| Bytes(budget.limit.0.saturating_sub(budget.used.0)));
         let free = free.or(self.sums.memory.map(|memory| memory.available));
         let memory = match (free, self.sums.oldest) {
-            (Some(free), Some(age)) => format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64()),
+            (Some(free), Some(age)) => {
+                format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64())
+            }
             (None, Some(age)) => format!("memory stale for {:.0} s", age.as_secs_f64()),
             (_, None) => "no samples yet".into(),
         };

@@ -58,10 +58,13 @@ pub(crate) fn worlds(seeds: u32) -> Outcome {
     step(&format!("simulated clusters, {seeds} times each"));
     let table = "target/coverage.md";
     let mut tests = tests_of("worlds")?;
-    run_command(tests.args(["--release", "--package", "ramp"]).args(IGNORED).env("SEEDS", seeds.to_string()).env(
-        "COVERAGE",
-        std::env::current_dir().map_err(|error| error.to_string())?.join(table),
-    ))
+    run_command(
+        tests
+            .args(["--release", "--package", "ramp"])
+            .args(IGNORED)
+            .env("SEEDS", seeds.to_string())
+            .env("COVERAGE", std::env::current_dir().map_err(|error| error.to_string())?.join(table)),
+    )
 }
 
 /// As often as CI has the time for, and a night.

@@ -1,7 +1,7 @@
 //! What gave way, in the order in which it did.
 
-pub use super::causes::Resource;
 use super::causes::Cause;
+pub use super::causes::Resource;
 use super::losses::{Loss, losses};
 use super::saturation::FULL_BELOW_BYTES;
 use crate::dataset::{Dataset, Source, Step};
@@ -59,9 +59,7 @@ fn of_steps(data: &Dataset) -> Vec<Break> {
         }),
         first(Resource::Memory, "an instance was evicted", &|step| more(step.evicted, start.evicted)),
         first(Resource::Unknown, "an instance failed", &|step| more(step.failed, start.failed)),
-        first(Resource::Nodes, "a node was not ready", &|step| {
-            step.nodes_not_ready.unwrap_or(0) > not_ready
-        }),
+        first(Resource::Nodes, "a node was not ready", &|step| step.nodes_not_ready.unwrap_or(0) > not_ready),
         first(Resource::Api, "a request was not answered before the next step", &|step| {
             step.outcome == Some(Outcome::Unanswered)
         }),

@@ -226,7 +226,10 @@ mod tests {
             ("Evicted: The node was low on resource: inodes. ", Resource::Inodes),
             ("Evicted: The node had condition: [PIDPressure]. ", Resource::Processes),
             ("Evicted: The node had condition: [DiskPressure]. ", Resource::Disk),
-            ("Evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.", Resource::Disk),
+            (
+                "Evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",
+                Resource::Disk,
+            ),
             ("OutOfmemory: Pod was rejected: Node didn't have enough resource: memory", Resource::Memory),
             ("OutOfpods: Node didn't have enough resource: pods", Resource::Pods),
             ("OOMKilled, as the kernel log says (exit status 137)", Resource::Memory),

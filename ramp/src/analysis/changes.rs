@@ -58,10 +58,7 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
 fn is_removed(row: &PodRow) -> bool {
     let state = |text: &str| text.parse::<State>().ok();
     let is_over = |state: State| {
-        matches!(
-            state,
-            State::Terminating | State::Evicted | State::OomKilled | State::Failed | State::Gone
-        )
+        matches!(state, State::Terminating | State::Evicted | State::OomKilled | State::Failed | State::Gone)
     };
     let was_alive = row.from.as_deref().and_then(state).is_some_and(|from| !is_over(from));
     was_alive && matches!(state(&row.to), Some(State::Terminating | State::Gone))
@@ -102,7 +99,8 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64) -> (String, Option<Strin
     if let Some(event) = events().find(|event| event.reason == "SuccessfulRescale") {
         return ("removed by scaling".into(), Some(event.object.clone()));
     }
-    let scaled = |event: &&EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
+    let scaled =
+        |event: &&EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
     if events().any(|event| scaled(&event)) {
         return ("removed by scaling".into(), None);
     }
@@ -117,7 +115,8 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
     if there <= asked {
         return None;
     }
-    let by = recorded.events.iter().rfind(|event| event.step <= step.step && event.reason == "SuccessfulRescale");
+    let by =
+        recorded.events.iter().rfind(|event| event.step <= step.step && event.reason == "SuccessfulRescale");
     Some(Change {
         what: format!("{there} instances where {asked} were asked for"),
         who: by.map(|event| event.object.clone()),

@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 pub struct Comparison {
     /// Instances asked for at saturation: base ÷ other − 1.
     pub overhead_by_saturation: Estimate<f64>,
-    /// Most instances at work: base ÷ other − 1.
+    /// Most instances that held their memory (of the study's files: that were at work), where both were saturated: base ÷ other − 1.
     pub overhead_by_maximum: Estimate<f64>,
     /// Active memory per container at saturation: other ÷ base − 1.
     pub overhead_by_usage: Estimate<f64>,
@@ -50,7 +50,7 @@ impl PerPod {
 pub struct Pooled {
     /// Instances at saturation, on average, and which kind of end that was.
     pub saturation: Estimate<(f64, &'static str)>,
-    /// Most instances at work, on average.
+    /// Most instances that held their memory, on average, where all of them were saturated.
     pub maximum_running: Estimate<f64>,
     /// Active memory per container at saturation, in MiB, on average.
     pub usage_at_saturation_mib: Estimate<f64>,
@@ -64,10 +64,27 @@ impl Pooled {
     pub fn of(runs: &[(&Dataset, &Estimates)]) -> Self {
         Self {
             saturation: saturation(runs),
-            maximum_running: mean(runs, |run| Ok(f64::from(run.running.clone()?.count))),
+            maximum_running: runs
+                .iter()
+                .try_for_each(|(data, run)| fits_no_more(data, run))
+                .and_then(|()| mean(runs, |run| Ok(f64::from(most(run)?)))),
             usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
             marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
         }
+    }
+}
+
+/// The most that held all of their memory at once; of the study's files, which do not tell, the most at work.
+fn most(run: &Estimates) -> Estimate<u32> {
+    Ok(run.held.clone().or_else(|_| run.running.clone())?.count)
+}
+
+/// A run that was not saturated does not tell how many fit.
+fn fits_no_more(data: &Dataset, run: &Estimates) -> Estimate<()> {
+    match (&run.saturation.saturation, run.saturation.saturated) {
+        (_, Some(true)) => Ok(()),
+        (Err(why), _) => cannot_say(format!("{}: saturation {}", data.name, why.0)),
+        (Ok(_), _) => Ok(()),
     }
 }
 
@@ -81,8 +98,9 @@ fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) ->
 
 fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> {
     let instances = mean(runs, |run| Ok(f64::from(run.saturation.saturation.clone()?.instances)))?;
-    let mut kinds =
-        runs.iter().filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
+    let mut kinds = runs
+        .iter()
+        .filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
     let Some((first, kind)) = kinds.next() else { return cannot_say("there is no run") };
     match kinds.find(|(_, other)| *other != kind) {
         None => Ok((instances, kind)),

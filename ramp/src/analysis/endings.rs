@@ -130,7 +130,9 @@ pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
     if !teardown.left.is_empty() {
         return cannot_say(format!("{} objects of the run are still there", teardown.left.len()));
     }
-    let Source::Run(recorded) = &data.source else { return cannot_say("the data ends with the last step up") };
+    let Source::Run(recorded) = &data.source else {
+        return cannot_say("the data ends with the last step up");
+    };
     let Some(remains) = data.remains(recorded, before) else {
         return cannot_say("no node told of its memory both before the first instance and after the last");
     };

@@ -105,7 +105,9 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
 
 fn held(data: &Dataset) -> Estimate<Most> {
     match (&data.source, data.most()) {
-        (Source::Study, _) | (_, None) => cannot_say("the data does not tell which instances hold all of their memory"),
+        (Source::Study, _) | (_, None) => {
+            cannot_say("the data does not tell which instances hold all of their memory")
+        }
         (Source::Run(_), _) if data.steps.is_empty() => cannot_say("no step was recorded"),
         (Source::Run(_), Some((_, held))) => Ok(held),
     }

@@ -166,7 +166,8 @@ impl<'d> Known<'d> {
             let told = self.by_uid.get(**uid).and_then(|at| self.last.get(*at));
             match told {
                 Some((Some(report), is_good)) => {
-                    is_old(report.elapsed_seconds.max(**since)) || !is_good && report.elapsed_seconds >= **since
+                    is_old(report.elapsed_seconds.max(**since))
+                        || !is_good && report.elapsed_seconds >= **since
                 }
                 _ => is_old(**since),
             }

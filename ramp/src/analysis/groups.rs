@@ -83,9 +83,12 @@ fn identity(data: &Dataset) -> Identity {
     let run = &recorded.run;
     let runtime = match run.plan.engine {
         EngineKind::Local => "processes".to_owned(),
-        EngineKind::Simulated => {
-            run.plan.options.world.as_ref().map_or_else(|| "simulated".into(), |world| world.runtime.name.clone())
-        }
+        EngineKind::Simulated => run
+            .plan
+            .options
+            .world
+            .as_ref()
+            .map_or_else(|| "simulated".into(), |world| world.runtime.name.clone()),
         EngineKind::Podman => run.plan.options.runtime.clone().unwrap_or_else(|| "default".into()),
         // What a cluster runs pods by that name no RuntimeClass.
         EngineKind::Kubernetes => {

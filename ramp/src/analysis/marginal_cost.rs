@@ -1,7 +1,7 @@
 //! What one instance more costs in memory.
 
-use rand::seq::IndexedRandom;
 use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::{Estimate, cannot_say, mib};
@@ -121,8 +121,7 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     };
     const EACH: [f64; 3] = [1.0, 0.0, 0.0];
     let overhead = fit.mean(EACH);
-    let drawn: Vec<f64> =
-        fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
+    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
     let first_is_told = fit.identified[1];
     let limits = Limits {
         above: 0.0,
@@ -168,15 +167,18 @@ struct Stayed {
 /// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
 /// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
 fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, String)> {
-    let whole: Vec<_> =
-        beyond.observations.iter().zip(&beyond.after).map(|(up, after)| [&up[..], &after[..]].concat()).collect();
+    let whole: Vec<_> = beyond
+        .observations
+        .iter()
+        .zip(&beyond.after)
+        .map(|(up, after)| [&up[..], &after[..]].concat())
+        .collect();
     if beyond.after.iter().all(Vec::is_empty) {
         let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
         return Ok((within, note.into()));
     }
     let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
-    let drawn: Vec<f64> =
-        fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
+    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
     let with = interval(&drawn)?;
     let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
     Ok((both, "; the interval holds what the time after the last instance says as well".into()))
@@ -312,7 +314,8 @@ mod tests {
 
     #[test]
     fn what_no_run_can_tell_better_repeats_leave_as_open_as_it_was() {
-        let run = cost(100.0).map(|run| MarginalCost { limits: Limits { below: 3.0, above: 0.0, load: 1.0 }, ..run });
+        let run = cost(100.0)
+            .map(|run| MarginalCost { limits: Limits { below: 3.0, above: 0.0, load: 1.0 }, ..run });
         let Interval { low, high } = pooled(&[&run; 20]).unwrap().interval;
         assert!(low < 96.5 && (100.5..102.5).contains(&high), "{low} {high}");
     }

@@ -7,6 +7,7 @@ use super::changes::{Change, changes};
 use super::losses::{losses, until};
 use super::{Estimate, cannot_say};
 use crate::dataset::{Dataset, Recorded, Source, Step};
+use crate::record::Outcome;
 use crate::state::State;
 
 /// Free memory of all nodes below which they are full: 10^6 KiB, as in the study, and for its files alone.
@@ -140,8 +141,12 @@ fn of_study(data: &Dataset) -> Verdict {
 /// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be held although
 /// they had the time and nobody else changed the population.
 fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
-    let up: Vec<(usize, &Step)> = data.way_up().collect();
-    let Some((_, last)) = up.last() else { return Verdict::unknown("no step was recorded".into()) };
+    // What a request asks for that nobody has answered nobody has asked for.
+    let answered = |(_, step): &(usize, &Step)| step.outcome != Some(Outcome::Unanswered);
+    let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
+    let Some((_, last)) = up.last() else {
+        return Verdict::unknown("no step was recorded, or none was answered".into());
+    };
     let losses = losses(data, recorded);
     let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
         Cause::Resource(resource) => Some((loss, resource)),
@@ -175,7 +180,10 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
     }
     let asked = last.asked.unwrap_or(held);
     if held >= asked {
-        return Verdict::not_up_to(held, format!("not reached up to {held} instances, all that were asked for"));
+        return Verdict::not_up_to(
+            held,
+            format!("not reached up to {held} instances, all that were asked for"),
+        );
     }
     if let Some(loss) = blocked {
         let why = format!(
@@ -186,7 +194,8 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
         return Verdict::not_up_to(held, why);
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
-        let why = format!("not reached up to {held} instances; instances were killed, and it is not known by whom");
+        let why =
+            format!("not reached up to {held} instances; instances were killed, and it is not known by whom");
         return Verdict::not_up_to(held, why);
     }
     if all_had_their_time(data, recorded)
@@ -346,7 +355,9 @@ mod tests {
             let why = verdict.saturation.unwrap_err().to_string();
             assert_eq!(
                 why,
-                format!("cannot say: nothing ran out in {count} steps, with never less than 9216000 KiB free")
+                format!(
+                    "cannot say: nothing ran out in {count} steps, with never less than 9216000 KiB free"
+                )
             );
         }
     }

@@ -11,11 +11,11 @@ use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget, Rate};
 use super::{Trouble, usual_directory};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
+use crate::engine::simulated::World;
 use crate::engine::{Needs, Order};
 use crate::plan::{EngineKind, EngineOptions, Pace, Plan};
 use crate::scenario::Scenario;
 use crate::stop::{Floor, Rule};
-use crate::engine::simulated::World;
 
 /// Instances that fit in the budget, with the scenario that is made to fit.
 const FIT: u64 = 20;

@@ -89,9 +89,12 @@ fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[Node]) -> Option<St
     let (mut missing, mut since) = (0_u64, end);
     for node in nodes {
         let times: Vec<f64> = node.samples.iter().filter_map(|sample| sample.elapsed_seconds).collect();
-        let mut between: Vec<f64> = times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).collect();
+        let mut between: Vec<f64> =
+            times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).collect();
         between.sort_by(f64::total_cmp);
-        let (Some(last), Some(usual)) = (times.last(), crate::statistics::quantile(&between, 0.5)) else { continue };
+        let (Some(last), Some(usual)) = (times.last(), crate::statistics::quantile(&between, 0.5)) else {
+            continue;
+        };
         // One may be on its way when a run ends.
         let count = ((end - last) / usual.max(1e-3)).floor();
         if count >= 2.0 {

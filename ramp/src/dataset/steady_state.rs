@@ -42,7 +42,8 @@ impl Dataset {
             kernels.iter_mut().flatten().for_each(|look| look.first_is_told = false);
         }
         let series = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::point).collect();
-        let observations = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::observation).collect();
+        let observations =
+            |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::observation).collect();
         let most = |looks: &Vec<Looked>| {
             looks.iter().filter(counts).map(|look| (look.instances, look.nodes)).max().unwrap_or_default()
         };
@@ -92,8 +93,12 @@ impl Dataset {
         let ahead = looks.first().map_or(0.0, |look| look.seconds - look.elapsed_seconds);
         let first = looks.iter().rfind(|look| look.first_is_told).map_or(0, |look| look.nodes);
         let last = values.iter().filter(|(seconds, _)| end - seconds <= STEADY_FOR_SECONDS);
-        last.map(|(seconds, bytes)| Observation { seconds: seconds + ahead, x: [0.0, first.into(), 0.0], y: *bytes })
-            .collect()
+        last.map(|(seconds, bytes)| Observation {
+            seconds: seconds + ahead,
+            x: [0.0, first.into(), 0.0],
+            y: *bytes,
+        })
+        .collect()
     }
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
@@ -126,7 +131,13 @@ impl Dataset {
     }
 
     /// What samples of a kernel say that were taken when it was known what was there.
-    fn of_kernel(&self, recorded: &Recorded, kernel: usize, load: &Load<'_>, measure: Measure) -> Vec<Looked> {
+    fn of_kernel(
+        &self,
+        recorded: &Recorded,
+        kernel: usize,
+        load: &Load<'_>,
+        measure: Measure,
+    ) -> Vec<Looked> {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let mut samples: Vec<&Sample> = Vec::new();
         for at in nodes {
@@ -208,7 +219,8 @@ impl Dataset {
             .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
             .collect();
         let idle = |looks: &Vec<Looked>| {
-            let quiet: Vec<f64> = looks.iter().take_while(|look| look.nodes == 0).map(|look| look.bytes).collect();
+            let quiet: Vec<f64> =
+                looks.iter().take_while(|look| look.nodes == 0).map(|look| look.bytes).collect();
             (!quiet.is_empty()).then(|| quiet.iter().sum::<f64>() / quiet.len() as f64)
         };
         let Some(idle) = kernels.iter().map(idle).collect::<Option<Vec<f64>>>() else { return Vec::new() };
@@ -245,9 +257,13 @@ impl Dataset {
         for kernel in 0..recorded.kernels.len() {
             let looks = self.of_kernel(recorded, kernel, &load, measure);
             let last = self.after_the_last(recorded, kernel, measure);
-            let quiet: Vec<(f64, f64)> =
-                looks.iter().take_while(|look| look.nodes == 0).map(|look| (look.elapsed_seconds, look.bytes)).collect();
-            let (Some((gone, most)), Some(_), false) = (last.gone, last.values.first(), quiet.is_empty()) else {
+            let quiet: Vec<(f64, f64)> = looks
+                .iter()
+                .take_while(|look| look.nodes == 0)
+                .map(|look| (look.elapsed_seconds, look.bytes))
+                .collect();
+            let (Some((gone, most)), Some(_), false) = (last.gone, last.values.first(), quiet.is_empty())
+            else {
                 continue;
             };
             let end = last.values.last().map_or(gone, |(seconds, _)| *seconds);
@@ -287,8 +303,8 @@ impl Dataset {
                 (None, _) | (_, None) => None,
                 (Some(true), Some(true)) => Some(true),
             };
-            remains.held_bytes +=
-                f64::from(most) * load.each() + (looks.iter().map(|look| look.bytes - look.reported).fold(idle, f64::max) - idle);
+            remains.held_bytes += f64::from(most) * load.each()
+                + (looks.iter().map(|look| look.bytes - look.reported).fold(idle, f64::max) - idle);
             remains.instances += most;
             remains.observations.push(observations);
         }
@@ -425,11 +441,17 @@ impl<'d> Load<'d> {
         let mut full: Vec<f64> = by_uid.values().filter_map(of_one).map(|bytes| bytes as f64).collect();
         if full.is_empty() {
             // None has got there: what each is to hold.
-            let target = |reports: &Vec<&Report>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
+            let target =
+                |reports: &Vec<&Report>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
             full.extend(by_uid.values().filter_map(target));
         }
         let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;
-        Self { known: !full.is_empty(), full: mean, rate: recorded.settings().growth_bytes_per_second, by_uid }
+        Self {
+            known: !full.is_empty(),
+            full: mean,
+            rate: recorded.settings().growth_bytes_per_second,
+            by_uid,
+        }
     }
 
     /// What each that holds its memory takes, with page tables; 0 where none reports.

@@ -286,14 +286,16 @@ fn leftovers(steps: &[Step]) -> Option<String> {
 /// Instances that were asked for and are in none of the states that a file has.
 fn in_no_state(steps: &[Step]) -> Option<String> {
     let missing = |step: &Step| {
-        let known = [step.creating?, step.pending.unwrap_or(0), step.evicted.unwrap_or(0), step.failed.unwrap_or(0)];
+        let known =
+            [step.creating?, step.pending.unwrap_or(0), step.evicted.unwrap_or(0), step.failed.unwrap_or(0)];
         let there = step.running + known.iter().sum::<u32>();
         let missing = step.asked?.saturating_sub(there);
         (missing > 0).then_some((missing, step.step))
     };
     // A poll sees pods a moment after they were asked for.
     const A_MOMENT: u32 = 1;
-    let all: Vec<(u32, u32)> = steps.iter().filter_map(missing).filter(|(count, _)| *count > A_MOMENT).collect();
+    let all: Vec<(u32, u32)> =
+        steps.iter().filter_map(missing).filter(|(count, _)| *count > A_MOMENT).collect();
     let (most, step) = all.iter().copied().max()?;
     Some(format!(
         "in {} of {} steps instances that were asked for are in no state that the file has, {most} at most (step {step})",

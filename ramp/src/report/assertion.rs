@@ -79,7 +79,11 @@ const FIGURES: [(&str, Unit, Figure); 18] = [
         Unit::Count,
         Figure::Run(|_, run| Ok(run.estimates.predicted_capacity.clone()?.instances as f64)),
     ),
-    ("saturation_step", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.step.into()))),
+    (
+        "saturation_step",
+        Unit::Count,
+        Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.step.into())),
+    ),
     (
         "saturation_instances",
         Unit::Count,

@@ -113,15 +113,10 @@ fn estimates(found: &RunFindings) -> Value {
     let mut figures = Figures::default();
     figures.put("predicted_capacity", &estimates.predicted_capacity, |capacity| capacity.instances.into());
     let verdict = &estimates.saturation;
-    figures.put_object(
-        "saturation",
-        &verdict.saturation,
-        &["step", "rule", "instances", "resource"],
-        |at| {
-            let resource = at.resource.map(|resource| resource.to_string());
-            json!({"step": at.step, "rule": at.rule.to_string(), "instances": at.instances, "resource": resource})
-        },
-    );
+    figures.put_object("saturation", &verdict.saturation, &["step", "rule", "instances", "resource"], |at| {
+        let resource = at.resource.map(|resource| resource.to_string());
+        json!({"step": at.step, "rule": at.rule.to_string(), "instances": at.instances, "resource": resource})
+    });
     if let Some(saturation) = figures.values.get_mut("saturation") {
         saturation["saturated"] = json!(verdict.saturated);
         saturation["up_to"] = json!(verdict.up_to);

@@ -55,13 +55,17 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
         line(
             "held at once",
             &estimates.held,
-            |_| "largest number of instances that held all of their memory at the same time: what capacity means".into(),
+            |_| {
+                "largest number of instances that held all of their memory at the same time: what capacity means".into()
+            },
             |most| format!("{} (step {})", most.count, most.step),
         ),
         line(
             "running at once",
             &estimates.running,
-            |_| "largest number of instances at work at the same time, whether or not they held all of their memory".into(),
+            |_| {
+                "largest number of instances at work at the same time, whether or not they held all of their memory".into()
+            },
             |most| format!("{} (step {})", most.count, most.step),
         ),
         usage("usage at saturation", &estimates.usage.at_saturation),
@@ -138,7 +142,7 @@ pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<Line> {
             other,
             "instances at saturation",
         ),
-        ratio("overhead by maximum", &found.overhead_by_maximum, base, other, "most instances at work"),
+        ratio("overhead by maximum", &found.overhead_by_maximum, base, other, "most instances held at once"),
         ratio(
             "overhead by usage",
             &found.overhead_by_usage,

@@ -77,8 +77,7 @@ fn of_two(report: &Report, compared: &Compared) -> String {
     let (base, other) = (findings.name(compared.base), findings.name(compared.other));
     let most = |group: usize| {
         let runs = findings.groups.get(group).map_or(&[][..], |group| &group.runs);
-        let counts =
-            runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.running.as_ref().ok());
+        let counts = runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.running.as_ref().ok());
         let mut counts: Vec<String> = counts.map(|most| most.count.to_string()).collect();
         counts.dedup();
         if counts.is_empty() { "an unknown number".to_owned() } else { counts.join(" and ") }

@@ -36,7 +36,14 @@ impl<E: Engine> Run<E> {
         let watched = self.watch_memory().await;
         let seconds = gone.filter(|_| left.is_empty()).map(seconds);
         let steady = self.desk.memory.is_steady();
-        Teardown { instances, seconds, left, memory: self.memory_returned(), watched_seconds: Some(watched), steady }
+        Teardown {
+            instances,
+            seconds,
+            left,
+            memory: self.memory_returned(),
+            watched_seconds: Some(watched),
+            steady,
+        }
     }
 
     /// How long it took until the last instance was gone; none where one is still there.

@@ -64,9 +64,10 @@ impl Walk {
     /// All that are tried: the machine's own by any of these, or the instances'; both where that is a lot.
     fn all() -> impl Iterator<Item = Self> {
         let by_time = RATIOS.iter().map(|second| Self { second: *second, unit: 0.0 });
-        let by_units = UNLIKE.iter().skip(1).flat_map(|unit| {
-            [0.0, 1e-2, 1.0].into_iter().map(move |second| Self { second, unit: *unit })
-        });
+        let by_units = UNLIKE
+            .iter()
+            .skip(1)
+            .flat_map(|unit| [0.0, 1e-2, 1.0].into_iter().map(move |second| Self { second, unit: *unit }));
         by_time.chain(by_units)
     }
 }
@@ -248,8 +249,7 @@ fn root_of_inverse(
 /// regressors cannot be told from level and drift.
 #[must_use]
 pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
-    let mut found: Vec<_> =
-        Walk::all().filter_map(|walk| Some((walk, component(series, walk)?))).collect();
+    let mut found: Vec<_> = Walk::all().filter_map(|walk| Some((walk, component(series, walk)?))).collect();
     let (best_walk, best) = found
         .iter()
         .map(|(walk, (component, likelihood, _))| (*walk, (*component, *likelihood)))
@@ -291,7 +291,8 @@ fn persistence(series: &[Vec<Observation>], walk: Walk, coefficients: &[f64; COM
 fn innovations(series: &[Observation], walk: Walk, coefficients: &[f64; COMMON]) -> Vec<f64> {
     let (white, _) = whitened(series, walk);
     let rest = |row: &[f64; COLUMNS]| {
-        let common: f64 = row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();
+        let common: f64 =
+            row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();
         [row[0], row[1], row[COLUMNS - 1] - common]
     };
     let rows: Vec<[f64; OWN + 1]> = white.iter().map(rest).collect();
@@ -344,7 +345,8 @@ pub fn dot(left: [f64; COMMON], right: [f64; COMMON]) -> f64 {
 impl Component {
     /// Student's t of several dimensions: normal ones with their covariance, by one chance of the variance.
     fn draw(&self, random: &mut Pcg64Mcg) -> [f64; COMMON] {
-        let spread = ChiSquared::new(self.freedom).map_or(1.0, |chi| (chi.sample(random) / self.freedom).sqrt());
+        let spread =
+            ChiSquared::new(self.freedom).map_or(1.0, |chi| (chi.sample(random) / self.freedom).sqrt());
         let normal: [f64; COMMON] = std::array::from_fn(|_| StandardNormal.sample(random));
         std::array::from_fn(|at| self.coefficients[at] + dot(self.root[at], normal) / spread)
     }

@@ -17,7 +17,8 @@ pub fn widest(values: &[(f64, f64)]) -> f64 {
 }
 
 fn range(values: impl Iterator<Item = f64>) -> f64 {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = values
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     (high - low).max(0.0)
 }
 
@@ -44,9 +45,11 @@ mod tests {
     #[test]
     fn what_still_falls_is_not_steady_and_what_moves_no_more_than_before_is() {
         const MIB: f64 = 1_048_576.0;
-        let falls: Vec<(f64, f64)> = (0..8).map(|at| (f64::from(at), 100.0 * MIB * (-f64::from(at) / 4.0).exp())).collect();
+        let falls: Vec<(f64, f64)> =
+            (0..8).map(|at| (f64::from(at), 100.0 * MIB * (-f64::from(at) / 4.0).exp())).collect();
         assert_eq!(is_steady(&falls, &[]), Some(false));
-        let waver = |by: f64| (0..8).map(|at| (f64::from(at), f64::from(at % 2) * by * MIB)).collect::<Vec<_>>();
+        let waver =
+            |by: f64| (0..8).map(|at| (f64::from(at), f64::from(at % 2) * by * MIB)).collect::<Vec<_>>();
         assert_eq!(is_steady(&waver(0.9), &[]), Some(true));
         assert_eq!(is_steady(&waver(30.0), &waver(1.0)), Some(false));
         assert_eq!(is_steady(&waver(30.0), &waver(40.0)), Some(true));

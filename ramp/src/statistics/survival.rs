@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(ranks(1, 0.5), (None, None));
         assert_eq!(ranks(5, 0.5), (None, None));
         let (below, above) = ranks(10_000, 0.9);
-        assert!((8940..8943).contains(&below.unwrap()) && (9058..9061).contains(&above.unwrap()), "{below:?} {above:?}");
+        assert!(
+            (8940..8943).contains(&below.unwrap()) && (9058..9061).contains(&above.unwrap()),
+            "{below:?} {above:?}"
+        );
     }
 
     #[test]

@@ -139,7 +139,10 @@ async fn what_each_costs_is_of_memory_that_cannot_be_taken_back_where_each_sampl
     };
     rewrite(&stage, &before, tell);
     let found = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(found.inputs.contains("unreclaimable memory") && (found.bytes - 500e6).abs() < 1.1e6, "{found:?}");
+    assert!(
+        found.inputs.contains("unreclaimable memory") && (found.bytes - 500e6).abs() < 1.1e6,
+        "{found:?}"
+    );
     rewrite(&stage, &before, |at, row| {
         tell(at, row);
         row.insert("memory_page_tables_bytes".into(), if at == 3 { "" } else { "0" }.into());

@@ -9,7 +9,9 @@ use ramp::run::Run;
 use ramp::engine::simulated::SimulatedEngine;
 
 use crate::support::ledger::audit;
-use crate::support::{Fault, FaultKind, SECOND, Script, Stage, column, engine, numbers, plan, rows, rules, script};
+use crate::support::{
+    Fault, FaultKind, SECOND, Script, Stage, column, engine, numbers, plan, rows, rules, script,
+};
 
 #[tokio::test(start_paused = true)]
 async fn an_api_that_is_away_or_hung_is_tried_again_and_nothing_is_counted_twice() {

@@ -6,7 +6,9 @@ use ramp::plan::{Pace, Plan};
 use ramp::record::read_run;
 
 use crate::support::ledger::audit;
-use crate::support::{Fault, FaultKind, SECOND, Shortage, Stage, column, engine, numbers, plan, rows, rules, script};
+use crate::support::{
+    Fault, FaultKind, SECOND, Shortage, Stage, column, engine, numbers, plan, rows, rules, script,
+};
 
 #[tokio::test(start_paused = true)]
 async fn what_happens_past_the_knee_is_recorded_for_as_many_steps_as_were_asked_for() {

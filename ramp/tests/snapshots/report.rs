@@ -8,10 +8,10 @@ use ramp::plan::{EngineOptions, Plan};
 use ramp::view::View;
 use serde_json::Value;
 
-use super::support::Shortage;
 use super::recorded::{WHOLE, record, thirty, twenty_four};
 use super::session::{Place, hold, text};
 use super::study_layout;
+use super::support::Shortage;
 
 /// The study's two runtimes, made up.
 fn two_files() -> Place {

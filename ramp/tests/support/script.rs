@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ramp::engine::Order;
+pub(crate) use ramp::engine::simulated::Shortage;
 use ramp::engine::simulated::{
     Incident, Load, Machine, NodeKind, Phase, Phases, Runtime, SimulatedEngine, What, World,
 };
-pub(crate) use ramp::engine::simulated::Shortage;
 use ramp::plan::EngineOptions;
 use ramp::record::Time;
 use ramp::scenario::Scenario;
@@ -122,7 +122,7 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
         load: Load {
             memory: Some(script.instance),
             growth_rate: Some(Rate::PerSecond(Bytes(
-                (script.instance.0 as f64 / script.fill.as_secs_f64()).max(1.0) as u64
+                (script.instance.0 as f64 / script.fill.as_secs_f64()).max(1.0) as u64,
             ))),
             shared: Bytes(0),
             page_tables: 0.0,

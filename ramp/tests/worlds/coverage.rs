@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ramp::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use ramp::plan::Pace;
 
 use crate::experiment::{Shape, catalogue, run};
 use crate::truth::{figures, wrong};
@@ -83,7 +83,9 @@ fn cover(seeds: u64, only: Option<&str>) -> Found {
                             tally.widths.push(figure.width);
                         }
                         if figure.holds == Some(false) {
-                            found.misses.push(format!("{name} {seed} {shape:?}: {}: {}", figure.name, figure.said));
+                            found
+                                .misses
+                                .push(format!("{name} {seed} {shape:?}: {}: {}", figure.name, figure.said));
                         }
                     }
                     for words in wrong {
@@ -98,7 +100,9 @@ fn cover(seeds: u64, only: Option<&str>) -> Found {
 }
 
 fn table(found: &Found) -> String {
-    let mut table = String::from("| world | figure | holds the truth | of | median width | not given |\n|---|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| world | figure | holds the truth | of | median width | not given |\n|---|---|---|---|---|---|\n",
+    );
     for ((world, figure), tally) in &found.tallies {
         let mut widths = tally.widths.clone();
         widths.sort_by(f64::total_cmp);

@@ -75,7 +75,8 @@ fn plan(shape: Shape, world: &World) -> Plan {
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
     let plan = plan(shape, &world);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
         let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();

@@ -93,7 +93,10 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
     hold(running == truth.running, format!("running {running} where {} is true", truth.running));
     hold(
         (summary.held.count, summary.running.count) == (held, running),
-        format!("the run ends with {:?} and {:?}, and the report has {held} and {running}", summary.held, summary.running),
+        format!(
+            "the run ends with {:?} and {:?}, and the report has {held} and {running}",
+            summary.held, summary.running
+        ),
     );
     // What ran out.
     let loss = truth.losses.iter().find_map(|loss| match named_in(&loss.reason) {
@@ -101,7 +104,10 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
         _ => None,
     });
     let verdict = &estimates.saturation;
-    let first = found.breaks.iter().find(|broke| !matches!(broke.resource, Resource::Api | Resource::Time | Resource::Nodes));
+    let first = found
+        .breaks
+        .iter()
+        .find(|broke| !matches!(broke.resource, Resource::Api | Resource::Time | Resource::Nodes));
     match loss {
         Some((loss, resource)) => {
             let said = verdict.saturation.as_ref().ok().map(|at| (at.instances, at.resource));
@@ -125,7 +131,10 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
             if quiet {
                 hold(
                     (verdict.saturated, verdict.up_to) == (Some(false), Some(truth.held)),
-                    format!("{:?} up to {:?} where it was not up to {}", verdict.saturated, verdict.up_to, truth.held),
+                    format!(
+                        "{:?} up to {:?} where it was not up to {}",
+                        verdict.saturated, verdict.up_to, truth.held
+                    ),
                 );
             }
             let gave_way = first.map(|broke| broke.resource);
@@ -145,7 +154,10 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
             + world.runtime.first.0 as f64 * f64::from(nodes);
         match leak.returned() {
             Returned::NotAll => hold(kept > 0.0, format!("left behind where nothing is: {leak:?}")),
-            Returned::All => hold(world.machine.keeps.0 == 0 || kept < leak.matters_bytes(), format!("all came back where {kept} stayed: {leak:?}")),
+            Returned::All => hold(
+                world.machine.keeps.0 == 0 || kept < leak.matters_bytes(),
+                format!("all came back where {kept} stayed: {leak:?}"),
+            ),
             Returned::NotSteady | Returned::CannotTell => {}
         }
     }
@@ -162,7 +174,8 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
             );
         }
         if world.load.starved > 0.5
-            && let Some(at) = course.steps.iter().rfind(|at| data.steps[at.index].part == ramp::record::Part::Hold)
+            && let Some(at) =
+                course.steps.iter().rfind(|at| data.steps[at.index].part == ramp::record::Part::Hold)
         {
             hold(at.instances == 0, format!("goodput {} where all are starved", at.instances));
         }

@@ -112,9 +112,7 @@ impl Cluster {
             names.push(name);
         }
         let truth = Truth {
-            marginal_cost_bytes: load.cost()
-                + world.runtime.memory.0 as f64
-                + world.machine.keeps.0 as f64,
+            marginal_cost_bytes: load.cost() + world.runtime.memory.0 as f64 + world.machine.keeps.0 as f64,
             ..Truth::default()
         };
         let mut cluster = Self {
@@ -521,7 +519,8 @@ impl Cluster {
             if self.kernels[kernel].needed(&used, &machine, now) <= self.kernels[kernel].memory {
                 continue;
             }
-            let Some(victim) = self.newest(|instance, node| instance.began.is_some() && node.kernel == kernel)
+            let Some(victim) =
+                self.newest(|instance, node| instance.began.is_some() && node.kernel == kernel)
             else {
                 continue;
             };
@@ -550,7 +549,11 @@ impl Cluster {
 
     fn lose(&mut self, to: &str, now: Duration) {
         if !self.truth.removed {
-            self.truth.losses.push(Loss { seconds: now.as_secs_f64(), asked: self.wanted, reason: to.to_owned() });
+            self.truth.losses.push(Loss {
+                seconds: now.as_secs_f64(),
+                asked: self.wanted,
+                reason: to.to_owned(),
+            });
         }
     }
 
@@ -615,7 +618,11 @@ impl Cluster {
                     self.strike(victim, &event, now);
                 }
             }
-            What::ImageMissing | What::ApiHangs | What::ApiRefuses | What::NodeNotReady | What::ProbeSilent => {}
+            What::ImageMissing
+            | What::ApiHangs
+            | What::ApiRefuses
+            | What::NodeNotReady
+            | What::ProbeSilent => {}
         }
     }
 

@@ -180,7 +180,13 @@ impl Instance {
     }
 
     /// A record as `workload` makes it.
-    pub(super) fn record(&self, kind: &str, load: &LoadFacts, now: Duration, time: &str) -> Map<String, Value> {
+    pub(super) fn record(
+        &self,
+        kind: &str,
+        load: &LoadFacts,
+        now: Duration,
+        time: &str,
+    ) -> Map<String, Value> {
         let elapsed = now.saturating_sub(self.began.unwrap_or(now)).as_secs_f64();
         let resident = self.resident(load, now);
         let filled = ((resident - load.start) / (load.target - load.start).max(1.0)).clamp(0.0, 1.0);

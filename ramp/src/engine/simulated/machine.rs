@@ -100,7 +100,13 @@ impl Kernel {
     }
 
     /// A record as `workload node` makes it.
-    pub(super) fn record(&mut self, used: &Used, machine: &Machine, now: Duration, time: &str) -> Map<String, Value> {
+    pub(super) fn record(
+        &mut self,
+        used: &Used,
+        machine: &Machine,
+        now: Duration,
+        time: &str,
+    ) -> Map<String, Value> {
         let own = self.own(machine, now) + machine.noise.0 as f64 * self.draw.normal();
         // Of an idle machine's memory that nobody else can have, most is that of programs.
         let [anon, slab, stacks, tables, shared, percpu] =

@@ -454,7 +454,9 @@ impl World {
 impl Incident {
     fn check(&self, world: &World) -> Result<(), String> {
         match (self.at, self.instances, self.what) {
-            (Some(_), Some(_), _) => return Err("both at and instances are said (expected one of them)".into()),
+            (Some(_), Some(_), _) => {
+                return Err("both at and instances are said (expected one of them)".into());
+            }
             (None, None, What::ImageMissing) | (Some(_), None, _) | (None, Some(_), _) => {}
             (None, None, _) => return Err("neither at nor instances is said (expected one of them)".into()),
         }

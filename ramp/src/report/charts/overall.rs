@@ -79,9 +79,8 @@ pub(super) fn usage(report: &Report) -> Chart {
     for (run, data) in report.data.iter().enumerate() {
         let all: std::collections::HashMap<u32, f64> =
             per_container(data).into_iter().map(|(_, usage)| (usage.step, usage.mib)).collect();
-        let of_step = |step: &Step| {
-            all.get(&step.step).copied().filter(|_| matches!(step.part, Part::Up | Part::Hold))
-        };
+        let of_step =
+            |step: &Step| all.get(&step.step).copied().filter(|_| matches!(step.part, Part::Up | Part::Hold));
         let points = by_step(data, of_step, |step| is_stale(data, step));
         if points.iter().any(|at| at.y.is_some()) {
             series.push(pen.line(run, (0, "memory per container"), points));

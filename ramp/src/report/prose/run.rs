@@ -2,11 +2,11 @@
 
 use super::super::words;
 use super::{Section, Sentence, says, sentence_case};
+use crate::analysis::breaking::Resource;
+use crate::analysis::endings::{Leak, Returned};
 use crate::analysis::findings::RunFindings;
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
-use crate::analysis::breaking::Resource;
-use crate::analysis::endings::{Leak, Returned};
 use crate::analysis::{Estimate, Rule};
 use crate::dataset::{Dataset, Source};
 
@@ -158,7 +158,8 @@ fn usage(data: &Dataset, found: &RunFindings) -> Sentence {
 }
 
 fn marginal_cost(found: &RunFindings) -> Sentence {
-    let rule = "marginal cost, with its 95 % interval: what one instance more takes of memory, before saturation";
+    let rule =
+        "marginal cost, with its 95 % interval: what one instance more takes of memory, before saturation";
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
@@ -293,7 +294,11 @@ fn leak(found: &RunFindings) -> Sentence {
         words::count(*instances, "instance"),
     );
     let between = leak.interval.map_or_else(String::new, |interval| {
-        format!("; of it {} to {} because of the instances", words::mb(interval.low), words::mb(interval.high))
+        format!(
+            "; of it {} to {} because of the instances",
+            words::mb(interval.low),
+            words::mb(interval.high)
+        )
     });
     let text = match leak.returned() {
         Returned::All => format!("Memory came back: {figures}."),
@@ -301,9 +306,13 @@ fn leak(found: &RunFindings) -> Sentence {
         Returned::NotSteady if leak.steady == Some(false) => {
             format!("Whether memory is left behind cannot be said: it was still coming back ({figures}).")
         }
-        Returned::NotSteady => format!("Whether memory is left behind cannot be said: it was not watched for long enough ({figures})."),
+        Returned::NotSteady => format!(
+            "Whether memory is left behind cannot be said: it was not watched for long enough ({figures})."
+        ),
         Returned::CannotTell => {
-            format!("Whether memory is left behind cannot be told from what the machines did of their own: {figures}{between}.")
+            format!(
+                "Whether memory is left behind cannot be told from what the machines did of their own: {figures}{between}."
+            )
         }
     };
     says(text, rule)

@@ -1,0 +1,240 @@
+//! Situations in which reports said what was not so.
+
+use std::fs;
+use std::time::Duration;
+
+use ramp::analysis::causes::Resource;
+use ramp::analysis::endings::Returned;
+use ramp::dataset::Dataset;
+use ramp::engine::simulated::World;
+use ramp::plan::Pace;
+use ramp::report::{Report, prose};
+use ramp::statistics::Quantile;
+
+use crate::experiment::{Outcome, Shape, run};
+use crate::truth::wrong;
+
+const LOAD: &str = "load: {memory: 100M, growth_rate: 200M/s, report_every: 5s, cpu: 0.02}\n";
+
+fn steps(steps: u32) -> Shape {
+    Shape { steps, from: 1, down: false, pace: Pace::Ready }
+}
+
+/// What a world comes to. Nothing that is said of it is wrong.
+fn outcome(world: &str, shape: Shape) -> Outcome {
+    let outcome = unheld(world, shape);
+    assert_eq!(wrong(&outcome), Vec::<String>::new());
+    outcome
+}
+
+fn unheld(world: &str, shape: Shape) -> Outcome {
+    let directory = tempfile::tempdir().unwrap();
+    run(World::parse(&format!("{LOAD}{world}")).unwrap(), shape, &directory.path().join("run"))
+}
+
+/// All sentences on a run, in one.
+fn said(outcome: &Outcome) -> String {
+    let report = Report::of(vec![outcome.data.clone()], None);
+    let sections = prose::sections(&report);
+    let sentences = sections.into_iter().flat_map(|section| section.sentences).map(|sentence| sentence.text);
+    format!("{}\n{}", prose::summary(&report), sentences.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_cost_is_within_a_percent_where_steps_take_as_long_as_it_is_from_sample_to_sample() {
+    let phases = "phases: {schedule: 10ms, create: {median: 340ms, spread: 0.02}, ready: 150ms}\n";
+    let outcome = outcome(&format!("{phases}runtime: {{memory: 5M}}"), steps(20));
+    let cost = outcome.found.estimates.marginal_cost.as_ref().unwrap();
+    let truth = outcome.truth.marginal_cost_bytes;
+    assert!((cost.bytes / truth - 1.0).abs() < 0.01, "{cost:?} where {truth} is true");
+    assert!(cost.interval.low <= truth && truth <= cost.interval.high, "{cost:?} where {truth} is true");
+}
+
+#[test]
+fn instances_that_are_ahead_of_their_schedule_and_report_at_the_last_moment_make_progress() {
+    // Each has used twenty seconds' worth of its CPU time when it is full.
+    for report_every in ["1s", "5s", "20s"] {
+        let load = format!(
+            "load: {{memory: 100M, growth_rate: 200M/s, report_every: {report_every}, cpu: 0.02, fill_cpu_per_gb: 4s}}"
+        );
+        let world = World::parse(&load).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let outcome = run(world, steps(20), &directory.path().join("run"));
+        assert_eq!(wrong(&outcome), Vec::<String>::new());
+        let course = outcome.found.goodput.as_ref().unwrap();
+        assert_eq!(course.steps.iter().map(|at| at.instances).max(), Some(20), "{report_every}");
+    }
+}
+
+#[test]
+fn a_ramp_that_has_all_that_it_asked_for_is_not_saturated_at_any_length_or_pace() {
+    let roomy = "nodes: [{count: 2, memory: 128Gi, pods: 500}]";
+    for pace in [Pace::Ready, Pace::Every(Duration::from_secs(5)), Pace::None] {
+        let outcome = outcome(roomy, Shape { pace, ..steps(90) });
+        let verdict = &outcome.found.estimates.saturation;
+        assert_eq!((verdict.saturated, verdict.up_to), (Some(false), Some(90)), "{pace}");
+        assert!(said(&outcome).contains("Saturation: not reached up to 90 instances"), "{pace}");
+        assert_eq!(outcome.summary.held.count, 90, "{pace}");
+    }
+}
+
+#[test]
+fn where_no_instance_ever_ran_that_is_said_with_the_reason() {
+    for (world, reason) in [
+        ("events: [{what: image-missing}]", "ErrImagePull"),
+        ("nodes: [{count: 2, eligible: false}]", "didn't match node selector"),
+    ] {
+        let outcome = unheld(world, steps(3));
+        let said = said(&outcome);
+        assert!(said.contains("no instance ever ran") && said.contains(reason), "{said}");
+        assert!(!said.contains("Saturated") && !said.contains("gave way"), "{said}");
+        assert_eq!(outcome.found.estimates.saturation.saturated, None);
+    }
+}
+
+#[test]
+fn memory_per_container_is_what_programs_have_however_active_their_pages_are() {
+    let outcome = outcome("runtime: {memory: 0}\nmachine: {noise: 50k, wander: 10k}", steps(8));
+    let usage = &outcome.found.estimates.usage;
+    for mib in [usage.min.as_ref().unwrap().mib, usage.max.as_ref().unwrap().mib] {
+        // Of 100 MB 1.5 MB are files, and 8 MB of active pages are not what it is about.
+        assert!((mib - 98.5e6 / f64::from(1 << 20)).abs() < 1.0, "{mib}");
+    }
+}
+
+#[test]
+fn a_full_page_cache_is_no_full_node() {
+    let outcome = outcome("nodes: [{count: 1, memory: 4Gi, idle: 500Mi, page_cache: 3500Mi}]", steps(8));
+    let free = outcome.data.steps.iter().filter_map(|step| step.memory.free).min();
+    assert!(free.unwrap() < 100_000_000, "hardly any memory is free");
+    assert_eq!(outcome.found.estimates.saturation.saturated, Some(false));
+    assert_eq!(outcome.summary.why_ended, "every step that was planned has been made");
+}
+
+#[test]
+fn what_gave_way_is_what_the_reason_names() {
+    for (word, resource) in [
+        ("memory", Resource::Memory),
+        ("ephemeral-storage", Resource::Disk),
+        ("inodes", Resource::Inodes),
+        ("pids", Resource::Processes),
+    ] {
+        let outcome =
+            outcome(&format!("events: [{{what: evict, instances: 4, resource: {word}}}]"), steps(12));
+        assert_eq!(outcome.found.breaks[0].resource, resource);
+        assert!(said(&outcome).contains(&format!("The first to give way was {resource}")));
+    }
+}
+
+#[test]
+fn what_others_do_is_theirs_and_no_property_of_the_cluster() {
+    for (event, what, who) in [
+        ("{what: preempt, instances: 4, by: default/important}", "preempted", Some("default/important")),
+        ("{what: drain, instances: 4, node: node-1}", "removed by a drain", None),
+        (
+            "{what: scale, instances: 4, to: 1, by: load}",
+            "removed by scaling",
+            Some("horizontalpodautoscaler/load"),
+        ),
+        ("{what: scale, instances: 4, to: 1}", "removed by scaling", None),
+        ("{what: delete, instances: 4, count: 3}", "3 instances deleted", None),
+    ] {
+        let outcome = outcome(&format!("events: [{event}]"), steps(8));
+        let change = &outcome.found.changed_by_others[0];
+        assert!(change.what.contains(what), "{event}: {change:?}");
+        assert_eq!(change.who.as_deref(), who, "{event}");
+        assert_ne!(outcome.found.estimates.saturation.saturated, Some(true), "{event}");
+        assert_eq!(outcome.found.breaks, [], "{event}");
+    }
+}
+
+#[test]
+fn memory_that_comes_back_slowly_is_waited_for_and_not_called_left_behind() {
+    let back = |world: &str| {
+        let outcome = outcome(world, steps(8));
+        let leak = outcome.found.leak.clone().unwrap();
+        (leak.returned(), leak.waited_seconds, leak.steady, said(&outcome))
+    };
+    let (returned, waited, steady, _) = back("machine: {noise: 50k, wander: 10k, returns_within: 9s}");
+    assert_eq!((returned, steady), (Returned::All, Some(true)));
+    assert!(waited > 8.0, "{waited}");
+    let (returned, waited, steady, said) = back("machine: {noise: 50k, wander: 10k, returns_within: 200s}");
+    assert_eq!((returned, steady), (Returned::NotSteady, Some(false)));
+    assert!((29.0..32.0).contains(&waited) && said.contains("it was still coming back"), "{waited}: {said}");
+    let (returned, _, steady, said) = back("machine: {noise: 50k, wander: 10k, keeps: 30M}");
+    assert_eq!((returned, steady), (Returned::NotAll, Some(true)), "{said}");
+}
+
+#[test]
+fn what_is_lost_in_the_very_first_step_counts() {
+    let outcome = outcome("nodes: [{count: 2, pods: 3}]", Shape { from: 10, ..steps(3) });
+    let saturation = outcome.found.estimates.saturation.saturation.clone().unwrap();
+    assert_eq!((saturation.step, saturation.instances, saturation.resource), (1, 10, Some(Resource::Pods)));
+    assert_eq!((outcome.found.breaks[0].resource, outcome.found.breaks[0].step), (Resource::Pods, 1));
+}
+
+#[test]
+fn what_the_api_hides_for_a_while_takes_as_long_as_its_source_says() {
+    let world = "phases: {create: 5s}\nevents: [{what: api-hangs, at: 17s, lasts: 15s}]";
+    let outcome = outcome(world, Shape { pace: Pace::Every(Duration::from_secs(2)), ..steps(8) });
+    let truth =
+        outcome.truth.startup_seconds.iter().sum::<f64>() / outcome.truth.startup_seconds.len() as f64;
+    for level in outcome.found.latency.as_ref().unwrap() {
+        let Quantile::Seconds(median, ..) = level.survival.quantile(0.5) else { panic!("{level:?}") };
+        assert!((median - truth).abs() < 1.5, "{median} where {truth} is true");
+    }
+    assert!(said(&outcome).contains("seen late, while the API or the watch was away"));
+}
+
+#[test]
+fn a_program_that_somebody_killed_is_no_want_of_anything_and_one_that_the_kernel_killed_is() {
+    let outcome = outcome("events: [{what: kill, instances: 4}]", steps(8));
+    assert!(said(&outcome).contains("An instance was killed, and it is not known by whom"));
+    assert_eq!(outcome.found.estimates.saturation.saturated, Some(false));
+    let outcome = self::outcome("events: [{what: oom-kill, instances: 4}]", steps(8));
+    assert!(said(&outcome).contains("The first to give way was memory"));
+}
+
+#[test]
+fn a_figure_that_is_wider_than_itself_is_not_in_the_headline() {
+    let others =
+        "machine: {others: [{memory: 2G, every: 3s, lasts: 6s}]}\nnodes: [{count: 1, memory: 128Gi}]";
+    let outcome = unheld(others, Shape { pace: Pace::None, ..steps(3) });
+    let said = said(&outcome);
+    assert!(said.lines().next().unwrap().contains("what one instance more costs cannot be said"), "{said}");
+    assert!(said.contains("which is too wide to be of use"), "{said}");
+}
+
+#[test]
+fn rows_that_a_full_disk_has_lost_are_told_with_their_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    run(World::parse(LOAD).unwrap(), steps(8), &path);
+    let nodes = fs::read_to_string(path.join("nodes.csv")).unwrap();
+    let kept: String = nodes.split_inclusive('\n').take(41).collect();
+    fs::write(path.join("nodes.csv"), kept).unwrap();
+    fs::write(path.join("run.json.new"), "").unwrap();
+    let notes = Dataset::read(&path).unwrap().notes.join("\n");
+    assert!(notes.contains("run.json.new is there"), "{notes}");
+    assert!(
+        notes.contains("nodes.csv ends after 19.") && notes.contains("about 74 samples are missing"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn what_an_earlier_run_had_left_and_what_is_in_no_state_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("runc.csv");
+    let mut text =
+        "Start,Wanted,Running,Creating,Pending,Terminating,Total Active Memory,Total Free Memory\n"
+            .to_owned();
+    for step in 0..20 {
+        let (running, terminating) = (if step > 10 { 10 } else { step }, if step < 3 { 7 } else { 0 });
+        text += &format!("{step},{step},{running},0,0,{terminating},1000000,90000000\n");
+    }
+    fs::write(&file, text).unwrap();
+    let notes = Dataset::read(&file).unwrap().notes.join("\n");
+    assert!(notes.contains("still there at the first step (7 terminating)"), "{notes}");
+    assert!(notes.contains("in 8 of 20 steps") && notes.contains("9 at most (step 19)"), "{notes}");
+}
