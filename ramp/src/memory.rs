@@ -1,9 +1,10 @@
 //! What memory of a kernel nobody else can have.
 
-/// Memory that a kernel cannot take back but by swapping or killing, as far as it says whose it is, in bytes: AnonPages, Shmem, SUnreclaim,
-/// KernelStack, PageTables, SecPageTables, Percpu, and huge pages in use (Documentation/filesystems/proc.rst). No page is in two of them, but
-/// for stacks where they are smaller than pages and come from the slab (kernel/fork.c). What drivers and the network take page by page is in
-/// none. `field` is what a record of `workload node` says under a name. None where one of the first five is missing.
+/// Memory that a kernel cannot take back but by swapping or killing, as far as it says whose it is, in bytes: AnonPages, Shmem,
+/// SUnreclaim, KernelStack, PageTables, SecPageTables, Percpu, and huge pages in use (Documentation/filesystems/proc.rst). No
+/// page is in two of them, but for stacks where they are smaller than pages and come from the slab (kernel/fork.c). What drivers
+/// and the network take page by page is in none. `field` is what a record of `workload node` says under a name. None where one of
+/// the first five is missing.
 pub(crate) fn unreclaimable_bytes(field: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     const ALL: [&str; 5] = [
         "memory_anon_bytes",

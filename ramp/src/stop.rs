@@ -11,8 +11,8 @@ use crate::plan::parse_time;
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// Available memory of all nodes (or of what all instances together may have) below a floor for so many steps in a row. Of free memory a
-    /// page cache may have taken all.
+    /// Available memory of all nodes (or of what all instances together may have) below a floor for so many steps in a row. Of
+    /// free memory a page cache may have taken all.
     AvailableMemory {
         /// The floor.
         floor: Floor,
@@ -100,8 +100,8 @@ impl Rule {
         !matches!(self, Self::Time(_) | Self::Steps(_))
     }
 
-    /// What holds where nothing is said: hardly any memory available, what the kernel and the nodes do about it, and what it looks like from
-    /// above.
+    /// What holds where nothing is said: hardly any memory available, what the kernel and the nodes do about it, and what it
+    /// looks like from above.
     #[must_use]
     pub fn usual() -> Vec<Self> {
         let any = Rate { count: 0, window: Duration::from_secs(60) };

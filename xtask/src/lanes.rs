@@ -52,7 +52,8 @@ pub(crate) fn host() -> Outcome {
     run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
 }
 
-/// Reports on simulated clusters whose truth is known: how often each figure's interval holds it. `seeds` is how often each cluster is ramped.
+/// Reports on simulated clusters whose truth is known: how often each figure's interval holds it. `seeds` is how often each
+/// cluster is ramped.
 pub(crate) fn worlds(seeds: u32) -> Outcome {
     summary::forget("worlds")?;
     step(&format!("simulated clusters, {seeds} times each"));

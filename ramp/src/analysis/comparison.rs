@@ -157,8 +157,8 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
     let drawn = interval(&differences)?;
     // How exact the load is is the same for both.
     let interval = Interval {
-        low: drawn.low - other.limits.below - base.limits.above,
-        high: drawn.high + other.limits.above + base.limits.below,
+        low: drawn.low - other.systematic.below - base.systematic.above,
+        high: drawn.high + other.systematic.above + base.systematic.below,
     };
     let bytes = other.bytes - base.bytes;
     if interval.high - interval.low > bytes.abs() {
@@ -174,7 +174,7 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::marginal_cost::Limits;
+    use super::super::marginal_cost::SystematicError;
     use super::*;
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
                 interval: Interval { low: bytes, high: bytes },
                 points: 9,
                 drawn,
-                limits: Limits::default(),
+                systematic: SystematicError::default(),
                 measure: "memory",
                 inputs: String::new(),
             })

@@ -59,8 +59,10 @@ pub struct Leak {
     pub steady: Option<bool>,
     /// The most memory that the instances held.
     pub held_bytes: f64,
-    /// How far the idle machines went by themselves within a few seconds.
-    pub idle_range_bytes: f64,
+    /// What is too little to matter, by what the idle machines did by themselves.
+    pub idle_bytes: f64,
+    /// Whether nothing else came or went: neither after the last instance nor while as many were held.
+    pub is_quiet: bool,
 }
 
 /// Whether memory came back.
@@ -79,16 +81,11 @@ pub enum Returned {
 impl Leak {
     /// The share of what the instances held that does not matter.
     const SHARE: f64 = 0.02;
-    /// Nor does so much.
-    const BYTES: f64 = 8.0 * 1_048_576.0;
-
-    /// Nor does so many times what the idle machines do by themselves within a few seconds: one that gives back slowly looks steady then.
-    const IDLE: f64 = 5.0;
 
     /// What is too little to matter, in bytes.
     #[must_use]
     pub fn matters_bytes(&self) -> f64 {
-        (Self::SHARE * self.held_bytes).max(Self::BYTES).max(Self::IDLE * self.idle_range_bytes)
+        (Self::SHARE * self.held_bytes).max(self.idle_bytes)
     }
 
     /// Whether memory came back.
@@ -99,7 +96,8 @@ impl Leak {
         match self.steady {
             // Less than before is nothing left behind.
             Some(_) if self.missing_bytes < matters => Returned::All,
-            Some(true) if stays => Returned::NotAll,
+            // Instances leave no more behind than they held.
+            Some(true) if stays && self.is_quiet && self.missing_bytes <= self.held_bytes => Returned::NotAll,
             Some(true) => Returned::CannotTell,
             Some(false) | None => Returned::NotSteady,
         }
@@ -147,7 +145,8 @@ pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
         waited_seconds: remains.waited_seconds,
         steady: remains.steady,
         held_bytes: remains.held_bytes,
-        idle_range_bytes: remains.idle_range_bytes,
+        idle_bytes: remains.idle_bytes,
+        is_quiet: remains.is_quiet,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The named estimates of one run.
 
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
-use super::saturation::{Rule, Verdict, saturation};
+use super::saturation::{Rule, SaturationVerdict, saturation};
 use super::{Estimate, cannot_say, mib};
 use crate::dataset::{Costs, Dataset, Source, Step};
 use crate::record::{Most, Part};
@@ -12,7 +12,7 @@ pub struct Estimates {
     /// How many instances should have fit.
     pub predicted_capacity: Estimate<Capacity>,
     /// From which step on the run was saturated, or how far it was not.
-    pub saturation: Verdict,
+    pub saturation: SaturationVerdict,
     /// The most that held all of their memory at once: what capacity means.
     pub held: Estimate<Most>,
     /// The most that ran at once, whether or not they held all of their memory.
@@ -38,7 +38,8 @@ pub struct Capacity {
     pub inputs: String,
 }
 
-/// Memory by instances: of the study's files active memory of all nodes ÷ instances at work; of runs of ramp anonymous and shared memory of
+/// Memory by instances: of the study's files active memory of all nodes ÷ instances at work; of runs of ramp anonymous and
+/// shared memory of
 /// all nodes, less what there was before the first step, ÷ instances that hold all of theirs.
 #[derive(Clone, Debug)]
 pub struct Usage {
@@ -149,7 +150,7 @@ pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
     data.anon_and_shared_more().into_iter().filter_map(own).collect()
 }
 
-fn usage(data: &Dataset, verdict: &Verdict) -> Usage {
+fn usage(data: &Dataset, verdict: &SaturationVerdict) -> Usage {
     let all = per_container(data);
     let is_study = matches!(data.source, Source::Study);
     let at_saturation = match &verdict.saturation {

@@ -20,7 +20,7 @@ pub struct MarginalCost {
     /// What was drawn of what it may be, in bytes.
     pub drawn: Vec<f64>,
     /// By how much no run can tell it better, in bytes.
-    pub limits: Limits,
+    pub systematic: SystematicError,
     /// Which memory.
     pub measure: &'static str,
     /// Memory against instances of what, and how it is estimated.
@@ -29,9 +29,9 @@ pub struct MarginalCost {
 
 /// What no number of samples makes more exact, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// It may be so much less: what the first instance on a node took once, where that cannot be told from what each takes; and what did not come
-    /// back.
+pub struct SystematicError {
+    /// It may be so much less: what the first instance on a node took once, where that cannot be told from what each takes; and
+    /// what did not come back.
     pub below: f64,
     /// It may be so much more: what did not come back, or came back besides.
     pub above: f64,
@@ -41,8 +41,8 @@ pub struct Limits {
 
 /// A load holds what it was asked to within so much of it.
 const LOAD_EXACT: f64 = 0.002;
-/// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in bytes: counted by
-/// one measure and not by another.
+/// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in
+/// bytes: counted by one measure and not by another.
 const KERNEL_KEEPS: f64 = 500_000.0;
 /// What the first instance on a node takes once is at most so many times what each takes beyond its load.
 const FIRST_AT_MOST: f64 = 4.0;
@@ -51,9 +51,9 @@ const DRAWS: usize = 1000;
 
 /// What one instance more costs, before saturation (or until there are fewer again where the run was not saturated).
 ///
-/// Of runs of ramp: what an instance reports to hold, with page tables, and what each kernel holds beyond all reports for each instance, where
-/// the rest is the machine's own: a level, a drift and a random walk ([`fit`]). Of the study's files, which have no reports: the Theil–Sen
-/// slope of memory against instances at work.
+/// Of runs of ramp: what an instance reports to hold, with page tables, and what each kernel holds beyond all reports for each
+/// instance, where the rest is the machine's own: a level, a drift and a random walk ([`fit`]). Of the study's files, which have
+/// no reports: the Theil–Sen slope of memory against instances at work.
 ///
 /// # Errors
 /// Where there are too few samples.
@@ -74,7 +74,8 @@ pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
     let Interval { low, high } = cost.interval;
     if high - low > cost.bytes.abs() {
         return cannot_say(format!(
-            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more instances, a longer --hold, or a machine on which less \
+            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more instances, a longer --hold, or a machine \
+             on which less \
              else happens would tell",
             mib(low),
             mib(high)
@@ -93,11 +94,12 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
         ));
     };
     let inputs = format!(
-        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes from point to point; {samples} fresh samples at {points} \
+        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes from point to point; {samples} fresh \
+         samples at {points} \
          numbers of instances, {when}; what stayed after the run is not known, and the interval does not allow for it"
     );
-    let limits = Limits::default();
-    Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, limits, measure, inputs })
+    let systematic = SystematicError::default();
+    Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
 }
 
 fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCost> {
@@ -123,7 +125,7 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     let overhead = fit.mean(EACH);
     let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
     let first_is_told = fit.identified[1];
-    let limits = Limits {
+    let systematic = SystematicError {
         above: 0.0,
         below: match first_is_told {
             true => 0.0,
@@ -143,19 +145,28 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
         false => format!("{measure} {of}; the instances report nothing"),
     };
     inputs += &format!("; {samples} samples at {points} numbers of instances, {when}");
-    if !first_is_told && limits.below > 0.0 {
+    if !first_is_told && systematic.below > 0.0 {
         inputs += &format!(
             "; what the first instance on a node takes once cannot be told from what each takes: up to {:.2} MiB less",
-            mib(limits.below)
+            mib(systematic.below)
         );
     }
     let within = interval(&drawn)?;
     let (both, note) = with_what_stayed(beyond, within)?;
     inputs += &note;
     let stayed = Stayed { below: within.low - both.low, above: both.high - within.high };
-    let limits = Limits { below: limits.below + stayed.below, above: stayed.above, ..limits };
-    let interval = limits.widen(within);
-    Ok(MarginalCost { bytes: beyond.load_bytes + overhead, interval, points, drawn, limits, measure, inputs })
+    let systematic =
+        SystematicError { below: systematic.below + stayed.below, above: stayed.above, ..systematic };
+    let interval = systematic.widen(within);
+    Ok(MarginalCost {
+        bytes: beyond.load_bytes + overhead,
+        interval,
+        points,
+        drawn,
+        systematic,
+        measure,
+        inputs,
+    })
 }
 
 /// By how much an interval is wider for what stayed.
@@ -184,7 +195,7 @@ fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, St
     Ok((both, "; the interval holds what the time after the last instance says as well".into()))
 }
 
-impl Limits {
+impl SystematicError {
     fn widen(self, Interval { low, high }: Interval) -> Interval {
         Interval { low: low - self.below - self.load, high: high + self.above + self.load }
     }
@@ -195,9 +206,9 @@ pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
     Interval::of(drawn).map_or_else(|| cannot_say("nothing was drawn"), Ok)
 }
 
-/// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there are, with
-/// replacement, and of each what was drawn of it: how far repeats lie apart counts as much as how far each can be trusted. What no run can tell
-/// better no number of them can.
+/// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there
+/// are, with replacement, and of each what was drawn of it: how far repeats lie apart counts as much as how far each can be
+/// trusted. What no run can tell better no number of them can.
 ///
 /// # Errors
 /// Where one of them cannot say, or they are of different memory.
@@ -219,17 +230,17 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     };
     let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / count as f64;
-    let limits = Limits {
-        below: mean(|run| run.limits.below),
-        above: mean(|run| run.limits.above),
-        load: mean(|run| run.limits.load),
+    let systematic = SystematicError {
+        below: mean(|run| run.systematic.below),
+        above: mean(|run| run.systematic.above),
+        load: mean(|run| run.systematic.load),
     };
     Ok(MarginalCost {
         bytes: mean(|run| run.bytes),
-        interval: limits.widen(interval(&drawn)?),
+        interval: systematic.widen(interval(&drawn)?),
         points: runs.iter().map(|run| run.points).sum(),
         drawn,
-        limits,
+        systematic,
         measure: first.measure,
         inputs: format!("{count} runs; in the first {}", first.inputs),
     })
@@ -248,8 +259,8 @@ mod tests {
     fn cost(bytes: f64) -> Estimate<MarginalCost> {
         let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
         let interval = Interval::of(&drawn).unwrap();
-        let (inputs, limits) = (String::new(), Limits::default());
-        Ok(MarginalCost { bytes, interval, points: 10, drawn, limits, measure: "memory", inputs })
+        let (inputs, systematic) = (String::new(), SystematicError::default());
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, measure: "memory", inputs })
     }
 
     /// Ten seconds of nothing, then an instance each three seconds, with 2 MB each beyond its report, and 5 MB once.
@@ -285,7 +296,7 @@ mod tests {
         let cost = marginal_cost(&costs(&[1, 2, 3, 4, 5, 6], 100e6), false).unwrap();
         assert!((cost.bytes - 102e6).abs() < 0.3e6, "{cost:?}");
         assert!(cost.interval.low < 102e6 && 102e6 < cost.interval.high, "{:?}", cost.interval);
-        assert_eq!(cost.limits.below, 0.0);
+        assert_eq!(cost.systematic.below, 0.0);
     }
 
     #[test]
@@ -314,8 +325,10 @@ mod tests {
 
     #[test]
     fn what_no_run_can_tell_better_repeats_leave_as_open_as_it_was() {
-        let run = cost(100.0)
-            .map(|run| MarginalCost { limits: Limits { below: 3.0, above: 0.0, load: 1.0 }, ..run });
+        let run = cost(100.0).map(|run| MarginalCost {
+            systematic: SystematicError { below: 3.0, above: 0.0, load: 1.0 },
+            ..run
+        });
         let Interval { low, high } = pooled(&[&run; 20]).unwrap().interval;
         assert!(low < 96.5 && (100.5..102.5).contains(&high), "{low} {high}");
     }

@@ -32,7 +32,7 @@ pub struct Saturation {
 
 /// Whether a run was saturated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct SaturationVerdict {
     /// The step at which it was, or why none is known.
     pub saturation: Estimate<Saturation>,
     /// Whether it was; none where that cannot be told.
@@ -64,9 +64,9 @@ const RISEN: f64 = 0.95;
 /// It has stopped rising where so much of what was asked for later did not come.
 const MISSING: f64 = 0.5;
 /// An instance has had its time where it took so many times what the slowest of those that got there did.
-const HAD_ITS_TIME: f64 = 3.0;
+const HAD_ITS_TIME: f64 = 10.0;
 /// And at least so many seconds.
-const AT_LEAST_SECONDS: f64 = 10.0;
+const AT_LEAST_SECONDS: f64 = 60.0;
 
 impl Rule {
     /// What kind of end this is: only saturations of one kind can be held against each other.
@@ -96,14 +96,14 @@ impl fmt::Display for Rule {
 }
 
 /// Whether a run was saturated, and at which step.
-pub(super) fn saturation(data: &Dataset) -> Verdict {
+pub(super) fn saturation(data: &Dataset) -> SaturationVerdict {
     match &data.source {
         Source::Study => of_study(data),
         Source::Run(recorded) => of_run(data, recorded),
     }
 }
 
-impl Verdict {
+impl SaturationVerdict {
     fn at(saturation: Saturation) -> Self {
         Self { saturation: Ok(saturation), saturated: Some(true), up_to: None }
     }
@@ -119,7 +119,7 @@ impl Verdict {
 
 type Found<'d> = (Rule, (usize, &'d Step));
 
-fn of_study(data: &Dataset) -> Verdict {
+fn of_study(data: &Dataset) -> SaturationVerdict {
     let up: Vec<(usize, &Step)> = data.way_up().collect();
     let found = full(&up).or_else(|| lost(&up)).or_else(|| stopped_rising(&up, |step| step.running));
     let Some((rule, (index, step))) = found else {
@@ -129,23 +129,23 @@ fn of_study(data: &Dataset) -> Verdict {
         let most = up.iter().map(|(_, step)| step.running).max();
         let why = format!("nothing ran out in {} steps{free}", up.len());
         return match most {
-            Some(most) if most > 0 => Verdict::not_up_to(most, why),
-            _ => Verdict::unknown(why),
+            Some(most) if most > 0 => SaturationVerdict::not_up_to(most, why),
+            _ => SaturationVerdict::unknown(why),
         };
     };
     let asked = step.asked.filter(|_| rule != Rule::StoppedRising);
     let instances = asked.unwrap_or(step.running);
-    Verdict::at(Saturation { step: step.step, index, instances, rule, resource: None })
+    SaturationVerdict::at(Saturation { step: step.step, index, instances, rule, resource: None })
 }
 
-/// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be held although
-/// they had the time and nobody else changed the population.
-fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
+/// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be
+/// held although they had the time and nobody else changed the population.
+fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
     // What a request asks for that nobody has answered nobody has asked for.
     let answered = |(_, step): &(usize, &Step)| step.outcome != Some(Outcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
     let Some((_, last)) = up.last() else {
-        return Verdict::unknown("no step was recorded, or none was answered".into());
+        return SaturationVerdict::unknown("no step was recorded, or none was answered".into());
     };
     let losses = losses(data, recorded);
     let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
@@ -154,7 +154,9 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
     });
     if let Some((loss, resource)) = to_a_resource {
         let at = up.iter().find(|(_, step)| step.step >= loss.row.step).or(up.last());
-        let Some((index, step)) = at.copied() else { return Verdict::unknown("no step was recorded".into()) };
+        let Some((index, step)) = at.copied() else {
+            return SaturationVerdict::unknown("no step was recorded".into());
+        };
         let rule = match loss.row.to.parse::<State>() {
             Ok(State::Evicted) => Rule::Evicted,
             Ok(State::OomKilled) => Rule::OomKilled,
@@ -162,7 +164,13 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
             _ => Rule::Failed,
         };
         let instances = step.asked.unwrap_or(step.running);
-        return Verdict::at(Saturation { step: step.step, index, instances, rule, resource: Some(resource) });
+        return SaturationVerdict::at(Saturation {
+            step: step.step,
+            index,
+            instances,
+            rule,
+            resource: Some(resource),
+        });
     }
     let held = recorded.population.held().count;
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
@@ -172,15 +180,15 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
             (None, true) => "no instance was seen".into(),
             (None, false) => "no instance ever ran, and nobody told why".into(),
         };
-        return Verdict::unknown(why);
+        return SaturationVerdict::unknown(why);
     }
     let others = changes(data);
     if let Some(change) = others.first() {
-        return Verdict::unknown(format!("others changed the population ({})", words(change)));
+        return SaturationVerdict::unknown(format!("others changed the population ({})", words(change)));
     }
     let asked = last.asked.unwrap_or(held);
     if held >= asked {
-        return Verdict::not_up_to(
+        return SaturationVerdict::not_up_to(
             held,
             format!("not reached up to {held} instances, all that were asked for"),
         );
@@ -191,27 +199,30 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> Verdict {
             asked - held,
             loss.row.reason.trim()
         );
-        return Verdict::not_up_to(held, why);
+        return SaturationVerdict::not_up_to(held, why);
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
         let why =
             format!("not reached up to {held} instances; instances were killed, and it is not known by whom");
-        return Verdict::not_up_to(held, why);
+        return SaturationVerdict::not_up_to(held, why);
     }
     if all_had_their_time(data, recorded)
         && let Some((rule, (index, step))) = stopped_rising(&up, |step| step.ready.unwrap_or(step.running))
+        && f64::from(step.ready.unwrap_or(step.running)) >= RISEN * f64::from(held)
     {
         let instances = step.ready.unwrap_or(step.running);
-        return Verdict::at(Saturation { step: step.step, index, instances, rule, resource: None });
+        return SaturationVerdict::at(Saturation { step: step.step, index, instances, rule, resource: None });
     }
     if held == 0 {
-        return Verdict::unknown(format!("none of {asked} instances held its memory before the ramp ended"));
+        return SaturationVerdict::unknown(format!(
+            "none of {asked} instances held its memory before the ramp ended"
+        ));
     }
     let why = format!(
         "not reached up to {held} instances; {} more were still on their way when the ramp ended",
         asked - held
     );
-    Verdict::not_up_to(held, why)
+    SaturationVerdict::not_up_to(held, why)
 }
 
 fn words(change: &Change) -> String {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Beyond, Costs, Dataset, Freshness, Memory, Recorded, Report, Sample, Source, Step};
 use crate::record::{Part, PodRow};
 use crate::state::State;
-use crate::statistics::{Observation, Point, STEADY_FOR_SECONDS, is_steady, widest};
+use crate::statistics::{Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, matters};
 
 /// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
 const PAGE_TABLES: f64 = 1.0 / 512.0;
@@ -15,12 +15,13 @@ impl Dataset {
     /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
     /// them tells the same of its memory.
     ///
-    /// An instance that is being made or ends takes memory of which nobody tells: samples taken meanwhile are left out. While one fills, what
-    /// it holds follows from its last report and its growth rate; where there are enough samples with all instances full, these alone count.
+    /// An instance that is being made or ends takes memory of which nobody tells: samples taken meanwhile are left out. While one
+    /// fills, what it holds follows from its last report and its growth rate; where there are enough samples with all instances
+    /// full, these alone count.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
         let until = self.until(before);
         let measure = self.measure(recorded, until);
-        let load = Load::of(recorded, until);
+        let load = ReportedLoad::of(recorded, until);
         let of_kernel = |kernel| self.of_kernel(recorded, kernel, &load, measure);
         let mut kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len()).map(of_kernel).collect();
         for looks in &mut kernels {
@@ -135,7 +136,7 @@ impl Dataset {
         &self,
         recorded: &Recorded,
         kernel: usize,
-        load: &Load<'_>,
+        load: &ReportedLoad<'_>,
         measure: Measure,
     ) -> Vec<Looked> {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
@@ -194,8 +195,10 @@ pub struct Remains {
     pub steady: Option<bool>,
     /// The most that kernels held for their instances.
     pub held_bytes: f64,
-    /// How far the idle machines went by themselves within a few seconds.
-    pub idle_range_bytes: f64,
+    /// What is too little to matter, by what the idle machines did by themselves.
+    pub idle_bytes: f64,
+    /// Whether nothing else came or went: neither after the last instance nor while as many were held.
+    pub is_quiet: bool,
     /// The most instances at once, of all kernels together.
     pub instances: u32,
     /// For each kernel: bytes beyond what instances report by time, with the instances there and the most that there have been as the first
@@ -204,12 +207,12 @@ pub struct Remains {
 }
 
 impl Dataset {
-    /// Anonymous and shared memory of all kernels beyond what there was before the first step, in bytes, at each step (its index) that has a
-    /// sample of each kernel from when all of its instances held their memory, and none came or went.
+    /// Anonymous and shared memory of all kernels beyond what there was before the first step, in bytes, at each step (its index)
+    /// that has a sample of each kernel from when all of its instances held their memory, and none came or went.
     #[must_use]
     pub fn anon_and_shared_more(&self) -> Vec<(usize, f64)> {
         let Source::Run(recorded) = &self.source else { return Vec::new() };
-        let load = Load::of(recorded, f64::INFINITY);
+        let load = ReportedLoad::of(recorded, f64::INFINITY);
         let measure = Measure {
             name: "anonymous and shared memory",
             bytes: |sample| sample.memory.anon_and_shared,
@@ -243,14 +246,15 @@ impl Dataset {
     pub fn remains(&self, recorded: &Recorded, before: Option<usize>) -> Option<Remains> {
         let until = self.until(before);
         let measure = self.measure_of_machine();
-        let load = Load::of(recorded, until);
+        let load = ReportedLoad::of(recorded, until);
         let mut remains = Remains {
             kernels: 0,
             missing_bytes: 0.0,
             waited_seconds: f64::INFINITY,
             steady: Some(true),
             held_bytes: 0.0,
-            idle_range_bytes: 0.0,
+            idle_bytes: 0.0,
+            is_quiet: true,
             instances: 0,
             observations: Vec::new(),
         };
@@ -294,7 +298,17 @@ impl Dataset {
                     y: *bytes,
                 }));
             }
-            remains.idle_range_bytes += widest(&quiet);
+            // What is held while as many instances are there is the machine's own doing.
+            let most_there = looks.iter().map(|look| look.instances).max().unwrap_or(0);
+            let held: Vec<(f64, f64)> = looks
+                .iter()
+                .filter(|look| look.instances == most_there && look.all_full)
+                .map(|look| (look.elapsed_seconds, look.bytes))
+                .collect();
+            let missing = after - idle;
+            remains.is_quiet &= is_steady_for(&last.values, QUIET_FOR_SECONDS, &quiet)
+                && range_of(&held) <= (missing / 4.0).max(matters(&quiet));
+            remains.idle_bytes += matters(&quiet);
             remains.kernels += 1;
             remains.missing_bytes += after - idle;
             remains.waited_seconds = remains.waited_seconds.min(end - gone);
@@ -311,8 +325,9 @@ impl Dataset {
         (remains.kernels > 0).then_some(remains)
     }
 
-    /// What a machine as a whole holds, whoever it is charged to: memory that cannot be taken back, or, where some sample does not tell, memory
-    /// that is not available. That is also moved by pages which wait in lists of their CPUs to be used again, and by caches that are given up.
+    /// What a machine as a whole holds, whoever it is charged to: memory that cannot be taken back, or, where some sample does
+    /// not tell, memory that is not available. That is also moved by pages which wait in lists of their CPUs to be used again,
+    /// and by caches that are given up.
     fn measure_of_machine(&self) -> Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let mut fresh = fresh.filter(|sample| sample.freshness == Freshness::Fresh);
@@ -365,6 +380,16 @@ struct After {
     values: Vec<(f64, f64)>,
 }
 
+/// Memory that others hold for a while is gone after so long, often.
+const QUIET_FOR_SECONDS: f64 = 15.0;
+
+fn range_of(values: &[(f64, f64)]) -> f64 {
+    let ends = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, value)| {
+        (low.min(*value), high.max(*value))
+    });
+    (ends.1 - ends.0).max(0.0)
+}
+
 /// When a sample was taken, in seconds since the run began.
 pub(super) fn taken(sample: &Sample) -> Option<f64> {
     Some(sample.elapsed_seconds? - sample.age_seconds.unwrap_or(0.0))
@@ -408,7 +433,7 @@ impl Looked {
 }
 
 /// What instances report to hold.
-struct Load<'d> {
+struct ReportedLoad<'d> {
     /// The reports of each instance, the oldest first, by its uid.
     by_uid: HashMap<&'d str, Vec<&'d Report>>,
     /// Bytes a second that they grow by, where the manifest says.
@@ -419,7 +444,7 @@ struct Load<'d> {
     full: f64,
 }
 
-impl<'d> Load<'d> {
+impl<'d> ReportedLoad<'d> {
     fn of(recorded: &'d Recorded, until: f64) -> Self {
         let mut by_uid: HashMap<&str, Vec<&Report>> = HashMap::new();
         for report in &recorded.reports.reports {
@@ -524,9 +549,9 @@ impl<'d> There<'d> {
         }
     }
 
-    /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where that of one is
-    /// not known.
-    fn reported(&self, load: &Load<'_>, at: Option<f64>) -> Option<(f64, bool)> {
+    /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where
+    /// that of one is not known.
+    fn reported(&self, load: &ReportedLoad<'_>, at: Option<f64>) -> Option<(f64, bool)> {
         if !self.unknown.is_empty() {
             return None;
         }

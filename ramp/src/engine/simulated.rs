@@ -1,5 +1,5 @@
-//! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes in a second,
-//! and takes the same course each time.
+//! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes
+//! in a second, and takes the same course each time.
 
 mod cluster;
 mod draw;
@@ -8,9 +8,10 @@ mod machine;
 mod truth;
 mod world;
 
-pub use truth::{Loss, Truth};
+pub use truth::{TrueLoss, Truth};
 pub use world::{
-    Incident, Load, Machine, NodeKind, Others, Phase, Phases, Runtime, Shortage, Signed, What, World,
+    Incident, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth, Shortage,
+    SignedBytes, What, World,
 };
 
 use std::collections::BTreeMap;
@@ -111,7 +112,11 @@ impl TruthReader {
     /// What has been true so far.
     #[must_use]
     pub fn read(&self) -> Truth {
-        lock(&self.0).truth().clone()
+        let mut truth = lock(&self.0).truth().clone();
+        if !truth.removed {
+            truth.count();
+        }
+        truth
     }
 }
 
@@ -181,8 +186,8 @@ impl Engine for SimulatedEngine {
     }
 }
 
-/// Lets the cluster go on, and tells what is seen of it: nothing while its API is away, all of it anew once it is back, and what machines and
-/// instances said meanwhile.
+/// Lets the cluster go on, and tells what is seen of it: nothing while its API is away, all of it anew once it is back, and what
+/// machines and instances said meanwhile.
 async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
     let mut away = false;
     // What has happened and is not told yet.

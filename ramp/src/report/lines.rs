@@ -3,7 +3,7 @@
 use super::{Report, words};
 use crate::analysis::comparison::PerPod;
 use crate::analysis::findings::{Compared, RunFindings};
-use crate::analysis::{Estimate, PerContainer, Verdict};
+use crate::analysis::{Estimate, PerContainer, SaturationVerdict};
 use crate::dataset::{Dataset, Source};
 
 /// An estimate in words.
@@ -87,7 +87,7 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
     ]
 }
 
-fn of_saturation(data: &Dataset, verdict: &Verdict) -> Line {
+fn of_saturation(data: &Dataset, verdict: &SaturationVerdict) -> Line {
     let basis = match data.source {
         Source::Study => {
             "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::statistics::is_steady;
+use crate::statistics::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
 
 /// Seconds since the run began, and bytes that nobody else can have.
 type Values = Vec<(f64, f64)>;
@@ -29,6 +29,17 @@ impl MemoryWatch {
     pub(super) fn begin_after(&mut self) {
         self.is_after = true;
         self.after.clear();
+    }
+
+    /// Whether there is nothing more to wait for: that of each kernel has stopped changing, and is about what it was before. What has not
+    /// come back may yet, or belong to others who go soon.
+    pub(super) fn is_back(&self) -> bool {
+        let is = |(kernel, quiet): (&String, &Values)| {
+            let after = self.after.get(kernel).map_or(&[][..], Vec::as_slice);
+            is_steady(after, quiet) == Some(true)
+                && mean(last(after, STEADY_FOR_SECONDS)) - mean(quiet) <= matters(quiet)
+        };
+        !self.quiet.is_empty() && self.quiet.iter().all(is)
     }
 
     /// Whether that of each kernel which told of itself before has stopped changing; none where too little is known to tell.

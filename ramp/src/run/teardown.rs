@@ -76,14 +76,14 @@ impl<E: Engine> Run<E> {
         }
     }
 
-    /// Until memory has stopped changing, for a bounded time. For how many seconds.
+    /// Until memory has come back and stopped changing, for a bounded time. For how many seconds.
     async fn watch_memory(&mut self) -> f64 {
         let began = Instant::now();
         self.desk.memory.begin_after();
         if !self.idle.is_empty() {
             let deadline = Some(began + self.plan.settle * LONGER_THAN_BEFORE);
             // An interrupt is no reason not to say what is known.
-            let _ = self.desk.until(deadline, |desk| desk.memory.is_steady() == Some(true)).await;
+            let _ = self.desk.until(deadline, |desk| desk.memory.is_back()).await;
         }
         seconds(began.elapsed())
     }

@@ -1,10 +1,10 @@
 //! Regression where what is left over is a random walk, a drift and noise: a local level model (A. C. Harvey, Forecasting, Structural Time
 //! Series Models and the Kalman Filter, 1989, chapter 3) with fixed regressors.
 //!
-//! What a machine holds beyond what its instances account for is such a series: its own programs come and go (the walk), some of them grow
-//! steadily (the drift), and each look at it is a little off (the noise). The ratio of walk to noise is not known. It is integrated out over a
-//! grid by the restricted likelihood (D. A. Harville, Maximum Likelihood Approaches to Variance Component Estimation, JASA 72, 1977), so that
-//! the interval is as wide as not knowing it makes it.
+//! What a machine holds beyond what its instances account for is such a series: its own programs come and go (the walk), some of
+//! them grow steadily (the drift), and each look at it is a little off (the noise). The ratio of walk to noise is not known. It
+//! is integrated out over a grid by the restricted likelihood (D. A. Harville, Maximum Likelihood Approaches to Variance
+//! Component Estimation, JASA 72, 1977), so that the interval is as wide as not knowing it makes it.
 
 use rand::{RngExt, SeedableRng};
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
@@ -131,7 +131,7 @@ fn sweep<const N: usize>(products: &mut [[f64; N]; N], at: usize, square: f64) -
 }
 
 /// What all series say together for one walk.
-struct Sums {
+struct Information {
     /// The common columns and y, with what each series has for itself taken out.
     information: [[f64; COMMON + 1]; COMMON + 1],
     squares: [f64; COMMON],
@@ -139,8 +139,8 @@ struct Sums {
     freedom: f64,
 }
 
-fn sums(series: &[Vec<Observation>], walk: Walk) -> Sums {
-    let mut sums = Sums {
+fn sums(series: &[Vec<Observation>], walk: Walk) -> Information {
+    let mut sums = Information {
         information: [[0.0; COMMON + 1]; COMMON + 1],
         squares: [0.0; COMMON],
         log_determinant: 0.0,
@@ -173,9 +173,10 @@ fn sums(series: &[Vec<Observation>], walk: Walk) -> Sums {
     sums
 }
 
-/// The coefficients for one walk, their restricted log likelihood, and which can be told; none where nothing is left to tell the noise from.
+/// The coefficients for one walk, their restricted log likelihood, and which can be told; none where nothing is left to tell the
+/// noise from.
 fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64, [bool; COMMON])> {
-    let Sums { information, squares, mut log_determinant, mut freedom } = sums(series, walk);
+    let Information { information, squares, mut log_determinant, mut freedom } = sums(series, walk);
     let mut products = information;
     let mut identified = [false; COMMON];
     for at in 0..COMMON {
@@ -268,9 +269,10 @@ pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
     Some(Fit { components, observations: series.iter().map(Vec::len).sum(), identified })
 }
 
-/// By how much neighbouring innovations that go the same way make the variance of their sum larger than the sum of their variances: 1 where
-/// the model holds. A compiler that takes memory for ten seconds on end is no random walk. With Bartlett's weights (W. K. Newey and
-/// K. D. West, A Simple, Positive Semi-Definite, Heteroskedasticity and Autocorrelation Consistent Covariance Matrix, Econometrica 55, 1987).
+/// By how much neighbouring innovations that go the same way make the variance of their sum larger than the sum of their
+/// variances: 1 where the model holds. A compiler that takes memory for ten seconds on end is no random walk. With Bartlett's
+/// weights (W. K. Newey and K. D. West, A Simple, Positive Semi-Definite, Heteroskedasticity and Autocorrelation Consistent
+/// Covariance Matrix, Econometrica 55, 1987).
 fn persistence(series: &[Vec<Observation>], walk: Walk, coefficients: &[f64; COMMON]) -> f64 {
     let left: Vec<Vec<f64>> = series.iter().map(|one| innovations(one, walk, coefficients)).collect();
     let count: usize = left.iter().map(Vec::len).sum();

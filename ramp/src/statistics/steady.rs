@@ -6,8 +6,7 @@ pub const STEADY_FOR_SECONDS: f64 = 3.0;
 const STEADY_WITHIN: f64 = 1_048_576.0;
 
 /// How far values went within any [`STEADY_FOR_SECONDS`]: the largest difference. Pairs of seconds and values, in the order of time.
-#[must_use]
-pub fn widest(values: &[(f64, f64)]) -> f64 {
+fn widest(values: &[(f64, f64)]) -> f64 {
     let of = |at: usize| {
         let (since, _) = values[at];
         let within = values[at..].iter().take_while(|(seconds, _)| seconds - since <= STEADY_FOR_SECONDS);
@@ -22,8 +21,8 @@ fn range(values: impl Iterator<Item = f64>) -> f64 {
     (high - low).max(0.0)
 }
 
-/// Whether values have stopped changing: within the last [`STEADY_FOR_SECONDS`] they went no farther than they had in `quiet` times, or than a
-/// kernel's own programs move them. None where there are too few to tell.
+/// Whether values have stopped changing: within the last [`STEADY_FOR_SECONDS`] they went no farther than they had in `quiet`
+/// times, or than a kernel's own programs move them. None where there are too few to tell.
 #[must_use]
 pub fn is_steady(values: &[(f64, f64)], quiet: &[(f64, f64)]) -> Option<bool> {
     const FEWEST: usize = 3;
@@ -36,6 +35,37 @@ pub fn is_steady(values: &[(f64, f64)], quiet: &[(f64, f64)]) -> Option<bool> {
         return None;
     }
     Some(range(last.into_iter()) <= widest(quiet).max(STEADY_WITHIN))
+}
+
+/// What is too little to matter of memory that has not come back, in bytes: 8 MiB, and several times what an idle machine does by itself
+/// within a few seconds (one that gives back slowly looks steady beside that).
+#[must_use]
+pub fn matters(quiet: &[(f64, f64)]) -> f64 {
+    const BYTES: f64 = 8.0 * 1_048_576.0;
+    const TIMES: f64 = 5.0;
+    (TIMES * widest(quiet)).max(BYTES)
+}
+
+/// The mean of values.
+#[must_use]
+pub fn mean(values: &[(f64, f64)]) -> f64 {
+    values.iter().map(|(_, value)| value).sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Those of the last so many seconds.
+#[must_use]
+pub fn last(values: &[(f64, f64)], seconds: f64) -> &[(f64, f64)] {
+    let end = values.last().map_or(0.0, |(at, _)| *at);
+    &values[values.partition_point(|(at, _)| end - at > seconds)..]
+}
+
+/// Whether values have not changed for long: for so many seconds they went no farther than is too little to matter.
+#[must_use]
+pub fn is_steady_for(values: &[(f64, f64)], seconds: f64, quiet: &[(f64, f64)]) -> bool {
+    let long = last(values, seconds);
+    let (Some((begin, _)), Some((end, _))) = (long.first(), long.last()) else { return false };
+    // A sample may come a moment early.
+    end - begin >= 0.8 * seconds && range(long.iter().map(|(_, value)| *value)) <= matters(quiet)
 }
 
 #[cfg(test)]

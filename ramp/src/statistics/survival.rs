@@ -72,9 +72,10 @@ impl Survival {
         })
     }
 
-    /// The time within which such a share comes to its end. Its interval is between two of the times that were watched, which hold the quantile
-    /// between them in 95 of 100 experiments whatever the times are distributed like, also where they are few (H. A. David and H. N. Nagaraja,
-    /// Order Statistics, 2003, section 7.1); what was not seen to end may have ended at once, for the lower end, or never, for the upper one.
+    /// The time within which such a share comes to its end. Its interval is between two of the times that were watched, which
+    /// hold the quantile between them in 95 of 100 experiments whatever the times are distributed like, also where they are few
+    /// (H. A. David and H. N. Nagaraja, Order Statistics, 2003, section 7.1); what was not seen to end may have ended at once,
+    /// for the lower end, or never, for the upper one.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Quantile {
         // A share that is met exactly is met, whatever the rounding.
@@ -89,8 +90,8 @@ impl Survival {
     }
 }
 
-/// The largest rank of `count` times that is above a quantile in no more than [`BEYOND_AN_END`] of experiments, and the smallest that is below
-/// it in no more: how many times are below it is binomial.
+/// The largest rank of `count` times that is above a quantile in no more than [`BEYOND_AN_END`] of experiments, and the smallest
+/// that is below it in no more: how many times are below it is binomial.
 fn ranks(count: usize, share: f64) -> (Option<usize>, Option<usize>) {
     let (mut below, mut above) = (None, None);
     let (mut sum, mut logarithm) = (0.0_f64, count as f64 * (1.0 - share).ln());

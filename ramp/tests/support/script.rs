@@ -5,7 +5,8 @@ use std::time::Duration;
 use ramp::engine::Order;
 pub(crate) use ramp::engine::simulated::Shortage;
 use ramp::engine::simulated::{
-    Incident, Load, Machine, NodeKind, Phase, Phases, Runtime, SimulatedEngine, What, World,
+    Incident, LoadTruth, MachineTruth, NodeKind, PhaseTime, PhaseTimes, RuntimeTruth, SimulatedEngine, What,
+    World,
 };
 use ramp::plan::EngineOptions;
 use ramp::record::Time;
@@ -114,33 +115,33 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
         pods: 10_000,
         ..NodeKind::default()
     };
-    let fixed = Phase::fixed;
+    let fixed = PhaseTime::fixed;
     World {
         seed: 1,
         begin: Time(begin),
         nodes: script.nodes.iter().map(node).collect(),
-        load: Load {
+        load: LoadTruth {
             memory: Some(script.instance),
             growth_rate: Some(Rate::PerSecond(Bytes(
                 (script.instance.0 as f64 / script.fill.as_secs_f64()).max(1.0) as u64,
             ))),
             shared: Bytes(0),
             page_tables: 0.0,
-            ..Load::default()
+            ..LoadTruth::default()
         },
-        runtime: Runtime { memory: Bytes(0), ..Runtime::default() },
-        phases: Phases {
+        runtime: RuntimeTruth { memory: Bytes(0), ..RuntimeTruth::default() },
+        phases: PhaseTimes {
             schedule: fixed(Duration::from_millis(10)),
             create: fixed(script.create),
             ready: fixed(Duration::ZERO),
             stop: fixed(script.stop),
             restart: fixed(Duration::from_secs(10)),
         },
-        machine: Machine {
+        machine: MachineTruth {
             noise: Bytes(0),
             wander: Bytes(0),
             sample_phase: Some(Duration::ZERO),
-            ..Machine::default()
+            ..MachineTruth::default()
         },
         shortage: script.shortage,
         events: script.faults.iter().map(Fault::incident).collect(),

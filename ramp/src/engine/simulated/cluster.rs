@@ -8,7 +8,7 @@ use super::super::{End, Event, NodeStatus, Notice, NoticeKind, Report, Sample, S
 use super::draw::Draw;
 use super::instance::{Instance, LoadFacts};
 use super::machine::{Kernel, Used};
-use super::truth::{Loss, Truth};
+use super::truth::{TrueLoss, Truth};
 use super::world::{Incident, NodeKind, Shortage, What, World};
 use crate::record::Time;
 use crate::state::State;
@@ -71,6 +71,13 @@ pub(super) struct Cluster {
     instances: Vec<Instance>,
     /// Those that are there, by index.
     there: Vec<usize>,
+    /// What the runtime takes for all that were ever made.
+    overheads: f64,
+    /// Those that hold all of their memory, and those that run.
+    held: u32,
+    running: u32,
+    /// Those that have become something else since that was last told.
+    changed: Vec<usize>,
     wanted: u32,
     agenda: Agenda,
     planned: u64,
@@ -125,6 +132,10 @@ impl Cluster {
             kernels,
             instances: Vec::new(),
             there: Vec::new(),
+            overheads: 0.0,
+            held: 0,
+            running: 0,
+            changed: Vec::new(),
             wanted: 0,
             agenda: Agenda::new(),
             planned: 0,
@@ -178,7 +189,10 @@ impl Cluster {
 
     /// Ends all, those that are over included.
     pub(super) fn remove(&mut self, now: Duration) {
-        self.truth.removed = true;
+        if !self.truth.removed {
+            self.truth.count();
+            self.truth.removed = true;
+        }
         self.ask(0, now);
         for at in self.there.clone() {
             if self.instances[at].over {
@@ -301,10 +315,11 @@ impl Cluster {
         let overhead = self.world.runtime.memory.0 as f64 * spread.max(0.0);
         let at = self.instances.len();
         self.instances.push(Instance::new(number, overhead, now));
-        let all: f64 = self.instances.iter().map(|instance| instance.overhead).sum();
+        self.overheads += overhead;
         self.truth.marginal_cost_bytes =
-            self.load.cost() + self.world.machine.keeps.0 as f64 + all / f64::from(number);
+            self.load.cost() + self.world.machine.keeps.0 as f64 + self.overheads / f64::from(number);
         self.there.push(at);
+        self.changed.push(at);
         let wait = self.draw.phase(self.world.phases.schedule);
         self.plan(now + wait, Happening::Next { instance: at, life: 0 });
     }
@@ -326,7 +341,7 @@ impl Cluster {
             State::Pending => match self.place() {
                 Ok(node) => self.put(at, node, now),
                 Err(why) => {
-                    self.instances[at].turn(State::Unschedulable, &why, now);
+                    self.turn(at, State::Unschedulable, &why, now);
                     self.lose(&why, now);
                 }
             },
@@ -336,21 +351,29 @@ impl Cluster {
                 self.start(at, now);
             }
             State::Running => {
-                self.instances[at].turn(State::Ready, "", now);
+                self.turn(at, State::Ready, "", now);
                 let took = now.saturating_sub(self.instances[at].made);
                 if self.instances[at].restarts == 0 {
                     self.truth.startup_seconds.push(took.as_secs_f64());
                 }
-                let ready = self.count(|instance| instance.state == State::Ready);
-                self.begin_those_that_wait_for(ready, now);
+                self.begin_those_that_wait_for(self.held, now);
             }
             State::Terminating => {
                 self.release(at, now);
-                self.instances[at].turn(State::Gone, "", now);
+                self.turn(at, State::Gone, "", now);
                 self.plan(now, Happening::Reconcile);
             }
             _ => {}
         }
+    }
+
+    /// An instance becomes something else.
+    fn turn(&mut self, at: usize, state: State, reason: &str, now: Duration) {
+        let before = self.instances[at].state;
+        self.instances[at].turn(state, reason, now);
+        self.held = self.held + u32::from(state == State::Ready) - u32::from(before == State::Ready);
+        self.running = self.running + u32::from(state.is_at_work()) - u32::from(before.is_at_work());
+        self.changed.push(at);
     }
 
     fn count(&self, which: impl Fn(&Instance) -> bool) -> u32 {
@@ -362,7 +385,7 @@ impl Cluster {
         instance.node = Some(node);
         if self.is_active(What::ImageMissing) {
             let why = "ErrImagePull: failed to pull image \"localhost/workload:0.1.0\": not found";
-            self.instances[at].turn(State::Creating, why, now);
+            self.turn(at, State::Creating, why, now);
             return;
         }
         self.create(at, now);
@@ -370,8 +393,8 @@ impl Cluster {
 
     fn create(&mut self, at: usize, now: Duration) {
         let wait = self.draw.phase(self.world.phases.create);
+        self.turn(at, State::Creating, "", now);
         let instance = &mut self.instances[at];
-        instance.turn(State::Creating, "", now);
         instance.sandbox = Some((now, now + wait));
         let (life, node) = (instance.life, instance.node.unwrap_or(0));
         self.nodes[node].used_before = true;
@@ -392,8 +415,8 @@ impl Cluster {
     }
 
     fn start(&mut self, at: usize, now: Duration) {
+        self.turn(at, State::Running, "", now);
         let instance = &mut self.instances[at];
-        instance.turn(State::Running, "", now);
         instance.began = Some(now);
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
@@ -428,16 +451,15 @@ impl Cluster {
 
     fn end(&mut self, at: usize, reason: &str, now: Duration) {
         self.stop_program(at, now);
-        self.instances[at].turn(State::Terminating, reason, now);
+        self.turn(at, State::Terminating, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.stop), self.instances[at].life);
         self.plan(now + wait, Happening::Next { instance: at, life });
     }
 
     fn evict(&mut self, at: usize, reason: &str, now: Duration) {
         self.release(at, now);
-        let instance = &mut self.instances[at];
-        instance.turn(State::Evicted, reason, now);
-        instance.over = true;
+        self.turn(at, State::Evicted, reason, now);
+        self.instances[at].over = true;
         self.plan(now + CONTROL, Happening::Reconcile);
     }
 
@@ -452,7 +474,7 @@ impl Cluster {
             reason: reason.to_owned(),
         };
         instance.end = Some(end);
-        instance.turn(state, reason, now);
+        self.turn(at, state, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.restart), instance_life(&self.instances, at));
         self.plan(now + wait, Happening::Next { instance: at, life });
     }
@@ -549,7 +571,7 @@ impl Cluster {
 
     fn lose(&mut self, to: &str, now: Duration) {
         if !self.truth.removed {
-            self.truth.losses.push(Loss {
+            self.truth.losses.push(TrueLoss {
                 seconds: now.as_secs_f64(),
                 asked: self.wanted,
                 reason: to.to_owned(),
@@ -713,8 +735,8 @@ impl Cluster {
     /// Tells of all instances that have changed, and takes those that are gone away.
     fn show(&mut self, now: Duration) {
         let mut any_gone = false;
-        for at in &self.there {
-            let instance = &mut self.instances[*at];
+        for at in std::mem::take(&mut self.changed) {
+            let instance = &mut self.instances[at];
             if std::mem::take(&mut instance.changed) {
                 any_gone |= instance.state == State::Gone;
                 let event = Event::Instance(instance.sighting(&self.names, self.epoch));
@@ -724,9 +746,7 @@ impl Cluster {
         if any_gone {
             self.there.retain(|at| self.instances[*at].state != State::Gone);
         }
-        let held = self.count(|instance| instance.state == State::Ready);
-        let running = self.count(|instance| instance.state.is_at_work());
-        self.truth.see(held, running, self.wanted);
+        self.truth.see(now, self.held, self.running, self.wanted);
     }
 
     /// Instances on each node, by its name.

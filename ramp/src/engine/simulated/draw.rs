@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp1, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
-use super::world::Phase;
+use super::world::PhaseTime;
 
 /// Draws what differs from case to case.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Draw {
         Exp1.sample(&mut self.0)
     }
 
-    pub(super) fn phase(&mut self, phase: Phase) -> Duration {
+    pub(super) fn phase(&mut self, phase: PhaseTime) -> Duration {
         if phase.spread <= 0.0 {
             return phase.median;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
-use super::world::{Machine, NodeKind, Others};
+use super::world::{MachineTruth, NodeKind, Others};
 
 /// A kernel of the world.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Used {
 }
 
 impl Kernel {
-    pub(super) fn new(boot_id: String, kind: &NodeKind, machine: &Machine, mut draw: Draw) -> Self {
+    pub(super) fn new(boot_id: String, kind: &NodeKind, machine: &MachineTruth, mut draw: Draw) -> Self {
         let other = |kind: &Others, draw: &mut Draw| Other {
             next: kind.every.mul_f64(draw.exponential()),
             kind: kind.clone(),
@@ -71,21 +71,21 @@ impl Kernel {
     }
 
     /// An instance gives back so much.
-    pub(super) fn give_back(&mut self, bytes: f64, machine: &Machine, now: Duration) {
+    pub(super) fn give_back(&mut self, bytes: f64, machine: &MachineTruth, now: Duration) {
         if !machine.returns_within.is_zero() {
             self.returning = (self.returning(machine, now) + bytes, now);
         }
     }
 
     /// Of what instances had, what is still to come back: after the time in which nearly all does a twentieth is left.
-    fn returning(&self, machine: &Machine, now: Duration) -> f64 {
+    fn returning(&self, machine: &MachineTruth, now: Duration) -> f64 {
         let (bytes, since) = self.returning;
         let times = now.saturating_sub(since).as_secs_f64() / machine.returns_within.as_secs_f64().max(1e-9);
         bytes * (-3.0 * times).exp()
     }
 
     /// Memory that is neither the instances' nor to be had by others, without noise. Times never go back.
-    fn own(&mut self, machine: &Machine, now: Duration) -> f64 {
+    fn own(&mut self, machine: &MachineTruth, now: Duration) -> f64 {
         let (wandered, since) = self.wandered;
         let far = machine.wander.0 as f64 * now.saturating_sub(since).as_secs_f64().sqrt();
         self.wandered = (wandered + far * self.draw.normal(), now);
@@ -95,7 +95,7 @@ impl Kernel {
     }
 
     /// What has to be had for there to be no shortage.
-    pub(super) fn needed(&mut self, used: &Used, machine: &Machine, now: Duration) -> f64 {
+    pub(super) fn needed(&mut self, used: &Used, machine: &MachineTruth, now: Duration) -> f64 {
         self.own(machine, now) + used.unreclaimable()
     }
 
@@ -103,7 +103,7 @@ impl Kernel {
     pub(super) fn record(
         &mut self,
         used: &Used,
-        machine: &Machine,
+        machine: &MachineTruth,
         now: Duration,
         time: &str,
     ) -> Map<String, Value> {

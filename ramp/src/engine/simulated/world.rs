@@ -26,13 +26,13 @@ pub struct World {
     /// Kinds of nodes.
     pub nodes: Vec<NodeKind>,
     /// The load: what an instance's own program takes.
-    pub load: Load,
+    pub load: LoadTruth,
     /// The runtime: what an instance takes beyond its load.
-    pub runtime: Runtime,
+    pub runtime: RuntimeTruth,
     /// How long each phase of an instance's life takes.
-    pub phases: Phases,
+    pub phases: PhaseTimes,
     /// What the machines do beside the instances.
-    pub machine: Machine,
+    pub machine: MachineTruth,
     /// What happens where a node has no more memory.
     pub shortage: Shortage,
     /// What goes wrong, or is done by others.
@@ -69,7 +69,7 @@ pub struct NodeKind {
 /// What an instance's own program takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Load {
+pub struct LoadTruth {
     /// Its resident set, in place of the manifest's.
     #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
@@ -97,7 +97,7 @@ pub struct Load {
 /// What an instance takes beyond its load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Runtime {
+pub struct RuntimeTruth {
     /// Its name.
     pub name: String,
     /// Memory of each instance.
@@ -115,22 +115,22 @@ pub struct Runtime {
 /// How long each phase of an instance's life takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Phases {
+pub struct PhaseTimes {
     /// From being made to having a node.
-    pub schedule: Phase,
+    pub schedule: PhaseTime,
     /// From there to the begin of its program.
-    pub create: Phase,
+    pub create: PhaseTime,
     /// From holding its memory to being seen to.
-    pub ready: Phase,
+    pub ready: PhaseTime,
     /// From being told to end to being gone.
-    pub stop: Phase,
+    pub stop: PhaseTime,
     /// From a container's end to its next begin.
-    pub restart: Phase,
+    pub restart: PhaseTime,
 }
 
 /// A time that differs from case to case: lognormal.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Phase {
+pub struct PhaseTime {
     /// As many are shorter as are longer.
     pub median: Duration,
     /// Standard deviation of its logarithm.
@@ -140,7 +140,7 @@ pub struct Phase {
 /// What the machines do beside the instances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Machine {
+pub struct MachineTruth {
     /// Standard deviation of what a sample is off by chance.
     #[serde(with = "text")]
     pub noise: Bytes,
@@ -149,7 +149,7 @@ pub struct Machine {
     pub wander: Bytes,
     /// By how much its own memory grows in a second; less than 0 where it shrinks.
     #[serde(with = "text")]
-    pub drift: Signed,
+    pub drift: SignedBytes,
     /// Programs of others that come and go.
     pub others: Vec<Others>,
     /// Memory that it keeps for ever, for each of the most instances that there were at once on a node.
@@ -272,10 +272,10 @@ impl Default for World {
             // 2026-01-01, noon.
             begin: Time(std::time::UNIX_EPOCH + Duration::from_secs(1_767_268_800)),
             nodes: vec![NodeKind::default()],
-            load: Load::default(),
-            runtime: Runtime::default(),
-            phases: Phases::default(),
-            machine: Machine::default(),
+            load: LoadTruth::default(),
+            runtime: RuntimeTruth::default(),
+            phases: PhaseTimes::default(),
+            machine: MachineTruth::default(),
             shortage: Shortage::default(),
             events: Vec::new(),
         }
@@ -298,7 +298,7 @@ impl Default for NodeKind {
     }
 }
 
-impl Default for Load {
+impl Default for LoadTruth {
     fn default() -> Self {
         Self {
             memory: None,
@@ -313,7 +313,7 @@ impl Default for Load {
     }
 }
 
-impl Default for Runtime {
+impl Default for RuntimeTruth {
     fn default() -> Self {
         Self {
             name: "simulated".into(),
@@ -325,9 +325,9 @@ impl Default for Runtime {
     }
 }
 
-impl Default for Phases {
+impl Default for PhaseTimes {
     fn default() -> Self {
-        let phase = |milliseconds, spread| Phase { median: Duration::from_millis(milliseconds), spread };
+        let phase = |milliseconds, spread| PhaseTime { median: Duration::from_millis(milliseconds), spread };
         Self {
             schedule: phase(10, 0.2),
             create: phase(600, 0.2),
@@ -338,12 +338,12 @@ impl Default for Phases {
     }
 }
 
-impl Default for Machine {
+impl Default for MachineTruth {
     fn default() -> Self {
         Self {
             noise: Bytes(300_000),
             wander: Bytes(100_000),
-            drift: Signed(0),
+            drift: SignedBytes(0),
             others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
@@ -411,7 +411,7 @@ impl World {
     /// # Errors
     /// Where its container is no load whose arguments are understood.
     pub fn applied_to(&self, scenario: &Scenario) -> Result<Scenario, String> {
-        let Load { memory, growth_rate, cpu, report_every, .. } = &self.load;
+        let LoadTruth { memory, growth_rate, cpu, report_every, .. } = &self.load;
         scenario.with_load(|load| {
             if let Some(memory) = memory {
                 load.memory = MemoryTarget::Bytes(*memory);
@@ -430,7 +430,7 @@ impl World {
     /// Draws of how long it takes from being made to being seen to hold all memory, in seconds, where nothing goes wrong.
     #[must_use]
     pub fn startup_seconds(&self) -> Vec<f64> {
-        let Phases { schedule, create, ready, .. } = self.phases;
+        let PhaseTimes { schedule, create, ready, .. } = self.phases;
         let fill = Scenario::embedded()
             .and_then(|scenario| self.applied_to(&scenario))
             .and_then(|scenario| LoadFacts::of(&scenario, self))
@@ -486,7 +486,7 @@ impl World {
     }
 }
 
-impl Phase {
+impl PhaseTime {
     /// One that always takes as long.
     #[must_use]
     pub fn fixed(median: Duration) -> Self {
@@ -506,13 +506,13 @@ enum PhaseText {
     },
 }
 
-impl Serialize for Phase {
+impl Serialize for PhaseTime {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         PhaseText::Spread { median: self.median, spread: self.spread }.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Phase {
+impl<'de> Deserialize<'de> for PhaseTime {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match PhaseText::deserialize(deserializer)? {
             PhaseText::Time(text) => Self::fixed(parse_time(&text).map_err(serde::de::Error::custom)?),
@@ -523,9 +523,9 @@ impl<'de> Deserialize<'de> for Phase {
 
 /// Bytes that may be fewer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signed(pub i64);
+pub struct SignedBytes(pub i64);
 
-impl FromStr for Signed {
+impl FromStr for SignedBytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -539,7 +539,7 @@ impl FromStr for Signed {
     }
 }
 
-impl fmt::Display for Signed {
+impl fmt::Display for SignedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 < 0 {
             f.write_str("-")?;
@@ -647,7 +647,7 @@ mod tests {
              events: [{what: kill, at: 20s}]",
         )
         .unwrap();
-        assert_eq!((world.machine.drift, world.phases.create.spread), (Signed(-20_000), 0.0));
+        assert_eq!((world.machine.drift, world.phases.create.spread), (SignedBytes(-20_000), 0.0));
         let text = serde_json::to_string(&world).unwrap();
         assert_eq!(serde_json::from_str::<World>(&text).unwrap(), world, "{text}");
     }

@@ -94,8 +94,8 @@ pub(super) fn usage(report: &Report) -> Chart {
         y: "MiB",
         series,
         note: match has_runs(report) {
-            true => "Anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold theirs.".into(),
-            false => format!("As in the study: active memory of all nodes ÷ instances at work; the idle cluster is not subtracted. {STALE}"),
+            true => "Anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances held.".into(),
+            false => format!("As in the study: active memory of all nodes ÷ instances at work, the idle cluster too. {STALE}"),
         },
     }
 }

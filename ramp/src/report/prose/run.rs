@@ -135,8 +135,8 @@ fn usage(data: &Dataset, found: &RunFindings) -> Sentence {
         ),
         Source::Run(_) => (
             "Memory per container",
-            "usage per container: anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold \
-             theirs",
+            "usage per container: anonymous and shared memory of all nodes, less what there was before the first step, ÷ \
+             instances held",
         ),
     };
     match (&usage.min, &usage.max) {
@@ -220,8 +220,8 @@ fn goodput(data: &Dataset, course: &Estimate<Course>) -> Sentence {
         }
     };
     let rule = format!(
-        "goodput: holds all of its memory; its last report is no older than {}, and it got half of the CPU time that it was to get since the one \
-         before",
+        "goodput: holds all of its memory; its last report is no older than {}, and it got half of the CPU time that it was \
+         to get since the one before",
         words::seconds(course.counts_seconds)
     );
     let most = course.steps.iter().max_by_key(|at| at.instances);
@@ -278,9 +278,9 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
 }
 
 fn leak(found: &RunFindings) -> Sentence {
-    let rule = "memory returned: what kernels hold after the last instance was gone, once that had stopped changing, less what they held \
-                before the first step; told as left behind where its 95 % interval, without what the machines did of their own, is above 8 MiB \
-                and above a fiftieth of what the instances held";
+    let rule = "memory returned: what kernels hold after the last instance was gone, once that had stopped changing, less what \
+                they held before the first step; told as left behind where its 95 % interval, without what the machines did of \
+                their own, is above 8 MiB and a fiftieth of what the instances held, and nothing else came or went";
     let leak = match &found.leak {
         Ok(leak) => leak,
         Err(why) => return says(format!("Whether memory is left behind cannot be said: {}.", why.0), rule),
