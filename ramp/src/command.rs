@@ -232,6 +232,8 @@ fn run_file(plan: &Plan, scenario: &Scenario, found: Found, clock: Clock) -> Run
         not_honoured: survey.not_honoured,
         resumes: Vec::new(),
         teardown: None,
+        held: None,
+        running: None,
         rows_lost: 0,
     }
 }

@@ -74,6 +74,12 @@ pub struct RunFile {
     pub resumes: Vec<Time>,
     /// How it was removed.
     pub teardown: Option<Teardown>,
+    /// The most instances that held all of their memory at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Most>,
+    /// The most that ran at once, whether or not they held all of their memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Most>,
     /// Rows that neither the disk nor the memory had room for.
     pub rows_lost: u64,
 }

@@ -247,6 +247,8 @@ impl<E: Engine> Run<E> {
         run.end = Some(Time(self.desk.clock.now()));
         run.why_ended = Some(why);
         run.teardown = teardown;
+        run.held = Some(summary.held);
+        run.running = Some(summary.running);
         run.rows_lost = rows_lost;
         let saved = self.desk.save(LAST_ROWS_WITHIN).await;
         self.desk.view.end(&summary);

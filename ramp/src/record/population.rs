@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{PodRow, Time};
 use crate::state::State;
@@ -19,7 +19,7 @@ pub struct Population {
 }
 
 /// The largest number at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Most {
     /// So many.
     pub count: u32,

@@ -1,5 +1,6 @@
 //! One table of the run directory: a CSV file (RFC 4180) that only grows, a whole row at a time.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -83,7 +84,7 @@ impl<W: Write> Table<W> {
     /// # Errors
     /// Where the kernel does not take it now. It waits, then, and is written with the next row or [`Self::retry`].
     pub fn cells<C: AsRef<str>>(&mut self, cells: &[C]) -> io::Result<()> {
-        self.row(|writer| writer.write_record(cells.iter().map(|cell| one_line(cell.as_ref()))))
+        self.row(|writer| writer.write_record(cells.iter().map(|cell| Line(one_line(cell.as_ref())))))
     }
 
     /// Appends a row that is a struct: a cell for each of its fields.
@@ -153,9 +154,23 @@ impl<W: Write> Table<W> {
     }
 }
 
+/// A cell, as the writer takes it.
+struct Line<'t>(Cow<'t, str>);
+
+impl AsRef<[u8]> for Line<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
 /// The text without line breaks, so that a file can be cut into rows anywhere.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    // Nearly always it is one: each cell of each row comes by here.
+    if !text.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Cow::Borrowed(text.trim());
+    }
+    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    Cow::Owned(lines.collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]

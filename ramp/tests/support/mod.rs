@@ -108,6 +108,8 @@ pub(crate) fn run_file(plan: &Plan, begin: SystemTime) -> RunFile {
         not_honoured: Vec::new(),
         resumes: Vec::new(),
         teardown: None,
+        held: None,
+        running: None,
         rows_lost: 0,
     }
 }

@@ -115,6 +115,8 @@ fn run_file(plan: &Plan, scenario: &Scenario, clock: Clock) -> RunFile {
         not_honoured: Vec::new(),
         resumes: Vec::new(),
         teardown: None,
+        held: None,
+        running: None,
         rows_lost: 0,
     }
 }

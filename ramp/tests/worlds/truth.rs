@@ -1,6 +1,7 @@
 //! What a report on a world has to say, and what it must not.
 
 use ramp::analysis::causes::{Cause, Resource, named_in};
+use ramp::dataset::Source;
 use ramp::statistics::{Quantile, Survival};
 
 use crate::experiment::Outcome;
@@ -97,6 +98,11 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
             "the run ends with {:?} and {:?}, and the report has {held} and {running}",
             summary.held, summary.running
         ),
+    );
+    let Source::Run(recorded) = &data.source else { panic!("it is a run of ramp") };
+    hold(
+        (recorded.run.held, recorded.run.running) == (Some(summary.held), Some(summary.running)),
+        format!("run.json has {:?} and {:?}", recorded.run.held, recorded.run.running),
     );
     // What ran out.
     let loss = truth.losses.iter().find_map(|loss| match named_in(&loss.reason) {

@@ -28,7 +28,7 @@ impl Desk {
                 node: transition.node,
                 from: transition.from.map(|state| state.name().to_owned()),
                 to: transition.to.name().to_owned(),
-                reason: one_line(&transition.reason),
+                reason: one_line(&transition.reason).into_owned(),
                 restarts: transition.restarts,
                 container: transition.container,
             };
@@ -129,8 +129,8 @@ impl Desk {
             step: self.step,
             kind: kind.to_owned(),
             object: notice.object.clone(),
-            reason: one_line(&notice.reason),
-            message: one_line(&notice.message),
+            reason: one_line(&notice.reason).into_owned(),
+            message: one_line(&notice.message).into_owned(),
             count: notice.count,
         };
         let written = self.directory.events.record(&row);
