@@ -43,7 +43,7 @@ pub struct SystematicError {
 const LOAD_EXACT: f64 = 0.002;
 /// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in
 /// bytes: counted by one measure and not by another.
-const KERNEL_KEEPS: f64 = 500_000.0;
+const KERNEL_KEEPS: f64 = 800_000.0;
 /// What the first instance on a node takes once is at most so many times what each takes beyond its load.
 const FIRST_AT_MOST: f64 = 4.0;
 /// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.

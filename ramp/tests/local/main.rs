@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cgroups;
+mod cost;
 mod ends;
 mod support;
 mod watched;

@@ -99,8 +99,15 @@ fn cover(seeds: u64, only: Option<&str>) -> Found {
     found.into_inner().unwrap()
 }
 
-fn table(found: &Found) -> String {
-    let mut table = String::from(
+fn table(found: &Found, seeds: u64) -> String {
+    let mut table = format!(
+        "# Coverage: how often intervals hold the truth\n\nEach world of `ramp/tests/worlds/catalogue`, ramped {seeds} times with \
+         another seed, number of steps, pace and direction each time, and reported on. Made by `cargo xtask worlds`, which fails \
+         where an interval holds the truth in fewer than 93 % of its cases (but for chance), or where any statement (held, running, \
+         saturated or not and at which number, what gave way first, changed by others, left behind or not, goodput) is wrong. *Not \
+         given*: the figure is unavailable, with the reason. Widths are shares of the truth.\n\n"
+    );
+    table.push_str(
         "| world | figure | holds the truth | of | median width | not given |\n|---|---|---|---|---|---|\n",
     );
     for ((world, figure), tally) in &found.tallies {
