@@ -4,6 +4,9 @@
 #[path = "support/podman.rs"]
 mod service;
 
+#[path = "podman/cost.rs"]
+mod cost;
+
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};

@@ -39,7 +39,6 @@ fn holds(out: &Path) {
     let truth = truth(out);
     let cost = &run["estimates"]["marginal_cost"];
     let [bytes, low, high] = ["bytes", "low", "high"].map(|name| cost[name].as_f64().unwrap());
-    println!("{bytes} ({low} to {high}) where {truth} is true");
     assert!(low <= truth && truth <= high, "{cost} where {truth} is true");
     assert!((bytes / truth - 1.0).abs() < 0.01, "{cost} where {truth} is true");
     // As many as fit by what each takes. (They share the pages of files, so that is more than the budget was made for.)
