@@ -10,6 +10,7 @@
 
 mod at_work;
 mod cells;
+mod clocks;
 mod run_directory;
 mod steady_state;
 mod study;
@@ -165,7 +166,7 @@ pub struct Sample {
     pub step: u32,
     /// When it was recorded, since the run began.
     pub elapsed_seconds: Option<f64>,
-    /// When its node took it, by that node's clock, in seconds since 1970.
+    /// When its node took it, by that node's clock as it was at the first sample, in seconds since 1970.
     pub taken_seconds: Option<f64>,
     /// How long before it was recorded that was, at least.
     pub age_seconds: Option<f64>,

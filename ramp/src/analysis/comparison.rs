@@ -75,7 +75,7 @@ impl Pooled {
 }
 
 /// The most that held all of their memory at once; of the study's files, which do not tell, the most at work.
-fn most(run: &Estimates) -> Estimate<u32> {
+pub(super) fn most(run: &Estimates) -> Estimate<u32> {
     Ok(run.held.clone().or_else(|_| run.running.clone())?.count)
 }
 

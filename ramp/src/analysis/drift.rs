@@ -1,16 +1,19 @@
 //! Whether what changed on the cluster from run to run could pass for a difference between two runtimes.
 
-use super::{CannotSay, Estimate, Estimates, cannot_say};
+use super::comparison::most;
+use super::{Estimate, Estimates, cannot_say};
 use crate::dataset::{Dataset, Source};
 
 /// How far repeats lie apart, beside how far the groups do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
+    /// What was counted: instances that `held their memory`, or of the study's files, which do not tell, those that `were at work`.
+    pub counted: &'static str,
     /// In which order they ran: `A` is the base. Empty where that is not known.
     pub order: String,
     /// Whether both came equally early on average, so that what drifts evenly is the same for both.
     pub is_balanced: bool,
-    /// Most at work of the runs of the base, in the order in which they ran.
+    /// The most at once in each run of the base, in the order in which they ran.
     pub base: Vec<u32>,
     /// The same of those that are held against it.
     pub other: Vec<u32>,
@@ -38,7 +41,7 @@ struct Ran {
     most: u32,
 }
 
-/// How far repeats lie apart, by the most at work.
+/// How far repeats lie apart, by the most that held their memory.
 ///
 /// # Errors
 /// Where there are no repeats, or a run has no step.
@@ -50,7 +53,7 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
     }
     let ran = |is_base: bool| {
         move |(data, estimates): &(&Dataset, &Estimates)| {
-            let most = estimates.running.as_ref().map_err(|why: &CannotSay| why.clone())?.count;
+            let most = most(estimates)?;
             let begin = match &data.source {
                 Source::Run(recorded) => Some(recorded.run.begin.0),
                 Source::Study => None,
@@ -72,7 +75,9 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
     };
     let (a, b) = (most(true), most(false));
     let (mean_a, mean_b) = (mean(a.iter().copied().map(f64::from)), mean(b.iter().copied().map(f64::from)));
+    let held = base.iter().chain(other).all(|(_, estimates)| estimates.held.is_ok());
     Ok(Drift {
+        counted: if held { "held their memory" } else { "were at work" },
         is_balanced: known && (place(true) - place(false)).abs() < 1e-9,
         spread: spread(&a).max(spread(&b)),
         difference: if mean_a.max(mean_b) > 0.0 { (mean_a - mean_b).abs() / mean_a.max(mean_b) } else { 0.0 },

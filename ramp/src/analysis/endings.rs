@@ -7,7 +7,7 @@ use super::{Estimate, cannot_say};
 use crate::dataset::{Dataset, Recorded, Source};
 use crate::record::Teardown;
 use crate::state::State;
-use crate::statistics::{Duration, Interval, Survival};
+use crate::statistics::{Duration, Interval, LITTLE_BYTES, Survival};
 
 /// From when an instance is told to end until it is gone.
 ///
@@ -91,11 +91,12 @@ impl Leak {
     /// Whether memory came back.
     #[must_use]
     pub fn returned(&self) -> Returned {
+        let little = (Self::SHARE * self.held_bytes).max(self.kernels as f64 * LITTLE_BYTES);
         let matters = self.matters_bytes();
         let stays = self.interval.is_some_and(|interval| interval.low > matters);
         match self.steady {
             // Less than before is nothing left behind.
-            Some(_) if self.missing_bytes < matters => Returned::All,
+            Some(_) if self.missing_bytes < little => Returned::All,
             // Instances leave no more behind than they held.
             Some(true) if stays && self.is_quiet && self.missing_bytes <= self.held_bytes => Returned::NotAll,
             Some(true) => Returned::CannotTell,

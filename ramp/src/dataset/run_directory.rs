@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::clocks;
 use super::table::{Malformed, Row, Table, Unreadable, quoted};
 use super::workloads::{self, Reports};
 use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
@@ -49,10 +50,10 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let mut notes = Vec::new();
     let mut reader = Reader { directory, notes: &mut notes };
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
-    let (nodes, kernels) = reader.nodes()?;
+    let (mut nodes, kernels) = reader.nodes()?;
     let pods: Vec<PodRow> = reader.records("pods.csv")?;
     let events: Vec<EventRow> = reader.records("events.csv")?;
-    let reports = match reader.table("workloads.csv")? {
+    let mut reports = match reader.table("workloads.csv")? {
         Some(mut table) => workloads::read(&mut table)?,
         None => Reports::default(),
     };
@@ -68,7 +69,8 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
     }
     let rows = steps.len();
-    let (happened_seconds, seen_late) = happened(&pods);
+    clocks::undo_settings(&mut nodes, &mut reports, &pods);
+    let (happened_seconds, seen_late) = clocks::happened(&pods);
     let mut population = Population::default();
     pods.iter().for_each(|row| population.follow(row));
     let recorded = Recorded { run, pods, happened_seconds, seen_late, population, events, reports, kernels };
@@ -374,36 +376,4 @@ impl Recorded {
         rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         rows
     }
-}
-
-/// A row that was seen so many seconds later than others are was not being watched for: clusters tell of whole seconds, and kubelets take
-/// a second to tell.
-const SEEN_LATE_SECONDS: f64 = 2.5;
-
-/// When each row happened, in seconds since the run began, and how many were seen late.
-fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
-    let lag = |row: &PodRow| {
-        let source = row.source_time?.0;
-        Some(match row.time.0.duration_since(source) {
-            Ok(late) => late.as_secs_f64(),
-            Err(early) => -early.duration().as_secs_f64(),
-        })
-    };
-    // Clocks that are not in step, and the shortest way.
-    let least = pods.iter().filter_map(lag).fold(f64::INFINITY, f64::min);
-    let mut before: HashMap<&str, f64> = HashMap::new();
-    let mut late = 0;
-    let when = pods.iter().map(|row| {
-        let seconds = match lag(row).map(|lag| lag - least) {
-            Some(lag) if lag > SEEN_LATE_SECONDS => {
-                late += 1;
-                row.elapsed_seconds - lag
-            }
-            _ => row.elapsed_seconds,
-        };
-        let last = before.entry(&row.uid).or_insert(f64::NEG_INFINITY);
-        *last = last.max(seconds);
-        *last
-    });
-    (when.collect(), late)
 }

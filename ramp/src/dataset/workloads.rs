@@ -22,7 +22,7 @@ pub struct Report {
     pub step: u32,
     /// When it was read, since the run began.
     pub elapsed_seconds: f64,
-    /// When it was made, by the clock of its node, in seconds since 1970.
+    /// When it was made, by the clock of its node as it was at that node's first sample, in seconds since 1970.
     pub made_seconds: Option<f64>,
     /// What it is to hold in the end.
     pub memory_target_bytes: Option<u64>,

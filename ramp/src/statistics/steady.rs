@@ -37,13 +37,15 @@ pub fn is_steady(values: &[(f64, f64)], quiet: &[(f64, f64)]) -> Option<bool> {
     Some(range(last.into_iter()) <= widest(quiet).max(STEADY_WITHIN))
 }
 
-/// What is too little to matter of memory that has not come back, in bytes: 8 MiB, and several times what an idle machine does by itself
-/// within a few seconds (one that gives back slowly looks steady beside that).
+/// Memory that has not come back is too little to matter below this, in bytes, whatever the machine does.
+pub const LITTLE_BYTES: f64 = 8.0 * 1_048_576.0;
+
+/// What is too little to matter of memory that has not come back, in bytes: [`LITTLE_BYTES`], and several times what an idle machine does
+/// by itself within a few seconds (one that gives back slowly looks steady beside that).
 #[must_use]
 pub fn matters(quiet: &[(f64, f64)]) -> f64 {
-    const BYTES: f64 = 8.0 * 1_048_576.0;
     const TIMES: f64 = 5.0;
-    (TIMES * widest(quiet)).max(BYTES)
+    (TIMES * widest(quiet)).max(LITTLE_BYTES)
 }
 
 /// The mean of values.

@@ -47,7 +47,7 @@ impl Part {
         Path::new("/proc").join(&self.pid)
     }
 
-    /// Whether it has. One that nobody has waited for has no command line any more: proc(5).
+    /// Whether its process has ended. One that nobody has waited for has no command line any more: proc(5).
     pub(crate) fn has_ended(&self) -> bool {
         fs::read(self.process().join("cmdline")).map_or(true, |line| line.is_empty())
     }
@@ -72,13 +72,13 @@ impl Part {
     }
 
     /// Starts it again, on its own as before.
-    pub(crate) fn start_again(&self) {
+    pub(crate) fn start_again(&mut self) {
         self.start_with(&[]);
     }
 
     /// The same with further arguments.
     #[allow(clippy::zombie_processes, reason = "it outlives the test")]
-    pub(crate) fn start_with(&self, arguments: &[&str]) {
+    pub(crate) fn start_with(&mut self, arguments: &[&str]) {
         let child = Command::new(&self.words[0])
             .args(&self.words[1..])
             .args(arguments)
@@ -88,6 +88,7 @@ impl Part {
             .process_group(0)
             .spawn()
             .unwrap();
-        fs::write(&self.file, format!("{}\n", child.id())).unwrap();
+        self.pid = child.id().to_string();
+        fs::write(&self.file, format!("{}\n", self.pid)).unwrap();
     }
 }

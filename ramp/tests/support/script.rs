@@ -99,6 +99,7 @@ impl Fault {
             lasts: Some(self.to - self.from),
             resource: None,
             by: None,
+            ahead: None,
             to: None,
         }
     }

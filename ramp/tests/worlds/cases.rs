@@ -8,6 +8,7 @@ use ramp::analysis::endings::Returned;
 use ramp::dataset::Dataset;
 use ramp::engine::simulated::World;
 use ramp::plan::Pace;
+use ramp::record::Time;
 use ramp::report::{Report, prose};
 use ramp::statistics::Quantile;
 
@@ -237,4 +238,44 @@ fn what_an_earlier_run_had_left_and_what_is_in_no_state_is_told() {
     let notes = Dataset::read(&file).unwrap().notes.join("\n");
     assert!(notes.contains("still there at the first step (7 terminating)"), "{notes}");
     assert!(notes.contains("in 8 of 20 steps") && notes.contains("9 at most (step 19)"), "{notes}");
+}
+
+/// Runs in the order A B B A on a machine that takes so much more for itself before each, in MiB. What is said of drift.
+fn of_a_machine_that_takes_more_each_time(more: u64) -> (bool, String) {
+    let runtimes = [("runc", 0), ("kata", 100), ("kata", 100), ("runc", 0)];
+    let (mut begin, mut before) = (1_767_268_800, 0);
+    let runs = runtimes.map(|(name, memory)| {
+        let idle = 1024 + before;
+        let mut world = World::parse(&format!(
+            "{LOAD}nodes: [{{count: 1, memory: 4Gi, cores: 64, idle: {idle}Mi}}]\nruntime: {{name: {name}, memory: {memory}Mi}}\n"
+        ))
+        .unwrap();
+        world.begin = Time(std::time::UNIX_EPOCH + Duration::from_secs(begin));
+        (begin, before) = (begin + 3600, before + more);
+        let directory = tempfile::tempdir().unwrap();
+        run(world, steps(40), &directory.path().join("run")).data
+    });
+    let report = Report::of(runs.into(), None);
+    let drift = report.findings.comparisons[0].drift.clone().unwrap();
+    assert_eq!((drift.order.as_str(), drift.is_balanced), ("A B B A", true));
+    let sections = prose::sections(&report);
+    let mut sentences = sections.iter().flat_map(|section| &section.sentences);
+    let said = sentences.find(|sentence| sentence.text.starts_with("In the order A B B A")).unwrap();
+    (drift.may_explain(), said.text.clone())
+}
+
+#[test]
+fn a_machine_that_takes_more_from_run_to_run_may_explain_a_difference() {
+    let (may_explain, said) = of_a_machine_that_takes_more_each_time(300);
+    assert!(may_explain && said.ends_with("drift may explain it."), "{said}");
+}
+
+#[test]
+fn a_machine_that_stays_as_it_is_does_not_explain_one() {
+    let (may_explain, said) = of_a_machine_that_takes_more_each_time(0);
+    assert!(!may_explain && said.ends_with("drift does not explain it."), "{said}");
+    assert!(
+        said.contains("the most that held their memory at once were 32, 32 (A) and 15, 15 (B)"),
+        "{said}"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,8 +11,18 @@ use ramp::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::experiment::{Shape, catalogue, run};
-use crate::truth::{figures, wrong};
+use crate::experiment::{Outcome, Shape, catalogue, run};
+use crate::truth::{figures, overhead_per_pod, wrong};
+
+/// Comparisons: a world, what each instance takes more under the other runtime in MiB, and in how many runs of each the two are ramped.
+const COMPARED: [(&str, u64, u64); 6] = [
+    ("quiet", 128, 1),
+    ("noisy", 128, 1),
+    ("wandering", 128, 1),
+    ("drifting-up", 128, 1),
+    ("light-runtime", 12, 1),
+    ("uneven-runtime", 128, 2),
+];
 
 /// Shares of the figure's intervals that must hold the truth, in percent.
 const LEAST: f64 = 93.0;
@@ -72,7 +83,11 @@ fn cover(seeds: u64, only: Option<&str>) -> Found {
                     let path = directory.path().join("run");
                     let outcome = run(world, shape, &path);
                     std::fs::remove_dir_all(&path).unwrap();
-                    let (figures, wrong) = (figures(&outcome), wrong(&outcome));
+                    let (mut figures, wrong) = (figures(&outcome), wrong(&outcome));
+                    if let Some((_, overhead, repeats)) = COMPARED.iter().find(|(of, ..)| of == name) {
+                        let (base, other) = compared(outcome, shape, *overhead, *repeats, &path);
+                        figures.push(overhead_per_pod(&base, &other));
+                    }
                     let mut found = found.lock().unwrap();
                     for figure in figures {
                         let tally = found.tallies.entry((name.clone(), figure.name)).or_default();
@@ -97,6 +112,28 @@ fn cover(seeds: u64, only: Option<&str>) -> Found {
         }
     });
     found.into_inner().unwrap()
+}
+
+/// Repeats of a run, and as many where a runtime takes so much more, in MiB.
+fn compared(
+    first: Outcome,
+    shape: Shape,
+    overhead: u64,
+    repeats: u64,
+    path: &Path,
+) -> (Vec<Outcome>, Vec<Outcome>) {
+    let world = first.world.clone();
+    let again = |number: u64, overhead: u64| {
+        let mut world = world.clone();
+        world.seed += number * 1_000_003;
+        world.runtime.memory.0 += overhead << 20;
+        let outcome = run(world, shape, path);
+        std::fs::remove_dir_all(path).unwrap();
+        outcome
+    };
+    let more = (1..repeats).map(|number| again(2 * number, 0));
+    let base = std::iter::once(first).chain(more).collect();
+    (base, (0..repeats).map(|number| again(2 * number + 1, overhead)).collect())
 }
 
 fn table(found: &Found, seeds: u64) -> String {

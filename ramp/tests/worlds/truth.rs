@@ -1,6 +1,7 @@
 //! What a report on a world has to say, and what it must not.
 
 use ramp::analysis::causes::{Cause, Resource, named_in};
+use ramp::analysis::comparison::{Comparison, Pooled};
 use ramp::dataset::Source;
 use ramp::statistics::{Quantile, Survival};
 
@@ -32,6 +33,36 @@ pub(crate) fn figures(outcome: &Outcome) -> Vec<Figure> {
         figures.extend(of_survival(["end, median", "end, 90 %"], survival, stop));
     }
     figures
+}
+
+/// What instances of the other runs take more than those of the base.
+pub(crate) fn overhead_per_pod(base: &[Outcome], other: &[Outcome]) -> Figure {
+    let pooled = |runs: &[Outcome]| {
+        Pooled::of(&runs.iter().map(|run| (&run.data, &run.found.estimates)).collect::<Vec<_>>())
+    };
+    let mean = |runs: &[Outcome]| {
+        runs.iter().map(|run| run.truth.marginal_cost_bytes).sum::<f64>() / runs.len() as f64
+    };
+    let truth = mean(other) - mean(base);
+    let name = "overhead per pod";
+    match Comparison::of(&pooled(base), &pooled(other)).overhead_per_pod {
+        Err(why) => Figure { name, holds: None, width: 0.0, said: why.0 },
+        Ok(found) => {
+            let (low, high) = (found.interval.low, found.interval.high);
+            Figure {
+                name,
+                holds: Some((low..=high).contains(&truth)),
+                width: (high - low) / truth,
+                said: format!(
+                    "{:.2} ({:.2} to {:.2}) MB where {:.2} is true",
+                    found.bytes / 1e6,
+                    low / 1e6,
+                    high / 1e6,
+                    truth / 1e6
+                ),
+            }
+        }
+    }
 }
 
 fn marginal_cost(outcome: &Outcome) -> Figure {

@@ -9,7 +9,7 @@ use super::draw::Draw;
 use super::instance::{Instance, LoadFacts};
 use super::machine::{Kernel, Used};
 use super::truth::{TrueLoss, Truth};
-use super::world::{Incident, NodeKind, Shortage, What, World};
+use super::world::{Incident, NodeKind, Shortage, SignedTime, What, World};
 use crate::record::Time;
 use crate::state::State;
 
@@ -97,6 +97,8 @@ struct Node {
     kernel: usize,
     used_before: bool,
     drained: bool,
+    /// How far its clock is off.
+    ahead: SignedTime,
     draw: Draw,
 }
 
@@ -115,7 +117,8 @@ impl Cluster {
                 kernels.len() - 1
             });
             let draw = Draw::new(world.seed, 2000 + number as u64);
-            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, drained: false, draw });
+            let ahead = SignedTime::Ahead(Duration::ZERO);
+            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, drained: false, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -203,7 +206,7 @@ impl Cluster {
     }
 
     pub(super) fn sightings(&self) -> Vec<Sighting> {
-        self.there.iter().map(|at| self.instances[*at].sighting(&self.names, self.epoch)).collect()
+        self.there.iter().map(|at| self.sighting(&self.instances[*at])).collect()
     }
 
     pub(super) fn node_kinds(&self) -> impl Iterator<Item = (&String, &NodeKind)> {
@@ -285,6 +288,10 @@ impl Cluster {
             Happening::Begin { incident } => self.begin(incident, now),
             Happening::Over { incident } => {
                 self.active[incident] = false;
+                if self.world.events[incident].what == What::ClockSet {
+                    let node = self.node_of(&self.world.events[incident]);
+                    self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
+                }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == What::ImageMissing {
                     self.pull_again(now);
@@ -465,12 +472,12 @@ impl Cluster {
 
     fn kill(&mut self, at: usize, state: State, reason: &str, now: Duration) {
         self.stop_program(at, now);
-        let epoch = self.epoch;
+        let time = self.time_on(self.instances[at].node, now);
         let instance = &mut self.instances[at];
         let end = End {
             container: format!("{}/{}", instance.uid(), instance.restarts),
             state,
-            at: Some(epoch + now),
+            at: Some(time),
             reason: reason.to_owned(),
         };
         instance.end = Some(end);
@@ -619,6 +626,10 @@ impl Cluster {
                 self.notice(&object, reason, &message, now);
                 self.plan(now + CONTROL, Happening::Reconcile);
             }
+            What::ClockSet => {
+                let node = self.node_of(&event);
+                self.nodes[node].ahead = event.ahead.unwrap_or(SignedTime::Ahead(Duration::ZERO));
+            }
             What::Drain => {
                 let node = self.node_of(&event);
                 self.nodes[node].drained = true;
@@ -708,13 +719,20 @@ impl Cluster {
 
     fn report(&mut self, at: usize, kind: &str, now: Duration) {
         let instance = &self.instances[at];
-        let record = instance.record(kind, &self.load, now, &self.time(now));
+        let time = Time(self.time_on(instance.node, now)).to_string();
+        let record = instance.record(kind, &self.load, now, &time);
         let report = Report { uid: instance.uid(), record };
         self.seen.push(Seen { at: now, event: Event::Report(report) });
     }
 
-    fn time(&self, now: Duration) -> String {
-        Time(self.epoch + now).to_string()
+    /// What the clock of a node shows; without one, that of the API server.
+    fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
+        let time = self.epoch + now;
+        node.map_or(time, |node| self.nodes[node].ahead.after(time))
+    }
+
+    fn sighting(&self, instance: &Instance) -> Sighting {
+        instance.sighting(&self.names, |told_by, at| self.time_on(told_by, at))
     }
 
     fn sample(&mut self, node: usize, now: Duration) {
@@ -722,7 +740,8 @@ impl Cluster {
         self.plan(now + machine.sample_every, Happening::Sample { node });
         self.run_short(now);
         let kernel = self.nodes[node].kernel;
-        let (used, time) = (self.used(kernel, now), self.time(now));
+        let used = self.used(kernel, now);
+        let time = Time(self.time_on(Some(node), now)).to_string();
         let record = self.kernels[kernel].record(&used, &machine, now, &time);
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
         if lost || self.is_hit(What::ProbeSilent, node) {
@@ -736,10 +755,10 @@ impl Cluster {
     fn show(&mut self, now: Duration) {
         let mut any_gone = false;
         for at in std::mem::take(&mut self.changed) {
-            let instance = &mut self.instances[at];
-            if std::mem::take(&mut instance.changed) {
+            if std::mem::take(&mut self.instances[at].changed) {
+                let instance = &self.instances[at];
                 any_gone |= instance.state == State::Gone;
-                let event = Event::Instance(instance.sighting(&self.names, self.epoch));
+                let event = Event::Instance(self.sighting(instance));
                 self.seen.push(Seen { at: now, event });
             }
         }

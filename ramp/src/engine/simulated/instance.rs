@@ -164,14 +164,23 @@ impl Instance {
         }
     }
 
-    pub(super) fn sighting(&self, nodes: &[String], epoch: SystemTime) -> Sighting {
+    /// What the cluster tells of it. `time` is what the clock of a node shows, or without one that of the API server.
+    pub(super) fn sighting(
+        &self,
+        nodes: &[String],
+        time: impl Fn(Option<usize>, Duration) -> SystemTime,
+    ) -> Sighting {
+        let told_by = match self.state {
+            State::Pending | State::Unschedulable | State::Terminating | State::Gone => None,
+            _ => self.node,
+        };
         Sighting {
             uid: self.uid(),
             name: self.name(),
             node: self.node.and_then(|node| nodes.get(node)).cloned(),
             state: self.state,
             // Clusters tell of whole seconds.
-            since: Some(whole_second(epoch + self.since)),
+            since: Some(whole_second(time(told_by, self.since))),
             reason: self.reason.clone(),
             restarts: self.restarts,
             end: self.end.clone().filter(|_| self.state != State::Terminating),

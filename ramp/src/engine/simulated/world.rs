@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use workload::config::Interval;
@@ -229,6 +229,9 @@ pub struct Incident {
     /// Instances that others ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
+    /// By how much a clock is then ahead of the time; less than 0 where it is behind.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<SignedTime>,
 }
 
 fn one() -> u32 {
@@ -263,6 +266,8 @@ pub enum What {
     NodeNotReady,
     /// A node's machine says nothing.
     ProbeSilent,
+    /// A node's clock is set to another time: what its kubelet, its machine and its instances tell of bears that.
+    ClockSet,
 }
 
 impl Default for World {
@@ -463,6 +468,9 @@ impl Incident {
         if self.what == What::Scale && self.to.is_none() {
             return Err("scale without to (expected the number that others ask for)".into());
         }
+        if self.what == What::ClockSet && self.ahead.is_none() {
+            return Err("clock-set without ahead (expected a time, such as 1h or -10s)".into());
+        }
         let names = || world.node_names();
         match &self.node {
             Some(node) if !names().any(|(name, _)| name == *node) => {
@@ -545,6 +553,46 @@ impl fmt::Display for SignedBytes {
             f.write_str("-")?;
         }
         Bytes(self.0.unsigned_abs()).fmt(f)
+    }
+}
+
+/// A difference between two times, either of which may be the earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedTime {
+    /// So much later.
+    Ahead(Duration),
+    /// So much earlier.
+    Behind(Duration),
+}
+
+impl SignedTime {
+    /// What a clock shows that is off by this.
+    pub(super) fn after(self, time: SystemTime) -> SystemTime {
+        match self {
+            Self::Ahead(by) => time.checked_add(by),
+            Self::Behind(by) => time.checked_sub(by),
+        }
+        .unwrap_or(time)
+    }
+}
+
+impl FromStr for SignedTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('-') {
+            Some(rest) => parse_time(rest).map(Self::Behind),
+            None => parse_time(text).map(Self::Ahead),
+        }
+    }
+}
+
+impl fmt::Display for SignedTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ahead(by) => humantime::format_duration(*by).fmt(f),
+            Self::Behind(by) => write!(f, "-{}", humantime::format_duration(*by)),
+        }
     }
 }
 

@@ -62,7 +62,8 @@ fn drift(compared: &Compared) -> Sentence {
     };
     says(
         format!(
-            "{order}, the most at work were {} (A) and {} (B): repeats are up to {} apart, the means {}; {verdict}.",
+            "{order}, the most that {} at once were {} (A) and {} (B): repeats are up to {} apart, the means {}; {verdict}.",
+            drift.counted,
             all(&drift.base),
             all(&drift.other),
             words::percent(drift.spread),

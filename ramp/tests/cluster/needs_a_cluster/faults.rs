@@ -23,7 +23,7 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
     let run = begin(&out);
     reach(&out, 3);
 
-    let server = Part::of("apiserver");
+    let mut server = Part::of("apiserver");
     server.signal("-STOP");
     sleep(20 * SECOND);
     server.signal("-CONT");
@@ -37,7 +37,7 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
     reach(&out, died + 5);
 
     // A node is told to be not ready 40 s after its last sign of life. Until then nothing is heard of it, and ramp comes back.
-    let kubelet = Part::of("kubelet-1");
+    let mut kubelet = Part::of("kubelet-1");
     let silent = || {
         rows(&out, "nodes.csv").iter().filter(|row| row["row"] == "gap" && row["node"] == "node-1").count()
     };
