@@ -52,13 +52,28 @@ pub(crate) fn host() -> Outcome {
     run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
 }
 
-/// Reports on simulated clusters whose truth is known: how often each figure's interval holds it. `seeds` is how often each
-/// cluster is ramped.
-pub(crate) fn worlds(seeds: u32) -> Outcome {
+/// How often each simulated cluster is ramped.
+#[derive(Clone, Copy)]
+pub(crate) enum Worlds {
+    /// As often as CI has the time for.
+    Briefly,
+    /// Also in every combination of length, pace, first step and direction.
+    AtNight,
+}
+
+/// Reports on simulated clusters whose truth is known: how often each figure's interval holds it.
+pub(crate) fn worlds(often: Worlds) -> Outcome {
+    let seeds = match often {
+        Worlds::Briefly => 200,
+        Worlds::AtNight => 1000,
+    };
     summary::forget("worlds")?;
     step(&format!("simulated clusters, {seeds} times each"));
     let table = "target/coverage.md";
     let mut tests = tests_of("worlds")?;
+    if matches!(often, Worlds::AtNight) {
+        tests.env("ALL_SHAPES", "1");
+    }
     run_command(
         tests
             .args(["--release", "--package", "ramp"])
@@ -68,16 +83,12 @@ pub(crate) fn worlds(seeds: u32) -> Outcome {
     )
 }
 
-/// As often as CI has the time for, and a night.
-pub(crate) const SEEDS: u32 = 200;
-const SEEDS_AT_NIGHT: u32 = 1000;
-
 /// What takes hours, or is about others' work.
 pub(crate) fn nightly() -> Outcome {
     step("advisories");
     run("cargo deny --workspace --locked check advisories")?;
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
-    worlds(SEEDS_AT_NIGHT)?;
+    worlds(Worlds::AtNight)?;
     step("calibration");
     calibration(&[])
 }

@@ -37,7 +37,7 @@ Commands:
             and `down` in the directory TEST_CLUSTER start and end. They mostly wait: --meanwhile COMMAND runs one
             with the CPU time that is left
   fuzz      short fuzzing: a minute
-  nightly   long fuzzing, the simulated clusters 1000 times each, and the whole calibration
+  nightly   long fuzzing, the simulated clusters 1000 times each and in every way, the whole calibration
   image     the image of workload, from the binary of the profile `image`
   summary   how many tests the lanes above have run, by their last reports
 
@@ -47,7 +47,7 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
     match command {
         "check" => lanes::check(),
         "host" => lanes::host(),
-        "worlds" => lanes::worlds(lanes::SEEDS),
+        "worlds" => lanes::worlds(lanes::Worlds::Briefly),
         "cluster" => cluster::lane(meanwhile),
         "nightly" => lanes::nightly(),
         "fuzz" => lanes::fuzz_bounded(),

@@ -147,7 +147,7 @@ pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
         let held = step.ready.filter(|held| *held > 0)?;
         Some((index, PerContainer { mib: mib(bytes) / f64::from(held), step: step.step }))
     };
-    data.anon_and_shared_more().into_iter().filter_map(own).collect()
+    data.held_more().into_iter().filter_map(own).collect()
 }
 
 fn usage(data: &Dataset, verdict: &SaturationVerdict) -> Usage {

@@ -207,17 +207,36 @@ pub struct Remains {
 }
 
 impl Dataset {
-    /// Anonymous and shared memory of all kernels beyond what there was before the first step, in bytes, at each step (its index)
-    /// that has a sample of each kernel from when all of its instances held their memory, and none came or went.
-    #[must_use]
-    pub fn anon_and_shared_more(&self) -> Vec<(usize, f64)> {
-        let Source::Run(recorded) = &self.source else { return Vec::new() };
-        let load = ReportedLoad::of(recorded, f64::INFINITY);
-        let measure = Measure {
-            name: "anonymous and shared memory",
+    /// What memory per container is made from: what the kernel charges to the instances alone, where they have a cgroup of their own; else
+    /// anonymous and shared memory of the machines, whoever has it.
+    fn measure_of_usage(&self, recorded: &Recorded) -> Measure {
+        let measure = self.measure(recorded, f64::INFINITY);
+        if measure.is_charged {
+            return measure;
+        }
+        Measure {
+            name: "anonymous and shared memory of all nodes, less what there was before the first step",
             bytes: |sample| sample.memory.anon_and_shared,
             is_charged: false,
-        };
+        }
+    }
+
+    /// What memory per container is made from, in words.
+    #[must_use]
+    pub fn usage_measure(&self) -> &'static str {
+        match &self.source {
+            Source::Study => "active memory of all nodes",
+            Source::Run(recorded) => self.measure_of_usage(recorded).name,
+        }
+    }
+
+    /// Memory of all kernels beyond what there was before the first step, in bytes, by [`Self::usage_measure`], at each step (its index)
+    /// that has a sample of each kernel from when all of its instances held their memory, and none came or went.
+    #[must_use]
+    pub fn held_more(&self) -> Vec<(usize, f64)> {
+        let Source::Run(recorded) = &self.source else { return Vec::new() };
+        let load = ReportedLoad::of(recorded, f64::INFINITY);
+        let measure = self.measure_of_usage(recorded);
         let kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len())
             .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
             .collect();

@@ -36,12 +36,10 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
     let usage = |name, usage: &Estimate<PerContainer>| {
         let value = |usage: &PerContainer| format!("{:.0} MiB (step {})", usage.mib, usage.step);
         let basis = match data.source {
-            Source::Study => "active memory of all nodes ÷ instances at work, as recorded",
-            Source::Run(_) => {
-                "anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances that hold theirs"
-            }
+            Source::Study => format!("{} ÷ instances at work, as recorded", data.usage_measure()),
+            Source::Run(_) => format!("{} ÷ instances that hold theirs", data.usage_measure()),
         };
-        line(name, usage, |_| basis.into(), value)
+        line(name, usage, |_| basis.clone(), value)
     };
     vec![
         of_data(data),

@@ -4,7 +4,7 @@ use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
 use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
 use crate::analysis::per_container;
-use crate::dataset::Step;
+use crate::dataset::{Dataset, Step};
 use crate::record::Part;
 
 /// A thing that is measured at each step.
@@ -94,10 +94,18 @@ pub(super) fn usage(report: &Report) -> Chart {
         y: "MiB",
         series,
         note: match has_runs(report) {
-            true => "Anonymous and shared memory of all nodes, less what there was before the first step, ÷ instances held.".into(),
+            true => usage_note(report),
             false => format!("As in the study: active memory of all nodes ÷ instances at work, the idle cluster too. {STALE}"),
         },
     }
+}
+
+/// What memory per container is made from in these runs.
+fn usage_note(report: &Report) -> String {
+    let mut measures: Vec<&str> = report.data.iter().map(Dataset::usage_measure).collect();
+    measures.sort_unstable();
+    measures.dedup();
+    format!("From {}; ÷ instances that held theirs.", measures.join(", or from "))
 }
 
 /// Time per step and latency of the API.

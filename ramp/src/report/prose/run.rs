@@ -131,12 +131,12 @@ fn usage(data: &Dataset, found: &RunFindings) -> Sentence {
     let (what, rule) = match data.source {
         Source::Study => (
             "Active memory per container",
-            "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted",
+            "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted"
+                .to_owned(),
         ),
         Source::Run(_) => (
             "Memory per container",
-            "usage per container: anonymous and shared memory of all nodes, less what there was before the first step, ÷ \
-             instances held",
+            format!("usage per container: {} ÷ instances held", data.usage_measure()),
         ),
     };
     match (&usage.min, &usage.max) {

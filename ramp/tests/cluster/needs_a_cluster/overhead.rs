@@ -73,7 +73,7 @@ fn the_overhead_per_pod_of_gvisor_is_what_the_kernel_charges_to_its_pods() {
     let runs = ["default", "gvisor"].map(|class| {
         let out = directory.path().join(class);
         let manifest = scenario("runc/memory-capacity.yaml");
-        let options = ["--runtime", class, "--memory", "100M", "--to", "8"];
+        let options = ["--runtime", class, "--memory", "100M", "--to", "8", "--hold", "20s"];
         let run = process::run(&manifest, &out, &options);
         wait("all of them at rest", Duration::from_secs(300), || {
             let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap_or_default();
@@ -146,7 +146,7 @@ fn overhead(runs: [PathBuf; 2]) -> Estimate<PerPod> {
 /// A ramp of 100 MB each.
 fn ramp_to(out: &Path, class: &str, to: &str, pace: &str) -> PathBuf {
     let manifest = scenario("runc/memory-capacity.yaml");
-    let options = ["--runtime", class, "--memory", "100M", "--to", to, "--pace", pace];
+    let options = ["--runtime", class, "--memory", "100M", "--to", to, "--pace", pace, "--hold", "10s"];
     let (status, said) = process::run(&manifest, out, &options).wait_for(Duration::from_secs(400));
     assert!(status.success(), "{status}: {said}");
     out.to_owned()
