@@ -47,3 +47,11 @@ pub(crate) fn cannot_say<T>(why: impl Into<String>) -> Estimate<T> {
 pub fn mib(bytes: f64) -> f64 {
     bytes / f64::from(1 << 20)
 }
+
+/// That times and durations of a run are known.
+///
+/// # Errors
+/// Why they are not.
+fn timed(recorded: &crate::dataset::Recorded) -> Estimate<()> {
+    recorded.untimed.clone().map_or(Ok(()), cannot_say)
+}

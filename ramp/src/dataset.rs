@@ -9,6 +9,7 @@
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
 mod at_work;
+mod blind;
 mod cells;
 mod clocks;
 mod run_directory;
@@ -18,6 +19,7 @@ mod table;
 mod workloads;
 
 pub(crate) use at_work::AtWork;
+pub use blind::{Blind, Undated};
 pub use run_directory::Recorded;
 pub use steady_state::Remains;
 pub use table::{Malformed, Unreadable};
@@ -223,6 +225,8 @@ pub struct Beyond {
     pub after: Vec<Vec<Observation>>,
     /// What an instance that holds its memory reports on average, with page tables, in bytes; 0 where none reports.
     pub load_bytes: f64,
+    /// Of that: anonymous memory on average, which nobody shares, in bytes; 0 where none reports it.
+    pub anon_bytes: f64,
     /// Whether instances report.
     pub reported: bool,
     /// Whether it is memory that the kernel charges to the instances alone: nothing else is in it.

@@ -1,10 +1,10 @@
 //! What others changed of the population while it was ramped: no property of the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::causes::{Act, Cause, named_in};
 use super::losses::until;
-use crate::dataset::{Dataset, Recorded, Source, Step};
+use crate::dataset::{Blind, Dataset, Recorded, Source, Step};
 use crate::record::{EventRow, Part, PodRow};
 use crate::state::State;
 
@@ -19,8 +19,12 @@ pub struct Change {
     pub step: u32,
 }
 
-/// An event that tells of a change is looked for so long before and after it.
+/// An event that tells of a change is looked for so long before it.
 const ABOUT_SECONDS: f64 = 5.0;
+/// And for so long after it, since events are told a moment late.
+const LATE_SECONDS: f64 = 1.0;
+/// A kubelet takes longer to tell that its node was cordoned.
+const CORDON_LATE_SECONDS: f64 = 3.0;
 
 /// What is seen so close together may be of one moment.
 const TOGETHER_SECONDS: f64 = 0.005;
@@ -31,16 +35,18 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     let Source::Run(recorded) = &data.source else { return Vec::new() };
     let mut removed: BTreeMap<(u32, String, Option<String>), u32> = BTreeMap::new();
     let until = until(data);
+    let mut surplus = Surplus::of(data, recorded);
     for (at, row) in recorded.pods.iter().enumerate() {
         // The first to be removed by ramp may be seen in the millisecond in which the last step ended.
         if row.elapsed_seconds >= until - TOGETHER_SECONDS {
             break;
         }
         let seconds = recorded.happened_seconds.get(at).copied().unwrap_or(row.elapsed_seconds);
-        if is_removed(row) && !ramp_was_away(recorded, row) {
-            let (what, who) = act(recorded, row, seconds);
+        if is_removed(row) && !ramp_was_away(recorded, row) && !surplus.has(row) {
+            let (what, who) = act(recorded, row, seconds, surplus.asked);
             *removed.entry((row.step, what, who)).or_default() += 1;
         }
+        surplus.follow(row);
     }
     let of_removed = |((step, what, who), count): ((u32, String, Option<String>), u32)| Change {
         what: format!("{count} instance{} {what}", if count == 1 { "" } else { "s" }),
@@ -49,19 +55,98 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     };
     let mut found: Vec<Change> = removed.into_iter().map(of_removed).collect();
     found.extend(data.steps.iter().filter_map(|step| raised(recorded, step)));
+    found.extend(surplus.raised);
     found.sort_by_key(|change| change.step);
     found.dedup();
     found
 }
 
-/// Whether an instance that had not come to its end was told to end, or is no longer there: while more are asked for ramp ends none.
+/// Instances beyond those that ramp asks for, which others have made: ramp itself ends as many when its next step begins.
+struct Surplus<'d> {
+    steps: &'d [Step],
+    /// Steps that had ended when the last row was seen.
+    ended: usize,
+    /// Those that ramp has ended since.
+    taken: u32,
+    /// Asked for when the last row was seen.
+    asked: u32,
+    /// Those that are there by the rows so far, for steps that ended while nothing was seen.
+    there: HashSet<&'d str>,
+    unseen: Blind,
+    /// What nobody saw come: more than were asked for, in such steps.
+    raised: Vec<Change>,
+}
+
+impl<'d> Surplus<'d> {
+    fn of(data: &'d Dataset, recorded: &Recorded) -> Self {
+        Self {
+            steps: &data.steps,
+            ended: 0,
+            taken: 0,
+            asked: 0,
+            there: HashSet::new(),
+            unseen: Blind::of_the_api(&recorded.events),
+            raised: Vec::new(),
+        }
+    }
+
+    /// Takes a row in.
+    fn follow(&mut self, row: &'d PodRow) {
+        if is_over(&row.to) {
+            self.there.remove(row.uid.as_str());
+        } else {
+            self.there.insert(&row.uid);
+        }
+    }
+
+    /// Whether a row of a removal, that is not taken in yet, is of one of them.
+    fn has(&mut self, row: &PodRow) -> bool {
+        let has_ended = |step: &Step| step.elapsed_seconds.is_some_and(|end| end <= row.elapsed_seconds);
+        let ended = self.steps.partition_point(has_ended);
+        if ended != self.ended {
+            (self.ended, self.taken) = (ended, 0);
+        }
+        let asked = self.steps.iter().find(|step| step.step == row.step).and_then(|step| step.asked);
+        let Some(asked) = asked else { return false };
+        self.asked = asked;
+        let before = ended.checked_sub(1).and_then(|before| self.steps.get(before));
+        let is_one = before.is_some_and(|before| {
+            let was_unseen = before.elapsed_seconds.is_some_and(|end| self.unseen.is_at(end));
+            match was_unseen && row.source_time.is_some() {
+                true => {
+                    let there = self.there.len();
+                    if there > asked as usize && self.raised.iter().all(|known| known.step != row.step) {
+                        let what = format!("{there} instances where {asked} were asked for");
+                        self.raised.push(Change { what, who: None, step: row.step });
+                    }
+                    there > asked as usize
+                }
+                false => in_place(before) > asked + self.taken,
+            }
+        });
+        self.taken += u32::from(is_one);
+        is_one
+    }
+}
+
+/// Instances that are there or are being made when a step ends.
+fn in_place(step: &Step) -> u32 {
+    step.running + [step.pending, step.unschedulable, step.creating].into_iter().flatten().sum::<u32>()
+}
+
+/// Whether an instance that had not come to its end was told to end, or is no longer there: while more are asked for ramp ends none but
+/// those of a surplus.
 fn is_removed(row: &PodRow) -> bool {
-    let state = |text: &str| text.parse::<State>().ok();
-    let is_over = |state: State| {
-        matches!(state, State::Terminating | State::Evicted | State::OomKilled | State::Failed | State::Gone)
-    };
-    let was_alive = row.from.as_deref().and_then(state).is_some_and(|from| !is_over(from));
-    was_alive && matches!(state(&row.to), Some(State::Terminating | State::Gone))
+    let was_alive = row.from.as_deref().is_some_and(|from| !from.is_empty() && !is_over(from));
+    was_alive && matches!(row.to.parse(), Ok(State::Terminating | State::Gone))
+}
+
+/// Whether an instance in this state has come to its end.
+fn is_over(state: &str) -> bool {
+    matches!(
+        state.parse(),
+        Ok(State::Terminating | State::Evicted | State::OomKilled | State::Failed | State::Gone)
+    )
 }
 
 /// Whether it was seen when another process had gone on with the run: not every engine's instances outlive the one before.
@@ -73,50 +158,69 @@ fn ramp_was_away(recorded: &Recorded, row: &PodRow) -> bool {
 }
 
 /// What was done to an instance, and by whom, by its reason and the cluster's events about then.
-fn act(recorded: &Recorded, row: &PodRow, seconds: f64) -> (String, Option<String>) {
-    let about = |event: &&EventRow| {
-        event.kind == "cluster" && (event.elapsed_seconds - seconds).abs() <= ABOUT_SECONDS
+fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, Option<String>) {
+    let about = |late: f64| {
+        recorded.events.iter().filter(move |event| {
+            event.kind == "cluster" && (-ABOUT_SECONDS..=late).contains(&(event.elapsed_seconds - seconds))
+        })
     };
-    let events = || recorded.events.iter().filter(about);
     let of_instance = |event: &&EventRow| event.object.ends_with(&format!("/{}", row.instance));
-    if let Some(event) = events().filter(of_instance).find(|event| event.reason == "Preempted") {
+    let mut of_this = about(ABOUT_SECONDS).filter(of_instance);
+    if let Some(event) = of_this.clone().find(|event| event.reason == "Preempted") {
         let by = event.message.strip_prefix("Preempted by ").and_then(|rest| rest.split(' ').next());
         return (Act::Preempted.words().into(), by.map(str::to_owned));
     }
     if let Some(Cause::Others(act)) = named_in(&row.reason) {
         return (act.words().into(), None);
     }
-    if let Some(event) = events().filter(of_instance).find(|event| event.reason == "TaintManagerEviction") {
+    if let Some(event) = of_this.find(|event| event.reason == "TaintManagerEviction") {
         return (Act::Tainted.words().into(), Some(event.reason.clone()));
     }
     let of_node = |event: &&EventRow| {
         event.reason == "NodeNotSchedulable"
             && row.node.as_deref().is_some_and(|node| event.object.ends_with(&format!("/{node}")))
     };
-    if events().any(|event| of_node(&event)) {
+    if about(CORDON_LATE_SECONDS).any(|event| of_node(&event)) {
         return (Act::Drained.words().into(), None);
     }
+    // Somebody who asks for as many or more removes none.
+    let fewer = |event: &&EventRow| new_size(event).is_some_and(|size| size < asked);
+    let events = || about(LATE_SECONDS).filter(fewer);
     if let Some(event) = events().find(|event| event.reason == "SuccessfulRescale") {
         return ("removed by scaling".into(), Some(event.object.clone()));
     }
     let scaled =
-        |event: &&EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
-    if events().any(|event| scaled(&event)) {
+        |event: &EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
+    if events().any(scaled) {
         return ("removed by scaling".into(), None);
     }
     (Act::Deleted.words().into(), None)
 }
 
+/// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`, `… to 3 from 5`.
+fn new_size(event: &EventRow) -> Option<u32> {
+    let after = match event.message.split_once("New size: ") {
+        Some((_, after)) => after,
+        None => event.message.rsplit_once(" to ")?.1,
+    };
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 /// A step that ended with more instances in place than ramp had asked for.
 fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
     let asked = step.asked.filter(|_| matches!(step.part, Part::Up | Part::Hold))?;
-    let waiting = [step.pending, step.unschedulable, step.creating].into_iter().flatten().sum::<u32>();
-    let there = waiting + step.running;
+    let there = in_place(step);
     if there <= asked {
         return None;
     }
-    let by =
-        recorded.events.iter().rfind(|event| event.step <= step.step && event.reason == "SuccessfulRescale");
+    // Since the step before: ramp has asked for its own number then.
+    let of_now = |event: &&EventRow| event.step == step.step || event.step + 1 == step.step;
+    let more = |event: &&EventRow| new_size(event).is_some_and(|size| size > asked);
+    let by = recorded
+        .events
+        .iter()
+        .rfind(|event| event.reason == "SuccessfulRescale" && of_now(event) && more(event));
     Some(Change {
         what: format!("{there} instances where {asked} were asked for"),
         who: by.map(|event| event.object.clone()),

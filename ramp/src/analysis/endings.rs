@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::marginal_cost::interval;
-use super::{Estimate, cannot_say};
+use super::{Estimate, cannot_say, timed};
 use crate::dataset::{Dataset, Recorded, Source};
 use crate::record::Teardown;
 use crate::state::State;
@@ -18,6 +18,7 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
         Source::Study => return cannot_say("the data counts instances and does not tell of each"),
         Source::Run(recorded) => recorded,
     };
+    timed(recorded)?;
     let mut told: HashMap<&str, f64> = HashMap::new();
     let mut took = Vec::new();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
@@ -88,19 +89,38 @@ impl Leak {
         (Self::SHARE * self.held_bytes).max(self.idle_bytes)
     }
 
+    /// Whether more memory is held than before, or less, by so much that it is not the instances' doing alone.
+    #[must_use]
+    pub fn is_others_doing(&self) -> bool {
+        self.missing_bytes.abs() >= self.little_bytes()
+    }
+
+    /// What is too little to matter beside what the instances held, whatever the machines do.
+    fn little_bytes(&self) -> f64 {
+        (Self::SHARE * self.held_bytes).max(self.kernels as f64 * LITTLE_BYTES)
+    }
+
     /// Whether memory came back.
     #[must_use]
     pub fn returned(&self) -> Returned {
-        let little = (Self::SHARE * self.held_bytes).max(self.kernels as f64 * LITTLE_BYTES);
+        let little = self.little_bytes();
         let matters = self.matters_bytes();
         let stays = self.interval.is_some_and(|interval| interval.low > matters);
-        match self.steady {
-            // Less than before is nothing left behind.
-            Some(_) if self.missing_bytes < little => Returned::All,
+        match (self.steady, self.interval) {
+            // Whatever the machines took or gave back of their own.
+            (Some(true), Some(interval)) if interval.high < little => Returned::All,
+            // Less than before is nothing left behind, unless the machines gave back as much of their own.
+            (Some(_), interval)
+                if self.missing_bytes < little && interval.is_none_or(|of| of.low < little) =>
+            {
+                Returned::All
+            }
             // Instances leave no more behind than they held.
-            Some(true) if stays && self.is_quiet && self.missing_bytes <= self.held_bytes => Returned::NotAll,
-            Some(true) => Returned::CannotTell,
-            Some(false) | None => Returned::NotSteady,
+            (Some(true), _) if stays && self.is_quiet && self.missing_bytes <= self.held_bytes => {
+                Returned::NotAll
+            }
+            (Some(true), _) => Returned::CannotTell,
+            (Some(false) | None, _) => Returned::NotSteady,
         }
     }
 }
@@ -127,15 +147,26 @@ pub fn teardown(data: &Dataset) -> Estimate<&Teardown> {
 pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
     let teardown = teardown(data)?;
     if !teardown.left.is_empty() {
-        return cannot_say(format!("{} objects of the run are still there", teardown.left.len()));
+        return cannot_say(format!(
+            "not everything of the run is known to be gone ({})",
+            teardown.left.join(", ")
+        ));
     }
     let Source::Run(recorded) = &data.source else {
         return cannot_say("the data ends with the last step up");
     };
+    timed(recorded)?;
     let Some(remains) = data.remains(recorded, before) else {
         return cannot_say("no node told of its memory both before the first instance and after the last");
     };
     let sum = |of: fn(&crate::record::MemoryReturned) -> u64| teardown.memory.iter().map(of).sum();
+    if remains.untold > 0 {
+        return cannot_say(format!(
+            "{} of {} machines with instances told nothing of their memory before the first or after the last of them",
+            remains.untold,
+            remains.untold + remains.kernels
+        ));
+    }
     Ok(Leak {
         kernels: remains.kernels,
         before_bytes: sum(|kernel| kernel.before_bytes),

@@ -2,7 +2,7 @@
 
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{Rule, SaturationVerdict, saturation};
-use super::{Estimate, cannot_say, mib};
+use super::{Estimate, cannot_say, mib, timed};
 use crate::dataset::{Costs, Dataset, Source, Step};
 use crate::record::{Most, Part};
 
@@ -66,13 +66,18 @@ impl Estimates {
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
         let saturation = saturation(data);
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
-        let rough_cost = marginal_cost(&costs, saturation.saturation.is_ok());
+        let timed = match &data.source {
+            Source::Run(recorded) => timed(recorded),
+            Source::Study => Ok(()),
+        };
+        let rough_cost = timed.and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
+        let marginal_cost = of_use(&rough_cost);
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             held: held(data),
             running: running(data),
-            usage: usage(data, &saturation),
-            marginal_cost: of_use(&rough_cost),
+            usage: usage(data, &saturation, &marginal_cost),
+            marginal_cost,
             rough_cost,
             costs,
             saturation,
@@ -150,14 +155,40 @@ pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
     data.held_more().into_iter().filter_map(own).collect()
 }
 
-fn usage(data: &Dataset, verdict: &SaturationVerdict) -> Usage {
-    let all = per_container(data);
+/// Memory per container is what it costs within this share, of so many and more; others on the machine gave back or took the rest.
+const USAGE_WITHIN: f64 = 0.5;
+const OF_SO_MANY: u32 = 3;
+
+fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
     let is_study = matches!(data.source, Source::Study);
+    let mut all = per_container(data);
+    if !is_study && !data.is_charged() {
+        match cost {
+            Err(_) => {
+                let why = || {
+                    cannot_say(
+                        "without a marginal cost it cannot be told from what the machines do of their own",
+                    )
+                };
+                return Usage { at_saturation: why(), min: why(), max: why() };
+            }
+            Ok(cost) => all.retain(|(index, usage)| {
+                let held = data.steps.get(*index).and_then(|step| step.ready).unwrap_or_default();
+                let most = if held < OF_SO_MANY { f64::INFINITY } else { 1.0 + USAGE_WITHIN };
+                let low = mib(cost.interval.low) * (1.0 - USAGE_WITHIN / 5.0);
+                usage.mib >= low && usage.mib <= mib(cost.interval.high) * most
+            }),
+        }
+    }
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
             None if is_study => cannot_say(format!("memory or instances are not known at step {}", at.step)),
-            None => cannot_say(format!("instances came and went at step {} while it was looked at", at.step)),
+            None => cannot_say(format!(
+                "at step {} no sample of all nodes is from while all instances there held their memory, none came or went, and \
+                 others took or gave back little",
+                at.step
+            )),
             Some((_, usage)) if is_study && at.rule != Rule::NodesFull => cannot_say(format!(
                 "the nodes were never full; at step {} ({}) it is {:.0} MiB",
                 at.step, at.rule, usage.mib
@@ -168,7 +199,8 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict) -> Usage {
     let none = || match is_study {
         true => cannot_say("there is no step with an instance at work and with active memory of all nodes"),
         false => cannot_say(
-            "there is no step with an instance that holds its memory and with samples of all nodes, then and before the first step",
+            "no step has samples of all nodes from while all instances there held their memory and none came or went, and there are \
+             samples from before the first step",
         ),
     };
     let by_mib = |a: &PerContainer, b: &PerContainer| a.mib.total_cmp(&b.mib);

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, cannot_say};
-use crate::dataset::{Dataset, Recorded, Report, Source};
+use super::{Estimate, cannot_say, timed};
+use crate::dataset::{Blind, Dataset, Report, Source};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -21,7 +21,7 @@ pub struct Goodput {
 /// The goodput of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
-    /// After each step that has an end.
+    /// After each step that has an end, but those that ended while nothing was seen.
     pub steps: Vec<Goodput>,
     /// The longest that a report counts, in seconds.
     pub counts_seconds: f64,
@@ -49,6 +49,7 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
         }
         Source::Run(recorded) => recorded,
     };
+    timed(recorded)?;
     let reports = &recorded.reports.reports;
     let asked_for = recorded.settings().report_every_seconds;
     let Some(every) = asked_for.or_else(|| usual_seconds_between(reports)) else {
@@ -56,10 +57,10 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
     };
     let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
     let mut known = Known::of(&recorded.reports.uids);
-    let blind = Blind::of(recorded);
+    let (blind, unseen) = (Blind::of(recorded), Blind::of_the_api(&recorded.events));
     let mut reports = reports.iter().peekable();
     let mut pods = recorded.pods.iter().peekable();
-    let mut steps = Vec::new();
+    let (mut steps, mut held_unseen) = (Vec::new(), 0);
     for (index, step) in data.steps.iter().enumerate() {
         let Some(end) = step.elapsed_seconds else { continue };
         while let Some(row) = pods.next_if(|row| row.elapsed_seconds <= end) {
@@ -71,55 +72,27 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
         let bad = known.bad(|since| end - since - blind.between(since, end) > counts_seconds);
         let (units, seconds) = std::mem::take(&mut known.work);
         let held = step.ready.unwrap_or(step.running);
+        // Who is there, and what they tell, is not known then.
+        if unseen.is_at(end) {
+            held_unseen = held_unseen.max(held);
+            continue;
+        }
         steps.push(Goodput {
             index,
             instances: held.saturating_sub(bad),
             units_per_cpu_second: (seconds > 0.0).then(|| units / seconds),
         });
     }
+    let most = steps.iter().map(|at: &Goodput| at.instances).max().unwrap_or_default();
+    if held_unseen > most {
+        return cannot_say(format!(
+            "nothing was seen of the instances when the most were held ({held_unseen})"
+        ));
+    }
     let gap =
         |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));
     let largest_gap = steps.iter().map(|at| (gap(at), at.index)).rev().max_by_key(|(gap, _)| *gap);
     Ok(Course { steps, counts_seconds, largest_gap })
-}
-
-/// Times in which ramp saw nothing: what did not arrive then tells nothing of who sent it.
-struct Blind(Vec<(f64, f64)>);
-
-impl Blind {
-    fn of(recorded: &Recorded) -> Self {
-        let mut open: HashMap<&str, f64> = HashMap::new();
-        let mut times = Vec::new();
-        for event in &recorded.events {
-            match event.kind.as_str() {
-                "gap_begins" => {
-                    open.entry(&event.object).or_insert(event.elapsed_seconds);
-                }
-                "gap_ends" => {
-                    let since = open.remove(event.object.as_str());
-                    // What waited arrives a moment later.
-                    times.extend(since.map(|since| (since, event.elapsed_seconds + ARRIVES_WITHIN_SECONDS)));
-                }
-                _ => {}
-            }
-        }
-        times.extend(open.into_values().map(|since| (since, f64::INFINITY)));
-        times.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        Self(times)
-    }
-
-    /// Seconds of a time in which nothing was seen.
-    fn between(&self, since: f64, until: f64) -> f64 {
-        let (mut sum, mut reached) = (0.0, since);
-        for (from, to) in &self.0 {
-            let (from, to) = (from.max(reached), to.min(until));
-            if to > from {
-                sum += to - from;
-                reached = to;
-            }
-        }
-        sum
-    }
 }
 
 /// What is known of the instances.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, cannot_say};
+use super::{Estimate, cannot_say, timed};
 use crate::dataset::{AtWork, Dataset, Source};
 use crate::record::PodRow;
 use crate::state::State;
@@ -60,6 +60,7 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
         Source::Run(recorded) if recorded.pods.is_empty() => return cannot_say("no instance was seen"),
         Source::Run(recorded) => recorded,
     };
+    timed(recorded)?;
     let mut lives = Lives::default();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         lives.follow(row, *seconds);

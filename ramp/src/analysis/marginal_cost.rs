@@ -158,6 +158,16 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     let systematic =
         SystematicError { below: systematic.below + stayed.below, above: stayed.above, ..systematic };
     let interval = systematic.widen(within);
+    // What they have alone is there.
+    if interval.high < beyond.anon_bytes {
+        return cannot_say(format!(
+            "kernels hold {:.1} to {:.1} MiB more for each, and instances report {:.1} MiB that they share with nobody: memory was given \
+             back meanwhile, or not all was seen of who was there",
+            mib(interval.low),
+            mib(interval.high),
+            mib(beyond.anon_bytes)
+        ));
+    }
     Ok(MarginalCost {
         bytes: beyond.load_bytes + overhead,
         interval,

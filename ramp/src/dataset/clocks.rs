@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::workloads::Reports;
-use super::{Node, Sample};
+use super::{Node, Sample, Step};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -71,6 +71,28 @@ impl NodeClock {
     }
 }
 
+/// Between two steps no more time passes than this, in seconds, beside what the later one took.
+const BETWEEN_STEPS_SECONDS: f64 = 60.0;
+
+/// Why times and durations of a run are not known, if they are not: the clock of the machine that recorded was set while it went on. Rows
+/// follow each other, and how long a step took was measured by a clock that nobody sets.
+pub(super) fn why_unknown(steps: &[Step], pods: &[PodRow], is_resumed: bool) -> Option<String> {
+    let falls = |pair: &[PodRow]| {
+        let [before, after] = pair else { return None };
+        (after.time.0 + AT_ONCE < before.time.0).then_some(before.step)
+    };
+    let leaps = |pair: &[Step]| {
+        let [before, after] = pair else { return None };
+        let apart = after.elapsed_seconds? - before.elapsed_seconds?;
+        (apart > after.step_seconds? + BETWEEN_STEPS_SECONDS).then_some(after.step)
+    };
+    let leap = || steps.windows(2).find_map(leaps).filter(|_| !is_resumed);
+    let step = pods.windows(2).find_map(falls).or_else(leap)?;
+    Some(format!(
+        "the clock of the machine that recorded was set while the run went on (about step {step}): times and durations are not known"
+    ))
+}
+
 /// A row that was seen so many seconds later than others are was not being watched for: clusters tell of whole seconds, and kubelets take
 /// a second to tell.
 const SEEN_LATE_SECONDS: f64 = 2.5;
@@ -78,6 +100,7 @@ const SEEN_LATE_SECONDS: f64 = 2.5;
 const TOLD_WITHIN_SECONDS: f64 = 60.0;
 /// Rows that are seen closer together are seen at once: what was missed is listed when the API answers again.
 const AT_ONCE_SECONDS: f64 = 1.0;
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(1);
 /// So often something must have been seen by a clock before it is known how far that is apart.
 const OFTEN: usize = 3;
 

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::clocks;
 use super::table::{Malformed, Row, Table, Unreadable, quoted};
 use super::workloads::{self, Reports};
 use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use super::{Undated, blind, clocks};
 use crate::memory::unreclaimable_bytes;
 use crate::record::{EventRow, PodRow, Population, RunFile, StepRow, read_run};
 use crate::scenario::Scenario;
@@ -26,6 +26,10 @@ pub struct Recorded {
     /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its
     /// source says that it was.
     pub happened_seconds: Vec<f64>,
+    /// Why times and durations are not known, if they are not.
+    pub untimed: Option<String>,
+    /// Instances of which it is not known when they went.
+    pub undated: Vec<Undated>,
     /// Rows that were seen late.
     pub seen_late: usize,
     /// Who was there at once.
@@ -71,9 +75,23 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let rows = steps.len();
     clocks::undo_settings(&mut nodes, &mut reports, &pods);
     let (happened_seconds, seen_late) = clocks::happened(&pods);
+    let untimed = clocks::why_unknown(&steps, &pods, !run.resumes.is_empty());
+    notes.extend(untimed.clone());
+    let undated = blind::undated(&pods, &events);
     let mut population = Population::default();
     pods.iter().for_each(|row| population.follow(row));
-    let recorded = Recorded { run, pods, happened_seconds, seen_late, population, events, reports, kernels };
+    let recorded = Recorded {
+        run,
+        pods,
+        happened_seconds,
+        untimed,
+        undated,
+        seen_late,
+        population,
+        events,
+        reports,
+        kernels,
+    };
     Ok(Dataset {
         name: name_of(directory),
         source: Source::Run(Box::new(recorded)),

@@ -63,6 +63,7 @@ impl Dataset {
                     .map(|kernel| self.observed_after(recorded, kernel, measure, kernels.get(kernel)))
                     .collect(),
                 load_bytes: load.each(),
+                anon_bytes: load.anon,
                 reported: load.known,
                 charged: measure.is_charged,
                 instances,
@@ -157,7 +158,10 @@ impl Dataset {
             while let Some((_, row)) = pods.next_if(|(at, _)| *at < now) {
                 there.follow(row);
             }
-            if sample.freshness != Freshness::Fresh || there.any_ended {
+            let may_have_gone = recorded.undated.iter().any(|gone| {
+                names.contains(gone.node.as_str()) && (gone.from_seconds..=gone.to_seconds).contains(&now)
+            });
+            if sample.freshness != Freshness::Fresh || there.any_ended || may_have_gone {
                 continue;
             }
             let Some(bytes) = (measure.bytes)(sample).map(|bytes| bytes as f64) else { continue };
@@ -187,6 +191,8 @@ impl Dataset {
 pub struct Remains {
     /// Kernels that told of both.
     pub kernels: usize,
+    /// Kernels that had instances and did not.
+    pub untold: usize,
     /// By how many bytes it is more; less than 0 where it is less.
     pub missing_bytes: f64,
     /// For how many seconds it was watched after the last instance was gone.
@@ -221,6 +227,12 @@ impl Dataset {
         }
     }
 
+    /// Whether memory per container is made from what the kernel charges to the instances alone.
+    #[must_use]
+    pub fn is_charged(&self) -> bool {
+        matches!(&self.source, Source::Run(recorded) if self.measure_of_usage(recorded).is_charged)
+    }
+
     /// What memory per container is made from, in words.
     #[must_use]
     pub fn usage_measure(&self) -> &'static str {
@@ -248,10 +260,15 @@ impl Dataset {
         let Some(idle) = kernels.iter().map(idle).collect::<Option<Vec<f64>>>() else { return Vec::new() };
         let of_step = |(index, step): (usize, &Step)| {
             let (held, end) = (step.ready.filter(|held| *held > 0)?, step.elapsed_seconds?);
+            let began = end - step.step_seconds.unwrap_or(0.0);
             let (mut instances, mut bytes) = (0, 0.0);
             for (looks, idle) in kernels.iter().zip(&idle) {
                 let last = looks.partition_point(|look| look.elapsed_seconds <= end);
                 let look = looks.get(last.checked_sub(1)?).filter(|look| look.all_full)?;
+                // An older one may be from before a time in which nothing was seen.
+                if look.elapsed_seconds < began.min(end - RECENT_SECONDS) {
+                    return None;
+                }
                 instances += look.instances;
                 bytes += look.bytes - idle;
             }
@@ -268,6 +285,7 @@ impl Dataset {
         let load = ReportedLoad::of(recorded, until);
         let mut remains = Remains {
             kernels: 0,
+            untold: 0,
             missing_bytes: 0.0,
             waited_seconds: f64::INFINITY,
             steady: Some(true),
@@ -287,6 +305,7 @@ impl Dataset {
                 .collect();
             let (Some((gone, most)), Some(_), false) = (last.gone, last.values.first(), quiet.is_empty())
             else {
+                remains.untold += usize::from(last.most > 0);
                 continue;
             };
             let end = last.values.last().map_or(gone, |(seconds, _)| *seconds);
@@ -387,7 +406,7 @@ impl Dataset {
             .filter(|(seconds, _)| gone.is_some_and(|gone| *seconds >= gone))
             .collect();
         values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        After { gone: gone.map(|gone| (gone, most)), values }
+        After { gone: gone.map(|gone| (gone, most)), most, values }
     }
 }
 
@@ -395,9 +414,14 @@ impl Dataset {
 struct After {
     /// When that was gone, in seconds since the run began, and the most that there had been at once.
     gone: Option<(f64, u32)>,
+    /// The most instances that there were at once.
+    most: u32,
     /// Seconds and bytes.
     values: Vec<(f64, f64)>,
 }
+
+/// A sample counts for a step if it is from within it, or no older than this when it ends.
+const RECENT_SECONDS: f64 = 5.0;
 
 /// Memory that others hold for a while is gone after so long, often.
 const QUIET_FOR_SECONDS: f64 = 15.0;
@@ -461,6 +485,8 @@ struct ReportedLoad<'d> {
     known: bool,
     /// What those that hold their memory hold on average.
     full: f64,
+    /// Of that: anonymous memory.
+    anon: f64,
 }
 
 impl<'d> ReportedLoad<'d> {
@@ -478,11 +504,16 @@ impl<'d> ReportedLoad<'d> {
         for reports in by_uid.values_mut() {
             reports.sort_by(|a, b| a.made_seconds.partial_cmp(&b.made_seconds).unwrap_or(Ordering::Equal));
         }
-        let of_one = |reports: &Vec<&Report>| {
+        let of_one = |reports: &Vec<&'d Report>| -> Option<&'d Report> {
             let counts = |report: &&&Report| report.is_full() && report.elapsed_seconds <= until;
-            reports.iter().rfind(counts).and_then(|report| report.memory_resident_bytes)
+            reports.iter().rfind(counts).copied()
         };
-        let mut full: Vec<f64> = by_uid.values().filter_map(of_one).map(|bytes| bytes as f64).collect();
+        let last: Vec<&Report> = by_uid.values().filter_map(of_one).collect();
+        let bytes = |of: fn(&Report) -> Option<u64>| -> Vec<f64> {
+            last.iter().filter_map(|report| of(report)).map(|bytes| bytes as f64).collect()
+        };
+        let mut full = bytes(|report| report.memory_resident_bytes);
+        let anon = bytes(|report| report.memory_anon_bytes);
         if full.is_empty() {
             // None has got there: what each is to hold.
             let target =
@@ -493,6 +524,7 @@ impl<'d> ReportedLoad<'d> {
         Self {
             known: !full.is_empty(),
             full: mean,
+            anon: anon.iter().sum::<f64>() / anon.len().max(1) as f64,
             rate: recorded.settings().growth_bytes_per_second,
             by_uid,
         }

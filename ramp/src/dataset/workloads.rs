@@ -28,6 +28,8 @@ pub struct Report {
     pub memory_target_bytes: Option<u64>,
     /// What it holds.
     pub memory_resident_bytes: Option<u64>,
+    /// Of that: anonymous memory, which nobody shares.
+    pub memory_anon_bytes: Option<u64>,
     /// CPU time that it was to use so far.
     pub cpu_wanted_seconds: Option<f64>,
     /// CPU time that it used.
@@ -57,9 +59,10 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
     let elapsed = table.required("elapsed_seconds")?;
     let (step, uid) = (table.required("step")?, table.required("uid")?);
     // What a newer or an older workload does not report is not known; it is no reason to read nothing.
-    let [target, resident, wanted, used, overdrawn, units] = [
+    let [target, resident, anon, wanted, used, overdrawn, units] = [
         "memory_target_bytes",
         "memory_resident_bytes",
+        "memory_anon_bytes",
         "cpu_wanted_seconds_total",
         "cpu_used_seconds_total",
         "cpu_overdrawn_seconds",
@@ -90,6 +93,7 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
             made_seconds: made.map_or(Ok(None), |made| row.time(made))?,
             memory_target_bytes: bytes(target)?,
             memory_resident_bytes: bytes(resident)?,
+            memory_anon_bytes: bytes(anon)?,
             cpu_wanted_seconds: number(wanted)?,
             cpu_used_seconds: number(used)?,
             cpu_overdrawn_seconds: number(overdrawn)?,

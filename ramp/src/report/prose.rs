@@ -75,22 +75,33 @@ fn of_one(data: &Dataset, found: &RunFindings) -> String {
 fn of_two(report: &Report, compared: &Compared) -> String {
     let findings = &report.findings;
     let (base, other) = (findings.name(compared.base), findings.name(compared.other));
-    let most = |group: usize| {
+    let runs = |group: usize| {
         let runs = findings.groups.get(group).map_or(&[][..], |group| &group.runs);
-        let counts = runs.iter().filter_map(|run| findings.runs.get(*run)?.estimates.running.as_ref().ok());
+        runs.iter().filter_map(|run| findings.runs.get(*run))
+    };
+    // The study's files do not tell which hold their memory.
+    let is_held = [compared.base, compared.other]
+        .into_iter()
+        .all(|group| runs(group).all(|run| run.estimates.held.is_ok()));
+    let most = |group: usize| {
+        let of = |run: &RunFindings| {
+            if is_held { run.estimates.held.clone() } else { run.estimates.running.clone() }
+        };
+        let counts = runs(group).filter_map(|run| of(run).ok());
         let mut counts: Vec<String> = counts.map(|most| most.count.to_string()).collect();
         counts.dedup();
         if counts.is_empty() { "an unknown number".to_owned() } else { counts.join(" and ") }
     };
+    let what = if is_held { "held all of their memory at once" } else { "were at work at once" };
     let mut sentence = format!(
-        "{base} had {} at work at once at most, {other} {}",
+        "{base}: at most {} instances {what}; {other}: {}",
         most(compared.base),
         most(compared.other)
     );
     if let Ok(ratio) = compared.comparison.overhead_by_maximum {
         sentence += &match ratio {
-            _ if ratio < 0.0 => format!(": {} less than none by maximum", words::percent(-ratio)),
-            _ => format!(": an overhead of {} by maximum", words::percent(ratio)),
+            _ if ratio < 0.0 => format!("; {} less than none by maximum", words::percent(-ratio)),
+            _ => format!("; an overhead of {} by maximum", words::percent(ratio)),
         };
     }
     match &compared.comparison.overhead_per_pod {

@@ -279,3 +279,28 @@ fn a_machine_that_stays_as_it_is_does_not_explain_one() {
         "{said}"
     );
 }
+
+#[test]
+fn what_others_made_more_of_ramp_ends_and_that_is_not_called_theirs() {
+    let raised = outcome("events: [{what: scale, at: 16s, to: 20, by: hpa}]", steps(12));
+    let said = said(&raised);
+    assert!(said.contains("20 instances where "), "{said}");
+    assert!(said.contains("were asked for by horizontalpodautoscaler/hpa"), "{said}");
+    assert!(!said.contains("deleted") && !said.contains("removed by"), "{said}");
+}
+
+#[test]
+fn what_others_made_more_of_while_nothing_was_seen_is_theirs_all_the_same() {
+    let world = "events: [{what: api-hangs, at: 14s, lasts: 30s}, {what: scale, at: 25s, to: 30}]";
+    let unseen = outcome(world, Shape { from: 5, ..steps(20) });
+    let said = said(&unseen);
+    assert!(said.contains("30 instances where "), "{said}");
+    assert!(!said.contains("deleted") && !said.contains("removed by"), "{said}");
+}
+
+#[test]
+fn who_changed_something_is_who_did_it_before_and_not_somebody_else_afterwards() {
+    let world = "nodes: [{count: 2}]\nevents: [{what: delete, at: 16s, count: 2}, {what: scale, at: 18s, to: 30, by: hpa}]";
+    let said = said(&outcome(world, steps(12)));
+    assert!(said.contains("2 instances deleted"), "{said}");
+}

@@ -95,7 +95,9 @@ pub(super) fn usage(report: &Report) -> Chart {
         series,
         note: match has_runs(report) {
             true => usage_note(report),
-            false => format!("As in the study: active memory of all nodes ÷ instances at work, the idle cluster too. {STALE}"),
+            false => format!(
+                "As in the study: active memory of all nodes ÷ instances at work, the idle cluster too. {STALE}"
+            ),
         },
     }
 }

@@ -270,11 +270,19 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
             Some(seconds) => {
                 format!("The {all} there at the end were all gone after {}.", words::seconds(seconds))
             }
-            None => format!("Of {all} there at the end {} are still there.", teardown.left.len()),
+            None => format!("The {all} there at the end were not all seen to go: {}.", left(&teardown.left)),
         };
         sentences.push(says(text, "from the request to remove the population to the last instance gone"));
     }
     sentences
+}
+
+/// What is left, or why that is not known.
+fn left(objects: &[String]) -> String {
+    match objects {
+        [] => "not in the time that ramp waits".into(),
+        objects => objects.join(", "),
+    }
 }
 
 fn leak(found: &RunFindings) -> Sentence {
@@ -301,6 +309,9 @@ fn leak(found: &RunFindings) -> Sentence {
         )
     });
     let text = match leak.returned() {
+        Returned::All if leak.is_others_doing() => {
+            format!("Memory came back, but for what the machines did of their own: {figures}{between}.")
+        }
         Returned::All => format!("Memory came back: {figures}."),
         Returned::NotAll => format!("Memory did not come back: {figures}{between}."),
         Returned::NotSteady if leak.steady == Some(false) => {
