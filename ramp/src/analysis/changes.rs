@@ -197,7 +197,8 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     (Act::Deleted.words().into(), None)
 }
 
-/// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`, `… to 3 from 5`.
+/// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`,
+/// `… to 3 from 5`.
 fn new_size(event: &EventRow) -> Option<u32> {
     let after = match event.message.split_once("New size: ") {
         Some((_, after)) => after,

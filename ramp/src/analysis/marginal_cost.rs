@@ -293,6 +293,7 @@ mod tests {
                 observations: vec![observations],
                 after: vec![Vec::new()],
                 load_bytes,
+                anon_bytes: 0.0,
                 reported: load_bytes > 0.0,
                 charged: false,
                 instances: most,

@@ -1,6 +1,7 @@
 //! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes
 //! in a second, and takes the same course each time.
 
+mod check;
 mod cluster;
 mod draw;
 mod instance;

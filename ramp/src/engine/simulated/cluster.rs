@@ -292,6 +292,10 @@ impl Cluster {
                     let node = self.node_of(&self.world.events[incident]);
                     self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
                 }
+                if self.world.events[incident].what == What::Drain {
+                    let node = self.node_of(&self.world.events[incident]);
+                    self.nodes[node].drained = false;
+                }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == What::ImageMissing {
                     self.pull_again(now);

@@ -379,36 +379,8 @@ impl World {
         // An empty file is a world in which nothing is said: the usual one.
         let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         let world = world.unwrap_or_default();
-        world.check()?;
+        super::check::check(&world)?;
         Ok(world)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if !self.nodes.iter().any(|kind| kind.count > 0) {
-            return Err("nodes: there is none (expected at least one with a count of 1 or more)".into());
-        }
-        let share = |name: &str, value: f64, below: f64| match (0.0..below).contains(&value) {
-            true => Ok(()),
-            false => Err(format!("{name}: {value} (expected a share from 0 to below {below})")),
-        };
-        share("load.page_tables", self.load.page_tables, 1.0)?;
-        share("load.starved", self.load.starved, 1.0 + f64::EPSILON)?;
-        share("runtime.spread", self.runtime.spread, 1.0)?;
-        share("machine.lost", self.machine.lost, 1.0)?;
-        if self.machine.sample_every.is_zero() {
-            return Err("machine.sample_every: 0s (expected a time such as 1s)".into());
-        }
-        if self.load.report_every.is_some_and(|every| every.is_zero()) {
-            return Err("load.report_every: 0s (expected a time such as 5s)".into());
-        }
-        let others = self.machine.others.iter();
-        if others.clone().any(|others| others.every.is_zero() || others.lasts.is_zero()) {
-            return Err("machine.others: every and lasts have to be more than 0s".into());
-        }
-        for (number, event) in self.events.iter().enumerate() {
-            event.check(self).map_err(|error| format!("events[{number}]: {error}"))?;
-        }
-        Ok(())
     }
 
     /// The scenario with the load that this world says, where it says one.
@@ -456,32 +428,6 @@ impl World {
     }
 }
 
-impl Incident {
-    fn check(&self, world: &World) -> Result<(), String> {
-        match (self.at, self.instances, self.what) {
-            (Some(_), Some(_), _) => {
-                return Err("both at and instances are said (expected one of them)".into());
-            }
-            (None, None, What::ImageMissing) | (Some(_), None, _) | (None, Some(_), _) => {}
-            (None, None, _) => return Err("neither at nor instances is said (expected one of them)".into()),
-        }
-        if self.what == What::Scale && self.to.is_none() {
-            return Err("scale without to (expected the number that others ask for)".into());
-        }
-        if self.what == What::ClockSet && self.ahead.is_none() {
-            return Err("clock-set without ahead (expected a time, such as 1h or -10s)".into());
-        }
-        let names = || world.node_names();
-        match &self.node {
-            Some(node) if !names().any(|(name, _)| name == *node) => {
-                let names: Vec<String> = names().map(|(name, _)| name).collect();
-                Err(format!("there is no node {node:?} (there are {})", names.join(", ")))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl World {
     /// All nodes, each with its kind.
     pub(super) fn node_names(&self) -> impl Iterator<Item = (String, &NodeKind)> {
@@ -504,7 +450,7 @@ impl PhaseTime {
 
 /// A phase that has no spread of its own is a time.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a time, such as 1s, or {median: 1s, spread: 0.3}")]
 enum PhaseText {
     Time(String),
     Spread {
@@ -711,5 +657,23 @@ mod tests {
         let error = refused("events: [{what: drain, at: 3s, node: c}]");
         assert!(error.contains("\"c\" (there are node-0, node-1)"), "{error}");
         assert!(refused("load: {memory: 5 apples}").contains("apples"));
+        for (text, at) in [
+            ("begin: 9999-12-31T23:59:59Z", "begin: "),
+            ("nodes: [{count: 4000000000}]", "nodes: 4000000000 of them"),
+            ("nodes: [{count: 2}, {count: 2}]", "nodes[1].name: "),
+            ("nodes: [{memory: 1Gi, idle: 2Gi}]", "nodes[0]: memory 1"),
+            ("nodes: [{cores: .nan}]", "nodes[0].cores: NaN"),
+            ("nodes: [{name: a, kernel: k, memory: 8Gi}, {name: b, kernel: k}]", "nodes[1]: kernel \"k\""),
+            ("machine: {sample_every: 1ns}", "machine.sample_every: 1ns"),
+            ("machine: {others: [{memory: 1G, every: 1s, lasts: 1h}]}", "machine.others[0]: 3600 at once"),
+            ("machine: {drift: 1E}", "machine.drift: "),
+            ("phases: {create: {median: 1s, spread: -1}}", "phases.create: spread: -1"),
+            ("events: [{what: scale, at: 11s, to: 4000000000}]", "events[0]: to: 4000000000"),
+            ("events: [{what: kill, at: 11s, count: 0}]", "events[0]: count: 0"),
+            ("events: [{what: preempt, at: 11s, lasts: 3s}]", "events[0]: lasts is said"),
+        ] {
+            assert!(refused(text).starts_with(at), "{text}: {}", refused(text));
+        }
+        assert!(refused("phases: {create: 5}").contains("expected a time, such as 1s"));
     }
 }
