@@ -232,8 +232,8 @@ impl Watched {
                     format!("{most} instances at work at most for {steps} steps, {} asked for", seen.asked)
                 })
             }
-            Rule::Evictions(rate) => self.rate("evictions", seen.elapsed, seen.evictions, rate),
-            Rule::OomKills(rate) => self.rate("OOM kills", seen.elapsed, seen.oom_kills, rate),
+            Rule::Evictions(rate) => self.rate("eviction", seen.elapsed, seen.evictions, rate),
+            Rule::OomKills(rate) => self.rate("OOM kill", seen.elapsed, seen.oom_kills, rate),
             Rule::NodeNotReady => {
                 (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready))
             }
@@ -263,7 +263,8 @@ impl Watched {
         self.totals.drain(..before);
         let since = self.totals.first().map_or(0, |(_, total)| *total);
         let within = total.saturating_sub(since);
-        (within > count).then(|| format!("{within} {what} within {}", humantime::format_duration(window)))
+        let s = if within == 1 { "" } else { "s" };
+        (within > count).then(|| format!("{within} {what}{s} within {}", humantime::format_duration(window)))
     }
 }
 

@@ -89,6 +89,11 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
     if let Some(capacity) = data.capacity() {
         return Ok(capacity);
     }
+    if matches!(data.source, Source::Run(_)) && memory_each.is_none() {
+        return cannot_say(
+            "the run was begun without a forecast (say how much memory each instance takes with --memory)",
+        );
+    }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
         return cannot_say(
             "the data does not tell how much memory each instance was to take (say it with --memory)",

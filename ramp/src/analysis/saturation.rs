@@ -176,7 +176,9 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
     if recorded.population.running().count == 0 {
         let why = match (blocked, recorded.pods.is_empty()) {
-            (Some(loss), _) => format!("no instance ever ran: {}", loss.row.reason.trim()),
+            (Some(loss), _) => {
+                format!("no instance ever ran: {}", loss.row.reason.trim().trim_end_matches('.'))
+            }
             (None, true) => "no instance was seen".into(),
             (None, false) => "no instance ever ran, and nobody told why".into(),
         };
@@ -187,23 +189,25 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         return SaturationVerdict::unknown(format!("others changed the population ({})", words(change)));
     }
     let asked = last.asked.unwrap_or(held);
+    let s = if held == 1 { "" } else { "s" };
     if held >= asked {
         return SaturationVerdict::not_up_to(
             held,
-            format!("not reached up to {held} instances, all that were asked for"),
+            format!("not reached up to {held} instance{s}, all that were asked for"),
         );
     }
     if let Some(loss) = blocked {
         let why = format!(
-            "not reached up to {held} instances; {} of {asked} never held their memory: {}",
+            "not reached up to {held} instance{s}; {} of {asked} never held their memory: {}",
             asked - held,
-            loss.row.reason.trim()
+            loss.row.reason.trim().trim_end_matches('.')
         );
         return SaturationVerdict::not_up_to(held, why);
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
-        let why =
-            format!("not reached up to {held} instances; instances were killed, and it is not known by whom");
+        let why = format!(
+            "not reached up to {held} instance{s}; instances were killed, and it is not known by whom"
+        );
         return SaturationVerdict::not_up_to(held, why);
     }
     if all_had_their_time(data, recorded)
@@ -219,7 +223,7 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         ));
     }
     let why = format!(
-        "not reached up to {held} instances; {} more were still on their way when the ramp ended",
+        "not reached up to {held} instance{s}; {} more were still on their way when the ramp ended",
         asked - held
     );
     SaturationVerdict::not_up_to(held, why)

@@ -101,7 +101,7 @@ mod tests {
         let third = rules.look(&after(3, 5));
         assert_eq!((third.news.len(), third.hold.len(), third.end), (0, 1, None));
         let end = rules.look(&after(4, 5)).end.unwrap();
-        assert_eq!(end, "oom-kills:0/1m: 1 OOM kills within 1m at step 2, and 2 steps beyond it");
+        assert_eq!(end, "oom-kills:0/1m: 1 OOM kill within 1m at step 2, and 2 steps beyond it");
     }
 
     #[test]

@@ -205,7 +205,7 @@ pub enum Shortage {
 pub struct Incident {
     /// What.
     pub what: What,
-    /// When, since the population was made.
+    /// When, since the cluster was made: the first step comes after what the plan has for settling.
     #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
     /// Or: once so many instances hold their memory.

@@ -267,6 +267,9 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
     {
         let all = words::count(teardown.instances, "instance");
         let text = match teardown.seconds {
+            Some(seconds) if teardown.instances == 1 => {
+                format!("The instance there at the end was gone after {}.", words::seconds(seconds))
+            }
             Some(seconds) => {
                 format!("The {all} there at the end were all gone after {}.", words::seconds(seconds))
             }
