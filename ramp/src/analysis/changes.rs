@@ -1,6 +1,6 @@
 //! What others changed of the population while it was ramped: no property of the cluster.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::causes::{Act, Cause, named_in};
 use super::losses::until;
@@ -75,7 +75,12 @@ struct Surplus<'d> {
     unseen: Blind,
     /// What nobody saw come: more than were asked for, in such steps.
     raised: Vec<Change>,
+    /// When instances came back that had been given up, of which each is one too many for their controller.
+    back: VecDeque<f64>,
 }
+
+/// Within so long a controller ends one of those that are too many.
+const ENDED_WITHIN_SECONDS: f64 = 15.0;
 
 impl<'d> Surplus<'d> {
     fn of(data: &'d Dataset, recorded: &Recorded) -> Self {
@@ -87,11 +92,16 @@ impl<'d> Surplus<'d> {
             there: HashSet::new(),
             unseen: Blind::of_the_api(&recorded.events),
             raised: Vec::new(),
+            back: VecDeque::new(),
         }
     }
 
     /// Takes a row in.
     fn follow(&mut self, row: &'d PodRow) {
+        let was_evicted = row.from.as_deref().and_then(|from| from.parse().ok()) == Some(State::Evicted);
+        if was_evicted && !matches!(row.to.parse(), Ok(State::Evicted | State::Terminating | State::Gone)) {
+            self.back.push_back(row.elapsed_seconds);
+        }
         if is_over(&row.to) {
             self.there.remove(row.uid.as_str());
         } else {
@@ -125,7 +135,8 @@ impl<'d> Surplus<'d> {
             }
         });
         self.taken += u32::from(is_one);
-        is_one
+        self.back.retain(|since| row.elapsed_seconds - since <= ENDED_WITHIN_SECONDS);
+        is_one || self.back.pop_front().is_some()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Situations in which reports said what was not so.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use ramp::analysis::causes::Resource;
@@ -303,4 +304,30 @@ fn who_changed_something_is_who_did_it_before_and_not_somebody_else_afterwards()
     let world = "nodes: [{count: 2}]\nevents: [{what: delete, at: 16s, count: 2}, {what: scale, at: 18s, to: 30, by: hpa}]";
     let said = said(&outcome(world, steps(12)));
     assert!(said.contains("2 instances deleted"), "{said}");
+}
+
+#[test]
+fn one_that_its_controller_has_too_many_is_removed_by_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let world = "events: [{what: evict, instances: 4, resource: memory}]";
+    run(World::parse(&format!("{LOAD}{world}")).unwrap(), steps(8), &path);
+    let changed = |path: &Path| {
+        Report::of(vec![Dataset::read(path).unwrap()], None).findings.runs[0].changed_by_others.clone()
+    };
+    assert_eq!(changed(&path), []);
+    // As kubelets have it now and then: the one that was evicted is at work again, and one that is on no node yet has to go.
+    let pods = fs::read_to_string(path.join("pods.csv")).unwrap();
+    let evicted = pods.lines().find(|line| line.contains(",ready,evicted,")).unwrap();
+    let back = evicted.replacen(",ready,evicted,", ",evicted,running,", 1);
+    let waits = evicted.replace("-0004", "-0999").replacen(",ready,evicted,", ",,unschedulable,", 1);
+    let goes = waits.replacen(",,unschedulable,", ",unschedulable,terminating,", 1);
+    let with = |rows: &[&String]| {
+        let rows: String = rows.iter().flat_map(|row| ["\n", row.as_str()]).collect();
+        fs::write(path.join("pods.csv"), pods.replacen(evicted, &format!("{evicted}{rows}"), 1)).unwrap();
+    };
+    with(&[&back, &waits, &goes]);
+    assert_eq!(changed(&path), []);
+    with(&[&waits, &goes]);
+    assert_eq!(changed(&path).len(), 1, "nobody came back, so somebody else removed it");
 }

@@ -9,6 +9,7 @@ use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
 use crate::analysis::{Estimate, Rule};
 use crate::dataset::{Dataset, Source};
+use crate::statistics::LITTLE_BYTES;
 
 pub(super) fn section(data: &Dataset, found: &RunFindings) -> Section {
     let mut sentences = Vec::new();
@@ -314,6 +315,9 @@ fn leak(found: &RunFindings) -> Sentence {
     let text = match leak.returned() {
         Returned::All if leak.is_others_doing() => {
             format!("Memory came back, but for what the machines did of their own: {figures}{between}.")
+        }
+        Returned::All if *missing_bytes > LITTLE_BYTES => {
+            format!("Memory came back, but for less than a fiftieth of what the instances held: {figures}.")
         }
         Returned::All => format!("Memory came back: {figures}."),
         Returned::NotAll => format!("Memory did not come back: {figures}{between}."),
