@@ -146,44 +146,40 @@ fn active_per_container(step: &Step) -> Option<PerContainer> {
     Some(PerContainer { mib: mib(active as f64) / f64::from(step.running), step: step.step })
 }
 
-/// Memory per container at each step where it is known, with the index of the step.
-pub(crate) fn per_container(data: &Dataset) -> Vec<(usize, PerContainer)> {
+/// Memory per container is what it costs within this share, of so many and more; others on the machine gave back or took the rest.
+const USAGE_WITHIN: f64 = 0.2;
+const OF_SO_MANY: u32 = 3;
+
+/// Memory per container at each step where it is known, with the index of the step: where it is that of machines as a whole, of those
+/// steps in which others moved it little, by what an instance costs.
+pub(crate) fn per_container(data: &Dataset, cost: &Estimate<MarginalCost>) -> Vec<(usize, PerContainer)> {
     let steps = data.steps.iter().enumerate();
     if matches!(data.source, Source::Study) {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
+    let of_machines = !data.is_charged();
     let own = |(index, bytes): (usize, f64)| {
         let step = data.steps.get(index).filter(|step| matches!(step.part, Part::Up | Part::Hold))?;
         let held = step.ready.filter(|held| *held > 0)?;
-        Some((index, PerContainer { mib: mib(bytes) / f64::from(held), step: step.step }))
+        let usage = PerContainer { mib: mib(bytes) / f64::from(held), step: step.step };
+        if of_machines {
+            let cost = cost.as_ref().ok()?;
+            let most = if held < OF_SO_MANY { f64::INFINITY } else { 1.0 + USAGE_WITHIN };
+            let range = mib(cost.interval.low) * (1.0 - USAGE_WITHIN)..=mib(cost.interval.high) * most;
+            range.contains(&usage.mib).then_some(())?;
+        }
+        Some((index, usage))
     };
     data.held_more().into_iter().filter_map(own).collect()
 }
 
-/// Memory per container is what it costs within this share, of so many and more; others on the machine gave back or took the rest.
-const USAGE_WITHIN: f64 = 0.5;
-const OF_SO_MANY: u32 = 3;
-
 fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
     let is_study = matches!(data.source, Source::Study);
-    let mut all = per_container(data);
-    if !is_study && !data.is_charged() {
-        match cost {
-            Err(_) => {
-                let why = || {
-                    cannot_say(
-                        "without a marginal cost it cannot be told from what the machines do of their own",
-                    )
-                };
-                return Usage { at_saturation: why(), min: why(), max: why() };
-            }
-            Ok(cost) => all.retain(|(index, usage)| {
-                let held = data.steps.get(*index).and_then(|step| step.ready).unwrap_or_default();
-                let most = if held < OF_SO_MANY { f64::INFINITY } else { 1.0 + USAGE_WITHIN };
-                let low = mib(cost.interval.low) * (1.0 - USAGE_WITHIN / 5.0);
-                usage.mib >= low && usage.mib <= mib(cost.interval.high) * most
-            }),
-        }
+    let all = per_container(data, cost);
+    if !is_study && !data.is_charged() && cost.is_err() {
+        let why =
+            || cannot_say("without a marginal cost it cannot be told from what the machines do of their own");
+        return Usage { at_saturation: why(), min: why(), max: why() };
     }
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),

@@ -76,9 +76,11 @@ pub(super) fn instances(report: &Report) -> Chart {
 pub(super) fn usage(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();
-    for (run, data) in report.data.iter().enumerate() {
-        let all: std::collections::HashMap<u32, f64> =
-            per_container(data).into_iter().map(|(_, usage)| (usage.step, usage.mib)).collect();
+    for (run, (data, found)) in report.runs().enumerate() {
+        let all: std::collections::HashMap<u32, f64> = per_container(data, &found.estimates.marginal_cost)
+            .into_iter()
+            .map(|(_, usage)| (usage.step, usage.mib))
+            .collect();
         let of_step =
             |step: &Step| all.get(&step.step).copied().filter(|_| matches!(step.part, Part::Up | Part::Hold));
         let points = by_step(data, of_step, |step| is_stale(data, step));
