@@ -23,7 +23,8 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
     let mut took = Vec::new();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         match row.to.parse::<State>() {
-            Ok(State::Terminating) => {
+            // One that no node had room for has nothing to end.
+            Ok(State::Terminating) if row.node.is_some() => {
                 told.entry(&row.uid).or_insert(*seconds);
             }
             Ok(State::Gone) => {
@@ -35,7 +36,7 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
     }
     let end = data.end_seconds();
     took.extend(told.into_values().map(|since| Duration { seconds: end - since, ended: false }));
-    Survival::of(&took).map_or_else(|| cannot_say("no instance was told to end"), Ok)
+    Survival::of(&took).map_or_else(|| cannot_say("no instance that a node had was told to end"), Ok)
 }
 
 /// Memory after the last instance was gone, against that before the first, on all kernels together.

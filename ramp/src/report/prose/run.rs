@@ -252,7 +252,7 @@ fn teardown(data: &Dataset, found: &RunFindings) -> Vec<Sentence> {
     match &found.terminations {
         Ok(survival) => sentences.push(says(
             format!(
-                "Of {} told to end the median was gone after {}, nine of ten after {}.",
+                "Of {} on nodes told to end the median was gone after {}, nine of ten after {}.",
                 words::count(survival.count as u64, "instance"),
                 words::quantile(survival.quantile(0.5)),
                 words::quantile(survival.quantile(0.9))
