@@ -101,7 +101,7 @@ async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, Trouble> {
         EngineKind::Local => end(LocalEngine::new(order).map_err(words)?, path).await,
         EngineKind::Podman => end(PodmanEngine::new(order).map_err(words)?, path).await,
         EngineKind::Kubernetes => end(KubernetesEngine::new(order).await.map_err(words)?, path).await,
-        EngineKind::Simulated => Err(super::ended_with_its_process(path)),
+        EngineKind::Simulated => clean_place(file.plan.engine, &file.plan.options, "", None).await,
     }
 }
 

@@ -194,7 +194,8 @@ async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>,
     // What has happened and is not told yet.
     let mut untold: Vec<Seen> = Vec::new();
     while !events.is_closed() {
-        let next = lock(&cluster).next().unwrap_or(REQUEST_LIMIT);
+        // Machines are sampled for ever.
+        let Some(next) = lock(&cluster).next() else { return };
         let due = untold.iter().map(|seen| seen.at).filter(|_| !away).min();
         tokio::select! {
             () = sleep_until(made + due.map_or(next, |due| due.min(next))) => {}

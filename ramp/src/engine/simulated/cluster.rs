@@ -13,8 +13,8 @@ use super::world::{Incident, NodeKind, Shortage, SignedTime, What, World};
 use crate::record::Time;
 use crate::state::State;
 
-/// Something that is to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Something that is to happen. (It is ordered so that it can be planned; what decides is the time and the number before it.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     /// As many instances are made or ended as are missing or too many.
     Reconcile,
@@ -33,23 +33,7 @@ enum Happening {
 }
 
 /// What is to happen, the first at the top; of one time in the order in which it was planned.
-type Agenda = BinaryHeap<Reverse<(Duration, u64, Planned)>>;
-
-/// A happening, which has no order of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Planned(Happening);
-
-impl Ord for Planned {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
-
-impl PartialOrd for Planned {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
+type Agenda = BinaryHeap<Reverse<(Duration, u64, Happening)>>;
 
 /// What is seen of a cluster, and when.
 #[derive(Debug)]
@@ -96,7 +80,6 @@ struct Node {
     kind: NodeKind,
     kernel: usize,
     used_before: bool,
-    drained: bool,
     /// How far its clock is off.
     ahead: SignedTime,
     draw: Draw,
@@ -118,7 +101,7 @@ impl Cluster {
             });
             let draw = Draw::new(world.seed, 2000 + number as u64);
             let ahead = SignedTime::Ahead(Duration::ZERO);
-            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, drained: false, ahead, draw });
+            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -169,7 +152,7 @@ impl Cluster {
 
     fn plan(&mut self, at: Duration, happening: Happening) {
         self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, Planned(happening))));
+        self.agenda.push(Reverse((at, self.planned, happening)));
     }
 
     /// It was `epoch` when the cluster was made.
@@ -250,7 +233,7 @@ impl Cluster {
 
     /// Goes on until `now`: what of it is seen.
     pub(super) fn advance(&mut self, now: Duration) -> Vec<Seen> {
-        while let Some(Reverse((at, _, Planned(happening)))) = self.agenda.peek().copied() {
+        while let Some(Reverse((at, _, happening))) = self.agenda.peek().copied() {
             if at > now {
                 break;
             }
@@ -291,10 +274,6 @@ impl Cluster {
                 if self.world.events[incident].what == What::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
                     self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
-                }
-                if self.world.events[incident].what == What::Drain {
-                    let node = self.node_of(&self.world.events[incident]);
-                    self.nodes[node].drained = false;
                 }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == What::ImageMissing {
@@ -341,9 +320,9 @@ impl Cluster {
         let waiting: Vec<usize> =
             waiting.filter(|at| self.instances[*at].state == State::Unschedulable).collect();
         for at in waiting {
-            if let Ok(node) = self.place() {
-                self.put(at, node, now);
-            }
+            // All ask for the same.
+            let Ok(node) = self.place() else { break };
+            self.put(at, node, now);
         }
     }
 
@@ -467,11 +446,22 @@ impl Cluster {
         self.plan(now + wait, Happening::Next { instance: at, life });
     }
 
-    fn evict(&mut self, at: usize, reason: &str, now: Duration) {
+    fn evict(&mut self, at: usize, resource: &str, now: Duration) {
+        let reason = format!("Evicted: The node was low on resource: {resource}. ");
         self.release(at, now);
-        self.turn(at, State::Evicted, reason, now);
+        self.turn(at, State::Evicted, &reason, now);
         self.instances[at].over = true;
         self.plan(now + CONTROL, Happening::Reconcile);
+        self.lose(&reason, now);
+    }
+
+    fn kill_for_memory(&mut self, at: usize, now: Duration) {
+        if let Some(node) = self.instances[at].node {
+            let kernel = self.nodes[node].kernel;
+            self.kernels[kernel].oom_kills += 1;
+        }
+        self.kill(at, State::OomKilled, "OOMKilled, exit 137", now);
+        self.lose("OOMKilled", now);
     }
 
     fn kill(&mut self, at: usize, state: State, reason: &str, now: Duration) {
@@ -486,7 +476,7 @@ impl Cluster {
         };
         instance.end = Some(end);
         self.turn(at, state, reason, now);
-        let (wait, life) = (self.draw.phase(self.world.phases.restart), instance_life(&self.instances, at));
+        let (wait, life) = (self.draw.phase(self.world.phases.restart), self.instances[at].life);
         self.plan(now + wait, Happening::Next { instance: at, life });
     }
 
@@ -496,15 +486,17 @@ impl Cluster {
         let mut best: Option<(u32, usize)> = None;
         let each = self.load.target + self.world.runtime.memory.0 as f64;
         let request = self.world.runtime.cpu_request;
-        for (at, node) in self.nodes.iter().enumerate() {
-            let there = self.count(|instance| {
-                instance.node == Some(at) && !instance.over && instance.state != State::Gone
-            });
+        let mut on_nodes = vec![0_u32; self.nodes.len()];
+        let instances = self.there.iter().map(|at| &self.instances[*at]);
+        for node in instances.filter(|one| !one.over && one.state != State::Gone).filter_map(|one| one.node) {
+            on_nodes[node] += 1;
+        }
+        for (at, (node, there)) in self.nodes.iter().zip(on_nodes).enumerate() {
             let requested = f64::from(there + 1);
             let allocatable = node.kind.memory.0.saturating_sub(node.kind.idle.0) as f64;
             let refusal = if !node.kind.eligible {
                 Some("node(s) didn't match node selector")
-            } else if node.drained || self.is_hit(What::NodeNotReady, at) {
+            } else if self.is_hit(What::Drain, at) || self.is_hit(What::NodeNotReady, at) {
                 Some("node(s) were unschedulable")
             } else if there >= node.kind.pods {
                 Some("Too many pods")
@@ -548,8 +540,7 @@ impl Cluster {
         }
         for kernel in 0..self.kernels.len() {
             let used = self.used(kernel, now);
-            let machine = self.world.machine.clone();
-            if self.kernels[kernel].needed(&used, &machine, now) <= self.kernels[kernel].memory {
+            if self.kernels[kernel].needed(&used, &self.world.machine, now) <= self.kernels[kernel].memory {
                 continue;
             }
             let Some(victim) =
@@ -558,16 +549,8 @@ impl Cluster {
                 continue;
             };
             match self.world.shortage {
-                Shortage::Evict => {
-                    let reason = "Evicted: The node was low on resource: memory. ";
-                    self.evict(victim, reason, now);
-                    self.lose(reason, now);
-                }
-                Shortage::OomKill | Shortage::Refuse => {
-                    self.kernels[kernel].oom_kills += 1;
-                    self.kill(victim, State::OomKilled, "OOMKilled, exit 137", now);
-                    self.lose("OOMKilled", now);
-                }
+                Shortage::Evict => self.evict(victim, "memory", now),
+                Shortage::OomKill | Shortage::Refuse => self.kill_for_memory(victim, now),
             }
         }
     }
@@ -636,7 +619,6 @@ impl Cluster {
             }
             What::Drain => {
                 let node = self.node_of(&event);
-                self.nodes[node].drained = true;
                 self.truth.changed_by_others = true;
                 let name = self.names[node].clone();
                 let status = format!("Node {name} status is now: NodeNotSchedulable");
@@ -666,20 +648,8 @@ impl Cluster {
     fn strike(&mut self, victim: usize, event: &Incident, now: Duration) {
         let name = self.instances[victim].name();
         match event.what {
-            What::Evict => {
-                let resource = event.resource.as_deref().unwrap_or("memory");
-                let reason = format!("Evicted: The node was low on resource: {resource}. ");
-                self.evict(victim, &reason, now);
-                self.lose(&reason, now);
-            }
-            What::OomKill => {
-                if let Some(node) = self.instances[victim].node {
-                    let kernel = self.nodes[node].kernel;
-                    self.kernels[kernel].oom_kills += 1;
-                }
-                self.kill(victim, State::OomKilled, "OOMKilled, exit 137", now);
-                self.lose("OOMKilled", now);
-            }
+            What::Evict => self.evict(victim, event.resource.as_deref().unwrap_or("memory"), now),
+            What::OomKill => self.kill_for_memory(victim, now),
             What::Kill => {
                 self.truth.killed += 1;
                 self.kill(victim, State::Failed, "Error, exit 137", now);
@@ -740,13 +710,13 @@ impl Cluster {
     }
 
     fn sample(&mut self, node: usize, now: Duration) {
-        let machine = self.world.machine.clone();
-        self.plan(now + machine.sample_every, Happening::Sample { node });
+        self.plan(now + self.world.machine.sample_every, Happening::Sample { node });
         self.run_short(now);
         let kernel = self.nodes[node].kernel;
         let used = self.used(kernel, now);
         let time = Time(self.time_on(Some(node), now)).to_string();
-        let record = self.kernels[kernel].record(&used, &machine, now, &time);
+        let machine = &self.world.machine;
+        let record = self.kernels[kernel].record(&used, machine, now, &time);
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
         if lost || self.is_hit(What::ProbeSilent, node) {
             return;
@@ -780,8 +750,4 @@ impl Cluster {
         }
         on
     }
-}
-
-fn instance_life(instances: &[Instance], at: usize) -> u32 {
-    instances.get(at).map_or(0, |instance| instance.life)
 }
