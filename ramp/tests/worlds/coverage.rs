@@ -7,12 +7,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ramp::engine::simulated::World;
 use ramp::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use crate::experiment::{Outcome, Shape, catalogue, run};
-use crate::truth::{figures, overhead_per_pod, wrong};
+use crate::truth::{Times, figures, overhead_per_pod, wrong};
 
 /// Comparisons: a world, what each instance takes more under the other runtime in MiB, and in how many runs of each the two are ramped.
 const COMPARED: [(&str, u64, u64); 6] = [
@@ -78,8 +79,15 @@ struct Found {
 
 /// Runs each world so many times, the first of them in these ways. `only` is a part of its name.
 fn cover(seeds: u64, only: Option<&str>, first: &[Shape]) -> Found {
-    let worlds: Vec<_> =
-        catalogue().into_iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))).collect();
+    let named = |(name, _): &(String, World)| only.is_none_or(|only| name.contains(only));
+    let worlds: Vec<(String, World, Times)> = catalogue()
+        .into_iter()
+        .filter(named)
+        .map(|(name, world)| {
+            let times = Times::of(&world);
+            (name, world, times)
+        })
+        .collect();
     let jobs: Vec<(usize, u64)> =
         (0..seeds).flat_map(|seed| (0..worlds.len()).map(move |world| (world, seed))).collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
@@ -88,7 +96,7 @@ fn cover(seeds: u64, only: Option<&str>, first: &[Shape]) -> Found {
             scope.spawn(|| {
                 let directory = tempfile::tempdir().unwrap();
                 while let Some((which, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (name, world) = &worlds[*which];
+                    let (name, world, times) = &worlds[*which];
                     let mut world = world.clone();
                     world.seed = seed + 1;
                     let mut random = Pcg64Mcg::seed_from_u64(seed * 1000 + *which as u64);
@@ -97,7 +105,7 @@ fn cover(seeds: u64, only: Option<&str>, first: &[Shape]) -> Found {
                     let path = directory.path().join("run");
                     let outcome = run(world, shape, &path);
                     std::fs::remove_dir_all(&path).unwrap();
-                    let (mut figures, wrong) = (figures(&outcome), wrong(&outcome));
+                    let (mut figures, wrong) = (figures(&outcome, times), wrong(&outcome));
                     if let Some((_, overhead, repeats)) = COMPARED.iter().find(|(of, ..)| of == name) {
                         let (base, other) = compared(outcome, shape, *overhead, *repeats, &path);
                         figures.push(overhead_per_pod(&base, &other));

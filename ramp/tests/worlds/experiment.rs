@@ -9,13 +9,15 @@ use ramp::dataset::Dataset;
 use ramp::engine::Order;
 use ramp::engine::simulated::{SimulatedEngine, Truth, World};
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
-use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
+use ramp::record::{Directory, RunFile};
 use ramp::report::Report;
 use ramp::run::{Run, Surroundings};
 use ramp::scenario::Scenario;
 use ramp::stop::Rule;
 use ramp::view::{Summary, View};
 use tokio::sync::watch;
+
+use crate::support::run_file;
 
 /// How a world is ramped.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ pub(crate) struct Outcome {
     pub(crate) summary: Summary,
     pub(crate) data: Dataset,
     pub(crate) found: RunFindings,
-    /// Seconds, by world: the median and the ninth of ten of startups, and the median of ends.
+    /// Its seed is that of the run.
     pub(crate) world: World,
 }
 
@@ -80,7 +82,11 @@ pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
         let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
-        let file = run_file(&plan, &scenario, clock);
+        let file = RunFile {
+            scenario: scenario.name.clone(),
+            manifest: scenario.manifest.clone(),
+            ..run_file(&plan, clock.now())
+        };
         let order = Order { run: plan.run.clone(), scenario, options: plan.options.clone() };
         let engine = SimulatedEngine::new(order).unwrap();
         let truth = engine.truth();
@@ -94,29 +100,4 @@ pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
     let Report { mut data, findings } = report;
     let mut runs = findings.runs;
     Outcome { truth, summary, data: data.remove(0), found: runs.remove(0), world }
-}
-
-fn run_file(plan: &Plan, scenario: &Scenario, clock: Clock) -> RunFile {
-    RunFile {
-        format_version: FORMAT_VERSION,
-        run: plan.run.clone(),
-        ramp_version: "0.0.0".into(),
-        begin: Time(clock.now()),
-        end: None,
-        why_ended: None,
-        plan: plan.clone(),
-        scenario: scenario.name.clone(),
-        manifest: scenario.manifest.clone(),
-        versions: Default::default(),
-        nodes: Vec::new(),
-        runtime_class: None,
-        forecast: None,
-        findings: Vec::new(),
-        not_honoured: Vec::new(),
-        resumes: Vec::new(),
-        teardown: None,
-        held: None,
-        running: None,
-        rows_lost: 0,
-    }
 }

@@ -10,4 +10,6 @@
 mod cases;
 mod coverage;
 mod experiment;
+#[path = "../support/mod.rs"]
+mod support;
 mod truth;

@@ -3,6 +3,7 @@
 use ramp::analysis::causes::{Cause, Resource, named_in};
 use ramp::analysis::comparison::{Comparison, Pooled};
 use ramp::dataset::Source;
+use ramp::engine::simulated::World;
 use ramp::statistics::{Quantile, Survival};
 
 use crate::experiment::Outcome;
@@ -19,18 +20,28 @@ pub(crate) struct Figure {
     pub(crate) said: String,
 }
 
+/// Seconds that startups and ends take in a world, whatever its seed: the median and nine of ten.
+pub(crate) struct Times {
+    startup: [f64; 2],
+    stop: [f64; 2],
+}
+
+impl Times {
+    pub(crate) fn of(world: &World) -> Self {
+        Self { startup: quantiles(&world.startup_seconds()), stop: quantiles(&world.stop_seconds()) }
+    }
+}
+
 /// All figures with intervals.
-pub(crate) fn figures(outcome: &Outcome) -> Vec<Figure> {
+pub(crate) fn figures(outcome: &Outcome, times: &Times) -> Vec<Figure> {
     let mut figures = vec![marginal_cost(outcome)];
-    let startup = quantiles(&outcome.world.startup_seconds());
     if let Ok(levels) = &outcome.found.latency {
         for level in levels {
-            figures.extend(of_survival(["startup, median", "startup, 90 %"], &level.survival, startup));
+            figures.extend(of_survival(["startup, median", "startup, 90 %"], &level.survival, times.startup));
         }
     }
-    let stop = quantiles(&outcome.world.stop_seconds());
     if let Ok(survival) = &outcome.found.terminations {
-        figures.extend(of_survival(["end, median", "end, 90 %"], survival, stop));
+        figures.extend(of_survival(["end, median", "end, 90 %"], survival, times.stop));
     }
     figures
 }
