@@ -1,29 +1,35 @@
 //! What memory of a kernel nobody else can have.
 
+/// The fields of a record of `workload node` that [`unreclaimable_bytes`] is made of, in its order.
+pub(crate) const UNRECLAIMABLE_FIELDS: [&str; 10] = [
+    "memory_anon_bytes",
+    "memory_shmem_bytes",
+    "memory_slab_unreclaimable_bytes",
+    "memory_kernel_stack_bytes",
+    "memory_page_tables_bytes",
+    // What only newer kernels tell, or some.
+    "memory_secondary_page_tables_bytes",
+    "memory_percpu_bytes",
+    "huge_pages_count",
+    "huge_pages_free_count",
+    "huge_page_size_bytes",
+];
+
 /// Memory that a kernel cannot take back but by swapping or killing, as far as it says whose it is, in bytes: AnonPages, Shmem,
 /// SUnreclaim, KernelStack, PageTables, SecPageTables, Percpu, and huge pages in use (Documentation/filesystems/proc.rst). No
 /// page is in two of them, but for stacks where they are smaller than pages and come from the slab (kernel/fork.c). What drivers
-/// and the network take page by page is in none. `field` is what a record of `workload node` says under a name. None where one of
-/// the first five is missing.
-pub(crate) fn unreclaimable_bytes(field: impl Fn(&str) -> Option<u64>) -> Option<u64> {
-    const ALL: [&str; 5] = [
-        "memory_anon_bytes",
-        "memory_shmem_bytes",
-        "memory_slab_unreclaimable_bytes",
-        "memory_kernel_stack_bytes",
-        "memory_page_tables_bytes",
-    ];
-    /// What only newer kernels tell, or some.
-    const SOME: [&str; 2] = ["memory_secondary_page_tables_bytes", "memory_percpu_bytes"];
+/// and the network take page by page is in none. `fields` are the values of [`UNRECLAIMABLE_FIELDS`]. None where one of the first
+/// five is missing.
+pub(crate) fn unreclaimable_bytes(fields: [Option<u64>; UNRECLAIMABLE_FIELDS.len()]) -> Option<u64> {
+    let [anon, shmem, slab, stacks, tables, some @ .., count, free, size] = fields;
     let mut sum = 0_u64;
-    for name in ALL {
-        sum = sum.saturating_add(field(name)?);
+    for bytes in [anon, shmem, slab, stacks, tables] {
+        sum = sum.saturating_add(bytes?);
     }
-    for name in SOME {
-        sum = sum.saturating_add(field(name).unwrap_or(0));
+    for bytes in some {
+        sum = sum.saturating_add(bytes.unwrap_or(0));
     }
-    let huge = ["huge_pages_count", "huge_pages_free_count", "huge_page_size_bytes"].map(&field);
-    if let [Some(count), Some(free), Some(size)] = huge {
+    if let (Some(count), Some(free), Some(size)) = (count, free, size) {
         sum = sum.saturating_add(count.saturating_sub(free).saturating_mul(size));
     }
     Some(sum)
@@ -43,7 +49,8 @@ mod tests {
             "memory_secondary_page_tables_bytes" => None,
             _ => Some(100),
         };
-        assert_eq!(unreclaimable_bytes(field), Some(3507));
-        assert_eq!(unreclaimable_bytes(|name| field(name).filter(|_| name != "memory_shmem_bytes")), None);
+        assert_eq!(unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)), Some(3507));
+        let without_shmem = |name: &str| field(name).filter(|_| name != "memory_shmem_bytes");
+        assert_eq!(unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(without_shmem)), None);
     }
 }

@@ -201,17 +201,21 @@ impl Nodes {
     /// Whether each kernel that tells of itself has done so by a sample taken after a time.
     #[must_use]
     pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
-        let telling = self.kernels(now).into_values().filter(|latest| latest.age(now) <= FRESH_FOR);
-        telling
-            .into_iter()
+        self.fresh(now)
             .all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
     }
 
     /// Available memory of each kernel whose last sample is fresh.
     #[must_use]
     pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {
-        let fresh = self.kernels(now).into_values().filter(|latest| latest.age(now) <= FRESH_FOR);
-        fresh.filter_map(|latest| Some((latest.kernel.clone(), latest.memory?.available.0))).collect()
+        self.fresh(now)
+            .filter_map(|latest| Some((latest.kernel.clone(), latest.memory?.available.0)))
+            .collect()
+    }
+
+    /// The youngest sample of each kernel, where it is fresh.
+    fn fresh(&self, now: SystemTime) -> impl Iterator<Item = &Latest> {
+        self.kernels(now).into_values().filter(move |latest| latest.age(now) <= FRESH_FOR)
     }
 
     /// The youngest sample of each kernel, by whichever of its nodes.

@@ -1,6 +1,5 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use super::table::{Malformed, Row, Table, Unreadable, quoted};
 use super::workloads::{self, Reports};
 use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
 use super::{Undated, blind, clocks};
-use crate::memory::unreclaimable_bytes;
+use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 use crate::record::{EventRow, PodRow, Population, RunFile, StepRow, read_run};
 use crate::scenario::Scenario;
 
@@ -233,8 +232,7 @@ struct NodeColumns {
     instances: usize,
     boot_id: Option<usize>,
     memory: [Option<usize>; 4],
-    /// All columns of memory by their names: some of them make sums.
-    by_name: HashMap<String, usize>,
+    unreclaimable: [Option<usize>; UNRECLAIMABLE_FIELDS.len()],
     budget_used: Option<usize>,
     oom_kills: Option<usize>,
     pressure: [Option<usize>; 3],
@@ -254,7 +252,7 @@ impl NodeColumns {
             instances: table.required("instances")?,
             boot_id: table.column("boot_id"),
             memory: ["total", "free", "available", "active"].map(memory),
-            by_name: table.header().iter().enumerate().map(|(at, name)| (name.clone(), at)).collect(),
+            unreclaimable: UNRECLAIMABLE_FIELDS.map(|name| table.column(name)),
             budget_used: table.column("budget_used_bytes"),
             oom_kills: table.column("oom_kills_total"),
             pressure: ["memory", "cpu", "io"].map(pressure),
@@ -269,19 +267,11 @@ impl NodeColumns {
         };
         let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
         let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
-        let refused = Cell::new(None);
-        let field = |name: &str| match row.bytes(*self.by_name.get(name)?) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                refused.set(Some(error));
-                None
-            }
-        };
-        let anon_and_shared = field("memory_anon_bytes").zip(field("memory_shmem_bytes"));
-        let unreclaimable = unreclaimable_bytes(field);
-        if let Some(error) = refused.take() {
-            return Err(error);
+        let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
+        for (value, column) in unreclaimable.iter_mut().zip(self.unreclaimable) {
+            *value = bytes(column)?;
         }
+        let [anon, shmem, ..] = unreclaimable;
         let [total, free, available, active] = self.memory;
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(Sample {
@@ -297,8 +287,8 @@ impl NodeColumns {
                 free: bytes(free)?,
                 available: bytes(available)?,
                 active: bytes(active)?,
-                anon_and_shared: anon_and_shared.map(|(anon, shared)| anon.saturating_add(shared)),
-                unreclaimable,
+                anon_and_shared: anon.zip(shmem).map(|(anon, shmem)| anon.saturating_add(shmem)),
+                unreclaimable: unreclaimable_bytes(unreclaimable),
             },
             budget_used: bytes(self.budget_used)?,
             oom_kills: bytes(self.oom_kills)?,

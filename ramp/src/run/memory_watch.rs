@@ -11,31 +11,36 @@ type Values = Vec<(f64, f64)>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemoryWatch {
     quiet: BTreeMap<String, Values>,
-    after: BTreeMap<String, Values>,
-    is_after: bool,
+    /// Those after the last instance, once that is gone.
+    after: Option<BTreeMap<String, Values>>,
 }
 
 impl MemoryWatch {
-    /// A sample of a kernel.
+    /// A sample of a kernel, from before the first step or after the last instance.
     pub(super) fn see(&mut self, kernel: &str, seconds: f64, bytes: f64) {
-        let of = if self.is_after { &mut self.after } else { &mut self.quiet };
-        match of.get_mut(kernel) {
-            Some(values) => values.push((seconds, bytes)),
-            None => drop(of.insert(kernel.to_owned(), vec![(seconds, bytes)])),
-        }
+        let of = self.after.as_mut().unwrap_or(&mut self.quiet);
+        of.entry(kernel.to_owned()).or_default().push((seconds, bytes));
     }
 
     /// The last instance is gone.
     pub(super) fn begin_after(&mut self) {
-        self.is_after = true;
-        self.after.clear();
+        self.after = Some(BTreeMap::new());
+    }
+
+    /// Whether the last instance is gone.
+    pub(super) fn is_after(&self) -> bool {
+        self.after.is_some()
+    }
+
+    fn after(&self, kernel: &str) -> &[(f64, f64)] {
+        self.after.as_ref().and_then(|after| after.get(kernel)).map_or(&[], Vec::as_slice)
     }
 
     /// Whether there is nothing more to wait for: that of each kernel has stopped changing, and is about what it was before. What has not
     /// come back may yet, or belong to others who go soon.
     pub(super) fn is_back(&self) -> bool {
         let is = |(kernel, quiet): (&String, &Values)| {
-            let after = self.after.get(kernel).map_or(&[][..], Vec::as_slice);
+            let after = self.after(kernel);
             is_steady(after, quiet) == Some(true)
                 && mean(last(after, STEADY_FOR_SECONDS)) - mean(quiet) <= matters(quiet)
         };
@@ -44,8 +49,26 @@ impl MemoryWatch {
 
     /// Whether that of each kernel which told of itself before has stopped changing; none where too little is known to tell.
     pub(super) fn is_steady(&self) -> Option<bool> {
-        let each = self.quiet.iter().map(|(kernel, quiet)| is_steady(self.after.get(kernel)?, quiet));
+        let each = self.quiet.iter().map(|(kernel, quiet)| is_steady(self.after(kernel), quiet));
         let known: Option<Vec<bool>> = each.collect();
         known.filter(|known| !known.is_empty()).map(|known| known.into_iter().all(|steady| steady))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_back_where_it_is_about_what_it_was_before_the_first_step_and_no_longer_changes() {
+        const MIB: f64 = 1_048_576.0;
+        let mut watch = MemoryWatch::default();
+        (0..8).for_each(|second| watch.see("boot-1", f64::from(second), 500.0 * MIB));
+        watch.begin_after();
+        assert!(!watch.is_back(), "nothing is known yet");
+        (100..105).for_each(|second| watch.see("boot-1", f64::from(second), 900.0 * MIB));
+        assert_eq!((watch.is_back(), watch.is_steady()), (false, Some(true)), "400 MiB are missing");
+        (105..110).for_each(|second| watch.see("boot-1", f64::from(second), 501.0 * MIB));
+        assert_eq!((watch.is_back(), watch.is_steady()), (true, Some(true)));
     }
 }

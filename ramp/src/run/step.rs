@@ -31,24 +31,22 @@ impl<E: Engine> Run<E> {
         self.desk.asked = asked;
         self.desk.calls.take();
         let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
-        let waited = self.ask(asked, deadline, settled).await;
-        let (outcome, latency) = match waited {
-            Ok(waited) => waited,
-            Err(end) => {
-                // What the step has seen so far is not lost.
-                let row = self.row(Outcome::Ended, began, None);
-                self.write(&row);
-                if part == Part::Up {
-                    self.steps_up = row.step;
-                }
-                return Err(end);
-            }
+        let (outcome, latency, mut end) = match self.ask(asked, deadline, settled).await {
+            Ok((outcome, latency)) => (outcome, latency, None),
+            Err(end) => (Outcome::Ended, None, Some(end)),
         };
         let took = began.elapsed();
         if part == Part::Up && outcome == Outcome::Settled {
-            self.sample_settled().await?;
+            end = self.sample_settled().await.err();
         }
-        Ok(StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) })
+        let row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
+        let Some(end) = end else { return Ok(row) };
+        // What the step has seen so far is not lost.
+        self.write(&row);
+        if part == Part::Up {
+            self.steps_up = row.step;
+        }
+        Err(end)
     }
 
     /// Waits for a sample of each node from after now: of all instances of the step at rest. A step must not be over before it has one, or

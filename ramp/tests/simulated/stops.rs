@@ -89,6 +89,21 @@ async fn time_ends_a_run_in_the_midst_of_a_step_and_its_row_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_interrupt_while_a_settled_step_waits_for_a_sample_leaves_its_row() {
+    let stage = Stage::new();
+    // Nodes tell of themselves each second: the first instance, made after one, is ready 2.1 s later.
+    let plan = plan();
+    let run = stage.run(&plan, engine(&script()));
+    let interrupt = async {
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        stage.interrupt.send(1).unwrap();
+    };
+    let (summary, ()) = tokio::join!(run, interrupt);
+    assert_eq!((summary.why_ended.as_str(), summary.steps), ("interrupted", 1));
+    assert_eq!(column(&stage.path(), "steps.csv", "outcome")[0], "settled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_interrupt_ends_the_ramp_and_removes_everything_the_second_ends_that_too() {
     for (interrupts, all_gone) in [(1, true), (2, false)] {
         let stage = Stage::new();

@@ -165,6 +165,11 @@ fn memory_that_comes_back_slowly_is_waited_for_and_not_called_left_behind() {
     assert!((29.0..32.0).contains(&waited) && said.contains("it was still coming back"), "{waited}: {said}");
     let (returned, _, steady, said) = back("machine: {noise: 50k, wander: 10k, keeps: 30M}");
     assert_eq!((returned, steady), (Returned::NotAll, Some(true)), "{said}");
+    // While instances end memory falls, which is no measure of what an idle machine does.
+    let (returned, waited, steady, said) = back(
+        "machine: {noise: 50k, wander: 10k, returns_within: 9s}\nphases: {stop: {median: 10s, spread: 0.5}}",
+    );
+    assert_eq!((returned, steady), (Returned::All, Some(true)), "{waited}: {said}");
 }
 
 #[test]

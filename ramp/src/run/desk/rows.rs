@@ -8,7 +8,7 @@ use workload::report::{NodeReport, WorkloadReport};
 use super::Desk;
 use crate::engine::{Notice, NoticeKind, Report, Sample};
 use crate::ledger::Transition;
-use crate::memory::unreclaimable_bytes;
+use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
 use crate::state::State;
 
@@ -40,7 +40,7 @@ impl Desk {
 
     pub(super) fn sample(&mut self, at: SystemTime, sample: &Sample) {
         let age = self.nodes.sample(at, sample);
-        if self.step == 0 || self.part == Part::Clean {
+        if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
         }
         let taken = sample.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
@@ -57,7 +57,7 @@ impl Desk {
     fn watch_memory(&mut self, at: SystemTime, sample: &Sample, age: Option<Duration>) {
         let field = |name: &str| sample.record.get(name).and_then(serde_json::Value::as_u64);
         let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
-        if let Some(bytes) = unreclaimable_bytes(field) {
+        if let Some(bytes) = unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)) {
             let taken = self.elapsed_seconds(at) - age.map_or(0.0, seconds);
             self.memory.see(kernel, taken, bytes as f64);
         }
