@@ -8,7 +8,6 @@
 //! Reading decides nothing but what is fresh: a sample that only repeats an older one is [`Freshness::Stale`], one that is not there
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
-mod at_work;
 mod blind;
 mod cells;
 mod clocks;
@@ -18,7 +17,6 @@ mod study;
 mod table;
 mod workloads;
 
-pub(crate) use at_work::AtWork;
 pub use blind::{Blind, Undated};
 pub use run_directory::Recorded;
 pub use steady_state::Remains;

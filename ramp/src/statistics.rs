@@ -8,7 +8,7 @@ mod theil_sen;
 
 pub use interval::{Interval, quantile};
 pub use local_level::{Fit, Observation, dot, fit};
-pub use steady::{LITTLE_BYTES, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean};
+pub use steady::{LITTLE_BYTES, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range};
 pub use survival::{Duration, Quantile, Survival};
 pub(crate) use theil_sen::SEED;
 pub use theil_sen::{Point, Slope, slope};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Estimate, cannot_say, timed};
-use crate::dataset::{AtWork, Dataset, Source};
-use crate::record::PodRow;
+use crate::dataset::{Dataset, Source};
+use crate::record::{PodRow, Population};
 use crate::state::State;
 use crate::statistics::{Duration, Survival};
 
@@ -71,7 +71,7 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
 /// Instances, followed from row to row.
 #[derive(Default)]
 struct Lives<'d> {
-    at_work: AtWork<'d>,
+    population: Population,
     begun: Vec<Begun>,
     by_uid: HashMap<&'d str, usize>,
 }
@@ -90,9 +90,9 @@ impl<'d> Lives<'d> {
         if at == next {
             // Of one that was first seen with all of its memory nobody knows when it was made.
             let made_seconds = (state != State::Ready).then_some(happened_seconds);
-            self.begun.push(Begun { made_seconds, at_work: self.at_work.now(), took: None });
+            self.begun.push(Begun { made_seconds, at_work: self.population.running_now(), took: None });
         }
-        self.at_work.follow(row);
+        self.population.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
         let Some(made_seconds) = life.made_seconds else { return };
         let seconds = happened_seconds - made_seconds;

@@ -121,10 +121,13 @@ pub(super) fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
     let mut before: HashMap<&str, f64> = HashMap::new();
     let mut late = 0;
     let when = pods.iter().zip(lags.iter().zip(&apart)).zip(&bursts).map(|((row, (lag, apart)), burst)| {
-        let lag = lag.unwrap_or_default() - apart;
         let unseen = row.elapsed_seconds - burst.after;
         let mut seconds = row.elapsed_seconds;
-        if lag > SEEN_LATE_SECONDS && lag <= (unseen + SEEN_LATE_SECONDS).max(TOLD_WITHIN_SECONDS) {
+        // What bears no time of its source cannot be dated by it.
+        if let Some(lag) = lag.map(|lag| lag - apart)
+            && lag > SEEN_LATE_SECONDS
+            && lag <= (unseen + SEEN_LATE_SECONDS).max(TOLD_WITHIN_SECONDS)
+        {
             late += 1;
             seconds -= lag;
         }
@@ -266,6 +269,18 @@ mod tests {
                 "{number}: {when:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_bears_no_time_of_its_source_is_not_late_where_the_clock_of_the_control_plane_is_ahead() {
+        let mut rows = run(|_| 10.0);
+        for (at, row) in rows.iter_mut().enumerate() {
+            let ahead = Time(row.time.0 + Duration::from_secs(10));
+            row.source_time = (at % 4 != 3).then_some(ahead);
+        }
+        let (when, late) = happened(&rows);
+        assert_eq!(late, 0);
+        assert!(when.iter().zip(&rows).all(|(when, row)| *when == row.elapsed_seconds), "{when:?}");
     }
 
     #[test]

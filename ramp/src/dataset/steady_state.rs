@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use super::{Beyond, Costs, Dataset, Freshness, Memory, Recorded, Report, Sample, Source, Step};
 use crate::record::{Part, PodRow};
 use crate::state::State;
-use crate::statistics::{Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, matters};
+use crate::statistics::{
+    Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
+};
 
 /// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
 const PAGE_TABLES: f64 = 1.0 / 512.0;
@@ -39,12 +41,11 @@ impl Dataset {
             let there = looks.iter().filter(counts).map(|look| look.instances).filter(|there| *there > 0);
             there.collect::<HashSet<u32>>().len()
         };
-        if !kernels.iter().any(|looks| numbers(looks) >= 2) {
-            kernels.iter_mut().flatten().for_each(|look| look.first_is_told = false);
-        }
+        let first_is_told = kernels.iter().any(|looks| numbers(looks) >= 2);
         let series = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::point).collect();
-        let observations =
-            |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::observation).collect();
+        let observations = |looks: &Vec<Looked>| {
+            looks.iter().filter(counts).map(|look| look.observation(first_is_told)).collect()
+        };
         let most = |looks: &Vec<Looked>| {
             looks.iter().filter(counts).map(|look| (look.instances, look.nodes)).max().unwrap_or_default()
         };
@@ -59,8 +60,12 @@ impl Dataset {
             series: kernels.iter().map(series).collect(),
             beyond: Some(Beyond {
                 observations: kernels.iter().map(observations).collect(),
-                after: (0..kernels.len())
-                    .map(|kernel| self.observed_after(recorded, kernel, measure, kernels.get(kernel)))
+                after: kernels
+                    .iter()
+                    .enumerate()
+                    .map(|(kernel, looks)| {
+                        self.observed_after(recorded, kernel, measure, looks, first_is_told)
+                    })
                     .collect(),
                 load_bytes: load.each(),
                 anon_bytes: load.anon,
@@ -78,29 +83,22 @@ impl Dataset {
         recorded: &Recorded,
         kernel: usize,
         measure: Measure,
-        looks: Option<&Vec<Looked>>,
+        looks: &[Looked],
+        first_is_told: bool,
     ) -> Vec<Observation> {
         let After { values, .. } = self.after_the_last(recorded, kernel, measure);
-        let looks = looks.map_or(&[][..], Vec::as_slice);
-        let quiet: Vec<(f64, f64)> = looks
-            .iter()
-            .take_while(|look| look.nodes == 0)
-            .map(|look| (look.elapsed_seconds, look.bytes))
-            .collect();
-        if is_steady(&values, &quiet) != Some(true) {
+        if is_steady(&values, &before_the_first(looks)) != Some(true) {
             return Vec::new();
         }
-        let end = values.last().map_or(0.0, |(seconds, _)| *seconds);
         // Times of observations are those of the node's clock.
         let ahead = looks.first().map_or(0.0, |look| look.seconds - look.elapsed_seconds);
-        let first = looks.iter().rfind(|look| look.first_is_told).map_or(0, |look| look.nodes);
-        let last = values.iter().filter(|(seconds, _)| end - seconds <= STEADY_FOR_SECONDS);
-        last.map(|(seconds, bytes)| Observation {
+        let first = looks.last().filter(|_| first_is_told).map_or(0, |look| look.nodes);
+        let of = |(seconds, bytes): &(f64, f64)| Observation {
             seconds: seconds + ahead,
             x: [0.0, first.into(), 0.0],
             y: *bytes,
-        })
-        .collect()
+        };
+        last(&values, STEADY_FOR_SECONDS).iter().map(of).collect()
     }
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
@@ -121,7 +119,7 @@ impl Dataset {
             sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
         };
         let mut fresh = fresh.filter(counts).peekable();
-        let is_watched_by_ramp = recorded.events.iter().any(|event| event.object == "budget");
+        let is_watched_by_ramp = recorded.events.iter().any(|event| event.reason == "watched_by_ramp");
         if !is_watched_by_ramp && fresh.peek().is_some() && fresh.all(|sample| sample.budget_used.is_some()) {
             return Measure {
                 name: "memory that the kernel charges to the instances' cgroup",
@@ -158,10 +156,13 @@ impl Dataset {
             while let Some((_, row)) = pods.next_if(|(at, _)| *at < now) {
                 there.follow(row);
             }
+            if there.any_ended {
+                break;
+            }
             let may_have_gone = recorded.undated.iter().any(|gone| {
                 names.contains(gone.node.as_str()) && (gone.from_seconds..=gone.to_seconds).contains(&now)
             });
-            if sample.freshness != Freshness::Fresh || there.any_ended || may_have_gone {
+            if sample.freshness != Freshness::Fresh || may_have_gone {
                 continue;
             }
             let Some(bytes) = (measure.bytes)(sample).map(|bytes| bytes as f64) else { continue };
@@ -179,7 +180,6 @@ impl Dataset {
                 instances: there.alive.len() as u32,
                 nodes: there.nodes.len() as u32,
                 all_full,
-                first_is_told: true,
             });
         }
         looked
@@ -253,9 +253,8 @@ impl Dataset {
             .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
             .collect();
         let idle = |looks: &Vec<Looked>| {
-            let quiet: Vec<f64> =
-                looks.iter().take_while(|look| look.nodes == 0).map(|look| look.bytes).collect();
-            (!quiet.is_empty()).then(|| quiet.iter().sum::<f64>() / quiet.len() as f64)
+            let quiet = before_the_first(looks);
+            (!quiet.is_empty()).then(|| mean(&quiet))
         };
         let Some(idle) = kernels.iter().map(idle).collect::<Option<Vec<f64>>>() else { return Vec::new() };
         let of_step = |(index, step): (usize, &Step)| {
@@ -297,33 +296,20 @@ impl Dataset {
         };
         for kernel in 0..recorded.kernels.len() {
             let looks = self.of_kernel(recorded, kernel, &load, measure);
-            let last = self.after_the_last(recorded, kernel, measure);
-            let quiet: Vec<(f64, f64)> = looks
-                .iter()
-                .take_while(|look| look.nodes == 0)
-                .map(|look| (look.elapsed_seconds, look.bytes))
-                .collect();
-            let (Some((gone, most)), Some(_), false) = (last.gone, last.values.first(), quiet.is_empty())
-            else {
-                remains.untold += usize::from(last.most > 0);
+            let After { gone, most, values } = self.after_the_last(recorded, kernel, measure);
+            let quiet = before_the_first(&looks);
+            let (Some(gone), Some((end, _)), false) = (gone, values.last(), quiet.is_empty()) else {
+                remains.untold += usize::from(most > 0);
                 continue;
             };
-            let end = last.values.last().map_or(gone, |(seconds, _)| *seconds);
-            let steady = is_steady(&last.values, &quiet);
-            let settled: Vec<&(f64, f64)> =
-                last.values.iter().filter(|(seconds, _)| end - seconds <= STEADY_FOR_SECONDS).collect();
-            let mean = |values: &mut dyn Iterator<Item = f64>| {
-                let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-                sum / f64::max(count, 1.0)
-            };
-            let idle = mean(&mut quiet.iter().map(|(_, bytes)| *bytes));
-            let after = mean(&mut settled.iter().map(|(_, bytes)| *bytes));
+            let steady = is_steady(&values, &quiet);
+            let settled = last(&values, STEADY_FOR_SECONDS);
+            let (idle, after) = (mean(&quiet), mean(settled));
             let mut observations: Vec<Observation> = looks
                 .iter()
                 .filter(|look| look.elapsed_seconds <= until)
                 .map(|look| {
-                    let mut observation = look.observation();
-                    observation.x[1] = 0.0;
+                    let mut observation = look.observation(false);
                     observation.x[2] = look.instances.into();
                     observation.seconds = look.elapsed_seconds;
                     observation
@@ -344,11 +330,11 @@ impl Dataset {
                 .map(|look| (look.elapsed_seconds, look.bytes))
                 .collect();
             let missing = after - idle;
-            remains.is_quiet &= is_steady_for(&last.values, QUIET_FOR_SECONDS, &quiet)
-                && range_of(&held) <= (missing / 4.0).max(matters(&quiet));
+            remains.is_quiet &= is_steady_for(&values, QUIET_FOR_SECONDS, &quiet)
+                && range(&held) <= (missing / 4.0).max(matters(&quiet));
             remains.idle_bytes += matters(&quiet);
             remains.kernels += 1;
-            remains.missing_bytes += after - idle;
+            remains.missing_bytes += missing;
             remains.waited_seconds = remains.waited_seconds.min(end - gone);
             remains.steady = match (remains.steady, steady) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
@@ -406,14 +392,14 @@ impl Dataset {
             .filter(|(seconds, _)| gone.is_some_and(|gone| *seconds >= gone))
             .collect();
         values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        After { gone: gone.map(|gone| (gone, most)), most, values }
+        After { gone, most, values }
     }
 }
 
 /// What a kernel held after the last of its instances.
 struct After {
-    /// When that was gone, in seconds since the run began, and the most that there had been at once.
-    gone: Option<(f64, u32)>,
+    /// When that was gone, in seconds since the run began.
+    gone: Option<f64>,
     /// The most instances that there were at once.
     most: u32,
     /// Seconds and bytes.
@@ -426,11 +412,10 @@ const RECENT_SECONDS: f64 = 5.0;
 /// Memory that others hold for a while is gone after so long, often.
 const QUIET_FOR_SECONDS: f64 = 15.0;
 
-fn range_of(values: &[(f64, f64)]) -> f64 {
-    let ends = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, value)| {
-        (low.min(*value), high.max(*value))
-    });
-    (ends.1 - ends.0).max(0.0)
+/// Seconds since the run began, and bytes, of a kernel before it had an instance.
+fn before_the_first(looks: &[Looked]) -> Vec<(f64, f64)> {
+    let idle = looks.iter().take_while(|look| look.nodes == 0);
+    idle.map(|look| (look.elapsed_seconds, look.bytes)).collect()
 }
 
 /// When a sample was taken, in seconds since the run began.
@@ -460,7 +445,6 @@ struct Looked {
     /// Nodes of the kernel that have had an instance by then.
     nodes: u32,
     all_full: bool,
-    first_is_told: bool,
 }
 
 impl Looked {
@@ -468,8 +452,9 @@ impl Looked {
         Point { x: self.instances.into(), y: self.bytes }
     }
 
-    fn observation(&self) -> Observation {
-        let first = if self.first_is_told { self.nodes.into() } else { 0.0 };
+    /// Its nodes count where it can be told what the first instance on a node took once.
+    fn observation(&self, first_is_told: bool) -> Observation {
+        let first = if first_is_told { self.nodes.into() } else { 0.0 };
         let x = [self.instances.into(), first, 0.0];
         Observation { seconds: self.seconds, x, y: self.bytes - self.reported }
     }

@@ -259,8 +259,6 @@ fn times(steps: &mut [Step], tell_the_start: bool) {
     }
 }
 
-/// Where the file has no sums they are made, of rows in which each worker said something new. Where it has, they are held against
-/// the workers.
 /// Instances of an earlier run that were still there when this one began.
 fn leftovers(steps: &[Step]) -> Option<String> {
     let first = steps.first()?;
@@ -304,6 +302,8 @@ fn in_no_state(steps: &[Step]) -> Option<String> {
     ))
 }
 
+/// Where the file has no sums they are made, of rows in which each worker said something new. Where it has, they are held against
+/// the workers.
 fn sums(steps: &mut [Step], nodes: &[Node], notes: &mut Vec<String>) {
     type Part = fn(&Memory) -> Option<u64>;
     type Place = fn(&mut Memory) -> &mut Option<u64>;

@@ -66,6 +66,12 @@ impl Population {
         self.counted().most[1]
     }
 
+    /// Those that run now.
+    #[must_use]
+    pub fn running_now(&self) -> u32 {
+        self.now[1]
+    }
+
     fn counted(&self) -> Self {
         let mut counted = Self { states: HashMap::new(), ..*self };
         counted.count();

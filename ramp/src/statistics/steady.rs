@@ -9,15 +9,18 @@ const STEADY_WITHIN: f64 = 1_048_576.0;
 fn widest(values: &[(f64, f64)]) -> f64 {
     let of = |at: usize| {
         let (since, _) = values[at];
-        let within = values[at..].iter().take_while(|(seconds, _)| seconds - since <= STEADY_FOR_SECONDS);
-        range(within.map(|(_, value)| *value))
+        let later = &values[at..];
+        range(&later[..later.partition_point(|(seconds, _)| seconds - since <= STEADY_FOR_SECONDS)])
     };
     (0..values.len()).map(of).fold(0.0, f64::max)
 }
 
-fn range(values: impl Iterator<Item = f64>) -> f64 {
-    let (low, high) = values
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+/// The largest difference between any two values; 0 where there are none.
+#[must_use]
+pub fn range(values: &[(f64, f64)]) -> f64 {
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, value)| {
+        (low.min(*value), high.max(*value))
+    });
     (high - low).max(0.0)
 }
 
@@ -28,13 +31,12 @@ pub fn is_steady(values: &[(f64, f64)], quiet: &[(f64, f64)]) -> Option<bool> {
     const FEWEST: usize = 3;
     let (end, _) = *values.last()?;
     let (begin, _) = *values.first()?;
-    let last: Vec<f64> =
-        values.iter().filter(|(at, _)| end - at <= STEADY_FOR_SECONDS).map(|(_, value)| *value).collect();
+    let last = last(values, STEADY_FOR_SECONDS);
     // A sample may come a moment early.
     if end - begin < 0.8 * STEADY_FOR_SECONDS || last.len() < FEWEST {
         return None;
     }
-    Some(range(last.into_iter()) <= widest(quiet).max(STEADY_WITHIN))
+    Some(range(last) <= widest(quiet).max(STEADY_WITHIN))
 }
 
 /// Memory that has not come back is too little to matter below this, in bytes, whatever the machine does.
@@ -67,7 +69,7 @@ pub fn is_steady_for(values: &[(f64, f64)], seconds: f64, quiet: &[(f64, f64)]) 
     let long = last(values, seconds);
     let (Some((begin, _)), Some((end, _))) = (long.first(), long.last()) else { return false };
     // A sample may come a moment early.
-    end - begin >= 0.8 * seconds && range(long.iter().map(|(_, value)| *value)) <= matters(quiet)
+    end - begin >= 0.8 * seconds && range(long) <= matters(quiet)
 }
 
 #[cfg(test)]
