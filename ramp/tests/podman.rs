@@ -7,8 +7,10 @@ mod service;
 #[path = "podman/cost.rs"]
 mod cost;
 
+#[path = "support/charged.rs"]
+mod charged;
+
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
@@ -119,9 +121,11 @@ fn order(service: &Service, run: &str, memory: &str, limit: &str) -> Order {
     Order { run, scenario: Scenario::parse(&manifest).unwrap(), options: service.options() }
 }
 
-async fn podman(args: &[&str]) {
-    let status = Command::new("podman").args(args).stdout(Stdio::null()).status().await.unwrap();
-    assert!(status.success(), "podman {args:?}");
+/// What podman says.
+async fn podman(args: &[&str]) -> String {
+    let output = Command::new("podman").args(args).output().await.unwrap();
+    assert!(output.status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "what was measured is shown with --nocapture")]
 
+#[path = "../support/charged.rs"]
+mod charged;
 mod observer;
 mod parts;
 mod process;

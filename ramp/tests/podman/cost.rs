@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+use super::charged::charged;
+use super::podman;
 use super::service::Service;
 
 const RAMP: &str = env!("CARGO_BIN_EXE_ramp");
@@ -70,23 +72,7 @@ async fn charged_to_each(out: &Path) -> f64 {
     let groups = podman(&[&["inspect", "--format", "{{.State.CgroupPath}}"], &ids[..]].concat()).await;
     let charged: Vec<f64> = groups
         .lines()
-        .map(|group| {
-            let group = Path::new("/sys/fs/cgroup/memory").join(group.trim_start_matches('/'));
-            let read = |file: &str| std::fs::read_to_string(group.join(file)).unwrap();
-            let stat = read("memory.stat");
-            let of = |name: &str| -> f64 {
-                let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-                line.unwrap().parse().unwrap()
-            };
-            let usage: f64 = read("memory.usage_in_bytes").trim().parse().unwrap();
-            usage - of("total_cache") + of("total_shmem")
-        })
+        .map(|group| charged(&Path::new("/sys/fs/cgroup/memory").join(group.trim_start_matches('/'))))
         .collect();
     charged.iter().sum::<f64>() / charged.len() as f64
-}
-
-async fn podman(args: &[&str]) -> String {
-    let output = Command::new("podman").args(args).output().await.unwrap();
-    assert!(output.status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -10,6 +10,7 @@ use ramp::dataset::Dataset;
 use ramp::report::Report;
 use serde_json::Value;
 
+use crate::charged::charged;
 use crate::process::{self, KataWithoutCpu, kubectl, left, one_node, scenario, tidy_cluster, wait};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -113,15 +114,8 @@ fn charged_to_each_pod() -> f64 {
     let charged: Vec<f64> = uids
         .iter()
         .map(|uid| {
-            let group = cgroup_of(Path::new("/sys/fs/cgroup/memory"), uid).expect("the pod's cgroup is here");
-            let read = |file: &str| std::fs::read_to_string(group.join(file)).unwrap();
-            let stat = read("memory.stat");
-            let of = |name: &str| {
-                let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-                line.unwrap().parse::<f64>().unwrap()
-            };
-            let usage: f64 = read("memory.usage_in_bytes").trim().parse().unwrap();
-            usage - of("total_cache") + of("total_shmem")
+            let group = cgroup_of(Path::new("/sys/fs/cgroup/memory"), uid);
+            charged(&group.expect("the pod's cgroup is here"))
         })
         .collect();
     charged.iter().sum::<f64>() / charged.len() as f64
