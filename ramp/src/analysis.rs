@@ -15,7 +15,6 @@ mod losses;
 mod marginal_cost;
 mod saturation;
 
-pub(crate) use estimates::per_container;
 pub use estimates::{Capacity, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
 pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation, SaturationVerdict};

@@ -2,6 +2,7 @@
 
 use super::causes::Cause;
 pub use super::causes::Resource;
+use super::changes::Change;
 use super::losses::{Loss, losses};
 use super::saturation::FULL_BELOW_BYTES;
 use crate::dataset::{Dataset, Source, Step};
@@ -23,13 +24,14 @@ pub struct Break {
     pub evidence: String,
 }
 
-/// What gave way, each once, the first one first. What others did, and what could not begin whatever there was, is none of it.
+/// What gave way, each once, the first one first. What others did (`changes`), and what could not begin whatever there was, is none of it.
 #[must_use]
-pub fn breaks(data: &Dataset) -> Vec<Break> {
+pub fn breaks(data: &Dataset, changes: &[Change]) -> Vec<Break> {
     let mut found = of_steps(data);
     if let Source::Run(recorded) = &data.source {
         let losses = losses(data, recorded);
-        if losses.iter().any(|loss| matches!(loss.cause, Cause::Blocked | Cause::Others(_))) {
+        let is_in_vain = |loss: &Loss<'_>| matches!(loss.cause, Cause::Blocked | Cause::Others(_));
+        if !changes.is_empty() || losses.iter().any(is_in_vain) {
             // Steps waited for what could not come.
             found.retain(|broke| broke.resource != Resource::Time);
         }
@@ -111,7 +113,7 @@ mod tests {
             step.evicted = Some(if at < 3 { 4 } else { 5 });
             step.memory.free = Some(if at < 6 { 2 * FULL_BELOW_BYTES } else { 0 });
         }));
-        let found: Vec<_> = breaks(&data).into_iter().map(|found| (found.step, found.what)).collect();
+        let found: Vec<_> = breaks(&data, &[]).into_iter().map(|found| (found.step, found.what)).collect();
         let full = "free memory of all nodes fell below 10^6 KiB";
         assert_eq!(found, [(4, "an instance was evicted"), (7, full)]);
     }

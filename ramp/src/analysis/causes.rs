@@ -104,7 +104,7 @@ impl Act {
 }
 
 /// Words of a reason, and what they tell. The first that is found counts.
-const WORDS: [(&str, Cause); 65] = [
+const WORDS: [(&str, Cause); 66] = [
     // Others: PreemptionByScheduler and so on are the reasons of the condition DisruptionTarget (Kubernetes, Pod disruption conditions).
     ("PreemptionByScheduler", Cause::Others(Act::Preempted)),
     ("preempting to accommodate", Cause::Others(Act::Preempted)),
@@ -176,21 +176,21 @@ const WORDS: [(&str, Cause); 65] = [
     ("could not be started", Cause::Blocked),
     // 128 + SIGKILL.
     ("exit 137", Cause::Killed),
+    ("exit status 137", Cause::Killed),
     ("SIGKILL", Cause::Killed),
 ];
 
-/// Why a row tells of an instance as lost or without a place; none where it tells of neither. `killed_for_memory` is whether the kernel of
-/// its node has killed something for memory about then.
+/// Why a row tells of an instance as lost or without a place; none where it tells of neither. `killed_for_memory` tells whether the kernel
+/// of its node has killed something for memory about then: it is asked where nobody tells who killed the instance.
 #[must_use]
-pub fn cause(row: &PodRow, killed_for_memory: bool) -> Option<Cause> {
+pub fn cause(row: &PodRow, killed_for_memory: impl FnOnce() -> bool) -> Option<Cause> {
     let said = named_in(&row.reason);
     match row.to.parse::<State>().ok()? {
         State::OomKilled => Some(Cause::Resource(Resource::Memory)),
         State::Evicted => Some(said.filter(|cause| *cause != Cause::Killed).unwrap_or(Cause::Unknown)),
         State::Unschedulable => Some(said.unwrap_or(Cause::Unknown)),
         State::Failed => Some(match said {
-            Some(Cause::Killed) if killed_for_memory => Cause::Resource(Resource::Memory),
-            None if row.reason.contains("137") => Cause::Killed,
+            Some(Cause::Killed) if killed_for_memory() => Cause::Resource(Resource::Memory),
             said => said.unwrap_or(Cause::Unknown),
         }),
         State::Creating if !row.reason.is_empty() => said,
@@ -247,6 +247,7 @@ mod tests {
             ("ImagePullBackOff: Back-off pulling image \"x\"", Cause::Blocked),
             ("Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.", Cause::Blocked),
             ("Error, exit 137", Cause::Killed),
+            ("Killed, and whether for want of memory is not told (exit status 137)", Cause::Killed),
         ] {
             assert_eq!(named_in(reason), Some(expected), "{reason}");
         }

@@ -1,6 +1,7 @@
 //! What others changed of the population while it was ramped: no property of the cluster.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt;
 
 use super::causes::{Act, Cause, named_in};
 use super::losses::until;
@@ -17,6 +18,13 @@ pub struct Change {
     pub who: Option<String>,
     /// In which step.
     pub step: u32,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.who.as_ref().map_or(Ok(()), |who| write!(f, " by {who}"))
+    }
 }
 
 /// An event that tells of a change is looked for so long before it.
@@ -36,14 +44,13 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     let mut removed: BTreeMap<(u32, String, Option<String>), u32> = BTreeMap::new();
     let until = until(data);
     let mut surplus = Surplus::of(data, recorded);
-    for (at, row) in recorded.pods.iter().enumerate() {
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         // The first to be removed by ramp may be seen in the millisecond in which the last step ended.
         if row.elapsed_seconds >= until - TOGETHER_SECONDS {
             break;
         }
-        let seconds = recorded.happened_seconds.get(at).copied().unwrap_or(row.elapsed_seconds);
         if is_removed(row) && !ramp_was_away(recorded, row) && !surplus.has(row) {
-            let (what, who) = act(recorded, row, seconds, surplus.asked);
+            let (what, who) = act(recorded, row, *seconds, surplus.asked);
             *removed.entry((row.step, what, who)).or_default() += 1;
         }
         surplus.follow(row);
@@ -145,11 +152,16 @@ fn in_place(step: &Step) -> u32 {
     step.running + [step.pending, step.unschedulable, step.creating].into_iter().flatten().sum::<u32>()
 }
 
-/// Whether an instance that had not come to its end was told to end, or is no longer there: while more are asked for ramp ends none but
-/// those of a surplus.
+/// Whether an instance that had not come to its end was told to end, or is no longer there, or failed because of others (a kubelet that
+/// makes room, a node that is shut down): while more are asked for ramp ends none but those of a surplus.
 fn is_removed(row: &PodRow) -> bool {
     let was_alive = row.from.as_deref().is_some_and(|from| !from.is_empty() && !is_over(from));
-    was_alive && matches!(row.to.parse(), Ok(State::Terminating | State::Gone))
+    was_alive
+        && match row.to.parse() {
+            Ok(State::Terminating | State::Gone) => true,
+            Ok(State::Failed) => matches!(named_in(&row.reason), Some(Cause::Others(_))),
+            _ => false,
+        }
 }
 
 /// Whether an instance in this state has come to its end.
@@ -170,8 +182,10 @@ fn ramp_was_away(recorded: &Recorded, row: &PodRow) -> bool {
 
 /// What was done to an instance, and by whom, by its reason and the cluster's events about then.
 fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, Option<String>) {
+    let before = |late: f64| recorded.events.partition_point(|event| event.elapsed_seconds <= seconds + late);
+    let near = recorded.events.get(before(-ABOUT_SECONDS - TOGETHER_SECONDS)..before(ABOUT_SECONDS));
     let about = |late: f64| {
-        recorded.events.iter().filter(move |event| {
+        near.unwrap_or_default().iter().filter(move |event| {
             event.kind == "cluster" && (-ABOUT_SECONDS..=late).contains(&(event.elapsed_seconds - seconds))
         })
     };
@@ -238,4 +252,36 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
         who: by.map(|event| event.object.clone()),
         step: step.step,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Time;
+
+    fn row(from: State, to: State, reason: &str) -> PodRow {
+        PodRow {
+            time: Time(std::time::UNIX_EPOCH),
+            elapsed_seconds: 1.0,
+            source_time: None,
+            step: 1,
+            instance: "instance-1".into(),
+            uid: "uid-1".into(),
+            node: Some("node-1".into()),
+            from: Some(from.to_string()),
+            to: to.to_string(),
+            reason: reason.into(),
+            restarts: 0,
+            container: None,
+        }
+    }
+
+    #[test]
+    fn an_instance_that_a_kubelet_fails_to_make_room_is_removed_by_others_and_one_that_fails_is_not() {
+        let preempted = "Preempting: Preempted in order to admit critical pod";
+        assert!(is_removed(&row(State::Ready, State::Failed, preempted)));
+        assert!(!is_removed(&row(State::Ready, State::Failed, "Error, exit 1")));
+        assert!(is_removed(&row(State::Ready, State::Terminating, "")));
+        assert!(!is_removed(&row(State::Failed, State::Gone, "")), "it has come to its end before");
+    }
 }

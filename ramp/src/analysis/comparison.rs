@@ -1,7 +1,7 @@
 //! Two runs, or two groups of repeats, held against each other.
 
 use super::estimates::Estimates;
-use super::marginal_cost::{MarginalCost, interval, of_two_measures, pooled};
+use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};
 use super::{CannotSay, Estimate, cannot_say};
 use crate::dataset::Dataset;
 use crate::statistics::{Interval, SEED};
@@ -81,10 +81,9 @@ pub(super) fn most(run: &Estimates) -> Estimate<u32> {
 
 /// A run that was not saturated does not tell how many fit.
 fn fits_no_more(data: &Dataset, run: &Estimates) -> Estimate<()> {
-    match (&run.saturation.saturation, run.saturation.saturated) {
-        (_, Some(true)) => Ok(()),
-        (Err(why), _) => cannot_say(format!("{}: saturation {}", data.name, why.0)),
-        (Ok(_), _) => Ok(()),
+    match &run.saturation.saturation {
+        Ok(_) => Ok(()),
+        Err(why) => cannot_say(format!("{}: saturation: {}", data.name, why.0)),
     }
 }
 
@@ -161,14 +160,7 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
         high: drawn.high + other.systematic.above + base.systematic.below,
     };
     let bytes = other.bytes - base.bytes;
-    if interval.high - interval.low > bytes.abs() {
-        return cannot_say(format!(
-            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more repeats (deploy/ramp.sh --interleave) or a quieter \
-             cluster would tell",
-            super::mib(interval.low),
-            super::mib(interval.high)
-        ));
-    }
+    narrow(bytes, interval, "more repeats (deploy/ramp.sh --interleave) or a quieter cluster")?;
     Ok(PerPod { bytes, interval })
 }
 

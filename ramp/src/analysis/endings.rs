@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::marginal_cost::interval;
 use super::{Estimate, cannot_say, timed};
 use crate::dataset::{Dataset, Recorded, Source};
 use crate::record::Teardown;
@@ -200,5 +199,5 @@ fn stays(remains: &crate::dataset::Remains) -> Option<Interval> {
         .iter()
         .map(|drawn| drawn[MOST] * f64::from(remains.instances))
         .collect();
-    interval(&drawn).ok()
+    Interval::of(&drawn)
 }

@@ -43,6 +43,8 @@ pub struct Capacity {
 /// all nodes, less what there was before the first step, ÷ instances that hold all of theirs.
 #[derive(Clone, Debug)]
 pub struct Usage {
+    /// At each step where it is known, with the step's index in [`Dataset::steps`].
+    pub steps: Vec<(usize, PerContainer)>,
     /// At the step of saturation.
     pub at_saturation: Estimate<PerContainer>,
     /// The least of all steps.
@@ -115,13 +117,10 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
 }
 
 fn held(data: &Dataset) -> Estimate<Most> {
-    match (&data.source, data.most()) {
-        (Source::Study, _) | (_, None) => {
-            cannot_say("the data does not tell which instances hold all of their memory")
-        }
-        (Source::Run(_), _) if data.steps.is_empty() => cannot_say("no step was recorded"),
-        (Source::Run(_), Some((_, held))) => Ok(held),
-    }
+    let Some((_, held)) = data.most() else {
+        return cannot_say("the data does not tell which instances hold all of their memory");
+    };
+    if data.steps.is_empty() { cannot_say("no step was recorded") } else { Ok(held) }
 }
 
 fn running(data: &Dataset) -> Estimate<Most> {
@@ -152,12 +151,15 @@ const OF_SO_MANY: u32 = 3;
 
 /// Memory per container at each step where it is known, with the index of the step: where it is that of machines as a whole, of those
 /// steps in which others moved it little, by what an instance costs.
-pub(crate) fn per_container(data: &Dataset, cost: &Estimate<MarginalCost>) -> Vec<(usize, PerContainer)> {
+fn per_container(
+    data: &Dataset,
+    cost: &Estimate<MarginalCost>,
+    of_machines: bool,
+) -> Vec<(usize, PerContainer)> {
     let steps = data.steps.iter().enumerate();
     if matches!(data.source, Source::Study) {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
-    let of_machines = !data.is_charged();
     let own = |(index, bytes): (usize, f64)| {
         let step = data.steps.get(index).filter(|step| matches!(step.part, Part::Up | Part::Hold))?;
         let held = step.ready.filter(|held| *held > 0)?;
@@ -175,12 +177,13 @@ pub(crate) fn per_container(data: &Dataset, cost: &Estimate<MarginalCost>) -> Ve
 
 fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
     let is_study = matches!(data.source, Source::Study);
-    let all = per_container(data, cost);
-    if !is_study && !data.is_charged() && cost.is_err() {
+    let of_machines = !is_study && !data.is_charged();
+    if of_machines && cost.is_err() {
         let why =
             || cannot_say("without a marginal cost it cannot be told from what the machines do of their own");
-        return Usage { at_saturation: why(), min: why(), max: why() };
+        return Usage { steps: Vec::new(), at_saturation: why(), min: why(), max: why() };
     }
+    let all = per_container(data, cost, of_machines);
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
@@ -211,6 +214,7 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
         min: each().min_by(by_mib).map_or_else(none, Ok),
         // The first of equals.
         max: each().max_by(|a, b| by_mib(a, b).then(b.step.cmp(&a.step))).map_or_else(none, Ok),
+        steps: all,
     }
 }
 

@@ -93,9 +93,10 @@ impl RunFindings {
             (_, Ok(most)) => most.count,
             _ => 0,
         };
+        let changed_by_others = changes(data);
         Self {
-            breaks: breaks(data),
-            changed_by_others: changes(data),
+            breaks: breaks(data, &changed_by_others),
+            changed_by_others,
             startups: startups(data),
             latency: latency(data, full),
             goodput: goodput(data),

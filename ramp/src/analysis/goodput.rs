@@ -69,7 +69,6 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
         while let Some(report) = reports.next_if(|report| report.elapsed_seconds <= end) {
             known.hear(report);
         }
-        let bad = known.bad(|since| end - since - blind.between(since, end) > counts_seconds);
         let (units, seconds) = std::mem::take(&mut known.work);
         let held = step.ready.unwrap_or(step.running);
         // Who is there, and what they tell, is not known then.
@@ -77,6 +76,7 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
             held_unseen = held_unseen.max(held);
             continue;
         }
+        let bad = known.bad(|since| end - since - blind.between(since, end) > counts_seconds);
         steps.push(Goodput {
             index,
             instances: held.saturating_sub(bad),

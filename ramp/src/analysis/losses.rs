@@ -3,7 +3,6 @@
 use super::causes::{Cause, cause};
 use crate::dataset::{Dataset, Recorded};
 use crate::record::{Part, PodRow};
-use crate::state::State;
 
 /// A row that tells of an instance as lost, without a place, or taken away.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +32,7 @@ pub(super) fn losses<'d>(data: &'d Dataset, recorded: &'d Recorded) -> Vec<Loss<
         if row.elapsed_seconds > until {
             break;
         }
-        let killed = || killed_for_memory(data, row, *seconds);
-        let is_failed = row.to.parse() == Ok(State::Failed);
-        if let Some(cause) = cause(row, is_failed && killed()) {
+        if let Some(cause) = cause(row, || killed_for_memory(data, row, *seconds)) {
             found.push(Loss { row, cause, seconds: *seconds });
         }
     }
@@ -45,12 +42,12 @@ pub(super) fn losses<'d>(data: &'d Dataset, recorded: &'d Recorded) -> Vec<Loss<
 /// Whether the kernel of a row's node has killed something for memory about then: between the samples before and after it.
 fn killed_for_memory(data: &Dataset, row: &PodRow, seconds: f64) -> bool {
     let node = data.nodes.iter().find(|node| Some(&node.name) == row.node.as_ref());
-    let told = node.map_or(&[][..], |node| &node.samples);
-    let told: Vec<(f64, u64)> =
-        told.iter().filter_map(|sample| Some((sample.elapsed_seconds?, sample.oom_kills?))).collect();
+    let samples = node.map_or(&[][..], |node| &node.samples);
+    let mut told = samples.iter().filter_map(|sample| Some((sample.elapsed_seconds?, sample.oom_kills?)));
     // A kubelet takes a moment to tell.
     const EARLIER_SECONDS: f64 = 2.0;
-    let before = told.iter().rfind(|(at, _)| *at <= seconds - EARLIER_SECONDS).or(told.first());
-    let after = told.iter().find(|(at, _)| *at >= seconds).or(told.last());
+    let earlier = told.clone().rfind(|(at, _)| *at <= seconds - EARLIER_SECONDS);
+    let before = earlier.or_else(|| told.clone().next());
+    let after = told.clone().find(|(at, _)| *at >= seconds).or_else(|| told.next_back());
     before.zip(after).is_some_and(|((_, before), (_, after))| after > before)
 }

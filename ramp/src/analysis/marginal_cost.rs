@@ -6,7 +6,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{Estimate, cannot_say, mib};
 use crate::dataset::{Beyond, Costs};
-use crate::statistics::{Interval, SEED, Slope, fit, slope};
+use crate::statistics::{Fit, Interval, SEED, Slope, fit, slope};
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,17 +71,27 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
 /// Where it is wider, or there is no figure.
 pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
     let cost = cost.clone()?;
-    let Interval { low, high } = cost.interval;
-    if high - low > cost.bytes.abs() {
-        return cannot_say(format!(
-            "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: more instances, a longer --hold, or a machine \
-             on which less \
-             else happens would tell",
-            mib(low),
-            mib(high)
-        ));
-    }
+    narrow(
+        cost.bytes,
+        cost.interval,
+        "more instances, a longer --hold, or a machine on which less else happens",
+    )?;
     Ok(cost)
+}
+
+/// That an interval is not wider than its figure, both in bytes.
+///
+/// # Errors
+/// Where it is, with what would tell more.
+pub(super) fn narrow(bytes: f64, Interval { low, high }: Interval, what_would_tell: &str) -> Estimate<()> {
+    if high - low <= bytes.abs() {
+        return Ok(());
+    }
+    cannot_say(format!(
+        "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: {what_would_tell} would tell",
+        mib(low),
+        mib(high)
+    ))
 }
 
 fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
@@ -123,7 +133,7 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     };
     const EACH: [f64; 3] = [1.0, 0.0, 0.0];
     let overhead = fit.mean(EACH);
-    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
+    let drawn = drawn_of(&fit, beyond);
     let first_is_told = fit.identified[1];
     let systematic = SystematicError {
         above: 0.0,
@@ -154,9 +164,11 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     let within = interval(&drawn)?;
     let (both, note) = with_what_stayed(beyond, within)?;
     inputs += &note;
-    let stayed = Stayed { below: within.low - both.low, above: both.high - within.high };
-    let systematic =
-        SystematicError { below: systematic.below + stayed.below, above: stayed.above, ..systematic };
+    let systematic = SystematicError {
+        below: systematic.below + within.low - both.low,
+        above: both.high - within.high,
+        ..systematic
+    };
     let interval = systematic.widen(within);
     // What they have alone is there.
     if interval.high < beyond.anon_bytes {
@@ -179,28 +191,26 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     })
 }
 
-/// By how much an interval is wider for what stayed.
-struct Stayed {
-    below: f64,
-    above: f64,
+/// Draws of what an instance costs.
+fn drawn_of(fit: &Fit, beyond: &Beyond) -> Vec<f64> {
+    fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect()
 }
 
 /// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
 /// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
 fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, String)> {
+    if beyond.after.iter().all(Vec::is_empty) {
+        let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
+        return Ok((within, note.into()));
+    }
     let whole: Vec<_> = beyond
         .observations
         .iter()
         .zip(&beyond.after)
         .map(|(up, after)| [&up[..], &after[..]].concat())
         .collect();
-    if beyond.after.iter().all(Vec::is_empty) {
-        let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
-        return Ok((within, note.into()));
-    }
     let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
-    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect();
-    let with = interval(&drawn)?;
+    let with = interval(&drawn_of(&fit, beyond))?;
     let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
     Ok((both, "; the interval holds what the time after the last instance says as well".into()))
 }

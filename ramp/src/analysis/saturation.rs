@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::causes::{Cause, Resource};
-use super::changes::{Change, changes};
+use super::changes::changes;
 use super::losses::{losses, until};
 use super::{Estimate, cannot_say};
 use crate::dataset::{Dataset, Recorded, Source, Step};
@@ -144,7 +144,7 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
     // What a request asks for that nobody has answered nobody has asked for.
     let answered = |(_, step): &(usize, &Step)| step.outcome != Some(Outcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
-    let Some((_, last)) = up.last() else {
+    let Some(&(last_index, last)) = up.last() else {
         return SaturationVerdict::unknown("no step was recorded, or none was answered".into());
     };
     let losses = losses(data, recorded);
@@ -153,10 +153,8 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         _ => None,
     });
     if let Some((loss, resource)) = to_a_resource {
-        let at = up.iter().find(|(_, step)| step.step >= loss.row.step).or(up.last());
-        let Some((index, step)) = at.copied() else {
-            return SaturationVerdict::unknown("no step was recorded".into());
-        };
+        let at = up.iter().find(|(_, step)| step.step >= loss.row.step);
+        let (index, step) = at.copied().unwrap_or((last_index, last));
         let rule = match loss.row.to.parse::<State>() {
             Ok(State::Evicted) => Rule::Evicted,
             Ok(State::OomKilled) => Rule::OomKilled,
@@ -184,9 +182,11 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         };
         return SaturationVerdict::unknown(why);
     }
-    let others = changes(data);
-    if let Some(change) = others.first() {
-        return SaturationVerdict::unknown(format!("others changed the population ({})", words(change)));
+    if let Some(change) = changes(data).first() {
+        let step = change.step;
+        return SaturationVerdict::unknown(format!(
+            "others changed the population ({change} in step {step})"
+        ));
     }
     let asked = last.asked.unwrap_or(held);
     let s = if held == 1 { "" } else { "s" };
@@ -229,22 +229,15 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
     SaturationVerdict::not_up_to(held, why)
 }
 
-fn words(change: &Change) -> String {
-    let who = change.who.as_ref().map_or_else(String::new, |who| format!(" by {who}"));
-    format!("{}{who} in step {}", change.what, change.step)
-}
-
 /// Whether each instance that did not hold its memory in the end had the time to: several times what the slowest took that got there.
 fn all_had_their_time(data: &Dataset, recorded: &Recorded) -> bool {
     let until = until(data);
     let mut made: std::collections::HashMap<&str, (f64, bool)> = std::collections::HashMap::new();
     let mut slowest = 0.0_f64;
-    let mut end = 0.0_f64;
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         if row.elapsed_seconds > until {
             break;
         }
-        end = end.max(*seconds);
         let (since, is_held) = made.entry(&row.uid).or_insert((*seconds, false));
         match row.to.parse::<State>() {
             Ok(State::Ready) => {
@@ -255,7 +248,7 @@ fn all_had_their_time(data: &Dataset, recorded: &Recorded) -> bool {
             _ => *is_held = false,
         }
     }
-    let end = if until.is_finite() { until } else { data.end_seconds().max(end) };
+    let end = if until.is_finite() { until } else { data.end_seconds() };
     // Where none got there nobody knows how long it takes.
     if slowest <= 0.0 {
         return false;

@@ -113,16 +113,20 @@ fn is_stale(data: &Dataset, step: &Step) -> bool {
     !step.fresh && !data.nodes.is_empty()
 }
 
-/// A point for each step.
-fn by_step(data: &Dataset, y: impl Fn(&Step) -> Option<f64>, stale: impl Fn(&Step) -> bool) -> Vec<At> {
+/// A point for each step; `y` gets its index in [`Dataset::steps`] as well.
+fn by_step(
+    data: &Dataset,
+    y: impl Fn(usize, &Step) -> Option<f64>,
+    stale: impl Fn(&Step) -> bool,
+) -> Vec<At> {
     let mut last = f64::NEG_INFINITY;
     let mut points = Vec::new();
-    for step in &data.steps {
+    for (index, step) in data.steps.iter().enumerate() {
         // Steps down count on; what is recorded for the hold and the removal has the number of the last one.
         let number = f64::from(step.step).max(if last.is_finite() { last + 0.001 } else { 0.0 });
         last = number;
         let seconds = step.elapsed_seconds.unwrap_or(f64::NAN);
-        points.push(At { step: number, seconds, y: y(step), stale: stale(step) });
+        points.push(At { step: number, seconds, y: y(index, step), stale: stale(step) });
     }
     thinned(&points, MOST_POINTS)
 }

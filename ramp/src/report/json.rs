@@ -121,7 +121,7 @@ fn estimates(found: &RunFindings) -> Value {
         saturation["saturated"] = json!(verdict.saturated);
         saturation["up_to"] = json!(verdict.up_to);
     }
-    let most = |most: &Most| json!({"count": most.count, "step": most.step});
+    let most = |most: &Most| json!(most);
     figures.put_object("held", &estimates.held, &["count", "step"], most);
     figures.put_object("running", &estimates.running, &["count", "step"], most);
     // What running was called.

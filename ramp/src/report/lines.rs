@@ -33,12 +33,12 @@ fn line<T>(
 #[must_use]
 pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
     let estimates = &found.estimates;
+    let basis = match data.source {
+        Source::Study => format!("{} ÷ instances at work, as recorded", data.usage_measure()),
+        Source::Run(_) => format!("{} ÷ instances that hold theirs", data.usage_measure()),
+    };
     let usage = |name, usage: &Estimate<PerContainer>| {
         let value = |usage: &PerContainer| format!("{:.0} MiB (step {})", usage.mib, usage.step);
-        let basis = match data.source {
-            Source::Study => format!("{} ÷ instances at work, as recorded", data.usage_measure()),
-            Source::Run(_) => format!("{} ÷ instances that hold theirs", data.usage_measure()),
-        };
         line(name, usage, |_| basis.clone(), value)
     };
     vec![

@@ -55,7 +55,7 @@ fn of_one(data: &Dataset, found: &RunFindings) -> String {
     };
     match (&estimates.saturation.saturation, estimates.saturation.saturated) {
         (Ok(at), _) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule),
-        (Err(why), Some(false)) => sentence += &format!("; saturation {}", why.0),
+        (Err(why), Some(false)) => sentence += &format!("; saturation: {}", why.0),
         (Err(why), _) => sentence += &format!("; {}", why.0),
     }
     match &estimates.marginal_cost {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use ramp::analysis::breaking::{Resource, breaks};
+use ramp::analysis::changes::changes;
 use ramp::analysis::latency::{latency, startups};
 use ramp::analysis::{Estimates, Rule};
 use ramp::dataset::{Dataset, Freshness};
@@ -174,7 +175,8 @@ async fn a_pod_that_never_got_ready_takes_longer_than_it_was_watched() {
 #[tokio::test(start_paused = true)]
 async fn what_gave_way_first_is_named() {
     let stage = recorded().await;
-    let found = breaks(&Dataset::read(&stage.path()).unwrap());
+    let data = Dataset::read(&stage.path()).unwrap();
+    let found = breaks(&data, &changes(&data));
     let said: Vec<_> = found.iter().map(|found| (found.resource, found.what, found.step)).collect();
     let expected = [
         (Resource::Memory, "an instance was evicted", 25),

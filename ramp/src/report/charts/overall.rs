@@ -3,9 +3,7 @@
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
 use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
-use crate::analysis::per_container;
 use crate::dataset::{Dataset, Step};
-use crate::record::Part;
 
 /// A thing that is measured at each step.
 type Measure = (&'static str, fn(&Step) -> Option<f64>);
@@ -16,7 +14,7 @@ fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool
     let mut series = Vec::new();
     for (number, (name, measure)) in measures.iter().enumerate() {
         for (run, data) in report.data.iter().enumerate() {
-            let points = by_step(data, measure, |step| of_memory && is_stale(data, step));
+            let points = by_step(data, |_, step| measure(step), |step| of_memory && is_stale(data, step));
             if points.iter().any(|at| at.y.is_some()) {
                 let line = pen.line(run, (number, name), points);
                 series.push(Series { hidden: report.data.len() > 1 && number >= at_first, ..line });
@@ -77,13 +75,10 @@ pub(super) fn usage(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();
     for (run, (data, found)) in report.runs().enumerate() {
-        let all: std::collections::HashMap<u32, f64> = per_container(data, &found.estimates.marginal_cost)
-            .into_iter()
-            .map(|(_, usage)| (usage.step, usage.mib))
-            .collect();
-        let of_step =
-            |step: &Step| all.get(&step.step).copied().filter(|_| matches!(step.part, Part::Up | Part::Hold));
-        let points = by_step(data, of_step, |step| is_stale(data, step));
+        let known = &found.estimates.usage.steps;
+        let known: std::collections::HashMap<usize, f64> =
+            known.iter().map(|(index, usage)| (*index, usage.mib)).collect();
+        let points = by_step(data, |index, _| known.get(&index).copied(), |step| is_stale(data, step));
         if points.iter().any(|at| at.y.is_some()) {
             series.push(pen.line(run, (0, "memory per container"), points));
         }

@@ -64,14 +64,8 @@ fn saturation(found: &RunFindings) -> Sentence {
 }
 
 fn changed(found: &RunFindings) -> Option<Sentence> {
-    let all: Vec<String> = found
-        .changed_by_others
-        .iter()
-        .map(|change| {
-            let who = change.who.as_ref().map_or_else(String::new, |who| format!(" by {who}"));
-            format!("{}{who} (step {})", change.what, change.step)
-        })
-        .collect();
+    let all: Vec<String> =
+        found.changed_by_others.iter().map(|change| format!("{change} (step {})", change.step)).collect();
     (!all.is_empty()).then(|| {
         says(
             format!("Others changed the population: {}.", all.join("; ")),
@@ -316,7 +310,7 @@ fn leak(found: &RunFindings) -> Sentence {
         Returned::All if leak.is_others_doing() => {
             format!("Memory came back, but for what the machines did of their own: {figures}{between}.")
         }
-        Returned::All if *missing_bytes > LITTLE_BYTES => {
+        Returned::All if *missing_bytes > leak.kernels as f64 * LITTLE_BYTES => {
             format!("Memory came back, but for less than a fiftieth of what the instances held: {figures}.")
         }
         Returned::All => format!("Memory came back: {figures}."),
