@@ -17,28 +17,28 @@ mod saturation;
 
 pub use estimates::{Capacity, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
-pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Rule, Saturation, SaturationVerdict};
+pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, SaturationRule, Saturation, SaturationVerdict};
 
 use std::fmt;
 
 /// Why something cannot be said, in a sentence without its full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CannotSay(pub String);
+pub struct Unavailable(pub String);
 
-impl fmt::Display for CannotSay {
+impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot say: {}", self.0)
     }
 }
 
-impl std::error::Error for CannotSay {}
+impl std::error::Error for Unavailable {}
 
 /// Something that was estimated, or why it cannot be.
-pub type Estimate<T> = Result<T, CannotSay>;
+pub type Estimate<T> = Result<T, Unavailable>;
 
 /// A refusal to say something.
 pub(crate) fn cannot_say<T>(why: impl Into<String>) -> Estimate<T> {
-    Err(CannotSay(why.into()))
+    Err(Unavailable(why.into()))
 }
 
 /// Bytes in MiB.

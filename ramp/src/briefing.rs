@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use workload::quantity::Bytes;
 
-use crate::engine::{Finding, NodeFacts, Survey};
+use crate::engine::{Finding, NodeFacts, Preflight};
 use crate::forecast::Forecast;
 use crate::plan::{Pace, Plan};
 use crate::scenario::Scenario;
@@ -19,7 +19,7 @@ const NODES_LISTED: usize = 12;
 
 /// All of it.
 #[must_use]
-pub fn describe(plan: &Plan, scenario: &Scenario, survey: &Survey, forecast: &Forecast) -> String {
+pub fn describe(plan: &Plan, scenario: &Scenario, survey: &Preflight, forecast: &Forecast) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write_all(&mut text, plan, scenario, survey, forecast);
@@ -30,7 +30,7 @@ fn write_all(
     text: &mut String,
     plan: &Plan,
     scenario: &Scenario,
-    survey: &Survey,
+    survey: &Preflight,
     forecast: &Forecast,
 ) -> fmt::Result {
     line(text, "run", &plan.run)?;
@@ -41,7 +41,7 @@ fn write_all(
     nodes(text, &survey.nodes)?;
     line(text, "steps", &steps(plan))?;
     let rules =
-        |rules: &[crate::stop::Rule]| rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        |rules: &[crate::stop::StopRule]| rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let stop = match plan.stop.as_slice() {
         [] => "no rule: to the last step".into(),
         stop => format!("{}; {} steps beyond the first of saturation", rules(stop), plan.beyond),
@@ -64,7 +64,7 @@ fn write_all(
     Ok(())
 }
 
-fn what_runs(scenario: &Scenario, survey: &Survey, plan: &Plan) -> String {
+fn what_runs(scenario: &Scenario, survey: &Preflight, plan: &Plan) -> String {
     let needs = scenario.needs();
     let takes = needs.memory.map_or_else(|| "what it can get".into(), |memory| memory.rounded().to_string());
     let limit = scenario.container.memory_limit.map(|limit| format!(", limit {}", limit.rounded()));
@@ -208,7 +208,7 @@ mod tests {
     use crate::forecast::forecast;
     use crate::plan::tests::plan;
 
-    fn described(survey: &Survey, plan: &Plan) -> String {
+    fn described(survey: &Preflight, plan: &Plan) -> String {
         let scenario = Scenario::embedded().unwrap();
         let forecast = forecast(survey, scenario.needs(), plan, scenario.fill_seconds());
         describe(plan, &scenario, survey, &forecast)
@@ -216,12 +216,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_at_the_end_where_it_is_seen_and_lines_fit() {
-        let survey = Survey {
+        let survey = Preflight {
             findings: vec![
                 Finding::warning("a tag that moves ".repeat(20)),
                 Finding::refusal("no such RuntimeClass"),
             ],
-            ..Survey::default()
+            ..Preflight::default()
         };
         let text = described(&survey, &plan());
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
@@ -238,7 +238,7 @@ mod tests {
             requested_memory_bytes: Some(0),
             ..NodeFacts::default()
         };
-        let survey = Survey { nodes: vec![node], ..Survey::default() };
+        let survey = Preflight { nodes: vec![node], ..Preflight::default() };
         let text = described(&survey, &plan());
         assert!(text.contains("200 instances fit, by memory in use; --to 5 ends before that"), "{text}");
         assert!(text.contains("a: free 100.00 GB of 100.00 GB memory, ? cores"), "{text}");

@@ -8,7 +8,7 @@ use workload::quantity::{Bytes, MemoryTarget};
 
 use crate::plan::{EngineKind, Pace, parse_time};
 use crate::report::assertion::Assertion;
-use crate::stop::{RULES, Rule};
+use crate::stop::{RULES, StopRule};
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
 ///
@@ -109,7 +109,7 @@ pub struct RunArgs {
 
     /// Rules that are only noted when they become true
     #[arg(long, value_name = "RULE")]
-    pub note: Vec<Rule>,
+    pub note: Vec<StopRule>,
 
     /// Steps after the first rule of saturation that becomes true: what happens past the knee is what is studied
     #[arg(long, value_name = "N")]
@@ -229,7 +229,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 fn usual() -> String {
-    Rule::usual().iter().map(Rule::to_string).collect::<Vec<_>>().join(", ")
+    StopRule::usual().iter().map(StopRule::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use draft::Draft;
+use draft::PlanBuilder;
 use tokio::sync::watch;
 
 use crate::briefing;
@@ -23,7 +23,7 @@ use crate::engine::kubernetes::KubernetesEngine;
 use crate::engine::local::LocalEngine;
 use crate::engine::podman::PodmanEngine;
 use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{Engine, Failure, Order, Survey};
+use crate::engine::{Engine, Failure, Order, Preflight};
 use crate::forecast::{Forecast, forecast};
 use crate::plan::{EngineKind, Plan};
 use crate::record::{Directory, FORMAT_VERSION, RunFile, Time, read_run};
@@ -37,20 +37,20 @@ const REFUSED: u8 = 3;
 const INTERRUPTED: u8 = 130;
 
 /// Why a command could not do what it was asked to: a sentence for people.
-pub type Trouble = String;
+pub type CommandError = String;
 
 /// Looks at everything, and says what a run would do.
 ///
 /// # Errors
 /// Where nothing can be learned of the engine, or the arguments do not fit together.
-pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
+pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return Err(format!(
             "--resume {} goes with ramp run: its plan stands in its run.json",
             directory.display()
         ));
     }
-    let draft = Draft::of(args, &Clock::of_the_machine())?;
+    let draft = PlanBuilder::of(args, &Clock::of_the_machine())?;
     let order = draft.order();
     match draft.plan.engine {
         EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &draft, args).await,
@@ -69,12 +69,12 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, Trouble> {
 ///
 /// # Errors
 /// Those of [`plan`], and where the run directory cannot be written.
-pub async fn run(args: &RunArgs) -> Result<ExitCode, Trouble> {
+pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
     let clock = Clock::of_the_machine();
-    let draft = Draft::of(args, &clock)?;
+    let draft = PlanBuilder::of(args, &clock)?;
     let order = draft.order();
     match draft.plan.engine {
         EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, draft, args, clock).await,
@@ -98,30 +98,30 @@ fn simulate() {
     tokio::time::pause();
 }
 
-fn words(failure: Failure) -> Trouble {
+fn words(failure: Failure) -> CommandError {
     failure.message
 }
 
 /// What is known before the first step.
-struct Found {
-    survey: Survey,
+struct RunDiscovery {
+    survey: Preflight,
     forecast: Forecast,
     /// All of it in words.
     text: String,
 }
 
 /// What an engine finds, and what the plan comes to.
-async fn survey(engine: &mut impl Engine, draft: &Draft) -> Result<Found, Trouble> {
+async fn survey(engine: &mut impl Engine, draft: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
     let mut survey = engine.survey().await.map_err(words)?;
     survey.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     survey.findings.extend(output::findings(&draft.out));
     let forecast = forecast(&survey, draft.scenario.needs(), &draft.plan, draft.scenario.fill_seconds());
     let text = briefing::describe(&draft.plan, &draft.scenario, &survey, &forecast);
-    Ok(Found { survey, forecast, text })
+    Ok(RunDiscovery { survey, forecast, text })
 }
 
-async fn look(mut engine: impl Engine, draft: &Draft, args: &RunArgs) -> Result<ExitCode, Trouble> {
-    let Found { survey, forecast, text } = survey(&mut engine, draft).await?;
+async fn look(mut engine: impl Engine, draft: &PlanBuilder, args: &RunArgs) -> Result<ExitCode, CommandError> {
+    let RunDiscovery { survey, forecast, text } = survey(&mut engine, draft).await?;
     if args.json {
         let whole =
             serde_json::json!({"plan": draft.plan, "survey": survey, "forecast": forecast, "out": draft.out});
@@ -132,16 +132,16 @@ async fn look(mut engine: impl Engine, draft: &Draft, args: &RunArgs) -> Result<
     Ok(if is_refused(&survey) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
-fn is_refused(survey: &Survey) -> bool {
+fn is_refused(survey: &Preflight) -> bool {
     survey.findings.iter().any(|finding| finding.refuses)
 }
 
 async fn begin(
     mut engine: impl Engine,
-    draft: Draft,
+    draft: PlanBuilder,
     args: &RunArgs,
     clock: Clock,
-) -> Result<ExitCode, Trouble> {
+) -> Result<ExitCode, CommandError> {
     let interrupts = interrupts::heard();
     let found = survey(&mut engine, &draft).await?;
     let view = view(args.json);
@@ -162,7 +162,7 @@ async fn begin(
     finish(run, &interrupts).await
 }
 
-async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
+async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
     let file = read_run(path).map_err(|error| error.to_string())?;
     if let Some(end) = file.end {
         return Err(format!("{}: this run ended at {end}: there is nothing to go on with", path.display()));
@@ -176,7 +176,7 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, Trouble> {
     }
 }
 
-fn ended_with_its_process(path: &Path) -> Trouble {
+fn ended_with_its_process(path: &Path) -> CommandError {
     format!(
         "{}: a simulated cluster ends with its process: there is nothing to go on with, and nothing left",
         path.display()
@@ -184,13 +184,13 @@ fn ended_with_its_process(path: &Path) -> Trouble {
 }
 
 /// What the engine of a run is made from, as `run.json` has it.
-fn order_of(file: &RunFile) -> Result<Order, Trouble> {
+fn order_of(file: &RunFile) -> Result<Order, CommandError> {
     let scenario =
         Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
     Ok(Order { run: file.run.clone(), scenario, options: file.plan.options.clone() })
 }
 
-async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, Trouble> {
+async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, CommandError> {
     let interrupts = interrupts::heard();
     let surroundings =
         Surroundings { clock: Clock::of_the_machine(), view: view(json), interrupts: interrupts.clone() };
@@ -198,7 +198,7 @@ async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode,
     finish(Run::resume(engine, before, surroundings)?, &interrupts).await
 }
 
-async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, Trouble> {
+async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, CommandError> {
     let Summary { failed, left, .. } = run.go().await?;
     let interrupted = *interrupts.borrow() > 0;
     Ok(match (interrupted, failed || !left.is_empty()) {
@@ -212,8 +212,8 @@ fn view(json: bool) -> View {
     if json { View::json() } else { View::words() }
 }
 
-fn run_file(plan: &Plan, scenario: &Scenario, found: Found, clock: Clock) -> RunFile {
-    let Found { survey, forecast, .. } = found;
+fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock) -> RunFile {
+    let RunDiscovery { survey, forecast, .. } = found;
     RunFile {
         format_version: FORMAT_VERSION,
         run: plan.run.clone(),
@@ -239,7 +239,7 @@ fn run_file(plan: &Plan, scenario: &Scenario, found: Found, clock: Clock) -> Run
 }
 
 /// What runs have left, by run.
-type Remains = BTreeMap<String, Vec<String>>;
+type Leftovers = BTreeMap<String, Vec<String>>;
 
 /// Where a run is recorded, where it is not said.
 fn usual_directory(run: &str) -> PathBuf {

@@ -19,15 +19,15 @@ mod workloads;
 
 pub use blind::{Blind, Undated};
 pub use run_directory::Recorded;
-pub use steady_state::Remains;
+pub use steady_state::RetainedMemory;
 pub use table::{Malformed, Unreadable};
-pub use workloads::{Report, Reports};
+pub use workloads::{ReportRow, Reports};
 
 use std::collections::HashSet;
 use std::path::{Ancestors, Path, PathBuf};
 
 use crate::analysis::Capacity;
-use crate::record::{Most, Outcome, Part};
+use crate::record::{Most, StepOutcome, Part};
 use crate::statistics::{Observation, Point};
 
 /// One run.
@@ -44,7 +44,7 @@ pub struct Dataset {
     /// Its steps, in the order in which they were recorded.
     pub steps: Vec<Step>,
     /// The nodes' samples.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<NodeSeries>,
 }
 
 /// What recorded a run.
@@ -76,7 +76,7 @@ pub struct Step {
     /// Which part of the run it is of.
     pub part: Part,
     /// How it ended.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<StepOutcome>,
     /// When it ended, since the run began.
     pub elapsed_seconds: Option<f64>,
     /// How long it took.
@@ -112,7 +112,7 @@ pub struct Step {
     /// Nodes that are not ready.
     pub nodes_not_ready: Option<u32>,
     /// Memory of all nodes together, as the source has it.
-    pub memory: Memory,
+    pub memory: NodeMemory,
     /// Whether each node had a fresh sample: only then is the memory of all nodes that of this step.
     pub fresh: bool,
     /// Stop rules that were true after it, separated by blanks.
@@ -121,7 +121,7 @@ pub struct Step {
 
 /// Memory in bytes, as `/proc/meminfo` tells of it. What the source does not say is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct NodeMemory {
     /// MemTotal.
     pub total: Option<u64>,
     /// MemFree.
@@ -136,7 +136,7 @@ pub struct Memory {
     pub unreclaimable: Option<u64>,
 }
 
-impl Memory {
+impl NodeMemory {
     /// Memory that could not be given to others: MemTotal − MemAvailable.
     #[must_use]
     pub fn not_available(&self) -> Option<u64> {
@@ -152,16 +152,16 @@ impl Memory {
 
 /// A node, and its samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct NodeSeries {
     /// Its name.
     pub name: String,
     /// Its samples, in the order in which they were recorded.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<NodeSample>,
 }
 
 /// What a node's machine said of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sample {
+pub struct NodeSample {
     /// Number of the step that it was recorded in.
     pub step: u32,
     /// When it was recorded, since the run began.
@@ -177,7 +177,7 @@ pub struct Sample {
     /// Instances at work on this node then.
     pub instances: Option<u32>,
     /// Its memory.
-    pub memory: Memory,
+    pub memory: NodeMemory,
     /// What all instances have together, where they are confined together.
     pub budget_used: Option<u64>,
     /// Processes that the kernel has killed for memory since the machine was booted.

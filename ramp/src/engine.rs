@@ -45,7 +45,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// Where nothing at all can be learned: no server, no socket, no right. What is wrong but known is among the findings.
-    async fn survey(&mut self) -> Result<Survey, Failure>;
+    async fn survey(&mut self) -> Result<Preflight, Failure>;
 
     /// Starts to watch, and makes a population of no instances; with `adopt` takes over the one that an earlier process
     /// made for this run. Returns once [`Event::All`] and [`Event::Nodes`] have been sent.
@@ -127,9 +127,9 @@ impl Events {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An instance, as it is now.
-    Instance(Sighting),
+    Instance(InstanceStatus),
     /// All instances there are: what is not among them is gone. At first, and after every gap.
-    All(Vec<Sighting>),
+    All(Vec<InstanceStatus>),
     /// A node, as it is now.
     Node(NodeStatus),
     /// All nodes there are. At first, and after every gap.
@@ -137,9 +137,9 @@ pub enum Event {
     /// A node, by its name, that is no longer there.
     NodeGone(String),
     /// What a node's machine said of itself.
-    Sample(Sample),
+    Sample(NodeReading),
     /// What an instance said of itself.
-    Report(Report),
+    Report(InstanceReport),
     /// Something to be written down.
     Notice(Notice),
     /// A request to the engine's API has been answered, or not.
@@ -148,7 +148,7 @@ pub enum Event {
 
 /// An instance, as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct InstanceStatus {
     /// What no other instance ever has.
     pub uid: String,
     /// Its name.
@@ -164,14 +164,14 @@ pub struct Sighting {
     /// How often its container has been started again.
     pub restarts: u32,
     /// How the last of its containers that have ended did. Seen again and again; counted once.
-    pub end: Option<End>,
+    pub end: Option<ContainerExit>,
     /// Whether it is over: nothing of it is started again, and another may be made in its place.
     pub over: bool,
 }
 
 /// The end of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct ContainerExit {
     /// What no other container ever has.
     pub container: String,
     /// [`State::OomKilled`] or [`State::Failed`].
@@ -195,7 +195,7 @@ pub struct NodeStatus {
 
 /// What a node's machine said of itself.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub struct NodeReading {
     /// The node.
     pub node: String,
     /// A record of `workload node` by the names of its fields ([`workload::report::NodeReport`]).
@@ -215,8 +215,8 @@ pub struct Budget {
 
 /// What an instance said of itself.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// The instance's [`Sighting::uid`].
+pub struct InstanceReport {
+    /// The instance's [`InstanceStatus::uid`].
     pub uid: String,
     /// A record of `workload` by the names of its fields ([`workload::report::WorkloadReport`]).
     pub record: Map<String, Value>,
@@ -279,7 +279,7 @@ pub struct Call {
 
 /// What there is before the first step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Survey {
+pub struct Preflight {
     /// What runs the instances, in versions: `kubernetes v1.20.2`.
     pub versions: BTreeMap<String, String>,
     /// The nodes.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use workload::quantity::Bytes;
 
-use crate::engine::{Needs, NodeFacts, Survey};
+use crate::engine::{Needs, NodeFacts, Preflight};
 use crate::plan::{Pace, Plan};
 
 /// What a runtime needs for an instance beside filling it: to make it, and to be told that it is ready.
@@ -52,7 +52,7 @@ impl Forecast {
 /// What to expect: memory free for workloads ÷ memory per workload, and the same for whatever else is requested or counted.
 /// `fill_seconds` is how long an instance needs to get its memory.
 #[must_use]
-pub fn forecast(survey: &Survey, needs: Needs, plan: &Plan, fill_seconds: Option<f64>) -> Forecast {
+pub fn forecast(survey: &Preflight, needs: Needs, plan: &Plan, fill_seconds: Option<f64>) -> Forecast {
     let mut forecast = Forecast {
         bounds: Vec::new(),
         unknown: Vec::new(),
@@ -84,7 +84,7 @@ pub fn forecast(survey: &Survey, needs: Needs, plan: &Plan, fill_seconds: Option
     forecast
 }
 
-fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], survey: &Survey, needs: Needs) {
+fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], survey: &Preflight, needs: Needs) {
     let class = survey.runtime_class.clone().unwrap_or_default();
     let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
     let beside = |what: String, overhead: String| match survey.runtime_class {
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
-        let survey = Survey { nodes: vec![node("a"), node("b")], ..Survey::default() };
+        let survey = Preflight { nodes: vec![node("a"), node("b")], ..Preflight::default() };
         let forecast = forecast(&survey, needs(), &plan(), Some(2.0));
         assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
         assert_eq!(by(&forecast, "pods per node"), Some(200));
@@ -203,7 +203,7 @@ mod tests {
             overhead_memory_bytes: 160 << 20,
             overhead_cpu_cores: 0.25,
         };
-        let survey = Survey { nodes: vec![node("a")], runtime_class: Some(class), ..Survey::default() };
+        let survey = Preflight { nodes: vec![node("a")], runtime_class: Some(class), ..Preflight::default() };
         let forecast = forecast(&survey, needs(), &plan(), Some(2.0));
         assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
         assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
@@ -213,17 +213,17 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said_and_is_no_zero() {
         let unknown = NodeFacts { requested_memory_bytes: None, ..node("a") };
-        let survey = Survey { nodes: vec![unknown], ..Survey::default() };
+        let survey = Preflight { nodes: vec![unknown], ..Preflight::default() };
         let forecast = forecast(&survey, needs(), &plan(), None);
         assert_eq!(by(&forecast, "memory in use"), None);
         assert!(forecast.unknown[0].starts_with("memory in use"), "{:?}", forecast.unknown);
-        let none = super::forecast(&Survey::default(), needs(), &plan(), None);
+        let none = super::forecast(&Preflight::default(), needs(), &plan(), None);
         assert!(none.capacity().is_none() && none.unknown[0].contains("no node"));
     }
 
     #[test]
     fn a_run_takes_as_long_as_its_pace_says() {
-        let survey = Survey { nodes: vec![node("a")], ..Survey::default() };
+        let survey = Preflight { nodes: vec![node("a")], ..Preflight::default() };
         let plan = Plan { to: 100, beyond: 10, ..plan() };
         let ready = forecast(&survey, needs(), &plan, Some(2.0));
         assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));

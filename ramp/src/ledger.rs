@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
-use crate::engine::Sighting;
+use crate::engine::InstanceStatus;
 use crate::state::State;
 
 /// Instances by their state, and what has happened to them.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    instances: HashMap<String, Entry>,
+pub struct InstanceTracker {
+    instances: HashMap<String, TrackedInstance>,
     gone: HashSet<String>,
     counts: Counts,
     totals: Totals,
@@ -36,7 +36,7 @@ struct Places {
 
 /// What is known of an instance that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct TrackedInstance {
     /// Its name.
     pub name: String,
     /// Where it is.
@@ -115,7 +115,7 @@ pub struct Totals {
 }
 
 impl Places {
-    fn change(&mut self, entry: &Entry, by: i32) {
+    fn change(&mut self, entry: &TrackedInstance, by: i32) {
         let change = |count: &mut u32| *count = count.saturating_add_signed(by);
         if !entry.over && entry.state == State::Terminating {
             change(&mut self.leaving);
@@ -136,9 +136,9 @@ impl Places {
     }
 }
 
-impl Ledger {
+impl InstanceTracker {
     /// What a sighting changes: nothing, most of the time.
-    pub fn see(&mut self, sighting: &Sighting) -> Vec<Transition> {
+    pub fn see(&mut self, sighting: &InstanceStatus) -> Vec<Transition> {
         let known = self.instances.get(&sighting.uid);
         if self.gone.contains(&sighting.uid) || (known.is_none() && sighting.state == State::Gone) {
             return Vec::new();
@@ -183,10 +183,10 @@ impl Ledger {
     }
 
     /// What changes when these are all instances there are: those not among them are gone. `now` is when that was seen.
-    pub fn see_all(&mut self, sightings: &[Sighting]) -> Vec<Transition> {
+    pub fn see_all(&mut self, sightings: &[InstanceStatus]) -> Vec<Transition> {
         let there: HashSet<&str> = sightings.iter().map(|sighting| sighting.uid.as_str()).collect();
         // In order of their names, so that the same run is written the same way.
-        let missing: BTreeMap<String, (String, Entry)> = self
+        let missing: BTreeMap<String, (String, TrackedInstance)> = self
             .instances
             .iter()
             .filter(|(uid, _)| !there.contains(uid.as_str()))
@@ -194,7 +194,7 @@ impl Ledger {
             .collect();
         let mut transitions = Vec::new();
         for (uid, entry) in missing.into_values() {
-            transitions.extend(self.see(&Sighting {
+            transitions.extend(self.see(&InstanceStatus {
                 uid,
                 name: entry.name,
                 node: entry.node,
@@ -216,7 +216,7 @@ impl Ledger {
         let mut ended =
             self.instances.get(&transition.uid).map(|entry| entry.ended.clone()).unwrap_or_default();
         ended.extend(transition.container.clone());
-        let sighting = Sighting {
+        let sighting = InstanceStatus {
             uid: transition.uid.clone(),
             name: transition.name.clone(),
             node: transition.node.clone(),
@@ -230,7 +230,7 @@ impl Ledger {
         self.keep(&sighting, ended);
     }
 
-    fn keep(&mut self, sighting: &Sighting, ended: Vec<String>) {
+    fn keep(&mut self, sighting: &InstanceStatus, ended: Vec<String>) {
         if let Some(before) = self.instances.remove(&sighting.uid) {
             self.places.change(&before, -1);
         }
@@ -238,7 +238,7 @@ impl Ledger {
             self.gone.insert(sighting.uid.clone());
             return;
         }
-        let entry = Entry {
+        let entry = TrackedInstance {
             name: sighting.name.clone(),
             node: sighting.node.clone(),
             state: sighting.state,
@@ -276,7 +276,7 @@ impl Ledger {
 
     /// An instance that is there.
     #[must_use]
-    pub fn instance(&self, uid: &str) -> Option<&Entry> {
+    pub fn instance(&self, uid: &str) -> Option<&TrackedInstance> {
         self.instances.get(uid)
     }
 
@@ -308,7 +308,7 @@ impl Ledger {
 
 /// Whether it tells of a container as dead whose end has been counted and in whose place another one is at work: an old
 /// status, told late.
-fn is_late(sighting: &Sighting, from: Option<State>, ended: &[String]) -> bool {
+fn is_late(sighting: &InstanceStatus, from: Option<State>, ended: &[String]) -> bool {
     let is_dead = matches!(sighting.state, State::Failed | State::OomKilled) && !sighting.over;
     let is_known = sighting.end.as_ref().is_some_and(|end| ended.contains(&end.container));
     is_dead && is_known && from.is_some_and(State::is_at_work)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use workload::quantity::Bytes;
 
 use crate::clock::age;
-use crate::engine::{Budget, NodeStatus, Sample};
+use crate::engine::{Budget, NodeStatus, NodeReading};
 
 /// A sample that is older is stale. They come each second; one may be late, and one lost.
 pub const FRESH_FOR: Duration = Duration::from_secs(4);
@@ -20,14 +20,14 @@ const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
 
 /// The nodes, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Nodes {
-    known: BTreeMap<String, Node>,
+pub struct NodeTracker {
+    known: BTreeMap<String, TrackedNode>,
     /// Those that are no longer there. The machine of one may go on telling of itself for a while.
     gone: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Node {
+struct TrackedNode {
     status: Option<NodeStatus>,
     latest: Option<Latest>,
     gap_told: Option<SystemTime>,
@@ -48,13 +48,13 @@ struct Latest {
     /// How old it was then.
     age_then: Duration,
     kernel: String,
-    memory: Option<Memory>,
+    memory: Option<MemoryTotals>,
     budget: Option<Budget>,
 }
 
 /// Memory of a machine, or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct MemoryTotals {
     /// MemTotal.
     pub total: Bytes,
     /// MemFree.
@@ -75,12 +75,12 @@ pub struct Sums {
     /// Age of the oldest of the last samples.
     pub oldest: Option<Duration>,
     /// Their memory, where all are fresh: a sum without some of them would be none.
-    pub memory: Option<Memory>,
+    pub memory: Option<MemoryTotals>,
     /// What all instances together have, where they are confined together.
     pub budget: Option<Budget>,
 }
 
-impl Nodes {
+impl NodeTracker {
     /// A node, as it is now. What it was not before, where that has changed: in words.
     pub fn status(&mut self, status: NodeStatus) -> Option<String> {
         self.gone.remove(&status.name);
@@ -118,7 +118,7 @@ impl Nodes {
     }
 
     /// Takes a sample that arrived at `seen`. How old it was then; none where it does not say when it was taken.
-    pub fn sample(&mut self, seen: SystemTime, sample: &Sample) -> Option<Duration> {
+    pub fn sample(&mut self, seen: SystemTime, sample: &NodeReading) -> Option<Duration> {
         if self.gone.contains(&sample.node) {
             return None;
         }
@@ -141,7 +141,7 @@ impl Nodes {
         let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
         let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
         let memory = || {
-            Some(Memory {
+            Some(MemoryTotals {
                 total: bytes("memory_total_bytes")?,
                 free: bytes("memory_free_bytes")?,
                 available: bytes("memory_available_bytes")?,
@@ -180,14 +180,14 @@ impl Nodes {
         let latest = self.kernels(now);
         let fresh: Vec<_> = latest.values().filter(|latest| latest.age(now) <= FRESH_FOR).collect();
         let all = !latest.is_empty() && fresh.len() == latest.len();
-        let memories: Option<Vec<Memory>> = fresh.iter().map(|latest| latest.memory).collect();
+        let memories: Option<Vec<MemoryTotals>> = fresh.iter().map(|latest| latest.memory).collect();
         Sums {
             kernels: latest.len().try_into().unwrap_or(u32::MAX),
             fresh: fresh.len().try_into().unwrap_or(u32::MAX),
             oldest: latest.values().map(|latest| latest.age(now)).max(),
             memory: memories
                 .filter(|_| all)
-                .map(|memories| memories.into_iter().fold(Memory::default(), Memory::plus)),
+                .map(|memories| memories.into_iter().fold(MemoryTotals::default(), MemoryTotals::plus)),
             budget: fresh.iter().find_map(|latest| latest.budget),
         }
     }
@@ -253,7 +253,7 @@ impl Latest {
     }
 }
 
-impl Memory {
+impl MemoryTotals {
     fn plus(self, other: Self) -> Self {
         let sum = |of: fn(&Self) -> Bytes| Bytes(of(&self).0.saturating_add(of(&other).0));
         Self {
@@ -282,18 +282,18 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1000.0 + seconds)
     }
 
-    fn sample(node: &str, boot_id: Option<&str>, taken: f64, free: u64) -> Sample {
+    fn sample(node: &str, boot_id: Option<&str>, taken: f64, free: u64) -> NodeReading {
         let time = humantime::format_rfc3339_millis(at(taken)).to_string();
         let record = json!({
             "time": time, "boot_id": boot_id, "memory_total_bytes": 100, "memory_free_bytes": free,
             "memory_available_bytes": free, "memory_active_bytes": 100 - free,
         });
-        Sample { node: node.into(), record: record.as_object().unwrap().clone(), budget: None }
+        NodeReading { node: node.into(), record: record.as_object().unwrap().clone(), budget: None }
     }
 
     #[test]
     fn nodes_that_share_a_kernel_share_its_memory() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
         nodes.sample(at(1.5), &sample("b", Some("one"), 1.5, 39));
         let sums = nodes.sums(at(2.0));
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_stale_is_in_no_sum_and_a_part_is_no_sum() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         assert_eq!(nodes.sums(at(0.0)), Sums::default(), "nothing is not zero");
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
         nodes.sample(at(9.0), &sample("b", Some("two"), 9.0, 40));
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_sample_that_arrives_late_is_old_and_clocks_out_of_step_do_not_matter() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         // This node's clock is 100 s ahead.
         assert_eq!(nodes.sample(at(1.0), &sample("a", Some("one"), 101.0, 40)), Some(Duration::ZERO));
         let age = nodes.sample(at(9.0), &sample("a", Some("one"), 102.0, 40)).unwrap();
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_makes_no_sample_stale_for_ever() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         nodes.sample(at(0.0), &sample("a", Some("one"), 100.0, 40));
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
         assert_eq!(nodes.sums(at(1.0)).fresh, 1, "set back");
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn samples_that_are_late_for_long_do_not_become_fresh_by_that_and_drift_makes_none_stale() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         nodes.sample(at(0.0), &sample("late", Some("one"), 0.0, 40));
         nodes.sample(at(0.0), &sample("drifts", Some("two"), 0.0, 40));
         for second in 1..4000 {
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_gone_is_in_no_sum_although_its_machine_goes_on_telling() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         let there = NodeStatus { name: "a".into(), ready: true, conditions: String::new() };
         nodes.status(there.clone());
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_told_when_it_begins_and_each_ten_seconds() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         nodes.sample(at(0.0), &sample("a", None, 0.0, 40));
         let told: Vec<u64> =
             (0..30).filter(|second| !nodes.gaps(at(f64::from(*second as u32))).is_empty()).collect();
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn nodes_that_are_no_longer_listed_are_named() {
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeTracker::default();
         let status = |name: &str, ready| NodeStatus { name: name.into(), ready, conditions: String::new() };
         assert_eq!(nodes.status(status("a", true)).as_deref(), Some("ready"));
         assert_eq!(nodes.status(status("a", true)), None);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::simulated::World;
-use crate::stop::Rule;
+use crate::stop::StopRule;
 
 /// What a run is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,9 +39,9 @@ pub struct Plan {
     /// Whether it goes down step by step, and is timed doing so.
     pub down: bool,
     /// Rules that end the run.
-    pub stop: Vec<Rule>,
+    pub stop: Vec<StopRule>,
     /// Rules that are only noted.
-    pub note: Vec<Rule>,
+    pub note: Vec<StopRule>,
     /// Steps after the first rule that fired.
     pub beyond: u32,
     /// What is left in place at the end.
@@ -235,7 +235,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_plan_reads_as_it_is_written() {
-        let plan = Plan { pace: Pace::Every(Duration::from_millis(2500)), stop: Rule::usual(), ..plan() };
+        let plan = Plan { pace: Pace::Every(Duration::from_millis(2500)), stop: StopRule::usual(), ..plan() };
         let text = serde_json::to_string(&plan).unwrap();
         assert!(text.contains(r#""pace":"2s 500ms""#), "{text}");
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);

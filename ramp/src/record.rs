@@ -15,9 +15,9 @@ mod population;
 mod rows;
 mod table;
 
-pub use population::{Most, Population};
-pub use rows::{EventRow, Outcome, Part, PodRow, StepRow, Time, seconds};
-pub use table::Table;
+pub use population::{Most, PeakCounts};
+pub use rows::{EventRow, StepOutcome, Part, PodRow, StepRow, Time, seconds};
+pub use table::TableWriter;
 pub(crate) use table::one_line;
 
 use std::collections::BTreeMap;
@@ -121,15 +121,15 @@ pub struct Directory {
     /// What `run.json` says; [`Self::save`] writes it.
     pub run: RunFile,
     /// `steps.csv`.
-    pub steps: Table,
+    pub steps: TableWriter,
     /// `nodes.csv`.
-    pub nodes: Table,
+    pub nodes: TableWriter,
     /// `pods.csv`.
-    pub pods: Table,
+    pub pods: TableWriter,
     /// `workloads.csv`.
-    pub workloads: Table,
+    pub workloads: TableWriter,
     /// `events.csv`.
-    pub events: Table,
+    pub events: TableWriter,
 }
 
 /// What an earlier process had written.
@@ -210,7 +210,7 @@ impl Directory {
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let table = |name: &str, header: &[&str]| Table::create(path.join(name), header);
+        let table = |name: &str, header: &[&str]| TableWriter::create(path.join(name), header);
         let with = |own: &[&'static str], fields: Vec<&'static str>| [own, &fields].concat();
         let directory = Self {
             path: path.to_owned(),
@@ -236,7 +236,7 @@ impl Directory {
         let run = read_run(path)?;
         let mut notes = Vec::new();
         let mut table = |name: &str| {
-            let (table, torn) = Table::resume(path.join(name))?;
+            let (table, torn) = TableWriter::resume(path.join(name))?;
             if torn > 0 {
                 notes.push(format!("{name}: a torn last row of {torn} bytes was cut off"));
             }
@@ -275,7 +275,7 @@ impl Directory {
     }
 
     /// All tables.
-    pub fn tables(&mut self) -> [&mut Table; 5] {
+    pub fn tables(&mut self) -> [&mut TableWriter; 5] {
         [&mut self.steps, &mut self.nodes, &mut self.pods, &mut self.workloads, &mut self.events]
     }
 
@@ -308,7 +308,7 @@ pub fn read_run(path: &Path) -> io::Result<RunFile> {
 /// Available memory of each kernel as its last sample before the first step has it.
 fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
     #[derive(Deserialize)]
-    struct Row {
+    struct IdleRow {
         step: u32,
         node: String,
         boot_id: Option<String>,
@@ -316,7 +316,7 @@ fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
     }
     let mut reader = csv::Reader::from_path(directory.join("nodes.csv"))?;
     let mut idle = BTreeMap::new();
-    for row in reader.deserialize::<Row>() {
+    for row in reader.deserialize::<IdleRow>() {
         let row = row?;
         if row.step > 0 {
             break;

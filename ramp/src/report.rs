@@ -88,7 +88,7 @@ impl Report {
     }
 }
 
-fn push_lines(text: &mut String, lines: &[lines::Line]) {
+fn push_lines(text: &mut String, lines: &[lines::EstimateRow]) {
     for line in lines {
         let value = match &line.value {
             Ok(value) => value.clone(),

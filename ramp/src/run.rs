@@ -15,11 +15,11 @@ mod teardown;
 mod time_left;
 
 pub use calls::Calls;
-pub use desk::Halt;
+pub use desk::Interrupt;
 
 use std::time::{Duration, SystemTime};
 
-use desk::Desk;
+use desk::EventLoop;
 use rules::Rules;
 use step::{Beats, insist, seen};
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
 use crate::plan::Plan;
-use crate::record::{Before, Directory, Outcome, Part, StepRow, Teardown, Time};
+use crate::record::{Before, Directory, StepOutcome, Part, StepRow, Teardown, Time};
 use crate::view::{Summary, View};
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
@@ -53,7 +53,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Run<E> {
     engine: E,
-    desk: Desk,
+    desk: EventLoop,
     rules: Rules,
     plan: Plan,
     events: Events,
@@ -72,13 +72,13 @@ pub struct Run<E> {
 
 /// Why the ramp ends before its last step.
 #[derive(Debug)]
-enum End {
-    Halt(Halt),
+enum RampEnd {
+    Halt(Interrupt),
     Failed(Failure),
 }
 
-impl From<Halt> for End {
-    fn from(halt: Halt) -> Self {
+impl From<Interrupt> for RampEnd {
+    fn from(halt: Interrupt) -> Self {
         Self::Halt(halt)
     }
 }
@@ -90,7 +90,7 @@ impl<E: Engine> Run<E> {
         let plan = directory.run.plan.clone();
         let Surroundings { clock, view, interrupts } = surroundings;
         let (events, receiver) = Events::channel(clock);
-        let desk = Desk::new(clock, directory, view, receiver, interrupts);
+        let desk = EventLoop::new(clock, directory, view, receiver, interrupts);
         let rules = Rules::of(&plan);
         Self {
             engine,
@@ -179,12 +179,12 @@ impl<E: Engine> Run<E> {
         if self.resumed.is_some() && !self.begun {
             return Err(self.not_taken_over(ramp));
         }
-        let failed = matches!(ramp, Err(End::Failed(_)));
+        let failed = matches!(ramp, Err(RampEnd::Failed(_)));
         let why = match ramp {
             Ok(why) => why,
-            Err(End::Halt(Halt::Interrupted)) => "interrupted".to_owned(),
-            Err(End::Halt(Halt::TimeUp)) => self.time_is_up(),
-            Err(End::Failed(failure)) => failure.message,
+            Err(RampEnd::Halt(Interrupt::Interrupted)) => "interrupted".to_owned(),
+            Err(RampEnd::Halt(Interrupt::TimeUp)) => self.time_is_up(),
+            Err(RampEnd::Failed(failure)) => failure.message,
         };
         let teardown = if self.plan.keep { None } else { Some(self.clean().await) };
         self.finish(why, failed, teardown).await
@@ -198,7 +198,7 @@ impl<E: Engine> Run<E> {
         let why = match self.begin().await {
             Ok(()) => "its process was ended; what it had left was removed by another one".to_owned(),
             // It is not there any more. What bears its name all the same is removed.
-            Err(End::Failed(failure)) if !failure.transient => {
+            Err(RampEnd::Failed(failure)) if !failure.transient => {
                 format!("its process was ended; {}", failure.message)
             }
             end => return Err(self.not_taken_over(end.map(|()| String::new()))),
@@ -207,10 +207,10 @@ impl<E: Engine> Run<E> {
         self.finish(why, false, teardown).await
     }
 
-    fn not_taken_over(&self, end: Result<String, End>) -> String {
+    fn not_taken_over(&self, end: Result<String, RampEnd>) -> String {
         let why = match end {
-            Err(End::Failed(failure)) => failure.message,
-            Ok(_) | Err(End::Halt(_)) => "interrupted".to_owned(),
+            Err(RampEnd::Failed(failure)) => failure.message,
+            Ok(_) | Err(RampEnd::Halt(_)) => "interrupted".to_owned(),
         };
         let directory = self.desk.directory.path().display();
         format!(
@@ -261,7 +261,7 @@ impl<E: Engine> Run<E> {
     }
 
     /// Up, held and down again. Why it went no further up.
-    async fn ramp(&mut self) -> Result<String, End> {
+    async fn ramp(&mut self) -> Result<String, RampEnd> {
         self.begin().await?;
         let decided = self.decided.take();
         let goes_up = matches!(self.resumed, None | Some(Part::Up));
@@ -285,13 +285,13 @@ impl<E: Engine> Run<E> {
     }
 
     /// The population, at rest, and the first look at everything.
-    async fn begin(&mut self) -> Result<(), End> {
+    async fn begin(&mut self) -> Result<(), RampEnd> {
         let (events, adopt) = (self.events.clone(), self.resumed.is_some());
         let deadline = Some(Instant::now() + PATIENCE);
         let begin = async |engine: &mut E| engine.begin(events.clone(), adopt).await;
         let applied = insist(&mut self.engine, &mut self.desk, deadline, "begin", begin).await?;
         let applied = applied.ok_or_else(|| {
-            End::Failed(Failure::transient("the population could not be made in time: see events.csv"))
+            RampEnd::Failed(Failure::transient("the population could not be made in time: see events.csv"))
         })?;
         self.desk.directory.run.manifest = applied.manifest;
         self.begun = true;
@@ -315,12 +315,12 @@ impl<E: Engine> Run<E> {
     }
 
     /// Up, for no longer than a rule says.
-    async fn up_in_time(&mut self) -> Result<Option<String>, End> {
+    async fn up_in_time(&mut self) -> Result<Option<String>, RampEnd> {
         self.desk.part = Part::Up;
         let limit = self.rules.time_limit();
         self.desk.time_limit = limit.map(|limit| self.desk.directory.run.begin.0 + limit);
         let why = match self.up().await {
-            Err(End::Halt(Halt::TimeUp)) => Ok(Some(self.time_is_up())),
+            Err(RampEnd::Halt(Interrupt::TimeUp)) => Ok(Some(self.time_is_up())),
             other => other,
         };
         self.desk.time_limit = None;
@@ -328,11 +328,11 @@ impl<E: Engine> Run<E> {
     }
 
     /// More with each step, until there are enough. The rule that says so.
-    async fn up(&mut self) -> Result<Option<String>, End> {
+    async fn up(&mut self) -> Result<Option<String>, RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
         while let Some(asked) = self.plan.asked(self.desk.step.saturating_add(1)) {
             self.desk.step += 1;
-            let row = self.step(asked, Part::Up, beats.next(), Desk::is_settled).await?;
+            let row = self.step(asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
             if let Some(why) = self.judge(row) {
                 return Ok(Some(why));
             }
@@ -353,7 +353,7 @@ impl<E: Engine> Run<E> {
     }
 
     /// What was asked for when an earlier process ended: not every engine's instances outlive it.
-    async fn restore(&mut self) -> Result<(), End> {
+    async fn restore(&mut self) -> Result<(), RampEnd> {
         let (asked, deadline) = (self.desk.asked, Instant::now() + self.plan.step_timeout);
         let scale = async |engine: &mut E| engine.scale(asked).await;
         insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;
@@ -361,25 +361,25 @@ impl<E: Engine> Run<E> {
         Ok(())
     }
 
-    async fn hold(&mut self) -> Result<(), End> {
+    async fn hold(&mut self) -> Result<(), RampEnd> {
         if self.plan.hold.is_zero() {
             return Ok(());
         }
         self.desk.part = Part::Hold;
         let began = Instant::now();
         self.desk.until(Some(began + self.plan.hold), |_| false).await?;
-        let row = self.row(Outcome::Settled, began, None);
+        let row = self.row(StepOutcome::Settled, began, None);
         self.write(&row);
         Ok(())
     }
 
     /// Fewer with each step, to none.
-    async fn down(&mut self) -> Result<(), End> {
+    async fn down(&mut self) -> Result<(), RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
         while self.desk.asked > 0 {
             let asked = self.desk.asked.saturating_sub(self.plan.step.max(1));
             self.desk.step += 1;
-            let gone = |desk: &Desk, asked| desk.ledger.in_place() <= asked;
+            let gone = |desk: &EventLoop, asked| desk.ledger.in_place() <= asked;
             let row = self.step(asked, Part::Down, beats.next(), gone).await?;
             self.write(&row);
         }

@@ -10,7 +10,7 @@ use crate::plan::parse_time;
 
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
+pub enum StopRule {
     /// Available memory of all nodes (or of what all instances together may have) below a floor for so many steps in a row. Of
     /// free memory a page cache may have taken all.
     AvailableMemory {
@@ -90,7 +90,7 @@ pub struct Rate {
 pub const RULES: &str = "available-memory:FLOOR:STEPS, stalled:STEPS, evictions:COUNT/TIME, oom-kills:COUNT/TIME, \
                          node-not-ready, time:TIME, steps:STEPS";
 
-impl Rule {
+impl StopRule {
     /// So little available memory is hardly any: a fiftieth.
     pub const HARDLY_ANY: Floor = Floor::Share(Percent::from_whole(2));
 
@@ -115,7 +115,7 @@ impl Rule {
     }
 }
 
-impl FromStr for Rule {
+impl FromStr for StopRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -151,7 +151,7 @@ impl FromStr for Rule {
     }
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for StopRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = humantime::format_duration;
         match self {
@@ -166,11 +166,11 @@ impl fmt::Display for Rule {
     }
 }
 
-text_in_json!(Rule);
+text_in_json!(StopRule);
 
 /// What a step showed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
+pub struct StepObservation {
     /// Steps made, this one included.
     pub step: u32,
     /// Since the run began.
@@ -193,9 +193,9 @@ pub struct Seen {
 
 /// Watches one rule over the steps.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct RuleState {
     /// The rule.
-    pub rule: Rule,
+    pub rule: StopRule,
     /// Steps in a row that it has been true for, for rules that count these.
     row: u32,
     /// The most instances at work before, and how many were asked for then.
@@ -204,17 +204,17 @@ pub struct Watched {
     totals: Vec<(Duration, u32)>,
 }
 
-impl Watched {
+impl RuleState {
     /// From the beginning.
     #[must_use]
-    pub fn new(rule: Rule) -> Self {
+    pub fn new(rule: StopRule) -> Self {
         Self { rule, row: 0, most: None, totals: vec![(Duration::ZERO, 0)] }
     }
 
     /// Why the rule is true after a step, in numbers; none where it is not.
-    pub fn look(&mut self, seen: &Seen) -> Option<String> {
+    pub fn look(&mut self, seen: &StepObservation) -> Option<String> {
         match self.rule {
-            Rule::AvailableMemory { floor, steps } => {
+            StopRule::AvailableMemory { floor, steps } => {
                 // Unknown is neither: it does not count, nor does it begin the row anew.
                 let (available, floor) = (seen.available?, floor.of(seen.total)?);
                 self.in_a_row(available < floor, steps).then(|| {
@@ -222,7 +222,7 @@ impl Watched {
                     format!("available memory {available} below {floor} for {steps} steps")
                 })
             }
-            Rule::Stalled { steps } => {
+            StopRule::Stalled { steps } => {
                 let (most, asked) = self.most.unwrap_or_default();
                 if seen.at_work > most {
                     self.most = Some((seen.at_work, seen.asked));
@@ -232,15 +232,15 @@ impl Watched {
                     format!("{most} instances at work at most for {steps} steps, {} asked for", seen.asked)
                 })
             }
-            Rule::Evictions(rate) => self.rate("eviction", seen.elapsed, seen.evictions, rate),
-            Rule::OomKills(rate) => self.rate("OOM kill", seen.elapsed, seen.oom_kills, rate),
-            Rule::NodeNotReady => {
+            StopRule::Evictions(rate) => self.rate("eviction", seen.elapsed, seen.evictions, rate),
+            StopRule::OomKills(rate) => self.rate("OOM kill", seen.elapsed, seen.oom_kills, rate),
+            StopRule::NodeNotReady => {
                 (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready))
             }
-            Rule::Time(limit) => {
+            StopRule::Time(limit) => {
                 (seen.elapsed >= limit).then(|| format!("{} have passed", humantime::format_duration(limit)))
             }
-            Rule::Steps(steps) => (seen.step >= steps).then(|| format!("{steps} steps have been made")),
+            StopRule::Steps(steps) => (seen.step >= steps).then(|| format!("{steps} steps have been made")),
         }
     }
 
@@ -272,16 +272,16 @@ impl Watched {
 mod tests {
     use super::*;
 
-    fn watched(rule: &str) -> Watched {
-        Watched::new(rule.parse().unwrap())
+    fn watched(rule: &str) -> RuleState {
+        RuleState::new(rule.parse().unwrap())
     }
 
     #[test]
     fn a_rule_reads_as_it_is_written() {
         for text in RULES_SUCH_AS {
-            assert_eq!(text.parse::<Rule>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<StopRule>().unwrap().to_string(), text);
         }
-        for rule in Rule::usual() {
+        for rule in StopRule::usual() {
             assert_eq!(rule.to_string().parse(), Ok(rule));
         }
     }
@@ -308,7 +308,7 @@ mod tests {
             "time:",
             "node-not-ready:3",
         ] {
-            let refusal = text.parse::<Rule>().unwrap_err();
+            let refusal = text.parse::<StopRule>().unwrap_err();
             assert!(refusal.contains("allowed: available-memory:FLOOR:STEPS"), "{refusal}");
         }
     }
@@ -317,7 +317,7 @@ mod tests {
     fn free_memory_has_to_be_low_for_steps_in_a_row_and_unknown_is_neither() {
         let mut rule = watched("free-memory:1G:3");
         let mut look =
-            |free: Option<u64>| rule.look(&Seen { available: free.map(Bytes), ..Seen::default() }).is_some();
+            |free: Option<u64>| rule.look(&StepObservation { available: free.map(Bytes), ..StepObservation::default() }).is_some();
         assert_eq!(
             [Some(5), Some(5), Some(2_000_000_000), Some(5), None, Some(5), Some(5)].map(&mut look),
             [false, false, false, false, false, false, true]
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn running_has_stalled_when_more_are_asked_for_and_no_more_work() {
         let mut rule = watched("stalled:2");
-        let mut look = |asked, at_work| rule.look(&Seen { asked, at_work, ..Seen::default() }).is_some();
+        let mut look = |asked, at_work| rule.look(&StepObservation { asked, at_work, ..StepObservation::default() }).is_some();
         assert!(!look(1, 0), "nothing has worked yet");
         assert!(!look(2, 2));
         assert!(!look(2, 2), "no more were asked for");
@@ -341,7 +341,7 @@ mod tests {
     fn a_rate_counts_what_is_within_its_window() {
         let mut rule = watched("evictions:2/10s");
         let mut look = |seconds, evictions| {
-            rule.look(&Seen { elapsed: Duration::from_secs(seconds), evictions, ..Seen::default() })
+            rule.look(&StepObservation { elapsed: Duration::from_secs(seconds), evictions, ..StepObservation::default() })
         };
         assert_eq!(look(1, 2), None);
         assert_eq!(look(5, 3).unwrap(), "3 evictions within 10s");
@@ -352,8 +352,8 @@ mod tests {
     #[test]
     fn nodes_that_are_not_ready_are_counted() {
         let mut rule = watched("node-not-ready");
-        assert_eq!(rule.look(&Seen::default()), None);
-        let seen = Seen { not_ready: 2, ..Seen::default() };
+        assert_eq!(rule.look(&StepObservation::default()), None);
+        let seen = StepObservation { not_ready: 2, ..StepObservation::default() };
         assert_eq!(rule.look(&seen).unwrap(), "nodes not ready: 2");
     }
 }

@@ -102,7 +102,7 @@ impl View {
             Self::Words(screen) => screen.line(words()),
             Self::Json(screen) => {
                 // Nothing in these fails to serialize.
-                if let Ok(text) = serde_json::to_string(&Line { record, value }) {
+                if let Ok(text) = serde_json::to_string(&JsonLine { record, value }) {
                     screen.line(text);
                 }
             }
@@ -167,7 +167,7 @@ impl Summary {
 }
 
 #[derive(Serialize)]
-struct Line<'a, T> {
+struct JsonLine<'a, T> {
     record: &'static str,
     #[serde(flatten)]
     value: &'a T,
@@ -218,8 +218,8 @@ fn step_line(row: &StepRow) -> String {
         Part::Clean => "  clean",
     };
     let how = match row.outcome {
-        crate::record::Outcome::TimedOut => "  timed out",
-        crate::record::Outcome::Unanswered => "  not answered",
+        crate::record::StepOutcome::TimedOut => "  timed out",
+        crate::record::StepOutcome::Unanswered => "  not answered",
         _ => "",
     };
     format!(

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::podman::{self, PodmanEngine};
-use ramp::engine::{Engine, Event, Events, Notice, NoticeKind, Order, Sighting};
+use ramp::engine::{Engine, Event, Events, Notice, NoticeKind, Order, InstanceStatus};
 use ramp::scenario::Scenario;
 use ramp::state::State;
 use service::Service;
@@ -26,8 +26,8 @@ use tokio::time::timeout;
 /// What the engine has told so far.
 #[derive(Default)]
 struct Seen {
-    now: BTreeMap<String, Sighting>,
-    all: Vec<Sighting>,
+    now: BTreeMap<String, InstanceStatus>,
+    all: Vec<InstanceStatus>,
     reports: BTreeMap<String, usize>,
     notices: Vec<Notice>,
     samples: Vec<SystemTime>,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ramp::analysis::comparison::{Comparison, Pooled};
-use ramp::analysis::{Estimates, Rule};
+use ramp::analysis::{Estimates, SaturationRule};
 use ramp::dataset::Dataset;
 
 fn read(name: &str) -> Dataset {
@@ -37,11 +37,11 @@ fn the_study_s_files_say_what_the_study_should_have_published() {
         let saturation = found.saturation.saturation.unwrap();
         match full {
             Some((step, usage)) => {
-                assert_eq!((saturation.step, saturation.rule), (step, Rule::NodesFull), "{name}");
+                assert_eq!((saturation.step, saturation.rule), (step, SaturationRule::NodesFull), "{name}");
                 assert_eq!(found.usage.at_saturation.unwrap().mib.round(), usage, "{name}");
             }
             None => {
-                assert_ne!(saturation.rule, Rule::NodesFull, "{name}");
+                assert_ne!(saturation.rule, SaturationRule::NodesFull, "{name}");
                 let why = found.usage.at_saturation.unwrap_err();
                 assert!(why.0.starts_with("the nodes were never full; at step "), "{name}: {why}");
             }

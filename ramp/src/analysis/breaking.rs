@@ -6,7 +6,7 @@ use super::changes::Change;
 use super::losses::{Loss, losses};
 use super::saturation::FULL_BELOW_BYTES;
 use crate::dataset::{Dataset, Source, Step};
-use crate::record::Outcome;
+use crate::record::StepOutcome;
 use crate::state::State;
 
 /// The first time that something gave way.
@@ -63,10 +63,10 @@ fn of_steps(data: &Dataset) -> Vec<Break> {
         first(Resource::Unknown, "an instance failed", &|step| more(step.failed, start.failed)),
         first(Resource::Nodes, "a node was not ready", &|step| step.nodes_not_ready.unwrap_or(0) > not_ready),
         first(Resource::Api, "a request was not answered before the next step", &|step| {
-            step.outcome == Some(Outcome::Unanswered)
+            step.outcome == Some(StepOutcome::Unanswered)
         }),
         first(Resource::Time, "a step did not settle within its limit", &|step| {
-            step.outcome == Some(Outcome::TimedOut)
+            step.outcome == Some(StepOutcome::TimedOut)
         }),
     ];
     found.into_iter().flatten().collect()

@@ -2,7 +2,7 @@
 
 use super::estimates::Estimates;
 use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};
-use super::{CannotSay, Estimate, cannot_say};
+use super::{Unavailable, Estimate, cannot_say};
 use crate::dataset::Dataset;
 use crate::statistics::{Interval, SEED};
 use rand::SeedableRng;
@@ -90,7 +90,7 @@ fn fits_no_more(data: &Dataset, run: &Estimates) -> Estimate<()> {
 fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) -> Estimate<f64> {
     let all = runs
         .iter()
-        .map(|(data, run)| of(run).map_err(|why| CannotSay(format!("{}: {}", data.name, why.0))))
+        .map(|(data, run)| of(run).map_err(|why| Unavailable(format!("{}: {}", data.name, why.0))))
         .collect::<Estimate<Vec<f64>>>()?;
     Ok(all.iter().sum::<f64>() / all.len() as f64)
 }

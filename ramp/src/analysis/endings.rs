@@ -187,7 +187,7 @@ fn made(recorded: &Recorded) -> u32 {
 }
 
 /// What stays because of the instances: the coefficient of the most that there were, where it can be told from what the machines do.
-fn stays(remains: &crate::dataset::Remains) -> Option<Interval> {
+fn stays(remains: &crate::dataset::RetainedMemory) -> Option<Interval> {
     const DRAWS: usize = 1000;
     const MOST: usize = 2;
     let fit = crate::statistics::fit(&remains.observations)?;

@@ -1,7 +1,7 @@
 //! The named estimates of one run.
 
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
-use super::saturation::{Rule, SaturationVerdict, saturation};
+use super::saturation::{SaturationRule, SaturationVerdict, saturation};
 use super::{Estimate, cannot_say, mib, timed};
 use crate::dataset::{Costs, Dataset, Source, Step};
 use crate::record::{Most, Part};
@@ -193,7 +193,7 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
                  others took or gave back little",
                 at.step
             )),
-            Some((_, usage)) if is_study && at.rule != Rule::NodesFull => cannot_say(format!(
+            Some((_, usage)) if is_study && at.rule != SaturationRule::NodesFull => cannot_say(format!(
                 "the nodes were never full; at step {} ({}) it is {:.0} MiB",
                 at.step, at.rule, usage.mib
             )),

@@ -6,7 +6,7 @@ use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
 use super::endings::{Leak, leak, terminations};
 use super::goodput::{Course, goodput};
-use super::groups::{Group, groups, pairs};
+use super::groups::{RepeatGroup, groups, pairs};
 use super::latency::{Level, Startup, latency, startups};
 use super::{Estimate, Estimates};
 use crate::dataset::Dataset;
@@ -18,7 +18,7 @@ pub struct Findings {
     /// Of each run, in the order in which they were named.
     pub runs: Vec<RunFindings>,
     /// Which of them are repeats.
-    pub groups: Vec<Group>,
+    pub groups: Vec<RepeatGroup>,
     /// Groups held against each other.
     pub comparisons: Vec<Compared>,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Estimate, cannot_say, timed};
-use crate::dataset::{Blind, Dataset, Report, Source};
+use crate::dataset::{Blind, Dataset, ReportRow, Source};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -56,7 +56,7 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
         return cannot_say("the manifest does not say how often instances report, and none reported twice");
     };
     let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
-    let mut known = Known::of(&recorded.reports.uids);
+    let mut known = InstanceProgress::of(&recorded.reports.uids);
     let (blind, unseen) = (Blind::of(recorded), Blind::of_the_api(&recorded.events));
     let mut reports = reports.iter().peekable();
     let mut pods = recorded.pods.iter().peekable();
@@ -97,23 +97,23 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
 
 /// What is known of the instances.
 #[derive(Default)]
-struct Known<'d> {
+struct InstanceProgress<'d> {
     by_uid: HashMap<&'d str, usize>,
     /// The last report of each, and whether it tells of memory and progress.
-    last: Vec<(Option<Report>, bool)>,
+    last: Vec<(Option<ReportRow>, bool)>,
     /// Since when instances hold their memory, of those that do.
     held: HashMap<&'d str, f64>,
     /// Units of work, and CPU seconds, since they were last taken.
     work: (f64, f64),
 }
 
-impl<'d> Known<'d> {
+impl<'d> InstanceProgress<'d> {
     fn of(uids: &'d [String]) -> Self {
         let by_uid = uids.iter().enumerate().map(|(at, uid)| (uid.as_str(), at)).collect();
         Self { by_uid, last: vec![(None, true); uids.len()], ..Self::default() }
     }
 
-    fn hear(&mut self, report: &Report) {
+    fn hear(&mut self, report: &ReportRow) {
         let Some(last) = self.last.get_mut(report.instance as usize) else { return };
         let before = last.0;
         let (units, seconds) = before.and_then(|before| work_between(&before, report)).unwrap_or_default();
@@ -151,9 +151,9 @@ impl<'d> Known<'d> {
 
 /// Whether it got on since the report before: what it was ahead of its schedule then it need not have done since. The first report after a
 /// start tells nothing of progress yet.
-fn gets_on(last: Option<&Report>, report: &Report) -> bool {
+fn gets_on(last: Option<&ReportRow>, report: &ReportRow) -> bool {
     let Some(last) = last else { return true };
-    let between = |of: fn(&Report) -> Option<f64>| Some(of(report)? - of(last)?);
+    let between = |of: fn(&ReportRow) -> Option<f64>| Some(of(report)? - of(last)?);
     let wanted = between(|report| report.cpu_wanted_seconds).unwrap_or(0.0);
     let owed = wanted - last.cpu_overdrawn_seconds.unwrap_or(0.0);
     let used = between(|report| report.cpu_used_seconds).unwrap_or(0.0);
@@ -162,14 +162,14 @@ fn gets_on(last: Option<&Report>, report: &Report) -> bool {
 }
 
 /// Units of work and CPU seconds between two reports of one container.
-fn work_between(last: &Report, report: &Report) -> Option<(f64, f64)> {
+fn work_between(last: &ReportRow, report: &ReportRow) -> Option<(f64, f64)> {
     let units = report.work_units?.checked_sub(last.work_units?)? as f64;
     let seconds = report.cpu_used_seconds? - last.cpu_used_seconds?;
     (units > 0.0 && seconds > 0.0).then_some((units, seconds))
 }
 
 /// The median time between two reports of an instance.
-fn usual_seconds_between(reports: &[Report]) -> Option<f64> {
+fn usual_seconds_between(reports: &[ReportRow]) -> Option<f64> {
     let mut last: Vec<Option<f64>> = Vec::new();
     let mut between = Vec::new();
     for report in reports {

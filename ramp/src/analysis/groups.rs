@@ -5,7 +5,7 @@ use crate::plan::EngineKind;
 
 /// Runs that are repeats of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct RepeatGroup {
     /// What it is called: of the one run its name, of more what they have in common.
     pub name: String,
     /// Under which runtime; empty where that is not known.
@@ -25,15 +25,15 @@ const BASES: [&str; 5] = ["runc", "crun", "youki", "default", "processes"];
 
 /// The groups, in the order of their first runs.
 #[must_use]
-pub fn groups(runs: &[Dataset]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
+    let mut groups: Vec<RepeatGroup> = Vec::new();
     for (index, data) in runs.iter().enumerate() {
         let Identity { runtime, scenario, load } = identity(data);
-        let same = |group: &&mut Group| (&group.runtime, &group.load) == (&runtime, &load);
+        let same = |group: &&mut RepeatGroup| (&group.runtime, &group.load) == (&runtime, &load);
         match groups.iter_mut().find(same) {
             // Two files that tell nothing of themselves are two things.
             Some(group) if !runtime.is_empty() => group.runs.push(index),
-            _ => groups.push(Group { name: data.name.clone(), runtime, scenario, load, runs: vec![index] }),
+            _ => groups.push(RepeatGroup { name: data.name.clone(), runtime, scenario, load, runs: vec![index] }),
         }
     }
     for group in groups.iter_mut().filter(|group| group.runs.len() > 1) {
@@ -47,7 +47,7 @@ pub fn groups(runs: &[Dataset]) -> Vec<Group> {
 /// Pairs of groups to hold against each other, by index: what is the base, and what is held against it. Each group of a scenario
 /// against the one under runc, or else the first; where that gives none, and there are two groups, these.
 #[must_use]
-pub fn pairs(groups: &[Group]) -> Vec<(usize, usize)> {
+pub fn pairs(groups: &[RepeatGroup]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         let of_scenario: Vec<usize> = (0..groups.len())
@@ -63,7 +63,7 @@ pub fn pairs(groups: &[Group]) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn base_of(groups: &[Group], among: &[usize]) -> Option<usize> {
+fn base_of(groups: &[RepeatGroup], among: &[usize]) -> Option<usize> {
     let rank = |index: &usize| {
         let runtime = groups.get(*index).map_or("", |group| group.runtime.as_str());
         BASES.iter().position(|name| *name == runtime).unwrap_or(BASES.len())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Estimate, cannot_say, timed};
 use crate::dataset::{Dataset, Source};
-use crate::record::{PodRow, Population};
+use crate::record::{PodRow, PeakCounts};
 use crate::state::State;
 use crate::statistics::{Duration, Survival};
 
@@ -71,7 +71,7 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
 /// Instances, followed from row to row.
 #[derive(Default)]
 struct Lives<'d> {
-    population: Population,
+    population: PeakCounts,
     begun: Vec<Begun>,
     by_uid: HashMap<&'d str, usize>,
 }

@@ -7,7 +7,7 @@ use super::changes::changes;
 use super::losses::{losses, until};
 use super::{Estimate, cannot_say};
 use crate::dataset::{Dataset, Recorded, Source, Step};
-use crate::record::Outcome;
+use crate::record::StepOutcome;
 use crate::state::State;
 
 /// Free memory of all nodes below which they are full: 10^6 KiB, as in the study, and for its files alone.
@@ -25,7 +25,7 @@ pub struct Saturation {
     /// How many instances there were: those asked for by then, or where that is not known, or where no more came to be held, those there.
     pub instances: u32,
     /// Which rule says so.
-    pub rule: Rule,
+    pub rule: SaturationRule,
     /// Of what there was no more, where that is told.
     pub resource: Option<Resource>,
 }
@@ -43,7 +43,7 @@ pub struct SaturationVerdict {
 
 /// Why a step is the one of saturation. The first that holds anywhere in the run is the one that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub enum SaturationRule {
     /// In files of the study: the first of three steps in a row with less than 10^6 KiB of free memory on all nodes together.
     NodesFull,
     /// The first eviction.
@@ -68,7 +68,7 @@ const HAD_ITS_TIME: f64 = 10.0;
 /// And at least so many seconds.
 const AT_LEAST_SECONDS: f64 = 60.0;
 
-impl Rule {
+impl SaturationRule {
     /// What kind of end this is: only saturations of one kind can be held against each other.
     #[must_use]
     pub fn kind(self) -> &'static str {
@@ -82,7 +82,7 @@ impl Rule {
     }
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for SaturationRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NodesFull => "first of three steps in a row with less than 10^6 KiB free on all nodes",
@@ -117,7 +117,7 @@ impl SaturationVerdict {
     }
 }
 
-type Found<'d> = (Rule, (usize, &'d Step));
+type RuleMatch<'d> = (SaturationRule, (usize, &'d Step));
 
 fn of_study(data: &Dataset) -> SaturationVerdict {
     let up: Vec<(usize, &Step)> = data.way_up().collect();
@@ -133,7 +133,7 @@ fn of_study(data: &Dataset) -> SaturationVerdict {
             _ => SaturationVerdict::unknown(why),
         };
     };
-    let asked = step.asked.filter(|_| rule != Rule::StoppedRising);
+    let asked = step.asked.filter(|_| rule != SaturationRule::StoppedRising);
     let instances = asked.unwrap_or(step.running);
     SaturationVerdict::at(Saturation { step: step.step, index, instances, rule, resource: None })
 }
@@ -142,7 +142,7 @@ fn of_study(data: &Dataset) -> SaturationVerdict {
 /// held although they had the time and nobody else changed the population.
 fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
     // What a request asks for that nobody has answered nobody has asked for.
-    let answered = |(_, step): &(usize, &Step)| step.outcome != Some(Outcome::Unanswered);
+    let answered = |(_, step): &(usize, &Step)| step.outcome != Some(StepOutcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
     let Some(&(last_index, last)) = up.last() else {
         return SaturationVerdict::unknown("no step was recorded, or none was answered".into());
@@ -156,10 +156,10 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         let at = up.iter().find(|(_, step)| step.step >= loss.row.step);
         let (index, step) = at.copied().unwrap_or((last_index, last));
         let rule = match loss.row.to.parse::<State>() {
-            Ok(State::Evicted) => Rule::Evicted,
-            Ok(State::OomKilled) => Rule::OomKilled,
-            Ok(State::Unschedulable) => Rule::Unschedulable,
-            _ => Rule::Failed,
+            Ok(State::Evicted) => SaturationRule::Evicted,
+            Ok(State::OomKilled) => SaturationRule::OomKilled,
+            Ok(State::Unschedulable) => SaturationRule::Unschedulable,
+            _ => SaturationRule::Failed,
         };
         let instances = step.asked.unwrap_or(step.running);
         return SaturationVerdict::at(Saturation {
@@ -267,15 +267,15 @@ fn first_in_a_row<'d>(
     row.first().map(|(_, at)| *at)
 }
 
-fn full<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
+fn full<'d>(up: &[(usize, &'d Step)]) -> Option<RuleMatch<'d>> {
     let at = first_in_a_row(up, |step| step.memory.free.map(|free| free < FULL_BELOW_BYTES))?;
-    Some((Rule::NodesFull, at))
+    Some((SaturationRule::NodesFull, at))
 }
 
 /// The earliest step after which an instance is lost or not placed. What was there at the first step was left by an earlier run.
-fn lost<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
+fn lost<'d>(up: &[(usize, &'d Step)]) -> Option<RuleMatch<'d>> {
     let (_, start) = *up.first()?;
-    let more = |rule: Rule, of: fn(&Step) -> Option<u32>| {
+    let more = |rule: SaturationRule, of: fn(&Step) -> Option<u32>| {
         let before = of(start).unwrap_or(0);
         let at = up.iter().find(|(_, step)| of(step).is_some_and(|now| now > before))?;
         Some((rule, *at))
@@ -283,19 +283,19 @@ fn lost<'d>(up: &[(usize, &'d Step)]) -> Option<Found<'d>> {
     // A pod that has just been made is pending for a moment under any scheduler.
     let waiting = first_in_a_row(up, |step| step.pending.map(|pending| pending > 0))
         .filter(|_| up.iter().all(|(_, step)| step.unschedulable.is_none()))
-        .map(|at| (Rule::Unschedulable, at));
+        .map(|at| (SaturationRule::Unschedulable, at));
     let found = [
-        more(Rule::OomKilled, |step| step.oom_kills_total),
-        more(Rule::Evicted, |step| step.evictions_total.or(step.evicted)),
-        more(Rule::Failed, |step| step.failed),
-        more(Rule::Unschedulable, |step| step.unschedulable),
+        more(SaturationRule::OomKilled, |step| step.oom_kills_total),
+        more(SaturationRule::Evicted, |step| step.evictions_total.or(step.evicted)),
+        more(SaturationRule::Failed, |step| step.failed),
+        more(SaturationRule::Unschedulable, |step| step.unschedulable),
         waiting,
     ];
     found.into_iter().flatten().min_by_key(|(_, (index, _))| *index)
 }
 
 /// The first step with about as many there as ever, where at least three later ones asked for more and most of that did not come.
-fn stopped_rising<'d>(up: &[(usize, &'d Step)], there: impl Fn(&Step) -> u32) -> Option<Found<'d>> {
+fn stopped_rising<'d>(up: &[(usize, &'d Step)], there: impl Fn(&Step) -> u32) -> Option<RuleMatch<'d>> {
     let most = up.iter().map(|(_, step)| there(step)).max()?;
     let at = up.iter().position(|(_, step)| f64::from(there(step)) >= RISEN * f64::from(most))?;
     let (_, step) = up.get(at)?;
@@ -304,7 +304,7 @@ fn stopped_rising<'d>(up: &[(usize, &'d Step)], there: impl Fn(&Step) -> u32) ->
     let asked = more.saturating_sub(step.asked.unwrap_or(0));
     let came = later().map(|(_, later)| there(later)).max().unwrap_or(0).saturating_sub(there(step));
     let stopped = later().count() >= IN_A_ROW && f64::from(came) < (1.0 - MISSING) * f64::from(asked);
-    stopped.then(|| up.get(at).map(|at| (Rule::StoppedRising, *at)))?
+    stopped.then(|| up.get(at).map(|at| (SaturationRule::StoppedRising, *at)))?
 }
 
 #[cfg(test)]
@@ -314,7 +314,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn found(data: &Dataset) -> (u32, Rule) {
+    fn found(data: &Dataset) -> (u32, SaturationRule) {
         let found = saturation(data).saturation.unwrap();
         (found.step, found.rule)
     }
@@ -324,7 +324,7 @@ mod tests {
         // One bad sample at 3, then from 6 on.
         let free = [9000, 8000, 100, 7000, 2000, 900, 800, 700];
         let full = data(steps(8, |step, at| step.memory.free = Some(free[at] * MIB)));
-        assert_eq!(found(&full), (6, Rule::NodesFull));
+        assert_eq!(found(&full), (6, SaturationRule::NodesFull));
         let with_a_gap = data(steps(8, |step, at| step.memory.free = (at != 6).then(|| free[at] * MIB)));
         assert!(saturation(&with_a_gap).saturation.is_err(), "two that are known are not three");
     }
@@ -337,21 +337,21 @@ mod tests {
             step.evicted = Some(if at < 5 { 1 } else { 2 });
             step.oom_kills_total = Some(u32::from(at >= 7));
         }));
-        assert_eq!(found(&lost), (6, Rule::Evicted));
+        assert_eq!(found(&lost), (6, SaturationRule::Evicted));
         let waiting = data(steps(9, |step, at| step.pending = Some(u32::from(at == 2 || at >= 4))));
-        assert_eq!(found(&waiting), (5, Rule::Unschedulable), "pending for a moment is none");
+        assert_eq!(found(&waiting), (5, SaturationRule::Unschedulable), "pending for a moment is none");
     }
 
     #[test]
     fn where_nothing_is_lost_it_is_where_no_more_came_to_be_at_work() {
         let stopped = data(steps(10, |step, _| step.running = step.step.min(6)));
-        assert_eq!(found(&stopped), (6, Rule::StoppedRising));
+        assert_eq!(found(&stopped), (6, SaturationRule::StoppedRising));
         // One restarts now and then: it is the start of the plateau that counts, not its highest point.
         let wavering = data(steps(90, |step, _| {
             step.running = step.step.min(40) - u32::from(step.step > 30 && step.step != 77);
         }));
         let at = saturation(&wavering).saturation.unwrap();
-        assert_eq!((at.step, at.instances, at.rule), (39, 38, Rule::StoppedRising));
+        assert_eq!((at.step, at.instances, at.rule), (39, 38, SaturationRule::StoppedRising));
     }
 
     #[test]

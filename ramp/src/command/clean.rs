@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::{Remains, Trouble, interrupts, order_of, view, words};
+use super::{Leftovers, CommandError, interrupts, order_of, view, words};
 use crate::cli::CleanArgs;
 use crate::clock::Clock;
 use crate::engine::kubernetes::{self, KubernetesEngine};
@@ -26,7 +26,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(180);
 ///
 /// # Errors
 /// Where it cannot be found out or removed.
-pub async fn clean(args: &CleanArgs) -> Result<ExitCode, Trouble> {
+pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     let directory = args.run.as_deref().map(Path::new).filter(|path| path.is_dir());
     if let Some(path) = directory {
         let file = read_run(path).map_err(|error| error.to_string())?;
@@ -65,17 +65,17 @@ async fn clean_place(
     options: &EngineOptions,
     namespace: &str,
     run: Option<&str>,
-) -> Result<ExitCode, Trouble> {
+) -> Result<ExitCode, CommandError> {
     match kind {
         EngineKind::Local => Ok(clean_machine(run).await),
         EngineKind::Simulated => {
             out("a simulated cluster ends with its process: nothing is left");
             Ok(ExitCode::SUCCESS)
         }
-        EngineKind::Podman => remove(Place::Podman(options.clone()), run).await,
+        EngineKind::Podman => remove(RemoteStore::Podman(options.clone()), run).await,
         EngineKind::Kubernetes => {
             let client = kubernetes::connect(options).await.map_err(words)?;
-            remove(Place::Kubernetes(client, namespace.to_owned()), run).await
+            remove(RemoteStore::Kubernetes(client, namespace.to_owned()), run).await
         }
     }
 }
@@ -95,7 +95,7 @@ async fn clean_machine(run: Option<&str>) -> ExitCode {
 }
 
 /// Ends a run whose process is no longer there.
-async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, Trouble> {
+async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, CommandError> {
     let order = order_of(file)?;
     match file.plan.engine {
         EngineKind::Local => end(LocalEngine::new(order).map_err(words)?, path).await,
@@ -105,7 +105,7 @@ async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, Trouble> {
     }
 }
 
-async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, Trouble> {
+async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, CommandError> {
     let surroundings =
         Surroundings { clock: Clock::of_the_machine(), view: view(false), interrupts: interrupts::heard() };
     let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -114,7 +114,7 @@ async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, Trouble> {
 }
 
 /// Where runs leave something that a server knows of.
-enum Place {
+enum RemoteStore {
     Podman(EngineOptions),
     Kubernetes(Client, String),
 }
@@ -124,7 +124,7 @@ fn of(run: Option<&str>) -> String {
     run.map(|run| format!("of run {run} ")).unwrap_or_default()
 }
 
-impl Place {
+impl RemoteStore {
     fn words(&self) -> String {
         match self {
             Self::Podman(_) => " in Podman".into(),
@@ -132,10 +132,10 @@ impl Place {
         }
     }
 
-    async fn runs(&self) -> Result<Remains, Failure> {
+    async fn runs(&self) -> Result<Leftovers, Failure> {
         match self {
             Self::Podman(options) => {
-                let mut remains = Remains::new();
+                let mut remains = Leftovers::new();
                 for left in podman::leftovers(options).await? {
                     remains.entry(left.run).or_default().push(format!("container/{}", left.name));
                 }
@@ -154,8 +154,8 @@ impl Place {
 }
 
 /// Removes what bears a run's id, or any, and waits until it is gone.
-async fn remove(place: Place, run: Option<&str>) -> Result<ExitCode, Trouble> {
-    let chosen = |remains: Remains| -> Remains {
+async fn remove(place: RemoteStore, run: Option<&str>) -> Result<ExitCode, CommandError> {
+    let chosen = |remains: Leftovers| -> Leftovers {
         remains.into_iter().filter(|(id, _)| run.is_none_or(|run| run == id)).collect()
     };
     let remains = chosen(place.runs().await.map_err(words)?);

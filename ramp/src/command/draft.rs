@@ -8,14 +8,14 @@ use std::time::Duration;
 use workload::host::{Host, Node};
 use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget, Rate};
 
-use super::{Trouble, usual_directory};
+use super::{CommandError, usual_directory};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::engine::simulated::World;
 use crate::engine::{Needs, Order};
 use crate::plan::{EngineKind, EngineOptions, Pace, Plan};
 use crate::scenario::Scenario;
-use crate::stop::{Floor, Rule};
+use crate::stop::{Floor, StopRule};
 
 /// Instances that fit in the budget, with the scenario that is made to fit.
 const FIT: u64 = 20;
@@ -25,14 +25,14 @@ const BEYOND_IN_A_MINUTE: u32 = 5;
 
 /// What a run is to be.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct PlanBuilder {
     pub(super) plan: Plan,
     pub(super) scenario: Scenario,
     pub(super) out: PathBuf,
 }
 
-impl Draft {
-    pub(super) fn of(args: &RunArgs, clock: &Clock) -> Result<Self, Trouble> {
+impl PlanBuilder {
+    pub(super) fn of(args: &RunArgs, clock: &Clock) -> Result<Self, CommandError> {
         let engine = args.engine.unwrap_or(match args.manifest {
             Some(_) => EngineKind::Kubernetes,
             None => EngineKind::Local,
@@ -115,7 +115,7 @@ fn quarter_of_available() -> Option<Bytes> {
 }
 
 /// The study's main scenario with twenty instances to the budget, each of which has its memory within a second.
-fn fitting(budget: Option<Bytes>) -> Result<Scenario, Trouble> {
+fn fitting(budget: Option<Bytes>) -> Result<Scenario, CommandError> {
     const SMALLEST: u64 = 10_000_000;
     let budget = budget.ok_or("how much memory is available cannot be told here: say --budget")?;
     // A round number reads better.
@@ -140,17 +140,17 @@ fn rules(
     engine: EngineKind,
     budget: Option<Bytes>,
     needs: Needs,
-) -> Result<Vec<Rule>, Trouble> {
+) -> Result<Vec<StopRule>, CommandError> {
     if args.stop.is_empty() {
         // What is only to be noted ends nothing; and steps that take no time wait for nobody who could be at work.
-        let is_noted = |rule: &Rule| args.note.iter().any(|note| discriminant(note) == discriminant(rule));
-        let is_of_use = |rule: &Rule| args.pace != Pace::None || !matches!(rule, Rule::Stalled { .. });
-        let usual = Rule::usual().into_iter().filter(|rule| is_of_use(rule) && !is_noted(rule));
+        let is_noted = |rule: &StopRule| args.note.iter().any(|note| discriminant(note) == discriminant(rule));
+        let is_of_use = |rule: &StopRule| args.pace != Pace::None || !matches!(rule, StopRule::Stalled { .. });
+        let usual = StopRule::usual().into_iter().filter(|rule| is_of_use(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is full where not one more instance fits.
         let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (rule, engine, least) {
-            (Rule::AvailableMemory { steps, .. }, EngineKind::Local, Some(least)) => {
-                Rule::AvailableMemory { floor: Floor::Bytes(least), steps }
+            (StopRule::AvailableMemory { steps, .. }, EngineKind::Local, Some(least)) => {
+                StopRule::AvailableMemory { floor: Floor::Bytes(least), steps }
             }
             _ => rule,
         });
@@ -176,13 +176,13 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    fn draft(args: &[&str]) -> Result<Draft, Trouble> {
+    fn draft(args: &[&str]) -> Result<PlanBuilder, CommandError> {
         let cli = Cli::try_parse_from([&["ramp", "run"], args].concat()).unwrap();
         let Command::Run(args) = cli.command else { panic!("it is run") };
         let noon = humantime::parse_rfc3339("2026-11-25T12:00:00Z").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _guard = runtime.enter();
-        Draft::of(&args, &Clock::simulated(noon))
+        PlanBuilder::of(&args, &Clock::simulated(noon))
     }
 
     #[test]
@@ -195,8 +195,8 @@ mod tests {
         assert_eq!(draft.scenario.fill_seconds(), Some(1.0));
         assert!(draft.plan.run.starts_with("20261125-120000-"), "{}", draft.plan.run);
         assert_eq!(draft.out, PathBuf::from(format!("ramp-{}", draft.plan.run)));
-        let floor = draft.plan.stop.iter().find(|rule| matches!(rule, Rule::AvailableMemory { .. }));
-        assert_eq!(floor, Some(&Rule::AvailableMemory { floor: Floor::Bytes(memory), steps: 3 }));
+        let floor = draft.plan.stop.iter().find(|rule| matches!(rule, StopRule::AvailableMemory { .. }));
+        assert_eq!(floor, Some(&StopRule::AvailableMemory { floor: Floor::Bytes(memory), steps: 3 }));
     }
 
     #[test]

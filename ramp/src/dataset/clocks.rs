@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::workloads::Reports;
-use super::{Node, Sample, Step};
+use super::{NodeSeries, NodeSample, Step};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -13,7 +13,7 @@ const SET_FORWARD_SECONDS: f64 = 5.0;
 const SOONER_SECONDS: f64 = 1.0;
 
 /// Writes the times of samples and reports by each node's clock as if that had never been set: as it was at its first sample.
-pub(super) fn undo_settings(nodes: &mut [Node], reports: &mut Reports, pods: &[PodRow]) {
+pub(super) fn undo_settings(nodes: &mut [NodeSeries], reports: &mut Reports, pods: &[PodRow]) {
     let mut set: HashMap<&str, NodeClock> = HashMap::new();
     for node in nodes {
         let clock = NodeClock::undo(&mut node.samples);
@@ -44,7 +44,7 @@ struct NodeClock {
 }
 
 impl NodeClock {
-    fn undo(samples: &mut [Sample]) -> Self {
+    fn undo(samples: &mut [NodeSample]) -> Self {
         let mut clock = Self { settings: vec![0.0], least: f64::INFINITY };
         let (mut ahead, mut last) = (0.0, f64::NEG_INFINITY);
         for sample in samples {
@@ -307,15 +307,15 @@ mod tests {
 
     #[test]
     fn samples_and_reports_are_in_the_order_in_which_they_were_made_however_a_clock_is_set() {
-        let mut samples: Vec<Sample> = (0..30)
+        let mut samples: Vec<NodeSample> = (0..30)
             .map(|number| {
                 let at = f64::from(number);
                 // Forward by an hour, and back by more.
                 let ahead = [0.0, 3600.0, -60.0][number as usize / 10];
-                Sample {
+                NodeSample {
                     elapsed_seconds: Some(at + 0.1),
                     taken_seconds: Some(NOON + at + ahead),
-                    ..Sample::default()
+                    ..NodeSample::default()
                 }
             })
             .collect();

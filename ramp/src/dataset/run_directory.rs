@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::table::{Malformed, Row, Table, Unreadable, quoted};
+use super::table::{Malformed, TableRow, TableReader, Unreadable, quoted};
 use super::workloads::{self, Reports};
-use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use super::{Dataset, Freshness, NodeMemory, NodeSeries, NodeSample, Source, Step, name_of};
 use super::{Undated, blind, clocks};
 use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
-use crate::record::{EventRow, PodRow, Population, RunFile, StepRow, read_run};
+use crate::record::{EventRow, PodRow, PeakCounts, RunFile, StepRow, read_run};
 use crate::scenario::Scenario;
 
 /// What a run directory has beside steps and nodes.
@@ -32,7 +32,7 @@ pub struct Recorded {
     /// Rows that were seen late.
     pub seen_late: usize,
     /// Who was there at once.
-    pub population: Population,
+    pub population: PeakCounts,
     /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
     pub kernels: Vec<Vec<usize>>,
 }
@@ -51,7 +51,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         _ => Unreadable::Io { file: file.clone(), error },
     })?;
     let mut notes = Vec::new();
-    let mut reader = Reader { directory, notes: &mut notes };
+    let mut reader = RunReader { directory, notes: &mut notes };
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
     let (mut nodes, kernels) = reader.nodes()?;
     let pods: Vec<PodRow> = reader.records("pods.csv")?;
@@ -77,7 +77,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let untimed = clocks::why_unknown(&steps, &pods, !run.resumes.is_empty());
     notes.extend(untimed.clone());
     let undated = blind::undated(&pods, &events);
-    let mut population = Population::default();
+    let mut population = PeakCounts::default();
     pods.iter().for_each(|row| population.follow(row));
     let recorded = Recorded {
         run,
@@ -102,7 +102,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
 }
 
 /// Samples that should have been recorded after the last one of each node, until the last row of any other table.
-fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[Node]) -> Option<String> {
+fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[NodeSeries]) -> Option<String> {
     let last_step = steps.last().and_then(|step| step.elapsed_seconds);
     let end = last_step.into_iter().chain(pods.last().map(|row| row.elapsed_seconds)).fold(0.0, f64::max);
     let (mut missing, mut since) = (0_u64, end);
@@ -158,28 +158,28 @@ fn step(row: StepRow) -> Step {
         work_count: None,
         api_latency_seconds: row.api_latency_max_seconds,
         nodes_not_ready: Some(row.nodes_not_ready),
-        memory: Memory {
+        memory: NodeMemory {
             total: row.memory_total_bytes,
             free: row.memory_free_bytes,
             available: row.memory_available_bytes,
             active: row.memory_active_bytes,
-            ..Memory::default()
+            ..NodeMemory::default()
         },
         fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
         rules: row.rules,
     }
 }
 
-struct Reader<'r> {
+struct RunReader<'r> {
     directory: &'r Path,
     notes: &'r mut Vec<String>,
 }
 
-impl Reader<'_> {
+impl RunReader<'_> {
     /// A table, or none where it is missing or has not even a header: that is said.
-    fn table(&mut self, name: &str) -> Result<Option<Table>, Unreadable> {
+    fn table(&mut self, name: &str) -> Result<Option<TableReader>, Unreadable> {
         let file = self.directory.join(name);
-        let table = match Table::open_begun(&file) {
+        let table = match TableReader::open_begun(&file) {
             Ok(Some(table)) => table,
             Ok(None) => {
                 self.notes.push(format!("{name} was cut off before its first row"));
@@ -205,10 +205,10 @@ impl Reader<'_> {
     }
 
     /// The nodes with their samples, and the nodes of each kernel.
-    fn nodes(&mut self) -> Result<(Vec<Node>, Vec<Vec<usize>>), Unreadable> {
+    fn nodes(&mut self) -> Result<(Vec<NodeSeries>, Vec<Vec<usize>>), Unreadable> {
         let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
         let columns = NodeColumns::of(&table)?;
-        let mut nodes = Nodes::default();
+        let mut nodes = NodeCollector::default();
         table.rows(|row| {
             let node = row.some(columns.node, row.text(columns.node)?, "a node's name")?;
             let kernel = columns.boot_id.map_or(Ok(None), |column| row.text(column))?;
@@ -239,7 +239,7 @@ struct NodeColumns {
 }
 
 impl NodeColumns {
-    fn of(table: &Table) -> Result<Self, Malformed> {
+    fn of(table: &TableReader) -> Result<Self, Malformed> {
         let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
         let pressure = |name: &str| table.column(&format!("{name}_pressure_some_seconds_total"));
         Ok(Self {
@@ -259,7 +259,7 @@ impl NodeColumns {
         })
     }
 
-    fn sample(&self, row: &Row<'_>) -> Result<Sample, Malformed> {
+    fn sample(&self, row: &TableRow<'_>) -> Result<NodeSample, Malformed> {
         let freshness = match row.text(self.row)?.unwrap_or_default() {
             "sample" => Freshness::Fresh,
             "gap" => Freshness::Missing,
@@ -274,7 +274,7 @@ impl NodeColumns {
         let [anon, shmem, ..] = unreclaimable;
         let [total, free, available, active] = self.memory;
         let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
-        Ok(Sample {
+        Ok(NodeSample {
             taken_seconds: row.time(self.sample_time)?,
             age_seconds: seconds(self.age)?,
             kernel: None,
@@ -282,7 +282,7 @@ impl NodeColumns {
             elapsed_seconds: row.number(self.elapsed)?,
             freshness,
             instances: row.count(self.instances)?,
-            memory: Memory {
+            memory: NodeMemory {
                 total: bytes(total)?,
                 free: bytes(free)?,
                 available: bytes(available)?,
@@ -301,8 +301,8 @@ impl NodeColumns {
 
 /// The nodes that were seen so far.
 #[derive(Default)]
-struct Nodes {
-    nodes: Vec<Node>,
+struct NodeCollector {
+    nodes: Vec<NodeSeries>,
     by_name: HashMap<String, usize>,
     /// When the last sample of each was taken.
     taken: Vec<String>,
@@ -310,12 +310,12 @@ struct Nodes {
     kernels: Vec<(String, Vec<usize>)>,
 }
 
-impl Nodes {
-    fn add(&mut self, name: &str, kernel: Option<&str>, taken: String, sample: &mut Sample) {
+impl NodeCollector {
+    fn add(&mut self, name: &str, kernel: Option<&str>, taken: String, sample: &mut NodeSample) {
         let at = match self.by_name.get(name) {
             Some(at) => *at,
             None => {
-                self.nodes.push(Node { name: name.to_owned(), samples: Vec::new() });
+                self.nodes.push(NodeSeries { name: name.to_owned(), samples: Vec::new() });
                 self.taken.push(String::new());
                 self.by_name.insert(name.to_owned(), self.nodes.len() - 1);
                 self.nodes.len() - 1

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{Beyond, Costs, Dataset, Freshness, Memory, Recorded, Report, Sample, Source, Step};
+use super::{Beyond, Costs, Dataset, Freshness, NodeMemory, Recorded, ReportRow, NodeSample, Source, Step};
 use crate::record::{Part, PodRow};
 use crate::state::State;
 use crate::statistics::{
@@ -82,7 +82,7 @@ impl Dataset {
         &self,
         recorded: &Recorded,
         kernel: usize,
-        measure: Measure,
+        measure: MemorySource,
         looks: &[Looked],
         first_is_told: bool,
     ) -> Vec<Observation> {
@@ -113,15 +113,15 @@ impl Dataset {
     }
 
     /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else what the machine holds.
-    fn measure(&self, recorded: &Recorded, until: f64) -> Measure {
+    fn measure(&self, recorded: &Recorded, until: f64) -> MemorySource {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
-        let counts = |sample: &&Sample| {
+        let counts = |sample: &&NodeSample| {
             sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
         };
         let mut fresh = fresh.filter(counts).peekable();
         let is_watched_by_ramp = recorded.events.iter().any(|event| event.reason == "watched_by_ramp");
         if !is_watched_by_ramp && fresh.peek().is_some() && fresh.all(|sample| sample.budget_used.is_some()) {
-            return Measure {
+            return MemorySource {
                 name: "memory that the kernel charges to the instances' cgroup",
                 bytes: |sample| sample.budget_used,
                 is_charged: true,
@@ -136,10 +136,10 @@ impl Dataset {
         recorded: &Recorded,
         kernel: usize,
         load: &ReportedLoad<'_>,
-        measure: Measure,
+        measure: MemorySource,
     ) -> Vec<Looked> {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
-        let mut samples: Vec<&Sample> = Vec::new();
+        let mut samples: Vec<&NodeSample> = Vec::new();
         for at in nodes {
             let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
             samples.extend(all.iter().filter(|sample| sample.kernel == Some(kernel)));
@@ -188,7 +188,7 @@ impl Dataset {
 
 /// Memory of all kernels after the last instance was gone, against that before the first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Remains {
+pub struct RetainedMemory {
     /// Kernels that told of both.
     pub kernels: usize,
     /// Kernels that had instances and did not.
@@ -215,12 +215,12 @@ pub struct Remains {
 impl Dataset {
     /// What memory per container is made from: what the kernel charges to the instances alone, where they have a cgroup of their own; else
     /// anonymous and shared memory of the machines, whoever has it.
-    fn measure_of_usage(&self, recorded: &Recorded) -> Measure {
+    fn measure_of_usage(&self, recorded: &Recorded) -> MemorySource {
         let measure = self.measure(recorded, f64::INFINITY);
         if measure.is_charged {
             return measure;
         }
-        Measure {
+        MemorySource {
             name: "anonymous and shared memory of all nodes, less what there was before the first step",
             bytes: |sample| sample.memory.anon_and_shared,
             is_charged: false,
@@ -278,11 +278,11 @@ impl Dataset {
 
     /// What is left of memory; none where no kernel told before and after.
     #[must_use]
-    pub fn remains(&self, recorded: &Recorded, before: Option<usize>) -> Option<Remains> {
+    pub fn remains(&self, recorded: &Recorded, before: Option<usize>) -> Option<RetainedMemory> {
         let until = self.until(before);
         let measure = self.measure_of_machine();
         let load = ReportedLoad::of(recorded, until);
-        let mut remains = Remains {
+        let mut remains = RetainedMemory {
             kernels: 0,
             untold: 0,
             missing_bytes: 0.0,
@@ -352,27 +352,27 @@ impl Dataset {
     /// What a machine as a whole holds, whoever it is charged to: memory that cannot be taken back, or, where some sample does
     /// not tell, memory that is not available. That is also moved by pages which wait in lists of their CPUs to be used again,
     /// and by caches that are given up.
-    fn measure_of_machine(&self) -> Measure {
+    fn measure_of_machine(&self) -> MemorySource {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let mut fresh = fresh.filter(|sample| sample.freshness == Freshness::Fresh);
         match fresh.all(|sample| sample.memory.unreclaimable.is_some()) {
-            true => Measure {
+            true => MemorySource {
                 name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
                 bytes: |sample| sample.memory.unreclaimable,
                 is_charged: false,
             },
-            false => Measure {
+            false => MemorySource {
                 name: "memory that is not available (MemTotal − MemAvailable)",
-                bytes: |sample| Memory::not_available(&sample.memory),
+                bytes: |sample| NodeMemory::not_available(&sample.memory),
                 is_charged: false,
             },
         }
     }
 
     /// Samples of a kernel after the last of its instances was gone, when that was, and the most that there had been.
-    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: Measure) -> After {
+    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: MemorySource) -> After {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
-        let nodes: Vec<&super::Node> = nodes.iter().filter_map(|at| self.nodes.get(*at)).collect();
+        let nodes: Vec<&super::NodeSeries> = nodes.iter().filter_map(|at| self.nodes.get(*at)).collect();
         let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         let mut there: HashSet<&str> = HashSet::new();
         let (mut gone, mut most) = (None, 0);
@@ -419,15 +419,15 @@ fn before_the_first(looks: &[Looked]) -> Vec<(f64, f64)> {
 }
 
 /// When a sample was taken, in seconds since the run began.
-pub(super) fn taken(sample: &Sample) -> Option<f64> {
+pub(super) fn taken(sample: &NodeSample) -> Option<f64> {
     Some(sample.elapsed_seconds? - sample.age_seconds.unwrap_or(0.0))
 }
 
 /// What is asked of each sample.
 #[derive(Clone, Copy)]
-pub(super) struct Measure {
+pub(super) struct MemorySource {
     pub(super) name: &'static str,
-    pub(super) bytes: fn(&Sample) -> Option<u64>,
+    pub(super) bytes: fn(&NodeSample) -> Option<u64>,
     /// Whether it is what the kernel charges to the instances alone: nothing else is in it.
     pub(super) is_charged: bool,
 }
@@ -463,7 +463,7 @@ impl Looked {
 /// What instances report to hold.
 struct ReportedLoad<'d> {
     /// The reports of each instance, the oldest first, by its uid.
-    by_uid: HashMap<&'d str, Vec<&'d Report>>,
+    by_uid: HashMap<&'d str, Vec<&'d ReportRow>>,
     /// Bytes a second that they grow by, where the manifest says.
     rate: Option<f64>,
     /// Whether instances report at all.
@@ -476,7 +476,7 @@ struct ReportedLoad<'d> {
 
 impl<'d> ReportedLoad<'d> {
     fn of(recorded: &'d Recorded, until: f64) -> Self {
-        let mut by_uid: HashMap<&str, Vec<&Report>> = HashMap::new();
+        let mut by_uid: HashMap<&str, Vec<&ReportRow>> = HashMap::new();
         for report in &recorded.reports.reports {
             if let (Some(uid), Some(_), Some(_)) = (
                 recorded.reports.uids.get(report.instance as usize),
@@ -489,12 +489,12 @@ impl<'d> ReportedLoad<'d> {
         for reports in by_uid.values_mut() {
             reports.sort_by(|a, b| a.made_seconds.partial_cmp(&b.made_seconds).unwrap_or(Ordering::Equal));
         }
-        let of_one = |reports: &Vec<&'d Report>| -> Option<&'d Report> {
-            let counts = |report: &&&Report| report.is_full() && report.elapsed_seconds <= until;
+        let of_one = |reports: &Vec<&'d ReportRow>| -> Option<&'d ReportRow> {
+            let counts = |report: &&&ReportRow| report.is_full() && report.elapsed_seconds <= until;
             reports.iter().rfind(counts).copied()
         };
-        let last: Vec<&Report> = by_uid.values().filter_map(of_one).collect();
-        let bytes = |of: fn(&Report) -> Option<u64>| -> Vec<f64> {
+        let last: Vec<&ReportRow> = by_uid.values().filter_map(of_one).collect();
+        let bytes = |of: fn(&ReportRow) -> Option<u64>| -> Vec<f64> {
             last.iter().filter_map(|report| of(report)).map(|bytes| bytes as f64).collect()
         };
         let mut full = bytes(|report| report.memory_resident_bytes);
@@ -502,7 +502,7 @@ impl<'d> ReportedLoad<'d> {
         if full.is_empty() {
             // None has got there: what each is to hold.
             let target =
-                |reports: &Vec<&Report>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
+                |reports: &Vec<&ReportRow>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
             full.extend(by_uid.values().filter_map(target));
         }
         let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;

@@ -18,12 +18,12 @@
 
 use std::path::Path;
 
-use super::table::{Malformed, Row, Table, Unreadable};
-use super::{Dataset, Freshness, Memory, Node, Sample, Source, Step, name_of};
+use super::table::{Malformed, TableRow, TableReader, Unreadable};
+use super::{Dataset, Freshness, NodeMemory, NodeSeries, NodeSample, Source, Step, name_of};
 
 /// Reads a file of the study.
 pub(super) fn read(file: &Path) -> Result<Dataset, Unreadable> {
-    dataset(file, Table::open(file)?)
+    dataset(file, TableReader::open(file)?)
 }
 
 /// Where the columns of a file are.
@@ -79,7 +79,7 @@ const KNOWN: [&str; 19] = [
 ];
 
 impl Layout {
-    fn of(table: &mut Table) -> Result<Self, Malformed> {
+    fn of(table: &mut TableReader) -> Result<Self, Malformed> {
         let step = match table.column("Iteration") {
             Some(step) => step,
             None => table.column("Wanted").map_or_else(|| table.required("Iteration"), Ok)?,
@@ -107,7 +107,7 @@ impl Layout {
     }
 
     /// A column named by a number belongs to the section that the nearest other name in front of it begins.
-    fn sections(&mut self, table: &mut Table) {
+    fn sections(&mut self, table: &mut TableReader) {
         let header = table.header().to_vec();
         let mut section = "";
         for (column, name) in header.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Layout {
         }
     }
 
-    fn step(&self, row: &Row<'_>) -> Result<Step, Malformed> {
+    fn step(&self, row: &TableRow<'_>) -> Result<Step, Malformed> {
         let optional = |column: Option<usize>| column.map_or(Ok(None), |column| row.count(column));
         let number = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
         let step = row.some(self.step, row.count(self.step)?, "the number of the step")?;
@@ -150,7 +150,7 @@ impl Layout {
             failed: optional(self.error)?,
             work_units: number(self.work_units)?,
             work_count: number(self.work_count)?,
-            memory: Memory {
+            memory: NodeMemory {
                 total: None,
                 free: kib(row, self.total_free)?,
                 available: kib(row, self.total_available)?,
@@ -164,7 +164,7 @@ impl Layout {
 }
 
 /// A number of KiB, in bytes.
-fn kib(row: &Row<'_>, column: Option<usize>) -> Result<Option<u64>, Malformed> {
+fn kib(row: &TableRow<'_>, column: Option<usize>) -> Result<Option<u64>, Malformed> {
     // More than any cluster has, and far from where numbers of bytes are no longer exact.
     const MOST_KIB: f64 = (1_u64 << 43) as f64;
     let Some(column) = column else { return Ok(None) };
@@ -178,8 +178,8 @@ fn kib(row: &Row<'_>, column: Option<usize>) -> Result<Option<u64>, Malformed> {
 }
 
 impl Worker {
-    fn memory(&self, row: &Row<'_>) -> Result<Memory, Malformed> {
-        Ok(Memory {
+    fn memory(&self, row: &TableRow<'_>) -> Result<NodeMemory, Malformed> {
+        Ok(NodeMemory {
             total: None,
             free: kib(row, self.free)?,
             available: kib(row, self.available)?,
@@ -191,24 +191,24 @@ impl Worker {
 }
 
 /// How new a worker's cell is, next to the one before.
-fn freshness(now: Memory, before: Option<&Sample>) -> Freshness {
+fn freshness(now: NodeMemory, before: Option<&NodeSample>) -> Freshness {
     let nothing = |bytes: Option<u64>| bytes.unwrap_or(0) == 0;
     if nothing(now.active) && nothing(now.free) {
         return Freshness::Missing;
     }
-    let same = |before: &Sample| before.memory.active == now.active && before.memory.free == now.free;
+    let same = |before: &NodeSample| before.memory.active == now.active && before.memory.free == now.free;
     if before.is_some_and(same) { Freshness::Stale } else { Freshness::Fresh }
 }
 
-fn dataset(file: &Path, mut table: Table) -> Result<Dataset, Unreadable> {
+fn dataset(file: &Path, mut table: TableReader) -> Result<Dataset, Unreadable> {
     let layout = Layout::of(&mut table)?;
     let mut notes: Vec<String> = table.torn().into_iter().collect();
     if !layout.unused.is_empty() {
         notes.push(format!("nothing is made of the columns {}", layout.unused.join(", ")));
     }
     let mut steps: Vec<Step> = Vec::new();
-    let node = |worker: &Worker| Node { name: format!("worker {}", worker.name), samples: Vec::new() };
-    let mut nodes: Vec<Node> = layout.workers.iter().map(node).collect();
+    let node = |worker: &Worker| NodeSeries { name: format!("worker {}", worker.name), samples: Vec::new() };
+    let mut nodes: Vec<NodeSeries> = layout.workers.iter().map(node).collect();
     table.rows(|row| {
         let mut step = layout.step(row)?;
         step.fresh = !nodes.is_empty();
@@ -217,12 +217,12 @@ fn dataset(file: &Path, mut table: Table) -> Result<Dataset, Unreadable> {
             let freshness = freshness(memory, node.samples.last());
             step.fresh &= freshness == Freshness::Fresh;
             let elapsed_seconds = step.elapsed_seconds;
-            node.samples.push(Sample {
+            node.samples.push(NodeSample {
                 step: step.step,
                 elapsed_seconds,
                 freshness,
                 memory,
-                ..Sample::default()
+                ..NodeSample::default()
             });
         }
         steps.push(step);
@@ -304,9 +304,9 @@ fn in_no_state(steps: &[Step]) -> Option<String> {
 
 /// Where the file has no sums they are made, of rows in which each worker said something new. Where it has, they are held against
 /// the workers.
-fn sums(steps: &mut [Step], nodes: &[Node], notes: &mut Vec<String>) {
-    type Part = fn(&Memory) -> Option<u64>;
-    type Place = fn(&mut Memory) -> &mut Option<u64>;
+fn sums(steps: &mut [Step], nodes: &[NodeSeries], notes: &mut Vec<String>) {
+    type Part = fn(&NodeMemory) -> Option<u64>;
+    type Place = fn(&mut NodeMemory) -> &mut Option<u64>;
     let parts: [(&str, Part, Place); 3] = [
         ("active", |memory| memory.active, |memory| &mut memory.active),
         ("free", |memory| memory.free, |memory| &mut memory.free),
@@ -341,15 +341,15 @@ mod tests {
 
     fn read(text: &str) -> Result<Dataset, String> {
         let file = Path::new("runc.csv");
-        let table = Table::of(file, text.as_bytes().to_vec()).map_err(|error| error.to_string())?;
+        let table = TableReader::of(file, text.as_bytes().to_vec()).map_err(|error| error.to_string())?;
         dataset(file, table).map_err(|error| error.to_string())
     }
 
-    const OLDEST: &str = "Iteration,Elapsed,Running,Creating,Total Active Memory,Total Free Memory, Active,0,1,Free,0,1\n\
+    const OLDEST: &str = "Iteration,Elapsed,Running,Creating,Total Active NodeMemory,Total Free NodeMemory, Active,0,1,Free,0,1\n\
                           0,5,0,0,300,700,,100,200,,300,400\n\
                           1,26,1,0,310,690,,110,200,,290,400\n\
                           2,4,2,1,310,690,,110,200,,290,400\n";
-    const LAST: &str = "Start,GetPodsTime,Wanted,Running,Creating,Pending,Terminating,Error,Total Active Memory,Total Free Memory,\
+    const LAST: &str = "Start,GetPodsTime,Wanted,Running,Creating,Pending,Terminating,Error,Total Active NodeMemory,Total Free NodeMemory,\
          Total Available,Total Buffers,Total Cached,Active,0,Free,0,Available,0,Buffers,0,Cached,0\n\
          0,1,0,0,0,0,2,0,100,900,950,1,2,,100,,900,,950,,1,,2\n\
          5,0,10,7,2,1,2,3,8.41218e+06,800,850,1,2,,8412180,,800,,850,,1,,2\n";

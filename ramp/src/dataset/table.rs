@@ -107,7 +107,7 @@ fn whole_bytes(source: &mut File) -> io::Result<(u64, u64)> {
 }
 
 /// A table: its header, and rows of as many cells.
-pub(super) struct Table {
+pub(super) struct TableReader {
     file: PathBuf,
     header: Vec<String>,
     reader: csv::Reader<Box<dyn Read>>,
@@ -116,13 +116,13 @@ pub(super) struct Table {
 }
 
 /// A row of a table.
-pub(super) struct Row<'t> {
+pub(super) struct TableRow<'t> {
     file: &'t Path,
     header: &'t [String],
     record: &'t ByteRecord,
 }
 
-impl Table {
+impl TableReader {
     /// Opens a file, and reads its header. A last line without an end was cut while it was written: nobody knows whether its last cell
     /// is whole, so that it is left out, as is what is written from now on.
     pub(super) fn open(file: &Path) -> Result<Self, Unreadable> {
@@ -215,7 +215,7 @@ impl Table {
     /// Hands over each row. They have as many cells as the header.
     pub(super) fn rows(
         &mut self,
-        mut take: impl FnMut(&Row<'_>) -> Result<(), Malformed>,
+        mut take: impl FnMut(&TableRow<'_>) -> Result<(), Malformed>,
     ) -> Result<(), Unreadable> {
         let Self { file, header, reader, .. } = self;
         let mut record = ByteRecord::new();
@@ -225,7 +225,7 @@ impl Table {
                 Ok(true) => {}
                 Err(error) => return Err(Unreadable::Io { file: file.clone(), error: error.into() }),
             }
-            let row = Row { file, header, record: &record };
+            let row = TableRow { file, header, record: &record };
             if record.len() != header.len() {
                 let cells = |count: usize| format!("{count} cell{}", if count == 1 { "" } else { "s" });
                 let expected = format!("{}, as many as the header names", cells(header.len()));
@@ -236,7 +236,7 @@ impl Table {
     }
 }
 
-impl Row<'_> {
+impl TableRow<'_> {
     /// The line that it is on, counted from 1.
     pub(super) fn line(&self) -> u64 {
         self.record.position().map_or(0, csv::Position::line)
@@ -331,8 +331,8 @@ impl Row<'_> {
 mod tests {
     use super::*;
 
-    fn table(text: &str) -> Table {
-        Table::of(Path::new("data.csv"), text.as_bytes().to_vec()).unwrap()
+    fn table(text: &str) -> TableReader {
+        TableReader::of(Path::new("data.csv"), text.as_bytes().to_vec()).unwrap()
     }
 
     fn first_number(text: &str) -> Result<Option<f64>, String> {
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn a_file_without_a_header_is_none() {
         for text in ["", "a,b", "\n\n"] {
-            let error = Table::of(Path::new("data.csv"), text.as_bytes().to_vec())
+            let error = TableReader::of(Path::new("data.csv"), text.as_bytes().to_vec())
                 .err()
                 .map(|error| error.to_string());
             assert!(

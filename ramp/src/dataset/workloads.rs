@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::table::{Malformed, Table, Unreadable};
+use super::table::{Malformed, TableReader, Unreadable};
 
 /// All reports of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,12 +10,12 @@ pub struct Reports {
     /// The uids of the instances that reported.
     pub uids: Vec<String>,
     /// Their reports, in the order in which they were read.
-    pub reports: Vec<Report>,
+    pub reports: Vec<ReportRow>,
 }
 
 /// A report of an instance. What it does not say is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
+pub struct ReportRow {
     /// Which instance: index of its uid.
     pub instance: u32,
     /// The step in which it was read.
@@ -43,7 +43,7 @@ pub struct Report {
 /// An instance holds its memory where it has so much of what it is to have: `workload` is exact within tenths of a percent.
 const HELD: f64 = 0.99;
 
-impl Report {
+impl ReportRow {
     /// Whether the instance holds all of its memory.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -55,7 +55,7 @@ impl Report {
 }
 
 /// Reads all reports.
-pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
+pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
     let elapsed = table.required("elapsed_seconds")?;
     let (step, uid) = (table.required("step")?, table.required("uid")?);
     // What a newer or an older workload does not report is not known; it is no reason to read nothing.
@@ -86,7 +86,7 @@ pub(super) fn read(table: &mut Table) -> Result<Reports, Unreadable> {
         let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
         let number =
             |column: Option<usize>| column.map_or(Ok::<_, Malformed>(None), |column| row.number(column));
-        found.reports.push(Report {
+        found.reports.push(ReportRow {
             instance,
             step: row.some(step, row.count(step)?, "the number of the step")?,
             elapsed_seconds: row.some(elapsed, row.number(elapsed)?, "seconds since the run began")?,

@@ -39,11 +39,11 @@ use self::happening::Happenings;
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
 use self::pulse::{Health, Pulse};
-use self::report::{Reader, SharedRota};
-use self::sight::{Nodes, Pods};
+use self::report::{LogReader, SharedRota};
+use self::sight::{NodeWatch, Pods};
 use self::token::Token;
 use self::watch::{Follow, Progress, Sink};
-use super::{Applied, Engine, Events, Failure, Order, Survey};
+use super::{Applied, Engine, Events, Failure, Order, Preflight};
 use crate::plan::EngineOptions;
 
 /// How long the first lists may take.
@@ -128,7 +128,7 @@ impl KubernetesEngine {
         self.tasks.spawn(pulse.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let rota = SharedRota::default();
-        self.tasks.spawn(Reader::new(pods.clone(), events.clone(), rota.clone()).run());
+        self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), rota.clone()).run());
         let sink = Pods {
             run: self.order.run.clone(),
             container: manifest::container(&self.manifest),
@@ -139,7 +139,7 @@ impl KubernetesEngine {
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
-        watches.need("watch/nodes", nodes, watcher::Config::default(), Nodes::new(events.clone()));
+        watches.need("watch/nodes", nodes, watcher::Config::default(), NodeWatch::new(events.clone()));
         // First: what a probe tells is of a node that is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
@@ -180,7 +180,7 @@ impl Engine for KubernetesEngine {
         "kubernetes"
     }
 
-    async fn survey(&mut self) -> Result<Survey, Failure> {
+    async fn survey(&mut self) -> Result<Preflight, Failure> {
         survey::survey(&self.client, &self.namespace, &self.order).await
     }
 

@@ -32,13 +32,13 @@ use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::machine::Machine;
-use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Order, Survey};
+use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Order, Preflight};
 use child::{Launch, this_program};
 use demand::{Demand, Limits};
-use facts::Facts;
-use keeper::{Confinement, Keeper, Living, NEWS_WAITING, Wanted};
-use population::Population;
-use remains::{Remains, cgroup_name};
+use facts::MachineFacts;
+use keeper::{Confinement, Supervisor, Living, NEWS_WAITING, Wanted};
+use population::ProcessPopulation;
+use remains::{StaleCgroups, cgroup_name};
 use sample::budget;
 use site::{Homes, Site, settle};
 
@@ -57,7 +57,7 @@ pub struct LocalEngine {
     demand: Arc<Demand>,
     /// What is executed as `instance` and as `workload`.
     ramp: PathBuf,
-    facts: Facts,
+    facts: MachineFacts,
     budget: Bytes,
     homes: Homes,
     /// Where cgroups can be made, or why not, once that has been tried.
@@ -90,7 +90,7 @@ impl LocalEngine {
             )));
         }
         let demand = Arc::new(Demand::of(&order.scenario)?);
-        let facts = Facts::gather();
+        let facts = MachineFacts::gather();
         let budget = order.options.budget_bytes.map(Bytes).or_else(|| facts.default_budget());
         let budget = budget.ok_or_else(|| {
             Failure::permanent("the available memory is not known, so there is no budget (give one)")
@@ -140,7 +140,7 @@ impl LocalEngine {
         Ok(Confinement::Cgroup(group))
     }
 
-    fn remains(&self) -> Vec<Remains> {
+    fn remains(&self) -> Vec<StaleCgroups> {
         remains::of_run(&self.homes, &self.order.run)
     }
 
@@ -156,12 +156,12 @@ impl LocalEngine {
         let (sender, wanted) = latest::channel(Wanted::default());
         let (newsroom, news) = mpsc::channel(NEWS_WAITING);
         let begun = events.clock().now();
-        let keeper = Keeper {
+        let keeper = Supervisor {
             launch: Launch { ramp: self.ramp.clone(), demand: self.demand.clone() },
             events: events.clone(),
             node: self.facts.hostname.clone(),
             confinement: confinement.clone(),
-            population: Population::new(&self.order.scenario.name, &self.order.run, begun),
+            population: ProcessPopulation::new(&self.order.scenario.name, &self.order.run, begun),
             wanted,
             living: self.living.clone(),
             page_bytes: page_bytes(),
@@ -192,8 +192,8 @@ impl Engine for LocalEngine {
     }
 
     /// Tries to make a cgroup and to move a process into it, and undoes that.
-    async fn survey(&mut self) -> Result<Survey, Failure> {
-        self.facts = Facts::gather();
+    async fn survey(&mut self) -> Result<Preflight, Failure> {
+        self.facts = MachineFacts::gather();
         let site = self.site().await;
         let mut findings = facts::about_the_site(&site);
         findings.extend(facts::about_leftovers(&self.homes, &self.order.run));
@@ -201,12 +201,12 @@ impl Engine for LocalEngine {
         let mut not_honoured = self.demand.not_honoured.clone();
         not_honoured.extend(limits_not_honoured(&site, &self.demand.limits));
         let versions = [("linux", self.facts.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
-        Ok(Survey {
+        Ok(Preflight {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
             nodes: vec![self.facts.node(self.budget)],
             findings,
             not_honoured,
-            ..Survey::default()
+            ..Preflight::default()
         })
     }
 
@@ -243,7 +243,7 @@ impl Engine for LocalEngine {
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         let remains = self.remains();
         let mut processes = self.living.all().clone();
-        for pid in remains.iter().flat_map(Remains::processes) {
+        for pid in remains.iter().flat_map(StaleCgroups::processes) {
             if let Ok(pid) = u32::try_from(pid.as_raw()) {
                 processes.entry(pid).or_insert_with(|| "of an earlier ramp".into());
             }

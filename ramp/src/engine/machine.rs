@@ -9,7 +9,7 @@ use workload::clock::monotonic_ns;
 use workload::report::{Format, NodeReport, Record, Writer};
 use workload::run::NodeSampler;
 
-use super::{Budget, Event, Events, Sample};
+use super::{Budget, Event, Events, NodeReading};
 
 /// As `workload node` does.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -30,14 +30,14 @@ impl Machine {
     }
 
     /// Reads the machine as it is now. The first record has what does not change as well.
-    pub(crate) fn sample(&mut self, now: SystemTime) -> Sample {
+    pub(crate) fn sample(&mut self, now: SystemTime) -> NodeReading {
         let record = if self.begun { Record::Report } else { Record::Start };
         self.begun = true;
         let snapshot = self.machine.snapshot(record, now, 0);
         let line = self.writer.render::<NodeReport>(&snapshot).unwrap_or_default();
         // Written by the same library, it is an object.
         let record: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
-        Sample { node: self.node.clone(), record, budget: None }
+        NodeReading { node: self.node.clone(), record, budget: None }
     }
 
     /// Sends samples on an absolute schedule until nobody reads any more; one that is late is left out. `budget` is what all
@@ -47,7 +47,7 @@ impl Machine {
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while !events.is_closed() {
             beat.tick().await;
-            let sample = Sample { budget: budget(), ..self.sample(events.clock().now()) };
+            let sample = NodeReading { budget: budget(), ..self.sample(events.clock().now()) };
             events.send(Event::Sample(sample)).await;
         }
     }

@@ -22,12 +22,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::machine::Machine;
-use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Order, Survey};
+use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Order, Preflight};
 use crate::plan::EngineOptions;
 use api::{Api, Refusal};
-use keeper::{Command, Keeper, Means};
+use keeper::{ControllerCommand, Controller, Means};
 use kernel_log::KernelLog;
-use population::Population;
+use population::ContainerPopulation;
 use reports::Telling;
 use survey::Answers;
 
@@ -45,7 +45,7 @@ pub struct PodmanEngine {
     order: Order,
     api: Api,
     telling: Telling,
-    commands: Option<mpsc::UnboundedSender<Command>>,
+    commands: Option<mpsc::UnboundedSender<ControllerCommand>>,
     tasks: JoinSet<()>,
 }
 
@@ -61,7 +61,7 @@ impl PodmanEngine {
     }
 
     /// Whether the keeper has taken a command.
-    fn told(&self, command: Command) -> bool {
+    fn told(&self, command: ControllerCommand) -> bool {
         self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 }
@@ -71,7 +71,7 @@ impl Engine for PodmanEngine {
         "podman"
     }
 
-    async fn survey(&mut self) -> Result<Survey, Failure> {
+    async fn survey(&mut self) -> Result<Preflight, Failure> {
         self.api.negotiate().await?;
         let answers = Answers {
             version: self.api.version().await?,
@@ -104,8 +104,8 @@ impl Engine for PodmanEngine {
         let status = NodeStatus { name: node.clone(), ready: true, conditions: String::new() };
         events.send(Event::Nodes(vec![status])).await;
         let prefix = format!("{}-{}", scenario.name, self.order.run);
-        let population = Population::new(prefix, node.clone(), self.telling.clone());
-        self.tasks.spawn(Keeper::new(means, population).run());
+        let population = ContainerPopulation::new(prefix, node.clone(), self.telling.clone());
+        self.tasks.spawn(Controller::new(means, population).run());
         let instances =
             known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
         self.tasks.spawn(Machine::open(node).tell(events, || None));
@@ -114,14 +114,14 @@ impl Engine for PodmanEngine {
     }
 
     async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
-        if self.told(Command::Scale(instances)) {
+        if self.told(ControllerCommand::Scale(instances)) {
             return Ok(());
         }
         Err(Failure::permanent("scaled before it has begun, or after its watch has ended"))
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
-        if self.told(Command::Clear) {
+        if self.told(ControllerCommand::Clear) {
             return Ok(());
         }
         self.api.negotiate().await?;

@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Applied, Call, Engine, Event, Events, Failure, NodeFacts, Notice, NoticeKind, Order, Survey};
-use cluster::{Cluster, Seen};
+use super::{Applied, Call, Engine, Event, Events, Failure, NodeFacts, Notice, NoticeKind, Order, Preflight};
+use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 
 /// How long a request takes that is answered.
@@ -131,7 +131,7 @@ impl Engine for SimulatedEngine {
         "simulated"
     }
 
-    async fn survey(&mut self) -> Result<Survey, Failure> {
+    async fn survey(&mut self) -> Result<Preflight, Failure> {
         self.request().await?;
         let cluster = self.cluster();
         let on = cluster.on_nodes();
@@ -148,7 +148,7 @@ impl Engine for SimulatedEngine {
             ..NodeFacts::default()
         });
         let versions = BTreeMap::from([("world".to_owned(), format!("seed {}", cluster.world.seed))]);
-        Ok(Survey { nodes: nodes.collect(), versions, ..Survey::default() })
+        Ok(Preflight { nodes: nodes.collect(), versions, ..Preflight::default() })
     }
 
     async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {
@@ -192,7 +192,7 @@ impl Engine for SimulatedEngine {
 async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
     let mut away = false;
     // What has happened and is not told yet.
-    let mut untold: Vec<Seen> = Vec::new();
+    let mut untold: Vec<ObservedEvent> = Vec::new();
     while !events.is_closed() {
         // Machines are sampled for ever.
         let Some(next) = lock(&cluster).next() else { return };

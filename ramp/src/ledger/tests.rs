@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::End;
+use crate::engine::ContainerExit;
 
-fn sighting(uid: &str, state: State) -> Sighting {
-    Sighting {
+fn sighting(uid: &str, state: State) -> InstanceStatus {
+    InstanceStatus {
         uid: uid.into(),
         name: format!("pod-{uid}"),
         node: Some("node-0".into()),
@@ -17,9 +17,9 @@ fn sighting(uid: &str, state: State) -> Sighting {
     }
 }
 
-fn ended(uid: &str, state: State, restarts: u32, container: &str, how: State) -> Sighting {
-    let end = End { container: container.into(), state: how, at: None, reason: "OOMKilled, exit 137".into() };
-    Sighting { restarts, end: Some(end), ..sighting(uid, state) }
+fn ended(uid: &str, state: State, restarts: u32, container: &str, how: State) -> InstanceStatus {
+    let end = ContainerExit { container: container.into(), state: how, at: None, reason: "OOMKilled, exit 137".into() };
+    InstanceStatus { restarts, end: Some(end), ..sighting(uid, state) }
 }
 
 fn path(transitions: &[Transition]) -> Vec<(Option<State>, State)> {
@@ -28,7 +28,7 @@ fn path(transitions: &[Transition]) -> Vec<(Option<State>, State)> {
 
 #[test]
 fn the_same_sighting_again_changes_nothing() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     assert_eq!(path(&ledger.see(&sighting("a", State::Ready))), [(None, State::Ready)]);
     assert_eq!(ledger.see(&sighting("a", State::Ready)), []);
     assert_eq!(ledger.counts().of(State::Ready), 1);
@@ -36,7 +36,7 @@ fn the_same_sighting_again_changes_nothing() {
 
 #[test]
 fn an_oom_kill_is_counted_once_while_it_is_seen_dead_waiting_and_at_work_again() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     ledger.see(&sighting("a", State::Ready));
     let dead = ended("a", State::OomKilled, 0, "c1", State::OomKilled);
     assert_eq!(path(&ledger.see(&dead)), [(Some(State::Ready), State::OomKilled)]);
@@ -48,7 +48,7 @@ fn an_oom_kill_is_counted_once_while_it_is_seen_dead_waiting_and_at_work_again()
 
 #[test]
 fn an_end_that_was_over_before_anybody_looked_is_counted_as_well() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     ledger.see(&sighting("a", State::Ready));
     let again = ended("a", State::Ready, 1, "c1", State::OomKilled);
     assert_eq!(
@@ -63,7 +63,7 @@ fn an_end_that_was_over_before_anybody_looked_is_counted_as_well() {
 
 #[test]
 fn an_earlier_end_that_is_told_after_a_later_one_is_not_counted_again() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     for container in ["c1", "c2", "c1", "c2"] {
         ledger.see(&ended("a", State::Failed, 1, container, State::Failed));
     }
@@ -75,7 +75,7 @@ fn an_earlier_end_that_is_told_after_a_later_one_is_not_counted_again() {
 
 #[test]
 fn what_was_told_to_end_and_does_is_no_failure() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     ledger.see(&sighting("a", State::Ready));
     let told = ended("a", State::Terminating, 0, "c1", State::Failed);
     assert_eq!(path(&ledger.see(&told)), [(Some(State::Ready), State::Terminating)]);
@@ -86,7 +86,7 @@ fn what_was_told_to_end_and_does_is_no_failure() {
 
 #[test]
 fn what_is_missing_when_all_are_listed_is_gone_and_does_not_come_back() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     ledger.see_all(&[sighting("a", State::Ready), sighting("b", State::Creating)]);
     let transitions = ledger.see_all(&[sighting("b", State::Ready)]);
     assert_eq!(
@@ -100,7 +100,7 @@ fn what_is_missing_when_all_are_listed_is_gone_and_does_not_come_back() {
 
 #[test]
 fn a_step_is_settled_once_each_has_its_memory_or_has_ended_and_the_evicted_have_been_replaced() {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     assert!(ledger.is_settled(0));
     ledger.see(&sighting("a", State::Ready));
     assert!(ledger.is_settled(1) && !ledger.is_settled(2));
@@ -122,9 +122,9 @@ fn a_ledger_read_from_its_own_rows_goes_on_as_if_nothing_had_happened() {
         sighting("b", State::Evicted),
         sighting("c", State::Gone),
     ];
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     let rows: Vec<Transition> = sightings.iter().flat_map(|sighting| ledger.see(sighting)).collect();
-    let mut resumed = Ledger::default();
+    let mut resumed = InstanceTracker::default();
     rows.iter().for_each(|row| resumed.replay(row));
     assert_eq!((resumed.counts(), resumed.totals()), (ledger.counts(), ledger.totals()));
     assert_eq!(resumed.see(&sightings[2]), [], "the end of c1 has been counted");
@@ -135,7 +135,7 @@ proptest! {
     fn every_instance_s_transitions_form_a_path(
         steps in prop::collection::vec((0..4_u8, 0..State::ALL.len(), 0..3_u32, any::<bool>()), 0..200)
     ) {
-        let mut ledger = Ledger::default();
+        let mut ledger = InstanceTracker::default();
         let mut last: HashMap<String, State> = HashMap::new();
         let mut counted: HashSet<(String, String)> = HashSet::new();
         for (uid, state, container, all) in steps {
@@ -159,10 +159,10 @@ proptest! {
 }
 
 /// What was said of an instance at one moment.
-fn any_sighting() -> impl Strategy<Value = Sighting> {
+fn any_sighting() -> impl Strategy<Value = InstanceStatus> {
     let states = proptest::sample::select(State::ALL.to_vec());
     let nodes = proptest::sample::select(vec![None, Some("node-0"), Some("node-1")]);
-    (0..4_u8, states, nodes, any::<bool>()).prop_map(|(uid, state, node, over)| Sighting {
+    (0..4_u8, states, nodes, any::<bool>()).prop_map(|(uid, state, node, over)| InstanceStatus {
         node: node.map(str::to_owned),
         over,
         ..sighting(&uid.to_string(), state)
@@ -172,7 +172,7 @@ fn any_sighting() -> impl Strategy<Value = Sighting> {
 proptest! {
     #[test]
     fn what_is_kept_of_all_is_what_counting_them_gives(sightings in proptest::collection::vec(any_sighting(), 0..60)) {
-        let mut ledger = Ledger::default();
+        let mut ledger = InstanceTracker::default();
         for sighting in &sightings {
             ledger.see(sighting);
         }

@@ -11,7 +11,7 @@ use crate::state::State;
 ///
 /// What was seen at one moment counts together: of a list that came late some have taken the places of others.
 #[derive(Clone, Debug, Default)]
-pub struct Population {
+pub struct PeakCounts {
     states: HashMap<String, State>,
     now: [u32; 2],
     seen: Option<(Time, u32)>,
@@ -27,7 +27,7 @@ pub struct Most {
     pub step: u32,
 }
 
-impl Population {
+impl PeakCounts {
     /// Goes on by a row.
     pub fn follow(&mut self, row: &PodRow) {
         if self.seen.is_some_and(|(at, _)| row.time != at) {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_most_is_of_one_moment_and_a_place_that_is_taken_over_counts_once() {
-        let mut population = Population::default();
+        let mut population = PeakCounts::default();
         for (seconds, step, uid, to) in [
             (1.0, 1, "a", State::Running),
             (2.0, 1, "a", State::Ready),

@@ -55,7 +55,7 @@ pub enum Part {
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum StepOutcome {
     /// All of it was there, or gone.
     Settled,
     /// The time for it was up.
@@ -82,7 +82,7 @@ pub struct StepRow {
     /// Which part of the run.
     pub part: Part,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// How long it took.
     pub step_seconds: f64,
     /// Instances asked for.

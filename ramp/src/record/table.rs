@@ -14,7 +14,7 @@ use serde::Serialize;
 /// - Where the kernel does not take it (a full disk), rows wait in memory, up to 32 MiB, and are written first once
 ///   there is room: a row is never in two pieces with another between them. What does not fit is counted.
 #[derive(Debug)]
-pub struct Table<W = File> {
+pub struct TableWriter<W = File> {
     path: PathBuf,
     file: W,
     waiting: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Table<W = File> {
 /// What may wait while the disk is full.
 const WAITING_BYTES: usize = 32 << 20;
 
-impl Table<File> {
+impl TableWriter<File> {
     /// A new file with a header.
     ///
     /// # Errors
@@ -78,13 +78,13 @@ fn torn_bytes(file: &mut File) -> io::Result<u64> {
     Ok((tail.len() - whole) as u64)
 }
 
-impl<W: Write> Table<W> {
+impl<W: Write> TableWriter<W> {
     /// Appends a row of cells.
     ///
     /// # Errors
     /// Where the kernel does not take it now. It waits, then, and is written with the next row or [`Self::retry`].
     pub fn cells<C: AsRef<str>>(&mut self, cells: &[C]) -> io::Result<()> {
-        self.row(|writer| writer.write_record(cells.iter().map(|cell| Line(one_line(cell.as_ref())))))
+        self.row(|writer| writer.write_record(cells.iter().map(|cell| Cell(one_line(cell.as_ref())))))
     }
 
     /// Appends a row that is a struct: a cell for each of its fields.
@@ -155,9 +155,9 @@ impl<W: Write> Table<W> {
 }
 
 /// A cell, as the writer takes it.
-struct Line<'t>(Cow<'t, str>);
+struct Cell<'t>(Cow<'t, str>);
 
-impl AsRef<[u8]> for Line<'_> {
+impl AsRef<[u8]> for Cell<'_> {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -201,9 +201,9 @@ mod tests {
         }
     }
 
-    fn on_a_disk(room: usize) -> Table<Disk> {
+    fn on_a_disk(room: usize) -> TableWriter<Disk> {
         let file = Disk { written: Vec::new(), room };
-        Table { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0 }
+        TableWriter { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0 }
     }
 
     #[test]
@@ -234,13 +234,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("table.csv");
         fs::write(&path, "a,b\n1,2\n3,").unwrap();
-        let (mut table, torn) = Table::resume(path.clone()).unwrap();
+        let (mut table, torn) = TableWriter::resume(path.clone()).unwrap();
         assert_eq!(torn, 2);
-        let busy = Table::resume(path.clone()).unwrap_err().to_string();
+        let busy = TableWriter::resume(path.clone()).unwrap_err().to_string();
         assert!(busy.contains("still records here"), "{busy}");
         table.cells(&["5", "6"]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
-        assert!(Table::create(path, &["a"]).is_err(), "what is there is not written over");
+        assert!(TableWriter::create(path, &["a"]).is_err(), "what is there is not written over");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use workload::quantity::Bytes;
 use super::Report;
 use crate::analysis::comparison::Comparison;
 use crate::analysis::findings::RunFindings;
-use crate::analysis::{CannotSay, Estimate, cannot_say, mib};
+use crate::analysis::{Unavailable, Estimate, cannot_say, mib};
 use crate::dataset::Dataset;
 
 /// What has to be so.
@@ -103,13 +103,13 @@ const FIGURES: [(&str, Unit, Figure); 18] = [
     (
         "marginal_cost",
         Unit::Bytes,
-        Figure::Run(|_, run| Ok(run.estimates.marginal_cost.as_ref().map_err(CannotSay::clone)?.bytes)),
+        Figure::Run(|_, run| Ok(run.estimates.marginal_cost.as_ref().map_err(Unavailable::clone)?.bytes)),
     ),
     (
         "max_goodput",
         Unit::Count,
         Figure::Run(|_, run| {
-            let course = run.goodput.as_ref().map_err(CannotSay::clone)?;
+            let course = run.goodput.as_ref().map_err(Unavailable::clone)?;
             Ok(course.steps.iter().map(|at| at.instances).max().unwrap_or(0).into())
         }),
     ),

@@ -132,11 +132,11 @@ fn by_step(
 }
 
 /// Where a time lies between the steps: 3.5 is half-way through the fourth.
-struct Clock {
+struct StepAxis {
     ends: Vec<(f64, f64)>,
 }
 
-impl Clock {
+impl StepAxis {
     fn of(data: &Dataset) -> Self {
         let mut ends: Vec<(f64, f64)> = Vec::new();
         for step in &data.steps {

@@ -8,7 +8,7 @@ use crate::dataset::{Dataset, Source};
 
 /// An estimate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct EstimateRow {
     /// Its name.
     pub name: &'static str,
     /// Its value, or why it cannot be said.
@@ -22,16 +22,16 @@ fn line<T>(
     estimate: &Estimate<T>,
     basis: impl FnOnce(&T) -> String,
     value: impl FnOnce(&T) -> String,
-) -> Line {
+) -> EstimateRow {
     match estimate {
-        Ok(estimate) => Line { name, value: Ok(value(estimate)), basis: basis(estimate) },
-        Err(why) => Line { name, value: Err(why.0.clone()), basis: String::new() },
+        Ok(estimate) => EstimateRow { name, value: Ok(value(estimate)), basis: basis(estimate) },
+        Err(why) => EstimateRow { name, value: Err(why.0.clone()), basis: String::new() },
     }
 }
 
 /// The estimates of a run.
 #[must_use]
-pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
+pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<EstimateRow> {
     let estimates = &found.estimates;
     let basis = match data.source {
         Source::Study => format!("{} ÷ instances at work, as recorded", data.usage_measure()),
@@ -85,7 +85,7 @@ pub fn of_run(data: &Dataset, found: &RunFindings) -> Vec<Line> {
     ]
 }
 
-fn of_saturation(data: &Dataset, verdict: &SaturationVerdict) -> Line {
+fn of_saturation(data: &Dataset, verdict: &SaturationVerdict) -> EstimateRow {
     let basis = match data.source {
         Source::Study => {
             "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order"
@@ -103,10 +103,10 @@ fn of_saturation(data: &Dataset, verdict: &SaturationVerdict) -> Line {
         (Err(why), Some(_)) => Ok(why.0.clone()),
         (Err(why), None) => Err(why.0.clone()),
     };
-    Line { name: "saturation", value, basis: basis.into() }
+    EstimateRow { name: "saturation", value, basis: basis.into() }
 }
 
-fn of_data(data: &Dataset) -> Line {
+fn of_data(data: &Dataset) -> EstimateRow {
     let cells = data.cells();
     let mut value = words::count(data.rows as u64, "step");
     if let Some(stale) = cells.stale_percent() {
@@ -121,12 +121,12 @@ fn of_data(data: &Dataset) -> Line {
         }
         Source::Run(_) => "stale: recorded again without a newer sample; missing: a gap in the node's stream",
     };
-    Line { name: "data", value: Ok(value), basis: format!("{rule}. Neither is in any fit") }
+    EstimateRow { name: "data", value: Ok(value), basis: format!("{rule}. Neither is in any fit") }
 }
 
 /// The estimates of two groups held against each other.
 #[must_use]
-pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<Line> {
+pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<EstimateRow> {
     let found = &compared.comparison;
     let (base, other) = (report.findings.name(compared.base), report.findings.name(compared.other));
     let ratio = |name, estimate: &Estimate<f64>, above: &str, below: &str, what: &str| {

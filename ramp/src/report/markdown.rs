@@ -32,7 +32,7 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
     text
 }
 
-fn table(text: &mut String, lines: &[lines::Line]) {
+fn table(text: &mut String, lines: &[lines::EstimateRow]) {
     *text += "| estimate | value | rests on |\n|---|---|---|\n";
     for line in lines {
         let value = match &line.value {

@@ -4,7 +4,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::chart::{At, Chart, Mark, PALETTE, Series, Stroke, X, thinned};
-use super::lines::Line;
+use super::lines::EstimateRow;
 use super::{Report, lines, prose};
 use crate::analysis::findings::Compared;
 use crate::dataset::{Dataset, Source};
@@ -23,8 +23,8 @@ struct Page<'p> {
     ramp_version: &'static str,
     /// Labels and names of the runs.
     columns: Vec<(String, &'p str)>,
-    rows: Vec<Row>,
-    comparisons: Vec<Table>,
+    rows: Vec<HtmlRow>,
+    comparisons: Vec<HtmlTable>,
     charts: &'p [Chart],
     sections: Vec<prose::Section>,
     runs: Vec<Metadata>,
@@ -37,14 +37,14 @@ struct Page<'p> {
 }
 
 /// An estimate, and what it is in each run.
-struct Row {
+struct HtmlRow {
     name: &'static str,
     /// What all of them rest on; empty where each rests on something else.
     basis: String,
-    cells: Vec<Line>,
+    cells: Vec<EstimateRow>,
 }
 
-impl Row {
+impl HtmlRow {
     /// Says once what is the same for all runs.
     fn shared(mut self) -> Self {
         let mut all = self.cells.iter().filter(|line| line.value.is_ok()).map(|line| line.basis.as_str());
@@ -58,9 +58,9 @@ impl Row {
 }
 
 /// The estimates of two runs held against each other.
-struct Table {
+struct HtmlTable {
     title: String,
-    lines: Vec<Line>,
+    lines: Vec<EstimateRow>,
 }
 
 /// What is known of how a run came about.
@@ -97,24 +97,24 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
 }
 
 /// Estimates as rows, runs as columns.
-fn rows(report: &Report) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn rows(report: &Report) -> Vec<HtmlRow> {
+    let mut rows: Vec<HtmlRow> = Vec::new();
     for (data, found) in report.runs() {
         for (at, line) in lines::of_run(data, found).into_iter().enumerate() {
             match rows.get_mut(at) {
                 Some(row) => row.cells.push(line),
-                None => rows.push(Row { name: line.name, basis: String::new(), cells: vec![line] }),
+                None => rows.push(HtmlRow { name: line.name, basis: String::new(), cells: vec![line] }),
             }
         }
     }
-    rows.into_iter().map(Row::shared).collect()
+    rows.into_iter().map(HtmlRow::shared).collect()
 }
 
-fn comparisons(report: &Report) -> Vec<Table> {
+fn comparisons(report: &Report) -> Vec<HtmlTable> {
     let table = |compared: &Compared| {
         let Compared { base, other, .. } = compared;
         let title = format!("{} against {}", report.findings.name(*other), report.findings.name(*base));
-        Table { title, lines: lines::of_comparison(report, compared) }
+        HtmlTable { title, lines: lines::of_comparison(report, compared) }
     };
     report.findings.comparisons.iter().map(table).collect()
 }

@@ -165,16 +165,16 @@ fn draw_series(plot: &mut Plot<'_, '_>, series: &Series) -> Drawn {
 
 /// What the lines are: below the chart, where it covers nothing.
 struct Legend<'s> {
-    rows: Vec<Vec<(f64, Entry<'s>)>>,
+    rows: Vec<Vec<(f64, LegendEntry<'s>)>>,
 }
 
 #[derive(Clone, Copy)]
-enum Entry<'s> {
+enum LegendEntry<'s> {
     Series(&'s Series),
     Mark(&'s Mark),
 }
 
-impl Entry<'_> {
+impl LegendEntry<'_> {
     fn label(&self) -> &str {
         match self {
             Self::Series(series) => &series.label,
@@ -190,10 +190,10 @@ const BETWEEN: f64 = 22.0;
 impl<'s> Legend<'s> {
     fn of(shown: &[&'s Series], marks: &[&'s Mark]) -> Self {
         const LEFT: f64 = 72.0;
-        let mut rows: Vec<Vec<(f64, Entry<'_>)>> = vec![Vec::new()];
+        let mut rows: Vec<Vec<(f64, LegendEntry<'_>)>> = vec![Vec::new()];
         let mut x = LEFT;
         for entry in
-            shown.iter().map(|series| Entry::Series(series)).chain(marks.iter().map(|mark| Entry::Mark(mark)))
+            shown.iter().map(|series| LegendEntry::Series(series)).chain(marks.iter().map(|mark| LegendEntry::Mark(mark)))
         {
             let wide = SWATCH + LETTER * entry.label().chars().count() as f64 + BETWEEN;
             if x + wide > f64::from(WIDTH) && x > LEFT {
@@ -215,8 +215,8 @@ impl<'s> Legend<'s> {
             for (x, entry) in entries {
                 let (left, right) = (*x as i32, (*x + SWATCH - 6.0) as i32);
                 match entry {
-                    Entry::Series(series) => swatch(root, series, (left, right, y))?,
-                    Entry::Mark(mark) => {
+                    LegendEntry::Series(series) => swatch(root, series, (left, right, y))?,
+                    LegendEntry::Mark(mark) => {
                         let font =
                             font().color(&colour(mark.colour)).pos(Pos::new(HPos::Right, VPos::Center));
                         root.draw(&Text::new(format!("{}:", mark.letter), (right, y), font))?;

@@ -16,15 +16,15 @@ use super::memory_watch::MemoryWatch;
 use super::time_left::{Steps, TimeLeft};
 use crate::clock::{Clock, age};
 use crate::engine::{Event, Notice};
-use crate::ledger::Ledger;
-use crate::nodes::Nodes;
-use crate::record::{Directory, Part, Population, missing_cells, seconds};
+use crate::ledger::InstanceTracker;
+use crate::nodes::NodeTracker;
+use crate::record::{Directory, Part, PeakCounts, missing_cells, seconds};
 use crate::state::State;
 use crate::view::{Status, View};
 
 /// What ends a wait before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum Interrupt {
     /// Somebody asked for it.
     Interrupted,
     /// The time that a rule sets is up.
@@ -42,14 +42,14 @@ pub(super) enum Wait {
 
 /// Takes in events, and writes them down.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct EventLoop {
     pub(super) clock: Clock,
     pub(super) directory: Directory,
-    pub(super) ledger: Ledger,
-    pub(super) nodes: Nodes,
+    pub(super) ledger: InstanceTracker,
+    pub(super) nodes: NodeTracker,
     pub(super) calls: Calls,
     /// Who has been there at once.
-    pub(super) population: Population,
+    pub(super) population: PeakCounts,
     pub(super) memory: MemoryWatch,
     pub(super) view: View,
     /// The step, which part of the run it is of, and how many instances it asks for.
@@ -76,7 +76,7 @@ const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
 /// How often what waits for the disk is tried again, gaps are looked for, and the view is renewed.
 const BEAT: Duration = Duration::from_millis(500);
 
-impl Desk {
+impl EventLoop {
     pub(super) fn new(
         clock: Clock,
         directory: Directory,
@@ -89,10 +89,10 @@ impl Desk {
         Self {
             clock,
             directory,
-            ledger: Ledger::default(),
-            nodes: Nodes::default(),
+            ledger: InstanceTracker::default(),
+            nodes: NodeTracker::default(),
             calls: Calls::default(),
-            population: Population::default(),
+            population: PeakCounts::default(),
             memory: MemoryWatch::default(),
             view,
             step: 0,
@@ -110,7 +110,7 @@ impl Desk {
     }
 
     /// Goes on taking in events until the work is done.
-    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
         let mut work = pin!(work);
         loop {
             self.halted()?;
@@ -129,7 +129,7 @@ impl Desk {
         &mut self,
         deadline: Option<Instant>,
         so: impl Fn(&Self) -> bool,
-    ) -> Result<Wait, Halt> {
+    ) -> Result<Wait, Interrupt> {
         loop {
             if so(self) {
                 return Ok(Wait::Met);
@@ -159,12 +159,12 @@ impl Desk {
         }
     }
 
-    fn halted(&self) -> Result<(), Halt> {
+    fn halted(&self) -> Result<(), Interrupt> {
         if *self.interrupts.borrow() > self.heeded {
-            return Err(Halt::Interrupted);
+            return Err(Interrupt::Interrupted);
         }
         match self.time_limit {
-            Some(limit) if self.clock.now() >= limit => Err(Halt::TimeUp),
+            Some(limit) if self.clock.now() >= limit => Err(Interrupt::TimeUp),
             _ => Ok(()),
         }
     }

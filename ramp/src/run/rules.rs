@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::plan::Plan;
-use crate::stop::{Rule, Seen, Watched};
+use crate::stop::{StopRule, StepObservation, RuleState};
 
 /// The rules of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    stop: Vec<Watched>,
-    note: Vec<Watched>,
+    stop: Vec<RuleState>,
+    note: Vec<RuleState>,
     /// What has been said to be true already.
-    told: Vec<Rule>,
+    told: Vec<StopRule>,
     /// The first rule of saturation that fired: at which step, and why.
     first: Option<(u32, String)>,
     beyond: u32,
@@ -21,16 +21,16 @@ pub(super) struct Rules {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Verdict {
     /// Rules that are true, and whether each is only noted.
-    pub(super) hold: Vec<(Rule, bool)>,
+    pub(super) hold: Vec<(StopRule, bool)>,
     /// Those that are true for the first time, with the reason.
-    pub(super) news: Vec<(Rule, bool, String)>,
+    pub(super) news: Vec<(StopRule, bool, String)>,
     /// Why there is enough, where there is.
     pub(super) end: Option<String>,
 }
 
 impl Rules {
     pub(super) fn of(plan: &Plan) -> Self {
-        let watch = |rules: &[Rule]| rules.iter().copied().map(Watched::new).collect();
+        let watch = |rules: &[StopRule]| rules.iter().copied().map(RuleState::new).collect();
         Self {
             stop: watch(&plan.stop),
             note: watch(&plan.note),
@@ -43,13 +43,13 @@ impl Rules {
     /// The least time that a rule sets.
     pub(super) fn time_limit(&self) -> Option<Duration> {
         let limits = self.stop.iter().filter_map(|watched| match watched.rule {
-            Rule::Time(limit) => Some(limit),
+            StopRule::Time(limit) => Some(limit),
             _ => None,
         });
         limits.min()
     }
 
-    pub(super) fn look(&mut self, seen: &Seen) -> Verdict {
+    pub(super) fn look(&mut self, seen: &StepObservation) -> Verdict {
         let mut verdict = Verdict::default();
         let stop = self.stop.iter_mut().map(|watched| (watched, false));
         let note = self.note.iter_mut().map(|watched| (watched, true));
@@ -88,8 +88,8 @@ mod tests {
         Rules::of(&Plan { stop: parse(stop), note: parse(note), beyond, ..plan() })
     }
 
-    fn after(step: u32, oom_kills: u32) -> Seen {
-        Seen { step, oom_kills, elapsed: Duration::from_secs(step.into()), ..Seen::default() }
+    fn after(step: u32, oom_kills: u32) -> StepObservation {
+        StepObservation { step, oom_kills, elapsed: Duration::from_secs(step.into()), ..StepObservation::default() }
     }
 
     #[test]

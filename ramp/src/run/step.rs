@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use workload::quantity::Bytes;
 
-use super::desk::{Desk, Wait};
-use super::{End, Run};
+use super::desk::{EventLoop, Wait};
+use super::{RampEnd, Run};
 use crate::engine::{Engine, Failure};
 use crate::pauses::Pauses;
 use crate::plan::Pace;
-use crate::record::{Outcome, Part, StepRow, Time, seconds};
+use crate::record::{StepOutcome, Part, StepRow, Time, seconds};
 use crate::state::State;
-use crate::stop::Seen;
+use crate::stop::StepObservation;
 
 /// Samples come each second; one may be late.
 const SAMPLED_WITHIN: Duration = Duration::from_millis(2500);
@@ -24,8 +24,8 @@ impl<E: Engine> Run<E> {
         asked: u32,
         part: Part,
         next_beat: Option<Instant>,
-        settled: impl Fn(&Desk, u32) -> bool,
-    ) -> Result<StepRow, End> {
+        settled: impl Fn(&EventLoop, u32) -> bool,
+    ) -> Result<StepRow, RampEnd> {
         let began = Instant::now();
         self.desk.part = part;
         self.desk.asked = asked;
@@ -33,10 +33,10 @@ impl<E: Engine> Run<E> {
         let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
         let (outcome, latency, mut end) = match self.ask(asked, deadline, settled).await {
             Ok((outcome, latency)) => (outcome, latency, None),
-            Err(end) => (Outcome::Ended, None, Some(end)),
+            Err(end) => (StepOutcome::Ended, None, Some(end)),
         };
         let took = began.elapsed();
-        if part == Part::Up && outcome == Outcome::Settled {
+        if part == Part::Up && outcome == StepOutcome::Settled {
             end = self.sample_settled().await.err();
         }
         let row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
@@ -51,7 +51,7 @@ impl<E: Engine> Run<E> {
 
     /// Waits for a sample of each node from after now: of all instances of the step at rest. A step must not be over before it has one, or
     /// samples and steps of about the same length beat with each other.
-    async fn sample_settled(&mut self) -> Result<(), End> {
+    async fn sample_settled(&mut self) -> Result<(), RampEnd> {
         let (settled, deadline) = (self.desk.clock.now(), Instant::now() + SAMPLED_WITHIN);
         self.desk.until(Some(deadline), |desk| desk.nodes.sampled_since(settled, desk.clock.now())).await?;
         Ok(())
@@ -61,8 +61,8 @@ impl<E: Engine> Run<E> {
         &mut self,
         asked: u32,
         deadline: Instant,
-        settled: impl Fn(&Desk, u32) -> bool,
-    ) -> Result<(Outcome, Option<Duration>), End> {
+        settled: impl Fn(&EventLoop, u32) -> bool,
+    ) -> Result<(StepOutcome, Option<Duration>), RampEnd> {
         let scale = async |engine: &mut E| {
             let asked_at = Instant::now();
             engine.scale(asked).await.map(|()| asked_at.elapsed())
@@ -71,31 +71,31 @@ impl<E: Engine> Run<E> {
         let outcome = match (self.plan.pace, latency) {
             (Pace::Every(_), _) => {
                 self.desk.until(Some(deadline), |_| false).await?;
-                if latency.is_some() { Outcome::Beat } else { Outcome::Unanswered }
+                if latency.is_some() { StepOutcome::Beat } else { StepOutcome::Unanswered }
             }
-            (_, None) => Outcome::Unanswered,
+            (_, None) => StepOutcome::Unanswered,
             (Pace::None, Some(_)) => {
                 self.desk.take_arrived();
-                Outcome::Taken
+                StepOutcome::Taken
             }
             (Pace::Ready, Some(_)) => {
-                let so = |desk: &Desk| settled(desk, asked);
+                let so = |desk: &EventLoop| settled(desk, asked);
                 match self.desk.until(Some(deadline), so).await? {
-                    Wait::Met => Outcome::Settled,
-                    Wait::TimedOut => Outcome::TimedOut,
+                    Wait::Met => StepOutcome::Settled,
+                    Wait::TimedOut => StepOutcome::TimedOut,
                 }
             }
         };
         Ok((outcome, latency))
     }
 
-    pub(super) fn row(&mut self, outcome: Outcome, began: Instant, latency: Option<Duration>) -> StepRow {
+    pub(super) fn row(&mut self, outcome: StepOutcome, began: Instant, latency: Option<Duration>) -> StepRow {
         let desk = &mut self.desk;
         let now = desk.clock.now();
         let (counts, totals, sums) = (desk.ledger.counts(), desk.ledger.totals(), desk.nodes.sums(now));
         let (ready, not_ready) = desk.nodes.ready_or_not();
         let calls = desk.calls.take();
-        let memory = |of: fn(&crate::nodes::Memory) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
+        let memory = |of: fn(&crate::nodes::MemoryTotals) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
         StepRow {
             time: Time(now),
             elapsed_seconds: desk.elapsed_seconds(now),
@@ -142,7 +142,7 @@ impl<E: Engine> Run<E> {
 }
 
 /// What the rules look at, of a step's row.
-pub(super) fn seen(row: &StepRow) -> Seen {
+pub(super) fn seen(row: &StepRow) -> StepObservation {
     // Where instances are confined together, what they may have still is what is available, unless the machine has less.
     let available = match row.budget_bytes.zip(row.budget_used_bytes) {
         Some((limit, used)) => {
@@ -151,7 +151,7 @@ pub(super) fn seen(row: &StepRow) -> Seen {
         None => row.memory_available_bytes,
     };
     let total = row.budget_bytes.or(row.memory_total_bytes);
-    Seen {
+    StepObservation {
         step: row.step,
         elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
         asked: row.asked_instances,
@@ -193,11 +193,11 @@ impl Beats {
 /// Tries until it works, with growing pauses; none where the time is up. Everything that comes in meanwhile is taken in.
 pub(super) async fn insist<E: Engine, T>(
     engine: &mut E,
-    desk: &mut Desk,
+    desk: &mut EventLoop,
     deadline: Option<Instant>,
     what: &str,
     mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
-) -> Result<Option<T>, End> {
+) -> Result<Option<T>, RampEnd> {
     let mut pauses = Pauses::short();
     loop {
         let attempt = async {
@@ -210,7 +210,7 @@ pub(super) async fn insist<E: Engine, T>(
             Some(Ok(value)) => return Ok(Some(value)),
             None => return Ok(None),
             Some(Err(failure)) if failure.transient => failure,
-            Some(Err(failure)) => return Err(End::Failed(failure)),
+            Some(Err(failure)) => return Err(RampEnd::Failed(failure)),
         };
         let pause = pauses.failed();
         desk.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::desk::Wait;
 use super::step::insist;
-use super::{End, PATIENCE, Run};
+use super::{RampEnd, PATIENCE, Run};
 use crate::engine::{Engine, Failure};
-use crate::record::{MemoryReturned, Outcome, Part, Teardown, seconds};
+use crate::record::{MemoryReturned, StepOutcome, Part, Teardown, seconds};
 
 /// For how long the last instances are waited for at the end.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
@@ -24,13 +24,13 @@ impl<E: Engine> Run<E> {
         let (began, instances) = (Instant::now(), self.desk.ledger.in_place());
         let gone = match self.remove().await {
             Ok(gone) => gone,
-            Err(End::Halt(_)) => None,
-            Err(End::Failed(failure)) => {
+            Err(RampEnd::Halt(_)) => None,
+            Err(RampEnd::Failed(failure)) => {
                 self.desk.note("engine", "NotRemoved", failure.message);
                 None
             }
         };
-        let row = self.row(if gone.is_some() { Outcome::Settled } else { Outcome::Ended }, began, None);
+        let row = self.row(if gone.is_some() { StepOutcome::Settled } else { StepOutcome::Ended }, began, None);
         self.write(&row);
         let left = self.left().await;
         let watched = self.watch_memory().await;
@@ -47,7 +47,7 @@ impl<E: Engine> Run<E> {
     }
 
     /// How long it took until the last instance was gone; none where one is still there.
-    async fn remove(&mut self) -> Result<Option<Duration>, End> {
+    async fn remove(&mut self) -> Result<Option<Duration>, RampEnd> {
         let began = Instant::now();
         let deadline = began + TEARDOWN_AT_MOST;
         let remove = async |engine: &mut E| engine.remove().await;

@@ -17,7 +17,7 @@ pub struct Survival {
     pub count: usize,
     /// How many of them were not seen to end.
     pub censored: usize,
-    steps: Vec<Step>,
+    steps: Vec<SurvivalStep>,
     /// All times, as if each had come to its end when it was no longer watched.
     shortest: Vec<f64>,
     /// Those that came to their end: of the others nobody knows how long they took.
@@ -26,7 +26,7 @@ pub struct Survival {
 
 /// From a time on, a share is left.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
+struct SurvivalStep {
     seconds: f64,
     left: f64,
 }
@@ -57,7 +57,7 @@ impl Survival {
             let ended = group.iter().filter(|duration| duration.ended).count() as f64;
             if ended > 0.0 {
                 left *= 1.0 - ended / at_risk;
-                steps.push(Step { seconds: group.first().map_or(0.0, |duration| duration.seconds), left });
+                steps.push(SurvivalStep { seconds: group.first().map_or(0.0, |duration| duration.seconds), left });
             }
             at_risk -= group.len() as f64;
         }

@@ -1,11 +1,11 @@
 use super::*;
-use crate::engine::{Budget, Sighting};
-use crate::ledger::Ledger;
-use crate::nodes::Memory;
+use crate::engine::{Budget, InstanceStatus};
+use crate::ledger::InstanceTracker;
+use crate::nodes::MemoryTotals;
 
 /// One instance of each state, of eight asked for.
 fn status() -> Status {
-    let mut ledger = Ledger::default();
+    let mut ledger = InstanceTracker::default();
     let states = [
         State::Pending,
         State::Unschedulable,
@@ -17,7 +17,7 @@ fn status() -> Status {
         State::Evicted,
     ];
     for (number, state) in states.into_iter().enumerate() {
-        ledger.see(&Sighting {
+        ledger.see(&InstanceStatus {
             uid: number.to_string(),
             name: format!("pod-{number}"),
             node: None,
@@ -29,7 +29,7 @@ fn status() -> Status {
             over: state == State::Evicted,
         });
     }
-    let memory = Memory { total: Bytes(4_000_000_000), free: Bytes(1_500_000_000), ..Memory::default() };
+    let memory = MemoryTotals { total: Bytes(4_000_000_000), free: Bytes(1_500_000_000), ..MemoryTotals::default() };
     Status {
         asked: 8,
         counts: ledger.counts(),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::{Engine, Event, Events};
-use ramp::ledger::Ledger;
+use ramp::ledger::InstanceTracker;
 use ramp::state::State;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// What an engine tells, taken in as a run does.
 struct Observer {
     events: Receiver<(SystemTime, Event)>,
-    ledger: Ledger,
+    ledger: InstanceTracker,
     names: BTreeSet<String>,
     nodes: BTreeSet<String>,
     sampled: u32,
@@ -33,7 +33,7 @@ impl Observer {
         let (events, receiver) = Events::channel(Clock::of_the_machine());
         let observer = Self {
             events: receiver,
-            ledger: Ledger::default(),
+            ledger: InstanceTracker::default(),
             names: BTreeSet::new(),
             nodes: BTreeSet::new(),
             sampled: 0,

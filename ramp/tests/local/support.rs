@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::Pid;
 use ramp::clock::Clock;
 use ramp::engine::local::LocalEngine;
-use ramp::engine::{Engine, Event, Events, Notice, Order, Report, Sample, Sighting};
+use ramp::engine::{Engine, Event, Events, Notice, Order, Report, Sample, InstanceStatus};
 use ramp::plan::EngineOptions;
 use ramp::scenario::Scenario;
 use ramp::state::State;
@@ -53,7 +53,7 @@ pub(crate) fn engine(run: &str, scenario: Scenario, budget: Option<u64>) -> Loca
 pub(crate) struct Run {
     pub(crate) engine: LocalEngine,
     pub(crate) events: mpsc::Receiver<(SystemTime, Event)>,
-    pub(crate) sightings: Vec<Sighting>,
+    pub(crate) sightings: Vec<InstanceStatus>,
     pub(crate) reports: Vec<Report>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) notices: Vec<Notice>,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use ramp::analysis::breaking::{Resource, breaks};
 use ramp::analysis::changes::changes;
 use ramp::analysis::latency::{latency, startups};
-use ramp::analysis::{Estimates, Rule};
+use ramp::analysis::{Estimates, SaturationRule};
 use ramp::dataset::{Dataset, Freshness};
 use ramp::plan::Plan;
 use ramp::statistics::Quantile;
@@ -40,7 +40,7 @@ async fn a_run_says_how_many_fit_and_what_each_costs() {
     assert_eq!(found.held.unwrap().count, 24);
     assert!(found.running.unwrap().count > 24);
     let saturation = found.saturation.saturation.unwrap();
-    assert_eq!((saturation.step, saturation.rule), (25, Rule::Evicted));
+    assert_eq!((saturation.step, saturation.rule), (25, SaturationRule::Evicted));
     assert_eq!(saturation.resource, Some(Resource::Memory));
     let cost = found.marginal_cost.unwrap();
     // Of whole pages, with the page tables that this world's kernels do not have.

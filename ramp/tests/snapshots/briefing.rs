@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use ramp::briefing::describe;
-use ramp::engine::{Finding, NodeFacts, QuotaFacts, RuntimeClassFacts, Survey};
+use ramp::engine::{Finding, NodeFacts, QuotaFacts, RuntimeClassFacts, Preflight};
 use ramp::forecast::forecast;
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp::scenario::Scenario;
-use ramp::stop::Rule;
+use ramp::stop::StopRule;
 
 use super::session::hold;
 use super::support::{plan, rules};
 
-fn briefing(scenario: &Scenario, survey: &Survey, plan: &Plan) -> String {
+fn briefing(scenario: &Scenario, survey: &Preflight, plan: &Plan) -> String {
     let forecast = forecast(survey, scenario.needs(), plan, scenario.fill_seconds());
     describe(plan, scenario, survey, &forecast)
 }
@@ -36,11 +36,11 @@ fn versions(all: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> 
     all.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect()
 }
 
-fn two_workers() -> Survey {
-    Survey {
+fn two_workers() -> Preflight {
+    Preflight {
         nodes: vec![node("a"), node("b")],
         versions: versions(&[("kubernetes", "v1.20.2"), ("ramp", "1.2.3")]),
-        ..Survey::default()
+        ..Preflight::default()
     }
 }
 
@@ -50,7 +50,7 @@ fn usual() -> Plan {
         to: 1000,
         step_timeout: Duration::from_secs(300),
         hold: Duration::from_secs(30),
-        stop: Rule::usual(),
+        stop: StopRule::usual(),
         beyond: 50,
         ..plan()
     }
@@ -93,7 +93,7 @@ fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
 #[test]
 fn many_nodes_are_a_few_and_a_number() {
     let mut survey =
-        Survey { nodes: (1..=14).map(|number| node(&format!("worker-{number}"))).collect(), ..two_workers() };
+        Preflight { nodes: (1..=14).map(|number| node(&format!("worker-{number}"))).collect(), ..two_workers() };
     survey.nodes.extend((1..=14).map(|number| NodeFacts {
         eligible: false,
         not_eligible_because: (number > 1).then(|| "taint hollow=true:NoSchedule".into()),
@@ -113,10 +113,10 @@ fn what_is_not_known_is_said() {
     };
     let nothing = NodeFacts { allocatable_memory_bytes: None, allocatable_cpu_cores: None, ..blind.clone() };
     let scenario = Scenario::embedded().unwrap();
-    let survey = Survey { nodes: vec![blind, nothing], ..Survey::default() };
+    let survey = Preflight { nodes: vec![blind, nothing], ..Preflight::default() };
     let all_it_can_get = scenario.with_memory("max".parse().unwrap()).unwrap();
     let text = [
-        briefing(&scenario, &Survey::default(), &plan()),
+        briefing(&scenario, &Preflight::default(), &plan()),
         briefing(&scenario, &survey, &usual()),
         briefing(&all_it_can_get, &two_workers(), &usual()),
     ];
@@ -138,7 +138,7 @@ fn a_plan_reads_as_it_was_asked_for() {
     ];
     // What all of them have in common is told elsewhere.
     let is_of_the_plan = |line: &&str| !line.contains("eligible") && !line.contains(": free ");
-    let survey = Survey { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
+    let survey = Preflight { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
     let text = plans.map(|plan| {
         let text = briefing(&Scenario::embedded().unwrap(), &survey, &plan);
         text.lines().filter(is_of_the_plan).map(|line| format!("{line}\n")).collect::<String>()

@@ -46,7 +46,7 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
-pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::stop::Rule> {
+pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::stop::StopRule> {
     rules.iter().map(|rule| rule.parse().unwrap()).collect()
 }
 

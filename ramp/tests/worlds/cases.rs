@@ -13,7 +13,7 @@ use ramp::record::Time;
 use ramp::report::{Report, prose};
 use ramp::statistics::Quantile;
 
-use crate::experiment::{Outcome, Shape, run};
+use crate::experiment::{StepOutcome, Shape, run};
 use crate::truth::wrong;
 
 const LOAD: &str = "load: {memory: 100M, growth_rate: 200M/s, report_every: 5s, cpu: 0.02}\n";
@@ -23,19 +23,19 @@ fn steps(steps: u32) -> Shape {
 }
 
 /// What a world comes to. Nothing that is said of it is wrong.
-fn outcome(world: &str, shape: Shape) -> Outcome {
+fn outcome(world: &str, shape: Shape) -> StepOutcome {
     let outcome = unheld(world, shape);
     assert_eq!(wrong(&outcome), Vec::<String>::new());
     outcome
 }
 
-fn unheld(world: &str, shape: Shape) -> Outcome {
+fn unheld(world: &str, shape: Shape) -> StepOutcome {
     let directory = tempfile::tempdir().unwrap();
     run(World::parse(&format!("{LOAD}{world}")).unwrap(), shape, &directory.path().join("run"))
 }
 
 /// All sentences on a run, in one.
-fn said(outcome: &Outcome) -> String {
+fn said(outcome: &StepOutcome) -> String {
     let report = Report::of(vec![outcome.data.clone()], None);
     let sections = prose::sections(&report);
     let sentences = sections.into_iter().flat_map(|section| section.sentences).map(|sentence| sentence.text);

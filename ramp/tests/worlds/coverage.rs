@@ -12,7 +12,7 @@ use ramp::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::experiment::{Outcome, Shape, catalogue, run};
+use crate::experiment::{StepOutcome, Shape, catalogue, run};
 use crate::truth::{Times, figures, overhead_per_pod, wrong};
 
 /// Comparisons: a world, what each instance takes more under the other runtime in MiB, and in how many runs of each the two are ramped.
@@ -138,12 +138,12 @@ fn cover(seeds: u64, only: Option<&str>, first: &[Shape]) -> Found {
 
 /// Repeats of a run, and as many where a runtime takes so much more, in MiB.
 fn compared(
-    first: Outcome,
+    first: StepOutcome,
     shape: Shape,
     overhead: u64,
     repeats: u64,
     path: &Path,
-) -> (Vec<Outcome>, Vec<Outcome>) {
+) -> (Vec<StepOutcome>, Vec<StepOutcome>) {
     let world = first.world.clone();
     let again = |number: u64, overhead: u64| {
         let mut world = world.clone();

@@ -13,7 +13,7 @@ use ramp::record::{Directory, RunFile};
 use ramp::report::Report;
 use ramp::run::{Run, Surroundings};
 use ramp::scenario::Scenario;
-use ramp::stop::Rule;
+use ramp::stop::StopRule;
 use ramp::view::{Summary, View};
 use tokio::sync::watch;
 
@@ -29,7 +29,7 @@ pub(crate) struct Shape {
 }
 
 /// What a run was, and what a report says of it.
-pub(crate) struct Outcome {
+pub(crate) struct StepOutcome {
     pub(crate) truth: Truth,
     pub(crate) summary: Summary,
     pub(crate) data: Dataset,
@@ -51,7 +51,7 @@ pub(crate) fn catalogue() -> Vec<(String, World)> {
 }
 
 fn plan(shape: Shape, world: &World) -> Plan {
-    let is_of_use = |rule: &Rule| shape.pace != Pace::None || !matches!(rule, Rule::Stalled { .. });
+    let is_of_use = |rule: &StopRule| shape.pace != Pace::None || !matches!(rule, StopRule::Stalled { .. });
     Plan {
         run: format!("20260101-120000-{:04x}", world.seed & 0xffff),
         engine: EngineKind::Simulated,
@@ -64,7 +64,7 @@ fn plan(shape: Shape, world: &World) -> Plan {
         settle: Duration::from_secs(10),
         hold: Duration::from_secs(30),
         down: shape.down,
-        stop: Rule::usual().into_iter().filter(is_of_use).collect(),
+        stop: StopRule::usual().into_iter().filter(is_of_use).collect(),
         note: Vec::new(),
         beyond: 5,
         keep: false,
@@ -75,7 +75,7 @@ fn plan(shape: Shape, world: &World) -> Plan {
 }
 
 /// Runs a world in a directory, and reports on it.
-pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
+pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
     let plan = plan(shape, &world);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -99,5 +99,5 @@ pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> Outcome {
     let report = Report::of(vec![Dataset::read(directory).unwrap()], None);
     let Report { mut data, findings } = report;
     let mut runs = findings.runs;
-    Outcome { truth, summary, data: data.remove(0), found: runs.remove(0), world }
+    StepOutcome { truth, summary, data: data.remove(0), found: runs.remove(0), world }
 }

@@ -6,7 +6,7 @@ use ramp::dataset::Source;
 use ramp::engine::simulated::World;
 use ramp::statistics::{Quantile, Survival};
 
-use crate::experiment::Outcome;
+use crate::experiment::StepOutcome;
 
 /// A figure with an interval, held against the truth.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Times {
 }
 
 /// All figures with intervals.
-pub(crate) fn figures(outcome: &Outcome, times: &Times) -> Vec<Figure> {
+pub(crate) fn figures(outcome: &StepOutcome, times: &Times) -> Vec<Figure> {
     let mut figures = vec![marginal_cost(outcome)];
     if let Ok(levels) = &outcome.found.latency {
         for level in levels {
@@ -47,11 +47,11 @@ pub(crate) fn figures(outcome: &Outcome, times: &Times) -> Vec<Figure> {
 }
 
 /// What instances of the other runs take more than those of the base.
-pub(crate) fn overhead_per_pod(base: &[Outcome], other: &[Outcome]) -> Figure {
-    let pooled = |runs: &[Outcome]| {
+pub(crate) fn overhead_per_pod(base: &[StepOutcome], other: &[StepOutcome]) -> Figure {
+    let pooled = |runs: &[StepOutcome]| {
         Pooled::of(&runs.iter().map(|run| (&run.data, &run.found.estimates)).collect::<Vec<_>>())
     };
-    let mean = |runs: &[Outcome]| {
+    let mean = |runs: &[StepOutcome]| {
         runs.iter().map(|run| run.truth.marginal_cost_bytes).sum::<f64>() / runs.len() as f64
     };
     let truth = mean(other) - mean(base);
@@ -76,7 +76,7 @@ pub(crate) fn overhead_per_pod(base: &[Outcome], other: &[Outcome]) -> Figure {
     }
 }
 
-fn marginal_cost(outcome: &Outcome) -> Figure {
+fn marginal_cost(outcome: &StepOutcome) -> Figure {
     let truth = outcome.truth.marginal_cost_bytes;
     let name = "marginal cost";
     match &outcome.found.estimates.marginal_cost {
@@ -122,8 +122,8 @@ fn of_survival(names: [&'static str; 2], survival: &Survival, truths: [f64; 2]) 
 }
 
 /// Statements that are wrong.
-pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
-    let Outcome { truth, found, summary, data, world } = outcome;
+pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
+    let StepOutcome { truth, found, summary, data, world } = outcome;
     let estimates = &found.estimates;
     let mut wrong = Vec::new();
     let mut hold = |holds: bool, words: String| {
@@ -160,7 +160,7 @@ pub(crate) fn wrong(outcome: &Outcome) -> Vec<String> {
         Some((loss, resource)) => {
             let said = verdict.saturation.as_ref().ok().map(|at| (at.instances, at.resource));
             // Steps that nobody waits for go on while it is told.
-            let asked = if data.steps.iter().any(|step| step.outcome == Some(ramp::record::Outcome::Taken)) {
+            let asked = if data.steps.iter().any(|step| step.outcome == Some(ramp::record::StepOutcome::Taken)) {
                 loss.asked..=loss.asked + 1
             } else {
                 loss.asked..=loss.asked

@@ -12,7 +12,7 @@ pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a request failed.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum RequestError {
     /// No answer within this time.
     Silence(Duration),
     /// The API server refused it, with this HTTP status, reason and message.
@@ -21,7 +21,7 @@ pub(super) enum Trouble {
     Unreachable(String),
 }
 
-impl Trouble {
+impl RequestError {
     /// A word for it: the API's own where there is one.
     pub(super) fn reason(&self) -> String {
         match self {
@@ -70,7 +70,7 @@ impl Trouble {
     }
 }
 
-impl From<&kube::Error> for Trouble {
+impl From<&kube::Error> for RequestError {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Refused {
@@ -83,7 +83,7 @@ impl From<&kube::Error> for Trouble {
     }
 }
 
-impl From<kube::Error> for Trouble {
+impl From<kube::Error> for RequestError {
     fn from(error: kube::Error) -> Self {
         Self::from(&error)
     }
@@ -107,10 +107,10 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) async fn within<T>(
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Trouble> {
+) -> Result<T, RequestError> {
     match timeout(limit, request).await {
-        Ok(answer) => answer.map_err(Trouble::from),
-        Err(_) => Err(Trouble::Silence(limit)),
+        Ok(answer) => answer.map_err(RequestError::from),
+        Err(_) => Err(RequestError::Silence(limit)),
     }
 }
 
@@ -119,18 +119,18 @@ pub(super) async fn measured<T>(
     events: Option<&Events>,
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Trouble> {
+) -> Result<T, RequestError> {
     let begun = Instant::now();
     let answer = within(limit, request).await;
     if let Some(events) = events {
-        let answered = answer.as_ref().err().is_none_or(Trouble::is_answer);
+        let answered = answer.as_ref().err().is_none_or(RequestError::is_answer);
         events.send(Event::Call(Call { latency: begun.elapsed(), answered })).await;
     }
     answer
 }
 
 /// `NotFound` is an answer: there is none.
-pub(super) fn optional<T>(answer: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+pub(super) fn optional<T>(answer: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(trouble) if trouble.status() == Some(404) => Ok(None),
@@ -142,8 +142,8 @@ pub(super) fn optional<T>(answer: Result<T, Trouble>) -> Result<Option<T>, Troub
 mod tests {
     use super::*;
 
-    fn refused(status: u16) -> Trouble {
-        Trouble::Refused { status, reason: String::new(), message: "no".into() }
+    fn refused(status: u16) -> RequestError {
+        RequestError::Refused { status, reason: String::new(), message: "no".into() }
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         for status in [400, 404, 422] {
             assert!(!refused(status).failure("scaling").transient, "{status}");
         }
-        assert!(Trouble::Silence(REQUEST_LIMIT).failure("scaling").transient);
+        assert!(RequestError::Silence(REQUEST_LIMIT).failure("scaling").transient);
         assert_eq!(refused(422).failure("scaling").message, "scaling: HTTP 422: no");
     }
 
@@ -168,7 +168,7 @@ mod tests {
     async fn a_request_without_an_answer_ends_at_its_limit_and_is_told_as_unanswered() {
         let (events, mut told) = Events::channel(crate::clock::Clock::of_the_machine());
         let answer = measured(Some(&events), REQUEST_LIMIT, std::future::pending::<kube::Result<()>>()).await;
-        assert!(matches!(answer, Err(Trouble::Silence(_))));
+        assert!(matches!(answer, Err(RequestError::Silence(_))));
         let Some((_, Event::Call(call))) = told.recv().await else { panic!("a call") };
         assert_eq!(call, Call { latency: REQUEST_LIMIT, answered: false });
     }

@@ -10,7 +10,7 @@ use crate::engine::{Event, Events, Notice, NoticeKind};
 const REMEMBERED: usize = 20_000;
 
 /// An event with what it is told apart by.
-pub(super) struct Happening {
+pub(super) struct ClusterEvent {
     uid: String,
     notice: Notice,
 }
@@ -29,7 +29,7 @@ impl Happenings {
         Self { events, has_listed: false, told: Told::default() }
     }
 
-    async fn tell(&mut self, happening: Happening) {
+    async fn tell(&mut self, happening: ClusterEvent) {
         let count = happening.notice.count.unwrap_or(1);
         if self.told.is_news(&happening.uid, count) && self.has_listed {
             self.events.send(Event::Notice(happening.notice)).await;
@@ -39,20 +39,20 @@ impl Happenings {
 
 impl Sink for Happenings {
     type Object = EventObject;
-    type Kept = Happening;
+    type Kept = ClusterEvent;
 
-    fn keep(&self, event: &EventObject) -> Option<Happening> {
-        Some(Happening { uid: event.metadata.uid.clone().unwrap_or_default(), notice: notice(event) })
+    fn keep(&self, event: &EventObject) -> Option<ClusterEvent> {
+        Some(ClusterEvent { uid: event.metadata.uid.clone().unwrap_or_default(), notice: notice(event) })
     }
 
-    async fn all(&mut self, happenings: Vec<Happening>) {
+    async fn all(&mut self, happenings: Vec<ClusterEvent>) {
         for happening in happenings {
             self.tell(happening).await;
         }
         self.has_listed = true;
     }
 
-    async fn changed(&mut self, happening: Happening) {
+    async fn changed(&mut self, happening: ClusterEvent) {
         self.tell(happening).await;
     }
 

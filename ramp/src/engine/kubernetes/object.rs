@@ -134,7 +134,7 @@ pub(super) struct EventObject {
     pub(super) first_timestamp: Option<Time>,
     pub(super) last_timestamp: Option<Time>,
     pub(super) event_time: Option<MicroTime>,
-    pub(super) series: Option<Series>,
+    pub(super) series: Option<EventSeries>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -146,7 +146,7 @@ pub(super) struct Involved {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Series {
+pub(super) struct EventSeries {
     pub(super) count: Option<u32>,
     pub(super) last_observed_time: Option<MicroTime>,
 }

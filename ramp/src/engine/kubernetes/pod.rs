@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::object::{
     Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, deleted_since, time,
 };
-use crate::engine::{End, Sighting};
+use crate::engine::{ContainerExit, InstanceStatus};
 use crate::state::State;
 
 #[cfg(test)]
@@ -13,11 +13,11 @@ mod tests;
 
 /// What a pod is, and how the last of its containers ended. `container` is the one that counts, where there are others:
 /// meshes add their own.
-pub(super) fn sighting(pod: &PodObject, container: &str) -> Sighting {
+pub(super) fn sighting(pod: &PodObject, container: &str) -> InstanceStatus {
     let metadata = &pod.metadata;
-    let status = Seen::of(pod, container);
+    let status = PodView::of(pod, container);
     let Is { state, since, reason } = status.is();
-    Sighting {
+    InstanceStatus {
         uid: metadata.uid.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
         node: pod.spec.node_name.clone().filter(|node| !node.is_empty()),
@@ -31,8 +31,8 @@ pub(super) fn sighting(pod: &PodObject, container: &str) -> Sighting {
 }
 
 /// The same of one that is no longer there.
-pub(super) fn gone(pod: &PodObject, container: &str) -> Sighting {
-    Sighting {
+pub(super) fn gone(pod: &PodObject, container: &str) -> InstanceStatus {
+    InstanceStatus {
         state: State::Gone,
         since: None,
         reason: String::new(),
@@ -49,13 +49,13 @@ struct Is {
 }
 
 /// A pod with the container that counts.
-struct Seen<'a> {
+struct PodView<'a> {
     pod: &'a PodObject,
     status: &'a PodStatus,
     container: Option<&'a ContainerStatus>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> PodView<'a> {
     fn of(pod: &'a PodObject, container: &str) -> Self {
         let containers = pod.status.container_statuses.as_deref().unwrap_or_default();
         let named = containers.iter().find(|status| status.name == container);
@@ -150,7 +150,7 @@ impl<'a> Seen<'a> {
     /// Of a pod that is being ended, or was evicted, the end of its container is no event of its own: 137 is how the
     /// kubelet ends what does not end by itself, and `ContainerStatusUnknown` what it says where it has removed a
     /// container before reading how it ended.
-    fn end(&self) -> Option<End> {
+    fn end(&self) -> Option<ContainerExit> {
         let terminating = self.pod.metadata.deletion_timestamp.is_some();
         let evicted = self.status.reason.as_deref() == Some("Evicted");
         let now = self.terminated().filter(|terminated| !terminating && (!evicted || is_oom(terminated)));
@@ -160,7 +160,7 @@ impl<'a> Seen<'a> {
             Some(id) if !id.is_empty() => id.to_owned(),
             _ => self.unnamed(terminated),
         };
-        Some(End { container, state, at, reason })
+        Some(ContainerExit { container, state, at, reason })
     }
 
     /// A name for a container that has none: it never began, or the kubelet lost it.

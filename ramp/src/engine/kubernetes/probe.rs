@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::call::{Trouble, within};
+use super::call::{RequestError, within};
 use super::gap::Gap;
 use super::object::PodObject;
-use crate::engine::{Event, Events, Sample};
+use crate::engine::{Event, Events, NodeReading};
 use crate::pauses::Pauses;
 
 /// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent
@@ -98,7 +98,7 @@ struct Stream {
     line_at: Instant,
     /// Whether one has come from this pod.
     has_read: bool,
-    known: Known,
+    known: RecentRecords,
 }
 
 impl Stream {
@@ -111,7 +111,7 @@ impl Stream {
             pauses: Pauses::new(Duration::from_millis(500), Duration::from_secs(10)),
             line_at: Instant::now(),
             has_read: false,
-            known: Known::default(),
+            known: RecentRecords::default(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Stream {
         let wanted = self.wanted();
         match within(SILENCE, self.api.log_stream(pod, &wanted)).await {
             Ok(log) => self.lines(log).await,
-            Err(trouble @ Trouble::Silence(_)) => format!("log of {pod}: {}", trouble.message()),
+            Err(trouble @ RequestError::Silence(_)) => format!("log of {pod}: {}", trouble.message()),
             Err(trouble) => trouble.message(),
         }
     }
@@ -189,7 +189,7 @@ impl Stream {
         self.gap.ends().await;
         if self.known.is_news(&record) {
             let node = self.node.clone();
-            self.events.send(Event::Sample(Sample { node, record, budget: None })).await;
+            self.events.send(Event::Sample(NodeReading { node, record, budget: None })).await;
         }
     }
 }
@@ -203,11 +203,11 @@ pub(super) fn record(line: &[u8]) -> Option<Map<String, Value>> {
 ///
 /// Equal times are the same record. Earlier ones are not old: a node's clock may be set back.
 #[derive(Default)]
-struct Known {
+struct RecentRecords {
     times: VecDeque<String>,
 }
 
-impl Known {
+impl RecentRecords {
     /// Whether a record has not been seen; from now on it has.
     fn is_news(&mut self, record: &Map<String, Value>) -> bool {
         let Some(time) = record.get("time").and_then(Value::as_str) else { return true };
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_record_that_a_new_stream_repeats_is_known_and_an_earlier_one_is_not() {
         let at = |time: &str| record(format!("{{\"time\":\"{time}\"}}").as_bytes()).unwrap();
-        let mut known = Known::default();
+        let mut known = RecentRecords::default();
         assert!(known.is_news(&at("2026-11-25T04:00:01.000Z")));
         assert!(known.is_news(&at("2026-11-25T04:00:02.000Z")));
         assert!(!known.is_news(&at("2026-11-25T04:00:01.000Z")));

@@ -9,7 +9,7 @@ use kube::core::DynamicObject;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::call::{Trouble, measured};
+use super::call::{RequestError, measured};
 use super::gap::Gap;
 use super::token::Token;
 use crate::engine::Events;
@@ -82,6 +82,6 @@ impl Pulse {
 
 /// That there is no such Deployment, not yet or no longer, is a proper answer; so are that nobody here may ask, and that
 /// there are too many who do.
-fn is_miss(trouble: &Trouble) -> bool {
+fn is_miss(trouble: &RequestError) -> bool {
     !matches!(trouble.status(), Some(403 | 404 | 429))
 }

@@ -11,12 +11,12 @@ use kube::api::LogParams;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::call::{REQUEST_LIMIT, Trouble, within};
+use super::call::{REQUEST_LIMIT, RequestError, within};
 use super::gap::Gap;
 use super::object::PodObject;
 use super::probe::record;
-use super::rota::{NodeNews, Outcome, Rota, Turn};
-use crate::engine::{Event, Events, Report};
+use super::rota::{NodeNews, ReadOutcome, Rota, Turn};
+use crate::engine::{Event, Events, InstanceReport};
 
 /// At most twenty requests a second, however many pods there are.
 const BEAT: Duration = Duration::from_millis(50);
@@ -36,17 +36,17 @@ impl SharedRota {
 }
 
 /// What came of a turn, with the trouble where there was some.
-type Over = (Turn, Result<String, Trouble>);
+type Over = (Turn, Result<String, RequestError>);
 
 /// Reads reports for ever.
-pub(super) struct Reader {
+pub(super) struct LogReader {
     api: Api<PodObject>,
     events: Events,
     rota: SharedRota,
     gaps: HashMap<String, Gap>,
 }
 
-impl Reader {
+impl LogReader {
     /// Of the pods in `rota`.
     pub(super) fn new(api: Api<PodObject>, events: Events, rota: SharedRota) -> Self {
         Self { api, events, rota, gaps: HashMap::new() }
@@ -74,7 +74,7 @@ impl Reader {
         }
     }
 
-    async fn over(&mut self, turn: Turn, answer: Result<String, Trouble>) {
+    async fn over(&mut self, turn: Turn, answer: Result<String, RequestError>) {
         let news = self.rota.lock().done(&turn, outcome(&answer), Instant::now());
         match (news, &answer) {
             (Some(NodeNews::Rests), Err(trouble)) => {
@@ -93,7 +93,7 @@ impl Reader {
         let Some(record) = record(text.trim().as_bytes()) else { return };
         let time = record.get("time").and_then(|time| time.as_str());
         if self.rota.lock().is_news(&turn.uid, time) {
-            self.events.send(Event::Report(Report { uid: turn.uid, record })).await;
+            self.events.send(Event::Report(InstanceReport { uid: turn.uid, record })).await;
         }
     }
 }
@@ -104,16 +104,16 @@ async fn read(api: Api<PodObject>, turn: Turn) -> Over {
     (turn, answer)
 }
 
-fn outcome(answer: &Result<String, Trouble>) -> Outcome {
+fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
     match answer {
-        Ok(_) => Outcome::Read,
+        Ok(_) => ReadOutcome::Read,
         // The container is not there yet, or no more.
-        Err(Trouble::Refused { status: 400, .. }) => Outcome::NoContainer,
+        Err(RequestError::Refused { status: 400, .. }) => ReadOutcome::NoContainer,
         // Trouble of the API server's own, which is told elsewhere.
-        Err(Trouble::Refused { status: 401 | 403 | 429, .. } | Trouble::Unreachable(_)) => {
-            Outcome::NoContainer
+        Err(RequestError::Refused { status: 401 | 403 | 429, .. } | RequestError::Unreachable(_)) => {
+            ReadOutcome::NoContainer
         }
-        Err(_) => Outcome::NotServed,
+        Err(_) => ReadOutcome::NotServed,
     }
 }
 
@@ -124,13 +124,13 @@ mod tests {
     #[test]
     fn a_container_that_is_not_there_and_trouble_of_the_api_server_are_no_fault_of_the_node() {
         let refused =
-            |status| Err(Trouble::Refused { status, reason: String::new(), message: String::new() });
-        assert_eq!(outcome(&refused(400)), Outcome::NoContainer);
-        assert_eq!(outcome(&refused(401)), Outcome::NoContainer);
-        assert_eq!(outcome(&Err(Trouble::Unreachable("refused".into()))), Outcome::NoContainer);
-        assert_eq!(outcome(&refused(404)), Outcome::NotServed);
-        assert_eq!(outcome(&refused(500)), Outcome::NotServed);
-        assert_eq!(outcome(&Err(Trouble::Silence(REQUEST_LIMIT))), Outcome::NotServed);
-        assert_eq!(outcome(&Ok(String::new())), Outcome::Read);
+            |status| Err(RequestError::Refused { status, reason: String::new(), message: String::new() });
+        assert_eq!(outcome(&refused(400)), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&refused(401)), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&Err(RequestError::Unreachable("refused".into()))), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&refused(404)), ReadOutcome::NotServed);
+        assert_eq!(outcome(&refused(500)), ReadOutcome::NotServed);
+        assert_eq!(outcome(&Err(RequestError::Silence(REQUEST_LIMIT))), ReadOutcome::NotServed);
+        assert_eq!(outcome(&Ok(String::new())), ReadOutcome::Read);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::Sighting;
+use crate::engine::InstanceStatus;
 use crate::pauses::Pauses;
 use crate::state::State;
 
@@ -27,7 +27,7 @@ pub(super) struct Turn {
 
 /// What came of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ReadOutcome {
     /// A log, with a report or without.
     Read,
     /// There is no such container; nothing is wrong with the node.
@@ -67,7 +67,7 @@ pub(super) struct Rota {
 
 impl Rota {
     /// A pod, as it is now.
-    pub(super) fn saw(&mut self, sighting: &Sighting) {
+    pub(super) fn saw(&mut self, sighting: &InstanceStatus) {
         let Some(node) = sighting.node.as_ref().filter(|_| sighting.state != State::Gone) else {
             self.pods.remove(&sighting.uid);
             return;
@@ -97,7 +97,7 @@ impl Rota {
     }
 
     /// These are all there are.
-    pub(super) fn all(&mut self, sightings: &[Sighting]) {
+    pub(super) fn all(&mut self, sightings: &[InstanceStatus]) {
         let there: std::collections::HashSet<&str> =
             sightings.iter().map(|sighting| sighting.uid.as_str()).collect();
         self.pods.retain(|uid, _| there.contains(uid.as_str()));
@@ -129,18 +129,18 @@ impl Rota {
     }
 
     /// A turn is over. Returns whether its node has just begun to rest, or to serve again.
-    pub(super) fn done(&mut self, turn: &Turn, outcome: Outcome, now: Instant) -> Option<NodeNews> {
+    pub(super) fn done(&mut self, turn: &Turn, outcome: ReadOutcome, now: Instant) -> Option<NodeNews> {
         let pod = self.pods.get_mut(&turn.uid);
         let is_there = pod.is_some();
         if let Some(pod) = pod {
             pod.being_read = false;
         }
         match outcome {
-            Outcome::Read => self.rests.remove(&turn.node).map(|_| NodeNews::Serves),
-            Outcome::NoContainer => None,
+            ReadOutcome::Read => self.rests.remove(&turn.node).map(|_| NodeNews::Serves),
+            ReadOutcome::NoContainer => None,
             // One that has gone meanwhile has no log, wherever it was.
-            Outcome::NotServed if !is_there => None,
-            Outcome::NotServed => self.rest(&turn.node, now),
+            ReadOutcome::NotServed if !is_there => None,
+            ReadOutcome::NotServed => self.rest(&turn.node, now),
         }
     }
 
@@ -178,10 +178,10 @@ pub(super) enum NodeNews {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::End;
+    use crate::engine::ContainerExit;
 
-    fn pod(uid: &str, state: State) -> Sighting {
-        Sighting {
+    fn pod(uid: &str, state: State) -> InstanceStatus {
+        InstanceStatus {
             uid: uid.into(),
             name: format!("pod-{uid}"),
             node: Some(format!("node-of-{uid}")),
@@ -194,15 +194,15 @@ mod tests {
         }
     }
 
-    fn ended(sighting: Sighting, container: &str) -> Sighting {
+    fn ended(sighting: InstanceStatus, container: &str) -> InstanceStatus {
         let reason = String::new();
-        let end = End { container: container.into(), state: State::OomKilled, at: None, reason };
-        Sighting { end: Some(end), ..sighting }
+        let end = ContainerExit { container: container.into(), state: State::OomKilled, at: None, reason };
+        InstanceStatus { end: Some(end), ..sighting }
     }
 
     fn next(rota: &mut Rota, now: Instant) -> Option<String> {
         let turn = rota.next(now)?;
-        rota.done(&turn, Outcome::Read, now);
+        rota.done(&turn, ReadOutcome::Read, now);
         Some(format!("{}{}", turn.uid, if turn.previous { " previous" } else { "" }))
     }
 
@@ -247,7 +247,7 @@ mod tests {
         rota.saw(&pod("a", State::Ready));
         let turn = rota.next(start).unwrap();
         assert!(rota.next(start + Duration::from_secs(60)).is_none());
-        rota.done(&turn, Outcome::NoContainer, start);
+        rota.done(&turn, ReadOutcome::NoContainer, start);
         assert!(rota.next(start + Duration::from_secs(60)).is_some());
     }
 
@@ -267,13 +267,13 @@ mod tests {
                 now += Duration::from_secs(1);
             };
             pauses.push((now - asked).as_secs());
-            news.push(rota.done(&turn, Outcome::NotServed, now));
+            news.push(rota.done(&turn, ReadOutcome::NotServed, now));
         }
         assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 300]);
         assert_eq!(news[..2], [Some(NodeNews::Rests), None]);
         now += Duration::from_secs(300);
         let turn = rota.next(now).unwrap();
-        assert_eq!(rota.done(&turn, Outcome::Read, now), Some(NodeNews::Serves));
+        assert_eq!(rota.done(&turn, ReadOutcome::Read, now), Some(NodeNews::Serves));
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         rota.saw(&pod("a", State::Ready));
         let turn = rota.next(now).unwrap();
         rota.all(&[pod("b", State::Ready)]);
-        assert_eq!(rota.done(&turn, Outcome::NotServed, now), None);
+        assert_eq!(rota.done(&turn, ReadOutcome::NotServed, now), None);
         assert_eq!(next(&mut rota, now).as_deref(), Some("b"));
     }
 

@@ -8,7 +8,7 @@ use super::pod;
 use super::probe::{ProbePod, Probes};
 use super::report::SharedRota;
 use super::watch::Sink;
-use crate::engine::{Event, Events, NodeStatus, RUN_LABEL, Sighting};
+use crate::engine::{Event, Events, NodeStatus, RUN_LABEL, InstanceStatus};
 
 /// Says what a pod is for.
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
@@ -16,7 +16,7 @@ const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// A pod that is of interest.
 pub(super) enum Kept {
     /// One of the run's.
-    Load(Sighting),
+    Load(InstanceStatus),
     /// One of the node probe's.
     Probe(ProbePod),
 }
@@ -91,12 +91,12 @@ impl Sink for Pods {
 }
 
 /// Nodes. A kubelet tells much more often than anything changes.
-pub(super) struct Nodes {
+pub(super) struct NodeWatch {
     events: Events,
     told: HashMap<String, NodeStatus>,
 }
 
-impl Nodes {
+impl NodeWatch {
     /// None yet.
     pub(super) fn new(events: Events) -> Self {
         Self { events, told: HashMap::new() }
@@ -110,7 +110,7 @@ impl Nodes {
     }
 }
 
-impl Sink for Nodes {
+impl Sink for NodeWatch {
     type Object = NodeObject;
     type Kept = NodeStatus;
 

@@ -14,13 +14,13 @@ mod quota;
 mod scheduling;
 mod template;
 
-use ask::{Known, Trouble};
-use facts::Facts;
+use ask::{FactResult, AskError};
+use facts::ClusterFacts;
 use k8s_openapi::apimachinery::pkg::version::Info;
-use quota::Instance;
+use quota::PodRequests;
 use template::Template;
 
-use crate::engine::{Failure, Finding, Order, RuntimeClassFacts, Survey};
+use crate::engine::{Failure, Finding, Order, RuntimeClassFacts, Preflight};
 
 /// The oldest minor version of Kubernetes 1 that has all that is used: `node.k8s.io/v1`.
 const OLDEST_MINOR: u32 = 20;
@@ -29,11 +29,11 @@ const OLDEST_MINOR: u32 = 20;
 ///
 /// # Errors
 /// Where the API server does not answer, or does not take who asks.
-pub(super) async fn survey(client: &kube::Client, namespace: &str, order: &Order) -> Result<Survey, Failure> {
+pub(super) async fn survey(client: &kube::Client, namespace: &str, order: &Order) -> Result<Preflight, Failure> {
     let version = match ask::ask(client.apiserver_version()).await {
         // No answer to this is no answer to anything; a version that is kept secret is no more than that.
-        Err(Trouble::Other(why)) => return Err(unreachable(&why)),
-        Err(Trouble::Forbidden) => None,
+        Err(AskError::Other(why)) => return Err(unreachable(&why)),
+        Err(AskError::Forbidden) => None,
         Ok(version) => Some(version),
     };
     let template = Template::of(order);
@@ -52,12 +52,12 @@ fn unreachable(why: &str) -> Failure {
 /// What the facts mean.
 fn judge(
     version: Option<&Info>,
-    facts: &Facts,
+    facts: &ClusterFacts,
     mut template: Template,
     namespace: &str,
     order: &Order,
-) -> Survey {
-    let mut survey = Survey { findings: std::mem::take(&mut template.findings), ..Survey::default() };
+) -> Preflight {
+    let mut survey = Preflight { findings: std::mem::take(&mut template.findings), ..Preflight::default() };
     versions(&mut survey, version, facts);
     survey.findings.extend(access::judge(&facts.access, namespace));
     unknown(&mut survey, facts);
@@ -80,7 +80,7 @@ fn judge(
     survey
 }
 
-fn versions(survey: &mut Survey, version: Option<&Info>, facts: &Facts) {
+fn versions(survey: &mut Preflight, version: Option<&Info>, facts: &ClusterFacts) {
     if let Some(version) = version {
         survey.versions.insert("kubernetes".into(), version.git_version.clone());
         survey.findings.extend(too_old(version));
@@ -112,11 +112,11 @@ fn too_old(version: &Info) -> Option<Finding> {
 }
 
 /// What could not be learned for another reason than a missing right.
-fn unknown(survey: &mut Survey, facts: &Facts) {
-    fn why<T>(what: &'static str, known: &Known<T>) -> Option<Finding> {
+fn unknown(survey: &mut Preflight, facts: &ClusterFacts) {
+    fn why<T>(what: &'static str, known: &FactResult<T>) -> Option<Finding> {
         match known {
-            Err(Trouble::Other(why)) => Some(Finding::warning(format!("unknown: {what}: {why}"))),
-            Err(Trouble::Forbidden) | Ok(_) => None,
+            Err(AskError::Other(why)) => Some(Finding::warning(format!("unknown: {what}: {why}"))),
+            Err(AskError::Forbidden) | Ok(_) => None,
         }
     }
     let all = [
@@ -132,12 +132,12 @@ fn unknown(survey: &mut Survey, facts: &Facts) {
         why("limit ranges", &facts.limits),
     ];
     survey.findings.extend(all.into_iter().flatten());
-    if let Err(Trouble::Other(why)) = &facts.nodes {
+    if let Err(AskError::Other(why)) = &facts.nodes {
         survey.findings.push(Finding::refusal(format!("unknown: the nodes: {why}")));
     }
 }
 
-fn namespace_there(phase: &Known<Option<String>>, namespace: &str) -> Option<Finding> {
+fn namespace_there(phase: &FactResult<Option<String>>, namespace: &str) -> Option<Finding> {
     let way = match namespace {
         "workload" => "kubectl apply -k deploy/setup".to_owned(),
         other => format!("kubectl create namespace {other}, and see deploy/setup for what belongs into it"),
@@ -152,7 +152,7 @@ fn namespace_there(phase: &Known<Option<String>>, namespace: &str) -> Option<Fin
 }
 
 /// The PriorityClass and the RuntimeClass: a pod that names one that is not there is never made.
-fn classes(survey: &mut Survey, facts: &Facts, template: &mut Template) {
+fn classes(survey: &mut Preflight, facts: &ClusterFacts, template: &mut Template) {
     if let (Some(name), Ok(false)) = (&template.priority_class, &facts.priority_class) {
         survey.findings.push(Finding::refusal(format!(
             "there is no PriorityClass {name}, which the manifest names: no pod will be made. kubectl apply -k \
@@ -175,7 +175,7 @@ fn classes(survey: &mut Survey, facts: &Facts, template: &mut Template) {
     }
 }
 
-fn no_runtime_class(name: &str, there: &Known<Vec<String>>) -> Finding {
+fn no_runtime_class(name: &str, there: &FactResult<Vec<String>>) -> Finding {
     let those = match there {
         Ok(names) if names.is_empty() => "there are none at all".to_owned(),
         Ok(names) => format!("there are: {}", names.join(", ")),
@@ -187,11 +187,11 @@ fn no_runtime_class(name: &str, there: &Known<Vec<String>>) -> Finding {
     ))
 }
 
-fn limits(survey: &mut Survey, facts: &Facts, template: &Template, order: &Order) {
+fn limits(survey: &mut Preflight, facts: &ClusterFacts, template: &Template, order: &Order) {
     let container = &order.scenario.container;
     if let Ok(quotas) = &facts.quotas {
         let overhead: Option<&RuntimeClassFacts> = survey.runtime_class.as_ref();
-        let instance = Instance::new(container, overhead, template.priority_class.as_ref());
+        let instance = PodRequests::new(container, overhead, template.priority_class.as_ref());
         let (left, findings) = quota::quotas(quotas, &instance);
         survey.quotas = left;
         survey.findings.extend(findings);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::call::Trouble;
+use super::call::RequestError;
 use super::gap::Gap;
 use super::pulse::Health;
 use crate::engine::Events;
@@ -170,16 +170,16 @@ impl Follow {
     }
 }
 
-fn trouble(error: &watcher::Error) -> Trouble {
+fn trouble(error: &watcher::Error) -> RequestError {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => Trouble::from(error),
-        watcher::Error::WatchError(status) => Trouble::Refused {
+        | watcher::Error::WatchFailed(error) => RequestError::from(error),
+        watcher::Error::WatchError(status) => RequestError::Refused {
             status: status.code,
             reason: status.reason.clone(),
             message: status.message.clone(),
         },
-        watcher::Error::NoResourceVersion => Trouble::Unreachable(error.to_string()),
+        watcher::Error::NoResourceVersion => RequestError::Unreachable(error.to_string()),
     }
 }

@@ -15,7 +15,7 @@ use super::demand::Limits;
 
 /// A cgroup's directory in one hierarchy, and what is controlled there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CgroupDirectory {
     pub(super) version: Version,
     pub(super) directory: PathBuf,
     pub(super) memory: bool,
@@ -24,20 +24,20 @@ pub(super) struct Place {
 
 /// A cgroup: one directory, or one in each hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) places: Vec<Place>,
+pub(super) struct Cgroup {
+    pub(super) places: Vec<CgroupDirectory>,
 }
 
 /// Length of a period of a CPU quota in microseconds: the kernel's and Kubernetes' default.
 const PERIOD_US: u64 = 100_000;
 
-impl Group {
+impl Cgroup {
     /// The cgroup of that name inside of this one; nothing is made.
     pub(super) fn inside(&self, name: &str) -> Self {
         let places = self.places.iter();
         Self {
             places: places
-                .map(|place| Place { directory: place.directory.join(name), ..place.clone() })
+                .map(|place| CgroupDirectory { directory: place.directory.join(name), ..place.clone() })
                 .collect(),
         }
     }
@@ -114,13 +114,13 @@ impl Group {
         flat_keyed(&fs::read_to_string(place.directory.join(file)).ok()?, "oom_kill")
     }
 
-    fn memory_file<'a>(&'a self, v1: &'a str, v2: &'a str) -> Option<(&'a Place, &'a str)> {
+    fn memory_file<'a>(&'a self, v1: &'a str, v2: &'a str) -> Option<(&'a CgroupDirectory, &'a str)> {
         let place = self.places.iter().find(|place| place.memory)?;
         Some((place, if place.version == Version::V1 { v1 } else { v2 }))
     }
 }
 
-impl Place {
+impl CgroupDirectory {
     /// What it controls, by the kernel's names.
     pub(super) fn controllers(&self) -> impl Iterator<Item = &'static str> {
         [("memory", self.memory), ("cpu", self.cpu)].into_iter().filter(|(_, has)| *has).map(|(name, _)| name)
@@ -201,13 +201,13 @@ mod tests {
     use super::*;
 
     /// A cgroup made of files that are there and empty.
-    fn group(version: Version, files: &[&str]) -> (tempfile::TempDir, Group) {
+    fn group(version: Version, files: &[&str]) -> (tempfile::TempDir, Cgroup) {
         let directory = tempfile::tempdir().unwrap();
         for file in files {
             fs::write(directory.path().join(file), "").unwrap();
         }
         let path = directory.path().to_owned();
-        (directory, Group { places: vec![Place { version, directory: path, memory: true, cpu: true }] })
+        (directory, Cgroup { places: vec![CgroupDirectory { version, directory: path, memory: true, cpu: true }] })
     }
 
     fn text(directory: &tempfile::TempDir, file: &str) -> String {
@@ -279,8 +279,8 @@ mod tests {
     #[test]
     fn one_inside_is_inside_in_every_hierarchy() {
         let place =
-            |at: &str, memory| Place { version: Version::V1, directory: at.into(), memory, cpu: !memory };
-        let group = Group { places: vec![place("/m/a", true), place("/c", false)] };
+            |at: &str, memory| CgroupDirectory { version: Version::V1, directory: at.into(), memory, cpu: !memory };
+        let group = Cgroup { places: vec![place("/m/a", true), place("/c", false)] };
         let doors: Vec<_> = group.inside("ramp-x").doors().collect();
         assert_eq!(doors, [Path::new("/m/a/ramp-x/cgroup.procs"), Path::new("/c/ramp-x/cgroup.procs")]);
     }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::demand::{Demand, Program};
-use crate::engine::{Event, Events, Notice, NoticeKind, Report};
+use crate::engine::{Event, Events, Notice, NoticeKind, InstanceReport};
 
 /// A line may be so long; what is longer comes in parts.
 const LINE_BYTES: u64 = 64 << 10;
@@ -159,7 +159,7 @@ impl Attendant {
                 continue;
             };
             let is_ready = is_ready(&record);
-            self.events.send(Event::Report(Report { uid: self.which.uid.clone(), record })).await;
+            self.events.send(Event::Report(InstanceReport { uid: self.which.uid.clone(), record })).await;
             if is_ready != was_ready {
                 was_ready = is_ready;
                 self.say(News::Ready(is_ready)).await;

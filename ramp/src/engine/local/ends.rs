@@ -5,15 +5,15 @@ use std::process::ExitStatus;
 
 use tokio::time::Instant;
 
-use super::cgroup::Group;
+use super::cgroup::Cgroup;
 use super::child::{News, Tell, Which, note};
-use super::keeper::{Confinement, Keeper};
-use super::population::{Instance, Next, Phase, Process, how, ran, verdict};
+use super::keeper::{Confinement, Supervisor};
+use super::population::{ProcessInstance, Next, Phase, Process, how, ran, verdict};
 use super::remains::remove;
 use crate::engine::Event;
 use crate::state::State;
 
-impl Keeper {
+impl Supervisor {
     /// Takes news of a process. Of one that is not there any more there can be none: the last is its end.
     pub(super) async fn hear(&mut self, which: Which, news: News) {
         let Some(mut instance) = self.population.all.remove(&which.ordinal) else { return };
@@ -33,10 +33,10 @@ impl Keeper {
     }
 
     /// Whether the instance stays, to be started again or replaced.
-    async fn ended(&mut self, instance: &mut Instance, status: io::Result<ExitStatus>) -> bool {
+    async fn ended(&mut self, instance: &mut ProcessInstance, status: io::Result<ExitStatus>) -> bool {
         let now = self.events.clock().now();
         let group = self.group_of(instance);
-        let oom_kills_after = group.as_ref().and_then(Group::oom_kills);
+        let oom_kills_after = group.as_ref().and_then(Cgroup::oom_kills);
         let phase = std::mem::replace(&mut instance.phase, Phase::Queued);
         if let Some(pid) = phase.process().and_then(|process| process.pid) {
             self.living.all().remove(&pid);
@@ -76,7 +76,7 @@ impl Keeper {
     /// Lets one wait for what comes next, and says so.
     async fn wait(
         &self,
-        instance: &mut Instance,
+        instance: &mut ProcessInstance,
         state: State,
         reason: String,
         (pause, next): (std::time::Duration, Next),
@@ -86,7 +86,7 @@ impl Keeper {
     }
 
     /// The system has refused a process, a descriptor or a cgroup: it is tried again later.
-    pub(super) async fn could_not_start(&self, instance: &mut Instance, error: &io::Error) {
+    pub(super) async fn could_not_start(&self, instance: &mut ProcessInstance, error: &io::Error) {
         let reason = format!("could not be started: {error} (too low a limit on processes or files?)");
         instance.has_ended(State::Failed, reason.clone(), self.events.clock().now());
         // Nothing has run, so it would be refused again at once.
@@ -107,7 +107,7 @@ impl Keeper {
     }
 
     /// Removes the cgroup of one that is gone.
-    pub(super) fn forget(&mut self, instance: &Instance) {
+    pub(super) fn forget(&mut self, instance: &ProcessInstance) {
         if let Some(group) = self.group_of(instance) {
             self.remove(group, instance.name.clone());
         }
@@ -125,7 +125,7 @@ impl Keeper {
         }
     }
 
-    fn remove(&mut self, group: Group, name: String) {
+    fn remove(&mut self, group: Cgroup, name: String) {
         let events = self.events.clone();
         self.tasks.spawn(async move {
             if let Err(error) = remove(&group).await {

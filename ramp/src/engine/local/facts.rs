@@ -12,7 +12,7 @@ use workload::host::{Host, Limit};
 use workload::quantity::Bytes;
 use workload::run::NodeSampler;
 
-use super::remains::{self, Remains, cgroup_name};
+use super::remains::{self, StaleCgroups, cgroup_name};
 use super::site::{Homes, Site};
 use crate::engine::{Finding, NodeFacts};
 
@@ -26,7 +26,7 @@ const THREADS_PER_INSTANCE: u64 = 6;
 
 /// What this machine offers.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct MachineFacts {
     pub(super) hostname: String,
     pub(super) kernel: String,
     pub(super) cpus: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct Facts {
     pub(super) instances: Option<u64>,
 }
 
-impl Facts {
+impl MachineFacts {
     pub(super) fn gather() -> Self {
         let machine = NodeSampler::open(Path::new("/"), Vec::new(), monotonic_ns());
         let start = machine.start();
@@ -135,7 +135,7 @@ pub(super) fn watched_by_ramp(why: &str) -> String {
 
 /// Cgroups of other runs than this one.
 pub(super) fn about_leftovers(homes: &Homes, run: &str) -> Vec<Finding> {
-    let mut runs: BTreeMap<String, Vec<Remains>> = BTreeMap::new();
+    let mut runs: BTreeMap<String, Vec<StaleCgroups>> = BTreeMap::new();
     let trial = trial_run(run);
     for remains in
         remains::all(homes).into_iter().filter(|remains| remains.run != run && remains.run != trial)
@@ -145,7 +145,7 @@ pub(super) fn about_leftovers(homes: &Homes, run: &str) -> Vec<Finding> {
     runs.iter().map(|(run, remains)| Finding::refusal(leftover(run, remains))).collect()
 }
 
-fn leftover(run: &str, remains: &[Remains]) -> String {
+fn leftover(run: &str, remains: &[StaleCgroups]) -> String {
     let processes: usize = remains.iter().map(|remains| remains.processes().len()).max().unwrap_or(0);
     let places: Vec<_> = remains.iter().map(|remains| remains.directory.display().to_string()).collect();
     let places = places.join(" and ");
@@ -197,8 +197,8 @@ mod tests {
     use super::*;
     use workload::host::{Hierarchy, Level, Version};
 
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> MachineFacts {
+        MachineFacts {
             hostname: "here".into(),
             kernel: "6".into(),
             cpus: Some(2),
@@ -211,9 +211,9 @@ mod tests {
     #[test]
     fn less_memory_than_the_budget_is_refused_and_swap_is_told() {
         assert_eq!(facts().findings(Bytes(1_000), None), []);
-        let found = Facts { swap: Some(Bytes(5)), ..facts() }.findings(Bytes(1_001), None);
+        let found = MachineFacts { swap: Some(Bytes(5)), ..facts() }.findings(Bytes(1_001), None);
         assert_eq!(found.iter().map(|finding| finding.refuses).collect::<Vec<_>>(), [true, false]);
-        let nothing_known = Facts { available: None, swap: None, instances: None, ..facts() };
+        let nothing_known = MachineFacts { available: None, swap: None, instances: None, ..facts() };
         assert_eq!(nothing_known.findings(Bytes(u64::MAX), Some(Bytes(1))), []);
         assert_eq!(nothing_known.default_budget(), None);
     }
@@ -253,7 +253,7 @@ mod tests {
         let level = Level { name: "/".into(), directory: root.path().into() };
         let memory = Hierarchy { version: Version::V1, levels: vec![level] };
         let mut found =
-            Facts { swap: Some(Bytes(5_000)), ..facts() }.findings(Bytes(2_000), Some(Bytes(100)));
+            MachineFacts { swap: Some(Bytes(5_000)), ..facts() }.findings(Bytes(2_000), Some(Bytes(100)));
         found.extend(about_the_site(&Err("/sys/fs/cgroup cannot be written to".into())));
         found.extend(about_leftovers(&Homes { memory: Some(memory), cpu: None }, "own"));
         let lines = found.iter().map(|finding| {

@@ -10,11 +10,11 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use workload::quantity::Bytes;
 
-use super::cgroup::Group;
+use super::cgroup::Cgroup;
 use super::child::{Attendant, Launch, News, Tell, Which};
 use super::demand::Program;
-use super::population::{Instance, Next, Phase, Population, Process};
-use super::watch::{WATCH_EVERY, Watched, resident, to_evict, used};
+use super::population::{ProcessInstance, Next, Phase, ProcessPopulation, Process};
+use super::watch::{WATCH_EVERY, BudgetWatch, resident, to_evict, used};
 use crate::engine::back_off::BackOff;
 use crate::engine::{Event, Events};
 use crate::state::State;
@@ -41,18 +41,18 @@ impl Living {
 #[derive(Clone, Debug)]
 pub(super) enum Confinement {
     /// A cgroup with the budget as its limit.
-    Cgroup(Group),
+    Cgroup(Cgroup),
     /// Ramp itself, which adds their resident sets up, in bytes.
     Ramp { budget: Bytes, used: Arc<AtomicU64> },
 }
 
 /// Keeps the instances.
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     pub(super) launch: Launch,
     pub(super) events: Events,
     pub(super) node: String,
     pub(super) confinement: Confinement,
-    pub(super) population: Population,
+    pub(super) population: ProcessPopulation,
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) living: Living,
     pub(super) page_bytes: u64,
@@ -69,7 +69,7 @@ pub(super) struct Keeper {
 /// News that may wait; beyond that their processes are read later.
 pub(super) const NEWS_WAITING: usize = 256;
 
-impl Keeper {
+impl Supervisor {
     /// Keeps them until the engine is dropped.
     pub(super) async fn keep(mut self) {
         let mut looks = interval(WATCH_EVERY);
@@ -175,7 +175,7 @@ impl Keeper {
         let group = self.group_of(&instance);
         let started = Instant::now();
         let child = self.prepare(group.as_ref()).and_then(|oom_kills| {
-            let doors = group.iter().flat_map(Group::doors);
+            let doors = group.iter().flat_map(Cgroup::doors);
             self.launch.start(doors).map(|child| (child, oom_kills))
         });
         match child {
@@ -197,14 +197,14 @@ impl Keeper {
     }
 
     /// Makes its cgroup, where there are any; gives the OOM kills in it so far.
-    fn prepare(&self, group: Option<&Group>) -> std::io::Result<Option<u64>> {
+    fn prepare(&self, group: Option<&Cgroup>) -> std::io::Result<Option<u64>> {
         let Some(group) = group else { return Ok(None) };
         group.make()?;
         group.limit(&self.launch.demand.limits)?;
         Ok(group.oom_kills())
     }
 
-    fn attendant(&self, ordinal: u64, instance: &Instance) -> Attendant {
+    fn attendant(&self, ordinal: u64, instance: &ProcessInstance) -> Attendant {
         Attendant {
             which: Which { ordinal, uid: instance.uid.clone(), name: instance.name.clone() },
             events: self.events.clone(),
@@ -230,11 +230,11 @@ impl Keeper {
         self.evict(ordinal, reason);
     }
 
-    fn watched(&self) -> Vec<Watched> {
+    fn watched(&self) -> Vec<BudgetWatch> {
         let instances = self.population.all.iter();
         let watched = instances.filter_map(|(ordinal, instance)| {
             let process = instance.phase.process()?;
-            Some(Watched {
+            Some(BudgetWatch {
                 ordinal: *ordinal,
                 resident: resident(Path::new("/proc"), process.pid?, self.page_bytes),
                 is_ending: !matches!(instance.phase, Phase::AtWork(_)),
@@ -244,13 +244,13 @@ impl Keeper {
     }
 
     /// Says what an instance is now.
-    pub(super) async fn tell(&self, instance: &Instance, state: State, reason: String) {
+    pub(super) async fn tell(&self, instance: &ProcessInstance, state: State, reason: String) {
         let now = self.events.clock().now();
         self.events.send(Event::Instance(instance.sighting(&self.node, state, reason, now))).await;
     }
 
     /// Its cgroup, where there are any.
-    pub(super) fn group_of(&self, instance: &Instance) -> Option<Group> {
+    pub(super) fn group_of(&self, instance: &ProcessInstance) -> Option<Cgroup> {
         match &self.confinement {
             Confinement::Cgroup(budget) => Some(budget.inside(&instance.name)),
             Confinement::Ramp { .. } => None,

@@ -11,16 +11,16 @@ use tokio::time::Instant;
 
 use super::child::Tell;
 use crate::engine::back_off::BackOff;
-use crate::engine::{End, Sighting};
+use crate::engine::{ContainerExit, InstanceStatus};
 use crate::state::State;
 
 /// An instance.
 #[derive(Debug)]
-pub(super) struct Instance {
+pub(super) struct ProcessInstance {
     pub(super) uid: String,
     pub(super) name: String,
     pub(super) restarts: u32,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<ContainerExit>,
     pub(super) phase: Phase,
     pub(super) back_off: BackOff,
 }
@@ -69,10 +69,10 @@ impl Phase {
     }
 }
 
-impl Instance {
+impl ProcessInstance {
     /// As it is seen, on the only node there is.
-    pub(super) fn sighting(&self, node: &str, state: State, reason: String, now: SystemTime) -> Sighting {
-        Sighting {
+    pub(super) fn sighting(&self, node: &str, state: State, reason: String, now: SystemTime) -> InstanceStatus {
+        InstanceStatus {
             uid: self.uid.clone(),
             name: self.name.clone(),
             node: Some(node.to_owned()),
@@ -89,14 +89,14 @@ impl Instance {
     /// Takes note of how its process has ended.
     pub(super) fn has_ended(&mut self, state: State, reason: String, now: SystemTime) {
         let container = format!("{}/{}", self.uid, self.restarts);
-        self.end = Some(End { container, state, at: Some(now), reason });
+        self.end = Some(ContainerExit { container, state, at: Some(now), reason });
     }
 }
 
 /// All instances by their number, the newest last.
 #[derive(Debug)]
-pub(super) struct Population {
-    pub(super) all: BTreeMap<u64, Instance>,
+pub(super) struct ProcessPopulation {
+    pub(super) all: BTreeMap<u64, ProcessInstance>,
     /// Of the newest.
     last: u64,
     /// What names begin with.
@@ -106,7 +106,7 @@ pub(super) struct Population {
     begun_ms: u128,
 }
 
-impl Population {
+impl ProcessPopulation {
     /// Nobody yet. What begins at another time has other ids.
     pub(super) fn new(name: &str, run: &str, begun: SystemTime) -> Self {
         let since = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -120,10 +120,10 @@ impl Population {
     }
 
     /// A new one.
-    pub(super) fn add(&mut self, back_off: BackOff) -> &Instance {
+    pub(super) fn add(&mut self, back_off: BackOff) -> &ProcessInstance {
         self.last += 1;
         let ordinal = self.last;
-        let instance = Instance {
+        let instance = ProcessInstance {
             uid: format!("{}-{ordinal:04}-{}", self.run, self.begun_ms),
             name: format!("{}-{ordinal:04}", self.name),
             restarts: 0,
@@ -135,14 +135,14 @@ impl Population {
     }
 
     /// Those that are to stay, the oldest first.
-    pub(super) fn staying(&self) -> impl DoubleEndedIterator<Item = (u64, &Instance)> {
+    pub(super) fn staying(&self) -> impl DoubleEndedIterator<Item = (u64, &ProcessInstance)> {
         let staying = self.all.iter().filter(|(_, instance)| !matches!(instance.phase, Phase::Ending(_)));
         staying.map(|(ordinal, instance)| (*ordinal, instance))
     }
 
     /// The next one to get a process, or to be replaced: the oldest that is due.
     pub(super) fn due(&self, now: Instant) -> Option<u64> {
-        let is_due = |instance: &Instance| match instance.phase {
+        let is_due = |instance: &ProcessInstance| match instance.phase {
             Phase::Queued => true,
             Phase::Waiting { due, .. } => due <= now,
             _ => false,
@@ -152,7 +152,7 @@ impl Population {
 
     /// When the next one of those that wait is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let due = |instance: &Instance| match instance.phase {
+        let due = |instance: &ProcessInstance| match instance.phase {
             Phase::Waiting { due, .. } => Some(due),
             _ => None,
         };
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn ids_are_of_one_run_and_one_beginning_and_names_count_up() {
         let begun = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
-        let mut population = Population::new("load", "r1", begun);
+        let mut population = ProcessPopulation::new("load", "r1", begun);
         let names: Vec<_> = (0..2).map(|_| population.add(BackOff::default()).name.clone()).collect();
         assert_eq!(names, ["load-0001", "load-0002"]);
         assert_eq!(population.all[&2].uid, "r1-0002-1500");
@@ -232,7 +232,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_that_is_due_comes_first() {
-        let mut population = Population::new("load", "r1", SystemTime::UNIX_EPOCH);
+        let mut population = ProcessPopulation::new("load", "r1", SystemTime::UNIX_EPOCH);
         for _ in 0..3 {
             population.add(BackOff::default());
         }

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use super::cgroup::{Group, Place};
+use super::cgroup::{Cgroup, CgroupDirectory};
 use super::site::Homes;
 
 /// What the cgroup of each run begins with; the run's id follows.
@@ -22,19 +22,19 @@ pub(super) fn cgroup_name(run: &str) -> String {
 
 /// A directory of a run's cgroup in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Remains {
+pub(super) struct StaleCgroups {
     /// The run's id.
     pub(super) run: String,
     /// The directory, which may be that of several controllers.
     pub(super) directory: PathBuf,
 }
 
-impl Remains {
+impl StaleCgroups {
     /// Everything that belongs to a run in this hierarchy. What is controlled does not matter for the end of it.
-    fn group(&self) -> Group {
+    fn group(&self) -> Cgroup {
         let version = workload::host::Version::V2;
         let directory = self.directory.clone();
-        Group { places: vec![Place { version, directory, memory: false, cpu: false }] }
+        Cgroup { places: vec![CgroupDirectory { version, directory, memory: false, cpu: false }] }
     }
 
     /// The processes in it.
@@ -52,7 +52,7 @@ impl Remains {
 }
 
 /// The cgroups of all runs in all of the hierarchies that can be seen from here.
-pub(super) fn all(homes: &Homes) -> Vec<Remains> {
+pub(super) fn all(homes: &Homes) -> Vec<StaleCgroups> {
     let mut found = Vec::new();
     for hierarchy in homes.hierarchies() {
         if let Some(outermost) = hierarchy.levels.last() {
@@ -63,14 +63,14 @@ pub(super) fn all(homes: &Homes) -> Vec<Remains> {
 }
 
 /// The cgroups of one run.
-pub(super) fn of_run(homes: &Homes, run: &str) -> Vec<Remains> {
+pub(super) fn of_run(homes: &Homes, run: &str) -> Vec<StaleCgroups> {
     all(homes).into_iter().filter(|remains| remains.run == run).collect()
 }
 
-fn search(directory: &Path, found: &mut Vec<Remains>) {
+fn search(directory: &Path, found: &mut Vec<StaleCgroups>) {
     for inner in inner(directory) {
         match inner.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)) {
-            Some(run) => found.push(Remains { run: run.to_owned(), directory: inner }),
+            Some(run) => found.push(StaleCgroups { run: run.to_owned(), directory: inner }),
             None => search(&inner, found),
         }
     }
@@ -102,7 +102,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// Where it is still there after ten seconds, with its path.
-pub(super) async fn remove(group: &Group) -> io::Result<()> {
+pub(super) async fn remove(group: &Cgroup) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     for place in &group.places {
         while let Err(error) = try_remove(&place.directory) {
@@ -168,14 +168,14 @@ mod tests {
         fs::create_dir_all(&inside).unwrap();
         fs::write(root.path().join("ramp-1/cgroup.procs"), "7\n0\n").unwrap();
         fs::write(inside.join("cgroup.procs"), "8\n-1\nx\n").unwrap();
-        let remains = Remains { run: "1".into(), directory: root.path().join("ramp-1") };
+        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
         assert_eq!(remains.processes(), [7, 8].map(Pid::from_raw));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_stays_is_told_with_its_path_and_one_that_is_gone_is_no_error() {
         let root = tempfile::tempdir().unwrap();
-        let remains = Remains { run: "1".into(), directory: root.path().join("ramp-1") };
+        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
         remains.remove().await.unwrap();
         fs::create_dir_all(root.path().join("ramp-1/inner")).unwrap();
         remains.remove().await.unwrap();

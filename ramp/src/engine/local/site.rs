@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use workload::host::{Hierarchy, Level, Version};
 use workload::quantity::{Bytes, Cores};
 
-use super::cgroup::{Group, Place, write};
+use super::cgroup::{Cgroup, CgroupDirectory, write};
 use super::demand::Limits;
 use super::remains::remove;
 
@@ -41,7 +41,7 @@ impl Homes {
 /// A cgroup in which those of runs may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    pub(super) place: Place,
+    pub(super) place: CgroupDirectory,
     /// Controllers that would have to be handed down there first (v2).
     pub(super) to_enable: Vec<&'static str>,
 }
@@ -57,8 +57,8 @@ pub(super) struct Site {
 
 impl Site {
     /// The cgroup in which the cgroups of runs are.
-    pub(super) fn around(&self) -> Group {
-        Group { places: self.candidates.iter().map(|candidate| candidate.place.clone()).collect() }
+    pub(super) fn around(&self) -> Cgroup {
+        Cgroup { places: self.candidates.iter().map(|candidate| candidate.place.clone()).collect() }
     }
 
     /// Prepares it for cgroups with controllers.
@@ -97,7 +97,7 @@ pub(super) fn candidates(controller: &'static str, hierarchy: &Hierarchy) -> Vec
 
 fn candidate(controller: &'static str, version: Version, level: &Level) -> Option<Candidate> {
     let directory = &level.directory;
-    let place = Place {
+    let place = CgroupDirectory {
         version,
         directory: directory.clone(),
         memory: controller == "memory",
@@ -150,7 +150,7 @@ fn with_cpu(memory: &Candidate, homes: &Homes) -> Option<Site> {
     let cpu = homes.cpu.as_ref().filter(|cpu| cpu.version == Version::V2)?;
     let directory = &memory.place.directory;
     let cpu = candidates("cpu", cpu).into_iter().find(|cpu| cpu.place.directory == *directory)?;
-    let place = Place { cpu: true, ..memory.place.clone() };
+    let place = CgroupDirectory { cpu: true, ..memory.place.clone() };
     Some(alone(Candidate { place, to_enable: [memory.to_enable.clone(), cpu.to_enable].concat() }))
 }
 

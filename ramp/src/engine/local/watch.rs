@@ -11,7 +11,7 @@ pub(super) const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 /// An instance's process, as it is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Watched {
+pub(super) struct BudgetWatch {
     /// The larger, the newer.
     pub(super) ordinal: u64,
     /// Its resident set; none where it cannot be read, as when it has just ended.
@@ -22,17 +22,17 @@ pub(super) struct Watched {
 
 /// The instance to be ended: the newest, where those that are to stay have more than the budget together. One at a
 /// time: by the next look its memory is on its way back.
-pub(super) fn to_evict(budget: Bytes, all: &[Watched]) -> Option<u64> {
+pub(super) fn to_evict(budget: Bytes, all: &[BudgetWatch]) -> Option<u64> {
     let staying = || all.iter().filter(|instance| !instance.is_ending);
     (sum(staying()) > budget).then(|| staying().map(|instance| instance.ordinal).max())?
 }
 
 /// What all of them have together, those included that have been told to end.
-pub(super) fn used(all: &[Watched]) -> Bytes {
+pub(super) fn used(all: &[BudgetWatch]) -> Bytes {
     sum(all.iter())
 }
 
-fn sum<'a>(all: impl Iterator<Item = &'a Watched>) -> Bytes {
+fn sum<'a>(all: impl Iterator<Item = &'a BudgetWatch>) -> Bytes {
     Bytes(all.filter_map(|instance| instance.resident).fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
 }
 
@@ -48,8 +48,8 @@ pub(super) fn resident(proc: &Path, pid: u32, page_bytes: u64) -> Option<Bytes> 
 mod tests {
     use super::*;
 
-    fn instance(ordinal: u64, resident: u64, is_ending: bool) -> Watched {
-        Watched { ordinal, resident: Some(Bytes(resident)), is_ending }
+    fn instance(ordinal: u64, resident: u64, is_ending: bool) -> BudgetWatch {
+        BudgetWatch { ordinal, resident: Some(Bytes(resident)), is_ending }
     }
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn nobody_is_there_to_be_ended_without_instances() {
         assert_eq!(to_evict(Bytes(0), &[]), None);
-        let gone = Watched { resident: None, ..instance(1, 0, false) };
+        let gone = BudgetWatch { resident: None, ..instance(1, 0, false) };
         assert_eq!(to_evict(Bytes(0), &[gone]), None);
     }
 

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 
-use super::seen::{Listed, Seen};
+use super::seen::{Listed, InspectedContainer};
 use crate::engine::{Call, Event, Events, Failure, RUN_LABEL};
 
 /// An answer is waited for so long.
@@ -128,9 +128,9 @@ impl Api {
         }
     }
 
-    pub(super) async fn inspect(&self, name: &str) -> Result<Seen, Refusal> {
+    pub(super) async fn inspect(&self, name: &str) -> Result<InspectedContainer, Refusal> {
         let request = self.docker.inspect_container(name, None::<InspectContainerOptions>);
-        Ok(Seen::of(&self.within(PATIENCE, &format!("about {name}"), request).await?))
+        Ok(InspectedContainer::of(&self.within(PATIENCE, &format!("about {name}"), request).await?))
     }
 
     /// Containers that bear a run's label, `run`'s or anyone's, whatever their state.

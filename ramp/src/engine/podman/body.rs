@@ -9,7 +9,7 @@ use super::reports::Telling;
 use crate::engine::RUN_LABEL;
 use crate::scenario::Scenario;
 
-/// Label of an instance's [`uid`](crate::engine::Sighting::uid).
+/// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
 pub(super) const UID_LABEL: &str = "ramp/uid";
 /// Time between SIGTERM and SIGKILL where the manifest says none, in seconds.
 const STOP_TIMEOUT_SECONDS: i64 = 5;

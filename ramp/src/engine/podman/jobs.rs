@@ -5,8 +5,8 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::api::{Api, Refusal, measured};
-use super::population::{Found, Trouble};
-use super::seen::{Listed, Seen};
+use super::population::{ListedContainer, UpFailure};
+use super::seen::{Listed, InspectedContainer};
 use crate::engine::Events;
 
 /// Containers inspected at once.
@@ -19,7 +19,7 @@ pub(super) async fn bring_up(
     name: &str,
     uid: &str,
     body: Option<ContainerCreateBody>,
-) -> Result<Seen, Trouble> {
+) -> Result<InspectedContainer, UpFailure> {
     let mut id = None;
     if let Some(body) = body {
         id = match measured(events, api.create(name, body)).await {
@@ -27,11 +27,11 @@ pub(super) async fn bring_up(
             // The answer to an earlier request may have been lost, and the container be there.
             Err(refusal) => match api.inspect(name).await {
                 Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
-                _ => return Err(Trouble { id: None, word: "FailedCreate", refusal }),
+                _ => return Err(UpFailure { id: None, word: "FailedCreate", refusal }),
             },
         };
     }
-    let trouble = |word| move |refusal| Trouble { id, word, refusal };
+    let trouble = |word| move |refusal| UpFailure { id, word, refusal };
     match measured(events, api.start(name)).await {
         Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
         Err(refusal) => Err(trouble("FailedStart")(refusal)),
@@ -60,7 +60,7 @@ pub(super) async fn list(
     api: &Api,
     run: &str,
     look: impl Fn(&Listed) -> bool,
-) -> Result<Vec<Found>, Refusal> {
+) -> Result<Vec<ListedContainer>, Refusal> {
     let containers = api.list(Some(run)).await?;
     let looked = stream::iter(containers).map(|listed| {
         let looks = look(&listed);

@@ -16,9 +16,9 @@ use super::body::with_uid;
 use super::jobs::{bring_down, bring_up, list};
 use super::kernel_log::KernelLog;
 use super::member::Now;
-use super::population::{Found, Job, Population, Trouble};
+use super::population::{ListedContainer, Job, ContainerPopulation, UpFailure};
 use super::reports;
-use super::seen::{Happening, Seen};
+use super::seen::{ContainerEvent, InspectedContainer};
 use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
 use crate::pauses::Pauses;
 
@@ -33,7 +33,7 @@ const OVERLAP: Duration = Duration::from_secs(2);
 
 /// What is wanted of the population.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum ControllerCommand {
     /// So many instances.
     Scale(u32),
     /// None, at once.
@@ -48,7 +48,7 @@ pub(super) struct Means {
     pub(super) body: ContainerCreateBody,
     pub(super) stop_timeout_seconds: i64,
     pub(super) adopt: bool,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) commands: mpsc::UnboundedReceiver<ControllerCommand>,
     /// Told once the population is known: how many instances there are.
     pub(super) begun: oneshot::Sender<Result<u32, Failure>>,
 }
@@ -62,24 +62,24 @@ enum Watch {
 }
 
 enum Done {
-    Came { number: u32, asked: u64, result: Result<Seen, Trouble> },
+    Came { number: u32, asked: u64, result: Result<InspectedContainer, UpFailure> },
     Went { number: u32, result: Result<(), Refusal> },
-    Looked { number: u32, asked: u64, result: Result<Seen, Refusal> },
-    Listed { watch: u64, asked: u64, result: Result<Vec<Found>, Refusal> },
+    Looked { number: u32, asked: u64, result: Result<InspectedContainer, Refusal> },
+    Listed { watch: u64, asked: u64, result: Result<Vec<ListedContainer>, Refusal> },
     Pinged { watch: u64, result: Result<(), Refusal> },
     Read { number: u32, record: Option<Map<String, Value>> },
 }
 
-pub(super) struct Keeper {
+pub(super) struct Controller {
     api: Api,
     events: Events,
     run: String,
     body: Arc<ContainerCreateBody>,
     stop_timeout_seconds: i64,
     adopt: bool,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<ControllerCommand>,
     begun: Option<oneshot::Sender<Result<u32, Failure>>>,
-    population: Population,
+    population: ContainerPopulation,
     log: KernelLog,
     jobs: JoinSet<Done>,
     readings: usize,
@@ -92,8 +92,8 @@ pub(super) struct Keeper {
     ping_at: Instant,
 }
 
-impl Keeper {
-    pub(super) fn new(means: Means, population: Population) -> Self {
+impl Controller {
+    pub(super) fn new(means: Means, population: ContainerPopulation) -> Self {
         let now = Instant::now();
         Self {
             api: means.api,
@@ -138,10 +138,10 @@ impl Keeper {
                     }
                 }
                 happened = next(&mut self.watch) => match happened {
-                    Happened::Event(Some(Ok(event))) => self.happened(event),
-                    Happened::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
-                    Happened::Event(None) => self.lose("the stream of events has ended").await,
-                    Happened::TimeToConnect => self.connect(),
+                    ControllerInput::Event(Some(Ok(event))) => self.happened(event),
+                    ControllerInput::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
+                    ControllerInput::Event(None) => self.lose("the stream of events has ended").await,
+                    ControllerInput::TimeToConnect => self.connect(),
                 },
                 _ = ticks.tick() => {
                     self.log.refresh();
@@ -156,11 +156,11 @@ impl Keeper {
         Now { instant: Instant::now(), time: self.events.clock().now() }
     }
 
-    fn obey(&mut self, command: &Command) {
+    fn obey(&mut self, command: &ControllerCommand) {
         let now = self.now();
         match command {
-            Command::Scale(instances) => self.population.scale(*instances, now),
-            Command::Clear => self.population.clear(now),
+            ControllerCommand::Scale(instances) => self.population.scale(*instances, now),
+            ControllerCommand::Clear => self.population.clear(now),
         }
     }
 
@@ -231,7 +231,7 @@ impl Keeper {
     }
 
     fn happened(&mut self, event: EventMessage) {
-        let Some(happening) = Happening::of(event) else { return };
+        let Some(happening) = ContainerEvent::of(event) else { return };
         self.seen_until = self.seen_until.max(happening.at.unwrap_or(self.seen_until));
         // A kill is in the kernel's log before anyone is told of it.
         self.log.refresh();
@@ -271,7 +271,7 @@ impl Keeper {
         Some(())
     }
 
-    async fn listed(&mut self, asked: u64, result: Result<Vec<Found>, Refusal>, now: Now) -> Option<()> {
+    async fn listed(&mut self, asked: u64, result: Result<Vec<ListedContainer>, Refusal>, now: Now) -> Option<()> {
         let found = match (result, self.begun.is_some()) {
             (Ok(found), _) => found,
             (Err(refusal), false) => {
@@ -330,17 +330,17 @@ impl Keeper {
     }
 }
 
-enum Happened {
+enum ControllerInput {
     Event(Option<Result<EventMessage, Refusal>>),
     TimeToConnect,
 }
 
-async fn next(watch: &mut Watch) -> Happened {
+async fn next(watch: &mut Watch) -> ControllerInput {
     match watch {
-        Watch::On { stream, .. } => Happened::Event(stream.next().await),
+        Watch::On { stream, .. } => ControllerInput::Event(stream.next().await),
         Watch::Off { until } => {
             sleep_until(*until).await;
-            Happened::TimeToConnect
+            ControllerInput::TimeToConnect
         }
     }
 }

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::kernel_log::KernelLog;
 use super::reports::{self, Telling};
-use super::seen::{Doing, Seen};
+use super::seen::{Doing, InspectedContainer};
 use crate::engine::back_off::BackOff;
-use crate::engine::{End, Sighting};
+use crate::engine::{ContainerExit, InstanceStatus};
 use crate::pauses::Pauses;
 use crate::state::State;
 
@@ -43,12 +43,12 @@ pub(super) struct Member {
     pub(super) pauses: Pauses,
     /// The latest question whose answer is known here: older answers are stale.
     pub(super) asked: u64,
-    /// Which of its container's lives is the latest known ([`Seen::life`]), and who lives it.
+    /// Which of its container's lives is the latest known ([`InspectedContainer::life`]), and who lives it.
     pub(super) life: Option<String>,
     pid: Option<i64>,
     restarts: u32,
     restarting: BackOff,
-    end: Option<End>,
+    end: Option<ContainerExit>,
     /// When the engine said that memory was short in it.
     pub(super) out_of_memory_at: Option<SystemTime>,
     pub(super) read_at: Option<Instant>,
@@ -84,8 +84,8 @@ impl Member {
     }
 
     /// As it is now.
-    pub(super) fn sighting(&self, node: Option<&str>) -> Sighting {
-        Sighting {
+    pub(super) fn sighting(&self, node: Option<&str>) -> InstanceStatus {
+        InstanceStatus {
             uid: self.uid.clone(),
             name: self.name.clone(),
             node: node.map(str::to_owned),
@@ -113,7 +113,7 @@ impl Member {
     /// Takes what was seen of its container, as the answer to question `asked`. Whether anything has changed.
     pub(super) fn see(
         &mut self,
-        seen: &Seen,
+        seen: &InspectedContainer,
         asked: u64,
         telling: &Telling,
         log: &mut KernelLog,
@@ -139,7 +139,7 @@ impl Member {
     }
 
     /// Takes note of another life of its container.
-    fn lives(&mut self, seen: &Seen) -> bool {
+    fn lives(&mut self, seen: &InspectedContainer) -> bool {
         let life = Some(seen.life());
         if self.life == life {
             return false;
@@ -151,7 +151,7 @@ impl Member {
         true
     }
 
-    fn runs(&mut self, seen: &Seen, telling: &Telling) -> bool {
+    fn runs(&mut self, seen: &InspectedContainer, telling: &Telling) -> bool {
         self.due = None;
         if !self.lives(seen) {
             return false;
@@ -161,7 +161,7 @@ impl Member {
         true
     }
 
-    fn has_ended(&mut self, seen: &Seen, log: &mut KernelLog, now: Now) -> bool {
+    fn has_ended(&mut self, seen: &InspectedContainer, log: &mut KernelLog, now: Now) -> bool {
         self.lives(seen);
         let life = seen.life();
         if self.end.as_ref().is_some_and(|end| end.container == life) {

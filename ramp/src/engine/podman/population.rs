@@ -10,8 +10,8 @@ use super::api::Refusal;
 use super::kernel_log::KernelLog;
 use super::member::{Member, Now};
 use super::reports::Telling;
-use super::seen::{Happened, Happening, Listed, Seen};
-use crate::engine::{Event, Notice, NoticeKind, Report, Sighting};
+use super::seen::{ContainerEventKind, ContainerEvent, Listed, InspectedContainer};
+use crate::engine::{Event, Notice, NoticeKind, InstanceReport, InstanceStatus};
 use crate::state::State;
 
 /// Containers that are created or started at once; as many are removed at once.
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 4;
 
 /// All instances.
 #[derive(Debug)]
-pub(super) struct Population {
+pub(super) struct ContainerPopulation {
     prefix: String,
     node: String,
     telling: Telling,
@@ -44,7 +44,7 @@ pub(super) enum Job {
 
 /// Why one could not be brought up.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct UpFailure {
     /// The container's id, where there is one.
     pub(super) id: Option<String>,
     /// A word for the step that failed.
@@ -53,9 +53,9 @@ pub(super) struct Trouble {
 }
 
 /// A container of the run, and where it does not run or is new here, more of it.
-pub(super) type Found = (Listed, Option<Seen>);
+pub(super) type ListedContainer = (Listed, Option<InspectedContainer>);
 
-impl Population {
+impl ContainerPopulation {
     /// Nobody yet.
     pub(super) fn new(prefix: String, node: String, telling: Telling) -> Self {
         let members = BTreeMap::new();
@@ -174,7 +174,7 @@ impl Population {
         &mut self,
         number: u32,
         asked: u64,
-        result: Result<Seen, Trouble>,
+        result: Result<InspectedContainer, UpFailure>,
         log: &mut KernelLog,
         now: Now,
     ) {
@@ -195,7 +195,7 @@ impl Population {
         }
     }
 
-    fn not_up(&mut self, number: u32, trouble: &Trouble, now: Now) {
+    fn not_up(&mut self, number: u32, trouble: &UpFailure, now: Now) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.id = member.id.take().or_else(|| trouble.id.clone());
         member.due = Some(now.instant + member.pauses.failed());
@@ -238,7 +238,7 @@ impl Population {
     }
 
     /// One has been inspected.
-    pub(super) fn saw(&mut self, number: u32, asked: u64, seen: &Seen, log: &mut KernelLog, now: Now) {
+    pub(super) fn saw(&mut self, number: u32, asked: u64, seen: &InspectedContainer, log: &mut KernelLog, now: Now) {
         let Some(member) = self.members.get_mut(&number) else { return };
         if member.see(seen, asked, &self.telling, log, now) {
             self.tell(number);
@@ -254,22 +254,22 @@ impl Population {
     }
 
     /// Takes an event: which one has to be inspected for it, by number and name.
-    pub(super) fn happened(&mut self, happening: &Happening, now: Now) -> Option<(u32, String)> {
+    pub(super) fn happened(&mut self, happening: &ContainerEvent, now: Now) -> Option<(u32, String)> {
         let number = self.number(&happening.name)?;
         let member = self.members.get_mut(&number)?;
         if member.id.as_ref().is_some_and(|id| *id != happening.id) {
             return None;
         }
         match happening.what {
-            Happened::Died | Happened::Started if member.leaving => None,
+            ContainerEventKind::Died | ContainerEventKind::Started if member.leaving => None,
             // It is inspected anyway once it has been started.
-            Happened::Started if member.busy => None,
-            Happened::Died | Happened::Started => Some((number, member.name.clone())),
-            Happened::OutOfMemory => {
+            ContainerEventKind::Started if member.busy => None,
+            ContainerEventKind::Died | ContainerEventKind::Started => Some((number, member.name.clone())),
+            ContainerEventKind::OutOfMemory => {
                 member.out_of_memory_at = happening.at.or(Some(now.time));
                 None
             }
-            Happened::Removed => {
+            ContainerEventKind::Removed => {
                 // Of one that is about to be created here it is an older one's removal.
                 member.id.as_ref()?;
                 let reason = if member.leaving { "" } else { "removed by someone else" };
@@ -294,7 +294,7 @@ impl Population {
     }
 
     /// Takes the list of all containers that there are.
-    pub(super) fn listed(&mut self, asked: u64, found: &[Found], log: &mut KernelLog, now: Now) {
+    pub(super) fn listed(&mut self, asked: u64, found: &[ListedContainer], log: &mut KernelLog, now: Now) {
         let there: HashSet<&str> = found.iter().map(|(listed, _)| listed.name.as_str()).collect();
         let gone = |member: &Member| {
             member.id.is_some()
@@ -325,7 +325,7 @@ impl Population {
     }
 
     /// All of them, as they are.
-    pub(super) fn sightings(&self) -> Vec<Sighting> {
+    pub(super) fn sightings(&self) -> Vec<InstanceStatus> {
         let node = |member: &Member| (member.state != State::Pending).then_some(self.node.as_str());
         self.members.values().map(|member| member.sighting(node(member))).collect()
     }
@@ -353,7 +353,7 @@ impl Population {
         let (is_new, changed) = member.report(&record, &self.telling);
         if is_new {
             let uid = member.uid.clone();
-            self.events.push(Event::Report(Report { uid, record }));
+            self.events.push(Event::Report(InstanceReport { uid, record }));
         }
         if changed {
             self.tell(number);

@@ -9,7 +9,7 @@ use bollard::models::{
 
 use super::body::UID_LABEL;
 use super::kernel_log::KernelLog;
-use crate::engine::{End, RUN_LABEL};
+use crate::engine::{ContainerExit, RUN_LABEL};
 use crate::state::State;
 
 /// What a container is doing.
@@ -27,7 +27,7 @@ pub(super) enum Doing {
 
 /// A container, inspected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct InspectedContainer {
     pub(super) id: String,
     pub(super) uid: Option<String>,
     pub(super) doing: Doing,
@@ -41,7 +41,7 @@ pub(super) struct Seen {
     pub(super) error: String,
 }
 
-impl Seen {
+impl InspectedContainer {
     pub(super) fn of(answer: &ContainerInspectResponse) -> Self {
         use ContainerStateStatusEnum as Status;
         let state = answer.state.clone().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Seen {
 
     /// How it ended. An exit status of 137 is a SIGKILL, from wherever; that it was the kernel for want of memory has to
     /// be said by someone. Podman before 4.4 does not, so the kernel itself is asked as well.
-    pub(super) fn end(&self, told: bool, pid: Option<i64>, log: &mut KernelLog) -> End {
+    pub(super) fn end(&self, told: bool, pid: Option<i64>, log: &mut KernelLog) -> ContainerExit {
         let status = self
             .exit_status
             .map_or_else(|| "exit status unknown".into(), |code| format!("exit status {code}"));
@@ -99,7 +99,7 @@ impl Seen {
             (State::Failed, word.to_owned())
         };
         let error = if self.error.is_empty() { String::new() } else { format!(": {}", self.error) };
-        End { container: self.life(), state, at: self.finished, reason: format!("{word} ({status}){error}") }
+        ContainerExit { container: self.life(), state, at: self.finished, reason: format!("{word} ({status}){error}") }
     }
 }
 
@@ -131,7 +131,7 @@ impl Listed {
 
 /// What happened to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happened {
+pub(super) enum ContainerEventKind {
     /// It has been started, by whomever.
     Started,
     /// Its first process has ended.
@@ -144,22 +144,22 @@ pub(super) enum Happened {
 
 /// Something that happened to a container: which one, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Happening {
+pub(super) struct ContainerEvent {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) what: Happened,
+    pub(super) what: ContainerEventKind,
     pub(super) at: Option<SystemTime>,
 }
 
-impl Happening {
+impl ContainerEvent {
     /// None where it changes nothing.
     pub(super) fn of(event: EventMessage) -> Option<Self> {
         let what = match event.action.as_deref()? {
-            "start" => Happened::Started,
-            "die" | "died" => Happened::Died,
-            "oom" => Happened::OutOfMemory,
+            "start" => ContainerEventKind::Started,
+            "die" | "died" => ContainerEventKind::Died,
+            "oom" => ContainerEventKind::OutOfMemory,
             // Podman's word and Docker's.
-            "remove" | "destroy" => Happened::Removed,
+            "remove" | "destroy" => ContainerEventKind::Removed,
             _ => return None,
         };
         let actor = event.actor?;
@@ -198,12 +198,12 @@ mod tests {
     use super::*;
 
     /// As Podman 4.3.1 answers, shortened.
-    fn inspected(state: &str) -> Seen {
+    fn inspected(state: &str) -> InspectedContainer {
         let text = format!(
             r#"{{"Id":"2b5a","Name":"/exp-2","State":{{{state}}},
                  "Config":{{"Labels":{{"ramp/run":"exp","ramp/uid":"u2"}}}}}}"#
         );
-        Seen::of(&serde_json::from_str(&text).unwrap())
+        InspectedContainer::of(&serde_json::from_str(&text).unwrap())
     }
 
     const KILLED_STATE: &str = r#""Status":"exited","Running":false,"OOMKilled":false,"Pid":0,"ExitCode":137,"Error":"",
@@ -272,13 +272,13 @@ mod tests {
                     "Attributes":{{"containerExitCode":"137","name":"exp-2","ramp/run":"exp"}}}},"scope":"local",
                     "time":1795583854,"timeNano":1795583854428776700}}"#
             );
-            Happening::of(serde_json::from_str(&text).unwrap())
+            ContainerEvent::of(serde_json::from_str(&text).unwrap())
         };
         let died = happening("die").unwrap();
-        assert_eq!((died.id.as_str(), died.name.as_str(), died.what), ("2b5a", "exp-2", Happened::Died));
+        assert_eq!((died.id.as_str(), died.name.as_str(), died.what), ("2b5a", "exp-2", ContainerEventKind::Died));
         assert_eq!(died.at, time("2026-11-25T05:17:34.428776700Z"));
-        assert_eq!(happening("remove").unwrap().what, Happened::Removed);
-        assert_eq!(happening("destroy").unwrap().what, Happened::Removed);
+        assert_eq!(happening("remove").unwrap().what, ContainerEventKind::Removed);
+        assert_eq!(happening("destroy").unwrap().what, ContainerEventKind::Removed);
         assert_eq!(happening("cleanup"), None);
     }
 

@@ -8,7 +8,7 @@ use super::api::Refusal;
 use super::body::{must_not_be_root, not_honoured};
 use super::reports::Telling;
 use super::seen::Listed;
-use crate::engine::{Finding, NodeFacts, Order, Survey};
+use crate::engine::{Finding, NodeFacts, Order, Preflight};
 
 /// What the engine has answered.
 pub(super) struct Answers {
@@ -22,13 +22,13 @@ pub(super) struct Answers {
 }
 
 /// All of it.
-pub(super) fn survey(order: &Order, telling: &Telling, answers: &Answers) -> Survey {
-    Survey {
+pub(super) fn survey(order: &Order, telling: &Telling, answers: &Answers) -> Preflight {
+    Preflight {
         versions: versions(&answers.version, &answers.info),
         nodes: vec![node(&answers.version, &answers.info)],
         findings: findings(order, answers),
         not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), telling),
-        ..Survey::default()
+        ..Preflight::default()
     }
 }
 

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use super::super::{End, Event, NodeStatus, Notice, NoticeKind, Report, Sample, Sighting};
+use super::super::{ContainerExit, Event, NodeStatus, Notice, NoticeKind, InstanceReport, NodeReading, InstanceStatus};
 use super::draw::Draw;
-use super::instance::{Instance, LoadFacts};
+use super::instance::{SimulatedInstance, LoadFacts};
 use super::machine::{Kernel, Used};
 use super::truth::{TrueLoss, Truth};
 use super::world::{Incident, NodeKind, Shortage, SignedTime, What, World};
@@ -15,7 +15,7 @@ use crate::state::State;
 
 /// Something that is to happen. (It is ordered so that it can be planned; what decides is the time and the number before it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+enum PlannedEvent {
     /// As many instances are made or ended as are missing or too many.
     Reconcile,
     /// An instance of some life goes on to its next state.
@@ -33,11 +33,11 @@ enum Happening {
 }
 
 /// What is to happen, the first at the top; of one time in the order in which it was planned.
-type Agenda = BinaryHeap<Reverse<(Duration, u64, Happening)>>;
+type Agenda = BinaryHeap<Reverse<(Duration, u64, PlannedEvent)>>;
 
 /// What is seen of a cluster, and when.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ObservedEvent {
     /// Since the cluster was made.
     pub(super) at: Duration,
     pub(super) event: Event,
@@ -47,12 +47,12 @@ pub(super) struct Seen {
 pub(super) struct Cluster {
     pub(super) world: World,
     load: LoadFacts,
-    nodes: Vec<Node>,
+    nodes: Vec<SimulatedNode>,
     names: Vec<String>,
     kernels: Vec<Kernel>,
     /// The most instances that there were at once on each kernel.
     most: Vec<u32>,
-    instances: Vec<Instance>,
+    instances: Vec<SimulatedInstance>,
     /// Those that are there, by index.
     there: Vec<usize>,
     /// What the runtime takes for all that were ever made.
@@ -72,11 +72,11 @@ pub(super) struct Cluster {
     /// Incidents that wait for so many instances.
     waiting: Vec<usize>,
     truth: Truth,
-    seen: Vec<Seen>,
+    seen: Vec<ObservedEvent>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct SimulatedNode {
     kind: NodeKind,
     kernel: usize,
     used_before: bool,
@@ -101,7 +101,7 @@ impl Cluster {
             });
             let draw = Draw::new(world.seed, 2000 + number as u64);
             let ahead = SignedTime::Ahead(Duration::ZERO);
-            nodes.push(Node { kind: kind.clone(), kernel, used_before: false, ahead, draw });
+            nodes.push(SimulatedNode { kind: kind.clone(), kernel, used_before: false, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -140,17 +140,17 @@ impl Cluster {
             let every = self.world.machine.sample_every;
             let drawn = every.mul_f64(self.draw.part());
             let phase = self.world.machine.sample_phase.unwrap_or(drawn);
-            self.plan(phase, Happening::Sample { node });
+            self.plan(phase, PlannedEvent::Sample { node });
         }
         for (incident, event) in self.world.events.clone().iter().enumerate() {
             match event.instances {
                 Some(_) => self.waiting.push(incident),
-                None => self.plan(event.at.unwrap_or_default(), Happening::Begin { incident }),
+                None => self.plan(event.at.unwrap_or_default(), PlannedEvent::Begin { incident }),
             }
         }
     }
 
-    fn plan(&mut self, at: Duration, happening: Happening) {
+    fn plan(&mut self, at: Duration, happening: PlannedEvent) {
         self.planned += 1;
         self.agenda.push(Reverse((at, self.planned, happening)));
     }
@@ -170,7 +170,7 @@ impl Cluster {
 
     pub(super) fn ask(&mut self, instances: u32, now: Duration) {
         self.wanted = instances;
-        self.plan(now + CONTROL, Happening::Reconcile);
+        self.plan(now + CONTROL, PlannedEvent::Reconcile);
     }
 
     /// Ends all, those that are over included.
@@ -188,7 +188,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn sightings(&self) -> Vec<Sighting> {
+    pub(super) fn sightings(&self) -> Vec<InstanceStatus> {
         self.there.iter().map(|at| self.sighting(&self.instances[*at])).collect()
     }
 
@@ -232,7 +232,7 @@ impl Cluster {
     }
 
     /// Goes on until `now`: what of it is seen.
-    pub(super) fn advance(&mut self, now: Duration) -> Vec<Seen> {
+    pub(super) fn advance(&mut self, now: Duration) -> Vec<ObservedEvent> {
         while let Some(Reverse((at, _, happening))) = self.agenda.peek().copied() {
             if at > now {
                 break;
@@ -246,30 +246,30 @@ impl Cluster {
         std::mem::take(&mut self.seen)
     }
 
-    fn happen(&mut self, happening: Happening, now: Duration) {
+    fn happen(&mut self, happening: PlannedEvent, now: Duration) {
         match happening {
-            Happening::Reconcile => self.reconcile(now),
-            Happening::Next { instance, life } if self.instances[instance].life == life => {
+            PlannedEvent::Reconcile => self.reconcile(now),
+            PlannedEvent::Next { instance, life } if self.instances[instance].life == life => {
                 self.next_state(instance, now);
             }
-            Happening::Full { instance, life } if self.instances[instance].life == life => {
+            PlannedEvent::Full { instance, life } if self.instances[instance].life == life => {
                 self.report(instance, "report", now);
                 self.run_short(now);
                 if self.instances[instance].life == life {
                     let wait = self.draw.phase(self.world.phases.ready);
-                    self.plan(now + wait, Happening::Next { instance, life });
+                    self.plan(now + wait, PlannedEvent::Next { instance, life });
                 }
             }
-            Happening::Report { instance, life } => {
+            PlannedEvent::Report { instance, life } => {
                 // Whether it is ready or not is not its program's concern.
                 if self.instances[instance].began.is_some() && self.instances[instance].restarts == life {
                     self.report(instance, "report", now);
-                    self.plan(now + self.load.report_every, Happening::Report { instance, life });
+                    self.plan(now + self.load.report_every, PlannedEvent::Report { instance, life });
                 }
             }
-            Happening::Sample { node } => self.sample(node, now),
-            Happening::Begin { incident } => self.begin(incident, now),
-            Happening::Over { incident } => {
+            PlannedEvent::Sample { node } => self.sample(node, now),
+            PlannedEvent::Begin { incident } => self.begin(incident, now),
+            PlannedEvent::Over { incident } => {
                 self.active[incident] = false;
                 if self.world.events[incident].what == What::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
@@ -279,9 +279,9 @@ impl Cluster {
                 if self.world.events[incident].what == What::ImageMissing {
                     self.pull_again(now);
                 }
-                self.plan(now, Happening::Reconcile);
+                self.plan(now, PlannedEvent::Reconcile);
             }
-            Happening::Next { .. } | Happening::Full { .. } => {}
+            PlannedEvent::Next { .. } | PlannedEvent::Full { .. } => {}
         }
     }
 
@@ -304,14 +304,14 @@ impl Cluster {
         let spread = 1.0 + self.world.runtime.spread * self.draw.normal();
         let overhead = self.world.runtime.memory.0 as f64 * spread.max(0.0);
         let at = self.instances.len();
-        self.instances.push(Instance::new(number, overhead, now));
+        self.instances.push(SimulatedInstance::new(number, overhead, now));
         self.overheads += overhead;
         self.truth.marginal_cost_bytes =
             self.load.cost() + self.world.machine.keeps.0 as f64 + self.overheads / f64::from(number);
         self.there.push(at);
         self.changed.push(at);
         let wait = self.draw.phase(self.world.phases.schedule);
-        self.plan(now + wait, Happening::Next { instance: at, life: 0 });
+        self.plan(now + wait, PlannedEvent::Next { instance: at, life: 0 });
     }
 
     /// Those that no node had room for, where one has it now.
@@ -351,7 +351,7 @@ impl Cluster {
             State::Terminating => {
                 self.release(at, now);
                 self.turn(at, State::Gone, "", now);
-                self.plan(now, Happening::Reconcile);
+                self.plan(now, PlannedEvent::Reconcile);
             }
             _ => {}
         }
@@ -366,7 +366,7 @@ impl Cluster {
         self.changed.push(at);
     }
 
-    fn count(&self, which: impl Fn(&Instance) -> bool) -> u32 {
+    fn count(&self, which: impl Fn(&SimulatedInstance) -> bool) -> u32 {
         self.there.iter().filter(|at| which(&self.instances[**at])).count() as u32
     }
 
@@ -393,7 +393,7 @@ impl Cluster {
             other.sandbox.is_some() && other.node.is_some_and(|node| self.nodes[node].kernel == kernel)
         });
         self.most[kernel] = self.most[kernel].max(now_there);
-        self.plan(now + wait, Happening::Next { instance: at, life });
+        self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
     fn pull_again(&mut self, now: Duration) {
@@ -410,8 +410,8 @@ impl Cluster {
         instance.began = Some(now);
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
-        self.plan(now + self.load.fill(), Happening::Full { instance: at, life });
-        self.plan(now + self.load.report_every, Happening::Report { instance: at, life: restarts });
+        self.plan(now + self.load.fill(), PlannedEvent::Full { instance: at, life });
+        self.plan(now + self.load.report_every, PlannedEvent::Report { instance: at, life: restarts });
     }
 
     /// Its program ends: what it had comes back.
@@ -443,7 +443,7 @@ impl Cluster {
         self.stop_program(at, now);
         self.turn(at, State::Terminating, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.stop), self.instances[at].life);
-        self.plan(now + wait, Happening::Next { instance: at, life });
+        self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
     fn evict(&mut self, at: usize, resource: &str, now: Duration) {
@@ -451,7 +451,7 @@ impl Cluster {
         self.release(at, now);
         self.turn(at, State::Evicted, &reason, now);
         self.instances[at].over = true;
-        self.plan(now + CONTROL, Happening::Reconcile);
+        self.plan(now + CONTROL, PlannedEvent::Reconcile);
         self.lose(&reason, now);
     }
 
@@ -468,7 +468,7 @@ impl Cluster {
         self.stop_program(at, now);
         let time = self.time_on(self.instances[at].node, now);
         let instance = &mut self.instances[at];
-        let end = End {
+        let end = ContainerExit {
             container: format!("{}/{}", instance.uid(), instance.restarts),
             state,
             at: Some(time),
@@ -477,7 +477,7 @@ impl Cluster {
         instance.end = Some(end);
         self.turn(at, state, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.restart), self.instances[at].life);
-        self.plan(now + wait, Happening::Next { instance: at, life });
+        self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
     /// The node with the fewest instances of those that have room; why none has.
@@ -555,7 +555,7 @@ impl Cluster {
         }
     }
 
-    fn newest(&self, which: impl Fn(&Instance, &Node) -> bool) -> Option<usize> {
+    fn newest(&self, which: impl Fn(&SimulatedInstance, &SimulatedNode) -> bool) -> Option<usize> {
         let is = |at: &usize| {
             let instance = &self.instances[*at];
             instance.node.is_some_and(|node| which(instance, &self.nodes[node]))
@@ -581,7 +581,7 @@ impl Cluster {
             .partition(|incident| events[**incident].instances.is_some_and(|count| instances >= count));
         self.waiting = waiting;
         for incident in due {
-            self.plan(now, Happening::Begin { incident });
+            self.plan(now, PlannedEvent::Begin { incident });
         }
     }
 
@@ -589,7 +589,7 @@ impl Cluster {
         let event = self.world.events[incident].clone();
         self.active[incident] = true;
         if let Some(lasts) = event.lasts {
-            self.plan(now + lasts, Happening::Over { incident });
+            self.plan(now + lasts, PlannedEvent::Over { incident });
         }
         self.tell_nodes(incident, now);
         match event.what {
@@ -611,7 +611,7 @@ impl Cluster {
                     ),
                 };
                 self.notice(&object, reason, &message, now);
-                self.plan(now + CONTROL, Happening::Reconcile);
+                self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
             What::ClockSet => {
                 let node = self.node_of(&event);
@@ -628,7 +628,7 @@ impl Cluster {
                         self.end(at, "", now);
                     }
                 }
-                self.plan(now + CONTROL, Happening::Reconcile);
+                self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
             What::Evict | What::Preempt | What::OomKill | What::Kill | What::Delete => {
                 for _ in 0..event.count {
@@ -661,12 +661,12 @@ impl Cluster {
                 self.truth.changed_by_others = true;
                 self.notice(&format!("pod/{name}"), "Preempted", &message, now);
                 self.end(victim, "", now);
-                self.plan(now + CONTROL, Happening::Reconcile);
+                self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
             _ => {
                 self.truth.changed_by_others = true;
                 self.end(victim, "", now);
-                self.plan(now + CONTROL, Happening::Reconcile);
+                self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
         }
     }
@@ -674,7 +674,7 @@ impl Cluster {
     fn tell_nodes(&mut self, incident: usize, now: Duration) {
         if self.world.events[incident].what == What::NodeNotReady {
             for status in self.statuses() {
-                self.seen.push(Seen { at: now, event: Event::Node(status) });
+                self.seen.push(ObservedEvent { at: now, event: Event::Node(status) });
             }
         }
     }
@@ -688,15 +688,15 @@ impl Cluster {
             message: message.to_owned(),
             count: Some(1),
         };
-        self.seen.push(Seen { at: now, event: Event::Notice(notice) });
+        self.seen.push(ObservedEvent { at: now, event: Event::Notice(notice) });
     }
 
     fn report(&mut self, at: usize, kind: &str, now: Duration) {
         let instance = &self.instances[at];
         let time = Time(self.time_on(instance.node, now)).to_string();
         let record = instance.record(kind, &self.load, now, &time);
-        let report = Report { uid: instance.uid(), record };
-        self.seen.push(Seen { at: now, event: Event::Report(report) });
+        let report = InstanceReport { uid: instance.uid(), record };
+        self.seen.push(ObservedEvent { at: now, event: Event::Report(report) });
     }
 
     /// What the clock of a node shows; without one, that of the API server.
@@ -705,12 +705,12 @@ impl Cluster {
         node.map_or(time, |node| self.nodes[node].ahead.after(time))
     }
 
-    fn sighting(&self, instance: &Instance) -> Sighting {
+    fn sighting(&self, instance: &SimulatedInstance) -> InstanceStatus {
         instance.sighting(&self.names, |told_by, at| self.time_on(told_by, at))
     }
 
     fn sample(&mut self, node: usize, now: Duration) {
-        self.plan(now + self.world.machine.sample_every, Happening::Sample { node });
+        self.plan(now + self.world.machine.sample_every, PlannedEvent::Sample { node });
         self.run_short(now);
         let kernel = self.nodes[node].kernel;
         let used = self.used(kernel, now);
@@ -721,8 +721,8 @@ impl Cluster {
         if lost || self.is_hit(What::ProbeSilent, node) {
             return;
         }
-        let sample = Sample { node: self.names[node].clone(), record, budget: None };
-        self.seen.push(Seen { at: now + machine.late.mul_f64(late), event: Event::Sample(sample) });
+        let sample = NodeReading { node: self.names[node].clone(), record, budget: None };
+        self.seen.push(ObservedEvent { at: now + machine.late.mul_f64(late), event: Event::Sample(sample) });
     }
 
     /// Tells of all instances that have changed, and takes those that are gone away.
@@ -733,7 +733,7 @@ impl Cluster {
                 let instance = &self.instances[at];
                 any_gone |= instance.state == State::Gone;
                 let event = Event::Instance(self.sighting(instance));
-                self.seen.push(Seen { at: now, event });
+                self.seen.push(ObservedEvent { at: now, event });
             }
         }
         if any_gone {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 
-use super::super::{End, Sighting};
+use super::super::{ContainerExit, InstanceStatus};
 use super::machine::Used;
 use super::world::World;
 use crate::scenario::Scenario;
@@ -81,7 +81,7 @@ impl LoadFacts {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Instance {
+pub(super) struct SimulatedInstance {
     pub(super) number: u32,
     pub(super) state: State,
     pub(super) node: Option<usize>,
@@ -89,7 +89,7 @@ pub(super) struct Instance {
     pub(super) made: Duration,
     pub(super) restarts: u32,
     pub(super) reason: String,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<ContainerExit>,
     /// Raised with each change: what was to happen to what it was before does not.
     pub(super) life: u32,
     /// When its program began, if it runs.
@@ -104,7 +104,7 @@ pub(super) struct Instance {
     pub(super) over: bool,
 }
 
-impl Instance {
+impl SimulatedInstance {
     pub(super) fn new(number: u32, overhead: f64, now: Duration) -> Self {
         Self {
             number,
@@ -169,12 +169,12 @@ impl Instance {
         &self,
         nodes: &[String],
         time: impl Fn(Option<usize>, Duration) -> SystemTime,
-    ) -> Sighting {
+    ) -> InstanceStatus {
         let told_by = match self.state {
             State::Pending | State::Unschedulable | State::Terminating | State::Gone => None,
             _ => self.node,
         };
-        Sighting {
+        InstanceStatus {
             uid: self.uid(),
             name: self.name(),
             node: self.node.and_then(|node| nodes.get(node)).cloned(),

@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
-use super::{Clock, Pen};
+use super::{StepAxis, Pen};
 use crate::analysis::goodput::Goodput;
 use crate::analysis::latency::Startup;
 use crate::dataset::Dataset;
@@ -98,7 +98,7 @@ pub(super) fn work(report: &Report) -> Chart {
 }
 
 fn along(data: &Dataset, course: &[Goodput], y: impl Fn(&Goodput) -> Option<f64>) -> Vec<At> {
-    let clock = Clock::of(data);
+    let clock = StepAxis::of(data);
     let place = |at: &Goodput| {
         let seconds = data.steps.get(at.index).and_then(|step| step.elapsed_seconds).unwrap_or(f64::NAN);
         At { step: clock.step(seconds), seconds, y: y(at), stale: false }

@@ -2,8 +2,8 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};
-use super::{Clock, MOST_POINTS, Pen, gib};
-use crate::dataset::{Dataset, Freshness, Node, Sample};
+use super::{StepAxis, MOST_POINTS, Pen, gib};
+use crate::dataset::{Dataset, Freshness, NodeSeries, NodeSample};
 
 /// So many nodes have a line each.
 const MOST_NODES: usize = 7;
@@ -12,7 +12,7 @@ const MOST_NODES: usize = 7;
 pub(super) fn memory(report: &Report) -> Vec<Chart> {
     let labels = report.labels();
     let chart = |(run, data): (usize, &Dataset)| {
-        let clock = Clock::of(data);
+        let clock = StepAxis::of(data);
         let nodes = data.nodes.iter().take(MOST_NODES).enumerate();
         let series =
             nodes.flat_map(|(number, node)| of_node(&clock, number, node, data.nodes.len())).collect();
@@ -37,9 +37,9 @@ pub(super) fn memory(report: &Report) -> Vec<Chart> {
 }
 
 /// Free, active and available memory of a node.
-fn of_node(clock: &Clock, number: usize, node: &Node, nodes: usize) -> Vec<Series> {
-    type Measure = (&'static str, fn(&Sample) -> Option<u64>);
-    let measures: [Measure; 4] = [
+fn of_node(clock: &StepAxis, number: usize, node: &NodeSeries, nodes: usize) -> Vec<Series> {
+    type StepColumn = (&'static str, fn(&NodeSample) -> Option<u64>);
+    let measures: [StepColumn; 4] = [
         ("free", |sample| sample.memory.free),
         ("active", |sample| sample.memory.active),
         ("available", |sample| sample.memory.available),
@@ -63,7 +63,7 @@ fn of_node(clock: &Clock, number: usize, node: &Node, nodes: usize) -> Vec<Serie
     series
 }
 
-fn place(clock: &Clock, sample: &Sample, y: Option<f64>) -> At {
+fn place(clock: &StepAxis, sample: &NodeSample, y: Option<f64>) -> At {
     // Where a source has a sample for each step, that is where it stands.
     let (step, seconds) = match (sample.elapsed_seconds, sample.taken_seconds) {
         (Some(seconds), Some(_)) => (clock.step(seconds), seconds),
@@ -75,8 +75,8 @@ fn place(clock: &Clock, sample: &Sample, y: Option<f64>) -> At {
 
 /// The share of time that some task waited for a resource, of the node where it is largest.
 pub(super) fn pressure(report: &Report) -> Chart {
-    type Measure = (&'static str, fn(&Sample) -> Option<f64>);
-    let measures: [Measure; 3] = [
+    type StepColumn = (&'static str, fn(&NodeSample) -> Option<f64>);
+    let measures: [StepColumn; 3] = [
         ("memory", |sample| sample.memory_pressure_seconds),
         ("CPU", |sample| sample.cpu_pressure_seconds),
         ("I/O", |sample| sample.io_pressure_seconds),
@@ -85,7 +85,7 @@ pub(super) fn pressure(report: &Report) -> Chart {
     let mut series = Vec::new();
     for (number, (name, measure)) in measures.into_iter().enumerate() {
         for (run, data) in report.data.iter().enumerate() {
-            let clock = Clock::of(data);
+            let clock = StepAxis::of(data);
             let points = worst(&clock, &data.nodes, measure);
             if !points.is_empty() {
                 series.push(pen.line(run, (number, name), points));
@@ -104,7 +104,7 @@ pub(super) fn pressure(report: &Report) -> Chart {
 }
 
 /// For each sample of any node the share of the time since the one before; of samples within a step of the clock the largest.
-fn worst(clock: &Clock, nodes: &[Node], measure: fn(&Sample) -> Option<f64>) -> Vec<At> {
+fn worst(clock: &StepAxis, nodes: &[NodeSeries], measure: fn(&NodeSample) -> Option<f64>) -> Vec<At> {
     let mut points: Vec<At> = Vec::new();
     for node in nodes {
         let known = node.samples.iter().filter(|sample| sample.freshness == Freshness::Fresh);

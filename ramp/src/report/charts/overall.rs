@@ -6,10 +6,10 @@ use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
 use crate::dataset::{Dataset, Step};
 
 /// A thing that is measured at each step.
-type Measure = (&'static str, fn(&Step) -> Option<f64>);
+type StepColumn = (&'static str, fn(&Step) -> Option<f64>);
 
 /// Lines of each run for each thing. Of more runs than one only so many things are shown at first.
-fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool) -> Vec<Series> {
+fn lines(report: &Report, measures: &[StepColumn], at_first: usize, of_memory: bool) -> Vec<Series> {
     let pen = Pen::of(report);
     let mut series = Vec::new();
     for (number, (name, measure)) in measures.iter().enumerate() {
@@ -26,7 +26,7 @@ fn lines(report: &Report, measures: &[Measure], at_first: usize, of_memory: bool
 
 /// Memory of all nodes.
 pub(super) fn memory(report: &Report) -> Chart {
-    let measures: [Measure; 4] = [
+    let measures: [StepColumn; 4] = [
         ("free", |step| step.memory.free.map(gib)),
         ("active", |step| step.memory.active.map(gib)),
         ("available", |step| step.memory.available.map(gib)),
@@ -45,7 +45,7 @@ pub(super) fn memory(report: &Report) -> Chart {
 
 /// Instances by state.
 pub(super) fn instances(report: &Report) -> Chart {
-    let measures: [Measure; 7] = [
+    let measures: [StepColumn; 7] = [
         ("at work", |step| Some(step.running.into())),
         ("asked for", |step| step.asked.map(f64::from)),
         ("holding all memory", |step| step.ready.map(f64::from)),
@@ -109,7 +109,7 @@ fn usage_note(report: &Report) -> String {
 
 /// Time per step and latency of the API.
 pub(super) fn time(report: &Report) -> Chart {
-    let measures: [Measure; 2] = [
+    let measures: [StepColumn; 2] = [
         ("time for the step", |step| step.step_seconds),
         ("slowest answer of the API", |step| step.api_latency_seconds),
     ];

@@ -7,7 +7,7 @@ use crate::analysis::endings::{Leak, Returned};
 use crate::analysis::findings::RunFindings;
 use crate::analysis::goodput::Course;
 use crate::analysis::latency::Level;
-use crate::analysis::{Estimate, Rule};
+use crate::analysis::{Estimate, SaturationRule};
 use crate::dataset::{Dataset, Source};
 use crate::statistics::LITTLE_BYTES;
 
@@ -55,7 +55,7 @@ fn saturation(found: &RunFindings) -> Sentence {
     match (&verdict.saturation, verdict.saturated) {
         (Ok(at), _) => {
             let instances = words::count(at.instances, "instance");
-            let are = if at.rule == Rule::StoppedRising { "there" } else { "asked for" };
+            let are = if at.rule == SaturationRule::StoppedRising { "there" } else { "asked for" };
             says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
         }
         (Err(why), Some(false)) => says(format!("Saturation: {}.", why.0), rule),

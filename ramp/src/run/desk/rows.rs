@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use workload::report::{NodeReport, WorkloadReport};
 
-use super::Desk;
-use crate::engine::{Notice, NoticeKind, Report, Sample};
+use super::EventLoop;
+use crate::engine::{Notice, NoticeKind, InstanceReport, NodeReading};
 use crate::ledger::Transition;
 use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
 use crate::state::State;
 
-impl Desk {
+impl EventLoop {
     pub(super) fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {
         for transition in transitions {
             if transition.to == State::Unschedulable {
@@ -38,7 +38,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn sample(&mut self, at: SystemTime, sample: &Sample) {
+    pub(super) fn sample(&mut self, at: SystemTime, sample: &NodeReading) {
         let age = self.nodes.sample(at, sample);
         if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
@@ -54,7 +54,7 @@ impl Desk {
         self.written("nodes.csv", written);
     }
 
-    fn watch_memory(&mut self, at: SystemTime, sample: &Sample, age: Option<Duration>) {
+    fn watch_memory(&mut self, at: SystemTime, sample: &NodeReading, age: Option<Duration>) {
         let field = |name: &str| sample.record.get(name).and_then(serde_json::Value::as_u64);
         let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
         if let Some(bytes) = unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)) {
@@ -84,7 +84,7 @@ impl Desk {
         ]
     }
 
-    pub(super) fn report(&mut self, at: SystemTime, report: &Report) {
+    pub(super) fn report(&mut self, at: SystemTime, report: &InstanceReport) {
         let entry = self.ledger.instance(&report.uid);
         let time = report.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
         let mut cells = vec![

@@ -35,7 +35,7 @@ fn seen(status: Value) -> (State, Option<(State, String)>, bool) {
 
 #[test]
 fn on_no_node_it_is_pending_until_the_scheduler_finds_no_place() {
-    let without_node = |conditions: Value| -> Sighting {
+    let without_node = |conditions: Value| -> InstanceStatus {
         let pod = json!({"metadata": {"uid": "u", "creationTimestamp": AT}, "spec": {},
             "status": {"phase": "Pending", "conditions": conditions}});
         sighting(&serde_json::from_value(pod).unwrap(), "workload")

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
-use super::ask::{Known, Trouble};
+use super::ask::{FactResult, AskError};
 use crate::engine::Finding;
 
 /// Verbs on one kind of object.
@@ -14,14 +14,14 @@ pub(super) struct Right {
     /// What is done with it.
     pub(super) verbs: &'static [&'static str],
     /// Where.
-    pub(super) place: Place,
+    pub(super) place: PermissionScope,
     /// What follows where it is missing.
     without: Without,
 }
 
 /// Where a right is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum PermissionScope {
     /// In the run's namespace.
     Namespace,
     /// In the namespace `default`, where the events of nodes are.
@@ -40,7 +40,7 @@ enum Without {
     Unknown(&'static str),
 }
 
-use Place::{Cluster, Default, Namespace, OneNamespace};
+use PermissionScope::{Cluster, Default, Namespace, OneNamespace};
 use Without::{NoRun, Unknown};
 
 const EVENTS: Without = Unknown("why pods are evicted, not scheduled or not made");
@@ -78,7 +78,7 @@ const fn right(
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
-    place: Place,
+    place: PermissionScope,
     without: Without,
 ) -> Right {
     Right { group, resource, verbs, place, without }
@@ -123,7 +123,7 @@ pub(super) struct Answer {
     /// What.
     pub(super) verb: &'static str,
     /// Whether.
-    pub(super) granted: Known<bool>,
+    pub(super) granted: FactResult<bool>,
 }
 
 /// What follows from the rights that are missing.
@@ -168,10 +168,10 @@ pub(super) fn judge(answers: &[Answer], namespace: &str) -> Vec<Finding> {
     findings
 }
 
-fn reason(trouble: &Trouble) -> &str {
+fn reason(trouble: &AskError) -> &str {
     match trouble {
-        Trouble::Forbidden => "self subject access reviews are not allowed",
-        Trouble::Other(why) => why,
+        AskError::Forbidden => "self subject access reviews are not allowed",
+        AskError::Other(why) => why,
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn a_right_that_could_not_be_asked_for_is_not_taken_for_one_that_is_missing() {
         let mut answers = answers(|_, _| true);
-        answers[0].granted = Err(Trouble::Other("no answer within 10s".into()));
+        answers[0].granted = Err(AskError::Other("no answer within 10s".into()));
         let findings = judge(&answers, "workload");
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(!findings[0].refuses && findings[0].message.contains("no answer within 10s"));

@@ -15,11 +15,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
 
 /// What was learned, or why it was not.
-pub(super) type Known<T> = Result<T, Trouble>;
+pub(super) type FactResult<T> = Result<T, AskError>;
 
 /// Why something was not learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum AskError {
     /// There is no right to. Which rights are missing is told once, by the access reviews.
     Forbidden,
     /// Something else.
@@ -27,12 +27,12 @@ pub(super) enum Trouble {
 }
 
 /// Waits for one answer.
-pub(super) async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> Known<T> {
+pub(super) async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> FactResult<T> {
     match tokio::time::timeout(LIMIT, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) if status.code == 403 => Err(Trouble::Forbidden),
-        Ok(Err(error)) => Err(Trouble::Other(in_full(&error))),
-        Err(_) => Err(Trouble::Other(format!("no answer within {}s", LIMIT.as_secs()))),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => Err(AskError::Forbidden),
+        Ok(Err(error)) => Err(AskError::Other(in_full(&error))),
+        Err(_) => Err(AskError::Other(format!("no answer within {}s", LIMIT.as_secs()))),
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn list<K, T>(
     api: &Api<K>,
     params: &ListParams,
     mut keep: impl FnMut(K) -> Option<T>,
-) -> Known<Vec<T>>
+) -> FactResult<Vec<T>>
 where
     K: Clone + DeserializeOwned + Debug,
 {

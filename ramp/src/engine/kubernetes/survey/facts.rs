@@ -12,7 +12,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 
 use super::access::{Answer, RIGHTS};
-use super::ask::{Known, ask, list};
+use super::ask::{FactResult, ask, list};
 use super::leftovers::PodThere;
 use super::load::{self, Load};
 use super::probe::NODE_PROBE;
@@ -22,37 +22,37 @@ use super::template::Template;
 const AT_A_TIME: usize = 6;
 
 /// What the cluster said. What it did not say is an error each, and never empty.
-pub(super) struct Facts {
+pub(super) struct ClusterFacts {
     /// What may be done.
     pub(super) access: Vec<Answer>,
     /// The API groups.
-    pub(super) groups: Known<Vec<String>>,
+    pub(super) groups: FactResult<Vec<String>>,
     /// The namespace's phase; none where there is no such namespace.
-    pub(super) namespace: Known<Option<String>>,
+    pub(super) namespace: FactResult<Option<String>>,
     /// Whether the PriorityClass is there; so where none is named.
-    pub(super) priority_class: Known<bool>,
+    pub(super) priority_class: FactResult<bool>,
     /// The RuntimeClass; none where there is none, or none is named.
-    pub(super) runtime_class: Known<Option<RuntimeClass>>,
+    pub(super) runtime_class: FactResult<Option<RuntimeClass>>,
     /// All RuntimeClasses by name.
-    pub(super) runtime_classes: Known<Vec<String>>,
+    pub(super) runtime_classes: FactResult<Vec<String>>,
     /// The nodes.
-    pub(super) nodes: Known<Vec<Node>>,
+    pub(super) nodes: FactResult<Vec<Node>>,
     /// What runs on each of them.
-    pub(super) load: Known<BTreeMap<String, Load>>,
+    pub(super) load: FactResult<BTreeMap<String, Load>>,
     /// The pods of the namespace.
-    pub(super) pods: Known<Vec<PodThere>>,
+    pub(super) pods: FactResult<Vec<PodThere>>,
     /// The Deployments of the namespace.
-    pub(super) deployments: Known<Vec<Deployment>>,
+    pub(super) deployments: FactResult<Vec<Deployment>>,
     /// Whether the node probe's DaemonSet is there.
-    pub(super) probe: Known<bool>,
+    pub(super) probe: FactResult<bool>,
     /// The quotas of the namespace.
-    pub(super) quotas: Known<Vec<ResourceQuota>>,
+    pub(super) quotas: FactResult<Vec<ResourceQuota>>,
     /// The limit ranges of the namespace.
-    pub(super) limits: Known<Vec<LimitRange>>,
+    pub(super) limits: FactResult<Vec<LimitRange>>,
 }
 
 /// Asks for all of it, much of it at once.
-pub(super) async fn gather(client: &Client, namespace: &str, template: &Template) -> Facts {
+pub(super) async fn gather(client: &Client, namespace: &str, template: &Template) -> ClusterFacts {
     let all = ListParams::default();
     let here = Here { client, namespace };
     let pods: Api<Pod> = here.api();
@@ -79,7 +79,7 @@ pub(super) async fn gather(client: &Client, namespace: &str, template: &Template
         list(&quotas, &all, Some),
         list(&limits, &all, Some),
     );
-    Facts {
+    ClusterFacts {
         access,
         groups,
         namespace,
@@ -116,7 +116,7 @@ async fn access(client: &Client, namespace: &str) -> Vec<Answer> {
     stream::iter(answers).buffered(AT_A_TIME).collect().await
 }
 
-async fn groups(client: &Client) -> Known<Vec<String>> {
+async fn groups(client: &Client) -> FactResult<Vec<String>> {
     let groups = ask(client.list_api_groups()).await?;
     Ok(groups.groups.into_iter().map(|group| group.name).collect())
 }
@@ -136,7 +136,7 @@ impl Here<'_> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
 
-    async fn phase(&self) -> Known<Option<String>> {
+    async fn phase(&self) -> FactResult<Option<String>> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let found = ask(namespaces.get_opt(self.namespace)).await?;
         let phase =
@@ -144,19 +144,19 @@ impl Here<'_> {
         Ok(found.map(phase))
     }
 
-    async fn priority_class(&self, name: Option<&str>) -> Known<bool> {
+    async fn priority_class(&self, name: Option<&str>) -> FactResult<bool> {
         let Some(name) = name else { return Ok(true) };
         let classes: Api<PriorityClass> = Api::all(self.client.clone());
         Ok(ask(classes.get_opt(name)).await?.is_some())
     }
 
-    async fn runtime_class(&self, name: Option<&str>) -> Known<Option<RuntimeClass>> {
+    async fn runtime_class(&self, name: Option<&str>) -> FactResult<Option<RuntimeClass>> {
         let Some(name) = name else { return Ok(None) };
         let classes: Api<RuntimeClass> = Api::all(self.client.clone());
         ask(classes.get_opt(name)).await
     }
 
-    async fn probe(&self) -> Known<bool> {
+    async fn probe(&self) -> FactResult<bool> {
         let sets: Api<DaemonSet> = self.api();
         Ok(ask(sets.get_opt(NODE_PROBE)).await?.is_some())
     }

@@ -12,13 +12,13 @@ use crate::engine::{Finding, QuotaFacts, RuntimeClassFacts};
 use crate::scenario::Container;
 
 /// What one instance takes of a quota.
-pub(super) struct Instance<'a> {
+pub(super) struct PodRequests<'a> {
     container: &'a Container,
     overhead: Option<&'a RuntimeClassFacts>,
     priority_class: Option<&'a String>,
 }
 
-impl<'a> Instance<'a> {
+impl<'a> PodRequests<'a> {
     /// One pod with this container.
     pub(super) fn new(
         container: &'a Container,
@@ -85,7 +85,7 @@ impl<'a> Instance<'a> {
 }
 
 /// What quotas leave, and what is wrong with that.
-pub(super) fn quotas(quotas: &[ResourceQuota], instance: &Instance<'_>) -> (Vec<QuotaFacts>, Vec<Finding>) {
+pub(super) fn quotas(quotas: &[ResourceQuota], instance: &PodRequests<'_>) -> (Vec<QuotaFacts>, Vec<Finding>) {
     let (mut facts, mut findings) = (Vec::new(), Vec::new());
     for quota in quotas.iter().filter(|quota| instance.is_within(quota)) {
         let name = quota.metadata.name.as_deref().unwrap_or_default();
@@ -121,7 +121,7 @@ fn fits(
     resource: &str,
     hard: &Quantity,
     used: Option<&Quantity>,
-    instance: &Instance<'_>,
+    instance: &PodRequests<'_>,
 ) -> Result<Option<u64>, String> {
     let nano_cores = resource.ends_with("cpu");
     let number = |quantity: &Quantity| match nano_cores {
@@ -239,7 +239,7 @@ mod tests {
     fn a_quota_ends_the_ramp_where_it_leaves_no_more_and_counts_the_overhead() {
         let kata = RuntimeClassFacts { overhead_memory_bytes: 50, ..RuntimeClassFacts::default() };
         let container = with_memory();
-        let instance = Instance::new(&container, Some(&kata), None);
+        let instance = PodRequests::new(&container, Some(&kata), None);
         let quota = quota(
             json!({}),
             json!({"pods": "50", "requests.memory": "1k", "services": "0"}),
@@ -259,7 +259,7 @@ mod tests {
         let container = Container::default();
         let judged = |hard: Value, used: Value| {
             let (_, findings) =
-                quotas(&[quota(json!({}), hard, used)], &Instance::new(&container, None, None));
+                quotas(&[quota(json!({}), hard, used)], &PodRequests::new(&container, None, None));
             findings
         };
         assert!(judged(json!({"pods": "5"}), json!({"pods": "5"}))[0].message.contains("no instance fits"));
@@ -273,7 +273,7 @@ mod tests {
     fn a_quota_of_other_pods_does_not_count() {
         let container = with_memory();
         let load = "workload-load".to_owned();
-        let instance = Instance::new(&container, None, Some(&load));
+        let instance = PodRequests::new(&container, None, Some(&load));
         let judged = |spec: Value| quotas(&[quota(spec, json!({"pods": "5"}), json!({}))], &instance).0.len();
         let priority = |operator: &str, values: &[&str]| {
             json!({"scopeSelector": {"matchExpressions": [

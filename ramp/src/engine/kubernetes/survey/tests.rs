@@ -8,8 +8,8 @@ use super::template::tests::order;
 use super::*;
 
 /// A cluster of which nothing could be learned.
-fn dark(trouble: &Trouble) -> Facts {
-    Facts {
+fn dark(trouble: &AskError) -> ClusterFacts {
+    ClusterFacts {
         access: Vec::new(),
         groups: Err(trouble.clone()),
         namespace: Err(trouble.clone()),
@@ -27,13 +27,13 @@ fn dark(trouble: &Trouble) -> Facts {
 }
 
 /// A cluster of one node, of which all is as it should be.
-fn clean() -> Facts {
+fn clean() -> ClusterFacts {
     let node: Node = from_value(json!({"metadata": {"name": "a"}, "status": {
         "allocatable": {"memory": "2Gi", "cpu": "2", "pods": "110"},
         "conditions": [{"type": "Ready", "status": "True"}],
         "images": [{"names": ["localhost/workload:0.1.0"]}]}}))
     .unwrap();
-    Facts {
+    ClusterFacts {
         access: Vec::new(),
         groups: Ok(vec!["apps".into()]),
         namespace: Ok(Some("Active".into())),
@@ -60,12 +60,12 @@ fn version(major: &str, minor: &str) -> Info {
     Info { major: major.into(), minor: minor.into(), git_version, ..Info::default() }
 }
 
-fn judged(facts: &Facts, spec: &Value) -> Survey {
+fn judged(facts: &ClusterFacts, spec: &Value) -> Preflight {
     let order = order(spec);
     judge(Some(&version("1", "20")), facts, Template::of(&order), "workload", &order)
 }
 
-fn refusals(survey: &Survey) -> Vec<&str> {
+fn refusals(survey: &Preflight) -> Vec<&str> {
     survey.findings.iter().filter(|finding| finding.refuses).map(|finding| finding.message.as_str()).collect()
 }
 
@@ -79,14 +79,14 @@ fn a_clean_cluster_is_nothing_to_speak_of() {
 
 #[test]
 fn what_may_not_be_asked_is_unknown_and_told_once_by_the_access_reviews() {
-    let survey = judged(&dark(&Trouble::Forbidden), &json!({"runtimeClassName": "kata"}));
+    let survey = judged(&dark(&AskError::Forbidden), &json!({"runtimeClassName": "kata"}));
     assert_eq!(survey.findings, []);
     assert!(survey.nodes.is_empty() && survey.runtime_class.is_none());
 }
 
 #[test]
 fn what_was_asked_and_not_answered_is_told() {
-    let survey = judged(&dark(&Trouble::Other("no answer within 10s".into())), &json!({}));
+    let survey = judged(&dark(&AskError::Other("no answer within 10s".into())), &json!({}));
     assert!(survey.findings.len() > 8);
     assert!(survey.findings.iter().all(|finding| finding.message.ends_with("no answer within 10s")));
     assert_eq!(refusals(&survey), ["unknown: the nodes: no answer within 10s"]);
@@ -105,27 +105,27 @@ fn a_runtime_class_that_no_node_has_is_refused() {
         "scheduling": {"nodeSelector": {"kata": "true"}}}))
     .unwrap();
     let survey =
-        judged(&Facts { runtime_class: Ok(Some(class)), ..clean() }, &json!({"runtimeClassName": "kata"}));
+        judged(&ClusterFacts { runtime_class: Ok(Some(class)), ..clean() }, &json!({"runtimeClassName": "kata"}));
     assert_eq!(survey.runtime_class.as_ref().unwrap().handler, "kata");
     assert_eq!(refusals(&survey), ["no node can take an instance: a: no label kata=true"]);
 }
 
 #[test]
 fn classes_and_namespaces_that_are_not_there_are_refused() {
-    let survey = judged(&Facts { priority_class: Ok(false), ..clean() }, &json!({}));
+    let survey = judged(&ClusterFacts { priority_class: Ok(false), ..clean() }, &json!({}));
     assert!(refusals(&survey)[0].starts_with("there is no PriorityClass workload-load"), "{survey:?}");
-    let survey = judged(&Facts { namespace: Ok(None), ..clean() }, &json!({}));
+    let survey = judged(&ClusterFacts { namespace: Ok(None), ..clean() }, &json!({}));
     assert!(
         refusals(&survey)[0].starts_with("there is no namespace workload: kubectl apply -k"),
         "{survey:?}"
     );
-    let survey = judged(&Facts { namespace: Ok(Some("Terminating".into())), ..clean() }, &json!({}));
+    let survey = judged(&ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &json!({}));
     assert!(refusals(&survey)[0].contains("is Terminating"), "{survey:?}");
 }
 
 #[test]
 fn openshift_is_told_by_its_api_groups() {
-    let facts = Facts { groups: Ok(vec!["apps".into(), "config.openshift.io".into()]), ..clean() };
+    let facts = ClusterFacts { groups: Ok(vec!["apps".into(), "config.openshift.io".into()]), ..clean() };
     assert!(judged(&facts, &json!({})).versions["openshift"].contains("config.openshift.io"));
 }
 
@@ -135,7 +135,7 @@ fn what_a_quota_leaves_is_among_the_facts() {
         json!({"metadata": {"name": "team"}, "status": {"hard": {"pods": "7"}, "used": {"pods": "1"}}}),
     )
     .unwrap();
-    let survey = judged(&Facts { quotas: Ok(vec![quota]), ..clean() }, &json!({}));
+    let survey = judged(&ClusterFacts { quotas: Ok(vec![quota]), ..clean() }, &json!({}));
     assert_eq!(survey.quotas[0].instances, 6);
 }
 
@@ -160,7 +160,7 @@ fn many_names_are_a_few_and_a_number() {
 }
 
 /// What is found, as the briefing says it, after what there was.
-fn told(what: &str, facts: &Facts, spec: &Value) -> String {
+fn told(what: &str, facts: &ClusterFacts, spec: &Value) -> String {
     let survey = judged(facts, spec);
     let lines = survey.findings.iter().map(|finding| {
         let heading = if finding.refuses { "WRONG" } else { "warning" };
@@ -181,8 +181,8 @@ fn node(name: &str, status: &Value, spec: &Value) -> Node {
     from_value(json!({"metadata": {"name": name}, "spec": spec, "status": whole})).unwrap()
 }
 
-fn with_nodes(nodes: Vec<Node>) -> Facts {
-    Facts { nodes: Ok(nodes), ..clean() }
+fn with_nodes(nodes: Vec<Node>) -> ClusterFacts {
+    ClusterFacts { nodes: Ok(nodes), ..clean() }
 }
 
 fn there(name: &str, labels: &[(&str, &str)], terminating: bool) -> leftovers::PodThere {
@@ -192,14 +192,14 @@ fn there(name: &str, labels: &[(&str, &str)], terminating: bool) -> leftovers::P
 
 #[test]
 fn what_is_said_of_rights_is_as_written_down() {
-    let rights = |granted: fn(&str, &str) -> Result<bool, Trouble>| {
+    let rights = |granted: fn(&str, &str) -> Result<bool, AskError>| {
         let each = access::RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
         let answer = |(right, verb): (&'static access::Right, _)| access::Answer {
             right,
             verb,
             granted: granted(right.resource, verb),
         };
-        Facts { access: each.map(answer).collect(), ..clean() }
+        ClusterFacts { access: each.map(answer).collect(), ..clean() }
     };
     let none = json!({});
     let text = [
@@ -210,10 +210,10 @@ fn what_is_said_of_rights_is_as_written_down() {
             &rights(|resource, verb| Ok((resource, verb) != ("pods", "watch"))),
             &none,
         ),
-        told("it may not be asked", &rights(|_, _| Err(Trouble::Forbidden)), &none),
+        told("it may not be asked", &rights(|_, _| Err(AskError::Forbidden)), &none),
         told(
             "it was not answered",
-            &rights(|_, _| Err(Trouble::Other("no answer within 10s".into()))),
+            &rights(|_, _| Err(AskError::Other("no answer within 10s".into()))),
             &none,
         ),
     ];
@@ -222,7 +222,7 @@ fn what_is_said_of_rights_is_as_written_down() {
 
 #[test]
 fn what_is_said_of_what_is_not_known_is_as_written_down() {
-    let trouble = Trouble::Other("no answer within 10s".into());
+    let trouble = AskError::Other("no answer within 10s".into());
     let text = told("nothing was answered", &dark(&trouble), &json!({"runtimeClassName": "kata"}));
     let old = too_old(&version("1", "19")).unwrap().message;
     let unreachable = ["connection refused", "Unauthorized (401)"].map(|why| unreachable(why).message + "\n");
@@ -235,16 +235,16 @@ fn what_is_said_of_namespaces_and_classes_is_as_written_down() {
     let class = |selector: Value, memory: &str| {
         let class = json!({"metadata": {"name": "kata"}, "handler": "kata",
             "overhead": {"podFixed": {"memory": memory}}, "scheduling": {"nodeSelector": selector}});
-        Facts { runtime_class: Ok(Some(from_value(class).unwrap())), ..clean() }
+        ClusterFacts { runtime_class: Ok(Some(from_value(class).unwrap())), ..clean() }
     };
     let (none, kata) = (json!({}), json!({"runtimeClassName": "kata"}));
     let selected = json!({"runtimeClassName": "kata", "nodeSelector": {"kata": "false"}});
     let text = [
-        told("no namespace", &Facts { namespace: Ok(None), ..clean() }, &none),
-        told("it ends", &Facts { namespace: Ok(Some("Terminating".into())), ..clean() }, &none),
-        told("no PriorityClass", &Facts { priority_class: Ok(false), ..clean() }, &none),
+        told("no namespace", &ClusterFacts { namespace: Ok(None), ..clean() }, &none),
+        told("it ends", &ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &none),
+        told("no PriorityClass", &ClusterFacts { priority_class: Ok(false), ..clean() }, &none),
         told("no RuntimeClass", &clean(), &kata),
-        told("no RuntimeClass at all", &Facts { runtime_classes: Ok(Vec::new()), ..clean() }, &kata),
+        told("no RuntimeClass at all", &ClusterFacts { runtime_classes: Ok(Vec::new()), ..clean() }, &kata),
         told("a RuntimeClass of no node", &class(json!({"kata": "true"}), "160Mi"), &kata),
         told("a RuntimeClass of other nodes", &class(json!({"kata": "true"}), "160Mi"), &selected),
         told("an overhead that is none", &class(json!({}), "160MB"), &kata),
@@ -314,8 +314,8 @@ fn what_is_said_of_the_image_and_the_probe_is_as_written_down() {
         told("never pulled", &clean(), &image("quay.io/workload:1", "Never")),
         told("pulled once", &clean(), &image("quay.io/workload:1", "IfNotPresent")),
         told("one with many", &with_nodes(vec![node("a", &json!({"images": many}), &json!({}))]), &json!({})),
-        told("no probe", &Facts { probe: Ok(false), pods: Ok(Vec::new()), ..clean() }, &json!({})),
-        told("a probe that is not ready", &Facts { pods: Ok(Vec::new()), ..clean() }, &json!({})),
+        told("no probe", &ClusterFacts { probe: Ok(false), pods: Ok(Vec::new()), ..clean() }, &json!({})),
+        told("a probe that is not ready", &ClusterFacts { pods: Ok(Vec::new()), ..clean() }, &json!({})),
     ];
     insta::assert_snapshot!("image_and_probe", text.concat());
 }
@@ -331,7 +331,7 @@ fn what_is_said_of_what_is_there_already_is_as_written_down() {
     };
     let facts = |deployments, mut pods: Vec<leftovers::PodThere>| {
         pods.extend(clean().pods.unwrap());
-        Facts { deployments: Ok(deployments), pods: Ok(pods), ..clean() }
+        ClusterFacts { deployments: Ok(deployments), pods: Ok(pods), ..clean() }
     };
     let earlier = deployment(json!({"name": "cpu-10", "labels": {run: "run-1"}}));
     let taken = deployment(json!({"name": "memory-capacity",
@@ -359,11 +359,11 @@ fn what_is_said_of_what_is_there_already_is_as_written_down() {
 fn what_is_said_of_quotas_and_limit_ranges_is_as_written_down() {
     let quota = |hard: Value, used: Value| {
         let quota = json!({"metadata": {"name": "team"}, "spec": {}, "status": {"hard": hard, "used": used}});
-        Facts { quotas: Ok(vec![from_value(quota).unwrap()]), ..clean() }
+        ClusterFacts { quotas: Ok(vec![from_value(quota).unwrap()]), ..clean() }
     };
     let range = |item: Value| {
         let range = json!({"metadata": {"name": "usual"}, "spec": {"limits": [item]}});
-        Facts { limits: Ok(vec![from_value(range).unwrap()]), ..clean() }
+        ClusterFacts { limits: Ok(vec![from_value(range).unwrap()]), ..clean() }
     };
     let none = json!({});
     let said = json!({"containers": [{"name": "load", "image": "localhost/workload:0.1.0",

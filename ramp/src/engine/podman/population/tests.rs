@@ -21,13 +21,13 @@ fn text(seconds: u64) -> String {
     humantime::format_rfc3339(time(seconds)).to_string()
 }
 
-fn population() -> Population {
+fn population() -> ContainerPopulation {
     let telling = Telling::of(&Scenario::embedded().unwrap());
-    Population::new("test-r1".into(), "vm".into(), telling)
+    ContainerPopulation::new("test-r1".into(), "vm".into(), telling)
 }
 
-fn running(id: &str, started: u64) -> Seen {
-    Seen {
+fn running(id: &str, started: u64) -> InspectedContainer {
+    InspectedContainer {
         id: id.into(),
         uid: None,
         doing: Doing::Running,
@@ -40,17 +40,17 @@ fn running(id: &str, started: u64) -> Seen {
     }
 }
 
-fn ended(id: &str, started: u64, finished: u64) -> Seen {
+fn ended(id: &str, started: u64, finished: u64) -> InspectedContainer {
     let finished = Some(time(finished));
-    Seen { doing: Doing::Ended, finished, exit_status: Some(1), pid: None, ..running(id, started) }
+    InspectedContainer { doing: Doing::Ended, finished, exit_status: Some(1), pid: None, ..running(id, started) }
 }
 
-fn states(population: &Population) -> Vec<State> {
+fn states(population: &ContainerPopulation) -> Vec<State> {
     population.members.values().map(|member| member.state).collect()
 }
 
 /// Takes all jobs that are due, as (number, question).
-fn ups(population: &mut Population, at: u64) -> Vec<(u32, u64)> {
+fn ups(population: &mut ContainerPopulation, at: u64) -> Vec<(u32, u64)> {
     std::iter::from_fn(|| population.job(now(at).instant))
         .filter_map(|job| match job {
             Job::Up { number, asked, .. } => Some((number, asked)),
@@ -64,7 +64,7 @@ fn log() -> KernelLog {
 }
 
 /// `count` at work since second 0, and all events of that taken.
-fn at_work(count: u32) -> Population {
+fn at_work(count: u32) -> ContainerPopulation {
     let mut population = population();
     population.scale(count, now(0));
     for _ in 0..count {
@@ -76,8 +76,8 @@ fn at_work(count: u32) -> Population {
     population
 }
 
-fn happening(name: &str, id: &str, what: Happened) -> Happening {
-    Happening { id: id.into(), name: name.into(), what, at: None }
+fn happening(name: &str, id: &str, what: ContainerEventKind) -> ContainerEvent {
+    ContainerEvent { id: id.into(), name: name.into(), what, at: None }
 }
 
 fn refusal(status: Option<u16>) -> Refusal {
@@ -124,7 +124,7 @@ fn the_newest_go_first_and_those_not_made_yet_at_once() {
 #[test]
 fn one_that_has_ended_is_started_again_at_once_and_then_after_pauses_each_end_told_once() {
     let mut population = at_work(1);
-    let look = population.happened(&happening("test-r1-0001", "c1", Happened::Died), now(5));
+    let look = population.happened(&happening("test-r1-0001", "c1", ContainerEventKind::Died), now(5));
     assert_eq!(look, Some((1, "test-r1-0001".into())));
     let asked = population.ask();
     population.saw(1, asked, &ended("c1", 0, 5), &mut log(), now(5));
@@ -156,7 +156,7 @@ fn a_refusal_is_a_failure_with_its_reason_and_no_answer_is_not() {
     let asked = ups(&mut population, 0);
     population.take_events();
     for ((number, asked), status) in asked.into_iter().zip([Some(500), None]) {
-        let trouble = Trouble { id: None, word: "FailedCreate", refusal: refusal(status) };
+        let trouble = UpFailure { id: None, word: "FailedCreate", refusal: refusal(status) };
         population.came(number, asked, Err(trouble), &mut log(), now(0));
     }
     assert_eq!(states(&population), [State::Failed, State::Creating]);
@@ -197,9 +197,9 @@ fn what_a_list_does_not_have_is_gone_and_made_up_for_and_what_it_has_is_taken_ov
 #[test]
 fn one_removed_by_someone_else_is_gone_with_that_reason_and_another_comes() {
     let mut population = at_work(1);
-    population.happened(&happening("test-r1-0001", "older", Happened::Removed), now(1));
+    population.happened(&happening("test-r1-0001", "older", ContainerEventKind::Removed), now(1));
     assert_eq!(states(&population), [State::Running], "an earlier container of that name");
-    population.happened(&happening("test-r1-0001", "c1", Happened::Removed), now(1));
+    population.happened(&happening("test-r1-0001", "c1", ContainerEventKind::Removed), now(1));
     let events = population.take_events();
     let Event::Instance(gone) = &events[0] else { panic!() };
     assert_eq!((gone.state, gone.reason.as_str()), (State::Gone, "removed by someone else"));
@@ -232,7 +232,7 @@ fn a_report_makes_ready_once_and_one_from_before_the_last_end_does_not() {
 #[test]
 fn what_docker_says_of_memory_is_about_the_life_it_was_said_in() {
     let mut population = at_work(1);
-    population.happened(&happening("test-r1-0001", "c1", Happened::OutOfMemory), now(4));
+    population.happened(&happening("test-r1-0001", "c1", ContainerEventKind::OutOfMemory), now(4));
     let asked = population.ask();
     population.saw(1, asked, &ended("c1", 0, 5), &mut log(), now(5));
     assert_eq!(states(&population), [State::OomKilled]);

@@ -27,7 +27,7 @@ fn answers() -> Answers {
     }
 }
 
-fn surveyed(order: &Order, answers: &Answers) -> Survey {
+fn surveyed(order: &Order, answers: &Answers) -> Preflight {
     survey(order, &Telling::of(&order.scenario), answers)
 }
 
