@@ -1,23 +1,23 @@
 //! What the data says: named estimates, each with its inputs and its interval, or why it cannot be said. Pure.
 
-pub mod breaking;
 pub mod causes;
-pub mod changes;
 pub mod comparison;
 pub mod drift;
-pub mod endings;
 mod estimates;
-pub mod findings;
+pub mod external_changes;
+pub mod failure_modes;
 pub mod goodput;
-pub mod groups;
+mod instance_losses;
 pub mod latency;
-mod losses;
 mod marginal_cost;
+pub mod repeats;
+pub mod results;
 mod saturation;
+pub mod teardown;
 
 pub use estimates::{Capacity, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
-pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, SaturationRule, Saturation, SaturationVerdict};
+pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Saturation, SaturationRule, SaturationVerdict};
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl std::error::Error for Unavailable {}
 pub type Estimate<T> = Result<T, Unavailable>;
 
 /// A refusal to say something.
-pub(crate) fn cannot_say<T>(why: impl Into<String>) -> Estimate<T> {
+pub(crate) fn unavailable<T>(why: impl Into<String>) -> Estimate<T> {
     Err(Unavailable(why.into()))
 }
 
@@ -52,5 +52,5 @@ pub fn mib(bytes: f64) -> f64 {
 /// # Errors
 /// Why they are not.
 fn timed(recorded: &crate::dataset::Recorded) -> Estimate<()> {
-    recorded.untimed.clone().map_or(Ok(()), cannot_say)
+    recorded.untimed.clone().map_or(Ok(()), unavailable)
 }

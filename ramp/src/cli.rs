@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
+use crate::plan::stop_rule::{RULES, StopRule};
 use crate::plan::{EngineKind, Pace, parse_time};
 use crate::report::assertion::Assertion;
-use crate::stop::{RULES, StopRule};
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
 ///
@@ -49,10 +49,10 @@ pub enum Command {
     Clean(CleanArgs),
     /// An instance of the local engine: joins its cgroup, then becomes what it was told to
     #[command(hide = true)]
-    Instance(crate::engine::local::instance::InstanceArgs),
+    Instance(crate::engine::local::subcommands::InstanceArgs),
     /// The load itself, for instances of the local engine
     #[command(hide = true, disable_help_flag = true)]
-    Workload(crate::engine::local::instance::WorkloadArgs),
+    Workload(crate::engine::local::subcommands::WorkloadArgs),
 }
 
 /// What to run, and how.

@@ -14,7 +14,7 @@ pub struct Clock {
 impl Clock {
     /// The machine's.
     #[must_use]
-    pub fn of_the_machine() -> Self {
+    pub fn system() -> Self {
         Self { origin: None }
     }
 

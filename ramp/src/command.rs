@@ -1,35 +1,34 @@
 //! What each subcommand does.
 
 mod clean;
-mod draft;
 mod interrupts;
-mod output;
+mod output_directory;
 mod report;
 
 pub use clean::clean;
 pub use report::report;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use draft::PlanBuilder;
+use crate::plan::builder::PlanBuilder;
 use tokio::sync::watch;
 
-use crate::briefing;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::engine::kubernetes::KubernetesEngine;
 use crate::engine::local::LocalEngine;
 use crate::engine::podman::PodmanEngine;
 use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{Engine, Failure, Order, Preflight};
-use crate::forecast::{Forecast, forecast};
+use crate::engine::{Engine, EngineSpec, Failure, Preflight};
 use crate::plan::{EngineKind, Plan};
+use crate::preflight::forecast::{Forecast, forecast};
+use crate::preflight::summary;
 use crate::record::{Directory, FORMAT_VERSION, RunFile, Time, read_run};
 use crate::run::{Run, Surroundings};
 use crate::scenario::Scenario;
-use crate::view::{Summary, View};
+use crate::ui::{Summary, View};
 
 /// Refused before the first step.
 const REFUSED: u8 = 3;
@@ -50,17 +49,17 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
             directory.display()
         ));
     }
-    let draft = PlanBuilder::of(args, &Clock::of_the_machine())?;
-    let order = draft.order();
-    match draft.plan.engine {
-        EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &draft, args).await,
-        EngineKind::Podman => look(PodmanEngine::new(order).map_err(words)?, &draft, args).await,
+    let builder = PlanBuilder::of(args, &Clock::system())?;
+    let order = builder.order();
+    match builder.plan.engine {
+        EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &builder, args).await,
+        EngineKind::Podman => look(PodmanEngine::new(order).map_err(words)?, &builder, args).await,
         EngineKind::Kubernetes => {
-            look(KubernetesEngine::new(order).await.map_err(words)?, &draft, args).await
+            look(KubernetesEngine::new(order).await.map_err(words)?, &builder, args).await
         }
         EngineKind::Simulated => {
             simulate();
-            look(SimulatedEngine::new(order).map_err(words)?, &draft, args).await
+            look(SimulatedEngine::new(order).map_err(words)?, &builder, args).await
         }
     }
 }
@@ -73,22 +72,23 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
-    let clock = Clock::of_the_machine();
-    let draft = PlanBuilder::of(args, &clock)?;
-    let order = draft.order();
-    match draft.plan.engine {
-        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, draft, args, clock).await,
-        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, draft, args, clock).await,
+    let clock = Clock::system();
+    let builder = PlanBuilder::of(args, &clock)?;
+    let order = builder.order();
+    match builder.plan.engine {
+        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, builder, args, clock).await,
+        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, builder, args, clock).await,
         EngineKind::Kubernetes => {
             let mut engine = KubernetesEngine::new(order).await.map_err(words)?;
-            engine.replace = draft.plan.force;
-            begin(engine, draft, args, clock).await
+            engine.replace = builder.plan.force;
+            begin(engine, builder, args, clock).await
         }
         EngineKind::Simulated => {
             simulate();
-            let begins = draft.plan.options.world.as_ref().map_or_else(|| clock.now(), |world| world.begin.0);
+            let begins =
+                builder.plan.options.world.as_ref().map_or_else(|| clock.now(), |world| world.begin.0);
             let engine = SimulatedEngine::new(order).map_err(words)?;
-            begin(engine, draft, args, Clock::simulated(begins)).await
+            begin(engine, builder, args, Clock::simulated(begins)).await
         }
     }
 }
@@ -104,50 +104,54 @@ fn words(failure: Failure) -> CommandError {
 
 /// What is known before the first step.
 struct RunDiscovery {
-    survey: Preflight,
+    preflight: Preflight,
     forecast: Forecast,
     /// All of it in words.
     text: String,
 }
 
 /// What an engine finds, and what the plan comes to.
-async fn survey(engine: &mut impl Engine, draft: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
-    let mut survey = engine.survey().await.map_err(words)?;
-    survey.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
-    survey.findings.extend(output::findings(&draft.out));
-    let forecast = forecast(&survey, draft.scenario.needs(), &draft.plan, draft.scenario.fill_seconds());
-    let text = briefing::describe(&draft.plan, &draft.scenario, &survey, &forecast);
-    Ok(RunDiscovery { survey, forecast, text })
+async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
+    let mut preflight = engine.preflight().await.map_err(words)?;
+    preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
+    preflight.findings.extend(output_directory::findings(&builder.out));
+    let forecast =
+        forecast(&preflight, builder.scenario.needs(), &builder.plan, builder.scenario.fill_seconds());
+    let text = summary::describe(&builder.plan, &builder.scenario, &preflight, &forecast);
+    Ok(RunDiscovery { preflight, forecast, text })
 }
 
-async fn look(mut engine: impl Engine, draft: &PlanBuilder, args: &RunArgs) -> Result<ExitCode, CommandError> {
-    let RunDiscovery { survey, forecast, text } = survey(&mut engine, draft).await?;
+async fn look(
+    mut engine: impl Engine,
+    builder: &PlanBuilder,
+    args: &RunArgs,
+) -> Result<ExitCode, CommandError> {
+    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, builder).await?;
     if args.json {
-        let whole =
-            serde_json::json!({"plan": draft.plan, "survey": survey, "forecast": forecast, "out": draft.out});
-        crate::view::out(&whole.to_string());
+        let whole = serde_json::json!({"plan": builder.plan, "survey": preflight, "forecast": forecast, "out": builder.out});
+        crate::ui::out(&whole.to_string());
     } else {
-        crate::view::out(text.trim_end());
+        crate::ui::out(text.trim_end());
     }
-    Ok(if is_refused(&survey) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    Ok(if is_refused(&preflight) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
-fn is_refused(survey: &Preflight) -> bool {
-    survey.findings.iter().any(|finding| finding.refuses)
+fn is_refused(preflight: &Preflight) -> bool {
+    preflight.findings.iter().any(|finding| finding.refuses)
 }
 
 async fn begin(
     mut engine: impl Engine,
-    draft: PlanBuilder,
+    builder: PlanBuilder,
     args: &RunArgs,
     clock: Clock,
 ) -> Result<ExitCode, CommandError> {
     let interrupts = interrupts::heard();
-    let found = survey(&mut engine, &draft).await?;
+    let found = preflight(&mut engine, &builder).await?;
     let view = view(args.json);
     view.plan(&found.text);
-    if is_refused(&found.survey) {
-        if !draft.plan.force {
+    if is_refused(&found.preflight) {
+        if !builder.plan.force {
             view.plan(
                 "\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.",
             );
@@ -155,9 +159,9 @@ async fn begin(
         }
         view.plan("\nforced: what is wrong is recorded.");
     }
-    let file = run_file(&draft.plan, &draft.scenario, found, clock);
-    let directory =
-        Directory::create(&draft.out, file).map_err(|error| format!("{}: {error}", draft.out.display()))?;
+    let file = run_file(&builder.plan, &builder.scenario, found, clock);
+    let directory = Directory::create(&builder.out, file)
+        .map_err(|error| format!("{}: {error}", builder.out.display()))?;
     let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
     finish(run, &interrupts).await
 }
@@ -184,16 +188,16 @@ fn ended_with_its_process(path: &Path) -> CommandError {
 }
 
 /// What the engine of a run is made from, as `run.json` has it.
-fn order_of(file: &RunFile) -> Result<Order, CommandError> {
+fn order_of(file: &RunFile) -> Result<EngineSpec, CommandError> {
     let scenario =
         Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
-    Ok(Order { run: file.run.clone(), scenario, options: file.plan.options.clone() })
+    Ok(EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() })
 }
 
 async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, CommandError> {
     let interrupts = interrupts::heard();
     let surroundings =
-        Surroundings { clock: Clock::of_the_machine(), view: view(json), interrupts: interrupts.clone() };
+        Surroundings { clock: Clock::system(), view: view(json), interrupts: interrupts.clone() };
     let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
     finish(Run::resume(engine, before, surroundings)?, &interrupts).await
 }
@@ -213,7 +217,7 @@ fn view(json: bool) -> View {
 }
 
 fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock) -> RunFile {
-    let RunDiscovery { survey, forecast, .. } = found;
+    let RunDiscovery { preflight, forecast, .. } = found;
     RunFile {
         format_version: FORMAT_VERSION,
         run: plan.run.clone(),
@@ -224,12 +228,12 @@ fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock)
         plan: plan.clone(),
         scenario: scenario.name.clone(),
         manifest: scenario.manifest.clone(),
-        versions: survey.versions,
-        nodes: survey.nodes,
-        runtime_class: survey.runtime_class,
+        versions: preflight.versions,
+        nodes: preflight.nodes,
+        runtime_class: preflight.runtime_class,
         forecast: Some(forecast),
-        findings: survey.findings,
-        not_honoured: survey.not_honoured,
+        findings: preflight.findings,
+        not_honoured: preflight.not_honoured,
         resumes: Vec::new(),
         teardown: None,
         held: None,
@@ -240,8 +244,3 @@ fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock)
 
 /// What runs have left, by run.
 type Leftovers = BTreeMap<String, Vec<String>>;
-
-/// Where a run is recorded, where it is not said.
-fn usual_directory(run: &str) -> PathBuf {
-    PathBuf::from(format!("ramp-{run}"))
-}

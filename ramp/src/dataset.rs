@@ -8,26 +8,26 @@
 //! Reading decides nothing but what is fresh: a sample that only repeats an older one is [`Freshness::Stale`], one that is not there
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
-mod blind;
-mod cells;
 mod clocks;
+mod legacy_csv;
+mod observation_gaps;
+mod row_deserializer;
 mod run_directory;
 mod steady_state;
-mod study;
-mod table;
-mod workloads;
+mod table_reader;
+mod workload_reports;
 
-pub use blind::{Blind, Undated};
+pub use observation_gaps::{ObservationGaps, Undated};
 pub use run_directory::Recorded;
 pub use steady_state::RetainedMemory;
-pub use table::{Malformed, Unreadable};
-pub use workloads::{ReportRow, Reports};
+pub use table_reader::{Malformed, Unreadable};
+pub use workload_reports::{ReportRow, Reports};
 
 use std::collections::HashSet;
 use std::path::{Ancestors, Path, PathBuf};
 
 use crate::analysis::Capacity;
-use crate::record::{Most, StepOutcome, Part};
+use crate::record::{Most, Part, StepOutcome};
 use crate::statistics::{Observation, Point};
 
 /// One run.
@@ -211,12 +211,12 @@ pub struct Costs {
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
     pub series: Vec<Vec<Point>>,
     /// Where the source tells what instances hold themselves: the memory beyond that.
-    pub beyond: Option<Beyond>,
+    pub beyond: Option<BeyondReported>,
 }
 
 /// What kernels hold beyond what their instances report to hold.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Beyond {
+pub struct BeyondReported {
     /// For each kernel: bytes by time, with the instances there and the nodes that have had one as the first two regressors.
     pub observations: Vec<Vec<Observation>>,
     /// The same after the last instance was gone, where memory had stopped changing by then; empty where it had not, or nobody watched.
@@ -250,7 +250,7 @@ impl Dataset {
     /// Where there is none, and where something in it is not what it should be: file, line, column, what was found and what was
     /// expected. A torn last row is no error: it is among the [notes](Self::notes).
     pub fn read(path: &Path) -> Result<Self, Unreadable> {
-        if path.is_dir() { run_directory::read(path) } else { study::read(path) }
+        if path.is_dir() { run_directory::read(path) } else { legacy_csv::read(path) }
     }
 
     /// Steps that asked for more, with their indices.

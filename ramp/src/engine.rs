@@ -1,10 +1,10 @@
 //! Where instances come from: one trait, and what every engine tells.
 //!
 //! An engine observes and acts; it decides nothing, counts nothing and writes nothing. What it sees it sends as
-//! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::ledger)'s and the
+//! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::run::instance_tracker)'s and the
 //! [recorder](crate::record)'s.
 
-mod back_off;
+mod crash_loop;
 pub mod kubernetes;
 pub mod local;
 mod machine;
@@ -45,7 +45,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// Where nothing at all can be learned: no server, no socket, no right. What is wrong but known is among the findings.
-    async fn survey(&mut self) -> Result<Preflight, Failure>;
+    async fn preflight(&mut self) -> Result<Preflight, Failure>;
 
     /// Starts to watch, and makes a population of no instances; with `adopt` takes over the one that an earlier process
     /// made for this run. Returns once [`Event::All`] and [`Event::Nodes`] have been sent.
@@ -75,7 +75,7 @@ pub trait Engine {
 
 /// What every engine is made from.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct EngineSpec {
     /// The run's id: on everything that is made.
     pub run: String,
     /// What to run.
@@ -409,7 +409,7 @@ impl std::error::Error for Failure {}
 
 /// What an instance of a scenario takes, as far as its manifest says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Needs {
+pub struct InstanceNeeds {
     /// Resident set that its program is told to have.
     pub memory: Option<Bytes>,
     /// Memory requested of the node.

@@ -18,23 +18,19 @@
 mod text;
 
 pub mod analysis;
-pub mod briefing;
+mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod dataset;
 pub mod engine;
-pub mod forecast;
-pub mod ledger;
 mod memory;
-pub mod nodes;
-mod pauses;
 pub mod plan;
+pub mod preflight;
 pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod state;
 pub mod statistics;
-pub mod stop;
-pub mod view;
+pub mod ui;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ramp::cli::{Cli, Command};
 use ramp::command;
-use ramp::engine::local::instance;
+use ramp::engine::local::subcommands;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,8 +16,8 @@ fn main() -> ExitCode {
     let started_ns = monotonic_ns();
     match Cli::parse().command {
         // Before there is anything that could cost memory: these are the load.
-        Command::Instance(args) => instance::instance(&args),
-        Command::Workload(args) => instance::workload(args, started_ns),
+        Command::Instance(args) => subcommands::instance(&args),
+        Command::Workload(args) => subcommands::workload(args, started_ns),
         // Neither does it wait for anything.
         Command::Report(args) => command::report(&args),
         command => ramp(&command),

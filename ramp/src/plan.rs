@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub mod builder;
+pub mod stop_rule;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::simulated::World;
-use crate::stop::StopRule;
+use crate::plan::stop_rule::StopRule;
 
 /// What a run is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,14 +11,14 @@
 //!
 //! Times are RFC 3339, UTC, with milliseconds; units are in the names; what is missing is empty. Rows are single lines.
 
-mod population;
 mod rows;
-mod table;
+mod running_count;
+mod table_writer;
 
-pub use population::{Most, PeakCounts};
-pub use rows::{EventRow, StepOutcome, Part, PodRow, StepRow, Time, seconds};
-pub use table::TableWriter;
-pub(crate) use table::one_line;
+pub use rows::{EventRow, Part, PodRow, StepOutcome, StepRow, Time, seconds};
+pub use running_count::{Most, PeakCounts};
+pub use table_writer::TableWriter;
+pub(crate) use table_writer::one_line;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,8 +30,8 @@ use serde_json::{Map, Value};
 use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
 
 use crate::engine::{Finding, NodeFacts, RuntimeClassFacts};
-use crate::forecast::Forecast;
 use crate::plan::Plan;
+use crate::preflight::forecast::Forecast;
 
 /// The version of the run directory's format: raised when a reader of the one before would read it wrongly.
 pub const FORMAT_VERSION: u32 = 1;

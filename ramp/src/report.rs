@@ -11,15 +11,15 @@
 pub mod assertion;
 pub mod chart;
 pub mod charts;
+pub mod estimate_table;
+pub(crate) mod format;
+pub mod html;
 pub mod json;
-pub mod lines;
 pub mod markdown;
-pub mod page;
-pub mod prose;
+pub mod narrative;
 pub mod svg;
-pub(crate) mod words;
 
-use crate::analysis::findings::{Findings, RunFindings};
+use crate::analysis::results::{Results, RunResults};
 use crate::dataset::Dataset;
 
 /// Runs, and what they say.
@@ -28,19 +28,19 @@ pub struct Report {
     /// The runs, in the order in which they were named.
     pub data: Vec<Dataset>,
     /// What they say.
-    pub findings: Findings,
+    pub findings: Results,
 }
 
 impl Report {
     /// A report of runs. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
     #[must_use]
     pub fn of(data: Vec<Dataset>, memory_each: Option<u64>) -> Self {
-        let findings = Findings::of(&data, memory_each);
+        let findings = Results::of(&data, memory_each);
         Self { data, findings }
     }
 
     /// Each run, and what it says.
-    pub fn runs(&self) -> impl Iterator<Item = (&Dataset, &RunFindings)> {
+    pub fn runs(&self) -> impl Iterator<Item = (&Dataset, &RunResults)> {
         self.data.iter().zip(&self.findings.runs)
     }
 
@@ -67,34 +67,34 @@ impl Report {
     /// All of it in words, for a terminal.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("{}\n", prose::summary(self));
+        let mut text = format!("{}\n", narrative::summary(self));
         for (data, found) in self.runs() {
             text.push_str(&format!("\n{}\n", data.name));
-            push_lines(&mut text, &lines::of_run(data, found));
+            push_lines(&mut text, &estimate_table::of_run(data, found));
         }
         for compared in &self.findings.comparisons {
             let (base, other) = (self.findings.name(compared.base), self.findings.name(compared.other));
             text.push_str(&format!("\n{other} against {base}\n"));
-            push_lines(&mut text, &lines::of_comparison(self, compared));
+            push_lines(&mut text, &estimate_table::of_comparison(self, compared));
         }
         text.push_str("\nAnalysis\n");
-        for section in prose::sections(self) {
+        for section in narrative::sections(self) {
             text.push_str(&format!("  {}\n", section.title));
             for sentence in section.sentences {
-                text.push_str(&words::wrapped(&format!("{} [{}]", sentence.text, sentence.rule), 4, 100));
+                text.push_str(&format::wrapped(&format!("{} [{}]", sentence.text, sentence.rule), 4, 100));
             }
         }
         text
     }
 }
 
-fn push_lines(text: &mut String, lines: &[lines::EstimateRow]) {
+fn push_lines(text: &mut String, lines: &[estimate_table::EstimateRow]) {
     for line in lines {
         let value = match &line.value {
             Ok(value) => value.clone(),
             Err(why) => format!("cannot say: {why}"),
         };
-        let wrapped = words::wrapped(&value, 26, 100);
+        let wrapped = format::wrapped(&value, 26, 100);
         text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));
     }
 }

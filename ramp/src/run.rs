@@ -6,30 +6,32 @@
 //!   refusal for good ends the ramp.
 //! - Whatever ended the ramp, everything is removed then (unless it is to be kept), and the run directory says how it went.
 
-mod calls;
-mod desk;
+mod api_calls;
+mod eta;
+mod event_loop;
+pub mod instance_tracker;
 mod memory_watch;
-mod rules;
+pub mod node_tracker;
 mod step;
+mod stop_rules;
 mod teardown;
-mod time_left;
 
-pub use calls::Calls;
-pub use desk::Interrupt;
+pub use api_calls::ApiCalls;
+pub use event_loop::Interrupt;
 
 use std::time::{Duration, SystemTime};
 
-use desk::EventLoop;
-use rules::Rules;
+use event_loop::EventLoop;
 use step::{Beats, insist, seen};
+use stop_rules::StopRules;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
 use crate::plan::Plan;
-use crate::record::{Before, Directory, StepOutcome, Part, StepRow, Teardown, Time};
-use crate::view::{Summary, View};
+use crate::record::{Before, Directory, Part, StepOutcome, StepRow, Teardown, Time};
+use crate::ui::{Summary, View};
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -53,8 +55,8 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Run<E> {
     engine: E,
-    desk: EventLoop,
-    rules: Rules,
+    event_loop: EventLoop,
+    rules: StopRules,
     plan: Plan,
     events: Events,
     /// Whether an earlier process began it, and what it was doing at last.
@@ -90,11 +92,11 @@ impl<E: Engine> Run<E> {
         let plan = directory.run.plan.clone();
         let Surroundings { clock, view, interrupts } = surroundings;
         let (events, receiver) = Events::channel(clock);
-        let desk = EventLoop::new(clock, directory, view, receiver, interrupts);
-        let rules = Rules::of(&plan);
+        let event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
+        let rules = StopRules::of(&plan);
         Self {
             engine,
-            desk,
+            event_loop,
             rules,
             plan,
             events,
@@ -118,16 +120,16 @@ impl<E: Engine> Run<E> {
     ) -> Result<Self, String> {
         let mut run = Self::new(engine, directory, surroundings);
         for row in &before.pods {
-            run.desk.population.follow(row);
-            run.desk.ledger.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
+            run.event_loop.population.follow(row);
+            run.event_loop.tracker.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
             run.decided = run.rules.look(&seen(row)).end;
             run.steps_up = row.step;
         }
         let last = before.steps.last();
-        run.desk.step = last.map_or(0, |row| row.step);
-        run.desk.asked = last.map_or(0, |row| row.asked_instances);
+        run.event_loop.step = last.map_or(0, |row| row.step);
+        run.event_loop.asked = last.map_or(0, |row| row.asked_instances);
         run.idle = before.idle;
         run.resumed = Some(last.map_or(Part::Up, |row| row.part));
         let since = [last.map(|row| row.time.0), before.pods.last().map(|row| row.time.0)]
@@ -139,9 +141,9 @@ impl<E: Engine> Run<E> {
     }
 
     fn say_resumed(&mut self, since: Option<SystemTime>, notes: &[String]) {
-        let now = self.desk.clock.now();
-        self.desk.directory.run.resumes.push(Time(now));
-        self.desk.event(
+        let now = self.event_loop.clock.now();
+        self.event_loop.directory.run.resumes.push(Time(now));
+        self.event_loop.event(
             now,
             &Notice {
                 kind: NoticeKind::GapBegins,
@@ -153,19 +155,19 @@ impl<E: Engine> Run<E> {
                 count: None,
             },
         );
-        self.desk.event(
+        self.event_loop.event(
             now,
             &Notice {
                 kind: NoticeKind::GapEnds,
                 at: Some(now),
                 object: "ramp".into(),
                 reason: "Resumed".into(),
-                message: format!("another process goes on at step {}", self.desk.step),
+                message: format!("another process goes on at step {}", self.event_loop.step),
                 count: None,
             },
         );
         for note in notes {
-            self.desk.note("ramp", "Torn", note);
+            self.event_loop.note("ramp", "Torn", note);
         }
     }
 
@@ -212,7 +214,7 @@ impl<E: Engine> Run<E> {
             Err(RampEnd::Failed(failure)) => failure.message,
             Ok(_) | Err(RampEnd::Halt(_)) => "interrupted".to_owned(),
         };
-        let directory = self.desk.directory.path().display();
+        let directory = self.event_loop.directory.path().display();
         format!(
             "{why}\nThe run was not taken over, and its instances are as they were. When that is mended: ramp run --resume \
              {directory}, or ramp clean {directory}"
@@ -225,33 +227,33 @@ impl<E: Engine> Run<E> {
         failed: bool,
         teardown: Option<Teardown>,
     ) -> Result<Summary, String> {
-        self.desk.take_arrived();
-        self.desk.write_what_waits(LAST_ROWS_WITHIN).await;
+        self.event_loop.take_arrived();
+        self.event_loop.write_what_waits(LAST_ROWS_WITHIN).await;
         let summary = Summary {
             run: self.plan.run.clone(),
             why_ended: why.clone(),
             failed,
             steps: self.steps_up,
-            held: self.desk.population.held(),
-            running: self.desk.population.running(),
-            most_at_work: self.desk.population.running().count,
-            most_at_work_at_step: self.desk.population.running().step,
-            evictions: self.desk.ledger.totals().evictions,
-            oom_kills: self.desk.ledger.totals().oom_kills,
+            held: self.event_loop.population.held(),
+            running: self.event_loop.population.running(),
+            most_at_work: self.event_loop.population.running().count,
+            most_at_work_at_step: self.event_loop.population.running().step,
+            evictions: self.event_loop.tracker.totals().evictions,
+            oom_kills: self.event_loop.tracker.totals().oom_kills,
             teardown_seconds: teardown.as_ref().and_then(|teardown| teardown.seconds),
             left: teardown.as_ref().map(|teardown| teardown.left.clone()).unwrap_or_default(),
-            directory: self.desk.directory.path().display().to_string(),
+            directory: self.event_loop.directory.path().display().to_string(),
         };
-        let rows_lost = self.desk.directory.rows_not_written();
-        let run = &mut self.desk.directory.run;
-        run.end = Some(Time(self.desk.clock.now()));
+        let rows_lost = self.event_loop.directory.rows_not_written();
+        let run = &mut self.event_loop.directory.run;
+        run.end = Some(Time(self.event_loop.clock.now()));
         run.why_ended = Some(why);
         run.teardown = teardown;
         run.held = Some(summary.held);
         run.running = Some(summary.running);
         run.rows_lost = rows_lost;
-        let saved = self.desk.save(LAST_ROWS_WITHIN).await;
-        self.desk.view.end(&summary);
+        let saved = self.event_loop.save(LAST_ROWS_WITHIN).await;
+        self.event_loop.view.end(&summary);
         saved.map(|()| summary).map_err(|error| format!("run.json: {error}"))
     }
 
@@ -289,49 +291,49 @@ impl<E: Engine> Run<E> {
         let (events, adopt) = (self.events.clone(), self.resumed.is_some());
         let deadline = Some(Instant::now() + PATIENCE);
         let begin = async |engine: &mut E| engine.begin(events.clone(), adopt).await;
-        let applied = insist(&mut self.engine, &mut self.desk, deadline, "begin", begin).await?;
+        let applied = insist(&mut self.engine, &mut self.event_loop, deadline, "begin", begin).await?;
         let applied = applied.ok_or_else(|| {
             RampEnd::Failed(Failure::transient("the population could not be made in time: see events.csv"))
         })?;
-        self.desk.directory.run.manifest = applied.manifest;
+        self.event_loop.directory.run.manifest = applied.manifest;
         self.begun = true;
         if let Some((since, notes)) = self.missed.take() {
             self.say_resumed(since, &notes);
         }
-        if let Err(error) = self.desk.directory.save() {
-            self.desk.note("run.json", "NotWritten", error.to_string());
+        if let Err(error) = self.event_loop.directory.save() {
+            self.event_loop.note("run.json", "NotWritten", error.to_string());
         }
-        self.desk.view.heading();
+        self.event_loop.view.heading();
         let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
-        self.desk.until(first, |desk| desk.nodes.all_have_told()).await?;
+        self.event_loop.until(first, |event_loop| event_loop.nodes.all_have_told()).await?;
         if self.resumed.is_none() {
             // What the idle machines do by themselves.
-            self.desk.until(Some(Instant::now() + self.plan.settle), |_| false).await?;
+            self.event_loop.until(Some(Instant::now() + self.plan.settle), |_| false).await?;
         }
         if self.idle.is_empty() {
-            self.idle = self.desk.nodes.available(self.desk.clock.now());
+            self.idle = self.event_loop.nodes.available(self.event_loop.clock.now());
         }
         Ok(())
     }
 
     /// Up, for no longer than a rule says.
     async fn up_in_time(&mut self) -> Result<Option<String>, RampEnd> {
-        self.desk.part = Part::Up;
+        self.event_loop.part = Part::Up;
         let limit = self.rules.time_limit();
-        self.desk.time_limit = limit.map(|limit| self.desk.directory.run.begin.0 + limit);
+        self.event_loop.time_limit = limit.map(|limit| self.event_loop.directory.run.begin.0 + limit);
         let why = match self.up().await {
             Err(RampEnd::Halt(Interrupt::TimeUp)) => Ok(Some(self.time_is_up())),
             other => other,
         };
-        self.desk.time_limit = None;
+        self.event_loop.time_limit = None;
         why
     }
 
     /// More with each step, until there are enough. The rule that says so.
     async fn up(&mut self) -> Result<Option<String>, RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
-        while let Some(asked) = self.plan.asked(self.desk.step.saturating_add(1)) {
-            self.desk.step += 1;
+        while let Some(asked) = self.plan.asked(self.event_loop.step.saturating_add(1)) {
+            self.event_loop.step += 1;
             let row = self.step(asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
             if let Some(why) = self.judge(row) {
                 return Ok(Some(why));
@@ -347,17 +349,17 @@ impl<E: Engine> Run<E> {
         self.write(&row);
         self.steps_up = row.step;
         for (rule, only_noted, why) in verdict.news {
-            self.desk.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
+            self.event_loop.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
         }
         verdict.end
     }
 
     /// What was asked for when an earlier process ended: not every engine's instances outlive it.
     async fn restore(&mut self) -> Result<(), RampEnd> {
-        let (asked, deadline) = (self.desk.asked, Instant::now() + self.plan.step_timeout);
+        let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
         let scale = async |engine: &mut E| engine.scale(asked).await;
-        insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;
-        self.desk.until(Some(deadline), |desk| desk.is_settled(asked)).await?;
+        insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
+        self.event_loop.until(Some(deadline), |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())
     }
 
@@ -365,9 +367,9 @@ impl<E: Engine> Run<E> {
         if self.plan.hold.is_zero() {
             return Ok(());
         }
-        self.desk.part = Part::Hold;
+        self.event_loop.part = Part::Hold;
         let began = Instant::now();
-        self.desk.until(Some(began + self.plan.hold), |_| false).await?;
+        self.event_loop.until(Some(began + self.plan.hold), |_| false).await?;
         let row = self.row(StepOutcome::Settled, began, None);
         self.write(&row);
         Ok(())
@@ -376,10 +378,10 @@ impl<E: Engine> Run<E> {
     /// Fewer with each step, to none.
     async fn down(&mut self) -> Result<(), RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
-        while self.desk.asked > 0 {
-            let asked = self.desk.asked.saturating_sub(self.plan.step.max(1));
-            self.desk.step += 1;
-            let gone = |desk: &EventLoop, asked| desk.ledger.in_place() <= asked;
+        while self.event_loop.asked > 0 {
+            let asked = self.event_loop.asked.saturating_sub(self.plan.step.max(1));
+            self.event_loop.step += 1;
+            let gone = |event_loop: &EventLoop, asked| event_loop.tracker.in_place() <= asked;
             let row = self.step(asked, Part::Down, beats.next(), gone).await?;
             self.write(&row);
         }

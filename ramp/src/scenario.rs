@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use workload::config::Args;
 use workload::quantity::{Bytes, Cores, MemoryTarget, Rate};
 
-use crate::engine::Needs;
+use crate::engine::InstanceNeeds;
 
 /// The study's main scenario, for runs that name none.
 const MEMORY_CAPACITY: &str = include_str!("../../deploy/runc/memory-capacity.yaml");
@@ -124,7 +124,7 @@ impl Scenario {
 
     /// What each instance takes, as far as the manifest says.
     #[must_use]
-    pub fn needs(&self) -> Needs {
+    pub fn needs(&self) -> InstanceNeeds {
         let memory = match self.load().map(|args| args.memory) {
             Ok(MemoryTarget::Bytes(bytes)) => Some(bytes),
             Ok(MemoryTarget::Percent(percent)) => {
@@ -132,7 +132,7 @@ impl Scenario {
             }
             Ok(MemoryTarget::Max) | Err(_) => None,
         };
-        Needs {
+        InstanceNeeds {
             memory,
             // Kubernetes takes the limit for a request that is not there.
             requested_memory: self

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::podman::{self, PodmanEngine};
-use ramp::engine::{Engine, Event, Events, Notice, NoticeKind, Order, InstanceStatus};
+use ramp::engine::{Engine, EngineSpec, Event, Events, InstanceStatus, Notice, NoticeKind};
 use ramp::scenario::Scenario;
 use ramp::state::State;
 use service::Service;
@@ -37,14 +37,15 @@ struct Seen {
 impl Seen {
     fn take(&mut self, at: SystemTime, event: Event) {
         match event {
-            Event::Instance(sighting) => {
-                self.now.insert(sighting.name.clone(), sighting.clone());
-                self.all.push(sighting);
+            Event::Instance(instance_status) => {
+                self.now.insert(instance_status.name.clone(), instance_status.clone());
+                self.all.push(instance_status);
             }
-            Event::All(sightings) => {
-                self.now.retain(|name, _| sightings.iter().any(|sighting| sighting.name == *name));
-                for sighting in sightings {
-                    self.take(at, Event::Instance(sighting));
+            Event::All(statuses) => {
+                self.now
+                    .retain(|name, _| statuses.iter().any(|instance_status| instance_status.name == *name));
+                for instance_status in statuses {
+                    self.take(at, Event::Instance(instance_status));
                 }
             }
             Event::Report(report) => *self.reports.entry(report.uid).or_default() += 1,
@@ -56,7 +57,7 @@ impl Seen {
     }
 
     fn count(&self, state: State) -> usize {
-        self.now.values().filter(|sighting| sighting.state == state).count()
+        self.now.values().filter(|instance_status| instance_status.state == state).count()
     }
 
     fn there(&self) -> usize {
@@ -75,9 +76,9 @@ struct Run {
 }
 
 impl Run {
-    async fn begin(order: Order) -> Self {
+    async fn begin(order: EngineSpec) -> Self {
         let mut engine = PodmanEngine::new(order).unwrap();
-        let (sender, events) = Events::channel(Clock::of_the_machine());
+        let (sender, events) = Events::channel(Clock::system());
         let applied = engine.begin(sender, false).await.unwrap();
         assert_eq!(applied.instances, 0);
         Self { engine, events, seen: Seen::default() }
@@ -108,7 +109,7 @@ impl Run {
     }
 }
 
-fn order(service: &Service, run: &str, memory: &str, limit: &str) -> Order {
+fn order(service: &Service, run: &str, memory: &str, limit: &str) -> EngineSpec {
     let manifest = format!(
         r#"{{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {{"name": "test"}}, "spec": {{"template": {{"spec": {{
             "terminationGracePeriodSeconds": 5, "containers": [{{"name": "workload", "image": "localhost/workload:0.1.0",
@@ -118,7 +119,7 @@ fn order(service: &Service, run: &str, memory: &str, limit: &str) -> Order {
                                  "capabilities": {{"drop": ["ALL"]}}}}}}]}}}}}}}}"#
     );
     let run = format!("{run}-{}", std::process::id());
-    Order { run, scenario: Scenario::parse(&manifest).unwrap(), options: service.options() }
+    EngineSpec { run, scenario: Scenario::parse(&manifest).unwrap(), options: service.options() }
 }
 
 /// What podman says.
@@ -212,15 +213,15 @@ async fn another_process_takes_over_what_one_has_left_and_a_clean_up_finds_it() 
     let uids: Vec<_> = run.seen.now.values().map(|one| one.uid.clone()).collect();
     drop(run);
 
-    let other = Order { run: format!("{}-other", order.run), ..order.clone() };
-    let survey = PodmanEngine::new(other).unwrap().survey().await.unwrap();
+    let other = EngineSpec { run: format!("{}-other", order.run), ..order.clone() };
+    let preflight = PodmanEngine::new(other).unwrap().preflight().await.unwrap();
     assert!(
-        survey.findings.iter().any(|found| found.refuses && found.message.contains("ramp clean")),
-        "{survey:?}"
+        preflight.findings.iter().any(|found| found.refuses && found.message.contains("ramp clean")),
+        "{preflight:?}"
     );
 
     let mut engine = PodmanEngine::new(order.clone()).unwrap();
-    let (sender, events) = Events::channel(Clock::of_the_machine());
+    let (sender, events) = Events::channel(Clock::system());
     assert_eq!(engine.begin(sender, true).await.unwrap().instances, 2);
     let mut run = Run { engine, events, seen: Seen::default() };
     run.engine.scale(3).await.unwrap();
@@ -242,12 +243,12 @@ async fn what_cannot_be_created_or_run_is_said() {
     let mut order = order(&service, "refused", "20M", "100M");
     order.options.runtime = Some("no-such-runtime".into());
     order.scenario.container.image = "localhost/no-such-image:1".into();
-    let survey = PodmanEngine::new(order.clone()).unwrap().survey().await.unwrap();
+    let preflight = PodmanEngine::new(order.clone()).unwrap().preflight().await.unwrap();
     let refused =
-        |part: &str| survey.findings.iter().any(|found| found.refuses && found.message.contains(part));
-    assert!(refused("no-such-image") && refused("no-such-runtime"), "{:?}", survey.findings);
-    assert!(survey.versions.contains_key("podman"), "{:?}", survey.versions);
-    assert!(survey.nodes[0].allocatable_memory_bytes.unwrap() > 0);
+        |part: &str| preflight.findings.iter().any(|found| found.refuses && found.message.contains(part));
+    assert!(refused("no-such-image") && refused("no-such-runtime"), "{:?}", preflight.findings);
+    assert!(preflight.versions.contains_key("podman"), "{:?}", preflight.versions);
+    assert!(preflight.nodes[0].allocatable_memory_bytes.unwrap() > 0);
 
     let mut run = Run::begin(order).await;
     run.engine.scale(1).await.unwrap();

@@ -68,7 +68,7 @@ pub enum Cause {
     /// There is no more of something.
     Resource(Resource),
     /// Others have seen to it.
-    Others(Act),
+    Others(ExternalAction),
     /// It cannot begin, however much there is of anything: its image, its settings, a rule of the cluster.
     Blocked,
     /// It was killed, and nobody tells by whom.
@@ -79,7 +79,7 @@ pub enum Cause {
 
 /// What others do to instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub enum ExternalAction {
     /// They made room for others of a higher priority.
     Preempted,
     /// Their node was drained.
@@ -90,7 +90,7 @@ pub enum Act {
     Deleted,
 }
 
-impl Act {
+impl ExternalAction {
     /// In words, after a number of instances.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -106,19 +106,22 @@ impl Act {
 /// Words of a reason, and what they tell. The first that is found counts.
 const WORDS: [(&str, Cause); 66] = [
     // Others: PreemptionByScheduler and so on are the reasons of the condition DisruptionTarget (Kubernetes, Pod disruption conditions).
-    ("PreemptionByScheduler", Cause::Others(Act::Preempted)),
-    ("preempting to accommodate", Cause::Others(Act::Preempted)),
-    ("Preempted by", Cause::Others(Act::Preempted)),
-    ("Preempted in order to admit", Cause::Others(Act::Preempted)),
-    ("Preempting", Cause::Others(Act::Preempted)),
-    ("EvictionByEvictionAPI", Cause::Others(Act::Drained)),
-    ("DeletionByTaintManager", Cause::Others(Act::Tainted)),
-    ("TaintManagerEviction", Cause::Others(Act::Tainted)),
-    ("DeletionByPodGC", Cause::Others(Act::Tainted)),
-    ("NodeLost", Cause::Others(Act::Tainted)),
-    ("removed by someone else", Cause::Others(Act::Deleted)),
-    ("NodeShutdown", Cause::Others(Act::Drained)),
-    ("Terminated: Pod was terminated in response to imminent node shutdown", Cause::Others(Act::Drained)),
+    ("PreemptionByScheduler", Cause::Others(ExternalAction::Preempted)),
+    ("preempting to accommodate", Cause::Others(ExternalAction::Preempted)),
+    ("Preempted by", Cause::Others(ExternalAction::Preempted)),
+    ("Preempted in order to admit", Cause::Others(ExternalAction::Preempted)),
+    ("Preempting", Cause::Others(ExternalAction::Preempted)),
+    ("EvictionByEvictionAPI", Cause::Others(ExternalAction::Drained)),
+    ("DeletionByTaintManager", Cause::Others(ExternalAction::Tainted)),
+    ("TaintManagerEviction", Cause::Others(ExternalAction::Tainted)),
+    ("DeletionByPodGC", Cause::Others(ExternalAction::Tainted)),
+    ("NodeLost", Cause::Others(ExternalAction::Tainted)),
+    ("removed by someone else", Cause::Others(ExternalAction::Deleted)),
+    ("NodeShutdown", Cause::Others(ExternalAction::Drained)),
+    (
+        "Terminated: Pod was terminated in response to imminent node shutdown",
+        Cause::Others(ExternalAction::Drained),
+    ),
     // The kubelet's eviction manager (pkg/kubelet/eviction): the resource, or the condition of the node.
     ("low on resource: memory", Cause::Resource(Resource::Memory)),
     ("low on resource: ephemeral-storage", Cause::Resource(Resource::Disk)),
@@ -241,9 +244,15 @@ mod tests {
     #[test]
     fn what_others_do_and_what_nothing_mends_is_no_want_of_anything() {
         for (reason, expected) in [
-            ("PreemptionByScheduler: default-scheduler: preempting", Cause::Others(Act::Preempted)),
-            ("Preempting: Preempted in order to admit critical pod", Cause::Others(Act::Preempted)),
-            ("EvictionByEvictionAPI: Eviction API: evicting", Cause::Others(Act::Drained)),
+            (
+                "PreemptionByScheduler: default-scheduler: preempting",
+                Cause::Others(ExternalAction::Preempted),
+            ),
+            (
+                "Preempting: Preempted in order to admit critical pod",
+                Cause::Others(ExternalAction::Preempted),
+            ),
+            ("EvictionByEvictionAPI: Eviction API: evicting", Cause::Others(ExternalAction::Drained)),
             ("ImagePullBackOff: Back-off pulling image \"x\"", Cause::Blocked),
             ("Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.", Cause::Blocked),
             ("Error, exit 137", Cause::Killed),

@@ -2,7 +2,7 @@
 
 use super::estimates::Estimates;
 use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};
-use super::{Unavailable, Estimate, cannot_say};
+use super::{Estimate, Unavailable, unavailable};
 use crate::dataset::Dataset;
 use crate::statistics::{Interval, SEED};
 use rand::SeedableRng;
@@ -39,7 +39,7 @@ impl PerPod {
     /// Where it may be that there is no overhead.
     pub fn pod_fixed_mib(&self) -> Estimate<u64> {
         if self.interval.low <= 0.0 {
-            return cannot_say("it may be that there is no overhead");
+            return unavailable("it may be that there is no overhead");
         }
         Ok(super::mib(self.interval.high).ceil() as u64)
     }
@@ -83,7 +83,7 @@ pub(super) fn most(run: &Estimates) -> Estimate<u32> {
 fn fits_no_more(data: &Dataset, run: &Estimates) -> Estimate<()> {
     match &run.saturation.saturation {
         Ok(_) => Ok(()),
-        Err(why) => cannot_say(format!("{}: saturation: {}", data.name, why.0)),
+        Err(why) => unavailable(format!("{}: saturation: {}", data.name, why.0)),
     }
 }
 
@@ -100,10 +100,10 @@ fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> 
     let mut kinds = runs
         .iter()
         .filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
-    let Some((first, kind)) = kinds.next() else { return cannot_say("there is no run") };
+    let Some((first, kind)) = kinds.next() else { return unavailable("there is no run") };
     match kinds.find(|(_, other)| *other != kind) {
         None => Ok((instances, kind)),
-        Some((data, other)) => cannot_say(format!(
+        Some((data, other)) => unavailable(format!(
             "repeats were saturated in two ways: {kind} in {}, {other} in {}",
             first.name, data.name
         )),
@@ -134,7 +134,7 @@ fn both<'e, T>(base: &'e Estimate<T>, other: &'e Estimate<T>) -> Estimate<(&'e T
 fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
     let ((base, kind), (other, other_kind)) = both(&base.saturation, &other.saturation)?;
     if kind != other_kind {
-        return cannot_say(format!(
+        return unavailable(format!(
             "saturations of two kinds cannot be held against each other: {kind} at {base:.0} instances, {other_kind} at {other:.0}"
         ));
     }
@@ -142,7 +142,7 @@ fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
 }
 
 fn ratio(above: f64, below: f64) -> Estimate<f64> {
-    if below <= 0.0 { cannot_say("there was none at work to divide by") } else { Ok(above / below - 1.0) }
+    if below <= 0.0 { unavailable("there was none at work to divide by") } else { Ok(above / below - 1.0) }
 }
 
 fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {

@@ -1,7 +1,7 @@
 //! Whether what changed on the cluster from run to run could pass for a difference between two runtimes.
 
 use super::comparison::most;
-use super::{Estimate, Estimates, cannot_say};
+use super::{Estimate, Estimates, unavailable};
 use crate::dataset::{Dataset, Source};
 
 /// How far repeats lie apart, beside how far the groups do.
@@ -35,7 +35,7 @@ impl Drift {
 }
 
 /// A run that one of the two groups holds.
-struct Ran {
+struct RepeatRun {
     begin: Option<std::time::SystemTime>,
     is_base: bool,
     most: u32,
@@ -47,7 +47,7 @@ struct Ran {
 /// Where there are no repeats, or a run has no step.
 pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estimates)]) -> Estimate<Drift> {
     if base.len() < 2 && other.len() < 2 {
-        return cannot_say(
+        return unavailable(
             "each was run once: only repeats (deploy/ramp.sh --interleave) tell drift from a difference",
         );
     }
@@ -58,11 +58,14 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
                 Source::Run(recorded) => Some(recorded.run.begin.0),
                 Source::Study => None,
             };
-            Ok(Ran { begin, is_base, most })
+            Ok(RepeatRun { begin, is_base, most })
         }
     };
-    let mut all =
-        base.iter().map(ran(true)).chain(other.iter().map(ran(false))).collect::<Estimate<Vec<Ran>>>()?;
+    let mut all = base
+        .iter()
+        .map(ran(true))
+        .chain(other.iter().map(ran(false)))
+        .collect::<Estimate<Vec<RepeatRun>>>()?;
     all.sort_by_key(|ran| ran.begin);
     let known = all.iter().all(|ran| ran.begin.is_some());
     let letters = all.iter().map(|ran| if ran.is_base { "A" } else { "B" });

@@ -2,7 +2,7 @@
 
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{SaturationRule, SaturationVerdict, saturation};
-use super::{Estimate, cannot_say, mib, timed};
+use super::{Estimate, mib, timed, unavailable};
 use crate::dataset::{Costs, Dataset, Source, Step};
 use crate::record::{Most, Part};
 
@@ -92,18 +92,18 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
         return Ok(capacity);
     }
     if matches!(data.source, Source::Run(_)) && memory_each.is_none() {
-        return cannot_say(
+        return unavailable(
             "the run was begun without a forecast (say how much memory each instance takes with --memory)",
         );
     }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
-        return cannot_say(
+        return unavailable(
             "the data does not tell how much memory each instance was to take (say it with --memory)",
         );
     };
     let first = data.steps.iter().find(|step| step.fresh && step.memory.free.is_some());
     let Some((step, free)) = first.and_then(|step| Some((step, step.memory.free?))) else {
-        return cannot_say("there is no step at which all nodes told how much memory was free");
+        return unavailable("there is no step at which all nodes told how much memory was free");
     };
     let inputs = format!(
         "{:.0} MiB free at step {}, the first with a fresh sample of each node, by {:.1} MiB each",
@@ -118,14 +118,14 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
 
 fn held(data: &Dataset) -> Estimate<Most> {
     let Some((_, held)) = data.most() else {
-        return cannot_say("the data does not tell which instances hold all of their memory");
+        return unavailable("the data does not tell which instances hold all of their memory");
     };
-    if data.steps.is_empty() { cannot_say("no step was recorded") } else { Ok(held) }
+    if data.steps.is_empty() { unavailable("no step was recorded") } else { Ok(held) }
 }
 
 fn running(data: &Dataset) -> Estimate<Most> {
     if data.steps.is_empty() {
-        return cannot_say("no step was recorded");
+        return unavailable("no step was recorded");
     }
     if let Some((running, _)) = data.most() {
         return Ok(running);
@@ -136,7 +136,7 @@ fn running(data: &Dataset) -> Estimate<Most> {
             most = Some(Most { count: step.running, step: step.step });
         }
     }
-    most.map_or_else(|| cannot_say("no step was recorded"), Ok)
+    most.map_or_else(|| unavailable("no step was recorded"), Ok)
 }
 
 /// Memory per container at a step of the study's files.
@@ -179,21 +179,22 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
     let is_study = matches!(data.source, Source::Study);
     let of_machines = !is_study && !data.is_charged();
     if of_machines && cost.is_err() {
-        let why =
-            || cannot_say("without a marginal cost it cannot be told from what the machines do of their own");
+        let why = || {
+            unavailable("without a marginal cost it cannot be told from what the machines do of their own")
+        };
         return Usage { steps: Vec::new(), at_saturation: why(), min: why(), max: why() };
     }
     let all = per_container(data, cost, of_machines);
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
-            None if is_study => cannot_say(format!("memory or instances are not known at step {}", at.step)),
-            None => cannot_say(format!(
+            None if is_study => unavailable(format!("memory or instances are not known at step {}", at.step)),
+            None => unavailable(format!(
                 "at step {} no sample of all nodes is from while all instances there held their memory, none came or went, and \
                  others took or gave back little",
                 at.step
             )),
-            Some((_, usage)) if is_study && at.rule != SaturationRule::NodesFull => cannot_say(format!(
+            Some((_, usage)) if is_study && at.rule != SaturationRule::NodesFull => unavailable(format!(
                 "the nodes were never full; at step {} ({}) it is {:.0} MiB",
                 at.step, at.rule, usage.mib
             )),
@@ -201,8 +202,8 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
         },
     };
     let none = || match is_study {
-        true => cannot_say("there is no step with an instance at work and with active memory of all nodes"),
-        false => cannot_say(
+        true => unavailable("there is no step with an instance at work and with active memory of all nodes"),
+        false => unavailable(
             "no step has samples of all nodes from while all instances there held their memory and none came or went, and there are \
              samples from before the first step",
         ),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, cannot_say, timed};
-use crate::dataset::{Blind, Dataset, ReportRow, Source};
+use super::{Estimate, timed, unavailable};
+use crate::dataset::{Dataset, ObservationGaps, ReportRow, Source};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -20,7 +20,7 @@ pub struct Goodput {
 
 /// The goodput of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct GoodputCourse {
     /// After each step that has an end, but those that ended while nothing was seen.
     pub steps: Vec<Goodput>,
     /// The longest that a report counts, in seconds.
@@ -41,11 +41,11 @@ const ARRIVES_WITHIN_SECONDS: f64 = 1.0;
 ///
 /// # Errors
 /// Where instances did not report.
-pub fn goodput(data: &Dataset) -> Estimate<Course> {
+pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
     let recorded = match &data.source {
-        Source::Study => return cannot_say("the data has no reports of single instances"),
+        Source::Study => return unavailable("the data has no reports of single instances"),
         Source::Run(recorded) if recorded.reports.reports.is_empty() => {
-            return cannot_say("no instance reported");
+            return unavailable("no instance reported");
         }
         Source::Run(recorded) => recorded,
     };
@@ -53,11 +53,11 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
     let reports = &recorded.reports.reports;
     let asked_for = recorded.settings().report_every_seconds;
     let Some(every) = asked_for.or_else(|| usual_seconds_between(reports)) else {
-        return cannot_say("the manifest does not say how often instances report, and none reported twice");
+        return unavailable("the manifest does not say how often instances report, and none reported twice");
     };
     let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
     let mut known = InstanceProgress::of(&recorded.reports.uids);
-    let (blind, unseen) = (Blind::of(recorded), Blind::of_the_api(&recorded.events));
+    let (blind, unseen) = (ObservationGaps::of(recorded), ObservationGaps::of_the_api(&recorded.events));
     let mut reports = reports.iter().peekable();
     let mut pods = recorded.pods.iter().peekable();
     let (mut steps, mut held_unseen) = (Vec::new(), 0);
@@ -85,14 +85,14 @@ pub fn goodput(data: &Dataset) -> Estimate<Course> {
     }
     let most = steps.iter().map(|at: &Goodput| at.instances).max().unwrap_or_default();
     if held_unseen > most {
-        return cannot_say(format!(
+        return unavailable(format!(
             "nothing was seen of the instances when the most were held ({held_unseen})"
         ));
     }
     let gap =
         |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));
     let largest_gap = steps.iter().map(|at| (gap(at), at.index)).rev().max_by_key(|(gap, _)| *gap);
-    Ok(Course { steps, counts_seconds, largest_gap })
+    Ok(GoodputCourse { steps, counts_seconds, largest_gap })
 }
 
 /// What is known of the instances.

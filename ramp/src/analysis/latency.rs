@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, cannot_say, timed};
+use super::{Estimate, timed, unavailable};
 use crate::dataset::{Dataset, Source};
-use crate::record::{PodRow, PeakCounts};
+use crate::record::{PeakCounts, PodRow};
 use crate::state::State;
 use crate::statistics::{Duration, Survival};
 
 /// Startup latency of the instances that were made at one level of load.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Level {
+pub struct LoadLevel {
     /// Least instances at work when they were made.
     pub from: u32,
     /// Fewer than so many; none where it is open.
@@ -37,7 +37,7 @@ const QUARTERS: u32 = 4;
 ///
 /// # Errors
 /// Where the data does not tell of instances one by one.
-pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<Level>> {
+pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<LoadLevel>> {
     let startups = startups(data)?;
     let edge = |quarter: u32| (f64::from(full) * f64::from(quarter) / f64::from(QUARTERS)).round() as u32;
     let level = |quarter: u32| {
@@ -45,7 +45,7 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<Level>> {
         let within = |at: u32| at >= from && to.is_none_or(|to| at < to);
         let took: Vec<Duration> =
             startups.iter().filter(|startup| within(startup.at_work)).map(|startup| startup.took).collect();
-        Some(Level { from, to, survival: Survival::of(&took)? })
+        Some(LoadLevel { from, to, survival: Survival::of(&took)? })
     };
     Ok((0..=QUARTERS).filter_map(level).collect())
 }
@@ -56,12 +56,12 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<Level>> {
 /// Where the data does not tell of instances one by one.
 pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
     let recorded = match &data.source {
-        Source::Study => return cannot_say("the data counts instances and does not tell of each"),
-        Source::Run(recorded) if recorded.pods.is_empty() => return cannot_say("no instance was seen"),
+        Source::Study => return unavailable("the data counts instances and does not tell of each"),
+        Source::Run(recorded) if recorded.pods.is_empty() => return unavailable("no instance was seen"),
         Source::Run(recorded) => recorded,
     };
     timed(recorded)?;
-    let mut lives = Lives::default();
+    let mut lives = InstanceLives::default();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         lives.follow(row, *seconds);
     }
@@ -70,19 +70,19 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
 
 /// Instances, followed from row to row.
 #[derive(Default)]
-struct Lives<'d> {
+struct InstanceLives<'d> {
     population: PeakCounts,
-    begun: Vec<Begun>,
+    begun: Vec<StartedInstance>,
     by_uid: HashMap<&'d str, usize>,
 }
 
-struct Begun {
+struct StartedInstance {
     made_seconds: Option<f64>,
     at_work: u32,
     took: Option<Duration>,
 }
 
-impl<'d> Lives<'d> {
+impl<'d> InstanceLives<'d> {
     fn follow(&mut self, row: &'d PodRow, happened_seconds: f64) {
         let Ok(state) = row.to.parse::<State>() else { return };
         let next = self.begun.len();
@@ -90,7 +90,11 @@ impl<'d> Lives<'d> {
         if at == next {
             // Of one that was first seen with all of its memory nobody knows when it was made.
             let made_seconds = (state != State::Ready).then_some(happened_seconds);
-            self.begun.push(Begun { made_seconds, at_work: self.population.running_now(), took: None });
+            self.begun.push(StartedInstance {
+                made_seconds,
+                at_work: self.population.running_now(),
+                took: None,
+            });
         }
         self.population.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
@@ -104,7 +108,7 @@ impl<'d> Lives<'d> {
 
     /// What is still under way when the data ends takes longer than that.
     fn startups(self, end: f64) -> Vec<Startup> {
-        let startup = |life: Begun| {
+        let startup = |life: StartedInstance| {
             let made_seconds = life.made_seconds?;
             let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
             Some(Startup { made_seconds, at_work: life.at_work, took: life.took.unwrap_or(still) })

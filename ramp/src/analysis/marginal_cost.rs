@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Estimate, cannot_say, mib};
-use crate::dataset::{Beyond, Costs};
+use super::{Estimate, mib, unavailable};
+use crate::dataset::{BeyondReported, Costs};
 use crate::statistics::{Fit, Interval, SEED, Slope, fit, slope};
 
 /// What one instance more costs.
@@ -87,7 +87,7 @@ pub(super) fn narrow(bytes: f64, Interval { low, high }: Interval, what_would_te
     if high - low <= bytes.abs() {
         return Ok(());
     }
-    cannot_say(format!(
+    unavailable(format!(
         "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: {what_would_tell} would tell",
         mib(low),
         mib(high)
@@ -98,7 +98,7 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
     let Costs { measure, of, series, .. } = costs;
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
-        return cannot_say(format!(
+        return unavailable(format!(
             "{samples} fresh sample{} {when}: at least five numbers of instances at work are needed",
             if samples == 1 { "" } else { "s" }
         ));
@@ -112,7 +112,7 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
     Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
 }
 
-fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCost> {
+fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<MarginalCost> {
     let Costs { measure, of, series, .. } = costs;
     let samples: usize = beyond.observations.iter().map(Vec::len).sum();
     let mut numbers: Vec<u64> = series.iter().flatten().map(|point| point.x as u64).collect();
@@ -120,12 +120,12 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     numbers.dedup();
     let points = numbers.len();
     if beyond.instances == 0 {
-        return cannot_say(format!(
+        return unavailable(format!(
             "no sample {when} was taken while it was known what the instances there held"
         ));
     }
     let Some(fit) = fit(&beyond.observations) else {
-        return cannot_say(format!(
+        return unavailable(format!(
             "{samples} sample{} at {points} number{} of instances {when}: too few to tell the instances' memory from the machine's own",
             if samples == 1 { "" } else { "s" },
             if points == 1 { "" } else { "s" },
@@ -172,7 +172,7 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
     let interval = systematic.widen(within);
     // What they have alone is there.
     if interval.high < beyond.anon_bytes {
-        return cannot_say(format!(
+        return unavailable(format!(
             "kernels hold {:.1} to {:.1} MiB more for each, and instances report {:.1} MiB that they share with nobody: memory was given \
              back meanwhile, or not all was seen of who was there",
             mib(interval.low),
@@ -192,13 +192,13 @@ fn of_reports(costs: &Costs, beyond: &Beyond, when: &str) -> Estimate<MarginalCo
 }
 
 /// Draws of what an instance costs.
-fn drawn_of(fit: &Fit, beyond: &Beyond) -> Vec<f64> {
+fn drawn_of(fit: &Fit, beyond: &BeyondReported) -> Vec<f64> {
     fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect()
 }
 
 /// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
 /// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
-fn with_what_stayed(beyond: &Beyond, within: Interval) -> Estimate<(Interval, String)> {
+fn with_what_stayed(beyond: &BeyondReported, within: Interval) -> Estimate<(Interval, String)> {
     if beyond.after.iter().all(Vec::is_empty) {
         let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
         return Ok((within, note.into()));
@@ -223,7 +223,7 @@ impl SystematicError {
 
 /// The interval of what was drawn.
 pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
-    Interval::of(drawn).map_or_else(|| cannot_say("nothing was drawn"), Ok)
+    Interval::of(drawn).map_or_else(|| unavailable("nothing was drawn"), Ok)
 }
 
 /// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there
@@ -236,7 +236,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     let runs: Vec<&MarginalCost> =
         runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
     let (first, count) = match runs.as_slice() {
-        [] => return cannot_say("there is no run"),
+        [] => return unavailable("there is no run"),
         [one] => return Ok((*one).clone()),
         [first, ..] => (*first, runs.len()),
     };
@@ -268,7 +268,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
 
 /// Why two marginal costs have nothing to do with each other.
 pub(super) fn of_two_measures<T>(one: &str, other: &str) -> Estimate<T> {
-    cannot_say(format!("one marginal cost is of {one}, another of {other}"))
+    unavailable(format!("one marginal cost is of {one}, another of {other}"))
 }
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
             measure: "memory",
             of: String::new(),
             series: Vec::new(),
-            beyond: Some(Beyond {
+            beyond: Some(BeyondReported {
                 observations: vec![observations],
                 after: vec![Vec::new()],
                 load_bytes,

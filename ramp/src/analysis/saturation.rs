@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::causes::{Cause, Resource};
-use super::changes::changes;
-use super::losses::{losses, until};
-use super::{Estimate, cannot_say};
+use super::external_changes::changes;
+use super::instance_losses::{losses, until};
+use super::{Estimate, unavailable};
 use crate::dataset::{Dataset, Recorded, Source, Step};
 use crate::record::StepOutcome;
 use crate::state::State;
@@ -109,11 +109,11 @@ impl SaturationVerdict {
     }
 
     fn not_up_to(instances: u32, why: String) -> Self {
-        Self { saturation: cannot_say(why), saturated: Some(false), up_to: Some(instances) }
+        Self { saturation: unavailable(why), saturated: Some(false), up_to: Some(instances) }
     }
 
     fn unknown(why: String) -> Self {
-        Self { saturation: cannot_say(why), saturated: None, up_to: None }
+        Self { saturation: unavailable(why), saturated: None, up_to: None }
     }
 }
 

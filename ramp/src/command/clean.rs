@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::{Leftovers, CommandError, interrupts, order_of, view, words};
+use super::{CommandError, Leftovers, interrupts, order_of, view, words};
 use crate::cli::CleanArgs;
 use crate::clock::Clock;
 use crate::engine::kubernetes::{self, KubernetesEngine};
@@ -17,7 +17,7 @@ use crate::engine::{Engine, Failure};
 use crate::plan::{EngineKind, EngineOptions};
 use crate::record::{Directory, RunFile, read_run};
 use crate::run::{Run, Surroundings};
-use crate::view::out;
+use crate::ui::out;
 
 /// For how long what has been told to go is waited for.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
@@ -107,7 +107,7 @@ async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, CommandError> {
 
 async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, CommandError> {
     let surroundings =
-        Surroundings { clock: Clock::of_the_machine(), view: view(false), interrupts: interrupts::heard() };
+        Surroundings { clock: Clock::system(), view: view(false), interrupts: interrupts::heard() };
     let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let summary = Run::resume(engine, before, surroundings)?.clean_up().await?;
     Ok(if summary.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -8,9 +8,9 @@ use crate::cli::ReportArgs;
 use crate::dataset::{Dataset, tell_apart};
 use crate::report::Report;
 use crate::report::charts::{charts, marks};
+use crate::report::html::page as html;
 use crate::report::json::json;
 use crate::report::markdown::markdown;
-use crate::report::page::page as html;
 use crate::report::svg::svg;
 
 /// Where a report is written, where it is not said.
@@ -32,14 +32,14 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     };
     let report = Report::of(data, args.memory.map(|bytes| bytes.0));
     if args.json {
-        crate::view::out(&format!("{:#}", json(&report)));
+        crate::ui::out(&format!("{:#}", json(&report)));
     } else {
-        crate::view::out(report.text().trim_end());
+        crate::ui::out(report.text().trim_end());
     }
     let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
     if let Some(out) = args.out.clone().or_else(usual) {
         match write(&report, &out) {
-            Ok(page) if !args.json => crate::view::out(&format!("\npage: {}", page.display())),
+            Ok(page) if !args.json => crate::ui::out(&format!("\npage: {}", page.display())),
             Ok(_) => {}
             Err(error) => {
                 complain(&format!("{}: {error} (name another directory with --out)", out.display()));

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::workloads::Reports;
-use super::{NodeSeries, NodeSample, Step};
+use super::workload_reports::Reports;
+use super::{NodeSample, NodeSeries, Step};
 use crate::record::PodRow;
 use crate::state::State;
 
@@ -140,17 +140,17 @@ pub(super) fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
 
 /// What is seen at once.
 #[derive(Clone, Copy)]
-struct Burst {
+struct Batch {
     number: usize,
     /// When something was seen before that, in seconds since the run began.
     after: f64,
 }
 
-fn bursts(pods: &[PodRow]) -> Vec<Burst> {
-    let (mut burst, mut last) = (Burst { number: 0, after: 0.0 }, 0.0);
+fn bursts(pods: &[PodRow]) -> Vec<Batch> {
+    let (mut burst, mut last) = (Batch { number: 0, after: 0.0 }, 0.0);
     let of = |row: &PodRow| {
         if row.elapsed_seconds - last > AT_ONCE_SECONDS {
-            burst = Burst { number: burst.number + 1, after: last };
+            burst = Batch { number: burst.number + 1, after: last };
         }
         last = row.elapsed_seconds;
         burst
@@ -173,7 +173,7 @@ fn told_by(row: &PodRow) -> Option<&str> {
 ///
 /// Of a clock that was set, the least lag before a row and that after it differ: what is late is so by the larger one. One that has told
 /// too little is taken to be in step with the control plane's.
-fn apart(pods: &[PodRow], lags: &[Option<f64>], bursts: &[Burst]) -> Vec<f64> {
+fn apart(pods: &[PodRow], lags: &[Option<f64>], bursts: &[Batch]) -> Vec<f64> {
     let mut by_clock: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
     for (at, row) in pods.iter().enumerate().filter(|(at, _)| lags[*at].is_some()) {
         by_clock.entry(told_by(row)).or_default().push(at);
@@ -202,7 +202,7 @@ fn apart(pods: &[PodRow], lags: &[Option<f64>], bursts: &[Burst]) -> Vec<f64> {
 fn least_so_far<'r>(
     rows: impl Iterator<Item = &'r usize>,
     lag: impl Fn(&usize) -> f64,
-    bursts: &[Burst],
+    bursts: &[Batch],
 ) -> Vec<Option<f64>> {
     let (mut least, mut seen) = (f64::INFINITY, BTreeSet::new());
     rows.map(|at| {

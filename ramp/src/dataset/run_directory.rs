@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::table::{Malformed, TableRow, TableReader, Unreadable, quoted};
-use super::workloads::{self, Reports};
-use super::{Dataset, Freshness, NodeMemory, NodeSeries, NodeSample, Source, Step, name_of};
-use super::{Undated, blind, clocks};
+use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
+use super::workload_reports::{self, Reports};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Source, Step, name_of};
+use super::{Undated, clocks, observation_gaps};
 use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
-use crate::record::{EventRow, PodRow, PeakCounts, RunFile, StepRow, read_run};
+use crate::record::{EventRow, PeakCounts, PodRow, RunFile, StepRow, read_run};
 use crate::scenario::Scenario;
 
 /// What a run directory has beside steps and nodes.
@@ -57,7 +57,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let pods: Vec<PodRow> = reader.records("pods.csv")?;
     let events: Vec<EventRow> = reader.records("events.csv")?;
     let mut reports = match reader.table("workloads.csv")? {
-        Some(mut table) => workloads::read(&mut table)?,
+        Some(mut table) => workload_reports::read(&mut table)?,
         None => Reports::default(),
     };
     if run.end.is_none() {
@@ -76,7 +76,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let (happened_seconds, seen_late) = clocks::happened(&pods);
     let untimed = clocks::why_unknown(&steps, &pods, !run.resumes.is_empty());
     notes.extend(untimed.clone());
-    let undated = blind::undated(&pods, &events);
+    let undated = observation_gaps::undated(&pods, &events);
     let mut population = PeakCounts::default();
     pods.iter().for_each(|row| population.follow(row));
     let recorded = Recorded {

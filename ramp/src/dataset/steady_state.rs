@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{Beyond, Costs, Dataset, Freshness, NodeMemory, Recorded, ReportRow, NodeSample, Source, Step};
+use super::{
+    BeyondReported, Costs, Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step,
+};
 use crate::record::{Part, PodRow};
 use crate::state::State;
 use crate::statistics::{
@@ -25,28 +27,30 @@ impl Dataset {
         let measure = self.measure(recorded, until);
         let load = ReportedLoad::of(recorded, until);
         let of_kernel = |kernel| self.of_kernel(recorded, kernel, &load, measure);
-        let mut kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len()).map(of_kernel).collect();
+        let mut kernels: Vec<Vec<KernelObservation>> = (0..recorded.kernels.len()).map(of_kernel).collect();
         for looks in &mut kernels {
             looks.retain(|look| look.elapsed_seconds <= until);
         }
-        let full = |looks: &&Vec<Looked>| {
+        let full = |looks: &&Vec<KernelObservation>| {
             let numbers: HashSet<u32> =
                 looks.iter().filter(|look| look.all_full).map(|look| look.instances).collect();
             numbers.len() >= 2
         };
         let only_full = kernels.iter().any(|looks| full(&looks));
-        let counts = |look: &&Looked| look.all_full || !only_full;
+        let counts = |look: &&KernelObservation| look.all_full || !only_full;
         // What the first took once can be told from what each takes only where a kernel was seen with one number of them and with another.
-        let numbers = |looks: &Vec<Looked>| {
+        let numbers = |looks: &Vec<KernelObservation>| {
             let there = looks.iter().filter(counts).map(|look| look.instances).filter(|there| *there > 0);
             there.collect::<HashSet<u32>>().len()
         };
         let first_is_told = kernels.iter().any(|looks| numbers(looks) >= 2);
-        let series = |looks: &Vec<Looked>| looks.iter().filter(counts).map(Looked::point).collect();
-        let observations = |looks: &Vec<Looked>| {
+        let series = |looks: &Vec<KernelObservation>| {
+            looks.iter().filter(counts).map(KernelObservation::point).collect()
+        };
+        let observations = |looks: &Vec<KernelObservation>| {
             looks.iter().filter(counts).map(|look| look.observation(first_is_told)).collect()
         };
-        let most = |looks: &Vec<Looked>| {
+        let most = |looks: &Vec<KernelObservation>| {
             looks.iter().filter(counts).map(|look| (look.instances, look.nodes)).max().unwrap_or_default()
         };
         let (instances, nodes) =
@@ -58,7 +62,7 @@ impl Dataset {
                 false => "of each kernel, while its instances filled".into(),
             },
             series: kernels.iter().map(series).collect(),
-            beyond: Some(Beyond {
+            beyond: Some(BeyondReported {
                 observations: kernels.iter().map(observations).collect(),
                 after: kernels
                     .iter()
@@ -83,10 +87,10 @@ impl Dataset {
         recorded: &Recorded,
         kernel: usize,
         measure: MemorySource,
-        looks: &[Looked],
+        looks: &[KernelObservation],
         first_is_told: bool,
     ) -> Vec<Observation> {
-        let After { values, .. } = self.after_the_last(recorded, kernel, measure);
+        let MemoryAfter { values, .. } = self.after_the_last(recorded, kernel, measure);
         if is_steady(&values, &before_the_first(looks)) != Some(true) {
             return Vec::new();
         }
@@ -137,7 +141,7 @@ impl Dataset {
         kernel: usize,
         load: &ReportedLoad<'_>,
         measure: MemorySource,
-    ) -> Vec<Looked> {
+    ) -> Vec<KernelObservation> {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let mut samples: Vec<&NodeSample> = Vec::new();
         for at in nodes {
@@ -148,8 +152,8 @@ impl Dataset {
         let names: HashSet<&str> =
             nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
         let mut pods = recorded.happened(&names).into_iter().peekable();
-        let mut there = There::default();
-        let mut looked: Vec<Looked> = Vec::new();
+        let mut there = KernelInstances::default();
+        let mut looked: Vec<KernelObservation> = Vec::new();
         for sample in samples {
             let Some(now) = taken(sample) else { continue };
             // What came to be seen in the same millisecond had no time to take anything.
@@ -172,7 +176,7 @@ impl Dataset {
             if looked.last().is_some_and(|last| seconds <= last.seconds) {
                 continue;
             }
-            looked.push(Looked {
+            looked.push(KernelObservation {
                 seconds,
                 elapsed_seconds: sample.elapsed_seconds.unwrap_or(now),
                 bytes,
@@ -249,10 +253,10 @@ impl Dataset {
         let Source::Run(recorded) = &self.source else { return Vec::new() };
         let load = ReportedLoad::of(recorded, f64::INFINITY);
         let measure = self.measure_of_usage(recorded);
-        let kernels: Vec<Vec<Looked>> = (0..recorded.kernels.len())
+        let kernels: Vec<Vec<KernelObservation>> = (0..recorded.kernels.len())
             .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
             .collect();
-        let idle = |looks: &Vec<Looked>| {
+        let idle = |looks: &Vec<KernelObservation>| {
             let quiet = before_the_first(looks);
             (!quiet.is_empty()).then(|| mean(&quiet))
         };
@@ -296,7 +300,7 @@ impl Dataset {
         };
         for kernel in 0..recorded.kernels.len() {
             let looks = self.of_kernel(recorded, kernel, &load, measure);
-            let After { gone, most, values } = self.after_the_last(recorded, kernel, measure);
+            let MemoryAfter { gone, most, values } = self.after_the_last(recorded, kernel, measure);
             let quiet = before_the_first(&looks);
             let (Some(gone), Some((end, _)), false) = (gone, values.last(), quiet.is_empty()) else {
                 remains.untold += usize::from(most > 0);
@@ -370,7 +374,7 @@ impl Dataset {
     }
 
     /// Samples of a kernel after the last of its instances was gone, when that was, and the most that there had been.
-    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: MemorySource) -> After {
+    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: MemorySource) -> MemoryAfter {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let nodes: Vec<&super::NodeSeries> = nodes.iter().filter_map(|at| self.nodes.get(*at)).collect();
         let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -392,12 +396,12 @@ impl Dataset {
             .filter(|(seconds, _)| gone.is_some_and(|gone| *seconds >= gone))
             .collect();
         values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        After { gone, most, values }
+        MemoryAfter { gone, most, values }
     }
 }
 
 /// What a kernel held after the last of its instances.
-struct After {
+struct MemoryAfter {
     /// When that was gone, in seconds since the run began.
     gone: Option<f64>,
     /// The most instances that there were at once.
@@ -413,7 +417,7 @@ const RECENT_SECONDS: f64 = 5.0;
 const QUIET_FOR_SECONDS: f64 = 15.0;
 
 /// Seconds since the run began, and bytes, of a kernel before it had an instance.
-fn before_the_first(looks: &[Looked]) -> Vec<(f64, f64)> {
+fn before_the_first(looks: &[KernelObservation]) -> Vec<(f64, f64)> {
     let idle = looks.iter().take_while(|look| look.nodes == 0);
     idle.map(|look| (look.elapsed_seconds, look.bytes)).collect()
 }
@@ -433,7 +437,7 @@ pub(super) struct MemorySource {
 }
 
 /// A sample of a kernel of which it is known what was there.
-struct Looked {
+struct KernelObservation {
     /// When, by its node's clock.
     seconds: f64,
     /// When it was recorded, since the run began.
@@ -447,7 +451,7 @@ struct Looked {
     all_full: bool,
 }
 
-impl Looked {
+impl KernelObservation {
     fn point(&self) -> Point {
         Point { x: self.instances.into(), y: self.bytes }
     }
@@ -548,7 +552,7 @@ impl<'d> ReportedLoad<'d> {
 
 /// Instances on the nodes of a kernel.
 #[derive(Default)]
-struct There<'d> {
+struct KernelInstances<'d> {
     /// Those with a container at work, by whether they have been seen to hold their memory.
     alive: HashMap<&'d str, bool>,
     /// Those that are being made, or are to be started again: nobody tells what they take.
@@ -559,7 +563,7 @@ struct There<'d> {
     any_ended: bool,
 }
 
-impl<'d> There<'d> {
+impl<'d> KernelInstances<'d> {
     fn follow(&mut self, row: &'d PodRow) {
         let uid = row.uid.as_str();
         self.unknown.remove(uid);

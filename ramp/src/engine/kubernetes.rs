@@ -3,24 +3,24 @@
 //! One LIST+WATCH each for pods, nodes and events; the probe's logs followed, one stream for each node; the workloads'
 //! reports read in turn; one small request each second, which tells a server that hangs from one where nothing happens.
 
-mod call;
+mod bearer_token;
+mod cleanup;
+mod cluster_events;
 mod connect;
 mod deployment;
-mod gap;
-mod happening;
-mod leftover;
+mod health_check;
+mod load_reports;
+mod log_queue;
 mod manifest;
 mod node;
 mod object;
+mod outage;
 mod pod;
+mod preflight;
 mod probe;
-mod pulse;
-mod report;
-mod rota;
-mod sight;
-mod survey;
-mod token;
+mod request;
 mod watch;
+mod watch_handlers;
 
 use std::time::Duration;
 
@@ -31,19 +31,19 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use self::leftover::{left, remove_run, runs};
+pub use self::cleanup::{left, remove_run, runs};
 
+use self::bearer_token::BearerToken;
+use self::cluster_events::ClusterEvents;
 use self::connect::Connection;
 use self::deployment::Target;
-use self::happening::Happenings;
+use self::health_check::{Health, HealthCheck};
+use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
-use self::pulse::{Health, Pulse};
-use self::report::{LogReader, SharedRota};
-use self::sight::{NodeWatch, Pods};
-use self::token::Token;
-use self::watch::{Follow, Progress, Sink};
-use super::{Applied, Engine, Events, Failure, Order, Preflight};
+use self::watch::{Progress, RunningWatch, Sink};
+use self::watch_handlers::{NodeWatch, Pods};
+use super::{Applied, Engine, EngineSpec, Events, Failure, Preflight};
 use crate::plan::EngineOptions;
 
 /// How long the first lists may take.
@@ -57,8 +57,8 @@ pub struct KubernetesEngine {
     /// Whether a Deployment of the same name that is not this run's is replaced instead of refused.
     pub replace: bool,
     client: Client,
-    token: Option<Token>,
-    order: Order,
+    token: Option<BearerToken>,
+    order: EngineSpec,
     namespace: String,
     manifest: Value,
     events: Option<Events>,
@@ -80,7 +80,7 @@ impl KubernetesEngine {
     ///
     /// # Errors
     /// Where there is none, or it cannot be used. The server is not asked.
-    pub async fn new(order: Order) -> Result<Self, Failure> {
+    pub async fn new(order: EngineSpec) -> Result<Self, Failure> {
         let Connection { client, token } = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
@@ -119,22 +119,22 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        let pulse = Pulse {
+        let health_check = HealthCheck {
             api,
             name: self.order.scenario.name.clone(),
             token: self.token.clone(),
             events: events.clone(),
         };
-        self.tasks.spawn(pulse.run(health));
+        self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
-        let rota = SharedRota::default();
-        self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), rota.clone()).run());
+        let queue = SharedLogQueue::default();
+        self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), queue.clone()).run());
         let sink = Pods {
             run: self.order.run.clone(),
             container: manifest::container(&self.manifest),
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),
-            rota,
+            queue,
         };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
@@ -145,11 +145,11 @@ impl KubernetesEngine {
         watches.need("watch/pods", pods, selection, sink);
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
-        watches.start("watch/events", here, all.clone(), Happenings::new(events.clone()));
+        watches.start("watch/events", here, all.clone(), ClusterEvents::new(events.clone()));
         if self.namespace != NAMESPACE_OF_NODE_EVENTS {
             let of_nodes: Api<EventObject> = Api::namespaced(self.client.clone(), NAMESPACE_OF_NODE_EVENTS);
             let selection = all.fields("involvedObject.kind=Node");
-            watches.start("watch/node-events", of_nodes, selection, Happenings::new(events.clone()));
+            watches.start("watch/node-events", of_nodes, selection, ClusterEvents::new(events.clone()));
         }
         watches.all_listed().await
     }
@@ -180,8 +180,8 @@ impl Engine for KubernetesEngine {
         "kubernetes"
     }
 
-    async fn survey(&mut self) -> Result<Preflight, Failure> {
-        survey::survey(&self.client, &self.namespace, &self.order).await
+    async fn preflight(&mut self) -> Result<Preflight, Failure> {
+        preflight::check(&self.client, &self.namespace, &self.order).await
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
@@ -210,11 +210,11 @@ impl Engine for KubernetesEngine {
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
-        leftover::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
+        cleanup::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
     }
 
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
-        leftover::left(&self.client, &self.namespace, &self.order.run).await
+        cleanup::left(&self.client, &self.namespace, &self.order.run).await
     }
 }
 
@@ -235,7 +235,7 @@ impl Watches<'_> {
         selection: watcher::Config,
         sink: S,
     ) -> tokio::sync::watch::Receiver<Progress> {
-        let (follow, progress) = Follow::of(object, self.events.clone(), self.healthy.clone());
+        let (follow, progress) = RunningWatch::of(object, self.events.clone(), self.healthy.clone());
         self.tasks.spawn(follow.run(api, selection, sink));
         progress
     }

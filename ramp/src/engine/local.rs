@@ -9,18 +9,17 @@
 //! All instances are in one cgroup whose limit is the budget, each in one of its own inside of that, with the limits
 //! of the manifest. Without the right to make cgroups ramp watches the budget itself.
 
+mod budget;
+mod budget_watch;
 mod cgroup;
-mod child;
-mod demand;
-mod ends;
-mod facts;
-pub mod instance;
-mod keeper;
-mod population;
-mod remains;
-mod sample;
-mod site;
-mod watch;
+mod cgroup_root;
+mod cleanup;
+mod preflight;
+mod process;
+mod process_spec;
+mod process_table;
+pub mod subcommands;
+mod supervisor;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,15 +31,15 @@ use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::machine::Machine;
-use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Order, Preflight};
-use child::{Launch, this_program};
-use demand::{Demand, Limits};
-use facts::MachineFacts;
-use keeper::{Confinement, Supervisor, Living, NEWS_WAITING, Wanted};
-use population::ProcessPopulation;
-use remains::{StaleCgroups, cgroup_name};
-use sample::budget;
-use site::{Homes, Site, settle};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Preflight};
+use budget::budget;
+use cgroup_root::{CgroupRoot, OwnCgroups, settle};
+use cleanup::{StaleCgroups, cgroup_name};
+use preflight::MachineFacts;
+use process::{Launch, this_program};
+use process_spec::{Limits, ProcessSpec};
+use process_table::ProcessPopulation;
+use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Supervisor};
 
 /// Runs instances as child processes.
 ///
@@ -53,17 +52,17 @@ use site::{Homes, Site, settle};
 /// - The program that this is must have the subcommands of [`instance`].
 #[derive(Debug)]
 pub struct LocalEngine {
-    order: Order,
-    demand: Arc<Demand>,
+    order: EngineSpec,
+    demand: Arc<ProcessSpec>,
     /// What is executed as `instance` and as `workload`.
     ramp: PathBuf,
     facts: MachineFacts,
     budget: Bytes,
-    homes: Homes,
+    homes: OwnCgroups,
     /// Where cgroups can be made, or why not, once that has been tried.
-    site: Option<Result<Site, String>>,
-    living: Living,
-    wanted: Option<latest::Sender<Wanted>>,
+    site: Option<Result<CgroupRoot, String>>,
+    living: LivingProcesses,
+    wanted: Option<latest::Sender<DesiredState>>,
     tasks: JoinSet<()>,
 }
 
@@ -73,7 +72,7 @@ impl LocalEngine {
     /// # Errors
     /// Where the scenario is an image that no process can be, the run's id is no name for a cgroup, or neither a budget
     /// is given nor the available memory known.
-    pub fn new(order: Order) -> Result<Self, Failure> {
+    pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         Self::with_program(order, this_program())
     }
 
@@ -81,7 +80,7 @@ impl LocalEngine {
     ///
     /// # Errors
     /// As of [`Self::new`].
-    pub fn with_program(order: Order, ramp: &Path) -> Result<Self, Failure> {
+    pub fn with_program(order: EngineSpec, ramp: &Path) -> Result<Self, Failure> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if order.run.is_empty() || !order.run.chars().all(is_plain) {
             return Err(Failure::permanent(format!(
@@ -89,7 +88,7 @@ impl LocalEngine {
                 order.run
             )));
         }
-        let demand = Arc::new(Demand::of(&order.scenario)?);
+        let demand = Arc::new(ProcessSpec::of(&order.scenario)?);
         let facts = MachineFacts::gather();
         let budget = order.options.budget_bytes.map(Bytes).or_else(|| facts.default_budget());
         let budget = budget.ok_or_else(|| {
@@ -101,9 +100,9 @@ impl LocalEngine {
             ramp: ramp.to_owned(),
             facts,
             budget,
-            homes: Homes::find(Path::new("/")),
+            homes: OwnCgroups::find(Path::new("/")),
             site: None,
-            living: Living::default(),
+            living: LivingProcesses::default(),
             wanted: None,
             tasks: JoinSet::new(),
         })
@@ -117,11 +116,11 @@ impl LocalEngine {
     }
 
     /// Where cgroups can be made, or why not; tried once.
-    async fn site(&mut self) -> Result<Site, String> {
+    async fn site(&mut self) -> Result<CgroupRoot, String> {
         if let Some(site) = &self.site {
             return site.clone();
         }
-        let name = facts::trial_name(&self.order.run);
+        let name = preflight::trial_name(&self.order.run);
         let site = settle(&self.homes, &name, &self.ramp).await;
         self.site.insert(site).clone()
     }
@@ -141,7 +140,7 @@ impl LocalEngine {
     }
 
     fn remains(&self) -> Vec<StaleCgroups> {
-        remains::of_run(&self.homes, &self.order.run)
+        cleanup::of_run(&self.homes, &self.order.run)
     }
 
     async fn remove_remains(&self) -> Result<(), Failure> {
@@ -153,7 +152,7 @@ impl LocalEngine {
 
     /// Starts the tasks that keep the instances and sample the machine.
     fn employ(&mut self, events: &Events, confinement: &Confinement) {
-        let (sender, wanted) = latest::channel(Wanted::default());
+        let (sender, wanted) = latest::channel(DesiredState::default());
         let (newsroom, news) = mpsc::channel(NEWS_WAITING);
         let begun = events.clock().now();
         let keeper = Supervisor {
@@ -178,7 +177,7 @@ impl LocalEngine {
         self.wanted = Some(sender);
     }
 
-    fn want(&self, change: impl FnOnce(&mut Wanted)) -> Result<(), Failure> {
+    fn want(&self, change: impl FnOnce(&mut DesiredState)) -> Result<(), Failure> {
         let sender = self.wanted.as_ref();
         let sender = sender.ok_or_else(|| Failure::permanent("the population has not been begun yet"))?;
         sender.send_modify(change);
@@ -192,11 +191,11 @@ impl Engine for LocalEngine {
     }
 
     /// Tries to make a cgroup and to move a process into it, and undoes that.
-    async fn survey(&mut self) -> Result<Preflight, Failure> {
+    async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.facts = MachineFacts::gather();
         let site = self.site().await;
-        let mut findings = facts::about_the_site(&site);
-        findings.extend(facts::about_leftovers(&self.homes, &self.order.run));
+        let mut findings = preflight::about_the_site(&site);
+        findings.extend(preflight::about_leftovers(&self.homes, &self.order.run));
         findings.extend(self.facts.findings(self.budget, self.order.scenario.needs().memory));
         let mut not_honoured = self.demand.not_honoured.clone();
         not_honoured.extend(limits_not_honoured(&site, &self.demand.limits));
@@ -215,13 +214,13 @@ impl Engine for LocalEngine {
         self.tasks = JoinSet::new();
         self.wanted = None;
         self.living.all().clear();
-        facts::raise_limit_on_files();
+        preflight::raise_limit_on_files();
         let confinement = self.confine().await?;
         let node = NodeStatus { name: self.facts.hostname.clone(), ready: true, conditions: String::new() };
         events.send(Event::Nodes(vec![node])).await;
         events.send(Event::All(Vec::new())).await;
         if let Some(Err(why)) = &self.site {
-            events.send(Event::Notice(note_on_budget(facts::watched_by_ramp(why)))).await;
+            events.send(Event::Notice(note_on_budget(preflight::watched_by_ramp(why)))).await;
         }
         self.employ(&events, &confinement);
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
@@ -234,7 +233,7 @@ impl Engine for LocalEngine {
     /// Ends all instances and then removes the cgroups; those that an earlier process has left as well.
     async fn remove(&mut self) -> Result<(), Failure> {
         if self.wanted.is_some() {
-            return self.want(|wanted| *wanted = Wanted { instances: 0, remove: true });
+            return self.want(|wanted| *wanted = DesiredState { instances: 0, remove: true });
         }
         self.remove_remains().await
     }
@@ -258,7 +257,7 @@ impl Engine for LocalEngine {
 }
 
 /// Limits that are asked for, where nothing enforces them.
-fn limits_not_honoured(site: &Result<Site, String>, limits: &Limits) -> Vec<String> {
+fn limits_not_honoured(site: &Result<CgroupRoot, String>, limits: &Limits) -> Vec<String> {
     let places = site.as_ref().map(|site| site.around().places).unwrap_or_default();
     let has_memory = places.iter().any(|place| place.memory);
     let has_cpu = places.iter().any(|place| place.cpu);
@@ -294,9 +293,9 @@ pub struct Cleaned {
 /// Removes the cgroups of a run, with the processes in them; or, where none is named, those of all runs that no
 /// process is in any more. Looks wherever this process can see cgroups.
 pub async fn clean(run: Option<&str>) -> Cleaned {
-    let homes = Homes::find(Path::new("/"));
+    let homes = OwnCgroups::find(Path::new("/"));
     let mut cleaned = Cleaned::default();
-    for remains in remains::all(&homes).into_iter().filter(|remains| run.is_none_or(|run| remains.run == run))
+    for remains in cleanup::all(&homes).into_iter().filter(|remains| run.is_none_or(|run| remains.run == run))
     {
         let (at, processes) = (remains.directory.display(), remains.processes().len());
         if run.is_none() && processes > 0 {

@@ -5,16 +5,16 @@
 //! asking or waiting. A second task samples the machine each second, whatever else happens.
 
 mod api;
-mod body;
-mod jobs;
-mod keeper;
+mod container;
+mod container_spec;
+mod controller;
+mod inspect;
 mod kernel_log;
-mod member;
+mod log_reader;
+mod operations;
 mod population;
-mod reports;
-mod seen;
+mod preflight;
 mod socket;
-mod survey;
 
 use futures::StreamExt;
 use futures::stream;
@@ -22,14 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::machine::Machine;
-use super::{Applied, Engine, Event, Events, Failure, NodeStatus, Order, Preflight};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Preflight};
 use crate::plan::EngineOptions;
 use api::{Api, Refusal};
-use keeper::{ControllerCommand, Controller, Means};
+use controller::{Controller, ControllerCommand, ControllerDeps};
 use kernel_log::KernelLog;
+use log_reader::LogFormat;
 use population::ContainerPopulation;
-use reports::Telling;
-use survey::Answers;
+use preflight::EngineAnswers;
 
 /// Containers removed at once.
 const REMOVED_AT_ONCE: usize = 8;
@@ -42,9 +42,9 @@ const REMOVED_AT_ONCE: usize = 8;
 /// - Podman before 4.4 does not tell OOM kills. They are told by the kernel's log where that may be read, else the
 ///   reason says that it is not known.
 pub struct PodmanEngine {
-    order: Order,
+    order: EngineSpec,
     api: Api,
-    telling: Telling,
+    telling: LogFormat,
     commands: Option<mpsc::UnboundedSender<ControllerCommand>>,
     tasks: JoinSet<()>,
 }
@@ -54,9 +54,9 @@ impl PodmanEngine {
     ///
     /// # Errors
     /// Where there is none.
-    pub fn new(order: Order) -> Result<Self, Failure> {
+    pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let api = open(&order.options)?;
-        let telling = Telling::of(&order.scenario);
+        let telling = LogFormat::of(&order.scenario);
         Ok(Self { order, api, telling, commands: None, tasks: JoinSet::new() })
     }
 
@@ -71,32 +71,36 @@ impl Engine for PodmanEngine {
         "podman"
     }
 
-    async fn survey(&mut self) -> Result<Preflight, Failure> {
+    async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.api.negotiate().await?;
-        let answers = Answers {
+        let answers = EngineAnswers {
             version: self.api.version().await?,
             info: self.api.info().await?,
             image: self.api.image(&self.order.scenario.container.image).await,
             containers: self.api.list(None).await?,
             kernel_log: KernelLog::open().is_open(),
         };
-        Ok(survey::survey(&self.order, &self.telling, &answers))
+        Ok(preflight::check(&self.order, &self.telling, &answers))
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
         // What an earlier attempt has left ends here.
         self.tasks = JoinSet::new();
         self.api.negotiate().await?;
-        let node = survey::node_name(&self.api.info().await?);
+        let node = preflight::node_name(&self.api.info().await?);
         let (sender, commands) = mpsc::unbounded_channel();
         let (begun, known) = oneshot::channel();
         let scenario = &self.order.scenario;
-        let means = Means {
+        let means = ControllerDeps {
             api: self.api.clone(),
             events: events.clone(),
             run: self.order.run.clone(),
-            body: body::create_body(scenario, &self.order.run, self.order.options.runtime.as_deref()),
-            stop_timeout_seconds: body::stop_timeout_seconds(scenario),
+            body: container_spec::create_body(
+                scenario,
+                &self.order.run,
+                self.order.options.runtime.as_deref(),
+            ),
+            stop_timeout_seconds: container_spec::stop_timeout_seconds(scenario),
             adopt,
             commands,
             begun,
@@ -179,6 +183,6 @@ async fn remove_all(api: &Api, run: Option<&str>) -> Result<usize, Failure> {
 }
 
 fn open(options: &EngineOptions) -> Result<Api, Failure> {
-    let wishes = socket::Wishes::of_environment(options.socket.clone());
+    let wishes = socket::SocketChoice::of_environment(options.socket.clone());
     Api::of(&wishes.socket(|path| path.exists())?)
 }

@@ -1,18 +1,18 @@
 //! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes
 //! in a second, and takes the same course each time.
 
-mod check;
 mod cluster;
-mod draw;
+mod ground_truth;
 mod instance;
-mod machine;
-mod truth;
+mod kernel_memory;
+mod random;
+mod validation;
 mod world;
 
-pub use truth::{TrueLoss, Truth};
+pub use ground_truth::{TrueLoss, Truth};
 pub use world::{
-    Incident, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth, Shortage,
-    SignedBytes, What, World,
+    Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
+    Shortage, SignedBytes, World,
 };
 
 use std::collections::BTreeMap;
@@ -23,7 +23,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Applied, Call, Engine, Event, Events, Failure, NodeFacts, Notice, NoticeKind, Order, Preflight};
+use super::{
+    Applied, Call, Engine, EngineSpec, Event, Events, Failure, NodeFacts, Notice, NoticeKind, Preflight,
+};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 
@@ -35,7 +37,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// The engine.
 #[derive(Debug)]
 pub struct SimulatedEngine {
-    order: Order,
+    order: EngineSpec,
     cluster: Arc<Mutex<Cluster>>,
     /// Told when something has been asked for.
     asked: Arc<Notify>,
@@ -49,7 +51,7 @@ impl SimulatedEngine {
     ///
     /// # Errors
     /// Where the scenario is no load of a set size.
-    pub fn new(order: Order) -> Result<Self, Failure> {
+    pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let world = order.options.world.as_deref().cloned().unwrap_or_default();
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
         Ok(Self {
@@ -94,7 +96,7 @@ impl SimulatedEngine {
         }
         let (latency, result) = match self.cluster().api() {
             None => (LATENCY, Ok(())),
-            Some(What::ApiHangs) => (REQUEST_LIMIT, Err(Failure::transient("no answer within 10 s"))),
+            Some(IncidentKind::ApiHangs) => (REQUEST_LIMIT, Err(Failure::transient("no answer within 10 s"))),
             Some(_) => (LATENCY, Err(Failure::transient("connection refused"))),
         };
         sleep(latency).await;
@@ -131,7 +133,7 @@ impl Engine for SimulatedEngine {
         "simulated"
     }
 
-    async fn survey(&mut self) -> Result<Preflight, Failure> {
+    async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.request().await?;
         let cluster = self.cluster();
         let on = cluster.on_nodes();
@@ -157,7 +159,7 @@ impl Engine for SimulatedEngine {
         let (all, nodes, instances) = {
             let mut cluster = self.cluster();
             cluster.set_epoch(events.clock().now() - self.made.elapsed());
-            (cluster.sightings(), cluster.statuses(), cluster.wanted())
+            (cluster.instance_statuses(), cluster.node_statuses(), cluster.wanted())
         };
         events.send(Event::Nodes(nodes)).await;
         events.send(Event::All(all)).await;
@@ -182,8 +184,8 @@ impl Engine for SimulatedEngine {
 
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         self.request().await?;
-        let sightings = self.cluster().sightings();
-        Ok(sightings.into_iter().map(|sighting| format!("instance/{}", sighting.name)).collect())
+        let statuses = self.cluster().instance_statuses();
+        Ok(statuses.into_iter().map(|instance_status| format!("instance/{}", instance_status.name)).collect())
     }
 }
 
@@ -206,7 +208,7 @@ async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>,
             let mut cluster = lock(&cluster);
             let (seen, is_away) = (cluster.advance(now), cluster.api().is_some());
             let back = away && !is_away;
-            (seen, is_away, if back { cluster.sightings() } else { Vec::new() })
+            (seen, is_away, if back { cluster.instance_statuses() } else { Vec::new() })
         };
         untold.extend(seen);
         match (away, is_away) {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ledger::Transition;
+use crate::run::instance_tracker::Transition;
 use crate::state::State;
 
 /// A point in time: RFC 3339, UTC, with milliseconds.

@@ -7,8 +7,8 @@ use workload::quantity::Bytes;
 
 use super::Report;
 use crate::analysis::comparison::Comparison;
-use crate::analysis::findings::RunFindings;
-use crate::analysis::{Unavailable, Estimate, cannot_say, mib};
+use crate::analysis::results::RunResults;
+use crate::analysis::{Estimate, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
 
 /// What has to be so.
@@ -41,7 +41,7 @@ enum Unit {
 /// Where a figure is found.
 #[derive(Clone, Copy, Debug)]
 enum Figure {
-    Run(fn(&Dataset, &RunFindings) -> Estimate<f64>),
+    Run(fn(&Dataset, &RunResults) -> Estimate<f64>),
     Comparison(fn(&Comparison) -> Estimate<f64>),
 }
 
@@ -117,7 +117,7 @@ const FIGURES: [(&str, Unit, Figure); 18] = [
         "stale_cells_percent",
         Unit::Percent,
         Figure::Run(|data, _| {
-            data.cells().stale_percent().map_or_else(|| cannot_say("there are no node samples"), Ok)
+            data.cells().stale_percent().map_or_else(|| unavailable("there are no node samples"), Ok)
         }),
     ),
     ("steps", Unit::Count, Figure::Run(|data, _| Ok(data.rows as f64))),
@@ -127,7 +127,7 @@ const FIGURES: [(&str, Unit, Figure); 18] = [
     ("overhead_per_pod", Unit::Bytes, Figure::Comparison(|found| Ok(found.overhead_per_pod.clone()?.bytes))),
 ];
 
-fn maximum_running(_: &Dataset, run: &RunFindings) -> Estimate<f64> {
+fn maximum_running(_: &Dataset, run: &RunResults) -> Estimate<f64> {
     Ok(run.estimates.running.clone()?.count.into())
 }
 

@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Report, prose};
-use crate::analysis::changes::Change;
-use crate::analysis::endings::Returned;
-use crate::analysis::findings::{Compared, RunFindings};
-use crate::analysis::goodput::Course;
-use crate::analysis::latency::Level;
+use super::{Report, narrative};
+use crate::analysis::external_changes::Change;
+use crate::analysis::goodput::GoodputCourse;
+use crate::analysis::latency::LoadLevel;
+use crate::analysis::results::{Compared, RunResults};
+use crate::analysis::teardown::Returned;
 use crate::analysis::{Estimate, PerContainer, mib};
 use crate::dataset::Dataset;
 use crate::record::Most;
@@ -67,23 +67,23 @@ pub fn json(report: &Report) -> Value {
     let runs: Vec<Value> = report.runs().map(|(data, found)| run(data, found)).collect();
     let comparisons: Vec<Value> =
         report.findings.comparisons.iter().map(|compared| comparison(report, compared)).collect();
-    let analysis: Vec<Value> = prose::sections(report)
+    let analysis: Vec<Value> = narrative::sections(report)
         .into_iter()
         .map(|section| {
-            let sentence = |sentence: prose::Sentence| json!({"text": sentence.text, "rule": sentence.rule});
+            let sentence = |sentence: narrative::Sentence| json!({"text": sentence.text, "rule": sentence.rule});
             json!({"title": section.title, "sentences": section.sentences.into_iter().map(sentence).collect::<Vec<_>>()})
         })
         .collect();
     json!({
         "ramp_version": env!("CARGO_PKG_VERSION"),
-        "summary": prose::summary(report),
+        "summary": narrative::summary(report),
         "runs": runs,
         "comparisons": comparisons,
         "analysis": analysis,
     })
 }
 
-fn run(data: &Dataset, found: &RunFindings) -> Value {
+fn run(data: &Dataset, found: &RunResults) -> Value {
     let cells = data.cells();
     let breaks = found.breaks.iter().map(|broke| {
         json!({
@@ -108,7 +108,7 @@ fn run(data: &Dataset, found: &RunFindings) -> Value {
     object
 }
 
-fn estimates(found: &RunFindings) -> Value {
+fn estimates(found: &RunResults) -> Value {
     let estimates = &found.estimates;
     let mut figures = Figures::default();
     figures.put("predicted_capacity", &estimates.predicted_capacity, |capacity| capacity.instances.into());
@@ -141,12 +141,12 @@ fn estimates(found: &RunFindings) -> Value {
     figures.done()
 }
 
-fn behaviour(data: &Dataset, found: &RunFindings) -> Value {
+fn behaviour(data: &Dataset, found: &RunResults) -> Value {
     let mut figures = Figures::default();
     figures.put("startup_latency", &found.latency, |levels| levels.iter().map(level).collect());
     figures.put("goodput", &found.goodput, |course| goodput(data, course));
     figures.put("termination", &found.terminations, survival);
-    figures.put("teardown", &crate::analysis::endings::teardown(data), |teardown| {
+    figures.put("teardown", &crate::analysis::teardown::teardown(data), |teardown| {
         json!({"instances": teardown.instances, "seconds": teardown.seconds, "left": teardown.left})
     });
     figures.put("leak", &found.leak, |leak| {
@@ -173,7 +173,7 @@ fn behaviour(data: &Dataset, found: &RunFindings) -> Value {
     figures.done()
 }
 
-fn level(level: &Level) -> Value {
+fn level(level: &LoadLevel) -> Value {
     let mut value = survival(&level.survival);
     value["at_work_from"] = level.from.into();
     value["at_work_below"] = level.to.into();
@@ -191,7 +191,7 @@ fn survival(survival: &Survival) -> Value {
     })
 }
 
-fn goodput(data: &Dataset, course: &Course) -> Value {
+fn goodput(data: &Dataset, course: &GoodputCourse) -> Value {
     let step = |index: usize| data.steps.get(index).map(|step| step.step);
     let most = course.steps.iter().max_by_key(|at| at.instances);
     json!({

@@ -1,19 +1,19 @@
 //! The report as Markdown, beside charts as SVG: for a repository.
 
-use super::{Report, chart::Chart, lines, prose};
+use super::{Report, chart::Chart, estimate_table, narrative};
 
 /// The report, with links to `charts/ID.svg`.
 #[must_use]
 pub fn markdown(report: &Report, charts: &[Chart]) -> String {
-    let mut text = format!("# Report of ramp\n\n{}\n", escaped(&prose::summary(report)));
+    let mut text = format!("# Report of ramp\n\n{}\n", escaped(&narrative::summary(report)));
     for (data, found) in report.runs() {
         text += &format!("\n## {}\n\n", escaped(&data.name));
-        table(&mut text, &lines::of_run(data, found));
+        table(&mut text, &estimate_table::of_run(data, found));
     }
     for compared in &report.findings.comparisons {
         let (base, other) = (report.findings.name(compared.base), report.findings.name(compared.other));
         text += &format!("\n## {} against {}\n\n", escaped(other), escaped(base));
-        table(&mut text, &lines::of_comparison(report, compared));
+        table(&mut text, &estimate_table::of_comparison(report, compared));
     }
     text += "\n## Charts\n";
     for chart in charts {
@@ -23,7 +23,7 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
         }
     }
     text += "\n## Analysis\n";
-    for section in prose::sections(report) {
+    for section in narrative::sections(report) {
         text += &format!("\n### {}\n\n", escaped(&section.title));
         for sentence in section.sentences {
             text += &format!("- {} *({})*\n", escaped(&sentence.text), escaped(&sentence.rule));
@@ -32,7 +32,7 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
     text
 }
 
-fn table(text: &mut String, lines: &[lines::EstimateRow]) {
+fn table(text: &mut String, lines: &[estimate_table::EstimateRow]) {
     *text += "| estimate | value | rests on |\n|---|---|---|\n";
     for line in lines {
         let value = match &line.value {

@@ -20,7 +20,7 @@ const LETTER: f64 = 6.6;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// A chart by steps.
 ///
@@ -42,7 +42,7 @@ pub fn svg(chart: &Chart, marks: &[Mark]) -> Result<String, String> {
     Ok(text)
 }
 
-fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[&Mark]) -> Drawn {
+fn draw(root: &Area<'_>, chart: &Chart, shown: &[&Series], marks: &[&Mark]) -> DrawResult {
     root.fill(&WHITE)?;
     let (upper, _) = root.split_vertically(HEIGHT);
     let all = || shown.iter().flat_map(|series| &series.points).filter_map(|at| Some((at.step, at.y?)));
@@ -98,7 +98,12 @@ fn colour(index: usize) -> RGBColor {
 }
 
 /// A line down the chart where something happened, with its letter above it.
-fn draw_marks(root: &Area<'_>, plot: &mut Plot<'_, '_>, marks: &[&Mark], (bottom, top): (f64, f64)) -> Drawn {
+fn draw_marks(
+    root: &Area<'_>,
+    plot: &mut Plot<'_, '_>,
+    marks: &[&Mark],
+    (bottom, top): (f64, f64),
+) -> DrawResult {
     // Up to where letters stand.
     let mut taken = i32::MIN;
     for mark in marks {
@@ -119,7 +124,7 @@ fn draw_marks(root: &Area<'_>, plot: &mut Plot<'_, '_>, marks: &[&Mark], (bottom
     Ok(())
 }
 
-fn draw_series(plot: &mut Plot<'_, '_>, series: &Series) -> Drawn {
+fn draw_series(plot: &mut Plot<'_, '_>, series: &Series) -> DrawResult {
     let colour = colour(series.colour);
     let points = thinned(&series.points, MOST_POINTS);
     let places = |points: &[At]| -> Vec<(f64, f64)> {
@@ -192,8 +197,10 @@ impl<'s> Legend<'s> {
         const LEFT: f64 = 72.0;
         let mut rows: Vec<Vec<(f64, LegendEntry<'_>)>> = vec![Vec::new()];
         let mut x = LEFT;
-        for entry in
-            shown.iter().map(|series| LegendEntry::Series(series)).chain(marks.iter().map(|mark| LegendEntry::Mark(mark)))
+        for entry in shown
+            .iter()
+            .map(|series| LegendEntry::Series(series))
+            .chain(marks.iter().map(|mark| LegendEntry::Mark(mark)))
         {
             let wide = SWATCH + LETTER * entry.label().chars().count() as f64 + BETWEEN;
             if x + wide > f64::from(WIDTH) && x > LEFT {
@@ -208,7 +215,7 @@ impl<'s> Legend<'s> {
         Self { rows }
     }
 
-    fn draw(&self, root: &Area<'_>) -> Drawn {
+    fn draw(&self, root: &Area<'_>) -> DrawResult {
         let font = || ("sans-serif", 12).into_font();
         for (row, entries) in self.rows.iter().enumerate() {
             let y = HEIGHT as i32 + LINE as i32 * row as i32 + 6;
@@ -231,7 +238,7 @@ impl<'s> Legend<'s> {
 }
 
 /// A sample of a series.
-fn swatch(root: &Area<'_>, series: &Series, (left, right, y): (i32, i32, i32)) -> Drawn {
+fn swatch(root: &Area<'_>, series: &Series, (left, right, y): (i32, i32, i32)) -> DrawResult {
     let colour = colour(series.colour);
     let middle = i32::midpoint(left, right);
     match series.stroke {

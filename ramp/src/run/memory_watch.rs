@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::statistics::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
 
 /// Seconds since the run began, and bytes that nobody else can have.
-type Values = Vec<(f64, f64)>;
+type MemorySeries = Vec<(f64, f64)>;
 
 /// Samples of quiet times, by the boot ids of their kernels.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemoryWatch {
-    quiet: BTreeMap<String, Values>,
+    quiet: BTreeMap<String, MemorySeries>,
     /// Those after the last instance, once that is gone.
-    after: Option<BTreeMap<String, Values>>,
+    after: Option<BTreeMap<String, MemorySeries>>,
 }
 
 impl MemoryWatch {
@@ -39,7 +39,7 @@ impl MemoryWatch {
     /// Whether there is nothing more to wait for: that of each kernel has stopped changing, and is about what it was before. What has not
     /// come back may yet, or belong to others who go soon.
     pub(super) fn is_back(&self) -> bool {
-        let is = |(kernel, quiet): (&String, &Values)| {
+        let is = |(kernel, quiet): (&String, &MemorySeries)| {
             let after = self.after(kernel);
             is_steady(after, quiet) == Some(true)
                 && mean(last(after, STEADY_FOR_SECONDS)) - mean(quiet) <= matters(quiet)

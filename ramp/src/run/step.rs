@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use workload::quantity::Bytes;
 
-use super::desk::{EventLoop, Wait};
+use super::event_loop::{EventLoop, WaitResult};
 use super::{RampEnd, Run};
+use crate::backoff::Backoff;
 use crate::engine::{Engine, Failure};
-use crate::pauses::Pauses;
 use crate::plan::Pace;
-use crate::record::{StepOutcome, Part, StepRow, Time, seconds};
+use crate::plan::stop_rule::StepObservation;
+use crate::record::{Part, StepOutcome, StepRow, Time, seconds};
 use crate::state::State;
-use crate::stop::StepObservation;
 
 /// Samples come each second; one may be late.
 const SAMPLED_WITHIN: Duration = Duration::from_millis(2500);
@@ -27,9 +27,9 @@ impl<E: Engine> Run<E> {
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<StepRow, RampEnd> {
         let began = Instant::now();
-        self.desk.part = part;
-        self.desk.asked = asked;
-        self.desk.calls.take();
+        self.event_loop.part = part;
+        self.event_loop.asked = asked;
+        self.event_loop.calls.take();
         let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
         let (outcome, latency, mut end) = match self.ask(asked, deadline, settled).await {
             Ok((outcome, latency)) => (outcome, latency, None),
@@ -52,8 +52,12 @@ impl<E: Engine> Run<E> {
     /// Waits for a sample of each node from after now: of all instances of the step at rest. A step must not be over before it has one, or
     /// samples and steps of about the same length beat with each other.
     async fn sample_settled(&mut self) -> Result<(), RampEnd> {
-        let (settled, deadline) = (self.desk.clock.now(), Instant::now() + SAMPLED_WITHIN);
-        self.desk.until(Some(deadline), |desk| desk.nodes.sampled_since(settled, desk.clock.now())).await?;
+        let (settled, deadline) = (self.event_loop.clock.now(), Instant::now() + SAMPLED_WITHIN);
+        self.event_loop
+            .until(Some(deadline), |event_loop| {
+                event_loop.nodes.sampled_since(settled, event_loop.clock.now())
+            })
+            .await?;
         Ok(())
     }
 
@@ -67,22 +71,22 @@ impl<E: Engine> Run<E> {
             let asked_at = Instant::now();
             engine.scale(asked).await.map(|()| asked_at.elapsed())
         };
-        let latency = insist(&mut self.engine, &mut self.desk, Some(deadline), "scale", scale).await?;
+        let latency = insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
         let outcome = match (self.plan.pace, latency) {
             (Pace::Every(_), _) => {
-                self.desk.until(Some(deadline), |_| false).await?;
+                self.event_loop.until(Some(deadline), |_| false).await?;
                 if latency.is_some() { StepOutcome::Beat } else { StepOutcome::Unanswered }
             }
             (_, None) => StepOutcome::Unanswered,
             (Pace::None, Some(_)) => {
-                self.desk.take_arrived();
+                self.event_loop.take_arrived();
                 StepOutcome::Taken
             }
             (Pace::Ready, Some(_)) => {
-                let so = |desk: &EventLoop| settled(desk, asked);
-                match self.desk.until(Some(deadline), so).await? {
-                    Wait::Met => StepOutcome::Settled,
-                    Wait::TimedOut => StepOutcome::TimedOut,
+                let so = |event_loop: &EventLoop| settled(event_loop, asked);
+                match self.event_loop.until(Some(deadline), so).await? {
+                    WaitResult::Met => StepOutcome::Settled,
+                    WaitResult::TimedOut => StepOutcome::TimedOut,
                 }
             }
         };
@@ -90,20 +94,23 @@ impl<E: Engine> Run<E> {
     }
 
     pub(super) fn row(&mut self, outcome: StepOutcome, began: Instant, latency: Option<Duration>) -> StepRow {
-        let desk = &mut self.desk;
-        let now = desk.clock.now();
-        let (counts, totals, sums) = (desk.ledger.counts(), desk.ledger.totals(), desk.nodes.sums(now));
-        let (ready, not_ready) = desk.nodes.ready_or_not();
-        let calls = desk.calls.take();
-        let memory = |of: fn(&crate::nodes::MemoryTotals) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
+        let event_loop = &mut self.event_loop;
+        let now = event_loop.clock.now();
+        let (counts, totals, sums) =
+            (event_loop.tracker.counts(), event_loop.tracker.totals(), event_loop.nodes.sums(now));
+        let (ready, not_ready) = event_loop.nodes.ready_or_not();
+        let calls = event_loop.calls.take();
+        let memory = |of: fn(&crate::run::node_tracker::MemoryTotals) -> Bytes| {
+            sums.memory.as_ref().map(|memory| of(memory).0)
+        };
         StepRow {
             time: Time(now),
-            elapsed_seconds: desk.elapsed_seconds(now),
-            step: desk.step,
-            part: desk.part,
+            elapsed_seconds: event_loop.elapsed_seconds(now),
+            step: event_loop.step,
+            part: event_loop.part,
             outcome,
             step_seconds: seconds(began.elapsed()),
-            asked_instances: desk.asked,
+            asked_instances: event_loop.asked,
             pending_instances: counts.of(State::Pending),
             unschedulable_instances: counts.of(State::Unschedulable),
             creating_instances: counts.of(State::Creating),
@@ -137,7 +144,7 @@ impl<E: Engine> Run<E> {
     }
 
     pub(super) fn write(&mut self, row: &StepRow) {
-        self.desk.step_row(row);
+        self.event_loop.step_row(row);
     }
 }
 
@@ -193,12 +200,12 @@ impl Beats {
 /// Tries until it works, with growing pauses; none where the time is up. Everything that comes in meanwhile is taken in.
 pub(super) async fn insist<E: Engine, T>(
     engine: &mut E,
-    desk: &mut EventLoop,
+    event_loop: &mut EventLoop,
     deadline: Option<Instant>,
     what: &str,
     mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
 ) -> Result<Option<T>, RampEnd> {
-    let mut pauses = Pauses::short();
+    let mut pauses = Backoff::short();
     loop {
         let attempt = async {
             match deadline {
@@ -206,19 +213,19 @@ pub(super) async fn insist<E: Engine, T>(
                 None => Some(work(engine).await),
             }
         };
-        let failure = match desk.during(attempt).await? {
+        let failure = match event_loop.during(attempt).await? {
             Some(Ok(value)) => return Ok(Some(value)),
             None => return Ok(None),
             Some(Err(failure)) if failure.transient => failure,
             Some(Err(failure)) => return Err(RampEnd::Failed(failure)),
         };
         let pause = pauses.failed();
-        desk.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
+        event_loop.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
         let again = Instant::now() + pause;
         if deadline.is_some_and(|deadline| deadline <= again) {
-            desk.until(deadline, |_| false).await?;
+            event_loop.until(deadline, |_| false).await?;
             return Ok(None);
         }
-        desk.until(Some(again), |_| false).await?;
+        event_loop.until(Some(again), |_| false).await?;
     }
 }

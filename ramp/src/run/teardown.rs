@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::Wait;
+use super::event_loop::WaitResult;
 use super::step::insist;
-use super::{RampEnd, PATIENCE, Run};
+use super::{PATIENCE, RampEnd, Run};
 use crate::engine::{Engine, Failure};
-use crate::record::{MemoryReturned, StepOutcome, Part, Teardown, seconds};
+use crate::record::{MemoryReturned, Part, StepOutcome, Teardown, seconds};
 
 /// For how long the last instances are waited for at the end.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
@@ -19,23 +19,24 @@ impl<E: Engine> Run<E> {
     /// Removes everything, and looks whether anything is left.
     pub(super) async fn clean(&mut self) -> Teardown {
         // Only further interrupts end the clean-up.
-        self.desk.heed();
-        self.desk.part = Part::Clean;
-        let (began, instances) = (Instant::now(), self.desk.ledger.in_place());
+        self.event_loop.heed();
+        self.event_loop.part = Part::Clean;
+        let (began, instances) = (Instant::now(), self.event_loop.tracker.in_place());
         let gone = match self.remove().await {
             Ok(gone) => gone,
             Err(RampEnd::Halt(_)) => None,
             Err(RampEnd::Failed(failure)) => {
-                self.desk.note("engine", "NotRemoved", failure.message);
+                self.event_loop.note("engine", "NotRemoved", failure.message);
                 None
             }
         };
-        let row = self.row(if gone.is_some() { StepOutcome::Settled } else { StepOutcome::Ended }, began, None);
+        let row =
+            self.row(if gone.is_some() { StepOutcome::Settled } else { StepOutcome::Ended }, began, None);
         self.write(&row);
         let left = self.left().await;
         let watched = self.watch_memory().await;
         let seconds = gone.filter(|_| left.is_empty()).map(seconds);
-        let steady = self.desk.memory.is_steady();
+        let steady = self.event_loop.memory.is_steady();
         Teardown {
             instances,
             seconds,
@@ -51,13 +52,14 @@ impl<E: Engine> Run<E> {
         let began = Instant::now();
         let deadline = began + TEARDOWN_AT_MOST;
         let remove = async |engine: &mut E| engine.remove().await;
-        let asked = insist(&mut self.engine, &mut self.desk, Some(deadline), "remove", remove).await?;
-        self.desk.asked = 0;
+        let asked = insist(&mut self.engine, &mut self.event_loop, Some(deadline), "remove", remove).await?;
+        self.event_loop.asked = 0;
         if asked.is_none() || !self.begun {
             return Ok(None);
         }
-        let waited = self.desk.until(Some(deadline), |desk| desk.ledger.there() == 0).await?;
-        Ok((waited == Wait::Met).then(|| began.elapsed()))
+        let waited =
+            self.event_loop.until(Some(deadline), |event_loop| event_loop.tracker.there() == 0).await?;
+        Ok((waited == WaitResult::Met).then(|| began.elapsed()))
     }
 
     async fn left(&mut self) -> Vec<String> {
@@ -67,7 +69,7 @@ impl<E: Engine> Run<E> {
             left => Err(Failure { transient: true, message: format!("still there: {}", left.join(", ")) }),
         };
         let deadline = Some(Instant::now() + PATIENCE);
-        match insist(&mut self.engine, &mut self.desk, deadline, "left", ask).await {
+        match insist(&mut self.engine, &mut self.event_loop, deadline, "left", ask).await {
             Ok(Some(none)) => none,
             _ => match self.engine.left().await {
                 Ok(left) => left,
@@ -79,17 +81,17 @@ impl<E: Engine> Run<E> {
     /// Until memory has come back and stopped changing, for a bounded time. For how many seconds.
     async fn watch_memory(&mut self) -> f64 {
         let began = Instant::now();
-        self.desk.memory.begin_after();
+        self.event_loop.memory.begin_after();
         if !self.idle.is_empty() {
             let deadline = Some(began + self.plan.settle * LONGER_THAN_BEFORE);
             // An interrupt is no reason not to say what is known.
-            let _ = self.desk.until(deadline, |desk| desk.memory.is_back()).await;
+            let _ = self.event_loop.until(deadline, |event_loop| event_loop.memory.is_back()).await;
         }
         seconds(began.elapsed())
     }
 
     fn memory_returned(&self) -> Vec<MemoryReturned> {
-        let after = self.desk.nodes.available(self.desk.clock.now());
+        let after = self.event_loop.nodes.available(self.event_loop.clock.now());
         let both =
             self.idle.iter().filter_map(|(boot_id, before)| Some((boot_id, *before, *after.get(boot_id)?)));
         both.map(|(boot_id, before_bytes, after_bytes)| MemoryReturned {

@@ -73,12 +73,12 @@ impl Walk {
 }
 
 /// Columns of a series (level, time, the common ones, y), whitened.
-type White = Vec<[f64; COLUMNS]>;
+type WhitenedRows = Vec<[f64; COLUMNS]>;
 
 /// Whitens a series for a walk by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
 /// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika 66,
 /// 1979). And the logarithm of the determinant that this takes away.
-fn whitened(series: &[Observation], walk: Walk) -> (White, f64) {
+fn whitened(series: &[Observation], walk: Walk) -> (WhitenedRows, f64) {
     let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
     let Some(first) = series.first() else { return (white, log_determinant) };
     let mut states = [0.0; COLUMNS];

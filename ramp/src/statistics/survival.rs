@@ -57,7 +57,10 @@ impl Survival {
             let ended = group.iter().filter(|duration| duration.ended).count() as f64;
             if ended > 0.0 {
                 left *= 1.0 - ended / at_risk;
-                steps.push(SurvivalStep { seconds: group.first().map_or(0.0, |duration| duration.seconds), left });
+                steps.push(SurvivalStep {
+                    seconds: group.first().map_or(0.0, |duration| duration.seconds),
+                    left,
+                });
             }
             at_risk -= group.len() as f64;
         }

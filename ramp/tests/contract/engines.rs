@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ramp::engine::Order;
+use ramp::engine::EngineSpec;
 use ramp::engine::kubernetes::KubernetesEngine;
 use ramp::engine::local::LocalEngine;
 use ramp::engine::podman::PodmanEngine;
@@ -20,9 +20,9 @@ mod service;
 mod support;
 
 /// The study's scenario with instances of 20 MB.
-fn order(run: &str, options: EngineOptions) -> Order {
+fn order(run: &str, options: EngineOptions) -> EngineSpec {
     let scenario = Scenario::embedded().unwrap().with_memory("20M".parse().unwrap()).unwrap();
-    Order { run: format!("contract-{run}-{}", std::process::id()), scenario, options }
+    EngineSpec { run: format!("contract-{run}-{}", std::process::id()), scenario, options }
 }
 
 #[tokio::test(start_paused = true)]

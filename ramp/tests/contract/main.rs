@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::{Engine, Event, Events};
-use ramp::ledger::InstanceTracker;
+use ramp::run::instance_tracker::InstanceTracker;
 use ramp::state::State;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// What an engine tells, taken in as a run does.
 struct Observer {
     events: Receiver<(SystemTime, Event)>,
-    ledger: InstanceTracker,
+    transitions: InstanceTracker,
     names: BTreeSet<String>,
     nodes: BTreeSet<String>,
     sampled: u32,
@@ -30,10 +30,10 @@ struct Observer {
 
 impl Observer {
     fn new() -> (Events, Self) {
-        let (events, receiver) = Events::channel(Clock::of_the_machine());
+        let (events, receiver) = Events::channel(Clock::system());
         let observer = Self {
             events: receiver,
-            ledger: InstanceTracker::default(),
+            transitions: InstanceTracker::default(),
             names: BTreeSet::new(),
             nodes: BTreeSet::new(),
             sampled: 0,
@@ -48,13 +48,13 @@ impl Observer {
         assert!(at >= self.last, "events come in the order in which they were seen");
         self.last = at;
         match event {
-            Event::Instance(sighting) => {
-                self.names.insert(sighting.name.clone());
-                self.ledger.see(&sighting);
+            Event::Instance(instance_status) => {
+                self.names.insert(instance_status.name.clone());
+                self.transitions.see(&instance_status);
             }
-            Event::All(sightings) => {
+            Event::All(statuses) => {
                 self.listed += 1;
-                self.ledger.see_all(&sightings);
+                self.transitions.see_all(&statuses);
             }
             Event::Nodes(nodes) => self.nodes = nodes.into_iter().map(|node| node.name).collect(),
             Event::Sample(sample) => {
@@ -87,37 +87,37 @@ impl Observer {
                 Ok(Some(event)) => self.take(event),
                 _ => panic!(
                     "not within {LIMIT:?}: {what}; {:?} {:?}",
-                    self.ledger.counts(),
-                    self.ledger.totals()
+                    self.transitions.counts(),
+                    self.transitions.totals()
                 ),
             }
         }
     }
 
     fn ready(&self) -> u32 {
-        self.ledger.counts().of(State::Ready)
+        self.transitions.counts().of(State::Ready)
     }
 }
 
 /// The contract. `reports` is whether instances tell of themselves.
 async fn holds(mut engine: impl Engine, reports: bool) {
-    let survey = engine.survey().await.unwrap();
-    assert!(!survey.nodes.is_empty() && survey.nodes.iter().any(|node| node.eligible), "{survey:?}");
-    let refusals: Vec<_> = survey.findings.iter().filter(|finding| finding.refuses).collect();
+    let preflight = engine.preflight().await.unwrap();
+    assert!(!preflight.nodes.is_empty() && preflight.nodes.iter().any(|node| node.eligible), "{preflight:?}");
+    let refusals: Vec<_> = preflight.findings.iter().filter(|finding| finding.refuses).collect();
     assert!(refusals.is_empty(), "{refusals:?}");
 
     let (events, mut seen) = Observer::new();
     let applied = seen.during(engine.begin(events, false)).await.unwrap();
     seen.during(sleep(Duration::from_millis(10))).await;
-    assert_eq!((applied.instances, seen.ledger.there()), (0, 0), "a population of none, at first");
+    assert_eq!((applied.instances, seen.transitions.there()), (0, 0), "a population of none, at first");
     assert!(seen.listed >= 1 && !seen.nodes.is_empty(), "what there is has been told");
     assert!(!applied.manifest.is_null());
 
     for asked in [1, 3] {
         seen.during(engine.scale(asked)).await.unwrap();
         seen.until("as many as were asked for are ready", |seen| seen.ready() == asked).await;
-        assert_eq!(seen.ledger.in_place(), asked, "and no more");
-        assert!(seen.ledger.is_settled(asked));
+        assert_eq!(seen.transitions.in_place(), asked, "and no more");
+        assert!(seen.transitions.is_settled(asked));
     }
     assert_eq!(seen.names.len(), 3, "each has a name of its own");
     seen.until("a machine tells of itself again and again", |seen| seen.sampled >= 3).await;
@@ -126,20 +126,20 @@ async fn holds(mut engine: impl Engine, reports: bool) {
     }
     seen.during(engine.scale(3)).await.unwrap();
     seen.during(sleep(Duration::from_millis(200))).await;
-    assert_eq!(seen.ledger.there(), 3, "to ask for the same again changes nothing");
+    assert_eq!(seen.transitions.there(), 3, "to ask for the same again changes nothing");
 
     seen.during(engine.scale(1)).await.unwrap();
-    seen.until("those not asked for any more are gone", |seen| seen.ledger.there() == 1).await;
+    seen.until("those not asked for any more are gone", |seen| seen.transitions.there() == 1).await;
     assert_eq!(
-        (seen.ledger.totals().gone, seen.ledger.totals().failures),
+        (seen.transitions.totals().gone, seen.transitions.totals().failures),
         (2, 0),
         "told to end is no failure"
     );
-    assert_eq!(seen.ledger.totals().oom_kills, 0);
+    assert_eq!(seen.transitions.totals().oom_kills, 0);
 
     assert!(!seen.during(engine.left()).await.unwrap().is_empty(), "something is there");
     seen.during(engine.remove()).await.unwrap();
-    seen.until("all are gone", |seen| seen.ledger.there() == 0).await;
+    seen.until("all are gone", |seen| seen.transitions.there() == 0).await;
     let end = Instant::now() + LIMIT;
     loop {
         let left = seen.during(engine.left()).await.unwrap();

@@ -27,10 +27,10 @@ async fn above_its_own_limit_an_instance_is_oom_killed_and_started_again() {
     let mut run = Run::begin(engine(&id, load("60M", &limits), None)).await;
     run.engine.scale(1).await.unwrap();
     run.until("two OOM kills", |run| {
-        run.sightings.iter().filter(|sighting| sighting.state == State::OomKilled).count() == 2
+        run.statuses.iter().filter(|instance_status| instance_status.state == State::OomKilled).count() == 2
     })
     .await;
-    let last = run.sightings.last().unwrap();
+    let last = run.statuses.last().unwrap();
     let end = last.end.as_ref().unwrap();
     assert_eq!((end.container.clone(), end.state), (format!("{}/1", last.uid), State::OomKilled));
     for directory in cgroups(&id) {
@@ -56,8 +56,10 @@ async fn above_the_budget_the_kernel_ends_one_and_the_machine_is_spared() {
     run.ready(2).await;
     // Of each instance's resident set some megabytes are the program's own pages, which all share: more than three are needed.
     run.engine.scale(8).await.unwrap();
-    run.until("OOM kill", |run| run.sightings.iter().any(|sighting| sighting.state == State::OomKilled))
-        .await;
+    run.until("OOM kill", |run| {
+        run.statuses.iter().any(|instance_status| instance_status.state == State::OomKilled)
+    })
+    .await;
     let count = run.samples.len();
     run.until("a sample", |run| run.samples.len() > count).await;
     for budget in run.samples.iter().filter_map(|sample| sample.budget) {
@@ -74,8 +76,8 @@ async fn what_a_run_has_left_is_found_and_cleaned_by_its_id() {
     let run = Run::begin(engine(&old, load("5M", &json!({})), None)).await;
     drop(run);
     assert!(!cgroups(&old).is_empty());
-    let survey = engine(&new, load("5M", &json!({})), None).survey().await.unwrap();
-    let finding = survey.findings.iter().find(|finding| finding.message.contains(&old)).unwrap();
+    let preflight = engine(&new, load("5M", &json!({})), None).preflight().await.unwrap();
+    let finding = preflight.findings.iter().find(|finding| finding.message.contains(&old)).unwrap();
     assert!(finding.refuses && finding.message.contains("ramp clean --engine local"), "{finding:?}");
     let cleaned = local::clean(Some(&old)).await;
     assert_eq!((cleaned.removed.is_empty(), cleaned.kept), (false, Vec::<String>::new()));

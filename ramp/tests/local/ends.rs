@@ -20,10 +20,10 @@ async fn one_that_is_killed_has_failed_and_is_started_again_at_once() {
     run.ready(1).await;
     kill(processes(&size)[0], Signal::SIGKILL).unwrap();
     let is_back =
-        |run: &Run| run.sightings.last().is_some_and(|last| (last.state, last.restarts) == (State::Ready, 1));
+        |run: &Run| run.statuses.last().is_some_and(|last| (last.state, last.restarts) == (State::Ready, 1));
     run.until("restart", is_back).await;
     assert_eq!(run.path("load-0001")[3..], [State::Failed, State::Running, State::Ready]);
-    let last = run.sightings.last().unwrap();
+    let last = run.statuses.last().unwrap();
     let end = last.end.as_ref().unwrap();
     assert_eq!((end.container.as_str(), end.state), (format!("{}/0", last.uid).as_str(), State::Failed));
     assert!(end.reason.contains("SIGKILL"), "{}", end.reason);
@@ -36,16 +36,16 @@ async fn one_that_fails_again_and_again_is_waited_for() {
         Run::begin(engine(&run_id("exit"), command(&["sh", "-c", "echo no >&2; exit 3"]), None)).await;
     run.engine.scale(1).await.unwrap();
     run.until("two ends", |run| {
-        run.sightings.last().is_some_and(|last| (last.state, last.restarts) == (State::Failed, 1))
+        run.statuses.last().is_some_and(|last| (last.state, last.restarts) == (State::Failed, 1))
     })
     .await;
-    assert_eq!(run.sightings.last().unwrap().reason, "exit status 3");
+    assert_eq!(run.statuses.last().unwrap().reason, "exit status 3");
     assert_eq!(run.notices.iter().filter(|notice| notice.message == "no").count(), 2);
-    let seen = run.sightings.len();
+    let seen = run.statuses.len();
     run.until("samples", |run| run.samples.len() > 2).await;
-    assert_eq!(run.sightings.len(), seen, "the next start is ten seconds away");
+    assert_eq!(run.statuses.len(), seen, "the next start is ten seconds away");
     run.remove().await;
-    assert_eq!(run.sightings.last().unwrap().state, State::Gone);
+    assert_eq!(run.statuses.last().unwrap().state, State::Gone);
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_command_that_is_not_there_has_failed_and_says_so() {
         "{:?}",
         run.notices
     );
-    assert!(run.sightings.iter().any(|sighting| sighting.reason == "exit status 127"));
+    assert!(run.statuses.iter().any(|instance_status| instance_status.reason == "exit status 127"));
     run.remove().await;
 }
 
@@ -73,7 +73,7 @@ async fn one_that_does_not_end_when_told_to_is_killed() {
     run.until("a sample", |run| run.samples.len() > 1).await;
     run.engine.scale(0).await.unwrap();
     run.until("the end", |run| run.now()["load-0001"] == State::Gone).await;
-    assert_eq!(run.sightings.last().unwrap().reason, "signal SIGKILL");
+    assert_eq!(run.statuses.last().unwrap().reason, "signal SIGKILL");
     run.remove().await;
 }
 

@@ -24,7 +24,7 @@ async fn an_instance_gets_its_memory_and_is_ready() {
     let resident = report.record["memory_resident_bytes"].as_f64().unwrap();
     let wanted: f64 = size.parse().unwrap();
     assert!((resident / wanted - 1.0).abs() < 0.01, "{resident} of {wanted}");
-    assert_eq!(report.uid, run.sightings[0].uid);
+    assert_eq!(report.uid, run.statuses[0].uid);
     run.remove().await;
     assert_eq!(run.path("load-0001")[3..], [State::Terminating, State::Gone]);
 }
@@ -74,10 +74,10 @@ async fn the_machine_is_sampled_each_second() {
 async fn what_the_run_needs_is_surveyed_and_nothing_is_changed_by_it() {
     let run = run_id("survey");
     let mut engine = engine(&run, load("20M", &json!({"limits": {"memory": "30M"}})), None);
-    let survey = engine.survey().await.unwrap();
-    assert_eq!(survey.nodes[0].allocatable_memory_bytes, Some(200_000_000));
-    assert!(survey.versions.contains_key("linux"));
-    assert!(survey.not_honoured.iter().any(|line| line.starts_with("--listen 127.0.0.1:1")));
+    let preflight = engine.preflight().await.unwrap();
+    assert_eq!(preflight.nodes[0].allocatable_memory_bytes, Some(200_000_000));
+    assert!(preflight.versions.contains_key("linux"));
+    assert!(preflight.not_honoured.iter().any(|line| line.starts_with("--listen 127.0.0.1:1")));
     assert_eq!(engine.left().await.unwrap(), Vec::<String>::new());
     let cleaned = local::clean(Some(&format!("{run}.trial"))).await;
     assert_eq!(cleaned, local::Cleaned::default());

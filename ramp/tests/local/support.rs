@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::Pid;
 use ramp::clock::Clock;
 use ramp::engine::local::LocalEngine;
-use ramp::engine::{Engine, Event, Events, Notice, Order, Report, Sample, InstanceStatus};
+use ramp::engine::{Engine, EngineSpec, Event, Events, InstanceReport, InstanceStatus, NodeReading, Notice};
 use ramp::plan::EngineOptions;
 use ramp::scenario::Scenario;
 use ramp::state::State;
@@ -46,28 +46,28 @@ pub(crate) fn run_id(test: &str) -> String {
 
 pub(crate) fn engine(run: &str, scenario: Scenario, budget: Option<u64>) -> LocalEngine {
     let options = EngineOptions { budget_bytes: budget.or(Some(200_000_000)), ..EngineOptions::default() };
-    LocalEngine::with_program(Order { run: run.into(), scenario, options }, Path::new(RAMP)).unwrap()
+    LocalEngine::with_program(EngineSpec { run: run.into(), scenario, options }, Path::new(RAMP)).unwrap()
 }
 
 /// An engine at work, and what it has told.
 pub(crate) struct Run {
     pub(crate) engine: LocalEngine,
     pub(crate) events: mpsc::Receiver<(SystemTime, Event)>,
-    pub(crate) sightings: Vec<InstanceStatus>,
-    pub(crate) reports: Vec<Report>,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) statuses: Vec<InstanceStatus>,
+    pub(crate) reports: Vec<InstanceReport>,
+    pub(crate) samples: Vec<NodeReading>,
     pub(crate) notices: Vec<Notice>,
 }
 
 impl Run {
     pub(crate) async fn begin(mut engine: LocalEngine) -> Self {
-        let (events, receiver) = Events::channel(Clock::of_the_machine());
+        let (events, receiver) = Events::channel(Clock::system());
         let applied = engine.begin(events, false).await.unwrap();
         assert_eq!(applied.instances, 0);
         let mut run = Self {
             engine,
             events: receiver,
-            sightings: Vec::new(),
+            statuses: Vec::new(),
             reports: Vec::new(),
             samples: Vec::new(),
             notices: Vec::new(),
@@ -87,9 +87,9 @@ impl Run {
     pub(crate) async fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + LIMIT;
         while !condition(self) {
-            assert!(Instant::now() < deadline, "no {what}: {:#?} {:#?}", self.sightings, self.notices);
+            assert!(Instant::now() < deadline, "no {what}: {:#?} {:#?}", self.statuses, self.notices);
             match self.next_event().await {
-                Event::Instance(sighting) => self.sightings.push(sighting),
+                Event::Instance(instance_status) => self.statuses.push(instance_status),
                 Event::Report(report) => self.reports.push(report),
                 Event::Sample(sample) => self.samples.push(sample),
                 Event::Notice(notice) => self.notices.push(notice),
@@ -100,7 +100,10 @@ impl Run {
 
     /// Instances by their state now.
     pub(crate) fn now(&self) -> BTreeMap<&str, State> {
-        self.sightings.iter().map(|sighting| (sighting.name.as_str(), sighting.state)).collect()
+        self.statuses
+            .iter()
+            .map(|instance_status| (instance_status.name.as_str(), instance_status.state))
+            .collect()
     }
 
     pub(crate) fn count(&self, state: State) -> usize {
@@ -109,10 +112,10 @@ impl Run {
 
     /// The states that an instance has had, in order.
     pub(crate) fn path(&self, name: &str) -> Vec<State> {
-        self.sightings
+        self.statuses
             .iter()
-            .filter(|sighting| sighting.name == name)
-            .map(|sighting| sighting.state)
+            .filter(|instance_status| instance_status.name == name)
+            .map(|instance_status| instance_status.state)
             .collect()
     }
 

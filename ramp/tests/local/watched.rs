@@ -19,14 +19,14 @@ async fn without_cgroups_the_newest_is_evicted_above_the_budget() {
     run.engine.scale(3).await.unwrap();
     run.until("eviction", |run| run.count(State::Evicted) == 1).await;
     assert_eq!(run.now()["load-0003"], State::Evicted);
-    assert!(run.sightings.last().unwrap().reason.contains("which watches the budget"));
+    assert!(run.statuses.last().unwrap().reason.contains("which watches the budget"));
     assert_eq!(run.count(State::Ready), 2, "{:?}", run.now());
     assert!(run.notices.iter().any(|notice| notice.reason == "watched_by_ramp"));
     let count = run.samples.len();
     run.until("samples", |run| run.samples.len() > count + 1).await;
     let Budget { limit, used } = run.samples.last().unwrap().budget.unwrap();
     assert!(used.0 > 60_000_000 && used <= limit, "{used} of {limit}");
-    let findings = run.engine.survey().await.unwrap().findings;
+    let findings = run.engine.preflight().await.unwrap().findings;
     assert!(findings.iter().any(|finding| !finding.refuses && finding.message.contains("/proc/PID/statm")));
     run.remove().await;
     assert_eq!(processes(&size), []);

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ramp::analysis::breaking::{Resource, breaks};
-use ramp::analysis::changes::changes;
+use ramp::analysis::external_changes::changes;
+use ramp::analysis::failure_modes::{Resource, breaks};
 use ramp::analysis::latency::{latency, startups};
 use ramp::analysis::{Estimates, SaturationRule};
 use ramp::dataset::{Dataset, Freshness};

@@ -8,7 +8,7 @@ use ramp::run::Run;
 
 use ramp::engine::simulated::SimulatedEngine;
 
-use crate::support::ledger::audit;
+use crate::support::transitions::audit;
 use crate::support::{
     Fault, FaultKind, SECOND, Script, Stage, column, engine, numbers, plan, rows, rules, script,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ramp::plan::{Pace, Plan};
 use ramp::record::read_run;
 
-use crate::support::ledger::audit;
+use crate::support::transitions::audit;
 use crate::support::{
     Fault, FaultKind, SECOND, Shortage, Stage, column, engine, numbers, plan, rows, rules, script,
 };

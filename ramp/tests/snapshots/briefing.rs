@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use ramp::briefing::describe;
-use ramp::engine::{Finding, NodeFacts, QuotaFacts, RuntimeClassFacts, Preflight};
-use ramp::forecast::forecast;
+use ramp::engine::{Finding, NodeFacts, Preflight, QuotaFacts, RuntimeClassFacts};
+use ramp::plan::stop_rule::StopRule;
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp::preflight::forecast::forecast;
+use ramp::preflight::summary::describe;
 use ramp::scenario::Scenario;
-use ramp::stop::StopRule;
 
 use super::session::hold;
 use super::support::{plan, rules};
 
-fn briefing(scenario: &Scenario, survey: &Preflight, plan: &Plan) -> String {
-    let forecast = forecast(survey, scenario.needs(), plan, scenario.fill_seconds());
-    describe(plan, scenario, survey, &forecast)
+fn briefing(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
+    let forecast = forecast(preflight, scenario.needs(), plan, scenario.fill_seconds());
+    describe(plan, scenario, preflight, &forecast)
 }
 
 /// A worker of 10 GB and 4 cores, a tenth of which is taken.
@@ -63,43 +63,46 @@ fn where_nothing_is_found_the_plan_and_what_to_expect_are_all() {
 
 #[test]
 fn what_is_found_stands_at_the_end_what_refuses_first() {
-    let mut survey = two_workers();
-    survey.findings = vec![
+    let mut preflight = two_workers();
+    preflight.findings = vec![
         Finding::warning("nodes a, b run on one machine (one boot id): its memory is counted once"),
         Finding::refusal("there is no PriorityClass workload-load"),
         Finding::warning("a long one ".repeat(20).trim_end()),
         Finding::refusal("there is no namespace workload"),
     ];
-    survey.not_honoured =
+    preflight.not_honoured =
         vec!["securityContext.seccompProfile: RuntimeDefault".into(), "priorityClassName".into()];
-    hold("briefing_findings", &briefing(&Scenario::embedded().unwrap(), &survey, &usual()));
+    hold("briefing_findings", &briefing(&Scenario::embedded().unwrap(), &preflight, &usual()));
 }
 
 #[test]
 fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
-    let mut survey = two_workers();
-    survey.runtime_class = Some(RuntimeClassFacts {
+    let mut preflight = two_workers();
+    preflight.runtime_class = Some(RuntimeClassFacts {
         name: "kata".into(),
         handler: "kata-qemu".into(),
         overhead_memory_bytes: 160 << 20,
         overhead_cpu_cores: 0.25,
     });
-    survey.quotas = vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];
+    preflight.quotas =
+        vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];
     let mut scenario = Scenario::embedded().unwrap();
     scenario.container.memory_limit = Some("600M".parse().unwrap());
-    hold("briefing_runtime_class_and_quota", &briefing(&scenario, &survey, &usual()));
+    hold("briefing_runtime_class_and_quota", &briefing(&scenario, &preflight, &usual()));
 }
 
 #[test]
 fn many_nodes_are_a_few_and_a_number() {
-    let mut survey =
-        Preflight { nodes: (1..=14).map(|number| node(&format!("worker-{number}"))).collect(), ..two_workers() };
-    survey.nodes.extend((1..=14).map(|number| NodeFacts {
+    let mut preflight = Preflight {
+        nodes: (1..=14).map(|number| node(&format!("worker-{number}"))).collect(),
+        ..two_workers()
+    };
+    preflight.nodes.extend((1..=14).map(|number| NodeFacts {
         eligible: false,
         not_eligible_because: (number > 1).then(|| "taint hollow=true:NoSchedule".into()),
         ..node(&format!("hollow-{number}"))
     }));
-    hold("briefing_many_nodes", &briefing(&Scenario::embedded().unwrap(), &survey, &usual()));
+    hold("briefing_many_nodes", &briefing(&Scenario::embedded().unwrap(), &preflight, &usual()));
 }
 
 #[test]
@@ -113,11 +116,11 @@ fn what_is_not_known_is_said() {
     };
     let nothing = NodeFacts { allocatable_memory_bytes: None, allocatable_cpu_cores: None, ..blind.clone() };
     let scenario = Scenario::embedded().unwrap();
-    let survey = Preflight { nodes: vec![blind, nothing], ..Preflight::default() };
+    let preflight = Preflight { nodes: vec![blind, nothing], ..Preflight::default() };
     let all_it_can_get = scenario.with_memory("max".parse().unwrap()).unwrap();
     let text = [
         briefing(&scenario, &Preflight::default(), &plan()),
-        briefing(&scenario, &survey, &usual()),
+        briefing(&scenario, &preflight, &usual()),
         briefing(&all_it_can_get, &two_workers(), &usual()),
     ];
     hold("briefing_not_known", &text.join("\n"));
@@ -138,9 +141,9 @@ fn a_plan_reads_as_it_was_asked_for() {
     ];
     // What all of them have in common is told elsewhere.
     let is_of_the_plan = |line: &&str| !line.contains("eligible") && !line.contains(": free ");
-    let survey = Preflight { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
+    let preflight = Preflight { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
     let text = plans.map(|plan| {
-        let text = briefing(&Scenario::embedded().unwrap(), &survey, &plan);
+        let text = briefing(&Scenario::embedded().unwrap(), &preflight, &plan);
         text.lines().filter(is_of_the_plan).map(|line| format!("{line}\n")).collect::<String>()
     });
     hold("briefing_plans", &text.join("\n"));

@@ -7,7 +7,7 @@ use ramp::clock::Clock;
 use ramp::plan::Plan;
 use ramp::record::Directory;
 use ramp::run::{Run, Surroundings};
-use ramp::view::View;
+use ramp::ui::View;
 use tokio::sync::watch;
 
 use super::support::{Script, Shortage, engine, plan, rules, run_file, script};

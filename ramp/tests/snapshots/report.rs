@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ramp::plan::{EngineOptions, Plan};
-use ramp::view::View;
+use ramp::ui::View;
 use serde_json::Value;
 
 use super::recorded::{WHOLE, record, thirty, twenty_four};

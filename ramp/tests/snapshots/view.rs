@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ramp::plan::{Pace, Plan};
-use ramp::view::View;
+use ramp::ui::View;
 
 use super::recorded::{WHOLE, record};
 use super::session::{hold, text};

@@ -1,8 +1,8 @@
 //! Runs on simulated clusters, and run directories as who reads them sees them.
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
-pub(crate) mod ledger;
 pub(crate) mod script;
+pub(crate) mod transitions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use ramp::engine::Engine;
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
 use ramp::run::{Run, Surroundings};
-use ramp::view::{Summary, View};
+use ramp::ui::{Summary, View};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -46,7 +46,7 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
-pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::stop::StopRule> {
+pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::plan::stop_rule::StopRule> {
     rules.iter().map(|rule| rule.parse().unwrap()).collect()
 }
 

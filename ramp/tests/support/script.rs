@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ramp::engine::Order;
+use ramp::engine::EngineSpec;
 pub(crate) use ramp::engine::simulated::Shortage;
 use ramp::engine::simulated::{
-    Incident, LoadTruth, MachineTruth, NodeKind, PhaseTime, PhaseTimes, RuntimeTruth, SimulatedEngine, What,
-    World,
+    Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, PhaseTime, PhaseTimes, RuntimeTruth,
+    SimulatedEngine, World,
 };
 use ramp::plan::EngineOptions;
 use ramp::record::Time;
@@ -85,10 +85,10 @@ pub(crate) fn script() -> Script {
 impl Fault {
     fn incident(&self) -> Incident {
         let (what, node) = match &self.kind {
-            FaultKind::ApiDown => (What::ApiRefuses, None),
-            FaultKind::ApiHung => (What::ApiHangs, None),
-            FaultKind::NotReady(node) => (What::NodeNotReady, Some(node.clone())),
-            FaultKind::Silent(node) => (What::ProbeSilent, Some(node.clone())),
+            FaultKind::ApiDown => (IncidentKind::ApiRefuses, None),
+            FaultKind::ApiHung => (IncidentKind::ApiHangs, None),
+            FaultKind::NotReady(node) => (IncidentKind::NodeNotReady, Some(node.clone())),
+            FaultKind::Silent(node) => (IncidentKind::ProbeSilent, Some(node.clone())),
         };
         Incident {
             what,
@@ -154,5 +154,5 @@ pub(crate) fn engine(script: &Script) -> SimulatedEngine {
     let world = world(script, std::time::UNIX_EPOCH);
     let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
     let options = EngineOptions { world: Some(Box::new(world)), ..EngineOptions::default() };
-    SimulatedEngine::new(Order { run: "20261125-000000-test".into(), scenario, options }).unwrap()
+    SimulatedEngine::new(EngineSpec { run: "20261125-000000-test".into(), scenario, options }).unwrap()
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use ramp::analysis::causes::Resource;
-use ramp::analysis::endings::Returned;
+use ramp::analysis::teardown::Returned;
 use ramp::dataset::Dataset;
 use ramp::engine::simulated::World;
 use ramp::plan::Pace;
 use ramp::record::Time;
-use ramp::report::{Report, prose};
+use ramp::report::{Report, narrative};
 use ramp::statistics::Quantile;
 
-use crate::experiment::{StepOutcome, Shape, run};
+use crate::experiment::{Shape, StepOutcome, run};
 use crate::truth::wrong;
 
 const LOAD: &str = "load: {memory: 100M, growth_rate: 200M/s, report_every: 5s, cpu: 0.02}\n";
@@ -37,9 +37,9 @@ fn unheld(world: &str, shape: Shape) -> StepOutcome {
 /// All sentences on a run, in one.
 fn said(outcome: &StepOutcome) -> String {
     let report = Report::of(vec![outcome.data.clone()], None);
-    let sections = prose::sections(&report);
+    let sections = narrative::sections(&report);
     let sentences = sections.into_iter().flat_map(|section| section.sentences).map(|sentence| sentence.text);
-    format!("{}\n{}", prose::summary(&report), sentences.collect::<Vec<_>>().join("\n"))
+    format!("{}\n{}", narrative::summary(&report), sentences.collect::<Vec<_>>().join("\n"))
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn of_a_machine_that_takes_more_each_time(more: u64) -> (bool, String) {
     let report = Report::of(runs.into(), None);
     let drift = report.findings.comparisons[0].drift.clone().unwrap();
     assert_eq!((drift.order.as_str(), drift.is_balanced), ("A B B A", true));
-    let sections = prose::sections(&report);
+    let sections = narrative::sections(&report);
     let mut sentences = sections.iter().flat_map(|section| &section.sentences);
     let said = sentences.find(|sentence| sentence.text.starts_with("In the order A B B A")).unwrap();
     (drift.may_explain(), said.text.clone())

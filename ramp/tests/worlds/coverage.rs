@@ -12,7 +12,7 @@ use ramp::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::experiment::{StepOutcome, Shape, catalogue, run};
+use crate::experiment::{Shape, StepOutcome, catalogue, run};
 use crate::truth::{Times, figures, overhead_per_pod, wrong};
 
 /// Comparisons: a world, what each instance takes more under the other runtime in MiB, and in how many runs of each the two are ramped.

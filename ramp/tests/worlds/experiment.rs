@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ramp::analysis::findings::RunFindings;
+use ramp::analysis::results::RunResults;
 use ramp::clock::Clock;
 use ramp::dataset::Dataset;
-use ramp::engine::Order;
+use ramp::engine::EngineSpec;
 use ramp::engine::simulated::{SimulatedEngine, Truth, World};
+use ramp::plan::stop_rule::StopRule;
 use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp::record::{Directory, RunFile};
 use ramp::report::Report;
 use ramp::run::{Run, Surroundings};
 use ramp::scenario::Scenario;
-use ramp::stop::StopRule;
-use ramp::view::{Summary, View};
+use ramp::ui::{Summary, View};
 use tokio::sync::watch;
 
 use crate::support::run_file;
@@ -33,7 +33,7 @@ pub(crate) struct StepOutcome {
     pub(crate) truth: Truth,
     pub(crate) summary: Summary,
     pub(crate) data: Dataset,
-    pub(crate) found: RunFindings,
+    pub(crate) found: RunResults,
     /// Its seed is that of the run.
     pub(crate) world: World,
 }
@@ -87,7 +87,7 @@ pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
             manifest: scenario.manifest.clone(),
             ..run_file(&plan, clock.now())
         };
-        let order = Order { run: plan.run.clone(), scenario, options: plan.options.clone() };
+        let order = EngineSpec { run: plan.run.clone(), scenario, options: plan.options.clone() };
         let engine = SimulatedEngine::new(order).unwrap();
         let truth = engine.truth();
         let (_never, interrupts) = watch::channel(0);

@@ -160,11 +160,12 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
         Some((loss, resource)) => {
             let said = verdict.saturation.as_ref().ok().map(|at| (at.instances, at.resource));
             // Steps that nobody waits for go on while it is told.
-            let asked = if data.steps.iter().any(|step| step.outcome == Some(ramp::record::StepOutcome::Taken)) {
-                loss.asked..=loss.asked + 1
-            } else {
-                loss.asked..=loss.asked
-            };
+            let asked =
+                if data.steps.iter().any(|step| step.outcome == Some(ramp::record::StepOutcome::Taken)) {
+                    loss.asked..=loss.asked + 1
+                } else {
+                    loss.asked..=loss.asked
+                };
             hold(verdict.saturated == Some(true), format!("not saturated: {:?}", verdict.saturation));
             hold(
                 said.is_some_and(|(instances, of)| asked.contains(&instances) && of == Some(resource)),
@@ -196,7 +197,7 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
         format!("changed by others: {:?} where that is {}", found.changed_by_others, truth.changed_by_others),
     );
     if let Ok(leak) = &found.leak {
-        use ramp::analysis::endings::Returned;
+        use ramp::analysis::teardown::Returned;
         let nodes: u32 = world.nodes.iter().map(|kind| kind.count).sum();
         let kept = world.machine.keeps.0 as f64 * f64::from(truth.running.max(1))
             + world.runtime.first.0 as f64 * f64::from(nodes);

@@ -6,8 +6,8 @@ use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-use super::call::chain;
-use super::token::Token;
+use super::bearer_token::BearerToken;
+use super::request::chain;
 use crate::engine::Failure;
 use crate::plan::EngineOptions;
 
@@ -16,7 +16,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// A client, and its token where that stands in the kubeconfig: somebody has to read that again when it expires.
 pub(super) struct Connection {
     pub(super) client: Client,
-    pub(super) token: Option<Token>,
+    pub(super) token: Option<BearerToken>,
 }
 
 /// A client by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. Token files and plug-ins for credentials
@@ -33,7 +33,7 @@ pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failu
     // Retries are the driver's, and each is measured.
     config.default_retry = false;
     let server = config.cluster_url.to_string();
-    let token = Token::take(&mut config, context);
+    let token = BearerToken::take(&mut config, context);
     let builder = ClientBuilder::try_from(config)
         .map_err(|error| Failure::permanent(format!("client of {server}: {}", chain(&error))))?;
     let client = match &token {

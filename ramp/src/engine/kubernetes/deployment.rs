@@ -9,8 +9,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::call::{REQUEST_LIMIT, RequestError, measured, optional, within};
 use super::object::PodObject;
+use super::request::{REQUEST_LIMIT, RequestError, measured, optional, within};
 use crate::engine::{Events, Failure, RUN_LABEL};
 
 /// Who has set a field, for server-side apply.
@@ -74,7 +74,8 @@ impl Target<'_> {
         let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
         let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let answer = measured(self.events, REQUEST_LIMIT, api.patch_scale(self.name, &how, &patch)).await;
-        let failed = |trouble: RequestError| trouble.failure(&format!("scaling {} to {instances}", self.here()));
+        let failed =
+            |trouble: RequestError| trouble.failure(&format!("scaling {} to {instances}", self.here()));
         answer.map(|_| ()).map_err(failed)
     }
 

@@ -3,7 +3,7 @@
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::engine::{Order, RUN_LABEL};
+use crate::engine::{EngineSpec, RUN_LABEL};
 
 /// Label of everything that belongs to the program, whatever its scenario.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
@@ -26,7 +26,7 @@ const OF_THE_SERVER: [&str; 7] = [
 ];
 
 /// What is applied: no replicas, the run's label on the Deployment and its pods, the RuntimeClass asked for.
-pub(super) fn of(order: &Order, namespace: &str) -> Value {
+pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
     let mut manifest = order.scenario.manifest.clone();
     remove(&mut manifest, "", "status");
     for field in OF_THE_SERVER {
@@ -104,9 +104,9 @@ mod tests {
     use crate::plan::EngineOptions;
     use crate::scenario::Scenario;
 
-    fn order(runtime: Option<&str>) -> Order {
+    fn order(runtime: Option<&str>) -> EngineSpec {
         let options = EngineOptions { runtime: runtime.map(str::to_owned), ..EngineOptions::default() };
-        Order { run: "r1".into(), scenario: Scenario::embedded().unwrap(), options }
+        EngineSpec { run: "r1".into(), scenario: Scenario::embedded().unwrap(), options }
     }
 
     #[test]
@@ -122,8 +122,9 @@ mod tests {
 
     #[test]
     fn the_runtime_asked_for_takes_the_place_of_the_manifests() {
-        let class =
-            |order: &Order| of(order, "workload")["spec"]["template"]["spec"]["runtimeClassName"].clone();
+        let class = |order: &EngineSpec| {
+            of(order, "workload")["spec"]["template"]["spec"]["runtimeClassName"].clone()
+        };
         assert_eq!(class(&order(None)), Value::Null);
         assert_eq!(class(&order(Some("kata"))), "kata");
         let mut kata = order(Some("default"));

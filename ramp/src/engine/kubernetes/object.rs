@@ -172,7 +172,7 @@ pub(super) fn deleted_since(metadata: &ObjectMeta) -> Option<SystemTime> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Needed {
+struct NeededMetadata {
     name: Option<String>,
     namespace: Option<String>,
     uid: Option<String>,
@@ -184,7 +184,7 @@ struct Needed {
 }
 
 fn needed_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let needed = Needed::deserialize(deserializer)?;
+    let needed = NeededMetadata::deserialize(deserializer)?;
     Ok(ObjectMeta {
         name: needed.name,
         namespace: needed.namespace,

@@ -13,10 +13,10 @@ mod tests;
 
 /// What a pod is, and how the last of its containers ended. `container` is the one that counts, where there are others:
 /// meshes add their own.
-pub(super) fn sighting(pod: &PodObject, container: &str) -> InstanceStatus {
+pub(super) fn instance_status(pod: &PodObject, container: &str) -> InstanceStatus {
     let metadata = &pod.metadata;
     let status = PodView::of(pod, container);
-    let Is { state, since, reason } = status.is();
+    let PodStateAt { state, since, reason } = status.is();
     InstanceStatus {
         uid: metadata.uid.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
@@ -37,12 +37,12 @@ pub(super) fn gone(pod: &PodObject, container: &str) -> InstanceStatus {
         since: None,
         reason: String::new(),
         over: true,
-        ..sighting(pod, container)
+        ..instance_status(pod, container)
     }
 }
 
 /// What a pod is, since when, and why.
-struct Is {
+struct PodStateAt {
     state: State,
     since: Option<SystemTime>,
     reason: String,
@@ -67,17 +67,17 @@ impl<'a> PodView<'a> {
         matches!(self.status.phase.as_deref(), Some("Failed" | "Succeeded"))
     }
 
-    fn is(&self) -> Is {
+    fn is(&self) -> PodStateAt {
         let phase = self.status.phase.as_deref();
         if self.pod.metadata.deletion_timestamp.is_some() {
             let since = deleted_since(&self.pod.metadata);
-            return Is { state: State::Terminating, since, reason: self.said() };
+            return PodStateAt { state: State::Terminating, since, reason: self.said() };
         }
         if phase == Some("Failed") && !self.said().is_empty() {
             let evicted = self.status.reason.as_deref() == Some("Evicted");
             let state = if evicted { State::Evicted } else { State::Failed };
             let since = self.terminated().and_then(|terminated| terminated.finished_at.as_ref()).map(time);
-            return Is { state, since, reason: self.said() };
+            return PodStateAt { state, since, reason: self.said() };
         }
         if self.pod.spec.node_name.as_deref().unwrap_or_default().is_empty() {
             return self.without_node();
@@ -87,23 +87,23 @@ impl<'a> PodView<'a> {
             Some(ContainerState { running: Some(_), .. }) => self.running(),
             state if matches!(phase, Some("Failed" | "Succeeded")) => {
                 let _ = state;
-                Is { state: State::Failed, since: None, reason: phase.unwrap_or_default().to_owned() }
+                PodStateAt { state: State::Failed, since: None, reason: phase.unwrap_or_default().to_owned() }
             }
             state => self.waiting(state),
         }
     }
 
-    fn without_node(&self) -> Is {
+    fn without_node(&self) -> PodStateAt {
         let made = self.pod.metadata.creation_timestamp.as_ref().map(time);
         match self.condition("PodScheduled") {
             Some(found) if found.status == "False" && found.reason.as_deref() == Some("Unschedulable") => {
-                Is {
+                PodStateAt {
                     state: State::Unschedulable,
                     since: since(found),
                     reason: joined("Unschedulable", found.message.as_deref()),
                 }
             }
-            found => Is {
+            found => PodStateAt {
                 state: State::Pending,
                 since: made,
                 // SchedulingGated, from Kubernetes 1.26 on.
@@ -112,7 +112,7 @@ impl<'a> PodView<'a> {
         }
     }
 
-    fn running(&self) -> Is {
+    fn running(&self) -> PodStateAt {
         let started = self
             .container
             .and_then(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref())
@@ -121,18 +121,18 @@ impl<'a> PodView<'a> {
         let changed = ready.and_then(since);
         match ready {
             Some(ready) if ready.status == "True" => {
-                Is { state: State::Ready, since: changed, reason: String::new() }
+                PodStateAt { state: State::Ready, since: changed, reason: String::new() }
             }
             // The kubelet tells both at once. Where they differ it is the node controller that has changed one.
             Some(ready) if self.container.is_some_and(|container| container.ready) => {
                 let reason = ready.reason.clone().unwrap_or_else(|| "NodeNotReady".into());
-                Is { state: State::Running, since: changed.max(started), reason }
+                PodStateAt { state: State::Running, since: changed.max(started), reason }
             }
-            _ => Is { state: State::Running, since: changed.max(started), reason: String::new() },
+            _ => PodStateAt { state: State::Running, since: changed.max(started), reason: String::new() },
         }
     }
 
-    fn waiting(&self, state: Option<&ContainerState>) -> Is {
+    fn waiting(&self, state: Option<&ContainerState>) -> PodStateAt {
         if let Some(last) = self.last_terminated() {
             return ended(last);
         }
@@ -142,7 +142,7 @@ impl<'a> PodView<'a> {
             None | Some((None | Some("ContainerCreating" | "PodInitializing"), _)) => String::new(),
             Some((Some(reason), message)) => joined(reason, message),
         };
-        Is { state: State::Creating, since, reason }
+        PodStateAt { state: State::Creating, since, reason }
     }
 
     /// How the last of its containers that have ended did.
@@ -155,7 +155,7 @@ impl<'a> PodView<'a> {
         let evicted = self.status.reason.as_deref() == Some("Evicted");
         let now = self.terminated().filter(|terminated| !terminating && (!evicted || is_oom(terminated)));
         let terminated = now.or(self.last_terminated())?;
-        let Is { state, since: at, reason } = ended(terminated);
+        let PodStateAt { state, since: at, reason } = ended(terminated);
         let container = match terminated.container_id.as_deref() {
             Some(id) if !id.is_empty() => id.to_owned(),
             _ => self.unnamed(terminated),
@@ -191,10 +191,10 @@ impl<'a> PodView<'a> {
     }
 }
 
-fn ended(terminated: &Terminated) -> Is {
+fn ended(terminated: &Terminated) -> PodStateAt {
     let state = if is_oom(terminated) { State::OomKilled } else { State::Failed };
     let word = terminated.reason.as_deref().unwrap_or("Ended");
-    Is {
+    PodStateAt {
         state,
         since: terminated.finished_at.as_ref().map(time),
         reason: format!("{word}, exit {}", terminated.exit_code),

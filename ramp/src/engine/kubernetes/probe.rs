@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::call::{RequestError, within};
-use super::gap::Gap;
 use super::object::PodObject;
+use super::outage::Outage;
+use super::request::{RequestError, within};
+use crate::backoff::Backoff;
 use crate::engine::{Event, Events, NodeReading};
-use crate::pauses::Pauses;
 
 /// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent
 /// for good once the log has been rotated.
@@ -92,8 +92,8 @@ struct Stream {
     node: String,
     api: Api<PodObject>,
     events: Events,
-    gap: Gap,
-    pauses: Pauses,
+    gap: Outage,
+    pauses: Backoff,
     /// When the last line came; at first, when one was first waited for.
     line_at: Instant,
     /// Whether one has come from this pod.
@@ -106,9 +106,9 @@ impl Stream {
         Self {
             node: node.to_owned(),
             api,
-            gap: Gap::of(format!("probe/{node}"), events.clone()),
+            gap: Outage::of(format!("probe/{node}"), events.clone()),
             events,
-            pauses: Pauses::new(Duration::from_millis(500), Duration::from_secs(10)),
+            pauses: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
             line_at: Instant::now(),
             has_read: false,
             known: RecentRecords::default(),

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::call::RequestError;
-use super::gap::Gap;
-use super::pulse::Health;
+use super::health_check::Health;
+use super::outage::Outage;
+use super::request::RequestError;
+use crate::backoff::Backoff;
 use crate::engine::Events;
-use crate::pauses::Pauses;
 
 /// A watch that has failed and then is silent for this long, while the server answers other requests, has been resumed:
 /// the library does not tell that, and on a quiet cluster nothing else does for minutes.
@@ -57,15 +57,15 @@ pub(super) enum Progress {
 }
 
 /// A watch under way.
-pub(super) struct Follow {
-    gap: Gap,
-    pauses: Pauses,
+pub(super) struct RunningWatch {
+    gap: Outage,
+    pauses: Backoff,
     health: watch::Receiver<Health>,
     progress: watch::Sender<Progress>,
     listing: bool,
 }
 
-impl Follow {
+impl RunningWatch {
     /// Of `object`, as the gap notices call it.
     pub(super) fn of(
         object: &str,
@@ -73,8 +73,8 @@ impl Follow {
         health: watch::Receiver<Health>,
     ) -> (Self, watch::Receiver<Progress>) {
         let (progress, receiver) = watch::channel(Progress::Asked);
-        let pauses = Pauses::new(Duration::from_millis(250), Duration::from_secs(5));
-        let gap = Gap::of(object, events);
+        let pauses = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+        let gap = Outage::of(object, events);
         (Self { gap, pauses, health, progress, listing: false }, receiver)
     }
 

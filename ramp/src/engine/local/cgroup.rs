@@ -11,7 +11,7 @@ use workload::host::Version;
 use workload::host::format::{flat_keyed, number};
 use workload::quantity::{Bytes, Cores};
 
-use super::demand::Limits;
+use super::process_spec::Limits;
 
 /// A cgroup's directory in one hierarchy, and what is controlled there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,10 @@ mod tests {
             fs::write(directory.path().join(file), "").unwrap();
         }
         let path = directory.path().to_owned();
-        (directory, Cgroup { places: vec![CgroupDirectory { version, directory: path, memory: true, cpu: true }] })
+        (
+            directory,
+            Cgroup { places: vec![CgroupDirectory { version, directory: path, memory: true, cpu: true }] },
+        )
     }
 
     fn text(directory: &tempfile::TempDir, file: &str) -> String {
@@ -278,8 +281,12 @@ mod tests {
 
     #[test]
     fn one_inside_is_inside_in_every_hierarchy() {
-        let place =
-            |at: &str, memory| CgroupDirectory { version: Version::V1, directory: at.into(), memory, cpu: !memory };
+        let place = |at: &str, memory| CgroupDirectory {
+            version: Version::V1,
+            directory: at.into(),
+            memory,
+            cpu: !memory,
+        };
         let group = Cgroup { places: vec![place("/m/a", true), place("/c", false)] };
         let doors: Vec<_> = group.inside("ramp-x").doors().collect();
         assert_eq!(doors, [Path::new("/m/a/ramp-x/cgroup.procs"), Path::new("/c/ramp-x/cgroup.procs")]);

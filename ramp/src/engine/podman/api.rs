@@ -17,7 +17,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 
-use super::seen::{Listed, InspectedContainer};
+use super::inspect::{InspectedContainer, Listed};
 use crate::engine::{Call, Event, Events, Failure, RUN_LABEL};
 
 /// An answer is waited for so long.

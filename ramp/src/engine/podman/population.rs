@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::api::Refusal;
+use super::container::{BothClocks, PodmanInstance};
+use super::inspect::{ContainerEvent, ContainerEventKind, InspectedContainer, Listed};
 use super::kernel_log::KernelLog;
-use super::member::{Member, Now};
-use super::reports::Telling;
-use super::seen::{ContainerEventKind, ContainerEvent, Listed, InspectedContainer};
-use crate::engine::{Event, Notice, NoticeKind, InstanceReport, InstanceStatus};
+use super::log_reader::LogFormat;
+use crate::engine::{Event, InstanceReport, InstanceStatus, Notice, NoticeKind};
 use crate::state::State;
 
 /// Containers that are created or started at once; as many are removed at once.
@@ -22,8 +22,8 @@ const AT_ONCE: usize = 4;
 pub(super) struct ContainerPopulation {
     prefix: String,
     node: String,
-    telling: Telling,
-    members: BTreeMap<u32, Member>,
+    telling: LogFormat,
+    members: BTreeMap<u32, PodmanInstance>,
     /// The number of the next one: none is given twice.
     next: u32,
     wanted: u32,
@@ -35,7 +35,7 @@ pub(super) struct ContainerPopulation {
 
 /// Something to be done for one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Job {
+pub(super) enum Operation {
     /// Create it, where there is no container yet, and start it.
     Up { number: u32, asked: u64, name: String, uid: String, is_there: bool },
     /// End and remove it.
@@ -57,7 +57,7 @@ pub(super) type ListedContainer = (Listed, Option<InspectedContainer>);
 
 impl ContainerPopulation {
     /// Nobody yet.
-    pub(super) fn new(prefix: String, node: String, telling: Telling) -> Self {
+    pub(super) fn new(prefix: String, node: String, telling: LogFormat) -> Self {
         let members = BTreeMap::new();
         let events = Vec::new();
         Self { prefix, node, telling, members, next: 1, wanted: 0, by_force: false, asked: 0, events }
@@ -75,13 +75,13 @@ impl ContainerPopulation {
     }
 
     /// There are to be so many.
-    pub(super) fn scale(&mut self, wanted: u32, now: Now) {
+    pub(super) fn scale(&mut self, wanted: u32, now: BothClocks) {
         self.wanted = wanted;
         self.fill(now);
     }
 
     /// There are to be none, at once.
-    pub(super) fn clear(&mut self, now: Now) {
+    pub(super) fn clear(&mut self, now: BothClocks) {
         self.by_force = true;
         self.scale(0, now);
     }
@@ -93,7 +93,7 @@ impl ContainerPopulation {
         self.wanted
     }
 
-    fn fill(&mut self, now: Now) {
+    fn fill(&mut self, now: BothClocks) {
         let staying: Vec<u32> =
             self.members.iter().filter(|(_, member)| !member.leaving).map(|(number, _)| *number).collect();
         let wanted = usize::try_from(self.wanted).unwrap_or(usize::MAX);
@@ -105,18 +105,18 @@ impl ContainerPopulation {
         }
     }
 
-    fn add(&mut self, now: Now) {
+    fn add(&mut self, now: BothClocks) {
         let (number, millis) =
             (self.next, now.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis());
         self.next = self.next.saturating_add(1);
         let name = format!("{}-{number:04}", self.prefix);
         // A name may be given again by a process that goes on with this run; with its time it is one of a kind.
         let uid = format!("{name}.{millis:x}");
-        self.members.insert(number, Member::new(name, uid, now));
+        self.members.insert(number, PodmanInstance::new(name, uid, now));
         self.tell(number);
     }
 
-    fn send_away(&mut self, number: u32, now: Now) {
+    fn send_away(&mut self, number: u32, now: BothClocks) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.leaving = true;
         if member.id.is_none() && !member.busy {
@@ -130,7 +130,7 @@ impl ContainerPopulation {
     fn forget(&mut self, number: u32, at: SystemTime, reason: &str) {
         if let Some(mut member) = self.members.remove(&number) {
             member.become_state(State::Gone, Some(at), reason);
-            self.events.push(Event::Instance(member.sighting(Some(&self.node))));
+            self.events.push(Event::Instance(member.instance_status(Some(&self.node))));
         }
     }
 
@@ -138,16 +138,17 @@ impl ContainerPopulation {
         if let Some(member) = self.members.get(&number) {
             // One that nothing has been made of yet is nowhere.
             let node = (member.state != State::Pending).then_some(self.node.as_str());
-            self.events.push(Event::Instance(member.sighting(node)));
+            self.events.push(Event::Instance(member.instance_status(node)));
         }
     }
 
     /// The next thing to do, where there is one that may be done now.
-    pub(super) fn job(&mut self, now: Instant) -> Option<Job> {
+    pub(super) fn job(&mut self, now: Instant) -> Option<Operation> {
         let busy =
             |leaving| self.members.values().filter(|m| m.busy && m.leaving == leaving).count() < AT_ONCE;
         let (may_go, may_come) = (busy(true), busy(false));
-        let due = |(_, member): &(&u32, &Member)| !member.busy && member.due.is_some_and(|due| due <= now);
+        let due =
+            |(_, member): &(&u32, &PodmanInstance)| !member.busy && member.due.is_some_and(|due| due <= now);
         let going = || self.members.iter().rev().filter(due).find(|(_, member)| member.leaving);
         let coming = || self.members.iter().filter(due).find(|(_, member)| !member.leaving);
         let next = may_go.then(going).flatten().or_else(|| may_come.then(coming).flatten());
@@ -159,14 +160,14 @@ impl ContainerPopulation {
         member.due = None;
         let name = member.name.clone();
         if member.leaving {
-            return Some(Job::Down { number, name, by_force });
+            return Some(Operation::Down { number, name, by_force });
         }
         let (uid, is_there) = (member.uid.clone(), member.id.is_some());
         if member.state == State::Pending {
             member.become_state(State::Creating, None, "");
             self.tell(number);
         }
-        Some(Job::Up { number, asked, name, uid, is_there })
+        Some(Operation::Up { number, asked, name, uid, is_there })
     }
 
     /// One has been brought up, or not.
@@ -176,7 +177,7 @@ impl ContainerPopulation {
         asked: u64,
         result: Result<InspectedContainer, UpFailure>,
         log: &mut KernelLog,
-        now: Now,
+        now: BothClocks,
     ) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.busy = false;
@@ -195,7 +196,7 @@ impl ContainerPopulation {
         }
     }
 
-    fn not_up(&mut self, number: u32, trouble: &UpFailure, now: Now) {
+    fn not_up(&mut self, number: u32, trouble: &UpFailure, now: BothClocks) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.id = member.id.take().or_else(|| trouble.id.clone());
         member.due = Some(now.instant + member.pauses.failed());
@@ -224,7 +225,7 @@ impl ContainerPopulation {
     }
 
     /// One has been removed, or not.
-    pub(super) fn went(&mut self, number: u32, result: Result<(), Refusal>, now: Now) {
+    pub(super) fn went(&mut self, number: u32, result: Result<(), Refusal>, now: BothClocks) {
         match result {
             Ok(()) => self.forget(number, now.time, ""),
             Err(refusal) => {
@@ -238,7 +239,14 @@ impl ContainerPopulation {
     }
 
     /// One has been inspected.
-    pub(super) fn saw(&mut self, number: u32, asked: u64, seen: &InspectedContainer, log: &mut KernelLog, now: Now) {
+    pub(super) fn saw(
+        &mut self,
+        number: u32,
+        asked: u64,
+        seen: &InspectedContainer,
+        log: &mut KernelLog,
+        now: BothClocks,
+    ) {
         let Some(member) = self.members.get_mut(&number) else { return };
         if member.see(seen, asked, &self.telling, log, now) {
             self.tell(number);
@@ -246,7 +254,7 @@ impl ContainerPopulation {
     }
 
     /// One was to be inspected, and is not there.
-    pub(super) fn missed(&mut self, number: u32, now: Now) {
+    pub(super) fn missed(&mut self, number: u32, now: BothClocks) {
         if self.members.get(&number).is_some_and(|member| !member.busy) {
             self.forget(number, now.time, "removed by someone else");
             self.fill(now);
@@ -254,7 +262,7 @@ impl ContainerPopulation {
     }
 
     /// Takes an event: which one has to be inspected for it, by number and name.
-    pub(super) fn happened(&mut self, happening: &ContainerEvent, now: Now) -> Option<(u32, String)> {
+    pub(super) fn happened(&mut self, happening: &ContainerEvent, now: BothClocks) -> Option<(u32, String)> {
         let number = self.number(&happening.name)?;
         let member = self.members.get_mut(&number)?;
         if member.id.as_ref().is_some_and(|id| *id != happening.id) {
@@ -294,9 +302,15 @@ impl ContainerPopulation {
     }
 
     /// Takes the list of all containers that there are.
-    pub(super) fn listed(&mut self, asked: u64, found: &[ListedContainer], log: &mut KernelLog, now: Now) {
+    pub(super) fn listed(
+        &mut self,
+        asked: u64,
+        found: &[ListedContainer],
+        log: &mut KernelLog,
+        now: BothClocks,
+    ) {
         let there: HashSet<&str> = found.iter().map(|(listed, _)| listed.name.as_str()).collect();
-        let gone = |member: &Member| {
+        let gone = |member: &PodmanInstance| {
             member.id.is_some()
                 && !member.busy
                 && member.asked < asked
@@ -312,7 +326,7 @@ impl ContainerPopulation {
             self.next = self.next.max(number.saturating_add(1));
             self.members.entry(number).or_insert_with(|| {
                 let uid = listed.uid.clone().unwrap_or_else(|| listed.id.clone());
-                let mut member = Member::new(listed.name.clone(), uid, now);
+                let mut member = PodmanInstance::new(listed.name.clone(), uid, now);
                 member.id = Some(listed.id.clone());
                 member.due = None;
                 member.become_state(State::Creating, None, "");
@@ -325,13 +339,13 @@ impl ContainerPopulation {
     }
 
     /// All of them, as they are.
-    pub(super) fn sightings(&self) -> Vec<InstanceStatus> {
-        let node = |member: &Member| (member.state != State::Pending).then_some(self.node.as_str());
-        self.members.values().map(|member| member.sighting(node(member))).collect()
+    pub(super) fn statuses(&self) -> Vec<InstanceStatus> {
+        let node = |member: &PodmanInstance| (member.state != State::Pending).then_some(self.node.as_str());
+        self.members.values().map(|member| member.instance_status(node(member))).collect()
     }
 
     /// Makes up for what is missing and what is too much.
-    pub(super) fn settle(&mut self, now: Now) {
+    pub(super) fn settle(&mut self, now: BothClocks) {
         self.fill(now);
     }
 

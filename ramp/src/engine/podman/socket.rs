@@ -7,7 +7,7 @@ use crate::engine::Failure;
 
 /// What the choice depends on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct SocketChoice {
     /// As on the command line.
     pub(super) asked: Option<PathBuf>,
     /// `DOCKER_HOST`.
@@ -16,7 +16,7 @@ pub(super) struct Wishes {
     pub(super) runtime_dir: Option<PathBuf>,
 }
 
-impl Wishes {
+impl SocketChoice {
     /// Those of this process's environment.
     pub(super) fn of_environment(asked: Option<PathBuf>) -> Self {
         Self {
@@ -78,12 +78,12 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_goes_before_docker_host_and_that_before_the_usual_ones() {
-        let mut wishes = Wishes {
+        let mut wishes = SocketChoice {
             asked: Some("/a.sock".into()),
             docker_host: Some("unix:///b.sock".into()),
             runtime_dir: Some("/run/user/1000".into()),
         };
-        let found = |wishes: &Wishes| wishes.socket(|_| true).unwrap();
+        let found = |wishes: &SocketChoice| wishes.socket(|_| true).unwrap();
         assert_eq!(found(&wishes), Path::new("/a.sock"));
         wishes.asked = Some("unix:///a.sock".into());
         assert_eq!(found(&wishes), Path::new("/a.sock"));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn where_there_is_none_all_that_were_tried_are_named_and_what_to_do() {
-        let wishes = Wishes { runtime_dir: Some("/run/user/1000".into()), ..Wishes::default() };
+        let wishes = SocketChoice { runtime_dir: Some("/run/user/1000".into()), ..SocketChoice::default() };
         let message = wishes.socket(|_| false).unwrap_err().message;
         for part in [
             "/run/user/1000/podman/podman.sock",
@@ -112,9 +112,9 @@ mod tests {
 
     #[test]
     fn another_machine_and_a_missing_socket_are_refused() {
-        let wishes = Wishes { docker_host: Some("tcp://h:2375".into()), ..Wishes::default() };
+        let wishes = SocketChoice { docker_host: Some("tcp://h:2375".into()), ..SocketChoice::default() };
         assert!(wishes.socket(|_| true).unwrap_err().message.contains("\"tcp://h:2375\""));
-        let wishes = Wishes { asked: Some("/a.sock".into()), ..Wishes::default() };
+        let wishes = SocketChoice { asked: Some("/a.sock".into()), ..SocketChoice::default() };
         assert!(wishes.socket(|_| false).unwrap_err().message.contains("--socket names the socket /a.sock"));
     }
 }

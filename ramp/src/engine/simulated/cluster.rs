@@ -4,12 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use super::super::{ContainerExit, Event, NodeStatus, Notice, NoticeKind, InstanceReport, NodeReading, InstanceStatus};
-use super::draw::Draw;
-use super::instance::{SimulatedInstance, LoadFacts};
-use super::machine::{Kernel, Used};
-use super::truth::{TrueLoss, Truth};
-use super::world::{Incident, NodeKind, Shortage, SignedTime, What, World};
+use super::super::{
+    ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeStatus, Notice, NoticeKind,
+};
+use super::ground_truth::{TrueLoss, Truth};
+use super::instance::{LoadFacts, SimulatedInstance};
+use super::kernel_memory::{Kernel, Used};
+use super::random::Random;
+use super::world::{Incident, IncidentKind, NodeKind, Shortage, SignedTime, World};
 use crate::record::Time;
 use crate::state::State;
 
@@ -65,7 +67,7 @@ pub(super) struct Cluster {
     wanted: u32,
     agenda: Agenda,
     planned: u64,
-    draw: Draw,
+    draw: Random,
     /// The time of day at the begin.
     epoch: SystemTime,
     active: Vec<bool>,
@@ -82,7 +84,7 @@ struct SimulatedNode {
     used_before: bool,
     /// How far its clock is off.
     ahead: SignedTime,
-    draw: Draw,
+    draw: Random,
 }
 
 /// Between a request and what the controller makes of it.
@@ -95,11 +97,11 @@ impl Cluster {
         for (number, (name, kind)) in world.node_names().enumerate() {
             let boot_id = kind.kernel.clone().unwrap_or_else(|| format!("boot-{name}"));
             let kernel = *by_name.entry(boot_id.clone()).or_insert_with(|| {
-                let draw = Draw::new(world.seed, 1000 + number as u64);
+                let draw = Random::new(world.seed, 1000 + number as u64);
                 kernels.push(Kernel::new(boot_id, kind, &world.machine, draw));
                 kernels.len() - 1
             });
-            let draw = Draw::new(world.seed, 2000 + number as u64);
+            let draw = Random::new(world.seed, 2000 + number as u64);
             let ahead = SignedTime::Ahead(Duration::ZERO);
             nodes.push(SimulatedNode { kind: kind.clone(), kernel, used_before: false, ahead, draw });
             names.push(name);
@@ -111,7 +113,7 @@ impl Cluster {
         let mut cluster = Self {
             most: vec![0; kernels.len()],
             active: vec![false; world.events.len()],
-            draw: Draw::new(world.seed, 1),
+            draw: Random::new(world.seed, 1),
             load,
             nodes,
             names,
@@ -188,31 +190,31 @@ impl Cluster {
         }
     }
 
-    pub(super) fn sightings(&self) -> Vec<InstanceStatus> {
-        self.there.iter().map(|at| self.sighting(&self.instances[*at])).collect()
+    pub(super) fn instance_statuses(&self) -> Vec<InstanceStatus> {
+        self.there.iter().map(|at| self.instance_status(&self.instances[*at])).collect()
     }
 
     pub(super) fn node_kinds(&self) -> impl Iterator<Item = (&String, &NodeKind)> {
         self.names.iter().zip(self.nodes.iter().map(|node| &node.kind))
     }
 
-    pub(super) fn statuses(&self) -> Vec<NodeStatus> {
+    pub(super) fn node_statuses(&self) -> Vec<NodeStatus> {
         let status = |(at, name): (usize, &String)| NodeStatus {
             name: name.clone(),
-            ready: !self.is_hit(What::NodeNotReady, at),
+            ready: !self.is_hit(IncidentKind::NodeNotReady, at),
             conditions: String::new(),
         };
         self.names.iter().enumerate().map(status).collect()
     }
 
     /// What the API suffers from now, if anything.
-    pub(super) fn api(&self) -> Option<What> {
+    pub(super) fn api(&self) -> Option<IncidentKind> {
         let what = |(event, active): (&Incident, &bool)| active.then_some(event.what);
         let mut all = self.world.events.iter().zip(&self.active).filter_map(what);
-        all.find(|what| matches!(what, What::ApiHangs | What::ApiRefuses))
+        all.find(|what| matches!(what, IncidentKind::ApiHangs | IncidentKind::ApiRefuses))
     }
 
-    fn is_hit(&self, what: What, node: usize) -> bool {
+    fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
         let hits = |event: &Incident| event.what == what && self.node_of(event) == node;
         self.world.events.iter().zip(&self.active).any(|(event, active)| *active && hits(event))
     }
@@ -222,7 +224,7 @@ impl Cluster {
         at.unwrap_or(0)
     }
 
-    fn is_active(&self, what: What) -> bool {
+    fn is_active(&self, what: IncidentKind) -> bool {
         self.world.events.iter().zip(&self.active).any(|(event, active)| *active && event.what == what)
     }
 
@@ -271,12 +273,12 @@ impl Cluster {
             PlannedEvent::Begin { incident } => self.begin(incident, now),
             PlannedEvent::Over { incident } => {
                 self.active[incident] = false;
-                if self.world.events[incident].what == What::ClockSet {
+                if self.world.events[incident].what == IncidentKind::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
                     self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
                 }
                 self.tell_nodes(incident, now);
-                if self.world.events[incident].what == What::ImageMissing {
+                if self.world.events[incident].what == IncidentKind::ImageMissing {
                     self.pull_again(now);
                 }
                 self.plan(now, PlannedEvent::Reconcile);
@@ -373,7 +375,7 @@ impl Cluster {
     fn put(&mut self, at: usize, node: usize, now: Duration) {
         let instance = &mut self.instances[at];
         instance.node = Some(node);
-        if self.is_active(What::ImageMissing) {
+        if self.is_active(IncidentKind::ImageMissing) {
             let why = "ErrImagePull: failed to pull image \"localhost/workload:0.1.0\": not found";
             self.turn(at, State::Creating, why, now);
             return;
@@ -496,7 +498,7 @@ impl Cluster {
             let allocatable = node.kind.memory.0.saturating_sub(node.kind.idle.0) as f64;
             let refusal = if !node.kind.eligible {
                 Some("node(s) didn't match node selector")
-            } else if self.is_hit(What::Drain, at) || self.is_hit(What::NodeNotReady, at) {
+            } else if self.is_hit(IncidentKind::Drain, at) || self.is_hit(IncidentKind::NodeNotReady, at) {
                 Some("node(s) were unschedulable")
             } else if there >= node.kind.pods {
                 Some("Too many pods")
@@ -593,7 +595,7 @@ impl Cluster {
         }
         self.tell_nodes(incident, now);
         match event.what {
-            What::Scale => {
+            IncidentKind::Scale => {
                 let to = event.to.unwrap_or_default();
                 let way = if to < self.wanted { "down" } else { "up" };
                 self.wanted = to;
@@ -613,11 +615,11 @@ impl Cluster {
                 self.notice(&object, reason, &message, now);
                 self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
-            What::ClockSet => {
+            IncidentKind::ClockSet => {
                 let node = self.node_of(&event);
                 self.nodes[node].ahead = event.ahead.unwrap_or(SignedTime::Ahead(Duration::ZERO));
             }
-            What::Drain => {
+            IncidentKind::Drain => {
                 let node = self.node_of(&event);
                 self.truth.changed_by_others = true;
                 let name = self.names[node].clone();
@@ -630,31 +632,35 @@ impl Cluster {
                 }
                 self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
-            What::Evict | What::Preempt | What::OomKill | What::Kill | What::Delete => {
+            IncidentKind::Evict
+            | IncidentKind::Preempt
+            | IncidentKind::OomKill
+            | IncidentKind::Kill
+            | IncidentKind::Delete => {
                 for _ in 0..event.count {
                     let victim = self.newest(|instance, _| instance.began.is_some() && instance.counts());
                     let Some(victim) = victim else { break };
                     self.strike(victim, &event, now);
                 }
             }
-            What::ImageMissing
-            | What::ApiHangs
-            | What::ApiRefuses
-            | What::NodeNotReady
-            | What::ProbeSilent => {}
+            IncidentKind::ImageMissing
+            | IncidentKind::ApiHangs
+            | IncidentKind::ApiRefuses
+            | IncidentKind::NodeNotReady
+            | IncidentKind::ProbeSilent => {}
         }
     }
 
     fn strike(&mut self, victim: usize, event: &Incident, now: Duration) {
         let name = self.instances[victim].name();
         match event.what {
-            What::Evict => self.evict(victim, event.resource.as_deref().unwrap_or("memory"), now),
-            What::OomKill => self.kill_for_memory(victim, now),
-            What::Kill => {
+            IncidentKind::Evict => self.evict(victim, event.resource.as_deref().unwrap_or("memory"), now),
+            IncidentKind::OomKill => self.kill_for_memory(victim, now),
+            IncidentKind::Kill => {
                 self.truth.killed += 1;
                 self.kill(victim, State::Failed, "Error, exit 137", now);
             }
-            What::Preempt => {
+            IncidentKind::Preempt => {
                 let by = event.by.as_deref().unwrap_or("default/important");
                 let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
                 let message = format!("Preempted by {by} on node {node}");
@@ -672,8 +678,8 @@ impl Cluster {
     }
 
     fn tell_nodes(&mut self, incident: usize, now: Duration) {
-        if self.world.events[incident].what == What::NodeNotReady {
-            for status in self.statuses() {
+        if self.world.events[incident].what == IncidentKind::NodeNotReady {
+            for status in self.node_statuses() {
                 self.seen.push(ObservedEvent { at: now, event: Event::Node(status) });
             }
         }
@@ -705,8 +711,8 @@ impl Cluster {
         node.map_or(time, |node| self.nodes[node].ahead.after(time))
     }
 
-    fn sighting(&self, instance: &SimulatedInstance) -> InstanceStatus {
-        instance.sighting(&self.names, |told_by, at| self.time_on(told_by, at))
+    fn instance_status(&self, instance: &SimulatedInstance) -> InstanceStatus {
+        instance.instance_status(&self.names, |told_by, at| self.time_on(told_by, at))
     }
 
     fn sample(&mut self, node: usize, now: Duration) {
@@ -718,7 +724,7 @@ impl Cluster {
         let machine = &self.world.machine;
         let record = self.kernels[kernel].record(&used, machine, now, &time);
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
-        if lost || self.is_hit(What::ProbeSilent, node) {
+        if lost || self.is_hit(IncidentKind::ProbeSilent, node) {
             return;
         }
         let sample = NodeReading { node: self.names[node].clone(), record, budget: None };
@@ -732,7 +738,7 @@ impl Cluster {
             if std::mem::take(&mut self.instances[at].changed) {
                 let instance = &self.instances[at];
                 any_gone |= instance.state == State::Gone;
-                let event = Event::Instance(self.sighting(instance));
+                let event = Event::Instance(self.instance_status(instance));
                 self.seen.push(ObservedEvent { at: now, event });
             }
         }

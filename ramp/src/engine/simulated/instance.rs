@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 
 use super::super::{ContainerExit, InstanceStatus};
-use super::machine::Used;
+use super::kernel_memory::Used;
 use super::world::World;
 use crate::scenario::Scenario;
 use crate::state::State;
@@ -165,7 +165,7 @@ impl SimulatedInstance {
     }
 
     /// What the cluster tells of it. `time` is what the clock of a node shows, or without one that of the API server.
-    pub(super) fn sighting(
+    pub(super) fn instance_status(
         &self,
         nodes: &[String],
         time: impl Fn(Option<usize>, Duration) -> SystemTime,

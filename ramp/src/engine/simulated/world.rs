@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use super::draw::Draw;
 use super::instance::LoadFacts;
+use super::random::Random;
 use crate::plan::parse_time;
 use crate::record::Time;
 use crate::scenario::Scenario;
@@ -204,7 +204,7 @@ pub enum Shortage {
 #[serde(deny_unknown_fields)]
 pub struct Incident {
     /// What.
-    pub what: What,
+    pub what: IncidentKind,
     /// When, since the cluster was made: the first step comes after what the plan has for settling.
     #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
@@ -241,7 +241,7 @@ fn one() -> u32 {
 /// What goes wrong, or is done by others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum IncidentKind {
     /// Instances are evicted, for `resource`.
     Evict,
     /// Instances make room for others of a higher priority.
@@ -379,7 +379,7 @@ impl World {
         // An empty file is a world in which nothing is said: the usual one.
         let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         let world = world.unwrap_or_default();
-        super::check::check(&world)?;
+        super::validation::check(&world)?;
         Ok(world)
     }
 
@@ -421,9 +421,9 @@ impl World {
         self.draws(|draw| draw.phase(self.phases.stop))
     }
 
-    fn draws(&self, mut of: impl FnMut(&mut Draw) -> Duration) -> Vec<f64> {
+    fn draws(&self, mut of: impl FnMut(&mut Random) -> Duration) -> Vec<f64> {
         const DRAWS: usize = 20_000;
-        let mut draw = Draw::new(0, 0);
+        let mut draw = Random::new(0, 0);
         (0..DRAWS).map(|_| of(&mut draw).as_secs_f64()).collect()
     }
 }

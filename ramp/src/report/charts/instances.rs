@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
-use super::{StepAxis, Pen};
+use super::{Pen, StepAxis};
 use crate::analysis::goodput::Goodput;
 use crate::analysis::latency::Startup;
 use crate::dataset::Dataset;

@@ -2,8 +2,8 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};
-use super::{StepAxis, MOST_POINTS, Pen, gib};
-use crate::dataset::{Dataset, Freshness, NodeSeries, NodeSample};
+use super::{MOST_POINTS, Pen, StepAxis, gib};
+use crate::dataset::{Dataset, Freshness, NodeSample, NodeSeries};
 
 /// So many nodes have a line each.
 const MOST_NODES: usize = 7;

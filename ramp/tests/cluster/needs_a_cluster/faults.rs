@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::parts::Part;
 use crate::process::{self, Running, left, ramp, scenario, tidy_cluster, wait};
-use crate::support::ledger::audit;
+use crate::support::transitions::audit;
 use crate::support::{column, rows};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::observer::Observer;
 use crate::process::{self, KataWithoutCpu, kubectl, left, scenario, tidy_cluster};
-use crate::support::ledger::{Account, audit};
+use crate::support::transitions::{Account, audit};
 use crate::support::{column, numbers, rows};
 
 #[test]

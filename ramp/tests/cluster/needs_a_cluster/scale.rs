@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::parts::Part;
 use crate::process::{self, Namespace, kubectl, scenario};
-use crate::support::ledger::audit;
 use crate::support::numbers;
+use crate::support::transitions::audit;
 
 #[test]
 #[ignore = "needs a cluster with 20 simulated nodes (hollow=true), whose parts may be stopped: CLUSTER_HOME; and RAMP: a release build"]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::process::{Namespace, kubeconfig, kubectl, left_in, ramp_as, scenario, wait};
-use crate::support::ledger::audit;
 use crate::support::rows;
+use crate::support::transitions::audit;
 
 const LIMIT: Duration = Duration::from_secs(120);
 

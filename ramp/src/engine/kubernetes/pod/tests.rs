@@ -29,8 +29,8 @@ fn running() -> Value {
 }
 
 fn seen(status: Value) -> (State, Option<(State, String)>, bool) {
-    let sighting = sighting(&pod(status), "workload");
-    (sighting.state, sighting.end.map(|end| (end.state, end.container)), sighting.over)
+    let instance_status = instance_status(&pod(status), "workload");
+    (instance_status.state, instance_status.end.map(|end| (end.state, end.container)), instance_status.over)
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn on_no_node_it_is_pending_until_the_scheduler_finds_no_place() {
     let without_node = |conditions: Value| -> InstanceStatus {
         let pod = json!({"metadata": {"uid": "u", "creationTimestamp": AT}, "spec": {},
             "status": {"phase": "Pending", "conditions": conditions}});
-        sighting(&serde_json::from_value(pod).unwrap(), "workload")
+        instance_status(&serde_json::from_value(pod).unwrap(), "workload")
     };
     assert_eq!(without_node(json!([])).state, State::Pending);
     let looked = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
@@ -81,7 +81,11 @@ fn a_container_killed_for_memory_is_told_while_dead_while_waiting_and_once_it_ru
     let back_off = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
     assert_eq!(seen(status(back_off, killed.clone())), (State::OomKilled, end.clone(), false));
     assert_eq!(seen(status(running(), killed)), (State::Running, end, false));
-    assert_eq!(sighting(&pod(status(running(), json!({}))), "workload").restarts, 1, "not the sidecar's");
+    assert_eq!(
+        instance_status(&pod(status(running(), json!({}))), "workload").restarts,
+        1,
+        "not the sidecar's"
+    );
 }
 
 #[test]
@@ -120,7 +124,7 @@ fn what_is_told_to_end_is_terminating_and_its_end_is_no_event() {
         "containerStatuses": container(0, false, ended_as("Error", 137, "c1"), json!({}))}));
     ending.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-25T12:00:05Z")).unwrap();
     ending.metadata.deletion_grace_period_seconds = Some(5);
-    let told = sighting(&ending, "workload");
+    let told = instance_status(&ending, "workload");
     assert_eq!((told.state, told.end), (State::Terminating, None));
     let noon: SystemTime = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_608_000);
     assert_eq!(told.since, Some(noon), "when it was told, not when its grace is over");

@@ -1,16 +1,16 @@
-use super::super::seen::Doing;
+use super::super::inspect::ContainerActivity;
 use std::time::Duration;
 
 use super::*;
 use crate::engine::NoticeKind;
 use crate::scenario::Scenario;
 
-fn now(seconds: u64) -> Now {
+fn now(seconds: u64) -> BothClocks {
     thread_local! {
         static BEGIN: Instant = Instant::now();
     }
     let instant = BEGIN.with(|begin| *begin) + Duration::from_secs(seconds);
-    Now { instant, time: time(seconds) }
+    BothClocks { instant, time: time(seconds) }
 }
 
 fn time(seconds: u64) -> SystemTime {
@@ -22,7 +22,7 @@ fn text(seconds: u64) -> String {
 }
 
 fn population() -> ContainerPopulation {
-    let telling = Telling::of(&Scenario::embedded().unwrap());
+    let telling = LogFormat::of(&Scenario::embedded().unwrap());
     ContainerPopulation::new("test-r1".into(), "vm".into(), telling)
 }
 
@@ -30,7 +30,7 @@ fn running(id: &str, started: u64) -> InspectedContainer {
     InspectedContainer {
         id: id.into(),
         uid: None,
-        doing: Doing::Running,
+        doing: ContainerActivity::Running,
         pid: Some(7),
         started: Some(text(started)),
         finished: None,
@@ -42,7 +42,13 @@ fn running(id: &str, started: u64) -> InspectedContainer {
 
 fn ended(id: &str, started: u64, finished: u64) -> InspectedContainer {
     let finished = Some(time(finished));
-    InspectedContainer { doing: Doing::Ended, finished, exit_status: Some(1), pid: None, ..running(id, started) }
+    InspectedContainer {
+        doing: ContainerActivity::Ended,
+        finished,
+        exit_status: Some(1),
+        pid: None,
+        ..running(id, started)
+    }
 }
 
 fn states(population: &ContainerPopulation) -> Vec<State> {
@@ -53,8 +59,8 @@ fn states(population: &ContainerPopulation) -> Vec<State> {
 fn ups(population: &mut ContainerPopulation, at: u64) -> Vec<(u32, u64)> {
     std::iter::from_fn(|| population.job(now(at).instant))
         .filter_map(|job| match job {
-            Job::Up { number, asked, .. } => Some((number, asked)),
-            Job::Down { .. } => None,
+            Operation::Up { number, asked, .. } => Some((number, asked)),
+            Operation::Down { .. } => None,
         })
         .collect()
 }
@@ -110,12 +116,14 @@ fn the_newest_go_first_and_those_not_made_yet_at_once() {
             if state == State::Ready { State::Running } else { state }
         })
     );
-    let Some(Job::Down { number: 3, by_force: false, .. }) = population.job(now(1).instant) else { panic!() };
+    let Some(Operation::Down { number: 3, by_force: false, .. }) = population.job(now(1).instant) else {
+        panic!()
+    };
     population.went(3, Err(refusal(Some(500))), now(1));
-    assert!(matches!(population.job(now(1).instant), Some(Job::Down { number: 2, .. })));
+    assert!(matches!(population.job(now(1).instant), Some(Operation::Down { number: 2, .. })));
     population.went(2, Ok(()), now(1));
     assert!(population.job(now(1).instant).is_none(), "what was refused is tried again later");
-    assert!(matches!(population.job(now(2).instant), Some(Job::Down { number: 3, .. })));
+    assert!(matches!(population.job(now(2).instant), Some(Operation::Down { number: 3, .. })));
     population.went(3, Ok(()), now(2));
     population.scale(2, now(3));
     assert!(population.members.contains_key(&5), "no number is given twice");
@@ -135,7 +143,7 @@ fn one_that_has_ended_is_started_again_at_once_and_then_after_pauses_each_end_to
     let (_, asked) = ups(&mut population, 5)[0];
     population.came(1, asked, Ok(ended("c1", 5, 6)), &mut log(), now(6));
     let member = &population.members[&1];
-    assert_eq!((member.state, member.sighting(None).restarts), (State::Failed, 1));
+    assert_eq!((member.state, member.instance_status(None).restarts), (State::Failed, 1));
     assert!(ups(&mut population, 15).is_empty());
     assert_eq!(ups(&mut population, 16).len(), 1);
 }
@@ -186,7 +194,8 @@ fn what_a_list_does_not_have_is_gone_and_made_up_for_and_what_it_has_is_taken_ov
         (listed("stranger", "s"), None),
     ];
     population.listed(asked, &found, &mut log(), now(4));
-    let names: Vec<_> = population.sightings().into_iter().map(|sighting| sighting.name).collect();
+    let names: Vec<_> =
+        population.statuses().into_iter().map(|instance_status| instance_status.name).collect();
     assert_eq!(names, ["test-r1-0001", "test-r1-0007"]);
     assert_eq!(population.members[&7].uid, "u-c7");
     assert_eq!(population.adopt(), 2);
@@ -210,7 +219,7 @@ fn one_removed_by_someone_else_is_gone_with_that_reason_and_another_comes() {
 fn a_report_makes_ready_once_and_one_from_before_the_last_end_does_not() {
     let record = |at: u64| {
         let text = format!(r#"{{"record":"report","phase":"holding","time":"{}"}}"#, text(at));
-        super::super::reports::record(text.as_bytes())
+        super::super::log_reader::record(text.as_bytes())
     };
     let mut population = at_work(1);
     assert_eq!(population.reading(now(1).instant), Some((1, "test-r1-0001".into())));

@@ -1,0 +1,68 @@
+//! When a container that has ended is started again: as the kubelet does.
+
+use std::time::Duration;
+
+/// The first pause; each is twice the one before (kubelet: `backOffPeriod` in pkg/kubelet/kubelet.go).
+const FIRST: Duration = Duration::from_secs(10);
+/// The longest pause (kubelet: `MaxContainerBackOff`).
+const LONGEST: Duration = Duration::from_secs(300);
+/// After running for so long it is as if it had never ended (client-go, `flowcontrol.Backoff`: twice the longest).
+const FORGIVEN: Duration = Duration::from_secs(600);
+
+/// How often in a row it has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CrashLoopBackoff {
+    ends: u32,
+}
+
+impl CrashLoopBackoff {
+    /// The pause before it is started again, after it has run for so long: none at first.
+    pub(crate) fn after_end(&mut self, ran: Duration) -> Duration {
+        if ran >= FORGIVEN {
+            self.ends = 0;
+        }
+        let ends = self.ends;
+        self.ends = ends.saturating_add(1);
+        match ends.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(doublings) => {
+                2_u32.checked_pow(doublings).map_or(LONGEST, |times| LONGEST.min(FIRST.saturating_mul(times)))
+            }
+        }
+    }
+
+    /// The same where it was ended for want of room: there is none yet, so never at once.
+    pub(crate) fn after_eviction(&mut self, ran: Duration) -> Duration {
+        self.after_end(ran).max(FIRST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn it_is_started_again_at_once_and_then_after_longer_and_longer_pauses() {
+        let mut back_off = CrashLoopBackoff::default();
+        let pauses: Vec<u64> = (0..8).map(|_| back_off.after_end(SECOND).as_secs()).collect();
+        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 300, 300]);
+        let mut many = CrashLoopBackoff { ends: u32::MAX };
+        assert_eq!(many.after_end(SECOND), LONGEST);
+    }
+
+    #[test]
+    fn after_ten_minutes_of_running_all_is_forgiven() {
+        let mut back_off = CrashLoopBackoff { ends: 5 };
+        assert_eq!(back_off.after_end(FORGIVEN), Duration::ZERO);
+        assert_eq!(back_off.after_end(FORGIVEN - SECOND), FIRST);
+    }
+
+    #[test]
+    fn what_was_evicted_is_never_replaced_at_once() {
+        let mut back_off = CrashLoopBackoff::default();
+        let pauses: Vec<u64> = (0..4).map(|_| back_off.after_eviction(SECOND).as_secs()).collect();
+        assert_eq!(pauses, [10, 10, 20, 40]);
+    }
+}

@@ -1,0 +1,145 @@
+//! What runs have left in a namespace, found by their labels, and its removal.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{DeleteParams, ListParams};
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::object::PodObject;
+use super::request::{REQUEST_LIMIT, measured, optional, within};
+use crate::engine::{Events, Failure, RUN_LABEL};
+
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// Deletions under way at once.
+const AT_ONCE: usize = 8;
+
+/// What each run has left in a namespace, by the run's id: `deployment/NAME` and `pod/NAME`.
+///
+/// # Errors
+/// Where the API server does not say.
+pub async fn runs(client: &Client, namespace: &str) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut runs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let deployments = list::<Deployment>(client, namespace, RUN_LABEL, "").await?;
+    let pods = list::<PodObject>(client, namespace, RUN_LABEL, "").await?;
+    let named = named("deployment", &deployments).chain(named("pod", &pods));
+    for (run, object) in named {
+        runs.entry(run).or_default().push(object);
+    }
+    Ok(runs)
+}
+
+/// What one run has left in a namespace: `deployment/NAME` and `pod/NAME`.
+///
+/// # Errors
+/// Where the API server does not say.
+pub async fn left(client: &Client, namespace: &str, run: &str) -> Result<Vec<String>, Failure> {
+    let selector = format!("{RUN_LABEL}={run}");
+    let deployments = list::<Deployment>(client, namespace, &selector, "").await?;
+    let pods = list::<PodObject>(client, namespace, &selector, "").await?;
+    Ok(named("deployment", &deployments).chain(named("pod", &pods)).map(|(_, object)| object).collect())
+}
+
+/// Asks for the removal of everything that a run has left in a namespace. Its pods go with its Deployments, some time
+/// later; those that have ended, and those that belong to nobody any more, are deleted by themselves.
+///
+/// # Errors
+/// Where the API server refuses or does not answer.
+pub async fn remove_run(client: &Client, namespace: &str, run: &str) -> Result<(), Failure> {
+    remove(client, namespace, run, None).await
+}
+
+/// The same, and each request is told.
+pub(super) async fn remove(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+    events: Option<&Events>,
+) -> Result<(), Failure> {
+    let selector = format!("{RUN_LABEL}={run}");
+    let deployments = list::<Deployment>(client, namespace, &selector, "").await?;
+    delete::<Deployment>(client, namespace, deployments, events).await?;
+    let ended = list::<PodObject>(client, namespace, &selector, "status.phase=Failed").await?;
+    delete::<PodObject>(client, namespace, ended, events).await?;
+    let mut pods = list::<PodObject>(client, namespace, &selector, "").await?;
+    pods.retain(|pod| pod.owner_references().is_empty() && pod.metadata.deletion_timestamp.is_none());
+    delete::<PodObject>(client, namespace, pods, events).await
+}
+
+/// All objects of a kind, page by page, without what is in them.
+async fn list<K>(
+    client: &Client,
+    namespace: &str,
+    labels: &str,
+    fields: &str,
+) -> Result<Vec<PartialObjectMeta<K>>, Failure>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let mut selection = ListParams::default().labels(labels).limit(PAGE);
+    if !fields.is_empty() {
+        selection = selection.fields(fields);
+    }
+    let mut found = Vec::new();
+    loop {
+        let page = within(REQUEST_LIMIT, api.list_metadata(&selection)).await.map_err(|trouble| {
+            trouble.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&())))
+        })?;
+        found.extend(page.items.into_iter().map(|mut object| {
+            object.metadata.managed_fields = None;
+            object
+        }));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => selection = selection.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Deletes objects, a few at a time, and what belongs to them afterwards. All are tried.
+async fn delete<K>(
+    client: &Client,
+    namespace: &str,
+    objects: Vec<PartialObjectMeta<K>>,
+    events: Option<&Events>,
+) -> Result<(), Failure>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let one = async |object: PartialObjectMeta<K>| {
+        let name = object.name_any();
+        let answer = measured(events, REQUEST_LIMIT, api.delete(&name, &DeleteParams::background())).await;
+        let asked = format!("deleting {}/{name} of {namespace}", K::plural(&()));
+        optional(answer).map(|_| ()).map_err(|trouble| trouble.failure(&asked))
+    };
+    let answers: Vec<Result<(), Failure>> =
+        stream::iter(objects).map(one).buffer_unordered(AT_ONCE).collect().await;
+    answers.into_iter().collect()
+}
+
+/// Each object's run, and what it is called.
+fn named<'a, K>(
+    kind: &'a str,
+    objects: &'a [PartialObjectMeta<K>],
+) -> impl Iterator<Item = (String, String)> + 'a
+where
+    K: Resource<DynamicType = ()>,
+{
+    objects.iter().filter_map(move |object| {
+        let run = object.labels().get(RUN_LABEL)?.clone();
+        Some((run, format!("{kind}/{}", object.name_any())))
+    })
+}

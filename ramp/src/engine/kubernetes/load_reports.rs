@@ -1,0 +1,136 @@
+//! What the workloads say of themselves: the last line of their logs, in turn.
+//!
+//! A followed log would cost a connection for each pod, here and at the API server.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::Api;
+use kube::api::LogParams;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::log_queue::{LogQueue, LogRead, NodeNews, ReadOutcome};
+use super::object::PodObject;
+use super::outage::Outage;
+use super::probe::record;
+use super::request::{REQUEST_LIMIT, RequestError, within};
+use crate::engine::{Event, Events, InstanceReport};
+
+/// At most twenty requests a second, however many pods there are.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// Requests under way at once: a node in trouble answers late.
+const AT_ONCE: usize = 8;
+
+/// Whose turn it is, as the watch of pods keeps it.
+#[derive(Clone, Default)]
+pub(super) struct SharedLogQueue(Arc<Mutex<LogQueue>>);
+
+impl SharedLogQueue {
+    /// For a moment.
+    pub(super) fn lock(&self) -> MutexGuard<'_, LogQueue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of a turn, with the trouble where there was some.
+type ReadResult = (LogRead, Result<String, RequestError>);
+
+/// Reads reports for ever.
+pub(super) struct LogReader {
+    api: Api<PodObject>,
+    events: Events,
+    queue: SharedLogQueue,
+    gaps: HashMap<String, Outage>,
+}
+
+impl LogReader {
+    /// Of the pods in `rota`.
+    pub(super) fn new(api: Api<PodObject>, events: Events, queue: SharedLogQueue) -> Self {
+        Self { api, events, queue, gaps: HashMap::new() }
+    }
+
+    /// Reads for ever.
+    pub(super) async fn run(mut self) {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reading: JoinSet<ReadResult> = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(over) = reading.join_next() => {
+                    if let Ok((turn, answer)) = over {
+                        self.over(turn, answer).await;
+                    }
+                }
+                _ = beat.tick(), if reading.len() < AT_ONCE => {
+                    let turn = self.queue.lock().next(Instant::now());
+                    if let Some(turn) = turn {
+                        reading.spawn(read(self.api.clone(), turn));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn over(&mut self, turn: LogRead, answer: Result<String, RequestError>) {
+        let news = self.queue.lock().done(&turn, outcome(&answer), Instant::now());
+        match (news, &answer) {
+            (Some(NodeNews::Rests), Err(trouble)) => {
+                let (events, object) = (self.events.clone(), format!("reports/{}", turn.node));
+                let gap = self.gaps.entry(turn.node).or_insert_with(|| Outage::of(object, events));
+                gap.begins(Instant::now(), &trouble.reason(), trouble.message()).await;
+            }
+            (Some(NodeNews::Serves), _) => {
+                if let Some(mut gap) = self.gaps.remove(&turn.node) {
+                    gap.ends().await;
+                }
+            }
+            _ => {}
+        }
+        let Ok(text) = answer else { return };
+        let Some(record) = record(text.trim().as_bytes()) else { return };
+        let time = record.get("time").and_then(|time| time.as_str());
+        if self.queue.lock().is_news(&turn.uid, time) {
+            self.events.send(Event::Report(InstanceReport { uid: turn.uid, record })).await;
+        }
+    }
+}
+
+async fn read(api: Api<PodObject>, turn: LogRead) -> ReadResult {
+    let wanted = LogParams { tail_lines: Some(1), previous: turn.previous, ..LogParams::default() };
+    let answer = within(REQUEST_LIMIT, api.logs(&turn.name, &wanted)).await;
+    (turn, answer)
+}
+
+fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
+    match answer {
+        Ok(_) => ReadOutcome::Read,
+        // The container is not there yet, or no more.
+        Err(RequestError::Refused { status: 400, .. }) => ReadOutcome::NoContainer,
+        // Trouble of the API server's own, which is told elsewhere.
+        Err(RequestError::Refused { status: 401 | 403 | 429, .. } | RequestError::Unreachable(_)) => {
+            ReadOutcome::NoContainer
+        }
+        Err(_) => ReadOutcome::NotServed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_is_not_there_and_trouble_of_the_api_server_are_no_fault_of_the_node() {
+        let refused =
+            |status| Err(RequestError::Refused { status, reason: String::new(), message: String::new() });
+        assert_eq!(outcome(&refused(400)), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&refused(401)), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&Err(RequestError::Unreachable("refused".into()))), ReadOutcome::NoContainer);
+        assert_eq!(outcome(&refused(404)), ReadOutcome::NotServed);
+        assert_eq!(outcome(&refused(500)), ReadOutcome::NotServed);
+        assert_eq!(outcome(&Err(RequestError::Silence(REQUEST_LIMIT))), ReadOutcome::NotServed);
+        assert_eq!(outcome(&Ok(String::new())), ReadOutcome::Read);
+    }
+}

@@ -1,0 +1,299 @@
+//! Whose report is read next: pure, so that it is told what time it is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::engine::InstanceStatus;
+use crate::state::State;
+
+/// A workload reports every few seconds; reading more often would find the same again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a node whose kubelet serves no logs is left alone: at first, and at most.
+const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+
+/// A report that is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LogRead {
+    pub(super) uid: String,
+    pub(super) name: String,
+    pub(super) node: String,
+    /// Of the container before the present one.
+    pub(super) previous: bool,
+}
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadOutcome {
+    /// A log, with a report or without.
+    Read,
+    /// There is no such container; nothing is wrong with the node.
+    NoContainer,
+    /// The node does not serve logs.
+    NotServed,
+}
+
+#[derive(Debug)]
+struct Pod {
+    name: String,
+    node: String,
+    state: State,
+    /// None for what is new: that comes first.
+    read: Option<Instant>,
+    being_read: bool,
+    /// The container that ended last.
+    ended: Option<String>,
+    /// The last report of a container that has ended is to be read.
+    last_words: bool,
+    /// The `time` of the last report.
+    told: Option<String>,
+}
+
+/// A node that is left alone.
+struct NodeBackoff {
+    pauses: Backoff,
+    until: Instant,
+}
+
+/// All whose reports can be read.
+#[derive(Default)]
+pub(super) struct LogQueue {
+    pods: HashMap<String, Pod>,
+    rests: HashMap<String, NodeBackoff>,
+}
+
+impl LogQueue {
+    /// A pod, as it is now.
+    pub(super) fn saw(&mut self, instance_status: &InstanceStatus) {
+        let Some(node) = instance_status.node.as_ref().filter(|_| instance_status.state != State::Gone)
+        else {
+            self.pods.remove(&instance_status.uid);
+            return;
+        };
+        let pod = self.pods.entry(instance_status.uid.clone()).or_insert_with(|| Pod {
+            name: instance_status.name.clone(),
+            node: node.clone(),
+            state: State::Creating,
+            read: None,
+            being_read: false,
+            ended: None,
+            last_words: false,
+            told: None,
+        });
+        if instance_status.state != pod.state {
+            pod.state = instance_status.state;
+            if pod.state.is_at_work() {
+                pod.read = None;
+            }
+        }
+        if let Some(end) = &instance_status.end
+            && pod.ended.as_ref() != Some(&end.container)
+        {
+            pod.ended = Some(end.container.clone());
+            pod.last_words = true;
+        }
+    }
+
+    /// These are all there are.
+    pub(super) fn all(&mut self, statuses: &[InstanceStatus]) {
+        let there: std::collections::HashSet<&str> =
+            statuses.iter().map(|instance_status| instance_status.uid.as_str()).collect();
+        self.pods.retain(|uid, _| there.contains(uid.as_str()));
+        for instance_status in statuses {
+            self.saw(instance_status);
+        }
+    }
+
+    /// Who is next: last words, then what is new, then what was read longest ago. Whoever is returned is being read until
+    /// [`done`](Self::done).
+    pub(super) fn next(&mut self, now: Instant) -> Option<LogRead> {
+        let rests = &self.rests;
+        let is_due = |pod: &Pod| {
+            let works = pod.state.is_at_work() && pod.read.is_none_or(|read| now >= read + PAUSE);
+            !pod.being_read
+                && (pod.last_words || works)
+                && rests.get(&pod.node).is_none_or(|rest| now >= rest.until)
+        };
+        let due = self.pods.iter_mut().filter(|(_, pod)| is_due(pod));
+        let (uid, pod) = due.min_by_key(|(_, pod)| (!pod.last_words, pod.read))?;
+        // What ended and has not been started again is still the present container.
+        let previous = pod.last_words && pod.state.is_at_work();
+        pod.being_read = true;
+        if !pod.last_words {
+            pod.read = Some(now);
+        }
+        pod.last_words = false;
+        Some(LogRead { uid: uid.clone(), name: pod.name.clone(), node: pod.node.clone(), previous })
+    }
+
+    /// A turn is over. Returns whether its node has just begun to rest, or to serve again.
+    pub(super) fn done(&mut self, turn: &LogRead, outcome: ReadOutcome, now: Instant) -> Option<NodeNews> {
+        let pod = self.pods.get_mut(&turn.uid);
+        let is_there = pod.is_some();
+        if let Some(pod) = pod {
+            pod.being_read = false;
+        }
+        match outcome {
+            ReadOutcome::Read => self.rests.remove(&turn.node).map(|_| NodeNews::Serves),
+            ReadOutcome::NoContainer => None,
+            // One that has gone meanwhile has no log, wherever it was.
+            ReadOutcome::NotServed if !is_there => None,
+            ReadOutcome::NotServed => self.rest(&turn.node, now),
+        }
+    }
+
+    /// Whether a report, by its `time`, has not been seen; from now on it has.
+    pub(super) fn is_news(&mut self, uid: &str, time: Option<&str>) -> bool {
+        let Some(pod) = self.pods.get_mut(uid) else { return true };
+        let is_news = time.is_none() || pod.told.as_deref() != time;
+        pod.told = time.map(str::to_owned);
+        is_news
+    }
+
+    fn rest(&mut self, node: &str, now: Instant) -> Option<NodeNews> {
+        let is_new = !self.rests.contains_key(node);
+        let rest = self
+            .rests
+            .entry(node.to_owned())
+            .or_insert_with(|| NodeBackoff { pauses: Backoff::new(REST.0, REST.1), until: now });
+        // Several turns that were under way together are one failure.
+        if now >= rest.until {
+            rest.until = now + rest.pauses.failed();
+        }
+        is_new.then_some(NodeNews::Rests)
+    }
+}
+
+/// Something to be told of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NodeNews {
+    /// It is left alone for a while.
+    Rests,
+    /// It serves logs again.
+    Serves,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ContainerExit;
+
+    fn pod(uid: &str, state: State) -> InstanceStatus {
+        InstanceStatus {
+            uid: uid.into(),
+            name: format!("pod-{uid}"),
+            node: Some(format!("node-of-{uid}")),
+            state,
+            since: None,
+            reason: String::new(),
+            restarts: 0,
+            end: None,
+            over: false,
+        }
+    }
+
+    fn ended(instance_status: InstanceStatus, container: &str) -> InstanceStatus {
+        let reason = String::new();
+        let end = ContainerExit { container: container.into(), state: State::OomKilled, at: None, reason };
+        InstanceStatus { end: Some(end), ..instance_status }
+    }
+
+    fn next(queue: &mut LogQueue, now: Instant) -> Option<String> {
+        let turn = queue.next(now)?;
+        queue.done(&turn, ReadOutcome::Read, now);
+        Some(format!("{}{}", turn.uid, if turn.previous { " previous" } else { "" }))
+    }
+
+    #[test]
+    fn the_new_come_first_then_whoever_was_read_longest_ago_and_nobody_more_often_than_it_reports() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut queue = LogQueue::default();
+        queue.saw(&pod("a", State::Running));
+        assert_eq!(next(&mut queue, start).as_deref(), Some("a"));
+        assert_eq!(next(&mut queue, after(1)), None);
+        queue.saw(&pod("b", State::Ready));
+        assert_eq!(next(&mut queue, after(2)).as_deref(), Some("b"));
+        assert_eq!(next(&mut queue, after(2)).as_deref(), Some("a"));
+        assert_eq!(next(&mut queue, after(2)), None);
+        queue.saw(&pod("a", State::Ready));
+        assert_eq!(next(&mut queue, after(3)).as_deref(), Some("a"), "it has become ready");
+        assert_eq!(next(&mut queue, after(9)).as_deref(), Some("b"));
+        queue.saw(&pod("b", State::Terminating));
+        queue.saw(&pod("a", State::Gone));
+        assert_eq!(next(&mut queue, after(20)), None);
+    }
+
+    #[test]
+    fn the_last_report_of_a_container_that_has_ended_is_read_once() {
+        let start = Instant::now();
+        let mut queue = LogQueue::default();
+        queue.saw(&ended(pod("a", State::OomKilled), "1"));
+        assert_eq!(next(&mut queue, start).as_deref(), Some("a"), "not started again: its present log");
+        assert_eq!(next(&mut queue, start), None);
+        queue.saw(&ended(pod("a", State::Running), "2"));
+        assert_eq!(next(&mut queue, start).as_deref(), Some("a previous"));
+        assert_eq!(next(&mut queue, start).as_deref(), Some("a"));
+        queue.saw(&ended(pod("a", State::Running), "2"));
+        assert_eq!(next(&mut queue, start), None);
+    }
+
+    #[test]
+    fn whoever_is_being_read_is_not_read_twice() {
+        let start = Instant::now();
+        let mut queue = LogQueue::default();
+        queue.saw(&pod("a", State::Ready));
+        let turn = queue.next(start).unwrap();
+        assert!(queue.next(start + Duration::from_secs(60)).is_none());
+        queue.done(&turn, ReadOutcome::NoContainer, start);
+        assert!(queue.next(start + Duration::from_secs(60)).is_some());
+    }
+
+    #[test]
+    fn a_node_that_serves_no_logs_is_left_alone_for_a_growing_time() {
+        let mut now = Instant::now();
+        let mut queue = LogQueue::default();
+        queue.saw(&pod("a", State::Ready));
+        let mut pauses = Vec::new();
+        let mut news = Vec::new();
+        for _ in 0..7 {
+            let asked = now;
+            let turn = loop {
+                if let Some(turn) = queue.next(now) {
+                    break turn;
+                }
+                now += Duration::from_secs(1);
+            };
+            pauses.push((now - asked).as_secs());
+            news.push(queue.done(&turn, ReadOutcome::NotServed, now));
+        }
+        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 300]);
+        assert_eq!(news[..2], [Some(NodeNews::Rests), None]);
+        now += Duration::from_secs(300);
+        let turn = queue.next(now).unwrap();
+        assert_eq!(queue.done(&turn, ReadOutcome::Read, now), Some(NodeNews::Serves));
+    }
+
+    #[test]
+    fn a_pod_that_went_meanwhile_says_nothing_of_its_node() {
+        let now = Instant::now();
+        let mut queue = LogQueue::default();
+        queue.saw(&pod("a", State::Ready));
+        let turn = queue.next(now).unwrap();
+        queue.all(&[pod("b", State::Ready)]);
+        assert_eq!(queue.done(&turn, ReadOutcome::NotServed, now), None);
+        assert_eq!(next(&mut queue, now).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_same_report_is_told_once() {
+        let mut queue = LogQueue::default();
+        queue.saw(&pod("a", State::Ready));
+        assert!(queue.is_news("a", Some("12:00:00")));
+        assert!(!queue.is_news("a", Some("12:00:00")));
+        assert!(queue.is_news("a", Some("12:00:05")));
+    }
+}

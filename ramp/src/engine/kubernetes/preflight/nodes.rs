@@ -1,0 +1,279 @@
+//! The nodes: what they have, whether they are well, and whether an instance may be put there.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
+
+use super::quantity;
+use super::requested::RequestedResources;
+use super::scheduling::PodConstraints;
+use super::some_of;
+use crate::engine::{Finding, NodeFacts};
+
+/// Conditions of a node that is short of something.
+const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];
+
+/// All nodes, and what is wrong with them. `load` is none where it cannot be seen what runs there.
+pub(super) fn judge(
+    nodes: &[Node],
+    wants: &PodConstraints,
+    load: Option<&BTreeMap<String, RequestedResources>>,
+) -> (Vec<NodeFacts>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut facts = Vec::new();
+    for node in nodes {
+        let mut fact = of(node, load, &mut findings);
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        let taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+        let unsuitable = wants.against(&fact.name, &labels, &taints);
+        let ill = ill(node);
+        if let Some(ill) = &ill {
+            findings.push(foul(&fact.name, ill, unsuitable.is_none()));
+        }
+        let cordoned = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
+        fact.not_eligible_because = unsuitable
+            .or(ill)
+            .or_else(|| cordoned.then(|| "cordoned".to_owned()))
+            .or_else(|| wants.against_condition(&taints));
+        fact.eligible = fact.not_eligible_because.is_none();
+        facts.push(fact);
+    }
+    findings.extend(none_eligible(&facts));
+    findings.extend(one_machine(nodes));
+    (facts, findings)
+}
+
+fn of(
+    node: &Node,
+    load: Option<&BTreeMap<String, RequestedResources>>,
+    findings: &mut Vec<Finding>,
+) -> NodeFacts {
+    let name = node.metadata.name.clone().unwrap_or_default();
+    let status = node.status.clone().unwrap_or_default();
+    let info = status.node_info.as_ref();
+    let mut allocatable = |resource: &str| {
+        let found = status.allocatable.as_ref().and_then(|all| all.get(resource));
+        if found.is_none() {
+            findings.push(Finding::warning(format!(
+                "node {name} does not say how much {resource} it has to give"
+            )));
+        }
+        found.map(|quantity| quantity.0.clone())
+    };
+    let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
+    let mut understood = |found: Result<f64, String>| {
+        found
+            .map_err(|error| findings.push(Finding::warning(format!("allocatable of node {name}: {error}"))))
+            .ok()
+    };
+    let cpu = cpu.and_then(|text| understood(quantity::cores(&text).map(|cores| cores.as_f64())));
+    let mut whole = |text: Option<String>| {
+        let bytes = quantity::bytes(&text?);
+        bytes
+            .map_err(|error| findings.push(Finding::warning(format!("allocatable of node {name}: {error}"))))
+            .ok()
+    };
+    let (memory, pods) = (whole(memory), whole(pods));
+    // Where everything can be seen, a node of which nothing was seen runs nothing.
+    let nothing = RequestedResources { pods: 0, requested: Some(quantity::Amount::default()) };
+    let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
+    let requested = load.and_then(|load| load.requested);
+    NodeFacts {
+        kernel: info.map(|info| info.kernel_version.clone()),
+        container_runtime: info.map(|info| info.container_runtime_version.clone()),
+        allocatable_memory_bytes: memory,
+        allocatable_cpu_cores: cpu,
+        allocatable_pods: pods,
+        requested_memory_bytes: requested.map(|requested| requested.memory),
+        requested_cpu_cores: requested.map(|requested| requested.cores()),
+        pods: load.map(|load| load.pods),
+        name,
+        ..NodeFacts::default()
+    }
+}
+
+/// What a node says of its own condition, where that is not well.
+fn ill(node: &Node) -> Option<String> {
+    let conditions = conditions(node.status.as_ref());
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    match ready {
+        None => return Some("not ready: it has not said so yet".to_owned()),
+        Some(ready) if ready.status != "True" => {
+            let why = [&ready.reason, &ready.message].map(|text| text.as_deref().unwrap_or_default());
+            return Some(format!("not ready: {}", why.join(" ")).trim_end_matches([' ', ':']).to_owned());
+        }
+        Some(_) => {}
+    }
+    let pressed = conditions.iter().filter(|condition| condition.status == "True");
+    let pressed: Vec<&str> =
+        pressed.map(|condition| condition.type_.as_str()).filter(|name| PRESSURES.contains(name)).collect();
+    (!pressed.is_empty()).then(|| pressed.join(", "))
+}
+
+fn conditions(status: Option<&NodeStatus>) -> &[NodeCondition] {
+    status.and_then(|status| status.conditions.as_deref()).unwrap_or_default()
+}
+
+/// A node that is not well is a foul start where instances would be put on it.
+fn foul(name: &str, ill: &str, suits: bool) -> Finding {
+    if !suits {
+        return Finding::warning(format!("node {name}, which is not used by this scenario: {ill}"));
+    }
+    let way = "wait until it is well, or cordon and taint it to leave it out";
+    Finding::refusal(format!("node {name}: {ill}. It takes no instances, or not those it should; {way}"))
+}
+
+fn none_eligible(facts: &[NodeFacts]) -> Option<Finding> {
+    if facts.iter().any(|fact| fact.eligible) {
+        return None;
+    }
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for fact in facts {
+        reasons.entry(fact.not_eligible_because.as_deref().unwrap_or_default()).or_default().push(&fact.name);
+    }
+    let told = reasons.iter().map(|(reason, names)| format!("{}: {reason}", some_of(names)));
+    let told =
+        if facts.is_empty() { "there are none".to_owned() } else { told.collect::<Vec<_>>().join("; ") };
+    Some(Finding::refusal(format!("no node can take an instance: {told}")))
+}
+
+/// Nodes with one boot id share a kernel, as those of kind and minikube do.
+fn one_machine(nodes: &[Node]) -> Vec<Finding> {
+    let mut machines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in nodes {
+        let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+        if let Some(info) = info.filter(|info| !info.boot_id.is_empty()) {
+            let name = node.metadata.name.as_deref().unwrap_or_default();
+            machines.entry(&info.boot_id).or_default().push(name);
+        }
+    }
+    let shared = machines.into_values().filter(|names| names.len() > 1);
+    shared
+        .map(|names| {
+            Finding::warning(format!(
+                "nodes {} run on one machine (one boot id): its memory is counted once, and may be less than what they \
+                 say they can give",
+                some_of(&names)
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::super::quantity::Amount;
+    use super::*;
+
+    fn node(name: &str, change: &Value) -> Node {
+        let mut node = json!({"metadata": {"name": name, "labels": {"disk": "ssd"}},
+            "spec": {},
+            "status": {"allocatable": {"memory": "2Gi", "cpu": "1500m", "pods": "110"},
+                "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
+                "nodeInfo": {"bootID": name, "kernelVersion": "6.1.0", "containerRuntimeVersion": "containerd://1.6.20",
+                    "architecture": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
+                    "operatingSystem": "", "osImage": "", "systemUUID": ""}}});
+        for (pointer, value) in change.as_object().unwrap() {
+            *node.pointer_mut(pointer).unwrap() = value.clone();
+        }
+        from_value(node).unwrap()
+    }
+
+    fn judged(change: &Value) -> (NodeFacts, Vec<Finding>) {
+        let (mut facts, findings) = judge(
+            &[node("a", change)],
+            &PodConstraints { best_effort: true, ..PodConstraints::default() },
+            Some(&BTreeMap::new()),
+        );
+        (facts.remove(0), findings)
+    }
+
+    #[test]
+    fn a_node_that_is_well_and_suits_is_eligible_and_nothing_to_speak_of() {
+        let load =
+            RequestedResources { pods: 3, requested: Some(Amount { memory: 500, nano_cores: 250_000_000 }) };
+        let load = BTreeMap::from([("a".to_owned(), load)]);
+        let (facts, findings) =
+            judge(&[node("a", &json!({})), node("b", &json!({}))], &PodConstraints::default(), Some(&load));
+        assert_eq!(findings, []);
+        assert!(facts.iter().all(|fact| fact.eligible && fact.kernel.as_deref() == Some("6.1.0")));
+        assert_eq!(facts[0].allocatable_memory_bytes, Some(2 << 30));
+        assert_eq!(facts[0].allocatable_cpu_cores, Some(1.5));
+        assert_eq!((facts[0].allocatable_pods, facts[0].pods), (Some(110), Some(3)));
+        assert_eq!((facts[0].requested_memory_bytes, facts[0].requested_cpu_cores), (Some(500), Some(0.25)));
+        assert_eq!(
+            (facts[1].requested_memory_bytes, facts[1].pods),
+            (Some(0), Some(0)),
+            "seen to run nothing"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_unknown_and_not_zero() {
+        let (facts, _) = judge(&[node("a", &json!({}))], &PodConstraints::default(), None);
+        assert_eq!(
+            (facts[0].requested_memory_bytes, facts[0].requested_cpu_cores, facts[0].pods),
+            (None, None, None)
+        );
+        let (fact, findings) = judged(&json!({"/status/allocatable": {"memory": "2GB", "pods": "110"}}));
+        assert_eq!((fact.allocatable_memory_bytes, fact.allocatable_cpu_cores), (None, None));
+        assert!(findings[0].message.contains("node a does not say how much cpu"), "{findings:?}");
+        assert!(findings[1].message.contains("did you mean 2G"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_is_a_foul_start() {
+        let unknown = json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+            "message": "Kubelet stopped posting node status."}]);
+        let (fact, findings) = judged(&json!({"/status/conditions": unknown}));
+        assert!(!fact.eligible);
+        assert!(findings[0].refuses);
+        assert!(
+            findings[0].message.starts_with("node a: not ready: NodeStatusUnknown Kubelet stopped"),
+            "{findings:?}"
+        );
+        let (fact, findings) = judged(&json!({"/status/conditions": []}));
+        assert!(!fact.eligible && findings[0].refuses, "a node that says nothing is not ready either");
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_and_not_used_is_a_warning() {
+        let change = json!({"/status/conditions": [{"type": "Ready", "status": "False"}],
+            "/spec": {"taints": [{"key": "gpu", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}});
+        let (facts, findings) =
+            judge(&[node("a", &change), node("b", &json!({}))], &PodConstraints::default(), None);
+        assert_eq!(facts[0].not_eligible_because.as_deref(), Some("taint gpu:NoSchedule"));
+        assert_eq!(
+            findings.iter().map(|finding| finding.refuses).collect::<Vec<_>>(),
+            [false],
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn a_node_under_pressure_is_a_foul_start() {
+        let change = json!({"/status/conditions": [
+            {"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "True"}]});
+        let (fact, findings) = judged(&change);
+        assert_eq!(fact.not_eligible_because.as_deref(), Some("MemoryPressure"));
+        assert!(findings[0].refuses && findings[0].message.contains("node a: MemoryPressure"));
+    }
+
+    #[test]
+    fn a_cordoned_node_is_not_eligible_and_where_none_is_the_reasons_are_told() {
+        let (fact, findings) = judged(&json!({"/spec": {"unschedulable": true}}));
+        assert_eq!(fact.not_eligible_because.as_deref(), Some("cordoned"));
+        assert_eq!(findings, [Finding::refusal("no node can take an instance: a: cordoned")]);
+        assert!(judge(&[], &PodConstraints::default(), None).1[0].message.contains("there are none"));
+    }
+
+    #[test]
+    fn nodes_with_one_boot_id_share_a_machine() {
+        let shared = json!({"/status/nodeInfo/bootID": "one"});
+        let nodes = [node("a", &shared), node("b", &shared), node("c", &json!({}))];
+        let (_, findings) = judge(&nodes, &PodConstraints::default(), None);
+        assert!(!findings[0].refuses && findings[0].message.starts_with("nodes a, b run on one machine"));
+    }
+}

@@ -1,0 +1,136 @@
+//! What the watches of pods and nodes see, told on.
+
+use std::collections::HashMap;
+
+use super::load_reports::SharedLogQueue;
+use super::node;
+use super::object::{NodeObject, PodObject};
+use super::pod;
+use super::probe::{ProbePod, Probes};
+use super::watch::Sink;
+use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
+
+/// Says what a pod is for.
+const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+
+/// A pod that is of interest.
+pub(super) enum WatchedPod {
+    /// One of the run's.
+    Load(InstanceStatus),
+    /// One of the node probe's.
+    Probe(ProbePod),
+}
+
+/// Pods of the run and of the probe.
+pub(super) struct Pods {
+    pub(super) run: String,
+    /// The name of the container that counts.
+    pub(super) container: String,
+    pub(super) events: Events,
+    pub(super) probes: Probes,
+    pub(super) queue: SharedLogQueue,
+}
+
+impl Pods {
+    fn is_of_the_run(&self, pod: &PodObject) -> bool {
+        pod.label(RUN_LABEL) == Some(self.run.as_str())
+    }
+}
+
+fn probe(pod: &PodObject) -> Option<ProbePod> {
+    let is_probe = pod.label(RUN_LABEL).is_none() && pod.label(COMPONENT_LABEL) == Some("probe");
+    let terminating = pod.metadata.deletion_timestamp.is_some();
+    let node = pod.spec.node_name.clone().filter(|_| is_probe)?;
+    Some(ProbePod { node, name: pod.metadata.name.clone()?, terminating })
+}
+
+impl Sink for Pods {
+    type Object = PodObject;
+    type Kept = WatchedPod;
+
+    fn keep(&self, object: &PodObject) -> Option<WatchedPod> {
+        if self.is_of_the_run(object) {
+            return Some(WatchedPod::Load(pod::instance_status(object, &self.container)));
+        }
+        probe(object).map(WatchedPod::Probe)
+    }
+
+    async fn all(&mut self, kept: Vec<WatchedPod>) {
+        let mut loads = Vec::new();
+        let mut probes = Vec::new();
+        for kept in kept {
+            match kept {
+                WatchedPod::Load(instance_status) => loads.push(instance_status),
+                WatchedPod::Probe(pod) => probes.push(pod),
+            }
+        }
+        self.probes.all(&probes);
+        self.queue.lock().all(&loads);
+        self.events.send(Event::All(loads)).await;
+    }
+
+    async fn changed(&mut self, kept: WatchedPod) {
+        match kept {
+            WatchedPod::Load(instance_status) => {
+                self.queue.lock().saw(&instance_status);
+                self.events.send(Event::Instance(instance_status)).await;
+            }
+            WatchedPod::Probe(pod) => self.probes.seen(&pod),
+        }
+    }
+
+    async fn deleted(&mut self, object: &PodObject) {
+        if self.is_of_the_run(object) {
+            let instance_status = pod::gone(object, &self.container);
+            self.queue.lock().saw(&instance_status);
+            self.events.send(Event::Instance(instance_status)).await;
+        } else if let Some(pod) = probe(object) {
+            self.probes.gone(&pod);
+        }
+    }
+}
+
+/// Nodes. A kubelet tells much more often than anything changes.
+pub(super) struct NodeWatch {
+    events: Events,
+    told: HashMap<String, NodeStatus>,
+}
+
+impl NodeWatch {
+    /// None yet.
+    pub(super) fn new(events: Events) -> Self {
+        Self { events, told: HashMap::new() }
+    }
+
+    async fn tell(&mut self, status: NodeStatus) {
+        if self.told.get(&status.name) != Some(&status) {
+            self.told.insert(status.name.clone(), status.clone());
+            self.events.send(Event::Node(status)).await;
+        }
+    }
+}
+
+impl Sink for NodeWatch {
+    type Object = NodeObject;
+    type Kept = NodeStatus;
+
+    fn keep(&self, node: &NodeObject) -> Option<NodeStatus> {
+        Some(node::status(node))
+    }
+
+    async fn all(&mut self, statuses: Vec<NodeStatus>) {
+        self.told = statuses.iter().map(|status| (status.name.clone(), status.clone())).collect();
+        self.events.send(Event::Nodes(statuses)).await;
+    }
+
+    async fn changed(&mut self, status: NodeStatus) {
+        self.tell(status).await;
+    }
+
+    async fn deleted(&mut self, node: &NodeObject) {
+        if let Some(name) = node.metadata.name.clone() {
+            self.told.remove(&name);
+            self.events.send(Event::NodeGone(name)).await;
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Cgroups of runs that are over, or have to be: how they are found, emptied and removed.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::time::{Instant, sleep};
+
+use super::cgroup::{Cgroup, CgroupDirectory};
+use super::cgroup_root::OwnCgroups;
+
+/// What the cgroup of each run begins with; the run's id follows.
+const PREFIX: &str = "ramp-";
+
+/// The name of a run's cgroup.
+pub(super) fn cgroup_name(run: &str) -> String {
+    format!("{PREFIX}{run}")
+}
+
+/// A directory of a run's cgroup in one hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StaleCgroups {
+    /// The run's id.
+    pub(super) run: String,
+    /// The directory, which may be that of several controllers.
+    pub(super) directory: PathBuf,
+}
+
+impl StaleCgroups {
+    /// Everything that belongs to a run in this hierarchy. What is controlled does not matter for the end of it.
+    fn group(&self) -> Cgroup {
+        let version = workload::host::Version::V2;
+        let directory = self.directory.clone();
+        Cgroup { places: vec![CgroupDirectory { version, directory, memory: false, cpu: false }] }
+    }
+
+    /// The processes in it.
+    pub(super) fn processes(&self) -> Vec<Pid> {
+        processes(&self.directory)
+    }
+
+    /// Ends what is in it and removes it.
+    ///
+    /// # Errors
+    /// Where it is still there after ten seconds.
+    pub(super) async fn remove(&self) -> io::Result<()> {
+        remove(&self.group()).await
+    }
+}
+
+/// The cgroups of all runs in all of the hierarchies that can be seen from here.
+pub(super) fn all(homes: &OwnCgroups) -> Vec<StaleCgroups> {
+    let mut found = Vec::new();
+    for hierarchy in homes.hierarchies() {
+        if let Some(outermost) = hierarchy.levels.last() {
+            search(&outermost.directory, &mut found);
+        }
+    }
+    found
+}
+
+/// The cgroups of one run.
+pub(super) fn of_run(homes: &OwnCgroups, run: &str) -> Vec<StaleCgroups> {
+    all(homes).into_iter().filter(|remains| remains.run == run).collect()
+}
+
+fn search(directory: &Path, found: &mut Vec<StaleCgroups>) {
+    for inner in inner(directory) {
+        match inner.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)) {
+            Some(run) => found.push(StaleCgroups { run: run.to_owned(), directory: inner }),
+            None => search(&inner, found),
+        }
+    }
+}
+
+/// Directories in a directory. Links are none.
+fn inner(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The processes in a cgroup and in those inside of it.
+fn processes(directory: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    // Processes of another pid namespace are shown as 0, which to `kill` is something else.
+    let own = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
+    own.chain(inner(directory).iter().flat_map(|inner| processes(inner))).collect()
+}
+
+/// How long a cgroup may take to be removed: its last process may be on its way out, with much memory.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Ends the processes of a cgroup, and removes it with all that are inside.
+///
+/// # Errors
+/// Where it is still there after ten seconds, with its path.
+pub(super) async fn remove(group: &Cgroup) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    for place in &group.places {
+        while let Err(error) = try_remove(&place.directory) {
+            if Instant::now() >= deadline {
+                let at = place.directory.display();
+                return Err(io::Error::new(error.kind(), format!("{at} cannot be removed: {error}")));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+fn try_remove(directory: &Path) -> io::Result<()> {
+    for pid in processes(directory).into_iter().filter(|pid| *pid != Pid::this()) {
+        // One that has ended meanwhile is what is wanted.
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    remove_all(directory)
+}
+
+/// Removes the innermost first. (The files of a cgroup cannot be removed, so `remove_dir_all` does not do.)
+fn remove_all(directory: &Path) -> io::Result<()> {
+    for inner in inner(directory) {
+        remove_all(&inner)?;
+    }
+    match fs::remove_dir(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workload::host::{Hierarchy, Level, Version};
+
+    fn homes(root: &Path) -> OwnCgroups {
+        let level = |path: &str| Level { name: path.into(), directory: root.join(path) };
+        let memory = Hierarchy { version: Version::V1, levels: vec![level("a/own"), level("a"), level("")] };
+        OwnCgroups { memory: Some(memory), cpu: None }
+    }
+
+    #[test]
+    fn cgroups_of_runs_are_found_wherever_they_were_made() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["a/own/ramp-1/x-0001", "b/ramp-2", "ramp-2/ramp-3", "tramp-4", "a/ram"] {
+            fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        fs::write(root.path().join("ramp-5"), "a file").unwrap();
+        let homes = homes(root.path());
+        let mut runs: Vec<_> = all(&homes).into_iter().map(|remains| remains.run).collect();
+        runs.sort();
+        assert_eq!(runs, ["1", "2", "2"], "what is inside of one is that one's");
+        assert_eq!(of_run(&homes, "1")[0].directory, root.path().join("a/own/ramp-1"));
+        assert_eq!(of_run(&homes, "3"), []);
+    }
+
+    #[test]
+    fn processes_of_the_cgroups_inside_count_and_those_of_other_namespaces_cannot() {
+        let root = tempfile::tempdir().unwrap();
+        let inside = root.path().join("ramp-1/i");
+        fs::create_dir_all(&inside).unwrap();
+        fs::write(root.path().join("ramp-1/cgroup.procs"), "7\n0\n").unwrap();
+        fs::write(inside.join("cgroup.procs"), "8\n-1\nx\n").unwrap();
+        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
+        assert_eq!(remains.processes(), [7, 8].map(Pid::from_raw));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stays_is_told_with_its_path_and_one_that_is_gone_is_no_error() {
+        let root = tempfile::tempdir().unwrap();
+        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
+        remains.remove().await.unwrap();
+        fs::create_dir_all(root.path().join("ramp-1/inner")).unwrap();
+        remains.remove().await.unwrap();
+        assert!(!remains.directory.exists());
+        // A file holds a directory as a process does a cgroup.
+        fs::create_dir_all(&remains.directory).unwrap();
+        fs::write(remains.directory.join("file"), "").unwrap();
+        assert!(remains.remove().await.unwrap_err().to_string().contains("ramp-1"));
+    }
+}

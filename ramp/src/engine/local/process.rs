@@ -1,0 +1,276 @@
+//! One process of an instance: started, read, signalled and waited for.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::process_spec::{ProcessSpec, Program};
+use crate::engine::{Event, Events, InstanceReport, Notice, NoticeKind};
+
+/// A line may be so long; what is longer comes in parts.
+const LINE_BYTES: u64 = 64 << 10;
+/// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
+const DRAIN: Duration = Duration::from_millis(500);
+/// Lines on standard error that are written down, for each process and for a whole run. The rest is in ramp's log.
+const LINES_PER_PROCESS: u32 = 5;
+const LINES_PER_RUN: u32 = 1_000;
+
+/// How a process is started.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    /// This program.
+    pub(super) ramp: PathBuf,
+    pub(super) demand: Arc<ProcessSpec>,
+}
+
+impl Launch {
+    /// Starts one that joins a cgroup by these files. It ends with the thread that calls this.
+    ///
+    /// # Errors
+    /// Where the system refuses a process or a descriptor.
+    pub(super) fn start(&self, doors: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
+        let mut command = Command::new(&self.ramp);
+        command.arg("instance").arg("--parent").arg(std::process::id().to_string());
+        for door in doors {
+            command.arg("--join").arg(door);
+        }
+        command.arg("--").args(self.words());
+        // As in a container: nothing of ramp's own environment but where programs are.
+        command.env_clear();
+        if let (Program::Host(_), Some(path)) = (&self.demand.program, std::env::var_os("PATH")) {
+            command.env("PATH", path);
+        }
+        command.envs(self.demand.env.iter().map(|(name, value)| (name, value)));
+        // Ctrl-C on the terminal is for ramp alone.
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn()
+    }
+
+    fn words(&self) -> Vec<OsString> {
+        match &self.demand.program {
+            Program::Load(options) => {
+                let begin = [self.ramp.clone().into_os_string(), "workload".into()].into_iter();
+                begin.chain(options.iter().map(Into::into)).collect()
+            }
+            Program::Host(words) => words.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// What a process is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// End, and be killed where that takes too long.
+    End,
+    /// Be killed.
+    Kill,
+}
+
+/// What became of a process.
+#[derive(Debug)]
+pub(super) enum ProcessEvent {
+    /// Whether it holds all of its memory.
+    Ready(bool),
+    /// It has ended.
+    Ended(io::Result<ExitStatus>),
+}
+
+/// Who it is about.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessKey {
+    /// Of the instance.
+    pub(super) ordinal: u64,
+    pub(super) uid: String,
+    pub(super) name: String,
+}
+
+/// Follows one process to its end.
+pub(super) struct ProcessTask {
+    pub(super) which: ProcessKey,
+    pub(super) events: Events,
+    pub(super) news: mpsc::Sender<(ProcessKey, ProcessEvent)>,
+    pub(super) grace: Duration,
+    /// Standard output is the load's reports.
+    pub(super) is_load: bool,
+    /// Lines of standard error written down in this run.
+    pub(super) lines: Arc<AtomicU32>,
+}
+
+impl ProcessTask {
+    /// Reads both pipes, passes signals on, and tells of the end once everything has been read.
+    pub(super) async fn attend(self, mut child: Child, mut tell: mpsc::Receiver<Tell>) {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let readers = async { tokio::join!(self.read_reports(stdout), self.read_complaints(stderr)) };
+        tokio::pin!(readers);
+        let mut all_read = false;
+        // Never, until it is told to end.
+        let patience = sleep(Duration::MAX);
+        tokio::pin!(patience);
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                _ = &mut readers, if !all_read => all_read = true,
+                Some(told) = tell.recv() => match told {
+                    Tell::End => {
+                        signal(&child, Signal::SIGTERM);
+                        patience.as_mut().reset(tokio::time::Instant::now() + self.grace);
+                    }
+                    Tell::Kill => signal(&child, Signal::SIGKILL),
+                },
+                () = &mut patience => {
+                    signal(&child, Signal::SIGKILL);
+                    patience.as_mut().reset(tokio::time::Instant::now() + self.grace.max(Duration::from_secs(1)));
+                }
+            }
+        };
+        if !all_read {
+            let _ = timeout(DRAIN, readers).await;
+        }
+        self.say(ProcessEvent::Ended(status)).await;
+    }
+
+    async fn say(&self, news: ProcessEvent) {
+        // Nobody is there once the run is over.
+        let _ = self.news.send((self.which.clone(), news)).await;
+    }
+
+    async fn read_reports(&self, stdout: Option<impl AsyncRead + Unpin>) {
+        let Some(stdout) = stdout else { return };
+        let mut lines = Lines::of(stdout);
+        let mut was_ready = false;
+        while let Some(line) = lines.next().await {
+            let record =
+                if self.is_load { serde_json::from_slice::<Map<String, Value>>(line).ok() } else { None };
+            let Some(record) = record else {
+                tracing::debug!("{}: {}", self.which.name, String::from_utf8_lossy(line).trim_end());
+                continue;
+            };
+            let is_ready = is_ready(&record);
+            self.events.send(Event::Report(InstanceReport { uid: self.which.uid.clone(), record })).await;
+            if is_ready != was_ready {
+                was_ready = is_ready;
+                self.say(ProcessEvent::Ready(is_ready)).await;
+            }
+        }
+    }
+
+    async fn read_complaints(&self, stderr: Option<impl AsyncRead + Unpin>) {
+        let Some(stderr) = stderr else { return };
+        let mut lines = Lines::of(stderr);
+        let mut written = 0;
+        while let Some(line) = lines.next().await {
+            let message = String::from_utf8_lossy(line).trim_end().to_owned();
+            if message.is_empty() {
+                continue;
+            }
+            if written < LINES_PER_PROCESS && self.lines.fetch_add(1, Ordering::Relaxed) < LINES_PER_RUN {
+                written += 1;
+                self.events.send(Event::Notice(note(&self.which.name, "stderr", message))).await;
+            } else {
+                tracing::debug!("{}: {message}", self.which.name);
+            }
+        }
+    }
+}
+
+/// Something to know of an instance.
+pub(super) fn note(name: &str, reason: &str, message: String) -> Notice {
+    Notice {
+        kind: NoticeKind::Note,
+        at: None,
+        object: format!("instance/{name}"),
+        reason: reason.to_owned(),
+        message,
+        count: None,
+    }
+}
+
+/// Sends a signal. The id is there only until the process has been waited for, so it is nobody else's.
+fn signal(child: &Child, signal: Signal) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// Whether a report says that its program has got its memory, as `/readyz` of the load does: all that was asked for,
+/// or, where that is all that can be had, no more to be had.
+fn is_ready(record: &Map<String, Value>) -> bool {
+    let text = |field: &str| record.get(field).and_then(Value::as_str);
+    if text("record") == Some("end") {
+        return false;
+    }
+    match text("phase") {
+        Some("holding") => true,
+        Some("limited") => text("memory_target_bytes") == Some("unlimited"),
+        Some(_) => false,
+        // One of the machine: there is nothing to get.
+        None => true,
+    }
+}
+
+/// Lines of bounded length.
+struct Lines<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn of(reader: R) -> Self {
+        Self { reader: BufReader::new(reader), line: Vec::new() }
+    }
+
+    /// The next line; none at the end, or where it cannot be read.
+    async fn next(&mut self) -> Option<&[u8]> {
+        self.line.clear();
+        let read = (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut self.line).await.ok()?;
+        (read > 0).then_some(&self.line)
+    }
+}
+
+/// The name under which the system executes this program, whatever has become of its file.
+pub(super) fn this_program() -> &'static Path {
+    Path::new("/proc/self/exe")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ready(record: &Value) -> bool {
+        is_ready(record.as_object().unwrap())
+    }
+
+    #[test]
+    fn ready_is_who_holds_what_was_asked_for() {
+        assert!(!ready(&json!({"record": "start", "phase": "growing", "memory_target_bytes": 5})));
+        assert!(ready(&json!({"record": "report", "phase": "holding", "memory_target_bytes": 5})));
+        assert!(!ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
+        assert!(ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
+        assert!(!ready(&json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
+    }
+
+    #[tokio::test]
+    async fn lines_are_cut_and_never_grow_without_bound() {
+        let text = [&[b'a'; 100_000][..], b"\nb\nc"].concat();
+        let mut lines = Lines::of(&text[..]);
+        let mut lengths = Vec::new();
+        while let Some(line) = lines.next().await {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [65_536, 100_001 - 65_536, 2, 1]);
+    }
+}

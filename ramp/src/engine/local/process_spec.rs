@@ -1,0 +1,293 @@
+//! What of a scenario a process can have: its command, its limits, and what cannot be honoured.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use workload::config::Command;
+use workload::quantity::{Bytes, Cores};
+
+use crate::engine::Failure;
+use crate::scenario::Scenario;
+
+/// What an instance gets to end by itself, where the manifest does not say.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What is to be run, so far as a process can be it.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessSpec {
+    pub(super) program: Program,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) limits: Limits,
+    /// Between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+    /// What of it cannot be had here, a sentence each.
+    pub(super) not_honoured: Vec<String>,
+}
+
+/// What an instance becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    /// The load, with these options.
+    Load(Vec<String>),
+    /// Something of this machine's: a program and its arguments.
+    Host(Vec<String>),
+}
+
+/// What a cgroup is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Limits {
+    /// Memory at most.
+    pub(super) memory: Option<Bytes>,
+    /// CPU at most.
+    pub(super) cpu: Option<Cores>,
+    /// CPU where there is not enough for all.
+    pub(super) cpu_share: Option<Cores>,
+}
+
+impl ProcessSpec {
+    /// # Errors
+    /// Where it is known of no program what it is.
+    pub(super) fn of(scenario: &Scenario) -> Result<Self, Failure> {
+        let container = &scenario.container;
+        let program = program(scenario)?;
+        let pod = &scenario.manifest["spec"]["template"]["spec"];
+        let mut not_honoured = Vec::new();
+        about_the_program(scenario, &program, &mut not_honoured);
+        about_the_manifest(pod, &mut not_honoured);
+        Ok(Self {
+            program,
+            env: container.env.clone(),
+            limits: Limits {
+                memory: container.memory_limit,
+                cpu: container.cpu_limit,
+                // Kubernetes takes the limit for a request that is not there.
+                cpu_share: container.cpu_request.or(container.cpu_limit),
+            },
+            grace: pod["terminationGracePeriodSeconds"].as_u64().map_or(GRACE, Duration::from_secs),
+            not_honoured,
+        })
+    }
+}
+
+fn program(scenario: &Scenario) -> Result<Program, Failure> {
+    let container = &scenario.container;
+    let load = scenario.load();
+    // Without a command and without arguments anything could be meant: only the image's name tells.
+    let is_told = !container.command.is_empty() || !container.args.is_empty();
+    match load {
+        Ok(_) if is_told || image_name(&container.image) == "workload" => {
+            Ok(Program::Load(container.command.iter().skip(1).chain(&container.args).cloned().collect()))
+        }
+        _ if !container.command.is_empty() && !is_workload(&container.command) => {
+            Ok(Program::Host(container.command.iter().chain(&container.args).cloned().collect()))
+        }
+        found => {
+            let why = found.err().unwrap_or_else(|| "it has neither command nor arguments".into());
+            Err(Failure::permanent(format!(
+                "image {}: an image cannot be run as a process, and as the load it is not understood: {why} \
+                 (expected: a container of the image workload with options of workload, or one with a command that \
+                 this machine has; --engine podman and kubernetes run images)",
+                container.image
+            )))
+        }
+    }
+}
+
+/// A load whose options are wrong is no other program.
+fn is_workload(command: &[String]) -> bool {
+    command.first().is_some_and(|program| program.rsplit('/').next() == Some("workload"))
+}
+
+/// `registry:5000/some/workload:0.1@sha256:…` is `workload`.
+fn image_name(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split([':', '@']).next().unwrap_or(last)
+}
+
+fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<String>) {
+    let image = &scenario.container.image;
+    match program {
+        Program::Load(_) => {
+            let version = env!("CARGO_PKG_VERSION");
+            all.push(format!(
+                "image {image}: instances are processes of this ramp, with the load of its version {version}"
+            ));
+            let load = scenario.load();
+            if let Some(address) = load.as_ref().ok().and_then(|load| load.reports().listen) {
+                all.push(format!("--listen {address}: left out, as all instances share the machine's ports"));
+            }
+            if load.is_ok_and(|load| matches!(load.command, Some(Command::Node { .. }))) {
+                all.push(
+                    "readiness: workload node has no memory to get, so it is ready with its first report"
+                        .into(),
+                );
+            }
+        }
+        Program::Host(words) => {
+            let name = words.first().map_or("", String::as_str);
+            all.push(format!("image {image}: {name} of this machine is executed, not that of the image"));
+            all.push(format!("readiness: {name} reports nothing, so it is ready as soon as it runs"));
+        }
+    }
+    let words = scenario.container.command.iter().chain(&scenario.container.args);
+    if words.clone().any(|word| word.contains("$(")) {
+        all.push("$(NAME) in the command or its arguments: not replaced by the variable's value".into());
+    }
+    if scenario.container.memory_request.is_some() {
+        all.push(
+            "resources.requests.memory: nothing is reserved, and as many are started as are asked for".into(),
+        );
+    }
+}
+
+/// Parts of a manifest that are honoured, or that mean nothing for a process, or have been told of already.
+const SETTLED: [&str; 11] = [
+    // Of a pod. Restarts are always, which is all that a Deployment may ask for.
+    "containers",
+    "restartPolicy",
+    "terminationGracePeriodSeconds",
+    "automountServiceAccountToken",
+    "enableServiceLinks",
+    // Of a container.
+    "name",
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "resources",
+];
+
+/// Sentences for the parts that scenarios have; what is not here is said to be left out as well.
+const REASONS: [(&str, &str); 8] = [
+    ("runtimeClassName", "instances are plain processes, without a runtime"),
+    ("priorityClassName", "there is no preemption, and the newest is ended first"),
+    ("securityContext", "instances run as the user that runs ramp, confined by nothing but their cgroups"),
+    ("readinessProbe", "an instance is ready when its own report says that it holds its memory"),
+    ("livenessProbe", "an instance is started again only where it ends"),
+    ("startupProbe", "an instance is started again only where it ends"),
+    ("ports", "all instances share the machine's ports"),
+    ("nodeSelector", "this machine is the only node"),
+];
+
+fn about_the_manifest(pod: &Value, all: &mut Vec<String>) {
+    let nothing = Map::new();
+    let container = &pod["containers"][0];
+    // Once for both where a pod and its container have it.
+    let parts: BTreeMap<&str, &Value> = [pod, container]
+        .into_iter()
+        .flat_map(|object| object.as_object().unwrap_or(&nothing))
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
+    for (part, value) in parts {
+        if part == "env" {
+            about_the_environment(value, all);
+        } else if !SETTLED.contains(&part) && !value.is_null() {
+            let reason = REASONS.iter().find(|(of, _)| *of == part);
+            let reason = reason.map_or("a process of this machine has no such thing", |(_, reason)| reason);
+            let value = value.as_str().map(|value| format!(" {value}")).unwrap_or_default();
+            all.push(format!("{part}{value}: {reason}"));
+        }
+    }
+    let resources = ["limits", "requests"].into_iter().flat_map(|kind| {
+        let of = container["resources"][kind].as_object().unwrap_or(&nothing);
+        of.keys().map(move |resource| (kind, resource))
+    });
+    for (kind, resource) in resources.filter(|(_, resource)| !["memory", "cpu"].contains(&resource.as_str()))
+    {
+        all.push(format!("resources.{kind}.{resource}: memory and cpu alone can be limited"));
+    }
+}
+
+fn about_the_environment(env: &Value, all: &mut Vec<String>) {
+    for variable in env.as_array().into_iter().flatten().filter(|variable| !variable["valueFrom"].is_null()) {
+        let name = variable["name"].as_str().unwrap_or("a variable");
+        all.push(format!("env {name}: not set, as there is nothing here that its value could come from"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn scenario(container: &Value) -> Scenario {
+        let pod = json!({"containers": [container]});
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+                              "spec": {"template": {"spec": pod}}});
+        Scenario::of(manifest).unwrap()
+    }
+
+    #[test]
+    fn the_embedded_scenario_is_the_load_and_nothing_of_it_is_dropped_in_silence() {
+        let demand = ProcessSpec::of(&Scenario::embedded().unwrap()).unwrap();
+        let Program::Load(options) = &demand.program else { panic!("{:?}", demand.program) };
+        assert_eq!(options[..2], ["--memory", "500M"]);
+        assert_eq!(demand.grace, Duration::from_secs(5));
+        let said = |part: &str| demand.not_honoured.iter().filter(|line| line.starts_with(part)).count();
+        for part in ["image", "--listen 0.0.0.0:8080", "priorityClassName workload-load", "securityContext"] {
+            assert_eq!(said(part), 1, "{part} in {:#?}", demand.not_honoured);
+        }
+        for part in ["readinessProbe", "livenessProbe", "ports"] {
+            assert_eq!(said(part), 1, "{part} in {:#?}", demand.not_honoured);
+        }
+        assert_eq!(demand.not_honoured.len(), 7, "{:#?}", demand.not_honoured);
+    }
+
+    #[test]
+    fn another_command_is_one_of_the_machines() {
+        let demand = ProcessSpec::of(&scenario(&json!({
+            "image": "nginx", "command": ["sleep", "1"], "args": ["2"], "volumeMounts": [],
+            "env": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {}}],
+            "resources": {"limits": {"cpu": "1", "memory": "5M", "nvidia.com/gpu": 1}},
+        })))
+        .unwrap();
+        assert_eq!(demand.program, Program::Host(["sleep", "1", "2"].map(str::to_owned).to_vec()));
+        assert_eq!(demand.env, [("A".to_owned(), "b".to_owned())]);
+        let limits = Limits {
+            memory: Some(Bytes(5_000_000)),
+            cpu: Some(Cores::from_whole(1)),
+            cpu_share: Some(Cores::from_whole(1)),
+        };
+        assert_eq!(demand.limits, limits);
+        for part in ["image nginx", "readiness", "env C", "volumeMounts", "resources.limits.nvidia.com/gpu"] {
+            assert!(demand.not_honoured.iter().any(|line| line.starts_with(part)), "{part}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_honoured_is_as_written_down() {
+        let another = scenario(&json!({
+            "image": "nginx", "command": ["sleep", "1"], "volumeMounts": [],
+            "env": [{"name": "C", "valueFrom": {}}], "resources": {"limits": {"nvidia.com/gpu": 1}},
+        }));
+        let all = [("the load", Scenario::embedded().unwrap()), ("another command", another)];
+        let text = all.map(|(what, scenario)| {
+            let lines = ProcessSpec::of(&scenario).unwrap().not_honoured.join("\n  ");
+            // A release changes no wording.
+            format!("{what}\n  {lines}\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+        });
+        insta::assert_snapshot!("not_honoured", text.concat());
+    }
+
+    #[test]
+    fn an_image_of_which_nothing_is_known_is_refused_for_good() {
+        let refusal = |container: Value| ProcessSpec::of(&scenario(&container)).unwrap_err();
+        let of_nginx = refusal(json!({"image": "docker.io/library/nginx:1"}));
+        assert!(!of_nginx.transient && of_nginx.message.contains("neither command nor arguments"));
+        assert!(
+            refusal(json!({"image": "nginx", "args": ["-g", "daemon off;"]}))
+                .message
+                .contains("not understood")
+        );
+        let wrong =
+            refusal(json!({"image": "workload", "command": ["/workload"], "args": ["--memory", "much"]}));
+        assert!(wrong.message.contains("--memory"), "{wrong}");
+        for image in ["workload", "r:5/a/workload:0.1", "workload@sha256:00"] {
+            assert_eq!(
+                ProcessSpec::of(&scenario(&json!({"image": image}))).unwrap().program,
+                Program::Load(vec![])
+            );
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A scenario's container as the API wants it, and what of the scenario the API has no place for.
+
+use std::collections::HashMap;
+
+use bollard::models::{ContainerCreateBody, HostConfig};
+use serde_json::Value;
+
+use super::log_reader::LogFormat;
+use crate::engine::RUN_LABEL;
+use crate::scenario::Scenario;
+
+/// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
+pub(super) const UID_LABEL: &str = "ramp/uid";
+/// Time between SIGTERM and SIGKILL where the manifest says none, in seconds.
+const STOP_TIMEOUT_SECONDS: i64 = 5;
+/// `cpu.shares` of a whole core: SharesPerCPU of the kubelet (pkg/kubelet/cm/helpers_linux.go).
+const SHARES_PER_CORE: u128 = 1024;
+/// The kernel takes no less: MinShares of the kubelet.
+const MIN_SHARES: i64 = 2;
+
+/// What every instance is created from; labels of its own are added to each.
+pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>) -> ContainerCreateBody {
+    let container = &scenario.container;
+    let labels = [
+        (RUN_LABEL, run),
+        ("app.kubernetes.io/name", "workload"),
+        ("app.kubernetes.io/instance", scenario.name.as_str()),
+    ];
+    ContainerCreateBody {
+        image: Some(container.image.clone()),
+        entrypoint: some(&container.command),
+        cmd: some(&container.args),
+        env: some(&container.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()),
+        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+        user: user(scenario),
+        working_dir: spec(scenario)["workingDir"].as_str().map(str::to_owned),
+        stop_timeout: Some(stop_timeout_seconds(scenario)),
+        host_config: Some(host_config(scenario, runtime)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// Time between SIGTERM and SIGKILL.
+pub(super) fn stop_timeout_seconds(scenario: &Scenario) -> i64 {
+    pod(scenario)["terminationGracePeriodSeconds"].as_i64().unwrap_or(STOP_TIMEOUT_SECONDS)
+}
+
+fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
+    let container = &scenario.container;
+    let security = &spec(scenario)["securityContext"];
+    let bytes = |bytes: u64| i64::try_from(bytes).ok();
+    let limit = container.memory_limit.and_then(|limit| bytes(limit.0));
+    // Kubernetes takes the limit for a request that is not there.
+    let cpu_request = container.cpu_request.or(container.cpu_limit);
+    let shares = cpu_request.map(|cores| u128::from(cores.as_nano()) * SHARES_PER_CORE / 1_000_000_000);
+    let privileges =
+        (security["allowPrivilegeEscalation"] == false).then(|| vec!["no-new-privileges".to_owned()]);
+    HostConfig {
+        memory: limit,
+        // Memory and swap together: no swap, as under a kubelet.
+        memory_swap: limit,
+        memory_reservation: container.memory_request.and_then(|request| bytes(request.0)),
+        nano_cpus: container.cpu_limit.and_then(|cores| bytes(cores.as_nano())),
+        cpu_shares: shares.and_then(|shares| i64::try_from(shares).ok()).map(|shares| shares.max(MIN_SHARES)),
+        runtime: runtime.map(str::to_owned),
+        cap_add: words(&security["capabilities"]["add"]),
+        cap_drop: words(&security["capabilities"]["drop"]),
+        security_opt: privileges,
+        readonly_rootfs: security["readOnlyRootFilesystem"].as_bool(),
+        ..HostConfig::default()
+    }
+}
+
+/// What runs it, where the manifest says so: the image's user else.
+fn user(scenario: &Scenario) -> Option<String> {
+    let said = |key: &str| {
+        let of_container = spec(scenario)["securityContext"][key].as_u64();
+        of_container.or_else(|| pod(scenario)["securityContext"][key].as_u64())
+    };
+    let user = said("runAsUser")?;
+    Some(said("runAsGroup").map_or_else(|| user.to_string(), |group| format!("{user}:{group}")))
+}
+
+/// Whether the manifest forbids that root runs it, and does not say who does.
+pub(super) fn must_not_be_root(scenario: &Scenario) -> bool {
+    let non_root = |holder: &Value| holder["securityContext"]["runAsNonRoot"] == true;
+    user(scenario).is_none() && (non_root(spec(scenario)) || non_root(pod(scenario)))
+}
+
+/// What of the scenario cannot be had, each in a sentence.
+pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, telling: &LogFormat) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let (spec, pod) = (spec(scenario), pod(scenario));
+    sentences.extend(telling.caveat());
+    if !spec["readinessProbe"].is_null() {
+        sentences.push("readinessProbe: not asked; what an instance itself reports is taken instead.".into());
+    }
+    if let (Some(class), None) = (&scenario.runtime_class, runtime) {
+        sentences.push(format!(
+            "runtimeClassName {class}: there are no RuntimeClasses here, so the default runtime is used; --runtime \
+             names another."
+        ));
+    }
+    for holder in [spec, pod] {
+        let profile = &holder["securityContext"]["seccompProfile"]["type"];
+        if !profile.is_null() && profile != "RuntimeDefault" {
+            sentences.push(format!("seccompProfile {profile}: the engine's default profile is used."));
+        }
+    }
+    for pair in spec["env"].as_array().into_iter().flatten().filter(|pair| pair["value"].is_null()) {
+        sentences.push(format!("env {}: only variables with a value are set.", pair["name"]));
+    }
+    sentences.extend(unknown("the pod's", pod, POD_KEYS));
+    sentences.extend(unknown("the container's", spec, CONTAINER_KEYS));
+    sentences
+}
+
+/// Keys of a pod that are honoured above, or that mean nothing without a cluster.
+const POD_KEYS: &[&str] = &[
+    "containers",
+    "terminationGracePeriodSeconds",
+    "automountServiceAccountToken",
+    "enableServiceLinks",
+    "securityContext",
+    "runtimeClassName",
+    // Restarting is what every engine does, and all that a Deployment may say.
+    "restartPolicy",
+];
+/// Keys of a container that are honoured above, or that mean nothing without a cluster.
+const CONTAINER_KEYS: &[&str] = &[
+    "name",
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "env",
+    "workingDir",
+    "resources",
+    "ports",
+    "readinessProbe",
+    "securityContext",
+];
+
+fn unknown(whose: &str, holder: &Value, known: &[&str]) -> Vec<String> {
+    let keys = holder.as_object().into_iter().flat_map(|map| map.keys());
+    keys.filter(|key| !known.contains(&key.as_str()))
+        .map(|key| format!("{key}: {whose} {key} has no counterpart in the Docker API and is left out."))
+        .collect()
+}
+
+fn pod(scenario: &Scenario) -> &Value {
+    &scenario.manifest["spec"]["template"]["spec"]
+}
+
+fn spec(scenario: &Scenario) -> &Value {
+    &pod(scenario)["containers"][0]
+}
+
+fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+fn words(value: &Value) -> Option<Vec<String>> {
+    some(&value.as_array()?.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>())
+}
+
+/// The same with the labels of one instance.
+pub(super) fn with_uid(body: &ContainerCreateBody, uid: &str) -> ContainerCreateBody {
+    let mut body = body.clone();
+    body.labels.get_or_insert_with(HashMap::new).insert(UID_LABEL.to_owned(), uid.to_owned());
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn restricted() -> Scenario {
+        let mut manifest = Scenario::embedded().unwrap().manifest;
+        manifest["spec"]["template"]["spec"]["containers"][0]["resources"] =
+            json!({"requests": {"memory": "100M", "cpu": "50m"}, "limits": {"memory": "1Gi", "cpu": "0.5"}});
+        Scenario::of(manifest).unwrap()
+    }
+
+    #[test]
+    fn limits_and_requests_are_those_of_the_manifest_and_there_is_no_swap() {
+        let body = serde_json::to_value(create_body(&restricted(), "r1", Some("crun"))).unwrap();
+        let host = &body["HostConfig"];
+        assert_eq!(host["Memory"], 1_073_741_824);
+        assert_eq!(host["MemorySwap"], host["Memory"]);
+        assert_eq!(host["MemoryReservation"], 100_000_000);
+        assert_eq!(host["NanoCpus"], 500_000_000);
+        assert_eq!(host["CpuShares"], 51);
+        assert_eq!(host["Runtime"], "crun");
+        assert!(host["RestartPolicy"].is_null(), "ramp restarts itself, as the kubelet does");
+    }
+
+    #[test]
+    fn the_entry_point_is_the_images_unless_the_manifest_has_a_command() {
+        let mut scenario = Scenario::embedded().unwrap();
+        let body = create_body(&scenario, "r1", None);
+        assert_eq!((body.entrypoint, body.cmd), (None, Some(scenario.container.args.clone())));
+        scenario.container.command = vec!["/workload".into()];
+        assert_eq!(create_body(&scenario, "r1", None).entrypoint, Some(vec!["/workload".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_made_bears_the_run_and_the_rights_of_the_manifest() {
+        let body = create_body(&Scenario::embedded().unwrap(), "r1", None);
+        let labels = with_uid(&body, "u1").labels.unwrap();
+        assert_eq!((labels[RUN_LABEL].as_str(), labels[UID_LABEL].as_str()), ("r1", "u1"));
+        assert_eq!(labels["app.kubernetes.io/instance"], "memory-capacity");
+        let host = body.host_config.unwrap();
+        assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+        assert_eq!(host.security_opt, Some(vec!["no-new-privileges".to_owned()]));
+        assert_eq!((host.readonly_rootfs, host.memory), (Some(true), None));
+        assert_eq!((body.user, body.stop_timeout), (None, Some(5)));
+    }
+
+    #[test]
+    fn users_are_numbers_of_the_container_before_those_of_the_pod() {
+        let mut manifest = restricted().manifest;
+        let pod = &mut manifest["spec"]["template"]["spec"];
+        pod["securityContext"] = json!({"runAsUser": 1, "runAsGroup": 2, "runAsNonRoot": true});
+        let scenario = Scenario::of(manifest.clone()).unwrap();
+        assert_eq!(create_body(&scenario, "r", None).user, Some("1:2".into()));
+        assert!(!must_not_be_root(&scenario) && must_not_be_root(&restricted()));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_said_and_what_can_is_not() {
+        let scenario = Scenario::embedded().unwrap();
+        let said = not_honoured(&scenario, None, &LogFormat::of(&scenario));
+        let about = |key: &str| said.iter().filter(|sentence| sentence.starts_with(key)).count();
+        assert_eq!((about("readinessProbe"), about("livenessProbe"), about("priorityClassName")), (1, 1, 1));
+        assert_eq!(said.len(), 3, "{said:?}");
+        let mut kata = scenario.clone();
+        kata.runtime_class = Some("kata".into());
+        let about_class = |runtime| {
+            not_honoured(&kata, runtime, &LogFormat::of(&kata))
+                .iter()
+                .any(|said| said.contains("runtimeClassName kata"))
+        };
+        assert!(about_class(None) && !about_class(Some("kata-runtime")));
+    }
+}

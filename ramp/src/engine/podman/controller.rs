@@ -1,0 +1,355 @@
+//! The task that keeps the population: asks what it is told to ask, and takes the answers in.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bollard::models::{ContainerCreateBody, EventMessage};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::api::{Api, Refusal, measured};
+use super::container::BothClocks;
+use super::container_spec::with_uid;
+use super::inspect::{ContainerEvent, InspectedContainer};
+use super::kernel_log::KernelLog;
+use super::log_reader;
+use super::operations::{bring_down, bring_up, list};
+use super::population::{ContainerPopulation, ListedContainer, Operation, UpFailure};
+use crate::backoff::Backoff;
+use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
+
+/// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
+const TICK: Duration = Duration::from_millis(50);
+/// Logs read at once.
+const AT_ONCE: usize = 8;
+/// A stream on which nothing happens says nothing of its server's health, so that is asked for.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// Events of so long before a stream begins are asked for as well: they are stamped in whole seconds.
+const OVERLAP: Duration = Duration::from_secs(2);
+
+/// What is wanted of the population.
+#[derive(Debug)]
+pub(super) enum ControllerCommand {
+    /// So many instances.
+    Scale(u32),
+    /// None, at once.
+    Clear,
+}
+
+/// What the keeper works with.
+pub(super) struct ControllerDeps {
+    pub(super) api: Api,
+    pub(super) events: Events,
+    pub(super) run: String,
+    pub(super) body: ContainerCreateBody,
+    pub(super) stop_timeout_seconds: i64,
+    pub(super) adopt: bool,
+    pub(super) commands: mpsc::UnboundedReceiver<ControllerCommand>,
+    /// Told once the population is known: how many instances there are.
+    pub(super) begun: oneshot::Sender<Result<u32, Failure>>,
+}
+
+/// The watch over what happens.
+enum Watch {
+    /// The stream of events, and whether the list that goes before it is known.
+    On { stream: BoxStream<'static, Result<EventMessage, Refusal>>, listed: bool },
+    /// There is none until then.
+    Off { until: Instant },
+}
+
+enum OperationResult {
+    Came { number: u32, asked: u64, result: Result<InspectedContainer, UpFailure> },
+    Went { number: u32, result: Result<(), Refusal> },
+    Looked { number: u32, asked: u64, result: Result<InspectedContainer, Refusal> },
+    Listed { watch: u64, asked: u64, result: Result<Vec<ListedContainer>, Refusal> },
+    Pinged { watch: u64, result: Result<(), Refusal> },
+    Read { number: u32, record: Option<Map<String, Value>> },
+}
+
+pub(super) struct Controller {
+    api: Api,
+    events: Events,
+    run: String,
+    body: Arc<ContainerCreateBody>,
+    stop_timeout_seconds: i64,
+    adopt: bool,
+    commands: mpsc::UnboundedReceiver<ControllerCommand>,
+    begun: Option<oneshot::Sender<Result<u32, Failure>>>,
+    population: ContainerPopulation,
+    log: KernelLog,
+    jobs: JoinSet<OperationResult>,
+    readings: usize,
+    watch: Watch,
+    /// Which watch this is: answers to questions of an earlier one are stale.
+    watches: u64,
+    pauses: Backoff,
+    in_gap: bool,
+    seen_until: SystemTime,
+    ping_at: Instant,
+}
+
+impl Controller {
+    pub(super) fn new(means: ControllerDeps, population: ContainerPopulation) -> Self {
+        let now = Instant::now();
+        Self {
+            api: means.api,
+            seen_until: means.events.clock().now(),
+            events: means.events,
+            run: means.run,
+            body: Arc::new(means.body),
+            stop_timeout_seconds: means.stop_timeout_seconds,
+            adopt: means.adopt,
+            commands: means.commands,
+            begun: Some(means.begun),
+            population,
+            log: KernelLog::open(),
+            jobs: JoinSet::new(),
+            readings: 0,
+            watch: Watch::Off { until: now },
+            watches: 0,
+            pauses: Backoff::short(),
+            in_gap: false,
+            ping_at: now,
+        }
+    }
+
+    /// Goes on until nobody listens any more.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.events.is_closed() {
+            self.work();
+            for event in self.population.take_events() {
+                self.events.send(event).await;
+            }
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(&command),
+                    None => return,
+                },
+                Some(done) = self.jobs.join_next() => {
+                    // One that was aborted or panicked has nothing to say.
+                    if let Ok(done) = done && self.take(done).await.is_none() {
+                        return;
+                    }
+                }
+                happened = next(&mut self.watch) => match happened {
+                    ControllerInput::Event(Some(Ok(event))) => self.happened(event),
+                    ControllerInput::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
+                    ControllerInput::Event(None) => self.lose("the stream of events has ended").await,
+                    ControllerInput::TimeToConnect => self.connect(),
+                },
+                _ = ticks.tick() => {
+                    self.log.refresh();
+                    self.read_one();
+                    self.ping();
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> BothClocks {
+        BothClocks { instant: Instant::now(), time: self.events.clock().now() }
+    }
+
+    fn obey(&mut self, command: &ControllerCommand) {
+        let now = self.now();
+        match command {
+            ControllerCommand::Scale(instances) => self.population.scale(*instances, now),
+            ControllerCommand::Clear => self.population.clear(now),
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        matches!(self.watch, Watch::On { listed: true, .. })
+    }
+
+    /// Starts all that is due. Nothing is while it could not be seen.
+    fn work(&mut self) {
+        while self.is_on()
+            && let Some(job) = self.population.job(Instant::now())
+        {
+            match job {
+                Operation::Up { number, asked, name, uid, is_there } => {
+                    let body = (!is_there).then(|| with_uid(&self.body, &uid));
+                    let (api, events) = (self.api.clone(), self.events.clone());
+                    self.jobs.spawn(async move {
+                        let result = bring_up(&api, &events, &name, &uid, body).await;
+                        OperationResult::Came { number, asked, result }
+                    });
+                }
+                Operation::Down { number, name, by_force } => {
+                    let (api, seconds) = (self.api.clone(), self.stop_timeout_seconds);
+                    self.jobs.spawn(async move {
+                        let result = bring_down(&api, &name, seconds, by_force).await;
+                        OperationResult::Went { number, result }
+                    });
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.watches += 1;
+        let since = self.seen_until.checked_sub(OVERLAP).unwrap_or(self.seen_until);
+        self.watch = Watch::On { stream: self.api.events(&self.run, since), listed: false };
+        let (watch, asked, known) = (self.watches, self.population.ask(), self.population.known());
+        let (api, run) = (self.api.clone(), self.run.clone());
+        self.jobs.spawn(async move {
+            let result = list(&api, &run, |listed| !listed.is_running || !known.contains(&listed.name)).await;
+            OperationResult::Listed { watch, asked, result }
+        });
+    }
+
+    /// The watch is broken, for this reason.
+    async fn lose(&mut self, why: &str) {
+        if matches!(self.watch, Watch::Off { .. }) {
+            return;
+        }
+        self.watches += 1;
+        self.watch = Watch::Off { until: Instant::now() + self.pauses.failed() };
+        if !self.in_gap {
+            self.in_gap = true;
+            self.tell_gap(NoticeKind::GapBegins, why).await;
+        }
+    }
+
+    async fn tell_gap(&mut self, kind: NoticeKind, message: &str) {
+        let notice = Notice {
+            kind,
+            at: None,
+            object: "watch/containers".into(),
+            reason: if kind == NoticeKind::GapBegins { "WatchLost" } else { "WatchResumed" }.into(),
+            message: message.to_owned(),
+            count: Some(self.pauses.failures()),
+        };
+        self.events.send(Event::Notice(notice)).await;
+    }
+
+    fn happened(&mut self, event: EventMessage) {
+        let Some(happening) = ContainerEvent::of(event) else { return };
+        self.seen_until = self.seen_until.max(happening.at.unwrap_or(self.seen_until));
+        // A kill is in the kernel's log before anyone is told of it.
+        self.log.refresh();
+        let Some((number, name)) = self.population.happened(&happening, self.now()) else { return };
+        let (api, asked) = (self.api.clone(), self.population.ask());
+        self.jobs.spawn(async move {
+            OperationResult::Looked { number, asked, result: api.inspect(&name).await }
+        });
+    }
+
+    /// Takes an answer. None where there is nothing to go on with.
+    async fn take(&mut self, done: OperationResult) -> Option<()> {
+        self.log.refresh();
+        let now = self.now();
+        match done {
+            OperationResult::Came { number, asked, result } => {
+                self.population.came(number, asked, result, &mut self.log, now);
+            }
+            OperationResult::Went { number, result } => self.population.went(number, result, now),
+            OperationResult::Looked { number, asked, result: Ok(seen) } => {
+                self.population.saw(number, asked, &seen, &mut self.log, now);
+            }
+            OperationResult::Looked { number, result: Err(refusal), .. } if refusal.is_not_there() => {
+                self.population.missed(number, now);
+            }
+            // What could not be looked at is looked at with everything else.
+            OperationResult::Looked { result: Err(refusal), .. } => self.lose(&refusal.message).await,
+            OperationResult::Listed { watch, .. } if watch != self.watches => {}
+            OperationResult::Listed { asked, result, .. } => return self.listed(asked, result, now).await,
+            OperationResult::Pinged { watch, result: Err(refusal) } if watch == self.watches => {
+                self.lose(&refusal.message).await;
+            }
+            OperationResult::Pinged { .. } => {}
+            OperationResult::Read { number, record } => {
+                self.readings = self.readings.saturating_sub(1);
+                self.population.read(number, record);
+            }
+        }
+        Some(())
+    }
+
+    async fn listed(
+        &mut self,
+        asked: u64,
+        result: Result<Vec<ListedContainer>, Refusal>,
+        now: BothClocks,
+    ) -> Option<()> {
+        let found = match (result, self.begun.is_some()) {
+            (Ok(found), _) => found,
+            (Err(refusal), false) => {
+                self.lose(&refusal.message).await;
+                return Some(());
+            }
+            // The first time there is somebody to decide whether to try again.
+            (Err(refusal), true) => {
+                let _ = self.begun.take()?.send(Err(refusal.into()));
+                return None;
+            }
+        };
+        if let Watch::On { listed, .. } = &mut self.watch {
+            *listed = true;
+        }
+        self.ping_at = now.instant + PING_EVERY;
+        self.population.listed(asked, &found, &mut self.log, now);
+        for event in self.population.take_events() {
+            self.events.send(event).await;
+        }
+        self.events.send(Event::All(self.population.statuses())).await;
+        if std::mem::take(&mut self.in_gap) {
+            self.tell_gap(NoticeKind::GapEnds, "watched again, and everything listed anew").await;
+        }
+        self.pauses.succeeded();
+        if let Some(begun) = self.begun.take() {
+            let instances = if self.adopt { self.population.adopt() } else { 0 };
+            let _ = begun.send(Ok(instances));
+        }
+        self.population.settle(now);
+        Some(())
+    }
+
+    fn read_one(&mut self) {
+        if self.readings >= AT_ONCE || !self.is_on() {
+            return;
+        }
+        let Some((number, name)) = self.population.reading(Instant::now()) else { return };
+        self.readings += 1;
+        let api = self.api.clone();
+        self.jobs.spawn(async move {
+            // A log that cannot be read now is read later; where the server is gone the watch says so.
+            let log = api.last_line(&name).await.unwrap_or_default();
+            OperationResult::Read { number, record: log_reader::record(&log) }
+        });
+    }
+
+    fn ping(&mut self) {
+        let now = Instant::now();
+        if !self.is_on() || now < self.ping_at {
+            return;
+        }
+        self.ping_at = now + PING_EVERY;
+        let (api, events, watch) = (self.api.clone(), self.events.clone(), self.watches);
+        self.jobs.spawn(async move {
+            OperationResult::Pinged { watch, result: measured(&events, api.ping()).await }
+        });
+    }
+}
+
+enum ControllerInput {
+    Event(Option<Result<EventMessage, Refusal>>),
+    TimeToConnect,
+}
+
+async fn next(watch: &mut Watch) -> ControllerInput {
+    match watch {
+        Watch::On { stream, .. } => ControllerInput::Event(stream.next().await),
+        Watch::Off { until } => {
+            sleep_until(*until).await;
+            ControllerInput::TimeToConnect
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is asked for one container, or for all: several requests that make one answer.
+
+use bollard::models::ContainerCreateBody;
+use futures::StreamExt;
+use futures::stream;
+
+use super::api::{Api, Refusal, measured};
+use super::inspect::{InspectedContainer, Listed};
+use super::population::{ListedContainer, UpFailure};
+use crate::engine::Events;
+
+/// Containers inspected at once.
+const AT_ONCE: usize = 8;
+
+/// Creates a container, where `body` says how, starts it and looks at it.
+pub(super) async fn bring_up(
+    api: &Api,
+    events: &Events,
+    name: &str,
+    uid: &str,
+    body: Option<ContainerCreateBody>,
+) -> Result<InspectedContainer, UpFailure> {
+    let mut id = None;
+    if let Some(body) = body {
+        id = match measured(events, api.create(name, body)).await {
+            Ok(id) => Some(id),
+            // The answer to an earlier request may have been lost, and the container be there.
+            Err(refusal) => match api.inspect(name).await {
+                Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
+                _ => return Err(UpFailure { id: None, word: "FailedCreate", refusal }),
+            },
+        };
+    }
+    let trouble = |word| move |refusal| UpFailure { id, word, refusal };
+    match measured(events, api.start(name)).await {
+        Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
+        Err(refusal) => Err(trouble("FailedStart")(refusal)),
+    }
+}
+
+/// Ends a container and removes it; at once `by_force`.
+pub(super) async fn bring_down(
+    api: &Api,
+    name: &str,
+    stop_timeout_seconds: i64,
+    by_force: bool,
+) -> Result<(), Refusal> {
+    if !by_force {
+        match api.stop(name, stop_timeout_seconds).await {
+            Err(refusal) if refusal.is_not_there() => return Ok(()),
+            // One that cannot be stopped is removed by force below.
+            _ => {}
+        }
+    }
+    api.remove(name).await
+}
+
+/// All containers of the run, and more of those that `look` picks.
+pub(super) async fn list(
+    api: &Api,
+    run: &str,
+    look: impl Fn(&Listed) -> bool,
+) -> Result<Vec<ListedContainer>, Refusal> {
+    let containers = api.list(Some(run)).await?;
+    let looked = stream::iter(containers).map(|listed| {
+        let looks = look(&listed);
+        async move {
+            if !looks {
+                return Ok(Some((listed, None)));
+            }
+            match api.inspect(&listed.name).await {
+                Ok(seen) => Ok(Some((listed, Some(seen)))),
+                Err(refusal) if refusal.is_not_there() => Ok(None),
+                Err(refusal) => Err(refusal),
+            }
+        }
+    });
+    let answers: Vec<_> = looked.buffered(AT_ONCE).collect().await;
+    answers.into_iter().filter_map(Result::transpose).collect()
+}

@@ -1,0 +1,203 @@
+//! What there is before the first step, and what of it is wrong.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{ImageInspect, SystemInfo, SystemInfoCgroupVersionEnum, SystemVersion};
+
+use super::api::Refusal;
+use super::container_spec::{must_not_be_root, not_honoured};
+use super::inspect::Listed;
+use super::log_reader::LogFormat;
+use crate::engine::{EngineSpec, Finding, NodeFacts, Preflight};
+
+/// What the engine has answered.
+pub(super) struct EngineAnswers {
+    pub(super) version: SystemVersion,
+    pub(super) info: SystemInfo,
+    pub(super) image: Result<ImageInspect, Refusal>,
+    /// Containers of all runs.
+    pub(super) containers: Vec<Listed>,
+    /// Whether the kernel's log can be read.
+    pub(super) kernel_log: bool,
+}
+
+/// All of it.
+pub(super) fn check(order: &EngineSpec, telling: &LogFormat, answers: &EngineAnswers) -> Preflight {
+    Preflight {
+        versions: versions(&answers.version, &answers.info),
+        nodes: vec![node(&answers.version, &answers.info)],
+        findings: findings(order, answers),
+        not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), telling),
+        ..Preflight::default()
+    }
+}
+
+/// The node's name, as the engine says.
+pub(super) fn node_name(info: &SystemInfo) -> String {
+    info.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn is_podman(version: &SystemVersion) -> bool {
+    version.components.iter().flatten().any(|component| component.name.starts_with("Podman"))
+}
+
+fn engine(version: &SystemVersion) -> &'static str {
+    if is_podman(version) { "podman" } else { "docker" }
+}
+
+fn versions(version: &SystemVersion, info: &SystemInfo) -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            versions.insert(name.to_owned(), value);
+        }
+    };
+    put(engine(version), version.version.clone());
+    put("api", version.api_version.clone());
+    put("linux", info.kernel_version.clone());
+    put("cgroup", info.cgroup_version.map(|version| format!("v{version}")));
+    put("cgroup manager", info.cgroup_driver.map(|driver| driver.to_string()));
+    put("default runtime", info.default_runtime.clone());
+    for component in version.components.iter().flatten().skip(1) {
+        put(&component.name, component.version.lines().next().map(str::to_owned));
+    }
+    versions
+}
+
+fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
+    let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    NodeFacts {
+        name: node_name(info),
+        eligible: true,
+        kernel: info.kernel_version.clone(),
+        container_runtime: version.version.as_ref().map(|number| format!("{}://{number}", engine(version))),
+        allocatable_memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
+        allocatable_cpu_cores: info.ncpu.filter(|count| *count > 0).map(|count| count as f64),
+        // Other containers request nothing that would be kept for them.
+        requested_memory_bytes: Some(0),
+        requested_cpu_cores: Some(0.0),
+        pods: number(info.containers_running),
+        ..NodeFacts::default()
+    }
+}
+
+fn findings(order: &EngineSpec, answers: &EngineAnswers) -> Vec<Finding> {
+    let EngineAnswers { version, info, image, containers, kernel_log } = answers;
+    let mut findings = Vec::new();
+    findings.extend(about_image(order, image));
+    findings
+        .extend(order.options.runtime.as_deref().and_then(|runtime| about_runtime(runtime, version, info)));
+    findings.extend(about_leftovers(&order.run, containers));
+    findings.extend(about_limits(order, info));
+    findings.extend(about_memory(order, info));
+    if is_podman(version) && !kernel_log {
+        findings.push(Finding::warning(
+            "the kernel's log (/dev/kmsg) cannot be read, and Podman before 4.4 does not tell OOM kills: they are \
+             recorded as \"Killed, and whether for want of memory is not told\"; run ramp as root, or set \
+             kernel.dmesg_restrict=0",
+        ));
+    }
+    findings
+}
+
+fn about_image(order: &EngineSpec, image: &Result<ImageInspect, Refusal>) -> Option<Finding> {
+    let name = &order.scenario.container.image;
+    match image {
+        Ok(image) => {
+            let user = image.config.as_ref().and_then(|config| config.user.clone()).unwrap_or_default();
+            let is_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+            (is_root && must_not_be_root(&order.scenario)).then(|| {
+                Finding::warning(format!(
+                    "runAsNonRoot: the image {name} runs as root, which a kubelet would refuse and this engine does not"
+                ))
+            })
+        }
+        Err(refusal) if refusal.is_not_there() => Some(Finding::refusal(format!(
+            "the image {name} is not there; build it (`podman build --tag {name} .`) or pull it (`podman pull {name}`), \
+             as the user whom the socket belongs to"
+        ))),
+        Err(refusal) => {
+            Some(Finding::warning(format!("whether the image {name} is there is not known: {refusal}")))
+        }
+    }
+}
+
+/// Podman's API has no word for the runtime of one container, and ignores Docker's
+/// (<https://github.com/containers/podman/issues/28429>): a service has one runtime.
+fn about_runtime(runtime: &str, version: &SystemVersion, info: &SystemInfo) -> Option<Finding> {
+    let same = |other: &str| other == runtime || other.rsplit('/').next() == runtime.rsplit('/').next();
+    let default = info.default_runtime.as_deref().unwrap_or_default();
+    if same(default) {
+        return None;
+    }
+    if is_podman(version) {
+        return Some(Finding::refusal(format!(
+            "--runtime {runtime}: this Podman service runs every container under {default}, for its API takes no \
+             runtime for one of them; start a service of its own with `podman --runtime {runtime} system service \
+             --time 0 unix:///PATH/{runtime}.sock` and name it with --socket"
+        )));
+    }
+    let known: Vec<_> = info.runtimes.iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if known.is_empty() {
+        return Some(Finding::warning(format!(
+            "--runtime {runtime}: the engine does not say which runtimes it has"
+        )));
+    }
+    (!known.contains(&runtime)).then(|| {
+        let mut known = known;
+        known.sort_unstable();
+        Finding::refusal(format!(
+            "--runtime {runtime}: the engine has {}, and no {runtime}",
+            known.join(", ")
+        ))
+    })
+}
+
+fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
+    /// More names help nobody.
+    const NAMED: usize = 10;
+    let left: Vec<_> =
+        containers.iter().filter(|listed| listed.run != run).map(|listed| &*listed.name).collect();
+    let more = left.len().saturating_sub(NAMED);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = left.get(..NAMED).unwrap_or(&left).join(", ");
+    (!left.is_empty()).then(|| {
+        Finding::refusal(format!(
+            "containers of other runs are there: {named}{and_more}; remove them with `ramp clean --engine podman`"
+        ))
+    })
+}
+
+fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
+    let container = &order.scenario.container;
+    let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
+    // Rootless Podman leaves limits out without a word on cgroup v1.
+    let none_at_all = rootless && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
+    let memory = container.memory_limit.is_some() && (none_at_all || info.memory_limit == Some(false));
+    let cpu = container.cpu_limit.is_some() && (none_at_all || info.cpu_cfs_quota == Some(false));
+    let which = match (memory, cpu) {
+        (true, true) => "memory and CPU",
+        (true, false) => "memory",
+        (false, true) => "CPU",
+        (false, false) => return None,
+    };
+    Some(Finding::warning(format!(
+        "limits of {which}: the scenario has them, and the engine cannot set them, as its cgroups are not delegated; run \
+         it as root, or on cgroup v2 with `Delegate=yes` for the user's slice"
+    )))
+}
+
+fn about_memory(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
+    let total = info.mem_total.and_then(|total| u64::try_from(total).ok()).filter(|total| *total > 0)?;
+    let needs = order.scenario.needs();
+    let one = needs.memory.unwrap_or_default().max(needs.requested_memory);
+    (one.0 > total).then(|| {
+        Finding::refusal(format!(
+            "one instance takes {} bytes of memory and the machine has {total}; give it less with --memory",
+            one.0
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests;

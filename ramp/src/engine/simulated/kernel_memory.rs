@@ -1,0 +1,154 @@
+//! A kernel's memory: what it has beside the instances, and what it tells of all of it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::random::Random;
+use super::world::{MachineTruth, NodeKind, Others};
+
+/// A kernel of the world.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel {
+    pub(super) boot_id: String,
+    pub(super) memory: f64,
+    pub(super) page_cache: f64,
+    pub(super) oom_kills: u64,
+    idle: f64,
+    draw: Random,
+    /// How far its own memory has wandered, and when that was.
+    wandered: (f64, Duration),
+    others: Vec<NeighbourProgram>,
+    /// What instances had and the kernel has not given back yet, and when that was.
+    returning: (f64, Duration),
+}
+
+/// Programs of one kind that come and go.
+#[derive(Clone, Debug)]
+struct NeighbourProgram {
+    kind: Others,
+    next: Duration,
+    running: Vec<(Duration, Duration, f64)>,
+}
+
+/// What a kernel has for its instances.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Used {
+    /// Their anonymous memory, that of their runtime among it.
+    pub(super) anon: f64,
+    /// Their page tables.
+    pub(super) page_tables: f64,
+    /// What it keeps because they were there.
+    pub(super) kept: f64,
+    /// Files that they map.
+    pub(super) files: f64,
+}
+
+impl Used {
+    pub(super) fn unreclaimable(&self) -> f64 {
+        self.anon + self.page_tables + self.kept
+    }
+}
+
+impl Kernel {
+    pub(super) fn new(boot_id: String, kind: &NodeKind, machine: &MachineTruth, mut draw: Random) -> Self {
+        let other = |kind: &Others, draw: &mut Random| NeighbourProgram {
+            next: kind.every.mul_f64(draw.exponential()),
+            kind: kind.clone(),
+            running: Vec::new(),
+        };
+        Self {
+            boot_id,
+            memory: kind.memory.0 as f64,
+            page_cache: kind.page_cache.0 as f64,
+            oom_kills: 0,
+            idle: kind.idle.0 as f64,
+            others: machine.others.iter().map(|kind| other(kind, &mut draw)).collect(),
+            draw,
+            wandered: (0.0, Duration::ZERO),
+            returning: (0.0, Duration::ZERO),
+        }
+    }
+
+    /// An instance gives back so much.
+    pub(super) fn give_back(&mut self, bytes: f64, machine: &MachineTruth, now: Duration) {
+        if !machine.returns_within.is_zero() {
+            self.returning = (self.returning(machine, now) + bytes, now);
+        }
+    }
+
+    /// Of what instances had, what is still to come back: after the time in which nearly all does a twentieth is left.
+    fn returning(&self, machine: &MachineTruth, now: Duration) -> f64 {
+        let (bytes, since) = self.returning;
+        let times = now.saturating_sub(since).as_secs_f64() / machine.returns_within.as_secs_f64().max(1e-9);
+        bytes * (-3.0 * times).exp()
+    }
+
+    /// Memory that is neither the instances' nor to be had by others, without noise. Times never go back.
+    fn own(&mut self, machine: &MachineTruth, now: Duration) -> f64 {
+        let (wandered, since) = self.wandered;
+        let far = machine.wander.0 as f64 * now.saturating_sub(since).as_secs_f64().sqrt();
+        self.wandered = (wandered + far * self.draw.normal(), now);
+        let others: f64 = self.others.iter_mut().map(|other| other.memory(now, &mut self.draw)).sum();
+        let drift = machine.drift.0 as f64 * now.as_secs_f64();
+        self.idle + self.wandered.0 + drift + others + self.returning(machine, now)
+    }
+
+    /// What has to be had for there to be no shortage.
+    pub(super) fn needed(&mut self, used: &Used, machine: &MachineTruth, now: Duration) -> f64 {
+        self.own(machine, now) + used.unreclaimable()
+    }
+
+    /// A record as `workload node` makes it.
+    pub(super) fn record(
+        &mut self,
+        used: &Used,
+        machine: &MachineTruth,
+        now: Duration,
+        time: &str,
+    ) -> Map<String, Value> {
+        let own = self.own(machine, now) + machine.noise.0 as f64 * self.draw.normal();
+        // Of an idle machine's memory that nobody else can have, most is that of programs.
+        let [anon, slab, stacks, tables, shared, percpu] =
+            [0.70, 0.18, 0.03, 0.03, 0.04, 0.02].map(|part| (part * own).max(0.0));
+        let unreclaimable = own.max(0.0) + used.unreclaimable();
+        let cache = (self.page_cache + used.files).min((self.memory - unreclaimable).max(0.0));
+        let free = (self.memory - unreclaimable - cache).max(0.0);
+        let bytes = |value: f64| (value / 1024.0).round() as u64 * 1024;
+        let record = json!({
+            "record": "report",
+            "time": time,
+            "hostname": self.boot_id,
+            "boot_id": self.boot_id,
+            "memory_total_bytes": bytes(self.memory),
+            "memory_free_bytes": bytes(free),
+            "memory_available_bytes": bytes(free + 0.9 * cache),
+            "memory_cached_bytes": bytes(cache + shared),
+            "memory_active_bytes": bytes(0.4 * cache + 0.1 * used.anon + 0.5 * anon),
+            "memory_anon_bytes": bytes(anon + used.anon),
+            "memory_shmem_bytes": bytes(shared),
+            "memory_slab_unreclaimable_bytes": bytes(slab + used.kept),
+            "memory_kernel_stack_bytes": bytes(stacks),
+            "memory_page_tables_bytes": bytes(tables + used.page_tables),
+            "memory_percpu_bytes": bytes(percpu),
+            "oom_kills_total": self.oom_kills,
+        });
+        record.as_object().cloned().unwrap_or_default()
+    }
+}
+
+impl NeighbourProgram {
+    fn memory(&mut self, now: Duration, draw: &mut Random) -> f64 {
+        while self.next <= now {
+            let lasts = self.kind.lasts.mul_f64(draw.exponential());
+            self.running.push((self.next, lasts, self.kind.memory.0 as f64 * draw.exponential()));
+            self.next += self.kind.every.mul_f64(draw.exponential().max(1e-3));
+        }
+        self.running.retain(|(began, lasts, _)| *began + *lasts > now);
+        let grown = |(began, lasts, bytes): &(Duration, Duration, f64)| {
+            let part = now.saturating_sub(*began).as_secs_f64() / lasts.as_secs_f64().max(1e-9);
+            bytes * (2.0 * part).min(1.0)
+        };
+        self.running.iter().map(grown).sum()
+    }
+}

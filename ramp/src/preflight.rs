@@ -1,0 +1,4 @@
+//! Preflight: what to expect of a run before anything is created, and its summary for people.
+
+pub mod forecast;
+pub mod summary;

@@ -1,0 +1,239 @@
+//! How many instances should fit, by each thing that may run out, and how long a run should take. Pure.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use workload::quantity::Bytes;
+
+use crate::engine::{InstanceNeeds, NodeFacts, Preflight};
+use crate::plan::{Pace, Plan};
+
+/// What a runtime needs for an instance beside filling it: to make it, and to be told that it is ready.
+const START_SECONDS: f64 = 2.0;
+/// Requests that an API takes in a second, one after the other.
+const STEPS_PER_SECOND: f64 = 20.0;
+
+/// What to expect of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// What may run out, and how many instances fit until then.
+    pub bounds: Vec<Bound>,
+    /// What nothing can be said of, and why.
+    pub unknown: Vec<String>,
+    /// Steps up, where no rule ends the run before.
+    pub steps: u32,
+    /// How long all of these take, in seconds.
+    pub seconds: f64,
+    /// Those that fit, and those beyond it; none where it cannot be said how many fit.
+    pub steps_to_saturation: Option<u32>,
+    /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
+    pub seconds_to_saturation: Option<f64>,
+}
+
+/// Something that may run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// What.
+    pub by: Cow<'static, str>,
+    /// Instances that fit, each whole on one node.
+    pub instances: u64,
+    /// From which figures.
+    pub inputs: String,
+}
+
+impl Forecast {
+    /// The bound that is met first: the predicted capacity.
+    #[must_use]
+    pub fn capacity(&self) -> Option<&Bound> {
+        self.bounds.iter().min_by_key(|bound| bound.instances)
+    }
+}
+
+/// What to expect: memory free for workloads ÷ memory per workload, and the same for whatever else is requested or counted.
+/// `fill_seconds` is how long an instance needs to get its memory.
+#[must_use]
+pub fn forecast(
+    preflight: &Preflight,
+    needs: InstanceNeeds,
+    plan: &Plan,
+    fill_seconds: Option<f64>,
+) -> Forecast {
+    let mut forecast = Forecast {
+        bounds: Vec::new(),
+        unknown: Vec::new(),
+        steps: plan.steps(),
+        seconds: 0.0,
+        steps_to_saturation: None,
+        seconds_to_saturation: None,
+    };
+    let nodes: Vec<&NodeFacts> = preflight.nodes.iter().filter(|node| node.eligible).collect();
+    if nodes.is_empty() {
+        forecast.unknown.push("capacity: no node is known that takes instances".into());
+    } else {
+        bounds(&mut forecast, &nodes, preflight, needs);
+    }
+    let quotas = preflight.quotas.iter().map(|quota| Bound {
+        by: "quota".into(),
+        instances: quota.instances,
+        inputs: quota.what.clone(),
+    });
+    forecast.bounds.extend(quotas);
+    let each = seconds_per_step(plan, fill_seconds);
+    forecast.seconds = each * f64::from(forecast.steps);
+    forecast.steps_to_saturation = forecast.capacity().map(|capacity| {
+        let steps = capacity.instances.saturating_sub(plan.from.into()) / u64::from(plan.step.max(1)) + 1;
+        // No more than the plan has: that fits.
+        u32::try_from(steps).unwrap_or(u32::MAX).min(forecast.steps).saturating_add(plan.beyond)
+    });
+    forecast.seconds_to_saturation = forecast.steps_to_saturation.map(|steps| each * f64::from(steps));
+    forecast
+}
+
+fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, needs: InstanceNeeds) {
+    let class = preflight.runtime_class.clone().unwrap_or_default();
+    let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
+    let beside = |what: String, overhead: String| match preflight.runtime_class {
+        Some(_) => format!("{what} and {overhead} of the runtime"),
+        None => what,
+    };
+    let bytes = |bytes: u64| Bytes(bytes).rounded().to_string();
+    let free_memory = |node: &NodeFacts| {
+        let free = node.allocatable_memory_bytes?.saturating_sub(node.requested_memory_bytes?);
+        Some(free as f64)
+    };
+    match needs.memory {
+        Some(used) => {
+            let inputs = beside(format!("{} resident", used.rounded()), bytes(memory));
+            forecast.add("memory in use", nodes, free_memory, (used.0 + memory) as f64, &inputs);
+        }
+        None => forecast.unknown.push("memory in use: each instance takes what it can get".into()),
+    }
+    let requested = needs.requested_memory.0 + memory;
+    let inputs = beside(format!("{} requested", needs.requested_memory.rounded()), bytes(memory));
+    forecast.add("memory requests", nodes, free_memory, requested as f64, &inputs);
+    let free_cpu =
+        |node: &NodeFacts| Some((node.allocatable_cpu_cores? - node.requested_cpu_cores?).max(0.0));
+    let requested = needs.requested_cpu.as_f64() + cpu;
+    let inputs = beside(format!("{} cores requested", needs.requested_cpu), format!("{cpu}"));
+    forecast.add("CPU requests", nodes, free_cpu, requested, &inputs);
+    if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
+        let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
+        forecast.add("pods per node", nodes, free, 1.0, "one pod each");
+    }
+}
+
+impl Forecast {
+    /// A bound, where each instance takes so much of what is free on each node. Nothing is bound by what is not taken.
+    fn add(
+        &mut self,
+        by: &'static str,
+        nodes: &[&NodeFacts],
+        free: impl Fn(&NodeFacts) -> Option<f64>,
+        each: f64,
+        inputs: &str,
+    ) {
+        if each <= 0.0 {
+            return;
+        }
+        // A quantity that is divided exactly must not lose an instance to rounding.
+        let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
+        match nodes.iter().map(on).sum::<Option<u64>>() {
+            Some(instances) => {
+                let many = if nodes.len() == 1 { "node" } else { "nodes" };
+                let inputs = format!("{inputs}, on {} {many}", nodes.len());
+                self.bounds.push(Bound { by: by.into(), instances, inputs });
+            }
+            None => self
+                .unknown
+                .push(format!("{by}: what the nodes have, or what is taken of it already, is not known")),
+        }
+    }
+}
+
+fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
+    match (plan.pace, fill_seconds) {
+        (Pace::Every(beat), _) => beat.as_secs_f64(),
+        (Pace::None, _) => 1.0 / STEPS_PER_SECOND,
+        (Pace::Ready, Some(fill)) => fill + START_SECONDS,
+        // It never is: each step waits for as long as it may.
+        (Pace::Ready, None) => plan.step_timeout.as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::RuntimeClassFacts;
+    use crate::plan::tests::plan;
+
+    const GB: u64 = 1_000_000_000;
+
+    fn node(name: &str) -> NodeFacts {
+        NodeFacts {
+            name: name.into(),
+            eligible: true,
+            allocatable_memory_bytes: Some(10 * GB),
+            allocatable_cpu_cores: Some(4.0),
+            allocatable_pods: Some(110),
+            requested_memory_bytes: Some(GB),
+            requested_cpu_cores: Some(0.5),
+            pods: Some(10),
+            ..NodeFacts::default()
+        }
+    }
+
+    fn needs() -> InstanceNeeds {
+        InstanceNeeds { memory: Some(Bytes(500_000_000)), ..InstanceNeeds::default() }
+    }
+
+    fn by(forecast: &Forecast, what: &str) -> Option<u64> {
+        forecast.bounds.iter().find(|bound| bound.by == what).map(|bound| bound.instances)
+    }
+
+    #[test]
+    fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
+        let preflight = Preflight { nodes: vec![node("a"), node("b")], ..Preflight::default() };
+        let forecast = forecast(&preflight, needs(), &plan(), Some(2.0));
+        assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
+        assert_eq!(by(&forecast, "pods per node"), Some(200));
+        assert_eq!(by(&forecast, "CPU requests"), None, "nothing is requested");
+        assert_eq!(forecast.capacity().unwrap().by, "memory in use");
+    }
+
+    #[test]
+    fn the_runtime_s_overhead_is_requested_with_each_instance() {
+        let class = RuntimeClassFacts {
+            name: "kata".into(),
+            handler: "kata".into(),
+            overhead_memory_bytes: 160 << 20,
+            overhead_cpu_cores: 0.25,
+        };
+        let preflight =
+            Preflight { nodes: vec![node("a")], runtime_class: Some(class), ..Preflight::default() };
+        let forecast = forecast(&preflight, needs(), &plan(), Some(2.0));
+        assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
+        assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
+        assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_and_is_no_zero() {
+        let unknown = NodeFacts { requested_memory_bytes: None, ..node("a") };
+        let preflight = Preflight { nodes: vec![unknown], ..Preflight::default() };
+        let forecast = forecast(&preflight, needs(), &plan(), None);
+        assert_eq!(by(&forecast, "memory in use"), None);
+        assert!(forecast.unknown[0].starts_with("memory in use"), "{:?}", forecast.unknown);
+        let none = super::forecast(&Preflight::default(), needs(), &plan(), None);
+        assert!(none.capacity().is_none() && none.unknown[0].contains("no node"));
+    }
+
+    #[test]
+    fn a_run_takes_as_long_as_its_pace_says() {
+        let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
+        let plan = Plan { to: 100, beyond: 10, ..plan() };
+        let ready = forecast(&preflight, needs(), &plan, Some(2.0));
+        assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
+        let plan = Plan { pace: "5s".parse().unwrap(), ..plan };
+        assert_eq!(forecast(&preflight, needs(), &plan, None).seconds, 500.0);
+    }
+}

@@ -1,0 +1,247 @@
+//! The plan of a run in words, with what was found and what to expect, for people to read before the first step.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use workload::quantity::Bytes;
+
+use crate::engine::{Finding, NodeFacts, Preflight};
+use crate::plan::{Pace, Plan};
+use crate::preflight::forecast::Forecast;
+use crate::scenario::Scenario;
+
+/// Lines are broken before this column.
+const WIDTH: usize = 110;
+/// Where the text of a line begins, behind its heading.
+const INDENT: usize = 11;
+/// More nodes are counted, not listed.
+const NODES_LISTED: usize = 12;
+
+/// All of it.
+#[must_use]
+pub fn describe(plan: &Plan, scenario: &Scenario, preflight: &Preflight, forecast: &Forecast) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_all(&mut text, plan, scenario, preflight, forecast);
+    text
+}
+
+fn write_all(
+    text: &mut String,
+    plan: &Plan,
+    scenario: &Scenario,
+    preflight: &Preflight,
+    forecast: &Forecast,
+) -> fmt::Result {
+    line(text, "run", &plan.run)?;
+    line(text, "scenario", &what_runs(scenario, preflight, plan))?;
+    let versions: Vec<_> =
+        preflight.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    line(text, "engine", &format!("{}: {}", plan.engine.name(), versions.join(", ")))?;
+    nodes(text, &preflight.nodes)?;
+    line(text, "steps", &steps(plan))?;
+    let rules = |rules: &[crate::plan::stop_rule::StopRule]| {
+        rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let stop = match plan.stop.as_slice() {
+        [] => "no rule: to the last step".into(),
+        stop => format!("{}; {} steps beyond the first of saturation", rules(stop), plan.beyond),
+    };
+    line(text, "stop", &stop)?;
+    if !plan.note.is_empty() {
+        line(text, "note", &rules(&plan.note))?;
+    }
+    expected(text, plan, forecast)?;
+    for left_out in &preflight.not_honoured {
+        line(text, "not here", left_out)?;
+    }
+    let (refusals, warnings): (Vec<&Finding>, Vec<&Finding>) =
+        preflight.findings.iter().partition(|finding| finding.refuses);
+    for (heading, findings) in [("WRONG", refusals), ("warning", warnings)] {
+        for finding in findings {
+            line(text, heading, &finding.message)?;
+        }
+    }
+    Ok(())
+}
+
+fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
+    let needs = scenario.needs();
+    let takes = needs.memory.map_or_else(|| "what it can get".into(), |memory| memory.rounded().to_string());
+    let limit = scenario.container.memory_limit.map(|limit| format!(", limit {}", limit.rounded()));
+    let runtime = match (&preflight.runtime_class, &plan.options.runtime) {
+        (Some(class), _) => format!(
+            "; RuntimeClass {} (overhead {}, {} cores)",
+            class.name,
+            Bytes(class.overhead_memory_bytes).rounded(),
+            class.overhead_cpu_cores
+        ),
+        (None, Some(runtime)) => format!("; runtime {runtime}"),
+        (None, None) => String::new(),
+    };
+    format!("{}: each instance takes {takes}{}{runtime}", scenario.name, limit.unwrap_or_default())
+}
+
+fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
+    let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
+    line(text, "nodes", &format!("{} eligible, {} not", eligible.len(), others.len()))?;
+    for node in eligible.iter().take(NODES_LISTED) {
+        line(text, "", &capacity(node))?;
+    }
+    if eligible.len() > NODES_LISTED {
+        line(text, "", &format!("and {} more", eligible.len() - NODES_LISTED))?;
+    }
+    for node in others.iter().take(NODES_LISTED) {
+        let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
+        line(text, "", &format!("not {}: {why}", node.name))?;
+    }
+    if others.len() > NODES_LISTED {
+        line(text, "", &format!("and not {} more", others.len() - NODES_LISTED))?;
+    }
+    Ok(())
+}
+
+fn capacity(node: &NodeFacts) -> String {
+    let of = |free: Option<String>, all: Option<String>| match (free, all) {
+        (Some(free), Some(all)) => format!("{free} of {all}"),
+        (None, Some(all)) => format!("? of {all}"),
+        (_, None) => "?".into(),
+    };
+    let bytes = |bytes: u64| Bytes(bytes).rounded().to_string();
+    let memory = node.allocatable_memory_bytes;
+    let free_memory =
+        memory.zip(node.requested_memory_bytes).map(|(all, taken)| bytes(all.saturating_sub(taken)));
+    let cores = |cores: f64| format!("{:.2}", cores.max(0.0));
+    let cpu = node.allocatable_cpu_cores;
+    let free_cpu = cpu.zip(node.requested_cpu_cores).map(|(all, taken)| cores(all - taken));
+    let pods = node.allocatable_pods;
+    let free_pods = pods.zip(node.pods).map(|(all, there)| all.saturating_sub(there).to_string());
+    let mut words = format!("{}: free {} memory, ", node.name, of(free_memory, memory.map(bytes)));
+    let _ = write!(words, "{} cores", of(free_cpu, cpu.map(cores)));
+    if pods.is_some() {
+        let _ = write!(words, ", {} pods", of(free_pods, pods.map(|pods| pods.to_string())));
+    }
+    words
+}
+
+fn steps(plan: &Plan) -> String {
+    let pace = match plan.pace {
+        Pace::Ready => {
+            format!("each when the one before is ready, after {} at the latest", time(plan.step_timeout))
+        }
+        Pace::Every(beat) => format!("each {}", time(beat)),
+        Pace::None => "as fast as they are taken".into(),
+    };
+    let end = [
+        (!plan.hold.is_zero()).then(|| format!("held for {}", time(plan.hold))),
+        plan.down.then(|| "down step by step".to_owned()),
+        Some(if plan.keep { "left in place" } else { "then removed" }.to_owned()),
+    ];
+    let end = end.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    format!("{} to {} instances by {}, {pace}; {end}", plan.from, plan.to, plan.step)
+}
+
+fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
+    match forecast.capacity() {
+        Some(capacity) => {
+            let beyond = match capacity.instances.cmp(&plan.to.into()) {
+                std::cmp::Ordering::Greater => {
+                    format!("; --to {} ends before that: it will not saturate", plan.to)
+                }
+                _ => String::new(),
+            };
+            line(
+                text,
+                "predicted",
+                &format!("{} instances fit, by {}{beyond}", capacity.instances, capacity.by),
+            )?;
+        }
+        None => line(text, "predicted", "cannot say how many instances fit")?,
+    }
+    for bound in &forecast.bounds {
+        line(text, "", &format!("{} by {}: {}", bound.instances, bound.by, bound.inputs))?;
+    }
+    for unknown in &forecast.unknown {
+        line(text, "", &format!("unknown: {unknown}"))?;
+    }
+    let time_to = match forecast.seconds_to_saturation {
+        Some(seconds) => format!("about {} to saturation and beyond; ", rounded(seconds)),
+        None => String::new(),
+    };
+    line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
+}
+
+fn time(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+fn rounded(seconds: f64) -> String {
+    const MINUTE: f64 = 60.0;
+    match seconds {
+        seconds if seconds < 2.0 * MINUTE => format!("{seconds:.0} s"),
+        seconds if seconds < 120.0 * MINUTE => format!("{:.0} min", seconds / MINUTE),
+        seconds => format!("{:.1} h", seconds / MINUTE / 60.0),
+    }
+}
+
+/// A heading and its text, broken between words.
+fn line(text: &mut String, heading: &str, words: &str) -> fmt::Result {
+    let mut column = INDENT;
+    write!(text, "{heading:<INDENT$}")?;
+    for (index, word) in words.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            write!(text, "\n{:INDENT$}", "")?;
+            column = INDENT;
+        } else if index > 0 {
+            text.write_char(' ')?;
+            column += 1;
+        }
+        text.write_str(word)?;
+        column += length;
+    }
+    text.write_char('\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::plan;
+    use crate::preflight::forecast::forecast;
+
+    fn described(preflight: &Preflight, plan: &Plan) -> String {
+        let scenario = Scenario::embedded().unwrap();
+        let forecast = forecast(preflight, scenario.needs(), plan, scenario.fill_seconds());
+        describe(plan, &scenario, preflight, &forecast)
+    }
+
+    #[test]
+    fn what_is_wrong_is_at_the_end_where_it_is_seen_and_lines_fit() {
+        let preflight = Preflight {
+            findings: vec![
+                Finding::warning("a tag that moves ".repeat(20)),
+                Finding::refusal("no such RuntimeClass"),
+            ],
+            ..Preflight::default()
+        };
+        let text = described(&preflight, &plan());
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        let at = |word: &str| text.find(word).unwrap();
+        assert!(at("WRONG") < at("warning") && at("WRONG") > at("predicted"), "{text}");
+    }
+
+    #[test]
+    fn a_ramp_that_ends_before_saturation_is_told() {
+        let node = NodeFacts {
+            name: "a".into(),
+            eligible: true,
+            allocatable_memory_bytes: Some(100_000_000_000),
+            requested_memory_bytes: Some(0),
+            ..NodeFacts::default()
+        };
+        let preflight = Preflight { nodes: vec![node], ..Preflight::default() };
+        let text = described(&preflight, &plan());
+        assert!(text.contains("200 instances fit, by memory in use; --to 5 ends before that"), "{text}");
+        assert!(text.contains("a: free 100.00 GB of 100.00 GB memory, ? cores"), "{text}");
+    }
+}

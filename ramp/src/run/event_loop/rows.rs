@@ -1,0 +1,180 @@
+//! What comes in, as rows of the run directory.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use workload::report::{NodeReport, WorkloadReport};
+
+use super::EventLoop;
+use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
+use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
+use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
+use crate::run::instance_tracker::Transition;
+use crate::state::State;
+
+impl EventLoop {
+    pub(super) fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {
+        for transition in transitions {
+            if transition.to == State::Unschedulable {
+                self.unschedulable_at = Some(Instant::now());
+            }
+            let row = PodRow {
+                time: Time(at),
+                elapsed_seconds: self.elapsed_seconds(at),
+                source_time: transition.at.map(Time),
+                step: self.step,
+                instance: transition.name,
+                uid: transition.uid,
+                node: transition.node,
+                from: transition.from.map(|state| state.name().to_owned()),
+                to: transition.to.name().to_owned(),
+                reason: one_line(&transition.reason).into_owned(),
+                restarts: transition.restarts,
+                container: transition.container,
+            };
+            self.population.follow(&row);
+            let written = self.directory.pods.record(&row);
+            self.written("pods.csv", written);
+        }
+    }
+
+    pub(super) fn sample(&mut self, at: SystemTime, sample: &NodeReading) {
+        let age = self.nodes.sample(at, sample);
+        if self.step == 0 || self.memory.is_after() {
+            self.watch_memory(at, sample, age);
+        }
+        let taken = sample.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
+        let budget = |of: fn(&crate::engine::Budget) -> workload::quantity::Bytes| {
+            sample.budget.as_ref().map(|budget| of(budget).0.to_string()).unwrap_or_default()
+        };
+        let mut cells = self.node_cells(at, &sample.node, "sample", &taken, age);
+        cells.extend([budget(|budget| budget.limit), budget(|budget| budget.used)]);
+        cells.extend(report_cells::<NodeReport>(&sample.record));
+        let written = self.directory.nodes.cells(&cells);
+        self.written("nodes.csv", written);
+    }
+
+    fn watch_memory(&mut self, at: SystemTime, sample: &NodeReading, age: Option<Duration>) {
+        let field = |name: &str| sample.record.get(name).and_then(serde_json::Value::as_u64);
+        let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
+        if let Some(bytes) = unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)) {
+            let taken = self.elapsed_seconds(at) - age.map_or(0.0, seconds);
+            self.memory.see(kernel, taken, bytes as f64);
+        }
+    }
+
+    pub(super) fn node_cells(
+        &self,
+        at: SystemTime,
+        node: &str,
+        row: &str,
+        taken: &str,
+        age: Option<Duration>,
+    ) -> Vec<String> {
+        vec![
+            Time(at).to_string(),
+            self.elapsed_seconds(at).to_string(),
+            self.step.to_string(),
+            node.to_owned(),
+            row.to_owned(),
+            taken.to_owned(),
+            age.map(|age| seconds(age).to_string()).unwrap_or_default(),
+            self.tracker.at_work_on(node).to_string(),
+            self.nodes.is_ready(node).map(|ready| ready.to_string()).unwrap_or_default(),
+        ]
+    }
+
+    pub(super) fn report(&mut self, at: SystemTime, report: &InstanceReport) {
+        let entry = self.tracker.instance(&report.uid);
+        let time = report.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
+        let mut cells = vec![
+            Time(at).to_string(),
+            self.elapsed_seconds(at).to_string(),
+            self.step.to_string(),
+            entry.map(|entry| entry.name.clone()).unwrap_or_default(),
+            report.uid.clone(),
+            entry.and_then(|entry| entry.node.clone()).unwrap_or_default(),
+            time,
+        ];
+        cells.extend(report_cells::<WorkloadReport>(&report.record));
+        let written = self.directory.workloads.cells(&cells);
+        self.written("workloads.csv", written);
+    }
+
+    /// Writes an event down, and says what people should know of.
+    pub(in crate::run) fn event(&mut self, at: SystemTime, notice: &Notice) {
+        self.row(at, notice.kind.name(), notice);
+        if notice.kind != NoticeKind::Cluster {
+            self.view.say(&format!("{}: {}", notice.object, notice.message));
+        }
+    }
+
+    /// Writes down that a rule fired.
+    pub(in crate::run) fn rule(&mut self, kind: &str, rule: &str, message: &str) {
+        let notice = Notice::note(format!("rule/{rule}"), "Fired", message.to_owned());
+        self.row(self.clock.now(), kind, &notice);
+        self.view.say(&format!("{rule}: {message}"));
+    }
+
+    /// Something to know of, now.
+    pub(in crate::run) fn note(&mut self, object: &str, reason: &str, message: impl Into<String>) {
+        self.event(self.clock.now(), &Notice::note(object.to_owned(), reason, message));
+    }
+
+    pub(super) fn row(&mut self, at: SystemTime, kind: &str, notice: &Notice) {
+        let row = EventRow {
+            time: Time(at),
+            elapsed_seconds: self.elapsed_seconds(at),
+            source_time: notice.at.map(Time),
+            step: self.step,
+            kind: kind.to_owned(),
+            object: notice.object.clone(),
+            reason: one_line(&notice.reason).into_owned(),
+            message: one_line(&notice.message).into_owned(),
+            count: notice.count,
+        };
+        let written = self.directory.events.record(&row);
+        self.written("events.csv", written);
+    }
+
+    /// Writes a step down, and shows it.
+    pub(in crate::run) fn step_row(&mut self, row: &StepRow) {
+        if row.part == Part::Up {
+            self.time_left.step(Duration::try_from_secs_f64(row.step_seconds).unwrap_or_default());
+        }
+        let written = self.directory.steps.record(row);
+        self.written("steps.csv", written);
+        self.view.step(row);
+    }
+
+    /// Says that a file cannot be written, once, and once that it can be again.
+    pub(super) fn written(&mut self, name: &str, result: std::io::Result<()>) {
+        match result {
+            Ok(()) => {
+                if self.disk_trouble.remove(name).is_some() {
+                    self.note(name, "Written", "is written again, and what waited before it");
+                }
+            }
+            Err(error) => {
+                let words = error.to_string();
+                if self.disk_trouble.insert(name.to_owned(), words.clone()).is_none() {
+                    self.view.say(&format!("{name}: {words}; rows wait in memory and are tried again"));
+                }
+            }
+        }
+    }
+}
+
+impl Notice {
+    /// Something to know of.
+    pub(crate) fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            kind: NoticeKind::Note,
+            at: None,
+            object: object.into(),
+            reason: reason.to_owned(),
+            message: message.into(),
+            count: None,
+        }
+    }
+}

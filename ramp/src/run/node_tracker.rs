@@ -1,0 +1,391 @@
+//! What the nodes last said, how old it is, and what it comes to: each kernel once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use workload::quantity::Bytes;
+
+use crate::clock::age;
+use crate::engine::{Budget, NodeReading, NodeStatus};
+
+/// A sample that is older is stale. They come each second; one may be late, and one lost.
+pub const FRESH_FOR: Duration = Duration::from_secs(4);
+
+/// By how much clocks drift apart, in seconds per second, with a margin: those that are set by nobody do so by 100 ppm.
+const DRIFT: f64 = 500e-6;
+
+/// A gap is told when it begins, and again each time this has passed.
+const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
+
+/// The nodes, by name.
+#[derive(Clone, Debug, Default)]
+pub struct NodeTracker {
+    known: BTreeMap<String, TrackedNode>,
+    /// Those that are no longer there. The machine of one may go on telling of itself for a while.
+    gone: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TrackedNode {
+    status: Option<NodeStatus>,
+    latest: Option<Latest>,
+    gap_told: Option<SystemTime>,
+    /// The smallest difference between the node's time and that of the arrival: clocks that are not in step, and the
+    /// shortest way. What a sample took longer is its age.
+    way: Option<Signed>,
+    /// The node's time of the last sample.
+    taken: Option<SystemTime>,
+}
+
+/// The difference of two times, of which either may be the later one, in seconds.
+type Signed = f64;
+
+/// The last sample of a node.
+#[derive(Clone, Debug, PartialEq)]
+struct Latest {
+    seen: SystemTime,
+    /// How old it was then.
+    age_then: Duration,
+    kernel: String,
+    memory: Option<MemoryTotals>,
+    budget: Option<Budget>,
+}
+
+/// Memory of a machine, or of several together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryTotals {
+    /// MemTotal.
+    pub total: Bytes,
+    /// MemFree.
+    pub free: Bytes,
+    /// MemAvailable.
+    pub available: Bytes,
+    /// Active.
+    pub active: Bytes,
+}
+
+/// What all nodes come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Kernels that have ever told of themselves.
+    pub kernels: u32,
+    /// Those whose last sample is fresh.
+    pub fresh: u32,
+    /// Age of the oldest of the last samples.
+    pub oldest: Option<Duration>,
+    /// Their memory, where all are fresh: a sum without some of them would be none.
+    pub memory: Option<MemoryTotals>,
+    /// What all instances together have, where they are confined together.
+    pub budget: Option<Budget>,
+}
+
+impl NodeTracker {
+    /// A node, as it is now. What it was not before, where that has changed: in words.
+    pub fn status(&mut self, status: NodeStatus) -> Option<String> {
+        self.gone.remove(&status.name);
+        let node = self.known.entry(status.name.clone()).or_default();
+        let words = |status: &NodeStatus| match (status.ready, status.conditions.as_str()) {
+            (true, "") => "ready".to_owned(),
+            (true, conditions) => format!("ready, {conditions}"),
+            (false, "") => "not ready".to_owned(),
+            (false, conditions) => format!("not ready, {conditions}"),
+        };
+        let changed = node.status.as_ref() != Some(&status);
+        let said = changed.then(|| words(&status));
+        node.status = Some(status);
+        said
+    }
+
+    /// A node is no longer there. Whether it was.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.gone.insert(name.to_owned());
+        self.known.remove(name).is_some()
+    }
+
+    /// All nodes there are: the names of those that are there no longer.
+    pub fn only(&mut self, names: &BTreeSet<String>) -> Vec<String> {
+        let missing: Vec<String> = self
+            .known
+            .iter()
+            .filter(|(name, node)| node.status.is_some() && !names.contains(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &missing {
+            self.remove(name);
+        }
+        missing
+    }
+
+    /// Takes a sample that arrived at `seen`. How old it was then; none where it does not say when it was taken.
+    pub fn sample(&mut self, seen: SystemTime, sample: &NodeReading) -> Option<Duration> {
+        if self.gone.contains(&sample.node) {
+            return None;
+        }
+        let node = self.known.entry(sample.node.clone()).or_default();
+        let text = |key: &str| sample.record.get(key).and_then(Value::as_str);
+        let taken = text("time").and_then(|time| humantime::parse_rfc3339(time).ok());
+        let way = taken.map(|taken| signed(seen, taken));
+        if taken.zip(node.taken).is_some_and(|(now, before)| now < before) {
+            // Its clock was set back.
+            node.way = None;
+        }
+        let since = node.latest.as_ref().map_or(0.0, |latest| age(seen, latest.seen).as_secs_f64());
+        let least = node.way.map(|least| least + since * DRIFT);
+        node.way = match (least, way) {
+            (Some(least), Some(way)) => Some(least.min(way)),
+            (least, way) => least.or(way),
+        };
+        node.taken = taken.or(node.taken);
+        let late = way.zip(node.way).map(|(way, least)| way - least);
+        let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
+        let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
+        let memory = || {
+            Some(MemoryTotals {
+                total: bytes("memory_total_bytes")?,
+                free: bytes("memory_free_bytes")?,
+                available: bytes("memory_available_bytes")?,
+                active: bytes("memory_active_bytes")?,
+            })
+        };
+        node.latest = Some(Latest {
+            seen,
+            age_then: age_then.unwrap_or_default(),
+            // Without a boot id each node is taken for a machine of its own.
+            kernel: text("boot_id").map_or_else(|| format!("node/{}", sample.node), str::to_owned),
+            memory: memory(),
+            budget: sample.budget,
+        });
+        node.gap_told = None;
+        age_then
+    }
+
+    /// Nodes whose last sample is stale, with its age, when that is to be told.
+    pub fn gaps(&mut self, now: SystemTime) -> Vec<(String, Duration)> {
+        let mut gaps = Vec::new();
+        for (name, node) in &mut self.known {
+            let Some(latest) = &node.latest else { continue };
+            let due = node.gap_told.is_none_or(|told| age(now, told) >= TELL_GAPS_EVERY);
+            if latest.age(now) > FRESH_FOR && due {
+                node.gap_told = Some(now);
+                gaps.push((name.clone(), latest.age(now)));
+            }
+        }
+        gaps
+    }
+
+    /// What all come to.
+    #[must_use]
+    pub fn sums(&self, now: SystemTime) -> Sums {
+        let latest = self.kernels(now);
+        let fresh: Vec<_> = latest.values().filter(|latest| latest.age(now) <= FRESH_FOR).collect();
+        let all = !latest.is_empty() && fresh.len() == latest.len();
+        let memories: Option<Vec<MemoryTotals>> = fresh.iter().map(|latest| latest.memory).collect();
+        Sums {
+            kernels: latest.len().try_into().unwrap_or(u32::MAX),
+            fresh: fresh.len().try_into().unwrap_or(u32::MAX),
+            oldest: latest.values().map(|latest| latest.age(now)).max(),
+            memory: memories
+                .filter(|_| all)
+                .map(|memories| memories.into_iter().fold(MemoryTotals::default(), MemoryTotals::plus)),
+            budget: fresh.iter().find_map(|latest| latest.budget),
+        }
+    }
+
+    /// Whether every node that is known has told of its machine.
+    #[must_use]
+    pub fn all_have_told(&self) -> bool {
+        !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
+    }
+
+    /// Whether each kernel that tells of itself has done so by a sample taken after a time.
+    #[must_use]
+    pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
+        self.fresh(now)
+            .all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
+    }
+
+    /// Available memory of each kernel whose last sample is fresh.
+    #[must_use]
+    pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {
+        self.fresh(now)
+            .filter_map(|latest| Some((latest.kernel.clone(), latest.memory?.available.0)))
+            .collect()
+    }
+
+    /// The youngest sample of each kernel, where it is fresh.
+    fn fresh(&self, now: SystemTime) -> impl Iterator<Item = &Latest> {
+        self.kernels(now).into_values().filter(move |latest| latest.age(now) <= FRESH_FOR)
+    }
+
+    /// The youngest sample of each kernel, by whichever of its nodes.
+    fn kernels(&self, now: SystemTime) -> BTreeMap<&str, &Latest> {
+        let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
+        for latest in self.known.values().filter_map(|node| node.latest.as_ref()) {
+            let kernel = kernels.entry(&latest.kernel).or_insert(latest);
+            if latest.age(now) < kernel.age(now) {
+                *kernel = latest;
+            }
+        }
+        kernels
+    }
+
+    /// Whether a node is ready, where that is known.
+    #[must_use]
+    pub fn is_ready(&self, name: &str) -> Option<bool> {
+        Some(self.known.get(name)?.status.as_ref()?.ready)
+    }
+
+    /// Names of the nodes that are ready, and of those that are not.
+    #[must_use]
+    pub fn ready_or_not(&self) -> (Vec<String>, Vec<String>) {
+        let known = self.known.values().filter_map(|node| node.status.as_ref());
+        let (ready, not): (Vec<_>, Vec<_>) = known.partition(|status| status.ready);
+        let names =
+            |statuses: Vec<&NodeStatus>| statuses.into_iter().map(|status| status.name.clone()).collect();
+        (names(ready), names(not))
+    }
+}
+
+impl Latest {
+    fn age(&self, now: SystemTime) -> Duration {
+        self.age_then + age(now, self.seen)
+    }
+}
+
+impl MemoryTotals {
+    fn plus(self, other: Self) -> Self {
+        let sum = |of: fn(&Self) -> Bytes| Bytes(of(&self).0.saturating_add(of(&other).0));
+        Self {
+            total: sum(|memory| memory.total),
+            free: sum(|memory| memory.free),
+            available: sum(|memory| memory.available),
+            active: sum(|memory| memory.active),
+        }
+    }
+}
+
+fn signed(later: SystemTime, earlier: SystemTime) -> Signed {
+    match later.duration_since(earlier) {
+        Ok(difference) => difference.as_secs_f64(),
+        Err(error) => -error.duration().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: f64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1000.0 + seconds)
+    }
+
+    fn sample(node: &str, boot_id: Option<&str>, taken: f64, free: u64) -> NodeReading {
+        let time = humantime::format_rfc3339_millis(at(taken)).to_string();
+        let record = json!({
+            "time": time, "boot_id": boot_id, "memory_total_bytes": 100, "memory_free_bytes": free,
+            "memory_available_bytes": free, "memory_active_bytes": 100 - free,
+        });
+        NodeReading { node: node.into(), record: record.as_object().unwrap().clone(), budget: None }
+    }
+
+    #[test]
+    fn nodes_that_share_a_kernel_share_its_memory() {
+        let mut nodes = NodeTracker::default();
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        nodes.sample(at(1.5), &sample("b", Some("one"), 1.5, 39));
+        let sums = nodes.sums(at(2.0));
+        assert_eq!((sums.kernels, sums.memory.unwrap().free), (1, Bytes(39)), "the youngest sample");
+        nodes.sample(at(2.0), &sample("c", Some("two"), 2.0, 7));
+        nodes.sample(at(2.0), &sample("d", None, 2.0, 1));
+        assert_eq!(nodes.sums(at(2.0)).memory.unwrap().free, Bytes(47));
+    }
+
+    #[test]
+    fn what_is_stale_is_in_no_sum_and_a_part_is_no_sum() {
+        let mut nodes = NodeTracker::default();
+        assert_eq!(nodes.sums(at(0.0)), Sums::default(), "nothing is not zero");
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        nodes.sample(at(9.0), &sample("b", Some("two"), 9.0, 40));
+        let sums = nodes.sums(at(9.0));
+        assert_eq!((sums.kernels, sums.fresh, sums.memory), (2, 1, None));
+        assert_eq!(sums.oldest, Some(Duration::from_secs(8)));
+        assert_eq!(nodes.available(at(9.0)).into_iter().collect::<Vec<_>>(), [("two".into(), 40)]);
+    }
+
+    #[test]
+    fn a_sample_that_arrives_late_is_old_and_clocks_out_of_step_do_not_matter() {
+        let mut nodes = NodeTracker::default();
+        // This node's clock is 100 s ahead.
+        assert_eq!(nodes.sample(at(1.0), &sample("a", Some("one"), 101.0, 40)), Some(Duration::ZERO));
+        let age = nodes.sample(at(9.0), &sample("a", Some("one"), 102.0, 40)).unwrap();
+        assert!((age.as_secs_f64() - 7.0).abs() < 0.01, "but for what clocks drift: {age:?}");
+        assert_eq!(nodes.sums(at(9.0)).fresh, 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_sample_stale_for_ever() {
+        let mut nodes = NodeTracker::default();
+        nodes.sample(at(0.0), &sample("a", Some("one"), 100.0, 40));
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        assert_eq!(nodes.sums(at(1.0)).fresh, 1, "set back");
+        nodes.sample(at(2.0), &sample("a", Some("one"), 62.0, 40));
+        nodes.sample(at(3.0), &sample("a", Some("one"), 63.0, 40));
+        assert_eq!(nodes.sums(at(3.0)).fresh, 1, "set forward");
+    }
+
+    #[test]
+    fn samples_that_are_late_for_long_do_not_become_fresh_by_that_and_drift_makes_none_stale() {
+        let mut nodes = NodeTracker::default();
+        nodes.sample(at(0.0), &sample("late", Some("one"), 0.0, 40));
+        nodes.sample(at(0.0), &sample("drifts", Some("two"), 0.0, 40));
+        for second in 1..4000 {
+            let now = f64::from(second);
+            nodes.sample(at(now + 20.0), &sample("late", Some("one"), now, 40));
+            nodes.sample(at(now), &sample("drifts", Some("two"), now * (1.0 - 400e-6), 40));
+        }
+        let sums = nodes.sums(at(3999.0));
+        assert_eq!((sums.kernels, sums.fresh), (2, 1));
+        assert!(sums.oldest.unwrap() > Duration::from_secs(17), "{sums:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_gone_is_in_no_sum_although_its_machine_goes_on_telling() {
+        let mut nodes = NodeTracker::default();
+        let there = NodeStatus { name: "a".into(), ready: true, conditions: String::new() };
+        nodes.status(there.clone());
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        assert!(nodes.remove("a") && !nodes.remove("a"));
+        nodes.sample(at(2.0), &sample("a", Some("one"), 2.0, 40));
+        assert_eq!((nodes.sums(at(60.0)).kernels, nodes.gaps(at(60.0))), (0, vec![]));
+        nodes.status(there);
+        nodes.sample(at(61.0), &sample("a", Some("one"), 61.0, 40));
+        assert_eq!(nodes.sums(at(61.0)).fresh, 1, "it is back");
+    }
+
+    #[test]
+    fn a_gap_is_told_when_it_begins_and_each_ten_seconds() {
+        let mut nodes = NodeTracker::default();
+        nodes.sample(at(0.0), &sample("a", None, 0.0, 40));
+        let told: Vec<u64> =
+            (0..30).filter(|second| !nodes.gaps(at(f64::from(*second as u32))).is_empty()).collect();
+        assert_eq!(told, [5, 15, 25]);
+        nodes.sample(at(30.0), &sample("a", None, 30.0, 40));
+        assert_eq!(nodes.gaps(at(31.0)), []);
+    }
+
+    #[test]
+    fn nodes_that_are_no_longer_listed_are_named() {
+        let mut nodes = NodeTracker::default();
+        let status = |name: &str, ready| NodeStatus { name: name.into(), ready, conditions: String::new() };
+        assert_eq!(nodes.status(status("a", true)).as_deref(), Some("ready"));
+        assert_eq!(nodes.status(status("a", true)), None);
+        assert_eq!(nodes.status(status("a", false)).as_deref(), Some("not ready"));
+        nodes.status(status("b", true));
+        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(nodes.only(&BTreeSet::from(["b".into()])), ["a"]);
+        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec![]));
+    }
+}

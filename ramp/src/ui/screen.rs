@@ -1,0 +1,166 @@
+//! Writes what is shown, on a thread of its own: a pipe that nobody empties, or a terminal that was stopped, blocks whoever
+//! writes to it.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Lines that wait for who reads them. More are not shown, and counted: the run directory has them all.
+const LINES_WAITING: usize = 10_000;
+
+/// For how long the last lines may take.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where lines are written to, and a status below them where that is a terminal.
+#[derive(Debug)]
+pub struct Screen {
+    /// None once it is being dropped.
+    shown: Option<SyncSender<ScreenMessage>>,
+    /// Disconnected once everything is written.
+    written: Receiver<()>,
+    /// The status that is to be shown next, where there is a place for it.
+    status: Option<Arc<Mutex<Option<String>>>>,
+    /// Lines not shown since one was.
+    left_out: AtomicU64,
+}
+
+#[derive(Debug)]
+enum ScreenMessage {
+    Line(String),
+    /// There is another one.
+    Status,
+}
+
+impl Screen {
+    pub(super) fn of_standard_error() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+        if bar.is_hidden() {
+            return Self::start(None, |shown| write_lines(&mut io::stderr(), shown));
+        }
+        // The template is a constant: that it is well-formed is shown by each run on a terminal.
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}\n  {prefix}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = bar.with_style(style);
+        let status = Arc::new(Mutex::new(None));
+        Self::start(Some(status.clone()), move |shown| draw(&bar, &status, shown))
+    }
+
+    pub(super) fn of_standard_output() -> Self {
+        Self::start(None, |shown| write_lines(&mut io::stdout(), shown))
+    }
+
+    fn start(
+        status: Option<Arc<Mutex<Option<String>>>>,
+        write: impl FnOnce(&Receiver<ScreenMessage>) + Send + 'static,
+    ) -> Self {
+        let (shown, to_show) = sync_channel(LINES_WAITING);
+        let (done, written) = channel();
+        let writer = thread::Builder::new().name("view".into()).spawn(move || {
+            write(&to_show);
+            drop(done);
+        });
+        // Without a thread nothing is shown; the run directory is what counts.
+        Self { shown: writer.ok().map(|_| shown), written, status, left_out: AtomicU64::new(0) }
+    }
+
+    pub(super) fn line(&self, line: String) {
+        let Some(shown) = &self.shown else { return };
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            let words = format!("  ! {left_out} lines are not shown: whoever reads them was too slow");
+            if shown.try_send(ScreenMessage::Line(words)).is_ok() {
+                self.left_out.store(0, Ordering::Relaxed);
+            }
+        }
+        if shown.try_send(ScreenMessage::Line(line)).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where there is a place for it.
+    pub(super) fn status(&self, words: impl FnOnce() -> String) {
+        let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };
+        let before = locked(status).replace(words());
+        if before.is_none() && shown.try_send(ScreenMessage::Status).is_err() {
+            // Nobody has been told of it. The next one comes soon.
+            locked(status).take();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.shown = None;
+        // What blocks until then is not waited for.
+        let _ = self.written.recv_timeout(LAST_LINES_WITHIN);
+    }
+}
+
+/// A closed pipe or a full disk is no reason to end a run.
+fn write_lines(out: &mut impl Write, shown: &Receiver<ScreenMessage>) {
+    for shown in shown {
+        if let ScreenMessage::Line(text) = shown {
+            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        }
+    }
+}
+
+fn locked(status: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn draw(bar: &ProgressBar, status: &Mutex<Option<String>>, shown: &Receiver<ScreenMessage>) {
+    for shown in shown {
+        match shown {
+            ScreenMessage::Line(text) => bar.suspend(|| {
+                let _ = writeln!(io::stderr(), "{text}");
+            }),
+            ScreenMessage::Status => {
+                let Some(words) = locked(status).take() else { continue };
+                let (first, second) = words.split_once('\n').unwrap_or((&words, ""));
+                bar.set_message(first.to_owned());
+                bar.set_prefix(second.to_owned());
+                bar.tick();
+            }
+        }
+    }
+    bar.finish_and_clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_reader_that_has_stopped_and_what_it_missed_is_counted() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (go_on, stopped) = channel::<()>();
+        let written = seen.clone();
+        let screen = Screen::start(None, move |shown| {
+            let _ = stopped.recv();
+            for shown in shown {
+                written.lock().unwrap().push(shown);
+            }
+        });
+        for number in 0..LINES_WAITING + 5 {
+            screen.line(number.to_string());
+        }
+        drop(go_on);
+        while seen.lock().unwrap().len() < LINES_WAITING {
+            thread::yield_now();
+        }
+        screen.line("last".into());
+        drop(screen);
+        let seen = seen.lock().unwrap();
+        let Some([ScreenMessage::Line(words), ScreenMessage::Line(last)]) = seen.last_chunk() else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(words, "  ! 5 lines are not shown: whoever reads them was too slow");
+        assert_eq!(last, "last");
+    }
+}

@@ -1,0 +1,82 @@
+use super::*;
+use crate::engine::{Budget, InstanceStatus};
+use crate::run::instance_tracker::InstanceTracker;
+use crate::run::node_tracker::MemoryTotals;
+
+/// One instance of each state, of eight asked for.
+fn status() -> Status {
+    let mut tracker = InstanceTracker::default();
+    let states = [
+        State::Pending,
+        State::Unschedulable,
+        State::Creating,
+        State::Running,
+        State::Ready,
+        State::Ready,
+        State::Terminating,
+        State::Evicted,
+    ];
+    for (number, state) in states.into_iter().enumerate() {
+        tracker.see(&InstanceStatus {
+            uid: number.to_string(),
+            name: format!("pod-{number}"),
+            node: None,
+            state,
+            since: None,
+            reason: String::new(),
+            restarts: 0,
+            end: None,
+            over: state == State::Evicted,
+        });
+    }
+    let memory =
+        MemoryTotals { total: Bytes(4_000_000_000), free: Bytes(1_500_000_000), ..MemoryTotals::default() };
+    Status {
+        asked: 8,
+        counts: tracker.counts(),
+        totals: Totals { evictions: 1, oom_kills: 2, failures: 3, gone: 4 },
+        sums: Sums {
+            kernels: 2,
+            fresh: 2,
+            oldest: Some(Duration::from_millis(1_250)),
+            memory: Some(memory),
+            budget: None,
+        },
+        latency: Some(Duration::from_millis(42)),
+        time_left: "about 6 min left".into(),
+    }
+}
+
+#[test]
+fn the_state_of_things_reads_as_written_down() {
+    let whole = status();
+    let budget = Budget { limit: Bytes(1_000_000_000), used: Bytes(250_000_000) };
+    let confined = Status { sums: Sums { budget: Some(budget), ..whole.sums }, ..whole.clone() };
+    let stale = Status { sums: Sums { memory: None, fresh: 1, ..whole.sums }, ..whole.clone() };
+    let blind = Status { sums: Sums::default(), latency: None, time_left: String::new(), ..whole.clone() };
+    let all = [("usual", whole), ("confined", confined), ("stale", stale), ("nothing known yet", blind)];
+    let text = all.map(|(what, status)| format!("{what}\n{}\n", status.words()));
+    insta::assert_snapshot!("status", text.join("\n"));
+}
+
+#[test]
+fn how_a_run_ended_reads_as_written_down() {
+    let summary = Summary {
+        run: "r".into(),
+        why_ended: "interrupted".into(),
+        failed: false,
+        steps: 1,
+        held: Default::default(),
+        running: Default::default(),
+        most_at_work: 1,
+        most_at_work_at_step: 1,
+        evictions: 1,
+        oom_kills: 1,
+        teardown_seconds: None,
+        left: vec!["deployment/load".into(), "2 pods".into()],
+        directory: "ramp-r".into(),
+    };
+    let gone = Summary { teardown_seconds: Some(12.34), left: Vec::new(), ..summary.clone() };
+    let text = format!("something is left{}\n\nall are gone{}", summary.words(), gone.words());
+    insta::assert_snapshot!("summary", text);
+}
