@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
-use crate::plan::stop_rule::{RULES, StopRule};
-use crate::plan::{EngineKind, Pace, parse_time};
-use crate::report::assertion::Assertion;
+use ramp_format::plan::{EngineKind, Pace};
+use ramp_format::stop_rule::{RULES, StopRule};
+use ramp_format::time::parse_time;
+use ramp_report::report::assertion::Assertion;
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
 ///
@@ -63,7 +65,7 @@ pub struct RunArgs {
     pub manifest: Option<PathBuf>,
 
     /// What runs the instances [default: kubernetes with a manifest, local without]
-    #[arg(long, value_name = "ENGINE", value_enum)]
+    #[arg(long, value_name = "ENGINE", value_parser = engine())]
     pub engine: Option<EngineKind>,
 
     /// Instances that the first step asks for
@@ -179,7 +181,7 @@ pub struct CleanArgs {
     pub run: Option<String>,
 
     /// Where to look; a directory says it itself [default: kubernetes]
-    #[arg(long, value_name = "ENGINE", value_enum)]
+    #[arg(long, value_name = "ENGINE", value_parser = engine())]
     pub engine: Option<EngineKind>,
 
     /// kubernetes: the namespace
@@ -230,6 +232,13 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 fn usual() -> String {
     StopRule::usual().iter().map(StopRule::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads the name of an engine.
+fn engine() -> impl TypedValueParser<Value = EngineKind> {
+    let values = EngineKind::ALL.map(|kind| PossibleValue::new(kind.name()).help(kind.description()));
+    let named = |name: String| EngineKind::ALL.into_iter().find(|kind| kind.name() == name);
+    PossibleValuesParser::new(values).try_map(move |name| named(name).ok_or("no such engine"))
 }
 
 #[cfg(test)]

@@ -20,15 +20,19 @@ use crate::clock::Clock;
 use crate::engine::kubernetes::KubernetesEngine;
 use crate::engine::local::LocalEngine;
 use crate::engine::podman::PodmanEngine;
-use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{Engine, EngineSpec, Failure, Preflight};
-use crate::plan::{EngineKind, Plan};
-use crate::preflight::forecast::{Forecast, forecast};
+use crate::engine::simulated::{SimulatedEngine, World};
+use crate::engine::{Engine, EngineSpec, Failure};
+use crate::preflight::forecast::forecast;
 use crate::preflight::summary;
-use crate::record::{Directory, FORMAT_VERSION, RunFile, Time, read_run};
 use crate::run::{Run, Surroundings};
-use crate::scenario::Scenario;
 use crate::ui::{Summary, View};
+use ramp_format::directory::Directory;
+use ramp_format::plan::{EngineKind, Plan};
+use ramp_format::preflight::Forecast;
+use ramp_format::preflight::Preflight;
+use ramp_format::run_file::{RunFile, read_run};
+use ramp_format::scenario::Scenario;
+use ramp_format::time::Time;
 
 /// Refused before the first step.
 const REFUSED: u8 = 3;
@@ -85,8 +89,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
         }
         EngineKind::Simulated => {
             simulate();
-            let begins =
-                builder.plan.options.world.as_ref().map_or_else(|| clock.now(), |world| world.begin.0);
+            let begins = World::of(&order.options)?.begin.0;
             let engine = SimulatedEngine::new(order).map_err(words)?;
             begin(engine, builder, args, Clock::simulated(begins)).await
         }
@@ -218,28 +221,9 @@ fn view(json: bool) -> View {
 
 fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock) -> RunFile {
     let RunDiscovery { preflight, forecast, .. } = found;
-    RunFile {
-        format_version: FORMAT_VERSION,
-        run: plan.run.clone(),
-        ramp_version: env!("CARGO_PKG_VERSION").into(),
-        begin: Time(clock.now()),
-        end: None,
-        why_ended: None,
-        plan: plan.clone(),
-        scenario: scenario.name.clone(),
-        manifest: scenario.manifest.clone(),
-        versions: preflight.versions,
-        nodes: preflight.nodes,
-        runtime_class: preflight.runtime_class,
-        forecast: Some(forecast),
-        findings: preflight.findings,
-        not_honoured: preflight.not_honoured,
-        resumes: Vec::new(),
-        teardown: None,
-        held: None,
-        running: None,
-        rows_lost: 0,
-    }
+    let (name, manifest) = (scenario.name.clone(), scenario.manifest.clone());
+    let file = RunFile::new(plan.clone(), name, manifest, preflight, Time(clock.now()));
+    RunFile { forecast: Some(forecast), ..file }
 }
 
 /// What runs have left, by run.

@@ -14,23 +14,12 @@
 //! computes a statistic; right of it nothing knows an engine: a [`dataset`] is what was recorded, [`analysis`] what it says,
 //! and a [`report`] how it is told.
 
-#[macro_use]
-mod text;
-
-pub mod analysis;
 mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod command;
-pub mod dataset;
 pub mod engine;
-mod memory;
 pub mod plan;
 pub mod preflight;
-pub mod record;
-pub mod report;
 pub mod run;
-pub mod scenario;
-pub mod state;
-pub mod statistics;
 pub mod ui;

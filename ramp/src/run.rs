@@ -29,9 +29,12 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
-use crate::plan::Plan;
-use crate::record::{Before, Directory, Part, StepOutcome, StepRow, Teardown, Time};
 use crate::ui::{Summary, View};
+use ramp_format::directory::{Before, Directory};
+use ramp_format::plan::Plan;
+use ramp_format::rows::{Part, StepOutcome, StepRow};
+use ramp_format::run_file::Teardown;
+use ramp_format::time::Time;
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
 const PATIENCE: Duration = Duration::from_secs(120);

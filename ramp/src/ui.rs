@@ -10,11 +10,12 @@ use std::time::Duration;
 use serde::Serialize;
 use workload::quantity::Bytes;
 
-use crate::record::{Most, Part, StepRow};
-use crate::report::format;
-use crate::run::instance_tracker::{Counts, Totals};
 use crate::run::node_tracker::Sums;
-use crate::state::State;
+use ramp_format::rows::{Part, StepRow};
+use ramp_format::running_count::Most;
+use ramp_format::state::State;
+use ramp_format::state::{Counts, Totals};
+use ramp_format::text::count;
 
 /// Where it is shown. Showing never waits: who reads slowly, or has stopped the terminal, does not stop the run.
 #[derive(Debug)]
@@ -146,13 +147,13 @@ impl Summary {
         let mut words = format!(
             "\nended: {}\nheld at once: {} at most (step {}); running: {} at most (step {})\n{}, {} in {}\n",
             self.why_ended,
-            format::count(self.held.count, "instance"),
+            count(self.held.count, "instance"),
             self.held.step,
             self.running.count,
             self.running.step,
-            format::count(self.evictions, "eviction"),
-            format::count(self.oom_kills, "OOM kill"),
-            format::count(self.steps, "step")
+            count(self.evictions, "eviction"),
+            count(self.oom_kills, "OOM kill"),
+            count(self.steps, "step")
         );
         match (self.teardown_seconds, self.left.as_slice()) {
             (Some(seconds), _) => words.push_str(&format!("removed within {seconds:.1} s\n")),
@@ -218,8 +219,8 @@ fn step_line(row: &StepRow) -> String {
         Part::Clean => "  clean",
     };
     let how = match row.outcome {
-        crate::record::StepOutcome::TimedOut => "  timed out",
-        crate::record::StepOutcome::Unanswered => "  not answered",
+        ramp_format::rows::StepOutcome::TimedOut => "  timed out",
+        ramp_format::rows::StepOutcome::Unanswered => "  not answered",
         _ => "",
     };
     format!(

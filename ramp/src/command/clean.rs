@@ -14,10 +14,11 @@ use crate::engine::kubernetes::{self, KubernetesEngine};
 use crate::engine::local::{self, LocalEngine};
 use crate::engine::podman::{self, PodmanEngine};
 use crate::engine::{Engine, Failure};
-use crate::plan::{EngineKind, EngineOptions};
-use crate::record::{Directory, RunFile, read_run};
 use crate::run::{Run, Surroundings};
 use crate::ui::out;
+use ramp_format::directory::Directory;
+use ramp_format::plan::{EngineKind, EngineOptions};
+use ramp_format::run_file::{RunFile, read_run};
 
 /// For how long what has been told to go is waited for.
 const GONE_WITHIN: Duration = Duration::from_secs(180);

@@ -6,7 +6,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use workload::quantity::Bytes;
 
-use crate::engine::Finding;
+use ramp_format::preflight::Finding;
 
 /// A run of a thousand steps on ten nodes takes a tenth of it.
 const ROOM: Bytes = Bytes(500_000_000);

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::ReportArgs;
-use crate::dataset::{Dataset, tell_apart};
-use crate::report::Report;
-use crate::report::charts::{charts, marks};
-use crate::report::html::page as html;
-use crate::report::json::json;
-use crate::report::markdown::markdown;
-use crate::report::svg::svg;
+use ramp_report::dataset::{Dataset, tell_apart};
+use ramp_report::report::Report;
+use ramp_report::report::charts::{charts, marks};
+use ramp_report::report::html::page as html;
+use ramp_report::report::json::json;
+use ramp_report::report::markdown::markdown;
+use ramp_report::report::svg::svg;
 
 /// Where a report is written, where it is not said.
 const USUAL_DIRECTORY: &str = "ramp-report";

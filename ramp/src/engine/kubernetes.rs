@@ -43,8 +43,9 @@ use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure, Preflight};
-use crate::plan::EngineOptions;
+use super::{Applied, Engine, EngineSpec, Events, Failure};
+use ramp_format::plan::EngineOptions;
+use ramp_format::preflight::Preflight;
 
 /// How long the first lists may take.
 const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);

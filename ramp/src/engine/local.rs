@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::machine::Machine;
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Notice, NoticeKind, Preflight};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Notice, NoticeKind};
 use budget::budget;
 use cgroup_root::{CgroupRoot, OwnCgroups, settle};
 use cleanup::{StaleCgroups, cgroup_name};
@@ -39,6 +39,7 @@ use preflight::MachineFacts;
 use process::{Launch, this_program};
 use process_spec::{Limits, ProcessSpec};
 use process_table::ProcessPopulation;
+use ramp_format::preflight::Preflight;
 use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Supervisor};
 
 /// Runs instances as child processes.

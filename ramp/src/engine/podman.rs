@@ -22,14 +22,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::machine::Machine;
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Preflight};
-use crate::plan::EngineOptions;
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus};
 use api::{Api, Refusal};
 use controller::{Controller, ControllerCommand, ControllerDeps};
 use kernel_log::KernelLog;
 use log_reader::LogFormat;
 use population::ContainerPopulation;
 use preflight::EngineAnswers;
+use ramp_format::plan::EngineOptions;
+use ramp_format::preflight::Preflight;
 
 /// Containers removed at once.
 const REMOVED_AT_ONCE: usize = 8;

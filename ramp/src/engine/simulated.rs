@@ -23,11 +23,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{
-    Applied, Call, Engine, EngineSpec, Event, Events, Failure, NodeFacts, Notice, NoticeKind, Preflight,
-};
+use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, Notice, NoticeKind};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
+use ramp_format::preflight::{NodeFacts, Preflight};
 
 /// How long a request takes that is answered.
 const LATENCY: Duration = Duration::from_millis(5);
@@ -52,7 +51,7 @@ impl SimulatedEngine {
     /// # Errors
     /// Where the scenario is no load of a set size.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let world = order.options.world.as_deref().cloned().unwrap_or_default();
+        let world = World::of(&order.options).map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
         Ok(Self {
             order,

@@ -10,11 +10,12 @@ use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget, Rate};
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
+use crate::engine::EngineSpec;
 use crate::engine::simulated::World;
-use crate::engine::{EngineSpec, InstanceNeeds};
-use crate::plan::stop_rule::{Floor, StopRule};
-use crate::plan::{EngineKind, EngineOptions, Pace, Plan};
-use crate::scenario::Scenario;
+use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp_format::scenario::InstanceNeeds;
+use ramp_format::scenario::Scenario;
+use ramp_format::stop_rule::{Floor, StopRule};
 
 /// Instances that fit in the budget, with the scenario that is made to fit.
 const FIT: u64 = 20;
@@ -94,7 +95,7 @@ impl PlanBuilder {
                 socket: args.socket.clone(),
                 namespace: args.namespace.clone(),
                 context: args.context.clone(),
-                world: world.map(Box::new),
+                world: world.map(serde_json::to_value).transpose().map_err(|error| error.to_string())?,
             },
         };
         Ok(Self { plan, scenario, out })

@@ -1,53 +1,14 @@
 //! How many instances should fit, by each thing that may run out, and how long a run should take. Pure.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize};
+use ramp_format::plan::{Pace, Plan};
+use ramp_format::preflight::{Bound, Forecast, NodeFacts, Preflight};
+use ramp_format::scenario::InstanceNeeds;
 use workload::quantity::Bytes;
-
-use crate::engine::{InstanceNeeds, NodeFacts, Preflight};
-use crate::plan::{Pace, Plan};
 
 /// What a runtime needs for an instance beside filling it: to make it, and to be told that it is ready.
 const START_SECONDS: f64 = 2.0;
 /// Requests that an API takes in a second, one after the other.
 const STEPS_PER_SECOND: f64 = 20.0;
-
-/// What to expect of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Forecast {
-    /// What may run out, and how many instances fit until then.
-    pub bounds: Vec<Bound>,
-    /// What nothing can be said of, and why.
-    pub unknown: Vec<String>,
-    /// Steps up, where no rule ends the run before.
-    pub steps: u32,
-    /// How long all of these take, in seconds.
-    pub seconds: f64,
-    /// Those that fit, and those beyond it; none where it cannot be said how many fit.
-    pub steps_to_saturation: Option<u32>,
-    /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
-    pub seconds_to_saturation: Option<f64>,
-}
-
-/// Something that may run out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bound {
-    /// What.
-    pub by: Cow<'static, str>,
-    /// Instances that fit, each whole on one node.
-    pub instances: u64,
-    /// From which figures.
-    pub inputs: String,
-}
-
-impl Forecast {
-    /// The bound that is met first: the predicted capacity.
-    #[must_use]
-    pub fn capacity(&self) -> Option<&Bound> {
-        self.bounds.iter().min_by_key(|bound| bound.instances)
-    }
-}
 
 /// What to expect: memory free for workloads ÷ memory per workload, and the same for whatever else is requested or counted.
 /// `fill_seconds` is how long an instance needs to get its memory.
@@ -104,49 +65,47 @@ fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, 
     match needs.memory {
         Some(used) => {
             let inputs = beside(format!("{} resident", used.rounded()), bytes(memory));
-            forecast.add("memory in use", nodes, free_memory, (used.0 + memory) as f64, &inputs);
+            add(forecast, "memory in use", nodes, free_memory, (used.0 + memory) as f64, &inputs);
         }
         None => forecast.unknown.push("memory in use: each instance takes what it can get".into()),
     }
     let requested = needs.requested_memory.0 + memory;
     let inputs = beside(format!("{} requested", needs.requested_memory.rounded()), bytes(memory));
-    forecast.add("memory requests", nodes, free_memory, requested as f64, &inputs);
+    add(forecast, "memory requests", nodes, free_memory, requested as f64, &inputs);
     let free_cpu =
         |node: &NodeFacts| Some((node.allocatable_cpu_cores? - node.requested_cpu_cores?).max(0.0));
     let requested = needs.requested_cpu.as_f64() + cpu;
     let inputs = beside(format!("{} cores requested", needs.requested_cpu), format!("{cpu}"));
-    forecast.add("CPU requests", nodes, free_cpu, requested, &inputs);
+    add(forecast, "CPU requests", nodes, free_cpu, requested, &inputs);
     if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
         let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
-        forecast.add("pods per node", nodes, free, 1.0, "one pod each");
+        add(forecast, "pods per node", nodes, free, 1.0, "one pod each");
     }
 }
 
-impl Forecast {
-    /// A bound, where each instance takes so much of what is free on each node. Nothing is bound by what is not taken.
-    fn add(
-        &mut self,
-        by: &'static str,
-        nodes: &[&NodeFacts],
-        free: impl Fn(&NodeFacts) -> Option<f64>,
-        each: f64,
-        inputs: &str,
-    ) {
-        if each <= 0.0 {
-            return;
+/// A bound, where each instance takes so much of what is free on each node. Nothing is bound by what is not taken.
+fn add(
+    forecast: &mut Forecast,
+    by: &'static str,
+    nodes: &[&NodeFacts],
+    free: impl Fn(&NodeFacts) -> Option<f64>,
+    each: f64,
+    inputs: &str,
+) {
+    if each <= 0.0 {
+        return;
+    }
+    // A quantity that is divided exactly must not lose an instance to rounding.
+    let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
+    match nodes.iter().map(on).sum::<Option<u64>>() {
+        Some(instances) => {
+            let many = if nodes.len() == 1 { "node" } else { "nodes" };
+            let inputs = format!("{inputs}, on {} {many}", nodes.len());
+            forecast.bounds.push(Bound { by: by.into(), instances, inputs });
         }
-        // A quantity that is divided exactly must not lose an instance to rounding.
-        let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
-        match nodes.iter().map(on).sum::<Option<u64>>() {
-            Some(instances) => {
-                let many = if nodes.len() == 1 { "node" } else { "nodes" };
-                let inputs = format!("{inputs}, on {} {many}", nodes.len());
-                self.bounds.push(Bound { by: by.into(), instances, inputs });
-            }
-            None => self
-                .unknown
-                .push(format!("{by}: what the nodes have, or what is taken of it already, is not known")),
-        }
+        None => forecast
+            .unknown
+            .push(format!("{by}: what the nodes have, or what is taken of it already, is not known")),
     }
 }
 
@@ -163,8 +122,7 @@ fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::RuntimeClassFacts;
-    use crate::plan::tests::plan;
+    use ramp_format::preflight::RuntimeClassFacts;
 
     const GB: u64 = 1_000_000_000;
 
@@ -193,7 +151,7 @@ mod tests {
     #[test]
     fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
         let preflight = Preflight { nodes: vec![node("a"), node("b")], ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &plan(), Some(2.0));
+        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
         assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
         assert_eq!(by(&forecast, "pods per node"), Some(200));
         assert_eq!(by(&forecast, "CPU requests"), None, "nothing is requested");
@@ -210,7 +168,7 @@ mod tests {
         };
         let preflight =
             Preflight { nodes: vec![node("a")], runtime_class: Some(class), ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &plan(), Some(2.0));
+        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
         assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
         assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
         assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
@@ -220,17 +178,17 @@ mod tests {
     fn what_is_not_known_is_said_and_is_no_zero() {
         let unknown = NodeFacts { requested_memory_bytes: None, ..node("a") };
         let preflight = Preflight { nodes: vec![unknown], ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &plan(), None);
+        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, None);
         assert_eq!(by(&forecast, "memory in use"), None);
         assert!(forecast.unknown[0].starts_with("memory in use"), "{:?}", forecast.unknown);
-        let none = super::forecast(&Preflight::default(), needs(), &plan(), None);
+        let none = super::forecast(&Preflight::default(), needs(), &Plan { to: 5, ..Plan::default() }, None);
         assert!(none.capacity().is_none() && none.unknown[0].contains("no node"));
     }
 
     #[test]
     fn a_run_takes_as_long_as_its_pace_says() {
         let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
-        let plan = Plan { to: 100, beyond: 10, ..plan() };
+        let plan = Plan { to: 100, beyond: 10, ..Plan::default() };
         let ready = forecast(&preflight, needs(), &plan, Some(2.0));
         assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
         let plan = Plan { pace: "5s".parse().unwrap(), ..plan };

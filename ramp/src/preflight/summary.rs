@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use workload::quantity::Bytes;
 
-use crate::engine::{Finding, NodeFacts, Preflight};
-use crate::plan::{Pace, Plan};
-use crate::preflight::forecast::Forecast;
-use crate::scenario::Scenario;
+use ramp_format::plan::{Pace, Plan};
+use ramp_format::preflight::Forecast;
+use ramp_format::preflight::{Finding, NodeFacts, Preflight};
+use ramp_format::scenario::Scenario;
 
 /// Lines are broken before this column.
 const WIDTH: usize = 110;
@@ -40,7 +40,7 @@ fn write_all(
     line(text, "engine", &format!("{}: {}", plan.engine.name(), versions.join(", ")))?;
     nodes(text, &preflight.nodes)?;
     line(text, "steps", &steps(plan))?;
-    let rules = |rules: &[crate::plan::stop_rule::StopRule]| {
+    let rules = |rules: &[ramp_format::stop_rule::StopRule]| {
         rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     let stop = match plan.stop.as_slice() {
@@ -206,7 +206,6 @@ fn line(text: &mut String, heading: &str, words: &str) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::plan;
     use crate::preflight::forecast::forecast;
 
     fn described(preflight: &Preflight, plan: &Plan) -> String {
@@ -224,7 +223,7 @@ mod tests {
             ],
             ..Preflight::default()
         };
-        let text = described(&preflight, &plan());
+        let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         let at = |word: &str| text.find(word).unwrap();
         assert!(at("WRONG") < at("warning") && at("WRONG") > at("predicted"), "{text}");
@@ -240,7 +239,7 @@ mod tests {
             ..NodeFacts::default()
         };
         let preflight = Preflight { nodes: vec![node], ..Preflight::default() };
-        let text = described(&preflight, &plan());
+        let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
         assert!(text.contains("200 instances fit, by memory in use; --to 5 ends before that"), "{text}");
         assert!(text.contains("a: free 100.00 GB of 100.00 GB memory, ? cores"), "{text}");
     }

@@ -16,11 +16,14 @@ use super::eta::{Steps, TimeLeft};
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, age};
 use crate::engine::{Event, Notice};
-use crate::record::{Directory, Part, PeakCounts, missing_cells, seconds};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
-use crate::state::State;
 use crate::ui::{Status, View};
+use ramp_format::directory::{Directory, missing_cells};
+use ramp_format::rows::Part;
+use ramp_format::running_count::PeakCounts;
+use ramp_format::state::State;
+use ramp_format::time::seconds;
 
 /// What ends a wait before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,9 @@
 //! - The end of a container is counted once, however often it is seen, by any source and across a resume.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::SystemTime;
 
 use crate::engine::InstanceStatus;
-use crate::state::State;
+use ramp_format::state::{Counts, State, Totals, Transition};
 
 /// Instances by their state, and what has happened to them.
 #[derive(Clone, Debug, Default)]
@@ -48,70 +47,6 @@ pub struct TrackedInstance {
     restarts: u32,
     /// Those of its containers whose end has been counted. A kubelet may tell of an earlier one after a later one.
     ended: Vec<String>,
-}
-
-/// A change of an instance's state: a row of `pods.csv`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// The instance.
-    pub uid: String,
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub node: Option<String>,
-    /// What it was; nothing where it is new.
-    pub from: Option<State>,
-    /// What it is.
-    pub to: State,
-    /// When that happened, where the source says.
-    pub at: Option<SystemTime>,
-    /// Why.
-    pub reason: String,
-    /// How often its container had been started again.
-    pub restarts: u32,
-    /// The container that has ended, where one has.
-    pub container: Option<String>,
-}
-
-/// Instances that are there, by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([u32; State::ALL.len()]);
-
-impl Counts {
-    /// How many are in a state.
-    #[must_use]
-    pub fn of(&self, state: State) -> u32 {
-        self.0[state as usize]
-    }
-
-    /// How many have a container at work.
-    #[must_use]
-    pub fn at_work(&self) -> u32 {
-        self.of(State::Running) + self.of(State::Ready)
-    }
-
-    fn change(&mut self, from: Option<State>, to: State) {
-        if let Some(from) = from {
-            self.0[from as usize] = self.0[from as usize].saturating_sub(1);
-        }
-        // What is gone is not there to be counted.
-        if to != State::Gone {
-            self.0[to as usize] += 1;
-        }
-    }
-}
-
-/// What has happened since the run began. These only rise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Instances that were evicted.
-    pub evictions: u32,
-    /// Containers that were killed for memory.
-    pub oom_kills: u32,
-    /// Containers that have ended otherwise without being asked to, and instances that were refused by their node.
-    pub failures: u32,
-    /// Instances that are no longer there.
-    pub gone: u32,
 }
 
 impl PopulationCounts {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::statistics::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
+use ramp_report::stats::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
 
 /// Seconds since the run began, and bytes that nobody else can have.
 type MemorySeries = Vec<(f64, f64)>;

@@ -9,10 +9,11 @@ use super::event_loop::{EventLoop, WaitResult};
 use super::{RampEnd, Run};
 use crate::backoff::Backoff;
 use crate::engine::{Engine, Failure};
-use crate::plan::Pace;
-use crate::plan::stop_rule::StepObservation;
-use crate::record::{Part, StepOutcome, StepRow, Time, seconds};
-use crate::state::State;
+use ramp_format::plan::Pace;
+use ramp_format::rows::{Part, StepOutcome, StepRow};
+use ramp_format::state::State;
+use ramp_format::stop_rule::StepObservation;
+use ramp_format::time::{Time, seconds};
 
 /// Samples come each second; one may be late.
 const SAMPLED_WITHIN: Duration = Duration::from_millis(2500);

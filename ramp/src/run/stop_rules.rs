@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::plan::Plan;
-use crate::plan::stop_rule::{RuleState, StepObservation, StopRule};
+use ramp_format::plan::Plan;
+use ramp_format::stop_rule::{RuleState, StepObservation, StopRule};
 
 /// The rules of a run.
 #[derive(Clone, Debug)]
@@ -81,11 +81,10 @@ impl StopRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::plan;
 
     fn rules(stop: &[&str], note: &[&str], beyond: u32) -> StopRules {
         let parse = |rules: &[&str]| rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        StopRules::of(&Plan { stop: parse(stop), note: parse(note), beyond, ..plan() })
+        StopRules::of(&Plan { stop: parse(stop), note: parse(note), beyond, ..Plan::default() })
     }
 
     fn after(step: u32, oom_kills: u32) -> StepObservation {

@@ -8,7 +8,9 @@ use super::event_loop::WaitResult;
 use super::step::insist;
 use super::{PATIENCE, RampEnd, Run};
 use crate::engine::{Engine, Failure};
-use crate::record::{MemoryReturned, Part, StepOutcome, Teardown, seconds};
+use ramp_format::rows::{Part, StepOutcome};
+use ramp_format::run_file::{MemoryReturned, Teardown};
+use ramp_format::time::seconds;
 
 /// For how long the last instances are waited for at the end.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);

@@ -6,8 +6,8 @@ use ramp::engine::EngineSpec;
 use ramp::engine::kubernetes::KubernetesEngine;
 use ramp::engine::local::LocalEngine;
 use ramp::engine::podman::PodmanEngine;
-use ramp::plan::EngineOptions;
-use ramp::scenario::Scenario;
+use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
 
 use crate::holds;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use ramp::clock::Clock;
 use ramp::engine::{Engine, Event, Events};
 use ramp::run::instance_tracker::InstanceTracker;
-use ramp::state::State;
+use ramp_format::state::State;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
 

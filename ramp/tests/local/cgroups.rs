@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use ramp::engine::Engine;
 use ramp::engine::local;
-use ramp::state::State;
+use ramp_format::state::State;
 use serde_json::json;
 
 use super::support::*;

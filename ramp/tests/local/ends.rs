@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use ramp::engine::Engine;
-use ramp::state::State;
+use ramp_format::state::State;
 use serde_json::json;
 use tokio::time::Instant;
 

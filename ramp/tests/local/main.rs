@@ -9,7 +9,7 @@ mod watched;
 
 use ramp::engine::Engine;
 use ramp::engine::local;
-use ramp::state::State;
+use ramp_format::state::State;
 use serde_json::json;
 use support::*;
 use tokio::time::Instant;

@@ -1,7 +1,7 @@
 //! The budget, watched by ramp.
 
 use ramp::engine::{Budget, Engine};
-use ramp::state::State;
+use ramp_format::state::State;
 use serde_json::json;
 
 use super::support::*;

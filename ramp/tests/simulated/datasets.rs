@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use ramp::analysis::external_changes::changes;
-use ramp::analysis::failure_modes::{Resource, breaks};
-use ramp::analysis::latency::{latency, startups};
-use ramp::analysis::{Estimates, SaturationRule};
-use ramp::dataset::{Dataset, Freshness};
-use ramp::plan::Plan;
-use ramp::statistics::Quantile;
+use ramp_format::plan::Plan;
+use ramp_report::analysis::external_changes::changes;
+use ramp_report::analysis::failure_modes::{Resource, breaks};
+use ramp_report::analysis::latency::{latency, startups};
+use ramp_report::analysis::{Estimates, SaturationRule};
+use ramp_report::dataset::{Dataset, Freshness};
+use ramp_report::stats::Quantile;
 
 use crate::support::{Fault, FaultKind, SECOND, Stage, plan, rows, script};
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use ramp::plan::{Pace, Plan};
-use ramp::record::Directory;
 use ramp::run::Run;
+use ramp_format::directory::Directory;
+use ramp_format::plan::{Pace, Plan};
 
 use ramp::engine::simulated::SimulatedEngine;
 
@@ -91,7 +91,7 @@ async fn a_run_whose_process_was_killed_goes_on_at_the_step_it_had_reached() {
     let events = rows(&stage.path(), "events.csv");
     assert!(events.iter().any(|row| row["kind"] == "gap_begins" && row["object"] == "ramp"));
     assert!(events.iter().any(|row| row["message"].contains("torn last row of 16 bytes")));
-    assert_eq!(ramp::record::read_run(&stage.path()).unwrap().resumes.len(), 1);
+    assert_eq!(ramp_format::run_file::read_run(&stage.path()).unwrap().resumes.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,7 @@ async fn a_resume_that_reaches_nothing_changes_nothing_and_another_one_goes_on()
     let refused = resume(&engine).go().await.unwrap_err();
     assert!(refused.contains("was not taken over") && refused.contains("--resume"), "{refused}");
     assert_eq!(fs::read_to_string(stage.path().join("pods.csv")).unwrap(), pods);
-    let run = ramp::record::read_run(&stage.path()).unwrap();
+    let run = ramp_format::run_file::read_run(&stage.path()).unwrap();
     assert!(run.end.is_none() && run.resumes.is_empty(), "it can be gone on with");
     tokio::time::sleep(200 * SECOND).await;
     let summary = resume(&engine).go().await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ramp::plan::{Pace, Plan};
+use ramp_format::plan::{Pace, Plan};
 
 use crate::support::{Fault, FaultKind, SECOND, Stage, column, numbers, plan, rows, script};
 
@@ -77,7 +77,7 @@ async fn down_goes_as_up_went_and_what_is_left_at_the_end_is_removed_and_timed()
     assert_eq!(numbers(&stage.path(), "steps.csv", "step_seconds")[3], 30.0);
     assert!(numbers(&stage.path(), "steps.csv", "step_seconds")[4] >= 0.5, "each needs half a second to end");
     assert!(summary.teardown_seconds.is_some());
-    let run = ramp::record::read_run(&stage.path()).unwrap();
+    let run = ramp_format::run_file::read_run(&stage.path()).unwrap();
     let teardown = run.teardown.unwrap();
     assert_eq!((teardown.left.len(), teardown.memory.len()), (0, 2));
     assert!(teardown.memory.iter().all(|memory| memory.before_bytes == memory.after_bytes));

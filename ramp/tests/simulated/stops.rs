@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ramp::plan::{Pace, Plan};
-use ramp::record::read_run;
+use ramp_format::plan::{Pace, Plan};
+use ramp_format::run_file::read_run;
 
 use crate::support::transitions::audit;
 use crate::support::{

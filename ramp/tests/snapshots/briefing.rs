@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ramp::engine::{Finding, NodeFacts, Preflight, QuotaFacts, RuntimeClassFacts};
-use ramp::plan::stop_rule::StopRule;
-use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp::preflight::forecast::forecast;
 use ramp::preflight::summary::describe;
-use ramp::scenario::Scenario;
+use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp_format::preflight::{Finding, NodeFacts, Preflight, QuotaFacts, RuntimeClassFacts};
+use ramp_format::scenario::Scenario;
+use ramp_format::stop_rule::StopRule;
 
 use super::session::hold;
 use super::support::{plan, rules};

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ramp::clock::Clock;
-use ramp::plan::Plan;
-use ramp::record::Directory;
 use ramp::run::{Run, Surroundings};
 use ramp::ui::View;
+use ramp_format::directory::Directory;
+use ramp_format::plan::Plan;
 use tokio::sync::watch;
 
 use super::support::{Script, Shortage, engine, plan, rules, run_file, script};

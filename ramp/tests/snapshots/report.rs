@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ramp::plan::{EngineOptions, Plan};
 use ramp::ui::View;
+use ramp_format::plan::{EngineOptions, Plan};
 use serde_json::Value;
 
 use super::recorded::{WHOLE, record, thirty, twenty_four};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use ramp::plan::{Pace, Plan};
 use ramp::ui::View;
+use ramp_format::plan::{Pace, Plan};
 
 use super::recorded::{WHOLE, record};
 use super::session::{hold, text};

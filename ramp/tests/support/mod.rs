@@ -10,10 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::Engine;
-use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
-use ramp::record::{Directory, FORMAT_VERSION, RunFile, Time};
 use ramp::run::{Run, Surroundings};
 use ramp::ui::{Summary, View};
+use ramp_format::directory::Directory;
+use ramp_format::plan::Plan;
+use ramp_format::preflight::Preflight;
+use ramp_format::run_file::RunFile;
+use ramp_format::time::Time;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -26,27 +29,13 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) fn plan() -> Plan {
     Plan {
         run: "20261125-000000-test".into(),
-        engine: EngineKind::Local,
-        scenario: None,
-        from: 1,
         to: 5,
-        step: 1,
-        pace: Pace::Ready,
         step_timeout: Duration::from_secs(10),
-        settle: Duration::ZERO,
-        hold: Duration::ZERO,
-        down: false,
-        stop: Vec::new(),
-        note: Vec::new(),
-        beyond: 0,
-        keep: false,
-        force: false,
-        labels: Vec::new(),
-        options: EngineOptions::default(),
+        ..Plan::default()
     }
 }
 
-pub(crate) fn rules(rules: &[&str]) -> Vec<ramp::plan::stop_rule::StopRule> {
+pub(crate) fn rules(rules: &[&str]) -> Vec<ramp_format::stop_rule::StopRule> {
     rules.iter().map(|rule| rule.parse().unwrap()).collect()
 }
 
@@ -90,28 +79,8 @@ impl Stage {
 }
 
 pub(crate) fn run_file(plan: &Plan, begin: SystemTime) -> RunFile {
-    RunFile {
-        format_version: FORMAT_VERSION,
-        run: plan.run.clone(),
-        ramp_version: "0.0.0".into(),
-        begin: Time(begin),
-        end: None,
-        why_ended: None,
-        plan: plan.clone(),
-        scenario: "test".into(),
-        manifest: Value::Null,
-        versions: BTreeMap::new(),
-        nodes: Vec::new(),
-        runtime_class: None,
-        forecast: None,
-        findings: Vec::new(),
-        not_honoured: Vec::new(),
-        resumes: Vec::new(),
-        teardown: None,
-        held: None,
-        running: None,
-        rows_lost: 0,
-    }
+    let file = RunFile::new(plan.clone(), "test".into(), Value::Null, Preflight::default(), Time(begin));
+    RunFile { ramp_version: "0.0.0".into(), ..file }
 }
 
 /// The rows of a table, each as a map of its cells.

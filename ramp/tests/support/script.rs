@@ -8,9 +8,9 @@ use ramp::engine::simulated::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, PhaseTime, PhaseTimes, RuntimeTruth,
     SimulatedEngine, World,
 };
-use ramp::plan::EngineOptions;
-use ramp::record::Time;
-use ramp::scenario::Scenario;
+use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
+use ramp_format::time::Time;
 use workload::quantity::{Bytes, Rate};
 
 /// How a cluster behaves.
@@ -153,6 +153,7 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
 pub(crate) fn engine(script: &Script) -> SimulatedEngine {
     let world = world(script, std::time::UNIX_EPOCH);
     let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
-    let options = EngineOptions { world: Some(Box::new(world)), ..EngineOptions::default() };
+    let options =
+        EngineOptions { world: Some(serde_json::to_value(world).unwrap()), ..EngineOptions::default() };
     SimulatedEngine::new(EngineSpec { run: "20261125-000000-test".into(), scenario, options }).unwrap()
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ramp::analysis::causes::Resource;
-use ramp::analysis::teardown::Returned;
-use ramp::dataset::Dataset;
 use ramp::engine::simulated::World;
-use ramp::plan::Pace;
-use ramp::record::Time;
-use ramp::report::{Report, narrative};
-use ramp::statistics::Quantile;
+use ramp_format::plan::Pace;
+use ramp_format::time::Time;
+use ramp_report::analysis::causes::Resource;
+use ramp_report::analysis::teardown::Returned;
+use ramp_report::dataset::Dataset;
+use ramp_report::report::{Report, narrative};
+use ramp_report::stats::Quantile;
 
 use crate::experiment::{Shape, StepOutcome, run};
 use crate::truth::wrong;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ramp::engine::simulated::World;
-use ramp::plan::Pace;
+use ramp_format::plan::Pace;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 

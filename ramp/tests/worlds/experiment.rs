@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ramp::analysis::results::RunResults;
 use ramp::clock::Clock;
-use ramp::dataset::Dataset;
 use ramp::engine::EngineSpec;
 use ramp::engine::simulated::{SimulatedEngine, Truth, World};
-use ramp::plan::stop_rule::StopRule;
-use ramp::plan::{EngineKind, EngineOptions, Pace, Plan};
-use ramp::record::{Directory, RunFile};
-use ramp::report::Report;
 use ramp::run::{Run, Surroundings};
-use ramp::scenario::Scenario;
 use ramp::ui::{Summary, View};
+use ramp_format::directory::Directory;
+use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp_format::run_file::RunFile;
+use ramp_format::scenario::Scenario;
+use ramp_format::stop_rule::StopRule;
+use ramp_report::analysis::results::RunResults;
+use ramp_report::dataset::Dataset;
+use ramp_report::report::Report;
 use tokio::sync::watch;
 
 use crate::support::run_file;
@@ -70,7 +71,10 @@ fn plan(shape: Shape, world: &World) -> Plan {
         keep: false,
         force: false,
         labels: Vec::new(),
-        options: EngineOptions { world: Some(Box::new(world.clone())), ..EngineOptions::default() },
+        options: EngineOptions {
+            world: Some(serde_json::to_value(world).unwrap()),
+            ..EngineOptions::default()
+        },
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a report on a world has to say, and what it must not.
 
-use ramp::analysis::causes::{Cause, Resource, named_in};
-use ramp::analysis::comparison::{Comparison, Pooled};
-use ramp::dataset::Source;
 use ramp::engine::simulated::World;
-use ramp::statistics::{Quantile, Survival};
+use ramp_report::analysis::causes::{Cause, Resource, named_in};
+use ramp_report::analysis::comparison::{Comparison, Pooled};
+use ramp_report::dataset::Source;
+use ramp_report::stats::{Quantile, Survival};
 
 use crate::experiment::StepOutcome;
 
@@ -99,7 +99,7 @@ fn marginal_cost(outcome: &StepOutcome) -> Figure {
 fn quantiles(seconds: &[f64]) -> [f64; 2] {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
-    [0.5, 0.9].map(|share| ramp::statistics::quantile(&sorted, share).unwrap())
+    [0.5, 0.9].map(|share| ramp_report::stats::quantile(&sorted, share).unwrap())
 }
 
 fn of_survival(names: [&'static str; 2], survival: &Survival, truths: [f64; 2]) -> Vec<Figure> {
@@ -160,12 +160,15 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
         Some((loss, resource)) => {
             let said = verdict.saturation.as_ref().ok().map(|at| (at.instances, at.resource));
             // Steps that nobody waits for go on while it is told.
-            let asked =
-                if data.steps.iter().any(|step| step.outcome == Some(ramp::record::StepOutcome::Taken)) {
-                    loss.asked..=loss.asked + 1
-                } else {
-                    loss.asked..=loss.asked
-                };
+            let asked = if data
+                .steps
+                .iter()
+                .any(|step| step.outcome == Some(ramp_format::rows::StepOutcome::Taken))
+            {
+                loss.asked..=loss.asked + 1
+            } else {
+                loss.asked..=loss.asked
+            };
             hold(verdict.saturated == Some(true), format!("not saturated: {:?}", verdict.saturation));
             hold(
                 said.is_some_and(|(instances, of)| asked.contains(&instances) && of == Some(resource)),
@@ -197,7 +200,7 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
         format!("changed by others: {:?} where that is {}", found.changed_by_others, truth.changed_by_others),
     );
     if let Ok(leak) = &found.leak {
-        use ramp::analysis::teardown::Returned;
+        use ramp_report::analysis::teardown::Returned;
         let nodes: u32 = world.nodes.iter().map(|kind| kind.count).sum();
         let kept = world.machine.keeps.0 as f64 * f64::from(truth.running.max(1))
             + world.runtime.first.0 as f64 * f64::from(nodes);
@@ -224,7 +227,7 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
         }
         if world.load.starved > 0.5
             && let Some(at) =
-                course.steps.iter().rfind(|at| data.steps[at.index].part == ramp::record::Part::Hold)
+                course.steps.iter().rfind(|at| data.steps[at.index].part == ramp_format::rows::Part::Hold)
         {
             hold(at.instances == 0, format!("goodput {} where all are starved", at.instances));
         }

@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use super::bearer_token::BearerToken;
 use super::request::chain;
 use crate::engine::Failure;
-use crate::plan::EngineOptions;
+use ramp_format::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 

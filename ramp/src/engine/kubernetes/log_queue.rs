@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::engine::InstanceStatus;
-use crate::state::State;
+use ramp_format::state::State;
 
 /// A workload reports every few seconds; reading more often would find the same again.
 const PAUSE: Duration = Duration::from_secs(2);

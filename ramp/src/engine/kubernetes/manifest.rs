@@ -101,8 +101,8 @@ fn remove(value: &mut Value, pointer: &str, field: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::EngineOptions;
-    use crate::scenario::Scenario;
+    use ramp_format::plan::EngineOptions;
+    use ramp_format::scenario::Scenario;
 
     fn order(runtime: Option<&str>) -> EngineSpec {
         let options = EngineOptions { runtime: runtime.map(str::to_owned), ..EngineOptions::default() };

@@ -6,7 +6,7 @@ use super::object::{
     Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, deleted_since, time,
 };
 use crate::engine::{ContainerExit, InstanceStatus};
-use crate::state::State;
+use ramp_format::state::State;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,8 @@ use k8s_openapi::apimachinery::pkg::version::Info;
 use quota::PodRequests;
 use template::Template;
 
-use crate::engine::{EngineSpec, Failure, Finding, Preflight, RuntimeClassFacts};
+use crate::engine::{EngineSpec, Failure};
+use ramp_format::preflight::{Finding, Preflight, RuntimeClassFacts};
 
 /// The oldest minor version of Kubernetes 1 that has all that is used: `node.k8s.io/v1`.
 const OLDEST_MINOR: u32 = 20;

@@ -14,7 +14,7 @@ use workload::run::NodeSampler;
 
 use super::cgroup_root::{CgroupRoot, OwnCgroups};
 use super::cleanup::{self, StaleCgroups, cgroup_name};
-use crate::engine::{Finding, NodeFacts};
+use ramp_format::preflight::{Finding, NodeFacts};
 
 /// Descriptors that an instance takes of ramp's: two pipes, and one to wait for its end.
 const FILES_PER_INSTANCE: u64 = 3;

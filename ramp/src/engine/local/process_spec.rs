@@ -8,7 +8,7 @@ use workload::config::Command;
 use workload::quantity::{Bytes, Cores};
 
 use crate::engine::Failure;
-use crate::scenario::Scenario;
+use ramp_format::scenario::Scenario;
 
 /// What an instance gets to end by itself, where the manifest does not say.
 const GRACE: Duration = Duration::from_secs(5);

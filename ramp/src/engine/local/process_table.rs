@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::process::Tell;
 use crate::engine::crash_loop::CrashLoopBackoff;
 use crate::engine::{ContainerExit, InstanceStatus};
-use crate::state::State;
+use ramp_format::state::State;
 
 /// An instance.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::process_spec::Program;
 use super::process_table::{Next, Phase, Process, ProcessInstance, ProcessPopulation};
 use crate::engine::crash_loop::CrashLoopBackoff;
 use crate::engine::{Event, Events};
-use crate::state::State;
+use ramp_format::state::State;
 
 /// What is asked of the keeper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

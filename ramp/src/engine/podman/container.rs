@@ -11,7 +11,7 @@ use super::log_reader::{self, LogFormat};
 use crate::backoff::Backoff;
 use crate::engine::crash_loop::CrashLoopBackoff;
 use crate::engine::{ContainerExit, InstanceStatus};
-use crate::state::State;
+use ramp_format::state::State;
 
 /// The first and the longest pause before a container that could not be created, started or removed is tried again.
 const REQUESTS_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::log_reader::LogFormat;
 use crate::engine::RUN_LABEL;
-use crate::scenario::Scenario;
+use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
 pub(super) const UID_LABEL: &str = "ramp/uid";

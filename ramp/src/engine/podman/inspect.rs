@@ -10,7 +10,7 @@ use bollard::models::{
 use super::container_spec::UID_LABEL;
 use super::kernel_log::KernelLog;
 use crate::engine::{ContainerExit, RUN_LABEL};
-use crate::state::State;
+use ramp_format::state::State;
 
 /// What a container is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use workload::quantity::MemoryTarget;
 use workload::report::Format;
 
-use crate::scenario::Scenario;
-use crate::state::State;
+use ramp_format::scenario::Scenario;
+use ramp_format::state::State;
 
 /// A container without all of its memory is not read more often: readiness is known to a second.
 const EVERY: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use super::inspect::{ContainerEvent, ContainerEventKind, InspectedContainer, Lis
 use super::kernel_log::KernelLog;
 use super::log_reader::LogFormat;
 use crate::engine::{Event, InstanceReport, InstanceStatus, Notice, NoticeKind};
-use crate::state::State;
+use ramp_format::state::State;
 
 /// Containers that are created or started at once; as many are removed at once.
 const AT_ONCE: usize = 4;

@@ -8,7 +8,8 @@ use super::api::Refusal;
 use super::container_spec::{must_not_be_root, not_honoured};
 use super::inspect::Listed;
 use super::log_reader::LogFormat;
-use crate::engine::{EngineSpec, Finding, NodeFacts, Preflight};
+use crate::engine::EngineSpec;
+use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 
 /// What the engine has answered.
 pub(super) struct EngineAnswers {

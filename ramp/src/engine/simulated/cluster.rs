@@ -12,8 +12,8 @@ use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
 use super::random::Random;
 use super::world::{Incident, IncidentKind, NodeKind, Shortage, SignedTime, World};
-use crate::record::Time;
-use crate::state::State;
+use ramp_format::state::State;
+use ramp_format::time::Time;
 
 /// Something that is to happen. (It is ordered so that it can be planned; what decides is the time and the number before it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,8 +8,8 @@ use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 use super::super::{ContainerExit, InstanceStatus};
 use super::kernel_memory::Used;
 use super::world::World;
-use crate::scenario::Scenario;
-use crate::state::State;
+use ramp_format::scenario::Scenario;
+use ramp_format::state::State;
 
 /// What each instance's load is.
 #[derive(Clone, Copy, Debug, PartialEq)]

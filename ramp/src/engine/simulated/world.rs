@@ -5,15 +5,16 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use ramp_format::plan::EngineOptions;
 use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
 use super::instance::LoadFacts;
 use super::random::Random;
-use crate::plan::parse_time;
-use crate::record::Time;
-use crate::scenario::Scenario;
+use ramp_format::scenario::Scenario;
+use ramp_format::time::Time;
+use ramp_format::time::parse_time;
 
 /// A world: its machines, what instances take of them, how long things take, and what goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -383,6 +384,15 @@ impl World {
         Ok(world)
     }
 
+    /// The world that a plan's options have, or the default one.
+    ///
+    /// # Errors
+    /// Where it is no world.
+    pub fn of(options: &EngineOptions) -> Result<Self, String> {
+        let world = options.world.clone().map(serde_json::from_value).transpose();
+        Ok(world.map_err(|error| format!("options.world: {error}"))?.unwrap_or_default())
+    }
+
     /// The scenario with the load that this world says, where it says one.
     ///
     /// # Errors
@@ -601,7 +611,7 @@ mod time {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        crate::plan::parse_time(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        ramp_format::time::parse_time(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -7,10 +7,13 @@ use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
-use crate::memory::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
-use crate::record::{EventRow, Part, PodRow, StepRow, Time, one_line, report_cells, seconds};
-use crate::run::instance_tracker::Transition;
-use crate::state::State;
+use ramp_format::directory::report_cells;
+use ramp_format::rows::{EventRow, Part, PodRow, StepRow};
+use ramp_format::state::State;
+use ramp_format::state::Transition;
+use ramp_format::text::one_line;
+use ramp_format::time::{Time, seconds};
+use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 impl EventLoop {
     pub(super) fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {

@@ -78,7 +78,7 @@ fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_wh
     let outcomes = column(&out, "steps.csv", "outcome");
     assert!(outcomes.iter().any(|outcome| outcome == "unanswered"), "{outcomes:?}");
     gaps(&out);
-    let run = ramp::record::read_run(&out).unwrap();
+    let run = ramp_format::run_file::read_run(&out).unwrap();
     assert_eq!((run.resumes.len(), run.rows_lost), (1, 0));
     assert_eq!(left(), Vec::<Value>::new());
 }

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ramp::analysis::Estimate;
-use ramp::analysis::comparison::PerPod;
-use ramp::dataset::Dataset;
-use ramp::report::Report;
+use ramp_report::analysis::Estimate;
+use ramp_report::analysis::comparison::PerPod;
+use ramp_report::dataset::Dataset;
+use ramp_report::report::Report;
 use serde_json::Value;
 
 use crate::charged::charged;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use ramp::engine::Finding;
+use ramp_format::preflight::Finding;
 use serde_json::{Value, json};
 
 use crate::process::{self, Namespace, Running, kubeconfig, left_in, list, ramp, ramp_as, scenario};
@@ -46,7 +46,7 @@ fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
     let (manifest, out) = (scenario("kata/memory-capacity.yaml"), directory.path().join("run"));
     let (status, said) = ended(ramp_as(&who, &arguments(&namespace, &manifest, &out)));
     assert!(status.success(), "{status}: {said}");
-    let run = ramp::record::read_run(&out).unwrap();
+    let run = ramp_format::run_file::read_run(&out).unwrap();
     let of_rights =
         |finding: &&Finding| finding.message.contains("not allowed") || finding.message.contains("unknown");
     assert_eq!(run.findings.iter().filter(of_rights).collect::<Vec<_>>(), Vec::<&Finding>::new());
@@ -110,7 +110,7 @@ fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
         &["--namespace", namespace.0, "--memory", "20M", "--to", "2", "--hold", "1s", "--keep"],
     ));
     assert!(status.success(), "{said}");
-    let run = ramp::record::read_run(&kept).unwrap().run;
+    let run = ramp_format::run_file::read_run(&kept).unwrap().run;
     assert_eq!(list(namespace.0, "deployments", "ramp/run").len(), 1, "--keep leaves it in place");
     let out = directory.path().join("run");
     let (status, said) = ended(ramp(&arguments(&namespace, &manifest, &out)));

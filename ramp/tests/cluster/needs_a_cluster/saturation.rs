@@ -120,7 +120,7 @@ fn samples_and_reports(out: &std::path::Path) {
         .collect();
     let silent = ready.difference(&reported).count();
     assert!(silent * 10 <= ready.len(), "{silent} of {} were never read", ready.len());
-    let run = ramp::record::read_run(out).unwrap();
+    let run = ramp_format::run_file::read_run(out).unwrap();
     assert!(run.end.is_some() && run.teardown.unwrap().left.is_empty());
     assert!(run.versions.contains_key("kubernetes") && !run.nodes.is_empty());
 }

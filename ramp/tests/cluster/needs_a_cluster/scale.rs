@@ -161,7 +161,7 @@ fn stand_back(node: &Part) {
 
 /// The scenario where pods run nothing: nobody answers a probe, and there is no image that could say who it runs as.
 fn on_hollow_nodes() -> Value {
-    let scenario = ramp::scenario::Scenario::read(&scenario("runc/memory-capacity.yaml")).unwrap();
+    let scenario = ramp_format::scenario::Scenario::read(&scenario("runc/memory-capacity.yaml")).unwrap();
     let mut manifest = scenario.manifest;
     let pod = &mut manifest["spec"]["template"]["spec"];
     pod["nodeSelector"] = serde_json::json!({"hollow": "true"});

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use ramp::record::read_run;
+use ramp_format::run_file::read_run;
 use serde_json::Value;
 
 use crate::process::{Namespace, left_in, script, wait};

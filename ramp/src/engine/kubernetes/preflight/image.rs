@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Node;
 
 use super::some_of;
 use super::template::Template;
-use crate::engine::{Finding, NodeFacts};
+use ramp_format::preflight::{Finding, NodeFacts};
 
 /// Images that a node lists at most, the largest first: `nodeStatusMaxImages` of the kubelet, unless set otherwise.
 const LISTED: usize = 50;

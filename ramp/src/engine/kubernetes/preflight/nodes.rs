@@ -8,7 +8,7 @@ use super::quantity;
 use super::requested::RequestedResources;
 use super::scheduling::PodConstraints;
 use super::some_of;
-use crate::engine::{Finding, NodeFacts};
+use ramp_format::preflight::{Finding, NodeFacts};
 
 /// Conditions of a node that is short of something.
 const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];

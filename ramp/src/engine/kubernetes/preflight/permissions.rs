@@ -3,7 +3,7 @@
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
 use super::ask::{AskError, FactResult};
-use crate::engine::Finding;
+use ramp_format::preflight::Finding;
 
 /// Verbs on one kind of object.
 pub(super) struct Permission {

@@ -2,7 +2,7 @@
 
 use super::some_of;
 use super::stale_runs::PodThere;
-use crate::engine::{Finding, NodeFacts};
+use ramp_format::preflight::{Finding, NodeFacts};
 
 /// The DaemonSet of `deploy/setup`.
 pub(super) const NODE_PROBE: &str = "node-probe";

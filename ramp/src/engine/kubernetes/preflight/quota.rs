@@ -8,8 +8,8 @@ use workload::quantity::Cores;
 
 use super::quantity::{self, Amounts};
 use super::scheduling::expression;
-use crate::engine::{Finding, QuotaFacts, RuntimeClassFacts};
-use crate::scenario::Container;
+use ramp_format::preflight::{Finding, QuotaFacts, RuntimeClassFacts};
+use ramp_format::scenario::Container;
 
 /// What one instance takes of a quota.
 pub(super) struct PodRequests<'a> {

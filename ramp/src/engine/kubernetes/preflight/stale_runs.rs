@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::some_of;
 use super::template::Template;
-use crate::engine::{Finding, RUN_LABEL};
+use crate::engine::RUN_LABEL;
+use ramp_format::preflight::Finding;
 
 /// What matters of a pod in the namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

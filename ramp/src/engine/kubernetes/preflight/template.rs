@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::quantity::Amount;
 use super::scheduling::{PodConstraints, expression};
-use crate::engine::{EngineSpec, Finding, RuntimeClassFacts};
+use crate::engine::EngineSpec;
+use ramp_format::preflight::{Finding, RuntimeClassFacts};
 
 /// The word for no RuntimeClass at all.
 const NO_CLASS: &str = "default";
@@ -141,8 +142,8 @@ pub(super) mod tests {
     use serde_json::{from_value, json};
 
     use super::*;
-    use crate::plan::EngineOptions;
-    use crate::scenario::Scenario;
+    use ramp_format::plan::EngineOptions;
+    use ramp_format::scenario::Scenario;
 
     /// The embedded scenario with parts of its pods' spec replaced.
     pub(in super::super) fn order(changes: &Value) -> EngineSpec {

@@ -11,7 +11,7 @@ use super::super::process::{ProcessEvent, ProcessKey, Tell, note};
 use super::super::process_table::{Next, Phase, Process, ProcessInstance, how, ran, verdict};
 use super::{Confinement, Supervisor};
 use crate::engine::Event;
-use crate::state::State;
+use ramp_format::state::State;
 
 impl Supervisor {
     /// Takes news of a process. Of one that is not there any more there can be none: the last is its end.

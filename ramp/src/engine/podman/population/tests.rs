@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::NoticeKind;
-use crate::scenario::Scenario;
+use ramp_format::scenario::Scenario;
 
 fn now(seconds: u64) -> BothClocks {
     thread_local! {

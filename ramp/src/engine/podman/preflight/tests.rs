@@ -1,6 +1,6 @@
 use super::*;
-use crate::plan::EngineOptions;
-use crate::scenario::Scenario;
+use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
 
 /// As Podman 4.3.1 answers, shortened.
 const VERSION: &str = r#"{"Components":[

@@ -1,0 +1,242 @@
+//! What a run is to do: all of it is in `run.json`, so that another process can go on with it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::stop_rule::StopRule;
+use crate::time::parse_time;
+
+/// What a run is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The run's id: on everything that it makes.
+    pub run: String,
+    /// Which engine.
+    pub engine: EngineKind,
+    /// Where the scenario was read from; none for the embedded one.
+    pub scenario: Option<PathBuf>,
+    /// Instances asked for by the first step.
+    pub from: u32,
+    /// Instances asked for by the last step, where no rule ends the run before.
+    pub to: u32,
+    /// Instances more with each step.
+    pub step: u32,
+    /// When the next step comes.
+    pub pace: Pace,
+    /// How long a step at most waits for what it asked for, with [`Pace::Ready`].
+    #[serde(with = "crate::time::seconds_json")]
+    pub step_timeout: Duration,
+    /// For how long memory is watched before the first step; after the last instance for at most three times as long.
+    #[serde(with = "crate::time::seconds_json", default)]
+    pub settle: Duration,
+    /// For how long the population stays after the last step.
+    #[serde(with = "crate::time::seconds_json")]
+    pub hold: Duration,
+    /// Whether it goes down step by step, and is timed doing so.
+    pub down: bool,
+    /// Rules that end the run.
+    pub stop: Vec<StopRule>,
+    /// Rules that are only noted.
+    pub note: Vec<StopRule>,
+    /// Steps after the first rule that fired.
+    pub beyond: u32,
+    /// What is left in place at the end.
+    pub keep: bool,
+    /// Whether what was found before the first step is recorded instead of refused.
+    pub force: bool,
+    /// Words of the user's about the run.
+    pub labels: Vec<(String, String)>,
+    /// What belongs to the engine.
+    pub options: EngineOptions,
+}
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Processes on this machine.
+    Local,
+    /// Containers of Podman or Docker.
+    Podman,
+    /// Pods on Kubernetes.
+    Kubernetes,
+    /// A cluster whose truth is known, in simulated time.
+    Simulated,
+}
+
+impl EngineKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Local, Self::Podman, Self::Kubernetes, Self::Simulated];
+
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// What its instances are, for `--help`.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Local => "Processes on this machine",
+            Self::Podman => "Containers of Podman or Docker",
+            Self::Kubernetes => "Pods on Kubernetes",
+            Self::Simulated => "A cluster whose truth is known, in simulated time",
+        }
+    }
+}
+
+/// What belongs to one engine or another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineOptions {
+    /// `local`: what all instances together may have, in bytes.
+    pub budget_bytes: Option<u64>,
+    /// `podman`: the OCI runtime. `kubernetes`: the RuntimeClass in place of the manifest's, `default` for none.
+    pub runtime: Option<String>,
+    /// `podman`: the socket.
+    pub socket: Option<PathBuf>,
+    /// `kubernetes`: the namespace, in place of the manifest's.
+    pub namespace: Option<String>,
+    /// `kubernetes`: the context of the kubeconfig.
+    pub context: Option<String>,
+    /// `simulated`: the cluster, as docs/worlds.md describes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<Value>,
+}
+
+/// When the next step comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Once every instance asked for is ready or has ended.
+    Ready,
+    /// At a fixed beat, whatever happens.
+    Every(Duration),
+    /// As fast as the engine takes it.
+    None,
+}
+
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "ready" => Ok(Self::Ready),
+            "none" => Ok(Self::None),
+            text => match parse_time(text) {
+                Ok(beat) if beat.is_zero() => {
+                    Err("a beat of zero is none (allowed: ready, none, or a time such as 5s)".into())
+                }
+                Ok(beat) => Ok(Self::Every(beat)),
+                Err(_) => Err(format!("{text:?} is no pace (allowed: ready, none, or a time such as 5s)")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Every(beat) => humantime::format_duration(*beat).fmt(f),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+text_in_json!(Pace);
+
+impl Default for Plan {
+    /// One local instance, by readiness, with no rule.
+    fn default() -> Self {
+        Self {
+            run: String::new(),
+            engine: EngineKind::Local,
+            scenario: None,
+            from: 1,
+            to: 1,
+            step: 1,
+            pace: Pace::Ready,
+            step_timeout: Duration::from_secs(300),
+            settle: Duration::ZERO,
+            hold: Duration::ZERO,
+            down: false,
+            stop: Vec::new(),
+            note: Vec::new(),
+            beyond: 0,
+            keep: false,
+            force: false,
+            labels: Vec::new(),
+            options: EngineOptions::default(),
+        }
+    }
+}
+
+impl Plan {
+    /// Instances that step `step`, counted from 1, asks for; none behind the last one.
+    #[must_use]
+    pub fn asked(&self, step: u32) -> Option<u32> {
+        let more = step.checked_sub(1)?.checked_mul(self.step)?;
+        let before =
+            step.checked_sub(2).map(|before| before.saturating_mul(self.step).saturating_add(self.from));
+        match self.from.checked_add(more) {
+            Some(asked) if asked <= self.to => Some(asked),
+            // The last step may be a smaller one.
+            _ if step == 1 || before.is_some_and(|before| before < self.to) => Some(self.to),
+            _ => None,
+        }
+    }
+
+    /// The number of steps up, where no rule ends the run before.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.to.saturating_sub(self.from).div_ceil(self.step.max(1)).saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_go_from_the_first_number_to_the_last_one_and_the_last_may_be_smaller() {
+        let asked = |from, to, step| {
+            let plan = Plan { from, to, step, ..Plan::default() };
+            let asked: Vec<u32> = (1..).map_while(|step| plan.asked(step)).collect();
+            assert_eq!(asked.len() as u32, plan.steps());
+            asked
+        };
+        assert_eq!(asked(1, 3, 1), [1, 2, 3]);
+        assert_eq!(asked(1, 10, 4), [1, 5, 9, 10]);
+        assert_eq!(asked(5, 5, 2), [5]);
+        assert_eq!(asked(u32::MAX - 1, u32::MAX, 7), [u32::MAX - 1, u32::MAX]);
+    }
+
+    #[test]
+    fn a_plan_reads_as_it_is_written() {
+        let plan = Plan {
+            pace: Pace::Every(Duration::from_millis(2500)),
+            stop: StopRule::usual(),
+            ..Plan::default()
+        };
+        let text = serde_json::to_string(&plan).unwrap();
+        assert!(text.contains(r#""pace":"2s 500ms""#), "{text}");
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
+
+    #[test]
+    fn what_is_no_pace_is_refused_with_those_there_are() {
+        for text in ["", "fast", "0s", "5"] {
+            assert!(text.parse::<Pace>().unwrap_err().contains("allowed: ready, none"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Preflight results: nodes, quotas, the RuntimeClass, findings and the forecast, before anything is created.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What there is before the first step.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Preflight {
+    /// What runs the instances, in versions: `kubernetes v1.20.2`.
+    pub versions: BTreeMap<String, String>,
+    /// The nodes.
+    pub nodes: Vec<NodeFacts>,
+    /// The RuntimeClass that the scenario names.
+    pub runtime_class: Option<RuntimeClassFacts>,
+    /// What quotas leave, where there are any.
+    #[serde(default)]
+    pub quotas: Vec<QuotaFacts>,
+    /// What is wrong, and what may be.
+    pub findings: Vec<Finding>,
+    /// What of the scenario cannot be had here.
+    pub not_honoured: Vec<String>,
+}
+
+/// What a node is and has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Whether an instance of this scenario may be put there: ready, and with neither taint nor selector against it.
+    pub eligible: bool,
+    /// Why not, where not.
+    pub not_eligible_because: Option<String>,
+    /// Release of its kernel.
+    pub kernel: Option<String>,
+    /// What runs its containers: `containerd://1.6.20`.
+    pub container_runtime: Option<String>,
+    /// Memory for instances, in bytes.
+    pub allocatable_memory_bytes: Option<u64>,
+    /// CPU for instances, in cores.
+    pub allocatable_cpu_cores: Option<f64>,
+    /// Instances that it takes.
+    pub allocatable_pods: Option<u64>,
+    /// What those that are there already have requested, in bytes; none where that cannot be seen.
+    pub requested_memory_bytes: Option<u64>,
+    /// What those that are there already have requested, in cores; none where that cannot be seen.
+    pub requested_cpu_cores: Option<f64>,
+    /// How many there are already; none where that cannot be seen.
+    pub pods: Option<u64>,
+}
+
+/// What a quota leaves to the instances of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaFacts {
+    /// The quota, its resource, and its numbers: `ResourceQuota team, pods: 50, of which 12 are used`.
+    pub what: String,
+    /// Instances that it leaves room for.
+    pub instances: u64,
+}
+
+/// A RuntimeClass.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RuntimeClassFacts {
+    /// Its name.
+    pub name: String,
+    /// What it stands for on the nodes.
+    pub handler: String,
+    /// `overhead.podFixed`, memory, in bytes.
+    pub overhead_memory_bytes: u64,
+    /// `overhead.podFixed`, CPU, in cores.
+    pub overhead_cpu_cores: f64,
+}
+
+/// Something found before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Whether a run must not begin so.
+    pub refuses: bool,
+    /// What was found, what was expected, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    /// A run must not begin so, unless it is forced.
+    #[must_use]
+    pub fn refusal(message: impl Into<String>) -> Self {
+        Self { refuses: true, message: message.into() }
+    }
+
+    /// Something to know of.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { refuses: false, message: message.into() }
+    }
+}
+
+/// What to expect of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// What may run out, and how many instances fit until then.
+    pub bounds: Vec<Bound>,
+    /// What nothing can be said of, and why.
+    pub unknown: Vec<String>,
+    /// Steps up, where no rule ends the run before.
+    pub steps: u32,
+    /// How long all of these take, in seconds.
+    pub seconds: f64,
+    /// Those that fit, and those beyond it; none where it cannot be said how many fit.
+    pub steps_to_saturation: Option<u32>,
+    /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
+    pub seconds_to_saturation: Option<f64>,
+}
+
+/// Something that may run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// What.
+    pub by: Cow<'static, str>,
+    /// Instances that fit, each whole on one node.
+    pub instances: u64,
+    /// From which figures.
+    pub inputs: String,
+}
+
+impl Forecast {
+    /// The bound that is met first: the predicted capacity.
+    #[must_use]
+    pub fn capacity(&self) -> Option<&Bound> {
+        self.bounds.iter().min_by_key(|bound| bound.instances)
+    }
+}

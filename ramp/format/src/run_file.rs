@@ -1,0 +1,143 @@
+//! `run.json`: the plan of a run, what preflight found, what was applied, and how it ended.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::plan::Plan;
+use crate::preflight::{Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
+use crate::running_count::Most;
+use crate::time::Time;
+
+/// The version of the run directory's format: raised when a reader of the one before would read it wrongly.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunFile {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The run's id.
+    pub run: String,
+    /// Version of ramp.
+    pub ramp_version: String,
+    /// When it began.
+    pub begin: Time,
+    /// When it ended; none while it goes on, or where its process was killed.
+    pub end: Option<Time>,
+    /// Why it ended, in a sentence.
+    pub why_ended: Option<String>,
+    /// What it was to do.
+    pub plan: Plan,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The manifest as applied.
+    pub manifest: Value,
+    /// Versions of what runs the instances.
+    pub versions: BTreeMap<String, String>,
+    /// The nodes, before the first step.
+    pub nodes: Vec<NodeFacts>,
+    /// The RuntimeClass, where there is one.
+    pub runtime_class: Option<RuntimeClassFacts>,
+    /// How many instances were expected to fit, and from which figures.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+    /// What was found before the first step.
+    pub findings: Vec<Finding>,
+    /// What of the scenario could not be had.
+    pub not_honoured: Vec<String>,
+    /// When other processes went on with it.
+    pub resumes: Vec<Time>,
+    /// How it was removed.
+    pub teardown: Option<Teardown>,
+    /// The most instances that held all of their memory at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Most>,
+    /// The most that ran at once, whether or not they held all of their memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Most>,
+    /// Rows that neither the disk nor the memory had room for.
+    pub rows_lost: u64,
+}
+
+impl RunFile {
+    /// The file of a run that begins.
+    #[must_use]
+    pub fn new(plan: Plan, scenario: String, manifest: Value, preflight: Preflight, begin: Time) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            run: plan.run.clone(),
+            ramp_version: env!("CARGO_PKG_VERSION").into(),
+            begin,
+            end: None,
+            why_ended: None,
+            plan,
+            scenario,
+            manifest,
+            versions: preflight.versions,
+            nodes: preflight.nodes,
+            runtime_class: preflight.runtime_class,
+            forecast: None,
+            findings: preflight.findings,
+            not_honoured: preflight.not_honoured,
+            resumes: Vec::new(),
+            teardown: None,
+            held: None,
+            running: None,
+            rows_lost: 0,
+        }
+    }
+}
+
+/// How the population was removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Teardown {
+    /// Instances that were there.
+    pub instances: u32,
+    /// From the request to the last of them gone; none where some are still there.
+    pub seconds: Option<f64>,
+    /// What is still there.
+    pub left: Vec<String>,
+    /// Available memory of each kernel before the first step and after the last instance was gone.
+    pub memory: Vec<MemoryReturned>,
+    /// For how many seconds memory was watched after the last instance was gone.
+    #[serde(default)]
+    pub watched_seconds: Option<f64>,
+    /// Whether it had stopped changing by then.
+    #[serde(default)]
+    pub steady: Option<bool>,
+}
+
+/// Available memory of a kernel, before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReturned {
+    /// Its boot id.
+    pub boot_id: String,
+    /// MemAvailable before the first step.
+    pub before_bytes: u64,
+    /// MemAvailable after.
+    pub after_bytes: u64,
+}
+
+/// What the `run.json` of a directory says.
+///
+/// # Errors
+/// Where there is none, or none of this format.
+pub fn read_run(path: &Path) -> io::Result<RunFile> {
+    let file = path.join("run.json");
+    let at =
+        |error: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(&file).map_err(|error| {
+        io::Error::new(error.kind(), format!("{}: {error}; is it a run directory?", file.display()))
+    })?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
+    match value.get("format_version").and_then(Value::as_u64) {
+        Some(version) if version == u64::from(FORMAT_VERSION) => {}
+        version => return Err(at(format!("format version {version:?}, where {FORMAT_VERSION} is expected"))),
+    }
+    serde_json::from_value(value).map_err(|error| at(error.to_string()))
+}

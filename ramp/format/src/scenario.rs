@@ -1,0 +1,268 @@
+//! A scenario: a Deployment manifest, and what of it every engine needs to know.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use workload::config::Args;
+use workload::quantity::{Bytes, Cores, MemoryTarget, Rate};
+
+/// The study's main scenario, for runs that name none.
+const MEMORY_CAPACITY: &str = include_str!("../../../deploy/runc/memory-capacity.yaml");
+
+/// What an instance of a scenario takes, as far as its manifest says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InstanceNeeds {
+    /// Resident set that its program is told to have.
+    pub memory: Option<Bytes>,
+    /// Memory requested of the node.
+    pub requested_memory: Bytes,
+    /// CPU requested of the node.
+    pub requested_cpu: Cores,
+}
+
+/// A Deployment with one container.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, where it says one.
+    pub namespace: Option<String>,
+    /// The RuntimeClass of its pods, where it says one.
+    pub runtime_class: Option<String>,
+    /// The manifest, as JSON.
+    pub manifest: Value,
+    /// Its container.
+    pub container: Container,
+}
+
+/// What runs in each instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Container {
+    /// The image.
+    pub image: String,
+    /// What is run in place of the image's entry point.
+    pub command: Vec<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// Memory requested.
+    pub memory_request: Option<Bytes>,
+    /// Memory at most.
+    pub memory_limit: Option<Bytes>,
+    /// CPU requested.
+    pub cpu_request: Option<Cores>,
+    /// CPU at most.
+    pub cpu_limit: Option<Cores>,
+}
+
+impl Scenario {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is no YAML, or holds anything but one Deployment of one container.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let at = path.display();
+        let text = fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
+        Self::parse(&text).map_err(|error| format!("{at}: {error}"))
+    }
+
+    /// The study's main scenario, `memory-capacity` under runc.
+    ///
+    /// # Errors
+    /// None: it is read by a test.
+    pub fn embedded() -> Result<Self, String> {
+        Self::parse(MEMORY_CAPACITY)
+    }
+
+    /// Takes the text of a manifest.
+    ///
+    /// # Errors
+    /// Where it is no YAML, or holds anything but one Deployment of one container.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let documents: Vec<Value> =
+            serde_saphyr::from_multiple(text).map_err(|error| format!("no YAML: {error}"))?;
+        let [manifest] = documents.as_slice() else {
+            return Err(format!("{} documents, where one Deployment is expected", documents.len()));
+        };
+        Self::of(manifest.clone())
+    }
+
+    /// Takes a manifest that has been read.
+    ///
+    /// # Errors
+    /// Where it is anything but one Deployment of one container.
+    pub fn of(manifest: Value) -> Result<Self, String> {
+        let (version, kind) = (text(&manifest["apiVersion"]), text(&manifest["kind"]));
+        if (version.as_deref(), kind.as_deref()) != (Some("apps/v1"), Some("Deployment")) {
+            let found = format!("{} {}", version.unwrap_or_default(), kind.unwrap_or_default());
+            return Err(format!("a {found:?}, where a Deployment of apps/v1 is expected"));
+        }
+        let name = text(&manifest["metadata"]["name"]).ok_or("no metadata.name")?;
+        let pod = &manifest["spec"]["template"]["spec"];
+        let containers = pod["containers"].as_array().map_or(&[][..], Vec::as_slice);
+        let [container] = containers else {
+            return Err(format!("{} containers in a pod, where one is expected", containers.len()));
+        };
+        Ok(Self {
+            name,
+            namespace: text(&manifest["metadata"]["namespace"]),
+            runtime_class: text(&pod["runtimeClassName"]),
+            container: Container::of(container)?,
+            manifest,
+        })
+    }
+
+    /// The arguments of the load, where the container is one and they can be understood.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn load(&self) -> Result<Args, String> {
+        let container = &self.container;
+        if let Some(program) = container.command.first()
+            && Path::new(program).file_name().is_none_or(|name| name != "workload")
+        {
+            return Err(format!("its command is {program:?}, not workload"));
+        }
+        let arguments = container.command.iter().skip(1).chain(&container.args).cloned();
+        Args::try_parse_from(std::iter::once("workload".to_owned()).chain(arguments))
+            .map_err(|error| format!("its arguments are not understood: {}", error.to_string().trim_end()))
+    }
+
+    /// What each instance takes, as far as the manifest says.
+    #[must_use]
+    pub fn needs(&self) -> InstanceNeeds {
+        let memory = match self.load().map(|args| args.memory) {
+            Ok(MemoryTarget::Bytes(bytes)) => Some(bytes),
+            Ok(MemoryTarget::Percent(percent)) => {
+                self.container.memory_limit.map(|limit| Bytes(percent.of(limit.0)))
+            }
+            Ok(MemoryTarget::Max) | Err(_) => None,
+        };
+        InstanceNeeds {
+            memory,
+            // Kubernetes takes the limit for a request that is not there.
+            requested_memory: self
+                .container
+                .memory_request
+                .or(self.container.memory_limit)
+                .unwrap_or_default(),
+            requested_cpu: self.container.cpu_request.or(self.container.cpu_limit).unwrap_or_default(),
+        }
+    }
+
+    /// The same with another resident set for each instance.
+    ///
+    /// # Errors
+    /// Where its container is no load whose arguments are understood.
+    pub fn with_memory(&self, memory: MemoryTarget) -> Result<Self, String> {
+        self.with_load(|args| args.memory = memory)
+    }
+
+    /// The same with a load that `change` has changed.
+    ///
+    /// # Errors
+    /// Where its container is no load whose arguments are understood.
+    pub fn with_load(&self, change: impl FnOnce(&mut Args)) -> Result<Self, String> {
+        let mut load = self.load()?;
+        change(&mut load);
+        let args: Vec<String> =
+            load.settings().iter().map(|(name, value)| format!("--{name}={value}")).collect();
+        let mut scenario = self.clone();
+        let container = &mut scenario.manifest["spec"]["template"]["spec"]["containers"][0];
+        container["args"] = json!(args);
+        // A command keeps its program alone: its other words are among the arguments now.
+        scenario.container.command.truncate(1);
+        if !scenario.container.command.is_empty() {
+            container["command"] = json!(scenario.container.command);
+        }
+        scenario.container.args = args;
+        Ok(scenario)
+    }
+
+    /// How long an instance needs to get its memory, as far as its arguments say.
+    #[must_use]
+    pub fn fill_seconds(&self) -> Option<f64> {
+        match (self.needs().memory?, self.load().ok()?.growth_rate) {
+            (_, Rate::Instant) => Some(0.0),
+            (memory, Rate::PerSecond(rate)) => Some(memory.0 as f64 / rate.0 as f64),
+        }
+    }
+}
+
+impl Container {
+    fn of(value: &Value) -> Result<Self, String> {
+        let words = |key: &str| -> Vec<String> {
+            value[key].as_array().into_iter().flatten().filter_map(text).collect()
+        };
+        let env = value["env"].as_array().into_iter().flatten();
+        Ok(Self {
+            image: text(&value["image"]).ok_or("a container without an image")?,
+            command: words("command"),
+            args: words("args"),
+            env: env.filter_map(|pair| Some((text(&pair["name"])?, text(&pair["value"])?))).collect(),
+            memory_request: quantity(value, "requests", "memory")?,
+            memory_limit: quantity(value, "limits", "memory")?,
+            cpu_request: quantity(value, "requests", "cpu")?,
+            cpu_limit: quantity(value, "limits", "cpu")?,
+        })
+    }
+}
+
+fn quantity<T: std::str::FromStr<Err: std::fmt::Display>>(
+    container: &Value,
+    kind: &str,
+    resource: &str,
+) -> Result<Option<T>, String> {
+    let found = text(&container["resources"][kind][resource]);
+    found
+        .map(|found| found.parse().map_err(|error| format!("resources.{kind}.{resource}: {error}")))
+        .transpose()
+}
+
+/// A string, or a number as it would be written: `cpu: 1` is no string.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_scenario_takes_500_megabytes() {
+        let scenario = Scenario::embedded().unwrap();
+        assert_eq!(scenario.name, "memory-capacity");
+        assert_eq!(scenario.needs().memory, Some(Bytes(500_000_000)));
+        assert_eq!(scenario.runtime_class, None);
+        assert!((scenario.fill_seconds().unwrap() - 500.0 / 256.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn other_memory_is_in_the_manifest_as_well() {
+        let memory = "100M".parse().unwrap();
+        let scenario = Scenario::embedded().unwrap().with_memory(memory).unwrap();
+        assert_eq!(scenario.needs().memory, Some(Bytes(100_000_000)));
+        let again = Scenario::of(scenario.manifest.clone()).unwrap();
+        assert_eq!(again.load().unwrap().settings(), scenario.load().unwrap().settings());
+        assert_eq!(again.container, scenario.container);
+    }
+
+    #[test]
+    fn what_is_no_deployment_of_one_container_is_refused_with_what_was_found() {
+        let refusal = |text: &str| Scenario::parse(text).unwrap_err();
+        assert!(refusal("kind: Pod\napiVersion: v1").contains("\"v1 Pod\""));
+        assert!(refusal("").contains("documents"), "{}", refusal(""));
+        assert!(refusal("a: [").contains("no YAML"));
+        let manifest = MEMORY_CAPACITY.replace("image: localhost/workload:0.1.0", "image: 5");
+        assert!(Scenario::parse(&manifest).is_ok(), "a number is read as it is written");
+        let manifest = MEMORY_CAPACITY.replace("  name: memory-capacity\n", "");
+        assert!(Scenario::parse(&manifest).unwrap_err().contains("metadata.name"));
+    }
+}

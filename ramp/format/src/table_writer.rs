@@ -1,0 +1,244 @@
+//! One table of the run directory: a CSV file (RFC 4180) that only grows, a whole row at a time.
+
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::text::one_line;
+
+/// A CSV file that rows are appended to.
+///
+/// # Guarantees
+/// - Each row is handed to the kernel when it is made: what ends this process afterwards does not lose it.
+/// - Where the kernel does not take it (a full disk), rows wait in memory, up to 32 MiB, and are written first once
+///   there is room: a row is never in two pieces with another between them. What does not fit is counted.
+#[derive(Debug)]
+pub struct TableWriter<W = File> {
+    path: PathBuf,
+    file: W,
+    waiting: Vec<u8>,
+    rows_lost: u64,
+}
+
+/// What may wait while the disk is full.
+const WAITING_BYTES: usize = 32 << 20;
+
+impl TableWriter<File> {
+    /// A new file with a header.
+    ///
+    /// # Errors
+    /// Where there is one already, or it cannot be made.
+    pub fn create(path: PathBuf, header: &[&str]) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        lock(&file, &path)?;
+        let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0 };
+        table.cells(header)?;
+        Ok(table)
+    }
+
+    /// The file of an earlier process, to go on with. A torn last row is cut off; its bytes are counted.
+    ///
+    /// # Errors
+    /// Where it cannot be read or changed.
+    pub fn resume(path: PathBuf) -> io::Result<(Self, u64)> {
+        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+        lock(&file, &path)?;
+        let torn = torn_bytes(&mut file)?;
+        if torn > 0 {
+            let length = file.metadata()?.len();
+            file.set_len(length.saturating_sub(torn))?;
+        }
+        Ok((Self { path, file, waiting: Vec::new(), rows_lost: 0 }, torn))
+    }
+}
+
+/// For as long as the file is open: two processes that append would tear each other's rows.
+fn lock(file: &File, path: &Path) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("{} is being written: a process still records here", path.display());
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+        }
+        // Not every file system has locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// Bytes behind the last whole row. Rows have no newline within: [`one_line`] sees to that.
+fn torn_bytes(file: &mut File) -> io::Result<u64> {
+    // Longer than any row.
+    const TAIL_BYTES: u64 = 1 << 20;
+    let length = file.metadata()?.len();
+    let begin = length.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok((tail.len() - whole) as u64)
+}
+
+impl<W: Write> TableWriter<W> {
+    /// Appends a row of cells.
+    ///
+    /// # Errors
+    /// Where the kernel does not take it now. It waits, then, and is written with the next row or [`Self::retry`].
+    pub fn cells<C: AsRef<str>>(&mut self, cells: &[C]) -> io::Result<()> {
+        self.row(|writer| writer.write_record(cells.iter().map(|cell| Cell(one_line(cell.as_ref())))))
+    }
+
+    /// Appends a row that is a struct: a cell for each of its fields.
+    ///
+    /// # Errors
+    /// Those of [`Self::cells`].
+    pub fn record(&mut self, record: &impl Serialize) -> io::Result<()> {
+        self.row(|writer| writer.serialize(record))
+    }
+
+    fn row(
+        &mut self,
+        write: impl FnOnce(&mut csv::Writer<&mut Vec<u8>>) -> csv::Result<()>,
+    ) -> io::Result<()> {
+        let before = self.waiting.len();
+        let written = {
+            let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut self.waiting);
+            write(&mut writer).and_then(|()| writer.flush().map_err(Into::into))
+        };
+        if let Err(error) = written {
+            self.waiting.truncate(before);
+            self.rows_lost += 1;
+            return Err(error.into());
+        }
+        if self.waiting.len() > WAITING_BYTES {
+            self.waiting.truncate(before);
+            self.rows_lost += 1;
+        }
+        self.retry()
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// Where the kernel does not take all of it.
+    pub fn retry(&mut self) -> io::Result<()> {
+        let mut taken = 0;
+        let result = loop {
+            match self.file.write(self.waiting.get(taken..).unwrap_or_default()) {
+                _ if taken == self.waiting.len() => break Ok(()),
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => taken += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.waiting.drain(..taken);
+        result
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Rows that neither the disk nor the memory had room for.
+    #[must_use]
+    pub fn rows_lost(&self) -> u64 {
+        self.rows_lost
+    }
+
+    /// Rows, the last of them perhaps in part, that the kernel has not taken yet.
+    #[must_use]
+    pub fn rows_waiting(&self) -> u64 {
+        self.waiting.iter().filter(|byte| **byte == b'\n').count() as u64
+    }
+}
+
+/// A cell, as the writer takes it.
+struct Cell<'t>(Cow<'t, str>);
+
+impl AsRef<[u8]> for Cell<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Takes so many bytes, then none.
+    struct Disk {
+        written: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room);
+            if taken == 0 && !bytes.is_empty() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= taken;
+            self.written.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn on_a_disk(room: usize) -> TableWriter<Disk> {
+        let file = Disk { written: Vec::new(), room };
+        TableWriter { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0 }
+    }
+
+    #[test]
+    fn rows_that_find_no_room_are_written_in_order_and_whole_once_there_is() {
+        let mut table = on_a_disk(9);
+        table.cells(&["first", "1"]).unwrap();
+        assert!(table.cells(&["second", "2"]).is_err());
+        assert!(table.cells(&["third", "3"]).is_err());
+        assert_eq!(table.rows_waiting(), 2);
+        table.file.room = 1000;
+        table.cells(&["fourth", "4"]).unwrap();
+        assert_eq!(table.rows_waiting(), 0);
+        assert_eq!(String::from_utf8(table.file.written).unwrap(), "first,1\nsecond,2\nthird,3\nfourth,4\n");
+    }
+
+    #[test]
+    fn what_neither_disk_nor_memory_have_room_for_is_counted() {
+        let mut table = on_a_disk(0);
+        let row = "x".repeat(WAITING_BYTES / 2 - 1);
+        for _ in 0..4 {
+            assert!(table.cells(&[&row]).is_err());
+        }
+        assert_eq!(table.rows_lost(), 2);
+    }
+
+    #[test]
+    fn a_torn_last_row_is_cut_off_and_the_file_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.csv");
+        fs::write(&path, "a,b\n1,2\n3,").unwrap();
+        let (mut table, torn) = TableWriter::resume(path.clone()).unwrap();
+        assert_eq!(torn, 2);
+        let busy = TableWriter::resume(path.clone()).unwrap_err().to_string();
+        assert!(busy.contains("still records here"), "{busy}");
+        table.cells(&["5", "6"]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
+        assert!(TableWriter::create(path, &["a"]).is_err(), "what is there is not written over");
+    }
+
+    #[test]
+    fn a_row_is_one_line_whatever_is_in_it() {
+        let mut table = on_a_disk(1000);
+        table.cells(&["a \"quoted\", \n\r\n word", ""]).unwrap();
+        assert_eq!(String::from_utf8(table.file.written).unwrap(), "\"a \"\"quoted\"\", word\",\n");
+    }
+}

@@ -1,0 +1,39 @@
+//! Text: values that JSON writes as the command line does, counts with their noun, and single lines.
+
+use std::borrow::Cow;
+
+/// Serializes by `Display` and deserializes by `FromStr`.
+#[macro_export]
+macro_rules! text_in_json {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// A count with its noun, which gets an s where there is not one of them.
+#[must_use]
+pub fn count(count: impl Into<u64>, noun: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The text without line breaks, so that a file can be cut into rows anywhere.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    // Nearly always it is one: each cell of each row comes by here.
+    if !text.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Cow::Borrowed(text.trim());
+    }
+    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    Cow::Owned(lines.collect::<Vec<_>>().join(" "))
+}

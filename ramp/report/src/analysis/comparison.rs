@@ -1,0 +1,191 @@
+//! Two runs, or two groups of repeats, held against each other.
+
+use super::estimates::Estimates;
+use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};
+use super::{Estimate, Unavailable, unavailable};
+use crate::dataset::Dataset;
+use crate::stats::{Interval, SEED};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+
+/// What one runtime costs more than another. Overheads are ratios − 1: 0 is none, 1 is twice as much.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Instances asked for at saturation: base ÷ other − 1.
+    pub overhead_by_saturation: Estimate<f64>,
+    /// Most instances that held their memory (of the study's files: that were at work), where both were saturated: base ÷ other − 1.
+    pub overhead_by_maximum: Estimate<f64>,
+    /// Active memory per container at saturation: other ÷ base − 1.
+    pub overhead_by_usage: Estimate<f64>,
+    /// Difference of the marginal costs.
+    pub overhead_per_pod: Estimate<PerPod>,
+}
+
+/// What each pod costs more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PerPod {
+    /// Bytes.
+    pub bytes: f64,
+    /// Its 95 % interval, in bytes.
+    pub interval: Interval,
+}
+
+impl PerPod {
+    /// What the RuntimeClass should have as `overhead.podFixed.memory`, in MiB: the upper end, so that a node is not promised what is
+    /// taken.
+    ///
+    /// # Errors
+    /// Where it may be that there is no overhead.
+    pub fn pod_fixed_mib(&self) -> Estimate<u64> {
+        if self.interval.low <= 0.0 {
+            return unavailable("it may be that there is no overhead");
+        }
+        Ok(super::mib(self.interval.high).ceil() as u64)
+    }
+}
+
+/// One run, or repeats of it together.
+#[derive(Clone, Debug)]
+pub struct Pooled {
+    /// Instances at saturation, on average, and which kind of end that was.
+    pub saturation: Estimate<(f64, &'static str)>,
+    /// Most instances that held their memory, on average, where all of them were saturated.
+    pub maximum_running: Estimate<f64>,
+    /// Active memory per container at saturation, in MiB, on average.
+    pub usage_at_saturation_mib: Estimate<f64>,
+    /// What one instance more costs, on average.
+    pub marginal_cost: Estimate<MarginalCost>,
+}
+
+impl Pooled {
+    /// The estimates of repeats together. What one of them cannot say the whole cannot.
+    #[must_use]
+    pub fn of(runs: &[(&Dataset, &Estimates)]) -> Self {
+        Self {
+            saturation: saturation(runs),
+            maximum_running: runs
+                .iter()
+                .try_for_each(|(data, run)| fits_no_more(data, run))
+                .and_then(|()| mean(runs, |run| Ok(f64::from(most(run)?)))),
+            usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
+            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// The most that held all of their memory at once; of the study's files, which do not tell, the most at work.
+pub(super) fn most(run: &Estimates) -> Estimate<u32> {
+    Ok(run.held.clone().or_else(|_| run.running.clone())?.count)
+}
+
+/// A run that was not saturated does not tell how many fit.
+fn fits_no_more(data: &Dataset, run: &Estimates) -> Estimate<()> {
+    match &run.saturation.saturation {
+        Ok(_) => Ok(()),
+        Err(why) => unavailable(format!("{}: saturation: {}", data.name, why.0)),
+    }
+}
+
+fn mean(runs: &[(&Dataset, &Estimates)], of: fn(&Estimates) -> Estimate<f64>) -> Estimate<f64> {
+    let all = runs
+        .iter()
+        .map(|(data, run)| of(run).map_err(|why| Unavailable(format!("{}: {}", data.name, why.0))))
+        .collect::<Estimate<Vec<f64>>>()?;
+    Ok(all.iter().sum::<f64>() / all.len() as f64)
+}
+
+fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> {
+    let instances = mean(runs, |run| Ok(f64::from(run.saturation.saturation.clone()?.instances)))?;
+    let mut kinds = runs
+        .iter()
+        .filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
+    let Some((first, kind)) = kinds.next() else { return unavailable("there is no run") };
+    match kinds.find(|(_, other)| *other != kind) {
+        None => Ok((instances, kind)),
+        Some((data, other)) => unavailable(format!(
+            "repeats were saturated in two ways: {kind} in {}, {other} in {}",
+            first.name, data.name
+        )),
+    }
+}
+
+impl Comparison {
+    /// What `other` costs more than `base`.
+    #[must_use]
+    pub fn of(base: &Pooled, other: &Pooled) -> Self {
+        Self {
+            overhead_by_saturation: by_saturation(base, other),
+            overhead_by_maximum: both(&base.maximum_running, &other.maximum_running)
+                .and_then(|(base, other)| ratio(*base, *other)),
+            overhead_by_usage: both(&base.usage_at_saturation_mib, &other.usage_at_saturation_mib)
+                .and_then(|(base, other)| ratio(*other, *base)),
+            overhead_per_pod: both(&base.marginal_cost, &other.marginal_cost)
+                .and_then(|(base, other)| per_pod(base, other)),
+        }
+    }
+}
+
+/// Both, or why one of them cannot be said.
+fn both<'e, T>(base: &'e Estimate<T>, other: &'e Estimate<T>) -> Estimate<(&'e T, &'e T)> {
+    Ok((base.as_ref().map_err(Clone::clone)?, other.as_ref().map_err(Clone::clone)?))
+}
+
+fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
+    let ((base, kind), (other, other_kind)) = both(&base.saturation, &other.saturation)?;
+    if kind != other_kind {
+        return unavailable(format!(
+            "saturations of two kinds cannot be held against each other: {kind} at {base:.0} instances, {other_kind} at {other:.0}"
+        ));
+    }
+    ratio(*base, *other)
+}
+
+fn ratio(above: f64, below: f64) -> Estimate<f64> {
+    if below <= 0.0 { unavailable("there was none at work to divide by") } else { Ok(above / below - 1.0) }
+}
+
+fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
+    if base.measure != other.measure {
+        return of_two_measures(base.measure, other.measure);
+    }
+    // Both were drawn from the same seed: any draw of the one goes with any of the other, and not with the one of its own number.
+    let mut others = other.drawn.clone();
+    others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
+    let differences: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
+    let drawn = interval(&differences)?;
+    // How exact the load is is the same for both.
+    let interval = Interval {
+        low: drawn.low - other.systematic.below - base.systematic.above,
+        high: drawn.high + other.systematic.above + base.systematic.below,
+    };
+    let bytes = other.bytes - base.bytes;
+    narrow(bytes, interval, "more repeats (deploy/ramp.sh --interleave) or a quieter cluster")?;
+    Ok(PerPod { bytes, interval })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::marginal_cost::SystematicError;
+    use super::*;
+
+    #[test]
+    fn what_lies_between_repeats_is_in_the_interval_of_the_difference() {
+        let cost = |bytes: f64| {
+            let drawn = vec![bytes; 1000];
+            Ok(MarginalCost {
+                bytes,
+                interval: Interval { low: bytes, high: bytes },
+                points: 9,
+                drawn,
+                systematic: SystematicError::default(),
+                measure: "memory",
+                inputs: String::new(),
+            })
+        };
+        let both = |a: f64, b: f64| pooled(&[&cost(a), &cost(b)]).unwrap();
+        let found = per_pod(&both(100.0, 140.0), &both(200.0, 240.0)).unwrap();
+        assert_eq!(found.bytes, 100.0);
+        assert!(found.interval.low <= 60.0 && found.interval.high >= 140.0, "{found:?}");
+    }
+}

@@ -1,0 +1,287 @@
+//! What others changed of the population while it was ramped: no property of the cluster.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt;
+
+use super::causes::{Cause, ExternalAction, named_in};
+use super::instance_losses::until;
+use crate::dataset::{Dataset, ObservationGaps, Recorded, Source, Step};
+use ramp_format::rows::{EventRow, Part, PodRow};
+use ramp_format::state::State;
+
+/// A change that others made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What, in words.
+    pub what: String,
+    /// Who, where that is told.
+    pub who: Option<String>,
+    /// In which step.
+    pub step: u32,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.who.as_ref().map_or(Ok(()), |who| write!(f, " by {who}"))
+    }
+}
+
+/// An event that tells of a change is looked for so long before it.
+const ABOUT_SECONDS: f64 = 5.0;
+/// And for so long after it, since events are told a moment late.
+const LATE_SECONDS: f64 = 1.0;
+/// A kubelet takes longer to tell that its node was cordoned.
+const CORDON_LATE_SECONDS: f64 = 3.0;
+
+/// What is seen so close together may be of one moment.
+const TOGETHER_SECONDS: f64 = 0.005;
+
+/// What others changed, in the order of the steps.
+#[must_use]
+pub fn changes(data: &Dataset) -> Vec<Change> {
+    let Source::Run(recorded) = &data.source else { return Vec::new() };
+    let mut removed: BTreeMap<(u32, String, Option<String>), u32> = BTreeMap::new();
+    let until = until(data);
+    let mut surplus = ExternalSurplus::of(data, recorded);
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
+        // The first to be removed by ramp may be seen in the millisecond in which the last step ended.
+        if row.elapsed_seconds >= until - TOGETHER_SECONDS {
+            break;
+        }
+        if is_removed(row) && !ramp_was_away(recorded, row) && !surplus.has(row) {
+            let (what, who) = act(recorded, row, *seconds, surplus.asked);
+            *removed.entry((row.step, what, who)).or_default() += 1;
+        }
+        surplus.follow(row);
+    }
+    let of_removed = |((step, what, who), count): ((u32, String, Option<String>), u32)| Change {
+        what: format!("{count} instance{} {what}", if count == 1 { "" } else { "s" }),
+        who,
+        step,
+    };
+    let mut found: Vec<Change> = removed.into_iter().map(of_removed).collect();
+    found.extend(data.steps.iter().filter_map(|step| raised(recorded, step)));
+    found.extend(surplus.raised);
+    found.sort_by_key(|change| change.step);
+    found.dedup();
+    found
+}
+
+/// Instances beyond those that ramp asks for, which others have made: ramp itself ends as many when its next step begins.
+struct ExternalSurplus<'d> {
+    steps: &'d [Step],
+    /// Steps that had ended when the last row was seen.
+    ended: usize,
+    /// Those that ramp has ended since.
+    taken: u32,
+    /// Asked for when the last row was seen.
+    asked: u32,
+    /// Those that are there by the rows so far, for steps that ended while nothing was seen.
+    there: HashSet<&'d str>,
+    unseen: ObservationGaps,
+    /// What nobody saw come: more than were asked for, in such steps.
+    raised: Vec<Change>,
+    /// When instances came back that had been given up, of which each is one too many for their controller.
+    back: VecDeque<f64>,
+}
+
+/// Within so long a controller ends one of those that are too many.
+const ENDED_WITHIN_SECONDS: f64 = 15.0;
+
+impl<'d> ExternalSurplus<'d> {
+    fn of(data: &'d Dataset, recorded: &Recorded) -> Self {
+        Self {
+            steps: &data.steps,
+            ended: 0,
+            taken: 0,
+            asked: 0,
+            there: HashSet::new(),
+            unseen: ObservationGaps::of_the_api(&recorded.events),
+            raised: Vec::new(),
+            back: VecDeque::new(),
+        }
+    }
+
+    /// Takes a row in.
+    fn follow(&mut self, row: &'d PodRow) {
+        let was_evicted = row.from.as_deref().and_then(|from| from.parse().ok()) == Some(State::Evicted);
+        if was_evicted && !matches!(row.to.parse(), Ok(State::Evicted | State::Terminating | State::Gone)) {
+            self.back.push_back(row.elapsed_seconds);
+        }
+        if is_over(&row.to) {
+            self.there.remove(row.uid.as_str());
+        } else {
+            self.there.insert(&row.uid);
+        }
+    }
+
+    /// Whether a row of a removal, that is not taken in yet, is of one of them.
+    fn has(&mut self, row: &PodRow) -> bool {
+        let has_ended = |step: &Step| step.elapsed_seconds.is_some_and(|end| end <= row.elapsed_seconds);
+        let ended = self.steps.partition_point(has_ended);
+        if ended != self.ended {
+            (self.ended, self.taken) = (ended, 0);
+        }
+        let asked = self.steps.iter().find(|step| step.step == row.step).and_then(|step| step.asked);
+        let Some(asked) = asked else { return false };
+        self.asked = asked;
+        let before = ended.checked_sub(1).and_then(|before| self.steps.get(before));
+        let is_one = before.is_some_and(|before| {
+            let was_unseen = before.elapsed_seconds.is_some_and(|end| self.unseen.is_at(end));
+            match was_unseen && row.source_time.is_some() {
+                true => {
+                    let there = self.there.len();
+                    if there > asked as usize && self.raised.iter().all(|known| known.step != row.step) {
+                        let what = format!("{there} instances where {asked} were asked for");
+                        self.raised.push(Change { what, who: None, step: row.step });
+                    }
+                    there > asked as usize
+                }
+                false => in_place(before) > asked + self.taken,
+            }
+        });
+        self.taken += u32::from(is_one);
+        self.back.retain(|since| row.elapsed_seconds - since <= ENDED_WITHIN_SECONDS);
+        is_one || self.back.pop_front().is_some()
+    }
+}
+
+/// Instances that are there or are being made when a step ends.
+fn in_place(step: &Step) -> u32 {
+    step.running + [step.pending, step.unschedulable, step.creating].into_iter().flatten().sum::<u32>()
+}
+
+/// Whether an instance that had not come to its end was told to end, or is no longer there, or failed because of others (a kubelet that
+/// makes room, a node that is shut down): while more are asked for ramp ends none but those of a surplus.
+fn is_removed(row: &PodRow) -> bool {
+    let was_alive = row.from.as_deref().is_some_and(|from| !from.is_empty() && !is_over(from));
+    was_alive
+        && match row.to.parse() {
+            Ok(State::Terminating | State::Gone) => true,
+            Ok(State::Failed) => matches!(named_in(&row.reason), Some(Cause::Others(_))),
+            _ => false,
+        }
+}
+
+/// Whether an instance in this state has come to its end.
+fn is_over(state: &str) -> bool {
+    matches!(
+        state.parse(),
+        Ok(State::Terminating | State::Evicted | State::OomKilled | State::Failed | State::Gone)
+    )
+}
+
+/// Whether it was seen when another process had gone on with the run: not every engine's instances outlive the one before.
+fn ramp_was_away(recorded: &Recorded, row: &PodRow) -> bool {
+    recorded.run.resumes.iter().any(|resumed| {
+        let apart = row.time.0.duration_since(resumed.0).unwrap_or_else(|error| error.duration());
+        apart.as_secs_f64() < ABOUT_SECONDS
+    })
+}
+
+/// What was done to an instance, and by whom, by its reason and the cluster's events about then.
+fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, Option<String>) {
+    let before = |late: f64| recorded.events.partition_point(|event| event.elapsed_seconds <= seconds + late);
+    let near = recorded.events.get(before(-ABOUT_SECONDS - TOGETHER_SECONDS)..before(ABOUT_SECONDS));
+    let about = |late: f64| {
+        near.unwrap_or_default().iter().filter(move |event| {
+            event.kind == "cluster" && (-ABOUT_SECONDS..=late).contains(&(event.elapsed_seconds - seconds))
+        })
+    };
+    let of_instance = |event: &&EventRow| event.object.ends_with(&format!("/{}", row.instance));
+    let mut of_this = about(ABOUT_SECONDS).filter(of_instance);
+    if let Some(event) = of_this.clone().find(|event| event.reason == "Preempted") {
+        let by = event.message.strip_prefix("Preempted by ").and_then(|rest| rest.split(' ').next());
+        return (ExternalAction::Preempted.words().into(), by.map(str::to_owned));
+    }
+    if let Some(Cause::Others(act)) = named_in(&row.reason) {
+        return (act.words().into(), None);
+    }
+    if let Some(event) = of_this.find(|event| event.reason == "TaintManagerEviction") {
+        return (ExternalAction::Tainted.words().into(), Some(event.reason.clone()));
+    }
+    let of_node = |event: &&EventRow| {
+        event.reason == "NodeNotSchedulable"
+            && row.node.as_deref().is_some_and(|node| event.object.ends_with(&format!("/{node}")))
+    };
+    if about(CORDON_LATE_SECONDS).any(|event| of_node(&event)) {
+        return (ExternalAction::Drained.words().into(), None);
+    }
+    // Somebody who asks for as many or more removes none.
+    let fewer = |event: &&EventRow| new_size(event).is_some_and(|size| size < asked);
+    let events = || about(LATE_SECONDS).filter(fewer);
+    if let Some(event) = events().find(|event| event.reason == "SuccessfulRescale") {
+        return ("removed by scaling".into(), Some(event.object.clone()));
+    }
+    let scaled =
+        |event: &EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
+    if events().any(scaled) {
+        return ("removed by scaling".into(), None);
+    }
+    (ExternalAction::Deleted.words().into(), None)
+}
+
+/// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`,
+/// `… to 3 from 5`.
+fn new_size(event: &EventRow) -> Option<u32> {
+    let after = match event.message.split_once("New size: ") {
+        Some((_, after)) => after,
+        None => event.message.rsplit_once(" to ")?.1,
+    };
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// A step that ended with more instances in place than ramp had asked for.
+fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
+    let asked = step.asked.filter(|_| matches!(step.part, Part::Up | Part::Hold))?;
+    let there = in_place(step);
+    if there <= asked {
+        return None;
+    }
+    // Since the step before: ramp has asked for its own number then.
+    let of_now = |event: &&EventRow| event.step == step.step || event.step + 1 == step.step;
+    let more = |event: &&EventRow| new_size(event).is_some_and(|size| size > asked);
+    let by = recorded
+        .events
+        .iter()
+        .rfind(|event| event.reason == "SuccessfulRescale" && of_now(event) && more(event));
+    Some(Change {
+        what: format!("{there} instances where {asked} were asked for"),
+        who: by.map(|event| event.object.clone()),
+        step: step.step,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ramp_format::time::Time;
+
+    fn row(from: State, to: State, reason: &str) -> PodRow {
+        PodRow {
+            time: Time(std::time::UNIX_EPOCH),
+            elapsed_seconds: 1.0,
+            source_time: None,
+            step: 1,
+            instance: "instance-1".into(),
+            uid: "uid-1".into(),
+            node: Some("node-1".into()),
+            from: Some(from.to_string()),
+            to: to.to_string(),
+            reason: reason.into(),
+            restarts: 0,
+            container: None,
+        }
+    }
+
+    #[test]
+    fn an_instance_that_a_kubelet_fails_to_make_room_is_removed_by_others_and_one_that_fails_is_not() {
+        let preempted = "Preempting: Preempted in order to admit critical pod";
+        assert!(is_removed(&row(State::Ready, State::Failed, preempted)));
+        assert!(!is_removed(&row(State::Ready, State::Failed, "Error, exit 1")));
+        assert!(is_removed(&row(State::Ready, State::Terminating, "")));
+        assert!(!is_removed(&row(State::Failed, State::Gone, "")), "it has come to its end before");
+    }
+}

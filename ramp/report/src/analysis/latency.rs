@@ -1,0 +1,119 @@
+//! How long an instance takes from when it is made until it holds all of its memory, by how full the nodes are.
+
+use std::collections::HashMap;
+
+use super::{Estimate, timed, unavailable};
+use crate::dataset::{Dataset, Source};
+use crate::stats::{Duration, Survival};
+use ramp_format::rows::PodRow;
+use ramp_format::running_count::PeakCounts;
+use ramp_format::state::State;
+
+/// Startup latency of the instances that were made at one level of load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadLevel {
+    /// Least instances at work when they were made.
+    pub from: u32,
+    /// Fewer than so many; none where it is open.
+    pub to: Option<u32>,
+    /// Share that takes longer than a time.
+    pub survival: Survival,
+}
+
+/// An instance's way to being ready.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Startup {
+    /// When it was first seen, in seconds since the run began.
+    pub made_seconds: f64,
+    /// Instances at work then.
+    pub at_work: u32,
+    /// How long it took, or was watched without getting there: it was evicted, killed or removed before, or the run ended.
+    pub took: Duration,
+}
+
+/// Levels of load, in quarters of the instances at saturation; beyond it is one of its own.
+const QUARTERS: u32 = 4;
+
+/// Startup latency by load level. `full` is how many instances there are at saturation.
+///
+/// # Errors
+/// Where the data does not tell of instances one by one.
+pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<LoadLevel>> {
+    let startups = startups(data)?;
+    let edge = |quarter: u32| (f64::from(full) * f64::from(quarter) / f64::from(QUARTERS)).round() as u32;
+    let level = |quarter: u32| {
+        let (from, to) = (edge(quarter), (quarter < QUARTERS).then(|| edge(quarter + 1)));
+        let within = |at: u32| at >= from && to.is_none_or(|to| at < to);
+        let took: Vec<Duration> =
+            startups.iter().filter(|startup| within(startup.at_work)).map(|startup| startup.took).collect();
+        Some(LoadLevel { from, to, survival: Survival::of(&took)? })
+    };
+    Ok((0..=QUARTERS).filter_map(level).collect())
+}
+
+/// Each instance's way to being ready, in the order in which they were made.
+///
+/// # Errors
+/// Where the data does not tell of instances one by one.
+pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
+    let recorded = match &data.source {
+        Source::Study => return unavailable("the data counts instances and does not tell of each"),
+        Source::Run(recorded) if recorded.pods.is_empty() => return unavailable("no instance was seen"),
+        Source::Run(recorded) => recorded,
+    };
+    timed(recorded)?;
+    let mut lives = InstanceLives::default();
+    for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
+        lives.follow(row, *seconds);
+    }
+    Ok(lives.startups(data.end_seconds()))
+}
+
+/// Instances, followed from row to row.
+#[derive(Default)]
+struct InstanceLives<'d> {
+    population: PeakCounts,
+    begun: Vec<StartedInstance>,
+    by_uid: HashMap<&'d str, usize>,
+}
+
+struct StartedInstance {
+    made_seconds: Option<f64>,
+    at_work: u32,
+    took: Option<Duration>,
+}
+
+impl<'d> InstanceLives<'d> {
+    fn follow(&mut self, row: &'d PodRow, happened_seconds: f64) {
+        let Ok(state) = row.to.parse::<State>() else { return };
+        let next = self.begun.len();
+        let at = *self.by_uid.entry(&row.uid).or_insert(next);
+        if at == next {
+            // Of one that was first seen with all of its memory nobody knows when it was made.
+            let made_seconds = (state != State::Ready).then_some(happened_seconds);
+            self.begun.push(StartedInstance {
+                made_seconds,
+                at_work: self.population.running_now(),
+                took: None,
+            });
+        }
+        self.population.follow(row);
+        let Some(life) = self.begun.get_mut(at) else { return };
+        let Some(made_seconds) = life.made_seconds else { return };
+        let seconds = happened_seconds - made_seconds;
+        let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
+        if life.took.is_none() && (state == State::Ready || over) {
+            life.took = Some(Duration { seconds, ended: state == State::Ready });
+        }
+    }
+
+    /// What is still under way when the data ends takes longer than that.
+    fn startups(self, end: f64) -> Vec<Startup> {
+        let startup = |life: StartedInstance| {
+            let made_seconds = life.made_seconds?;
+            let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
+            Some(Startup { made_seconds, at_work: life.at_work, took: life.took.unwrap_or(still) })
+        };
+        self.begun.into_iter().filter_map(startup).collect()
+    }
+}

@@ -1,0 +1,370 @@
+//! What one instance more costs in memory.
+
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_pcg::Pcg64Mcg;
+
+use super::{Estimate, mib, unavailable};
+use crate::dataset::{BeyondReported, Costs};
+use crate::stats::{Fit, Interval, SEED, Slope, fit, slope};
+
+/// What one instance more costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarginalCost {
+    /// Bytes.
+    pub bytes: f64,
+    /// Its 95 % interval, in bytes.
+    pub interval: Interval,
+    /// Numbers of instances that it rests on.
+    pub points: usize,
+    /// What was drawn of what it may be, in bytes.
+    pub drawn: Vec<f64>,
+    /// By how much no run can tell it better, in bytes.
+    pub systematic: SystematicError,
+    /// Which memory.
+    pub measure: &'static str,
+    /// Memory against instances of what, and how it is estimated.
+    pub inputs: String,
+}
+
+/// What no number of samples makes more exact, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SystematicError {
+    /// It may be so much less: what the first instance on a node took once, where that cannot be told from what each takes; and
+    /// what did not come back.
+    pub below: f64,
+    /// It may be so much more: what did not come back, or came back besides.
+    pub above: f64,
+    /// It may be so much more or less: how exact the loads are. The same for all runs of one load.
+    pub load: f64,
+}
+
+/// A load holds what it was asked to within so much of it.
+const LOAD_EXACT: f64 = 0.002;
+/// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in
+/// bytes: counted by one measure and not by another.
+const KERNEL_KEEPS: f64 = 800_000.0;
+/// What the first instance on a node takes once is at most so many times what each takes beyond its load.
+const FIRST_AT_MOST: f64 = 4.0;
+/// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
+const DRAWS: usize = 1000;
+
+/// What one instance more costs, before saturation (or until there are fewer again where the run was not saturated).
+///
+/// Of runs of ramp: what an instance reports to hold, with page tables, and what each kernel holds beyond all reports for each
+/// instance, where the rest is the machine's own: a level, a drift and a random walk ([`fit`]). Of the study's files, which have
+/// no reports: the Theil–Sen slope of memory against instances at work.
+///
+/// # Errors
+/// Where there are too few samples.
+pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
+    let when = if saturated { "before saturation" } else { "until there were fewer again" };
+    match &costs.beyond {
+        Some(beyond) => of_reports(costs, beyond, when),
+        None => of_slope(costs, if saturated { when } else { "on the way up" }),
+    }
+}
+
+/// What one instance more costs, where that is of use: where the interval is not wider than the figure.
+///
+/// # Errors
+/// Where it is wider, or there is no figure.
+pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
+    let cost = cost.clone()?;
+    narrow(
+        cost.bytes,
+        cost.interval,
+        "more instances, a longer --hold, or a machine on which less else happens",
+    )?;
+    Ok(cost)
+}
+
+/// That an interval is not wider than its figure, both in bytes.
+///
+/// # Errors
+/// Where it is, with what would tell more.
+pub(super) fn narrow(bytes: f64, Interval { low, high }: Interval, what_would_tell: &str) -> Estimate<()> {
+    if high - low <= bytes.abs() {
+        return Ok(());
+    }
+    unavailable(format!(
+        "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: {what_would_tell} would tell",
+        mib(low),
+        mib(high)
+    ))
+}
+
+fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
+    let Costs { measure, of, series, .. } = costs;
+    let samples: usize = series.iter().map(Vec::len).sum();
+    let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
+        return unavailable(format!(
+            "{samples} fresh sample{} {when}: at least five numbers of instances at work are needed",
+            if samples == 1 { "" } else { "s" }
+        ));
+    };
+    let inputs = format!(
+        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes from point to point; {samples} fresh \
+         samples at {points} \
+         numbers of instances, {when}; what stayed after the run is not known, and the interval does not allow for it"
+    );
+    let systematic = SystematicError::default();
+    Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
+}
+
+fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<MarginalCost> {
+    let Costs { measure, of, series, .. } = costs;
+    let samples: usize = beyond.observations.iter().map(Vec::len).sum();
+    let mut numbers: Vec<u64> = series.iter().flatten().map(|point| point.x as u64).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let points = numbers.len();
+    if beyond.instances == 0 {
+        return unavailable(format!(
+            "no sample {when} was taken while it was known what the instances there held"
+        ));
+    }
+    let Some(fit) = fit(&beyond.observations) else {
+        return unavailable(format!(
+            "{samples} sample{} at {points} number{} of instances {when}: too few to tell the instances' memory from the machine's own",
+            if samples == 1 { "" } else { "s" },
+            if points == 1 { "" } else { "s" },
+        ));
+    };
+    const EACH: [f64; 3] = [1.0, 0.0, 0.0];
+    let overhead = fit.mean(EACH);
+    let drawn = drawn_of(&fit, beyond);
+    let first_is_told = fit.identified[1];
+    let systematic = SystematicError {
+        above: 0.0,
+        below: match first_is_told {
+            true => 0.0,
+            false => {
+                FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances)
+            }
+        },
+        load: (LOAD_EXACT * beyond.load_bytes).max(KERNEL_KEEPS),
+    };
+    let mut inputs = match beyond.reported {
+        true => format!(
+            "{:.1} MiB that an instance reports to hold, with page tables, and {:.1} MiB {} than that for each, of {measure} {of}",
+            mib(beyond.load_bytes),
+            mib(overhead.abs()),
+            if overhead < 0.0 { "less" } else { "more" }
+        ),
+        false => format!("{measure} {of}; the instances report nothing"),
+    };
+    inputs += &format!("; {samples} samples at {points} numbers of instances, {when}");
+    if !first_is_told && systematic.below > 0.0 {
+        inputs += &format!(
+            "; what the first instance on a node takes once cannot be told from what each takes: up to {:.2} MiB less",
+            mib(systematic.below)
+        );
+    }
+    let within = interval(&drawn)?;
+    let (both, note) = with_what_stayed(beyond, within)?;
+    inputs += &note;
+    let systematic = SystematicError {
+        below: systematic.below + within.low - both.low,
+        above: both.high - within.high,
+        ..systematic
+    };
+    let interval = systematic.widen(within);
+    // What they have alone is there.
+    if interval.high < beyond.anon_bytes {
+        return unavailable(format!(
+            "kernels hold {:.1} to {:.1} MiB more for each, and instances report {:.1} MiB that they share with nobody: memory was given \
+             back meanwhile, or not all was seen of who was there",
+            mib(interval.low),
+            mib(interval.high),
+            mib(beyond.anon_bytes)
+        ));
+    }
+    Ok(MarginalCost {
+        bytes: beyond.load_bytes + overhead,
+        interval,
+        points,
+        drawn,
+        systematic,
+        measure,
+        inputs,
+    })
+}
+
+/// Draws of what an instance costs.
+fn drawn_of(fit: &Fit, beyond: &BeyondReported) -> Vec<f64> {
+    fit.draws(DRAWS, SEED).iter().map(|[each, ..]| beyond.load_bytes + each).collect()
+}
+
+/// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
+/// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
+fn with_what_stayed(beyond: &BeyondReported, within: Interval) -> Estimate<(Interval, String)> {
+    if beyond.after.iter().all(Vec::is_empty) {
+        let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
+        return Ok((within, note.into()));
+    }
+    let whole: Vec<_> = beyond
+        .observations
+        .iter()
+        .zip(&beyond.after)
+        .map(|(up, after)| [&up[..], &after[..]].concat())
+        .collect();
+    let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
+    let with = interval(&drawn_of(&fit, beyond))?;
+    let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
+    Ok((both, "; the interval holds what the time after the last instance says as well".into()))
+}
+
+impl SystematicError {
+    fn widen(self, Interval { low, high }: Interval) -> Interval {
+        Interval { low: low - self.below - self.load, high: high + self.above + self.load }
+    }
+}
+
+/// The interval of what was drawn.
+pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
+    Interval::of(drawn).map_or_else(|| unavailable("nothing was drawn"), Ok)
+}
+
+/// What one instance more costs by repeats: the mean of what each says. Its interval is that of drawing as many runs as there
+/// are, with replacement, and of each what was drawn of it: how far repeats lie apart counts as much as how far each can be
+/// trusted. What no run can tell better no number of them can.
+///
+/// # Errors
+/// Where one of them cannot say, or they are of different memory.
+pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost> {
+    let runs: Vec<&MarginalCost> =
+        runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
+    let (first, count) = match runs.as_slice() {
+        [] => return unavailable("there is no run"),
+        [one] => return Ok((*one).clone()),
+        [first, ..] => (*first, runs.len()),
+    };
+    if let Some(other) = runs.iter().find(|run| run.measure != first.measure) {
+        return of_two_measures(first.measure, other.measure);
+    }
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    let mut mean_of_any = || {
+        let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
+        (0..count).filter_map(one).sum::<f64>() / count as f64
+    };
+    let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
+    let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / count as f64;
+    let systematic = SystematicError {
+        below: mean(|run| run.systematic.below),
+        above: mean(|run| run.systematic.above),
+        load: mean(|run| run.systematic.load),
+    };
+    Ok(MarginalCost {
+        bytes: mean(|run| run.bytes),
+        interval: systematic.widen(interval(&drawn)?),
+        points: runs.iter().map(|run| run.points).sum(),
+        drawn,
+        systematic,
+        measure: first.measure,
+        inputs: format!("{count} runs; in the first {}", first.inputs),
+    })
+}
+
+/// Why two marginal costs have nothing to do with each other.
+pub(super) fn of_two_measures<T>(one: &str, other: &str) -> Estimate<T> {
+    unavailable(format!("one marginal cost is of {one}, another of {other}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Observation;
+
+    fn cost(bytes: f64) -> Estimate<MarginalCost> {
+        let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
+        let interval = Interval::of(&drawn).unwrap();
+        let (inputs, systematic) = (String::new(), SystematicError::default());
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, measure: "memory", inputs })
+    }
+
+    /// Ten seconds of nothing, then an instance each three seconds, with 2 MB each beyond its report, and 5 MB once.
+    fn costs(levels: &[u32], load_bytes: f64) -> Costs {
+        let there = std::iter::repeat_n(0, 10).chain(levels.iter().flat_map(|level| [*level; 3]));
+        let observations: Vec<Observation> = there
+            .enumerate()
+            .map(|(second, there)| {
+                let (first, waver) = (u32::from(there > 0), (second * 7 % 5) as f64 * 0.1e6);
+                let y = 1e9 + 5e6 * f64::from(first) + 2e6 * f64::from(there) + waver;
+                Observation { seconds: second as f64, x: [there.into(), first.into(), 0.0], y }
+            })
+            .collect();
+        let most = levels.iter().copied().max().unwrap_or(0);
+        Costs {
+            measure: "memory",
+            of: String::new(),
+            series: Vec::new(),
+            beyond: Some(BeyondReported {
+                observations: vec![observations],
+                after: vec![Vec::new()],
+                load_bytes,
+                anon_bytes: 0.0,
+                reported: load_bytes > 0.0,
+                charged: false,
+                instances: most,
+                nodes: 1,
+            }),
+        }
+    }
+
+    #[test]
+    fn it_is_what_each_reports_and_what_the_kernel_holds_beyond_that_without_what_the_first_took_once() {
+        let cost = marginal_cost(&costs(&[1, 2, 3, 4, 5, 6], 100e6), false).unwrap();
+        assert!((cost.bytes - 102e6).abs() < 0.3e6, "{cost:?}");
+        assert!(cost.interval.low < 102e6 && 102e6 < cost.interval.high, "{:?}", cost.interval);
+        assert_eq!(cost.systematic.below, 0.0);
+    }
+
+    #[test]
+    fn what_the_first_took_cannot_be_told_where_all_came_at_once_and_the_interval_allows_for_it() {
+        let cost = marginal_cost(&costs(&[6, 6, 6], 100e6), false).unwrap();
+        let Interval { low, high } = cost.interval;
+        assert!((cost.bytes - 102.8e6).abs() < 0.3e6 && low < 102e6 && high > 102e6, "{cost:?}");
+    }
+
+    #[test]
+    fn what_is_wider_than_itself_is_no_figure() {
+        let mut costs = costs(&[1], 0.0);
+        for (at, observation) in costs.beyond.as_mut().unwrap().observations[0].iter_mut().enumerate() {
+            observation.y += (at * 7919 % 13) as f64 * 20e6;
+        }
+        let why = of_use(&marginal_cost(&costs, false)).unwrap_err().0;
+        assert!(why.contains("too wide to be of use"), "{why}");
+    }
+
+    #[test]
+    fn repeats_that_lie_apart_widen_the_interval_to_where_each_of_them_lies() {
+        let pooled = pooled(&[&cost(100.0), &cost(140.0)]).unwrap();
+        assert_eq!((pooled.bytes, pooled.points), (120.0, 20));
+        assert!(pooled.interval.low < 100.0 && pooled.interval.high > 140.0, "{pooled:?}");
+    }
+
+    #[test]
+    fn what_no_run_can_tell_better_repeats_leave_as_open_as_it_was() {
+        let run = cost(100.0).map(|run| MarginalCost {
+            systematic: SystematicError { below: 3.0, above: 0.0, load: 1.0 },
+            ..run
+        });
+        let Interval { low, high } = pooled(&[&run; 20]).unwrap().interval;
+        assert!(low < 96.5 && (100.5..102.5).contains(&high), "{low} {high}");
+    }
+
+    #[test]
+    fn what_is_of_different_memory_is_not_pooled() {
+        let active = cost(100.0).map(|run| MarginalCost { measure: "active memory", ..run });
+        let why = pooled(&[&cost(100.0), &active]).unwrap_err();
+        assert_eq!(why.0, "one marginal cost is of memory, another of active memory");
+    }
+
+    #[test]
+    fn repeats_that_agree_narrow_it() {
+        let alone = cost(100.0).unwrap().interval;
+        let pooled = pooled(&[&cost(100.0), &cost(100.0)]).unwrap().interval;
+        assert!(pooled.low > alone.low && pooled.high < alone.high, "{pooled:?}");
+    }
+}

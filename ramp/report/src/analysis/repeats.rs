@@ -1,0 +1,167 @@
+//! Which runs are repeats of each other, and which are held against which.
+
+use crate::dataset::{Dataset, Source};
+use ramp_format::plan::EngineKind;
+
+/// Runs that are repeats of each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepeatGroup {
+    /// What it is called: of the one run its name, of more what they have in common.
+    pub name: String,
+    /// Under which runtime; empty where that is not known.
+    pub runtime: String,
+    /// Of which scenario; empty where that is not known.
+    pub scenario: String,
+    /// What each instance was to do. Only groups of the same load are held against each other.
+    load: String,
+    /// Indices of its runs.
+    pub runs: Vec<usize>,
+}
+
+/// Runtimes that a file of the study can be named for.
+const RUNTIMES: [&str; 6] = ["runc", "crun", "youki", "kata", "gvisor", "runsc"];
+/// Runtimes without a machine or a kernel of their own, the likeliest base first.
+const BASES: [&str; 5] = ["runc", "crun", "youki", "default", "processes"];
+
+/// The groups, in the order of their first runs.
+#[must_use]
+pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
+    let mut groups: Vec<RepeatGroup> = Vec::new();
+    for (index, data) in runs.iter().enumerate() {
+        let Identity { runtime, scenario, load } = identity(data);
+        let same = |group: &&mut RepeatGroup| (&group.runtime, &group.load) == (&runtime, &load);
+        match groups.iter_mut().find(same) {
+            // Two files that tell nothing of themselves are two things.
+            Some(group) if !runtime.is_empty() => group.runs.push(index),
+            _ => groups.push(RepeatGroup {
+                name: data.name.clone(),
+                runtime,
+                scenario,
+                load,
+                runs: vec![index],
+            }),
+        }
+    }
+    for group in groups.iter_mut().filter(|group| group.runs.len() > 1) {
+        let mut words = vec![group.scenario.as_str(), group.runtime.as_str()];
+        words.retain(|word| !word.is_empty());
+        group.name = format!("{} ({} runs)", words.join(" under "), group.runs.len());
+    }
+    groups
+}
+
+/// Pairs of groups to hold against each other, by index: what is the base, and what is held against it. Each group of a scenario
+/// against the one under runc, or else the first; where that gives none, and there are two groups, these.
+#[must_use]
+pub fn pairs(groups: &[RepeatGroup]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let of_scenario: Vec<usize> = (0..groups.len())
+            .filter(|other| groups.get(*other).is_some_and(|other| other.load == group.load))
+            .collect();
+        let base = base_of(groups, &of_scenario);
+        pairs.extend(base.filter(|base| *base != index).map(|base| (base, index)));
+    }
+    // Whatever they are called: who names two wants to know.
+    if pairs.is_empty() && groups.len() == 2 {
+        pairs.extend(base_of(groups, &[0, 1]).map(|base| (base, 1 - base)));
+    }
+    pairs
+}
+
+fn base_of(groups: &[RepeatGroup], among: &[usize]) -> Option<usize> {
+    let rank = |index: &usize| {
+        let runtime = groups.get(*index).map_or("", |group| group.runtime.as_str());
+        BASES.iter().position(|name| *name == runtime).unwrap_or(BASES.len())
+    };
+    among.iter().min_by_key(|index| rank(index)).copied()
+}
+
+/// What a run is of.
+struct Identity {
+    runtime: String,
+    scenario: String,
+    load: String,
+}
+
+fn identity(data: &Dataset) -> Identity {
+    let Source::Run(recorded) = &data.source else { return of_a_name(&data.name) };
+    let run = &recorded.run;
+    let runtime = match run.plan.engine {
+        EngineKind::Local => "processes".to_owned(),
+        EngineKind::Simulated => run
+            .plan
+            .options
+            .world
+            .as_ref()
+            .and_then(|world| world.pointer("/runtime/name")?.as_str())
+            .unwrap_or("simulated")
+            .to_owned(),
+        EngineKind::Podman => run.plan.options.runtime.clone().unwrap_or_else(|| "default".into()),
+        // What a cluster runs pods by that name no RuntimeClass.
+        EngineKind::Kubernetes => {
+            run.runtime_class.as_ref().map_or_else(|| "runc".into(), |class| class.name.clone())
+        }
+    };
+    // What each instance was to take: with other arguments it is another load.
+    let arguments = run.manifest.pointer("/spec/template/spec/containers/0/args");
+    let load = format!("{} {}", run.scenario, arguments.unwrap_or(&serde_json::Value::Null));
+    Identity { runtime, scenario: run.scenario.clone(), load }
+}
+
+/// What a file of the study is named for: `unlimited-kata`, `kata-2021-06-03`, `data-500M-runc`.
+fn of_a_name(name: &str) -> Identity {
+    // Whatever directories tell two of one name apart.
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let words: Vec<String> = name
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    let runtime = words.iter().find(|word| RUNTIMES.contains(&word.as_str())).cloned().unwrap_or_default();
+    let of_load = |word: &&String| {
+        **word != runtime && *word != "data" && !word.chars().all(|letter| letter.is_ascii_digit())
+    };
+    let load = words.iter().filter(of_load).cloned().collect::<Vec<_>>().join("-");
+    Identity { runtime, scenario: load.clone(), load }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::tests::{data, steps};
+
+    fn named(names: &[&str]) -> Vec<Dataset> {
+        let named = |name: &&str| Dataset { name: (*name).to_owned(), ..data(steps(1, |_, _| {})) };
+        names.iter().map(named).collect()
+    }
+
+    fn compared(names: &[&str]) -> Vec<(String, String)> {
+        let groups = groups(&named(names));
+        let name = |at: usize| groups[at].name.clone();
+        pairs(&groups).into_iter().map(|(base, other)| (name(base), name(other))).collect()
+    }
+
+    #[test]
+    fn runc_is_what_others_of_the_same_load_are_held_against() {
+        let found = compared(&["kata", "limited-kata", "runc", "cpu-runc-50pct", "limited-runc"]);
+        assert_eq!(found, [("runc".into(), "kata".into()), ("limited-runc".into(), "limited-kata".into())]);
+    }
+
+    #[test]
+    fn two_runs_are_held_against_each_other_whatever_they_are_called() {
+        assert_eq!(compared(&["before", "after"]), [("before".into(), "after".into())]);
+        assert_eq!(compared(&["kata-big", "runc-small"]), [("runc-small".into(), "kata-big".into())]);
+        assert_eq!(compared(&["one", "two", "three"]), []);
+    }
+
+    #[test]
+    fn repeats_are_pooled() {
+        let runs = named(&["runc-1", "kata-2", "kata-3", "runc-4"]);
+        let found: Vec<_> = groups(&runs).into_iter().map(|group| (group.name, group.runs)).collect();
+        assert_eq!(
+            found,
+            [("runc (2 runs)".to_owned(), vec![0, 3]), ("kata (2 runs)".to_owned(), vec![1, 2])]
+        );
+    }
+}

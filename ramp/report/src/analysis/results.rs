@@ -1,0 +1,108 @@
+//! Everything that runs say, alone and held against each other.
+
+use super::comparison::{Comparison, Pooled};
+use super::drift::{Drift, drift};
+use super::external_changes::{Change, changes};
+use super::failure_modes::{FailureMode, breaks};
+use super::goodput::{GoodputCourse, goodput};
+use super::latency::{LoadLevel, Startup, latency, startups};
+use super::repeats::{RepeatGroup, groups, pairs};
+use super::teardown::{Leak, leak, terminations};
+use super::{Estimate, Estimates};
+use crate::dataset::Dataset;
+use crate::stats::Survival;
+
+/// What runs say.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// Of each run, in the order in which they were named.
+    pub runs: Vec<RunResults>,
+    /// Which of them are repeats.
+    pub groups: Vec<RepeatGroup>,
+    /// Groups held against each other.
+    pub comparisons: Vec<Compared>,
+}
+
+/// What one run says.
+#[derive(Clone, Debug)]
+pub struct RunResults {
+    /// The named estimates.
+    pub estimates: Estimates,
+    /// What gave way, the first one first.
+    pub breaks: Vec<FailureMode>,
+    /// What others changed of the population.
+    pub changed_by_others: Vec<Change>,
+    /// Each instance's way to being ready.
+    pub startups: Estimate<Vec<Startup>>,
+    /// Startup latency by load level.
+    pub latency: Estimate<Vec<LoadLevel>>,
+    /// Instances that do what they are there for.
+    pub goodput: Estimate<GoodputCourse>,
+    /// From when an instance is told to end until it is gone.
+    pub terminations: Estimate<Survival>,
+    /// Memory that did not come back.
+    pub leak: Estimate<Leak>,
+}
+
+/// Two groups of runs, held against each other.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Index of the group that is the base.
+    pub base: usize,
+    /// Index of the group that is held against it.
+    pub other: usize,
+    /// What it costs more.
+    pub comparison: Comparison,
+    /// How far repeats lie apart.
+    pub drift: Estimate<Drift>,
+}
+
+impl Results {
+    /// What runs say. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
+    #[must_use]
+    pub fn of(data: &[Dataset], memory_each: Option<u64>) -> Self {
+        let runs: Vec<RunResults> = data.iter().map(|data| RunResults::of(data, memory_each)).collect();
+        let groups = groups(data);
+        let members = |group: usize| -> Vec<(&Dataset, &Estimates)> {
+            let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
+            indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
+        };
+        let compare = |(base, other): (usize, usize)| Compared {
+            base,
+            other,
+            comparison: Comparison::of(&Pooled::of(&members(base)), &Pooled::of(&members(other))),
+            drift: drift(&members(base), &members(other)),
+        };
+        let comparisons = pairs(&groups).into_iter().map(compare).collect();
+        Self { runs, groups, comparisons }
+    }
+
+    /// What a group is called.
+    #[must_use]
+    pub fn name(&self, group: usize) -> &str {
+        self.groups.get(group).map_or("", |group| &group.name)
+    }
+}
+
+impl RunResults {
+    fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
+        let estimates = Estimates::of(data, memory_each);
+        // Where nothing ran out, the load is measured by the most that there was.
+        let full = match (&estimates.saturation.saturation, &estimates.running) {
+            (Ok(saturation), _) => saturation.instances,
+            (_, Ok(most)) => most.count,
+            _ => 0,
+        };
+        let changed_by_others = changes(data);
+        Self {
+            breaks: breaks(data, &changed_by_others),
+            changed_by_others,
+            startups: startups(data),
+            latency: latency(data, full),
+            goodput: goodput(data),
+            terminations: terminations(data),
+            leak: leak(data, estimates.saturation.saturation.as_ref().ok().map(|at| at.index)),
+            estimates,
+        }
+    }
+}

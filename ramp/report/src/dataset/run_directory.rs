@@ -1,0 +1,389 @@
+//! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
+use super::workload_reports::{self, Reports};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Source, Step, name_of};
+use super::{Undated, clocks, observation_gaps};
+use ramp_format::rows::{EventRow, PodRow, StepRow};
+use ramp_format::run_file::{RunFile, read_run};
+use ramp_format::running_count::PeakCounts;
+use ramp_format::scenario::Scenario;
+use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
+
+/// What a run directory has beside steps and nodes.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// `run.json`.
+    pub run: RunFile,
+    /// `pods.csv`.
+    pub pods: Vec<PodRow>,
+    /// `events.csv`.
+    pub events: Vec<EventRow>,
+    /// `workloads.csv`, of it what tells whether instances do what they are there for.
+    pub reports: Reports,
+    /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its
+    /// source says that it was.
+    pub happened_seconds: Vec<f64>,
+    /// Why times and durations are not known, if they are not.
+    pub untimed: Option<String>,
+    /// Instances of which it is not known when they went.
+    pub undated: Vec<Undated>,
+    /// Rows that were seen late.
+    pub seen_late: usize,
+    /// Who was there at once.
+    pub population: PeakCounts,
+    /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
+    pub kernels: Vec<Vec<usize>>,
+}
+
+/// Reads a run directory.
+pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
+    let file = directory.join("run.json");
+    let run = read_run(directory).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => Unreadable::from(Malformed {
+            file: file.clone(),
+            line: 1,
+            column: None,
+            found: error.to_string(),
+            expected: "the run.json of a run directory of ramp".into(),
+        }),
+        _ => Unreadable::Io { file: file.clone(), error },
+    })?;
+    let mut notes = Vec::new();
+    let mut reader = RunReader { directory, notes: &mut notes };
+    let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
+    let (mut nodes, kernels) = reader.nodes()?;
+    let pods: Vec<PodRow> = reader.records("pods.csv")?;
+    let events: Vec<EventRow> = reader.records("events.csv")?;
+    let mut reports = match reader.table("workloads.csv")? {
+        Some(mut table) => workload_reports::read(&mut table)?,
+        None => Reports::default(),
+    };
+    if run.end.is_none() {
+        notes.push("the run has not ended, or was ended with its process: what comes after the last row is not known".into());
+    }
+    if directory.join("run.json.new").exists() {
+        notes.push("run.json.new is there: run.json could not be written to its end, and says how things were before that".into());
+    }
+    notes.extend(missing_samples(&steps, &pods, &nodes));
+    notes.extend(not_written(&events));
+    if run.rows_lost > 0 {
+        notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
+    }
+    let rows = steps.len();
+    clocks::undo_settings(&mut nodes, &mut reports, &pods);
+    let (happened_seconds, seen_late) = clocks::happened(&pods);
+    let untimed = clocks::why_unknown(&steps, &pods, !run.resumes.is_empty());
+    notes.extend(untimed.clone());
+    let undated = observation_gaps::undated(&pods, &events);
+    let mut population = PeakCounts::default();
+    pods.iter().for_each(|row| population.follow(row));
+    let recorded = Recorded {
+        run,
+        pods,
+        happened_seconds,
+        untimed,
+        undated,
+        seen_late,
+        population,
+        events,
+        reports,
+        kernels,
+    };
+    Ok(Dataset {
+        name: name_of(directory),
+        source: Source::Run(Box::new(recorded)),
+        rows,
+        notes,
+        steps,
+        nodes,
+    })
+}
+
+/// Samples that should have been recorded after the last one of each node, until the last row of any other table.
+fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[NodeSeries]) -> Option<String> {
+    let last_step = steps.last().and_then(|step| step.elapsed_seconds);
+    let end = last_step.into_iter().chain(pods.last().map(|row| row.elapsed_seconds)).fold(0.0, f64::max);
+    let (mut missing, mut since) = (0_u64, end);
+    for node in nodes {
+        let times: Vec<f64> = node.samples.iter().filter_map(|sample| sample.elapsed_seconds).collect();
+        let mut between: Vec<f64> =
+            times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).collect();
+        between.sort_by(f64::total_cmp);
+        let (Some(last), Some(usual)) = (times.last(), crate::stats::quantile(&between, 0.5)) else {
+            continue;
+        };
+        // One may be on its way when a run ends.
+        let count = ((end - last) / usual.max(1e-3)).floor();
+        if count >= 2.0 {
+            missing += count as u64;
+            since = since.min(*last);
+        }
+    }
+    (missing > 0).then(|| {
+        format!("nodes.csv ends after {since:.1} s, and the run went on for {:.1} s more: about {missing} samples are missing", end - since)
+    })
+}
+
+/// Files that could not be written, as the run noted.
+fn not_written(events: &[EventRow]) -> Option<String> {
+    let all: Vec<String> = events
+        .iter()
+        .filter(|event| event.reason == "NotWritten")
+        .map(|event| format!("{} ({})", event.object, event.message))
+        .collect();
+    (!all.is_empty()).then(|| format!("could not be written for a while: {}", all.join(", ")))
+}
+
+fn step(row: StepRow) -> Step {
+    Step {
+        step: row.step,
+        part: row.part,
+        outcome: Some(row.outcome),
+        elapsed_seconds: Some(row.elapsed_seconds),
+        step_seconds: Some(row.step_seconds),
+        asked: Some(row.asked_instances),
+        running: row.running_instances.saturating_add(row.ready_instances),
+        ready: Some(row.ready_instances),
+        pending: Some(row.pending_instances),
+        unschedulable: Some(row.unschedulable_instances),
+        creating: Some(row.creating_instances),
+        terminating: Some(row.terminating_instances),
+        evicted: Some(row.evicted_instances),
+        failed: Some(row.failures_total),
+        evictions_total: Some(row.evictions_total),
+        oom_kills_total: Some(row.oom_kills_total),
+        work_units: None,
+        work_count: None,
+        api_latency_seconds: row.api_latency_max_seconds,
+        nodes_not_ready: Some(row.nodes_not_ready),
+        memory: NodeMemory {
+            total: row.memory_total_bytes,
+            free: row.memory_free_bytes,
+            available: row.memory_available_bytes,
+            active: row.memory_active_bytes,
+            ..NodeMemory::default()
+        },
+        fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
+        rules: row.rules,
+    }
+}
+
+struct RunReader<'r> {
+    directory: &'r Path,
+    notes: &'r mut Vec<String>,
+}
+
+impl RunReader<'_> {
+    /// A table, or none where it is missing or has not even a header: that is said.
+    fn table(&mut self, name: &str) -> Result<Option<TableReader>, Unreadable> {
+        let file = self.directory.join(name);
+        let table = match TableReader::open_begun(&file) {
+            Ok(Some(table)) => table,
+            Ok(None) => {
+                self.notes.push(format!("{name} was cut off before its first row"));
+                return Ok(None);
+            }
+            Err(Unreadable::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.notes.push(format!("there is no {name}: nothing can be said from it"));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        self.notes.extend(table.torn().map(|torn| format!("{name}: {torn}")));
+        Ok(Some(table))
+    }
+
+    /// All rows of a table that is declared as a struct.
+    fn records<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Vec<T>, Unreadable> {
+        let mut records = Vec::new();
+        if let Some(mut table) = self.table(name)? {
+            table.rows(|row| row.record().map(|record| records.push(record)))?;
+        }
+        Ok(records)
+    }
+
+    /// The nodes with their samples, and the nodes of each kernel.
+    fn nodes(&mut self) -> Result<(Vec<NodeSeries>, Vec<Vec<usize>>), Unreadable> {
+        let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
+        let columns = NodeColumns::of(&table)?;
+        let mut nodes = NodeCollector::default();
+        table.rows(|row| {
+            let node = row.some(columns.node, row.text(columns.node)?, "a node's name")?;
+            let kernel = columns.boot_id.map_or(Ok(None), |column| row.text(column))?;
+            let taken = row.text(columns.sample_time)?.unwrap_or_default().to_owned();
+            let mut sample = columns.sample(row)?;
+            nodes.add(node, kernel, taken, &mut sample);
+            Ok(())
+        })?;
+        Ok((nodes.nodes, nodes.kernels.into_iter().map(|(_, nodes)| nodes).collect()))
+    }
+}
+
+/// Where the columns of `nodes.csv` are. Those of a newer or an older ramp may be missing.
+struct NodeColumns {
+    elapsed: usize,
+    step: usize,
+    node: usize,
+    row: usize,
+    sample_time: usize,
+    age: Option<usize>,
+    instances: usize,
+    boot_id: Option<usize>,
+    memory: [Option<usize>; 4],
+    unreclaimable: [Option<usize>; UNRECLAIMABLE_FIELDS.len()],
+    budget_used: Option<usize>,
+    oom_kills: Option<usize>,
+    pressure: [Option<usize>; 3],
+}
+
+impl NodeColumns {
+    fn of(table: &TableReader) -> Result<Self, Malformed> {
+        let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
+        let pressure = |name: &str| table.column(&format!("{name}_pressure_some_seconds_total"));
+        Ok(Self {
+            elapsed: table.required("elapsed_seconds")?,
+            step: table.required("step")?,
+            node: table.required("node")?,
+            row: table.required("row")?,
+            sample_time: table.required("sample_time")?,
+            age: table.column("age_seconds"),
+            instances: table.required("instances")?,
+            boot_id: table.column("boot_id"),
+            memory: ["total", "free", "available", "active"].map(memory),
+            unreclaimable: UNRECLAIMABLE_FIELDS.map(|name| table.column(name)),
+            budget_used: table.column("budget_used_bytes"),
+            oom_kills: table.column("oom_kills_total"),
+            pressure: ["memory", "cpu", "io"].map(pressure),
+        })
+    }
+
+    fn sample(&self, row: &TableRow<'_>) -> Result<NodeSample, Malformed> {
+        let freshness = match row.text(self.row)?.unwrap_or_default() {
+            "sample" => Freshness::Fresh,
+            "gap" => Freshness::Missing,
+            other => return Err(row.malformed(Some(self.row), quoted(other), "sample or gap")),
+        };
+        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
+        let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
+        let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
+        for (value, column) in unreclaimable.iter_mut().zip(self.unreclaimable) {
+            *value = bytes(column)?;
+        }
+        let [anon, shmem, ..] = unreclaimable;
+        let [total, free, available, active] = self.memory;
+        let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
+        Ok(NodeSample {
+            taken_seconds: row.time(self.sample_time)?,
+            age_seconds: seconds(self.age)?,
+            kernel: None,
+            step: row.some(self.step, row.count(self.step)?, "the number of the step")?,
+            elapsed_seconds: row.number(self.elapsed)?,
+            freshness,
+            instances: row.count(self.instances)?,
+            memory: NodeMemory {
+                total: bytes(total)?,
+                free: bytes(free)?,
+                available: bytes(available)?,
+                active: bytes(active)?,
+                anon_and_shared: anon.zip(shmem).map(|(anon, shmem)| anon.saturating_add(shmem)),
+                unreclaimable: unreclaimable_bytes(unreclaimable),
+            },
+            budget_used: bytes(self.budget_used)?,
+            oom_kills: bytes(self.oom_kills)?,
+            memory_pressure_seconds: seconds(memory_pressure)?,
+            cpu_pressure_seconds: seconds(cpu_pressure)?,
+            io_pressure_seconds: seconds(io_pressure)?,
+        })
+    }
+}
+
+/// The nodes that were seen so far.
+#[derive(Default)]
+struct NodeCollector {
+    nodes: Vec<NodeSeries>,
+    by_name: HashMap<String, usize>,
+    /// When the last sample of each was taken.
+    taken: Vec<String>,
+    /// Boot ids, and the nodes of each, in the order in which they were seen.
+    kernels: Vec<(String, Vec<usize>)>,
+}
+
+impl NodeCollector {
+    fn add(&mut self, name: &str, kernel: Option<&str>, taken: String, sample: &mut NodeSample) {
+        let at = match self.by_name.get(name) {
+            Some(at) => *at,
+            None => {
+                self.nodes.push(NodeSeries { name: name.to_owned(), samples: Vec::new() });
+                self.taken.push(String::new());
+                self.by_name.insert(name.to_owned(), self.nodes.len() - 1);
+                self.nodes.len() - 1
+            }
+        };
+        if let Some(last) = self.taken.get_mut(at)
+            && sample.freshness == Freshness::Fresh
+        {
+            // Recorded once more, it is still the same.
+            if !taken.is_empty() && *last == taken {
+                sample.freshness = Freshness::Stale;
+            }
+            *last = taken;
+        }
+        sample.kernel = kernel.map(|kernel| self.join(kernel, at));
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.samples.push(*sample);
+        }
+    }
+
+    /// A node runs on a kernel. Its index.
+    fn join(&mut self, kernel: &str, node: usize) -> usize {
+        let Some(at) = self.kernels.iter().position(|(id, _)| id == kernel) else {
+            self.kernels.push((kernel.to_owned(), vec![node]));
+            return self.kernels.len() - 1;
+        };
+        if let Some((_, nodes)) = self.kernels.get_mut(at)
+            && !nodes.contains(&node)
+        {
+            nodes.push(node);
+        }
+        at
+    }
+}
+
+/// What the container of a run was told to do, as its manifest has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Bytes a second by which its memory grows; none where it has all of it at once, or that is not known.
+    pub growth_bytes_per_second: Option<f64>,
+    /// Seconds between two reports.
+    pub report_every_seconds: Option<f64>,
+}
+
+impl Recorded {
+    /// What the container was told to do.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let load = Scenario::of(self.run.manifest.clone()).and_then(|scenario| scenario.load());
+        let Ok(load) = load else { return Settings::default() };
+        Settings {
+            growth_bytes_per_second: match load.growth_rate {
+                workload::quantity::Rate::PerSecond(rate) => Some(rate.0 as f64),
+                workload::quantity::Rate::Instant => None,
+            },
+            report_every_seconds: Some(load.reports.report_every.0.as_secs_f64()),
+        }
+    }
+
+    /// Rows of instances on nodes of these names, with the seconds at which they happened, in that order.
+    #[must_use]
+    pub fn happened(&self, nodes: &HashSet<&str>) -> Vec<(f64, &PodRow)> {
+        let on_these = |row: &PodRow| row.node.as_deref().is_some_and(|node| nodes.contains(node));
+        let all = self.happened_seconds.iter().copied().zip(&self.pods);
+        let mut rows: Vec<(f64, &PodRow)> = all.filter(|(_, row)| on_these(row)).collect();
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        rows
+    }
+}

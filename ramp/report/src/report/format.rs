@@ -1,0 +1,87 @@
+//! Figures as people read them.
+
+use crate::stats::Quantile;
+
+/// So many decimals that there are about four digits; with few that say nothing left out.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1000.0 || size.fract() == 0.0 && size >= 1.0 {
+        format!("{value:.0}")
+    } else if size >= 100.0 {
+        format!("{value:.1}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else if size == 0.0 {
+        "0".into()
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+/// Bytes in MB, as quantities like 500M have them.
+pub(super) fn mb(bytes: f64) -> String {
+    format!("{} MB", number(bytes / 1e6))
+}
+
+/// Bytes in MiB.
+pub(super) fn mib(bytes: f64) -> String {
+    format!("{} MiB", number(crate::analysis::mib(bytes)))
+}
+
+/// A ratio − 1 in percent.
+pub(super) fn percent(ratio: f64) -> String {
+    let percent = 100.0 * ratio;
+    if percent.abs() >= 100.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+}
+
+/// Seconds.
+pub(super) fn seconds(seconds: f64) -> String {
+    match seconds {
+        _ if seconds >= 100.0 => format!("{seconds:.0} s"),
+        _ if seconds >= 10.0 => format!("{seconds:.1} s"),
+        _ => format!("{seconds:.2} s"),
+    }
+}
+
+/// A quantile that may lie beyond what was watched.
+pub(super) fn quantile(quantile: Quantile) -> String {
+    match quantile {
+        Quantile::Seconds(at, ..) => seconds(at),
+        Quantile::LongerThan(at) => format!("longer than {}", seconds(at)),
+    }
+}
+
+/// Lines that are no longer than so many letters, indented.
+pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > width {
+            lines.push_str(&format!("{:indent$}{line}\n", ""));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push_str(&format!("{:indent$}{line}\n", ""));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_about_four_digits() {
+        let all = [0.0, 0.1234, 1.0, 7.891, 128.46, 1277.9].map(number);
+        assert_eq!(all, ["0", "0.123", "1", "7.89", "128.5", "1278"]);
+        assert_eq!([percent(1.8134), percent(0.0512)], ["181 %", "5.1 %"]);
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 2, 9), "  one two\n  three\n");
+    }
+}

@@ -1,0 +1,423 @@
+//! Regression where what is left over is a random walk, a drift and noise: a local level model (A. C. Harvey, Forecasting, Structural Time
+//! Series Models and the Kalman Filter, 1989, chapter 3) with fixed regressors.
+//!
+//! What a machine holds beyond what its instances account for is such a series: its own programs come and go (the walk), some of
+//! them grow steadily (the drift), and each look at it is a little off (the noise). The ratio of walk to noise is not known. It
+//! is integrated out over a grid by the restricted likelihood (D. A. Harville, Maximum Likelihood Approaches to Variance
+//! Component Estimation, JASA 72, 1977), so that the interval is as wide as not knowing it makes it.
+
+use rand::{RngExt, SeedableRng};
+use rand_distr::{ChiSquared, Distribution, StandardNormal};
+use rand_pcg::Pcg64Mcg;
+
+/// Regressors that all series have in common.
+pub(super) const COMMON: usize = 3;
+/// Those of each series alone: its level, and its drift with time.
+const OWN: usize = 2;
+/// And what was observed.
+const COLUMNS: usize = OWN + COMMON + 1;
+
+/// One observation of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// When, in seconds. Observations of a series come in this order.
+    pub seconds: f64,
+    /// The common regressors.
+    pub x: [f64; COMMON],
+    /// What was observed.
+    pub y: f64,
+}
+
+/// The common coefficients, as a mixture over ratios of walks to noise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    components: Vec<Component>,
+    /// Observations that it rests on.
+    pub observations: usize,
+    /// Whether each of the common coefficients can be told from those before it, from drift and from the level. One that cannot is 0.
+    pub identified: [bool; COMMON],
+}
+
+/// The coefficients for one walk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Component {
+    weight: f64,
+    coefficients: [f64; COMMON],
+    /// Lower triangular root of their covariance.
+    root: [[f64; COMMON]; COMMON],
+    freedom: f64,
+}
+
+/// Variance of the walk in a second, in variances of the noise.
+const RATIOS: [f64; 12] = [0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 3.0, 10.0, 100.0];
+/// Variance of what one unit of the first regressor brings, in variances of the noise: instances are not all alike.
+const UNLIKE: [f64; 4] = [0.0, 0.3, 10.0, 300.0];
+
+/// What the walk is made of, in variances of the noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Walk {
+    second: f64,
+    unit: f64,
+}
+
+impl Walk {
+    /// All that are tried: the machine's own by any of these, or the instances'; both where that is a lot.
+    fn all() -> impl Iterator<Item = Self> {
+        let by_time = RATIOS.iter().map(|second| Self { second: *second, unit: 0.0 });
+        let by_units = UNLIKE
+            .iter()
+            .skip(1)
+            .flat_map(|unit| [0.0, 1e-2, 1.0].into_iter().map(move |second| Self { second, unit: *unit }));
+        by_time.chain(by_units)
+    }
+}
+
+/// Columns of a series (level, time, the common ones, y), whitened.
+type WhitenedRows = Vec<[f64; COLUMNS]>;
+
+/// Whitens a series for a walk by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
+/// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika 66,
+/// 1979). And the logarithm of the determinant that this takes away.
+fn whitened(series: &[Observation], walk: Walk) -> (WhitenedRows, f64) {
+    let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
+    let Some(first) = series.first() else { return (white, log_determinant) };
+    let mut states = [0.0; COLUMNS];
+    let (mut variance, mut last, mut units) = (0.0, first.seconds, first.x[0]);
+    for observation in series {
+        variance += walk.second * (observation.seconds - last).max(0.0);
+        variance += walk.unit * (observation.x[0] - units).abs();
+        (last, units) = (observation.seconds, observation.x[0]);
+        let [a, b, c] = observation.x;
+        let columns = [1.0, observation.seconds - first.seconds, a, b, c, observation.y];
+        let total: f64 = variance + 1.0;
+        let (gain, scale) = (variance / total, total.sqrt().recip());
+        let mut row = [0.0; COLUMNS];
+        for ((cell, state), column) in row.iter_mut().zip(&mut states).zip(columns) {
+            let innovation = column - *state;
+            *state += gain * innovation;
+            *cell = innovation * scale;
+        }
+        variance *= 1.0 - gain;
+        log_determinant += total.ln();
+        white.push(row);
+    }
+    (white, log_determinant)
+}
+
+/// A pivot below this share of its column's own square is nothing but rounding: the column follows from those before it.
+const DEPENDENT: f64 = 1e-9;
+
+/// Takes a column out of all others (a Gauss–Jordan sweep of the normal equations), unless it follows from those taken out before. The
+/// logarithm of its pivot.
+fn sweep<const N: usize>(products: &mut [[f64; N]; N], at: usize, square: f64) -> Option<f64> {
+    let taken = products[at];
+    let pivot = taken[at];
+    if pivot <= DEPENDENT * square || pivot <= 0.0 {
+        for (index, row) in products.iter_mut().enumerate() {
+            row[at] = 0.0;
+            if index == at {
+                *row = [0.0; N];
+            }
+        }
+        return None;
+    }
+    for (index, row) in products.iter_mut().enumerate() {
+        if index != at {
+            let factor = row[at] / pivot;
+            row.iter_mut().zip(taken).for_each(|(cell, taken)| *cell -= factor * taken);
+        }
+    }
+    Some(pivot.ln())
+}
+
+/// What all series say together for one walk.
+struct Information {
+    /// The common columns and y, with what each series has for itself taken out.
+    information: [[f64; COMMON + 1]; COMMON + 1],
+    squares: [f64; COMMON],
+    log_determinant: f64,
+    freedom: f64,
+}
+
+fn sums(series: &[Vec<Observation>], walk: Walk) -> Information {
+    let mut sums = Information {
+        information: [[0.0; COMMON + 1]; COMMON + 1],
+        squares: [0.0; COMMON],
+        log_determinant: 0.0,
+        freedom: 0.0,
+    };
+    for one in series {
+        let (white, log_determinant) = whitened(one, walk);
+        let mut products = [[0.0; COLUMNS]; COLUMNS];
+        for row in &white {
+            for (cells, left) in products.iter_mut().zip(row) {
+                cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
+            }
+        }
+        sums.log_determinant += log_determinant;
+        sums.freedom += white.len() as f64;
+        for (square, at) in sums.squares.iter_mut().zip(OWN..) {
+            *square += products[at][at];
+        }
+        for at in 0..OWN {
+            let square = products[at][at];
+            if let Some(pivot) = sweep(&mut products, at, square) {
+                sums.log_determinant += pivot;
+                sums.freedom -= 1.0;
+            }
+        }
+        for (row, from) in sums.information.iter_mut().zip(&products[OWN..]) {
+            row.iter_mut().zip(&from[OWN..]).for_each(|(cell, value)| *cell += value);
+        }
+    }
+    sums
+}
+
+/// The coefficients for one walk, their restricted log likelihood, and which can be told; none where nothing is left to tell the
+/// noise from.
+fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64, [bool; COMMON])> {
+    let Information { information, squares, mut log_determinant, mut freedom } = sums(series, walk);
+    let mut products = information;
+    let mut identified = [false; COMMON];
+    for at in 0..COMMON {
+        if let Some(pivot) = sweep(&mut products, at, squares[at]) {
+            identified[at] = true;
+            log_determinant += pivot;
+            freedom -= 1.0;
+        }
+    }
+    if freedom < 1.0 || !identified[0] {
+        return None;
+    }
+    // A kernel counts in pages: less than one is no noise.
+    const PAGE: f64 = 4096.0;
+    let variance = (products[COMMON][COMMON] / freedom).max(PAGE * PAGE);
+    let mut coefficients = [0.0; COMMON];
+    for at in (0..COMMON).filter(|at| identified[*at]) {
+        coefficients[at] = products[at][COMMON] / products[at][at];
+    }
+    let root = root_of_inverse(&information, identified).map(|row| row.map(|cell| cell * variance.sqrt()));
+    let likelihood = -0.5 * (freedom * variance.ln() + log_determinant);
+    Some((Component { weight: 0.0, coefficients, root, freedom }, likelihood, identified))
+}
+
+/// Lower triangular root of the inverse of the information of those coefficients that can be told; zero for the others.
+fn root_of_inverse(
+    information: &[[f64; COMMON + 1]; COMMON + 1],
+    identified: [bool; COMMON],
+) -> [[f64; COMMON]; COMMON] {
+    // Cholesky of the inverse, taken by inverting first: three by three at most.
+    let mut inverse = [[0.0; COMMON]; COMMON];
+    let mut left = [[0.0; COMMON]; COMMON];
+    for row in 0..COMMON {
+        for column in 0..COMMON {
+            let told = identified[row] && identified[column];
+            left[row][column] =
+                if told { information[row][column] } else { f64::from(u8::from(row == column)) };
+        }
+        inverse[row][row] = 1.0;
+    }
+    for at in 0..COMMON {
+        let pivot = left[at][at];
+        for column in 0..COMMON {
+            left[at][column] /= pivot;
+            inverse[at][column] /= pivot;
+        }
+        for row in (0..COMMON).filter(|row| *row != at) {
+            let factor = left[row][at];
+            for column in 0..COMMON {
+                left[row][column] -= factor * left[at][column];
+                inverse[row][column] -= factor * inverse[at][column];
+            }
+        }
+    }
+    let mut root = [[0.0; COMMON]; COMMON];
+    for row in (0..COMMON).filter(|row| identified[*row]) {
+        for column in (0..=row).filter(|column| identified[*column]) {
+            let known: f64 = (0..column).map(|at| root[row][at] * root[column][at]).sum();
+            let rest = inverse[row][column] - known;
+            root[row][column] = match (row == column, root[column][column]) {
+                (true, _) => rest.max(0.0).sqrt(),
+                (false, below) if below > 0.0 => rest / below,
+                (false, _) => 0.0,
+            };
+        }
+    }
+    root
+}
+
+/// Fits series, each of which has a level and a drift of its own. None where there are too few observations, or the first of the common
+/// regressors cannot be told from level and drift.
+#[must_use]
+pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
+    let mut found: Vec<_> = Walk::all().filter_map(|walk| Some((walk, component(series, walk)?))).collect();
+    let (best_walk, best) = found
+        .iter()
+        .map(|(walk, (component, likelihood, _))| (*walk, (*component, *likelihood)))
+        .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
+    let identified = found.first()?.1.2;
+    let total: f64 = found.iter().map(|(_, (_, likelihood, _))| (likelihood - best.1).exp()).sum();
+    let wider = persistence(series, best_walk, &best.0.coefficients).sqrt();
+    let components = found
+        .drain(..)
+        .map(|(_, (component, likelihood, _))| Component {
+            weight: (likelihood - best.1).exp() / total,
+            root: component.root.map(|row| row.map(|cell| cell * wider)),
+            ..component
+        })
+        .collect();
+    Some(Fit { components, observations: series.iter().map(Vec::len).sum(), identified })
+}
+
+/// By how much neighbouring innovations that go the same way make the variance of their sum larger than the sum of their
+/// variances: 1 where the model holds. A compiler that takes memory for ten seconds on end is no random walk. With Bartlett's
+/// weights (W. K. Newey and K. D. West, A Simple, Positive Semi-Definite, Heteroskedasticity and Autocorrelation Consistent
+/// Covariance Matrix, Econometrica 55, 1987).
+fn persistence(series: &[Vec<Observation>], walk: Walk, coefficients: &[f64; COMMON]) -> f64 {
+    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations(one, walk, coefficients)).collect();
+    let count: usize = left.iter().map(Vec::len).sum();
+    let square: f64 = left.iter().flatten().map(|value| value * value).sum();
+    if square <= 0.0 {
+        return 1.0;
+    }
+    let lags = (count as f64).cbrt().ceil() as usize;
+    let together = |lag: usize| -> f64 {
+        left.iter().flat_map(|one| one.iter().zip(one.iter().skip(lag))).map(|(a, b)| a * b).sum()
+    };
+    let weight = |lag: usize| 1.0 - lag as f64 / (lags + 1) as f64;
+    let ratio = 1.0 + 2.0 * (1..=lags).map(|lag| weight(lag) * together(lag) / square).sum::<f64>();
+    ratio.max(1.0)
+}
+
+/// What is left of a series, whitened, without the common regressors, its level and its drift.
+fn innovations(series: &[Observation], walk: Walk, coefficients: &[f64; COMMON]) -> Vec<f64> {
+    let (white, _) = whitened(series, walk);
+    let rest = |row: &[f64; COLUMNS]| {
+        let common: f64 =
+            row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();
+        [row[0], row[1], row[COLUMNS - 1] - common]
+    };
+    let rows: Vec<[f64; OWN + 1]> = white.iter().map(rest).collect();
+    let mut products = [[0.0; OWN + 1]; OWN + 1];
+    for row in &rows {
+        for (cells, left) in products.iter_mut().zip(row) {
+            cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
+        }
+    }
+    let mut own = [false; OWN];
+    for at in 0..OWN {
+        let square = products[at][at];
+        own[at] = sweep(&mut products, at, square).is_some();
+    }
+    let coefficient = |at: usize| if own[at] { products[at][OWN] / products[at][at] } else { 0.0 };
+    let (level, drift) = (coefficient(0), coefficient(1));
+    rows.iter().map(|[one, time, y]| y - level * one - drift * time).collect()
+}
+
+impl Fit {
+    /// The mean of a linear combination of the coefficients.
+    #[must_use]
+    pub fn mean(&self, of: [f64; COMMON]) -> f64 {
+        let of_one = |one: &Component| one.weight * dot(of, one.coefficients);
+        self.components.iter().map(of_one).sum()
+    }
+
+    /// Draws of the coefficients, as far as the observations tell them. `seed` tells fits apart that are drawn from side by side.
+    #[must_use]
+    pub fn draws(&self, count: usize, seed: u64) -> Vec<[f64; COMMON]> {
+        let mut random = Pcg64Mcg::seed_from_u64(seed);
+        let mut draw = || {
+            let mut at = random.random::<f64>();
+            let chosen = self.components.iter().find(|one| {
+                at -= one.weight;
+                at <= 0.0
+            });
+            chosen.or(self.components.last()).map(|one| one.draw(&mut random))
+        };
+        (0..count).filter_map(|_| draw()).collect()
+    }
+}
+
+/// The sum of products.
+#[must_use]
+pub fn dot(left: [f64; COMMON], right: [f64; COMMON]) -> f64 {
+    left.iter().zip(right).map(|(left, right)| left * right).sum()
+}
+
+impl Component {
+    /// Student's t of several dimensions: normal ones with their covariance, by one chance of the variance.
+    fn draw(&self, random: &mut Pcg64Mcg) -> [f64; COMMON] {
+        let spread =
+            ChiSquared::new(self.freedom).map_or(1.0, |chi| (chi.sample(random) / self.freedom).sqrt());
+        let normal: [f64; COMMON] = std::array::from_fn(|_| StandardNormal.sample(random));
+        std::array::from_fn(|at| self.coefficients[at] + dot(self.root[at], normal) / spread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Interval;
+
+    /// A ramp of one instance a second, with ten seconds before it and after it, and as many held.
+    fn ramp(instances: usize, noise: f64, walk: f64, random: &mut Pcg64Mcg) -> Vec<Observation> {
+        const QUIET: usize = 10;
+        const MB: f64 = 1e6;
+        let mut level = 1000.0 * MB;
+        let normal = |random: &mut Pcg64Mcg| -> f64 { StandardNormal.sample(random) };
+        (0..instances + 3 * QUIET)
+            .map(|second| {
+                level += walk * MB * normal(random);
+                let there = second.saturating_sub(QUIET).min(instances);
+                let gone = second >= instances + 2 * QUIET;
+                let (now, most) = (if gone { 0 } else { there } as f64, there as f64);
+                let y = level + 7.0 * MB * now + 0.5 * MB * most + noise * MB * normal(random);
+                Observation { seconds: second as f64, x: [now, 0.0, most], y }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn its_intervals_hold_the_truth_for_any_mixture_of_walk_and_noise() {
+        for (noise, walk) in [(1.0, 0.0), (0.0, 1.0), (1.0, 0.1), (1.0, 1.0), (0.2, 2.0)] {
+            for instances in [5, 20, 100] {
+                let mut random = Pcg64Mcg::seed_from_u64(7);
+                let runs = 200;
+                let holds = (0..runs).filter(|_| {
+                    let fit = fit(&[ramp(instances, noise, walk, &mut random)]).unwrap();
+                    let drawn: Vec<f64> =
+                        fit.draws(400, 1).iter().map(|drawn| dot([1.0, 0.0, 1.0], *drawn)).collect();
+                    let Interval { low, high } = Interval::of(&drawn).unwrap();
+                    low <= 7.5e6 && 7.5e6 <= high
+                });
+                let holds = holds.count();
+                assert!(
+                    holds * 100 >= 92 * runs,
+                    "{holds} of {runs}: noise {noise}, walk {walk}, {instances} instances"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_went_up_tells_the_sum_of_what_stays_and_what_does_not() {
+        let mut random = Pcg64Mcg::seed_from_u64(7);
+        let mut series = ramp(20, 1.0, 0.0, &mut random);
+        series.truncate(40);
+        let fit = fit(&[series]).unwrap();
+        assert_eq!(fit.identified, [true, false, false]);
+        assert!((fit.mean([1.0, 0.0, 1.0]) - 7.5e6).abs() < 0.5e6, "{}", fit.mean([1.0, 0.0, 1.0]));
+    }
+
+    #[test]
+    fn without_anything_before_the_first_and_with_one_instance_a_second_it_is_drift_as_well_as_cost() {
+        let series: Vec<_> = (0..20)
+            .map(|second| {
+                let x = f64::from(second);
+                Observation { seconds: x, x: [x, 0.0, 0.0], y: 3e6 * x }
+            })
+            .collect();
+        assert_eq!(fit(&[series]), None);
+        assert_eq!(fit(&[]), None);
+    }
+}
