@@ -8,6 +8,9 @@ use std::process::Command;
 /// Of a line of code. rustfmt breaks code, but neither comments nor texts.
 const LONGEST_LINE: usize = 140;
 
+/// Where the sources of each crate are.
+const CRATES: [&str; 5] = ["ramp/src/", "ramp/format/src/", "ramp/report/src/", "src/", "xtask/src/"];
+
 /// Type names that stand for several things in one crate. To be emptied: a new one is refused, and one that is gone leaves this list.
 const AMBIGUOUS: [(&str, &str); 6] = [
     ("src/", "Asked"),
@@ -110,8 +113,7 @@ fn declared(line: &str) -> Option<&str> {
 fn a_type_has_a_name_of_its_own_in_its_crate() {
     let mut places: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     for (path, text) in files() {
-        let Some(krate) = ["ramp/src/", "ramp/format/src/", "ramp/report/src/", "src/", "xtask/src/"].into_iter().find(|root| path.starts_with(root))
-        else {
+        let Some(krate) = CRATES.into_iter().find(|root| path.starts_with(root)) else {
             continue;
         };
         if !path.ends_with(".rs") || path.ends_with("tests.rs") {
