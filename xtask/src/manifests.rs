@@ -15,13 +15,13 @@ struct Runtime {
     class: Option<&'static str>,
 }
 
-const RUNTIMES: [Runtime; 2] =
-    [Runtime { name: "runc", class: None }, Runtime { name: "kata", class: Some("kata") }];
+const RUNTIMES: &[Runtime] =
+    &[Runtime { name: "runc", class: None }, Runtime { name: "kata", class: Some("kata") }];
 
 /// A Deployment, the same under every runtime.
 struct Scenario {
     name: &'static str,
-    /// The comment at the top of its files.
+    /// The comment at the top of its files, with `${cpu}` for [`Self::cpu`].
     about: &'static str,
     /// What each container is told to take: `--memory` and `--cpu`.
     memory: &'static str,
@@ -32,84 +32,61 @@ struct Scenario {
     resources: Option<(&'static str, &'static str)>,
 }
 
-const CPU: Scenario = Scenario { name: "", about: "", memory: "10M", cpu: "", growth: None, resources: None };
+const CPU: Scenario = Scenario {
+    name: "",
+    about: "How many containers using ${cpu} cores each still get that CPU time, and how much work each does per CPU second. No\n\
+            requests or limits (a RuntimeClass may add pod overhead).",
+    memory: "10M",
+    cpu: "",
+    growth: None,
+    resources: None,
+};
 const MEMORY: Scenario =
     Scenario { name: "", about: "", memory: "500M", cpu: "0.05", growth: Some("256M"), resources: None };
 const HUNGRY: Scenario = Scenario { memory: "max", growth: Some("25M"), ..MEMORY };
 
 /// In the order of the kustomizations.
-const SCENARIOS: [Scenario; 11] = [
-    Scenario {
-        name: "cpu-10",
-        about: "How many containers that burn a tenth of a core get it, and what work each then does per CPU second. The\n\
-                container reserves nothing (a RuntimeClass with overhead does).",
-        cpu: "0.1",
-        ..CPU
-    },
-    Scenario {
-        name: "cpu-100",
-        about: "How many containers that burn the whole of a core get it, and what work each then does per CPU second. The\n\
-                container reserves nothing (a RuntimeClass with overhead does).",
-        cpu: "1.0",
-        ..CPU
-    },
-    Scenario {
-        name: "cpu-20",
-        about: "How many containers that burn a fifth of a core get it, and what work each then does per CPU second. The\n\
-                container reserves nothing (a RuntimeClass with overhead does).",
-        cpu: "0.2",
-        ..CPU
-    },
-    Scenario {
-        name: "cpu-50",
-        about: "How many containers that burn half of a core get it, and what work each then does per CPU second. The\n\
-                container reserves nothing (a RuntimeClass with overhead does).",
-        cpu: "0.5",
-        ..CPU
-    },
-    Scenario {
-        name: "cpu-80",
-        about: "How many containers that burn four fifths of a core get it, and what work each then does per CPU second. The\n\
-                container reserves nothing (a RuntimeClass with overhead does).",
-        cpu: "0.8",
-        ..CPU
-    },
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "cpu-10", cpu: "0.1", ..CPU },
+    Scenario { name: "cpu-100", cpu: "1.0", ..CPU },
+    Scenario { name: "cpu-20", cpu: "0.2", ..CPU },
+    Scenario { name: "cpu-50", cpu: "0.5", ..CPU },
+    Scenario { name: "cpu-80", cpu: "0.8", ..CPU },
     Scenario {
         name: "memory-capacity",
-        about: "How many containers of 500 MB fit. Each has all its memory after two seconds and holds it; it reserves nothing (a\n\
-                RuntimeClass with overhead does), so it is memory in use, not requests, that fills the nodes.",
+        about: "How many containers of 500 MB fit. Each allocates all of its memory within two seconds and keeps it. No requests or\n\
+                limits (a RuntimeClass may add pod overhead): nodes are filled by memory in use, not by requests.",
         ..MEMORY
     },
     Scenario {
         name: "memory-hungry",
-        about: "What happens where every container takes all it can get: 25 MB more each second, until the node evicts or kills it, or\n\
-                the guest of its VM has no more. It is never ready before that.",
+        about: "What happens when every container allocates all the memory it can get: 25 MB more each second, until its pod is\n\
+                evicted, it is OOM-killed, or the memory of its VM is used up. Not ready before that.",
         ..HUNGRY
     },
     Scenario {
         name: "memory-hungry-restricted",
-        about: "A container that wants all it can get, under a limit: it is killed at 1 GiB and starts again, after \
-                pauses that the kubelet\n\
-                doubles up to five minutes, and its neighbours should not notice. It is never ready.",
+        about: "memory-hungry with a memory limit: each container is OOM-killed at 1 GiB and restarted with a back-off of up to five\n\
+                minutes (CrashLoopBackOff). Its neighbours should not be affected. Never ready.",
         resources: Some(("512Mi", "1Gi")),
         ..HUNGRY
     },
     Scenario {
         name: "memory-restricted",
-        about: "A container that reserves less than it takes, under a limit just above: 500 MB are 477 MiB.",
+        about: "Containers that use more memory than they request, with a limit just above: 500 MB are 477 MiB.",
         resources: Some(("384Mi", "512Mi")),
         ..MEMORY
     },
     Scenario {
         name: "memory-restricted-1g",
-        about: "A container of 500 MB that reserves what it takes, under twice the limit. What a runtime sizes a VM by is the limit.",
+        about: "Containers of 500 MB that request about as much, with a limit of twice that. Runtimes with VMs size them by the limit.",
         resources: Some(("512Mi", "1Gi")),
         ..MEMORY
     },
     Scenario {
         name: "memory-restricted-2g",
-        about: "A container of 500 MB that reserves twice what it takes, under four times the limit: the scheduler says when the nodes\n\
-                are full, long before their memory is.",
+        about: "Containers of 500 MB that request twice as much, with a limit of four times that: pods become unschedulable long\n\
+                before the nodes run out of memory.",
         resources: Some(("1Gi", "2Gi")),
         ..MEMORY
     },
@@ -119,12 +96,12 @@ const SCENARIOS: [Scenario; 11] = [
 type Readiness = (&'static str, &'static str);
 
 const READY_WITH_ITS_MEMORY: Readiness = (
-    "Ready is: holds all of its memory. Looked at each second, the shortest period there is, since the time until then is\n\
-     what is measured. A slow answer on a full node is no reason to call it unready.",
+    "Ready once it holds all of its memory. Probed every second, the shortest period possible, because time to ready is\n\
+     measured. The timeout allows for slow answers on a full node.",
     "1",
 );
 const READY_WITHOUT_END: Readiness = (
-    "Ready is: no more memory is to be had. Until then, each time it is asked is an event, so it is not asked often.",
+    "Ready once no more memory can be allocated. Until then each probe fails and creates an event, so it is probed rarely.",
     "10",
 );
 
@@ -140,7 +117,7 @@ impl Scenario {
         });
         let (readiness, period) = if *memory == "max" { READY_WITHOUT_END } else { READY_WITH_ITS_MEMORY };
         let values = [
-            ("about", *about),
+            ("about", &*fill(about, &[("cpu", cpu)])),
             ("scenario", name),
             ("runtime_class", &class.unwrap_or_default()),
             ("args", &args),
@@ -171,16 +148,17 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 /// Every file that is written, by its path from the root, with its text.
 fn files() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let names = SCENARIOS.map(|scenario| scenario.name).join("\n");
-    for runtime in &RUNTIMES {
+    let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    let names = names.join("\n");
+    for runtime in RUNTIMES {
         let mut add =
             |name: &str, text: String| files.push((format!("deploy/{}/{name}", runtime.name), text));
-        for scenario in &SCENARIOS {
+        for scenario in SCENARIOS {
             add(&format!("{}.yaml", scenario.name), scenario.manifest(runtime));
         }
         let kustomization = include_str!("../../deploy/templates/kustomization.yaml");
         add("kustomization.yaml", fill(kustomization, &[("runtime", runtime.name), ("scenario", &names)]));
-        add("at-rest.json", include_str!("../../deploy/templates/at-rest.json").to_owned());
+        add("zero-replicas.json", include_str!("../../deploy/templates/zero-replicas.json").to_owned());
     }
     files
 }
@@ -240,7 +218,7 @@ mod tests {
         let differences: Vec<_> = differences.collect();
         assert!(
             differences.is_empty(),
-            "not what deploy/templates and xtask/src/manifests.rs say. Make changes there, then run `cargo xtask manifests`:\n{}",
+            "out of date. Make changes in deploy/templates or xtask/src/manifests.rs, then run `cargo xtask manifests`:\n{}",
             differences.join("\n")
         );
     }
@@ -254,7 +232,7 @@ mod tests {
                 let path = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
                 assert!(
                     written.contains(&path),
-                    "{path} is of no scenario in xtask/src/manifests.rs: add it there, or remove the file"
+                    "{path} is not generated: add its scenario to xtask/src/manifests.rs, or delete the file"
                 );
             }
             let all = fs::read_to_string(at("deploy/kustomization.yaml")).unwrap();
