@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# The ramp of a scenario under one runtime after the other, as the study's users look for it. See --help.
+# Ramps a scenario under several runtimes, one after the other, and compares them. See --help.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: deploy/ramp.sh [--interleave] [--out DIR] SCENARIO [RUNTIME...] [-- OPTION...]
 
-Fills the cluster that kubectl (or oc) is pointed at with pods of a scenario, one more with each step, past saturation,
-once under each runtime, records everything, and reports on it (ramp report; its page is DIR-report/report.html).
+Fills the cluster of the current kubectl (or oc) context with pods of a scenario, one more with each step, until past
+saturation, once under each runtime. Records each run and reports on all of them (ramp report, in DIR-report/report.html).
 
-  SCENARIO      a file of deploy/runc without .yaml: memory-capacity, memory-hungry, memory-restricted, cpu-50, ...
+  SCENARIO      the name of a file in deploy/runc, without .yaml: memory-capacity, memory-hungry, cpu-50, ...
   RUNTIME       runc, kata, or the name of any other RuntimeClass [default: runc kata]
-  --interleave  A B B A instead of A B, so that what drifts on the cluster meanwhile can be told from the runtime
-  --out DIR     where the runs are recorded, each in a directory of its own [default: runs]
-  OPTION        for ramp run: --to 500 --pace 5s --beyond 50 --down --memory 100M --label rack=7 ... (ramp run --help)
+  --interleave  run A B B A instead of A B, so that drift of the cluster can be told from a difference between runtimes
+  --out DIR     record the runs in DIR, each in a directory of its own [default: runs]
+  OPTION        passed to ramp run: --to 500 --pace 5s --beyond 50 --down --memory 100M --label rack=7 ... (ramp run --help)
 
-Sets up the namespace, the rights and the node probe (deploy/setup), and leaves them. Everything that a run makes is removed
-when it ends, whatever ended it. RAMP names the program [default: ramp, else cargo run].
+Applies deploy/setup (namespace, priority classes, RBAC, node probe) and does not remove it. Everything that a run creates is
+removed when the run ends, even if it fails. Environment variable RAMP: the ramp program [default: ramp, else cargo run].
 
 Examples:
   deploy/ramp.sh memory-capacity
@@ -32,9 +32,9 @@ while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit ;;
     --interleave) interleave=yes ;;
-    --out) [ $# -gt 1 ] || fail "--out: a directory is expected"; out=$2; shift ;;
+    --out) [ $# -gt 1 ] || fail "--out: expected a directory"; out=$2; shift ;;
     --) shift; options=("$@"); break ;;
-    -*) fail "unknown option $1 (those of ramp follow --; see --help)" ;;
+    -*) fail "unknown option $1 (options for ramp run go after --; see --help)" ;;
     *) words+=("$1") ;;
   esac
   shift
@@ -43,12 +43,12 @@ done
 scenario=${words[0]} runtimes=("${words[@]:1}")
 [ ${#runtimes[@]} -gt 0 ] || runtimes=(runc kata)
 [ -e "$here/runc/$scenario.yaml" ] ||
-  fail "no scenario $scenario; there are: $(cd "$here/runc" && for file in *-*.yaml; do echo -n "${file%.yaml} "; done)"
+  fail "no scenario $scenario; expected one of: $(cd "$here/runc" && for file in *-*.yaml; do echo -n "${file%.yaml} "; done)"
 
 if command -v kubectl >/dev/null; then kubectl=kubectl
 elif command -v oc >/dev/null; then kubectl=oc
 else fail "neither kubectl nor oc is installed"; fi
-"$kubectl" version --request-timeout 10s >/dev/null 2>&1 || fail "$kubectl reaches no cluster: $kubectl version says why"
+"$kubectl" version --request-timeout 10s >/dev/null 2>&1 || fail "cannot reach the cluster: see $kubectl version"
 
 if [ -n "${RAMP:-}" ]; then ramp=("$RAMP")
 elif command -v ramp >/dev/null; then ramp=(ramp)
@@ -57,13 +57,13 @@ else
   ramp=(cargo run --quiet --release --manifest-path "$here/../Cargo.toml" -p ramp --)
 fi
 
-echo "setting up the namespace, the rights and the node probe"
+echo "applying deploy/setup: namespace, priority classes, RBAC, node probe"
 "$kubectl" apply -k "$here/setup" >/dev/null
 "$kubectl" --namespace workload rollout status daemonset/node-probe --timeout 120s >/dev/null
 
 current=
 clean() {
-  # What ramp removes by itself when it is asked to end; this is for when it could not.
+  # ramp cleans up by itself on SIGINT and SIGTERM; this is for when it was killed.
   if [ -n "$current" ]; then "${ramp[@]}" clean "$current" || true; fi
 }
 trap clean EXIT
@@ -88,6 +88,6 @@ for runtime in "${order[@]}"; do
   directories+=("$directory")
 done
 
-# Beside the runs, so that ramp report DIR/* finds nothing but runs.
+# Not inside DIR, so that DIR/* matches runs only.
 "${ramp[@]}" report --out "${out%/}-report" "${directories[@]}"
 echo "recorded: ${directories[*]}"

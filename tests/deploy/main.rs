@@ -168,7 +168,8 @@ fn the_kustomizations_name_every_file() {
         let all: Vec<_> =
             Scenario::all(runtime).iter().map(|scenario| Value::from(scenario.name.clone())).collect();
         assert_eq!(patched, all, "{runtime}");
-        let patch = fs::read_to_string(deploy().join(runtime).join("at-rest.json")).expect("it is there");
+        let patch =
+            fs::read_to_string(deploy().join(runtime).join("zero-replicas.json")).expect("it is there");
         let patch: Value = serde_json::from_str(&patch).expect("JSON");
         assert_eq!(patch, json!([{"op": "add", "path": "/spec/replicas", "value": 0}]), "{runtime}");
     }

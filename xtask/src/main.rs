@@ -8,11 +8,14 @@
 //! cargo xtask fuzz      short fuzzing
 //! cargo xtask nightly   long fuzzing, and the whole calibration
 //! ```
+//!
+//! And what makes files of the project: `cargo xtask manifests` the scenarios' manifests in `deploy/`, `cargo xtask image` the image.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is for whoever runs it")]
 
 mod cluster;
 mod image;
 mod lanes;
+mod manifests;
 mod shell;
 mod summary;
 #[cfg(test)]
@@ -39,6 +42,7 @@ Commands:
   fuzz      short fuzzing: a minute
   nightly   long fuzzing, the simulated clusters 1000 times each and in every way, the whole calibration
   image     the image of workload, from the binary of the profile `image`
+  manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs
   summary   how many tests the lanes above have run, by their last reports
 
 Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
@@ -52,6 +56,7 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
         "nightly" => lanes::nightly(),
         "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
+        "manifests" => manifests::write(),
         "summary" => summary::print(),
         "--meanwhile" => {
             Err("--meanwhile: expected its command and then the lane: --meanwhile COMMAND cluster".into())
