@@ -12,18 +12,18 @@ use ramp_format::stop_rule::{RULES, StopRule};
 use ramp_format::time::parse_time;
 use ramp_report::report::assertion::Assertion;
 
-/// Pushes a population of calibrated containers past saturation, step by step, and records everything.
+/// Scales a calibrated container load past saturation, step by step, and records everything.
 ///
-/// Without a manifest and without an engine it fills a quarter of this machine's available memory with processes, which
-/// takes about a minute and needs nothing.
+/// Without arguments, `ramp run` fills a quarter of this machine's available memory with processes: about a minute, without
+/// any set-up or privileges.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "ramp",
     version,
     max_term_width = 110,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done, 1 failed, 2 usage or malformed data, 3 refused before the first step, 4 an --assert does not hold, \
-                  130 interrupted (what was recorded is kept).\n\n\
+    after_help = "Exit status: 0 success, 1 failure, 2 usage error or malformed data, 3 preflight failed, 4 an --assert does not hold, \
+                  130 interrupted (the run directory is kept).\n\n\
                   Examples:\n  ramp run\n  \
                   ramp plan deploy/kata/memory-capacity.yaml --engine kubernetes\n  \
                   ramp run deploy/kata/memory-capacity.yaml --engine kubernetes --to 500 --down --out kata-1\n  \
@@ -33,139 +33,139 @@ use ramp_report::report::assertion::Assertion;
                   ramp clean kata-1"
 )]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Look at everything, and say what a run would do and find; change nothing
+    /// Preflight: check the environment and forecast the capacity; creates nothing
     Plan(RunArgs),
-    /// Run it: up step by step, past saturation, then remove everything
+    /// Scale up step by step past saturation, record everything, then remove all instances
     Run(RunArgs),
-    /// Say what runs have shown, in numbers and pictures; needs nothing but what they recorded
+    /// Report on run directories: figures with confidence intervals, sentences and charts
     Report(ReportArgs),
-    /// Remove what runs have left, and say what cannot be removed
+    /// Remove what earlier runs left behind
     Clean(CleanArgs),
-    /// An instance of the local engine: joins its cgroup, then becomes what it was told to
+    /// An instance of the local engine: joins its cgroup, then executes its command
     #[command(hide = true)]
     Instance(crate::engine::local::subcommands::InstanceArgs),
-    /// The load itself, for instances of the local engine
+    /// The load itself, run by instances of the local engine
     #[command(hide = true, disable_help_flag = true)]
     Workload(crate::engine::local::subcommands::WorkloadArgs),
 }
 
-/// What to run, and how.
+/// Arguments of `plan` and `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The scenario: a Deployment manifest, such as deploy/runc/memory-capacity.yaml [default: that one, made to fit]
+    /// Scenario: a Deployment manifest [default: deploy/runc/memory-capacity.yaml, built in, scaled to fit with --engine local]
     #[arg(value_name = "MANIFEST")]
     pub manifest: Option<PathBuf>,
 
-    /// What runs the instances [default: kubernetes with a manifest, local without]
+    /// What runs the instances [default: kubernetes if a manifest is given, else local]
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     pub engine: Option<EngineKind>,
 
-    /// Instances that the first step asks for
+    /// Instances in the first step
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub from: u32,
 
-    /// Instances that the last step asks for, where no rule ends the run before
+    /// Instances in the last step, unless a stop rule ends the ramp earlier
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub to: u32,
 
-    /// Instances more with each step
+    /// Instances added by each step
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub step: u32,
 
-    /// When the next step comes: ready (each instance holds its memory or has ended), a time (5s: at that beat, whatever
-    /// happens), or none (as fast as requests are taken)
+    /// When the next step begins: "ready" (all instances hold their memory or have ended), a fixed interval (5s), or "none" (as
+    /// soon as the request is accepted)
     #[arg(long, value_name = "PACE", default_value = "ready")]
     pub pace: Pace,
 
-    /// How long a step waits at most for what it asked for; then it says so, and the next one comes
+    /// Timeout of a step with --pace ready; the next step then begins
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     pub step_timeout: Duration,
 
-    /// For how long memory is watched before the first step, and, until it is steady, for at most three times as long after the last
-    /// instance is gone
+    /// Idle time before the first step, to measure memory at rest. After the last instance is gone, memory is watched until it is
+    /// steady, for at most three times as long
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub settle: Duration,
 
-    /// For how long the population stays after the last step
+    /// How long all instances are kept after the last step; at most 5s with the built-in scenario and --engine local
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     pub hold: Duration,
 
-    /// Go down again step by step, and time it; without it all are removed at once
+    /// Scale down step by step, too; by default all instances are removed at once
     #[arg(long)]
     pub down: bool,
 
-    /// Rules that end the ramp, any of them; those of saturation only after as many steps as --beyond says
-    #[arg(long, value_name = "RULE", long_help = format!("Rules that end the ramp, any of them; those of saturation \
-        only after as many steps as --beyond says. Can be given more than once; \"never\" is none.\n\
+    /// Stop rule; the first that fires ends the ramp, rules of saturation after --beyond more steps. Repeatable
+    #[arg(long, value_name = "RULE", long_help = format!("Stop rule; the first that fires ends the ramp, rules of saturation \
+        after --beyond more steps. Repeatable; \"never\" disables all rules.\n\
         Rules: {RULES}\n[default: {}; \
-        without those of --note, and without stalled at --pace none]", usual()))]
+        except those given by --note, and stalled with --pace none]", usual()))]
     pub stop: Vec<String>,
 
-    /// Rules that are only noted when they become true
+    /// Rule that is only recorded when it fires. Repeatable
     #[arg(long, value_name = "RULE")]
     pub note: Vec<StopRule>,
 
-    /// Steps after the first rule of saturation that becomes true: what happens past the knee is what is studied
+    /// Steps to go on after the first rule of saturation fired [default: 50; 5 with the built-in scenario and --engine local]
     #[arg(long, value_name = "N")]
     pub beyond: Option<u32>,
 
-    /// The run directory, which is made [default: ramp-RUN]
+    /// Run directory to create [default: ramp-RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Words about the run, kept in run.json
+    /// Label stored in run.json. Repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub label: Vec<(String, String)>,
 
-    /// Resident set of each instance, in place of the manifest's
+    /// Resident set of each instance, overriding the manifest
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemoryTarget>,
 
-    /// local: what all instances together may have [default: a quarter of available memory]
+    /// local: memory limit of all instances together [default: a quarter of available memory]
     #[arg(long, value_name = "SIZE")]
     pub budget: Option<Bytes>,
 
-    /// podman: the OCI runtime (runc, crun, kata). kubernetes: the RuntimeClass in place of the manifest's; default for none
+    /// podman: OCI runtime (runc, crun, kata). kubernetes: RuntimeClass, overriding the manifest; "default" removes it
     #[arg(long, value_name = "NAME")]
     pub runtime: Option<String>,
 
-    /// podman: the socket of the API [default: DOCKER_HOST, Podman's, Docker's]
+    /// podman: API socket [default: DOCKER_HOST, else Podman's, else Docker's]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 
-    /// kubernetes: the namespace, in place of the manifest's
+    /// kubernetes: namespace, overriding the manifest
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
 
-    /// kubernetes: the context of the kubeconfig
+    /// kubernetes: kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// simulated: the file that says what is true of the cluster, see docs/worlds.md [default: a small quiet cluster]
+    /// simulated: description of the cluster, see docs/worlds.md [default: a small idle cluster]
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
 
-    /// Begin although something is wrong, and record what
+    /// Start although preflight failed; its errors are recorded
     #[arg(long)]
     pub force: bool,
 
-    /// Leave the population in place at the end
+    /// Keep the instances at the end
     #[arg(long)]
     pub keep: bool,
 
-    /// JSON objects on standard output, one a line, in place of words on standard error
+    /// Print JSON lines on standard output instead of text on standard error
     #[arg(long)]
     pub json: bool,
 
-    /// Go on with the run of this directory, at the step that it had reached; nothing else has to be said again
+    /// Resume the run of this directory at the step it had reached, with its own options
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "settle", "hold", "down", "stop", "note", "beyond", "out",
         "label", "memory", "budget", "runtime", "socket", "namespace", "context", "world", "force", "keep",
@@ -173,52 +173,52 @@ pub struct RunArgs {
     pub resume: Option<PathBuf>,
 }
 
-/// What to remove.
+/// Arguments of `clean`.
 #[derive(Clone, Debug, Args)]
 pub struct CleanArgs {
-    /// The run's directory, or its id [default: every run that has left something]
+    /// Run directory or run ID [default: all runs that left something behind]
     #[arg(value_name = "DIR|RUN")]
     pub run: Option<String>,
 
-    /// Where to look; a directory says it itself [default: kubernetes]
+    /// Engine of the run; a run directory names its own [default: kubernetes]
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     pub engine: Option<EngineKind>,
 
-    /// kubernetes: the namespace
+    /// kubernetes: namespace
     #[arg(long, value_name = "NAME", default_value = "workload")]
     pub namespace: String,
 
-    /// kubernetes: the context of the kubeconfig
+    /// kubernetes: kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// podman: the socket of the API
+    /// podman: API socket
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 }
 
-/// What to report on, and how.
+/// Arguments of `report`.
 #[derive(Clone, Debug, Args)]
 pub struct ReportArgs {
-    /// Run directories, whole or of runs that still go on, or CSV files of the study of 2021 and its successors. Runs of one load under
-    /// two runtimes are held against each other, and repeats are pooled
+    /// Run directories (complete, cut off or still running), or CSV files of the study of 2021 and its successors. Runs of one load
+    /// under two runtimes are compared; repeats are pooled
     #[arg(value_name = "DIR|FILE", required = true)]
     pub runs: Vec<PathBuf>,
 
-    /// Where to write report.html, report.md and its charts [default: ramp-report; with --json nowhere]
+    /// Directory for report.html, report.md and charts [default: ramp-report; with --json none]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// All findings as JSON on standard output, in place of words
+    /// Print all figures as JSON
     #[arg(long)]
     pub json: bool,
 
-    /// What has to be so of each run or comparison, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4. Can be
-    /// given more than once
+    /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4.
+    /// Repeatable
     #[arg(long = "assert", value_name = "FIGURE>=N")]
     pub assertions: Vec<Assertion>,
 
-    /// What each instance was asked to take, where the data does not tell: predicted capacity rests on it
+    /// Memory requested per instance, if the data does not say; used for the predicted capacity
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Bytes>,
 }
@@ -226,7 +226,7 @@ pub struct ReportArgs {
 fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("it is no KEY=VALUE".into()),
+        _ => Err("not of the form KEY=VALUE".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is seen of a run while it goes on: a line per step, and below it the state of things now.
+//! Live view: a line per step, messages, and a status area on a terminal; or JSON lines.
 
 mod screen;
 
@@ -11,54 +11,53 @@ use serde::Serialize;
 use workload::quantity::Bytes;
 
 use crate::run::node_tracker::Sums;
-use ramp_format::rows::{Part, StepRow};
+use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::running_count::Most;
-use ramp_format::state::State;
-use ramp_format::state::{Counts, Totals};
+use ramp_format::state::{Counts, State, Totals};
 use ramp_format::text::count;
 
-/// Where it is shown. Showing never waits: who reads slowly, or has stopped the terminal, does not stop the run.
+/// Output of the live view. Never blocks: a slow reader or a stopped terminal does not stop the run.
 #[derive(Debug)]
 pub enum View {
-    /// Nowhere.
+    /// None.
     Nothing,
-    /// As lines for people on standard error; on a terminal with a status area below them.
+    /// Text on standard error, with a status area on a terminal.
     Words(Screen),
-    /// As a JSON object a line on standard output.
+    /// JSON lines on standard output.
     Json(Screen),
 }
 
-/// The state of things now.
+/// Current state of a run, for the status area.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Instances asked for.
+    /// Instances requested.
     pub asked: u32,
     /// Instances by state.
     pub counts: Counts,
-    /// What has happened so far.
+    /// Events so far.
     pub totals: Totals,
-    /// What the nodes say.
+    /// Memory of all nodes.
     pub sums: Sums,
-    /// How long the last request to the API took.
+    /// Latency of the last API request.
     pub latency: Option<Duration>,
-    /// How long the way up should still take, or what is done in place of it, in words.
+    /// Estimated time left, or the current phase, as text.
     pub time_left: String,
 }
 
 impl View {
-    /// On standard error.
+    /// Text on standard error.
     #[must_use]
     pub fn words() -> Self {
         Self::Words(Screen::of_standard_error())
     }
 
-    /// On standard output.
+    /// JSON lines on standard output.
     #[must_use]
     pub fn json() -> Self {
         Self::Json(Screen::of_standard_output())
     }
 
-    /// What was found and what is planned, before the first step.
+    /// The preflight summary.
     pub fn plan(&self, text: &str) {
         self.text(|| text.trim_end().to_owned());
     }
@@ -73,7 +72,7 @@ impl View {
         self.record("step", row, || step_line(row));
     }
 
-    /// Something to know of.
+    /// A message.
     pub fn say(&self, message: &str) {
         self.record("note", &Message { message }, || format!("  ! {message}"));
     }
@@ -83,14 +82,13 @@ impl View {
         self.record("end", summary, || summary.words());
     }
 
-    /// The state of things now.
+    /// Updates the status area.
     pub fn status(&self, status: &Status) {
         if let Self::Words(screen) = self {
             screen.status(|| status.words());
         }
     }
 
-    /// For people only.
     fn text(&self, words: impl FnOnce() -> String) {
         if let Self::Words(screen) = self {
             screen.line(words());
@@ -102,7 +100,7 @@ impl View {
             Self::Nothing => {}
             Self::Words(screen) => screen.line(words()),
             Self::Json(screen) => {
-                // Nothing in these fails to serialize.
+                // Serialization of these types does not fail.
                 if let Ok(text) = serde_json::to_string(&JsonLine { record, value }) {
                     screen.line(text);
                 }
@@ -111,41 +109,41 @@ impl View {
     }
 }
 
-/// How a run ended, for the last lines.
+/// Summary of a run that has ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The run's id.
     pub run: String,
     /// Why it ended.
     pub why_ended: String,
-    /// Whether that was something that went wrong for good, not a rule, the last step or an interrupt.
+    /// Whether it ended by an error rather than a stop rule, the last step or an interrupt.
     pub failed: bool,
-    /// Steps up that were made.
+    /// Steps up.
     pub steps: u32,
-    /// The most instances that held all of their memory at once.
+    /// Largest number of instances that held all of their memory at once.
     pub held: Most,
-    /// The most that ran at once.
+    /// Largest number of instances that ran at once.
     pub running: Most,
-    /// Their number, as it was called.
+    /// Former name of `running.count`.
     pub most_at_work: u32,
-    /// And the step.
+    /// Former name of `running.step`.
     pub most_at_work_at_step: u32,
     /// Evictions.
     pub evictions: u32,
     /// OOM kills.
     pub oom_kills: u32,
-    /// How long removing everything took; none where something is left.
+    /// Duration of the teardown; none if something is left.
     pub teardown_seconds: Option<f64>,
-    /// What is left.
+    /// Objects left behind.
     pub left: Vec<String>,
-    /// Where it is written down.
+    /// Run directory.
     pub directory: String,
 }
 
 impl Summary {
     fn words(&self) -> String {
         let mut words = format!(
-            "\nended: {}\nheld at once: {} at most (step {}); running: {} at most (step {})\n{}, {} in {}\n",
+            "\nended: {}\nheld at once: {} (step {}); running at once: {} (step {})\n{}, {} in {}\n",
             self.why_ended,
             count(self.held.count, "instance"),
             self.held.step,
@@ -156,13 +154,17 @@ impl Summary {
             count(self.steps, "step")
         );
         match (self.teardown_seconds, self.left.as_slice()) {
-            (Some(seconds), _) => words.push_str(&format!("removed within {seconds:.1} s\n")),
+            (Some(seconds), _) => words.push_str(&format!("teardown: {seconds:.1} s\n")),
             (None, []) => {}
             (None, left) => {
-                words.push_str(&format!("left: {}; ramp clean {}\n", left.join(", "), self.directory));
+                words.push_str(&format!(
+                    "left behind: {}; remove with: ramp clean {}\n",
+                    left.join(", "),
+                    self.directory
+                ));
             }
         }
-        words.push_str(&format!("recorded in {}", self.directory));
+        words.push_str(&format!("run directory: {}", self.directory));
         words
     }
 }
@@ -179,9 +181,9 @@ struct Message<'a> {
     message: &'a str,
 }
 
-/// A text on standard output, for who pipes it on.
+/// Prints a text on standard output.
 pub(crate) fn out(text: &str) {
-    // Of a closed pipe nobody has to be told.
+    // A closed pipe is no error.
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
@@ -219,8 +221,8 @@ fn step_line(row: &StepRow) -> String {
         Part::Clean => "  clean",
     };
     let how = match row.outcome {
-        ramp_format::rows::StepOutcome::TimedOut => "  timed out",
-        ramp_format::rows::StepOutcome::Unanswered => "  not answered",
+        StepOutcome::TimedOut => "  timed out",
+        StepOutcome::Unanswered => "  no answer",
         _ => "",
     };
     format!(
@@ -247,13 +249,13 @@ impl Status {
             (Some(free), Some(age)) => {
                 format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64())
             }
-            (None, Some(age)) => format!("memory stale for {:.0} s", age.as_secs_f64()),
+            (None, Some(age)) => format!("memory samples stale for {:.0} s", age.as_secs_f64()),
             (_, None) => "no samples yet".into(),
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
         format!(
-            "{} of {} asked: {} pending, {} creating, {} running, {} ready, {} ending | {} evicted, {} OOM\n\
+            "{} of {} requested: {} pending, {} creating, {} running, {} ready, {} terminating | {} evicted, {} OOM-killed\n\
              {memory} | API {api}{left}",
             self.counts.at_work(),
             self.asked,

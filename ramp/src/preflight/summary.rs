@@ -1,4 +1,4 @@
-//! The plan of a run in words, with what was found and what to expect, for people to read before the first step.
+//! Preflight summary: the plan of a run, the nodes, the predicted capacity and the findings, as text.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::scenario::Scenario;
 
-/// Lines are broken before this column.
+/// Column at which lines wrap.
 const WIDTH: usize = 110;
-/// Where the text of a line begins, behind its heading.
-const INDENT: usize = 11;
-/// More nodes are counted, not listed.
+/// Column at which the text after a heading begins.
+const INDENT: usize = 13;
+/// Nodes listed by name; further ones are only counted.
 const NODES_LISTED: usize = 12;
 
-/// All of it.
+/// The whole summary.
 #[must_use]
 pub fn describe(plan: &Plan, scenario: &Scenario, preflight: &Preflight, forecast: &Forecast) -> String {
     let mut text = String::new();
@@ -44,8 +44,8 @@ fn write_all(
         rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     let stop = match plan.stop.as_slice() {
-        [] => "no rule: to the last step".into(),
-        stop => format!("{}; {} steps beyond the first of saturation", rules(stop), plan.beyond),
+        [] => "none: the ramp ends with its last step".into(),
+        stop => format!("{}; {} more steps after the first rule of saturation", rules(stop), plan.beyond),
     };
     line(text, "stop", &stop)?;
     if !plan.note.is_empty() {
@@ -53,11 +53,11 @@ fn write_all(
     }
     expected(text, plan, forecast)?;
     for left_out in &preflight.not_honoured {
-        line(text, "not here", left_out)?;
+        line(text, "unsupported", left_out)?;
     }
     let (refusals, warnings): (Vec<&Finding>, Vec<&Finding>) =
         preflight.findings.iter().partition(|finding| finding.refuses);
-    for (heading, findings) in [("WRONG", refusals), ("warning", warnings)] {
+    for (heading, findings) in [("error", refusals), ("warning", warnings)] {
         for finding in findings {
             line(text, heading, &finding.message)?;
         }
@@ -67,7 +67,7 @@ fn write_all(
 
 fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
     let needs = scenario.needs();
-    let takes = needs.memory.map_or_else(|| "what it can get".into(), |memory| memory.rounded().to_string());
+    let takes = needs.memory.map_or_else(|| "unlimited memory".into(), |memory| memory.rounded().to_string());
     let limit = scenario.container.memory_limit.map(|limit| format!(", limit {}", limit.rounded()));
     let runtime = match (&preflight.runtime_class, &plan.options.runtime) {
         (Some(class), _) => format!(
@@ -79,24 +79,24 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
         (None, Some(runtime)) => format!("; runtime {runtime}"),
         (None, None) => String::new(),
     };
-    format!("{}: each instance takes {takes}{}{runtime}", scenario.name, limit.unwrap_or_default())
+    format!("{}: {takes} per instance{}{runtime}", scenario.name, limit.unwrap_or_default())
 }
 
 fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
     let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
-    line(text, "nodes", &format!("{} eligible, {} not", eligible.len(), others.len()))?;
+    line(text, "nodes", &format!("{} eligible, {} not eligible", eligible.len(), others.len()))?;
     for node in eligible.iter().take(NODES_LISTED) {
         line(text, "", &capacity(node))?;
     }
     if eligible.len() > NODES_LISTED {
-        line(text, "", &format!("and {} more", eligible.len() - NODES_LISTED))?;
+        line(text, "", &format!("and {} more eligible", eligible.len() - NODES_LISTED))?;
     }
     for node in others.iter().take(NODES_LISTED) {
         let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
-        line(text, "", &format!("not {}: {why}", node.name))?;
+        line(text, "", &format!("{}: not eligible: {why}", node.name))?;
     }
     if others.len() > NODES_LISTED {
-        line(text, "", &format!("and not {} more", others.len() - NODES_LISTED))?;
+        line(text, "", &format!("and {} more not eligible", others.len() - NODES_LISTED))?;
     }
     Ok(())
 }
@@ -127,18 +127,18 @@ fn capacity(node: &NodeFacts) -> String {
 fn steps(plan: &Plan) -> String {
     let pace = match plan.pace {
         Pace::Ready => {
-            format!("each when the one before is ready, after {} at the latest", time(plan.step_timeout))
+            format!("the next when all are ready (timeout {})", time(plan.step_timeout))
         }
-        Pace::Every(beat) => format!("each {}", time(beat)),
-        Pace::None => "as fast as they are taken".into(),
+        Pace::Every(beat) => format!("one every {}", time(beat)),
+        Pace::None => "as fast as requests are accepted".into(),
     };
     let end = [
-        (!plan.hold.is_zero()).then(|| format!("held for {}", time(plan.hold))),
-        plan.down.then(|| "down step by step".to_owned()),
-        Some(if plan.keep { "left in place" } else { "then removed" }.to_owned()),
+        (!plan.hold.is_zero()).then(|| format!("hold {}", time(plan.hold))),
+        plan.down.then(|| "scale down step by step".to_owned()),
+        Some(if plan.keep { "keep all instances" } else { "remove all" }.to_owned()),
     ];
     let end = end.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    format!("{} to {} instances by {}, {pace}; {end}", plan.from, plan.to, plan.step)
+    format!("{} to {} instances in steps of {}, {pace}; then {end}", plan.from, plan.to, plan.step)
 }
 
 fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
@@ -146,26 +146,26 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
         Some(capacity) => {
             let beyond = match capacity.instances.cmp(&plan.to.into()) {
                 std::cmp::Ordering::Greater => {
-                    format!("; --to {} ends before that: it will not saturate", plan.to)
+                    format!("; the ramp ends before saturation (--to {})", plan.to)
                 }
                 _ => String::new(),
             };
             line(
                 text,
-                "predicted",
-                &format!("{} instances fit, by {}{beyond}", capacity.instances, capacity.by),
+                "capacity",
+                &format!("{} instances predicted, limited by {}{beyond}", capacity.instances, capacity.by),
             )?;
         }
-        None => line(text, "predicted", "cannot say how many instances fit")?,
+        None => line(text, "capacity", "n/a")?,
     }
     for bound in &forecast.bounds {
         line(text, "", &format!("{} by {}: {}", bound.instances, bound.by, bound.inputs))?;
     }
     for unknown in &forecast.unknown {
-        line(text, "", &format!("unknown: {unknown}"))?;
+        line(text, "", &format!("n/a: {unknown}"))?;
     }
     let time_to = match forecast.seconds_to_saturation {
-        Some(seconds) => format!("about {} to saturation and beyond; ", rounded(seconds)),
+        Some(seconds) => format!("about {} up to and beyond saturation; ", rounded(seconds)),
         None => String::new(),
     };
     line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
@@ -184,7 +184,7 @@ fn rounded(seconds: f64) -> String {
     }
 }
 
-/// A heading and its text, broken between words.
+/// A heading and its text, wrapped between words.
 fn line(text: &mut String, heading: &str, words: &str) -> fmt::Result {
     let mut column = INDENT;
     write!(text, "{heading:<INDENT$}")?;
@@ -226,7 +226,7 @@ mod tests {
         let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         let at = |word: &str| text.find(word).unwrap();
-        assert!(at("WRONG") < at("warning") && at("WRONG") > at("predicted"), "{text}");
+        assert!(at("error") < at("warning") && at("error") > at("capacity"), "{text}");
     }
 
     #[test]
@@ -240,7 +240,10 @@ mod tests {
         };
         let preflight = Preflight { nodes: vec![node], ..Preflight::default() };
         let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
-        assert!(text.contains("200 instances fit, by memory in use; --to 5 ends before that"), "{text}");
+        assert!(
+            text.contains("200 instances predicted, limited by memory in use; the ramp ends before"),
+            "{text}"
+        );
         assert!(text.contains("a: free 100.00 GB of 100.00 GB memory, ? cores"), "{text}");
     }
 }

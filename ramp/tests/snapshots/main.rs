@@ -3,10 +3,10 @@
 //! After a change that is meant: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, and read the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod briefing;
 mod command_line;
 mod manifests;
 mod places;
+mod preflight_summary;
 mod recorded;
 mod report;
 mod session;

@@ -12,7 +12,7 @@ use ramp_format::stop_rule::StopRule;
 use super::session::hold;
 use super::support::{plan, rules};
 
-fn briefing(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
+fn summary(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
     let forecast = forecast(preflight, scenario.needs(), plan, scenario.fill_seconds());
     describe(plan, scenario, preflight, &forecast)
 }
@@ -58,7 +58,7 @@ fn usual() -> Plan {
 
 #[test]
 fn where_nothing_is_found_the_plan_and_what_to_expect_are_all() {
-    hold("briefing_nothing_found", &briefing(&Scenario::embedded().unwrap(), &two_workers(), &usual()));
+    hold("preflight_nothing_found", &summary(&Scenario::embedded().unwrap(), &two_workers(), &usual()));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn what_is_found_stands_at_the_end_what_refuses_first() {
     ];
     preflight.not_honoured =
         vec!["securityContext.seccompProfile: RuntimeDefault".into(), "priorityClassName".into()];
-    hold("briefing_findings", &briefing(&Scenario::embedded().unwrap(), &preflight, &usual()));
+    hold("preflight_findings", &summary(&Scenario::embedded().unwrap(), &preflight, &usual()));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
         vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];
     let mut scenario = Scenario::embedded().unwrap();
     scenario.container.memory_limit = Some("600M".parse().unwrap());
-    hold("briefing_runtime_class_and_quota", &briefing(&scenario, &preflight, &usual()));
+    hold("preflight_runtime_class_and_quota", &summary(&scenario, &preflight, &usual()));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn many_nodes_are_a_few_and_a_number() {
         not_eligible_because: (number > 1).then(|| "taint hollow=true:NoSchedule".into()),
         ..node(&format!("hollow-{number}"))
     }));
-    hold("briefing_many_nodes", &briefing(&Scenario::embedded().unwrap(), &preflight, &usual()));
+    hold("preflight_many_nodes", &summary(&Scenario::embedded().unwrap(), &preflight, &usual()));
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn what_is_not_known_is_said() {
     let preflight = Preflight { nodes: vec![blind, nothing], ..Preflight::default() };
     let all_it_can_get = scenario.with_memory("max".parse().unwrap()).unwrap();
     let text = [
-        briefing(&scenario, &Preflight::default(), &plan()),
-        briefing(&scenario, &preflight, &usual()),
-        briefing(&all_it_can_get, &two_workers(), &usual()),
+        summary(&scenario, &Preflight::default(), &plan()),
+        summary(&scenario, &preflight, &usual()),
+        summary(&all_it_can_get, &two_workers(), &usual()),
     ];
-    hold("briefing_not_known", &text.join("\n"));
+    hold("preflight_not_known", &text.join("\n"));
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn a_plan_reads_as_it_was_asked_for() {
     let is_of_the_plan = |line: &&str| !line.contains("eligible") && !line.contains(": free ");
     let preflight = Preflight { versions: versions(&[("ramp", "1.2.3")]), ..two_workers() };
     let text = plans.map(|plan| {
-        let text = briefing(&Scenario::embedded().unwrap(), &preflight, &plan);
+        let text = summary(&Scenario::embedded().unwrap(), &preflight, &plan);
         text.lines().filter(is_of_the_plan).map(|line| format!("{line}\n")).collect::<String>()
     });
-    hold("briefing_plans", &text.join("\n"));
+    hold("preflight_plans", &text.join("\n"));
 }
