@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench calibration` takes about twelve minutes; with `-- --smoke` one, with less to say.
 //! The table goes to the terminal, and as JSON to `target/calibration.json`, of which `tables.py` beside this file
-//! makes the README's tables. Needs the right to make cgroups.
+//! makes the tables of docs/. Needs the right to make cgroups.
 #![allow(
     clippy::expect_used,
     clippy::panic,

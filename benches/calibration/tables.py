@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The README's tables, made of what the calibration measured.
+"""The tables of docs/exactness.md and docs/comparison.md, from what the calibration measured.
 
     benches/calibration/tables.py [target/calibration.json]                      prints them as Markdown
-    benches/calibration/tables.py --update README.md [target/calibration.json]   puts them in their places
+    benches/calibration/tables.py --update [target/calibration.json]             writes them into these pages
 
 A place is what stands between `<!-- tables.py NAME -->` and `<!-- tables.py end -->`. Figures that the run did not
 make (a section that was not chosen, a peer that is not installed) are left out or `-`; none are kept from before.
@@ -51,7 +51,7 @@ def named(row):
 
 
 def bytes_of(row):
-    """What was asked, from `500000000 bytes`, as the README says it."""
+    """What was asked, from `500000000 bytes`, as the tables say it."""
     return f"{int(row['what'].split()[0]) / 1e6:.0f} MB"
 
 
@@ -213,28 +213,30 @@ def places(run):
     }
 
 
-def update(path, run):
-    text = path.read_text()
+PAGES = {"exact": ROOT / "docs/exactness.md", "compare": ROOT / "docs/comparison.md"}
+
+
+def update(run):
     for name, lines in places(run).items():
+        path = PAGES[name]
+        text = path.read_text()
         begin, end = f"<!-- tables.py {name} -->\n", "<!-- tables.py end -->"
         if text.count(begin) != 1:
             sys.exit(f"{path} has no place (or several) marked {begin.strip()}")
         before, after = text.split(begin)
         if end not in after:
             sys.exit(f"{path}: {begin.strip()} has no {end}")
-        text = before + begin + "\n".join(lines) + "\n" + end + after.split(end, 1)[1]
-    path.write_text(text)
+        path.write_text(before + begin + "\n".join(lines) + "\n" + end + after.split(end, 1)[1])
 
 
 def main(words):
-    readme = None
-    if words[:1] == ["--update"] and len(words) > 1:
-        readme, words = Path(words[1]), words[2:]
+    is_update = words[:1] == ["--update"]
+    words = words[is_update:]
     if len(words) > 1 or (words and words[0].startswith("-")):
         sys.exit(__doc__)
     run = Run(words[0] if words else ROOT / "target/calibration.json")
-    if readme:
-        update(readme, run)
+    if is_update:
+        update(run)
     else:
         print("\n\n".join("\n".join(lines) for lines in places(run).values()))
 
