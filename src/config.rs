@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::fill::Fill;
+use crate::memory::Fill;
 use crate::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 use crate::report::Format;
 

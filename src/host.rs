@@ -5,19 +5,21 @@
 
 mod cgroup;
 mod cpu;
+mod enclosing;
 mod file;
-pub mod format;
 mod limit;
 mod machine;
 mod membership;
 mod memory;
 mod node;
+pub mod parse;
 mod pressure;
 mod process;
 
 pub use cgroup::{Hierarchy, Level, Version};
 pub use cpu::{CpuController, CpuThrottling, Cpuset};
-pub use limit::{InForce, Limit};
+pub use enclosing::EffectiveLimit;
+pub use limit::Limit;
 pub use machine::{Machine, MemorySize};
 pub use membership::OwnMemory;
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
@@ -46,7 +48,7 @@ pub struct Host {
     /// The machine as seen from inside.
     pub machine: Machine,
     pressure: PressureFiles,
-    places: Places,
+    hierarchies: Hierarchies,
     membership: Membership,
 }
 
@@ -59,15 +61,15 @@ impl Host {
     #[must_use]
     pub fn discover(root: &Path) -> Self {
         let membership = Membership::read(root, LOOK_EVERY);
-        let places = Places::of(&membership.cgroups());
+        let hierarchies = Hierarchies::of(&membership.cgroups());
         Self {
-            memory: MemoryController::open(root, places.memory.clone()),
-            cpu: CpuController::open(root, places.cpu.clone()),
-            cpuset: Cpuset::open(root, places.cpuset.clone()),
+            memory: MemoryController::open(root, hierarchies.memory.clone()),
+            cpu: CpuController::open(root, hierarchies.cpu.clone()),
+            cpuset: Cpuset::open(root, hierarchies.cpuset.clone()),
             process: Process::open(root),
             machine: Machine::open(root),
-            pressure: PressureFiles::of_cgroup(root, places.unified.clone()),
-            places,
+            pressure: PressureFiles::of_cgroup(root, hierarchies.unified.clone()),
+            hierarchies,
             membership,
         }
     }
@@ -78,18 +80,19 @@ impl Host {
     pub fn refresh(&mut self, clock: impl Fn() -> u64) -> bool {
         self.memory.refresh(clock());
         let Some(cgroups) = self.membership.news(clock) else { return false };
-        let (root, places) = (&cgroups.root, Places::of(&cgroups));
+        let (root, hierarchies) = (&cgroups.root, Hierarchies::of(&cgroups));
         // What stays where it is keeps its files: its counters must not seem to begin anew.
-        let memory = changed(&self.places.memory, &places.memory).map(|at| MemoryController::open(root, at));
-        let cpu = changed(&self.places.cpu, &places.cpu).map(|at| CpuController::open(root, at));
-        let cpuset = changed(&self.places.cpuset, &places.cpuset).map(|at| Cpuset::open(root, at));
-        let pressure =
-            changed(&self.places.unified, &places.unified).map(|at| PressureFiles::of_cgroup(root, at));
+        let memory =
+            changed(&self.hierarchies.memory, &hierarchies.memory).map(|at| MemoryController::open(root, at));
+        let cpu = changed(&self.hierarchies.cpu, &hierarchies.cpu).map(|at| CpuController::open(root, at));
+        let cpuset = changed(&self.hierarchies.cpuset, &hierarchies.cpuset).map(|at| Cpuset::open(root, at));
+        let pressure = changed(&self.hierarchies.unified, &hierarchies.unified)
+            .map(|at| PressureFiles::of_cgroup(root, at));
         if !self.membership.settle() {
             return false;
         }
-        let moved = self.places != places;
-        self.places = places;
+        let moved = self.hierarchies != hierarchies;
+        self.hierarchies = hierarchies;
         replace_by(&mut self.memory, memory);
         replace_by(&mut self.cpu, cpu);
         replace_by(&mut self.cpuset, cpuset);
@@ -127,7 +130,7 @@ pub struct HostReadings<'h> {
     /// The memory controller.
     pub memory: MemoryReadings<'h>,
     /// CPU quota in force.
-    pub cpu_limit: InForce<'h, Cores>,
+    pub cpu_limit: EffectiveLimit<'h, Cores>,
     /// Throttling by that quota.
     pub throttling: Option<CpuThrottling>,
     /// CPUs of the cpuset, and the cgroup that says so.
@@ -144,14 +147,14 @@ pub struct HostReadings<'h> {
 
 /// Where the process is in each hierarchy that is read.
 #[derive(Debug, PartialEq, Eq)]
-struct Places {
+struct Hierarchies {
     memory: Option<Hierarchy>,
     cpu: Option<Hierarchy>,
     cpuset: Option<Hierarchy>,
     unified: Option<Hierarchy>,
 }
 
-impl Places {
+impl Hierarchies {
     fn of(cgroups: &Cgroups) -> Self {
         Self {
             memory: cgroups.hierarchy("memory"),

@@ -13,21 +13,16 @@
 //! printed as a fact.
 
 mod arena;
-pub mod burn;
 pub mod clock;
 pub mod config;
 pub mod cpu;
-pub mod duty;
-pub mod fill;
-mod goal;
-mod growth;
 pub mod host;
 pub mod memory;
 pub mod output;
 pub mod quantity;
 pub mod report;
-mod rota;
 pub mod run;
 pub mod sample;
 pub mod serve;
+mod target;
 mod threads;

@@ -110,7 +110,7 @@ impl KernelText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::format::cpu_count;
+    use crate::host::parse::cpu_count;
 
     #[test]
     fn a_list_that_is_longer_than_the_buffer_is_unknown_and_not_counted_wrongly() {

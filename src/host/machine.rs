@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::KernelFile;
-use super::format::{cpu_hundredths, kilobytes};
+use super::parse::{cpu_hundredths, kilobytes};
 use super::pressure::{Pressure, PressureFiles};
 use crate::quantity::Bytes;
 

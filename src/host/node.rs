@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use super::file::{KernelFile, KernelText};
-use super::format::{colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value};
+use super::parse::{colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value};
 use super::pressure::{Pressure, PressureFiles};
 use crate::quantity::Bytes;
 

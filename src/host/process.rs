@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::file::KernelFile;
-use super::format::kilobytes;
+use super::parse::kilobytes;
 use crate::quantity::Bytes;
 
 /// What the kernel counts as resident and swapped out, in bytes.

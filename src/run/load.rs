@@ -14,28 +14,28 @@ use super::{Outcome, Signals, in_context};
 use crate::clock::{ThreadClock, tick_ns};
 use crate::config::{Args, HugePages, OnFailure};
 use crate::cpu::{CpuLoad, CpuPlan};
-use crate::goal::{Asked, Goal, Offer};
 use crate::host::Host;
-use crate::memory::{MemoryLoad, MemoryPlan, View};
+use crate::memory::{HostMemory, MemoryLoad, MemoryPlan};
 use crate::output::Log;
 use crate::quantity::Bytes;
 use crate::report::{Record, Start};
+use crate::target::{Capacity, Target, TargetSpec};
 
 pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let facts = Facts::gather();
     use_small_pages(args.huge_pages);
     let server = open_server(&args.reports)?;
     let host = Host::discover(Path::new("/"));
-    let offer = Offer::of(&host, facts.cpus);
-    let asked = Asked { memory: args.memory, cpu: args.cpu };
-    let goal = Goal::resolve(asked, &offer).map_err(io::Error::other)?;
-    let shortfalls: Vec<_> = goal.shortfalls(args.cpu, &offer).iter().map(ToString::to_string).collect();
-    for doubt in goal.doubts(asked, &offer) {
+    let capacity = Capacity::of(&host, facts.cpus);
+    let spec = TargetSpec { memory: args.memory, cpu: args.cpu };
+    let target = Target::resolve(spec, &capacity).map_err(io::Error::other)?;
+    let shortfalls: Vec<_> = target.shortfalls(args.cpu, &capacity).iter().map(ToString::to_string).collect();
+    for doubt in target.doubts(spec, &capacity) {
         warn!("{doubt}");
     }
     let schedule = Schedule::new(&args.reports, started_ns);
-    let wants = Wants::new(asked, goal, &offer, schedule);
-    let plan = cpu_plan(&goal, &facts, schedule);
+    let wants = Wants::new(spec, target, &capacity, schedule);
+    let plan = cpu_plan(&target, &facts, schedule);
     let start =
         Start { hostname: facts.hostname.clone(), kernel: facts.kernel.clone(), settings: args.settings() };
     let mut reporter = Reporter::new(args, host, &start, wants, schedule)?;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result
         reporter.record(Record::End(shortfall), false);
         return Ok(Outcome::CouldNotHold);
     }
-    let outcome = start_loads(args, &goal, &facts, &plan, &mut reporter)
+    let outcome = start_loads(args, &target, &facts, &plan, &mut reporter)
         .and_then(|()| watch(&mut reporter, server, signals, schedule));
     if let Err(error) = &outcome {
         reporter.record(Record::End(&error.to_string()), false);
@@ -66,9 +66,9 @@ fn use_small_pages(huge_pages: HugePages) {
     }
 }
 
-fn cpu_plan(goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
+fn cpu_plan(target: &Target, facts: &Facts, schedule: Schedule) -> CpuPlan {
     CpuPlan {
-        wanted: goal.cpu,
+        wanted: target.cpu,
         cpus: facts.cpus,
         origin_ns: schedule.started_ns,
         end_ns: schedule.end_ns,
@@ -82,14 +82,14 @@ fn cpu_plan(goal: &Goal, facts: &Facts, schedule: Schedule) -> CpuPlan {
 /// Starts all threads, then lets memory grow: only so is the program's own size known.
 fn start_loads(
     args: &Args,
-    goal: &Goal,
+    target: &Target,
     facts: &Facts,
     plan: &CpuPlan,
     reporter: &mut Reporter<'_>,
 ) -> io::Result<()> {
     let mut others = vec![reporter.clock(), ThreadClock::of_current()];
     let memory_plan = MemoryPlan {
-        target: goal.memory,
+        target: target.memory,
         rate: args.growth_rate,
         step: args.growth_step,
         fill: args.fill,
@@ -99,8 +99,8 @@ fn start_loads(
         page_size: facts.page_size,
         cpus: facts.cpus,
     };
-    if goal.memory != Some(Bytes(0)) {
-        let memory = MemoryLoad::start(memory_plan, View::open(Path::new("/")))
+    if target.memory != Some(Bytes(0)) {
+        let memory = MemoryLoad::start(memory_plan, HostMemory::open(Path::new("/")))
             .map_err(in_context("cannot start the memory load"))?;
         others.extend(memory.clock());
         reporter.loads().memory = Some(memory);

@@ -111,7 +111,7 @@ impl Observer<'_> {
     /// What has been observed and what was wanted, now.
     fn snapshot<'s>(&'s self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
         // Where nothing was asked for it is held from the start.
-        let nothing = self.wants.goal().memory == Some(Bytes(0));
+        let nothing = self.wants.target().memory == Some(Bytes(0));
         let idle_phase = if nothing { Phase::Holding } else { Phase::Growing };
         let Loads { memory, cpu } = &self.loads;
         let observed = Sample::take(&self.host, memory.as_ref(), (idle_phase, self.own), cpu.as_ref());
@@ -183,11 +183,11 @@ impl Answers for Reporter<'_> {
         let MemoryCounters { phase, populated, correction, .. } = memory.counters();
         let resident = host.process.resident();
         let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
-        let target = match wants.goal().memory {
+        let target = match wants.target().memory {
             Some(target) => target.rounded().to_string(),
             None => "all that can be had".into(),
         };
-        match (phase, wants.goal().memory) {
+        match (phase, wants.target().memory) {
             (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
             (Phase::Limited, None) => Ok(format!("holding {resident}: no more is to be had")),
             (Phase::Limited, Some(_)) => Err(format!("no more to be had: {resident} of {target}")),

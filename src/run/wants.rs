@@ -8,18 +8,18 @@ use super::facts::usable_cpus;
 use super::loads::Loads;
 use super::watch::Schedule;
 use crate::cpu::workers;
-use crate::goal::{Asked, Goal, Known, Offer};
 use crate::host::Host;
 use crate::quantity::Cores;
 use crate::report::Wanted;
 use crate::sample::Sample;
+use crate::target::{Capacity, KnownLimits, Target, TargetSpec};
 
 /// What is wanted in figures.
 pub(super) struct Wants {
-    asked: Asked,
-    goal: Goal,
+    spec: TargetSpec,
+    target: Target,
     /// The limits that have been told.
-    known: Known,
+    known: KnownLimits,
     /// CPUs that the process may run on.
     cpus: u64,
     budget: Budget,
@@ -46,21 +46,21 @@ impl Budget {
 
 impl Wants {
     /// What was asked for and the figures it has, on a host that offers so much.
-    pub(super) fn new(asked: Asked, goal: Goal, offer: &Offer<'_>, schedule: Schedule) -> Self {
+    pub(super) fn new(spec: TargetSpec, target: Target, capacity: &Capacity<'_>, schedule: Schedule) -> Self {
         Self {
-            asked,
-            goal,
-            known: offer.known(),
-            cpus: offer.cpus,
-            budget: Budget { rate: goal.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
+            spec,
+            target,
+            known: capacity.known(),
+            cpus: capacity.cpus,
+            budget: Budget { rate: target.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
             end_ns: schedule.end_ns,
             told: false,
         }
     }
 
     /// In figures.
-    pub(super) fn goal(&self) -> Goal {
-        self.goal
+    pub(super) fn target(&self) -> Target {
+        self.target
     }
 
     /// CPUs that the process may run on.
@@ -70,31 +70,31 @@ impl Wants {
 
     /// Threads that it takes to burn CPU.
     pub(super) fn cpu_threads(&self) -> u64 {
-        workers(self.goal.cpu, self.cpus)
+        workers(self.target.cpu, self.cpus)
     }
 
     /// What is wanted beside what was observed.
     pub(super) fn beside(&self, observed: &Sample<'_>) -> Wanted {
         let until_ns = self.end_ns.unwrap_or(u64::MAX).min(observed.monotonic_ns);
         Wanted {
-            memory_target: self.goal.memory,
+            memory_target: self.target.memory,
             memory: observed.memory.wanted,
-            cpu: self.goal.cpu,
+            cpu: self.target.cpu,
             cpu_time: self.budget.at(until_ns),
         }
     }
 
     /// Lets shares follow what they are shares of, and workers the CPUs that there are for them.
     pub(super) fn follow(&mut self, now_ns: u64, host: &Host, loads: &mut Loads) {
-        let before = (self.goal, self.cpu_threads());
+        let before = (self.target, self.cpu_threads());
         self.cpus = usable_cpus();
-        if self.asked.follows() {
-            let offer = Offer::of(host, self.cpus);
-            self.goal = self.goal.follow(self.asked, self.known, &offer);
-            self.known = self.known.or(offer.known());
+        if self.spec.follows() {
+            let capacity = Capacity::of(host, self.cpus);
+            self.target = self.target.follow(self.spec, self.known, &capacity);
+            self.known = self.known.or(capacity.known());
         }
         self.tell_memory(before.0, loads);
-        let has_changed = (before.0.cpu, before.1) != (self.goal.cpu, self.cpu_threads());
+        let has_changed = (before.0.cpu, before.1) != (self.target.cpu, self.cpu_threads());
         if has_changed {
             self.say_cpu(before.0);
         }
@@ -113,26 +113,26 @@ impl Wants {
         })
     }
 
-    fn tell_memory(&self, before: Goal, loads: &Loads) {
-        if let (Some(memory), Some(target)) = (&loads.memory, self.goal.memory)
-            && self.goal.memory != before.memory
+    fn tell_memory(&self, before: Target, loads: &Loads) {
+        if let (Some(memory), Some(target)) = (&loads.memory, self.target.memory)
+            && self.target.memory != before.memory
         {
-            info!("the memory limit has changed: --memory {} is {} now", self.asked.memory, target.rounded());
+            info!("the memory limit has changed: --memory {} is {} now", self.spec.memory, target.rounded());
             memory.change(target);
         }
     }
 
-    fn say_cpu(&self, before: Goal) {
-        let (asked, cpu, cpus) = (self.asked.cpu, self.goal.cpu, self.cpus);
+    fn say_cpu(&self, before: Target) {
+        let (spec, cpu, cpus) = (self.spec.cpu, self.target.cpu, self.cpus);
         if cpu == before.cpu {
-            info!("--cpu {asked} has {cpus} CPUs to run on now");
+            info!("--cpu {spec} has {cpus} CPUs to run on now");
         } else {
-            info!("the CPU limit has changed: --cpu {asked} is {cpu} cores now");
+            info!("the CPU limit has changed: --cpu {spec} is {cpu} cores now");
         }
     }
 
     fn tell_cpu(&mut self, now_ns: u64, loads: &mut Loads) {
-        let rate = self.goal.cpu;
+        let rate = self.target.cpu;
         self.budget = Budget { rate, since_ns: now_ns, before: self.budget.at(now_ns) };
         let Some(load) = &mut loads.cpu else { return };
         let result = load.change(rate, self.cpus, now_ns);

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
 use workload::clock::monotonic_ns;
-use workload::host::format::kilobytes;
+use workload::host::parse::kilobytes;
 use workload::host::{Host, Limit};
 use workload::quantity::Bytes;
 use workload::run::NodeSampler;

@@ -1,28 +1,28 @@
-//! The plan of memory: how much is wanted at a time.
+//! Growth schedule: the resident set wanted as a function of time.
 
 use std::time::Duration;
 
 use crate::quantity::{Bytes, Rate};
 
-/// The line that the resident set follows, from what the process has at the start to its target.
+/// A linear ramp of the resident set, from what the process has at the start to its target.
 ///
 /// # Guarantees
 /// - A function of time alone: no drift, whatever happened before.
 /// - Never falls, never passes the target, and reaches it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Growth {
+pub(crate) struct GrowthSchedule {
     /// Resident set at the start: the program itself.
     pub(crate) start: Bytes,
-    /// Resident set in the end; `None` grows for ever.
+    /// Final resident set; `None` grows without end.
     pub(crate) target: Option<Bytes>,
-    /// How fast it gets there.
+    /// Growth per time.
     pub(crate) rate: Rate,
-    /// Grow in steps of this size, each when the line reaches its top; `None` follows the line closely.
+    /// Step size: a step is taken when the ramp reaches its top; `None` grows smoothly.
     pub(crate) step: Option<Bytes>,
 }
 
-impl Growth {
-    /// The resident set wanted after `elapsed` time of growing.
+impl GrowthSchedule {
+    /// The resident set wanted `elapsed` after the start.
     #[must_use]
     pub(crate) fn wanted(&self, elapsed: Duration) -> Bytes {
         let end = self.target.map_or(u64::MAX, |target| target.0.max(self.start.0));
@@ -41,7 +41,7 @@ impl Growth {
         }
     }
 
-    /// How often to look, so that each look adds about `grain` at most.
+    /// Tick length for which each tick adds about `grain` at most.
     #[must_use]
     pub(crate) fn tick(&self, grain: Bytes) -> Duration {
         /// Below this the wake-ups cost more than the smoothness is worth.
@@ -66,8 +66,8 @@ mod tests {
 
     const RATE: Rate = Rate::PerSecond(Bytes(10_000_000));
 
-    fn growth(target: u64) -> Growth {
-        Growth { start: Bytes(1_000_000), target: Some(Bytes(target)), rate: RATE, step: None }
+    fn growth(target: u64) -> GrowthSchedule {
+        GrowthSchedule { start: Bytes(1_000_000), target: Some(Bytes(target)), rate: RATE, step: None }
     }
 
     fn seconds(s: f64) -> Duration {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_step_is_taken_when_the_line_reaches_its_top() {
-        let plan = Growth { step: Some(Bytes(25_000_000)), ..growth(60_000_000) };
+        let plan = GrowthSchedule { step: Some(Bytes(25_000_000)), ..growth(60_000_000) };
         assert_eq!(plan.wanted(seconds(2.4)), Bytes(1_000_000));
         assert_eq!(plan.wanted(seconds(2.5)), Bytes(26_000_000));
         assert_eq!(plan.wanted(seconds(5.8)), Bytes(51_000_000));
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn instant_wants_all_of_it_at_once() {
-        let plan = Growth { rate: Rate::Instant, step: Some(Bytes(7)), ..growth(200_000_000) };
+        let plan = GrowthSchedule { rate: Rate::Instant, step: Some(Bytes(7)), ..growth(200_000_000) };
         assert_eq!(plan.wanted(Duration::ZERO), Bytes(200_000_000));
     }
 
@@ -111,7 +111,7 @@ mod tests {
             step in proptest::option::of(1..u64::MAX),
             mut times in proptest::collection::vec(any::<u64>(), 2..20),
         ) {
-            let plan = Growth {
+            let plan = GrowthSchedule {
                 start: Bytes(start),
                 target: target.map(Bytes),
                 rate: Rate::PerSecond(Bytes(rate)),

@@ -1,10 +1,10 @@
-//! Burning CPU time: a fixed amount of integer work, over and over, until a clock says stop.
+//! Busy loop: burns CPU time in fixed units of integer work until a clock says stop.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::duty_cycle::Burst;
 use crate::clock::{ThreadClock, monotonic_ns};
-use crate::duty::Burst;
 
 /// Dependent steps in a unit of work: one to two microseconds on a core of today, so that a burst ends
 /// within that of where it should.
@@ -53,7 +53,7 @@ mod tests {
     static NOT_ENDED: AtomicBool = AtomicBool::new(false);
 
     #[test]
-    fn the_end_of_it_all_ends_it_at_once() {
+    fn it_stops_at_once_when_the_load_has_ended() {
         let burst = Burst { until_used_ns: u64::MAX, deadline_ns: u64::MAX };
         assert_eq!(burn(burst, ThreadClock::of_current(), 0, &AtomicBool::new(true)), 0);
     }

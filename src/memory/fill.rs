@@ -1,4 +1,4 @@
-//! What the pages hold, and how they are kept in use.
+//! Page contents: how pages are filled, and rewritten to stay in use.
 
 /// What pages are filled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,8 +23,7 @@ pub struct Filler {
 }
 
 /// One step of SplitMix64 (Steele, Lea, Flood 2014): spreads a seed over all bits.
-#[must_use]
-pub fn split_mix(seed: u64) -> u64 {
+fn split_mix(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,4 +1,4 @@
-//! The control law of the CPU load: clock readings in, what to burn and when to wake out.
+//! Duty cycle of a CPU worker: clock readings in; how long to burn and when to wake up out.
 //!
 //! A worker owes CPU time in proportion to the wall time since the start, `W(t) = share × (t − origin)`.
 //! It wakes on a grid, burns until the schedule of that window is met, and sleeps. What it falls behind
@@ -14,7 +14,7 @@
 //!
 //! Clock readings are nanoseconds since an origin of the caller's, the same for wall and grid.
 
-/// How much wall time's worth of debt is worth catching up.
+/// Debt older than this much wall time is given up.
 ///
 /// Short enough that the second after a long stop stays within 25 % of its share, long enough to bridge
 /// the 100 ms period of a CPU quota and a host that runs the guest only 40 ms in every 100.
@@ -40,15 +40,15 @@ pub struct Burst {
     pub deadline_ns: u64,
 }
 
-/// What one worker is asked to do: its share, its place on the grid.
+/// A worker's share and phase, and when they count from.
 #[derive(Clone, Copy, Debug)]
-pub struct Duty {
-    /// CPU time per wall time; above 1 where more was asked than there are CPUs.
+pub struct DutySpec {
+    /// CPU time per wall time; above 1 where more is wanted than there are CPUs.
     pub share: f64,
     /// When the schedule starts.
     pub origin_ns: u64,
-    /// CPU time that counts as scheduled by then: what had been used, and what was still owed. Negative where more has
-    /// been used than will be scheduled for some time.
+    /// CPU time that counts as scheduled by then: what had been used, and what was still owed. Negative where more was
+    /// used than will be scheduled for some time.
     pub base_ns: i64,
     /// When the schedule ends, if it does: nothing is burnt for the time after it.
     pub end_ns: Option<u64>,
@@ -58,10 +58,10 @@ pub struct Duty {
     pub phase: f64,
 }
 
-/// The law for one worker.
+/// The controller of one worker.
 #[derive(Clone, Debug)]
-pub struct Law {
-    duty: Duty,
+pub struct DutyCycle {
+    duty: DutySpec,
     period_ns: u64,
     /// Width of the dither of a wake-up.
     dither_ns: f64,
@@ -93,10 +93,10 @@ fn signed(time_ns: u64) -> i64 {
     i64::try_from(time_ns).unwrap_or(i64::MAX)
 }
 
-impl Law {
-    /// The law for one worker's duty.
+impl DutyCycle {
+    /// A controller for one worker's duty.
     #[must_use]
-    pub fn new(duty: Duty) -> Self {
+    pub fn new(duty: DutySpec) -> Self {
         let period_ns = period_ns(duty.share, duty.tick_ns);
         let idle_ns = (1.0 - duty.share).max(0.0) * period_ns as f64;
         let grid_ns = duty.origin_ns + (duty.phase.clamp(0.0, 1.0) * period_ns as f64) as u64;
@@ -116,9 +116,9 @@ impl Law {
         }
     }
 
-    /// The law for another duty of the same worker; its counters go on.
+    /// A controller for another duty of the same worker; its counters continue.
     #[must_use]
-    pub fn resume(&self, duty: Duty) -> Self {
+    pub fn resume(&self, duty: DutySpec) -> Self {
         Self {
             forgiven_before_ns: self.forgiven_ns(),
             stalls: self.stalls,
@@ -132,7 +132,7 @@ impl Law {
         self.forgiven_ns += owed_ns;
     }
 
-    /// CPU time given up so far, because it could not be had when it was due.
+    /// CPU time given up so far, because it was not available when due.
     #[must_use]
     pub fn forgiven_ns(&self) -> u64 {
         self.forgiven_before_ns + self.forgiven_ns

@@ -1,4 +1,4 @@
-//! When to measure the resident set exactly, and what it is then.
+//! Exact measurement of the resident set (RSS), and when it is due.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use tracing::warn;
 use crate::clock::monotonic_ns;
 use crate::host::{Correction, Process};
 
-/// How far the resident set may wander before it is measured again.
+/// How far the resident set may drift before it is measured again.
 const DRIFT: u64 = 8 << 10;
 /// An exact measurement may take this part of the time at most, as it costs 5 ms per 500 MB.
 const MEASURE_EVERY: u32 = 200;
 const MEASURE_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 const MEASURE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// Remembers the last exact measurement.
+/// Measures the resident set; remembers the last exact measurement.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gauge {
-    last: Option<Measured>,
+pub(super) struct RssMeter {
+    last: Option<Measurement>,
 }
 
 /// An exact measurement.
 #[derive(Clone, Copy, Debug)]
-struct Measured {
-    /// What the cheap source said at the same time.
+struct Measurement {
+    /// What the cheap count was at the same time.
     cheap: u64,
     at_ns: u64,
     took: Duration,
 }
 
-impl Gauge {
-    /// The exact resident set in bytes, what is swapped out included, and what the cheap count lacks of it.
+impl RssMeter {
+    /// The exact resident set in bytes, swapped pages included, and the correction of the cheap count.
     pub(super) fn measure(&mut self, process: &Process) -> Option<(u64, Correction)> {
         let begin_ns = monotonic_ns();
         let exact = process.resident_exactly()?;
@@ -45,11 +45,11 @@ impl Gauge {
                 "the kernel's two counts of the resident set disagree: reports go by the exact one"
             );
         }
-        self.last = Some(Measured { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });
+        self.last = Some(Measurement { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });
         Some((exact, correction))
     }
 
-    /// Whether it is time for an exact measurement: the cheap one has moved, or it is long ago; never so often that
+    /// Whether an exact measurement is due: the cheap count has moved, or the last one is long ago; never so often that
     /// measuring becomes the load.
     pub(super) fn has_drifted(&self, process: &Process, now_ns: u64) -> bool {
         let Some(measured) = self.last else { return true };

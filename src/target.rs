@@ -1,170 +1,127 @@
-//! What exactly is asked for on this host, and what of it cannot be had. Pure: facts in, decision out.
+//! Target of the load: what was asked for, resolved against the host's capacity, and its shortfalls. Pure: facts in,
+//! decision out.
+
+mod capacity;
+mod schedule;
+
+pub(crate) use capacity::{Capacity, KnownLimits};
+pub(crate) use schedule::GrowthSchedule;
 
 use std::fmt;
 
-use crate::host::{Host, InForce, Limit, MemorySize};
+use crate::host::{EffectiveLimit, Limit};
 use crate::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
-/// A page table holds 512 entries of 8 bytes for as many pages: the part of the memory that the cgroup pays for
-/// on top of it.
+/// A page table holds 512 entries of 8 bytes: one page of it per 512 pages of memory, charged to the cgroup as well.
 const PAGE_TABLE_PART: u64 = 512;
 
-/// What the host offers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offer<'a> {
-    /// Memory limit in force.
-    pub(crate) memory_limit: InForce<'a, Bytes>,
-    /// The machine's memory, if the kernel tells.
-    pub(crate) machine_memory: Option<MemorySize>,
-    /// Resident set of the program itself, before it holds anything.
-    pub(crate) own_memory: Option<Bytes>,
-    /// CPU quota in force.
-    pub(crate) cpu_limit: InForce<'a, Cores>,
-    /// CPUs that the process may run on.
-    pub(crate) cpus: u64,
-}
-
-impl<'a> Offer<'a> {
-    /// Looks at the host as it is now.
-    pub(crate) fn of(host: &'a Host, cpus: u64) -> Self {
-        let (memory_limit, _) = host.memory.limit_and_headroom();
-        Self {
-            memory_limit,
-            machine_memory: host.machine.memory(),
-            own_memory: host.process.resident().map(|set| set.total),
-            cpu_limit: host.cpu.limit(),
-            cpus,
-        }
-    }
-
-    /// Which limits the kernel tells for certain, their absence included.
-    pub(crate) fn known(&self) -> Known {
-        Known { memory: self.memory_limit.is_certain, cpu: self.cpu_limit.is_certain }
-    }
-}
-
-/// Which limits the kernel has told.
+/// The target as given on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
-    memory: bool,
-    cpu: bool,
-}
-
-impl Known {
-    /// Those that either has told.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self { memory: self.memory || other.memory, cpu: self.cpu || other.cpu }
-    }
-}
-
-/// What is asked for, in the words of the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct TargetSpec {
     /// Resident set.
     pub(crate) memory: MemoryTarget,
     /// CPU time per wall time.
     pub(crate) cpu: CpuTarget,
 }
 
-impl Asked {
-    /// Whether a figure depends on what the host offers.
+impl TargetSpec {
+    /// Whether it depends on the host's capacity.
     pub(crate) fn follows(self) -> bool {
         matches!(self.memory, MemoryTarget::Percent(_)) || !matches!(self.cpu, CpuTarget::Cores(_))
     }
 }
 
-/// What is asked for, in figures.
+/// The target in bytes and cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Goal {
-    /// Resident set in the end; `None` for all that can be had.
+pub(crate) struct Target {
+    /// Final resident set; `None` for as much as possible.
     pub(crate) memory: Option<Bytes>,
     /// CPU time per wall time.
     pub(crate) cpu: Cores,
 }
 
-impl Goal {
-    /// Puts figures to percentages and to `max`: of the limit in force, else of the machine.
+impl Target {
+    /// Resolves percentages and `max`: of the effective limit, else of the machine.
     ///
     /// # Errors
     /// A percentage of memory where neither a limit nor the machine's memory is known.
-    pub(crate) fn resolve(asked: Asked, offer: &Offer<'_>) -> Result<Self, Unknown> {
-        Ok(Self { memory: Self::memory(asked.memory, offer)?, cpu: Self::cpu(asked.cpu, offer) })
+    pub(crate) fn resolve(spec: TargetSpec, capacity: &Capacity<'_>) -> Result<Self, UnknownCapacity> {
+        Ok(Self { memory: Self::memory(spec.memory, capacity)?, cpu: Self::cpu(spec.cpu, capacity) })
     }
 
-    /// The figures as the host is now. Where a limit was `known` and is not told for certain any more, or not told at
-    /// all, it has not gone: the share of it does not rise.
+    /// The target for the host as it is now. A limit that was `known` and is uncertain or unreadable now still counts: a
+    /// share of it does not rise.
     #[must_use]
-    pub(crate) fn follow(self, asked: Asked, known: Known, offer: &Offer<'_>) -> Self {
-        let told = offer.known();
-        let is_bound = offer.memory_limit.limit.value().is_some();
-        let memory = match (Self::memory(asked.memory, offer), self.memory) {
+    pub(crate) fn follow(self, spec: TargetSpec, known: KnownLimits, capacity: &Capacity<'_>) -> Self {
+        let told = capacity.known();
+        let is_bound = capacity.memory_limit.limit.value().is_some();
+        let memory = match (Self::memory(spec.memory, capacity), self.memory) {
             (Ok(Some(now)), Some(before)) if !told.memory && (known.memory || !is_bound) => {
                 Some(now.min(before))
             }
             (Ok(now), _) => now,
-            (Err(Unknown), before) => before,
+            (Err(UnknownCapacity), before) => before,
         };
-        let now = Self::cpu(asked.cpu, offer);
-        // All CPUs are no share of the quota.
-        let may_rise = told.cpu || !known.cpu || asked.cpu == CpuTarget::Max;
+        let now = Self::cpu(spec.cpu, capacity);
+        // `max` is all CPUs, whatever the quota.
+        let may_rise = told.cpu || !known.cpu || spec.cpu == CpuTarget::Max;
         Self { memory, cpu: if may_rise { now } else { now.min(self.cpu) } }
     }
 
-    /// Shares of what is not known for certain: figures that may be more than a limit allows.
+    /// Warnings about shares of uncertain limits: they may exceed one that cannot be read.
     #[must_use]
-    pub(crate) fn doubts(&self, asked: Asked, offer: &Offer<'_>) -> Vec<String> {
+    pub(crate) fn doubts(&self, spec: TargetSpec, capacity: &Capacity<'_>) -> Vec<String> {
         let mut doubts = Vec::new();
         if let (MemoryTarget::Percent(percent), Some(memory), false) =
-            (asked.memory, self.memory, offer.known().memory)
+            (spec.memory, self.memory, capacity.known().memory)
         {
             let memory = memory.rounded();
             doubts.push(format!("not all limits on memory can be seen here: --memory {percent} is {memory}"));
         }
-        if let (CpuTarget::Percent(percent), false) = (asked.cpu, offer.known().cpu) {
+        if let (CpuTarget::Percent(percent), false) = (spec.cpu, capacity.known().cpu) {
             let cpu = self.cpu;
             doubts.push(format!("not all limits on CPU can be seen here: --cpu {percent} is {cpu} cores"));
         }
         doubts
     }
 
-    fn memory(asked: MemoryTarget, offer: &Offer<'_>) -> Result<Option<Bytes>, Unknown> {
-        let limit = offer.memory_limit.limit.value();
-        let whole = limit.into_iter().chain(offer.machine_memory.map(|machine| machine.total)).min();
-        Ok(match asked {
+    fn memory(spec: MemoryTarget, capacity: &Capacity<'_>) -> Result<Option<Bytes>, UnknownCapacity> {
+        let limit = capacity.memory_limit.limit.value();
+        let whole = limit.into_iter().chain(capacity.machine_memory.map(|machine| machine.total)).min();
+        Ok(match spec {
             MemoryTarget::Bytes(bytes) => Some(bytes),
-            MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole.ok_or(Unknown)?.0))),
+            MemoryTarget::Percent(percent) => Some(Bytes(percent.of(whole.ok_or(UnknownCapacity)?.0))),
             MemoryTarget::Max => None,
         })
     }
 
-    fn cpu(asked: CpuTarget, offer: &Offer<'_>) -> Cores {
-        let every_cpu = Cores::from_whole(offer.cpus);
-        let whole = offer.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
-        match asked {
+    fn cpu(spec: CpuTarget, capacity: &Capacity<'_>) -> Cores {
+        let every_cpu = Cores::from_whole(capacity.cpus);
+        let whole = capacity.cpu_limit.limit.value().map_or(every_cpu, |limit| limit.min(every_cpu));
+        match spec {
             CpuTarget::Cores(cores) => cores,
             CpuTarget::Percent(percent) => Cores::from_nano(percent.of(whole.as_nano())),
             CpuTarget::Max => every_cpu,
         }
     }
 
-    /// What cannot be had as things are: a legitimate experiment, but one to be told of. `max` asks for no
-    /// more than there is.
+    /// What the host cannot provide at present: a legitimate experiment, but worth a warning. `max` never falls short.
     #[must_use]
-    pub(crate) fn shortfalls<'a>(&self, cpu: CpuTarget, offer: &Offer<'a>) -> Vec<Shortfall<'a>> {
+    pub(crate) fn shortfalls<'a>(&self, cpu: CpuTarget, capacity: &Capacity<'a>) -> Vec<Shortfall<'a>> {
         let mut shortfalls = Vec::new();
         let wanted = self.memory.filter(|wanted| *wanted > Bytes(0));
         if let Some(wanted) = wanted {
-            let own = offer.own_memory.unwrap_or_default();
+            let own = capacity.own_memory.unwrap_or_default();
             if wanted < own {
                 shortfalls.push(Shortfall::OwnMemory { wanted, own });
             }
-            if let InForce { limit: Limit::Value(limit), cgroup, .. } = offer.memory_limit
+            if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.memory_limit
                 && wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART) > limit.0
             {
                 shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
             }
-            // What the kernel does not tell is no reason to complain.
-            let available = offer.machine_memory.and_then(|machine| machine.available);
+            // What is unknown causes no warning.
+            let available = capacity.machine_memory.and_then(|machine| machine.available);
             let machine = available.map(|available| Bytes(available.0.saturating_add(own.0)));
             if let Some(machine) = machine.filter(|machine| wanted > *machine) {
                 shortfalls.push(Shortfall::MachineMemory { wanted, machine });
@@ -172,13 +129,13 @@ impl Goal {
         }
         let wanted = self.cpu;
         if cpu != CpuTarget::Max {
-            if let InForce { limit: Limit::Value(limit), cgroup, .. } = offer.cpu_limit
+            if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.cpu_limit
                 && wanted > limit
             {
                 shortfalls.push(Shortfall::CpuLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
             }
-            if wanted > Cores::from_whole(offer.cpus) {
-                shortfalls.push(Shortfall::Cpus { wanted, cpus: offer.cpus });
+            if wanted > Cores::from_whole(capacity.cpus) {
+                shortfalls.push(Shortfall::Cpus { wanted, cpus: capacity.cpus });
             }
         }
         shortfalls
@@ -187,9 +144,9 @@ impl Goal {
 
 /// Neither a memory limit nor the machine's memory is known, so there is no percentage of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unknown;
+pub(crate) struct UnknownCapacity;
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownCapacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "--memory is a percentage, but the kernel tells neither a memory limit (/proc/self/cgroup) nor the \
@@ -198,21 +155,21 @@ impl fmt::Display for Unknown {
     }
 }
 
-impl std::error::Error for Unknown {}
+impl std::error::Error for UnknownCapacity {}
 
-/// Something asked for that the host does not offer.
+/// A part of the target that exceeds the host's capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shortfall<'a> {
     /// Less memory than the program itself has.
     OwnMemory {
-        /// Asked for.
+        /// TargetSpec for.
         wanted: Bytes,
         /// What it has.
         own: Bytes,
     },
     /// More memory, page tables included, than the limit in force.
     MemoryLimit {
-        /// Asked for.
+        /// TargetSpec for.
         wanted: Bytes,
         /// The limit.
         limit: Bytes,
@@ -221,14 +178,14 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory than the machine can give.
     MachineMemory {
-        /// Asked for.
+        /// TargetSpec for.
         wanted: Bytes,
         /// What it can give.
         machine: Bytes,
     },
     /// More CPU than the quota in force.
     CpuLimit {
-        /// Asked for.
+        /// TargetSpec for.
         wanted: Cores,
         /// The quota.
         limit: Cores,
@@ -237,7 +194,7 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than there are CPUs to run on.
     Cpus {
-        /// Asked for.
+        /// TargetSpec for.
         wanted: Cores,
         /// CPUs in the affinity mask.
         cpus: u64,

@@ -1,33 +1,33 @@
-//! Which pages to rewrite when, so that each has its turn in time.
+//! Touch schedule: which pages to rewrite when, so that each is rewritten at least once per interval.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// Goes round all pages once in `every`, evenly.
+/// Goes round all pages once per `every`, evenly.
 ///
 /// # Guarantees
-/// - Asked often enough, it gives every page its turn at least once in `every`. Pages that come while a round is
-///   under way were written then, and join the next one.
+/// - Called often enough, every page is due at least once per `every`. Pages added during a round were just written, and
+///   join the next one.
 /// - Never more than one round at once, however late the call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rota {
+pub(crate) struct TouchSchedule {
     every_ns: u128,
     /// When the present round began.
     began_ns: u64,
-    /// Pages of the present round.
+    /// Pages in the present round.
     pages: usize,
-    /// Pages of it that have had their turn.
+    /// Pages of it that have been due.
     done: usize,
 }
 
-impl Rota {
-    /// A rota that starts at `now_ns`.
+impl TouchSchedule {
+    /// A schedule that starts at `now_ns`.
     #[must_use]
     pub(crate) fn new(every: Duration, now_ns: u64) -> Self {
         Self { every_ns: every.as_nanos().max(1), began_ns: now_ns, pages: 0, done: 0 }
     }
 
-    /// The pages that are due, of `pages` in all. Call it ten times in `every` or more.
+    /// The pages that are due, of `pages` in all. To be called at least ten times per `every`.
     pub(crate) fn due(&mut self, pages: usize, now_ns: u64) -> Range<usize> {
         let passed_ns = u128::from(now_ns.saturating_sub(self.began_ns));
         // A page that comes when a round has just begun may be the last of the next one, and wait for the call
@@ -51,12 +51,12 @@ mod tests {
 
     /// The longest time that any page of a growing arena went without being written, in ms.
     fn longest_gap_ms(every_ms: u64, tick_ms: u64, pages_at: impl Fn(u64) -> usize) -> u64 {
-        let mut rota = Rota::new(Duration::from_millis(every_ms), 0);
+        let mut schedule = TouchSchedule::new(Duration::from_millis(every_ms), 0);
         let mut written: Vec<u64> = Vec::new();
         let mut longest = 0;
         for now in (0..every_ms * 10).step_by(usize::try_from(tick_ms).unwrap()) {
             written.resize(pages_at(now).max(written.len()), now);
-            for page in rota.due(written.len(), now * MS) {
+            for page in schedule.due(written.len(), now * MS) {
                 longest = longest.max(now - written[page]);
                 written[page] = now;
             }
@@ -86,25 +86,25 @@ mod tests {
 
     #[test]
     fn pages_are_written_little_by_little() {
-        let mut rota = Rota::new(Duration::from_secs(10), 0);
-        rota.due(1000, 4_000 * MS);
+        let mut schedule = TouchSchedule::new(Duration::from_secs(10), 0);
+        schedule.due(1000, 4_000 * MS);
         let turns: Vec<usize> =
-            (1..=10).map(|tick| rota.due(1000, 4_000 * MS + tick * 100 * MS).len()).collect();
+            (1..=10).map(|tick| schedule.due(1000, 4_000 * MS + tick * 100 * MS).len()).collect();
         assert!(turns.iter().all(|count| *count == 25), "{turns:?}");
     }
 
     #[test]
     fn after_a_long_stop_it_is_one_round() {
-        let mut rota = Rota::new(Duration::from_secs(10), 0);
-        rota.due(5, 4_000 * MS);
-        assert_eq!(rota.due(5, 1_000_000 * MS), 0..5);
-        assert_eq!(rota.due(5, 1_000_000 * MS).len(), 0);
+        let mut schedule = TouchSchedule::new(Duration::from_secs(10), 0);
+        schedule.due(5, 4_000 * MS);
+        assert_eq!(schedule.due(5, 1_000_000 * MS), 0..5);
+        assert_eq!(schedule.due(5, 1_000_000 * MS).len(), 0);
     }
 
     #[test]
     fn pages_that_are_gone_are_not_due() {
-        let mut rota = Rota::new(Duration::from_secs(10), 0);
-        rota.due(100, 4_000 * MS);
-        assert_eq!(rota.due(10, 1_000_000 * MS), 0..10);
+        let mut schedule = TouchSchedule::new(Duration::from_secs(10), 0);
+        schedule.due(100, 4_000 * MS);
+        assert_eq!(schedule.due(10, 1_000_000 * MS), 0..10);
     }
 }
