@@ -1,4 +1,4 @@
-//! The memory that is held: anonymous pages at one growing address range. All `unsafe` of the crate is here.
+//! Arena: anonymous pages in one growing address range. All `unsafe` of the crate is here.
 //!
 //! The range grows in place by mapping right behind its end. Nothing is reserved ahead: a reservation would
 //! count against `RLIMIT_AS` in full before the first page is used, while this way a limit of any kind is met

@@ -1,4 +1,4 @@
-//! The CPU load: worker threads that follow a [`DutyCycle`](duty_cycle::DutyCycle) each.
+//! CPU load: worker threads that follow a [`DutyCycle`](duty_cycle::DutyCycle) each.
 
 pub mod busy_loop;
 pub mod duty_cycle;

@@ -1,4 +1,4 @@
-//! What the kernel says: limits, usage, and the machine as seen from inside.
+//! Host readers: cgroup limits, usage, pressure, and the machine as seen from inside.
 //!
 //! Every reader takes the root of the file system as an argument, so that tests point it at a captured host.
 //! Absence is data: a file that is not there gives `None` or [`Limit::Unknown`], never 0.

@@ -1,4 +1,4 @@
-//! The memory load: one thread whose allocations make the resident set follow a growth schedule, and keep it there.
+//! Memory load: one thread that makes the resident set follow a growth schedule, then holds it.
 
 mod chunk_sizer;
 mod fill;

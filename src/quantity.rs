@@ -1,4 +1,4 @@
-//! Quantities as Kubernetes writes them: `500M`, `500Mi`, `0.2`, `200m`, `80%`, `max`.
+//! Quantities in the notation of Kubernetes: `500M`, `500Mi`, `0.2`, `200m`, `80%`, `max`.
 //!
 //! The grammar is that of `k8s.io/apimachinery/pkg/api/resource.Quantity`, without its sign: a decimal
 //! number, then a suffix or a decimal exponent. As there, a fraction that the unit cannot express rounds

@@ -1,5 +1,4 @@
-//! Target of the load: what was asked for, resolved against the host's capacity, and its shortfalls. Pure: facts in,
-//! decision out.
+//! Target of the load: resolved against the host's capacity, with its shortfalls. Pure: facts in, decision out.
 
 mod capacity;
 mod schedule;

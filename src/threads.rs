@@ -1,4 +1,4 @@
-//! Threads that cost little.
+//! Threads with small stacks, and timed parking.
 
 use std::io;
 use std::thread::{Builder, Thread, park_timeout};

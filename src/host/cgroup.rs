@@ -1,4 +1,4 @@
-//! Where the cgroups of this process are: a question with an answer per controller, on hybrid hosts too.
+//! Cgroup hierarchies of this process: found per controller, as hybrid hosts need it.
 //!
 //! Formats: `/proc/self/cgroup` in cgroups(7), `/proc/self/mountinfo` in proc(5).
 

@@ -1,4 +1,4 @@
-//! The CPU controllers: quotas in force, throttling, and the CPUs of the cpuset.
+//! CPU controllers: effective quotas, throttling, and the CPUs of the cpuset.
 //!
 //! Sources: Documentation/admin-guide/cgroup-v2.rst; for v1 Documentation/scheduler/sched-bwc.rst and
 //! Documentation/admin-guide/cgroup-v1/cpusets.rst.
@@ -37,7 +37,7 @@ struct Quota {
 #[derive(Debug)]
 pub struct CpuController {
     limits: EnclosingLimits<Quota>,
-    /// Whose throttling is told: bound to one cgroup, so that its counters never go backwards.
+    /// The cgroup whose throttling is reported: always the same, so that its counters never go backwards.
     stat: Option<(Version, KernelFile)>,
 }
 

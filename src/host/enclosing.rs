@@ -10,11 +10,11 @@ use super::limit::Limit;
 /// A limit, and the cgroup that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EffectiveLimit<'a, T> {
-    /// The tightest of all enclosing cgroups that tell.
+    /// The tightest of all enclosing cgroups whose limit is known.
     pub limit: Limit<T>,
     /// Path of the cgroup that sets it; `None` where there is no limit.
     pub cgroup: Option<&'a str>,
-    /// Whether all of them have told: if not, there may be a tighter one.
+    /// Whether all of them are known: if not, there may be a tighter one.
     pub is_certain: bool,
 }
 
@@ -33,11 +33,11 @@ const OUT_OF_SIGHT: &str = "an enclosing cgroup out of sight";
 pub(super) struct EnclosingLimits<F> {
     /// Those whose files could be opened, the innermost first.
     levels: Vec<LimitAt<F>>,
-    /// No other has any.
+    /// No other level has such a limit.
     is_complete: bool,
-    /// The tightest of all, in sight or not, is told as well: v1 does.
+    /// The kernel also gives the tightest of all, visible or not: v1 does.
     has_sum: bool,
-    /// By which there is one that no file in sight shows.
+    /// A limit that no visible file shows.
     hidden: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Files of the kernel's that are read again and again.
+//! Kernel files: opened once, re-read without allocating.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use super::limit::Limit;
 /// Room for nearly any of the files read here. Longer ones lose their end: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
-/// A file of the kernel's: opened once, read from its start each time, without allocating.
+/// A kernel file: opened once, read from its start each time, without allocating.
 #[derive(Debug)]
 pub(super) struct KernelFile(File);
 
@@ -45,7 +45,7 @@ impl KernelFile {
     pub(super) fn read_whole<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
-        // Where it is full nobody knows whether there was more.
+        // A full buffer may have cut it short.
         let whole = buffer.get(..length).filter(|_| length < FILE_BUFFER)?;
         parse(valid(whole))
     }
@@ -76,7 +76,7 @@ fn valid(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// A file whose whole present text is kept, to look up many values of one moment.
+/// A kernel file whose whole text is kept, to look up many values of one moment.
 #[derive(Debug)]
 pub(super) struct KernelText {
     file: Option<KernelFile>,

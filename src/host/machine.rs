@@ -1,4 +1,4 @@
-//! The machine as seen from inside: in a VM, the guest.
+//! Machine-wide memory, steal time and pressure: in a VM, those of the guest.
 
 use std::path::Path;
 use std::time::Duration;

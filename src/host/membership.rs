@@ -1,4 +1,4 @@
-//! Which cgroups this process is in, and that it may be moved to others.
+//! Cgroup membership of this process, and its changes.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use super::file::KernelText;
 use super::memory::MemoryController;
 use crate::clock::nanos;
 
-/// Looking may take this part of the time at most: before Linux 6.7 it waits for whoever makes or removes cgroups
+/// Reading it may take this part of the time at most: before Linux 6.7 it waits for the creation and removal of cgroups
 /// (`cgroup_mutex` in the kernel's `proc_cgroup_show`).
 const LOOK_PART: u64 = 1_000;
-/// But it is never longer ago than this.
+/// But it is read at least this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Which cgroups this process is in: the text of `/proc/self/cgroup`.
@@ -22,7 +22,7 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Membership {
     root: PathBuf,
     now: KernelText,
-    /// What everything has been opened by.
+    /// The membership that all files were opened by.
     known: String,
     every: Duration,
     next_look_ns: u64,

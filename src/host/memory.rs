@@ -1,4 +1,4 @@
-//! The memory controller: limits in force, usage, events. The two versions of the interface differ in which file
+//! Memory controller: effective limits, usage, events. The two versions of the interface differ in which file
 //! and which unit, and only here.
 //!
 //! Sources: Documentation/admin-guide/cgroup-v2.rst and Documentation/admin-guide/cgroup-v1/memory.rst.

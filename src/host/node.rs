@@ -1,4 +1,4 @@
-//! The whole of the machine's memory that matters, for who watches a node.
+//! Node memory: meminfo, vmstat, load, KSM and shared memory of the whole machine.
 //!
 //! Sources: Documentation/filesystems/proc.rst (meminfo, stat, loadavg), Documentation/admin-guide/mm/ksm.rst.
 

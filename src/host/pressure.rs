@@ -1,4 +1,4 @@
-//! Pressure stall information: for how long anything, or everything, waited for a resource.
+//! Pressure stall information (PSI): for how long some, or all, tasks waited for a resource.
 //!
 //! Source: Documentation/accounting/psi.rst.
 

@@ -1,4 +1,4 @@
-//! This process, as `/proc` shows it.
+//! Resident set of this process, from `/proc/self`.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ impl ResidentSet {
     }
 }
 
-/// What the cheap count of the resident set lacks, in bytes.
+/// By how much the cheap count of the resident set is too small, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Correction {
     /// Of all of it.

@@ -1,4 +1,4 @@
-//! Sizes of memory, rates of growth, and what `--memory` may ask for.
+//! Memory sizes, growth rates, and the value of `--memory`.
 
 use std::fmt;
 use std::str::FromStr;

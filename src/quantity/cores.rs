@@ -1,4 +1,4 @@
-//! Amounts of CPU, and what `--cpu` may ask for.
+//! CPU amounts, and the value of `--cpu`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What a field of a report is, and what reports are made of.
+//! Report fields, the kinds of reports and the kinds of records.
 
 use std::fmt::Debug;
 use std::io;

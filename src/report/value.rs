@@ -1,4 +1,4 @@
-//! The values that fields take, and how each becomes JSON.
+//! Field values, and their form in JSON.
 
 use std::time::{Duration, SystemTime};
 

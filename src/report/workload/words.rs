@@ -1,4 +1,4 @@
-//! The words around the table of the load.
+//! Text around the table of the load: introduction, troubles, conclusion.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::super::field::Unit;
 use super::super::text::cell;
 use super::super::value::Value;
-use super::Snapshot;
+use super::snapshot::Snapshot;
 use crate::host::{EffectiveLimit, Limit};
 use crate::quantity::Bytes;
 

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
+use workload::app::NodeSampler;
 use workload::clock::monotonic_ns;
 use workload::host::parse::kilobytes;
 use workload::host::{Host, Limit};
 use workload::quantity::Bytes;
-use workload::run::NodeSampler;
 
 use super::remains::{self, Remains, cgroup_name};
 use super::site::{Homes, Site};

@@ -15,10 +15,10 @@ use clap::Parser;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
+use workload::app::{self, Residency, Signals};
 use workload::config;
-use workload::output::Log;
+use workload::log_writer::LogWriter;
 use workload::report::Format;
-use workload::run::{self, Residency, Signals};
 
 /// Arguments of the hidden subcommand `instance`.
 #[derive(Clone, Debug, clap::Args)]
@@ -107,10 +107,10 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
         .with_max_level(args.reports().log.filter())
         .with_ansi(false)
         .with_target(false)
-        .with_writer(|| Log)
+        .with_writer(|| LogWriter)
         .log_internal_errors(false)
         .try_init();
-    let outcome = signals.and_then(|signals| run::run(&args, &signals, started_ns, Residency::Reclaimable));
+    let outcome = signals.and_then(|signals| app::run(&args, &signals, started_ns, Residency::Reclaimable));
     match outcome {
         Ok(outcome) => outcome.exit(),
         Err(error) => {

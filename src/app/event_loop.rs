@@ -1,4 +1,4 @@
-//! Waiting and reporting, whatever there is to report on.
+//! Event loop: waits, reports, and answers requests, for either mode.
 
 use std::io;
 use std::time::Duration;
@@ -6,50 +6,51 @@ use std::time::Duration;
 use nix::sys::eventfd::EventFd;
 use tracing::info;
 
-use super::events::{Alarm, Rounds, Signals, wait};
-use super::{Outcome, in_context};
+use super::outcome::{Outcome, in_context};
+use super::poller::{PollFallback, Timer, wait};
+use super::signals::Signals;
 use crate::clock::{monotonic_ns, nanos, next_point_ns};
 use crate::config::ReportArgs;
+use crate::http::{Responder, Server};
 use crate::report::Record;
-use crate::serve::{Answers, Server};
 
-/// When it began, when it ends, and how often it reports; on the monotonic clock.
+/// Start, end and interval of reports, on the monotonic clock.
 #[derive(Clone, Copy)]
-pub(super) struct Schedule {
+pub(super) struct ReportSchedule {
     pub(super) started_ns: u64,
     pub(super) end_ns: Option<u64>,
     pub(super) interval: Duration,
 }
 
-impl Schedule {
+impl ReportSchedule {
     pub(super) fn new(args: &ReportArgs, started_ns: u64) -> Self {
         let end_ns = args.duration.map(|duration| started_ns.saturating_add(nanos(duration.0)));
         Self { started_ns, end_ns, interval: args.report_every.0 }
     }
 }
 
-/// What is watched and reported on.
-pub(super) trait Watched: Answers {
+/// What the event loop drives: the load or the node probe.
+pub(super) trait EventHandler: Responder {
     /// Readable when there is something to report before it is time.
     fn changed(&self) -> Option<&EventFd>;
 
-    /// Takes a sample and writes a record; those `on_grid` come at regular times. Gives the reason where it is time
-    /// to give up.
+    /// Takes a sample and writes a record; those `on_grid` come at regular times. Returns the reason where the run has to
+    /// end.
     fn record(&mut self, record: Record<'_>, on_grid: bool) -> Option<&'static str>;
 
-    /// When to look at what reports do not show, on the monotonic clock.
-    fn look_due_ns(&self) -> u64 {
+    /// When [`Self::refresh`] is due, on the monotonic clock.
+    fn refresh_due_ns(&self) -> u64 {
         u64::MAX
     }
 
-    /// Looks, and lets what is wanted follow.
-    fn look(&mut self, _now_ns: u64) {}
+    /// Re-reads what reports do not show, such as limits, and adapts to it.
+    fn refresh(&mut self, _now_ns: u64) {}
 }
 
-/// Listens where that is asked for, and says where.
+/// Starts the HTTP server, where `--listen` asks for it.
 ///
 /// # Errors
-/// Where the address cannot be had.
+/// Where the address cannot be bound.
 pub(super) fn open_server(args: &ReportArgs) -> io::Result<Option<Server>> {
     let Some(address) = args.listen else { return Ok(None) };
     let server = Server::open(address).map_err(|error| {
@@ -64,50 +65,50 @@ pub(super) fn open_server(args: &ReportArgs) -> io::Result<Option<Server>> {
 ///
 /// # Errors
 /// Where the system refuses a timer.
-pub(super) fn watch(
-    watched: &mut impl Watched,
+pub(super) fn run_event_loop(
+    handler: &mut impl EventHandler,
     mut server: Option<Server>,
     signals: &Signals,
-    schedule: Schedule,
+    schedule: ReportSchedule,
 ) -> io::Result<Outcome> {
-    let Schedule { started_ns, end_ns, interval } = schedule;
-    let alarm = Alarm::new().map_err(in_context("cannot make a timer"))?;
-    let mut rounds = Rounds::default();
+    let ReportSchedule { started_ns, end_ns, interval } = schedule;
+    let timer = Timer::new().map_err(in_context("cannot make a timer"))?;
+    let mut fallback = PollFallback::default();
     let interval_ns = nanos(interval);
     let mut next_ns = started_ns.saturating_add(interval_ns);
     loop {
         let now_ns = monotonic_ns();
         let server_due_ns = server.as_ref().map_or(u64::MAX, |server| server.due_ns(now_ns));
-        let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns).min(watched.look_due_ns());
-        alarm.set(due_ns)?;
+        let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns).min(handler.refresh_due_ns());
+        timer.set(due_ns)?;
         let requests = server.as_ref().and_then(|server| server.events(now_ns));
-        if let Err(error) = wait(signals, &alarm, watched.changed(), requests) {
-            rounds.sleep(error, due_ns);
+        if let Err(error) = wait(signals, &timer, handler.changed(), requests) {
+            fallback.sleep(error, due_ns);
         }
         let now_ns = monotonic_ns();
         if let Some(signal) = signals.read() {
-            watched.record(Record::End(signal), false);
+            handler.record(Record::End(signal), false);
             return Ok(Outcome::Done);
         }
         if end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
-            watched.record(Record::End("the duration asked for has passed"), false);
+            handler.record(Record::End("the duration asked for has passed"), false);
             return Ok(Outcome::Done);
         }
-        let changed = watched.changed().is_some_and(|changed| changed.read().is_ok());
+        let changed = handler.changed().is_some_and(|changed| changed.read().is_ok());
         if (now_ns >= next_ns || changed)
-            && let Some(reason) = watched.record(Record::Report, now_ns >= next_ns)
+            && let Some(reason) = handler.record(Record::Report, now_ns >= next_ns)
         {
-            watched.record(Record::End(reason), false);
+            handler.record(Record::End(reason), false);
             return Ok(Outcome::CouldNotHold);
         }
         if now_ns >= next_ns {
             next_ns = next_point_ns(next_ns, interval_ns, now_ns);
         }
-        if now_ns >= watched.look_due_ns() {
-            watched.look(now_ns);
+        if now_ns >= handler.refresh_due_ns() {
+            handler.refresh(now_ns);
         }
         if let Some(server) = &mut server {
-            server.serve(monotonic_ns(), watched);
+            server.serve(monotonic_ns(), handler);
         }
     }
 }

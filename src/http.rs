@@ -1,13 +1,13 @@
-//! A small HTTP server that cannot become a load of its own: `/metrics`, `/readyz`, `/healthz`.
+//! HTTP server of bounded cost: `/metrics`, `/readyz`, `/healthz`.
 //!
-//! It runs in the thread that reports, so its CPU time is charged to what was asked for like that of reports. And
-//! it is bounded whatever clients do and however little was asked for: so many connections, so many looks at them a
-//! second, pauses in proportion to what a look cost, so many bytes and so much time for a request, one request a
-//! connection.
+//! It runs in the reporting thread, so its CPU time comes out of the load's budget like that of reports. Its cost is
+//! bounded whatever clients do: a maximum of connections and of rounds per second, pauses in proportion to a round's
+//! cost, a maximum of bytes and time for a request, one request per connection.
 
 mod connection;
+mod request;
 
-pub use connection::Asked;
+pub use request::{Request, Route};
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,32 +21,21 @@ use tracing::{debug, warn};
 use crate::clock::ThreadClock;
 use connection::{Connection, Next, TEXT};
 
-/// Beyond so many connections the oldest has to go.
+/// Connections at once; beyond them the oldest is closed.
 const MOST_CONNECTIONS: usize = 8;
-/// After something has happened, nothing is looked at for this long: 100 wake-ups a second at most.
+/// Pause after a round in which something happened: 100 wake-ups a second at most.
 const PAUSE_NS: u64 = 10_000_000;
-/// Nor for so many times the CPU time that it took: clients cost about a hundredth of a core at most.
+/// Pause per CPU time of the round: clients cost about a hundredth of a core at most.
 const PAUSE_PER_COST: u64 = 100;
-/// But for no longer: a kubelet waits 1 s for the answer to a probe.
+/// Longest such pause: a kubelet waits 1 s for the answer to a probe.
 const LONGEST_PAUSE_NS: u64 = 500_000_000;
-/// Where the system has nothing left for a connection, that does not change in 10 ms.
+/// Pause where the system has no descriptor or memory for a connection.
 const EXHAUSTED_PAUSE_NS: u64 = 1_000_000_000;
 /// Requests within this time share one text of metrics.
 const METRICS_AGE_NS: u64 = 50_000_000;
 
-/// What there is to ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// The metrics.
-    Metrics,
-    /// Whether it holds what was asked for.
-    Ready,
-    /// Whether it lives.
-    Health,
-}
-
-/// What the program says of itself.
-pub(crate) trait Answers {
+/// What the server answers with.
+pub(crate) trait Responder {
     /// All metrics, in OpenMetrics text.
     fn metrics(&mut self) -> String;
 
@@ -66,8 +55,8 @@ pub(crate) struct Server {
     connections: Vec<Connection>,
     /// When to look again, after something has happened.
     paused_until_ns: u64,
-    /// It has been told that no connection can be taken, and none has been since.
-    told: bool,
+    /// It has been logged that no connection can be accepted, and none has been since.
+    logged: bool,
     metrics: String,
     metrics_at_ns: u64,
 }
@@ -76,7 +65,7 @@ impl Server {
     /// Listens.
     ///
     /// # Errors
-    /// Where the address cannot be had: it is in use, not of this host, or the port needs a right.
+    /// Where the address is in use or not of this host, or the port needs a capability.
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -87,13 +76,13 @@ impl Server {
             events,
             connections: Vec::with_capacity(MOST_CONNECTIONS),
             paused_until_ns: 0,
-            told: false,
+            logged: false,
             metrics: String::new(),
             metrics_at_ns: 0,
         })
     }
 
-    /// Where it listens: the port that was given where 0 was asked for.
+    /// The address it listens on: with port 0, the port that was assigned.
     ///
     /// # Errors
     /// None in practice.
@@ -101,7 +90,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// To be waited for, unless there is a pause.
+    /// The descriptor to wait for, unless there is a pause.
     #[must_use]
     pub(crate) fn events(&self, now_ns: u64) -> Option<BorrowedFd<'_>> {
         (now_ns >= self.paused_until_ns).then(|| self.events.0.as_fd())
@@ -116,8 +105,8 @@ impl Server {
         self.connections.iter().map(Connection::deadline_ns).min().unwrap_or(u64::MAX)
     }
 
-    /// Takes new connections, but no more than there may be at once, goes on with all, and sets the next pause.
-    pub(crate) fn serve(&mut self, now_ns: u64, answers: &mut impl Answers) {
+    /// Accepts new connections up to the maximum, continues with all, and sets the next pause.
+    pub(crate) fn serve(&mut self, now_ns: u64, answers: &mut impl Responder) {
         if now_ns < self.paused_until_ns {
             return;
         }
@@ -136,22 +125,22 @@ impl Server {
         self.paused_until_ns = now_ns.saturating_add(pause_ns);
     }
 
-    /// How many there were. A flood fills the kernel's queue: who waits in it must not wait for long.
+    /// Accepts what is in the kernel's queue, as a flood fills it; gives how many.
     ///
     /// # Errors
-    /// Where the system has nothing left for even one.
+    /// Where the system has no descriptor or memory for even one.
     fn take_new(&mut self, now_ns: u64) -> io::Result<usize> {
         for count in 0..MOST_CONNECTIONS {
             match self.accept(count) {
                 Ok(stream) => self.take(stream, now_ns),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                // Those of this look come first.
+                // Those of this round come first.
                 Err(error) if is_exhaustion(&error) && count > 0 => return Ok(count),
                 Err(error) if is_exhaustion(&error) => {
-                    if !self.told {
+                    if !self.logged {
                         warn!("no connection can be taken, tried again each second: {error}");
                     }
-                    self.told = true;
+                    self.logged = true;
                     return Err(error);
                 }
                 Err(error) => debug!("the client went away again: {error}"),
@@ -160,32 +149,32 @@ impl Server {
         Ok(MOST_CONNECTIONS)
     }
 
-    /// The next in the kernel's queue. The oldest connection has to go where there is nothing left for another, unless
-    /// some were `taken` just now.
+    /// The next in the kernel's queue. Without a descriptor for it the oldest connection is closed, unless some were
+    /// `taken` just now.
     fn accept(&mut self, taken: usize) -> io::Result<TcpStream> {
         let mut result = self.listener.accept();
         if result.as_ref().is_err_and(is_exhaustion) {
-            // The kernel looks for a descriptor before it looks into the queue.
-            if !self.somebody_waits() {
+            // The kernel allocates a descriptor before it looks into the queue.
+            if !self.is_queued() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             if taken == 0 && !self.connections.is_empty() {
-                self.connections.remove(0).leave_nothing();
+                self.connections.remove(0).abort_on_close();
                 result = self.listener.accept();
             }
         }
         result.map(|(stream, _)| stream)
     }
 
-    fn somebody_waits(&self) -> bool {
+    fn is_queued(&self) -> bool {
         let mut queue = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         poll(&mut queue, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     fn take(&mut self, stream: TcpStream, now_ns: u64) {
-        self.told = false;
+        self.logged = false;
         if self.connections.len() >= MOST_CONNECTIONS {
-            self.connections.remove(0).leave_nothing();
+            self.connections.remove(0).abort_on_close();
         }
         match Connection::new(stream, now_ns) {
             Ok(connection) => {
@@ -197,8 +186,8 @@ impl Server {
         }
     }
 
-    /// Goes on with all connections: whether anything has happened on one.
-    fn go_on(&mut self, now_ns: u64, answers: &mut impl Answers) -> bool {
+    /// Continues with all connections; whether anything happened on one.
+    fn go_on(&mut self, now_ns: u64, answers: &mut impl Responder) -> bool {
         let mut busy = false;
         let mut index = 0;
         while let Some(connection) = self.connections.get_mut(index) {
@@ -222,13 +211,13 @@ impl Server {
         route: Route,
         head_only: bool,
         now_ns: u64,
-        answers: &mut impl Answers,
+        answers: &mut impl Responder,
     ) {
         let short;
         let (status, kind, body) = match route {
             Route::Metrics => {
                 if self.metrics.is_empty() || now_ns.saturating_sub(self.metrics_at_ns) >= METRICS_AGE_NS {
-                    // Not two of them at a time.
+                    // Never two of them in memory.
                     self.metrics = String::new();
                     self.metrics = answers.metrics();
                     self.metrics_at_ns = now_ns;
@@ -251,7 +240,7 @@ impl Server {
     }
 }
 
-/// Whether the process or the machine has nothing left for a connection, as opposed to one that went away again.
+/// Whether the process or the machine has run out of descriptors or memory, as opposed to a client that went away.
 fn is_exhaustion(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))

@@ -1,12 +1,12 @@
-//! What is wanted in figures, and how these follow what the host offers.
+//! Set points: the target in bytes and cores at present, following the limits of the host.
 
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::facts::usable_cpus;
+use super::event_loop::ReportSchedule;
 use super::loads::Loads;
-use super::watch::Schedule;
+use super::process_info::usable_cpus;
 use crate::cpu::workers;
 use crate::host::Host;
 use crate::quantity::Cores;
@@ -14,26 +14,26 @@ use crate::report::Wanted;
 use crate::sample::Sample;
 use crate::target::{Capacity, KnownLimits, Target, TargetSpec};
 
-/// What is wanted in figures.
-pub(super) struct Wants {
+/// The target as it stands, and what it follows.
+pub(super) struct SetPoints {
     spec: TargetSpec,
     target: Target,
-    /// The limits that have been told.
+    /// The limits that were ever known for certain.
     known: KnownLimits,
     /// CPUs that the process may run on.
     cpus: u64,
     budget: Budget,
     end_ns: Option<u64>,
-    /// It has been told that a thread is refused, and none has been started since.
-    told: bool,
+    /// It has been logged that a thread is refused, and none has been started since.
+    logged: bool,
 }
 
-/// CPU time wanted, which may change its rate.
+/// CPU time wanted, at a rate that may change.
 #[derive(Clone, Copy)]
 struct Budget {
     rate: Cores,
     since_ns: u64,
-    /// Wanted until then.
+    /// Wanted before that.
     before: Duration,
 }
 
@@ -44,9 +44,14 @@ impl Budget {
     }
 }
 
-impl Wants {
-    /// What was asked for and the figures it has, on a host that offers so much.
-    pub(super) fn new(spec: TargetSpec, target: Target, capacity: &Capacity<'_>, schedule: Schedule) -> Self {
+impl SetPoints {
+    /// The set points of `target`, as resolved from `spec` for the host's `capacity`.
+    pub(super) fn new(
+        spec: TargetSpec,
+        target: Target,
+        capacity: &Capacity<'_>,
+        schedule: ReportSchedule,
+    ) -> Self {
         Self {
             spec,
             target,
@@ -54,11 +59,11 @@ impl Wants {
             cpus: capacity.cpus,
             budget: Budget { rate: target.cpu, since_ns: schedule.started_ns, before: Duration::ZERO },
             end_ns: schedule.end_ns,
-            told: false,
+            logged: false,
         }
     }
 
-    /// In figures.
+    /// The target as it stands.
     pub(super) fn target(&self) -> Target {
         self.target
     }
@@ -68,7 +73,7 @@ impl Wants {
         self.cpus
     }
 
-    /// Threads that it takes to burn CPU.
+    /// CPU workers that the target takes.
     pub(super) fn cpu_threads(&self) -> u64 {
         workers(self.target.cpu, self.cpus)
     }
@@ -84,7 +89,7 @@ impl Wants {
         }
     }
 
-    /// Lets shares follow what they are shares of, and workers the CPUs that there are for them.
+    /// Re-resolves shares against the present limits, and lets workers follow the present CPUs.
     pub(super) fn follow(&mut self, now_ns: u64, host: &Host, loads: &mut Loads) {
         let before = (self.target, self.cpu_threads());
         self.cpus = usable_cpus();
@@ -93,27 +98,27 @@ impl Wants {
             self.target = self.target.follow(self.spec, self.known, &capacity);
             self.known = self.known.or(capacity.known());
         }
-        self.tell_memory(before.0, loads);
+        self.apply_memory(before.0, loads);
         let has_changed = (before.0.cpu, before.1) != (self.target.cpu, self.cpu_threads());
         if has_changed {
-            self.say_cpu(before.0);
+            self.log_cpu(before.0);
         }
         if has_changed || self.has_got_threads(loads) {
-            self.tell_cpu(now_ns, loads);
+            self.apply_cpu(now_ns, loads);
         }
     }
 
-    /// Whether of threads that were refused before there are more now.
+    /// Retries threads that were refused before; whether some could be started.
     fn has_got_threads(&self, loads: &mut Loads) -> bool {
         loads.cpu.as_mut().is_some_and(|load| {
             let before = load.threads();
-            // That it is refused again has been told.
+            // The refusal has been logged.
             let _ = load.start_up_to(self.cpu_threads());
             load.threads() > before
         })
     }
 
-    fn tell_memory(&self, before: Target, loads: &Loads) {
+    fn apply_memory(&self, before: Target, loads: &Loads) {
         if let (Some(memory), Some(target)) = (&loads.memory, self.target.memory)
             && self.target.memory != before.memory
         {
@@ -122,7 +127,7 @@ impl Wants {
         }
     }
 
-    fn say_cpu(&self, before: Target) {
+    fn log_cpu(&self, before: Target) {
         let (spec, cpu, cpus) = (self.spec.cpu, self.target.cpu, self.cpus);
         if cpu == before.cpu {
             info!("--cpu {spec} has {cpus} CPUs to run on now");
@@ -131,17 +136,17 @@ impl Wants {
         }
     }
 
-    fn tell_cpu(&mut self, now_ns: u64, loads: &mut Loads) {
+    fn apply_cpu(&mut self, now_ns: u64, loads: &mut Loads) {
         let rate = self.target.cpu;
         self.budget = Budget { rate, since_ns: now_ns, before: self.budget.at(now_ns) };
         let Some(load) = &mut loads.cpu else { return };
         let result = load.change(rate, self.cpus, now_ns);
         if let Err(error) = &result
-            && !self.told
+            && !self.logged
         {
             let threads = load.threads();
             warn!("no more than {threads} threads to burn CPU in, what they cannot is given up: {error}");
         }
-        self.told = result.is_err();
+        self.logged = result.is_err();
     }
 }

@@ -1,4 +1,4 @@
-//! Where records go.
+//! Sink of records: encodes snapshots and writes them to standard output.
 
 use std::io;
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use tracing::error;
 
 use crate::clock::ThreadClock;
-use crate::output::Reports;
 use crate::report::{Format, Kind, Record, Writer};
+use crate::stdout_writer::StdoutWriter;
 
-/// How long a record is waited for. One that takes longer is written all the same.
+/// How long to wait for a record. One that takes longer is written all the same.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// There is no time after the last one: its reader may be behind, and a CPU quota may let the thread that writes wait
-/// for a period or two. What still waits before it is part of this.
+/// How long to wait for the last record, and for one still pending before it: its reader may be behind, and a CPU quota
+/// may throttle the writing thread for a period or two.
 const LAST_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Puts snapshots into words and hands them to standard output.
+/// Encodes snapshots and sends them to standard output.
 pub(super) struct Sink {
     writer: Writer,
-    reports: Reports,
+    reports: StdoutWriter,
 }
 
 impl Sink {
     /// # Errors
     /// Where the system refuses the thread that writes.
     pub(super) fn open(format: Format) -> io::Result<Self> {
-        Ok(Self { writer: Writer::new(format), reports: Reports::open()? })
+        Ok(Self { writer: Writer::new(format), reports: StdoutWriter::open()? })
     }
 
     /// The CPU clock of the thread that writes.
@@ -33,13 +33,13 @@ impl Sink {
         self.reports.clock()
     }
 
-    /// Records that could not be written.
+    /// Records lost.
     pub(super) fn lost(&self) -> u64 {
         self.reports.lost()
     }
 
-    /// Gives whether growth that waits for this record may go on: it is out, or nobody is there to read it. `false`
-    /// where a reader may still come: it waits for one, or was lost as another does.
+    /// Whether growth that waits for this record may go on: it is written, or there is no reader. `false` while it, or one
+    /// because of which it was lost, is pending.
     pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> bool {
         let line = match self.writer.render::<K>(snapshot) {
             Ok(line) => line,

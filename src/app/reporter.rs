@@ -1,4 +1,4 @@
-//! Takes a sample, puts it beside what was wanted, and writes the record.
+//! Reporter of the load: samples it, puts wanted beside observed, and writes the record.
 
 use std::io;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use nix::sys::eventfd::EventFd;
 use tracing::info;
 
+use super::event_loop::{EventHandler, ReportSchedule};
 use super::loads::Loads;
+use super::set_points::SetPoints;
 use super::sink::Sink;
-use super::wants::Wants;
-use super::watch::{Schedule, Watched};
 use crate::clock::{ThreadClock, monotonic_ns, next_point_ns};
 use crate::config::{Args, OnFailure};
 use crate::cpu::CpuLoad;
 use crate::host::{Correction, Host};
+use crate::http::Responder;
 use crate::memory::{MemoryCounters, MemoryLoad, Phase};
 use crate::quantity::Bytes;
 use crate::report::{Record, Snapshot, Start, WorkloadReport, metrics};
 use crate::sample::{Counters, Rates, Sample};
-use crate::serve::Answers;
 
-/// What is out of sight and what shares are of is looked up this often, however rare reports are.
-const LOOK_EVERY_NS: u64 = 1_000_000_000;
+/// Limits and cgroup membership are refreshed this often, however rare reports are.
+const REFRESH_EVERY_NS: u64 = 1_000_000_000;
 
-/// Writes records, and lets what is wanted follow the limits.
+/// Writes records, and lets the set points follow the limits.
 pub(super) struct Reporter<'a> {
     observer: Observer<'a>,
     sink: Sink,
     on_failure: OnFailure,
-    next_look_ns: u64,
+    next_refresh_ns: u64,
 }
 
 /// All that goes into a record.
@@ -36,25 +36,25 @@ struct Observer<'a> {
     loads: Loads,
     host: Host,
     start: &'a Start,
-    wants: Wants,
-    schedule: Schedule,
+    set_points: SetPoints,
+    schedule: ReportSchedule,
     progress: Progress,
-    /// What the cheap count of the program's own resident set lacks.
+    /// By how much the cheap count of the program's own resident set is off.
     own: Correction,
 }
 
 /// Rates from one report of the grid to the next.
 #[derive(Default)]
 struct Progress {
-    /// At the last report of the grid, the start included: what rates count from.
+    /// At the last report of the grid, the start included: the base of rates.
     base: Option<Counters>,
-    /// Up to then.
+    /// The rates up to then.
     last: (Rates, Option<f64>),
     best_work_rate: f64,
 }
 
 impl Progress {
-    /// The rates up to now, and that of work as a part of the best one so far.
+    /// The rates so far, and that of work relative to the best one so far.
     fn until(&self, counters: Counters, interval: Duration) -> (Rates, Option<f64>) {
         // Over less than half of an interval a rate says little.
         let base = self.base.filter(|base| counters.since(*base) >= interval / 2);
@@ -63,7 +63,7 @@ impl Progress {
         (rates, of_best)
     }
 
-    /// From here on rates count.
+    /// Makes this report the base of rates.
     fn report_is_out(&mut self, counters: Counters, rates: (Rates, Option<f64>)) {
         self.base = Some(counters);
         self.last = rates;
@@ -76,16 +76,16 @@ impl<'a> Reporter<'a> {
         args: &Args,
         host: Host,
         start: &'a Start,
-        wants: Wants,
-        schedule: Schedule,
+        set_points: SetPoints,
+        schedule: ReportSchedule,
     ) -> io::Result<Self> {
         let own = host.process.correction();
         let (loads, progress) = (Loads::default(), Progress::default());
         Ok(Self {
-            observer: Observer { loads, host, start, wants, schedule, progress, own },
+            observer: Observer { loads, host, start, set_points, schedule, progress, own },
             sink: Sink::open(args.reports.format)?,
             on_failure: args.on_failure,
-            next_look_ns: schedule.started_ns + LOOK_EVERY_NS,
+            next_refresh_ns: schedule.started_ns + REFRESH_EVERY_NS,
         })
     }
 
@@ -108,10 +108,10 @@ impl Observer<'_> {
         }
     }
 
-    /// What has been observed and what was wanted, now.
+    /// What is observed and what is wanted now.
     fn snapshot<'s>(&'s self, record: Record<'s>, reports_lost: u64) -> Snapshot<'s> {
-        // Where nothing was asked for it is held from the start.
-        let nothing = self.wants.target().memory == Some(Bytes(0));
+        // A target of zero is held from the start.
+        let nothing = self.set_points.target().memory == Some(Bytes(0));
         let idle_phase = if nothing { Phase::Holding } else { Phase::Growing };
         let Loads { memory, cpu } = &self.loads;
         let observed = Sample::take(&self.host, memory.as_ref(), (idle_phase, self.own), cpu.as_ref());
@@ -119,9 +119,9 @@ impl Observer<'_> {
         Snapshot {
             record,
             elapsed: Duration::from_nanos(observed.monotonic_ns.saturating_sub(self.schedule.started_ns)),
-            wanted: self.wants.beside(&observed),
-            cpus: self.wants.cpus(),
-            cpu_threads: cpu.as_ref().map_or(u64::MAX, CpuLoad::threads).min(self.wants.cpu_threads()),
+            wanted: self.set_points.beside(&observed),
+            cpus: self.set_points.cpus(),
+            cpu_threads: cpu.as_ref().map_or(u64::MAX, CpuLoad::threads).min(self.set_points.cpu_threads()),
             rates,
             work_rate_of_best,
             reports_lost,
@@ -131,7 +131,7 @@ impl Observer<'_> {
     }
 }
 
-impl Watched for Reporter<'_> {
+impl EventHandler for Reporter<'_> {
     fn changed(&self) -> Option<&EventFd> {
         self.observer.loads.memory.as_ref().map(MemoryLoad::changed)
     }
@@ -156,20 +156,20 @@ impl Watched for Reporter<'_> {
         (stuck && self.on_failure == OnFailure::Exit).then_some("memory could not be allocated")
     }
 
-    fn look_due_ns(&self) -> u64 {
-        self.next_look_ns
+    fn refresh_due_ns(&self) -> u64 {
+        self.next_refresh_ns
     }
 
-    fn look(&mut self, now_ns: u64) {
+    fn refresh(&mut self, now_ns: u64) {
         // On the grid, so that it comes with a report where there is one each second.
-        self.next_look_ns = next_point_ns(self.next_look_ns, LOOK_EVERY_NS, now_ns);
+        self.next_refresh_ns = next_point_ns(self.next_refresh_ns, REFRESH_EVERY_NS, now_ns);
         self.observer.refresh();
-        let Observer { host, wants, loads, .. } = &mut self.observer;
-        wants.follow(now_ns, host, loads);
+        let Observer { host, set_points, loads, .. } = &mut self.observer;
+        set_points.follow(now_ns, host, loads);
     }
 }
 
-impl Answers for Reporter<'_> {
+impl Responder for Reporter<'_> {
     /// Rates are those of the last report: a scrape may come at any time after it.
     fn metrics(&mut self) -> String {
         let (rates, work_rate_of_best) = self.observer.progress.last;
@@ -178,16 +178,16 @@ impl Answers for Reporter<'_> {
     }
 
     fn readiness(&mut self) -> Result<String, String> {
-        let Observer { loads, host, wants, .. } = &self.observer;
+        let Observer { loads, host, set_points, .. } = &self.observer;
         let Some(memory) = &loads.memory else { return Ok("no memory was asked for".into()) };
         let MemoryCounters { phase, populated, correction, .. } = memory.counters();
         let resident = host.process.resident();
         let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
-        let target = match wants.target().memory {
+        let target = match set_points.target().memory {
             Some(target) => target.rounded().to_string(),
             None => "all that can be had".into(),
         };
-        match (phase, wants.target().memory) {
+        match (phase, set_points.target().memory) {
             (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
             (Phase::Limited, None) => Ok(format!("holding {resident}: no more is to be had")),
             (Phase::Limited, Some(_)) => Err(format!("no more to be had: {resident} of {target}")),

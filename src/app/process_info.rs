@@ -1,4 +1,4 @@
-//! What this process finds out about itself and its machine once.
+//! Process information that is gathered once: CPUs, page size, seed, host name.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -10,8 +10,8 @@ use nix::unistd::{Pid, getpid};
 use crate::clock::{ThreadClock, process_cpu_ns};
 use crate::host::page_bytes;
 
-/// What this process finds out about itself and its machine once.
-pub(super) struct Facts {
+/// What is known of this process and its machine from the start.
+pub(super) struct ProcessInfo {
     /// CPUs that the process may run on.
     pub(super) cpus: u64,
     pub(super) page_size: usize,
@@ -23,7 +23,7 @@ pub(super) struct Facts {
     pub(super) kernel: String,
 }
 
-impl Facts {
+impl ProcessInfo {
     /// To be called before there is a second thread.
     pub(super) fn gather() -> Self {
         // The process first: the thread's clock goes on, and the difference must not count it twice.

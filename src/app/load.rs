@@ -1,4 +1,4 @@
-//! The load: memory, CPU, and the reports on both.
+//! Load mode: starts the memory and CPU loads, and reports on both.
 
 use std::io;
 use std::path::Path;
@@ -6,39 +6,40 @@ use std::path::Path;
 use nix::sys::prctl;
 use tracing::{debug, warn};
 
-use super::facts::Facts;
+use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
+use super::outcome::{Outcome, in_context};
+use super::process_info::ProcessInfo;
 use super::reporter::Reporter;
-use super::wants::Wants;
-use super::watch::{Schedule, Watched, open_server, watch};
-use super::{Outcome, Signals, in_context};
+use super::set_points::SetPoints;
+use super::signals::Signals;
 use crate::clock::{ThreadClock, tick_ns};
 use crate::config::{Args, HugePages, OnFailure};
 use crate::cpu::{CpuLoad, CpuPlan};
 use crate::host::Host;
+use crate::log_writer::LogWriter;
 use crate::memory::{HostMemory, MemoryLoad, MemoryPlan};
-use crate::output::Log;
 use crate::quantity::Bytes;
 use crate::report::{Record, Start};
 use crate::target::{Capacity, Target, TargetSpec};
 
 pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
-    let facts = Facts::gather();
+    let info = ProcessInfo::gather();
     use_small_pages(args.huge_pages);
     let server = open_server(&args.reports)?;
     let host = Host::discover(Path::new("/"));
-    let capacity = Capacity::of(&host, facts.cpus);
+    let capacity = Capacity::of(&host, info.cpus);
     let spec = TargetSpec { memory: args.memory, cpu: args.cpu };
     let target = Target::resolve(spec, &capacity).map_err(io::Error::other)?;
     let shortfalls: Vec<_> = target.shortfalls(args.cpu, &capacity).iter().map(ToString::to_string).collect();
     for doubt in target.doubts(spec, &capacity) {
         warn!("{doubt}");
     }
-    let schedule = Schedule::new(&args.reports, started_ns);
-    let wants = Wants::new(spec, target, &capacity, schedule);
-    let plan = cpu_plan(&target, &facts, schedule);
+    let schedule = ReportSchedule::new(&args.reports, started_ns);
+    let set_points = SetPoints::new(spec, target, &capacity, schedule);
+    let plan = cpu_plan(&target, &info, schedule);
     let start =
-        Start { hostname: facts.hostname.clone(), kernel: facts.kernel.clone(), settings: args.settings() };
-    let mut reporter = Reporter::new(args, host, &start, wants, schedule)?;
+        Start { hostname: info.hostname.clone(), kernel: info.kernel.clone(), settings: args.settings() };
+    let mut reporter = Reporter::new(args, host, &start, set_points, schedule)?;
     reporter.record(Record::Start, true);
     for shortfall in &shortfalls {
         warn!("{shortfall}");
@@ -47,8 +48,8 @@ pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result
         reporter.record(Record::End(shortfall), false);
         return Ok(Outcome::CouldNotHold);
     }
-    let outcome = start_loads(args, &target, &facts, &plan, &mut reporter)
-        .and_then(|()| watch(&mut reporter, server, signals, schedule));
+    let outcome = start_loads(args, &target, &info, &plan, &mut reporter)
+        .and_then(|()| run_event_loop(&mut reporter, server, signals, schedule));
     if let Err(error) = &outcome {
         reporter.record(Record::End(&error.to_string()), false);
     }
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result
     outcome
 }
 
-/// No huge pages unless they are asked for, whatever the machine's setting.
+/// Disables huge pages unless they are asked for, whatever the machine's setting.
 fn use_small_pages(huge_pages: HugePages) {
     // Kernels without huge pages refuse, and have none.
     if huge_pages == HugePages::Never
@@ -66,24 +67,24 @@ fn use_small_pages(huge_pages: HugePages) {
     }
 }
 
-fn cpu_plan(target: &Target, facts: &Facts, schedule: Schedule) -> CpuPlan {
+fn cpu_plan(target: &Target, info: &ProcessInfo, schedule: ReportSchedule) -> CpuPlan {
     CpuPlan {
         wanted: target.cpu,
-        cpus: facts.cpus,
+        cpus: info.cpus,
         origin_ns: schedule.started_ns,
         end_ns: schedule.end_ns,
         tick_ns: tick_ns(),
-        inherited_ns: facts.inherited_cpu_ns,
+        inherited_ns: info.inherited_cpu_ns,
         // The upper bits, as a fraction.
-        phase: (facts.seed >> 11) as f64 / (1_u64 << 53) as f64,
+        phase: (info.seed >> 11) as f64 / (1_u64 << 53) as f64,
     }
 }
 
-/// Starts all threads, then lets memory grow: only so is the program's own size known.
+/// Starts all threads before memory grows: only then is the program's own size known.
 fn start_loads(
     args: &Args,
     target: &Target,
-    facts: &Facts,
+    info: &ProcessInfo,
     plan: &CpuPlan,
     reporter: &mut Reporter<'_>,
 ) -> io::Result<()> {
@@ -95,9 +96,9 @@ fn start_loads(
         fill: args.fill,
         touch_every: args.touch_every.time(),
         huge_pages: args.huge_pages == HugePages::Transparent,
-        seed: facts.seed,
-        page_size: facts.page_size,
-        cpus: facts.cpus,
+        seed: info.seed,
+        page_size: info.page_size,
+        cpus: info.cpus,
     };
     if target.memory != Some(Bytes(0)) {
         let memory = MemoryLoad::start(memory_plan, HostMemory::open(Path::new("/")))
@@ -106,7 +107,7 @@ fn start_loads(
         reporter.loads().memory = Some(memory);
     }
     if plan.workers() > 0 {
-        let others_ns = move || others.iter().chain(&Log::clock()).map(|clock| clock.read_ns()).sum();
+        let others_ns = move || others.iter().chain(&LogWriter::clock()).map(|clock| clock.read_ns()).sum();
         let cpu = CpuLoad::start(plan, others_ns).map_err(in_context("cannot start the CPU load"))?;
         reporter.loads().cpu = Some(cpu);
     }

@@ -1,9 +1,9 @@
-//! The loads that run.
+//! The running loads.
 
 use crate::cpu::CpuLoad;
 use crate::memory::MemoryLoad;
 
-/// The loads that run; where nothing is asked of one there is none.
+/// The running loads; `None` where nothing is asked of one.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
     pub(super) memory: Option<MemoryLoad>,
@@ -11,7 +11,7 @@ pub(super) struct Loads {
 }
 
 impl Loads {
-    /// Ends the burning first, so that giving memory back has the CPUs to itself.
+    /// Ends the CPU load first, so that freeing memory has the CPUs to itself.
     pub(super) fn end(&self) {
         if let Some(cpu) = &self.cpu {
             cpu.end();

@@ -1,4 +1,4 @@
-//! Reports of the machine, with no load.
+//! Node mode: reports of the machine, without a load.
 
 use std::io;
 use std::path::Path;
@@ -7,31 +7,32 @@ use std::time::{Duration, SystemTime};
 use nix::sys::eventfd::EventFd;
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::facts::Facts;
+use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
+use super::outcome::Outcome;
+use super::process_info::ProcessInfo;
+use super::signals::Signals;
 use super::sink::Sink;
-use super::watch::{Schedule, Watched, open_server, watch};
-use super::{Outcome, Signals};
 use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::config::ReportArgs;
 use crate::host::{Node, Process};
+use crate::http::Responder;
 use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
-use crate::serve::Answers;
 
 pub(super) fn run(args: &ReportArgs, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let server = open_server(args)?;
     let sampler = NodeSampler::open(Path::new("/"), args.settings(), started_ns);
-    let mut probe = Probe { sampler, sink: Sink::open(args.format)? };
+    let mut probe = NodeProbe { sampler, sink: Sink::open(args.format)? };
     probe.record(Record::Start, true);
-    watch(&mut probe, server, signals, Schedule::new(args, started_ns))
+    run_event_loop(&mut probe, server, signals, ReportSchedule::new(args, started_ns))
 }
 
-/// Reads the machine and writes records.
-struct Probe {
+/// The sampler and the sink of its records.
+struct NodeProbe {
     sampler: NodeSampler,
     sink: Sink,
 }
 
-/// The machine, and what does not change: what records of [`NodeReport`] are made from.
+/// Makes records of [`NodeReport`]: the machine's files, and what does not change.
 #[derive(Debug)]
 pub struct NodeSampler {
     node: Node,
@@ -41,17 +42,17 @@ pub struct NodeSampler {
 }
 
 impl NodeSampler {
-    /// Opens the machine's files below `root`, which is `/` but in tests. `settings` are told in the first record;
+    /// Opens the machine's files below `root`, which is `/` but in tests. `settings` go into the first record;
     /// `started_ns` is when the program began, on the monotonic clock.
     #[must_use]
     pub fn open(root: &Path, settings: Vec<(&'static str, String)>, started_ns: u64) -> Self {
-        let facts = Facts::gather();
+        let info = ProcessInfo::gather();
         let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         let start = NodeStart {
-            hostname: facts.hostname,
-            kernel: facts.kernel,
+            hostname: info.hostname,
+            kernel: info.kernel,
             cpus: online.and_then(|count| u64::try_from(count).ok()),
-            page_size: facts.page_size as u64,
+            page_size: info.page_size as u64,
             settings,
         };
         Self { node: Node::open(root), process: Process::open(root), start, started_ns }
@@ -88,7 +89,7 @@ impl NodeSampler {
     }
 }
 
-impl Watched for Probe {
+impl EventHandler for NodeProbe {
     fn changed(&self) -> Option<&EventFd> {
         None
     }
@@ -100,7 +101,7 @@ impl Watched for Probe {
     }
 }
 
-impl Answers for Probe {
+impl Responder for NodeProbe {
     fn metrics(&mut self) -> String {
         let snapshot = self.sampler.snapshot(Record::Report, SystemTime::now(), self.sink.lost());
         metrics::render::<NodeReport>("workload_node", &snapshot)

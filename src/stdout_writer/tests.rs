@@ -1,5 +1,6 @@
-use std::io::{PipeReader, Read, Write};
+use std::io::{PipeReader, Read};
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
@@ -10,11 +11,11 @@ const LONG: Duration = Duration::from_secs(20);
 /// The smallest pipe of most machines.
 const PIPE_BYTES: i32 = 4096;
 
-/// Reports into a pipe that is full after one of [`longer_than_the_pipe`] has been begun.
-fn into_a_small_pipe() -> (Reports, PipeReader) {
+/// StdoutWriter into a pipe that is full after one of [`longer_than_the_pipe`] has been begun.
+fn into_a_small_pipe() -> (StdoutWriter, PipeReader) {
     let (reader, writer) = io::pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
-    (Reports::to(writer).unwrap(), reader)
+    (StdoutWriter::to(writer).unwrap(), reader)
 }
 
 fn longer_than_the_pipe(reader: &PipeReader) -> Vec<u8> {
@@ -25,14 +26,14 @@ fn longer_than_the_pipe(reader: &PipeReader) -> Vec<u8> {
 }
 
 /// Has begun to be written, and cannot be finished before somebody reads.
-fn leave_pending(reports: &mut Reports, reader: &PipeReader) -> Vec<u8> {
+fn leave_pending(reports: &mut StdoutWriter, reader: &PipeReader) -> Vec<u8> {
     let line = longer_than_the_pipe(reader);
     assert!(!reports.write(&line, Duration::ZERO), "it waits for its reader");
     line
 }
 
 /// Waits until the thread has come to a loss.
-fn wait_until_lost(reports: &Reports, count: u64) {
+fn wait_until_lost(reports: &StdoutWriter, count: u64) {
     let begin = Instant::now();
     while reports.lost() < count {
         assert!(begin.elapsed() < LONG, "{} of {count} lost", reports.lost());
@@ -94,7 +95,7 @@ fn who_waits_for_a_record_waits_where_a_reader_is_behind_and_not_where_there_is_
 fn the_clock_of_the_thread_that_writes_is_known_from_the_start() {
     for _ in 0..20 {
         let (reader, writer) = io::pipe().unwrap();
-        let mut reports = Reports::to(writer).unwrap();
+        let mut reports = StdoutWriter::to(writer).unwrap();
         let clock = reports.clock();
         let before_ns = clock.read_ns();
         assert!(before_ns > 0, "the kernel knows it");
@@ -102,18 +103,4 @@ fn the_clock_of_the_thread_that_writes_is_known_from_the_start() {
         assert!(clock.read_ns() > before_ns, "it is charged for writing");
         drop(reader);
     }
-}
-
-#[test]
-fn the_clock_of_the_log_is_known_once_it_has_begun_with_its_first_line() {
-    // No other test writes to it.
-    assert!(Log::clock().is_none());
-    Log.write_all(b"\n").unwrap();
-    let clock = loop {
-        match Log::clock() {
-            Some(clock) => break clock,
-            None => std::thread::yield_now(),
-        }
-    };
-    assert!(clock.read_ns() > 0);
 }
