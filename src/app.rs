@@ -23,7 +23,7 @@ use nix::sys::prctl;
 use tracing::debug;
 
 use crate::arena::use_one_malloc_arena;
-use crate::config::{Args, Command};
+use crate::cli::{Args, Command};
 
 /// Whether the program's own code and data are locked in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64, residency: Residency
     prepare_process(residency);
     match &args.command {
         Some(Command::Node { reports }) => node::run(reports, signals, started_ns),
-        None => load::run(args, signals, started_ns),
+        None => load::run(&args.load, signals, started_ns),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Data flows one way:
 //!
 //! ```text
-//! args ─► config ─► target ─┐
+//! cli  ─► config ─► target ─┐
 //!                           ├─► target::schedule, cpu::duty_cycle (pure: set point at time t) ─► memory, cpu   act
 //! host (capacity) ──────────┘
 //! /proc, cgroups ─► host ─► sample ─► report::Snapshot (wanted beside observed) ─► text | json | csv | metrics
@@ -14,6 +14,7 @@
 
 pub mod app;
 mod arena;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cpu;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use workload::app::{self, Residency, Signals};
+use workload::cli::Args;
 use workload::clock::monotonic_ns;
-use workload::config::Args;
 use workload::log_writer::LogWriter;
 
 fn main() -> ExitCode {

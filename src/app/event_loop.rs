@@ -10,7 +10,7 @@ use super::outcome::{Outcome, in_context};
 use super::poller::{PollFallback, Timer, wait};
 use super::signals::Signals;
 use crate::clock::{monotonic_ns, nanos, next_point_ns};
-use crate::config::ReportArgs;
+use crate::config::ReportSpec;
 use crate::http::{Responder, Server};
 use crate::report::Record;
 
@@ -23,9 +23,9 @@ pub(super) struct ReportSchedule {
 }
 
 impl ReportSchedule {
-    pub(super) fn new(args: &ReportArgs, started_ns: u64) -> Self {
-        let end_ns = args.duration.map(|duration| started_ns.saturating_add(nanos(duration.0)));
-        Self { started_ns, end_ns, interval: args.report_every.0 }
+    pub(super) fn new(spec: &ReportSpec, started_ns: u64) -> Self {
+        let end_ns = spec.duration.map(|duration| started_ns.saturating_add(nanos(duration.0)));
+        Self { started_ns, end_ns, interval: spec.report_every.0 }
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) trait EventHandler: Responder {
 ///
 /// # Errors
 /// Where the address cannot be bound.
-pub(super) fn open_server(args: &ReportArgs) -> io::Result<Option<Server>> {
-    let Some(address) = args.listen else { return Ok(None) };
+pub(super) fn open_server(spec: &ReportSpec) -> io::Result<Option<Server>> {
+    let Some(address) = spec.listen else { return Ok(None) };
     let server = Server::open(address).map_err(|error| {
         let advice = "is it in use, or of another host, or the port below 1024?";
         io::Error::new(error.kind(), format!("--listen {address}: {error} ({advice})"))

@@ -13,7 +13,7 @@ use super::reporter::Reporter;
 use super::set_points::SetPoints;
 use super::signals::Signals;
 use crate::clock::{ThreadClock, tick_ns};
-use crate::config::{Args, HugePages, OnFailure};
+use crate::config::{HugePages, LoadSpec, OnFailure};
 use crate::cpu::{CpuLoad, CpuPlan};
 use crate::host::Host;
 use crate::log_writer::LogWriter;
@@ -22,33 +22,33 @@ use crate::quantity::Bytes;
 use crate::report::{Record, Start};
 use crate::target::{Capacity, Target, TargetSpec};
 
-pub(super) fn run(args: &Args, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
+pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let info = ProcessInfo::gather();
-    use_small_pages(args.huge_pages);
-    let server = open_server(&args.reports)?;
+    use_small_pages(spec.huge_pages);
+    let server = open_server(&spec.reports)?;
     let host = Host::discover(Path::new("/"));
     let capacity = Capacity::of(&host, info.cpus);
-    let spec = TargetSpec { memory: args.memory, cpu: args.cpu };
-    let target = Target::resolve(spec, &capacity).map_err(io::Error::other)?;
-    let shortfalls: Vec<_> = target.shortfalls(args.cpu, &capacity).iter().map(ToString::to_string).collect();
-    for doubt in target.doubts(spec, &capacity) {
+    let asked = TargetSpec { memory: spec.memory, cpu: spec.cpu };
+    let target = Target::resolve(asked, &capacity).map_err(io::Error::other)?;
+    let shortfalls: Vec<_> = target.shortfalls(spec.cpu, &capacity).iter().map(ToString::to_string).collect();
+    for doubt in target.doubts(asked, &capacity) {
         warn!("{doubt}");
     }
-    let schedule = ReportSchedule::new(&args.reports, started_ns);
-    let set_points = SetPoints::new(spec, target, &capacity, schedule);
+    let schedule = ReportSchedule::new(&spec.reports, started_ns);
+    let set_points = SetPoints::new(asked, target, &capacity, schedule);
     let plan = cpu_plan(&target, &info, schedule);
     let start =
-        Start { hostname: info.hostname.clone(), kernel: info.kernel.clone(), settings: args.settings() };
-    let mut reporter = Reporter::new(args, host, &start, set_points, schedule)?;
+        Start { hostname: info.hostname.clone(), kernel: info.kernel.clone(), settings: spec.settings() };
+    let mut reporter = Reporter::new(spec, host, &start, set_points, schedule)?;
     reporter.record(Record::Start, true);
     for shortfall in &shortfalls {
         warn!("{shortfall}");
     }
-    if let (Some(shortfall), OnFailure::Exit) = (shortfalls.first(), args.on_failure) {
+    if let (Some(shortfall), OnFailure::Exit) = (shortfalls.first(), spec.on_failure) {
         reporter.record(Record::End(shortfall), false);
         return Ok(Outcome::CouldNotHold);
     }
-    let outcome = start_loads(args, &target, &info, &plan, &mut reporter)
+    let outcome = start_loads(spec, &target, &info, &plan, &mut reporter)
         .and_then(|()| run_event_loop(&mut reporter, server, signals, schedule));
     if let Err(error) = &outcome {
         reporter.record(Record::End(&error.to_string()), false);
@@ -82,7 +82,7 @@ fn cpu_plan(target: &Target, info: &ProcessInfo, schedule: ReportSchedule) -> Cp
 
 /// Starts all threads before memory grows: only then is the program's own size known.
 fn start_loads(
-    args: &Args,
+    spec: &LoadSpec,
     target: &Target,
     info: &ProcessInfo,
     plan: &CpuPlan,
@@ -91,11 +91,11 @@ fn start_loads(
     let mut others = vec![reporter.clock(), ThreadClock::of_current()];
     let memory_plan = MemoryPlan {
         target: target.memory,
-        rate: args.growth_rate,
-        step: args.growth_step,
-        fill: args.fill,
-        touch_every: args.touch_every.time(),
-        huge_pages: args.huge_pages == HugePages::Transparent,
+        rate: spec.growth_rate,
+        step: spec.growth_step,
+        fill: spec.fill,
+        touch_every: spec.touch_every.time(),
+        huge_pages: spec.huge_pages == HugePages::Transparent,
         seed: info.seed,
         page_size: info.page_size,
         cpus: info.cpus,

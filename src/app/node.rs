@@ -13,17 +13,17 @@ use super::process_info::ProcessInfo;
 use super::signals::Signals;
 use super::sink::Sink;
 use crate::clock::{monotonic_ns, process_cpu_ns};
-use crate::config::ReportArgs;
+use crate::config::ReportSpec;
 use crate::host::{Node, Process};
 use crate::http::Responder;
 use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
 
-pub(super) fn run(args: &ReportArgs, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
-    let server = open_server(args)?;
-    let sampler = NodeSampler::open(Path::new("/"), args.settings(), started_ns);
-    let mut probe = NodeProbe { sampler, sink: Sink::open(args.format)? };
+pub(super) fn run(spec: &ReportSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
+    let server = open_server(spec)?;
+    let sampler = NodeSampler::open(Path::new("/"), spec.settings(), started_ns);
+    let mut probe = NodeProbe { sampler, sink: Sink::open(spec.format)? };
     probe.record(Record::Start, true);
-    run_event_loop(&mut probe, server, signals, ReportSchedule::new(args, started_ns))
+    run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))
 }
 
 /// The sampler and the sink of its records.

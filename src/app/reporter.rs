@@ -11,7 +11,7 @@ use super::loads::Loads;
 use super::set_points::SetPoints;
 use super::sink::Sink;
 use crate::clock::{ThreadClock, monotonic_ns, next_point_ns};
-use crate::config::{Args, OnFailure};
+use crate::config::{LoadSpec, OnFailure};
 use crate::cpu::CpuLoad;
 use crate::host::{Correction, Host};
 use crate::http::Responder;
@@ -73,7 +73,7 @@ impl Progress {
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(
-        args: &Args,
+        spec: &LoadSpec,
         host: Host,
         start: &'a Start,
         set_points: SetPoints,
@@ -83,8 +83,8 @@ impl<'a> Reporter<'a> {
         let (loads, progress) = (Loads::default(), Progress::default());
         Ok(Self {
             observer: Observer { loads, host, start, set_points, schedule, progress, own },
-            sink: Sink::open(args.reports.format)?,
-            on_failure: args.on_failure,
+            sink: Sink::open(spec.reports.format)?,
+            on_failure: spec.on_failure,
             next_refresh_ns: schedule.started_ns + REFRESH_EVERY_NS,
         })
     }
