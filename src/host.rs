@@ -52,12 +52,11 @@ pub struct Host {
     membership: Membership,
 }
 
-/// The memberships are not looked up more often. Half of the interval at which the report asks, so that none of its
-/// looks is left out.
+/// Memberships are not read more often: half of the interval of refreshes, so that each of them includes it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Host {
-    /// Looks for everything below `root`, which is `/` but in tests. Finds what there is and never fails.
+    /// Opens everything below `root`, which is `/` but in tests. What is missing is absent; it never fails.
     #[must_use]
     pub fn discover(root: &Path) -> Self {
         let membership = Membership::read(root, LOOK_EVERY);
@@ -74,14 +73,13 @@ impl Host {
         }
     }
 
-    /// Finds out, now and then, what can change beside the figures in files: whether the process has been moved to
-    /// another cgroup, whose files are read from then on, and limits out of sight. Whether it has been moved. `clock`
-    /// reads a monotonic clock in nanoseconds.
+    /// Re-reads, when due, what can change beside the values in files: the cgroups of the process, whose files are read from
+    /// then on, and hidden limits. Whether the process has been moved. `clock` reads a monotonic clock in nanoseconds.
     pub fn refresh(&mut self, clock: impl Fn() -> u64) -> bool {
         self.memory.refresh(clock());
-        let Some(cgroups) = self.membership.news(clock) else { return false };
+        let Some(cgroups) = self.membership.changes(clock) else { return false };
         let (root, hierarchies) = (&cgroups.root, Hierarchies::of(&cgroups));
-        // What stays where it is keeps its files: its counters must not seem to begin anew.
+        // Unchanged hierarchies keep their files, so that their counters do not restart.
         let memory =
             changed(&self.hierarchies.memory, &hierarchies.memory).map(|at| MemoryController::open(root, at));
         let cpu = changed(&self.hierarchies.cpu, &hierarchies.cpu).map(|at| CpuController::open(root, at));
@@ -100,7 +98,7 @@ impl Host {
         moved
     }
 
-    /// There is reason to believe that the process has been moved: [`Self::refresh`] looks the next time.
+    /// Makes the next [`Self::refresh`] check whether the process has been moved.
     pub fn look_soon(&mut self) {
         self.membership.look_soon();
     }

@@ -53,7 +53,7 @@ pub(crate) struct Server {
     /// Readable when any of the connections or the listener has something.
     events: Epoll,
     connections: Vec<Connection>,
-    /// When to look again, after something has happened.
+    /// End of the pause after a round in which something happened.
     paused_until_ns: u64,
     /// It has been logged that no connection can be accepted, and none has been since.
     logged: bool,

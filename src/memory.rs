@@ -42,7 +42,7 @@ impl MemoryLoad {
     /// Starts the thread, which waits for [`Self::begin`] and runs until [`Self::end`].
     ///
     /// # Errors
-    /// Where the system refuses the thread or the descriptor that tells of changes.
+    /// Where the system refuses the thread or the descriptor that signals changes.
     pub fn start(plan: MemoryPlan, host: HostMemory) -> io::Result<Self> {
         let shared = Arc::new(MemoryState::new(plan.target)?);
         let start = Arc::new(Barrier::new(2));

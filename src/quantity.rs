@@ -20,17 +20,17 @@ use std::str::FromStr;
 
 use number::Number;
 
-/// The word for "all that can be had", for memory as for CPU.
+/// The word for as much as possible, of memory or CPU.
 const MAX: &str = "max";
 
-/// A share of whatever limit is in force, kept in millionths (80 % is 800 000).
+/// A share of the effective limit, kept in millionths (80 % is 800 000).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent {
     millionths: u64,
 }
 
 impl Percent {
-    /// So many whole percent.
+    /// From whole percent.
     #[must_use]
     pub const fn from_whole(percent: u32) -> Self {
         // A percent is 10^4 millionths.

@@ -161,14 +161,14 @@ impl std::error::Error for UnknownCapacity {}
 pub(crate) enum Shortfall<'a> {
     /// Less memory than the program itself has.
     OwnMemory {
-        /// TargetSpec for.
+        /// Asked for.
         wanted: Bytes,
         /// What it has.
         own: Bytes,
     },
     /// More memory, page tables included, than the limit in force.
     MemoryLimit {
-        /// TargetSpec for.
+        /// Asked for.
         wanted: Bytes,
         /// The limit.
         limit: Bytes,
@@ -177,14 +177,14 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory than the machine can give.
     MachineMemory {
-        /// TargetSpec for.
+        /// Asked for.
         wanted: Bytes,
         /// What it can give.
         machine: Bytes,
     },
     /// More CPU than the quota in force.
     CpuLimit {
-        /// TargetSpec for.
+        /// Asked for.
         wanted: Cores,
         /// The quota.
         limit: Cores,
@@ -193,7 +193,7 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than there are CPUs to run on.
     Cpus {
-        /// TargetSpec for.
+        /// Asked for.
         wanted: Cores,
         /// CPUs in the affinity mask.
         cpus: u64,

@@ -42,7 +42,7 @@ pub struct CpuController {
 }
 
 impl CpuController {
-    /// Opens what there is of the hierarchy found for `cpu`.
+    /// Opens the files of the hierarchy found for `cpu`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         let Some(Hierarchy { version, levels }) = in_sight(root, hierarchy) else {
             return Self { limits: EnclosingLimits::UNKNOWN, stat: None };
@@ -109,12 +109,12 @@ impl Quota {
 /// The cpuset of this process.
 #[derive(Debug)]
 pub struct Cpuset {
-    /// The innermost cgroup that tells, and its list.
+    /// The innermost cgroup with such a file, and that file.
     effective: Option<(String, KernelFile)>,
 }
 
 impl Cpuset {
-    /// Opens what there is of the hierarchy found for `cpuset`.
+    /// Opens the files of the hierarchy found for `cpuset`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         let effective = in_sight(root, hierarchy).and_then(|Hierarchy { version, levels }| {
             // Those CPUs of the list that are online and that all enclosing cgroups have as well.

@@ -25,7 +25,7 @@ impl<T> EffectiveLimit<'_, T> {
     pub const UNLIMITED: Self = Self { limit: Limit::Unlimited, cgroup: None, is_certain: true };
 }
 
-/// Where a v1 limit above the cgroups that can be seen comes from.
+/// Stands for the cgroup of a v1 limit above the visible ones.
 const OUT_OF_SIGHT: &str = "an enclosing cgroup out of sight";
 
 /// One kind of limit in all enclosing cgroups.
@@ -41,7 +41,7 @@ pub(super) struct EnclosingLimits<F> {
     hidden: Option<u64>,
 }
 
-/// The files that tell of the limit of one cgroup.
+/// The files with the limit of one cgroup.
 #[derive(Debug)]
 struct LimitAt<F> {
     cgroup: String,
@@ -49,12 +49,12 @@ struct LimitAt<F> {
 }
 
 impl<F> EnclosingLimits<F> {
-    /// Nothing can be found out.
+    /// No limit can be read.
     pub(super) const UNKNOWN: Self =
         Self { levels: Vec::new(), is_complete: false, has_sum: false, hidden: None };
 
-    /// The files that `find` finds in each level: one that is not there sets no limit, one that is there and must
-    /// not be read leaves it uncertain which is the tightest.
+    /// The files that `find` finds in each level: a missing one sets no limit, an unreadable one leaves it uncertain which
+    /// is the tightest.
     pub(super) fn open(levels: &[Level], find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
         let mut limits = Self { is_complete: true, ..Self::UNKNOWN };
         for level in levels {
@@ -72,30 +72,29 @@ impl<F> EnclosingLimits<F> {
         if self.levels.is_empty() { Self::UNKNOWN } else { self }
     }
 
-    /// Takes note of the tightest limit of all, in bytes: only where it is below those in sight does it come from
-    /// elsewhere.
+    /// Records the tightest limit of all, in bytes: it is a hidden one only where it is below all visible ones.
     pub(super) fn note_sum(&mut self, sum: impl FnOnce() -> Limit<u64>, value: impl Fn(&F) -> Limit<u64>) {
         let visible = || self.levels.iter().filter_map(|at| value(&at.files).value()).min();
-        // Before and after, as one in sight may be changed meanwhile.
+        // Before and after, as a visible one may change meanwhile.
         let (before, sum, after) = (visible(), sum(), visible());
         let hidden = sum.value().filter(|sum| before.into_iter().chain(after).all(|seen| *sum < seen));
         self.has_sum = sum != Limit::Unknown;
         self.hidden = hidden;
     }
 
-    /// Whether a limit was found that no file in sight shows.
+    /// Whether there is a limit that no visible file shows.
     pub(super) fn has_hidden(&self) -> bool {
         self.hidden.is_some()
     }
 
     /// The tightest limit as it is now; `value` reads that of one level, once, `wrap` makes a value of a hidden one.
-    /// What one level does not tell may be the tightest.
+    /// An unreadable one may be the tightest.
     pub(super) fn tightest<T: Ord>(
         &self,
         mut value: impl FnMut(&F) -> Limit<T>,
         wrap: impl Fn(u64) -> Option<T>,
     ) -> EffectiveLimit<'_, T> {
-        // The sum stands for what could never be read, but it may be older than what cannot be read any more.
+        // The sum covers files that were never readable, but it may be older than a file that has become unreadable.
         let mut is_certain = self.is_complete || self.has_sum;
         let visible = self.levels.iter().filter_map(|at| match value(&at.files) {
             Limit::Unknown => {
@@ -118,7 +117,7 @@ impl<F> EnclosingLimits<F> {
     }
 }
 
-/// The hierarchy, where the directory of the own cgroup is really there.
+/// The hierarchy, where the directory of the own cgroup exists.
 pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hierarchy> {
     hierarchy.filter(|hierarchy| {
         hierarchy.levels.first().is_some_and(|level| below(root, &level.directory).is_dir())
@@ -128,17 +127,17 @@ pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hier
 /// A file of a level; `None` where it does not exist.
 ///
 /// # Errors
-/// Where it is there and must not be read.
+/// Where it exists and is not readable.
 pub(super) fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Option<KernelFile>> {
     KernelFile::find(&below(root, &level.directory).join(file))
 }
 
-/// A file of the own cgroup, the first of the levels; `None` where it does not exist or must not be read.
+/// A file of the own cgroup, the first of the levels; `None` where it does not exist or is not readable.
 pub(super) fn open_own(root: &Path, levels: &[Level], file: &str) -> Option<KernelFile> {
     levels.first().and_then(|level| open_in(root, level, file))
 }
 
-/// A file of a level; `None` where it does not exist or must not be read.
+/// A file of a level; `None` where it does not exist or is not readable.
 pub(super) fn open_in(root: &Path, level: &Level, file: &str) -> Option<KernelFile> {
     KernelFile::open(&below(root, &level.directory).join(file))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::limit::Limit;
 
-/// Room for nearly any of the files read here. Longer ones lose their end: see [`KernelFile::read`].
+/// Enough for nearly all files read here. Longer ones are cut: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
 /// A kernel file: opened once, read from its start each time, without allocating.
@@ -18,7 +18,7 @@ impl KernelFile {
     /// `None` where it does not exist.
     ///
     /// # Errors
-    /// Where it is there and must not be read.
+    /// Where it exists and is not readable.
     pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
             Ok(file) => Ok(Some(Self(file))),
@@ -27,21 +27,20 @@ impl KernelFile {
         }
     }
 
-    /// `None` where it does not exist or must not be read.
+    /// `None` where it does not exist or is not readable.
     pub(super) fn open(path: &Path) -> Option<Self> {
         Self::find(path).ok().flatten()
     }
 
-    /// What `parse` makes of the file's present text; `None` where it cannot be read. It gets 8 KiB at most: for
-    /// files of lines, each with its key, of which a missing one is unknown.
+    /// Parses the file's present text; `None` where it cannot be read. `parse` gets 8 KiB at most: for keyed files, of which
+    /// a missing line is unknown.
     pub(super) fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
         parse(valid(buffer.get(..length)?))
     }
 
-    /// The same for files of which a part would be taken for another value, as of a list or a number: `None` also
-    /// where it has 8 KiB or more.
+    /// The same for files that must not be cut, such as a list or a number: `None` also where it has 8 KiB or more.
     pub(super) fn read_whole<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
@@ -55,7 +54,7 @@ impl KernelFile {
         self.read(|text| Some(parse(text))).unwrap_or(Limit::Unknown)
     }
 
-    /// Reads as much as there is and fits, from the start.
+    /// Reads from the start until the end of the file or of the buffer.
     fn fill(&self, buffer: &mut [u8]) -> Option<usize> {
         let mut length = 0;
         while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -70,7 +69,7 @@ impl KernelFile {
     }
 }
 
-/// The text up to the first byte that is none: a cut in the middle of a character is the only way for these files
+/// The text up to the first invalid byte: a cut in the middle of a character is the only way for these files
 /// not to be UTF-8.
 fn valid(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
@@ -90,7 +89,7 @@ impl KernelText {
         Self { file: KernelFile::open(path), buffer: vec![0; FILE_BUFFER], length: 0 }
     }
 
-    /// Reads it anew. Allocates only where the file has outgrown its buffer.
+    /// Reads it again. Allocates only where the file has outgrown its buffer.
     pub(super) fn refresh(&mut self) {
         loop {
             self.length = self.file.as_ref().and_then(|file| file.fill(&mut self.buffer)).unwrap_or(0);

@@ -1,9 +1,9 @@
 //! Limit: a value, its absence (unlimited), or unknown.
 
-/// A limit, its absence, and not knowing are three different things.
+/// A limit: its absence and its being unknown are two different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit<T> {
-    /// The kernel does not tell, or has no such limit.
+    /// It cannot be read, or the kernel has no such limit.
     Unknown,
     /// There is none.
     Unlimited,
@@ -12,7 +12,7 @@ pub enum Limit<T> {
 }
 
 impl<T> Limit<T> {
-    /// The same of another type; what has none there is not known.
+    /// Converts the value; a limit that cannot be converted is unknown.
     #[must_use]
     pub fn and_then<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Limit<U> {
         match self {

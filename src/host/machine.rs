@@ -13,7 +13,7 @@ use crate::quantity::Bytes;
 pub struct MemorySize {
     /// `MemTotal`.
     pub total: Bytes,
-    /// `MemAvailable`; `None` where the kernel does not tell.
+    /// `MemAvailable`; `None` before Linux 3.14.
     pub available: Option<Bytes>,
 }
 

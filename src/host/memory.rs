@@ -12,7 +12,7 @@ use super::limit::Limit;
 use super::parse::{flat_keyed, flat_value, memory_limit, number};
 use crate::quantity::Bytes;
 
-/// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
+/// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not count it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryEvents {
     /// Reclaimed although below its protection (v2).
@@ -51,7 +51,7 @@ pub struct MemoryReadings<'a> {
     pub memory_and_swap_limit: EffectiveLimit<'a, Bytes>,
     /// Charged to the own cgroup.
     pub usage: Option<Bytes>,
-    /// The most that ever was.
+    /// Peak of that.
     pub peak: Option<Bytes>,
     /// Swap charged to the own cgroup.
     pub swap: Option<Bytes>,
@@ -78,16 +78,16 @@ pub struct MemoryController {
     peak: Option<KernelFile>,
     swap: Swap,
     events: Events,
-    /// v1: tells of limits out of sight.
+    /// v1: includes limits of hidden ancestors.
     stat: Option<KernelFile>,
     next_look_ns: u64,
 }
 
-/// EnclosingLimits out of sight are not looked up more often: `memory.stat` is dear on large hosts. Half of the interval at
+/// Hidden limits are not looked up more often: `memory.stat` is dear on large hosts. Half of the interval at
 /// which the report asks, so that none of its looks is left out.
 const LOOK_EVERY_NS: u64 = 500_000_000;
 
-/// Where the swap of the own cgroup is told.
+/// The files of the own cgroup's swap.
 #[derive(Debug)]
 enum Swap {
     Nowhere,
@@ -97,7 +97,7 @@ enum Swap {
     WithMemory(KernelFile),
 }
 
-/// Where events of the own cgroup are told.
+/// The files of the own cgroup's events.
 #[derive(Debug)]
 enum Events {
     Nowhere,
@@ -113,7 +113,7 @@ struct Names {
 }
 
 impl MemoryController {
-    /// Opens what there is of the hierarchy found for `memory`.
+    /// Opens the files of the hierarchy found for `memory`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         match in_sight(root, hierarchy) {
             None => Self::unknown(),

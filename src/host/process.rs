@@ -13,7 +13,7 @@ use crate::quantity::Bytes;
 pub struct ResidentSet {
     /// All that is resident: anonymous, file and shared memory.
     pub total: Bytes,
-    /// Anonymous pages; `None` where only the sum is told.
+    /// Anonymous pages; `None` where only the sum is known.
     pub anon: Option<Bytes>,
     /// Pages of files (the program itself) and shared memory.
     pub file: Option<Bytes>,
@@ -82,7 +82,7 @@ impl Process {
     /// and may be tens of MB off on large hosts. [`ResidentSet::corrected`] mends both.
     ///
     /// A process may be in 65536 groups, and `status` lists them before it comes to memory. Where that is out of
-    /// sight, the same counters are read from `statm`, which does not tell of swap.
+    /// sight, the same counters are read from `statm`, which has no swap.
     #[must_use]
     pub fn resident(&self) -> Option<ResidentSet> {
         let status = self.status.as_ref().and_then(|file| file.read(from_status));
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A process as `/proc` shows it that is in so many groups.
+    /// The files of a process that is in `count` groups.
     fn in_groups(count: u32) -> (tempfile::TempDir, Process) {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("proc/self");

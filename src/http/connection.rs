@@ -9,7 +9,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::request::{Request, Route};
 
-/// Media type of all answers but the metrics.
+/// Media type of all responses but the metrics.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// Size limit of a request: bearer tokens of service accounts take 1 to 2 KiB.
 const MOST_BYTES: usize = 4 << 10;
@@ -28,11 +28,11 @@ pub(super) enum Next {
     Wait,
     /// Something has, and it waits for more.
     GoOn,
-    /// An answer.
+    /// A response.
     Answer {
-        /// To what.
+        /// The route asked for.
         route: Route,
-        /// Request by HEAD.
+        /// Whether the method is HEAD.
         head_only: bool,
     },
     /// It is over.
@@ -76,7 +76,7 @@ impl Connection {
         let _ = setsockopt(&self.stream, sockopt::Linger, &at_once);
     }
 
-    /// Reads what there is.
+    /// Reads what has arrived, and decides what is next.
     pub(super) fn go_on(&mut self, now_ns: u64) -> Next {
         if now_ns >= self.deadline_ns {
             self.abort_on_close();

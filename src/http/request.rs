@@ -1,6 +1,6 @@
 //! HTTP request: its parser and the routes.
 
-/// Browsers send about 15 header fields, Prometheus 7, and what stands in between adds its own.
+/// Browsers send about 15 header fields, Prometheus 7, and proxies add their own.
 const MOST_HEADERS: usize = 64;
 
 /// The routes that there are.
@@ -8,9 +8,9 @@ const MOST_HEADERS: usize = 64;
 pub enum Route {
     /// The metrics.
     Metrics,
-    /// Whether it holds what was asked for.
+    /// Readiness: whether the target is held.
     Ready,
-    /// Whether it lives.
+    /// Liveness.
     Health,
 }
 

@@ -23,7 +23,7 @@ pub struct HostMemory {
 }
 
 impl HostMemory {
-    /// Opens what there is below `root`.
+    /// Opens the files below `root`.
     #[must_use]
     pub fn open(root: &Path) -> Self {
         Self {

@@ -11,7 +11,7 @@ const LONG: Duration = Duration::from_secs(20);
 /// The smallest pipe of most machines.
 const PIPE_BYTES: i32 = 4096;
 
-/// StdoutWriter into a pipe that is full after one of [`longer_than_the_pipe`] has been begun.
+/// Reports into a pipe that is full after one of [`longer_than_the_pipe`] has been begun.
 fn into_a_small_pipe() -> (StdoutWriter, PipeReader) {
     let (reader, writer) = io::pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
