@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use workload::burn::{burn, work_unit};
 use workload::clock::{ThreadClock, monotonic_ns, process_cpu_ns};
-use workload::duty::Burst;
-use workload::fill::{Fill, Filler};
+use workload::cpu::busy_loop::{burn, work_unit};
+use workload::cpu::duty_cycle::Burst;
 use workload::host::{Correction, Host};
 use workload::memory::Phase;
+use workload::memory::{Fill, Filler};
 use workload::quantity::{Bytes, Cores};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
 use workload::sample::{Rates, Sample};

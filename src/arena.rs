@@ -1,4 +1,4 @@
-//! The memory that is held: anonymous pages at one growing address range. All `unsafe` of the crate is here.
+//! Arena: anonymous pages in one growing address range. All `unsafe` of the crate is here.
 //!
 //! The range grows in place by mapping right behind its end. Nothing is reserved ahead: a reservation would
 //! count against `RLIMIT_AS` in full before the first page is used, while this way a limit of any kind is met
@@ -117,7 +117,7 @@ impl Arena {
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len / size_of::<u64>()) }
     }
 
-    /// Gives all pages back, with so many threads at once: as much work as a process's exit does with one, which
+    /// Frees all pages, with `threads` at once: as much work as a process's exit does with one, which
     /// is 70 ns a page or 30 to 45 ms for 500 MB. What is held reads as zeros afterwards.
     pub(crate) fn discard(&mut self, threads: usize) {
         let words_per_page = self.page_size / size_of::<u64>();

@@ -1,4 +1,4 @@
-//! The clocks that load and reports go by.
+//! Clocks: monotonic time, CPU time of the process and of each thread.
 //!
 //! Wall time is `CLOCK_MONOTONIC`: nobody can set it, and time spent suspended makes no debt. All readings
 //! are nanoseconds.

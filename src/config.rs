@@ -1,4 +1,4 @@
-//! The command line and its environment.
+//! Configuration of a run: what a load is asked for, and how it reports.
 
 mod times;
 
@@ -6,36 +6,17 @@ pub use times::{Interval, TouchEvery};
 
 use std::net::SocketAddr;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::ValueEnum;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::fill::Fill;
+use crate::memory::Fill;
 use crate::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 use crate::report::Format;
 
-/// A container load that takes exactly the memory and CPU it was asked for, and reports on standard output what
-/// the kernel says it has.
-///
-/// Every option can be given as an environment variable as well; an option on the command line wins.
-#[derive(Clone, Debug, Parser)]
-#[command(
-    name = "workload",
-    version,
-    max_term_width = 100,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
-    after_help = "Exit status: 0 done or asked to stop, 2 usage, 3 could not hold what was asked \
-                  (with --on-failure exit), 1 anything else.\n\n\
-                  Examples:\n  workload --memory 500M --cpu 0.2\n  \
-                  workload --memory max --growth-rate 25M/s --format json\n  \
-                  workload --memory 80% --growth-rate instant --duration 10m\n  \
-                  workload --memory 500M --cpu 0.2 --listen 0.0.0.0:8080\n  \
-                  workload node --format csv"
-)]
-pub struct Args {
-    /// What to do instead of being a load
-    #[command(subcommand)]
-    pub command: Option<Command>,
-
+/// What a load is asked for. Its fields define the options of the command line, and serialize as a map from the names of
+/// these options to their values as text.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct LoadSpec {
     /// Resident set of the process: bytes (500M, 500Mi), a share of the limit in force (80%), or max
     #[arg(
         long,
@@ -97,23 +78,12 @@ pub struct Args {
 
     /// How it reports.
     #[command(flatten)]
-    pub reports: ReportArgs,
-}
-
-/// What to do instead of being a load.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Report what the machine has and uses, for a probe on each node; be no load
-    Node {
-        /// How it reports.
-        #[command(flatten)]
-        reports: ReportArgs,
-    },
+    pub reports: ReportSpec,
 }
 
 /// How, how often and for how long it reports.
-#[derive(Clone, Debug, clap::Args)]
-pub struct ReportArgs {
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ReportSpec {
     /// End after this time (90s, 10m) [default: when stopped]
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_DURATION", value_name = "TIME")]
     pub duration: Option<Interval>,
@@ -141,45 +111,58 @@ pub struct ReportArgs {
     pub log: LogLevel,
 }
 
-impl Args {
-    /// Every setting by the name of its flag, in a form that parses back.
+/// The name of an option, and its value in a form that parses back; `None` where it has none.
+type Setting<T> = (&'static str, fn(&T) -> Option<String>);
+
+const LOAD_SETTINGS: [Setting<LoadSpec>; 8] = [
+    ("memory", |load| Some(load.memory.to_string())),
+    ("growth-rate", |load| Some(load.growth_rate.to_string())),
+    ("growth-step", |load| load.growth_step.map(|step| step.to_string())),
+    ("fill", |load| word(&load.fill)),
+    ("touch-every", |load| Some(load.touch_every.to_string())),
+    ("huge-pages", |load| word(&load.huge_pages)),
+    ("cpu", |load| Some(load.cpu.to_string())),
+    ("on-failure", |load| word(&load.on_failure)),
+];
+
+const REPORT_SETTINGS: [Setting<ReportSpec>; 5] = [
+    ("duration", |reports| reports.duration.map(|duration| duration.to_string())),
+    ("report-every", |reports| Some(reports.report_every.to_string())),
+    ("format", |reports| word(&reports.format)),
+    ("listen", |reports| reports.listen.map(|address| address.to_string())),
+    ("log", |reports| word(&reports.log)),
+];
+
+fn settings_of<T>(of: &T, settings: &[Setting<T>]) -> Vec<(&'static str, String)> {
+    settings.iter().filter_map(|(name, get)| Some((*name, get(of)?))).collect()
+}
+
+impl LoadSpec {
+    /// Every setting by the name of its option, in a form that parses back.
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let mut settings =
-            vec![("memory", self.memory.to_string()), ("growth-rate", self.growth_rate.to_string())];
-        settings.extend(self.growth_step.map(|step| ("growth-step", step.to_string())));
-        settings.extend([
-            ("fill", word(&self.fill)),
-            ("touch-every", self.touch_every.to_string()),
-            ("huge-pages", word(&self.huge_pages)),
-            ("cpu", self.cpu.to_string()),
-            ("on-failure", word(&self.on_failure)),
-        ]);
+        let mut settings = settings_of(self, &LOAD_SETTINGS);
         settings.extend(self.reports.settings());
         settings
     }
+}
 
-    /// How it reports, whatever it does.
+impl ReportSpec {
+    /// Every setting by the name of its option, in a form that parses back.
     #[must_use]
-    pub fn reports(&self) -> &ReportArgs {
-        match &self.command {
-            Some(Command::Node { reports }) => reports,
-            None => &self.reports,
-        }
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        settings_of(self, &REPORT_SETTINGS)
     }
 }
 
-impl ReportArgs {
-    /// Every setting by the name of its flag, in a form that parses back.
-    #[must_use]
-    pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let mut settings = Vec::new();
-        settings.extend(self.duration.map(|duration| ("duration", duration.to_string())));
-        settings.push(("report-every", self.report_every.to_string()));
-        settings.push(("format", word(&self.format)));
-        settings.extend(self.listen.map(|address| ("listen", address.to_string())));
-        settings.push(("log", word(&self.log)));
-        settings
+impl Serialize for LoadSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = self.settings();
+        let mut map = serializer.serialize_map(Some(settings.len()))?;
+        for (name, value) in &settings {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 
@@ -190,8 +173,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// The word on the command line for a value of an enumeration.
-fn word(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+fn word(value: &impl ValueEnum) -> Option<String> {
+    value.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
 fn step(text: &str) -> Result<Bytes, String> {
@@ -211,7 +194,7 @@ pub enum HugePages {
     Transparent,
 }
 
-/// What to do where what was asked cannot be had.
+/// What to do where the target cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnFailure {
     /// Hold what there is and go on trying.
@@ -250,38 +233,5 @@ impl LogLevel {
             Self::Debug => LevelFilter::DEBUG,
             Self::Trace => LevelFilter::TRACE,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        <Args as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn settings_parse_back_to_the_same_settings() {
-        let given = [
-            "workload",
-            "--memory",
-            "1.5Gi",
-            "--growth-step",
-            "25M",
-            "--touch-every",
-            "never",
-            "--huge-pages",
-        ]
-        .into_iter()
-        .chain(["--cpu", "12.5%", "--duration", "1h 30m", "--format", "csv", "--on-failure", "exit"]);
-        let args = Args::try_parse_from(given).unwrap();
-        let settings = args.settings();
-        let again = settings.iter().map(|(name, value)| format!("--{name}={value}"));
-        let again = Args::try_parse_from(std::iter::once("workload".to_owned()).chain(again)).unwrap();
-        assert_eq!(again.settings(), settings);
-        assert!(settings.contains(&("huge-pages", "transparent".to_owned())));
-        assert!(settings.contains(&("duration", "1h30m".to_owned())));
     }
 }

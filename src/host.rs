@@ -1,23 +1,25 @@
-//! What the kernel says: limits, usage, and the machine as seen from inside.
+//! Host readers: cgroup limits, usage, pressure, and the machine as seen from inside.
 //!
 //! Every reader takes the root of the file system as an argument, so that tests point it at a captured host.
 //! Absence is data: a file that is not there gives `None` or [`Limit::Unknown`], never 0.
 
 mod cgroup;
 mod cpu;
+mod enclosing;
 mod file;
-pub mod format;
 mod limit;
 mod machine;
 mod membership;
 mod memory;
 mod node;
+pub mod parse;
 mod pressure;
 mod process;
 
 pub use cgroup::{Hierarchy, Level, Version};
 pub use cpu::{CpuController, CpuThrottling, Cpuset};
-pub use limit::{InForce, Limit};
+pub use enclosing::EffectiveLimit;
+pub use limit::Limit;
 pub use machine::{Machine, MemorySize};
 pub use membership::OwnMemory;
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
@@ -46,50 +48,49 @@ pub struct Host {
     /// The machine as seen from inside.
     pub machine: Machine,
     pressure: PressureFiles,
-    places: Places,
+    hierarchies: Hierarchies,
     membership: Membership,
 }
 
-/// The memberships are not looked up more often. Half of the interval at which the report asks, so that none of its
-/// looks is left out.
+/// Memberships are not read more often: half of the interval of refreshes, so that each of them includes it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Host {
-    /// Looks for everything below `root`, which is `/` but in tests. Finds what there is and never fails.
+    /// Opens everything below `root`, which is `/` but in tests. What is missing is absent; it never fails.
     #[must_use]
     pub fn discover(root: &Path) -> Self {
         let membership = Membership::read(root, LOOK_EVERY);
-        let places = Places::of(&membership.cgroups());
+        let hierarchies = Hierarchies::of(&membership.cgroups());
         Self {
-            memory: MemoryController::open(root, places.memory.clone()),
-            cpu: CpuController::open(root, places.cpu.clone()),
-            cpuset: Cpuset::open(root, places.cpuset.clone()),
+            memory: MemoryController::open(root, hierarchies.memory.clone()),
+            cpu: CpuController::open(root, hierarchies.cpu.clone()),
+            cpuset: Cpuset::open(root, hierarchies.cpuset.clone()),
             process: Process::open(root),
             machine: Machine::open(root),
-            pressure: PressureFiles::of_cgroup(root, places.unified.clone()),
-            places,
+            pressure: PressureFiles::of_cgroup(root, hierarchies.unified.clone()),
+            hierarchies,
             membership,
         }
     }
 
-    /// Finds out, now and then, what can change beside the figures in files: whether the process has been moved to
-    /// another cgroup, whose files are read from then on, and limits out of sight. Whether it has been moved. `clock`
-    /// reads a monotonic clock in nanoseconds.
+    /// Re-reads, when due, what can change beside the values in files: the cgroups of the process, whose files are read from
+    /// then on, and hidden limits. Whether the process has been moved. `clock` reads a monotonic clock in nanoseconds.
     pub fn refresh(&mut self, clock: impl Fn() -> u64) -> bool {
         self.memory.refresh(clock());
-        let Some(cgroups) = self.membership.news(clock) else { return false };
-        let (root, places) = (&cgroups.root, Places::of(&cgroups));
-        // What stays where it is keeps its files: its counters must not seem to begin anew.
-        let memory = changed(&self.places.memory, &places.memory).map(|at| MemoryController::open(root, at));
-        let cpu = changed(&self.places.cpu, &places.cpu).map(|at| CpuController::open(root, at));
-        let cpuset = changed(&self.places.cpuset, &places.cpuset).map(|at| Cpuset::open(root, at));
-        let pressure =
-            changed(&self.places.unified, &places.unified).map(|at| PressureFiles::of_cgroup(root, at));
+        let Some(cgroups) = self.membership.changes(clock) else { return false };
+        let (root, hierarchies) = (&cgroups.root, Hierarchies::of(&cgroups));
+        // Unchanged hierarchies keep their files, so that their counters do not restart.
+        let memory =
+            changed(&self.hierarchies.memory, &hierarchies.memory).map(|at| MemoryController::open(root, at));
+        let cpu = changed(&self.hierarchies.cpu, &hierarchies.cpu).map(|at| CpuController::open(root, at));
+        let cpuset = changed(&self.hierarchies.cpuset, &hierarchies.cpuset).map(|at| Cpuset::open(root, at));
+        let pressure = changed(&self.hierarchies.unified, &hierarchies.unified)
+            .map(|at| PressureFiles::of_cgroup(root, at));
         if !self.membership.settle() {
             return false;
         }
-        let moved = self.places != places;
-        self.places = places;
+        let moved = self.hierarchies != hierarchies;
+        self.hierarchies = hierarchies;
         replace_by(&mut self.memory, memory);
         replace_by(&mut self.cpu, cpu);
         replace_by(&mut self.cpuset, cpuset);
@@ -97,7 +98,7 @@ impl Host {
         moved
     }
 
-    /// There is reason to believe that the process has been moved: [`Self::refresh`] looks the next time.
+    /// Makes the next [`Self::refresh`] check whether the process has been moved.
     pub fn look_soon(&mut self) {
         self.membership.look_soon();
     }
@@ -127,7 +128,7 @@ pub struct HostReadings<'h> {
     /// The memory controller.
     pub memory: MemoryReadings<'h>,
     /// CPU quota in force.
-    pub cpu_limit: InForce<'h, Cores>,
+    pub cpu_limit: EffectiveLimit<'h, Cores>,
     /// Throttling by that quota.
     pub throttling: Option<CpuThrottling>,
     /// CPUs of the cpuset, and the cgroup that says so.
@@ -144,14 +145,14 @@ pub struct HostReadings<'h> {
 
 /// Where the process is in each hierarchy that is read.
 #[derive(Debug, PartialEq, Eq)]
-struct Places {
+struct Hierarchies {
     memory: Option<Hierarchy>,
     cpu: Option<Hierarchy>,
     cpuset: Option<Hierarchy>,
     unified: Option<Hierarchy>,
 }
 
-impl Places {
+impl Hierarchies {
     fn of(cgroups: &Cgroups) -> Self {
         Self {
             memory: cgroups.hierarchy("memory"),

@@ -1,33 +1,31 @@
-//! The library behind the program `workload`: a container load that is exact in memory and CPU.
+//! Library of the program `workload`: a container load that is exact in memory and CPU.
 //!
 //! Data flows one way:
 //!
 //! ```text
-//! args ─► config ─► goal ─┐
-//!                         ├─► growth, duty (pure: what is wanted at time t) ─► memory, cpu   act
-//! host ───────────────────┘
-//! /proc, cgroups ─► sample ─► report::Snapshot (wanted beside observed) ─► text | json | csv | metrics
+//! cli  ─► config ─► target ─┐
+//!                           ├─► target::schedule, cpu::duty_cycle (pure: set point at time t) ─► memory, cpu   act
+//! host (capacity) ──────────┘
+//! /proc, cgroups ─► host ─► sample ─► report::Snapshot (wanted beside observed) ─► text | json | csv | metrics
 //! ```
 //!
-//! What is wanted and what is observed meet first in the [`report::Snapshot`], so an intention can never be
-//! printed as a fact.
+//! `app` drives it all in one event loop. Wanted and observed values meet first in the [`report::Snapshot`], so a set
+//! point can never be printed as a measurement.
 
+pub mod app;
 mod arena;
-pub mod burn;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cpu;
-pub mod duty;
-pub mod fill;
-mod goal;
-mod growth;
 pub mod host;
+pub mod http;
+mod line_writer;
+pub mod log_writer;
 pub mod memory;
-pub mod output;
 pub mod quantity;
 pub mod report;
-mod rota;
-pub mod run;
 pub mod sample;
-pub mod serve;
+pub mod stdout_writer;
+mod target;
 mod threads;

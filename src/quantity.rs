@@ -1,4 +1,4 @@
-//! Quantities as Kubernetes writes them: `500M`, `500Mi`, `0.2`, `200m`, `80%`, `max`.
+//! Quantities in the notation of Kubernetes: `500M`, `500Mi`, `0.2`, `200m`, `80%`, `max`.
 //!
 //! The grammar is that of `k8s.io/apimachinery/pkg/api/resource.Quantity`, without its sign: a decimal
 //! number, then a suffix or a decimal exponent. As there, a fraction that the unit cannot express rounds
@@ -20,17 +20,17 @@ use std::str::FromStr;
 
 use number::Number;
 
-/// The word for "all that can be had", for memory as for CPU.
+/// The word for as much as possible, of memory or CPU.
 const MAX: &str = "max";
 
-/// A share of whatever limit is in force, kept in millionths (80 % is 800 000).
+/// A share of the effective limit, kept in millionths (80 % is 800 000).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent {
     millionths: u64,
 }
 
 impl Percent {
-    /// So many whole percent.
+    /// From whole percent.
     #[must_use]
     pub const fn from_whole(percent: u32) -> Self {
         // A percent is 10^4 millionths.

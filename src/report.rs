@@ -1,4 +1,4 @@
-//! Reports: what was wanted beside what was observed, in three formats that follow one list of fields.
+//! Reports: wanted beside observed values, in formats that follow one list of fields.
 
 mod csv;
 mod field;
@@ -33,12 +33,12 @@ pub enum Format {
 /// Turns snapshots into lines. Allocates nothing once its buffer has the size of the longest record.
 #[derive(Debug)]
 pub struct Writer {
-    sink: Sink,
+    encoder: Encoder,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
-enum Sink {
+enum Encoder {
     Text(Text),
     Json,
     Csv(Csv),
@@ -51,12 +51,12 @@ impl Writer {
     /// A writer of one format.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let sink = match format {
-            Format::Text => Sink::Text(Text::default()),
-            Format::Json => Sink::Json,
-            Format::Csv => Sink::Csv(Csv::default()),
+        let encoder = match format {
+            Format::Text => Encoder::Text(Text::default()),
+            Format::Json => Encoder::Json,
+            Format::Csv => Encoder::Csv(Csv::default()),
         };
-        Self { sink, buffer: Vec::with_capacity(RECORD_BYTES) }
+        Self { encoder, buffer: Vec::with_capacity(RECORD_BYTES) }
     }
 
     /// The whole record, its newline and what belongs in front of it (a header) included, for one `write`.
@@ -65,10 +65,10 @@ impl Writer {
     /// None in practice: writing to memory does not fail.
     pub fn render<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> io::Result<&[u8]> {
         self.buffer.clear();
-        match &mut self.sink {
-            Sink::Text(text) => text.render::<K>(snapshot, &mut self.buffer)?,
-            Sink::Json => json::render::<K>(snapshot, &mut self.buffer)?,
-            Sink::Csv(csv) => csv.render::<K>(snapshot, &mut self.buffer)?,
+        match &mut self.encoder {
+            Encoder::Text(text) => text.render::<K>(snapshot, &mut self.buffer)?,
+            Encoder::Json => json::render::<K>(snapshot, &mut self.buffer)?,
+            Encoder::Csv(csv) => csv.render::<K>(snapshot, &mut self.buffer)?,
         }
         Ok(&self.buffer)
     }

@@ -1,4 +1,4 @@
-//! One look at everything: raw readings of the kernel and the load's own counters, taken together.
+//! Sample: raw readings of the kernel and the load's own counters at one moment; rates between two.
 
 use std::time::{Duration, SystemTime};
 
@@ -30,8 +30,8 @@ pub struct Sample<'h> {
 }
 
 impl<'h> Sample<'h> {
-    /// Reads everything. A memory load that has not been started has done nothing but be in `idle_phase`, and the
-    /// resident set is corrected by what it lacked before.
+    /// Reads everything. Without a memory load its counters are zero, its phase is `idle_phase`, and the resident set is
+    /// corrected by `own`.
     #[must_use]
     pub fn take(
         host: &'h Host,
@@ -66,7 +66,7 @@ impl<'h> Sample<'h> {
         }
     }
 
-    /// What rates are made of.
+    /// The counters that rates are computed from.
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters {
@@ -78,7 +78,7 @@ impl<'h> Sample<'h> {
     }
 }
 
-/// The counters of a sample that rates are made of.
+/// The counters of a sample that rates are computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// `CLOCK_MONOTONIC`.
@@ -109,8 +109,8 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Less CPU time than this is too little to tell a rate of work from: a reading of the clock and the last,
-    /// unfinished unit of a burst would show.
+    /// A rate of work needs at least this much CPU time: below it, clock readings and the last, unfinished unit of a burst
+    /// would show.
     const LEAST_CPU: Duration = Duration::from_millis(20);
 
     /// The rates from `before` to `after`.

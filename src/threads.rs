@@ -1,4 +1,4 @@
-//! Threads that cost little.
+//! Threads with small stacks, and timed parking.
 
 use std::io;
 use std::thread::{Builder, Thread, park_timeout};
@@ -9,7 +9,7 @@ use crate::clock::monotonic_ns;
 /// Address space of a stack; what is resident of it is a few pages.
 const STACK_BYTES: usize = 128 << 10;
 
-/// Starts a thread that nobody waits for; gives what wakes it up. Its name shows in `ps -L` and `top -H`.
+/// Starts a detached thread; returns its handle for unparking. Its name shows in `ps -L` and `top -H`.
 ///
 /// # Errors
 /// Where the system refuses one (a limit on processes, no memory for the stack).
@@ -18,8 +18,7 @@ pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
     builder.spawn(body).map(|handle| handle.thread().clone())
 }
 
-/// Sleeps until a time on the monotonic clock, or until `come` is true: that is looked at when the thread is
-/// unparked.
+/// Sleeps until a time on the monotonic clock, or until `come` is true: it is checked when the thread is unparked.
 pub(crate) fn park_until(time_ns: u64, come: impl Fn() -> bool) {
     while !come() {
         match time_ns.saturating_sub(monotonic_ns()) {

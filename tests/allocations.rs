@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use workload::clock::monotonic_ns;
 use workload::cpu::{CpuLoad, CpuPlan};
-use workload::fill::Fill;
 use workload::host::{Correction, Host};
-use workload::memory::{MemoryLoad, MemoryPlan, Phase, View};
+use workload::memory::Fill;
+use workload::memory::{HostMemory, MemoryLoad, MemoryPlan, Phase};
 use workload::quantity::{Bytes, Cores, Rate};
 use workload::report::{Format, Record, Snapshot, Start, Wanted, WorkloadReport, Writer};
 use workload::sample::{Rates, Sample};
@@ -26,7 +26,7 @@ fn loads() -> (MemoryLoad, CpuLoad) {
         page_size: 4096,
         cpus: 1,
     };
-    let memory = MemoryLoad::start(plan, View::open(Path::new("/"))).expect("a thread");
+    let memory = MemoryLoad::start(plan, HostMemory::open(Path::new("/"))).expect("a thread");
     memory.begin();
     let plan = CpuPlan {
         wanted: Cores::from_nano(10_000_000),

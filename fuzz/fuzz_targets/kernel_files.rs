@@ -3,35 +3,35 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use workload::host::{Limit, format};
+use workload::host::{Limit, parse};
 use workload::quantity::Cores;
 
 fuzz_target!(|input: &str| {
     let (key, text) = input.split_once('\0').unwrap_or(("oom_kill", input));
-    if let Some(value) = format::single_value(text) {
+    if let Some(value) = parse::single_value(text) {
         assert!(!value.is_empty() && !value.contains(char::is_whitespace));
     }
-    if let Some(value) = format::flat_keyed(text, key) {
-        assert_eq!(format::flat_value(text, key).and_then(|value| value.parse().ok()), Some(value));
+    if let Some(value) = parse::flat_keyed(text, key) {
+        assert_eq!(parse::flat_value(text, key).and_then(|value| value.parse().ok()), Some(value));
     }
-    if let Some(bytes) = format::kilobytes(text, key) {
+    if let Some(bytes) = parse::kilobytes(text, key) {
         assert_eq!(bytes % 1024, 0);
     }
-    if let Limit::Value((quota, period)) = format::cpu_max(text) {
+    if let Limit::Value((quota, period)) = parse::cpu_max(text) {
         assert_eq!(Cores::from_quota(quota, period).is_none(), period == 0);
     }
-    if let Limit::Value(limit) = format::memory_limit(text) {
+    if let Limit::Value(limit) = parse::memory_limit(text) {
         assert!(limit < i64::MAX as u64);
     }
-    if let Limit::Value(quota) = format::cfs_quota(text) {
-        assert_eq!(format::number(text), Some(quota));
+    if let Limit::Value(quota) = parse::cfs_quota(text) {
+        assert_eq!(parse::number(text), Some(quota));
     }
     for column in 0..12 {
-        let _ = format::cpu_hundredths(text, column);
-        if let Some(load) = format::load_average(text, column) {
+        let _ = parse::cpu_hundredths(text, column);
+        if let Some(load) = parse::load_average(text, column) {
             assert!(load.is_finite() && load >= 0.0);
         }
     }
-    let _ = (format::number(text), format::colon_keyed(text, key), format::cpu_count(text));
-    let _ = format::pressure_totals(text);
+    let _ = (parse::number(text), parse::colon_keyed(text, key), parse::cpu_count(text));
+    let _ = parse::pressure_totals(text);
 });

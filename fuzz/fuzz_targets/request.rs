@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use workload::serve::Asked;
+use workload::http::Request;
 
 fuzz_target!(|input: &[u8]| {
     let Some((cut, bytes)) = input.split_first() else { return };
-    let whole = Asked::parse(bytes);
+    let whole = Request::parse(bytes);
     let length = bytes.len() * usize::from(*cut) / 256;
-    let part = Asked::parse(&bytes[..length]);
-    assert!(part == Asked::More || part == whole, "{part:?} after {length} bytes, {whole:?} in the end");
+    let part = Request::parse(&bytes[..length]);
+    assert!(part == Request::Incomplete || part == whole, "{part:?} after {length} bytes, {whole:?} in the end");
 });

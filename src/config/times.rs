@@ -1,4 +1,4 @@
-//! Times on the command line.
+//! Intervals on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub Duration);
 
-/// Below this, looking at the clock is all there is time for.
+/// Below this, reading the clock takes all of the time.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 /// A hundred years: nobody means more, and clocks in nanoseconds hold it.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(100 * 366 * 24 * 3600);

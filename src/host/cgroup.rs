@@ -1,4 +1,4 @@
-//! Where the cgroups of this process are: a question with an answer per controller, on hybrid hosts too.
+//! Cgroup hierarchies of this process: found per controller, as hybrid hosts need it.
 //!
 //! Formats: `/proc/self/cgroup` in cgroups(7), `/proc/self/mountinfo` in proc(5).
 
@@ -14,7 +14,7 @@ pub enum Version {
     V2,
 }
 
-/// A cgroup that can be seen from here.
+/// A cgroup that is visible from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
     /// Its path as `/proc/self/cgroup` would give it.
@@ -28,15 +28,15 @@ pub struct Level {
 pub struct Hierarchy {
     /// Which interface its files follow.
     pub version: Version,
-    /// Its own cgroup first, the outermost that can be seen last; never empty.
+    /// The own cgroup first, the outermost visible one last; never empty.
     pub levels: Vec<Level>,
 }
 
 impl Hierarchy {
     /// Finds the hierarchy of a controller from the texts of `/proc/self/cgroup` and `/proc/self/mountinfo`.
     ///
-    /// `None` where the process is in none or no mount shows its cgroup: what one that shows others says is not
-    /// about this process.
+    /// `None` where the process is in none or no mount shows its cgroup: a mount of other cgroups says nothing about this
+    /// process.
     #[must_use]
     pub fn find(controller: &str, membership: &str, mounts: &str) -> Option<Self> {
         Self::at(controller, own_path(controller, membership)?, mounts)
@@ -93,7 +93,7 @@ fn own_path<'a>(controller: &str, membership: &'a str) -> Option<(Version, &'a s
     unified
 }
 
-/// The mounts on which no other one lies: one at the same place whose parent it is.
+/// The mounts that are not covered: by one at the same mount point whose parent it is.
 fn visible(mounts: &str) -> Vec<Mount<'_>> {
     let all: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
     let covered: HashSet<_> = all.iter().map(|above| (above.parent, above.point.clone())).collect();

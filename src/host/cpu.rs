@@ -1,4 +1,4 @@
-//! The CPU controllers: quotas in force, throttling, and the CPUs of the cpuset.
+//! CPU controllers: effective quotas, throttling, and the CPUs of the cpuset.
 //!
 //! Sources: Documentation/admin-guide/cgroup-v2.rst; for v1 Documentation/scheduler/sched-bwc.rst and
 //! Documentation/admin-guide/cgroup-v1/cpusets.rst.
@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cgroup::{Hierarchy, Level, Version};
+use super::enclosing::{EffectiveLimit, EnclosingLimits, find_in, in_sight, open_in};
 use super::file::KernelFile;
-use super::format::{cfs_quota, cpu_count, cpu_max, flat_keyed, number};
-use super::limit::{InForce, Limit, Limits, find_in, in_sight, open_in};
+use super::limit::Limit;
+use super::parse::{cfs_quota, cpu_count, cpu_max, flat_keyed, number};
 use crate::quantity::Cores;
 
 /// How often and for how long a CPU quota has stopped the cgroup that sets it.
@@ -35,22 +36,22 @@ struct Quota {
 /// The CPU controller of this process.
 #[derive(Debug)]
 pub struct CpuController {
-    limits: Limits<Quota>,
-    /// Whose throttling is told: bound to one cgroup, so that its counters never go backwards.
+    limits: EnclosingLimits<Quota>,
+    /// The cgroup whose throttling is reported: always the same, so that its counters never go backwards.
     stat: Option<(Version, KernelFile)>,
 }
 
 impl CpuController {
-    /// Opens what there is of the hierarchy found for `cpu`.
+    /// Opens the files of the hierarchy found for `cpu`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         let Some(Hierarchy { version, levels }) = in_sight(root, hierarchy) else {
-            return Self { limits: Limits::UNKNOWN, stat: None };
+            return Self { limits: EnclosingLimits::UNKNOWN, stat: None };
         };
         let quota = match version {
             Version::V1 => "cpu.cfs_quota_us",
             Version::V2 => "cpu.max",
         };
-        let limits = Limits::open(&levels, |level: &Level| {
+        let limits = EnclosingLimits::open(&levels, |level: &Level| {
             let period = match version {
                 Version::V1 => find_in(root, level, "cpu.cfs_period_us")?,
                 Version::V2 => None,
@@ -66,7 +67,7 @@ impl CpuController {
 
     /// The tightest quota of all enclosing cgroups, as it is now.
     #[must_use]
-    pub fn limit(&self) -> InForce<'_, Cores> {
+    pub fn limit(&self) -> EffectiveLimit<'_, Cores> {
         self.limits.tightest(Quota::cores, |_| None)
     }
 
@@ -108,12 +109,12 @@ impl Quota {
 /// The cpuset of this process.
 #[derive(Debug)]
 pub struct Cpuset {
-    /// The innermost cgroup that tells, and its list.
+    /// The innermost cgroup with such a file, and that file.
     effective: Option<(String, KernelFile)>,
 }
 
 impl Cpuset {
-    /// Opens what there is of the hierarchy found for `cpuset`.
+    /// Opens the files of the hierarchy found for `cpuset`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         let effective = in_sight(root, hierarchy).and_then(|Hierarchy { version, levels }| {
             // Those CPUs of the list that are online and that all enclosing cgroups have as well.

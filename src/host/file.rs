@@ -1,4 +1,4 @@
-//! Files of the kernel's that are read again and again.
+//! Kernel files: opened once, re-read without allocating.
 
 use std::fs::File;
 use std::io;
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::limit::Limit;
 
-/// Room for nearly any of the files read here. Longer ones lose their end: see [`KernelFile::read`].
+/// Enough for nearly all files read here. Longer ones are cut: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
-/// A file of the kernel's: opened once, read from its start each time, without allocating.
+/// A kernel file: opened once, read from its start each time, without allocating.
 #[derive(Debug)]
 pub(super) struct KernelFile(File);
 
@@ -18,7 +18,7 @@ impl KernelFile {
     /// `None` where it does not exist.
     ///
     /// # Errors
-    /// Where it is there and must not be read.
+    /// Where it exists and is not readable.
     pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
             Ok(file) => Ok(Some(Self(file))),
@@ -27,25 +27,24 @@ impl KernelFile {
         }
     }
 
-    /// `None` where it does not exist or must not be read.
+    /// `None` where it does not exist or is not readable.
     pub(super) fn open(path: &Path) -> Option<Self> {
         Self::find(path).ok().flatten()
     }
 
-    /// What `parse` makes of the file's present text; `None` where it cannot be read. It gets 8 KiB at most: for
-    /// files of lines, each with its key, of which a missing one is unknown.
+    /// Parses the file's present text; `None` where it cannot be read. `parse` gets 8 KiB at most: for keyed files, of which
+    /// a missing line is unknown.
     pub(super) fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
         parse(valid(buffer.get(..length)?))
     }
 
-    /// The same for files of which a part would be taken for another value, as of a list or a number: `None` also
-    /// where it has 8 KiB or more.
+    /// The same for files that must not be cut, such as a list or a number: `None` also where it has 8 KiB or more.
     pub(super) fn read_whole<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut buffer = [0; FILE_BUFFER];
         let length = self.fill(&mut buffer)?;
-        // Where it is full nobody knows whether there was more.
+        // A full buffer may have cut it short.
         let whole = buffer.get(..length).filter(|_| length < FILE_BUFFER)?;
         parse(valid(whole))
     }
@@ -55,7 +54,7 @@ impl KernelFile {
         self.read(|text| Some(parse(text))).unwrap_or(Limit::Unknown)
     }
 
-    /// Reads as much as there is and fits, from the start.
+    /// Reads from the start until the end of the file or of the buffer.
     fn fill(&self, buffer: &mut [u8]) -> Option<usize> {
         let mut length = 0;
         while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -70,13 +69,13 @@ impl KernelFile {
     }
 }
 
-/// The text up to the first byte that is none: a cut in the middle of a character is the only way for these files
+/// The text up to the first invalid byte: a cut in the middle of a character is the only way for these files
 /// not to be UTF-8.
 fn valid(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// A file whose whole present text is kept, to look up many values of one moment.
+/// A kernel file whose whole text is kept, to look up many values of one moment.
 #[derive(Debug)]
 pub(super) struct KernelText {
     file: Option<KernelFile>,
@@ -90,7 +89,7 @@ impl KernelText {
         Self { file: KernelFile::open(path), buffer: vec![0; FILE_BUFFER], length: 0 }
     }
 
-    /// Reads it anew. Allocates only where the file has outgrown its buffer.
+    /// Reads it again. Allocates only where the file has outgrown its buffer.
     pub(super) fn refresh(&mut self) {
         loop {
             self.length = self.file.as_ref().and_then(|file| file.fill(&mut self.buffer)).unwrap_or(0);
@@ -110,7 +109,7 @@ impl KernelText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::format::cpu_count;
+    use crate::host::parse::cpu_count;
 
     #[test]
     fn a_list_that_is_longer_than_the_buffer_is_unknown_and_not_counted_wrongly() {

@@ -1,15 +1,9 @@
-//! A limit, who sets it, and the tightest of many.
+//! Limit: a value, its absence (unlimited), or unknown.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use super::cgroup::{Hierarchy, Level};
-use super::file::KernelFile;
-
-/// A limit, its absence, and not knowing are three different things.
+/// A limit: its absence and its being unknown are two different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit<T> {
-    /// The kernel does not tell, or has no such limit.
+    /// It cannot be read, or the kernel has no such limit.
     Unknown,
     /// There is none.
     Unlimited,
@@ -18,7 +12,7 @@ pub enum Limit<T> {
 }
 
 impl<T> Limit<T> {
-    /// The same of another type; what has none there is not known.
+    /// Converts the value; a limit that cannot be converted is unknown.
     #[must_use]
     pub fn and_then<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Limit<U> {
         match self {
@@ -36,142 +30,4 @@ impl<T> Limit<T> {
             Self::Unknown | Self::Unlimited => None,
         }
     }
-}
-
-/// A limit, and the cgroup that sets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InForce<'a, T> {
-    /// The tightest of all enclosing cgroups that tell.
-    pub limit: Limit<T>,
-    /// Path of the cgroup that sets it; `None` where there is no limit.
-    pub cgroup: Option<&'a str>,
-    /// Whether all of them have told: if not, there may be a tighter one.
-    pub is_certain: bool,
-}
-
-impl<T> InForce<'_, T> {
-    /// Nothing is known.
-    pub const UNKNOWN: Self = Self { limit: Limit::Unknown, cgroup: None, is_certain: false };
-    /// There is no limit.
-    pub const UNLIMITED: Self = Self { limit: Limit::Unlimited, cgroup: None, is_certain: true };
-}
-
-/// Where a v1 limit above the cgroups that can be seen comes from.
-const OUT_OF_SIGHT: &str = "an enclosing cgroup out of sight";
-
-/// One kind of limit in all enclosing cgroups.
-#[derive(Debug)]
-pub(super) struct Limits<F> {
-    /// Those whose files could be opened, the innermost first.
-    levels: Vec<LimitAt<F>>,
-    /// No other has any.
-    is_complete: bool,
-    /// The tightest of all, in sight or not, is told as well: v1 does.
-    has_sum: bool,
-    /// By which there is one that no file in sight shows.
-    hidden: Option<u64>,
-}
-
-/// The files that tell of the limit of one cgroup.
-#[derive(Debug)]
-struct LimitAt<F> {
-    cgroup: String,
-    files: F,
-}
-
-impl<F> Limits<F> {
-    /// Nothing can be found out.
-    pub(super) const UNKNOWN: Self =
-        Self { levels: Vec::new(), is_complete: false, has_sum: false, hidden: None };
-
-    /// The files that `find` finds in each level: one that is not there sets no limit, one that is there and must
-    /// not be read leaves it uncertain which is the tightest.
-    pub(super) fn open(levels: &[Level], find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
-        let mut limits = Self { is_complete: true, ..Self::UNKNOWN };
-        for level in levels {
-            match find(level) {
-                Ok(Some(files)) => limits.levels.push(LimitAt { cgroup: level.name.clone(), files }),
-                Ok(None) => {}
-                Err(_) => limits.is_complete = false,
-            }
-        }
-        limits
-    }
-
-    /// Unknown where no level has such a file: the kernel has no such limit.
-    pub(super) fn unknown_if_nowhere(self) -> Self {
-        if self.levels.is_empty() { Self::UNKNOWN } else { self }
-    }
-
-    /// Takes note of the tightest limit of all, in bytes: only where it is below those in sight does it come from
-    /// elsewhere.
-    pub(super) fn note_sum(&mut self, sum: impl FnOnce() -> Limit<u64>, value: impl Fn(&F) -> Limit<u64>) {
-        let visible = || self.levels.iter().filter_map(|at| value(&at.files).value()).min();
-        // Before and after, as one in sight may be changed meanwhile.
-        let (before, sum, after) = (visible(), sum(), visible());
-        let hidden = sum.value().filter(|sum| before.into_iter().chain(after).all(|seen| *sum < seen));
-        self.has_sum = sum != Limit::Unknown;
-        self.hidden = hidden;
-    }
-
-    /// Whether a limit was found that no file in sight shows.
-    pub(super) fn has_hidden(&self) -> bool {
-        self.hidden.is_some()
-    }
-
-    /// The tightest limit as it is now; `value` reads that of one level, once, `wrap` makes a value of a hidden one.
-    /// What one level does not tell may be the tightest.
-    pub(super) fn tightest<T: Ord>(
-        &self,
-        mut value: impl FnMut(&F) -> Limit<T>,
-        wrap: impl Fn(u64) -> Option<T>,
-    ) -> InForce<'_, T> {
-        // The sum stands for what could never be read, but it may be older than what cannot be read any more.
-        let mut is_certain = self.is_complete || self.has_sum;
-        let visible = self.levels.iter().filter_map(|at| match value(&at.files) {
-            Limit::Unknown => {
-                is_certain = false;
-                None
-            }
-            Limit::Unlimited => None,
-            Limit::Value(value) => Some((value, at.cgroup.as_str())),
-        });
-        let hidden = self.hidden.and_then(wrap).map(|value| (value, OUT_OF_SIGHT));
-        // Of equal limits the innermost cgroup is named: `min_by` keeps the first.
-        let tightest = visible.chain(hidden).min_by(|(one, _), (other, _)| one.cmp(other));
-        match tightest {
-            Some((value, cgroup)) => InForce { limit: Limit::Value(value), cgroup: Some(cgroup), is_certain },
-            None if is_certain => InForce::UNLIMITED,
-            None => InForce::UNKNOWN,
-        }
-    }
-}
-
-/// The hierarchy, where the directory of the own cgroup is really there.
-pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hierarchy> {
-    hierarchy.filter(|hierarchy| {
-        hierarchy.levels.first().is_some_and(|level| below(root, &level.directory).is_dir())
-    })
-}
-
-/// A file of a level; `None` where it does not exist.
-///
-/// # Errors
-/// Where it is there and must not be read.
-pub(super) fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Option<KernelFile>> {
-    KernelFile::find(&below(root, &level.directory).join(file))
-}
-
-/// A file of the own cgroup, the first of the levels; `None` where it does not exist or must not be read.
-pub(super) fn open_own(root: &Path, levels: &[Level], file: &str) -> Option<KernelFile> {
-    levels.first().and_then(|level| open_in(root, level, file))
-}
-
-/// A file of a level; `None` where it does not exist or must not be read.
-pub(super) fn open_in(root: &Path, level: &Level, file: &str) -> Option<KernelFile> {
-    KernelFile::open(&below(root, &level.directory).join(file))
-}
-
-fn below(root: &Path, absolute: &Path) -> PathBuf {
-    root.join(absolute.strip_prefix("/").unwrap_or(absolute))
 }

@@ -1,10 +1,10 @@
-//! The machine as seen from inside: in a VM, the guest.
+//! Machine-wide memory, steal time and pressure: in a VM, those of the guest.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::file::KernelFile;
-use super::format::{cpu_hundredths, kilobytes};
+use super::parse::{cpu_hundredths, kilobytes};
 use super::pressure::{Pressure, PressureFiles};
 use crate::quantity::Bytes;
 
@@ -13,7 +13,7 @@ use crate::quantity::Bytes;
 pub struct MemorySize {
     /// `MemTotal`.
     pub total: Bytes,
-    /// `MemAvailable`; `None` where the kernel does not tell.
+    /// `MemAvailable`; `None` before Linux 3.14.
     pub available: Option<Bytes>,
 }
 

@@ -1,4 +1,4 @@
-//! Which cgroups this process is in, and that it may be moved to others.
+//! Cgroup membership of this process, and its changes.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use super::file::KernelText;
 use super::memory::MemoryController;
 use crate::clock::nanos;
 
-/// Looking may take this part of the time at most: before Linux 6.7 it waits for whoever makes or removes cgroups
+/// Reading it may take this part of the time at most: before Linux 6.7 it waits for the creation and removal of cgroups
 /// (`cgroup_mutex` in the kernel's `proc_cgroup_show`).
 const LOOK_PART: u64 = 1_000;
-/// But it is never longer ago than this.
+/// But it is read at least this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Which cgroups this process is in: the text of `/proc/self/cgroup`.
@@ -22,16 +22,16 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Membership {
     root: PathBuf,
     now: KernelText,
-    /// What everything has been opened by.
+    /// The membership that all files were opened by.
     known: String,
     every: Duration,
     next_look_ns: u64,
-    /// How long the last look took.
+    /// How long the last read took.
     took_ns: u64,
 }
 
 impl Membership {
-    /// Looks for the first time, and later no more often than `every`.
+    /// Reads it for the first time, and later no more often than `every`.
     pub(super) fn read(root: &Path, every: Duration) -> Self {
         let mut now = KernelText::open(&root.join("proc/self/cgroup"));
         now.refresh();
@@ -46,30 +46,30 @@ impl Membership {
         Cgroups { root: self.root.clone(), membership: self.now.text().to_owned(), mounts }
     }
 
-    /// Looks again, now and then: the cgroups where they are others. `clock` reads a monotonic clock in nanoseconds.
-    pub(super) fn news(&mut self, clock: impl Fn() -> u64) -> Option<Cgroups> {
+    /// Reads it again when due: the cgroups where they have changed. `clock` reads a monotonic clock in nanoseconds.
+    pub(super) fn changes(&mut self, clock: impl Fn() -> u64) -> Option<Cgroups> {
         let begin_ns = clock();
         if begin_ns < self.next_look_ns {
             return None;
         }
         self.now.refresh();
         let took_ns = clock().saturating_sub(begin_ns);
-        // One that took long may have been preempted or throttled; not two of them.
+        // A single slow read may have been preempted or throttled; two are slow.
         let cost_ns = mem::replace(&mut self.took_ns, took_ns).min(took_ns);
         let pause_ns = cost_ns.saturating_mul(LOOK_PART).min(nanos(LOOK_AT_LEAST_EVERY));
         self.next_look_ns = begin_ns.saturating_add(pause_ns.max(nanos(self.every)));
-        // What cannot be read says nothing.
-        let is_news = !self.now.text().is_empty() && self.now.text() != self.known;
-        is_news.then(|| self.cgroups())
+        // An unreadable file is no change.
+        let has_changed = !self.now.text().is_empty() && self.now.text() != self.known;
+        has_changed.then(|| self.cgroups())
     }
 
-    /// Looks again at the next occasion.
+    /// Makes the next read due at once.
     pub(super) fn look_soon(&mut self) {
         self.next_look_ns = 0;
     }
 
-    /// To be called when everything has been opened by the news: whether that is to be believed. Where there is no
-    /// descriptor left there may have been none for some of it, and the next look gives the same news again.
+    /// To be called when all files of the new cgroups have been opened: whether they could be. Without free descriptors
+    /// some may be missing, and the next read gives the same change again.
     pub(super) fn settle(&mut self) -> bool {
         let could_open = match File::open(self.root.join("proc/self/mountinfo")) {
             Ok(_) => true,
@@ -126,7 +126,7 @@ impl OwnMemory {
     /// The controller as it is now. `clock` reads a monotonic clock in nanoseconds.
     pub fn now(&mut self, clock: impl Fn() -> u64) -> &MemoryController {
         self.controller.refresh(clock());
-        if let Some(cgroups) = self.membership.news(clock) {
+        if let Some(cgroups) = self.membership.changes(clock) {
             let place = cgroups.hierarchy("memory");
             let controller = MemoryController::open(&cgroups.root, place.clone());
             if self.membership.settle() && place != self.place {
@@ -157,7 +157,7 @@ mod tests {
 
     impl Membership {
         fn has_changed(&mut self, clock: impl Fn() -> u64) -> bool {
-            self.news(clock).is_some() && self.settle()
+            self.changes(clock).is_some() && self.settle()
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let mounts = root.path().join("proc/self/mountinfo");
         std::os::unix::fs::symlink(&mounts, &mounts).unwrap();
         fs::write(&file, "0::/b\n").unwrap();
-        assert!(membership.news(|| SECOND).is_some());
+        assert!(membership.changes(|| SECOND).is_some());
         assert!(!membership.settle());
         fs::remove_file(&mounts).unwrap();
         assert!(membership.has_changed(|| 2 * SECOND));

@@ -1,4 +1,4 @@
-//! The memory controller: limits in force, usage, events. The two versions of the interface differ in which file
+//! Memory controller: effective limits, usage, events. The two versions of the interface differ in which file
 //! and which unit, and only here.
 //!
 //! Sources: Documentation/admin-guide/cgroup-v2.rst and Documentation/admin-guide/cgroup-v1/memory.rst.
@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use super::cgroup::{Hierarchy, Level, Version};
+use super::enclosing::{EffectiveLimit, EnclosingLimits, find_in, in_sight, open_in, open_own};
 use super::file::KernelFile;
-use super::format::{flat_keyed, flat_value, memory_limit, number};
-use super::limit::{InForce, Limit, Limits, find_in, in_sight, open_in, open_own};
+use super::limit::Limit;
+use super::parse::{flat_keyed, flat_value, memory_limit, number};
 use crate::quantity::Bytes;
 
-/// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not tell.
+/// What has happened at the limits of a cgroup, cumulative. `None` where this version or kernel does not count it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryEvents {
     /// Reclaimed although below its protection (v2).
@@ -36,21 +37,21 @@ pub struct MemoryEvents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryReadings<'a> {
     /// `memory.max`, v1 `memory.limit_in_bytes`: beyond it is the OOM killer.
-    pub limit: InForce<'a, Bytes>,
+    pub limit: EffectiveLimit<'a, Bytes>,
     /// The smallest distance to the limit of an enclosing cgroup; `None` where none is in sight, or where one is
     /// in force whose usage cannot be seen.
     pub headroom: Option<Bytes>,
     /// `memory.high`: beyond it are reclaim and throttling (v2).
-    pub high: InForce<'a, Bytes>,
+    pub high: EffectiveLimit<'a, Bytes>,
     /// `memory.soft_limit_in_bytes`: beyond it is reclaim when the machine runs short (v1).
-    pub soft_limit: InForce<'a, Bytes>,
+    pub soft_limit: EffectiveLimit<'a, Bytes>,
     /// `memory.swap.max`: swap alone (v2).
-    pub swap_limit: InForce<'a, Bytes>,
+    pub swap_limit: EffectiveLimit<'a, Bytes>,
     /// `memory.memsw.limit_in_bytes`: memory and swap together (v1).
-    pub memory_and_swap_limit: InForce<'a, Bytes>,
+    pub memory_and_swap_limit: EffectiveLimit<'a, Bytes>,
     /// Charged to the own cgroup.
     pub usage: Option<Bytes>,
-    /// The most that ever was.
+    /// Peak of that.
     pub peak: Option<Bytes>,
     /// Swap charged to the own cgroup.
     pub swap: Option<Bytes>,
@@ -68,25 +69,25 @@ struct LimitedLevel {
 /// The memory controller of this process.
 #[derive(Debug)]
 pub struct MemoryController {
-    limit: Limits<LimitedLevel>,
-    high: Limits<KernelFile>,
-    soft_limit: Limits<KernelFile>,
-    swap_limit: Limits<KernelFile>,
-    memory_and_swap_limit: Limits<KernelFile>,
+    limit: EnclosingLimits<LimitedLevel>,
+    high: EnclosingLimits<KernelFile>,
+    soft_limit: EnclosingLimits<KernelFile>,
+    swap_limit: EnclosingLimits<KernelFile>,
+    memory_and_swap_limit: EnclosingLimits<KernelFile>,
     usage: Option<KernelFile>,
     peak: Option<KernelFile>,
     swap: Swap,
     events: Events,
-    /// v1: tells of limits out of sight.
+    /// v1: includes limits of hidden ancestors.
     stat: Option<KernelFile>,
     next_look_ns: u64,
 }
 
-/// Limits out of sight are not looked up more often: `memory.stat` is dear on large hosts. Half of the interval at
+/// Hidden limits are not looked up more often: `memory.stat` is dear on large hosts. Half of the interval at
 /// which the report asks, so that none of its looks is left out.
 const LOOK_EVERY_NS: u64 = 500_000_000;
 
-/// Where the swap of the own cgroup is told.
+/// The files of the own cgroup's swap.
 #[derive(Debug)]
 enum Swap {
     Nowhere,
@@ -96,7 +97,7 @@ enum Swap {
     WithMemory(KernelFile),
 }
 
-/// Where events of the own cgroup are told.
+/// The files of the own cgroup's events.
 #[derive(Debug)]
 enum Events {
     Nowhere,
@@ -112,7 +113,7 @@ struct Names {
 }
 
 impl MemoryController {
-    /// Opens what there is of the hierarchy found for `memory`.
+    /// Opens the files of the hierarchy found for `memory`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
         match in_sight(root, hierarchy) {
             None => Self::unknown(),
@@ -123,11 +124,11 @@ impl MemoryController {
 
     fn unknown() -> Self {
         Self {
-            limit: Limits::UNKNOWN,
-            high: Limits::UNKNOWN,
-            soft_limit: Limits::UNKNOWN,
-            swap_limit: Limits::UNKNOWN,
-            memory_and_swap_limit: Limits::UNKNOWN,
+            limit: EnclosingLimits::UNKNOWN,
+            high: EnclosingLimits::UNKNOWN,
+            soft_limit: EnclosingLimits::UNKNOWN,
+            swap_limit: EnclosingLimits::UNKNOWN,
+            memory_and_swap_limit: EnclosingLimits::UNKNOWN,
             usage: None,
             peak: None,
             swap: Swap::Nowhere,
@@ -140,7 +141,7 @@ impl MemoryController {
     /// What both versions have, under different names.
     fn common(root: &Path, levels: &[Level], names: &Names) -> Self {
         let own = |file: &str| open_own(root, levels, file);
-        let limit = Limits::open(levels, |level| {
+        let limit = EnclosingLimits::open(levels, |level| {
             let usage = open_in(root, level, names.usage);
             Ok(find_in(root, level, names.limit)?.map(|limit| LimitedLevel { limit, usage }))
         });
@@ -162,7 +163,8 @@ impl MemoryController {
             usage: "memory.usage_in_bytes",
             peak: "memory.max_usage_in_bytes",
         };
-        let find = |file| Limits::open(in_force, |level| find_in(root, level, file)).unknown_if_nowhere();
+        let find =
+            |file| EnclosingLimits::open(in_force, |level| find_in(root, level, file)).unknown_if_nowhere();
         let mut controller = Self {
             soft_limit: find("memory.soft_limit_in_bytes"),
             memory_and_swap_limit: find("memory.memsw.limit_in_bytes"),
@@ -194,7 +196,7 @@ impl MemoryController {
     fn open_v2(root: &Path, levels: &[Level]) -> Self {
         let own = |file: &str| open_own(root, levels, file);
         let names = Names { limit: "memory.max", usage: "memory.current", peak: "memory.peak" };
-        let find = |file| Limits::open(levels, |level| find_in(root, level, file));
+        let find = |file| EnclosingLimits::open(levels, |level| find_in(root, level, file));
         Self {
             high: find("memory.high"),
             swap_limit: find("memory.swap.max"),
@@ -233,7 +235,7 @@ impl MemoryController {
     /// The tightest limit of all enclosing cgroups, and the smallest distance of any of them to its limit: `None`
     /// as well where the usage of one that is out of sight would have to be known.
     #[must_use]
-    pub fn limit_and_headroom(&self) -> (InForce<'_, Bytes>, Option<Bytes>) {
+    pub fn limit_and_headroom(&self) -> (EffectiveLimit<'_, Bytes>, Option<Bytes>) {
         let mut headroom = None;
         let limit = self.limit.tightest(
             |at| {
@@ -293,7 +295,7 @@ fn limit_in(file: &KernelFile) -> Limit<u64> {
     file.read_limit(|text| memory_limit(text.trim()))
 }
 
-fn tightest(limits: &Limits<KernelFile>) -> InForce<'_, Bytes> {
+fn tightest(limits: &EnclosingLimits<KernelFile>) -> EffectiveLimit<'_, Bytes> {
     limits.tightest(|file| limit_in(file).and_then(bytes), bytes)
 }
 

@@ -1,4 +1,4 @@
-//! The whole of the machine's memory that matters, for who watches a node.
+//! Node memory: meminfo, vmstat, load, KSM and shared memory of the whole machine.
 //!
 //! Sources: Documentation/filesystems/proc.rst (meminfo, stat, loadavg), Documentation/admin-guide/mm/ksm.rst.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use super::file::{KernelFile, KernelText};
-use super::format::{colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value};
+use super::parse::{colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value};
 use super::pressure::{Pressure, PressureFiles};
 use crate::quantity::Bytes;
 

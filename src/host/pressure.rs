@@ -1,4 +1,4 @@
-//! Pressure stall information: for how long anything, or everything, waited for a resource.
+//! Pressure stall information (PSI): for how long some, or all, tasks waited for a resource.
 //!
 //! Source: Documentation/accounting/psi.rst.
 
@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cgroup::Hierarchy;
+use super::enclosing::{in_sight, open_own};
 use super::file::KernelFile;
-use super::format::pressure_totals;
-use super::limit::{in_sight, open_own};
+use super::parse::pressure_totals;
 
 /// Cumulative time stalled on one resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

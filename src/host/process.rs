@@ -1,11 +1,11 @@
-//! This process, as `/proc` shows it.
+//! Resident set of this process, from `/proc/self`.
 
 use std::path::Path;
 
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::file::KernelFile;
-use super::format::kilobytes;
+use super::parse::kilobytes;
 use crate::quantity::Bytes;
 
 /// What the kernel counts as resident and swapped out, in bytes.
@@ -13,7 +13,7 @@ use crate::quantity::Bytes;
 pub struct ResidentSet {
     /// All that is resident: anonymous, file and shared memory.
     pub total: Bytes,
-    /// Anonymous pages; `None` where only the sum is told.
+    /// Anonymous pages; `None` where only the sum is known.
     pub anon: Option<Bytes>,
     /// Pages of files (the program itself) and shared memory.
     pub file: Option<Bytes>,
@@ -41,7 +41,7 @@ impl ResidentSet {
     }
 }
 
-/// What the cheap count of the resident set lacks, in bytes.
+/// By how much the cheap count of the resident set is too small, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Correction {
     /// Of all of it.
@@ -82,7 +82,7 @@ impl Process {
     /// and may be tens of MB off on large hosts. [`ResidentSet::corrected`] mends both.
     ///
     /// A process may be in 65536 groups, and `status` lists them before it comes to memory. Where that is out of
-    /// sight, the same counters are read from `statm`, which does not tell of swap.
+    /// sight, the same counters are read from `statm`, which has no swap.
     #[must_use]
     pub fn resident(&self) -> Option<ResidentSet> {
         let status = self.status.as_ref().and_then(|file| file.read(from_status));
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A process as `/proc` shows it that is in so many groups.
+    /// The files of a process that is in `count` groups.
     fn in_groups(count: u32) -> (tempfile::TempDir, Process) {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("proc/self");

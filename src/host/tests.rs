@@ -19,8 +19,8 @@ fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
 }
 
 /// A limit that is certain.
-fn set_by<T>(cgroup: &str, limit: T) -> InForce<'_, T> {
-    InForce { limit: Limit::Value(limit), cgroup: Some(cgroup), is_certain: true }
+fn set_by<T>(cgroup: &str, limit: T) -> EffectiveLimit<'_, T> {
+    EffectiveLimit { limit: Limit::Value(limit), cgroup: Some(cgroup), is_certain: true }
 }
 
 const V2: [(&str, &str); 2] = [
@@ -165,9 +165,9 @@ fn where_a_level_cannot_be_read_the_others_are_a_bound_and_without_any_nothing_i
         ("sys/fs/cgroup/pod/container/cpu.max", "neither a number nor max\n"),
     ]);
     let readings = host.memory.read();
-    let bound = InForce { is_certain: false, ..set_by("/pod/container", Bytes(GIB)) };
+    let bound = EffectiveLimit { is_certain: false, ..set_by("/pod/container", Bytes(GIB)) };
     assert_eq!((readings.limit, readings.headroom), (bound, Some(Bytes(GIB - 4096))));
-    assert_eq!(host.cpu.limit(), InForce::UNKNOWN);
+    assert_eq!(host.cpu.limit(), EffectiveLimit::UNKNOWN);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn after_a_move_everything_is_read_where_it_is_now() {
     assert!(host.refresh(|| 1_000_000_000));
     let readings = host.read();
     assert_eq!(readings.memory.limit, set_by("/other", Bytes(4096)));
-    assert_eq!(readings.cpu_limit, InForce::UNLIMITED);
+    assert_eq!(readings.cpu_limit, EffectiveLimit::UNLIMITED);
     assert_eq!(readings.cpuset, Some((4, "/other")));
     assert_eq!(readings.pressure.memory.some, Some(Duration::from_micros(7)));
     assert!(!host.refresh(|| 3_000_000_000), "it has stayed there");

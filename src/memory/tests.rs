@@ -1,11 +1,12 @@
 use super::*;
+use crate::quantity::Rate;
 
 const MIB: u64 = 1 << 20;
 
 #[test]
 fn what_is_held_is_not_taken_for_what_is_asked_for_from_now_on() {
-    let view = View::open(std::path::Path::new("/"));
-    let own = view.process.resident_exactly().unwrap().total;
+    let host = HostMemory::open(std::path::Path::new("/"));
+    let own = host.process.resident_exactly().unwrap().total;
     let target = |more: u64| Bytes(own.0 + 64 * MIB + more);
     let plan = MemoryPlan {
         target: Some(target(0)),
@@ -18,7 +19,7 @@ fn what_is_held_is_not_taken_for_what_is_asked_for_from_now_on() {
         page_size: 4096,
         cpus: 1,
     };
-    let load = MemoryLoad::start(plan, view).unwrap();
+    let load = MemoryLoad::start(plan, host).unwrap();
     load.begin();
     let holding = || load.counters().phase == Phase::Holding;
     for more in (1..=40).map(|step| step * MIB) {

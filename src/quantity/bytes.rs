@@ -1,4 +1,4 @@
-//! Sizes of memory, rates of growth, and what `--memory` may ask for.
+//! Memory sizes, growth rates, and the value of `--memory`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -119,7 +119,7 @@ impl fmt::Display for Rounded {
 pub enum MemoryTarget {
     /// A resident set of this size.
     Bytes(Bytes),
-    /// A share of the limit in force.
+    /// A share of the effective limit.
     Percent(Percent),
     /// Grow until stopped.
     Max,
@@ -150,7 +150,7 @@ impl fmt::Display for MemoryTarget {
 /// How fast memory grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// So many bytes per second; never zero.
+    /// Bytes per second; never zero.
     PerSecond(Bytes),
     /// As fast as the kernel gives pages.
     Instant,

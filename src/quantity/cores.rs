@@ -1,4 +1,4 @@
-//! Amounts of CPU, and what `--cpu` may ask for.
+//! CPU amounts, and the value of `--cpu`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// So many billionths of a core.
+    /// From billionths of a core.
     #[must_use]
     pub const fn from_nano(nano: u64) -> Self {
         Self { nano }
     }
 
-    /// So many whole cores.
+    /// From whole cores.
     #[must_use]
     pub const fn from_whole(count: u64) -> Self {
         Self { nano: count.saturating_mul(NANO_PER_CORE) }
@@ -48,7 +48,7 @@ impl Cores {
         self.nano as f64 / NANO_PER_CORE as f64
     }
 
-    /// Nothing asked.
+    /// Whether it is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.nano == 0
@@ -93,9 +93,9 @@ impl fmt::Display for Cores {
 /// What `--cpu` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuTarget {
-    /// So much CPU time per wall time.
+    /// CPU time per wall time.
     Cores(Cores),
-    /// A share of the limit in force.
+    /// A share of the effective limit.
     Percent(Percent),
     /// Every CPU the process may run on.
     Max,

@@ -1,4 +1,4 @@
-//! A decimal number with a suffix, kept exact until it meets its unit.
+//! Decimal number with a suffix, kept exact until it is scaled by its unit.
 
 use std::fmt;
 

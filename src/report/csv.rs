@@ -1,4 +1,4 @@
-//! Comma-separated values (RFC 4180): every field in every row, empty where it does not belong or is missing.
+//! CSV format (RFC 4180): every field in every row, empty where it does not belong or is missing.
 
 use std::io::{self, Write};
 

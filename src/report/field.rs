@@ -1,4 +1,4 @@
-//! What a field of a report is, and what reports are made of.
+//! Report fields, the kinds of reports and the kinds of records.
 
 use std::fmt::Debug;
 use std::io;
@@ -16,19 +16,19 @@ pub trait Kind: Clone + Copy + Debug + 'static {
     /// Which record it is.
     fn record<'a>(snapshot: &'a Self::Snapshot<'a>) -> Record<'a>;
 
-    /// What people are told before the first row of the table.
+    /// The text before the first row of the table.
     ///
     /// # Errors
     /// Those of `out`.
     fn introduction<'a>(snapshot: &'a Self::Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()>;
 
-    /// What does not happen in a good run has no column, but is told behind the row when it does.
+    /// Troubles, appended to the row: they have no column, as a good run has none.
     ///
     /// # Errors
     /// Those of `out`.
     fn trouble<'a>(snapshot: &'a Self::Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()>;
 
-    /// What people are told after the last row.
+    /// The text after the last row.
     ///
     /// # Errors
     /// Those of `out`.

@@ -1,4 +1,4 @@
-//! JSON lines: an object a record, numbers as numbers, `null` for what the kernel does not tell.
+//! JSON format: one object per line, numbers as numbers, `null` for what the kernel does not tell.
 
 use std::io;
 

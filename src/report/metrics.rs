@@ -1,4 +1,4 @@
-//! The same fields as metrics: OpenMetrics text, for Prometheus and whatever else scrapes.
+//! OpenMetrics format: the same fields as metrics, for Prometheus and other scrapers.
 
 use std::fmt;
 
@@ -19,9 +19,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// has no sample, what is unlimited is `+Inf`, and words are the label of an info.
 /// Nothing but a log line where they cannot be put into words, which writing to memory does not do.
 pub fn render<'a, K: Kind>(prefix: &str, snapshot: &'a K::Snapshot<'a>) -> String {
-    let samples = K::FIELDS.iter().filter_map(|field| sample::<K>(field, snapshot)).collect();
+    let metrics = K::FIELDS.iter().filter_map(|field| metric::<K>(field, snapshot)).collect();
     let mut registry = Registry::with_prefix(prefix);
-    registry.register_collector(Box::new(Scrape(samples)));
+    registry.register_collector(Box::new(Scrape(metrics)));
     let mut text = String::with_capacity(TEXT_BYTES);
     if let Err(error) = encode(&mut text, &registry) {
         error!("metrics could not be put into words: {error}");
@@ -35,16 +35,16 @@ const TEXT_BYTES: usize = 24 << 10;
 
 /// One metric of a scrape.
 #[derive(Debug)]
-struct Sample {
+struct Metric {
     /// With neither the unit nor `_total`: the encoder puts them behind it.
     name: &'static str,
     help: &'static str,
     unit: Option<MetricUnit>,
-    number: Number,
+    number: MetricValue,
 }
 
 #[derive(Debug)]
-enum Number {
+enum MetricValue {
     Counter(u64),
     CounterSeconds(f64),
     Gauge(u64),
@@ -54,23 +54,23 @@ enum Number {
 
 /// Everything of one moment.
 #[derive(Debug)]
-struct Scrape(Vec<Sample>);
+struct Scrape(Vec<Metric>);
 
-fn sample<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) -> Option<Sample> {
+fn metric<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) -> Option<Metric> {
     // The end of the run has nobody to tell; what belongs to the start stays true. A scrape is no record.
     let of_interest = field.is_in(Record::Start) && field.name != "record";
     let value = of_interest.then(|| (field.value)(snapshot))?;
     let (bare, counter) = field.name.strip_suffix("_total").map_or((field.name, false), |name| (name, true));
     let number = match value {
         Value::Missing | Value::Time(_) | Value::Settings(_) => return None,
-        Value::Whole(number) if counter => Number::Counter(number),
-        Value::Whole(number) => Number::Gauge(number),
+        Value::Whole(number) if counter => MetricValue::Counter(number),
+        Value::Whole(number) => MetricValue::Gauge(number),
         Value::Decimal(number, decimals) if counter => {
-            Number::CounterSeconds(Value::rounded(number, decimals))
+            MetricValue::CounterSeconds(Value::rounded(number, decimals))
         }
-        Value::Decimal(number, decimals) => Number::GaugeDecimal(Value::rounded(number, decimals)),
-        Value::Unlimited => Number::GaugeDecimal(f64::INFINITY),
-        Value::Text(text) => Number::Info(field.name, text.to_owned()),
+        Value::Decimal(number, decimals) => MetricValue::GaugeDecimal(Value::rounded(number, decimals)),
+        Value::Unlimited => MetricValue::GaugeDecimal(f64::INFINITY),
+        Value::Text(text) => MetricValue::Info(field.name, text.to_owned()),
     };
     // The encoder puts unit and `_total` behind the name.
     let (name, unit) = match field.unit {
@@ -78,26 +78,26 @@ fn sample<'a, K: Kind>(field: &'static Field<K>, snapshot: &'a K::Snapshot<'a>) 
         Unit::Seconds => (bare.strip_suffix("_seconds")?, Some(MetricUnit::Seconds)),
         _ => (bare, None),
     };
-    Some(Sample { name, help: field.help, unit, number })
+    Some(Metric { name, help: field.help, unit, number })
 }
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for Sample { name, help, unit, number } in &self.0 {
+        for Metric { name, help, unit, number } in &self.0 {
             let kind = match number {
-                Number::Counter(_) | Number::CounterSeconds(_) => MetricType::Counter,
-                Number::Gauge(_) | Number::GaugeDecimal(_) => MetricType::Gauge,
-                Number::Info(..) => MetricType::Info,
+                MetricValue::Counter(_) | MetricValue::CounterSeconds(_) => MetricType::Counter,
+                MetricValue::Gauge(_) | MetricValue::GaugeDecimal(_) => MetricType::Gauge,
+                MetricValue::Info(..) => MetricType::Info,
             };
-            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+            let mut encoded = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
             match number {
-                Number::Counter(number) => metric.encode_counter::<NoLabelSet, _, u64>(number, None)?,
-                Number::CounterSeconds(number) => {
-                    metric.encode_counter::<NoLabelSet, _, u64>(number, None)?;
+                MetricValue::Counter(number) => encoded.encode_counter::<NoLabelSet, _, u64>(number, None)?,
+                MetricValue::CounterSeconds(number) => {
+                    encoded.encode_counter::<NoLabelSet, _, u64>(number, None)?;
                 }
-                Number::Gauge(number) => metric.encode_gauge(number)?,
-                Number::GaugeDecimal(number) => metric.encode_gauge(number)?,
-                Number::Info(label, text) => metric.encode_info(&[(*label, text.as_str())])?,
+                MetricValue::Gauge(number) => encoded.encode_gauge(number)?,
+                MetricValue::GaugeDecimal(number) => encoded.encode_gauge(number)?,
+                MetricValue::Info(label, text) => encoded.encode_info(&[(*label, text.as_str())])?,
             }
         }
         Ok(())

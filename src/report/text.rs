@@ -1,4 +1,4 @@
-//! The table for people.
+//! Text format: an aligned table.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! The values that fields take, and how each becomes JSON.
+//! Field values, and their form in JSON.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,13 +10,13 @@ use crate::quantity::{Bytes, Cores};
 /// A value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// The kernel does not tell, or there is nothing to tell.
+    /// Unknown or not applicable.
     Missing,
     /// There is no limit.
     Unlimited,
     /// A whole number.
     Whole(u64),
-    /// A number with at most so many decimals.
+    /// A number, and its most decimals.
     Decimal(f64, i32),
     /// Words.
     Text(&'a str),

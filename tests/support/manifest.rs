@@ -4,9 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use serde_json::Value;
-use workload::config::Args;
+use workload::config::LoadSpec;
 use workload::quantity::{Bytes, MemoryTarget};
 
 /// The runtimes that every scenario is there for.
@@ -84,10 +83,10 @@ impl Scenario {
     }
 
     /// What the program makes of the arguments that the container gets.
-    pub(crate) fn args(&self) -> Args {
+    pub(crate) fn args(&self) -> LoadSpec {
         let given = self.container()["args"].as_array().expect("a list").iter();
-        let given = given.map(|arg| arg.as_str().expect("strings"));
-        Args::try_parse_from(std::iter::once("workload").chain(given))
+        let given = given.map(|arg| arg.as_str().expect("strings").to_owned());
+        LoadSpec::from_arguments(given, |_| None)
             .unwrap_or_else(|error| panic!("{}: {error}", self.path.display()))
     }
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use clap::Parser;
 use serde_json::{Value, json};
-use workload::config::Args;
+use workload::cli::Args;
+use workload::config::LoadSpec;
 use workload::quantity::{Bytes, Cores, MemoryTarget, Rate};
 
 /// The study's main scenario, for runs that name none.
@@ -115,26 +115,38 @@ impl Scenario {
         })
     }
 
-    /// The arguments of the load, where the container is one and they can be understood.
+    /// What the load is asked for, where the container is one: by its arguments and its environment, and nothing of
+    /// ramp's own environment.
     ///
     /// # Errors
-    /// Why not.
-    pub fn load(&self) -> Result<Args, String> {
+    /// Why it is no load, or why its arguments cannot be parsed.
+    pub fn load(&self) -> Result<LoadSpec, String> {
+        self.parsed(|arguments| LoadSpec::from_arguments(arguments, |name| self.container.variable(name)))
+    }
+
+    /// The same for a container that may run `workload node` as well.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn command_line(&self) -> Result<Args, String> {
+        self.parsed(|arguments| Args::from_arguments(arguments, |name| self.container.variable(name)))
+    }
+
+    fn parsed<T>(&self, parse: impl FnOnce(Vec<String>) -> Result<T, String>) -> Result<T, String> {
         let container = &self.container;
         if let Some(program) = container.command.first()
             && Path::new(program).file_name().is_none_or(|name| name != "workload")
         {
             return Err(format!("its command is {program:?}, not workload"));
         }
-        let arguments = container.command.iter().skip(1).chain(&container.args).cloned();
-        Args::try_parse_from(std::iter::once("workload".to_owned()).chain(arguments))
-            .map_err(|error| format!("its arguments are not understood: {}", error.to_string().trim_end()))
+        parse(container.command.iter().skip(1).chain(&container.args).cloned().collect())
+            .map_err(|error| format!("its arguments are not understood: {error}"))
     }
 
     /// What each instance takes, as far as the manifest says.
     #[must_use]
     pub fn needs(&self) -> InstanceNeeds {
-        let memory = match self.load().map(|args| args.memory) {
+        let memory = match self.load().map(|load| load.memory) {
             Ok(MemoryTarget::Bytes(bytes)) => Some(bytes),
             Ok(MemoryTarget::Percent(percent)) => {
                 self.container.memory_limit.map(|limit| Bytes(percent.of(limit.0)))
@@ -158,14 +170,14 @@ impl Scenario {
     /// # Errors
     /// Where its container is no load whose arguments are understood.
     pub fn with_memory(&self, memory: MemoryTarget) -> Result<Self, String> {
-        self.with_load(|args| args.memory = memory)
+        self.with_load(|load| load.memory = memory)
     }
 
     /// The same with a load that `change` has changed.
     ///
     /// # Errors
     /// Where its container is no load whose arguments are understood.
-    pub fn with_load(&self, change: impl FnOnce(&mut Args)) -> Result<Self, String> {
+    pub fn with_load(&self, change: impl FnOnce(&mut LoadSpec)) -> Result<Self, String> {
         let mut load = self.load()?;
         change(&mut load);
         let args: Vec<String> =
@@ -193,6 +205,11 @@ impl Scenario {
 }
 
 impl Container {
+    /// The value of an environment variable; of a name given twice the last one counts, as in Kubernetes.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.env.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     fn of(value: &Value) -> Result<Self, String> {
         let words = |key: &str| -> Vec<String> {
             value[key].as_array().into_iter().flatten().filter_map(text).collect()
@@ -252,6 +269,46 @@ mod tests {
         let again = Scenario::of(scenario.manifest.clone()).unwrap();
         assert_eq!(again.load().unwrap().settings(), scenario.load().unwrap().settings());
         assert_eq!(again.container, scenario.container);
+    }
+
+    /// A container of the load with this environment and these arguments.
+    fn scenario(env: &Value, args: &[&str]) -> Scenario {
+        let container = json!({"image": "workload", "env": env, "args": args});
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+                              "spec": {"template": {"spec": {"containers": [container]}}}});
+        Scenario::of(manifest).unwrap()
+    }
+
+    #[test]
+    fn the_environment_of_the_container_counts_where_its_arguments_say_nothing() {
+        let env =
+            json!([{"name": "WORKLOAD_MEMORY", "value": "300M"}, {"name": "WORKLOAD_CPU", "valueFrom": {}}]);
+        assert_eq!(scenario(&env, &[]).needs().memory, Some(Bytes(300_000_000)));
+        assert_eq!(scenario(&env, &["--memory", "20M"]).needs().memory, Some(Bytes(20_000_000)));
+        let other = scenario(&env, &[]).with_memory("5M".parse().unwrap()).unwrap();
+        assert_eq!(other.needs().memory, Some(Bytes(5_000_000)));
+    }
+
+    #[test]
+    fn the_environment_of_ramp_changes_no_scenario() {
+        const TEST: &str = "scenario::tests::the_environment_of_ramp_changes_no_scenario";
+        assert_eq!(scenario(&json!([]), &[]).needs().memory, Some(Bytes(0)));
+        if std::env::var_os("WORKLOAD_MEMORY").is_some() {
+            return;
+        }
+        // Again in a process that has the variables.
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", TEST]).env("WORKLOAD_MEMORY", "300M").env("WORKLOAD_CPU", "no number");
+        let output = again.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    #[test]
+    fn the_subcommand_node_is_a_command_line_but_no_load() {
+        let node = scenario(&json!([]), &["node", "--listen", "[::]:80"]);
+        assert!(node.load().unwrap_err().contains("its subcommand node"));
+        assert!(node.command_line().unwrap().reports().listen.is_some());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
+use workload::app::NodeSampler;
 use workload::clock::monotonic_ns;
 use workload::report::{Format, NodeReport, Record, Writer};
-use workload::run::NodeSampler;
 
 use super::{Budget, Event, Events, NodeReading};
 

@@ -1,11 +1,8 @@
-//! Every field of a report of the machine, declared once: its name with the unit, its help, and where it comes
-//! from.
+//! Field registry of node reports: each field declared once, with name, unit, help and source.
 
-use super::super::field::{self, Scope, Unit};
+use super::super::field::{Scope, Unit};
 use super::super::value::Value;
-use super::NodeReport;
-
-type Field = field::Field<NodeReport>;
+use super::snapshot::NodeField as Field;
 
 /// All fields, in the order in which they are written.
 pub(super) const FIELDS: &[Field] = &[

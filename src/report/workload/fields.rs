@@ -1,12 +1,10 @@
-//! Every field of a report of the load, declared once: its name with the unit, its help, and where it comes from.
+//! Field registry of workload reports: each field declared once, with name, unit, help and source.
 
 use std::time::Duration;
 
-use super::super::field::{self, Scope, Unit};
+use super::super::field::{Scope, Unit};
 use super::super::value::Value;
-use super::WorkloadReport;
-
-type Field = field::Field<WorkloadReport>;
+use super::snapshot::WorkloadField as Field;
 
 /// All fields, in the order in which they are written.
 pub(super) const FIELDS: &[Field] = &[

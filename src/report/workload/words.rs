@@ -1,4 +1,4 @@
-//! The words around the table of the load.
+//! Text around the table of the load: introduction, troubles, conclusion.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::super::field::Unit;
 use super::super::text::cell;
 use super::super::value::Value;
-use super::Snapshot;
-use crate::host::{InForce, Limit};
+use super::snapshot::Snapshot;
+use crate::host::{EffectiveLimit, Limit};
 use crate::quantity::Bytes;
 
 pub(super) fn trouble(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<()> {
@@ -56,7 +56,7 @@ pub(super) fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Re
 }
 
 fn limit<T>(
-    in_force: &InForce<'_, T>,
+    in_force: &EffectiveLimit<'_, T>,
     out: &mut Vec<u8>,
     write_value: impl FnOnce(&T, &mut Vec<u8>) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use workload::host::Version;
-use workload::host::format::{flat_keyed, number};
+use workload::host::parse::{flat_keyed, number};
 use workload::quantity::{Bytes, Cores};
 
 use super::process_spec::Limits;

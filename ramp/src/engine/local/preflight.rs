@@ -6,11 +6,11 @@ use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
+use workload::app::NodeSampler;
 use workload::clock::monotonic_ns;
-use workload::host::format::kilobytes;
+use workload::host::parse::kilobytes;
 use workload::host::{Host, Limit};
 use workload::quantity::Bytes;
-use workload::run::NodeSampler;
 
 use super::cgroup_root::{CgroupRoot, OwnCgroups};
 use super::cleanup::{self, StaleCgroups, cgroup_name};

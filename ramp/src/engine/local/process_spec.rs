@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use workload::config::Command;
+use workload::cli::Command;
 use workload::quantity::{Bytes, Cores};
 
 use crate::engine::Failure;
@@ -72,7 +72,7 @@ impl ProcessSpec {
 
 fn program(scenario: &Scenario) -> Result<Program, Failure> {
     let container = &scenario.container;
-    let load = scenario.load();
+    let load = scenario.command_line();
     // Without a command and without arguments anything could be meant: only the image's name tells.
     let is_told = !container.command.is_empty() || !container.args.is_empty();
     match load {
@@ -113,7 +113,7 @@ fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<Strin
             all.push(format!(
                 "image {image}: instances are processes of this ramp, with the load of its version {version}"
             ));
-            let load = scenario.load();
+            let load = scenario.command_line();
             if let Some(address) = load.as_ref().ok().and_then(|load| load.reports().listen) {
                 all.push(format!("--listen {address}: left out, as all instances share the machine's ports"));
             }

@@ -15,10 +15,10 @@ use clap::Parser;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
-use workload::config;
-use workload::output::Log;
+use workload::app::{self, Residency, Signals};
+use workload::cli;
+use workload::log_writer::LogWriter;
 use workload::report::Format;
-use workload::run::{self, Residency, Signals};
 
 /// Arguments of the hidden subcommand `instance`.
 #[derive(Clone, Debug, clap::Args)]
@@ -100,17 +100,17 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
     // It is executed by a name that says nothing.
     let _ = prctl::set_name(c"workload");
     let args = as_instance(
-        config::Args::try_parse_from(std::iter::once("workload".into()).chain(args.options))
+        cli::Args::try_parse_from(std::iter::once("workload".into()).chain(args.options))
             .unwrap_or_else(|error| error.exit()),
     );
     let _ = tracing_subscriber::fmt()
         .with_max_level(args.reports().log.filter())
         .with_ansi(false)
         .with_target(false)
-        .with_writer(|| Log)
+        .with_writer(|| LogWriter)
         .log_internal_errors(false)
         .try_init();
-    let outcome = signals.and_then(|signals| run::run(&args, &signals, started_ns, Residency::Reclaimable));
+    let outcome = signals.and_then(|signals| app::run(&args, &signals, started_ns, Residency::Reclaimable));
     match outcome {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
@@ -121,10 +121,10 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
 }
 
 /// Reports are read by ramp, and all instances share the machine's ports.
-fn as_instance(mut args: config::Args) -> config::Args {
+fn as_instance(mut args: cli::Args) -> cli::Args {
     let reports = match &mut args.command {
-        Some(config::Command::Node { reports }) => reports,
-        None => &mut args.reports,
+        Some(cli::Command::Node { reports }) => reports,
+        None => &mut args.load.reports,
     };
     reports.format = Format::Json;
     reports.listen = None;
@@ -139,7 +139,7 @@ mod tests {
     fn whatever_is_asked_it_reports_as_json_and_serves_nothing() {
         for command in [&["workload"][..], &["workload", "node"]] {
             let asked = ["--format", "csv", "--listen", "127.0.0.1:0", "--report-every", "7s"];
-            let args = config::Args::try_parse_from(command.iter().chain(&asked)).unwrap();
+            let args = cli::Args::try_parse_from(command.iter().chain(&asked)).unwrap();
             let reports = as_instance(args).reports().clone();
             assert_eq!((reports.format, reports.listen), (Format::Json, None));
             assert!(reports.settings().contains(&("report-every", "7s".to_owned())));

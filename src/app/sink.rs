@@ -1,0 +1,56 @@
+//! Sink of records: encodes snapshots and writes them to standard output.
+
+use std::io;
+use std::time::Duration;
+
+use tracing::error;
+
+use crate::clock::ThreadClock;
+use crate::report::{Format, Kind, Record, Writer};
+use crate::stdout_writer::StdoutWriter;
+
+/// How long to wait for a record. One that takes longer is written all the same.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// How long to wait for the last record, and for one still pending before it: its reader may be behind, and a CPU quota
+/// may throttle the writing thread for a period or two.
+const LAST_PATIENCE: Duration = Duration::from_millis(300);
+
+/// Encodes snapshots and sends them to standard output.
+pub(super) struct Sink {
+    writer: Writer,
+    reports: StdoutWriter,
+}
+
+impl Sink {
+    /// # Errors
+    /// Where the system refuses the thread that writes.
+    pub(super) fn open(format: Format) -> io::Result<Self> {
+        Ok(Self { writer: Writer::new(format), reports: StdoutWriter::open()? })
+    }
+
+    /// The CPU clock of the thread that writes.
+    pub(super) fn clock(&self) -> ThreadClock {
+        self.reports.clock()
+    }
+
+    /// Records lost.
+    pub(super) fn lost(&self) -> u64 {
+        self.reports.lost()
+    }
+
+    /// Whether growth that waits for this record may go on: it is written, or there is no reader. `false` while it, or one
+    /// because of which it was lost, is pending.
+    pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> bool {
+        let line = match self.writer.render::<K>(snapshot) {
+            Ok(line) => line,
+            Err(error) => {
+                error!("a record could not be put into words: {error}");
+                return false;
+            }
+        };
+        match K::record(snapshot) {
+            Record::Start | Record::Report => self.reports.write(line, PATIENCE),
+            Record::End(_) => self.reports.write_last(line, LAST_PATIENCE),
+        }
+    }
+}

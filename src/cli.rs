@@ -1,0 +1,196 @@
+//! Command line: its options, the environment variables that stand in for them, and their parsers.
+
+use std::collections::BTreeMap;
+use std::iter::once;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::config::{LoadSpec, ReportSpec};
+
+/// A container load that takes exactly the memory and CPU it was asked for, and reports on standard output what
+/// the kernel says it has.
+///
+/// Every option can be given as an environment variable as well; an option on the command line wins.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "workload",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "Exit status: 0 done or asked to stop, 2 usage, 3 could not hold what was asked \
+                  (with --on-failure exit), 1 anything else.\n\n\
+                  Examples:\n  workload --memory 500M --cpu 0.2\n  \
+                  workload --memory max --growth-rate 25M/s --format json\n  \
+                  workload --memory 80% --growth-rate instant --duration 10m\n  \
+                  workload --memory 500M --cpu 0.2 --listen 0.0.0.0:8080\n  \
+                  workload node --format csv"
+)]
+pub struct Args {
+    /// What to do instead of being a load
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The load.
+    #[command(flatten)]
+    pub load: LoadSpec,
+}
+
+/// What to do instead of being a load.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Report what the machine has and uses, for a probe on each node; be no load
+    Node {
+        /// How it reports.
+        #[command(flatten)]
+        reports: ReportSpec,
+    },
+}
+
+impl Args {
+    /// How it reports, in either mode.
+    #[must_use]
+    pub fn reports(&self) -> &ReportSpec {
+        match &self.command {
+            Some(Command::Node { reports }) => reports,
+            None => &self.load.reports,
+        }
+    }
+
+    /// Parses the arguments and the environment of another process, such as a container; nothing comes from the
+    /// environment of this one. As on the command line, an argument wins over the environment.
+    ///
+    /// # Errors
+    /// The message of the command line, where it would refuse them; `--help` and `--version` are refused as well.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        Self::parse_isolated(arguments, environment).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                "with --help or --version it prints a text and exits".into()
+            }
+            _ => error.to_string().trim_end().into(),
+        })
+    }
+
+    fn parse_isolated(
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, clap::Error> {
+        let mut arguments: Vec<String> = once("workload".into()).chain(arguments).collect();
+        let command = Self::command();
+        let mut isolated = without_environment(Self::command());
+        let matches = isolated.try_get_matches_from_mut(&arguments)?;
+        // A subcommand comes first, its options follow.
+        let (options, given, at) = match matches.subcommand() {
+            Some((name, given)) => (command.find_subcommand(name), given, 2),
+            None => (Some(&command), &matches, 1),
+        };
+        let options = options.into_iter().flat_map(clap::Command::get_arguments);
+        let variables = options.filter_map(|option| {
+            let value = environment(option.get_env()?.to_str()?)?;
+            let is_given = given.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
+            option.get_long().filter(|_| !is_given).map(|name| format!("--{name}={value}"))
+        });
+        arguments.splice(at..at, variables.collect::<Vec<_>>());
+        Self::from_arg_matches(&isolated.try_get_matches_from_mut(&arguments)?)
+    }
+}
+
+/// The same command, with options that no environment variable of this process can set.
+fn without_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|option| option.env(Resettable::Reset)).mut_subcommands(without_environment)
+}
+
+impl LoadSpec {
+    /// Parses the arguments and the environment of a load's container, and nothing else: see [`Args::from_arguments`].
+    ///
+    /// # Errors
+    /// Its message; the subcommand `node` is refused as well.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        match Args::from_arguments(arguments, environment)? {
+            Args { command: None, load } => Ok(load),
+            Args { command: Some(Command::Node { .. }), .. } => {
+                Err("its subcommand node reports on the machine and is no load".into())
+            }
+        }
+    }
+}
+
+/// From a map as `LoadSpec` serializes to; what is missing has its default.
+impl<'de> Deserialize<'de> for LoadSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let settings = BTreeMap::<String, String>::deserialize(deserializer)?;
+        let arguments = settings.iter().map(|(name, value)| format!("--{name}={value}"));
+        Self::from_arguments(arguments, |_| None).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<LoadSpec, String> {
+        let variable = |name: &str| Some(environment.iter().find(|(key, _)| *key == name)?.1.to_owned());
+        LoadSpec::from_arguments(arguments.iter().map(|&argument| argument.to_owned()), variable)
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_a_setting() {
+        let all = load(&["--growth-step=1", "--duration=1s", "--listen=[::]:1"], &[]).unwrap().settings();
+        let command = Args::command();
+        let options: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        assert_eq!(all.iter().map(|(name, _)| *name).collect::<Vec<_>>(), options);
+    }
+
+    #[test]
+    fn settings_parse_back_to_the_same_load() {
+        let given =
+            ["--memory=1.5Gi", "--growth-step=25M", "--touch-every=never", "--huge-pages", "--cpu=12.5%"];
+        let more = ["--duration=1h 30m", "--format=csv", "--on-failure=exit"];
+        let spec = load(&[&given[..], &more].concat(), &[]).unwrap();
+        assert!(spec.settings().contains(&("huge-pages", "transparent".to_owned())));
+        assert!(spec.settings().contains(&("duration", "1h30m".to_owned())));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<LoadSpec>(&json).unwrap(), spec);
+        assert_eq!(serde_json::from_str::<LoadSpec>("{}").unwrap(), load(&[], &[]).unwrap());
+        assert!(serde_json::from_str::<LoadSpec>(r#"{"memroy": "1"}"#).is_err());
+    }
+
+    #[test]
+    fn an_argument_wins_over_the_environment() {
+        let environment = [("WORKLOAD_MEMORY", "300M"), ("WORKLOAD_CPU", "0.2"), ("PATH", "/bin")];
+        let spec = load(&["--cpu", "0.5"], &environment).unwrap();
+        assert_eq!((spec.memory.to_string(), spec.cpu.to_string()), ("300M".to_owned(), "0.5".to_owned()));
+        assert!(load(&[], &[("WORKLOAD_HUGE_PAGES", "transparent")]).is_ok());
+        assert!(load(&[], &[("WORKLOAD_MEMORY", "much")]).unwrap_err().contains("--memory"));
+    }
+
+    #[test]
+    fn what_is_no_load_is_refused() {
+        assert!(load(&["node"], &[("WORKLOAD_FORMAT", "csv")]).unwrap_err().contains("subcommand node"));
+        for text in ["--help", "-h", "--version"] {
+            assert!(load(&[text], &[]).unwrap_err().contains("exits"), "{text}");
+        }
+        let given = ["node", "--report-every", "7s"].map(str::to_owned);
+        let node =
+            Args::from_arguments(given, |name| (name == "WORKLOAD_FORMAT").then(|| "csv".into())).unwrap();
+        let settings = node.reports().settings();
+        assert!(
+            settings.contains(&("report-every", "7s".into())) && settings.contains(&("format", "csv".into()))
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! Standard output writer: reports, each waited for briefly, and counted when lost.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::clock::ThreadClock;
+use crate::line_writer::{LineStatus, LineWriter, Loss};
+
+/// Standard output, for reports alone.
+#[derive(Debug)]
+pub struct StdoutWriter {
+    writer: Arc<LineWriter>,
+    /// The first loss has been logged.
+    logged: bool,
+}
+
+impl StdoutWriter {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// Where the system refuses it.
+    pub fn open() -> io::Result<Self> {
+        Self::to(io::stdout())
+    }
+
+    fn to(descriptor: impl AsFd + Send + 'static) -> io::Result<Self> {
+        Ok(Self { writer: LineWriter::open("stdout", descriptor)?, logged: false })
+    }
+
+    /// The CPU clock of the thread that writes.
+    #[must_use]
+    pub fn clock(&self) -> ThreadClock {
+        self.writer.clock()
+    }
+
+    /// Records lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.writer.losses().count
+    }
+
+    /// Writes a record, and waits for it for `patience`. One that finds another still pending is lost.
+    ///
+    /// Whether there is nothing left to wait for: it was written, or writing failed, so nobody will read it. `false`
+    /// where the reader is behind: this record, or the one because of which it was lost, is still pending.
+    pub fn write(&mut self, record: &[u8], patience: Duration) -> bool {
+        let status = self.writer.send(record, patience);
+        self.settled(status)
+    }
+
+    /// Writes the last record: where another is still pending this waits for both, for `patience` in all. Returns what
+    /// [`Self::write`] returns.
+    pub fn write_last(&mut self, record: &[u8], patience: Duration) -> bool {
+        let status = self.writer.send_after(record, patience);
+        self.settled(status)
+    }
+
+    fn settled(&mut self, status: LineStatus) -> bool {
+        if let Some(loss) = self.writer.losses().first.filter(|_| !self.logged) {
+            self.logged = true;
+            let why = loss.reason();
+            warn!(
+                "standard output: {why}; the load goes on, reports that cannot be written are counted as lost"
+            );
+        }
+        match status {
+            LineStatus::Written | LineStatus::Lost(Loss::Failed(_)) => true,
+            LineStatus::Pending | LineStatus::Lost(Loss::Refused) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
