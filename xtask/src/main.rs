@@ -16,6 +16,8 @@ mod cluster;
 mod image;
 mod lanes;
 mod manifests;
+#[cfg(test)]
+mod modules;
 mod shell;
 mod summary;
 #[cfg(test)]

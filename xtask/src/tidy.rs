@@ -124,3 +124,39 @@ fn declarations_are_found_whatever_their_visibility() {
     assert_eq!(declared("    struct Inner;"), None, "within a function or a module of tests");
     assert_eq!(declared("impl Display for State {"), None);
 }
+
+#[test]
+fn no_modules_import_each_other_in_a_circle() {
+    let files = files();
+    for root in CRATES {
+        let of_crate =
+            files.iter().filter_map(|(path, text)| Some((path.strip_prefix(root)?, text.as_str())));
+        let of_crate = of_crate.filter(|(path, _)| path.ends_with(".rs") && !path.ends_with("tests.rs"));
+        let circles = crate::modules::circles(&of_crate.collect());
+        assert!(circles.is_empty(), "{root}: {circles:#?}");
+    }
+}
+
+/// The targets of links in a page, but for those elsewhere and those within it.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://"))
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut broken = Vec::new();
+    for (path, text) in files().into_iter().filter(|(path, _)| path.ends_with(".md")) {
+        let directory = root.join(&path).parent().map(Path::to_owned).unwrap_or_default();
+        let missing = links(&text).filter(|link| !directory.join(link).exists());
+        broken.extend(missing.map(|link| format!("{path}: {link}")));
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn the_readme_is_short() {
+    let readme = &files()["README.md"];
+    assert!(readme.lines().count() <= 170 && readme.len() <= 15_000, "{} bytes", readme.len());
+}

@@ -160,14 +160,14 @@ fn compared(
 
 fn table(found: &Found, seeds: u64) -> String {
     let mut table = format!(
-        "# Coverage: how often intervals hold the truth\n\nEach world of `ramp/tests/worlds/catalogue`, ramped {seeds} times with \
-         another seed, number of steps, pace and direction each time, and reported on. Made by `cargo xtask worlds`, which fails \
-         where an interval holds the truth in fewer than 93 % of its cases (but for chance), or where any statement (held, running, \
-         saturated or not and at which number, what gave way first, changed by others, left behind or not, goodput) is wrong. *Not \
-         given*: the figure is unavailable, with the reason. Widths are shares of the truth.\n\n"
+        "# Coverage: how often the intervals hold the truth\n\nEach world of `ramp/tests/worlds/catalogue` was ramped {seeds} times, \
+         each time with another seed, number of steps, pace and direction. `cargo xtask worlds` writes this table and fails if an \
+         interval holds the truth in fewer than 93 % of its cases (beyond chance), or if any statement is wrong (held, running, \
+         saturation and its number, what gave way first, changes by others, memory left behind, goodput). *n/a*: the figure was \
+         unavailable, with the reason. Widths are relative to the truth.\n\n"
     );
     table.push_str(
-        "| world | figure | holds the truth | of | median width | not given |\n|---|---|---|---|---|---|\n",
+        "| world | figure | holds the truth | of | median width | n/a |\n|---|---|---|---|---|---|\n",
     );
     for ((world, figure), tally) in &found.tallies {
         let mut widths = tally.widths.clone();
