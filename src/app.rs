@@ -52,12 +52,12 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64, residency: Residency
 fn prepare_process(residency: Residency) {
     use_one_malloc_arena();
     if let Err(error) = prctl::set_timerslack(1) {
-        debug!("timer slack stays as it is: {error}");
+        debug!("cannot set the timer slack: {error}");
     }
     // Refused where RLIMIT_MEMLOCK is below the 2 MB of the program.
     if residency == Residency::Locked
         && let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT)
     {
-        debug!("the program may be reclaimed: {error}");
+        debug!("cannot lock the program in memory: {error}");
     }
 }

@@ -11,10 +11,10 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::config::{LoadSpec, ReportSpec};
 
-/// A container load that takes exactly the memory and CPU it was asked for, and reports on standard output what
-/// the kernel says it has.
+/// A container load that takes exactly the memory and CPU requested, and reports on standard output what it has
+/// as the kernel accounts for it.
 ///
-/// Every option can be given as an environment variable as well; an option on the command line wins.
+/// Every option can also be set by an environment variable; the command line takes precedence.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "workload",
@@ -22,8 +22,8 @@ use crate::config::{LoadSpec, ReportSpec};
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done or asked to stop, 2 usage, 3 could not hold what was asked \
-                  (with --on-failure exit), 1 anything else.\n\n\
+    after_help = "Exit status: 0 done or told to stop, 1 failure, 2 usage error, 3 could not hold what was \
+                  requested (with --on-failure exit).\n\n\
                   Examples:\n  workload --memory 500M --cpu 0.2\n  \
                   workload --memory max --growth-rate 25M/s --format json\n  \
                   workload --memory 80% --growth-rate instant --duration 10m\n  \
@@ -31,7 +31,7 @@ use crate::config::{LoadSpec, ReportSpec};
                   workload node --format csv"
 )]
 pub struct Args {
-    /// What to do instead of being a load
+    /// The subcommand
     #[command(subcommand)]
     pub command: Option<Command>,
 
@@ -40,10 +40,10 @@ pub struct Args {
     pub load: LoadSpec,
 }
 
-/// What to do instead of being a load.
+/// Subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Report what the machine has and uses, for a probe on each node; be no load
+    /// Report memory, CPU and pressure of the machine, as a probe on each node
     Node {
         /// How it reports.
         #[command(flatten)]

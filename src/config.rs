@@ -17,7 +17,7 @@ use crate::report::Format;
 /// these options to their values as text.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct LoadSpec {
-    /// Resident set of the process: bytes (500M, 500Mi), a share of the limit in force (80%), or max
+    /// Resident set of the process: bytes (500M, 500Mi), a percentage of the limit in force (80%), or max
     #[arg(
         long,
         allow_hyphen_values = true,
@@ -27,7 +27,7 @@ pub struct LoadSpec {
     )]
     pub memory: MemoryTarget,
 
-    /// How fast memory grows, in bytes per second, or instant
+    /// Growth of memory in bytes per second, or instant
     #[arg(
         long,
         allow_hyphen_values = true,
@@ -37,15 +37,15 @@ pub struct LoadSpec {
     )]
     pub growth_rate: Rate,
 
-    /// Grow in steps of this many bytes, at the same rate on average; no steps if instant [default: smoothly]
+    /// Grow in steps of this size at the same average rate; not with instant [default: smooth]
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_GROWTH_STEP", value_name = "SIZE", value_parser = step)]
     pub growth_step: Option<Bytes>,
 
-    /// What pages hold: random withstands merging and compression, unique withstands merging, zero neither
+    /// Contents of pages: random prevents merging and compression, unique prevents merging, zero neither
     #[arg(long, env = "WORKLOAD_FILL", value_name = "KIND", default_value = "random", value_enum)]
     pub fill: Fill,
 
-    /// Rewrite every page at least this often, so that a kernel short of memory finds it in use; or never
+    /// Rewrite every page at least this often, so that reclaim finds it active; or never
     #[arg(
         long,
         allow_hyphen_values = true,
@@ -55,7 +55,7 @@ pub struct LoadSpec {
     )]
     pub touch_every: TouchEvery,
 
-    /// Whether to use huge pages; the option alone means transparent
+    /// Huge pages; without a value: transparent
     #[arg(
         long,
         env = "WORKLOAD_HUGE_PAGES",
@@ -68,11 +68,11 @@ pub struct LoadSpec {
     )]
     pub huge_pages: HugePages,
 
-    /// CPU time per wall time: cores (0.2, 200m), a share of the limit in force (50%), or max
+    /// CPU time per wall time: cores (0.2, 200m), a percentage of the limit in force (50%), or max
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_CPU", value_name = "CORES", default_value = "0")]
     pub cpu: CpuTarget,
 
-    /// When what was asked cannot be had: hold what there is and go on trying, or exit with status 3
+    /// If the request cannot be met: hold what is possible and keep trying, or exit with status 3
     #[arg(long, env = "WORKLOAD_ON_FAILURE", value_name = "ACTION", default_value = "hold", value_enum)]
     pub on_failure: OnFailure,
 
@@ -84,11 +84,11 @@ pub struct LoadSpec {
 /// How, how often and for how long it reports.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct ReportSpec {
-    /// End after this time (90s, 10m) [default: when stopped]
+    /// Exit after this time (90s, 10m) [default: run until stopped]
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_DURATION", value_name = "TIME")]
     pub duration: Option<Interval>,
 
-    /// Time between two reports
+    /// Interval between reports
     #[arg(
         long,
         allow_hyphen_values = true,
@@ -98,15 +98,15 @@ pub struct ReportSpec {
     )]
     pub report_every: Interval,
 
-    /// How reports are written on standard output
+    /// Format of the reports on standard output
     #[arg(long, env = "WORKLOAD_FORMAT", value_name = "FORMAT", default_value = "text", value_enum)]
     pub format: Format,
 
-    /// Serve /metrics (OpenMetrics), /readyz and /healthz by HTTP on this address [default: not]
+    /// Serve /metrics (OpenMetrics), /readyz and /healthz over HTTP on this address [default: off]
     #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_LISTEN", value_name = "IP:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
 
-    /// The least important messages to show on standard error
+    /// Lowest severity of messages on standard error
     #[arg(long, env = "WORKLOAD_LOG", value_name = "LEVEL", default_value = "info", value_enum)]
     pub log: LogLevel,
 }
@@ -168,7 +168,8 @@ impl Serialize for LoadSpec {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
-        "it is not an address to listen on (allowed: IP:PORT such as 0.0.0.0:8080, 127.0.0.1:8080 or [::]:8080)".into()
+        "not an address to listen on (allowed: IP:PORT such as 0.0.0.0:8080, 127.0.0.1:8080 or [::]:8080)"
+            .into()
     })
 }
 
@@ -179,7 +180,7 @@ fn word(value: &impl ValueEnum) -> Option<String> {
 
 fn step(text: &str) -> Result<Bytes, String> {
     match text.parse() {
-        Ok(Bytes(0)) => Err("steps of zero never get anywhere (allowed: bytes such as 25M or 25Mi)".into()),
+        Ok(Bytes(0)) => Err("a step of zero never grows (allowed: bytes such as 25M or 25Mi)".into()),
         Ok(step) => Ok(step),
         Err(error) => Err(error.to_string()),
     }

@@ -138,12 +138,12 @@ impl Server {
                 Err(error) if is_exhaustion(&error) && count > 0 => return Ok(count),
                 Err(error) if is_exhaustion(&error) => {
                     if !self.logged {
-                        warn!("no connection can be taken, tried again each second: {error}");
+                        warn!("cannot accept connections, retrying every second: {error}");
                     }
                     self.logged = true;
                     return Err(error);
                 }
-                Err(error) => debug!("the client went away again: {error}"),
+                Err(error) => debug!("the client closed the connection: {error}"),
             }
         }
         Ok(MOST_CONNECTIONS)
@@ -182,7 +182,7 @@ impl Server {
                     self.connections.push(connection);
                 }
             }
-            Err(error) => debug!("a connection was given up: {error}"),
+            Err(error) => debug!("connection closed: {error}"),
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) enum Loss {
 impl Loss {
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Self::Refused => "nobody reads it",
+            Self::Refused => "no reader",
             Self::Failed(error) => error.desc(),
         }
     }

@@ -63,9 +63,7 @@ impl StdoutWriter {
         if let Some(loss) = self.writer.losses().first.filter(|_| !self.logged) {
             self.logged = true;
             let why = loss.reason();
-            warn!(
-                "standard output: {why}; the load goes on, reports that cannot be written are counted as lost"
-            );
+            warn!("standard output: {why}; the load continues, lost reports are counted");
         }
         match status {
             LineStatus::Written | LineStatus::Lost(Loss::Failed(_)) => true,

@@ -75,11 +75,11 @@ impl Target {
             (spec.memory, self.memory, capacity.known().memory)
         {
             let memory = memory.rounded();
-            doubts.push(format!("not all limits on memory can be seen here: --memory {percent} is {memory}"));
+            doubts.push(format!("not all memory limits are visible: --memory {percent} is {memory}"));
         }
         if let (CpuTarget::Percent(percent), false) = (spec.cpu, capacity.known().cpu) {
             let cpu = self.cpu;
-            doubts.push(format!("not all limits on CPU can be seen here: --cpu {percent} is {cpu} cores"));
+            doubts.push(format!("not all CPU limits are visible: --cpu {percent} is {cpu} cores"));
         }
         doubts
     }

@@ -251,7 +251,7 @@ fn a_refused_allocation_is_told_once() {
     let output = command.output().expect("util-linux has it");
     assert_eq!(output.status.code(), Some(0));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(message.matches("no more memory to be had").count(), 1, "{message}");
+    assert_eq!(message.matches("no more memory can be allocated").count(), 1, "{message}");
 }
 
 #[test]

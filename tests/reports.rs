@@ -60,7 +60,7 @@ fn the_first_record_says_version_settings_and_limits_and_the_last_one_why_it_end
     assert_eq!(first["settings"]["growth-rate"], "instant");
     assert!(first["memory_limit_bytes"].is_u64() || first["memory_limit_bytes"] == "unlimited");
     assert!(first["machine_memory_bytes"].as_u64().expect("the machine has some") > 1 << 20);
-    assert_eq!(last["reason"], "the duration asked for has passed");
+    assert_eq!(last["reason"], "--duration elapsed");
     assert_eq!(last["phase"], "holding");
     assert_eq!(last["memory_target_bytes"], 5_000_000);
 }
@@ -181,7 +181,7 @@ fn a_reader_that_never_reads_does_not_hold_it_up() {
     let mut running = piped(&["--report-every", "1ms", "--format", "json"]);
     let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
     let stdout = running.child.stdout.take().expect("a pipe");
-    wait_for_words(&mut stderr, "nobody reads it");
+    wait_for_words(&mut stderr, "no reader");
     let (status, _) = end(running, stderr);
     assert_eq!(status, Some(0));
     // What did get through is whole lines.
@@ -216,7 +216,7 @@ fn a_reader_that_stalls_and_goes_on_after_sigterm_gets_the_last_record() {
     // Its copy of the pipe's end.
     drop(command);
     let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
-    wait_for_words(&mut stderr, "nobody reads it");
+    wait_for_words(&mut stderr, "no reader");
     running.signal(Signal::SIGTERM);
     wait_until_read(&running, Signal::SIGTERM);
     let mut text = String::new();
@@ -269,7 +269,7 @@ fn a_terminal_that_nobody_reads_does_not_keep_it_from_ending() {
     command.args(["--report-every", "1ms", "--duration", "60s"]).stdin(Stdio::null()).stdout(terminal.slave);
     let mut running = started(command.stderr(Stdio::piped())).expect("the program starts");
     let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
-    wait_for_words(&mut stderr, "nobody reads it");
+    wait_for_words(&mut stderr, "no reader");
     running.signal(Signal::SIGTERM);
     let status =
         wait_for("its end", Duration::from_secs(10), || running.child.try_wait().expect("it is ours"));

@@ -54,7 +54,7 @@ pub(super) trait EventHandler: Responder {
 pub(super) fn open_server(spec: &ReportSpec) -> io::Result<Option<Server>> {
     let Some(address) = spec.listen else { return Ok(None) };
     let server = Server::open(address).map_err(|error| {
-        let advice = "is it in use, or of another host, or the port below 1024?";
+        let advice = "address in use, not of this host, or a privileged port?";
         io::Error::new(error.kind(), format!("--listen {address}: {error} ({advice})"))
     })?;
     info!("listening on http://{}", server.address()?);
@@ -72,7 +72,7 @@ pub(super) fn run_event_loop(
     schedule: ReportSchedule,
 ) -> io::Result<Outcome> {
     let ReportSchedule { started_ns, end_ns, interval } = schedule;
-    let timer = Timer::new().map_err(in_context("cannot make a timer"))?;
+    let timer = Timer::new().map_err(in_context("cannot create a timer"))?;
     let mut fallback = PollFallback::default();
     let interval_ns = nanos(interval);
     let mut next_ns = started_ns.saturating_add(interval_ns);
@@ -91,7 +91,7 @@ pub(super) fn run_event_loop(
             return Ok(Outcome::Done);
         }
         if end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
-            handler.record(Record::End("the duration asked for has passed"), false);
+            handler.record(Record::End("--duration elapsed"), false);
             return Ok(Outcome::Done);
         }
         let changed = handler.changed().is_some_and(|changed| changed.read().is_ok());

@@ -63,7 +63,7 @@ fn use_small_pages(huge_pages: HugePages) {
     if huge_pages == HugePages::Never
         && let Err(error) = prctl::set_thp_disable(true)
     {
-        debug!("huge pages stay as they are: {error}");
+        debug!("cannot set huge pages: {error}");
     }
 }
 

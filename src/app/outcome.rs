@@ -26,6 +26,6 @@ impl Outcome {
 /// Adds to an error what was being done, and a likely cause.
 pub(super) fn in_context(what: &str) -> impl Fn(io::Error) -> io::Error {
     move |error| {
-        io::Error::new(error.kind(), format!("{what}: {error} (too low a limit on processes or files?)"))
+        io::Error::new(error.kind(), format!("{what}: {error} (limit on processes or open files too low?)"))
     }
 }

@@ -64,10 +64,7 @@ impl PollFallback {
         const ROUND_NS: u64 = 100_000_000;
         if !self.logged {
             self.logged = true;
-            warn!(
-                "cannot wait for signals and requests ({}), they are looked for every 100 ms",
-                error.desc()
-            );
+            warn!("cannot wait for signals and requests ({}), polling every 100 ms", error.desc());
         }
         sleep_until(due_ns.min(monotonic_ns() + ROUND_NS));
     }

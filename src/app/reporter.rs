@@ -104,7 +104,7 @@ impl Observer<'_> {
     /// Finds out whether the process has been moved.
     fn refresh(&mut self) {
         if self.host.refresh(monotonic_ns) {
-            info!("moved to another cgroup: its limits and counters are reported from now on");
+            info!("moved to another cgroup; reporting its limits and counters");
         }
     }
 
@@ -179,18 +179,18 @@ impl Responder for Reporter<'_> {
 
     fn readiness(&mut self) -> Result<String, String> {
         let Observer { loads, host, set_points, .. } = &self.observer;
-        let Some(memory) = &loads.memory else { return Ok("no memory was asked for".into()) };
+        let Some(memory) = &loads.memory else { return Ok("no memory requested".into()) };
         let MemoryCounters { phase, populated, correction, .. } = memory.counters();
         let resident = host.process.resident();
         let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
         let target = match set_points.target().memory {
             Some(target) => target.rounded().to_string(),
-            None => "all that can be had".into(),
+            None => "all available memory".into(),
         };
         match (phase, set_points.target().memory) {
             (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
-            (Phase::Limited, None) => Ok(format!("holding {resident}: no more is to be had")),
-            (Phase::Limited, Some(_)) => Err(format!("no more to be had: {resident} of {target}")),
+            (Phase::Limited, None) => Ok(format!("holding {resident}: no more can be allocated")),
+            (Phase::Limited, Some(_)) => Err(format!("no more can be allocated: {resident} of {target}")),
             (Phase::Growing, _) => Err(format!("growing: {resident} of {target}")),
         }
     }

@@ -122,7 +122,7 @@ impl SetPoints {
         if let (Some(memory), Some(target)) = (&loads.memory, self.target.memory)
             && self.target.memory != before.memory
         {
-            info!("the memory limit has changed: --memory {} is {} now", self.spec.memory, target.rounded());
+            info!("the memory limit changed: --memory {} is now {}", self.spec.memory, target.rounded());
             memory.change(target);
         }
     }
@@ -130,9 +130,9 @@ impl SetPoints {
     fn log_cpu(&self, before: Target) {
         let (spec, cpu, cpus) = (self.spec.cpu, self.target.cpu, self.cpus);
         if cpu == before.cpu {
-            info!("--cpu {spec} has {cpus} CPUs to run on now");
+            info!("--cpu {spec} can now run on {cpus} CPUs");
         } else {
-            info!("the CPU limit has changed: --cpu {spec} is {cpu} cores now");
+            info!("the CPU limit changed: --cpu {spec} is now {cpu} cores");
         }
     }
 
@@ -145,7 +145,7 @@ impl SetPoints {
             && !self.logged
         {
             let threads = load.threads();
-            warn!("no more than {threads} threads to burn CPU in, what they cannot is given up: {error}");
+            warn!("cannot start more than {threads} threads to burn CPU; the rest is given up: {error}");
         }
         self.logged = result.is_err();
     }

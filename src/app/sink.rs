@@ -44,7 +44,7 @@ impl Sink {
         let line = match self.writer.render::<K>(snapshot) {
             Ok(line) => line,
             Err(error) => {
-                error!("a record could not be put into words: {error}");
+                error!("cannot encode a record: {error}");
                 return false;
             }
         };

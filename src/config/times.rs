@@ -19,7 +19,7 @@ impl FromStr for Interval {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const ALLOWED: &str = "(allowed: a time such as 500ms, 10s or 1h 30m, at least 1ms)";
         match humantime::parse_duration(text.trim()) {
-            Ok(Duration::ZERO) => Err(format!("zero is not a time to wait {ALLOWED}")),
+            Ok(Duration::ZERO) => Err(format!("zero is not allowed {ALLOWED}")),
             Ok(time) if time < SHORTEST_INTERVAL => Err(format!("{text:?} is too short {ALLOWED}")),
             Ok(time) if time > LONGEST_INTERVAL => Err(format!("{text:?} is too long {ALLOWED}")),
             Ok(time) => Ok(Self(time)),

@@ -111,7 +111,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, status: &str, now_ns: u64) -> Next {
-        const WAY_OUT: &str = "There is GET /metrics, /readyz and /healthz.\n";
+        const WAY_OUT: &str = "Available: GET /metrics, /readyz, /healthz.\n";
         self.answer(status, TEXT, WAY_OUT, false, now_ns);
         Next::GoOn
     }

@@ -42,7 +42,7 @@ impl RssMeter {
             warn!(
                 smaps_rollup_bytes = exact,
                 status_bytes = cheap,
-                "the kernel's two counts of the resident set disagree: reports go by the exact one"
+                "the kernel's two counts of the resident set disagree; reports use the exact one"
             );
         }
         self.last = Some(Measurement { cheap, at_ns, took: Duration::from_nanos(at_ns - begin_ns) });

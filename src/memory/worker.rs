@@ -188,7 +188,7 @@ impl<'a> MemoryWorker<'a> {
     fn granted(&mut self, held: u64) {
         self.shared.populated.store(held, Ordering::Relaxed);
         if self.shared.stuck.swap(false, Ordering::Relaxed) {
-            info!("memory can be had again");
+            info!("memory can be allocated again");
         }
         self.chunk_sizer.granted();
     }
@@ -201,10 +201,7 @@ impl<'a> MemoryWorker<'a> {
         }
         self.shared.stuck.store(true, Ordering::Relaxed);
         if self.chunk_sizer.is_news(held) {
-            warn!(
-                "no more memory to be had ({error}): the {} held are kept, growth goes on when there is",
-                Bytes(held).rounded()
-            );
+            warn!("no more memory can be allocated ({error}): keeping {}, retrying", Bytes(held).rounded());
         }
         self.shared.enter(Phase::Limited);
         false

@@ -174,7 +174,7 @@ impl FromStr for Rate {
         let number = Number::parse(size, ALLOWED_RATE)?;
         match Bytes::parse(size, ALLOWED_RATE) {
             Ok(Bytes(0)) => {
-                let error = QuantityError::new("a rate of zero never gets anywhere", ALLOWED_RATE);
+                let error = QuantityError::new("a rate of zero never grows", ALLOWED_RATE);
                 Err(error.did_you_mean("--memory 0"))
             }
             Ok(bytes) => Ok(Self::PerSecond(bytes)),

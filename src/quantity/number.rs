@@ -55,7 +55,7 @@ impl<'a> Number<'a> {
         let (number, suffix) = trimmed.split_at(length);
         let wrong = |found: String| QuantityError::new(found, allowed);
         if trimmed.is_empty() {
-            return Err(wrong("nothing was given".into()));
+            return Err(wrong("empty".into()));
         }
         if trimmed
             .strip_prefix('-')

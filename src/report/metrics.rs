@@ -24,7 +24,7 @@ pub fn render<'a, K: Kind>(prefix: &str, snapshot: &'a K::Snapshot<'a>) -> Strin
     registry.register_collector(Box::new(Scrape(metrics)));
     let mut text = String::with_capacity(TEXT_BYTES);
     if let Err(error) = encode(&mut text, &registry) {
-        error!("metrics could not be put into words: {error}");
+        error!("cannot encode metrics: {error}");
         text.clear();
     }
     text

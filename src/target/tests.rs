@@ -79,8 +79,8 @@ fn shares_of_what_may_be_less_are_told() {
     assert_eq!(
         doubts("50%", "50%", &uncertain),
         [
-            "not all limits on memory can be seen here: --memory 50% is 500 B",
-            "not all limits on CPU can be seen here: --cpu 50% is 1 cores",
+            "not all memory limits are visible: --memory 50% is 500 B",
+            "not all CPU limits are visible: --cpu 50% is 1 cores",
         ]
     );
     assert_eq!(doubts("50%", "50%", &LIMITED), [""; 0]);

@@ -158,7 +158,7 @@ fn with_no_descriptors_left_it_says_so_once_and_waits_for_some() {
     serving.running.signal(Signal::SIGTERM);
     let mut said = String::new();
     serving.stderr.read_to_string(&mut said).expect("UTF-8");
-    assert_eq!(said.matches("no connection can be taken").count(), 2, "once each time: {said}");
+    assert_eq!(said.matches("cannot accept connections").count(), 2, "once each time: {said}");
     assert!(said.contains("Too many open files"), "{said}");
 }
 

@@ -108,7 +108,7 @@ fn where_commitments_are_limited_it_keeps_what_it_has_and_lives() {
     assert_eq!(last["phase"], "limited");
     assert!(number(last, "failed_allocations_total") > 0.0, "{last}");
     assert!((20e6..60e6).contains(&number(last, "memory_resident_bytes")), "{last}");
-    assert!(run.messages.contains("no more memory to be had"), "{}", run.messages);
+    assert!(run.messages.contains("no more memory can be allocated"), "{}", run.messages);
 }
 
 #[test]

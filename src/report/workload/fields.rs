@@ -8,21 +8,25 @@ use super::snapshot::WorkloadField as Field;
 
 /// All fields, in the order in which they are written.
 pub(super) const FIELDS: &[Field] = &[
-    Field::new("record", Unit::None, "start, report or end", |s| Value::Text(s.record.name())),
-    Field::new("time", Unit::Time, "when it was observed, RFC 3339, UTC", |s| Value::Time(s.observed.time)),
+    Field::new("record", Unit::None, "kind of record: start, report or end", |s| {
+        Value::Text(s.record.name())
+    }),
+    Field::new("time", Unit::Time, "time of the observation, RFC 3339, UTC", |s| {
+        Value::Time(s.observed.time)
+    }),
     Field::new("elapsed_seconds", Unit::Seconds, "time since the program started", |s| s.elapsed.into())
         .column("elapsed"),
-    Field::new("phase", Unit::None, "growing, holding, or limited: the last allocation failed", |s| {
+    Field::new("phase", Unit::None, "growing, holding, or limited (the last allocation failed)", |s| {
         Value::Text(s.observed.memory.phase.name())
     })
     .column("phase"),
-    Field::new("memory_target_bytes", Unit::Bytes, "resident set asked for; unlimited for max", |s| {
+    Field::new("memory_target_bytes", Unit::Bytes, "resident set requested; unlimited for max", |s| {
         s.wanted.memory_target.map_or(Value::Unlimited, Into::into)
     }),
     Field::new(
         "memory_wanted_bytes",
         Unit::Bytes,
-        "resident set wanted now, on the way to the target",
+        "resident set scheduled for now, on the way to the target",
         |s| s.wanted.memory.into(),
     )
     .column("mem wanted"),
@@ -30,113 +34,131 @@ pub(super) const FIELDS: &[Field] = &[
         s.host().resident.map(|set| set.total).into()
     })
     .column("resident"),
-    Field::new("memory_anon_bytes", Unit::Bytes, "of it anonymous memory (RssAnon)", |s| {
+    Field::new("memory_anon_bytes", Unit::Bytes, "resident anonymous memory of the process (RssAnon)", |s| {
         s.host().resident.and_then(|set| set.anon).into()
     }),
-    Field::new("memory_file_bytes", Unit::Bytes, "of it file and shared memory (RssFile + RssShmem)", |s| {
-        s.host().resident.and_then(|set| set.file).into()
-    }),
-    Field::new("memory_swap_bytes", Unit::Bytes, "anonymous memory swapped out (VmSwap)", |s| {
-        s.host().resident.and_then(|set| set.swap).into()
-    }),
-    Field::new("memory_populated_bytes", Unit::Bytes, "pages written beyond the program itself", |s| {
+    Field::new(
+        "memory_file_bytes",
+        Unit::Bytes,
+        "resident file and shared memory of the process (RssFile + RssShmem)",
+        |s| s.host().resident.and_then(|set| set.file).into(),
+    ),
+    Field::new(
+        "memory_swap_bytes",
+        Unit::Bytes,
+        "anonymous memory of the process swapped out (VmSwap)",
+        |s| s.host().resident.and_then(|set| set.swap).into(),
+    ),
+    Field::new("memory_populated_bytes", Unit::Bytes, "memory populated beyond the program's own", |s| {
         s.observed.memory.populated.into()
     }),
-    Field::new("major_faults_total", Unit::Count, "page faults that waited for a device", |s| {
+    Field::new("major_faults_total", Unit::Count, "page faults that required I/O", |s| {
         s.observed.major_faults.into()
     }),
-    Field::new("failed_allocations_total", Unit::Count, "attempts to grow that were refused", |s| {
+    Field::new("failed_allocations_total", Unit::Count, "allocations that were refused", |s| {
         s.observed.memory.failed_allocations.into()
     }),
     Field::new(
         "machine_memory_bytes",
         Unit::Bytes,
-        "the machine's memory as seen from inside (MemTotal)",
+        "memory of the machine as seen from inside (MemTotal)",
         |s| s.host().machine_memory.map(|memory| memory.total).into(),
     ),
     Field::new(
         "machine_available_bytes",
         Unit::Bytes,
-        "what the machine can still give (MemAvailable)",
+        "available memory of the machine (MemAvailable)",
         |s| s.host().machine_memory.and_then(|memory| memory.available).into(),
     ),
-    Field::new("machine_steal_seconds_total", Unit::Seconds, "CPU time the hypervisor gave to others", |s| {
+    Field::new("machine_steal_seconds_total", Unit::Seconds, "CPU time stolen by the hypervisor", |s| {
         s.host().machine_steal.into()
     }),
-    Field::new("memory_limit_bytes", Unit::Bytes, "tightest limit of all enclosing cgroups in sight", |s| {
-        s.host().memory.limit.limit.into()
-    }),
-    Field::new("memory_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
+    Field::new(
+        "memory_limit_bytes",
+        Unit::Bytes,
+        "tightest memory limit of all visible enclosing cgroups",
+        |s| s.host().memory.limit.limit.into(),
+    ),
+    Field::new("memory_limit_cgroup", Unit::None, "cgroup that sets memory_limit_bytes", |s| {
         s.host().memory.limit.cgroup.into()
     }),
     Field::new(
         "memory_headroom_bytes",
         Unit::Bytes,
-        "what may still be charged before the limit of an enclosing cgroup is hit",
+        "memory that can still be charged before any enclosing cgroup reaches its limit",
         |s| s.host().memory.headroom.into(),
     ),
     Field::new(
         "memory_high_bytes",
         Unit::Bytes,
-        "tightest memory.high: reclaim and throttling above it (v2)",
+        "tightest memory.high, above which the kernel reclaims and throttles (v2)",
         |s| s.host().memory.high.limit.into(),
     ),
-    Field::new("memory_high_cgroup", Unit::None, "the cgroup that sets it", |s| {
+    Field::new("memory_high_cgroup", Unit::None, "cgroup that sets memory_high_bytes", |s| {
         s.host().memory.high.cgroup.into()
     }),
     Field::new(
         "memory_soft_limit_bytes",
         Unit::Bytes,
-        "tightest soft limit: reclaim above it when the machine runs short (v1)",
+        "tightest soft limit, above which memory is reclaimed first under pressure (v1)",
         |s| s.host().memory.soft_limit.limit.into(),
     ),
-    Field::new("memory_soft_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
+    Field::new("memory_soft_limit_cgroup", Unit::None, "cgroup that sets memory_soft_limit_bytes", |s| {
         s.host().memory.soft_limit.cgroup.into()
     }),
-    Field::new("memory_swap_limit_bytes", Unit::Bytes, "tightest limit on swap alone (v2)", |s| {
+    Field::new("memory_swap_limit_bytes", Unit::Bytes, "tightest swap limit (v2)", |s| {
         s.host().memory.swap_limit.limit.into()
     }),
-    Field::new("memory_swap_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
+    Field::new("memory_swap_limit_cgroup", Unit::None, "cgroup that sets memory_swap_limit_bytes", |s| {
         s.host().memory.swap_limit.cgroup.into()
     }),
     Field::new(
         "memory_and_swap_limit_bytes",
         Unit::Bytes,
-        "tightest limit on memory and swap together (v1 memsw)",
+        "tightest limit of memory plus swap (v1 memsw)",
         |s| s.host().memory.memory_and_swap_limit.limit.into(),
     ),
-    Field::new("memory_and_swap_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
-        s.host().memory.memory_and_swap_limit.cgroup.into()
-    }),
-    Field::new("cgroup_memory_bytes", Unit::Bytes, "memory the kernel charges to the own cgroup", |s| {
+    Field::new(
+        "memory_and_swap_limit_cgroup",
+        Unit::None,
+        "cgroup that sets memory_and_swap_limit_bytes",
+        |s| s.host().memory.memory_and_swap_limit.cgroup.into(),
+    ),
+    Field::new("cgroup_memory_bytes", Unit::Bytes, "memory charged to the own cgroup", |s| {
         s.host().memory.usage.into()
     })
     .column("cgroup mem"),
-    Field::new("cgroup_memory_peak_bytes", Unit::Bytes, "the most that ever was", |s| {
-        s.host().memory.peak.into()
-    }),
-    Field::new("cgroup_swap_bytes", Unit::Bytes, "swap the kernel charges to the own cgroup", |s| {
+    Field::new(
+        "cgroup_memory_peak_bytes",
+        Unit::Bytes,
+        "peak of the memory charged to the own cgroup",
+        |s| s.host().memory.peak.into(),
+    ),
+    Field::new("cgroup_swap_bytes", Unit::Bytes, "swap charged to the own cgroup", |s| {
         s.host().memory.swap.into()
     }),
     Field::new(
         "cgroup_memory_low_events_total",
         Unit::Count,
-        "times it was reclaimed below its protection (v2)",
+        "times the own cgroup was reclaimed below memory.low (v2)",
         |s| s.host().memory.events.low.into(),
     ),
     Field::new(
         "cgroup_memory_high_events_total",
         Unit::Count,
-        "times it was throttled at memory.high (v2)",
+        "times the own cgroup was throttled at memory.high (v2)",
         |s| s.host().memory.events.high.into(),
     ),
-    Field::new("cgroup_memory_max_events_total", Unit::Count, "times it hit its limit (v1: failcnt)", |s| {
-        s.host().memory.events.max.into()
-    }),
+    Field::new(
+        "cgroup_memory_max_events_total",
+        Unit::Count,
+        "times the own cgroup hit its limit (v1: failcnt)",
+        |s| s.host().memory.events.max.into(),
+    ),
     Field::new(
         "cgroup_oom_events_total",
         Unit::Count,
-        "times it hit its limit and reclaim did not help (v2)",
+        "times reclaim at the limit of the own cgroup failed (v2)",
         |s| s.host().memory.events.oom.into(),
     ),
     Field::new("cgroup_oom_kills_total", Unit::Count, "OOM kills in the own cgroup", |s| {
@@ -145,25 +167,28 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         "cgroup_oom_group_kills_total",
         Unit::Count,
-        "times the OOM killer ended the whole cgroup (v2)",
+        "times the OOM killer killed the whole own cgroup (v2)",
         |s| s.host().memory.events.oom_group_kill.into(),
     ),
-    Field::new("cgroup_under_oom", Unit::Count, "1 while its processes wait for memory, else 0 (v1)", |s| {
-        s.host().memory.events.under_oom.map(u64::from).into()
-    }),
+    Field::new(
+        "cgroup_under_oom",
+        Unit::Count,
+        "1 while processes of the own cgroup wait for memory, else 0 (v1)",
+        |s| s.host().memory.events.under_oom.map(u64::from).into(),
+    ),
     Field::new(
         "cgroup_oom_kill_disabled",
         Unit::Count,
-        "1 where they wait instead of being killed, else 0 (v1)",
+        "1 if the OOM killer of the own cgroup is disabled, else 0 (v1)",
         |s| s.host().memory.events.oom_kill_disabled.map(u64::from).into(),
     ),
-    Field::new("cpu_wanted_cores", Unit::Cores, "CPU time per wall time asked for", |s| s.wanted.cpu.into())
+    Field::new("cpu_wanted_cores", Unit::Cores, "CPU time per wall time requested", |s| s.wanted.cpu.into())
         .column("cpu wanted"),
     Field::new("cpu_used_cores", Unit::Cores, "CPU time per wall time since the last regular report", |s| {
         s.rates.cpu_used_cores.map_or(Value::Missing, |cores| Value::Decimal(cores, 6))
     })
     .column("cpu used"),
-    Field::new("cpu_wanted_seconds_total", Unit::Seconds, "CPU time asked for since the start", |s| {
+    Field::new("cpu_wanted_seconds_total", Unit::Seconds, "CPU time requested since the start", |s| {
         s.wanted.cpu_time.into()
     }),
     Field::new(
@@ -172,42 +197,45 @@ pub(super) const FIELDS: &[Field] = &[
         "CPU time of the whole process since its start",
         |s| s.observed.process_cpu.into(),
     ),
-    Field::new("cpu_overdrawn_seconds", Unit::Seconds, "CPU time used ahead of what was asked for", |s| {
+    Field::new("cpu_overdrawn_seconds", Unit::Seconds, "CPU time used ahead of the schedule", |s| {
         s.observed.process_cpu.saturating_sub(s.wanted.cpu_time).into()
     }),
     Field::new(
         "cpu_given_up_seconds_total",
         Unit::Seconds,
-        "CPU time asked for that could not be had",
+        "requested CPU time that could not be used and was given up",
         |s| Duration::from_nanos(s.observed.cpu.forgiven_ns).into(),
     )
     .column("given up"),
     Field::new("cpu_stalls_total", Unit::Count, "wake-ups more than three periods late", |s| {
         s.observed.cpu.stalls.into()
     }),
-    Field::new("cpu_stalled_seconds_total", Unit::Seconds, "how late these were in all", |s| {
+    Field::new("cpu_stalled_seconds_total", Unit::Seconds, "total delay of these wake-ups", |s| {
         Duration::from_nanos(s.observed.cpu.stalled_ns).into()
     }),
-    Field::new("cpu_limit_cores", Unit::Cores, "tightest CPU quota of all enclosing cgroups in sight", |s| {
+    Field::new("cpu_limit_cores", Unit::Cores, "tightest CPU quota of all visible enclosing cgroups", |s| {
         s.host().cpu_limit.limit.into()
     }),
-    Field::new("cpu_limit_cgroup", Unit::None, "the cgroup that sets it", |s| {
+    Field::new("cpu_limit_cgroup", Unit::None, "cgroup that sets cpu_limit_cores", |s| {
         s.host().cpu_limit.cgroup.into()
     }),
-    Field::new("cpu_periods_total", Unit::Count, "quota periods in which its cgroup ran", |s| {
+    Field::new("cpu_periods_total", Unit::Count, "quota periods in which the throttled cgroup ran", |s| {
         s.host().throttling.map(|t| t.periods).into()
     }),
-    Field::new("cpu_throttled_periods_total", Unit::Count, "quota periods that ran out", |s| {
-        s.host().throttling.map(|t| t.throttled_periods).into()
-    }),
-    Field::new("cpu_throttled_seconds_total", Unit::Seconds, "time throttled, added up over CPUs", |s| {
+    Field::new(
+        "cpu_throttled_periods_total",
+        Unit::Count,
+        "quota periods in which the quota was exhausted",
+        |s| s.host().throttling.map(|t| t.throttled_periods).into(),
+    ),
+    Field::new("cpu_throttled_seconds_total", Unit::Seconds, "time throttled, summed over CPUs", |s| {
         s.host().throttling.map(|t| t.throttled).into()
     })
     .column("throttled"),
-    Field::new("cpuset_cpus", Unit::Count, "CPUs that enclosing cgroups leave to it", |s| {
+    Field::new("cpuset_cpus", Unit::Count, "CPUs allowed by the cpusets of enclosing cgroups", |s| {
         s.host().cpuset.map(|(cpus, _)| cpus).into()
     }),
-    Field::new("cpuset_cgroup", Unit::None, "the cgroup that says so", |s| {
+    Field::new("cpuset_cgroup", Unit::None, "cgroup that sets cpuset_cpus", |s| {
         s.host().cpuset.map(|(_, cgroup)| cgroup).into()
     }),
     Field::new(
@@ -282,32 +310,43 @@ pub(super) const FIELDS: &[Field] = &[
         "time all tasks of the machine waited for a block device",
         |s| s.host().machine_pressure.io.full.into(),
     ),
-    Field::new("work_units_total", Unit::Count, "units of work done, each the same integer work", |s| {
-        s.observed.cpu.work_units.into()
-    }),
-    Field::new("work_units_per_cpu_second", Unit::PerSecond, "work done per CPU time spent burning", |s| {
-        s.rates.work_units_per_cpu_second.map_or(Value::Missing, |rate| Value::Decimal(rate, 1))
-    })
+    Field::new(
+        "work_units_total",
+        Unit::Count,
+        "units of work done (1024 dependent integer multiplications each)",
+        |s| s.observed.cpu.work_units.into(),
+    ),
+    Field::new(
+        "work_units_per_cpu_second",
+        Unit::PerSecond,
+        "units of work per CPU second spent burning",
+        |s| s.rates.work_units_per_cpu_second.map_or(Value::Missing, |rate| Value::Decimal(rate, 1)),
+    )
     .column("work/cpu s"),
-    Field::new("work_rate_of_best_ratio", Unit::Ratio, "that, as a part of the best so far", |s| {
-        s.work_rate_of_best.map_or(Value::Missing, |ratio| Value::Decimal(ratio, 4))
-    }),
-    Field::new("reports_lost_total", Unit::Count, "reports that standard output did not take", |s| {
-        s.reports_lost.into()
-    }),
-    Field::new("reason", Unit::None, "why it ended", |s| s.record.reason().into()).only(Scope::End),
+    Field::new(
+        "work_rate_of_best_ratio",
+        Unit::Ratio,
+        "work_units_per_cpu_second relative to the best so far",
+        |s| s.work_rate_of_best.map_or(Value::Missing, |ratio| Value::Decimal(ratio, 4)),
+    ),
+    Field::new(
+        "reports_lost_total",
+        Unit::Count,
+        "reports that could not be written to standard output",
+        |s| s.reports_lost.into(),
+    ),
+    Field::new("reason", Unit::None, "reason of the end", |s| s.record.reason().into()).only(Scope::End),
     Field::new("version", Unit::None, "version of workload", |_| Value::Text(env!("CARGO_PKG_VERSION")))
         .only(Scope::Start),
-    Field::new("hostname", Unit::None, "name of the host, in Kubernetes of the pod", |s| {
+    Field::new("hostname", Unit::None, "host name; in Kubernetes the name of the pod", |s| {
         Value::Text(&s.start.hostname)
     })
     .only(Scope::Start),
-    Field::new("kernel", Unit::None, "release of the kernel", |s| Value::Text(&s.start.kernel))
-        .only(Scope::Start),
-    Field::new("cpus", Unit::Count, "CPUs that it may run on", |s| s.cpus.into()).only(Scope::Start),
+    Field::new("kernel", Unit::None, "kernel release", |s| Value::Text(&s.start.kernel)).only(Scope::Start),
+    Field::new("cpus", Unit::Count, "CPUs the process may run on", |s| s.cpus.into()).only(Scope::Start),
     Field::new("cpu_threads", Unit::Count, "threads that burn CPU", |s| s.cpu_threads.into())
         .only(Scope::Start),
-    Field::new("settings", Unit::None, "every setting by the name of its flag", |s| {
+    Field::new("settings", Unit::None, "all settings by the names of their options", |s| {
         Value::Settings(&s.start.settings)
     })
     .only(Scope::Start),
