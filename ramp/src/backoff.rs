@@ -1,8 +1,8 @@
-//! Pauses before what failed is tried again.
+//! Exponential backoff between retries.
 
 use std::time::Duration;
 
-/// Pauses that double, from one to another.
+/// Exponential backoff: pauses that double, up to a longest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -11,29 +11,29 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` to `longest`.
+    /// A backoff from `first` to `longest`.
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, failures: 0 }
     }
 
-    /// Of requests that most often work the next time: from 0.1 s to 5 s.
+    /// A backoff from 0.1 s to 5 s, for requests that usually succeed on the next attempt.
     pub(crate) const fn short() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 
-    /// It has failed once more: how long to wait.
+    /// Counts a failure. Returns the pause before the next attempt.
     pub(crate) fn failed(&mut self) -> Duration {
         let pause = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         pause
     }
 
-    /// How often it has failed in a row.
+    /// Consecutive failures.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// It works again.
+    /// Resets it after a success.
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
     }

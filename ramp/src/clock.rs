@@ -1,30 +1,30 @@
-//! Wall-clock time as an argument: the machine's, or one that follows paused time in tests.
+//! Wall clock: the system's, or a simulated one that follows the paused time of the runtime.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// Tells the time of day.
+/// Wall clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// A time of day and the instant at which it was; none where the machine's clock is asked each time.
+    /// Time at an instant, for a simulated clock; none for the system clock.
     origin: Option<(SystemTime, Instant)>,
 }
 
 impl Clock {
-    /// The machine's.
+    /// The system clock.
     #[must_use]
     pub fn system() -> Self {
         Self { origin: None }
     }
 
-    /// It is `now`, and goes on with the runtime's time, which tests may pause.
+    /// A clock that starts at `now` and follows the time of the runtime, which may be paused.
     #[must_use]
     pub fn simulated(now: SystemTime) -> Self {
         Self { origin: Some((now, Instant::now())) }
     }
 
-    /// What time it is.
+    /// Current time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         match self.origin {
@@ -34,7 +34,7 @@ impl Clock {
     }
 }
 
-/// How long ago `then` was; zero where it is yet to come, as with clocks that are not in step.
+/// Age of `then`; zero if it is in the future, as with clocks that are apart.
 #[must_use]
 pub fn age(now: SystemTime, then: SystemTime) -> Duration {
     now.duration_since(then).unwrap_or_default()

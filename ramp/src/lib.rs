@@ -1,18 +1,17 @@
-//! The library behind the program `ramp`: pushes a population of workloads past saturation, and records everything.
+//! Library of the program `ramp`: scales a container load past saturation, and records everything.
 //!
 //! Data flows one way:
 //!
 //! ```text
-//! cli ─► plan ─► run ⇄ engine {local, podman, kubernetes, simulated}
-//!                 │ events
-//!                 ▼
-//!               ledger ─► record ═══ run directory ═══ dataset ─► analysis ─► report
+//! cli ─► plan ─► preflight ─► run ⇄ engine {local, podman, kubernetes, simulated}
+//!                              │ events
+//!                              ▼
+//!                trackers ─► rows ═══ run directory (ramp-format) ═══ ramp-report
 //! ```
 //!
-//! An [`engine`] observes and acts. The [`ledger`] turns sightings into transitions, each counted once. The [`record`]er
-//! writes rows as they come. [`run`] decides, by [`stop`] rules, when there is enough. Left of the run directory nothing
-//! computes a statistic; right of it nothing knows an engine: a [`dataset`] is what was recorded, [`analysis`] what it says,
-//! and a [`report`] how it is told.
+//! An [`engine`] observes and acts. The trackers of a [`run`] turn what it observes into state transitions and sums, each counted
+//! once, and the event loop writes them as rows. Stop rules decide when the ramp ends. Nothing here computes an estimate:
+//! `ramp-report` reads the run directory and knows no engine.
 
 mod backoff;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `ramp`: pushes a population of calibrated containers past saturation, and records everything.
+//! The program `ramp`: scales a calibrated container load past saturation, and records everything.
 
 use std::process::ExitCode;
 
@@ -15,22 +15,22 @@ use workload::clock::monotonic_ns;
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
     match Cli::parse().command {
-        // Before there is anything that could cost memory: these are the load.
+        // First, before anything else is allocated: these are the load.
         Command::Instance(args) => subcommands::instance(&args),
         Command::Workload(args) => subcommands::workload(args, started_ns),
-        // Neither does it wait for anything.
+        // Needs no runtime.
         Command::Report(args) => command::report(&args),
         command => ramp(&command),
     }
 }
 
 fn ramp(command: &Command) -> ExitCode {
-    // What libraries warn of (each request that fails) is in events.csv, and would be written in the midst of the view, by the
-    // one thread that must not wait for who reads it.
+    // Warnings of libraries (failed requests) are in events.csv; on standard error they would break the live view, and block the
+    // only thread while nobody reads them.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
     let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).finish();
     log.with(own).init();
-    // One thread: what waits for the network, the disk and the clock needs no more, and it leaves the CPUs to the load.
+    // One thread: everything waits for the network, the disk or the clock, and the CPUs are left to the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match &runtime {
         Ok(runtime) => runtime.block_on(async {

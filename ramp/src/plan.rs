@@ -1,3 +1,3 @@
-//! Plans: what a run does, built from the command line.
+//! Plan of a run, built from the command line.
 
 pub mod builder;

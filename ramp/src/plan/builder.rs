@@ -1,4 +1,4 @@
-//! From arguments to a plan.
+//! Plan builder: command line, scenario and machine in, plan out.
 
 use std::hash::{BuildHasher, RandomState};
 use std::mem::discriminant;

@@ -1,4 +1,4 @@
-//! How many instances should fit, by each thing that may run out, and how long a run should take. Pure.
+//! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
 use ramp_format::plan::{Pace, Plan};
 use ramp_format::preflight::{Bound, Forecast, NodeFacts, Preflight};

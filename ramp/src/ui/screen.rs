@@ -1,5 +1,4 @@
-//! Writes what is shown, on a thread of its own: a pipe that nobody empties, or a terminal that was stopped, blocks whoever
-//! writes to it.
+//! Screen writer: a thread of its own, because a full pipe or a stopped terminal blocks whoever writes to it.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
