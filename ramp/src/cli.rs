@@ -10,7 +10,7 @@ use workload::quantity::{Bytes, MemoryTarget};
 use ramp_format::plan::{EngineKind, Pace};
 use ramp_format::stop_rule::{RULES, StopRule};
 use ramp_format::time::parse_time;
-use ramp_report::report::assertion::Assertion;
+use ramp_report::report::assertion::{Assertion, help as assertion_help};
 
 /// Pushes a population of calibrated containers past saturation, step by step, and records everything.
 ///
@@ -213,9 +213,9 @@ pub struct ReportArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// What has to be so of each run or comparison, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4. Can be
+    /// Exit with status 4 unless this holds for each run or comparison, such as max_running>=100 or overhead_by_maximum<=50%. Can be
     /// given more than once
-    #[arg(long = "assert", value_name = "FIGURE>=N")]
+    #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
     pub assertions: Vec<Assertion>,
 
     /// What each instance was asked to take, where the data does not tell: predicted capacity rests on it

@@ -2,8 +2,9 @@
 //!
 //! | made by | what |
 //! |---|---|
-//! | [`lines`] | the named estimates, each with what it rests on |
-//! | [`prose`] | the analysis, in sentences that name their rules |
+//! | [`registry`] | the figures: their names, units, definitions, and how each is got |
+//! | [`estimate_table`] | those of them that people look for first, each with what it rests on |
+//! | [`narrative`] | the analysis, in sentences that name their rules |
 //! | [`json`] | all of it, for programs |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
@@ -12,14 +13,17 @@ pub mod assertion;
 pub mod chart;
 pub mod charts;
 pub mod estimate_table;
+pub mod figure;
 pub(crate) mod format;
 pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod narrative;
+pub mod reference;
+pub mod registry;
 pub mod svg;
 
-use crate::analysis::results::{Results, RunResults};
+use crate::analysis::results::{Compared, Results, RunResults};
 use crate::dataset::Dataset;
 
 /// Runs, and what they say.
@@ -42,6 +46,12 @@ impl Report {
     /// Each run, and what it says.
     pub fn runs(&self) -> impl Iterator<Item = (&Dataset, &RunResults)> {
         self.data.iter().zip(&self.findings.runs)
+    }
+
+    /// What the two groups of a comparison are called: the base, and the other.
+    #[must_use]
+    pub fn names(&self, compared: &Compared) -> [&str; 2] {
+        [compared.base, compared.other].map(|group| self.findings.name(group))
     }
 
     /// What each run is called where there is little room: by its runtime where that tells them apart, with a number where it is one of
