@@ -5,6 +5,7 @@
 //! | [`registry`] | the figures: their names, units, definitions, and how each is got |
 //! | [`estimate_table`] | those of them that people look for first, each with what it rests on |
 //! | [`narrative`] | the analysis, in sentences that name their rules |
+//! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
 //! | [`json`] | all of it, for programs |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
@@ -22,6 +23,7 @@ pub mod narrative;
 pub mod reference;
 pub mod registry;
 pub mod svg;
+pub mod terminal;
 
 use crate::analysis::results::{Compared, Results, RunResults};
 use crate::dataset::Dataset;
@@ -72,39 +74,5 @@ impl Report {
         }
         let different: std::collections::HashSet<&String> = labels.iter().collect();
         if different.len() < labels.len() || labels.len() == 1 { names().collect() } else { labels }
-    }
-
-    /// All of it in words, for a terminal.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n", narrative::summary(self));
-        for (data, found) in self.runs() {
-            text.push_str(&format!("\n{}\n", data.name));
-            push_lines(&mut text, &estimate_table::of_run(data, found));
-        }
-        for compared in &self.findings.comparisons {
-            let (base, other) = (self.findings.name(compared.base), self.findings.name(compared.other));
-            text.push_str(&format!("\n{other} against {base}\n"));
-            push_lines(&mut text, &estimate_table::of_comparison(self, compared));
-        }
-        text.push_str("\nAnalysis\n");
-        for section in narrative::sections(self) {
-            text.push_str(&format!("  {}\n", section.title));
-            for sentence in section.sentences {
-                text.push_str(&format::wrapped(&format!("{} [{}]", sentence.text, sentence.rule), 4, 100));
-            }
-        }
-        text
-    }
-}
-
-fn push_lines(text: &mut String, lines: &[estimate_table::EstimateRow]) {
-    for line in lines {
-        let value = match &line.value {
-            Ok(value) => value.clone(),
-            Err(why) => format!("cannot say: {why}"),
-        };
-        let wrapped = format::wrapped(&value, 26, 100);
-        text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));
     }
 }
