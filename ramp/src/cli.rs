@@ -10,7 +10,7 @@ use workload::quantity::{Bytes, MemoryTarget};
 use ramp_format::plan::{EngineKind, Pace};
 use ramp_format::stop_rule::{RULES, StopRule};
 use ramp_format::time::parse_time;
-use ramp_report::report::assertion::Assertion;
+use ramp_report::report::assertion::{Assertion, help as assertion_help};
 
 /// Scales a calibrated container load past saturation, step by step, and records everything.
 ///
@@ -215,7 +215,7 @@ pub struct ReportArgs {
 
     /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4.
     /// Repeatable
-    #[arg(long = "assert", value_name = "FIGURE>=N")]
+    #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
     pub assertions: Vec<Assertion>,
 
     /// Memory requested per instance, if the data does not say; used for the predicted capacity

@@ -9,10 +9,13 @@
 //! cargo xtask nightly   long fuzzing, and the whole calibration
 //! ```
 //!
-//! And what makes files of the project: `cargo xtask manifests` the scenarios' manifests in `deploy/`, `cargo xtask image` the image.
+//! And what makes files of the project: `cargo xtask manifests` the scenarios' manifests in `deploy/`, `cargo xtask docs` the generated
+//! documentation, `cargo xtask image` the image.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is for whoever runs it")]
 
 mod cluster;
+mod docs;
+mod generated;
 mod image;
 mod lanes;
 mod manifests;
@@ -45,6 +48,7 @@ Commands:
   nightly   long fuzzing, the simulated clusters 1000 times each and in every way, the whole calibration
   image     the image of workload, from the binary of the profile `image`
   manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs
+  docs      docs/report.md: writes it, from the registry of figures in ramp/report/src/report/registry.rs
   summary   how many tests the lanes above have run, by their last reports
 
 Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
@@ -59,6 +63,7 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
         "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
         "manifests" => manifests::write(),
+        "docs" => docs::write(),
         "summary" => summary::print(),
         "--meanwhile" => {
             Err("--meanwhile: expected its command and then the lane: --meanwhile COMMAND cluster".into())

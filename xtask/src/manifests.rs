@@ -3,10 +3,8 @@
 //! They are applied as files, so they are committed. All of them are written from `deploy/templates` and the two tables here, and a test
 //! holds them to that.
 
-use std::fs;
-use std::path::Path;
-
-use crate::shell::{Outcome, say};
+use crate::generated::{self, GeneratedFile};
+use crate::shell::Outcome;
 
 /// A directory of `deploy`.
 struct Runtime {
@@ -146,7 +144,7 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// Every file that is written, by its path from the root, with its text.
-fn files() -> Vec<(String, String)> {
+fn files() -> Vec<GeneratedFile> {
     let mut files = Vec::new();
     let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
     let names = names.join("\n");
@@ -168,22 +166,13 @@ fn files() -> Vec<(String, String)> {
 /// # Errors
 /// Where one cannot be written.
 pub(crate) fn write() -> Outcome {
-    for (path, text) in files() {
-        // Whatever kept it from being read is said by the attempt to write it.
-        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
-            continue;
-        }
-        let directory = Path::new(&path).parent().unwrap_or(Path::new("."));
-        let written = fs::create_dir_all(directory).and_then(|()| fs::write(&path, text));
-        written.map_err(|error| format!("{path}: {error}"))?;
-        say(&format!("wrote {path}"));
-    }
-    Ok(())
+    generated::write(files())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -191,35 +180,11 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
     }
 
-    /// The first line in which two texts differ, with what is there and what should be.
-    fn difference(found: &str, expected: &str) -> Option<String> {
-        let [mut found, mut expected] = [found, expected].map(|text| text.split_inclusive('\n'));
-        for number in 1.. {
-            match (found.next(), expected.next()) {
-                (None, None) => break,
-                (found, expected) if found == expected => {}
-                (found, expected) => {
-                    let [found, expected] =
-                        [found, expected].map(|line| line.unwrap_or("the end of the file"));
-                    return Some(format!("{number}: {found:?}, expected {expected:?}"));
-                }
-            }
-        }
-        None
-    }
-
     #[test]
     fn the_manifests_in_deploy_are_current() {
-        let differences =
-            files().into_iter().filter_map(|(path, text)| match fs::read_to_string(at(&path)) {
-                Ok(found) => difference(&found, &text).map(|difference| format!("{path}:{difference}")),
-                Err(error) => Some(format!("{path}: {error}")),
-            });
-        let differences: Vec<_> = differences.collect();
-        assert!(
-            differences.is_empty(),
-            "out of date. Make changes in deploy/templates or xtask/src/manifests.rs, then run `cargo xtask manifests`:\n{}",
-            differences.join("\n")
+        generated::assert_current(
+            files(),
+            "Make changes in deploy/templates or xtask/src/manifests.rs, then run `cargo xtask manifests`",
         );
     }
 
@@ -256,13 +221,5 @@ mod tests {
         let template = "## Not written.\n# ${about}\nname: ${name} # ${name}\n${nothing}\nend: {}\n";
         let values = [("about", "One.\nTwo."), ("name", "a"), ("nothing", "")];
         assert_eq!(fill(template, &values), "# One.\n# Two.\nname: a # a\nend: {}\n");
-    }
-
-    #[test]
-    fn the_first_line_that_differs_is_found() {
-        assert_eq!(difference("a\nb\n", "a\nb\n"), None);
-        assert_eq!(difference("a\nb\n", "a\nc\n").unwrap(), r#"2: "b\n", expected "c\n""#);
-        assert_eq!(difference("a\n", "a").unwrap(), r#"1: "a\n", expected "a""#);
-        assert_eq!(difference("a\n", "a\nb\n").unwrap(), r#"2: "the end of the file", expected "b\n""#);
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! | made by | what |
 //! |---|---|
-//! | [`lines`] | the named estimates, each with what it rests on |
-//! | [`prose`] | the analysis, in sentences that name their rules |
+//! | [`registry`] | the figures: their names, units, definitions, and how each is got |
+//! | [`estimate_table`] | those of them that people look for first, each with what it rests on |
+//! | [`narrative`] | the analysis, in sentences that name their rules |
+//! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
 //! | [`json`] | all of it, for programs |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
@@ -12,14 +14,18 @@ pub mod assertion;
 pub mod chart;
 pub mod charts;
 pub mod estimate_table;
+pub mod figure;
 pub(crate) mod format;
 pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod narrative;
+pub mod reference;
+pub mod registry;
 pub mod svg;
+pub mod terminal;
 
-use crate::analysis::results::{Results, RunResults};
+use crate::analysis::results::{Compared, Results, RunResults};
 use crate::dataset::Dataset;
 
 /// Runs, and what they say.
@@ -44,6 +50,12 @@ impl Report {
         self.data.iter().zip(&self.findings.runs)
     }
 
+    /// What the two groups of a comparison are called: the base, and the other.
+    #[must_use]
+    pub fn names(&self, compared: &Compared) -> [&str; 2] {
+        [compared.base, compared.other].map(|group| self.findings.name(group))
+    }
+
     /// What each run is called where there is little room: by its runtime where that tells them apart, with a number where it is one of
     /// more; else by its name.
     #[must_use]
@@ -62,39 +74,5 @@ impl Report {
         }
         let different: std::collections::HashSet<&String> = labels.iter().collect();
         if different.len() < labels.len() || labels.len() == 1 { names().collect() } else { labels }
-    }
-
-    /// All of it in words, for a terminal.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n", narrative::summary(self));
-        for (data, found) in self.runs() {
-            text.push_str(&format!("\n{}\n", data.name));
-            push_lines(&mut text, &estimate_table::of_run(data, found));
-        }
-        for compared in &self.findings.comparisons {
-            let (base, other) = (self.findings.name(compared.base), self.findings.name(compared.other));
-            text.push_str(&format!("\n{other} against {base}\n"));
-            push_lines(&mut text, &estimate_table::of_comparison(self, compared));
-        }
-        text.push_str("\nAnalysis\n");
-        for section in narrative::sections(self) {
-            text.push_str(&format!("  {}\n", section.title));
-            for sentence in section.sentences {
-                text.push_str(&format::wrapped(&format!("{} [{}]", sentence.text, sentence.rule), 4, 100));
-            }
-        }
-        text
-    }
-}
-
-fn push_lines(text: &mut String, lines: &[estimate_table::EstimateRow]) {
-    for line in lines {
-        let value = match &line.value {
-            Ok(value) => value.clone(),
-            Err(why) => format!("cannot say: {why}"),
-        };
-        let wrapped = format::wrapped(&value, 26, 100);
-        text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));
     }
 }

@@ -12,6 +12,7 @@ use ramp_report::report::html::page as html;
 use ramp_report::report::json::json;
 use ramp_report::report::markdown::markdown;
 use ramp_report::report::svg::svg;
+use ramp_report::report::terminal::text;
 
 /// Where a report is written, where it is not said.
 const USUAL_DIRECTORY: &str = "ramp-report";
@@ -34,7 +35,7 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     if args.json {
         crate::ui::out(&format!("{:#}", json(&report)));
     } else {
-        crate::ui::out(report.text().trim_end());
+        crate::ui::out(text(&report).trim_end());
     }
     let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
     if let Some(out) = args.out.clone().or_else(usual) {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use ramp_format::plan::Plan;
 use ramp_report::analysis::external_changes::changes;
 use ramp_report::analysis::failure_modes::{Resource, breaks};
+use ramp_report::analysis::instance_losses::losses;
 use ramp_report::analysis::latency::{latency, startups};
 use ramp_report::analysis::{Estimates, SaturationRule};
 use ramp_report::dataset::{Dataset, Freshness};
@@ -176,7 +177,7 @@ async fn a_pod_that_never_got_ready_takes_longer_than_it_was_watched() {
 async fn what_gave_way_first_is_named() {
     let stage = recorded().await;
     let data = Dataset::read(&stage.path()).unwrap();
-    let found = breaks(&data, &changes(&data));
+    let found = breaks(&data, &losses(&data), &changes(&data));
     let said: Vec<_> = found.iter().map(|found| (found.resource, found.what, found.step)).collect();
     let expected = [
         (Resource::Memory, "an instance was evicted", 25),

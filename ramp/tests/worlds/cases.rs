@@ -74,7 +74,7 @@ fn a_ramp_that_has_all_that_it_asked_for_is_not_saturated_at_any_length_or_pace(
     for pace in [Pace::Ready, Pace::Every(Duration::from_secs(5)), Pace::None] {
         let outcome = outcome(roomy, Shape { pace, ..steps(90) });
         let verdict = &outcome.found.estimates.saturation;
-        assert_eq!((verdict.saturated, verdict.up_to), (Some(false), Some(90)), "{pace}");
+        assert_eq!((verdict.saturated(), verdict.up_to), (Some(false), Some(90)), "{pace}");
         assert!(said(&outcome).contains("Saturation: not reached up to 90 instances"), "{pace}");
         assert_eq!(outcome.summary.held.count, 90, "{pace}");
     }
@@ -90,7 +90,7 @@ fn where_no_instance_ever_ran_that_is_said_with_the_reason() {
         let said = said(&outcome);
         assert!(said.contains("no instance ever ran") && said.contains(reason), "{said}");
         assert!(!said.contains("Saturated") && !said.contains("gave way"), "{said}");
-        assert_eq!(outcome.found.estimates.saturation.saturated, None);
+        assert_eq!(outcome.found.estimates.saturation.saturated(), None);
     }
 }
 
@@ -109,7 +109,7 @@ fn a_full_page_cache_is_no_full_node() {
     let outcome = outcome("nodes: [{count: 1, memory: 4Gi, idle: 500Mi, page_cache: 3500Mi}]", steps(8));
     let free = outcome.data.steps.iter().filter_map(|step| step.memory.free).min();
     assert!(free.unwrap() < 100_000_000, "hardly any memory is free");
-    assert_eq!(outcome.found.estimates.saturation.saturated, Some(false));
+    assert_eq!(outcome.found.estimates.saturation.saturated(), Some(false));
     assert_eq!(outcome.summary.why_ended, "every step that was planned has been made");
 }
 
@@ -145,7 +145,7 @@ fn what_others_do_is_theirs_and_no_property_of_the_cluster() {
         let change = &outcome.found.changed_by_others[0];
         assert!(change.what.contains(what), "{event}: {change:?}");
         assert_eq!(change.who.as_deref(), who, "{event}");
-        assert_ne!(outcome.found.estimates.saturation.saturated, Some(true), "{event}");
+        assert_ne!(outcome.found.estimates.saturation.saturated(), Some(true), "{event}");
         assert_eq!(outcome.found.breaks, [], "{event}");
     }
 }
@@ -197,7 +197,7 @@ fn what_the_api_hides_for_a_while_takes_as_long_as_its_source_says() {
 fn a_program_that_somebody_killed_is_no_want_of_anything_and_one_that_the_kernel_killed_is() {
     let outcome = outcome("events: [{what: kill, instances: 4}]", steps(8));
     assert!(said(&outcome).contains("An instance was killed, and it is not known by whom"));
-    assert_eq!(outcome.found.estimates.saturation.saturated, Some(false));
+    assert_eq!(outcome.found.estimates.saturation.saturated(), Some(false));
     let outcome = self::outcome("events: [{what: oom-kill, instances: 4}]", steps(8));
     assert!(said(&outcome).contains("The first to give way was memory"));
 }

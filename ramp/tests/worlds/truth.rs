@@ -169,7 +169,7 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
             } else {
                 loss.asked..=loss.asked
             };
-            hold(verdict.saturated == Some(true), format!("not saturated: {:?}", verdict.saturation));
+            hold(verdict.saturated() == Some(true), format!("not saturated: {:?}", verdict.saturation));
             hold(
                 said.is_some_and(|(instances, of)| asked.contains(&instances) && of == Some(resource)),
                 format!("saturated at {said:?} where {} and {resource} are true", loss.asked),
@@ -178,14 +178,16 @@ pub(crate) fn wrong(outcome: &StepOutcome) -> Vec<String> {
             hold(gave_way == Some(resource), format!("{gave_way:?} gave way first where {resource} is true"));
         }
         None => {
-            hold(verdict.saturated != Some(true), format!("saturated: {:?}", verdict.saturation));
+            hold(verdict.saturated() != Some(true), format!("saturated: {:?}", verdict.saturation));
             let quiet = !truth.changed_by_others && truth.killed == 0 && truth.held == truth.asked;
             if quiet {
                 hold(
-                    (verdict.saturated, verdict.up_to) == (Some(false), Some(truth.held)),
+                    (verdict.saturated(), verdict.up_to) == (Some(false), Some(truth.held)),
                     format!(
                         "{:?} up to {:?} where it was not up to {}",
-                        verdict.saturated, verdict.up_to, truth.held
+                        verdict.saturated(),
+                        verdict.up_to,
+                        truth.held
                     ),
                 );
             }

@@ -1,9 +1,11 @@
 //! The named estimates of one run.
 
+use super::external_changes::{Change, changes};
+use super::instance_losses::{Loss, losses};
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{SaturationRule, SaturationVerdict, saturation};
 use super::{Estimate, mib, timed, unavailable};
-use crate::dataset::{Costs, Dataset, Source, Step};
+use crate::dataset::{Capacity, Costs, Dataset, Source, Step};
 use ramp_format::rows::Part;
 use ramp_format::running_count::Most;
 
@@ -26,17 +28,6 @@ pub struct Estimates {
     pub marginal_cost: Estimate<MarginalCost>,
     /// The same however well it is known: repeats of it together may be of use.
     pub rough_cost: Estimate<MarginalCost>,
-}
-
-/// How many instances should have fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// So many.
-    pub instances: u64,
-    /// What would run out then.
-    pub by: String,
-    /// From which figures.
-    pub inputs: String,
 }
 
 /// Memory by instances: of the study's files active memory of all nodes ÷ instances at work; of runs of ramp anonymous and
@@ -67,7 +58,17 @@ impl Estimates {
     /// The estimates of a run. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
     #[must_use]
     pub fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
-        let saturation = saturation(data);
+        Self::after(data, memory_each, &losses(data), &changes(data))
+    }
+
+    /// The same, where losses of instances and changes by others are known already.
+    pub(super) fn after(
+        data: &Dataset,
+        memory_each: Option<u64>,
+        losses: &[Loss<'_>],
+        changes: &[Change],
+    ) -> Self {
+        let saturation = saturation(data, losses, changes);
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
         let timed = match &data.source {
             Source::Run(recorded) => timed(recorded),

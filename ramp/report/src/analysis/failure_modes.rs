@@ -3,7 +3,7 @@
 use super::causes::Cause;
 pub use super::causes::Resource;
 use super::external_changes::Change;
-use super::instance_losses::{Loss, losses};
+use super::instance_losses::Loss;
 use super::saturation::FULL_BELOW_BYTES;
 use crate::dataset::{Dataset, Source, Step};
 use ramp_format::rows::StepOutcome;
@@ -26,17 +26,14 @@ pub struct FailureMode {
 
 /// What gave way, each once, the first one first. What others did (`changes`), and what could not begin whatever there was, is none of it.
 #[must_use]
-pub fn breaks(data: &Dataset, changes: &[Change]) -> Vec<FailureMode> {
+pub fn breaks(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> Vec<FailureMode> {
     let mut found = of_steps(data);
-    if let Source::Run(recorded) = &data.source {
-        let losses = losses(data, recorded);
-        let is_in_vain = |loss: &Loss<'_>| matches!(loss.cause, Cause::Blocked | Cause::Others(_));
-        if !changes.is_empty() || losses.iter().any(is_in_vain) {
-            // Steps waited for what could not come.
-            found.retain(|broke| broke.resource != Resource::Time);
-        }
-        found.extend(of_losses(&losses));
+    let is_in_vain = |loss: &Loss<'_>| matches!(loss.cause, Cause::Blocked | Cause::Others(_));
+    if !changes.is_empty() || losses.iter().any(is_in_vain) {
+        // Steps waited for what could not come.
+        found.retain(|broke| broke.resource != Resource::Time);
     }
+    found.extend(of_losses(losses));
     // What was seen at the end of a step comes after what was seen within it; what has no time goes by its step.
     found.sort_by(|a, b| {
         let at = |found: &FailureMode| found.elapsed_seconds.unwrap_or_else(|| f64::from(found.step));
@@ -113,7 +110,8 @@ mod tests {
             step.evicted = Some(if at < 3 { 4 } else { 5 });
             step.memory.free = Some(if at < 6 { 2 * FULL_BELOW_BYTES } else { 0 });
         }));
-        let found: Vec<_> = breaks(&data, &[]).into_iter().map(|found| (found.step, found.what)).collect();
+        let found: Vec<_> =
+            breaks(&data, &[], &[]).into_iter().map(|found| (found.step, found.what)).collect();
         let full = "free memory of all nodes fell below 10^6 KiB";
         assert_eq!(found, [(4, "an instance was evicted"), (7, full)]);
     }

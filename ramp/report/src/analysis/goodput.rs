@@ -57,7 +57,8 @@ pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
     };
     let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
     let mut known = InstanceProgress::of(&recorded.reports.uids);
-    let (blind, unseen) = (ObservationGaps::of(recorded), ObservationGaps::of_the_api(&recorded.events));
+    let (blind, unseen) =
+        (ObservationGaps::of(&recorded.events), ObservationGaps::of_the_api(&recorded.events));
     let mut reports = reports.iter().peekable();
     let mut pods = recorded.pods.iter().peekable();
     let (mut steps, mut held_unseen) = (Vec::new(), 0);

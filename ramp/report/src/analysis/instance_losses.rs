@@ -1,16 +1,18 @@
 //! What happened to instances while more were asked for: which were lost, or had no place, and why.
 
 use super::causes::{Cause, cause};
-use crate::dataset::{Dataset, Recorded};
+use crate::dataset::{Dataset, Recorded, Source};
 use ramp_format::rows::{Part, PodRow};
 
 /// A row that tells of an instance as lost, without a place, or taken away.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Loss<'d> {
-    pub(super) row: &'d PodRow,
-    pub(super) cause: Cause,
+pub struct Loss<'d> {
+    /// The row.
+    pub row: &'d PodRow,
+    /// Why.
+    pub cause: Cause,
     /// When it happened, in seconds since the run began.
-    pub(super) seconds: f64,
+    pub seconds: f64,
 }
 
 /// Until when more were asked for, or as many, in seconds since the run began; for ever where the run has not got beyond that.
@@ -19,13 +21,15 @@ pub(super) fn until(data: &Dataset) -> f64 {
     let last = data.steps.iter().rfind(|step| matches!(step.part, Part::Up | Part::Hold));
     let ended = |recorded: &Recorded| recorded.run.teardown.is_some() || recorded.run.end.is_some();
     match (&data.source, last.and_then(|step| step.elapsed_seconds)) {
-        (crate::dataset::Source::Run(recorded), Some(end)) if later || ended(recorded) => end,
+        (Source::Run(recorded), Some(end)) if later || ended(recorded) => end,
         _ => f64::INFINITY,
     }
 }
 
 /// All losses while more were asked for, in the order in which they were seen.
-pub(super) fn losses<'d>(data: &'d Dataset, recorded: &'d Recorded) -> Vec<Loss<'d>> {
+#[must_use]
+pub fn losses(data: &Dataset) -> Vec<Loss<'_>> {
+    let Source::Run(recorded) = &data.source else { return Vec::new() };
     let until = until(data);
     let mut found = Vec::new();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {

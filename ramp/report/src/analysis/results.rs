@@ -5,6 +5,7 @@ use super::drift::{Drift, drift};
 use super::external_changes::{Change, changes};
 use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
+use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::teardown::{Leak, leak, terminations};
@@ -86,16 +87,16 @@ impl Results {
 
 impl RunResults {
     fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
-        let estimates = Estimates::of(data, memory_each);
+        let (losses, changed_by_others) = (losses(data), changes(data));
+        let estimates = Estimates::after(data, memory_each, &losses, &changed_by_others);
         // Where nothing ran out, the load is measured by the most that there was.
         let full = match (&estimates.saturation.saturation, &estimates.running) {
             (Ok(saturation), _) => saturation.instances,
             (_, Ok(most)) => most.count,
             _ => 0,
         };
-        let changed_by_others = changes(data);
         Self {
-            breaks: breaks(data, &changed_by_others),
+            breaks: breaks(data, &losses, &changed_by_others),
             changed_by_others,
             startups: startups(data),
             latency: latency(data, full),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::causes::{Cause, Resource};
-use super::external_changes::changes;
-use super::instance_losses::{losses, until};
+use super::external_changes::Change;
+use super::instance_losses::{Loss, until};
 use super::{Estimate, unavailable};
 use crate::dataset::{Dataset, Recorded, Source, Step};
 use ramp_format::rows::StepOutcome;
@@ -35,8 +35,6 @@ pub struct Saturation {
 pub struct SaturationVerdict {
     /// The step at which it was, or why none is known.
     pub saturation: Estimate<Saturation>,
-    /// Whether it was; none where that cannot be told.
-    pub saturated: Option<bool>,
     /// Where it was not: up to how many instances.
     pub up_to: Option<u32>,
 }
@@ -96,24 +94,34 @@ impl fmt::Display for SaturationRule {
 }
 
 /// Whether a run was saturated, and at which step.
-pub(super) fn saturation(data: &Dataset) -> SaturationVerdict {
+pub(super) fn saturation(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> SaturationVerdict {
     match &data.source {
         Source::Study => of_study(data),
-        Source::Run(recorded) => of_run(data, recorded),
+        Source::Run(recorded) => of_run(data, recorded, losses, changes),
     }
 }
 
 impl SaturationVerdict {
+    /// Whether the run was saturated; none where that is unknown.
+    #[must_use]
+    pub fn saturated(&self) -> Option<bool> {
+        match (&self.saturation, self.up_to) {
+            (Ok(_), _) => Some(true),
+            (Err(_), Some(_)) => Some(false),
+            (Err(_), None) => None,
+        }
+    }
+
     fn at(saturation: Saturation) -> Self {
-        Self { saturation: Ok(saturation), saturated: Some(true), up_to: None }
+        Self { saturation: Ok(saturation), up_to: None }
     }
 
     fn not_up_to(instances: u32, why: String) -> Self {
-        Self { saturation: unavailable(why), saturated: Some(false), up_to: Some(instances) }
+        Self { saturation: unavailable(why), up_to: Some(instances) }
     }
 
     fn unknown(why: String) -> Self {
-        Self { saturation: unavailable(why), saturated: None, up_to: None }
+        Self { saturation: unavailable(why), up_to: None }
     }
 }
 
@@ -140,14 +148,13 @@ fn of_study(data: &Dataset) -> SaturationVerdict {
 
 /// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be
 /// held although they had the time and nobody else changed the population.
-fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
+fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[Change]) -> SaturationVerdict {
     // What a request asks for that nobody has answered nobody has asked for.
     let answered = |(_, step): &(usize, &Step)| step.outcome != Some(StepOutcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
     let Some(&(last_index, last)) = up.last() else {
         return SaturationVerdict::unknown("no step was recorded, or none was answered".into());
     };
-    let losses = losses(data, recorded);
     let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
         Cause::Resource(resource) => Some((loss, resource)),
         _ => None,
@@ -182,7 +189,7 @@ fn of_run(data: &Dataset, recorded: &Recorded) -> SaturationVerdict {
         };
         return SaturationVerdict::unknown(why);
     }
-    if let Some(change) = changes(data).first() {
+    if let Some(change) = changes.first() {
         let step = change.step;
         return SaturationVerdict::unknown(format!(
             "others changed the population ({change} in step {step})"
@@ -315,7 +322,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn found(data: &Dataset) -> (u32, SaturationRule) {
-        let found = saturation(data).saturation.unwrap();
+        let found = saturation(data, &[], &[]).saturation.unwrap();
         (found.step, found.rule)
     }
 
@@ -326,7 +333,7 @@ mod tests {
         let full = data(steps(8, |step, at| step.memory.free = Some(free[at] * MIB)));
         assert_eq!(found(&full), (6, SaturationRule::NodesFull));
         let with_a_gap = data(steps(8, |step, at| step.memory.free = (at != 6).then(|| free[at] * MIB)));
-        assert!(saturation(&with_a_gap).saturation.is_err(), "two that are known are not three");
+        assert!(saturation(&with_a_gap, &[], &[]).saturation.is_err(), "two that are known are not three");
     }
 
     #[test]
@@ -350,7 +357,7 @@ mod tests {
         let wavering = data(steps(90, |step, _| {
             step.running = step.step.min(40) - u32::from(step.step > 30 && step.step != 77);
         }));
-        let at = saturation(&wavering).saturation.unwrap();
+        let at = saturation(&wavering, &[], &[]).saturation.unwrap();
         assert_eq!((at.step, at.instances, at.rule), (39, 38, SaturationRule::StoppedRising));
     }
 
@@ -358,8 +365,8 @@ mod tests {
     fn a_ramp_that_rises_to_its_end_is_not_saturated_however_long_it_is() {
         for count in [10, 60, 100, 1000] {
             let rising = data(steps(count, |step, _| step.memory.free = Some(9000 * MIB)));
-            let verdict = saturation(&rising);
-            assert_eq!((verdict.saturated, verdict.up_to), (Some(false), Some(count)));
+            let verdict = saturation(&rising, &[], &[]);
+            assert_eq!((verdict.saturated(), verdict.up_to), (Some(false), Some(count)));
             let why = verdict.saturation.unwrap_err().to_string();
             assert_eq!(
                 why,

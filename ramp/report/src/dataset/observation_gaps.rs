@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::Recorded;
 use ramp_format::rows::{EventRow, PodRow};
 use ramp_format::state::State;
 
@@ -16,8 +15,8 @@ pub struct ObservationGaps(Vec<(f64, f64)>);
 impl ObservationGaps {
     /// From the gaps that are told, but those of nodes' memory.
     #[must_use]
-    pub fn of(recorded: &Recorded) -> Self {
-        Self::from(&recorded.events, |object| !object.starts_with("probe/"))
+    pub fn of(events: &[EventRow]) -> Self {
+        Self::from(events, |object| !object.starts_with("probe/"))
     }
 
     /// Those of the API, in which instances come and go unseen.

@@ -1,43 +1,16 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
-use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Source, Step, name_of};
-use super::{Undated, clocks, observation_gaps};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
+use super::{clocks, observation_gaps};
 use ramp_format::rows::{EventRow, PodRow, StepRow};
-use ramp_format::run_file::{RunFile, read_run};
+use ramp_format::run_file::read_run;
 use ramp_format::running_count::PeakCounts;
-use ramp_format::scenario::Scenario;
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
-
-/// What a run directory has beside steps and nodes.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// `run.json`.
-    pub run: RunFile,
-    /// `pods.csv`.
-    pub pods: Vec<PodRow>,
-    /// `events.csv`.
-    pub events: Vec<EventRow>,
-    /// `workloads.csv`, of it what tells whether instances do what they are there for.
-    pub reports: Reports,
-    /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its
-    /// source says that it was.
-    pub happened_seconds: Vec<f64>,
-    /// Why times and durations are not known, if they are not.
-    pub untimed: Option<String>,
-    /// Instances of which it is not known when they went.
-    pub undated: Vec<Undated>,
-    /// Rows that were seen late.
-    pub seen_late: usize,
-    /// Who was there at once.
-    pub population: PeakCounts,
-    /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
-    pub kernels: Vec<Vec<usize>>,
-}
 
 /// Reads a run directory.
 pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
@@ -350,40 +323,5 @@ impl NodeCollector {
             nodes.push(node);
         }
         at
-    }
-}
-
-/// What the container of a run was told to do, as its manifest has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// Bytes a second by which its memory grows; none where it has all of it at once, or that is not known.
-    pub growth_bytes_per_second: Option<f64>,
-    /// Seconds between two reports.
-    pub report_every_seconds: Option<f64>,
-}
-
-impl Recorded {
-    /// What the container was told to do.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        let load = Scenario::of(self.run.manifest.clone()).and_then(|scenario| scenario.load());
-        let Ok(load) = load else { return Settings::default() };
-        Settings {
-            growth_bytes_per_second: match load.growth_rate {
-                workload::quantity::Rate::PerSecond(rate) => Some(rate.0 as f64),
-                workload::quantity::Rate::Instant => None,
-            },
-            report_every_seconds: Some(load.reports.report_every.0.as_secs_f64()),
-        }
-    }
-
-    /// Rows of instances on nodes of these names, with the seconds at which they happened, in that order.
-    #[must_use]
-    pub fn happened(&self, nodes: &HashSet<&str>) -> Vec<(f64, &PodRow)> {
-        let on_these = |row: &PodRow| row.node.as_deref().is_some_and(|node| nodes.contains(node));
-        let all = self.happened_seconds.iter().copied().zip(&self.pods);
-        let mut rows: Vec<(f64, &PodRow)> = all.filter(|(_, row)| on_these(row)).collect();
-        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        rows
     }
 }

@@ -3,9 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    BeyondReported, Costs, Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step,
-};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
 };
@@ -15,7 +13,64 @@ use ramp_format::state::State;
 /// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
 const PAGE_TABLES: f64 = 1.0 / 512.0;
 
+/// Memory against instances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Costs {
+    /// Which memory.
+    pub measure: &'static str,
+    /// Of what, and when it was looked at.
+    pub of: String,
+    /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
+    pub series: Vec<Vec<Point>>,
+    /// Where the source tells what instances hold themselves: the memory beyond that.
+    pub beyond: Option<BeyondReported>,
+}
+
+/// What kernels hold beyond what their instances report to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BeyondReported {
+    /// For each kernel: bytes by time, with the instances there and the nodes that have had one as the first two regressors.
+    pub observations: Vec<Vec<Observation>>,
+    /// The same after the last instance was gone, where memory had stopped changing by then; empty where it had not, or nobody watched.
+    pub after: Vec<Vec<Observation>>,
+    /// What an instance that holds its memory reports on average, with page tables, in bytes; 0 where none reports.
+    pub load_bytes: f64,
+    /// Of that: anonymous memory on average, which nobody shares, in bytes; 0 where none reports it.
+    pub anon_bytes: f64,
+    /// Whether instances report.
+    pub reported: bool,
+    /// Whether it is memory that the kernel charges to the instances alone: nothing else is in it.
+    pub charged: bool,
+    /// The most instances of the observations, of all kernels together.
+    pub instances: u32,
+    /// Nodes that they were on.
+    pub nodes: u32,
+}
+
 impl Dataset {
+    /// Memory against instances at work, from fresh samples before a step (its index), or of all steps on the way up.
+    #[must_use]
+    pub fn costs(&self, before: Option<usize>) -> Costs {
+        match &self.source {
+            Source::Study => self.costs_by_steps(before),
+            Source::Run(recorded) => self.costs_by_samples(recorded, before),
+        }
+    }
+
+    fn costs_by_steps(&self, before: Option<usize>) -> Costs {
+        let steps =
+            self.way_up().filter(|(index, step)| step.fresh && before.is_none_or(|before| *index < before));
+        let points = steps
+            .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
+            .collect();
+        Costs {
+            measure: "active memory",
+            of: "of all nodes together".into(),
+            series: vec![points],
+            beyond: None,
+        }
+    }
+
     /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
     /// them tells the same of its memory.
     ///

@@ -1,55 +1,23 @@
-//! `--assert 'max_running>=100'`: a figure that has to be so, of each run or of each comparison.
+//! Assertions on figures: `--assert 'max_running>=100'`, checked for each run or each comparison.
 
 use std::fmt;
 use std::str::FromStr;
 
-use workload::quantity::Bytes;
-
 use super::Report;
-use crate::analysis::comparison::Comparison;
-use crate::analysis::results::RunResults;
-use crate::analysis::{Estimate, Unavailable, mib, unavailable};
-use crate::dataset::Dataset;
+use super::figure::{Figure, Reading, Scope};
+use super::registry::{assertable, assertable_list};
+use crate::analysis::Estimate;
 
 /// What has to be so.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Assertion {
     name: String,
-    figure: Figure,
+    figure: &'static Figure,
     relation: Relation,
     /// What it is held against.
     value: f64,
     /// That, as it was said.
     said: String,
-}
-
-/// What a figure is measured in, and what it can be held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    /// A number: 100.
-    Count,
-    /// MiB: 520, or 520Mi.
-    Mib,
-    /// Bytes: 520M.
-    Bytes,
-    /// Percent: 50, or 50%.
-    Percent,
-    /// A ratio − 1: 1.81, or 181%.
-    Ratio,
-}
-
-/// Where a figure is found.
-#[derive(Clone, Copy, Debug)]
-enum Figure {
-    Run(fn(&Dataset, &RunResults) -> Estimate<f64>),
-    Comparison(fn(&Comparison) -> Estimate<f64>),
-}
-
-impl PartialEq for Figure {
-    /// Two are the same where they have the same name, which an [`Assertion`] has.
-    fn eq(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Run(_), Self::Run(_)) | (Self::Comparison(_), Self::Comparison(_)))
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,63 +40,14 @@ const RELATIONS: [(&str, Relation); 6] = [
     ("<", Relation::Less),
 ];
 
-/// The figures that can be held to something.
-const FIGURES: [(&str, Unit, Figure); 18] = [
-    (
-        "predicted_capacity",
-        Unit::Count,
-        Figure::Run(|_, run| Ok(run.estimates.predicted_capacity.clone()?.instances as f64)),
-    ),
-    (
-        "saturation_step",
-        Unit::Count,
-        Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.step.into())),
-    ),
-    (
-        "saturation_instances",
-        Unit::Count,
-        Figure::Run(|_, run| Ok(run.estimates.saturation.saturation.clone()?.instances.into())),
-    ),
-    ("held", Unit::Count, Figure::Run(|_, run| Ok(run.estimates.held.clone()?.count.into()))),
-    ("running", Unit::Count, Figure::Run(maximum_running)),
-    ("max_running", Unit::Count, Figure::Run(maximum_running)),
-    ("maximum_running", Unit::Count, Figure::Run(maximum_running)),
-    (
-        "usage_at_saturation_mib",
-        Unit::Mib,
-        Figure::Run(|_, run| Ok(run.estimates.usage.at_saturation.clone()?.mib)),
-    ),
-    ("usage_min_mib", Unit::Mib, Figure::Run(|_, run| Ok(run.estimates.usage.min.clone()?.mib))),
-    ("usage_max_mib", Unit::Mib, Figure::Run(|_, run| Ok(run.estimates.usage.max.clone()?.mib))),
-    (
-        "marginal_cost",
-        Unit::Bytes,
-        Figure::Run(|_, run| Ok(run.estimates.marginal_cost.as_ref().map_err(Unavailable::clone)?.bytes)),
-    ),
-    (
-        "max_goodput",
-        Unit::Count,
-        Figure::Run(|_, run| {
-            let course = run.goodput.as_ref().map_err(Unavailable::clone)?;
-            Ok(course.steps.iter().map(|at| at.instances).max().unwrap_or(0).into())
-        }),
-    ),
-    (
-        "stale_cells_percent",
-        Unit::Percent,
-        Figure::Run(|data, _| {
-            data.cells().stale_percent().map_or_else(|| unavailable("there are no node samples"), Ok)
-        }),
-    ),
-    ("steps", Unit::Count, Figure::Run(|data, _| Ok(data.rows as f64))),
-    ("overhead_by_saturation", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_saturation.clone())),
-    ("overhead_by_maximum", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_maximum.clone())),
-    ("overhead_by_usage", Unit::Ratio, Figure::Comparison(|found| found.overhead_by_usage.clone())),
-    ("overhead_per_pod", Unit::Bytes, Figure::Comparison(|found| Ok(found.overhead_per_pod.clone()?.bytes))),
-];
-
-fn maximum_running(_: &Dataset, run: &RunResults) -> Estimate<f64> {
-    Ok(run.estimates.running.clone()?.count.into())
+/// What `--assert` takes, for its long help.
+#[must_use]
+pub fn help() -> String {
+    format!(
+        "Exit with status 4 unless this holds for each run or comparison, such as max_running>=100 or overhead_by_maximum<=50%. \
+         Relations: >=, <=, ==, !=, > and <. Can be given more than once. Figures:\n\n{}",
+        assertable_list()
+    )
 }
 
 impl FromStr for Assertion {
@@ -139,45 +58,18 @@ impl FromStr for Assertion {
         let Some((at, sign, relation)) =
             RELATIONS.iter().filter_map(place).min_by_key(|(at, sign, _)| (*at, 2 - sign.len()))
         else {
-            return Err(
-                "there is no >=, <=, ==, !=, > or < in it; expected something like max_running>=100".into()
-            );
+            return Err("no >=, <=, ==, !=, > or < found; expected a relation like max_running>=100".into());
         };
         let (name, value) = (
             text.get(..at).unwrap_or_default().trim(),
             text.get(at + sign.len()..).unwrap_or_default().trim(),
         );
-        let Some((_, unit, figure)) = FIGURES.iter().find(|(figure, ..)| *figure == name) else {
-            let names: Vec<&str> = FIGURES.iter().map(|(name, ..)| *name).collect();
-            return Err(format!("{name:?} is no figure; there are {}", names.join(", ")));
+        let Some((_, figure)) = assertable().find(|(figure, _)| *figure == name) else {
+            let names: Vec<&str> = assertable().map(|(name, _)| name).collect();
+            return Err(format!("unknown figure {name:?}; expected one of {}", names.join(", ")));
         };
-        let number = unit.number(value)?;
-        Ok(Self {
-            name: name.into(),
-            figure: *figure,
-            relation,
-            value: number,
-            said: format!("{sign}{value}"),
-        })
-    }
-}
-
-impl Unit {
-    /// A number in this unit.
-    fn number(self, text: &str) -> Result<f64, String> {
-        let plain = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        let percent = || text.strip_suffix('%').and_then(plain);
-        let bytes = || text.parse::<Bytes>().ok().map(|bytes| bytes.0 as f64);
-        let (number, like) = match self {
-            Self::Count => (plain(text), "100"),
-            Self::Mib => (plain(text).or_else(|| Some(mib(bytes()?))), "520 (of MiB) or 520Mi"),
-            Self::Bytes => (plain(text).or_else(bytes), "520M"),
-            Self::Percent => (plain(text).or_else(percent), "50%"),
-            Self::Ratio => (plain(text).or_else(|| Some(percent()? / 100.0)), "1.81 or 181%"),
-        };
-        number.ok_or_else(|| {
-            format!("{text:?} is no number that this figure can be held against; expected one like {like}")
-        })
+        let number = figure.unit.number(value)?;
+        Ok(Self { name: name.into(), figure, relation, value: number, said: format!("{sign}{value}") })
     }
 }
 
@@ -191,29 +83,34 @@ impl Assertion {
     /// What is not so, in sentences. None of them: it holds.
     #[must_use]
     pub fn failures(&self, report: &Report) -> Vec<String> {
-        let figures: Vec<(&str, Estimate<f64>)> = match self.figure {
-            Figure::Run(of) => {
+        let figures: Vec<(&str, Estimate<Reading>)> = match self.figure.scope {
+            Scope::Run(of) => {
                 report.runs().map(|(data, found)| (data.name.as_str(), of(data, found))).collect()
             }
-            Figure::Comparison(of) => report
-                .findings
-                .comparisons
-                .iter()
-                .map(|compared| (report.findings.name(compared.other), of(&compared.comparison)))
-                .collect(),
+            Scope::Comparison(of) => {
+                let read = |compared| {
+                    let names @ [_, other] = report.names(compared);
+                    (other, of(compared, names))
+                };
+                report.findings.comparisons.iter().map(read).collect()
+            }
         };
         if figures.is_empty() {
-            return vec![format!("{self}: no runs are held against each other")];
+            return vec![format!("{self}: no two runs are compared")];
         }
         figures.into_iter().filter_map(|(name, figure)| self.failure(name, &figure)).collect()
     }
 
-    fn failure(&self, name: &str, figure: &Estimate<f64>) -> Option<String> {
-        match figure {
-            Ok(figure) if self.holds(*figure) => None,
-            Ok(figure) => Some(format!("{self}: it is {figure} in {name}")),
-            Err(why) => Some(format!("{self}: cannot say of {name}: {}", why.0)),
-        }
+    fn failure(&self, name: &str, figure: &Estimate<Reading>) -> Option<String> {
+        let why = match figure {
+            Ok(Reading { number: Some(number), .. }) if self.holds(*number) => return None,
+            Ok(Reading { number: Some(number), .. }) => {
+                return Some(format!("{self}: it is {number} in {name}"));
+            }
+            Ok(Reading { note, .. }) => note,
+            Err(why) => &why.0,
+        };
+        Some(format!("{self}: n/a in {name}: {why}"))
     }
 
     #[expect(
@@ -254,10 +151,10 @@ mod tests {
     #[test]
     fn what_does_not_hold_or_cannot_be_said_is_told_with_its_figure() {
         assert_eq!(failures("max_running>=100"), ["max_running>=100: it is 3 in made"]);
-        assert!(failures("marginal_cost<=520M")[0].starts_with("marginal_cost<=520M: cannot say of made: "));
+        assert!(failures("marginal_cost<=520M")[0].starts_with("marginal_cost<=520M: n/a in made: "));
         assert_eq!(
             failures("overhead_by_maximum<=181%"),
-            ["overhead_by_maximum<=181%: no runs are held against each other"]
+            ["overhead_by_maximum<=181%: no two runs are compared"]
         );
     }
 
@@ -266,22 +163,9 @@ mod tests {
         let refused = |text: &str| text.parse::<Assertion>().unwrap_err();
         assert!(refused("max_running").contains("max_running>=100"));
         assert!(refused("walking>=1").contains("max_running, "));
-        assert!(refused("max_running>=many").contains("\"many\" is no number"));
+        assert!(refused("max_running>=many").contains("\"many\" is not a number"));
         for wrong in ["max_running>=100M", "max_running>=50%", "overhead_by_usage<=5Mi"] {
             assert!(refused(wrong).contains("expected one like"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_number_is_of_its_figure_s_unit() {
-        let numbers = [
-            Unit::Ratio.number("181%"),
-            Unit::Bytes.number("520M"),
-            Unit::Mib.number("520Mi"),
-            Unit::Mib.number("520"),
-            Unit::Percent.number("50%"),
-            Unit::Percent.number("50"),
-        ];
-        assert_eq!(numbers.map(Result::unwrap), [1.81, 520e6, 520.0, 520.0, 50.0, 50.0]);
     }
 }

@@ -54,7 +54,7 @@ fn of_one(data: &Dataset, found: &RunResults) -> String {
         }
         (_, Err(why)) => format!("{}: nothing can be said ({})", data.name, why.0),
     };
-    match (&estimates.saturation.saturation, estimates.saturation.saturated) {
+    match (&estimates.saturation.saturation, estimates.saturation.saturated()) {
         (Ok(at), _) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule),
         (Err(why), Some(false)) => sentence += &format!("; saturation: {}", why.0),
         (Err(why), _) => sentence += &format!("; {}", why.0),

@@ -8,6 +8,7 @@ use ramp_report::analysis::Estimate;
 use ramp_report::analysis::comparison::PerPod;
 use ramp_report::dataset::Dataset;
 use ramp_report::report::Report;
+use ramp_report::report::terminal::text;
 use serde_json::Value;
 
 use crate::charged::charged;
@@ -133,7 +134,7 @@ fn cgroup_of(directory: &Path, uid: &str) -> Option<PathBuf> {
 /// What a report on both says that each pod costs more under the second.
 fn overhead(runs: [PathBuf; 2]) -> Estimate<PerPod> {
     let report = Report::of(runs.map(|run| Dataset::read(&run).unwrap()).into(), None);
-    println!("{}", report.text());
+    println!("{}", text(&report));
     report.findings.comparisons[0].comparison.overhead_per_pod.clone()
 }
 

@@ -53,7 +53,7 @@ fn saturation(found: &RunResults) -> Sentence {
     let rule = "saturation: the first instance lost to a resource or without room, else no more held although they had the time; of the \
                 study's files: the nodes full, else a loss, else no more at work";
     let verdict = &found.estimates.saturation;
-    match (&verdict.saturation, verdict.saturated) {
+    match (&verdict.saturation, verdict.saturated()) {
         (Ok(at), _) => {
             let instances = count(at.instances, "instance");
             let are = if at.rule == SaturationRule::StoppedRising { "there" } else { "asked for" };

@@ -1,0 +1,39 @@
+//! An estimate: a value, or the reason why it is unavailable.
+
+use std::fmt;
+
+use crate::dataset::Recorded;
+
+/// Why something cannot be said, in a sentence without its full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot say: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// Something that was estimated, or why it cannot be.
+pub type Estimate<T> = Result<T, Unavailable>;
+
+/// A refusal to say something.
+pub(crate) fn unavailable<T>(why: impl Into<String>) -> Estimate<T> {
+    Err(Unavailable(why.into()))
+}
+
+/// Bytes in MiB.
+#[must_use]
+pub fn mib(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 20)
+}
+
+/// That times and durations of a run are known.
+///
+/// # Errors
+/// Why they are not.
+pub(super) fn timed(recorded: &Recorded) -> Estimate<()> {
+    recorded.untimed.clone().map_or(Ok(()), unavailable)
+}

@@ -1,0 +1,316 @@
+//! A run as data, whatever recorded it: its steps, the samples of its nodes, and what a run directory has beside them.
+
+use std::collections::HashSet;
+
+use super::observation_gaps::Undated;
+use super::workload_reports::Reports;
+use ramp_format::rows::{EventRow, Part, PodRow, StepOutcome};
+use ramp_format::run_file::RunFile;
+use ramp_format::running_count::{Most, PeakCounts};
+use ramp_format::scenario::Scenario;
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What it is called: the name of its file or directory.
+    pub name: String,
+    /// What recorded it.
+    pub source: Source,
+    /// Rows that were read.
+    pub rows: usize,
+    /// What a reader has to know of the data, in sentences.
+    pub notes: Vec<String>,
+    /// Its steps, in the order in which they were recorded.
+    pub steps: Vec<Step>,
+    /// The nodes' samples.
+    pub nodes: Vec<NodeSeries>,
+}
+
+/// What recorded a run.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A run directory of ramp.
+    Run(Box<Recorded>),
+    /// A CSV file of the study.
+    Study,
+}
+
+/// How new a sample is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// It says something that was not said before.
+    Fresh,
+    /// It repeats an older one.
+    Stale,
+    /// There is none.
+    #[default]
+    Missing,
+}
+
+/// A step, as it was when it ended. What the source does not say is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Its number, as its source counts.
+    pub step: u32,
+    /// Which part of the run it is of.
+    pub part: Part,
+    /// How it ended.
+    pub outcome: Option<StepOutcome>,
+    /// When it ended, since the run began.
+    pub elapsed_seconds: Option<f64>,
+    /// How long it took.
+    pub step_seconds: Option<f64>,
+    /// Instances asked for.
+    pub asked: Option<u32>,
+    /// Instances at work, whether or not they hold all of their memory.
+    pub running: u32,
+    /// Of these: instances that hold all of their memory.
+    pub ready: Option<u32>,
+    /// Instances on no node yet.
+    pub pending: Option<u32>,
+    /// Instances that the scheduler finds no node for.
+    pub unschedulable: Option<u32>,
+    /// Instances on a node, not yet at work.
+    pub creating: Option<u32>,
+    /// Instances told to end.
+    pub terminating: Option<u32>,
+    /// Instances evicted and still listed.
+    pub evicted: Option<u32>,
+    /// Instances that have failed, killed for memory or otherwise, and are not at work again.
+    pub failed: Option<u32>,
+    /// Evictions since the run began.
+    pub evictions_total: Option<u32>,
+    /// OOM kills since the run began.
+    pub oom_kills_total: Option<u32>,
+    /// Work that all instances together did.
+    pub work_units: Option<f64>,
+    /// How often they told of it.
+    pub work_count: Option<f64>,
+    /// The longest that any request to the API took.
+    pub api_latency_seconds: Option<f64>,
+    /// Nodes that are not ready.
+    pub nodes_not_ready: Option<u32>,
+    /// Memory of all nodes together, as the source has it.
+    pub memory: NodeMemory,
+    /// Whether each node had a fresh sample: only then is the memory of all nodes that of this step.
+    pub fresh: bool,
+    /// Stop rules that were true after it, separated by blanks.
+    pub rules: String,
+}
+
+/// Memory in bytes, as `/proc/meminfo` tells of it. What the source does not say is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// MemTotal.
+    pub total: Option<u64>,
+    /// MemFree.
+    pub free: Option<u64>,
+    /// MemAvailable.
+    pub available: Option<u64>,
+    /// Active.
+    pub active: Option<u64>,
+    /// AnonPages and Shmem: what programs have for themselves.
+    pub anon_and_shared: Option<u64>,
+    /// Memory that the kernel cannot take back but by swapping or killing.
+    pub unreclaimable: Option<u64>,
+}
+
+impl NodeMemory {
+    /// Memory that could not be given to others: MemTotal − MemAvailable.
+    #[must_use]
+    pub fn not_available(&self) -> Option<u64> {
+        Some(self.total?.saturating_sub(self.available?))
+    }
+
+    /// Memory that is neither active nor free.
+    #[must_use]
+    pub fn unaccounted(&self) -> Option<u64> {
+        Some(self.total?.saturating_sub(self.active?).saturating_sub(self.free?))
+    }
+}
+
+/// A node, and its samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeSeries {
+    /// Its name.
+    pub name: String,
+    /// Its samples, in the order in which they were recorded.
+    pub samples: Vec<NodeSample>,
+}
+
+/// What a node's machine said of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct NodeSample {
+    /// Number of the step that it was recorded in.
+    pub step: u32,
+    /// When it was recorded, since the run began.
+    pub elapsed_seconds: Option<f64>,
+    /// When its node took it, by that node's clock as it was at the first sample, in seconds since 1970.
+    pub taken_seconds: Option<f64>,
+    /// How long before it was recorded that was, at least.
+    pub age_seconds: Option<f64>,
+    /// Index of the kernel that it is of, where the source tells of kernels: after a boot it is another one.
+    pub kernel: Option<usize>,
+    /// How new it is.
+    pub freshness: Freshness,
+    /// Instances at work on this node then.
+    pub instances: Option<u32>,
+    /// Its memory.
+    pub memory: NodeMemory,
+    /// What all instances have together, where they are confined together.
+    pub budget_used: Option<u64>,
+    /// Processes that the kernel has killed for memory since the machine was booted.
+    pub oom_kills: Option<u64>,
+    /// Time that some task waited for memory, since the machine was booted (`/proc/pressure/memory`).
+    pub memory_pressure_seconds: Option<f64>,
+    /// The same for CPU.
+    pub cpu_pressure_seconds: Option<f64>,
+    /// The same for input and output.
+    pub io_pressure_seconds: Option<f64>,
+}
+
+/// Cells of a dataset: a cell is what one node says at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cells {
+    /// All of them.
+    pub all: usize,
+    /// Those that only repeat an older one.
+    pub stale: usize,
+    /// Those that are not there.
+    pub missing: usize,
+}
+
+/// What a run directory has beside steps and nodes.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// `run.json`.
+    pub run: RunFile,
+    /// `pods.csv`.
+    pub pods: Vec<PodRow>,
+    /// `events.csv`.
+    pub events: Vec<EventRow>,
+    /// `workloads.csv`, of it what tells whether instances do what they are there for.
+    pub reports: Reports,
+    /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its
+    /// source says that it was.
+    pub happened_seconds: Vec<f64>,
+    /// Why times and durations are not known, if they are not.
+    pub untimed: Option<String>,
+    /// Instances of which it is not known when they went.
+    pub undated: Vec<Undated>,
+    /// Rows that were seen late.
+    pub seen_late: usize,
+    /// Who was there at once.
+    pub population: PeakCounts,
+    /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
+    pub kernels: Vec<Vec<usize>>,
+}
+
+/// How many instances should have fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// So many.
+    pub instances: u64,
+    /// What would run out then.
+    pub by: String,
+    /// From which figures.
+    pub inputs: String,
+}
+
+impl Cells {
+    /// Stale ones in percent of all; none where there are no cells.
+    #[must_use]
+    pub fn stale_percent(&self) -> Option<f64> {
+        (self.all > 0).then(|| 100.0 * self.stale as f64 / self.all as f64)
+    }
+}
+
+impl Dataset {
+    /// Steps that asked for more, with their indices.
+    pub fn way_up(&self) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps.iter().enumerate().filter(|(_, step)| step.part == Part::Up)
+    }
+
+    /// When the last that is known of the run was seen, in seconds since it began.
+    pub(crate) fn end_seconds(&self) -> f64 {
+        let step = self.steps.last().and_then(|step| step.elapsed_seconds);
+        let pod = match &self.source {
+            Source::Study => None,
+            Source::Run(recorded) => recorded.pods.last().map(|row| row.elapsed_seconds),
+        };
+        step.into_iter().chain(pod).fold(0.0, f64::max)
+    }
+
+    /// How many instances were expected to fit, where the source tells.
+    #[must_use]
+    pub fn capacity(&self) -> Option<Capacity> {
+        match &self.source {
+            Source::Study => None,
+            Source::Run(recorded) => {
+                let bound = recorded.run.forecast.as_ref()?.capacity()?;
+                let (by, inputs) = (bound.by.to_string(), bound.inputs.clone());
+                Some(Capacity { instances: bound.instances, by, inputs })
+            }
+        }
+    }
+
+    /// The largest number of instances at work at once, and of those that held all of their memory, where the source tells of each
+    /// transition.
+    #[must_use]
+    pub fn most(&self) -> Option<(Most, Most)> {
+        match &self.source {
+            Source::Study => None,
+            Source::Run(recorded) => Some((recorded.population.running(), recorded.population.held())),
+        }
+    }
+
+    /// How many cells there are, and how many of them say nothing new.
+    #[must_use]
+    pub fn cells(&self) -> Cells {
+        let mut cells = Cells::default();
+        for sample in self.nodes.iter().flat_map(|node| &node.samples) {
+            cells.all += 1;
+            match sample.freshness {
+                Freshness::Fresh => {}
+                Freshness::Stale => cells.stale += 1,
+                Freshness::Missing => cells.missing += 1,
+            }
+        }
+        cells
+    }
+}
+
+/// What the container of a run was told to do, as its manifest has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Bytes a second by which its memory grows; none where it has all of it at once, or that is not known.
+    pub growth_bytes_per_second: Option<f64>,
+    /// Seconds between two reports.
+    pub report_every_seconds: Option<f64>,
+}
+
+impl Recorded {
+    /// What the container was told to do.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let load = Scenario::of(self.run.manifest.clone()).and_then(|scenario| scenario.load());
+        let Ok(load) = load else { return Settings::default() };
+        Settings {
+            growth_bytes_per_second: match load.growth_rate {
+                workload::quantity::Rate::PerSecond(rate) => Some(rate.0 as f64),
+                workload::quantity::Rate::Instant => None,
+            },
+            report_every_seconds: Some(load.reports.report_every.0.as_secs_f64()),
+        }
+    }
+
+    /// Rows of instances on nodes of these names, with the seconds at which they happened, in that order.
+    #[must_use]
+    pub fn happened(&self, nodes: &HashSet<&str>) -> Vec<(f64, &PodRow)> {
+        let on_these = |row: &PodRow| row.node.as_deref().is_some_and(|node| nodes.contains(node));
+        let all = self.happened_seconds.iter().copied().zip(&self.pods);
+        let mut rows: Vec<(f64, &PodRow)> = all.filter(|(_, row)| on_these(row)).collect();
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        rows
+    }
+}

@@ -1,0 +1,453 @@
+//! The registry of figures: one row for each estimate that a report states.
+//!
+//! The table of estimates, `--json`, `--assert` and docs/report.md are made from these rows, in this order. A new figure is its analysis
+//! and a row here; `cargo xtask docs` writes the documentation.
+
+use serde_json::{Value, json};
+
+use super::figure::JsonKey::{Object, Plain, Renamed, Within};
+use super::figure::{Figure, Reading, Scope, Unit};
+use crate::analysis::comparison::PerPod;
+use crate::analysis::external_changes::Change;
+use crate::analysis::goodput::GoodputCourse;
+use crate::analysis::latency::LoadLevel;
+use crate::analysis::results::RunResults;
+use crate::analysis::teardown::{Returned, teardown};
+use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
+use crate::dataset::{Dataset, Source};
+use crate::stats::{Quantile, Survival};
+use ramp_format::running_count::Most;
+use ramp_format::text::count;
+
+/// A figure of each run that is in no table, to be completed.
+const OF_RUN: Figure = Figure {
+    name: "",
+    aliases: &[],
+    title: None,
+    unit: Unit::Structure,
+    definition: "",
+    json: Plain(""),
+    scope: Scope::Run(|_, _| unavailable("")),
+};
+
+const HELD: &[&str] = &["count", "step"];
+
+/// All figures, in the order of the table of estimates.
+pub const FIGURES: &[Figure] = &[
+    Figure {
+        name: "steps",
+        title: Some("data"),
+        unit: Unit::Count,
+        definition: "steps that were recorded",
+        json: Plain("rows"),
+        scope: Scope::Run(|data, _| Ok(steps(data))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "stale_cells_percent",
+        unit: Unit::Percent,
+        definition: "share of node samples that only repeat an older one",
+        json: Plain("stale_cells_percent"),
+        scope: Scope::Run(|data, _| match data.cells().stale_percent() {
+            Some(percent) => Ok(Reading::number(percent)),
+            None => unavailable("no sample of a node was recorded"),
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "predicted_capacity",
+        title: Some("predicted capacity"),
+        unit: Unit::Instances,
+        definition: "instances that were expected to fit, by the forecast of the run or by free memory and --memory",
+        json: Plain("estimates.predicted_capacity"),
+        scope: Scope::Run(|_, run| {
+            let capacity = known(&run.estimates.predicted_capacity)?;
+            let inputs = format!("{}: {}", capacity.by, capacity.inputs);
+            Ok(Reading { inputs, ..Reading::number(capacity.instances as f64) })
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "saturation_step",
+        title: Some("saturation"),
+        unit: Unit::Step,
+        definition: "step of the first instance lost to a resource or without room, else from which on no more held their memory",
+        json: Object(
+            "estimates.saturation",
+            &["step", "rule", "instances", "resource", "saturated", "up_to"],
+        ),
+        scope: Scope::Run(saturation),
+        ..OF_RUN
+    },
+    Figure {
+        name: "saturation_instances",
+        unit: Unit::Instances,
+        definition: "instances asked for at the step of saturation",
+        json: Within("estimates.saturation.instances"),
+        scope: Scope::Run(|_, run| {
+            Ok(Reading::number(known(&run.estimates.saturation.saturation)?.instances.into()))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "held",
+        title: Some("held at once"),
+        unit: Unit::Count,
+        definition: "largest number of instances that held all of their memory at the same time: what capacity means",
+        json: Object("estimates.held", HELD),
+        scope: Scope::Run(|_, run| most(&run.estimates.held)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "running",
+        aliases: &["max_running", "maximum_running"],
+        title: Some("running at once"),
+        unit: Unit::Count,
+        definition: "largest number of instances at work at the same time, whether or not they held all of their memory",
+        json: Renamed("estimates.running", HELD, "estimates.maximum_running"),
+        scope: Scope::Run(|_, run| most(&run.estimates.running)),
+    },
+    Figure {
+        name: "usage_at_saturation_mib",
+        title: Some("usage at saturation"),
+        unit: Unit::Mib,
+        definition: "memory per container at the step of saturation",
+        json: Plain("estimates.usage_per_container_mib.at_saturation"),
+        scope: Scope::Run(|data, run| usage(data, &run.estimates.usage.at_saturation)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "usage_min_mib",
+        title: Some("usage, minimum"),
+        unit: Unit::Mib,
+        definition: "least memory per container of any step",
+        json: Plain("estimates.usage_per_container_mib.min"),
+        scope: Scope::Run(|data, run| usage(data, &run.estimates.usage.min)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "usage_max_mib",
+        title: Some("usage, maximum"),
+        unit: Unit::Mib,
+        definition: "most memory per container of any step",
+        json: Plain("estimates.usage_per_container_mib.max"),
+        scope: Scope::Run(|data, run| usage(data, &run.estimates.usage.max)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "marginal_cost",
+        title: Some("marginal cost"),
+        unit: Unit::Bytes,
+        definition: "memory that each additional instance takes before saturation, with its 95 % interval",
+        json: Object("estimates.marginal_cost", &["bytes", "low", "high"]),
+        scope: Scope::Run(|_, run| {
+            let cost = known(&run.estimates.marginal_cost)?;
+            Ok(Reading {
+                interval: Some(cost.interval),
+                inputs: format!("95 % interval; {}", cost.inputs),
+                details: json!({"points": cost.points, "inputs": cost.inputs}),
+                ..Reading::number(cost.bytes)
+            })
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "startup_latency",
+        definition: "time from the creation of an instance until it holds all of its memory, by the number at work then",
+        json: Plain("behaviour.startup_latency"),
+        scope: Scope::Run(|_, run| Ok(Reading::structure(known(&run.latency)?.iter().map(level).collect()))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "max_goodput",
+        unit: Unit::Instances,
+        definition: "largest number of instances that hold their memory and make progress at the end of a step",
+        json: Plain("behaviour.goodput"),
+        scope: Scope::Run(|data, run| Ok(goodput(data, known(&run.goodput)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "termination",
+        definition: "time from when an instance is told to end until it is gone",
+        json: Plain("behaviour.termination"),
+        scope: Scope::Run(|_, run| Ok(Reading::structure(survival(known(&run.terminations)?)))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "teardown",
+        definition: "time from the request to remove all instances until the last is gone",
+        json: Plain("behaviour.teardown"),
+        scope: Scope::Run(|data, _| {
+            let teardown = teardown(data)?;
+            Ok(Reading::structure(
+                json!({"instances": teardown.instances, "seconds": teardown.seconds, "left": teardown.left}),
+            ))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "leak",
+        definition: "whether instances leave memory behind, and how much, with its 95 % interval in bytes",
+        json: Plain("behaviour.leak"),
+        scope: Scope::Run(|_, run| {
+            let leak = known(&run.leak)?;
+            Ok(Reading::structure(json!({
+                "kernels": leak.kernels, "before_bytes": leak.before_bytes, "after_bytes": leak.after_bytes,
+                "instances": leak.instances,
+                "low": leak.interval.map(|interval| interval.low), "high": leak.interval.map(|interval| interval.high),
+                "leaked": match leak.returned() {
+                    Returned::All => Some(false),
+                    Returned::NotAll => Some(true),
+                    Returned::NotSteady | Returned::CannotTell => None,
+                },
+            })))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "memory_returned",
+        definition: "memory held after the last instance beyond that before the first, in bytes, and whether it had stopped changing",
+        json: Object("behaviour.memory_returned", &["missing_bytes", "waited_seconds", "steady"]),
+        scope: Scope::Run(|_, run| {
+            let leak = known(&run.leak)?;
+            Ok(Reading::structure(json!({
+                "missing_bytes": leak.missing_bytes, "waited_seconds": leak.waited_seconds, "steady": leak.steady,
+            })))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "changed_by_others",
+        definition: "instances that others removed or added while ramp asked for more",
+        json: Plain("behaviour.changed_by_others"),
+        scope: Scope::Run(|_, run| {
+            let change =
+                |change: &Change| json!({"what": change.what, "who": change.who, "step": change.step});
+            Ok(Reading::structure(run.changed_by_others.iter().map(change).collect()))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "overhead_by_saturation",
+        title: Some("overhead by saturation"),
+        unit: Unit::Ratio,
+        definition: "instances at saturation: base ÷ other − 1",
+        json: Plain("overhead_by_saturation"),
+        scope: Scope::Comparison(|compared, [base, other]| {
+            ratio(
+                &compared.comparison.overhead_by_saturation,
+                format!("instances at saturation: {base} ÷ {other} − 1"),
+            )
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "overhead_by_maximum",
+        title: Some("overhead by maximum"),
+        unit: Unit::Ratio,
+        definition: "most instances held at once: base ÷ other − 1",
+        json: Plain("overhead_by_maximum"),
+        scope: Scope::Comparison(|compared, [base, other]| {
+            ratio(
+                &compared.comparison.overhead_by_maximum,
+                format!("most instances held at once: {base} ÷ {other} − 1"),
+            )
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "overhead_by_usage",
+        title: Some("overhead by usage"),
+        unit: Unit::Ratio,
+        definition: "usage per container at saturation: other ÷ base − 1",
+        json: Plain("overhead_by_usage"),
+        scope: Scope::Comparison(|compared, [base, other]| {
+            ratio(
+                &compared.comparison.overhead_by_usage,
+                format!("usage per container at saturation: {other} ÷ {base} − 1"),
+            )
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "overhead_per_pod",
+        title: Some("overhead per pod"),
+        unit: Unit::BinaryBytes,
+        definition: "difference of the marginal costs, 95 % interval by bootstrap",
+        json: Object("overhead_per_pod", &["bytes", "low", "high", "mib", "pod_fixed_mib"]),
+        scope: Scope::Comparison(|compared, _| Ok(per_pod(known(&compared.comparison.overhead_per_pod)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "drift",
+        definition: "how far repeats are apart, and whether that may explain the difference between the two",
+        json: Plain("drift"),
+        scope: Scope::Comparison(|compared, _| {
+            let drift = known(&compared.drift)?;
+            Ok(Reading::structure(json!({
+                "order": drift.order, "balanced": drift.is_balanced, "base_maximum_running": drift.base,
+                "other_maximum_running": drift.other, "spread": drift.spread, "difference": drift.difference,
+                "may_explain": drift.may_explain(),
+            })))
+        }),
+        ..OF_RUN
+    },
+];
+
+/// The figures of which `--assert` can name one, under each of its names.
+pub fn assertable() -> impl Iterator<Item = (&'static str, &'static Figure)> {
+    let named = |figure: &'static Figure| {
+        [figure.name].into_iter().chain(figure.aliases.iter().copied()).map(move |name| (name, figure))
+    };
+    FIGURES.iter().filter(|figure| figure.is_number()).flat_map(named)
+}
+
+/// The figures that `--assert` can name, one a line: its names, what it is of, and its definition.
+#[must_use]
+pub fn assertable_list() -> String {
+    let line = |figure: &Figure| {
+        let names = [&[figure.name], figure.aliases].concat().join(", ");
+        format!("{names}: {}", figure.definition)
+    };
+    let lines = FIGURES.iter().filter(|figure| figure.is_number()).map(line);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn known<T>(estimate: &Estimate<T>) -> Result<&T, Unavailable> {
+    estimate.as_ref().map_err(Clone::clone)
+}
+
+fn steps(data: &Dataset) -> Reading {
+    let cells = data.cells();
+    let mut note = if data.rows == 1 { " step" } else { " steps" }.to_owned();
+    if let Some(stale) = cells.stale_percent() {
+        note += &format!(", {} node samples, {stale:.1} % of them stale", cells.all);
+        if cells.missing > 0 {
+            note += &format!(", {} missing", cells.missing);
+        }
+    }
+    let rule = match data.source {
+        Source::Study => {
+            "stale: a node's active and free memory both equal those of the row before; missing: both 0"
+        }
+        Source::Run(_) => "stale: recorded again without a newer sample; missing: a gap in the node's stream",
+    };
+    Reading { note, inputs: format!("{rule}. Neither is in any fit"), ..Reading::number(data.rows as f64) }
+}
+
+fn saturation(data: &Dataset, run: &RunResults) -> Estimate<Reading> {
+    let verdict = &run.estimates.saturation;
+    let inputs = match data.source {
+        Source::Study => {
+            "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order"
+        }
+        Source::Run(_) => {
+            "the first instance lost to a resource or without room, else no more held although they had the time"
+        }
+    };
+    let reading = match (&verdict.saturation, verdict.up_to) {
+        (Ok(at), _) => {
+            let resource = at.resource.map(|resource| resource.to_string());
+            let of = resource.as_ref().map_or_else(String::new, |resource| format!(": {resource}"));
+            Reading {
+                note: format!(", with {} ({}{of})", count(at.instances, "instance"), at.rule),
+                details: json!({
+                    "rule": at.rule.to_string(), "instances": at.instances, "resource": resource,
+                    "saturated": true, "up_to": null,
+                }),
+                ..Reading::number(at.step.into())
+            }
+        }
+        (Err(why), Some(up_to)) => Reading {
+            note: why.0.clone(),
+            details: json!({"saturated": false, "up_to": up_to, "reason": why.0}),
+            ..Reading::default()
+        },
+        (Err(why), None) => return Err(why.clone()),
+    };
+    Ok(Reading { inputs: inputs.into(), ..reading })
+}
+
+fn most(most: &Estimate<Most>) -> Estimate<Reading> {
+    let most = known(most)?;
+    Ok(Reading { step: Some(most.step), ..Reading::number(most.count.into()) })
+}
+
+fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
+    let usage = known(usage)?;
+    let instances = match data.source {
+        Source::Study => "instances at work, as recorded",
+        Source::Run(_) => "instances that hold theirs",
+    };
+    let inputs = format!("{} ÷ {instances}", data.usage_measure());
+    Ok(Reading { step: Some(usage.step), inputs, ..Reading::number(usage.mib) })
+}
+
+fn ratio(ratio: &Estimate<f64>, inputs: String) -> Estimate<Reading> {
+    Ok(Reading { inputs, ..Reading::number(*known(ratio)?) })
+}
+
+fn per_pod(per_pod: &PerPod) -> Reading {
+    let mut details = json!({"mib": mib(per_pod.bytes), "pod_fixed_mib": null});
+    let note = match per_pod.pod_fixed_mib() {
+        Ok(pod_fixed) => {
+            details["pod_fixed_mib"] = pod_fixed.into();
+            format!("; podFixed: {pod_fixed}Mi")
+        }
+        Err(why) => {
+            details["reason"] = why.0.as_str().into();
+            format!(": {}", why.0)
+        }
+    };
+    Reading { interval: Some(per_pod.interval), note, details, ..Reading::number(per_pod.bytes) }
+}
+
+fn level(level: &LoadLevel) -> Value {
+    let mut value = survival(&level.survival);
+    value["at_work_from"] = level.from.into();
+    value["at_work_below"] = level.to.into();
+    value
+}
+
+fn survival(survival: &Survival) -> Value {
+    let quantile = |share: f64| match survival.quantile(share) {
+        Quantile::Seconds(seconds, low, high) => json!({"seconds": seconds, "low": low, "high": high}),
+        Quantile::LongerThan(seconds) => json!({"seconds": null, "longer_than_seconds": seconds}),
+    };
+    json!({
+        "count": survival.count, "censored": survival.censored,
+        "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99),
+    })
+}
+
+fn goodput(data: &Dataset, course: &GoodputCourse) -> Reading {
+    let step = |index: usize| data.steps.get(index).map(|step| step.step);
+    let most = course.steps.iter().max_by_key(|at| at.instances);
+    Reading {
+        details: json!({
+            "most": most.map(|at| json!({"count": at.instances, "step": step(at.index)})),
+            "largest_gap": course.largest_gap.map(|(count, index)| json!({"count": count, "step": step(index)})),
+            "reports_count_seconds": course.counts_seconds,
+        }),
+        ..Reading::number(most.map_or(0, |at| at.instances).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_figures_have_a_name_or_a_place_in_json_in_common() {
+        let mut names = HashSet::new();
+        let mut places = HashSet::new();
+        for figure in FIGURES {
+            let mut all = [figure.name].into_iter().chain(figure.aliases.iter().copied());
+            assert!(all.all(|name| !name.is_empty() && names.insert(name)), "{}", figure.name);
+            assert!(places.insert(figure.json.path()), "{}", figure.name);
+            assert!(!figure.definition.is_empty() && !figure.definition.ends_with('.'), "{}", figure.name);
+        }
+    }
+}
