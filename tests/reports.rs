@@ -116,20 +116,6 @@ fn field_names_are_unique_and_carry_their_unit() {
     names_are_unique_and_carry_their_unit::<NodeReport>();
 }
 
-/// The rows of its table that a text lacks.
-fn missing_rows<K: Kind>(text: &str) -> Vec<String> {
-    let rows = K::FIELDS.iter().map(|field| format!("| `{}` | {} |", field.name, field.help));
-    rows.filter(|row| !text.contains(row)).collect()
-}
-
-#[test]
-fn the_documentation_explains_every_field() {
-    let page = include_str!("../docs/fields.md");
-    let (workload, node) = page.split_once("\n## workload node\n").unwrap();
-    let missing = [missing_rows::<WorkloadReport>(workload), missing_rows::<NodeReport>(node)].concat();
-    assert!(missing.is_empty(), "docs/fields.md lacks these rows:\n{}", missing.join("\n"));
-}
-
 /// Starts it with both outputs as pipes.
 fn piped(args: &[&str]) -> Running {
     let mut command = support::workload();

@@ -1,10 +1,33 @@
-//! Generated documentation: docs/report.md, from the registry of figures in ramp/report.
+//! Generated documentation: pages of docs/ that follow a registry of figures or of report fields.
+
+use workload::report::{Kind, NodeReport, WorkloadReport};
 
 use crate::generated::{self, GeneratedFile};
 use crate::shell::Outcome;
 
 fn files() -> Vec<GeneratedFile> {
-    vec![("docs/report.md".into(), ramp_report::report::reference::markdown())]
+    vec![
+        ("docs/fields.md".into(), fields()),
+        ("docs/report.md".into(), ramp_report::report::reference::markdown()),
+    ]
+}
+
+/// The fields of both kinds of reports of `workload`.
+fn fields() -> String {
+    format!(
+        "<!-- Written by `cargo xtask docs` from src/report/{{workload,node}}/fields.rs: change these, not this file. -->\n\
+         # Report fields\n\n\
+         [workload.md](workload.md) says when reports are written, [metrics.md](metrics.md) how the fields become metrics. JSON\n\
+         `null` or an empty CSV cell: the kernel does not report it.\n\n\
+         ## workload\n\n{}\n## workload node\n\n{}",
+        rows::<WorkloadReport>(),
+        rows::<NodeReport>()
+    )
+}
+
+fn rows<K: Kind>() -> String {
+    let rows = K::FIELDS.iter().map(|field| format!("| `{}` | {} |\n", field.name, field.help));
+    format!("| field | meaning |\n|---|---|\n{}", rows.collect::<String>())
 }
 
 /// Writes the documents that are missing or out of date.
@@ -23,7 +46,7 @@ mod tests {
     fn the_generated_documents_are_current() {
         generated::assert_current(
             files(),
-            "Make changes in ramp/report/src/report, then run `cargo xtask docs`",
+            "Change the registry that the file names, then run `cargo xtask docs`",
         );
     }
 }
