@@ -19,6 +19,7 @@ mod steady_state;
 mod table_reader;
 mod workload_reports;
 
+pub use clocks::SEEN_LATE_SECONDS;
 pub use model::{
     Capacity, Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };

@@ -80,7 +80,7 @@ fn a_page_markdown_and_pictures_are_written_and_it_says_where() {
     let out = directory.path().join("ramp-report");
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
-    let summary = page.find("<p class=\"summary\">runc: at most ").expect("the summary");
+    let summary = page.find("<p class=\"summary\">runc: up to ").expect("the summary");
     assert!(summary < page.find("<table").unwrap(), "it stands first");
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     for line in markdown.lines().filter(|line| line.starts_with("![")) {

@@ -122,7 +122,7 @@ async fn what_stayed_after_a_run_that_was_cut_short_is_not_known() {
         fs::write(&file, text.split_inclusive('\n').take(half).collect::<String>()).unwrap();
     }
     let cost = Estimates::of(&Dataset::read(&stage.path()).unwrap(), None).marginal_cost.unwrap();
-    assert!(cost.inputs.contains("whether memory came back is not known"), "{cost:?}");
+    assert!(cost.inputs.contains("memory retained after the run is unknown"), "{cost:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +181,7 @@ async fn what_gave_way_first_is_named() {
     let said: Vec<_> = found.iter().map(|found| (found.resource, found.what, found.step)).collect();
     let expected = [
         (Resource::Memory, "an instance was evicted", 25),
-        (Resource::Time, "a step did not settle within its limit", 25),
+        (Resource::Time, "a step did not settle within its time limit", 25),
     ];
     assert_eq!(said, expected);
     assert_eq!(found[0].evidence, "Evicted: The node was low on resource: memory.");
@@ -202,7 +202,9 @@ async fn a_run_directory_can_be_read_wherever_it_was_cut_short() {
             let data =
                 Dataset::read(&stage.path()).unwrap_or_else(|error| panic!("{table} cut at {cut}: {error}"));
             let is_whole = text[..cut].last() == Some(&b'\n');
-            let said = data.notes.iter().any(|note| note.contains(table) && note.contains("cut off"));
+            let said = data.notes.iter().any(|note| {
+                note.contains(table) && ["cut off", "incomplete"].iter().any(|what| note.contains(what))
+            });
             assert_eq!(said, !is_whole, "{table} cut at {cut}: {:?}", data.notes);
             assert!(data.rows <= whole.rows);
             let _ = Estimates::of(&data, None);
@@ -220,7 +222,7 @@ async fn what_is_missing_or_lost_is_said() {
     fs::write(&file, text.replace("\"rows_lost\": 0", "\"rows_lost\": 3")).unwrap();
     let data = Dataset::read(&stage.path()).unwrap();
     let notes = data.notes.join("\n");
-    for said in ["there is no nodes.csv", "3 rows could not be written"] {
+    for said in ["nodes.csv is missing", "3 rows could not be written"] {
         assert!(notes.contains(said), "{said}: {notes}");
     }
     let why = Estimates::of(&data, None).marginal_cost.unwrap_err();
@@ -241,7 +243,7 @@ async fn what_does_not_belong_there_is_refused_with_its_place() {
     };
     assert_eq!(
         said("steps.csv", ",up,", ",sideways,"),
-        "2: column \"part\": found \"sideways\", expected what ramp writes there (unknown variant `sideways`, expected one of \
+        "2: column \"part\": found \"sideways\", expected a value that ramp writes (unknown variant `sideways`, expected one of \
          `up`, `hold`, `down`, `clean`)"
     );
     let number = said("steps.csv", ",settled,", ",settled,x");

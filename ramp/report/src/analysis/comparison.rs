@@ -1,6 +1,6 @@
 //! Two runs, or two groups of repeats, held against each other.
 
-use super::estimates::Estimates;
+use super::estimates::{Counted, Estimates};
 use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};
 use super::{Estimate, Unavailable, unavailable};
 use crate::dataset::Dataset;
@@ -39,7 +39,7 @@ impl PerPod {
     /// Where it may be that there is no overhead.
     pub fn pod_fixed_mib(&self) -> Estimate<u64> {
         if self.interval.low <= 0.0 {
-            return unavailable("it may be that there is no overhead");
+            return unavailable("the interval includes 0");
         }
         Ok(super::mib(self.interval.high).ceil() as u64)
     }
@@ -67,16 +67,11 @@ impl Pooled {
             maximum_running: runs
                 .iter()
                 .try_for_each(|(data, run)| fits_no_more(data, run))
-                .and_then(|()| mean(runs, |run| Ok(f64::from(most(run)?)))),
+                .and_then(|()| mean(runs, |run| Ok(Counted::by([run]).of(run)?.count.into()))),
             usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
             marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
         }
     }
-}
-
-/// The most that held all of their memory at once; of the study's files, which do not tell, the most at work.
-pub(super) fn most(run: &Estimates) -> Estimate<u32> {
-    Ok(run.held.clone().or_else(|_| run.running.clone())?.count)
 }
 
 /// A run that was not saturated does not tell how many fit.
@@ -100,11 +95,11 @@ fn saturation(runs: &[(&Dataset, &Estimates)]) -> Estimate<(f64, &'static str)> 
     let mut kinds = runs
         .iter()
         .filter_map(|(data, run)| Some((data, run.saturation.saturation.as_ref().ok()?.rule.kind())));
-    let Some((first, kind)) = kinds.next() else { return unavailable("there is no run") };
+    let Some((first, kind)) = kinds.next() else { return unavailable("no run") };
     match kinds.find(|(_, other)| *other != kind) {
         None => Ok((instances, kind)),
         Some((data, other)) => unavailable(format!(
-            "repeats were saturated in two ways: {kind} in {}, {other} in {}",
+            "repeats were saturated in different ways: {kind} in {}, {other} in {}",
             first.name, data.name
         )),
     }
@@ -135,14 +130,14 @@ fn by_saturation(base: &Pooled, other: &Pooled) -> Estimate<f64> {
     let ((base, kind), (other, other_kind)) = both(&base.saturation, &other.saturation)?;
     if kind != other_kind {
         return unavailable(format!(
-            "saturations of two kinds cannot be held against each other: {kind} at {base:.0} instances, {other_kind} at {other:.0}"
+            "saturations of different kinds are not comparable: {kind} at {base:.0} instances, {other_kind} at {other:.0}"
         ));
     }
     ratio(*base, *other)
 }
 
 fn ratio(above: f64, below: f64) -> Estimate<f64> {
-    if below <= 0.0 { unavailable("there was none at work to divide by") } else { Ok(above / below - 1.0) }
+    if below <= 0.0 { unavailable("no running instance to divide by") } else { Ok(above / below - 1.0) }
 }
 
 fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {

@@ -1,14 +1,13 @@
 //! Whether what changed on the cluster from run to run could pass for a difference between two runtimes.
 
-use super::comparison::most;
-use super::{Estimate, Estimates, unavailable};
+use super::{Counted, Estimate, Estimates, unavailable};
 use crate::dataset::{Dataset, Source};
 
 /// How far repeats lie apart, beside how far the groups do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
-    /// What was counted: instances that `held their memory`, or of the study's files, which do not tell, those that `were at work`.
-    pub counted: &'static str,
+    /// Which instances were counted.
+    pub counted: Counted,
     /// In which order they ran: `A` is the base. Empty where that is not known.
     pub order: String,
     /// Whether both came equally early on average, so that what drifts evenly is the same for both.
@@ -24,7 +23,7 @@ pub struct Drift {
 }
 
 /// Repeats lie so far apart that the difference between groups may be theirs.
-const MAY_EXPLAIN: f64 = 0.5;
+pub const MAY_EXPLAIN: f64 = 0.5;
 
 impl Drift {
     /// Whether what lies between repeats could explain what lies between the groups: it is half of it and more.
@@ -48,12 +47,13 @@ struct RepeatRun {
 pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estimates)]) -> Estimate<Drift> {
     if base.len() < 2 && other.len() < 2 {
         return unavailable(
-            "each was run once: only repeats (deploy/ramp.sh --interleave) tell drift from a difference",
+            "each was run once; telling drift from a difference needs repeats (deploy/ramp.sh --interleave)",
         );
     }
+    let counted = Counted::by(base.iter().chain(other).map(|(_, estimates)| *estimates));
     let ran = |is_base: bool| {
         move |(data, estimates): &(&Dataset, &Estimates)| {
-            let most = most(estimates)?;
+            let most = counted.of(estimates)?.count;
             let begin = match &data.source {
                 Source::Run(recorded) => Some(recorded.run.begin.0),
                 Source::Study => None,
@@ -78,9 +78,8 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
     };
     let (a, b) = (most(true), most(false));
     let (mean_a, mean_b) = (mean(a.iter().copied().map(f64::from)), mean(b.iter().copied().map(f64::from)));
-    let held = base.iter().chain(other).all(|(_, estimates)| estimates.held.is_ok());
     Ok(Drift {
-        counted: if held { "held their memory" } else { "were at work" },
+        counted,
         is_balanced: known && (place(true) - place(false)).abs() < 1e-9,
         spread: spread(&a).max(spread(&b)),
         difference: if mean_a.max(mean_b) > 0.0 { (mean_a - mean_b).abs() / mean_a.max(mean_b) } else { 0.0 },

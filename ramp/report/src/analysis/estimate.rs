@@ -4,13 +4,13 @@ use std::fmt;
 
 use crate::dataset::Recorded;
 
-/// Why something cannot be said, in a sentence without its full stop.
+/// Why an estimate is unavailable, in a sentence without its full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot say: {}", self.0)
+        write!(f, "n/a: {}", self.0)
     }
 }
 
@@ -19,7 +19,7 @@ impl std::error::Error for Unavailable {}
 /// Something that was estimated, or why it cannot be.
 pub type Estimate<T> = Result<T, Unavailable>;
 
-/// A refusal to say something.
+/// An estimate that is unavailable.
 pub(crate) fn unavailable<T>(why: impl Into<String>) -> Estimate<T> {
     Err(Unavailable(why.into()))
 }

@@ -45,6 +45,42 @@ pub struct Usage {
     pub max: Estimate<PerContainer>,
 }
 
+/// Which instances a capacity counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Those that hold all of their memory.
+    Held,
+    /// Those that run: files of the study do not record which hold their memory.
+    Running,
+}
+
+impl Counted {
+    /// Those that hold their memory, where all of these runs record them.
+    pub fn by<'e>(runs: impl IntoIterator<Item = &'e Estimates>) -> Self {
+        if runs.into_iter().all(|run| run.held.is_ok()) { Self::Held } else { Self::Running }
+    }
+
+    /// The most of them at once.
+    ///
+    /// # Errors
+    /// Where the run has no step.
+    pub fn of(self, run: &Estimates) -> Estimate<Most> {
+        match self {
+            Self::Held => run.held.clone(),
+            Self::Running => run.running.clone(),
+        }
+    }
+
+    /// What they did, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Held => "held all of their memory",
+            Self::Running => "ran",
+        }
+    }
+}
+
 /// Memory per container, at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PerContainer {
@@ -94,33 +130,29 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
         return Ok(capacity);
     }
     if matches!(data.source, Source::Run(_)) && memory_each.is_none() {
-        return unavailable(
-            "the run was begun without a forecast (say how much memory each instance takes with --memory)",
-        );
+        return unavailable("the run has no forecast (set the memory of each instance with --memory)");
     }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
-        return unavailable(
-            "the data does not tell how much memory each instance was to take (say it with --memory)",
-        );
+        return unavailable("the data has no memory target per instance (set it with --memory)");
     };
     let first = data.steps.iter().find(|step| step.fresh && step.memory.free.is_some());
     let Some((step, free)) = first.and_then(|step| Some((step, step.memory.free?))) else {
-        return unavailable("there is no step at which all nodes told how much memory was free");
+        return unavailable("no step has free memory of all nodes");
     };
     let inputs = format!(
-        "{:.0} MiB free at step {}, the first with a fresh sample of each node, by {:.1} MiB each",
+        "{:.0} MiB free at step {} (the first with a fresh sample of each node) ÷ {:.1} MiB per instance",
         mib(free as f64),
         step.step,
         mib(each as f64)
     );
     // Those already at work then have taken theirs.
     let instances = free / each + u64::from(step.running);
-    Ok(Capacity { instances, by: "memory free for workloads".into(), inputs })
+    Ok(Capacity { instances, by: "free memory".into(), inputs })
 }
 
 fn held(data: &Dataset) -> Estimate<Most> {
     let Some((_, held)) = data.most() else {
-        return unavailable("the data does not tell which instances hold all of their memory");
+        return unavailable("the data does not record which instances hold all of their memory");
     };
     if data.steps.is_empty() { unavailable("no step was recorded") } else { Ok(held) }
 }
@@ -181,19 +213,20 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
     let is_study = matches!(data.source, Source::Study);
     let of_machines = !is_study && !data.is_charged();
     if of_machines && cost.is_err() {
-        let why = || {
-            unavailable("without a marginal cost it cannot be told from what the machines do of their own")
-        };
+        let why =
+            || unavailable("needs a marginal cost, to separate it from other memory use of the machines");
         return Usage { steps: Vec::new(), at_saturation: why(), min: why(), max: why() };
     }
     let all = per_container(data, cost, of_machines);
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
-            None if is_study => unavailable(format!("memory or instances are not known at step {}", at.step)),
+            None if is_study => {
+                unavailable(format!("memory or number of instances unknown at step {}", at.step))
+            }
             None => unavailable(format!(
-                "at step {} no sample of all nodes is from while all instances there held their memory, none came or went, and \
-                 others took or gave back little",
+                "step {} has no sample of all nodes with all instances holding their memory, none starting or ending, and \
+                 little other memory use",
                 at.step
             )),
             Some((_, usage)) if is_study && at.rule != SaturationRule::NodesFull => unavailable(format!(
@@ -204,10 +237,10 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
         },
     };
     let none = || match is_study {
-        true => unavailable("there is no step with an instance at work and with active memory of all nodes"),
+        true => unavailable("no step has both a running instance and active memory of all nodes"),
         false => unavailable(
-            "no step has samples of all nodes from while all instances there held their memory and none came or went, and there are \
-             samples from before the first step",
+            "no step has samples of all nodes with all instances holding their memory and none starting or ending, and samples from \
+             before the first step",
         ),
     };
     let by_mib = |a: &PerContainer, b: &PerContainer| a.mib.total_cmp(&b.mib);

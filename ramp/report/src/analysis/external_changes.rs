@@ -133,7 +133,7 @@ impl<'d> ExternalSurplus<'d> {
                 true => {
                     let there = self.there.len();
                     if there > asked as usize && self.raised.iter().all(|known| known.step != row.step) {
-                        let what = format!("{there} instances where {asked} were asked for");
+                        let what = format!("{there} instances where {asked} were requested");
                         self.raised.push(Change { what, who: None, step: row.step });
                     }
                     there > asked as usize
@@ -248,7 +248,7 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
         .iter()
         .rfind(|event| event.reason == "SuccessfulRescale" && of_now(event) && more(event));
     Some(Change {
-        what: format!("{there} instances where {asked} were asked for"),
+        what: format!("{there} instances where {asked} were requested"),
         who: by.map(|event| event.object.clone()),
         step: step.step,
     })

@@ -59,10 +59,10 @@ fn of_steps(data: &Dataset) -> Vec<FailureMode> {
         first(Resource::Memory, "an instance was evicted", &|step| more(step.evicted, start.evicted)),
         first(Resource::Unknown, "an instance failed", &|step| more(step.failed, start.failed)),
         first(Resource::Nodes, "a node was not ready", &|step| step.nodes_not_ready.unwrap_or(0) > not_ready),
-        first(Resource::Api, "a request was not answered before the next step", &|step| {
+        first(Resource::Api, "an API request was not answered before the next step", &|step| {
             step.outcome == Some(StepOutcome::Unanswered)
         }),
-        first(Resource::Time, "a step did not settle within its limit", &|step| {
+        first(Resource::Time, "a step did not settle within its time limit", &|step| {
             step.outcome == Some(StepOutcome::TimedOut)
         }),
     ];
@@ -79,10 +79,10 @@ fn of_losses(losses: &[Loss<'_>]) -> Vec<FailureMode> {
             Cause::Others(_) | Cause::Blocked => continue,
         };
         let what = match (loss.row.to.parse::<State>(), loss.cause) {
-            (_, Cause::Killed) => "an instance was killed, and it is not known by whom",
+            (_, Cause::Killed) => "an instance was killed by an unknown process",
             (Ok(State::Evicted), _) => "an instance was evicted",
-            (Ok(State::OomKilled), _) => "an instance was killed for memory",
-            (Ok(State::Unschedulable), _) => "no node had room for an instance",
+            (Ok(State::OomKilled), _) => "an instance was OOM-killed",
+            (Ok(State::Unschedulable), _) => "an instance was unschedulable",
             _ => "an instance failed",
         };
         if found.iter().any(|broke| (broke.resource, broke.what) == (resource, what)) {

@@ -30,7 +30,7 @@ pub struct GoodputCourse {
 }
 
 /// It makes progress where it got so much of the CPU time that it was to get between two reports; where it is to get none, by reporting.
-const PROGRESS: f64 = 0.5;
+pub const PROGRESS: f64 = 0.5;
 /// Where so many times the interval of reports has passed since the last one, it no longer counts.
 const REPORTS_MISSED: f64 = 2.5;
 /// What a report may take to arrive.
@@ -43,7 +43,7 @@ const ARRIVES_WITHIN_SECONDS: f64 = 1.0;
 /// Where instances did not report.
 pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
     let recorded = match &data.source {
-        Source::Study => return unavailable("the data has no reports of single instances"),
+        Source::Study => return unavailable("the data has no reports of individual instances"),
         Source::Run(recorded) if recorded.reports.reports.is_empty() => {
             return unavailable("no instance reported");
         }
@@ -53,7 +53,9 @@ pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
     let reports = &recorded.reports.reports;
     let asked_for = recorded.settings().report_every_seconds;
     let Some(every) = asked_for.or_else(|| usual_seconds_between(reports)) else {
-        return unavailable("the manifest does not say how often instances report, and none reported twice");
+        return unavailable(
+            "the report interval is unknown: not in the manifest, and no instance reported twice",
+        );
     };
     let counts_seconds = REPORTS_MISSED * every + ARRIVES_WITHIN_SECONDS;
     let mut known = InstanceProgress::of(&recorded.reports.uids);
@@ -86,9 +88,7 @@ pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
     }
     let most = steps.iter().map(|at: &Goodput| at.instances).max().unwrap_or_default();
     if held_unseen > most {
-        return unavailable(format!(
-            "nothing was seen of the instances when the most were held ({held_unseen})"
-        ));
+        return unavailable(format!("instances were not observed while the most were held ({held_unseen})"));
     }
     let gap =
         |at: &Goodput| data.steps.get(at.index).map_or(0, |step| step.running.saturating_sub(at.instances));

@@ -32,7 +32,7 @@ pub struct Startup {
 }
 
 /// Levels of load, in quarters of the instances at saturation; beyond it is one of its own.
-const QUARTERS: u32 = 4;
+pub const QUARTERS: u32 = 4;
 
 /// Startup latency by load level. `full` is how many instances there are at saturation.
 ///
@@ -57,8 +57,8 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<LoadLevel>> {
 /// Where the data does not tell of instances one by one.
 pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
     let recorded = match &data.source {
-        Source::Study => return unavailable("the data counts instances and does not tell of each"),
-        Source::Run(recorded) if recorded.pods.is_empty() => return unavailable("no instance was seen"),
+        Source::Study => return unavailable("the data has counts of instances, not individual ones"),
+        Source::Run(recorded) if recorded.pods.is_empty() => return unavailable("no instance was observed"),
         Source::Run(recorded) => recorded,
     };
     timed(recorded)?;

@@ -6,7 +6,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{Estimate, mib, unavailable};
 use crate::dataset::{BeyondReported, Costs};
-use crate::stats::{Fit, Interval, SEED, Slope, fit, slope};
+use crate::stats::{CONFIDENCE_PERCENT, FEWEST_POINTS, Fit, Interval, SEED, Slope, fit, slope};
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,10 +58,10 @@ const DRAWS: usize = 1000;
 /// # Errors
 /// Where there are too few samples.
 pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
-    let when = if saturated { "before saturation" } else { "until there were fewer again" };
+    let when = if saturated { "before saturation" } else { "until scaling down" };
     match &costs.beyond {
         Some(beyond) => of_reports(costs, beyond, when),
-        None => of_slope(costs, if saturated { when } else { "on the way up" }),
+        None => of_slope(costs, if saturated { when } else { "while scaling up" }),
     }
 }
 
@@ -71,11 +71,7 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
 /// Where it is wider, or there is no figure.
 pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
     let cost = cost.clone()?;
-    narrow(
-        cost.bytes,
-        cost.interval,
-        "more instances, a longer --hold, or a machine on which less else happens",
-    )?;
+    narrow(cost.bytes, cost.interval, "more instances, a longer --hold or a quieter machine")?;
     Ok(cost)
 }
 
@@ -88,7 +84,7 @@ pub(super) fn narrow(bytes: f64, Interval { low, high }: Interval, what_would_te
         return Ok(());
     }
     unavailable(format!(
-        "it lies between {:.1} and {:.1} MiB, which is too wide to be of use: {what_would_tell} would tell",
+        "{CONFIDENCE_PERCENT}% CI {:.1} to {:.1} MiB, too wide to be of use: needs {what_would_tell}",
         mib(low),
         mib(high)
     ))
@@ -99,14 +95,13 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
     let samples: usize = series.iter().map(Vec::len).sum();
     let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
         return unavailable(format!(
-            "{samples} fresh sample{} {when}: at least five numbers of instances at work are needed",
+            "{samples} fresh sample{} {when}; needs at least {FEWEST_POINTS} numbers of running instances",
             if samples == 1 { "" } else { "s" }
         ));
     };
     let inputs = format!(
-        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes from point to point; {samples} fresh \
-         samples at {points} \
-         numbers of instances, {when}; what stayed after the run is not known, and the interval does not allow for it"
+        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes between points; {samples} fresh samples at \
+         {points} numbers of instances, {when}; memory retained after the run is unknown and not included"
     );
     let systematic = SystematicError::default();
     Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
@@ -120,13 +115,11 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     numbers.dedup();
     let points = numbers.len();
     if beyond.instances == 0 {
-        return unavailable(format!(
-            "no sample {when} was taken while it was known what the instances there held"
-        ));
+        return unavailable(format!("no sample {when} has a known memory of the instances present"));
     }
     let Some(fit) = fit(&beyond.observations) else {
         return unavailable(format!(
-            "{samples} sample{} at {points} number{} of instances {when}: too few to tell the instances' memory from the machine's own",
+            "{samples} sample{} at {points} number{} of instances {when}: too few to separate the instances' memory from the machine's own",
             if samples == 1 { "" } else { "s" },
             if points == 1 { "" } else { "s" },
         ));
@@ -147,17 +140,16 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     };
     let mut inputs = match beyond.reported {
         true => format!(
-            "{:.1} MiB that an instance reports to hold, with page tables, and {:.1} MiB {} than that for each, of {measure} {of}",
+            "{:.1} MiB reported per instance (with page tables), corrected by {:+.1} MiB from {measure} {of}",
             mib(beyond.load_bytes),
-            mib(overhead.abs()),
-            if overhead < 0.0 { "less" } else { "more" }
+            mib(overhead)
         ),
-        false => format!("{measure} {of}; the instances report nothing"),
+        false => format!("{measure} {of}; instances do not report"),
     };
     inputs += &format!("; {samples} samples at {points} numbers of instances, {when}");
     if !first_is_told && systematic.below > 0.0 {
         inputs += &format!(
-            "; what the first instance on a node takes once cannot be told from what each takes: up to {:.2} MiB less",
+            "; the one-time memory of the first instance on a node is not separable: up to {:.2} MiB less",
             mib(systematic.below)
         );
     }
@@ -173,8 +165,8 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     // What they have alone is there.
     if interval.high < beyond.anon_bytes {
         return unavailable(format!(
-            "kernels hold {:.1} to {:.1} MiB more for each, and instances report {:.1} MiB that they share with nobody: memory was given \
-             back meanwhile, or not all was seen of who was there",
+            "kernels hold {:.1} to {:.1} MiB more per instance, but instances report {:.1} MiB of anonymous memory: memory was freed \
+             meanwhile, or instances were not observed",
             mib(interval.low),
             mib(interval.high),
             mib(beyond.anon_bytes)
@@ -200,7 +192,7 @@ fn drawn_of(fit: &Fit, beyond: &BeyondReported) -> Vec<f64> {
 /// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
 fn with_what_stayed(beyond: &BeyondReported, within: Interval) -> Estimate<(Interval, String)> {
     if beyond.after.iter().all(Vec::is_empty) {
-        let note = if beyond.charged { "" } else { "; whether memory came back is not known" };
+        let note = if beyond.charged { "" } else { "; memory retained after the run is unknown" };
         return Ok((within, note.into()));
     }
     let whole: Vec<_> = beyond
@@ -212,7 +204,7 @@ fn with_what_stayed(beyond: &BeyondReported, within: Interval) -> Estimate<(Inte
     let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
     let with = interval(&drawn_of(&fit, beyond))?;
     let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
-    Ok((both, "; the interval holds what the time after the last instance says as well".into()))
+    Ok((both, "; the interval includes the estimate with the time after the last instance".into()))
 }
 
 impl SystematicError {
@@ -236,7 +228,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     let runs: Vec<&MarginalCost> =
         runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
     let (first, count) = match runs.as_slice() {
-        [] => return unavailable("there is no run"),
+        [] => return unavailable("no run"),
         [one] => return Ok((*one).clone()),
         [first, ..] => (*first, runs.len()),
     };
@@ -262,13 +254,13 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
         drawn,
         systematic,
         measure: first.measure,
-        inputs: format!("{count} runs; in the first {}", first.inputs),
+        inputs: format!("{count} runs; first: {}", first.inputs),
     })
 }
 
 /// Why two marginal costs have nothing to do with each other.
 pub(super) fn of_two_measures<T>(one: &str, other: &str) -> Estimate<T> {
-    unavailable(format!("one marginal cost is of {one}, another of {other}"))
+    unavailable(format!("marginal costs of different memory: {one}, {other}"))
 }
 
 #[cfg(test)]
@@ -358,7 +350,7 @@ mod tests {
     fn what_is_of_different_memory_is_not_pooled() {
         let active = cost(100.0).map(|run| MarginalCost { measure: "active memory", ..run });
         let why = pooled(&[&cost(100.0), &active]).unwrap_err();
-        assert_eq!(why.0, "one marginal cost is of memory, another of active memory");
+        assert_eq!(why.0, "marginal costs of different memory: memory, active memory");
     }
 
     #[test]

@@ -78,6 +78,13 @@ impl Results {
         Self { runs, groups, comparisons }
     }
 
+    /// What the runs of a group say.
+    #[must_use]
+    pub fn runs_of(&self, group: usize) -> Vec<&RunResults> {
+        let runs = self.groups.get(group).map_or(&[][..], |group| &group.runs);
+        runs.iter().filter_map(|run| self.runs.get(*run)).collect()
+    }
+
     /// What a group is called.
     #[must_use]
     pub fn name(&self, group: usize) -> &str {

@@ -9,6 +9,7 @@ use super::{Estimate, unavailable};
 use crate::dataset::{Dataset, Recorded, Source, Step};
 use ramp_format::rows::StepOutcome;
 use ramp_format::state::State;
+use ramp_format::text::count;
 
 /// Free memory of all nodes below which they are full: 10^6 KiB, as in the study, and for its files alone.
 pub const FULL_BELOW_BYTES: u64 = 1_000_000 * 1024;
@@ -71,11 +72,24 @@ impl SaturationRule {
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
-            Self::NodesFull => "the nodes were full",
+            Self::NodesFull => "nodes full",
             Self::Evicted | Self::OomKilled | Self::Failed | Self::Unschedulable => {
-                "an instance was lost or not placed"
+                "instance lost or unschedulable"
             }
-            Self::StoppedRising => "no more instances came to be there",
+            Self::StoppedRising => "number of instances stopped rising",
+        }
+    }
+}
+
+impl SaturationRule {
+    /// As `--json` has it: programs compare it.
+    #[must_use]
+    pub fn json(self) -> String {
+        match self {
+            Self::Failed => "first instance that failed for want of a resource".into(),
+            Self::Unschedulable => "first instance that no node has room for".into(),
+            Self::StoppedRising => "nothing lost: more were asked for and no more came to be there".into(),
+            Self::NodesFull | Self::Evicted | Self::OomKilled => self.to_string(),
         }
     }
 }
@@ -86,9 +100,9 @@ impl fmt::Display for SaturationRule {
             Self::NodesFull => "first of three steps in a row with less than 10^6 KiB free on all nodes",
             Self::Evicted => "first eviction",
             Self::OomKilled => "first OOM kill",
-            Self::Failed => "first instance that failed for want of a resource",
-            Self::Unschedulable => "first instance that no node has room for",
-            Self::StoppedRising => "nothing lost: more were asked for and no more came to be there",
+            Self::Failed => "first instance failed for lack of a resource",
+            Self::Unschedulable => "first unschedulable instance",
+            Self::StoppedRising => "no losses, number of instances stopped rising",
         })
     }
 }
@@ -132,10 +146,9 @@ fn of_study(data: &Dataset) -> SaturationVerdict {
     let found = full(&up).or_else(|| lost(&up)).or_else(|| stopped_rising(&up, |step| step.running));
     let Some((rule, (index, step))) = found else {
         let free = up.iter().filter_map(|(_, step)| step.memory.free).min();
-        let free = free
-            .map_or_else(String::new, |bytes| format!(", with never less than {} KiB free", bytes / 1024));
+        let free = free.map_or_else(String::new, |bytes| format!(", at least {} KiB free", bytes / 1024));
         let most = up.iter().map(|(_, step)| step.running).max();
-        let why = format!("nothing ran out in {} steps{free}", up.len());
+        let why = format!("no resource ran out in {}{free}", count(up.len() as u64, "step"));
         return match most {
             Some(most) if most > 0 => SaturationVerdict::not_up_to(most, why),
             _ => SaturationVerdict::unknown(why),
@@ -153,7 +166,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
     let answered = |(_, step): &(usize, &Step)| step.outcome != Some(StepOutcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
     let Some(&(last_index, last)) = up.last() else {
-        return SaturationVerdict::unknown("no step was recorded, or none was answered".into());
+        return SaturationVerdict::unknown("no step was recorded, or the API answered none".into());
     };
     let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
         Cause::Resource(resource) => Some((loss, resource)),
@@ -184,23 +197,21 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
             (Some(loss), _) => {
                 format!("no instance ever ran: {}", loss.row.reason.trim().trim_end_matches('.'))
             }
-            (None, true) => "no instance was seen".into(),
-            (None, false) => "no instance ever ran, and nobody told why".into(),
+            (None, true) => "no instance was observed".into(),
+            (None, false) => "no instance ever ran, for an unknown reason".into(),
         };
         return SaturationVerdict::unknown(why);
     }
     if let Some(change) = changes.first() {
         let step = change.step;
-        return SaturationVerdict::unknown(format!(
-            "others changed the population ({change} in step {step})"
-        ));
+        return SaturationVerdict::unknown(format!("population changed by others ({change} in step {step})"));
     }
     let asked = last.asked.unwrap_or(held);
     let s = if held == 1 { "" } else { "s" };
     if held >= asked {
         return SaturationVerdict::not_up_to(
             held,
-            format!("not reached up to {held} instance{s}, all that were asked for"),
+            format!("not reached up to {held} instance{s}, all that were requested"),
         );
     }
     if let Some(loss) = blocked {
@@ -212,9 +223,8 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         return SaturationVerdict::not_up_to(held, why);
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
-        let why = format!(
-            "not reached up to {held} instance{s}; instances were killed, and it is not known by whom"
-        );
+        let why =
+            format!("not reached up to {held} instance{s}; instances were killed by an unknown process");
         return SaturationVerdict::not_up_to(held, why);
     }
     if all_had_their_time(data, recorded)
@@ -230,7 +240,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         ));
     }
     let why = format!(
-        "not reached up to {held} instance{s}; {} more were still on their way when the ramp ended",
+        "not reached up to {held} instance{s}; {} more were still starting when the ramp ended",
         asked - held
     );
     SaturationVerdict::not_up_to(held, why)
@@ -368,12 +378,7 @@ mod tests {
             let verdict = saturation(&rising, &[], &[]);
             assert_eq!((verdict.saturated(), verdict.up_to), (Some(false), Some(count)));
             let why = verdict.saturation.unwrap_err().to_string();
-            assert_eq!(
-                why,
-                format!(
-                    "cannot say: nothing ran out in {count} steps, with never less than 9216000 KiB free"
-                )
-            );
+            assert_eq!(why, format!("n/a: no resource ran out in {count} steps, at least 9216000 KiB free"));
         }
     }
 }

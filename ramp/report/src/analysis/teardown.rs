@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Estimate, timed, unavailable};
-use crate::dataset::{Dataset, Recorded, Source};
+use crate::dataset::{Dataset, Recorded, RetainedMemory, Source};
 use crate::stats::{Duration, Interval, LITTLE_BYTES, Survival};
 use ramp_format::run_file::Teardown;
 use ramp_format::state::State;
@@ -14,7 +14,7 @@ use ramp_format::state::State;
 /// Where the data does not tell of instances one by one, or none was told to end.
 pub fn terminations(data: &Dataset) -> Estimate<Survival> {
     let recorded = match &data.source {
-        Source::Study => return unavailable("the data counts instances and does not tell of each"),
+        Source::Study => return unavailable("the data has counts of instances, not individual ones"),
         Source::Run(recorded) => recorded,
     };
     timed(recorded)?;
@@ -35,35 +35,23 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
     }
     let end = data.end_seconds();
     took.extend(told.into_values().map(|since| Duration { seconds: end - since, ended: false }));
-    Survival::of(&took).map_or_else(|| unavailable("no instance that a node had was told to end"), Ok)
+    Survival::of(&took).map_or_else(|| unavailable("no instance on a node was terminated"), Ok)
 }
 
 /// Memory after the last instance was gone, against that before the first, on all kernels together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Leak {
-    /// Kernels that told before and after.
-    pub kernels: usize,
     /// MemAvailable before the first step.
     pub before_bytes: u64,
     /// MemAvailable after the last instance was gone.
     pub after_bytes: u64,
     /// Instances that were made in the run.
     pub instances: u32,
-    /// By how many bytes more memory is held than before; less than 0 where it is less.
-    pub missing_bytes: f64,
+    /// Memory held beyond that before, and how that was observed.
+    pub retained: RetainedMemory,
     /// Of that, what stays because of the instances, by what the machines did of their own meanwhile: its 95 % interval. None where that
     /// cannot be told.
     pub interval: Option<Interval>,
-    /// For how many seconds memory was watched after the last instance was gone.
-    pub waited_seconds: f64,
-    /// Whether it had stopped changing by then; none where it was watched for too short a time to tell.
-    pub steady: Option<bool>,
-    /// The most memory that the instances held.
-    pub held_bytes: f64,
-    /// What is too little to matter, by what the idle machines did by themselves.
-    pub idle_bytes: f64,
-    /// Whether nothing else came or went: neither after the last instance nor while as many were held.
-    pub is_quiet: bool,
 }
 
 /// Whether memory came back.
@@ -81,23 +69,23 @@ pub enum Returned {
 
 impl Leak {
     /// The share of what the instances held that does not matter.
-    const SHARE: f64 = 0.02;
+    pub const SHARE: f64 = 0.02;
 
     /// What is too little to matter, in bytes.
     #[must_use]
     pub fn matters_bytes(&self) -> f64 {
-        (Self::SHARE * self.held_bytes).max(self.idle_bytes)
+        (Self::SHARE * self.retained.held_bytes).max(self.retained.idle_bytes)
     }
 
     /// Whether more memory is held than before, or less, by so much that it is not the instances' doing alone.
     #[must_use]
     pub fn is_others_doing(&self) -> bool {
-        self.missing_bytes.abs() >= self.little_bytes()
+        self.retained.missing_bytes.abs() >= self.little_bytes()
     }
 
     /// What is too little to matter beside what the instances held, whatever the machines do.
     fn little_bytes(&self) -> f64 {
-        (Self::SHARE * self.held_bytes).max(self.kernels as f64 * LITTLE_BYTES)
+        (Self::SHARE * self.retained.held_bytes).max(self.retained.kernels as f64 * LITTLE_BYTES)
     }
 
     /// Whether memory came back.
@@ -106,17 +94,21 @@ impl Leak {
         let little = self.little_bytes();
         let matters = self.matters_bytes();
         let stays = self.interval.is_some_and(|interval| interval.low > matters);
-        match (self.steady, self.interval) {
+        match (self.retained.steady, self.interval) {
             // Whatever the machines took or gave back of their own.
             (Some(true), Some(interval)) if interval.high < little => Returned::All,
             // Less than before is nothing left behind, unless the machines gave back as much of their own.
             (Some(_), interval)
-                if self.missing_bytes < little && interval.is_none_or(|of| of.low < little) =>
+                if self.retained.missing_bytes < little && interval.is_none_or(|of| of.low < little) =>
             {
                 Returned::All
             }
             // Instances leave no more behind than they held.
-            (Some(true), _) if stays && self.is_quiet && self.missing_bytes <= self.held_bytes => {
+            (Some(true), _)
+                if stays
+                    && self.retained.is_quiet
+                    && self.retained.missing_bytes <= self.retained.held_bytes =>
+            {
                 Returned::NotAll
             }
             (Some(true), _) => Returned::CannotTell,
@@ -131,11 +123,11 @@ impl Leak {
 /// Where the run does not tell of it.
 pub fn teardown(data: &Dataset) -> Estimate<&Teardown> {
     match &data.source {
-        Source::Study => unavailable("the data ends with the last step up"),
+        Source::Study => unavailable("the data ends with the last scale-up step"),
         Source::Run(recorded) => match &recorded.run.teardown {
             Some(teardown) => Ok(teardown),
-            None if recorded.run.plan.keep => unavailable("the population was left in place (--keep)"),
-            None => unavailable("the run has not removed its population"),
+            None if recorded.run.plan.keep => unavailable("instances were kept (--keep)"),
+            None => unavailable("the run has not removed its instances"),
         },
     }
 }
@@ -148,37 +140,31 @@ pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
     let teardown = teardown(data)?;
     if !teardown.left.is_empty() {
         return unavailable(format!(
-            "not everything of the run is known to be gone ({})",
+            "not all objects of the run are known to be gone ({})",
             teardown.left.join(", ")
         ));
     }
     let Source::Run(recorded) = &data.source else {
-        return unavailable("the data ends with the last step up");
+        return unavailable("the data ends with the last scale-up step");
     };
     timed(recorded)?;
-    let Some(remains) = data.remains(recorded, before) else {
-        return unavailable("no node told of its memory both before the first instance and after the last");
+    let Some(retained) = data.remains(recorded, before) else {
+        return unavailable("no node has memory samples both before the first instance and after the last");
     };
     let sum = |of: fn(&ramp_format::run_file::MemoryReturned) -> u64| teardown.memory.iter().map(of).sum();
-    if remains.untold > 0 {
+    if retained.untold > 0 {
         return unavailable(format!(
-            "{} of {} machines with instances told nothing of their memory before the first or after the last of them",
-            remains.untold,
-            remains.untold + remains.kernels
+            "{} of {} machines with instances have no memory samples before the first or after the last of them",
+            retained.untold,
+            retained.untold + retained.kernels
         ));
     }
     Ok(Leak {
-        kernels: remains.kernels,
         before_bytes: sum(|kernel| kernel.before_bytes),
         after_bytes: sum(|kernel| kernel.after_bytes),
         instances: made(recorded),
-        missing_bytes: remains.missing_bytes,
-        interval: stays(&remains),
-        waited_seconds: remains.waited_seconds,
-        steady: remains.steady,
-        held_bytes: remains.held_bytes,
-        idle_bytes: remains.idle_bytes,
-        is_quiet: remains.is_quiet,
+        interval: stays(&retained),
+        retained,
     })
 }
 
@@ -187,17 +173,17 @@ fn made(recorded: &Recorded) -> u32 {
 }
 
 /// What stays because of the instances: the coefficient of the most that there were, where it can be told from what the machines do.
-fn stays(remains: &crate::dataset::RetainedMemory) -> Option<Interval> {
+fn stays(retained: &RetainedMemory) -> Option<Interval> {
     const DRAWS: usize = 1000;
     const MOST: usize = 2;
-    let fit = crate::stats::fit(&remains.observations)?;
+    let fit = crate::stats::fit(&retained.observations)?;
     if !fit.identified[MOST] {
         return None;
     }
     let drawn: Vec<f64> = fit
         .draws(DRAWS, crate::stats::SEED)
         .iter()
-        .map(|drawn| drawn[MOST] * f64::from(remains.instances))
+        .map(|drawn| drawn[MOST] * f64::from(retained.instances))
         .collect();
     Interval::of(&drawn)
 }

@@ -89,13 +89,13 @@ pub(super) fn why_unknown(steps: &[Step], pods: &[PodRow], is_resumed: bool) -> 
     let leap = || steps.windows(2).find_map(leaps).filter(|_| !is_resumed);
     let step = pods.windows(2).find_map(falls).or_else(leap)?;
     Some(format!(
-        "the clock of the machine that recorded was set while the run went on (about step {step}): times and durations are not known"
+        "the clock of the recording machine was set during the run (near step {step}): times and durations are unknown"
     ))
 }
 
 /// A row that was seen so many seconds later than others are was not being watched for: clusters tell of whole seconds, and kubelets take
 /// a second to tell.
-const SEEN_LATE_SECONDS: f64 = 2.5;
+pub const SEEN_LATE_SECONDS: f64 = 2.5;
 /// A kubelet that has much to do tells no later than this; more is told by a clock that is apart, unless nothing was seen for as long.
 const TOLD_WITHIN_SECONDS: f64 = 60.0;
 /// Rows that are seen closer together are seen at once: what was missed is listed when the API answers again.

@@ -204,7 +204,7 @@ fn dataset(file: &Path, mut table: TableReader) -> Result<Dataset, Unreadable> {
     let layout = Layout::of(&mut table)?;
     let mut notes: Vec<String> = table.torn().into_iter().collect();
     if !layout.unused.is_empty() {
-        notes.push(format!("nothing is made of the columns {}", layout.unused.join(", ")));
+        notes.push(format!("ignored columns: {}", layout.unused.join(", ")));
     }
     let mut steps: Vec<Step> = Vec::new();
     let node = |worker: &Worker| NodeSeries { name: format!("worker {}", worker.name), samples: Vec::new() };
@@ -275,7 +275,7 @@ fn leftovers(steps: &[Step]) -> Option<String> {
         .collect();
     (!left.is_empty() && first.asked <= Some(1)).then(|| {
         format!(
-            "instances of an earlier run were still there at the first step ({}): memory before it is not that of an idle cluster",
+            "instances of an earlier run were present at the first step ({}): memory before it is not that of an idle cluster",
             left.join(", ")
         )
     })
@@ -296,7 +296,7 @@ fn in_no_state(steps: &[Step]) -> Option<String> {
         steps.iter().filter_map(missing).filter(|(count, _)| *count > A_MOMENT).collect();
     let (most, step) = all.iter().copied().max()?;
     Some(format!(
-        "in {} of {} steps instances that were asked for are in no state that the file has, {most} at most (step {step})",
+        "in {} of {} steps requested instances are in none of the recorded states, up to {most} (step {step})",
         all.len(),
         steps.len()
     ))
@@ -329,7 +329,7 @@ fn sums(steps: &mut [Step], nodes: &[NodeSeries], notes: &mut Vec<String>) {
         }
         if differ > 0 {
             notes.push(format!(
-                "in {differ} rows the sum of {name} memory is not that of the workers; it stands as recorded"
+                "in {differ} rows total {name} memory differs from the sum of the workers; used as recorded"
             ));
         }
     }
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(last.memory.available, Some(850 * 1024));
         assert_eq!(last.memory.active, Some(8_412_180 * 1024));
         assert_eq!(data.nodes[0].samples[1].memory.available, Some(850 * 1024));
-        assert!(data.notes[0].contains("still there at the first step (2 terminating)"), "{:?}", data.notes);
+        assert!(data.notes[0].contains("present at the first step (2 terminating)"), "{:?}", data.notes);
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
         let data =
             read("Iteration,Elapsed,Running,Total Active Memory,Active,0,1\n1,1,1,999,,100,200\n").unwrap();
         assert_eq!(data.steps[0].memory.active, Some(999 * 1024));
-        assert!(data.notes[0].contains("in 1 rows the sum of active memory"), "{:?}", data.notes);
+        assert!(data.notes[0].contains("in 1 rows total active memory differs"), "{:?}", data.notes);
     }
 
     #[test]
@@ -439,6 +439,6 @@ mod tests {
     #[test]
     fn a_column_that_is_not_known_is_named() {
         let data = read("Iteration,Elapsed,Running,Mood\n1,1,1,fine\n").unwrap();
-        assert_eq!(data.notes, ["nothing is made of the columns Mood"]);
+        assert_eq!(data.notes, ["ignored columns: Mood"]);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
             line: 1,
             column: None,
             found: error.to_string(),
-            expected: "the run.json of a run directory of ramp".into(),
+            expected: "the run.json of a ramp run directory".into(),
         }),
         _ => Unreadable::Io { file: file.clone(), error },
     })?;
@@ -36,15 +36,17 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         None => Reports::default(),
     };
     if run.end.is_none() {
-        notes.push("the run has not ended, or was ended with its process: what comes after the last row is not known".into());
+        notes.push(
+            "the run has not ended, or its process was killed: nothing is known after the last row".into(),
+        );
     }
     if directory.join("run.json.new").exists() {
-        notes.push("run.json.new is there: run.json could not be written to its end, and says how things were before that".into());
+        notes.push("run.json.new exists: run.json was not written completely and is an older version".into());
     }
     notes.extend(missing_samples(&steps, &pods, &nodes));
     notes.extend(not_written(&events));
     if run.rows_lost > 0 {
-        notes.push(format!("{} rows could not be written, and are missing", run.rows_lost));
+        notes.push(format!("{} rows could not be written and are missing", run.rows_lost));
     }
     let rows = steps.len();
     clocks::undo_settings(&mut nodes, &mut reports, &pods);
@@ -97,7 +99,10 @@ fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[NodeSeries]) -> Opt
         }
     }
     (missing > 0).then(|| {
-        format!("nodes.csv ends after {since:.1} s, and the run went on for {:.1} s more: about {missing} samples are missing", end - since)
+        format!(
+            "nodes.csv ends at {since:.1} s, {:.1} s before the run: about {missing} samples are missing",
+            end - since
+        )
     })
 }
 
@@ -108,7 +113,7 @@ fn not_written(events: &[EventRow]) -> Option<String> {
         .filter(|event| event.reason == "NotWritten")
         .map(|event| format!("{} ({})", event.object, event.message))
         .collect();
-    (!all.is_empty()).then(|| format!("could not be written for a while: {}", all.join(", ")))
+    (!all.is_empty()).then(|| format!("temporarily not writable: {}", all.join(", ")))
 }
 
 fn step(row: StepRow) -> Step {
@@ -161,7 +166,7 @@ impl RunReader<'_> {
                 return Ok(None);
             }
             Err(Unreadable::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.notes.push(format!("there is no {name}: nothing can be said from it"));
+                self.notes.push(format!("{name} is missing"));
                 return Ok(None);
             }
             Err(error) => return Err(error),

@@ -63,12 +63,7 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs {
-            measure: "active memory",
-            of: "of all nodes together".into(),
-            series: vec![points],
-            beyond: None,
-        }
+        Costs { measure: "active memory", of: "of all nodes".into(), series: vec![points], beyond: None }
     }
 
     /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
@@ -113,8 +108,8 @@ impl Dataset {
         Costs {
             measure: measure.name,
             of: match only_full {
-                true => "of each kernel, while all of its instances held their memory".into(),
-                false => "of each kernel, while its instances filled".into(),
+                true => "per kernel, with all of its instances holding their memory".into(),
+                false => "per kernel, with instances still allocating".into(),
             },
             series: kernels.iter().map(series).collect(),
             beyond: Some(BeyondReported {
@@ -181,7 +176,7 @@ impl Dataset {
         let is_watched_by_ramp = recorded.events.iter().any(|event| event.reason == "watched_by_ramp");
         if !is_watched_by_ramp && fresh.peek().is_some() && fresh.all(|sample| sample.budget_used.is_some()) {
             return MemorySource {
-                name: "memory that the kernel charges to the instances' cgroup",
+                name: "memory charged to the instances' cgroup",
                 bytes: |sample| sample.budget_used,
                 is_charged: true,
             };
@@ -280,7 +275,7 @@ impl Dataset {
             return measure;
         }
         MemorySource {
-            name: "anonymous and shared memory of all nodes, less what there was before the first step",
+            name: "anonymous and shared memory of all nodes, minus that before the first step",
             bytes: |sample| sample.memory.anon_and_shared,
             is_charged: false,
         }
@@ -421,7 +416,7 @@ impl Dataset {
                 is_charged: false,
             },
             false => MemorySource {
-                name: "memory that is not available (MemTotal − MemAvailable)",
+                name: "memory not available (MemTotal − MemAvailable)",
                 bytes: |sample| NodeMemory::not_available(&sample.memory),
                 is_charged: false,
             },

@@ -46,7 +46,7 @@ impl fmt::Display for Unreadable {
             Self::Io { file, error } => {
                 write!(
                     f,
-                    "{}: {error} (expected a run directory of ramp, or a CSV file of the study)",
+                    "{}: {error} (expected a ramp run directory or a CSV file of the study)",
                     file.display()
                 )
             }
@@ -164,7 +164,7 @@ impl TableReader {
             line: 1,
             column: None,
             found,
-            expected: "a header: the names of columns, separated by commas, and the end of the line".into(),
+            expected: "a header line with the names of columns".into(),
         };
         let header: Vec<String> = match reader.headers() {
             Ok(header) if header.is_empty() => return Err(malformed("nothing".into()).into()),
@@ -188,12 +188,8 @@ impl TableReader {
 
     /// What is to be said of a last line that was cut off while it was written.
     pub(super) fn torn(&self) -> Option<String> {
-        (self.torn_bytes > 0).then(|| {
-            format!(
-                "the last row was cut off while it was written ({} bytes), and is left out",
-                self.torn_bytes
-            )
-        })
+        (self.torn_bytes > 0)
+            .then(|| format!("the last row is incomplete ({} bytes) and ignored", self.torn_bytes))
     }
 
     /// Where a column is, if it is there.
@@ -228,7 +224,7 @@ impl TableReader {
             let row = TableRow { file, header, record: &record };
             if record.len() != header.len() {
                 let cells = |count: usize| format!("{count} cell{}", if count == 1 { "" } else { "s" });
-                let expected = format!("{}, as many as the header names", cells(header.len()));
+                let expected = format!("{}, as in the header", cells(header.len()));
                 return Err(row.malformed(None, cells(record.len()), expected).into());
             }
             take(&row)?;
@@ -270,7 +266,7 @@ impl TableRow<'_> {
                 );
             }
             let found = self.text(at.get()).ok().flatten().unwrap_or_default();
-            self.malformed(Some(at.get()), quoted(found), format!("what ramp writes there ({said})"))
+            self.malformed(Some(at.get()), quoted(found), format!("a value that ramp writes ({said})"))
         })
     }
 
@@ -364,10 +360,7 @@ mod tests {
             said("a,b\n1,NaN\n"),
             r#"data.csv:2: column "b": found "NaN", expected a number, 0 or more"#
         );
-        assert_eq!(
-            said("a,b\n1\n"),
-            "data.csv:2: found 1 cell, expected 2 cells, as many as the header names"
-        );
+        assert_eq!(said("a,b\n1\n"), "data.csv:2: found 1 cell, expected 2 cells, as in the header");
         let long = format!("a,b\n1,{}\n", "é".repeat(100));
         assert!(said(&long).contains(&format!("{:?}…", "é".repeat(40))), "{}", said(&long));
     }

@@ -171,4 +171,4 @@ fn has_runs(report: &Report) -> bool {
     report.data.iter().any(|data| matches!(data.source, Source::Run(_)))
 }
 
-const STALE: &str = "Thin and dotted: at least one node only repeats an older value, or has none.";
+const STALE: &str = "Thin and dotted: at least one node repeats an older value, or has none.";

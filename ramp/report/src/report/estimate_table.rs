@@ -14,6 +14,8 @@ pub struct EstimateRow {
     pub name: &'static str,
     /// Its value, or why it is unavailable.
     pub value: Result<String, String>,
+    /// What it is.
+    pub definition: &'static str,
     /// How it is defined, and on what it rests.
     pub basis: String,
 }
@@ -42,10 +44,13 @@ fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
         Some(match read(figure.scope)? {
             Ok(reading) => EstimateRow {
                 name,
+                definition: figure.definition,
                 value: Ok(figure.text(&reading)),
                 basis: if reading.inputs.is_empty() { figure.definition.into() } else { reading.inputs },
             },
-            Err(why) => EstimateRow { name, value: Err(why.0), basis: String::new() },
+            Err(why) => {
+                EstimateRow { name, definition: figure.definition, value: Err(why.0), basis: String::new() }
+            }
         })
     };
     FIGURES.iter().filter_map(row).collect()

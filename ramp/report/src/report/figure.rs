@@ -131,7 +131,7 @@ impl Unit {
             Self::Mib => format!("{number:.0} MiB"),
             Self::Bytes => format::mb(number),
             Self::BinaryBytes => format::mib(number),
-            Self::Percent => format!("{number:.1} %"),
+            Self::Percent => format!("{number:.1}%"),
             Self::Ratio => format::percent(number),
             Self::Count | Self::Structure => format::number(number),
         }
@@ -142,7 +142,7 @@ impl Unit {
     pub fn with_interval(self, number: f64, interval: Interval) -> String {
         let low = self.text(interval.low);
         let low = low.split(' ').next().unwrap_or_default();
-        format!("{} (95 %: {low} to {})", self.text(number), self.text(interval.high))
+        format!("{} ({} {low} to {})", self.text(number), format::confidence(), self.text(interval.high))
     }
 
     /// A number in this unit, for programs.

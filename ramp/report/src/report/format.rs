@@ -31,7 +31,17 @@ pub(super) fn mib(bytes: f64) -> String {
 /// A ratio − 1 in percent.
 pub(super) fn percent(ratio: f64) -> String {
     let percent = 100.0 * ratio;
-    if percent.abs() >= 100.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+    if percent.abs() >= 100.0 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
+}
+
+/// A share, such as the limit of a rule, in percent.
+pub(super) fn share(share: f64) -> String {
+    format!("{:.0}%", 100.0 * share)
+}
+
+/// What an interval is called.
+pub(super) fn confidence() -> String {
+    format!("{}% CI", crate::stats::CONFIDENCE_PERCENT)
 }
 
 /// Seconds.
@@ -77,7 +87,7 @@ mod tests {
     fn figures_have_about_four_digits() {
         let all = [0.0, 0.1234, 1.0, 7.891, 128.46, 1277.9].map(number);
         assert_eq!(all, ["0", "0.123", "1", "7.89", "128.5", "1278"]);
-        assert_eq!([percent(1.8134), percent(0.0512)], ["181 %", "5.1 %"]);
+        assert_eq!([percent(1.8134), percent(0.0512)], ["181%", "5.1%"]);
     }
 
     #[test]

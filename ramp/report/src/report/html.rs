@@ -121,7 +121,7 @@ fn comparisons(report: &Report) -> Vec<HtmlTable> {
 
 fn metadata(data: &Dataset) -> Metadata {
     let Source::Run(recorded) = &data.source else {
-        let rows = format!("{} rows of a CSV file in a layout of the study", data.rows);
+        let rows = format!("{} rows of a CSV file of the study", data.rows);
         let facts = vec![("source", rows), ("nodes", data.nodes.len().to_string())];
         return Metadata { name: data.name.clone(), facts, manifest: None };
     };
@@ -137,7 +137,7 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
         ("engine", format!("{:?}", run.plan.engine).to_lowercase()),
         ("begin", run.begin.to_string()),
         ("end", run.end.map_or_else(|| "not ended".into(), |end| end.to_string())),
-        ("why it ended", run.why_ended.clone().unwrap_or_default()),
+        ("end reason", run.why_ended.clone().unwrap_or_default()),
         (
             "steps",
             format!("{} to {} by {}, pace {}", run.plan.from, run.plan.to, run.plan.step, run.plan.pace),
@@ -169,9 +169,9 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
         ));
     }
     facts.extend(run.plan.labels.iter().map(|(key, value)| ("label", format!("{key}={value}"))));
-    facts.extend(run.findings.iter().map(|finding| ("found before", finding.message.clone())));
+    facts.extend(run.findings.iter().map(|finding| ("preflight finding", finding.message.clone())));
     facts.extend(run.not_honoured.iter().map(|what| ("not honoured", what.clone())));
-    facts.extend(run.resumes.iter().map(|time| ("gone on with", time.to_string())));
+    facts.extend(run.resumes.iter().map(|time| ("resumed", time.to_string())));
     facts.retain(|(_, what)| !what.is_empty());
     facts
 }

@@ -33,11 +33,11 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
 }
 
 fn table(text: &mut String, lines: &[estimate_table::EstimateRow]) {
-    *text += "| estimate | value | rests on |\n|---|---|---|\n";
+    *text += "| estimate | value | based on |\n|---|---|---|\n";
     for line in lines {
         let value = match &line.value {
             Ok(value) => escaped(value),
-            Err(why) => format!("cannot say: {}", escaped(why)),
+            Err(why) => format!("n/a: {}", escaped(why)),
         };
         *text += &format!("| {} | {value} | {} |\n", line.name, escaped(&line.basis));
     }

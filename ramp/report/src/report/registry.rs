@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::figure::JsonKey::{Object, Plain, Renamed, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
+use super::format;
 use crate::analysis::comparison::PerPod;
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
@@ -46,11 +47,11 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "stale_cells_percent",
         unit: Unit::Percent,
-        definition: "share of node samples that only repeat an older one",
+        definition: "share of node samples that repeat an older one",
         json: Plain("stale_cells_percent"),
         scope: Scope::Run(|data, _| match data.cells().stale_percent() {
             Some(percent) => Ok(Reading::number(percent)),
-            None => unavailable("no sample of a node was recorded"),
+            None => unavailable("no node sample was recorded"),
         }),
         ..OF_RUN
     },
@@ -58,7 +59,7 @@ pub const FIGURES: &[Figure] = &[
         name: "predicted_capacity",
         title: Some("predicted capacity"),
         unit: Unit::Instances,
-        definition: "instances that were expected to fit, by the forecast of the run or by free memory and --memory",
+        definition: "instances expected to fit, from the forecast of the run, or from free memory and --memory",
         json: Plain("estimates.predicted_capacity"),
         scope: Scope::Run(|_, run| {
             let capacity = known(&run.estimates.predicted_capacity)?;
@@ -71,7 +72,7 @@ pub const FIGURES: &[Figure] = &[
         name: "saturation_step",
         title: Some("saturation"),
         unit: Unit::Step,
-        definition: "step of the first instance lost to a resource or without room, else from which on no more held their memory",
+        definition: "step of the first instance lost to a resource or unschedulable, else the step where the number held stops rising",
         json: Object(
             "estimates.saturation",
             &["step", "rule", "instances", "resource", "saturated", "up_to"],
@@ -82,7 +83,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "saturation_instances",
         unit: Unit::Instances,
-        definition: "instances asked for at the step of saturation",
+        definition: "instances requested at the step of saturation",
         json: Within("estimates.saturation.instances"),
         scope: Scope::Run(|_, run| {
             Ok(Reading::number(known(&run.estimates.saturation.saturation)?.instances.into()))
@@ -93,7 +94,7 @@ pub const FIGURES: &[Figure] = &[
         name: "held",
         title: Some("held at once"),
         unit: Unit::Count,
-        definition: "largest number of instances that held all of their memory at the same time: what capacity means",
+        definition: "largest number of instances that held all of their memory at the same time: the capacity",
         json: Object("estimates.held", HELD),
         scope: Scope::Run(|_, run| most(&run.estimates.held)),
         ..OF_RUN
@@ -103,7 +104,7 @@ pub const FIGURES: &[Figure] = &[
         aliases: &["max_running", "maximum_running"],
         title: Some("running at once"),
         unit: Unit::Count,
-        definition: "largest number of instances at work at the same time, whether or not they held all of their memory",
+        definition: "largest number of instances running at the same time, whether or not they held all of their memory",
         json: Renamed("estimates.running", HELD, "estimates.maximum_running"),
         scope: Scope::Run(|_, run| most(&run.estimates.running)),
     },
@@ -120,7 +121,7 @@ pub const FIGURES: &[Figure] = &[
         name: "usage_min_mib",
         title: Some("usage, minimum"),
         unit: Unit::Mib,
-        definition: "least memory per container of any step",
+        definition: "lowest memory per container of any step",
         json: Plain("estimates.usage_per_container_mib.min"),
         scope: Scope::Run(|data, run| usage(data, &run.estimates.usage.min)),
         ..OF_RUN
@@ -129,7 +130,7 @@ pub const FIGURES: &[Figure] = &[
         name: "usage_max_mib",
         title: Some("usage, maximum"),
         unit: Unit::Mib,
-        definition: "most memory per container of any step",
+        definition: "highest memory per container of any step",
         json: Plain("estimates.usage_per_container_mib.max"),
         scope: Scope::Run(|data, run| usage(data, &run.estimates.usage.max)),
         ..OF_RUN
@@ -138,13 +139,13 @@ pub const FIGURES: &[Figure] = &[
         name: "marginal_cost",
         title: Some("marginal cost"),
         unit: Unit::Bytes,
-        definition: "memory that each additional instance takes before saturation, with its 95 % interval",
+        definition: "memory of each additional instance before saturation, with its confidence interval",
         json: Object("estimates.marginal_cost", &["bytes", "low", "high"]),
         scope: Scope::Run(|_, run| {
             let cost = known(&run.estimates.marginal_cost)?;
             Ok(Reading {
                 interval: Some(cost.interval),
-                inputs: format!("95 % interval; {}", cost.inputs),
+                inputs: format!("{}; {}", format::confidence(), cost.inputs),
                 details: json!({"points": cost.points, "inputs": cost.inputs}),
                 ..Reading::number(cost.bytes)
             })
@@ -153,7 +154,7 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "startup_latency",
-        definition: "time from the creation of an instance until it holds all of its memory, by the number at work then",
+        definition: "time from the creation of an instance until it holds all of its memory, by the number running then",
         json: Plain("behaviour.startup_latency"),
         scope: Scope::Run(|_, run| Ok(Reading::structure(known(&run.latency)?.iter().map(level).collect()))),
         ..OF_RUN
@@ -168,7 +169,7 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "termination",
-        definition: "time from when an instance is told to end until it is gone",
+        definition: "time from the request to terminate an instance until it is gone",
         json: Plain("behaviour.termination"),
         scope: Scope::Run(|_, run| Ok(Reading::structure(survival(known(&run.terminations)?)))),
         ..OF_RUN
@@ -187,12 +188,12 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "leak",
-        definition: "whether instances leave memory behind, and how much, with its 95 % interval in bytes",
+        definition: "memory that instances leave behind, in bytes, with its confidence interval",
         json: Plain("behaviour.leak"),
         scope: Scope::Run(|_, run| {
             let leak = known(&run.leak)?;
             Ok(Reading::structure(json!({
-                "kernels": leak.kernels, "before_bytes": leak.before_bytes, "after_bytes": leak.after_bytes,
+                "kernels": leak.retained.kernels, "before_bytes": leak.before_bytes, "after_bytes": leak.after_bytes,
                 "instances": leak.instances,
                 "low": leak.interval.map(|interval| interval.low), "high": leak.interval.map(|interval| interval.high),
                 "leaked": match leak.returned() {
@@ -206,19 +207,19 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "memory_returned",
-        definition: "memory held after the last instance beyond that before the first, in bytes, and whether it had stopped changing",
+        definition: "memory held after the last instance minus that before the first, in bytes, and whether it was steady",
         json: Object("behaviour.memory_returned", &["missing_bytes", "waited_seconds", "steady"]),
         scope: Scope::Run(|_, run| {
-            let leak = known(&run.leak)?;
+            let retained = &known(&run.leak)?.retained;
             Ok(Reading::structure(json!({
-                "missing_bytes": leak.missing_bytes, "waited_seconds": leak.waited_seconds, "steady": leak.steady,
+                "missing_bytes": retained.missing_bytes, "waited_seconds": retained.waited_seconds, "steady": retained.steady,
             })))
         }),
         ..OF_RUN
     },
     Figure {
         name: "changed_by_others",
-        definition: "instances that others removed or added while ramp asked for more",
+        definition: "instances that others removed or added while ramp scaled up",
         json: Plain("behaviour.changed_by_others"),
         scope: Scope::Run(|_, run| {
             let change =
@@ -273,14 +274,14 @@ pub const FIGURES: &[Figure] = &[
         name: "overhead_per_pod",
         title: Some("overhead per pod"),
         unit: Unit::BinaryBytes,
-        definition: "difference of the marginal costs, 95 % interval by bootstrap",
+        definition: "difference of the marginal costs, confidence interval by bootstrap",
         json: Object("overhead_per_pod", &["bytes", "low", "high", "mib", "pod_fixed_mib"]),
         scope: Scope::Comparison(|compared, _| Ok(per_pod(known(&compared.comparison.overhead_per_pod)?))),
         ..OF_RUN
     },
     Figure {
         name: "drift",
-        definition: "how far repeats are apart, and whether that may explain the difference between the two",
+        definition: "difference between repeats, and whether it may explain the difference between the two",
         json: Plain("drift"),
         scope: Scope::Comparison(|compared, _| {
             let drift = known(&compared.drift)?;
@@ -321,30 +322,40 @@ fn steps(data: &Dataset) -> Reading {
     let cells = data.cells();
     let mut note = if data.rows == 1 { " step" } else { " steps" }.to_owned();
     if let Some(stale) = cells.stale_percent() {
-        note += &format!(", {} node samples, {stale:.1} % of them stale", cells.all);
+        note += &format!(", {} node samples, {stale:.1}% stale", cells.all);
         if cells.missing > 0 {
             note += &format!(", {} missing", cells.missing);
         }
     }
-    let rule = match data.source {
+    Reading {
+        note,
+        inputs: format!("{}. Fits use neither", stale_rule(data)),
+        ..Reading::number(data.rows as f64)
+    }
+}
+
+/// When a sample counts as stale, and when as missing.
+pub(super) fn stale_rule(data: &Dataset) -> &'static str {
+    match data.source {
         Source::Study => {
-            "stale: a node's active and free memory both equal those of the row before; missing: both 0"
+            "stale: active and free memory of the node equal those of its previous row; missing: both are 0"
         }
         Source::Run(_) => "stale: recorded again without a newer sample; missing: a gap in the node's stream",
-    };
-    Reading { note, inputs: format!("{rule}. Neither is in any fit"), ..Reading::number(data.rows as f64) }
+    }
+}
+
+/// How the step of saturation is found.
+pub(super) fn saturation_rule(data: &Dataset) -> &'static str {
+    match data.source {
+        Source::Study => "the nodes full, else the first lost instance, else the number running stops rising",
+        Source::Run(_) => {
+            "the first instance lost to a resource or unschedulable, else the number held stops rising although instances had time to start"
+        }
+    }
 }
 
 fn saturation(data: &Dataset, run: &RunResults) -> Estimate<Reading> {
     let verdict = &run.estimates.saturation;
-    let inputs = match data.source {
-        Source::Study => {
-            "the nodes full, else the first loss, else no more at work: whichever of these holds first in this order"
-        }
-        Source::Run(_) => {
-            "the first instance lost to a resource or without room, else no more held although they had the time"
-        }
-    };
     let reading = match (&verdict.saturation, verdict.up_to) {
         (Ok(at), _) => {
             let resource = at.resource.map(|resource| resource.to_string());
@@ -352,7 +363,7 @@ fn saturation(data: &Dataset, run: &RunResults) -> Estimate<Reading> {
             Reading {
                 note: format!(", with {} ({}{of})", count(at.instances, "instance"), at.rule),
                 details: json!({
-                    "rule": at.rule.to_string(), "instances": at.instances, "resource": resource,
+                    "rule": at.rule.json(), "instances": at.instances, "resource": resource,
                     "saturated": true, "up_to": null,
                 }),
                 ..Reading::number(at.step.into())
@@ -365,7 +376,7 @@ fn saturation(data: &Dataset, run: &RunResults) -> Estimate<Reading> {
         },
         (Err(why), None) => return Err(why.clone()),
     };
-    Ok(Reading { inputs: inputs.into(), ..reading })
+    Ok(Reading { inputs: saturation_rule(data).into(), ..reading })
 }
 
 fn most(most: &Estimate<Most>) -> Estimate<Reading> {
@@ -376,8 +387,8 @@ fn most(most: &Estimate<Most>) -> Estimate<Reading> {
 fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
     let usage = known(usage)?;
     let instances = match data.source {
-        Source::Study => "instances at work, as recorded",
-        Source::Run(_) => "instances that hold theirs",
+        Source::Study => "running instances, as recorded",
+        Source::Run(_) => "instances that hold their memory",
     };
     let inputs = format!("{} ÷ {instances}", data.usage_measure());
     Ok(Reading { step: Some(usage.step), inputs, ..Reading::number(usage.mib) })
@@ -396,7 +407,7 @@ fn per_pod(per_pod: &PerPod) -> Reading {
         }
         Err(why) => {
             details["reason"] = why.0.as_str().into();
-            format!(": {}", why.0)
+            format!("; podFixed: n/a ({})", why.0)
         }
     };
     Reading { interval: Some(per_pod.interval), note, details, ..Reading::number(per_pod.bytes) }

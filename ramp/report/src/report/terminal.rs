@@ -29,7 +29,7 @@ fn push_lines(text: &mut String, lines: &[estimate_table::EstimateRow]) {
     for line in lines {
         let value = match &line.value {
             Ok(value) => value.clone(),
-            Err(why) => format!("cannot say: {why}"),
+            Err(why) => format!("n/a: {why}"),
         };
         let wrapped = format::wrapped(&value, 26, 100);
         text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));

@@ -1,5 +1,10 @@
 //! Quantiles, and intervals made of them.
 
+/// In so many of 100 experiments an interval should hold what is estimated.
+pub const CONFIDENCE_PERCENT: u32 = 95;
+/// The share of draws on either side of an interval.
+const TAIL: f64 = (100 - CONFIDENCE_PERCENT) as f64 / 200.0;
+
 /// An interval that should hold what is estimated in 95 of 100 experiments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
@@ -16,7 +21,7 @@ impl Interval {
     pub fn of(drawn: &[f64]) -> Option<Self> {
         let mut sorted = drawn.to_vec();
         sorted.sort_by(f64::total_cmp);
-        Some(Self { low: quantile(&sorted, 0.025)?, high: quantile(&sorted, 0.975)? })
+        Some(Self { low: quantile(&sorted, TAIL)?, high: quantile(&sorted, 1.0 - TAIL)? })
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Slope {
 }
 
 /// Fewer points tell more of themselves than of a line.
-const FEWEST_POINTS: usize = 5;
+pub(crate) const FEWEST_POINTS: usize = 5;
 /// Draws of the bootstrap: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
 const DRAWS: usize = 1000;
 /// Pairs that are looked at, of all series together. What has more points has them merged.

@@ -30,7 +30,7 @@ pub(super) fn startup(report: &Report) -> Chart {
         id: "startup".into(),
         title: "Startup latency against population".into(),
         run: None,
-        x: X::Own("instances at work when it was made"),
+        x: X::Own("running instances at creation"),
         y: "seconds",
         series,
         note: "From being made to holding all memory. Rings: evicted, killed or removed before, or still waiting: \
@@ -54,7 +54,7 @@ pub(super) fn goodput(report: &Report) -> Chart {
         let at_work =
             along(data, &course.steps, |at| data.steps.get(at.index).map(|step| step.running.into()));
         series.push(pen.line(run, (0, "goodput"), good));
-        series.push(pen.line(run, (1, "at work"), at_work));
+        series.push(pen.line(run, (1, "running"), at_work));
     }
     Chart {
         id: "goodput".into(),
@@ -63,7 +63,7 @@ pub(super) fn goodput(report: &Report) -> Chart {
         x: X::Run,
         y: "instances",
         series,
-        note: "Those that hold their memory, less those whose own reports tell of none or of no progress, or no longer come."
+        note: "Instances that hold their memory, minus those whose reports are missing, too old or show no progress."
             .into(),
     }
 }
@@ -89,9 +89,9 @@ pub(super) fn work(report: &Report) -> Chart {
         y: "units",
         series,
         note: if per_second {
-            "Where it falls, contention or shared cores take work away that CPU time does not show."
+            "A drop shows contention or shared cores, which CPU time does not show."
         } else {
-            "WorkCount of the study's file; what its unit is the file does not tell."
+            "WorkCount of the study's file, whose unit is not recorded."
         }
         .into(),
     }

@@ -30,7 +30,7 @@ pub(super) fn memory(report: &Report) -> Vec<Chart> {
             x: X::Run,
             y: "GiB",
             series,
-            note: format!("Thin and dotted: the node only repeats an older value.{more}"),
+            note: format!("Thin and dotted: the node repeats an older value.{more}"),
         }
     };
     report.data.iter().enumerate().map(chart).collect()
@@ -94,12 +94,12 @@ pub(super) fn pressure(report: &Report) -> Chart {
     }
     Chart {
         id: "pressure".into(),
-        title: "Pressure (PSI): share of time in which some task waited".into(),
+        title: "Pressure (PSI, some): share of time with a stalled task".into(),
         run: None,
         x: X::Run,
         y: "% of time",
         series,
-        note: "Of the node that waited most, between two fresh samples of it.".into(),
+        note: "Of the most stalled node, between its fresh samples.".into(),
     }
 }
 

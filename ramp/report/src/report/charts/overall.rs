@@ -46,7 +46,7 @@ pub(super) fn memory(report: &Report) -> Chart {
 /// Instances by state.
 pub(super) fn instances(report: &Report) -> Chart {
     let measures: [StepColumn; 7] = [
-        ("at work", |step| Some(step.running.into())),
+        ("running", |step| Some(step.running.into())),
         ("asked for", |step| step.asked.map(f64::from)),
         ("holding all memory", |step| step.ready.map(f64::from)),
         ("pending or being made", |step| match (step.pending, step.unschedulable, step.creating) {
@@ -66,7 +66,7 @@ pub(super) fn instances(report: &Report) -> Chart {
         x: X::Run,
         y: "instances",
         series: lines(report, &measures, 1, false),
-        note: "At work is what the study calls Running.".into(),
+        note: "Running includes instances that do not hold all of their memory yet.".into(),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn usage(report: &Report) -> Chart {
         note: match has_runs(report) {
             true => usage_note(report),
             false => format!(
-                "As in the study: active memory of all nodes ÷ instances at work, the idle cluster too. {STALE}"
+                "As in the study: active memory of all nodes ÷ running instances, idle cluster included. {STALE}"
             ),
         },
     }
@@ -104,7 +104,7 @@ fn usage_note(report: &Report) -> String {
     let mut measures: Vec<&str> = report.data.iter().map(Dataset::usage_measure).collect();
     measures.sort_unstable();
     measures.dedup();
-    format!("From {}; ÷ instances that held theirs.", measures.join(", or from "))
+    format!("Based on {} ÷ instances that held their memory.", measures.join(", or from "))
 }
 
 /// Time per step and latency of the API.
@@ -115,8 +115,7 @@ pub(super) fn time(report: &Report) -> Chart {
     ];
     Chart {
         id: "time".into(),
-        title: if has_runs(report) { "Time per step, and latency of the API" } else { "Time per step" }
-            .into(),
+        title: if has_runs(report) { "Time per step, and API latency" } else { "Time per step" }.into(),
         run: None,
         x: X::Run,
         y: "seconds",
@@ -170,13 +169,13 @@ pub(super) fn cost(report: &Report) -> Chart {
     }
     Chart {
         id: "cost".into(),
-        title: "Memory against instances at work: what one more costs".into(),
+        title: "Memory by running instances: marginal cost".into(),
         run: None,
-        x: X::Own("instances at work"),
+        x: X::Own("running instances"),
         y: "GiB",
         series,
         note: format!(
-            "The samples of {} that the marginal cost rests on; the line rises by the marginal cost.",
+            "Samples of {} behind the marginal cost, which is the slope of the line.",
             report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure)
         ),
     }

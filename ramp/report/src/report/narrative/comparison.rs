@@ -1,19 +1,19 @@
-//! What two groups of runs say, held against each other.
+//! Sentences on two groups of runs, compared with each other.
 
 use super::super::{Report, estimate_table, format};
-use super::{Section, Sentence, says, sentence_case};
+use super::sentence::{Section, Sentence, says, sentence_case};
+use crate::analysis::drift::MAY_EXPLAIN;
 use crate::analysis::results::Compared;
 use crate::dataset::Source;
 
 pub(super) fn section(report: &Report, compared: &Compared) -> Section {
-    let findings = &report.findings;
-    let (base, other) = (findings.name(compared.base), findings.name(compared.other));
+    let [base, other] = report.names(compared);
     let mut sentences = Vec::new();
     for line in estimate_table::of_comparison(report, compared) {
         let name = sentence_case(line.name);
         sentences.push(match line.value {
             Ok(value) => says(format!("{name} of {other} over {base}: {value}."), line.basis),
-            Err(why) => says(format!("{name} cannot be said: {why}."), format!("{}: as defined", line.name)),
+            Err(why) => says(format!("{name}: n/a: {why}."), line.definition),
         });
     }
     sentences.extend(pod_fixed(report, compared));
@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report, compared: &Compared) -> Section {
     Section { title: format!("{other} against {base}"), sentences }
 }
 
-/// What the RuntimeClass has, beside what was measured.
+/// What the RuntimeClass declares, compared with what was measured.
 fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     let runs = &report.findings.groups.get(compared.other)?.runs;
     let Source::Run(recorded) = &report.data.get(*runs.first()?)?.source else { return None };
@@ -29,43 +29,47 @@ fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     let interval = compared.comparison.overhead_per_pod.as_ref().ok()?.interval;
     let has = class.overhead_memory_bytes as f64;
     let verdict = if has > interval.high {
-        "more than is measured: nodes are filled with fewer pods than fit"
+        "more than measured: nodes take fewer pods than fit"
     } else if has < interval.low {
-        "less than is measured: nodes are promised memory that pods take"
+        "less than measured: pods use memory that the scheduler does not account for"
     } else {
-        "within the interval that is measured"
+        "within the measured interval"
     };
     Some(says(
         format!("RuntimeClass {} has podFixed.memory of {}, {verdict}.", class.name, format::mib(has)),
-        "podFixed against the 95 % interval of the overhead per pod; the upper end of it is suggested",
+        format!(
+            "podFixed compared with the {} of the overhead per pod; its upper end is suggested",
+            format::confidence()
+        ),
     ))
 }
 
 fn drift(compared: &Compared) -> Sentence {
-    let rule = "drift: largest difference between repeats, against the difference of the means; it may explain that where it is half of it";
+    let rule = format!(
+        "drift: largest difference between repeats; it may explain the difference of the means where it is at least {} of that",
+        format::share(MAY_EXPLAIN)
+    );
     let drift = match &compared.drift {
         Ok(drift) => drift,
-        Err(why) => return says(format!("Drift cannot be told: {}.", why.0), rule),
+        Err(why) => return says(format!("Drift: n/a: {}.", why.0), rule),
     };
     let all = |most: &[u32]| most.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    let order = match (drift.order.is_empty(), drift.is_balanced) {
-        (true, _) => "In an order that is not known".to_owned(),
-        (false, true) => format!("In the order {}, in which an even drift is the same for both", drift.order),
-        (false, false) => {
-            format!("In the order {}, in which an even drift is not the same for both", drift.order)
-        }
+    let order = match (drift.order.as_str(), drift.is_balanced) {
+        ("", _) => "Run order unknown".to_owned(),
+        (order, true) => format!("Run order {order}, balanced against linear drift"),
+        (order, false) => format!("Run order {order}, not balanced against linear drift"),
     };
     let verdict = match drift.may_explain() {
         _ if drift.difference == 0.0 => "there is no difference to explain",
-        true => "drift may explain it",
-        false => "drift does not explain it",
+        true => "drift may explain the difference",
+        false => "drift does not explain the difference",
     };
     says(
         format!(
-            "{order}, the most that {} at once were {} (A) and {} (B): repeats are up to {} apart, the means {}; {verdict}.",
-            drift.counted,
+            "{order}: up to {} (A) and {} (B) instances {} at once; repeats differ by up to {}, the means by {}; {verdict}.",
             all(&drift.base),
             all(&drift.other),
+            drift.counted.words(),
             format::percent(drift.spread),
             format::percent(drift.difference)
         ),

@@ -1,22 +1,23 @@
-//! What one run says.
+//! Sentences on one run.
 
-use super::super::format;
-use super::{Section, Sentence, says, sentence_case};
+use super::super::figure::Unit;
+use super::super::{format, registry};
+use super::sentence::{Section, Sentence, says, sentence_case};
 use crate::analysis::failure_modes::Resource;
-use crate::analysis::goodput::GoodputCourse;
-use crate::analysis::latency::LoadLevel;
+use crate::analysis::goodput::{GoodputCourse, PROGRESS};
+use crate::analysis::latency::{LoadLevel, QUARTERS};
 use crate::analysis::results::RunResults;
 use crate::analysis::teardown::{Leak, Returned};
 use crate::analysis::{Estimate, SaturationRule};
-use crate::dataset::{Dataset, Source};
+use crate::dataset::{Dataset, SEEN_LATE_SECONDS, Source};
 use crate::stats::LITTLE_BYTES;
 use ramp_format::text::count;
 
 pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     let mut sentences = Vec::new();
-    sentences.extend(data.notes.iter().map(|note| says(sentence_case(note) + ".", "as read")));
+    sentences.extend(data.notes.iter().map(|note| says(sentence_case(note) + ".", "input")));
     sentences.extend(stale(data));
-    sentences.push(saturation(found));
+    sentences.push(saturation(data, found));
     sentences.extend(broke(found));
     sentences.extend(changed(found));
     sentences.extend(seen_late(data));
@@ -31,36 +32,25 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
 
 fn stale(data: &Dataset) -> Option<Sentence> {
     let cells = data.cells();
-    let (stale, missing) = (cells.stale as u64, cells.missing as u64);
-    let percent = cells.stale_percent().filter(|_| stale + missing > 0)?;
-    Some(says(
-        format!(
-            "Of {} node samples {stale} ({percent:.1} %) only repeat an older one and {missing} are missing; no fit has them.",
-            cells.all
-        ),
-        match data.source {
-            Source::Study => {
-                "stale: active and free memory of a node both equal those of its row before; missing: both are 0"
-            }
-            Source::Run(_) => {
-                "stale: recorded again without a newer sample; missing: a gap in the node's stream"
-            }
-        },
-    ))
+    let percent = cells.stale_percent().filter(|_| cells.stale + cells.missing > 0)?;
+    let text = format!(
+        "Of {} node samples {} ({percent:.1}%) are stale and {} missing; fits leave them out.",
+        cells.all, cells.stale, cells.missing
+    );
+    Some(says(text, registry::stale_rule(data)))
 }
 
-fn saturation(found: &RunResults) -> Sentence {
-    let rule = "saturation: the first instance lost to a resource or without room, else no more held although they had the time; of the \
-                study's files: the nodes full, else a loss, else no more at work";
+fn saturation(data: &Dataset, found: &RunResults) -> Sentence {
+    let rule = || format!("saturation: {}", registry::saturation_rule(data));
     let verdict = &found.estimates.saturation;
-    match (&verdict.saturation, verdict.saturated()) {
+    match (&verdict.saturation, verdict.up_to) {
         (Ok(at), _) => {
             let instances = count(at.instances, "instance");
-            let are = if at.rule == SaturationRule::StoppedRising { "there" } else { "asked for" };
-            says(format!("Saturated at step {}, with {instances} {are}.", at.step), at.rule.to_string())
+            let requested = if at.rule == SaturationRule::StoppedRising { "" } else { " requested" };
+            says(format!("Saturated at step {}, with {instances}{requested}.", at.step), at.rule.to_string())
         }
-        (Err(why), Some(false)) => says(format!("Saturation: {}.", why.0), rule),
-        (Err(why), _) => says(format!("Saturation cannot be said: {}.", why.0), rule),
+        (Err(why), Some(_)) => says(format!("Saturation: {}.", why.0), rule()),
+        (Err(why), None) => says(format!("Saturation: n/a: {}.", why.0), rule()),
     }
 }
 
@@ -69,8 +59,8 @@ fn changed(found: &RunResults) -> Option<Sentence> {
         found.changed_by_others.iter().map(|change| format!("{change} (step {})", change.step)).collect();
     (!all.is_empty()).then(|| {
         says(
-            format!("Others changed the population: {}.", all.join("; ")),
-            "changed by others: instances that ended or came while ramp asked for more, and not for want of anything",
+            format!("Population changed by others: {}.", all.join("; ")),
+            "changed by others: instances that ended or came while ramp scaled up, not for lack of a resource",
         )
     })
 }
@@ -80,13 +70,13 @@ fn seen_late(data: &Dataset) -> Option<Sentence> {
     (recorded.seen_late > 0).then(|| {
         says(
             format!(
-                "{} seen late, while the API or the watch was away: times are those that the cluster tells, in whole seconds.",
+                "{} observed late, while the API or the watch was unavailable: times are the cluster's own, in whole seconds.",
                 match recorded.seen_late {
                     1 => "1 transition was".to_owned(),
                     count => format!("{count} transitions were"),
                 }
             ),
-            "seen late: 2.5 s and more later than others after the source's own time",
+            format!("observed late: at least {SEEN_LATE_SECONDS} s later than others after the source's timestamp"),
         )
     })
 }
@@ -96,16 +86,10 @@ fn broke(found: &RunResults) -> Option<Sentence> {
     let when = |seconds: Option<f64>| {
         seconds.map_or_else(String::new, |at| format!(", after {}", format::seconds(at)))
     };
+    let what = format!("{} at step {}{}", first.what, first.step, when(first.elapsed_seconds));
     let mut text = match first.resource {
-        Resource::Unknown => {
-            format!("{} at step {}{}", sentence_case(first.what), first.step, when(first.elapsed_seconds))
-        }
-        resource => format!(
-            "The first to give way was {resource}: {} at step {}{}",
-            first.what,
-            first.step,
-            when(first.elapsed_seconds)
-        ),
+        Resource::Unknown => sentence_case(&what),
+        resource => format!("First limit reached: {resource}: {what}"),
     };
     if !first.evidence.is_empty() {
         text += &format!(" (“{}”)", first.evidence);
@@ -116,10 +100,7 @@ fn broke(found: &RunResults) -> Option<Sentence> {
             later.iter().map(|later| format!("{} at step {}", later.what, later.step)).collect();
         text += &format!(" Then: {}.", later.join("; "));
     }
-    Some(says(
-        text,
-        "what gave way: the first time of each, in the order of time; the resource is the one that is named",
-    ))
+    Some(says(text, "failure modes: the first occurrence of each, by time; resources as named by the source"))
 }
 
 fn usage(data: &Dataset, found: &RunResults) -> Sentence {
@@ -127,7 +108,7 @@ fn usage(data: &Dataset, found: &RunResults) -> Sentence {
     let (what, rule) = match data.source {
         Source::Study => (
             "Active memory per container",
-            "usage per container: active memory of all nodes ÷ instances at work, stale rows too, the idle cluster not subtracted"
+            "usage per container: active memory of all nodes ÷ running instances, stale rows included, idle cluster not subtracted"
                 .to_owned(),
         ),
         Source::Run(_) => (
@@ -138,52 +119,53 @@ fn usage(data: &Dataset, found: &RunResults) -> Sentence {
     match (&usage.min, &usage.max) {
         (Ok(min), Ok(max)) => {
             let at = match &usage.at_saturation {
-                Ok(at) => format!("is {:.0} MiB at saturation", at.mib),
-                Err(why) => format!("at saturation cannot be said ({})", why.0),
+                Ok(at) => format!("{:.0} MiB at saturation", at.mib),
+                Err(why) => format!("n/a at saturation ({})", why.0),
             };
-            says(
-                format!(
-                    "{what} {at}, at least {:.0} MiB (step {}), at most {:.0} MiB (step {}).",
-                    min.mib, min.step, max.mib, max.step
-                ),
-                rule,
-            )
+            let (least, most) = (min.mib, max.mib);
+            let text = format!(
+                "{what}: {at}; minimum {least:.0} MiB (step {}), maximum {most:.0} MiB (step {}).",
+                min.step, max.step
+            );
+            says(text, rule)
         }
-        (Err(why), _) | (_, Err(why)) => says(format!("{what} cannot be said: {}.", why.0), rule),
+        (Err(why), _) | (_, Err(why)) => says(format!("{what}: n/a: {}.", why.0), rule),
     }
 }
 
 fn marginal_cost(found: &RunResults) -> Sentence {
-    let rule =
-        "marginal cost, with its 95 % interval: what one instance more takes of memory, before saturation";
+    let rule = format!(
+        "marginal cost: memory of each additional instance before saturation, with its {}",
+        format::confidence()
+    );
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
-                "One instance more costs {} ({}; 95 % interval {} to {}).",
-                format::mb(cost.bytes),
-                format::mib(cost.bytes),
-                format::mb(cost.interval.low),
-                format::mb(cost.interval.high)
+                "Each additional instance costs {}, that is {}.",
+                Unit::Bytes.with_interval(cost.bytes, cost.interval),
+                format::mib(cost.bytes)
             ),
             format!("{rule}; {}", cost.inputs),
         ),
-        Err(why) => says(format!("What one instance more costs cannot be said: {}.", why.0), rule),
+        Err(why) => says(format!("Marginal cost: n/a: {}.", why.0), rule),
     }
 }
 
 fn startup(latency: &Estimate<Vec<LoadLevel>>) -> Sentence {
-    let rule = "startup latency: from being made to holding all memory, Kaplan–Meier, by quarters of the instances at saturation; \
-                what never got there counts as longer than it was watched";
+    let rule = format!(
+        "startup latency: from creation to holding all memory, Kaplan–Meier, in {QUARTERS} load levels up to saturation; instances that \
+         never got there are censored"
+    );
     let levels = match latency {
-        Ok(levels) if levels.is_empty() => return says("No instance was made.".into(), rule),
+        Ok(levels) if levels.is_empty() => return says("No instance was created.".into(), rule),
         Ok(levels) => levels,
-        Err(why) => return says(format!("Startup latency cannot be said: {}.", why.0), rule),
+        Err(why) => return says(format!("Startup latency: n/a: {}.", why.0), rule),
     };
     let level = |level: &LoadLevel| {
         let range = match level.to {
             Some(to) if to.saturating_sub(1) <= level.from => level.from.to_string(),
             Some(to) => format!("{} to {}", level.from, to.saturating_sub(1).max(level.from)),
-            None => format!("{} and more", level.from),
+            None => format!("{} or more", level.from),
         };
         let survival = &level.survival;
         let never = match survival.censored {
@@ -191,18 +173,12 @@ fn startup(latency: &Estimate<Vec<LoadLevel>>) -> Sentence {
             count => format!(", {count} of {} not ready", survival.count),
         };
         format!(
-            "{} with {range} at work (90 %: {}{never})",
+            "{} with {range} running (p90 {}{never})",
             format::quantile(survival.quantile(0.5)),
             format::quantile(survival.quantile(0.9))
         )
     };
-    says(
-        format!(
-            "The median time until an instance was ready: {}.",
-            levels.iter().map(level).collect::<Vec<_>>().join(", ")
-        ),
-        rule,
-    )
+    says(format!("Median time to ready: {}.", levels.iter().map(level).collect::<Vec<_>>().join(", ")), rule)
 }
 
 fn goodput(data: &Dataset, course: &Estimate<GoodputCourse>) -> Sentence {
@@ -210,121 +186,108 @@ fn goodput(data: &Dataset, course: &Estimate<GoodputCourse>) -> Sentence {
         Ok(course) => course,
         Err(why) => {
             return says(
-                format!("Goodput cannot be said: {}.", why.0),
+                format!("Goodput: n/a: {}.", why.0),
                 "goodput: instances that hold their memory and make progress",
             );
         }
     };
     let rule = format!(
-        "goodput: holds all of its memory; its last report is no older than {}, and it got half of the CPU time that it was \
-         to get since the one before",
-        format::seconds(course.counts_seconds)
+        "goodput: instances that hold all of their memory, whose last report is no older than {} and tells of at least {} of the CPU \
+         time due since the one before",
+        format::seconds(course.counts_seconds),
+        format::share(PROGRESS)
     );
     let most = course.steps.iter().max_by_key(|at| at.instances);
     let at = |index: usize| data.steps.get(index);
     let text = match (most, course.largest_gap) {
         (Some(most), Some((gap, index))) if gap > 0 => format!(
-            "At most {} held their memory and made progress (step {}); the most that were at work and did not were {gap} of {}, \
-             at step {}.",
+            "Up to {} held their memory and made progress (step {}); up to {gap} of {} running did not (step {}).",
             count(most.instances, "instance"),
             at(most.index).map_or(0, |step| step.step),
             at(index).map_or(0, |step| step.running),
             at(index).map_or(0, |step| step.step)
         ),
         (Some(most), _) => format!(
-            "Each instance at work held its memory and made progress, {} at most (step {}).",
+            "All running instances held their memory and made progress, up to {} (step {}).",
             most.instances,
             at(most.index).map_or(0, |step| step.step)
         ),
-        (None, _) => "No step has an end.".into(),
+        (None, _) => "Goodput: n/a: no step has ended.".into(),
     };
     says(text, rule)
 }
 
 fn teardown(data: &Dataset, found: &RunResults) -> Vec<Sentence> {
-    let mut sentences = Vec::new();
-    let rule = "teardown: from when an instance is told to end until it is gone, Kaplan–Meier";
-    match &found.terminations {
-        Ok(survival) => sentences.push(says(
-            format!(
-                "Of {} on nodes told to end the median was gone after {}, nine of ten after {}.",
-                count(survival.count as u64, "instance"),
-                format::quantile(survival.quantile(0.5)),
-                format::quantile(survival.quantile(0.9))
-            ),
-            rule,
-        )),
-        Err(why) => {
-            sentences.push(says(format!("How long instances take to end cannot be said: {}.", why.0), rule));
-        }
-    }
+    let rule = "termination: from the request to terminate an instance until it is gone, Kaplan–Meier";
+    let text = match &found.terminations {
+        Ok(survival) => format!(
+            "Median time to terminate: {} (p90 {}), of {} on nodes.",
+            format::quantile(survival.quantile(0.5)),
+            format::quantile(survival.quantile(0.9)),
+            count(survival.count as u64, "instance")
+        ),
+        Err(why) => format!("Termination time: n/a: {}.", why.0),
+    };
+    let mut sentences = vec![says(text, rule)];
     if let Ok(teardown) = crate::analysis::teardown::teardown(data)
         && teardown.instances > 0
     {
         let all = count(teardown.instances, "instance");
-        let text = match teardown.seconds {
-            Some(seconds) if teardown.instances == 1 => {
-                format!("The instance there at the end was gone after {}.", format::seconds(seconds))
-            }
-            Some(seconds) => {
-                format!("The {all} there at the end were all gone after {}.", format::seconds(seconds))
-            }
-            None => format!("The {all} there at the end were not all seen to go: {}.", left(&teardown.left)),
+        let text = match (teardown.seconds, teardown.left.as_slice()) {
+            (Some(seconds), _) => format!("Teardown of {all} took {}.", format::seconds(seconds)),
+            (None, []) => format!("Teardown of {all} did not finish in time."),
+            (None, left) => format!("Teardown of {all} did not finish; left: {}.", left.join(", ")),
         };
-        sentences.push(says(text, "from the request to remove the population to the last instance gone"));
+        sentences
+            .push(says(text, "teardown: from the request to remove all instances until the last is gone"));
     }
     sentences
 }
 
-/// What is left, or why that is not known.
-fn left(objects: &[String]) -> String {
-    match objects {
-        [] => "not in the time that ramp waits".into(),
-        objects => objects.join(", "),
-    }
-}
-
 fn leak(found: &RunResults) -> Sentence {
-    let rule = "memory returned: what kernels hold after the last instance was gone, once that had stopped changing, less what \
-                they held before the first step; told as left behind where its 95 % interval, without what the machines did of \
-                their own, is above 8 MiB and a fiftieth of what the instances held, and nothing else came or went";
+    let share = format::share(Leak::SHARE);
+    let rule = format!(
+        "leak: memory that kernels hold after the last instance, once steady, minus what they held before the first step; it is a leak \
+         where its {}, without background changes of the machines, is above {} per machine and {share} of what the instances held, and \
+         nothing else came or went",
+        format::confidence(),
+        format::mib(LITTLE_BYTES)
+    );
     let leak = match &found.leak {
         Ok(leak) => leak,
-        Err(why) => return says(format!("Whether memory is left behind cannot be said: {}.", why.0), rule),
+        Err(why) => return says(format!("Leak: n/a: {}.", why.0), rule),
     };
-    let Leak { missing_bytes, waited_seconds, instances, .. } = leak;
+    let Leak { instances, retained, .. } = leak;
     let figures = format!(
         "{} {} held than before the first step, {} after the last of {} was gone",
-        format::mb(missing_bytes.abs()),
-        if *missing_bytes >= 0.0 { "more" } else { "less" },
-        format::seconds(*waited_seconds),
+        format::mb(retained.missing_bytes.abs()),
+        if retained.missing_bytes >= 0.0 { "more" } else { "less" },
+        format::seconds(retained.waited_seconds),
         count(*instances, "instance"),
     );
     let between = leak.interval.map_or_else(String::new, |interval| {
         format!(
-            "; of it {} to {} because of the instances",
+            "; {} to {} of it because of the instances",
             format::mb(interval.low),
             format::mb(interval.high)
         )
     });
     let text = match leak.returned() {
         Returned::All if leak.is_others_doing() => {
-            format!("Memory came back, but for what the machines did of their own: {figures}{between}.")
+            format!("Memory returned, apart from background changes of the machines: {figures}{between}.")
         }
-        Returned::All if *missing_bytes > leak.kernels as f64 * LITTLE_BYTES => {
-            format!("Memory came back, but for less than a fiftieth of what the instances held: {figures}.")
+        Returned::All if retained.missing_bytes > retained.kernels as f64 * LITTLE_BYTES => {
+            format!("Memory returned, except for less than {share} of what the instances held: {figures}.")
         }
-        Returned::All => format!("Memory came back: {figures}."),
-        Returned::NotAll => format!("Memory did not come back: {figures}{between}."),
-        Returned::NotSteady if leak.steady == Some(false) => {
-            format!("Whether memory is left behind cannot be said: it was still coming back ({figures}).")
+        Returned::All => format!("Memory returned: {figures}."),
+        Returned::NotAll => format!("Memory did not return: {figures}{between}."),
+        Returned::NotSteady if retained.steady == Some(false) => {
+            format!("Leak: n/a: memory was still returning ({figures}).")
         }
-        Returned::NotSteady => format!(
-            "Whether memory is left behind cannot be said: it was not watched for long enough ({figures})."
-        ),
+        Returned::NotSteady => format!("Leak: n/a: not observed for long enough ({figures})."),
         Returned::CannotTell => {
             format!(
-                "Whether memory is left behind cannot be told from what the machines did of their own: {figures}{between}."
+                "Leak: n/a: not distinguishable from background changes of the machines: {figures}{between}."
             )
         }
     };
