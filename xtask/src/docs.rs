@@ -1,5 +1,6 @@
 //! Generated documentation: pages of docs/ that follow a registry of figures or of report fields.
 
+use ramp_format::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use workload::report::{Kind, NodeReport, WorkloadReport};
 
 use crate::generated::{self, GeneratedFile};
@@ -8,6 +9,7 @@ use crate::shell::Outcome;
 fn files() -> Vec<GeneratedFile> {
     vec![
         ("docs/fields.md".into(), fields()),
+        ("docs/run-format.md".into(), run_format()),
         ("docs/report.md".into(), ramp_report::report::reference::markdown()),
     ]
 }
@@ -23,6 +25,25 @@ fn fields() -> String {
         rows::<WorkloadReport>(),
         rows::<NodeReport>()
     )
+}
+
+/// The tables of a run directory.
+fn run_format() -> String {
+    let tables = [
+        table::<StepRow>(),
+        table::<PodRow>(),
+        table::<NodeRow>(),
+        table::<WorkloadRow>(),
+        table::<EventRow>(),
+    ];
+    include_str!("run-format.md").replace("{tables}", &tables.concat())
+}
+
+fn table<T: Table>() -> String {
+    let rows = T::columns().into_iter().map(|column| {
+        format!("| `{}` | {} |\n", column.name, column.description.trim().trim_end_matches('.'))
+    });
+    format!("\n## {}\n\n| column | meaning |\n|---|---|\n{}", T::FILE, rows.collect::<String>())
 }
 
 fn rows<K: Kind>() -> String {

@@ -6,10 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
 
-use crate::rows::{EventRow, PodRow, StepRow};
+use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use crate::run_file::{RunFile, read_run};
 use crate::table_writer::TableWriter;
 
@@ -44,57 +42,6 @@ pub struct Before {
     pub notes: Vec<String>,
 }
 
-/// Columns of `nodes.csv` that are ramp's own; those of [`NodeReport`] follow.
-const NODE_COLUMNS: [&str; 11] = [
-    "time",
-    "elapsed_seconds",
-    "step",
-    "node",
-    "row",
-    "sample_time",
-    "age_seconds",
-    "instances",
-    "ready",
-    "budget_bytes",
-    "budget_used_bytes",
-];
-
-/// Columns of `workloads.csv` that are ramp's own; those of [`WorkloadReport`] follow.
-const WORKLOAD_COLUMNS: [&str; 7] =
-    ["time", "elapsed_seconds", "step", "instance", "uid", "node", "report_time"];
-
-/// Fields of reports that have a column: not the time, which has one of ramp's, nor the settings, which the manifest tells.
-fn report_columns<K: Kind>() -> impl Iterator<Item = &'static str> {
-    let of_interest = |name: &str| !matches!(name, "time" | "settings" | "version");
-    K::FIELDS
-        .iter()
-        .filter(move |field| {
-            of_interest(field.name) && (field.scope != Scope::Start || field.unit != Unit::None)
-        })
-        .map(|field| match field.name {
-            // Of the report's program, not of the run.
-            "elapsed_seconds" => "program_elapsed_seconds",
-            name => name,
-        })
-}
-
-/// The cells of a report, in the order of its columns.
-pub fn report_cells<K: Kind>(record: &Map<String, Value>) -> impl Iterator<Item = String> {
-    report_columns::<K>().map(|column| {
-        let name = if column == "program_elapsed_seconds" { "elapsed_seconds" } else { column };
-        match record.get(name) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-        }
-    })
-}
-
-/// Empty cells for a report that is missing.
-pub fn missing_cells<K: Kind>() -> impl Iterator<Item = String> {
-    report_columns::<K>().map(|_| String::new())
-}
-
 impl Directory {
     /// Makes a directory with all of its files, so that what cannot be written is known before the first step.
     ///
@@ -109,18 +56,13 @@ impl Directory {
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let table = |name: &str, header: &[&str]| TableWriter::create(path.join(name), header);
-        let with = |own: &[&'static str], fields: Vec<&'static str>| [own, &fields].concat();
         let directory = Self {
             path: path.to_owned(),
-            steps: table("steps.csv", &header_of::<StepRow>())?,
-            nodes: table("nodes.csv", &with(&NODE_COLUMNS, report_columns::<NodeReport>().collect()))?,
-            pods: table("pods.csv", &header_of::<PodRow>())?,
-            workloads: table(
-                "workloads.csv",
-                &with(&WORKLOAD_COLUMNS, report_columns::<WorkloadReport>().collect()),
-            )?,
-            events: table("events.csv", &header_of::<EventRow>())?,
+            steps: create::<StepRow>(path)?,
+            nodes: create::<NodeRow>(path)?,
+            pods: create::<PodRow>(path)?,
+            workloads: create::<WorkloadRow>(path)?,
+            events: create::<EventRow>(path)?,
             run,
         };
         directory.save()?;
@@ -134,20 +76,13 @@ impl Directory {
     pub fn resume(path: &Path) -> io::Result<(Self, Before)> {
         let run = read_run(path)?;
         let mut notes = Vec::new();
-        let mut table = |name: &str| {
-            let (table, torn) = TableWriter::resume(path.join(name))?;
-            if torn > 0 {
-                notes.push(format!("{name}: a torn last row of {torn} bytes was cut off"));
-            }
-            Ok::<_, io::Error>(table)
-        };
         let directory = Self {
             path: path.to_owned(),
-            steps: table("steps.csv")?,
-            nodes: table("nodes.csv")?,
-            pods: table("pods.csv")?,
-            workloads: table("workloads.csv")?,
-            events: table("events.csv")?,
+            steps: reopen::<StepRow>(path, &run, &mut notes)?,
+            nodes: reopen::<NodeRow>(path, &run, &mut notes)?,
+            pods: reopen::<PodRow>(path, &run, &mut notes)?,
+            workloads: reopen::<WorkloadRow>(path, &run, &mut notes)?,
+            events: reopen::<EventRow>(path, &run, &mut notes)?,
             run,
         };
         let (steps, pods) = (rows(path, "steps.csv")?, rows(path, "pods.csv")?);
@@ -185,6 +120,36 @@ impl Directory {
     }
 }
 
+fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
+    TableWriter::create(directory.join(R::FILE), &R::header())
+}
+
+/// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.
+fn reopen<R: Table>(directory: &Path, run: &RunFile, notes: &mut Vec<String>) -> io::Result<TableWriter> {
+    let path = directory.join(R::FILE);
+    let found = csv::Reader::from_path(&path)?.headers()?.clone();
+    let expected = R::header();
+    if found.iter().ne(expected.iter().copied()) {
+        let at = found.iter().zip(&expected).take_while(|(found, expected)| found == *expected).count();
+        let name =
+            |column: Option<&str>| column.map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));
+        let message = format!(
+            "{}: column {} is {}, expected {}: the run was begun by ramp {}; resume it with that version, or start a new run",
+            path.display(),
+            at + 1,
+            name(found.get(at)),
+            name(expected.get(at).copied()),
+            run.ramp_version
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let (table, torn) = TableWriter::resume(path)?;
+    if torn > 0 {
+        notes.push(format!("{}: a torn last row of {torn} bytes was cut off", R::FILE));
+    }
+    Ok(table)
+}
+
 /// Available memory of each kernel as its last sample before the first step has it.
 fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
     #[derive(Deserialize)]
@@ -215,7 +180,40 @@ fn rows<T: for<'de> Deserialize<'de>>(directory: &Path, name: &str) -> io::Resul
     rows.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
 }
 
-/// The names of a row's fields, as its deserialization asks for them.
-fn header_of<T: for<'de> Deserialize<'de>>() -> Vec<&'static str> {
-    crate::fields::of::<T>()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::preflight::Preflight;
+    use crate::time::Time;
+
+    fn file() -> RunFile {
+        let begin = Time(std::time::UNIX_EPOCH);
+        RunFile::new(Plan::default(), "test".into(), serde_json::Value::Null, Preflight::default(), begin)
+    }
+
+    #[test]
+    fn a_table_of_other_columns_is_not_resumed() {
+        let place = tempfile::tempdir().unwrap();
+        drop(Directory::create(place.path(), file()).unwrap());
+        drop(Directory::resume(place.path()).unwrap());
+        let path = place.path().join("nodes.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen(",ready,", ",", 1)).unwrap();
+        let error = Directory::resume(place.path()).unwrap_err().to_string();
+        assert!(error.contains("nodes.csv: column 9 is \"budget_bytes\", expected \"ready\""), "{error}");
+        assert!(error.contains(concat!("begun by ramp ", env!("CARGO_PKG_VERSION"))), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1, "nothing was appended");
+    }
+
+    #[test]
+    fn columns_keep_their_names_and_order() {
+        let first = |header: Vec<&'static str>, count| header[..count].join(",");
+        let nodes = "time,elapsed_seconds,step,node,row,sample_time,age_seconds,instances,ready,budget_bytes,budget_used_bytes,record";
+        assert_eq!(first(NodeRow::header(), 12), nodes);
+        let workloads =
+            "time,elapsed_seconds,step,instance,uid,node,report_time,record,program_elapsed_seconds,phase";
+        assert_eq!(first(WorkloadRow::header(), 10), workloads);
+        assert!(!NodeRow::header().contains(&"settings"), "run.json has them");
+    }
 }

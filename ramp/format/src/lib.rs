@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `run.json` ([`run_file`]) | the run: its plan, what preflight found, what was applied, how it ended |
 //! | `steps.csv` ([`rows::StepRow`]) | step |
-//! | `nodes.csv` | node and sample, and each missing sample |
+//! | `nodes.csv` ([`rows::NodeRow`]) | node and sample, and each missing sample |
 //! | `pods.csv` ([`rows::PodRow`]) | state transition of an instance |
-//! | `workloads.csv` | report of an instance |
+//! | `workloads.csv` ([`rows::WorkloadRow`]) | report of an instance |
 //! | `events.csv` ([`rows::EventRow`]) | anything else: events of the cluster, gaps in observation, rules that fired |
 //!
 //! Times are RFC 3339, UTC, with milliseconds; units are in the names; a missing value is empty. A row is one line.
@@ -15,7 +15,6 @@
 pub mod text;
 
 pub mod directory;
-mod fields;
 pub mod plan;
 pub mod preflight;
 pub mod rows;

@@ -1,23 +1,125 @@
-//! The rows of the tables, each declared once: the files, `--json` and whoever reads them follow these fields.
+//! Rows of the tables, each declared once: headers, `--json`, readers and docs/run-format.md follow these fields.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+use workload::report::{Kind, NodeReport, Scope, Unit, WorkloadReport};
 
 use crate::state::State;
 use crate::state::Transition;
+use crate::text::one_line;
 use crate::time::Time;
 
-/// Which part of a run a row is of.
+/// A column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, with the unit.
+    pub name: &'static str,
+    /// What it means, in a phrase.
+    pub description: &'static str,
+}
+
+/// A table of the run directory, by its rows.
+pub trait Table: Serialize {
+    /// Its file.
+    const FILE: &'static str;
+
+    /// Its columns, in order.
+    fn columns() -> Vec<Column>;
+
+    /// The names of its columns, in order.
+    #[must_use]
+    fn header() -> Vec<&'static str> {
+        Self::columns().iter().map(|column| column.name).collect()
+    }
+}
+
+/// Declares a row and its table: the columns are the fields, their descriptions the documentation.
+macro_rules! table {
+    (
+        $(#[$meta:meta])*
+        $name:ident in $file:literal {
+            $( $(#[doc = $doc:literal])+ $field:ident: $type:ty, )*
+        }
+        $( with the fields of $kind:ident )?
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct $name {
+            $( $(#[doc = $doc])+ pub $field: $type, )*
+            $(
+                #[doc = concat!("The cells of a [`", stringify!($kind), "`]; not read back.")]
+                #[serde(skip_deserializing)]
+                pub report: ReportCells,
+            )?
+        }
+
+        impl Table for $name {
+            const FILE: &'static str = $file;
+
+            fn columns() -> Vec<Column> {
+                let own = [ $( Column { name: stringify!($field), description: concat!($($doc),+) } ),* ];
+                own.into_iter()$( .chain(report_columns::<$kind>()) )?.collect()
+            }
+        }
+    };
+}
+
+/// The columns of a report: its fields but for the time, which has a column of its own, and the settings, which the manifest has.
+fn report_columns<K: Kind>() -> impl Iterator<Item = Column> {
+    let is_column = |name: &str| !matches!(name, "time" | "settings" | "version");
+    let fields = K::FIELDS.iter().filter(move |field| {
+        is_column(field.name) && (field.scope != Scope::Start || field.unit != Unit::None)
+    });
+    fields.map(|field| match field.name {
+        "elapsed_seconds" => Column { name: PROGRAM_ELAPSED, description: field.help },
+        name => Column { name, description: field.help },
+    })
+}
+
+/// The report's own `elapsed_seconds`, beside that of the run.
+const PROGRAM_ELAPSED: &str = "program_elapsed_seconds";
+
+/// The cells of a report, in the order of its columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportCells(Vec<String>);
+
+impl ReportCells {
+    /// Those of a record, by the names of its fields.
+    #[must_use]
+    pub fn of<K: Kind>(record: &Map<String, Value>) -> Self {
+        let cell = |column: Column| {
+            let name = if column.name == PROGRAM_ELAPSED { "elapsed_seconds" } else { column.name };
+            match record.get(name) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => one_line(text).into_owned(),
+                Some(value) => value.to_string(),
+            }
+        };
+        Self(report_columns::<K>().map(cell).collect())
+    }
+}
+
+impl Serialize for ReportCells {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut cells = serializer.serialize_seq(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|cell| cells.serialize_element(cell))?;
+        cells.end()
+    }
+}
+
+/// Phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// More with each step.
+    /// Scaling up.
     #[default]
     Up,
-    /// As many as there are.
+    /// Holding.
     Hold,
-    /// Fewer with each step.
+    /// Scaling down.
     Down,
-    /// Everything is being removed.
+    /// Removing all instances.
     Clean,
 }
 
@@ -25,124 +127,186 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// All of it was there, or gone.
+    /// All instances were ready or had ended; or were gone.
     Settled,
-    /// The time for it was up.
+    /// `--step-timeout` elapsed.
     TimedOut,
-    /// The next beat came.
+    /// The interval of `--pace` elapsed.
     Beat,
-    /// The request was taken, and that was all that was waited for.
+    /// The request was accepted (`--pace none`).
     Taken,
-    /// The request was not answered before the next beat.
+    /// The request was not answered within the interval.
     Unanswered,
-    /// The run was ended.
+    /// The run was interrupted or a rule ended it.
     Ended,
 }
 
-/// A row of `steps.csv`: a step, as it was when it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepRow {
-    /// When the step ended.
-    pub time: Time,
-    /// That, since the run began.
-    pub elapsed_seconds: f64,
-    /// Steps up, then steps down, counted from 1.
-    pub step: u32,
-    /// Which part of the run.
-    pub part: Part,
-    /// How it ended.
-    pub outcome: StepOutcome,
-    /// How long it took.
-    pub step_seconds: f64,
-    /// Instances asked for.
-    pub asked_instances: u32,
-    /// Instances on no node yet.
-    pub pending_instances: u32,
-    /// Instances that the scheduler finds no node for.
-    pub unschedulable_instances: u32,
-    /// Instances on a node, not yet at work.
-    pub creating_instances: u32,
-    /// Instances at work, without all of their memory.
-    pub running_instances: u32,
-    /// Instances that hold all of their memory.
-    pub ready_instances: u32,
-    /// Instances told to end.
-    pub terminating_instances: u32,
-    /// Instances evicted and still listed.
-    pub evicted_instances: u32,
-    /// Instances whose container was killed for memory and is not at work again.
-    pub oom_killed_instances: u32,
-    /// Instances whose container has ended otherwise and is not at work again.
-    pub failed_instances: u32,
-    /// Evictions since the run began.
-    pub evictions_total: u32,
-    /// OOM kills since the run began.
-    pub oom_kills_total: u32,
-    /// Other ends since the run began.
-    pub failures_total: u32,
-    /// Instances gone since the run began.
-    pub gone_total: u32,
-    /// How long the request of this step took to be answered.
-    pub scale_latency_seconds: Option<f64>,
-    /// The longest that any request took that was answered within this step.
-    pub api_latency_max_seconds: Option<f64>,
-    /// Requests answered within this step.
-    pub api_answers: u32,
-    /// Requests not answered within this step.
-    pub api_failures: u32,
-    /// Nodes that are ready.
-    pub nodes_ready: u32,
-    /// Nodes that are not.
-    pub nodes_not_ready: u32,
-    /// Kernels (machines) that have ever told of themselves. Nodes with one boot id share a kernel.
-    pub kernels: u32,
-    /// Those whose last sample is fresh. Sums are empty where not all are.
-    pub kernels_fresh: u32,
-    /// Age of the oldest of the last samples.
-    pub sample_age_seconds: Option<f64>,
-    /// Memory of all kernels (MemTotal).
-    pub memory_total_bytes: Option<u64>,
-    /// Of it free (MemFree).
-    pub memory_free_bytes: Option<u64>,
-    /// Of it available (MemAvailable).
-    pub memory_available_bytes: Option<u64>,
-    /// Of it active (Active).
-    pub memory_active_bytes: Option<u64>,
-    /// What all instances together may have, where they are confined together.
-    pub budget_bytes: Option<u64>,
-    /// What they have.
-    pub budget_used_bytes: Option<u64>,
-    /// Rules that were true after this step, separated by blanks.
-    pub rules: String,
+table! {
+    /// A row of `steps.csv`: a step, as it was when it ended.
+    StepRow in "steps.csv" {
+        /// End of the step.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Number of the step: steps up, then steps down, counted from 1.
+        step: u32,
+        /// Phase of the run: `up`, `hold`, `down`, `clean`.
+        part: Part,
+        /// How the step ended: `settled`, `timed_out`, `beat`, `taken`, `unanswered`, `ended`.
+        outcome: StepOutcome,
+        /// Duration of the step.
+        step_seconds: f64,
+        /// Instances requested.
+        asked_instances: u32,
+        /// Instances not scheduled yet.
+        pending_instances: u32,
+        /// Instances that the scheduler finds no node for (included in neither pending nor creating).
+        unschedulable_instances: u32,
+        /// Instances on a node whose container does not run yet.
+        creating_instances: u32,
+        /// Instances that run without all of their memory.
+        running_instances: u32,
+        /// Instances that hold all of their memory.
+        ready_instances: u32,
+        /// Instances being terminated.
+        terminating_instances: u32,
+        /// Evicted instances that are still listed.
+        evicted_instances: u32,
+        /// Instances whose container was OOM-killed and does not run again.
+        oom_killed_instances: u32,
+        /// Instances whose container ended otherwise and does not run again.
+        failed_instances: u32,
+        /// Evictions since the run began.
+        evictions_total: u32,
+        /// OOM kills since the run began.
+        oom_kills_total: u32,
+        /// Other container failures since the run began.
+        failures_total: u32,
+        /// Instances gone since the run began.
+        gone_total: u32,
+        /// Latency of the scale request of this step.
+        scale_latency_seconds: Option<f64>,
+        /// Highest latency of any API request answered within this step.
+        api_latency_max_seconds: Option<f64>,
+        /// API requests answered within this step.
+        api_answers: u32,
+        /// API requests that failed or timed out within this step.
+        api_failures: u32,
+        /// Ready nodes.
+        nodes_ready: u32,
+        /// Nodes that are not ready.
+        nodes_not_ready: u32,
+        /// Kernels (machines) that were ever sampled; nodes with one boot ID share a kernel.
+        kernels: u32,
+        /// Kernels whose last sample is fresh; sums of memory are empty unless all are.
+        kernels_fresh: u32,
+        /// Age of the oldest last sample.
+        sample_age_seconds: Option<f64>,
+        /// MemTotal of all kernels.
+        memory_total_bytes: Option<u64>,
+        /// MemFree of all kernels.
+        memory_free_bytes: Option<u64>,
+        /// MemAvailable of all kernels.
+        memory_available_bytes: Option<u64>,
+        /// Active of all kernels.
+        memory_active_bytes: Option<u64>,
+        /// Memory limit of all instances together, where they share one.
+        budget_bytes: Option<u64>,
+        /// Memory charged to all instances together.
+        budget_used_bytes: Option<u64>,
+        /// Stop rules that held after this step, separated by spaces.
+        rules: String,
+    }
 }
 
-/// A row of `pods.csv`: a transition of an instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PodRow {
-    /// When it was seen.
-    pub time: Time,
-    /// That, since the run began.
-    pub elapsed_seconds: f64,
-    /// When it happened, as its source says: on Kubernetes in whole seconds.
-    pub source_time: Option<Time>,
-    /// The step then.
-    pub step: u32,
-    /// Name of the instance.
-    pub instance: String,
-    /// What no other instance ever has.
-    pub uid: String,
-    /// Where it is.
-    pub node: Option<String>,
-    /// What it was; empty where it is new.
-    pub from: Option<String>,
-    /// What it is.
-    pub to: String,
-    /// Why.
-    pub reason: String,
-    /// How often its container had been started again.
-    pub restarts: u32,
-    /// The container that has ended, where one has.
-    pub container: Option<String>,
+table! {
+    /// A row of `pods.csv`: a transition of an instance.
+    PodRow in "pods.csv" {
+        /// Time of the observation.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Time of the transition by its source; on Kubernetes in whole seconds.
+        source_time: Option<Time>,
+        /// Step at that time.
+        step: u32,
+        /// Name of the instance.
+        instance: String,
+        /// Unique ID of the instance.
+        uid: String,
+        /// Node of the instance.
+        node: Option<String>,
+        /// State before; empty for a new instance.
+        from: Option<String>,
+        /// State after.
+        to: String,
+        /// Reason, in the words of the source.
+        reason: String,
+        /// Restarts of the container.
+        restarts: u32,
+        /// ID of the container that ended, if one did.
+        container: Option<String>,
+    }
+}
+
+/// Kind of a row of `nodes.csv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRowKind {
+    /// A sample.
+    Sample,
+    /// There was no sample for some time.
+    Gap,
+}
+
+table! {
+    /// A row of `nodes.csv`: a sample of a node, or a gap between samples.
+    NodeRow in "nodes.csv" {
+        /// Time of the recording.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Step at that time.
+        step: u32,
+        /// Name of the node.
+        node: String,
+        /// `sample`, or `gap` if no sample arrived.
+        row: NodeRowKind,
+        /// Time of the sample by the clock of the node.
+        sample_time: String,
+        /// Age of the sample, or time since the last one.
+        age_seconds: Option<f64>,
+        /// Instances that run on the node.
+        instances: u32,
+        /// Whether the node is ready.
+        ready: Option<bool>,
+        /// Memory limit of all instances together, where they share one.
+        budget_bytes: Option<u64>,
+        /// Memory charged to all instances together.
+        budget_used_bytes: Option<u64>,
+    }
+    with the fields of NodeReport
+}
+
+table! {
+    /// A row of `workloads.csv`: a report of an instance.
+    WorkloadRow in "workloads.csv" {
+        /// Time of the recording.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Step at that time.
+        step: u32,
+        /// Name of the instance.
+        instance: String,
+        /// Unique ID of the instance.
+        uid: String,
+        /// Node of the instance.
+        node: String,
+        /// Time of the report by the clock of the instance.
+        report_time: String,
+    }
+    with the fields of WorkloadReport
 }
 
 impl PodRow {
@@ -165,25 +329,26 @@ impl PodRow {
     }
 }
 
-/// A row of `events.csv`: what else happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventRow {
-    /// When it was seen.
-    pub time: Time,
-    /// That, since the run began.
-    pub elapsed_seconds: f64,
-    /// When it happened, as its source says.
-    pub source_time: Option<Time>,
-    /// The step then.
-    pub step: u32,
-    /// `cluster`, `gap_begins`, `gap_ends`, `rule`, `noted_rule`, `not_honoured`, `note`.
-    pub kind: String,
-    /// What it is about.
-    pub object: String,
-    /// A word.
-    pub reason: String,
-    /// A sentence.
-    pub message: String,
-    /// How often, where the source counts.
-    pub count: Option<u32>,
+table! {
+    /// A row of `events.csv`: what else happened.
+    EventRow in "events.csv" {
+        /// Time of the observation.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Time of the event by its source.
+        source_time: Option<Time>,
+        /// Step at that time.
+        step: u32,
+        /// `cluster`, `gap_begins`, `gap_ends`, `rule`, `noted_rule`, `not_honoured`, `note`.
+        kind: String,
+        /// Object concerned, such as `pod/NAME`, `node/NAME`, `rule/RULE`.
+        object: String,
+        /// Reason, one word.
+        reason: String,
+        /// Message.
+        message: String,
+        /// Occurrences, if the source counts them.
+        count: Option<u32>,
+    }
 }

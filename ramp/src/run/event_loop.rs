@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
-use workload::report::NodeReport;
 
 use super::api_calls::ApiCalls;
 use super::eta::{Steps, TimeLeft};
@@ -19,8 +18,8 @@ use crate::engine::{Event, Notice};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
 use crate::ui::{Status, View};
-use ramp_format::directory::{Directory, missing_cells};
-use ramp_format::rows::Part;
+use ramp_format::directory::Directory;
+use ramp_format::rows::{NodeRow, NodeRowKind, Part, Table};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 use ramp_format::time::seconds;
@@ -263,11 +262,9 @@ impl EventLoop {
             self.written(&name, result);
         }
         for (node, age) in self.nodes.gaps(now) {
-            let mut cells = self.node_cells(now, &node, "gap", "", Some(age));
-            cells.extend([String::new(), String::new()]);
-            cells.extend(missing_cells::<NodeReport>());
-            let written = self.directory.nodes.cells(&cells);
-            self.written("nodes.csv", written);
+            let written =
+                self.directory.nodes.record(&self.node_row(now, &node, NodeRowKind::Gap, Some(age)));
+            self.written(NodeRow::FILE, written);
         }
         self.show();
     }

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
-use ramp_format::directory::report_cells;
-use ramp_format::rows::{EventRow, Part, PodRow, StepRow};
+use ramp_format::rows::{
+    EventRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table, WorkloadRow,
+};
 use ramp_format::state::State;
 use ramp_format::state::Transition;
 use ramp_format::text::one_line;
@@ -37,7 +39,7 @@ impl EventLoop {
             };
             self.population.follow(&row);
             let written = self.directory.pods.record(&row);
-            self.written("pods.csv", written);
+            self.written(PodRow::FILE, written);
         }
     }
 
@@ -46,15 +48,15 @@ impl EventLoop {
         if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
         }
-        let taken = sample.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
-        let budget = |of: fn(&crate::engine::Budget) -> workload::quantity::Bytes| {
-            sample.budget.as_ref().map(|budget| of(budget).0.to_string()).unwrap_or_default()
+        let row = NodeRow {
+            sample_time: text(&sample.record, "time"),
+            budget_bytes: sample.budget.map(|budget| budget.limit.0),
+            budget_used_bytes: sample.budget.map(|budget| budget.used.0),
+            report: ReportCells::of::<NodeReport>(&sample.record),
+            ..self.node_row(at, &sample.node, NodeRowKind::Sample, age)
         };
-        let mut cells = self.node_cells(at, &sample.node, "sample", &taken, age);
-        cells.extend([budget(|budget| budget.limit), budget(|budget| budget.used)]);
-        cells.extend(report_cells::<NodeReport>(&sample.record));
-        let written = self.directory.nodes.cells(&cells);
-        self.written("nodes.csv", written);
+        let written = self.directory.nodes.record(&row);
+        self.written(NodeRow::FILE, written);
     }
 
     fn watch_memory(&mut self, at: SystemTime, sample: &NodeReading, age: Option<Duration>) {
@@ -66,42 +68,44 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn node_cells(
+    /// The row of a node whose report is missing.
+    pub(super) fn node_row(
         &self,
         at: SystemTime,
         node: &str,
-        row: &str,
-        taken: &str,
+        row: NodeRowKind,
         age: Option<Duration>,
-    ) -> Vec<String> {
-        vec![
-            Time(at).to_string(),
-            self.elapsed_seconds(at).to_string(),
-            self.step.to_string(),
-            node.to_owned(),
-            row.to_owned(),
-            taken.to_owned(),
-            age.map(|age| seconds(age).to_string()).unwrap_or_default(),
-            self.tracker.at_work_on(node).to_string(),
-            self.nodes.is_ready(node).map(|ready| ready.to_string()).unwrap_or_default(),
-        ]
+    ) -> NodeRow {
+        NodeRow {
+            time: Time(at),
+            elapsed_seconds: self.elapsed_seconds(at),
+            step: self.step,
+            node: node.to_owned(),
+            row,
+            sample_time: String::new(),
+            age_seconds: age.map(seconds),
+            instances: self.tracker.at_work_on(node),
+            ready: self.nodes.is_ready(node),
+            budget_bytes: None,
+            budget_used_bytes: None,
+            report: ReportCells::of::<NodeReport>(&Map::new()),
+        }
     }
 
     pub(super) fn report(&mut self, at: SystemTime, report: &InstanceReport) {
         let entry = self.tracker.instance(&report.uid);
-        let time = report.record.get("time").and_then(|time| time.as_str()).unwrap_or_default().to_owned();
-        let mut cells = vec![
-            Time(at).to_string(),
-            self.elapsed_seconds(at).to_string(),
-            self.step.to_string(),
-            entry.map(|entry| entry.name.clone()).unwrap_or_default(),
-            report.uid.clone(),
-            entry.and_then(|entry| entry.node.clone()).unwrap_or_default(),
-            time,
-        ];
-        cells.extend(report_cells::<WorkloadReport>(&report.record));
-        let written = self.directory.workloads.cells(&cells);
-        self.written("workloads.csv", written);
+        let row = WorkloadRow {
+            time: Time(at),
+            elapsed_seconds: self.elapsed_seconds(at),
+            step: self.step,
+            instance: entry.map(|entry| entry.name.clone()).unwrap_or_default(),
+            uid: report.uid.clone(),
+            node: entry.and_then(|entry| entry.node.clone()).unwrap_or_default(),
+            report_time: text(&report.record, "time"),
+            report: ReportCells::of::<WorkloadReport>(&report.record),
+        };
+        let written = self.directory.workloads.record(&row);
+        self.written(WorkloadRow::FILE, written);
     }
 
     /// Writes an event down, and says what people should know of.
@@ -137,7 +141,7 @@ impl EventLoop {
             count: notice.count,
         };
         let written = self.directory.events.record(&row);
-        self.written("events.csv", written);
+        self.written(EventRow::FILE, written);
     }
 
     /// Writes a step down, and shows it.
@@ -146,7 +150,7 @@ impl EventLoop {
             self.time_left.step(Duration::try_from_secs_f64(row.step_seconds).unwrap_or_default());
         }
         let written = self.directory.steps.record(row);
-        self.written("steps.csv", written);
+        self.written(StepRow::FILE, written);
         self.view.step(row);
     }
 
@@ -180,4 +184,8 @@ impl Notice {
             count: None,
         }
     }
+}
+
+fn text(record: &Map<String, Value>, field: &str) -> String {
+    record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
