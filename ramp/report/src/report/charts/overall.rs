@@ -176,7 +176,7 @@ pub(super) fn cost(report: &Report) -> Chart {
         series,
         note: format!(
             "Samples of {} behind the marginal cost, which is the slope of the line.",
-            report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure)
+            report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure.name)
         ),
     }
 }
