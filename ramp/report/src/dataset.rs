@@ -10,9 +10,11 @@
 
 mod clocks;
 mod legacy_csv;
+mod measure;
 mod model;
 mod names;
 mod observation_gaps;
+mod reported_load;
 mod row_deserializer;
 mod run_directory;
 mod steady_state;
@@ -20,6 +22,7 @@ mod table_reader;
 mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
+pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 pub use model::{
     Capacity, Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };

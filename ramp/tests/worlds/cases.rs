@@ -124,7 +124,7 @@ fn what_gave_way_is_what_the_reason_names() {
         let outcome =
             outcome(&format!("events: [{{what: evict, instances: 4, resource: {word}}}]"), steps(12));
         assert_eq!(outcome.found.breaks[0].resource, resource);
-        assert!(said(&outcome).contains(&format!("The first to give way was {resource}")));
+        assert!(said(&outcome).contains(&format!("First limit reached: {resource}")));
     }
 }
 

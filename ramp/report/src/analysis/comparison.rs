@@ -155,7 +155,7 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
         high: drawn.high + other.systematic.above + base.systematic.below,
     };
     let bytes = other.bytes - base.bytes;
-    narrow(bytes, interval, "more repeats (deploy/ramp.sh --interleave) or a quieter cluster")?;
+    narrow(bytes, interval, base.measure, "more repeats (deploy/ramp.sh --interleave) or a quieter cluster")?;
     Ok(PerPod { bytes, interval })
 }
 
@@ -174,7 +174,7 @@ mod tests {
                 points: 9,
                 drawn,
                 systematic: SystematicError::default(),
-                measure: "memory",
+                measure: &crate::dataset::UNRECLAIMABLE,
                 inputs: String::new(),
             })
         };

@@ -1,11 +1,11 @@
-//! What one instance more costs in memory.
+//! The marginal cost of an instance, in any measure that samples of nodes have.
 
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Estimate, mib, unavailable};
-use crate::dataset::{BeyondReported, Costs};
+use super::{Estimate, unavailable};
+use crate::dataset::{BeyondReported, Costs, Measure};
 use crate::stats::{CONFIDENCE_PERCENT, FEWEST_POINTS, Fit, Interval, SEED, Slope, fit, slope};
 
 /// What one instance more costs.
@@ -21,8 +21,8 @@ pub struct MarginalCost {
     pub drawn: Vec<f64>,
     /// By how much no run can tell it better, in bytes.
     pub systematic: SystematicError,
-    /// Which memory.
-    pub measure: &'static str,
+    /// Of which measure.
+    pub measure: &'static Measure,
     /// Memory against instances of what, and how it is estimated.
     pub inputs: String,
 }
@@ -39,11 +39,6 @@ pub struct SystematicError {
     pub load: f64,
 }
 
-/// A load holds what it was asked to within so much of it.
-const LOAD_EXACT: f64 = 0.002;
-/// What a kernel keeps of any process beside its memory and page tables (stacks, slab, pages that wait in lists of CPUs), in
-/// bytes: counted by one measure and not by another.
-const KERNEL_KEEPS: f64 = 800_000.0;
 /// What the first instance on a node takes once is at most so many times what each takes beyond its load.
 const FIRST_AT_MOST: f64 = 4.0;
 /// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
@@ -71,22 +66,27 @@ pub fn marginal_cost(costs: &Costs, saturated: bool) -> Estimate<MarginalCost> {
 /// Where it is wider, or there is no figure.
 pub(super) fn of_use(cost: &Estimate<MarginalCost>) -> Estimate<MarginalCost> {
     let cost = cost.clone()?;
-    narrow(cost.bytes, cost.interval, "more instances, a longer --hold or a quieter machine")?;
+    narrow(cost.bytes, cost.interval, cost.measure, "more instances, a longer --hold or a quieter machine")?;
     Ok(cost)
 }
 
-/// That an interval is not wider than its figure, both in bytes.
+/// That an interval is not wider than its figure, both in the unit of the measure.
 ///
 /// # Errors
 /// Where it is, with what would tell more.
-pub(super) fn narrow(bytes: f64, Interval { low, high }: Interval, what_would_tell: &str) -> Estimate<()> {
-    if high - low <= bytes.abs() {
+pub(super) fn narrow(
+    value: f64,
+    Interval { low, high }: Interval,
+    measure: &Measure,
+    what_would_tell: &str,
+) -> Estimate<()> {
+    if high - low <= value.abs() {
         return Ok(());
     }
     unavailable(format!(
-        "{CONFIDENCE_PERCENT}% CI {:.1} to {:.1} MiB, too wide to be of use: needs {what_would_tell}",
-        mib(low),
-        mib(high)
+        "{CONFIDENCE_PERCENT}% CI {} to {}, too wide to be of use: needs {what_would_tell}",
+        measure.text(low),
+        measure.text(high)
     ))
 }
 
@@ -100,8 +100,9 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
         ));
     };
     let inputs = format!(
-        "Theil–Sen slope of {measure} {of}, interval by bootstrap of the changes between points; {samples} fresh samples at \
-         {points} numbers of instances, {when}; memory retained after the run is unknown and not included"
+        "Theil–Sen slope of {} {of}, interval by bootstrap of the changes between points; {samples} fresh samples at \
+         {points} numbers of instances, {when}; memory retained after the run is unknown and not included",
+        measure.name
     );
     let systematic = SystematicError::default();
     Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
@@ -136,25 +137,27 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
                 FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances)
             }
         },
-        load: (LOAD_EXACT * beyond.load_bytes).max(KERNEL_KEEPS),
+        load: (measure.load_exact * beyond.load_bytes).max(measure.uncounted),
     };
     let mut inputs = match beyond.reported {
         true => format!(
-            "{:.1} MiB reported per instance (with page tables), corrected by {:+.1} MiB from {measure} {of}",
-            mib(beyond.load_bytes),
-            mib(overhead)
+            "{} reported per instance (with page tables), corrected by {}{} from {} {of}",
+            measure.text(beyond.load_bytes),
+            if overhead < 0.0 { "" } else { "+" },
+            measure.text(overhead),
+            measure.name
         ),
-        false => format!("{measure} {of}; instances do not report"),
+        false => format!("{} {of}; instances do not report", measure.name),
     };
     inputs += &format!("; {samples} samples at {points} numbers of instances, {when}");
     if !first_is_told && systematic.below > 0.0 {
         inputs += &format!(
-            "; the one-time memory of the first instance on a node is not separable: up to {:.2} MiB less",
-            mib(systematic.below)
+            "; the one-time memory of the first instance on a node is not separable: up to {} less",
+            measure.text(systematic.below)
         );
     }
     let within = interval(&drawn)?;
-    let (both, note) = with_what_stayed(beyond, within)?;
+    let (both, note) = with_what_stayed(beyond, within, measure)?;
     inputs += &note;
     let systematic = SystematicError {
         below: systematic.below + within.low - both.low,
@@ -165,11 +168,11 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     // What they have alone is there.
     if interval.high < beyond.anon_bytes {
         return unavailable(format!(
-            "kernels hold {:.1} to {:.1} MiB more per instance, but instances report {:.1} MiB of anonymous memory: memory was freed \
+            "kernels hold {} to {} more per instance, but instances report {} of anonymous memory: memory was freed \
              meanwhile, or instances were not observed",
-            mib(interval.low),
-            mib(interval.high),
-            mib(beyond.anon_bytes)
+            measure.text(interval.low),
+            measure.text(interval.high),
+            measure.text(beyond.anon_bytes)
         ));
     }
     Ok(MarginalCost {
@@ -190,9 +193,13 @@ fn drawn_of(fit: &Fit, beyond: &BeyondReported) -> Vec<f64> {
 
 /// The interval that holds both what the way up says and what it says together with the time after the last instance: what stays may be the
 /// instances' or the machine's own, and where something else began or ended together with the instances the two differ.
-fn with_what_stayed(beyond: &BeyondReported, within: Interval) -> Estimate<(Interval, String)> {
+fn with_what_stayed(
+    beyond: &BeyondReported,
+    within: Interval,
+    measure: &Measure,
+) -> Estimate<(Interval, String)> {
     if beyond.after.iter().all(Vec::is_empty) {
-        let note = if beyond.charged { "" } else { "; memory retained after the run is unknown" };
+        let note = if measure.is_charged { "" } else { "; memory retained after the run is unknown" };
         return Ok((within, note.into()));
     }
     let whole: Vec<_> = beyond
@@ -259,20 +266,21 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
 }
 
 /// Why two marginal costs have nothing to do with each other.
-pub(super) fn of_two_measures<T>(one: &str, other: &str) -> Estimate<T> {
-    unavailable(format!("marginal costs of different memory: {one}, {other}"))
+pub(super) fn of_two_measures<T>(one: &Measure, other: &Measure) -> Estimate<T> {
+    unavailable(format!("marginal costs of different measures: {}, {}", one.name, other.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::{ACTIVE, UNRECLAIMABLE};
     use crate::stats::Observation;
 
     fn cost(bytes: f64) -> Estimate<MarginalCost> {
         let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
         let interval = Interval::of(&drawn).unwrap();
         let (inputs, systematic) = (String::new(), SystematicError::default());
-        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, measure: "memory", inputs })
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, measure: &UNRECLAIMABLE, inputs })
     }
 
     /// Ten seconds of nothing, then an instance each three seconds, with 2 MB each beyond its report, and 5 MB once.
@@ -288,7 +296,7 @@ mod tests {
             .collect();
         let most = levels.iter().copied().max().unwrap_or(0);
         Costs {
-            measure: "memory",
+            measure: &UNRECLAIMABLE,
             of: String::new(),
             series: Vec::new(),
             beyond: Some(BeyondReported {
@@ -297,7 +305,6 @@ mod tests {
                 load_bytes,
                 anon_bytes: 0.0,
                 reported: load_bytes > 0.0,
-                charged: false,
                 instances: most,
                 nodes: 1,
             }),
@@ -348,9 +355,12 @@ mod tests {
 
     #[test]
     fn what_is_of_different_memory_is_not_pooled() {
-        let active = cost(100.0).map(|run| MarginalCost { measure: "active memory", ..run });
+        let active = cost(100.0).map(|run| MarginalCost { measure: &ACTIVE, ..run });
         let why = pooled(&[&cost(100.0), &active]).unwrap_err();
-        assert_eq!(why.0, "marginal costs of different memory: memory, active memory");
+        assert_eq!(
+            why.0,
+            format!("marginal costs of different measures: {}, active memory", UNRECLAIMABLE.name)
+        );
     }
 
     #[test]

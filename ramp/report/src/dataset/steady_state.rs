@@ -1,23 +1,22 @@
 //! What each kernel holds beyond what the instances on it report to hold, from samples of which it is known what was there.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step};
+use super::measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
+use super::reported_load::{KernelInstances, ReportedLoad};
+use super::{Dataset, Freshness, NodeSample, Recorded, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
 };
-use ramp_format::rows::{Part, PodRow};
+use ramp_format::rows::Part;
 use ramp_format::state::State;
-
-/// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
-const PAGE_TABLES: f64 = 1.0 / 512.0;
 
 /// Memory against instances.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
-    /// Which memory.
-    pub measure: &'static str,
+    /// Of which measure.
+    pub measure: &'static Measure,
     /// Of what, and when it was looked at.
     pub of: String,
     /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
@@ -39,8 +38,6 @@ pub struct BeyondReported {
     pub anon_bytes: f64,
     /// Whether instances report.
     pub reported: bool,
-    /// Whether it is memory that the kernel charges to the instances alone: nothing else is in it.
-    pub charged: bool,
     /// The most instances of the observations, of all kernels together.
     pub instances: u32,
     /// Nodes that they were on.
@@ -63,7 +60,7 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: "active memory", of: "of all nodes".into(), series: vec![points], beyond: None }
+        Costs { measure: &ACTIVE, of: "of all nodes".into(), series: vec![points], beyond: None }
     }
 
     /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
@@ -76,8 +73,7 @@ impl Dataset {
         let until = self.until(before);
         let measure = self.measure(recorded, until);
         let load = ReportedLoad::of(recorded, until);
-        let of_kernel = |kernel| self.of_kernel(recorded, kernel, &load, measure);
-        let mut kernels: Vec<Vec<KernelObservation>> = (0..recorded.kernels.len()).map(of_kernel).collect();
+        let mut kernels = self.of_kernels(recorded, &load, measure);
         for looks in &mut kernels {
             looks.retain(|look| look.elapsed_seconds <= until);
         }
@@ -106,7 +102,7 @@ impl Dataset {
         let (instances, nodes) =
             kernels.iter().map(most).fold((0, 0), |(a, b), (instances, nodes)| (a + instances, b + nodes));
         Costs {
-            measure: measure.name,
+            measure,
             of: match only_full {
                 true => "per kernel, with all of its instances holding their memory".into(),
                 false => "per kernel, with instances still allocating".into(),
@@ -121,10 +117,9 @@ impl Dataset {
                         self.observed_after(recorded, kernel, measure, looks, first_is_told)
                     })
                     .collect(),
-                load_bytes: load.each(),
-                anon_bytes: load.anon,
-                reported: load.known,
-                charged: measure.is_charged,
+                load_bytes: if measure.is_reported { load.each() } else { 0.0 },
+                anon_bytes: if measure.is_reported { load.anon } else { 0.0 },
+                reported: measure.is_reported && load.known,
                 instances,
                 nodes,
             }),
@@ -136,7 +131,7 @@ impl Dataset {
         &self,
         recorded: &Recorded,
         kernel: usize,
-        measure: MemorySource,
+        measure: &'static Measure,
         looks: &[KernelObservation],
         first_is_told: bool,
     ) -> Vec<Observation> {
@@ -167,21 +162,40 @@ impl Dataset {
     }
 
     /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else what the machine holds.
-    fn measure(&self, recorded: &Recorded, until: f64) -> MemorySource {
+    fn measure(&self, recorded: &Recorded, until: f64) -> &'static Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let counts = |sample: &&NodeSample| {
             sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
         };
         let mut fresh = fresh.filter(counts).peekable();
         let is_watched_by_ramp = recorded.events.iter().any(|event| event.reason == "watched_by_ramp");
-        if !is_watched_by_ramp && fresh.peek().is_some() && fresh.all(|sample| sample.budget_used.is_some()) {
-            return MemorySource {
-                name: "memory charged to the instances' cgroup",
-                bytes: |sample| sample.budget_used,
-                is_charged: true,
-            };
+        if !is_watched_by_ramp
+            && fresh.peek().is_some()
+            && fresh.all(|sample| (CHARGED.value)(sample).is_some())
+        {
+            return &CHARGED;
         }
         self.measure_of_machine()
+    }
+
+    /// The same of each kernel.
+    fn of_kernels(
+        &self,
+        recorded: &Recorded,
+        load: &ReportedLoad<'_>,
+        measure: &'static Measure,
+    ) -> Vec<Vec<KernelObservation>> {
+        (0..recorded.kernels.len()).map(|kernel| self.of_kernel(recorded, kernel, load, measure)).collect()
+    }
+
+    /// Samples of a kernel in the order in which they were taken, and the names of its nodes.
+    fn samples_of(&self, recorded: &Recorded, kernel: usize) -> (Vec<&NodeSample>, HashSet<&str>) {
+        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
+        let nodes = || nodes.iter().filter_map(|at| self.nodes.get(*at));
+        let all = nodes().flat_map(|node| &node.samples);
+        let mut samples: Vec<&NodeSample> = all.filter(|sample| sample.kernel == Some(kernel)).collect();
+        samples.sort_by(|a, b| taken(a).partial_cmp(&taken(b)).unwrap_or(Ordering::Equal));
+        (samples, nodes().map(|node| node.name.as_str()).collect())
     }
 
     /// What samples of a kernel say that were taken when it was known what was there.
@@ -190,17 +204,9 @@ impl Dataset {
         recorded: &Recorded,
         kernel: usize,
         load: &ReportedLoad<'_>,
-        measure: MemorySource,
+        measure: &'static Measure,
     ) -> Vec<KernelObservation> {
-        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
-        let mut samples: Vec<&NodeSample> = Vec::new();
-        for at in nodes {
-            let all = self.nodes.get(*at).map_or(&[][..], |node| &node.samples);
-            samples.extend(all.iter().filter(|sample| sample.kernel == Some(kernel)));
-        }
-        samples.sort_by(|a, b| taken(a).partial_cmp(&taken(b)).unwrap_or(Ordering::Equal));
-        let names: HashSet<&str> =
-            nodes.iter().filter_map(|at| self.nodes.get(*at)).map(|node| node.name.as_str()).collect();
+        let (samples, names) = self.samples_of(recorded, kernel);
         let mut pods = recorded.happened(&names).into_iter().peekable();
         let mut there = KernelInstances::default();
         let mut looked: Vec<KernelObservation> = Vec::new();
@@ -219,8 +225,9 @@ impl Dataset {
             if sample.freshness != Freshness::Fresh || may_have_gone {
                 continue;
             }
-            let Some(bytes) = (measure.bytes)(sample).map(|bytes| bytes as f64) else { continue };
+            let Some(bytes) = (measure.value)(sample) else { continue };
             let Some((reported, all_full)) = there.reported(load, sample.taken_seconds) else { continue };
+            let reported = if measure.is_reported { reported } else { 0.0 };
             let seconds = sample.taken_seconds.unwrap_or(now);
             // Nodes that share a kernel tell the same at once.
             if looked.last().is_some_and(|last| seconds <= last.seconds) {
@@ -269,16 +276,12 @@ pub struct RetainedMemory {
 impl Dataset {
     /// What memory per container is made from: what the kernel charges to the instances alone, where they have a cgroup of their own; else
     /// anonymous and shared memory of the machines, whoever has it.
-    fn measure_of_usage(&self, recorded: &Recorded) -> MemorySource {
+    fn measure_of_usage(&self, recorded: &Recorded) -> &'static Measure {
         let measure = self.measure(recorded, f64::INFINITY);
         if measure.is_charged {
             return measure;
         }
-        MemorySource {
-            name: "anonymous and shared memory of all nodes, minus that before the first step",
-            bytes: |sample| sample.memory.anon_and_shared,
-            is_charged: false,
-        }
+        &ANON_AND_SHARED
     }
 
     /// Whether memory per container is made from what the kernel charges to the instances alone.
@@ -303,9 +306,7 @@ impl Dataset {
         let Source::Run(recorded) = &self.source else { return Vec::new() };
         let load = ReportedLoad::of(recorded, f64::INFINITY);
         let measure = self.measure_of_usage(recorded);
-        let kernels: Vec<Vec<KernelObservation>> = (0..recorded.kernels.len())
-            .map(|kernel| self.of_kernel(recorded, kernel, &load, measure))
-            .collect();
+        let kernels = self.of_kernels(recorded, &load, measure);
         let idle = |looks: &Vec<KernelObservation>| {
             let quiet = before_the_first(looks);
             (!quiet.is_empty()).then(|| mean(&quiet))
@@ -348,8 +349,7 @@ impl Dataset {
             instances: 0,
             observations: Vec::new(),
         };
-        for kernel in 0..recorded.kernels.len() {
-            let looks = self.of_kernel(recorded, kernel, &load, measure);
+        for (kernel, looks) in self.of_kernels(recorded, &load, measure).into_iter().enumerate() {
             let MemoryAfter { gone, most, values } = self.after_the_last(recorded, kernel, measure);
             let quiet = before_the_first(&looks);
             let (Some(gone), Some((end, _)), false) = (gone, values.last(), quiet.is_empty()) else {
@@ -403,31 +403,20 @@ impl Dataset {
         (remains.kernels > 0).then_some(remains)
     }
 
-    /// What a machine as a whole holds, whoever it is charged to: memory that cannot be taken back, or, where some sample does
-    /// not tell, memory that is not available. That is also moved by pages which wait in lists of their CPUs to be used again,
-    /// and by caches that are given up.
-    fn measure_of_machine(&self) -> MemorySource {
+    /// What a machine as a whole holds, by the best measure that each fresh sample has.
+    fn measure_of_machine(&self) -> &'static Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let mut fresh = fresh.filter(|sample| sample.freshness == Freshness::Fresh);
-        match fresh.all(|sample| sample.memory.unreclaimable.is_some()) {
-            true => MemorySource {
-                name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
-                bytes: |sample| sample.memory.unreclaimable,
-                is_charged: false,
-            },
-            false => MemorySource {
-                name: "memory not available (MemTotal − MemAvailable)",
-                bytes: |sample| NodeMemory::not_available(&sample.memory),
-                is_charged: false,
-            },
+        if fresh.all(|sample| (UNRECLAIMABLE.value)(sample).is_some()) {
+            &UNRECLAIMABLE
+        } else {
+            &NOT_AVAILABLE
         }
     }
 
     /// Samples of a kernel after the last of its instances was gone, when that was, and the most that there had been.
-    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: MemorySource) -> MemoryAfter {
-        let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
-        let nodes: Vec<&super::NodeSeries> = nodes.iter().filter_map(|at| self.nodes.get(*at)).collect();
-        let names: HashSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    fn after_the_last(&self, recorded: &Recorded, kernel: usize, measure: &'static Measure) -> MemoryAfter {
+        let (samples, names) = self.samples_of(recorded, kernel);
         let mut there: HashSet<&str> = HashSet::new();
         let (mut gone, mut most) = (None, 0);
         for (seconds, row) in recorded.happened(&names) {
@@ -438,14 +427,12 @@ impl Dataset {
             most = most.max(there.len() as u32);
             gone = there.is_empty().then_some(seconds);
         }
-        let mut values: Vec<(f64, f64)> = nodes
-            .iter()
-            .flat_map(|node| &node.samples)
-            .filter(|sample| sample.freshness == Freshness::Fresh && sample.kernel == Some(kernel))
-            .filter_map(|sample| Some((taken(sample)?, (measure.bytes)(sample)? as f64)))
+        let values = samples
+            .into_iter()
+            .filter(|sample| sample.freshness == Freshness::Fresh)
+            .filter_map(|sample| Some((taken(sample)?, (measure.value)(sample)?)))
             .filter(|(seconds, _)| gone.is_some_and(|gone| *seconds >= gone))
             .collect();
-        values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         MemoryAfter { gone, most, values }
     }
 }
@@ -477,15 +464,6 @@ pub(super) fn taken(sample: &NodeSample) -> Option<f64> {
     Some(sample.elapsed_seconds? - sample.age_seconds.unwrap_or(0.0))
 }
 
-/// What is asked of each sample.
-#[derive(Clone, Copy)]
-pub(super) struct MemorySource {
-    pub(super) name: &'static str,
-    pub(super) bytes: fn(&NodeSample) -> Option<u64>,
-    /// Whether it is what the kernel charges to the instances alone: nothing else is in it.
-    pub(super) is_charged: bool,
-}
-
 /// A sample of a kernel of which it is known what was there.
 struct KernelObservation {
     /// When, by its node's clock.
@@ -511,151 +489,5 @@ impl KernelObservation {
         let first = if first_is_told { self.nodes.into() } else { 0.0 };
         let x = [self.instances.into(), first, 0.0];
         Observation { seconds: self.seconds, x, y: self.bytes - self.reported }
-    }
-}
-
-/// What instances report to hold.
-struct ReportedLoad<'d> {
-    /// The reports of each instance, the oldest first, by its uid.
-    by_uid: HashMap<&'d str, Vec<&'d ReportRow>>,
-    /// Bytes a second that they grow by, where the manifest says.
-    rate: Option<f64>,
-    /// Whether instances report at all.
-    known: bool,
-    /// What those that hold their memory hold on average.
-    full: f64,
-    /// Of that: anonymous memory.
-    anon: f64,
-}
-
-impl<'d> ReportedLoad<'d> {
-    fn of(recorded: &'d Recorded, until: f64) -> Self {
-        let mut by_uid: HashMap<&str, Vec<&ReportRow>> = HashMap::new();
-        for report in &recorded.reports.reports {
-            if let (Some(uid), Some(_), Some(_)) = (
-                recorded.reports.uids.get(report.instance as usize),
-                report.memory_resident_bytes,
-                report.made_seconds,
-            ) {
-                by_uid.entry(uid).or_default().push(report);
-            }
-        }
-        for reports in by_uid.values_mut() {
-            reports.sort_by(|a, b| a.made_seconds.partial_cmp(&b.made_seconds).unwrap_or(Ordering::Equal));
-        }
-        let of_one = |reports: &Vec<&'d ReportRow>| -> Option<&'d ReportRow> {
-            let counts = |report: &&&ReportRow| report.is_full() && report.elapsed_seconds <= until;
-            reports.iter().rfind(counts).copied()
-        };
-        let last: Vec<&ReportRow> = by_uid.values().filter_map(of_one).collect();
-        let bytes = |of: fn(&ReportRow) -> Option<u64>| -> Vec<f64> {
-            last.iter().filter_map(|report| of(report)).map(|bytes| bytes as f64).collect()
-        };
-        let mut full = bytes(|report| report.memory_resident_bytes);
-        let anon = bytes(|report| report.memory_anon_bytes);
-        if full.is_empty() {
-            // None has got there: what each is to hold.
-            let target =
-                |reports: &Vec<&ReportRow>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
-            full.extend(by_uid.values().filter_map(target));
-        }
-        let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;
-        Self {
-            known: !full.is_empty(),
-            full: mean,
-            anon: anon.iter().sum::<f64>() / anon.len().max(1) as f64,
-            rate: recorded.settings().growth_bytes_per_second,
-            by_uid,
-        }
-    }
-
-    /// What each that holds its memory takes, with page tables; 0 where none reports.
-    fn each(&self) -> f64 {
-        self.full * (1.0 + PAGE_TABLES)
-    }
-
-    /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report.
-    fn holds(&self, uid: &str, at: f64) -> Option<(f64, bool)> {
-        let reports = self.by_uid.get(uid)?;
-        let next = reports.partition_point(|report| report.made_seconds.is_some_and(|made| made <= at));
-        let last = reports.get(next.checked_sub(1)?)?;
-        let resident = last.memory_resident_bytes? as f64;
-        if last.is_full() {
-            return Some((resident, true));
-        }
-        let since = at - last.made_seconds?;
-        let target = last.memory_target_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
-        let by_next = reports.get(next).and_then(|report| {
-            let (bytes, made) = (report.memory_resident_bytes? as f64, report.made_seconds?);
-            Some((bytes, made - last.made_seconds?))
-        });
-        let grown = match (self.rate, by_next) {
-            (Some(rate), by_next) => {
-                (resident + rate * since).min(target).min(by_next.map_or(f64::INFINITY, |(bytes, _)| bytes))
-            }
-            (None, Some((bytes, time))) => resident + (bytes - resident) * (since / time.max(1e-9)).min(1.0),
-            (None, None) => return None,
-        };
-        Some((grown, false))
-    }
-}
-
-/// Instances on the nodes of a kernel.
-#[derive(Default)]
-struct KernelInstances<'d> {
-    /// Those with a container at work, by whether they have been seen to hold their memory.
-    alive: HashMap<&'d str, bool>,
-    /// Those that are being made, or are to be started again: nobody tells what they take.
-    unknown: HashSet<&'d str>,
-    /// Nodes that have had one.
-    nodes: HashSet<&'d str>,
-    /// Whether any was told to end: what had been there may come back slowly.
-    any_ended: bool,
-}
-
-impl<'d> KernelInstances<'d> {
-    fn follow(&mut self, row: &'d PodRow) {
-        let uid = row.uid.as_str();
-        self.unknown.remove(uid);
-        self.nodes.extend(row.node.as_deref());
-        match row.to.parse::<State>() {
-            Ok(State::Running) => {
-                self.alive.entry(uid).or_insert(false);
-            }
-            Ok(State::Ready) => {
-                self.alive.insert(uid, true);
-            }
-            Ok(State::Creating | State::OomKilled | State::Failed) => {
-                self.alive.remove(uid);
-                self.unknown.insert(uid);
-            }
-            Ok(State::Terminating | State::Evicted | State::Gone) => {
-                self.alive.remove(uid);
-                self.any_ended = true;
-            }
-            _ => {
-                self.alive.remove(uid);
-            }
-        }
-    }
-
-    /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where
-    /// that of one is not known.
-    fn reported(&self, load: &ReportedLoad<'_>, at: Option<f64>) -> Option<(f64, bool)> {
-        if !self.unknown.is_empty() {
-            return None;
-        }
-        let (mut sum, mut all_full) = (0.0, true);
-        for (uid, is_ready) in &self.alive {
-            let (bytes, is_full) = match at.and_then(|at| load.holds(uid, at)) {
-                Some(held) => held,
-                // It holds its memory, and its reports have not come, or it makes none.
-                None if *is_ready => (load.full, true),
-                None => return None,
-            };
-            sum += bytes;
-            all_full &= is_full || *is_ready && !load.known;
-        }
-        Some((sum * (1.0 + PAGE_TABLES), all_full))
     }
 }

@@ -17,6 +17,9 @@ const OWN: usize = 2;
 /// And what was observed.
 const COLUMNS: usize = OWN + COMMON + 1;
 
+/// The normal equations of the common ones and y, and the identity beside them.
+const BORDERED: usize = 2 * COMMON + 1;
+
 /// One observation of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
@@ -177,7 +180,15 @@ fn sums(series: &[Vec<Observation>], walk: Walk) -> Information {
 /// noise from.
 fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64, [bool; COMMON])> {
     let Information { information, squares, mut log_determinant, mut freedom } = sums(series, walk);
-    let mut products = information;
+    // Bordered by the identity: what elimination leaves in its corner is the inverse of the information, negative.
+    let mut products = [[0.0; BORDERED]; BORDERED];
+    for (row, from) in products.iter_mut().zip(&information) {
+        row[..=COMMON].copy_from_slice(from);
+    }
+    for at in 0..COMMON {
+        products[at][COMMON + 1 + at] = 1.0;
+        products[COMMON + 1 + at][at] = 1.0;
+    }
     let mut identified = [false; COMMON];
     for at in 0..COMMON {
         if let Some(pivot) = sweep(&mut products, at, squares[at]) {
@@ -196,46 +207,18 @@ fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64,
     for at in (0..COMMON).filter(|at| identified[*at]) {
         coefficients[at] = products[at][COMMON] / products[at][at];
     }
-    let root = root_of_inverse(&information, identified).map(|row| row.map(|cell| cell * variance.sqrt()));
+    let root = cholesky(|row, column| -products[COMMON + 1 + row][COMMON + 1 + column] * variance);
     let likelihood = -0.5 * (freedom * variance.ln() + log_determinant);
     Some((Component { weight: 0.0, coefficients, root, freedom }, likelihood, identified))
 }
 
-/// Lower triangular root of the inverse of the information of those coefficients that can be told; zero for the others.
-fn root_of_inverse(
-    information: &[[f64; COMMON + 1]; COMMON + 1],
-    identified: [bool; COMMON],
-) -> [[f64; COMMON]; COMMON] {
-    // Cholesky of the inverse, taken by inverting first: three by three at most.
-    let mut inverse = [[0.0; COMMON]; COMMON];
-    let mut left = [[0.0; COMMON]; COMMON];
-    for row in 0..COMMON {
-        for column in 0..COMMON {
-            let told = identified[row] && identified[column];
-            left[row][column] =
-                if told { information[row][column] } else { f64::from(u8::from(row == column)) };
-        }
-        inverse[row][row] = 1.0;
-    }
-    for at in 0..COMMON {
-        let pivot = left[at][at];
-        for column in 0..COMMON {
-            left[at][column] /= pivot;
-            inverse[at][column] /= pivot;
-        }
-        for row in (0..COMMON).filter(|row| *row != at) {
-            let factor = left[row][at];
-            for column in 0..COMMON {
-                left[row][column] -= factor * left[at][column];
-                inverse[row][column] -= factor * inverse[at][column];
-            }
-        }
-    }
+/// Lower triangular root of a covariance, which is zero for coefficients that cannot be told.
+fn cholesky(covariance: impl Fn(usize, usize) -> f64) -> [[f64; COMMON]; COMMON] {
     let mut root = [[0.0; COMMON]; COMMON];
-    for row in (0..COMMON).filter(|row| identified[*row]) {
-        for column in (0..=row).filter(|column| identified[*column]) {
+    for row in 0..COMMON {
+        for column in 0..=row {
             let known: f64 = (0..column).map(|at| root[row][at] * root[column][at]).sum();
-            let rest = inverse[row][column] - known;
+            let rest = covariance(row, column) - known;
             root[row][column] = match (row == column, root[column][column]) {
                 (true, _) => rest.max(0.0).sqrt(),
                 (false, below) if below > 0.0 => rest / below,

@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
-use super::{Pen, StepAxis};
+use super::series::{Pen, StepAxis};
 use crate::analysis::goodput::Goodput;
 use crate::analysis::latency::Startup;
 use crate::dataset::Dataset;
@@ -76,7 +76,7 @@ pub(super) fn work(report: &Report) -> Chart {
         if let Ok(course) = &found.goodput {
             series.push(pen.line(run, (0, "work"), along(data, &course.steps, |at| at.units_per_cpu_second)));
         } else if data.steps.iter().any(|step| step.work_count.is_some()) {
-            let points = super::by_step(data, |_, step| step.work_count, |_| false);
+            let points = super::series::by_step(data, |_, step| step.work_count, |_| false);
             series.push(pen.line(run, (0, "WorkCount as recorded"), points));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};
-use super::{MOST_POINTS, Pen, StepAxis, gib};
+use super::series::{MOST_POINTS, Pen, StepAxis, gib};
 use crate::dataset::{Dataset, Freshness, NodeSample, NodeSeries};
 
 /// So many nodes have a line each.

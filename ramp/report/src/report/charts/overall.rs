@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};
-use super::{Pen, STALE, by_step, gib, has_runs, is_stale};
+use super::series::{Pen, STALE, by_step, gib, has_runs, is_stale};
 use crate::dataset::{Dataset, Step};
 
 /// A thing that is measured at each step.
@@ -176,7 +176,7 @@ pub(super) fn cost(report: &Report) -> Chart {
         series,
         note: format!(
             "Samples of {} behind the marginal cost, which is the slope of the line.",
-            report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure)
+            report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure.name)
         ),
     }
 }

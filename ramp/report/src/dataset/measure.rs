@@ -1,0 +1,89 @@
+//! Measures: what samples of a node tell that instances add to, one row each. The marginal cost of an instance can be of any of them.
+
+use super::{NodeMemory, NodeSample};
+
+/// A measure.
+#[derive(Debug)]
+pub struct Measure {
+    /// What it is of.
+    pub name: &'static str,
+    /// The unit that people read it in.
+    pub unit: &'static str,
+    /// What such a unit is, in that of the values.
+    pub per_unit: f64,
+    /// The value of a sample; none where the sample lacks it.
+    pub value: fn(&NodeSample) -> Option<f64>,
+    /// Whether instances report what they hold of it: that is subtracted, and only the rest is estimated from samples.
+    pub is_reported: bool,
+    /// Whether the kernel charges it to the instances alone: nothing else is in it.
+    pub is_charged: bool,
+    /// By what share of its load an instance may hold more or less than it was asked to.
+    pub load_exact: f64,
+    /// What a kernel may keep for each instance besides, counted by one measure and not by another.
+    pub uncounted: f64,
+}
+
+impl PartialEq for Measure {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Measure {
+    /// A value for people.
+    #[must_use]
+    pub fn text(&self, value: f64) -> String {
+        format!("{:.1} {}", value / self.per_unit, self.unit)
+    }
+}
+
+/// Memory in bytes. `workload` holds what it was asked to within 0.2 %; beside memory and page tables a kernel keeps stacks, slab and
+/// pages that wait in lists of CPUs for any process.
+const MEMORY: Measure = Measure {
+    name: "memory",
+    unit: "MiB",
+    per_unit: 1_048_576.0,
+    value: |_| None,
+    is_reported: true,
+    is_charged: false,
+    load_exact: 0.002,
+    uncounted: 800_000.0,
+};
+
+/// Of the study's files, which have no reports.
+pub static ACTIVE: Measure = Measure {
+    name: "active memory",
+    value: |sample| bytes(sample.memory.active),
+    is_reported: false,
+    ..MEMORY
+};
+/// What instances have together, where they are confined together.
+pub static CHARGED: Measure = Measure {
+    name: "memory charged to the instances' cgroup",
+    value: |sample| bytes(sample.budget_used),
+    is_charged: true,
+    ..MEMORY
+};
+/// What a machine as a whole holds, whoever it is charged to.
+pub static UNRECLAIMABLE: Measure = Measure {
+    name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
+    value: |sample| bytes(sample.memory.unreclaimable),
+    ..MEMORY
+};
+/// The same where some sample lacks that. It is also moved by pages which wait in lists of their CPUs to be used again, and by caches that
+/// are given up.
+pub static NOT_AVAILABLE: Measure = Measure {
+    name: "memory not available (MemTotal − MemAvailable)",
+    value: |sample| bytes(NodeMemory::not_available(&sample.memory)),
+    ..MEMORY
+};
+/// What programs have for themselves, whoever they are: of it memory per container is made.
+pub static ANON_AND_SHARED: Measure = Measure {
+    name: "anonymous and shared memory of all nodes, minus that before the first step",
+    value: |sample| bytes(sample.memory.anon_and_shared),
+    ..MEMORY
+};
+
+fn bytes(of: Option<u64>) -> Option<f64> {
+    of.map(|bytes| bytes as f64)
+}

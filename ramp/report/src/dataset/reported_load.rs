@@ -1,0 +1,157 @@
+//! What instances on a kernel hold by their own reports, at any time.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::{Recorded, ReportRow};
+use ramp_format::rows::PodRow;
+use ramp_format::state::State;
+
+/// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
+const PAGE_TABLES: f64 = 1.0 / 512.0;
+
+/// What instances report to hold.
+pub(super) struct ReportedLoad<'d> {
+    /// The reports of each instance, the oldest first, by its uid.
+    by_uid: HashMap<&'d str, Vec<&'d ReportRow>>,
+    /// Bytes a second that they grow by, where the manifest says.
+    rate: Option<f64>,
+    /// Whether instances report at all.
+    pub(super) known: bool,
+    /// What those that hold their memory hold on average.
+    full: f64,
+    /// Of that: anonymous memory.
+    pub(super) anon: f64,
+}
+
+impl<'d> ReportedLoad<'d> {
+    pub(super) fn of(recorded: &'d Recorded, until: f64) -> Self {
+        let mut by_uid: HashMap<&str, Vec<&ReportRow>> = HashMap::new();
+        for report in &recorded.reports.reports {
+            if let (Some(uid), Some(_), Some(_)) = (
+                recorded.reports.uids.get(report.instance as usize),
+                report.memory_resident_bytes,
+                report.made_seconds,
+            ) {
+                by_uid.entry(uid).or_default().push(report);
+            }
+        }
+        for reports in by_uid.values_mut() {
+            reports.sort_by(|a, b| a.made_seconds.partial_cmp(&b.made_seconds).unwrap_or(Ordering::Equal));
+        }
+        let of_one = |reports: &Vec<&'d ReportRow>| -> Option<&'d ReportRow> {
+            let counts = |report: &&&ReportRow| report.is_full() && report.elapsed_seconds <= until;
+            reports.iter().rfind(counts).copied()
+        };
+        let last: Vec<&ReportRow> = by_uid.values().filter_map(of_one).collect();
+        let bytes = |of: fn(&ReportRow) -> Option<u64>| -> Vec<f64> {
+            last.iter().filter_map(|report| of(report)).map(|bytes| bytes as f64).collect()
+        };
+        let mut full = bytes(|report| report.memory_resident_bytes);
+        let anon = bytes(|report| report.memory_anon_bytes);
+        if full.is_empty() {
+            // None has got there: what each is to hold.
+            let target =
+                |reports: &Vec<&ReportRow>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
+            full.extend(by_uid.values().filter_map(target));
+        }
+        let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;
+        Self {
+            known: !full.is_empty(),
+            full: mean,
+            anon: anon.iter().sum::<f64>() / anon.len().max(1) as f64,
+            rate: recorded.settings().growth_bytes_per_second,
+            by_uid,
+        }
+    }
+
+    /// What each that holds its memory takes, with page tables; 0 where none reports.
+    pub(super) fn each(&self) -> f64 {
+        self.full * (1.0 + PAGE_TABLES)
+    }
+
+    /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report.
+    fn holds(&self, uid: &str, at: f64) -> Option<(f64, bool)> {
+        let reports = self.by_uid.get(uid)?;
+        let next = reports.partition_point(|report| report.made_seconds.is_some_and(|made| made <= at));
+        let last = reports.get(next.checked_sub(1)?)?;
+        let resident = last.memory_resident_bytes? as f64;
+        if last.is_full() {
+            return Some((resident, true));
+        }
+        let since = at - last.made_seconds?;
+        let target = last.memory_target_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
+        let by_next = reports.get(next).and_then(|report| {
+            let (bytes, made) = (report.memory_resident_bytes? as f64, report.made_seconds?);
+            Some((bytes, made - last.made_seconds?))
+        });
+        let grown = match (self.rate, by_next) {
+            (Some(rate), by_next) => {
+                (resident + rate * since).min(target).min(by_next.map_or(f64::INFINITY, |(bytes, _)| bytes))
+            }
+            (None, Some((bytes, time))) => resident + (bytes - resident) * (since / time.max(1e-9)).min(1.0),
+            (None, None) => return None,
+        };
+        Some((grown, false))
+    }
+}
+
+/// Instances on the nodes of a kernel.
+#[derive(Default)]
+pub(super) struct KernelInstances<'d> {
+    /// Those with a container at work, by whether they have been seen to hold their memory.
+    pub(super) alive: HashMap<&'d str, bool>,
+    /// Those that are being made, or are to be started again: nobody tells what they take.
+    unknown: HashSet<&'d str>,
+    /// Nodes that have had one.
+    pub(super) nodes: HashSet<&'d str>,
+    /// Whether any was told to end: what had been there may come back slowly.
+    pub(super) any_ended: bool,
+}
+
+impl<'d> KernelInstances<'d> {
+    pub(super) fn follow(&mut self, row: &'d PodRow) {
+        let uid = row.uid.as_str();
+        self.unknown.remove(uid);
+        self.nodes.extend(row.node.as_deref());
+        match row.to.parse::<State>() {
+            Ok(State::Running) => {
+                self.alive.entry(uid).or_insert(false);
+            }
+            Ok(State::Ready) => {
+                self.alive.insert(uid, true);
+            }
+            Ok(State::Creating | State::OomKilled | State::Failed) => {
+                self.alive.remove(uid);
+                self.unknown.insert(uid);
+            }
+            Ok(State::Terminating | State::Evicted | State::Gone) => {
+                self.alive.remove(uid);
+                self.any_ended = true;
+            }
+            _ => {
+                self.alive.remove(uid);
+            }
+        }
+    }
+
+    /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where
+    /// that of one is not known.
+    pub(super) fn reported(&self, load: &ReportedLoad<'_>, at: Option<f64>) -> Option<(f64, bool)> {
+        if !self.unknown.is_empty() {
+            return None;
+        }
+        let (mut sum, mut all_full) = (0.0, true);
+        for (uid, is_ready) in &self.alive {
+            let (bytes, is_full) = match at.and_then(|at| load.holds(uid, at)) {
+                Some(held) => held,
+                // It holds its memory, and its reports have not come, or it makes none.
+                None if *is_ready => (load.full, true),
+                None => return None,
+            };
+            sum += bytes;
+            all_full &= is_full || *is_ready && !load.known;
+        }
+        Some((sum * (1.0 + PAGE_TABLES), all_full))
+    }
+}
