@@ -5,10 +5,13 @@
 //! [recorder](crate::record)'s.
 
 mod crash_loop;
+pub mod factory;
 pub mod kubernetes;
 pub mod local;
 mod machine;
+mod outage;
 pub mod podman;
+mod replicas;
 pub mod simulated;
 
 use std::fmt;

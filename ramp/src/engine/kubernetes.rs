@@ -14,7 +14,6 @@ mod log_queue;
 mod manifest;
 mod node;
 mod object;
-mod outage;
 mod pod;
 mod preflight;
 mod probe;

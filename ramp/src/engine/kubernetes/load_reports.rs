@@ -13,9 +13,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::log_queue::{LogQueue, LogRead, NodeNews, ReadOutcome};
 use super::object::PodObject;
-use super::outage::Outage;
 use super::probe::record;
 use super::request::{REQUEST_LIMIT, RequestError, within};
+use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, InstanceReport};
 
 /// At most twenty requests a second, however many pods there are.

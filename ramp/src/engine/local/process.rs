@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::process_spec::{ProcessSpec, Program};
+use crate::engine::replicas::Backing;
 use crate::engine::{Event, Events, InstanceReport, Notice, NoticeKind};
+use ramp_format::state::State;
 
 /// A line may be so long; what is longer comes in parts.
 const LINE_BYTES: u64 = 64 << 10;
@@ -88,20 +91,30 @@ pub(super) enum ProcessEvent {
     Ended(io::Result<ExitStatus>),
 }
 
-/// Who it is about.
-#[derive(Clone, Debug)]
-pub(super) struct ProcessKey {
-    /// Of the instance.
-    pub(super) ordinal: u64,
-    pub(super) uid: String,
-    pub(super) name: String,
+/// A process at work, and how to end it.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: Option<u32>,
+    pub(super) tell: mpsc::Sender<Tell>,
+    pub(super) started: Instant,
+    /// OOM kills in its cgroup before it was started.
+    pub(super) oom_kills: Option<u64>,
+}
+
+impl Backing for Option<Process> {
+    fn exists(&self) -> bool {
+        self.is_some()
+    }
 }
 
 /// Follows one process to its end.
 pub(super) struct ProcessTask {
-    pub(super) which: ProcessKey,
+    /// Of the instance.
+    pub(super) ordinal: u32,
+    pub(super) uid: String,
+    pub(super) name: String,
     pub(super) events: Events,
-    pub(super) news: mpsc::Sender<(ProcessKey, ProcessEvent)>,
+    pub(super) news: mpsc::Sender<(u32, ProcessEvent)>,
     pub(super) grace: Duration,
     /// Standard output is the load's reports.
     pub(super) is_load: bool,
@@ -126,13 +139,13 @@ impl ProcessTask {
                 Some(told) = tell.recv() => match told {
                     Tell::End => {
                         signal(&child, Signal::SIGTERM);
-                        patience.as_mut().reset(tokio::time::Instant::now() + self.grace);
+                        patience.as_mut().reset(Instant::now() + self.grace);
                     }
                     Tell::Kill => signal(&child, Signal::SIGKILL),
                 },
                 () = &mut patience => {
                     signal(&child, Signal::SIGKILL);
-                    patience.as_mut().reset(tokio::time::Instant::now() + self.grace.max(Duration::from_secs(1)));
+                    patience.as_mut().reset(Instant::now() + self.grace.max(Duration::from_secs(1)));
                 }
             }
         };
@@ -144,7 +157,7 @@ impl ProcessTask {
 
     async fn say(&self, news: ProcessEvent) {
         // Nobody is there once the run is over.
-        let _ = self.news.send((self.which.clone(), news)).await;
+        let _ = self.news.send((self.ordinal, news)).await;
     }
 
     async fn read_reports(&self, stdout: Option<impl AsyncRead + Unpin>) {
@@ -155,11 +168,11 @@ impl ProcessTask {
             let record =
                 if self.is_load { serde_json::from_slice::<Map<String, Value>>(line).ok() } else { None };
             let Some(record) = record else {
-                tracing::debug!("{}: {}", self.which.name, String::from_utf8_lossy(line).trim_end());
+                tracing::debug!("{}: {}", self.name, String::from_utf8_lossy(line).trim_end());
                 continue;
             };
             let is_ready = is_ready(&record);
-            self.events.send(Event::Report(InstanceReport { uid: self.which.uid.clone(), record })).await;
+            self.events.send(Event::Report(InstanceReport { uid: self.uid.clone(), record })).await;
             if is_ready != was_ready {
                 was_ready = is_ready;
                 self.say(ProcessEvent::Ready(is_ready)).await;
@@ -178,9 +191,9 @@ impl ProcessTask {
             }
             if written < LINES_PER_PROCESS && self.lines.fetch_add(1, Ordering::Relaxed) < LINES_PER_RUN {
                 written += 1;
-                self.events.send(Event::Notice(note(&self.which.name, "stderr", message))).await;
+                self.events.send(Event::Notice(note(&self.name, "stderr", message))).await;
             } else {
-                tracing::debug!("{}: {message}", self.which.name);
+                tracing::debug!("{}: {message}", self.name);
             }
         }
     }
@@ -221,6 +234,34 @@ fn is_ready(record: &Map<String, Value>) -> bool {
     }
 }
 
+/// How a process has ended that was not told to: its state and why. `oom_kills` are those in its cgroup before and
+/// after; without a cgroup nobody knows.
+pub(super) fn verdict(status: ExitStatus, oom_kills: (Option<u64>, Option<u64>)) -> (State, String) {
+    let reason = how(status);
+    let was_killed = status.signal() == Some(Signal::SIGKILL as i32);
+    match oom_kills {
+        (Some(before), Some(after)) if was_killed && after > before => {
+            (State::OomKilled, format!("OOMKilled, {reason}"))
+        }
+        (None, None) if was_killed => {
+            (State::Failed, format!("{reason}; without a cgroup it is not known by whom"))
+        }
+        _ => (State::Failed, reason),
+    }
+}
+
+/// `exit status 3`, `signal SIGKILL`.
+pub(super) fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => match Signal::try_from(signal) {
+            Ok(signal) => format!("signal {signal}"),
+            Err(_) => format!("signal {signal}"),
+        },
+        (None, None) => status.to_string(),
+    }
+}
+
 /// Lines of bounded length.
 struct Lines<R> {
     reader: BufReader<R>,
@@ -250,6 +291,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const KILL_SIGNAL: i32 = 9;
+
     fn ready(record: &Value) -> bool {
         is_ready(record.as_object().unwrap())
     }
@@ -261,6 +304,21 @@ mod tests {
         assert!(!ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
         assert!(ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
         assert!(!ready(&json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
+    }
+
+    #[test]
+    fn killed_while_oom_kills_rose_is_an_oom_kill_and_nothing_else_is() {
+        let status = ExitStatus::from_raw;
+        let exited = |code: i32| status(code << 8);
+        let of = |status, before, after| verdict(status, (before, after)).0;
+        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(3)), State::OomKilled);
+        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(2)), State::Failed, "somebody else's KILL_SIGNAL");
+        assert_eq!(of(exited(3), Some(2), Some(3)), State::Failed, "one of its own children was killed");
+        assert_eq!(of(status(KILL_SIGNAL), None, Some(3)), State::Failed, "what it was before is not known");
+        let (state, reason) = verdict(status(KILL_SIGNAL), (None, None));
+        assert_eq!((state, reason.contains("not known")), (State::Failed, true));
+        assert_eq!((how(exited(3)), how(status(15))), ("exit status 3".into(), "signal SIGTERM".into()));
+        assert_eq!(how(status(40)), "signal 40", "a real-time signal");
     }
 
     #[tokio::test]

@@ -20,7 +20,8 @@ use super::log_reader;
 use super::operations::{bring_down, bring_up, list};
 use super::population::{ContainerPopulation, ListedContainer, Operation, UpFailure};
 use crate::backoff::Backoff;
-use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
+use crate::engine::outage::Outage;
+use crate::engine::{Event, Events, Failure};
 
 /// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
 const TICK: Duration = Duration::from_millis(50);
@@ -87,7 +88,7 @@ pub(super) struct Controller {
     /// Which watch this is: answers to questions of an earlier one are stale.
     watches: u64,
     pauses: Backoff,
-    in_gap: bool,
+    gap: Outage,
     seen_until: SystemTime,
     ping_at: Instant,
 }
@@ -98,6 +99,7 @@ impl Controller {
         Self {
             api: means.api,
             seen_until: means.events.clock().now(),
+            gap: Outage::of("watch/containers", means.events.clone()),
             events: means.events,
             run: means.run,
             body: Arc::new(means.body),
@@ -112,7 +114,6 @@ impl Controller {
             watch: Watch::Off { until: now },
             watches: 0,
             pauses: Backoff::short(),
-            in_gap: false,
             ping_at: now,
         }
     }
@@ -212,22 +213,7 @@ impl Controller {
         }
         self.watches += 1;
         self.watch = Watch::Off { until: Instant::now() + self.pauses.failed() };
-        if !self.in_gap {
-            self.in_gap = true;
-            self.tell_gap(NoticeKind::GapBegins, why).await;
-        }
-    }
-
-    async fn tell_gap(&mut self, kind: NoticeKind, message: &str) {
-        let notice = Notice {
-            kind,
-            at: None,
-            object: "watch/containers".into(),
-            reason: if kind == NoticeKind::GapBegins { "WatchLost" } else { "WatchResumed" }.into(),
-            message: message.to_owned(),
-            count: Some(self.pauses.failures()),
-        };
-        self.events.send(Event::Notice(notice)).await;
+        self.gap.begins(Instant::now(), "WatchLost", why.to_owned()).await;
     }
 
     fn happened(&mut self, event: EventMessage) {
@@ -300,9 +286,7 @@ impl Controller {
             self.events.send(event).await;
         }
         self.events.send(Event::All(self.population.statuses())).await;
-        if std::mem::take(&mut self.in_gap) {
-            self.tell_gap(NoticeKind::GapEnds, "watched again, and everything listed anew").await;
-        }
+        self.gap.ends().await;
         self.pauses.succeeded();
         if let Some(begun) = self.begun.take() {
             let instances = if self.adopt { self.population.adopt() } else { 0 };
