@@ -8,11 +8,14 @@ mod crash_loop;
 pub mod factory;
 pub mod kubernetes;
 pub mod local;
+mod log_poller;
 mod machine;
 mod outage;
 pub mod podman;
+mod readiness;
 mod replicas;
 pub mod simulated;
+mod timed;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -10,7 +10,6 @@ mod connect;
 mod deployment;
 mod health_check;
 mod load_reports;
-mod log_queue;
 mod manifest;
 mod node;
 mod object;

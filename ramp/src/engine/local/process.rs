@@ -11,19 +11,18 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::process_spec::{ProcessSpec, Program};
+use crate::engine::log_poller::{Lines, last_record};
+use crate::engine::readiness::is_ready;
 use crate::engine::replicas::Backing;
 use crate::engine::{Event, Events, InstanceReport, Notice, NoticeKind};
 use ramp_format::state::State;
 
-/// A line may be so long; what is longer comes in parts.
-const LINE_BYTES: u64 = 64 << 10;
 /// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
 const DRAIN: Duration = Duration::from_millis(500);
 /// Lines on standard error that are written down, for each process and for a whole run. The rest is in ramp's log.
@@ -165,9 +164,7 @@ impl ProcessTask {
         let mut lines = Lines::of(stdout);
         let mut was_ready = false;
         while let Some(line) = lines.next().await {
-            let record =
-                if self.is_load { serde_json::from_slice::<Map<String, Value>>(line).ok() } else { None };
-            let Some(record) = record else {
+            let Some(record) = last_record(line).filter(|_| self.is_load) else {
                 tracing::debug!("{}: {}", self.name, String::from_utf8_lossy(line).trim_end());
                 continue;
             };
@@ -218,22 +215,6 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// Whether a report says that its program has got its memory, as `/readyz` of the load does: all that was asked for,
-/// or, where that is all that can be had, no more to be had.
-fn is_ready(record: &Map<String, Value>) -> bool {
-    let text = |field: &str| record.get(field).and_then(Value::as_str);
-    if text("record") == Some("end") {
-        return false;
-    }
-    match text("phase") {
-        Some("holding") => true,
-        Some("limited") => text("memory_target_bytes") == Some("unlimited"),
-        Some(_) => false,
-        // One of the machine: there is nothing to get.
-        None => true,
-    }
-}
-
 /// How a process has ended that was not told to: its state and why. `oom_kills` are those in its cgroup before and
 /// after; without a cgroup nobody knows.
 pub(super) fn verdict(status: ExitStatus, oom_kills: (Option<u64>, Option<u64>)) -> (State, String) {
@@ -262,25 +243,6 @@ pub(super) fn how(status: ExitStatus) -> String {
     }
 }
 
-/// Lines of bounded length.
-struct Lines<R> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    fn of(reader: R) -> Self {
-        Self { reader: BufReader::new(reader), line: Vec::new() }
-    }
-
-    /// The next line; none at the end, or where it cannot be read.
-    async fn next(&mut self) -> Option<&[u8]> {
-        self.line.clear();
-        let read = (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut self.line).await.ok()?;
-        (read > 0).then_some(&self.line)
-    }
-}
-
 /// The name under which the system executes this program, whatever has become of its file.
 pub(super) fn this_program() -> &'static Path {
     Path::new("/proc/self/exe")
@@ -289,22 +251,8 @@ pub(super) fn this_program() -> &'static Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const KILL_SIGNAL: i32 = 9;
-
-    fn ready(record: &Value) -> bool {
-        is_ready(record.as_object().unwrap())
-    }
-
-    #[test]
-    fn ready_is_who_holds_what_was_asked_for() {
-        assert!(!ready(&json!({"record": "start", "phase": "growing", "memory_target_bytes": 5})));
-        assert!(ready(&json!({"record": "report", "phase": "holding", "memory_target_bytes": 5})));
-        assert!(!ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
-        assert!(ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
-        assert!(!ready(&json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
-    }
 
     #[test]
     fn killed_while_oom_kills_rose_is_an_oom_kill_and_nothing_else_is() {
@@ -319,16 +267,5 @@ mod tests {
         assert_eq!((state, reason.contains("not known")), (State::Failed, true));
         assert_eq!((how(exited(3)), how(status(15))), ("exit status 3".into(), "signal SIGTERM".into()));
         assert_eq!(how(status(40)), "signal 40", "a real-time signal");
-    }
-
-    #[tokio::test]
-    async fn lines_are_cut_and_never_grow_without_bound() {
-        let text = [&[b'a'; 100_000][..], b"\nb\nc"].concat();
-        let mut lines = Lines::of(&text[..]);
-        let mut lengths = Vec::new();
-        while let Some(line) = lines.next().await {
-            lengths.push(line.len());
-        }
-        assert_eq!(lengths, [65_536, 100_001 - 65_536, 2, 1]);
     }
 }

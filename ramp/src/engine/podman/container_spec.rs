@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use serde_json::Value;
 
-use super::log_reader::LogFormat;
 use crate::engine::RUN_LABEL;
+use crate::engine::readiness::Readiness;
 use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
@@ -88,10 +88,14 @@ pub(super) fn must_not_be_root(scenario: &Scenario) -> bool {
 }
 
 /// What of the scenario cannot be had, each in a sentence.
-pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, telling: &LogFormat) -> Vec<String> {
+pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness: &Readiness) -> Vec<String> {
     let mut sentences = Vec::new();
     let (spec, pod) = (spec(scenario), pod(scenario));
-    sentences.extend(telling.caveat());
+    if let Readiness::Running(reason) = readiness {
+        sentences.push(format!(
+            "readiness: an instance counts as ready once its container runs, and no reports are read; {reason}."
+        ));
+    }
     if !spec["readinessProbe"].is_null() {
         sentences.push("readinessProbe: not asked; what an instance itself reports is taken instead.".into());
     }
@@ -232,14 +236,14 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_said_and_what_can_is_not() {
         let scenario = Scenario::embedded().unwrap();
-        let said = not_honoured(&scenario, None, &LogFormat::of(&scenario));
+        let said = not_honoured(&scenario, None, &Readiness::of(&scenario));
         let about = |key: &str| said.iter().filter(|sentence| sentence.starts_with(key)).count();
         assert_eq!((about("readinessProbe"), about("livenessProbe"), about("priorityClassName")), (1, 1, 1));
         assert_eq!(said.len(), 3, "{said:?}");
         let mut kata = scenario.clone();
         kata.runtime_class = Some("kata".into());
         let about_class = |runtime| {
-            not_honoured(&kata, runtime, &LogFormat::of(&kata))
+            not_honoured(&kata, runtime, &Readiness::of(&kata))
                 .iter()
                 .any(|said| said.contains("runtimeClassName kata"))
         };
