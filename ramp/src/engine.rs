@@ -10,6 +10,7 @@ pub mod kubernetes;
 pub mod local;
 mod log_poller;
 mod machine;
+mod manifest_support;
 mod outage;
 pub mod podman;
 mod readiness;
