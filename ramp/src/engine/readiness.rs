@@ -39,10 +39,10 @@ pub(crate) fn is_ready(record: &Map<String, Value>) -> bool {
     if text("record") == Some("end") {
         return false;
     }
-    if let Some(ready) = record.get("ready").and_then(Value::as_bool) {
-        return ready;
+    if let Some(ready) = record.get("ready").and_then(Value::as_u64) {
+        return ready == 1;
     }
-    // Images before 0.2 do not say it themselves.
+    // Older images do not say it themselves.
     match text("phase") {
         Some("holding") => true,
         Some("limited") => text("memory_target_bytes") == Some("unlimited"),
@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn what_an_instance_says_itself_goes_before_what_its_phase_would_mean() {
         assert!(ready(
-            &json!({"record": "report", "ready": true, "phase": "limited", "memory_target_bytes": 5})
+            &json!({"record": "report", "ready": 1, "phase": "limited", "memory_target_bytes": 5})
         ));
-        assert!(!ready(&json!({"record": "report", "ready": false, "phase": "holding"})));
+        assert!(!ready(&json!({"record": "report", "ready": 0, "phase": "holding"})));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::field::{self, Scope, Unit};
 use super::super::value::Value;
 use super::WorkloadReport;
+use crate::memory::Phase;
 
 type Field = field::Field<WorkloadReport>;
 
@@ -18,6 +19,10 @@ pub(super) const FIELDS: &[Field] = &[
         Value::Text(s.observed.memory.phase.name())
     })
     .column("phase"),
+    Field::new("ready", Unit::Count, "1 while it holds all of its memory, as /readyz says, else 0", |s| {
+        let all_to_be_had = s.observed.memory.phase == Phase::Limited && s.wanted.memory_target.is_none();
+        u64::from(all_to_be_had || s.observed.memory.phase == Phase::Holding).into()
+    }),
     Field::new("memory_target_bytes", Unit::Bytes, "resident set asked for; unlimited for max", |s| {
         s.wanted.memory_target.map_or(Value::Unlimited, Into::into)
     }),
