@@ -4,7 +4,7 @@ use super::kubernetes::KubernetesEngine;
 use super::local::LocalEngine;
 use super::podman::PodmanEngine;
 use super::simulated::SimulatedEngine;
-use super::{Applied, Engine, EngineSpec, Events, Failure};
+use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
 use ramp_format::plan::EngineKind;
 use ramp_format::preflight::Preflight;
 
@@ -61,8 +61,8 @@ impl Engine for AnyEngine {
         delegate!(self, engine => engine.begin(events, adopt).await)
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
-        delegate!(self, engine => engine.scale(instances).await)
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        delegate!(self, engine => engine.scale(group, instances).await)
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {

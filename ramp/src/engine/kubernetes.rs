@@ -41,7 +41,7 @@ use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure};
+use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
@@ -204,7 +204,8 @@ impl Engine for KubernetesEngine {
         Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         self.target().scale(instances).await
     }
 

@@ -31,7 +31,7 @@ use workload::quantity::Bytes;
 
 use super::machine::Machine;
 use super::replicas::{ReplicaSettings, Replicas};
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Notice, NoticeKind};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice, NoticeKind};
 use budget::budget;
 use cgroup_root::{CgroupRoot, OwnCgroups, settle};
 use cleanup::{StaleCgroups, cgroup_name};
@@ -233,7 +233,8 @@ impl Engine for LocalEngine {
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         self.want(|wanted| wanted.instances = instances)
     }
 

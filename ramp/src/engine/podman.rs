@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use super::log_poller::LogIntervals;
 use super::machine::Machine;
 use super::readiness::Readiness;
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
 use api::{Api, Refusal};
 use controller::{Controller, ControllerCommand, ControllerDeps};
 use kernel_log::KernelLog;
@@ -134,7 +134,8 @@ impl Engine for PodmanEngine {
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         if self.told(ControllerCommand::Scale(instances)) {
             return Ok(());
         }
