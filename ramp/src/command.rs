@@ -17,10 +17,8 @@ use tokio::sync::watch;
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
-use crate::engine::kubernetes::KubernetesEngine;
-use crate::engine::local::LocalEngine;
-use crate::engine::podman::PodmanEngine;
-use crate::engine::simulated::{SimulatedEngine, World};
+use crate::engine::factory::AnyEngine;
+use crate::engine::simulated::World;
 use crate::engine::{Engine, EngineSpec, Failure};
 use crate::preflight::forecast::forecast;
 use crate::preflight::summary;
@@ -54,18 +52,11 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
         ));
     }
     let builder = PlanBuilder::of(args, &Clock::system())?;
-    let order = builder.order();
-    match builder.plan.engine {
-        EngineKind::Local => look(LocalEngine::new(order).map_err(words)?, &builder, args).await,
-        EngineKind::Podman => look(PodmanEngine::new(order).map_err(words)?, &builder, args).await,
-        EngineKind::Kubernetes => {
-            look(KubernetesEngine::new(order).await.map_err(words)?, &builder, args).await
-        }
-        EngineKind::Simulated => {
-            simulate();
-            look(SimulatedEngine::new(order).map_err(words)?, &builder, args).await
-        }
+    if builder.plan.engine == EngineKind::Simulated {
+        simulate();
     }
+    let engine = AnyEngine::new(builder.plan.engine, builder.order()).await.map_err(words)?;
+    look(engine, &builder, args).await
 }
 
 /// Runs, or goes on with a run.
@@ -76,24 +67,17 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
-    let clock = Clock::system();
+    let mut clock = Clock::system();
     let builder = PlanBuilder::of(args, &clock)?;
-    let order = builder.order();
-    match builder.plan.engine {
-        EngineKind::Local => begin(LocalEngine::new(order).map_err(words)?, builder, args, clock).await,
-        EngineKind::Podman => begin(PodmanEngine::new(order).map_err(words)?, builder, args, clock).await,
-        EngineKind::Kubernetes => {
-            let mut engine = KubernetesEngine::new(order).await.map_err(words)?;
-            engine.replace = builder.plan.force;
-            begin(engine, builder, args, clock).await
-        }
-        EngineKind::Simulated => {
-            simulate();
-            let begins = World::of(&order.options)?.begin.0;
-            let engine = SimulatedEngine::new(order).map_err(words)?;
-            begin(engine, builder, args, Clock::simulated(begins)).await
-        }
+    if builder.plan.engine == EngineKind::Simulated {
+        simulate();
+        clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
     }
+    let mut engine = AnyEngine::new(builder.plan.engine, builder.order()).await.map_err(words)?;
+    if let AnyEngine::Kubernetes(engine) = &mut engine {
+        engine.replace = builder.plan.force;
+    }
+    begin(engine, builder, args, clock).await
 }
 
 /// From here on time goes on when everything waits for it.
@@ -174,13 +158,10 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
     if let Some(end) = file.end {
         return Err(format!("{}: this run ended at {end}: there is nothing to go on with", path.display()));
     }
-    let order = order_of(&file)?;
-    match file.plan.engine {
-        EngineKind::Local => go_on(LocalEngine::new(order).map_err(words)?, path, json).await,
-        EngineKind::Podman => go_on(PodmanEngine::new(order).map_err(words)?, path, json).await,
-        EngineKind::Kubernetes => go_on(KubernetesEngine::new(order).await.map_err(words)?, path, json).await,
-        EngineKind::Simulated => Err(ended_with_its_process(path)),
+    if file.plan.engine == EngineKind::Simulated {
+        return Err(ended_with_its_process(path));
     }
+    go_on(engine_of(&file).await?, path, json).await
 }
 
 fn ended_with_its_process(path: &Path) -> CommandError {
@@ -190,11 +171,12 @@ fn ended_with_its_process(path: &Path) -> CommandError {
     )
 }
 
-/// What the engine of a run is made from, as `run.json` has it.
-fn order_of(file: &RunFile) -> Result<EngineSpec, CommandError> {
+/// The engine of a run, as its `run.json` has it.
+async fn engine_of(file: &RunFile) -> Result<AnyEngine, CommandError> {
     let scenario =
         Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
-    Ok(EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() })
+    let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
+    AnyEngine::new(file.plan.engine, spec).await.map_err(words)
 }
 
 async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, CommandError> {

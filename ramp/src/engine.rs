@@ -5,11 +5,18 @@
 //! [recorder](crate::record)'s.
 
 mod crash_loop;
+pub mod factory;
 pub mod kubernetes;
 pub mod local;
+mod log_poller;
 mod machine;
+mod manifest_support;
+mod outage;
 pub mod podman;
+mod readiness;
+mod replicas;
 pub mod simulated;
+mod timed;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -53,11 +60,11 @@ pub trait Engine {
     /// Where it cannot be made or is not there.
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure>;
 
-    /// Asks for so many instances. Returns once the request has been taken, not once they are there.
+    /// Asks for this many instances of a group. Returns once the request has been taken, not once they are there.
     ///
     /// # Errors
-    /// Where the request was refused or not answered.
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure>;
+    /// Where the request was refused or not answered, or there is no such group.
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure>;
 
     /// Removes everything that bears the run's id. Returns once that has been asked for.
     ///
@@ -70,6 +77,26 @@ pub trait Engine {
     /// # Errors
     /// Where it cannot be asked.
     async fn left(&mut self) -> Result<Vec<String>, Failure>;
+}
+
+/// A group of instances: all of one scenario under one runtime. A run has [one](Self::ONLY) today; a mixed run is to have
+/// instances of two or more runtimes in one ramp, each a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
+
+impl GroupId {
+    /// The group of a run that has no other.
+    pub const ONLY: Self = Self(0);
+
+    /// # Errors
+    /// Where it is another: no engine has any yet.
+    fn only(self) -> Result<(), Failure> {
+        if self == Self::ONLY {
+            Ok(())
+        } else {
+            Err(Failure::permanent(format!("there is no group {}", self.0)))
+        }
+    }
 }
 
 /// What every engine is made from.

@@ -1,3 +1,4 @@
 //! Plan of a run, built from the command line.
 
 pub mod builder;
+pub mod pacing;

@@ -28,12 +28,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
+use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
+use crate::plan::pacing::{Pacing, pacing};
 use crate::ui::{Summary, View};
 use ramp_format::directory::{Before, Directory};
 use ramp_format::plan::Plan;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::run_file::Teardown;
+use ramp_format::stop_rule::StepObservation;
 use ramp_format::time::Time;
 
 /// For how long what the engine cannot do at the beginning or at the end is tried again.
@@ -71,6 +73,9 @@ pub struct Run<E> {
     /// Whether anything of it is watched.
     begun: bool,
     steps_up: u32,
+    pacing: Box<dyn Pacing>,
+    /// What was seen of the last step up.
+    observed: Option<StepObservation>,
     /// Available memory of each kernel before the first step.
     idle: std::collections::BTreeMap<String, u64>,
 }
@@ -95,7 +100,9 @@ impl<E: Engine> Run<E> {
         let plan = directory.run.plan.clone();
         let Surroundings { clock, view, interrupts } = surroundings;
         let (events, receiver) = Events::channel(clock);
-        let event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
+        let pacing = pacing(&plan);
+        let mut event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
+        event_loop.planned_steps = pacing.steps();
         let rules = StopRules::of(&plan);
         Self {
             engine,
@@ -108,6 +115,8 @@ impl<E: Engine> Run<E> {
             decided: None,
             begun: false,
             steps_up: 0,
+            pacing,
+            observed: None,
             idle: Default::default(),
         }
     }
@@ -127,8 +136,10 @@ impl<E: Engine> Run<E> {
             run.event_loop.tracker.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
+            run.pacing.next(run.observed.as_ref());
             run.decided = run.rules.look(&seen(row)).end;
             run.steps_up = row.step;
+            run.observed = Some(seen(row));
         }
         let last = before.steps.last();
         run.event_loop.step = last.map_or(0, |row| row.step);
@@ -335,9 +346,10 @@ impl<E: Engine> Run<E> {
     /// More with each step, until there are enough. The rule that says so.
     async fn up(&mut self) -> Result<Option<String>, RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
-        while let Some(asked) = self.plan.asked(self.event_loop.step.saturating_add(1)) {
+        while let Some(asked) = self.pacing.next(self.observed.as_ref()) {
             self.event_loop.step += 1;
-            let row = self.step(asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
+            let row = self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
+            self.observed = Some(seen(&row));
             if let Some(why) = self.judge(row) {
                 return Ok(Some(why));
             }
@@ -360,7 +372,7 @@ impl<E: Engine> Run<E> {
     /// What was asked for when an earlier process ended: not every engine's instances outlive it.
     async fn restore(&mut self) -> Result<(), RampEnd> {
         let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
-        let scale = async |engine: &mut E| engine.scale(asked).await;
+        let scale = async |engine: &mut E| engine.scale(GroupId::ONLY, asked).await;
         insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
         self.event_loop.until(Some(deadline), |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())
@@ -381,11 +393,10 @@ impl<E: Engine> Run<E> {
     /// Fewer with each step, to none.
     async fn down(&mut self) -> Result<(), RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
-        while self.event_loop.asked > 0 {
-            let asked = self.event_loop.asked.saturating_sub(self.plan.step.max(1));
+        while let Some(asked) = self.pacing.down(self.event_loop.asked) {
             self.event_loop.step += 1;
             let gone = |event_loop: &EventLoop, asked| event_loop.tracker.in_place() <= asked;
-            let row = self.step(asked, Part::Down, beats.next(), gone).await?;
+            let row = self.step(&asked, Part::Down, beats.next(), gone).await?;
             self.write(&row);
         }
         Ok(())

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::podman::{self, PodmanEngine};
-use ramp::engine::{Engine, EngineSpec, Event, Events, InstanceStatus, Notice, NoticeKind};
+use ramp::engine::{Engine, EngineSpec, Event, Events, GroupId, InstanceStatus, Notice, NoticeKind};
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
 use service::Service;
@@ -134,7 +134,7 @@ async fn podman(args: &[&str]) -> String {
 async fn three_get_ready_one_is_killed_and_comes_back_and_none_is_left() {
     let service = Service::start().await;
     let mut run = Run::begin(order(&service, "killed", "20M", "100M")).await;
-    run.engine.scale(3).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 3).await.unwrap();
     run.until("three are ready", |seen| seen.count(State::Ready) == 3).await;
     assert_eq!(run.seen.reports.len(), 3, "each has reported");
     assert!(run.seen.calls >= 6, "creations and starts are measured");
@@ -148,11 +148,11 @@ async fn three_get_ready_one_is_killed_and_comes_back_and_none_is_left() {
     let again = &run.seen.now[&victim.name];
     assert_eq!((again.restarts, &again.uid, again.end.as_ref()), (1, &victim.uid, Some(&end)));
 
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("one is left", |seen| seen.there() == 1).await;
     assert!(run.seen.now.values().any(|one| one.state == State::Ready && one.name.ends_with("-0001")));
     assert!(run.seen.all.iter().any(|one| one.state == State::Terminating && one.name.ends_with("-0003")));
-    run.engine.scale(0).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 0).await.unwrap();
     run.until("none is left", |seen| seen.there() == 0).await;
     assert!(run.seen.samples.len() >= 2, "the machine is sampled meanwhile");
     run.end().await;
@@ -163,7 +163,7 @@ async fn three_get_ready_one_is_killed_and_comes_back_and_none_is_left() {
 async fn an_oom_kill_is_told_as_such_each_time_in_the_life_it_ends() {
     let service = Service::start().await;
     let mut run = Run::begin(order(&service, "oom", "60M", "30M")).await;
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("it is killed, at once started again, and killed again", |seen| {
         seen.now.values().any(|one| one.state == State::OomKilled && one.restarts == 1)
     })
@@ -182,14 +182,14 @@ async fn an_oom_kill_is_told_as_such_each_time_in_the_life_it_ends() {
 async fn a_service_that_dies_is_a_gap_and_what_happened_in_it_is_not_lost() {
     let mut service = Service::start().await;
     let mut run = Run::begin(order(&service, "gap", "20M", "100M")).await;
-    run.engine.scale(2).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 2).await.unwrap();
     run.until("two are ready", |seen| seen.count(State::Ready) == 2).await;
     let names: Vec<_> = run.seen.now.keys().cloned().collect();
 
     service.kill().await;
     run.until("the gap is told", |seen| seen.notices(NoticeKind::GapBegins) == 1).await;
     podman(&["kill", &names[0]]).await;
-    run.engine.scale(3).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 3).await.unwrap();
     service.start_again().await;
     run.until("the gap is over", |seen| seen.notices(NoticeKind::GapEnds) == 1).await;
     run.until("the one that died in it has come back and a third has come", |seen| {
@@ -208,7 +208,7 @@ async fn another_process_takes_over_what_one_has_left_and_a_clean_up_finds_it() 
     let service = Service::start().await;
     let order = order(&service, "adopted", "20M", "100M");
     let mut run = Run::begin(order.clone()).await;
-    run.engine.scale(2).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 2).await.unwrap();
     run.until("two are ready", |seen| seen.count(State::Ready) == 2).await;
     let uids: Vec<_> = run.seen.now.values().map(|one| one.uid.clone()).collect();
     drop(run);
@@ -224,7 +224,7 @@ async fn another_process_takes_over_what_one_has_left_and_a_clean_up_finds_it() 
     let (sender, events) = Events::channel(Clock::system());
     assert_eq!(engine.begin(sender, true).await.unwrap().instances, 2);
     let mut run = Run { engine, events, seen: Seen::default() };
-    run.engine.scale(3).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 3).await.unwrap();
     run.until("three are ready", |seen| seen.count(State::Ready) == 3).await;
     assert!(uids.iter().all(|uid| run.seen.now.values().any(|one| one.uid == *uid)));
     assert!(run.seen.now.keys().any(|name| name.ends_with("-0003")));
@@ -251,7 +251,7 @@ async fn what_cannot_be_created_or_run_is_said() {
     assert!(preflight.nodes[0].allocatable_memory_bytes.unwrap() > 0);
 
     let mut run = Run::begin(order).await;
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("it has failed", |seen| seen.count(State::Failed) == 1).await;
     run.until("and that is told", |seen| seen.notices.iter().any(|notice| notice.reason == "FailedCreate"))
         .await;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::{CommandError, Leftovers, interrupts, order_of, view, words};
+use super::{CommandError, Leftovers, engine_of, interrupts, view, words};
 use crate::cli::CleanArgs;
 use crate::clock::Clock;
-use crate::engine::kubernetes::{self, KubernetesEngine};
-use crate::engine::local::{self, LocalEngine};
-use crate::engine::podman::{self, PodmanEngine};
+use crate::engine::kubernetes;
+use crate::engine::local;
+use crate::engine::podman;
 use crate::engine::{Engine, Failure};
 use crate::run::{Run, Surroundings};
 use crate::ui::out;
@@ -97,12 +97,9 @@ async fn clean_machine(run: Option<&str>) -> ExitCode {
 
 /// Ends a run whose process is no longer there.
 async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, CommandError> {
-    let order = order_of(file)?;
     match file.plan.engine {
-        EngineKind::Local => end(LocalEngine::new(order).map_err(words)?, path).await,
-        EngineKind::Podman => end(PodmanEngine::new(order).map_err(words)?, path).await,
-        EngineKind::Kubernetes => end(KubernetesEngine::new(order).await.map_err(words)?, path).await,
         EngineKind::Simulated => clean_place(file.plan.engine, &file.plan.options, "", None).await,
+        _ => end(engine_of(file).await?, path).await,
     }
 }
 

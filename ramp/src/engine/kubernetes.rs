@@ -10,11 +10,9 @@ mod connect;
 mod deployment;
 mod health_check;
 mod load_reports;
-mod log_queue;
 mod manifest;
 mod node;
 mod object;
-mod outage;
 mod pod;
 mod preflight;
 mod probe;
@@ -43,7 +41,7 @@ use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure};
+use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
@@ -206,7 +204,8 @@ impl Engine for KubernetesEngine {
         Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         self.target().scale(instances).await
     }
 

@@ -17,7 +17,6 @@ mod cleanup;
 mod preflight;
 mod process;
 mod process_spec;
-mod process_table;
 pub mod subcommands;
 mod supervisor;
 
@@ -31,15 +30,16 @@ use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::machine::Machine;
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus, Notice, NoticeKind};
+use super::replicas::{ReplicaSettings, Replicas};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice, NoticeKind};
 use budget::budget;
 use cgroup_root::{CgroupRoot, OwnCgroups, settle};
 use cleanup::{StaleCgroups, cgroup_name};
 use preflight::MachineFacts;
 use process::{Launch, this_program};
 use process_spec::{Limits, ProcessSpec};
-use process_table::ProcessPopulation;
 use ramp_format::preflight::Preflight;
+use ramp_format::state::State;
 use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Supervisor};
 
 /// Runs instances as child processes.
@@ -155,16 +155,22 @@ impl LocalEngine {
     fn employ(&mut self, events: &Events, confinement: &Confinement) {
         let (sender, wanted) = latest::channel(DesiredState::default());
         let (newsroom, news) = mpsc::channel(NEWS_WAITING);
-        let begun = events.clock().now();
-        let keeper = Supervisor {
+        let settings = ReplicaSettings {
+            prefix: self.order.scenario.name.clone(),
+            run: self.order.run.clone(),
+            begun: events.clock().now(),
+            node: self.facts.hostname.clone(),
+            first: State::Creating,
+            at_once: usize::MAX,
+        };
+        let supervisor = Supervisor {
             launch: Launch { ramp: self.ramp.clone(), demand: self.demand.clone() },
             events: events.clone(),
-            node: self.facts.hostname.clone(),
             confinement: confinement.clone(),
-            population: ProcessPopulation::new(&self.order.scenario.name, &self.order.run, begun),
+            replicas: Replicas::new(settings),
             wanted,
             living: self.living.clone(),
-            page_bytes: page_bytes(),
+            page_bytes: workload::host::page_bytes().unwrap_or(USUAL_PAGE_BYTES),
             tasks: JoinSet::new(),
             news,
             newsroom,
@@ -173,7 +179,7 @@ impl LocalEngine {
         };
         let (machine, limit) = (Machine::open(self.facts.hostname.clone()), self.budget);
         let confinement = confinement.clone();
-        self.tasks.spawn(keeper.keep());
+        self.tasks.spawn(supervisor.run());
         self.tasks.spawn(machine.tell(events.clone(), move || budget(limit, &confinement)));
         self.wanted = Some(sender);
     }
@@ -227,7 +233,8 @@ impl Engine for LocalEngine {
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         self.want(|wanted| wanted.instances = instances)
     }
 
@@ -277,10 +284,7 @@ fn note_on_budget(message: String) -> Notice {
     Notice { kind, at, object: "budget".into(), reason: "watched_by_ramp".into(), message, count }
 }
 
-fn page_bytes() -> u64 {
-    const USUAL: u64 = 4096;
-    workload::host::page_bytes().unwrap_or(USUAL)
-}
+const USUAL_PAGE_BYTES: u64 = 4096;
 
 /// What [`clean`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,28 +10,32 @@ mod container_spec;
 mod controller;
 mod inspect;
 mod kernel_log;
-mod log_reader;
 mod operations;
 mod population;
 mod preflight;
 mod socket;
+
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::log_poller::LogIntervals;
 use super::machine::Machine;
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, NodeStatus};
+use super::readiness::Readiness;
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
 use api::{Api, Refusal};
 use controller::{Controller, ControllerCommand, ControllerDeps};
 use kernel_log::KernelLog;
-use log_reader::LogFormat;
 use population::ContainerPopulation;
 use preflight::EngineAnswers;
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
+/// A container without all of its memory is not read more often: readiness is known to a second.
+const READ_EVERY: Duration = Duration::from_secs(1);
 /// Containers removed at once.
 const REMOVED_AT_ONCE: usize = 8;
 
@@ -45,7 +49,7 @@ const REMOVED_AT_ONCE: usize = 8;
 pub struct PodmanEngine {
     order: EngineSpec,
     api: Api,
-    telling: LogFormat,
+    readiness: Readiness,
     commands: Option<mpsc::UnboundedSender<ControllerCommand>>,
     tasks: JoinSet<()>,
 }
@@ -57,8 +61,8 @@ impl PodmanEngine {
     /// Where there is none.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let api = open(&order.options)?;
-        let telling = LogFormat::of(&order.scenario);
-        Ok(Self { order, api, telling, commands: None, tasks: JoinSet::new() })
+        let readiness = Readiness::of(&order.scenario);
+        Ok(Self { order, api, readiness, commands: None, tasks: JoinSet::new() })
     }
 
     /// Whether the keeper has taken a command.
@@ -81,7 +85,7 @@ impl Engine for PodmanEngine {
             containers: self.api.list(None).await?,
             kernel_log: KernelLog::open().is_open(),
         };
-        Ok(preflight::check(&self.order, &self.telling, &answers))
+        Ok(preflight::check(&self.order, &self.readiness, &answers))
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
@@ -92,6 +96,12 @@ impl Engine for PodmanEngine {
         let (sender, commands) = mpsc::unbounded_channel();
         let (begun, known) = oneshot::channel();
         let scenario = &self.order.scenario;
+        let logs = match &self.readiness {
+            Readiness::Reported(every) => {
+                Some(LogIntervals { running: READ_EVERY, ready: READ_EVERY.max(*every) })
+            }
+            Readiness::Running(_) => None,
+        };
         let means = ControllerDeps {
             api: self.api.clone(),
             events: events.clone(),
@@ -103,13 +113,19 @@ impl Engine for PodmanEngine {
             ),
             stop_timeout_seconds: container_spec::stop_timeout_seconds(scenario),
             adopt,
+            logs,
             commands,
             begun,
         };
         let status = NodeStatus { name: node.clone(), ready: true, conditions: String::new() };
         events.send(Event::Nodes(vec![status])).await;
-        let prefix = format!("{}-{}", scenario.name, self.order.run);
-        let population = ContainerPopulation::new(prefix, node.clone(), self.telling.clone());
+        let population = ContainerPopulation::new(
+            &scenario.name,
+            &self.order.run,
+            events.clock().now(),
+            node.clone(),
+            self.readiness.clone(),
+        );
         self.tasks.spawn(Controller::new(means, population).run());
         let instances =
             known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
@@ -118,7 +134,8 @@ impl Engine for PodmanEngine {
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         if self.told(ControllerCommand::Scale(instances)) {
             return Ok(());
         }

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, Notice, NoticeKind};
+use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, NoticeKind};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 use ramp_format::preflight::{NodeFacts, Preflight};
@@ -167,7 +167,8 @@ impl Engine for SimulatedEngine {
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances })
     }
 
-    async fn scale(&mut self, instances: u32) -> Result<(), Failure> {
+    async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
+        group.only()?;
         self.request().await?;
         self.cluster().ask(instances, self.made.elapsed());
         self.asked.notify_one();

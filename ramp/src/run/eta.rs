@@ -19,8 +19,8 @@ pub(super) struct Steps {
     pub(super) now: u32,
     /// The last one that is expected, where something is.
     pub(super) expected: Option<u32>,
-    /// The last one that is planned.
-    pub(super) planned: u32,
+    /// The last one that is planned, where that is known.
+    pub(super) planned: Option<u32>,
 }
 
 impl TimeLeft {
@@ -40,16 +40,13 @@ impl TimeLeft {
         let each = self.recent.iter().sum::<Duration>() / count;
         // The one under way counts as a whole: it may have just begun.
         let until = |last: u32| each.saturating_mul(last.saturating_add(1).saturating_sub(steps.now));
-        match steps.expected.map(|last| last.min(steps.planned)) {
-            Some(last) if steps.now <= last => {
-                let left = until(last);
-                format!("about {} left", short(limit.map_or(left, |limit| left.min(limit))))
-            }
-            _ => {
-                let left = until(steps.planned);
-                format!("at most {} left", short(limit.map_or(left, |limit| left.min(limit))))
-            }
-        }
+        let expected = steps.expected.map(|last| steps.planned.map_or(last, |planned| last.min(planned)));
+        let (words, left) = match expected.filter(|last| steps.now <= *last) {
+            Some(last) => ("about", Some(until(last))),
+            None => ("at most", steps.planned.map(until)),
+        };
+        let least = left.into_iter().chain(limit).min();
+        least.map(|left| format!("{words} {} left", short(left))).unwrap_or_default()
     }
 }
 
@@ -70,7 +67,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn steps(now: u32) -> Steps {
-        Steps { now, expected: Some(50), planned: 1000 }
+        Steps { now, expected: Some(50), planned: Some(1000) }
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(super) struct EventLoop {
     pub(super) view: View,
     /// The step, which part of the run it is of, and how many instances it asks for.
     pub(super) step: u32,
+    /// Steps up at most, where that is known.
+    pub(super) planned_steps: Option<u32>,
     pub(super) part: Part,
     pub(super) asked: u32,
     /// When a rule says that the run is over.
@@ -98,6 +100,7 @@ impl EventLoop {
             memory: MemoryWatch::default(),
             view,
             step: 0,
+            planned_steps: None,
             part: Part::Up,
             asked: 0,
             time_limit: None,
@@ -275,7 +278,7 @@ impl EventLoop {
         let steps = Steps {
             now: self.step,
             expected: run.forecast.as_ref().and_then(|forecast| forecast.steps_to_saturation),
-            planned: run.plan.steps(),
+            planned: self.planned_steps,
         };
         let limit = self.time_limit.map(|limit| age(limit, now));
         let time_left = match self.part {

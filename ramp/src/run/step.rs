@@ -8,7 +8,7 @@ use workload::quantity::Bytes;
 use super::event_loop::{EventLoop, WaitResult};
 use super::{RampEnd, Run};
 use crate::backoff::Backoff;
-use crate::engine::{Engine, Failure};
+use crate::engine::{Engine, Failure, GroupId};
 use ramp_format::plan::Pace;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::state::State;
@@ -22,14 +22,14 @@ impl<E: Engine> Run<E> {
     /// One step: asks, and waits as the pace says. Its row, as it is when it ends.
     pub(super) async fn step(
         &mut self,
-        asked: u32,
+        asked: &[(GroupId, u32)],
         part: Part,
         next_beat: Option<Instant>,
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<StepRow, RampEnd> {
         let began = Instant::now();
         self.event_loop.part = part;
-        self.event_loop.asked = asked;
+        self.event_loop.asked = asked.iter().map(|(_, instances)| instances).sum();
         self.event_loop.calls.take();
         let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
         let (outcome, latency, mut end) = match self.ask(asked, deadline, settled).await {
@@ -64,13 +64,16 @@ impl<E: Engine> Run<E> {
 
     async fn ask(
         &mut self,
-        asked: u32,
+        asked: &[(GroupId, u32)],
         deadline: Instant,
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<(StepOutcome, Option<Duration>), RampEnd> {
         let scale = async |engine: &mut E| {
             let asked_at = Instant::now();
-            engine.scale(asked).await.map(|()| asked_at.elapsed())
+            for (group, instances) in asked {
+                engine.scale(*group, *instances).await?;
+            }
+            Ok(asked_at.elapsed())
         };
         let latency = insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
         let outcome = match (self.plan.pace, latency) {
@@ -84,7 +87,7 @@ impl<E: Engine> Run<E> {
                 StepOutcome::Taken
             }
             (Pace::Ready, Some(_)) => {
-                let so = |event_loop: &EventLoop| settled(event_loop, asked);
+                let so = |event_loop: &EventLoop| settled(event_loop, event_loop.asked);
                 match self.event_loop.until(Some(deadline), so).await? {
                     WaitResult::Met => StepOutcome::Settled,
                     WaitResult::TimedOut => StepOutcome::TimedOut,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
-use ramp::engine::{Engine, Event, Events};
+use ramp::engine::{Engine, Event, Events, GroupId};
 use ramp::run::instance_tracker::InstanceTracker;
 use ramp_format::state::State;
 use tokio::sync::mpsc::Receiver;
@@ -114,7 +114,7 @@ async fn holds(mut engine: impl Engine, reports: bool) {
     assert!(!applied.manifest.is_null());
 
     for asked in [1, 3] {
-        seen.during(engine.scale(asked)).await.unwrap();
+        seen.during(engine.scale(GroupId::ONLY, asked)).await.unwrap();
         seen.until("as many as were asked for are ready", |seen| seen.ready() == asked).await;
         assert_eq!(seen.transitions.in_place(), asked, "and no more");
         assert!(seen.transitions.is_settled(asked));
@@ -124,11 +124,11 @@ async fn holds(mut engine: impl Engine, reports: bool) {
     if reports {
         seen.until("each instance tells of itself", |seen| seen.reported.len() >= 3).await;
     }
-    seen.during(engine.scale(3)).await.unwrap();
+    seen.during(engine.scale(GroupId::ONLY, 3)).await.unwrap();
     seen.during(sleep(Duration::from_millis(200))).await;
     assert_eq!(seen.transitions.there(), 3, "to ask for the same again changes nothing");
 
-    seen.during(engine.scale(1)).await.unwrap();
+    seen.during(engine.scale(GroupId::ONLY, 1)).await.unwrap();
     seen.until("those not asked for any more are gone", |seen| seen.transitions.there() == 1).await;
     assert_eq!(
         (seen.transitions.totals().gone, seen.transitions.totals().failures),

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use ramp::engine::Engine;
 use ramp::engine::local;
+use ramp::engine::{Engine, GroupId};
 use ramp_format::state::State;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ async fn above_its_own_limit_an_instance_is_oom_killed_and_started_again() {
     let limits = json!({"limits": {"memory": "30M", "cpu": "500m"}, "requests": {"cpu": "250m"}});
     let id = run_id("oom");
     let mut run = Run::begin(engine(&id, load("60M", &limits), None)).await;
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("two OOM kills", |run| {
         run.statuses.iter().filter(|instance_status| instance_status.state == State::OomKilled).count() == 2
     })
@@ -55,7 +55,7 @@ async fn above_the_budget_the_kernel_ends_one_and_the_machine_is_spared() {
     assert!(!cgroups(&id).is_empty());
     run.ready(2).await;
     // Of each instance's resident set some megabytes are the program's own pages, which all share: more than three are needed.
-    run.engine.scale(8).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 8).await.unwrap();
     run.until("OOM kill", |run| {
         run.statuses.iter().any(|instance_status| instance_status.state == State::OomKilled)
     })

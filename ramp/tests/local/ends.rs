@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use ramp::engine::Engine;
+use ramp::engine::{Engine, GroupId};
 use ramp_format::state::State;
 use serde_json::json;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ async fn one_that_is_killed_has_failed_and_is_started_again_at_once() {
 async fn one_that_fails_again_and_again_is_waited_for() {
     let mut run =
         Run::begin(engine(&run_id("exit"), command(&["sh", "-c", "echo no >&2; exit 3"]), None)).await;
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("two ends", |run| {
         run.statuses.last().is_some_and(|last| (last.state, last.restarts) == (State::Failed, 1))
     })
@@ -51,7 +51,7 @@ async fn one_that_fails_again_and_again_is_waited_for() {
 #[tokio::test]
 async fn a_command_that_is_not_there_has_failed_and_says_so() {
     let mut run = Run::begin(engine(&run_id("absent"), command(&["/no/such/program"]), None)).await;
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("failure", |run| run.now().get("load-0001") == Some(&State::Failed)).await;
     assert!(
         run.notices.iter().any(|notice| notice.message.contains("/no/such/program")),
@@ -71,7 +71,7 @@ async fn one_that_does_not_end_when_told_to_is_killed() {
     run.ready(1).await;
     // It takes the shell a moment to get deaf.
     run.until("a sample", |run| run.samples.len() > 1).await;
-    run.engine.scale(0).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 0).await.unwrap();
     run.until("the end", |run| run.now()["load-0001"] == State::Gone).await;
     assert_eq!(run.statuses.last().unwrap().reason, "signal SIGKILL");
     run.remove().await;

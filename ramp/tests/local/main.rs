@@ -7,8 +7,8 @@ mod ends;
 mod support;
 mod watched;
 
-use ramp::engine::Engine;
 use ramp::engine::local;
+use ramp::engine::{Engine, GroupId};
 use ramp_format::state::State;
 use serde_json::json;
 use support::*;
@@ -35,12 +35,12 @@ async fn scaled_up_and_down_the_newest_end_first_and_nothing_is_left() {
     let mut run = Run::begin(engine(&run_id("scale"), load(&size, &json!({})), None)).await;
     run.ready(3).await;
     assert_eq!(processes(&size).len(), 3);
-    run.engine.scale(1).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 1).await.unwrap();
     run.until("end of two", |run| run.count(State::Gone) == 2).await;
     assert_eq!(run.now()["load-0001"], State::Ready);
-    run.engine.scale(2).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 2).await.unwrap();
     run.until("a new one", |run| run.now().get("load-0004") == Some(&State::Ready)).await;
-    run.engine.scale(0).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 0).await.unwrap();
     run.until("end of all", |run| run.count(State::Gone) == 4).await;
     run.remove().await;
     assert_eq!(processes(&size), []);

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::Pid;
 use ramp::clock::Clock;
 use ramp::engine::local::LocalEngine;
-use ramp::engine::{Engine, EngineSpec, Event, Events, InstanceReport, InstanceStatus, NodeReading, Notice};
+use ramp::engine::{
+    Engine, EngineSpec, Event, Events, GroupId, InstanceReport, InstanceStatus, NodeReading, Notice,
+};
 use ramp_format::plan::EngineOptions;
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
@@ -121,7 +123,7 @@ impl Run {
 
     /// Asks for so many, and waits until they are ready.
     pub(crate) async fn ready(&mut self, instances: usize) {
-        self.engine.scale(u32::try_from(instances).unwrap()).await.unwrap();
+        self.engine.scale(GroupId::ONLY, u32::try_from(instances).unwrap()).await.unwrap();
         self.until("readiness", |run| run.count(State::Ready) == instances).await;
     }
 

@@ -1,6 +1,6 @@
 //! The budget, watched by ramp.
 
-use ramp::engine::{Budget, Engine};
+use ramp::engine::{Budget, Engine, GroupId};
 use ramp_format::state::State;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn without_cgroups_the_newest_is_evicted_above_the_budget() {
     }
     let mut run = Run::begin(engine).await;
     run.ready(2).await;
-    run.engine.scale(3).await.unwrap();
+    run.engine.scale(GroupId::ONLY, 3).await.unwrap();
     run.until("eviction", |run| run.count(State::Evicted) == 1).await;
     assert_eq!(run.now()["load-0003"], State::Evicted);
     assert!(run.statuses.last().unwrap().reason.contains("which watches the budget"));

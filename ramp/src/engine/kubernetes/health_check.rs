@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::bearer_token::BearerToken;
-use super::outage::Outage;
 use super::request::{RequestError, measured};
 use crate::engine::Events;
+use crate::engine::outage::Outage;
 
 const BEAT: Duration = Duration::from_secs(1);
 

@@ -4,25 +4,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use kube::Api;
 use kube::api::LogParams;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::log_queue::{LogQueue, LogRead, NodeNews, ReadOutcome};
 use super::object::PodObject;
-use super::outage::Outage;
-use super::probe::record;
 use super::request::{REQUEST_LIMIT, RequestError, within};
+use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, NodeNews, ReadOutcome, last_record};
+use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, InstanceReport};
-
-/// At most twenty requests a second, however many pods there are.
-const BEAT: Duration = Duration::from_millis(50);
-
-/// Requests under way at once: a node in trouble answers late.
-const AT_ONCE: usize = 8;
 
 /// Whose turn it is, as the watch of pods keeps it.
 #[derive(Clone, Default)]
@@ -90,7 +82,7 @@ impl LogReader {
             _ => {}
         }
         let Ok(text) = answer else { return };
-        let Some(record) = record(text.trim().as_bytes()) else { return };
+        let Some(record) = last_record(text.as_bytes()) else { return };
         let time = record.get("time").and_then(|time| time.as_str());
         if self.queue.lock().is_news(&turn.uid, time) {
             self.events.send(Event::Report(InstanceReport { uid: turn.uid, record })).await;

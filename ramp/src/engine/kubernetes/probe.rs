@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::object::PodObject;
-use super::outage::Outage;
 use super::request::{RequestError, within};
 use crate::backoff::Backoff;
+use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, NodeReading};
 
 /// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::health_check::Health;
-use super::outage::Outage;
 use super::request::RequestError;
 use crate::backoff::Backoff;
 use crate::engine::Events;
+use crate::engine::outage::Outage;
 
 /// A watch that has failed and then is silent for this long, while the server answers other requests, has been resumed:
 /// the library does not tell that, and on a quiet cluster nothing else does for minutes.

@@ -13,7 +13,7 @@ pub(super) const WATCH_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BudgetWatch {
     /// The larger, the newer.
-    pub(super) ordinal: u64,
+    pub(super) ordinal: u32,
     /// Its resident set; none where it cannot be read, as when it has just ended.
     pub(super) resident: Option<Bytes>,
     /// It has been told to end: its memory is on its way back.
@@ -22,7 +22,7 @@ pub(super) struct BudgetWatch {
 
 /// The instance to be ended: the newest, where those that are to stay have more than the budget together. One at a
 /// time: by the next look its memory is on its way back.
-pub(super) fn to_evict(budget: Bytes, all: &[BudgetWatch]) -> Option<u64> {
+pub(super) fn to_evict(budget: Bytes, all: &[BudgetWatch]) -> Option<u32> {
     let staying = || all.iter().filter(|instance| !instance.is_ending);
     (sum(staying()) > budget).then(|| staying().map(|instance| instance.ordinal).max())?
 }
@@ -48,7 +48,7 @@ pub(super) fn resident(proc: &Path, pid: u32, page_bytes: u64) -> Option<Bytes> 
 mod tests {
     use super::*;
 
-    fn instance(ordinal: u64, resident: u64, is_ending: bool) -> BudgetWatch {
+    fn instance(ordinal: u32, resident: u64, is_ending: bool) -> BudgetWatch {
         BudgetWatch { ordinal, resident: Some(Bytes(resident)), is_ending }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -10,17 +11,18 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::process_spec::{ProcessSpec, Program};
+use crate::engine::log_poller::{Lines, last_record};
+use crate::engine::readiness::is_ready;
+use crate::engine::replicas::Backing;
 use crate::engine::{Event, Events, InstanceReport, Notice, NoticeKind};
+use ramp_format::state::State;
 
-/// A line may be so long; what is longer comes in parts.
-const LINE_BYTES: u64 = 64 << 10;
 /// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
 const DRAIN: Duration = Duration::from_millis(500);
 /// Lines on standard error that are written down, for each process and for a whole run. The rest is in ramp's log.
@@ -88,20 +90,30 @@ pub(super) enum ProcessEvent {
     Ended(io::Result<ExitStatus>),
 }
 
-/// Who it is about.
-#[derive(Clone, Debug)]
-pub(super) struct ProcessKey {
-    /// Of the instance.
-    pub(super) ordinal: u64,
-    pub(super) uid: String,
-    pub(super) name: String,
+/// A process at work, and how to end it.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: Option<u32>,
+    pub(super) tell: mpsc::Sender<Tell>,
+    pub(super) started: Instant,
+    /// OOM kills in its cgroup before it was started.
+    pub(super) oom_kills: Option<u64>,
+}
+
+impl Backing for Option<Process> {
+    fn exists(&self) -> bool {
+        self.is_some()
+    }
 }
 
 /// Follows one process to its end.
 pub(super) struct ProcessTask {
-    pub(super) which: ProcessKey,
+    /// Of the instance.
+    pub(super) ordinal: u32,
+    pub(super) uid: String,
+    pub(super) name: String,
     pub(super) events: Events,
-    pub(super) news: mpsc::Sender<(ProcessKey, ProcessEvent)>,
+    pub(super) news: mpsc::Sender<(u32, ProcessEvent)>,
     pub(super) grace: Duration,
     /// Standard output is the load's reports.
     pub(super) is_load: bool,
@@ -126,13 +138,13 @@ impl ProcessTask {
                 Some(told) = tell.recv() => match told {
                     Tell::End => {
                         signal(&child, Signal::SIGTERM);
-                        patience.as_mut().reset(tokio::time::Instant::now() + self.grace);
+                        patience.as_mut().reset(Instant::now() + self.grace);
                     }
                     Tell::Kill => signal(&child, Signal::SIGKILL),
                 },
                 () = &mut patience => {
                     signal(&child, Signal::SIGKILL);
-                    patience.as_mut().reset(tokio::time::Instant::now() + self.grace.max(Duration::from_secs(1)));
+                    patience.as_mut().reset(Instant::now() + self.grace.max(Duration::from_secs(1)));
                 }
             }
         };
@@ -144,7 +156,7 @@ impl ProcessTask {
 
     async fn say(&self, news: ProcessEvent) {
         // Nobody is there once the run is over.
-        let _ = self.news.send((self.which.clone(), news)).await;
+        let _ = self.news.send((self.ordinal, news)).await;
     }
 
     async fn read_reports(&self, stdout: Option<impl AsyncRead + Unpin>) {
@@ -152,14 +164,12 @@ impl ProcessTask {
         let mut lines = Lines::of(stdout);
         let mut was_ready = false;
         while let Some(line) = lines.next().await {
-            let record =
-                if self.is_load { serde_json::from_slice::<Map<String, Value>>(line).ok() } else { None };
-            let Some(record) = record else {
-                tracing::debug!("{}: {}", self.which.name, String::from_utf8_lossy(line).trim_end());
+            let Some(record) = last_record(line).filter(|_| self.is_load) else {
+                tracing::debug!("{}: {}", self.name, String::from_utf8_lossy(line).trim_end());
                 continue;
             };
             let is_ready = is_ready(&record);
-            self.events.send(Event::Report(InstanceReport { uid: self.which.uid.clone(), record })).await;
+            self.events.send(Event::Report(InstanceReport { uid: self.uid.clone(), record })).await;
             if is_ready != was_ready {
                 was_ready = is_ready;
                 self.say(ProcessEvent::Ready(is_ready)).await;
@@ -178,9 +188,9 @@ impl ProcessTask {
             }
             if written < LINES_PER_PROCESS && self.lines.fetch_add(1, Ordering::Relaxed) < LINES_PER_RUN {
                 written += 1;
-                self.events.send(Event::Notice(note(&self.which.name, "stderr", message))).await;
+                self.events.send(Event::Notice(note(&self.name, "stderr", message))).await;
             } else {
-                tracing::debug!("{}: {message}", self.which.name);
+                tracing::debug!("{}: {message}", self.name);
             }
         }
     }
@@ -205,38 +215,31 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// Whether a report says that its program has got its memory, as `/readyz` of the load does: all that was asked for,
-/// or, where that is all that can be had, no more to be had.
-fn is_ready(record: &Map<String, Value>) -> bool {
-    let text = |field: &str| record.get(field).and_then(Value::as_str);
-    if text("record") == Some("end") {
-        return false;
-    }
-    match text("phase") {
-        Some("holding") => true,
-        Some("limited") => text("memory_target_bytes") == Some("unlimited"),
-        Some(_) => false,
-        // One of the machine: there is nothing to get.
-        None => true,
+/// How a process has ended that was not told to: its state and why. `oom_kills` are those in its cgroup before and
+/// after; without a cgroup nobody knows.
+pub(super) fn verdict(status: ExitStatus, oom_kills: (Option<u64>, Option<u64>)) -> (State, String) {
+    let reason = how(status);
+    let was_killed = status.signal() == Some(Signal::SIGKILL as i32);
+    match oom_kills {
+        (Some(before), Some(after)) if was_killed && after > before => {
+            (State::OomKilled, format!("OOMKilled, {reason}"))
+        }
+        (None, None) if was_killed => {
+            (State::Failed, format!("{reason}; without a cgroup it is not known by whom"))
+        }
+        _ => (State::Failed, reason),
     }
 }
 
-/// Lines of bounded length.
-struct Lines<R> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    fn of(reader: R) -> Self {
-        Self { reader: BufReader::new(reader), line: Vec::new() }
-    }
-
-    /// The next line; none at the end, or where it cannot be read.
-    async fn next(&mut self) -> Option<&[u8]> {
-        self.line.clear();
-        let read = (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut self.line).await.ok()?;
-        (read > 0).then_some(&self.line)
+/// `exit status 3`, `signal SIGKILL`.
+pub(super) fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => match Signal::try_from(signal) {
+            Ok(signal) => format!("signal {signal}"),
+            Err(_) => format!("signal {signal}"),
+        },
+        (None, None) => status.to_string(),
     }
 }
 
@@ -248,29 +251,21 @@ pub(super) fn this_program() -> &'static Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    fn ready(record: &Value) -> bool {
-        is_ready(record.as_object().unwrap())
-    }
+    const KILL_SIGNAL: i32 = 9;
 
     #[test]
-    fn ready_is_who_holds_what_was_asked_for() {
-        assert!(!ready(&json!({"record": "start", "phase": "growing", "memory_target_bytes": 5})));
-        assert!(ready(&json!({"record": "report", "phase": "holding", "memory_target_bytes": 5})));
-        assert!(!ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": 5})));
-        assert!(ready(&json!({"record": "report", "phase": "limited", "memory_target_bytes": "unlimited"})));
-        assert!(!ready(&json!({"record": "end", "phase": "holding", "memory_target_bytes": 5})));
-    }
-
-    #[tokio::test]
-    async fn lines_are_cut_and_never_grow_without_bound() {
-        let text = [&[b'a'; 100_000][..], b"\nb\nc"].concat();
-        let mut lines = Lines::of(&text[..]);
-        let mut lengths = Vec::new();
-        while let Some(line) = lines.next().await {
-            lengths.push(line.len());
-        }
-        assert_eq!(lengths, [65_536, 100_001 - 65_536, 2, 1]);
+    fn killed_while_oom_kills_rose_is_an_oom_kill_and_nothing_else_is() {
+        let status = ExitStatus::from_raw;
+        let exited = |code: i32| status(code << 8);
+        let of = |status, before, after| verdict(status, (before, after)).0;
+        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(3)), State::OomKilled);
+        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(2)), State::Failed, "somebody else's KILL_SIGNAL");
+        assert_eq!(of(exited(3), Some(2), Some(3)), State::Failed, "one of its own children was killed");
+        assert_eq!(of(status(KILL_SIGNAL), None, Some(3)), State::Failed, "what it was before is not known");
+        let (state, reason) = verdict(status(KILL_SIGNAL), (None, None));
+        assert_eq!((state, reason.contains("not known")), (State::Failed, true));
+        assert_eq!((how(exited(3)), how(status(15))), ("exit status 3".into(), "signal SIGTERM".into()));
+        assert_eq!(how(status(40)), "signal 40", "a real-time signal");
     }
 }

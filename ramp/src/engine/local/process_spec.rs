@@ -1,13 +1,12 @@
 //! What of a scenario a process can have: its command, its limits, and what cannot be honoured.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use workload::cli::Command;
 use workload::quantity::{Bytes, Cores};
 
-use crate::engine::Failure;
+use crate::engine::{Failure, manifest_support};
+use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 
 /// What an instance gets to end by itself, where the manifest does not say.
@@ -54,7 +53,7 @@ impl ProcessSpec {
         let pod = &scenario.manifest["spec"]["template"]["spec"];
         let mut not_honoured = Vec::new();
         about_the_program(scenario, &program, &mut not_honoured);
-        about_the_manifest(pod, &mut not_honoured);
+        not_honoured.extend(manifest_support::not_honoured(EngineKind::Local, scenario));
         Ok(Self {
             program,
             env: container.env.clone(),
@@ -141,75 +140,10 @@ fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<Strin
     }
 }
 
-/// Parts of a manifest that are honoured, or that mean nothing for a process, or have been told of already.
-const SETTLED: [&str; 11] = [
-    // Of a pod. Restarts are always, which is all that a Deployment may ask for.
-    "containers",
-    "restartPolicy",
-    "terminationGracePeriodSeconds",
-    "automountServiceAccountToken",
-    "enableServiceLinks",
-    // Of a container.
-    "name",
-    "image",
-    "imagePullPolicy",
-    "command",
-    "args",
-    "resources",
-];
-
-/// Sentences for the parts that scenarios have; what is not here is said to be left out as well.
-const REASONS: [(&str, &str); 8] = [
-    ("runtimeClassName", "instances are plain processes, without a runtime"),
-    ("priorityClassName", "there is no preemption, and the newest is ended first"),
-    ("securityContext", "instances run as the user that runs ramp, confined by nothing but their cgroups"),
-    ("readinessProbe", "an instance is ready when its own report says that it holds its memory"),
-    ("livenessProbe", "an instance is started again only where it ends"),
-    ("startupProbe", "an instance is started again only where it ends"),
-    ("ports", "all instances share the machine's ports"),
-    ("nodeSelector", "this machine is the only node"),
-];
-
-fn about_the_manifest(pod: &Value, all: &mut Vec<String>) {
-    let nothing = Map::new();
-    let container = &pod["containers"][0];
-    // Once for both where a pod and its container have it.
-    let parts: BTreeMap<&str, &Value> = [pod, container]
-        .into_iter()
-        .flat_map(|object| object.as_object().unwrap_or(&nothing))
-        .map(|(key, value)| (key.as_str(), value))
-        .collect();
-    for (part, value) in parts {
-        if part == "env" {
-            about_the_environment(value, all);
-        } else if !SETTLED.contains(&part) && !value.is_null() {
-            let reason = REASONS.iter().find(|(of, _)| *of == part);
-            let reason = reason.map_or("a process of this machine has no such thing", |(_, reason)| reason);
-            let value = value.as_str().map(|value| format!(" {value}")).unwrap_or_default();
-            all.push(format!("{part}{value}: {reason}"));
-        }
-    }
-    let resources = ["limits", "requests"].into_iter().flat_map(|kind| {
-        let of = container["resources"][kind].as_object().unwrap_or(&nothing);
-        of.keys().map(move |resource| (kind, resource))
-    });
-    for (kind, resource) in resources.filter(|(_, resource)| !["memory", "cpu"].contains(&resource.as_str()))
-    {
-        all.push(format!("resources.{kind}.{resource}: memory and cpu alone can be limited"));
-    }
-}
-
-fn about_the_environment(env: &Value, all: &mut Vec<String>) {
-    for variable in env.as_array().into_iter().flatten().filter(|variable| !variable["valueFrom"].is_null()) {
-        let name = variable["name"].as_str().unwrap_or("a variable");
-        all.push(format!("env {name}: not set, as there is nothing here that its value could come from"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn scenario(container: &Value) -> Scenario {
         let pod = json!({"containers": [container]});

@@ -1,11 +1,10 @@
 //! The task that keeps as many instances as are asked for: it starts, ends and replaces them, one thing at a time.
 
-mod exits;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
@@ -14,11 +13,11 @@ use workload::quantity::Bytes;
 
 use super::budget_watch::{BudgetWatch, WATCH_EVERY, resident, to_evict, used};
 use super::cgroup::Cgroup;
-use super::process::{Launch, ProcessEvent, ProcessKey, ProcessTask, Tell};
+use super::cleanup::remove;
+use super::process::{Launch, Process, ProcessEvent, ProcessTask, Tell, how, note, verdict};
 use super::process_spec::Program;
-use super::process_table::{Next, Phase, Process, ProcessInstance, ProcessPopulation};
-use crate::engine::crash_loop::CrashLoopBackoff;
-use crate::engine::{Event, Events};
+use crate::engine::replicas::{Action, BothClocks, Replica, Replicas};
+use crate::engine::{ContainerExit, Event, Events, InstanceStatus};
 use ramp_format::state::State;
 
 /// What is asked of the keeper.
@@ -52,17 +51,16 @@ pub(super) enum Confinement {
 pub(super) struct Supervisor {
     pub(super) launch: Launch,
     pub(super) events: Events,
-    pub(super) node: String,
     pub(super) confinement: Confinement,
-    pub(super) population: ProcessPopulation,
+    pub(super) replicas: Replicas<Option<Process>>,
     pub(super) wanted: watch::Receiver<DesiredState>,
     pub(super) living: LivingProcesses,
     pub(super) page_bytes: u64,
     /// One for each process, and one for each cgroup that is to go.
     pub(super) tasks: JoinSet<()>,
-    pub(super) news: mpsc::Receiver<(ProcessKey, ProcessEvent)>,
-    /// Where attendants send them.
-    pub(super) newsroom: mpsc::Sender<(ProcessKey, ProcessEvent)>,
+    pub(super) news: mpsc::Receiver<(u32, ProcessEvent)>,
+    /// Where the tasks of processes send them.
+    pub(super) newsroom: mpsc::Sender<(u32, ProcessEvent)>,
     /// Lines of standard error written down.
     pub(super) lines: Arc<AtomicU32>,
     pub(super) is_removed: bool,
@@ -73,129 +71,90 @@ pub(super) const NEWS_WAITING: usize = 256;
 
 impl Supervisor {
     /// Keeps them until the engine is dropped.
-    pub(super) async fn keep(mut self) {
+    pub(super) async fn run(mut self) {
         let mut looks = interval(WATCH_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let watches = matches!(self.confinement, Confinement::Ramp { .. });
         loop {
             // Those whose work is done.
             while self.tasks.try_join_next().is_some() {}
-            let now = Instant::now();
-            let due = self.population.due(now);
-            let next_due = self.population.next_due().unwrap_or(now);
-            let must_wait = due.is_none() && self.population.next_due().is_some();
+            // One at a time, so that whatever else has to be done comes between.
+            let action = self.replicas.next(self.now());
+            match action {
+                Some(Action::Start(ordinal)) => self.start(ordinal),
+                Some(Action::Stop(ordinal)) => self.signal(ordinal, Tell::End),
+                None => {}
+            }
+            self.send_events().await;
+            self.remove_when_at_rest();
+            let due = self.replicas.next_due();
             tokio::select! {
                 biased;
-                changed = self.wanted.changed() => match changed {
-                    Ok(()) => self.adjust().await,
-                    Err(_) => return,
-                },
-                Some((which, news)) = self.news.recv() => self.hear(which, news).await,
-                _ = looks.tick(), if watches => self.look().await,
-                // One at a time, so that whatever else has to be done comes between.
-                () = yield_now(), if due.is_some() => {
-                    if let Some(ordinal) = due {
-                        self.advance(ordinal).await;
+                changed = self.wanted.changed() => {
+                    if changed.is_err() {
+                        return;
                     }
+                    let wanted = self.wanted.borrow_and_update().instances;
+                    self.replicas.scale(wanted, self.now());
                 }
-                () = sleep_until(next_due), if must_wait => {}
+                Some((ordinal, news)) = self.news.recv() => self.hear(ordinal, news),
+                _ = looks.tick(), if watches => self.look(),
+                () = yield_now(), if action.is_some() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if action.is_none() && due.is_some() => {}
             }
-            self.remove_when_at_rest();
         }
     }
 
-    /// Makes them as many as are asked for: the newest end first.
-    async fn adjust(&mut self) {
-        let DesiredState { instances, .. } = *self.wanted.borrow_and_update();
-        let wanted = instances as usize;
-        let staying: Vec<u64> = self.population.staying().map(|(ordinal, _)| ordinal).collect();
-        for ordinal in staying.iter().skip(wanted).rev() {
-            self.end(*ordinal).await;
-        }
-        for _ in staying.len()..wanted {
-            let now = self.events.clock().now();
-            let instance = self.population.add(CrashLoopBackoff::default());
-            let instance_status = instance.instance_status(&self.node, State::Creating, String::new(), now);
-            self.events.send(Event::Instance(instance_status)).await;
-        }
+    fn now(&self) -> BothClocks {
+        BothClocks { instant: Instant::now(), time: self.events.clock().now() }
     }
 
-    /// Tells one to end; one without a process is gone at once.
-    async fn end(&mut self, ordinal: u64) {
-        let Some(mut instance) = self.population.all.remove(&ordinal) else { return };
-        let (phase, state) = match instance.phase {
-            Phase::AtWork(process) => {
-                // Where there is no room the process is just ending, and has been told.
-                let _ = process.tell.try_send(Tell::End);
-                (Phase::Ending(process), State::Terminating)
+    /// Tells what has happened, and removes the cgroups of those that are gone.
+    async fn send_events(&mut self) {
+        for event in self.replicas.take_events() {
+            if let Event::Instance(InstanceStatus { state: State::Gone, name, .. }) = &event
+                && let Some(group) = group_of(&self.confinement, name)
+            {
+                self.remove(group, name.clone());
             }
-            // It is ending already, which nothing else would tell.
-            Phase::Evicted(process, reason) => {
-                instance.phase = Phase::Queued;
-                self.tell(&instance, State::Evicted, reason).await;
-                (Phase::Ending(process), State::Terminating)
-            }
-            Phase::Ending(process) => (Phase::Ending(process), State::Terminating),
-            Phase::Queued | Phase::Waiting { .. } => (Phase::Queued, State::Gone),
-        };
-        instance.phase = phase;
-        self.tell(&instance, state, String::new()).await;
-        match state {
-            State::Gone => self.forget(&instance),
-            _ => drop(self.population.all.insert(ordinal, instance)),
+            self.events.send(event).await;
         }
-    }
-
-    /// Gives one its next process, or another one its place.
-    async fn advance(&mut self, ordinal: u64) {
-        match self.population.all.get(&ordinal).map(|instance| &instance.phase) {
-            Some(Phase::Waiting { next: Next::Instance, .. }) => self.replace(ordinal).await,
-            Some(Phase::Waiting { next: Next::Process, .. }) => {
-                if let Some(instance) = self.population.all.get_mut(&ordinal) {
-                    instance.restarts += 1;
-                }
-                self.start(ordinal).await;
-            }
-            _ => self.start(ordinal).await,
-        }
-    }
-
-    /// Puts a new one in the place of one that was evicted, as a Deployment does. (The old one is gone then; in a
-    /// cluster it would stay to be looked at.)
-    async fn replace(&mut self, ordinal: u64) {
-        let Some(old) = self.population.all.remove(&ordinal) else { return };
-        self.tell(&old, State::Gone, String::new()).await;
-        let now = self.events.clock().now();
-        let new = self.population.add(old.back_off);
-        let instance_status = new.instance_status(&self.node, State::Creating, String::new(), now);
-        self.events.send(Event::Instance(instance_status)).await;
     }
 
     /// Starts a process of an instance.
-    async fn start(&mut self, ordinal: u64) {
-        let Some(mut instance) = self.population.all.remove(&ordinal) else { return };
-        let group = self.group_of(&instance);
-        let started = Instant::now();
+    fn start(&mut self, ordinal: u32) {
+        let now = self.now();
+        self.replicas.done(ordinal, now);
+        let Some(replica) = self.replicas.get_mut(ordinal) else { return };
+        replica.restarts += u32::from(replica.end.is_some());
+        let (name, uid) = (replica.name.clone(), replica.uid.clone());
+        let group = group_of(&self.confinement, &name);
         let child = self.prepare(group.as_ref()).and_then(|oom_kills| {
             let doors = group.iter().flat_map(Cgroup::doors);
             self.launch.start(doors).map(|child| (child, oom_kills))
         });
-        match child {
-            Ok((child, oom_kills)) => {
-                let (tell, told) = mpsc::channel(4);
-                instance.phase = Phase::AtWork(Process { pid: child.id(), tell, started, oom_kills });
-                self.living.all().extend(child.id().map(|pid| (pid, instance.name.clone())));
-                self.tell(&instance, State::Running, String::new()).await;
-                // What reports nothing is taken to be ready.
-                if matches!(self.launch.demand.program, Program::Host(_)) {
-                    self.tell(&instance, State::Ready, String::new()).await;
-                }
-                let attendant = self.attendant(ordinal, &instance);
-                self.tasks.spawn(attendant.attend(child, told));
+        let (child, oom_kills) = match child {
+            Ok(child) => child,
+            // The system has refused a process, a descriptor or a cgroup.
+            Err(error) => {
+                let why = format!("could not be started: {error} (too low a limit on processes or files?)");
+                return self.exited(ordinal, (State::Failed, why), None, now);
             }
-            Err(error) => self.could_not_start(&mut instance, &error).await,
+        };
+        let (tell, told) = mpsc::channel(4);
+        let pid = child.id();
+        self.living.all().extend(pid.map(|pid| (pid, name.clone())));
+        if let Some(replica) = self.replicas.get_mut(ordinal) {
+            replica.backing = Some(Process { pid, tell, started: now.instant, oom_kills });
         }
-        self.population.all.insert(ordinal, instance);
+        self.replicas.turn(ordinal, State::Running, Some(now.time), "");
+        let is_load = matches!(self.launch.demand.program, Program::Load(_));
+        // What reports nothing is taken to be ready.
+        self.replicas.set_ready(ordinal, !is_load, Some(now.time));
+        let (events, news, lines) = (self.events.clone(), self.newsroom.clone(), self.lines.clone());
+        let grace = self.launch.demand.grace;
+        let task = ProcessTask { ordinal, uid, name, events, news, grace, is_load, lines };
+        self.tasks.spawn(task.attend(child, told));
     }
 
     /// Makes its cgroup, where there are any; gives the OOM kills in it so far.
@@ -206,19 +165,56 @@ impl Supervisor {
         Ok(group.oom_kills())
     }
 
-    fn attendant(&self, ordinal: u64, instance: &ProcessInstance) -> ProcessTask {
-        ProcessTask {
-            which: ProcessKey { ordinal, uid: instance.uid.clone(), name: instance.name.clone() },
-            events: self.events.clone(),
-            news: self.newsroom.clone(),
-            grace: self.launch.demand.grace,
-            is_load: matches!(self.launch.demand.program, Program::Load(_)),
-            lines: self.lines.clone(),
+    /// Where there is no room the process is just ending, and has been told.
+    fn signal(&self, ordinal: u32, tell: Tell) {
+        if let Some(process) = self.replicas.get(ordinal).and_then(|replica| replica.backing.as_ref()) {
+            let _ = process.tell.try_send(tell);
         }
     }
 
-    /// Looks whether the budget is exceeded, where ramp itself has to.
-    async fn look(&mut self) {
+    /// Takes news of a process.
+    fn hear(&mut self, ordinal: u32, news: ProcessEvent) {
+        let now = self.now();
+        let status = match news {
+            ProcessEvent::Ready(is_ready) => {
+                return self.replicas.set_ready(ordinal, is_ready, Some(now.time));
+            }
+            ProcessEvent::Ended(status) => status,
+        };
+        let Some(replica) = self.replicas.get_mut(ordinal) else { return };
+        let Some(process) = replica.backing.take() else { return };
+        let leaving = replica.leaving;
+        process.pid.and_then(|pid| self.living.all().remove(&pid));
+        let oom_kills_after = group_of(&self.confinement, &replica.name).as_ref().and_then(Cgroup::oom_kills);
+        let (state, reason) = match &status {
+            Ok(status) => verdict(*status, (process.oom_kills, oom_kills_after)),
+            Err(error) => (State::Failed, format!("its end could not be learned: {error}")),
+        };
+        if !leaving {
+            let ran = now.instant.saturating_duration_since(process.started);
+            return self.exited(ordinal, (state, reason), Some(ran), now);
+        }
+        // It may have been killed before it could end.
+        if state == State::OomKilled {
+            replica.end = Some(exit_of(replica, state, reason, now));
+        }
+        self.replicas.gone(ordinal, now.time, &status.map(how).unwrap_or_default());
+    }
+
+    fn exited(
+        &mut self,
+        ordinal: u32,
+        (state, reason): (State, String),
+        ran: Option<Duration>,
+        now: BothClocks,
+    ) {
+        let Some(replica) = self.replicas.get(ordinal) else { return };
+        let exit = exit_of(replica, state, reason, now);
+        self.replicas.exited(ordinal, exit, ran, now);
+    }
+
+    /// Looks whether the budget is exceeded, where ramp itself has to, and kills one to make room.
+    fn look(&mut self) {
         let Confinement::Ramp { budget, used: shared } = &self.confinement else { return };
         let watched = self.watched();
         let now_used = used(&watched);
@@ -229,33 +225,58 @@ impl Supervisor {
             now_used.rounded(),
             budget.rounded()
         );
-        self.evict(ordinal, reason);
+        if let Some(replica) = self.replicas.get_mut(ordinal) {
+            replica.eviction = Some(reason);
+        }
+        self.signal(ordinal, Tell::Kill);
     }
 
     fn watched(&self) -> Vec<BudgetWatch> {
-        let instances = self.population.all.iter();
-        let watched = instances.filter_map(|(ordinal, instance)| {
-            let process = instance.phase.process()?;
-            Some(BudgetWatch {
-                ordinal: *ordinal,
-                resident: resident(Path::new("/proc"), process.pid?, self.page_bytes),
-                is_ending: !matches!(instance.phase, Phase::AtWork(_)),
-            })
+        let watched = self.replicas.iter().filter_map(|(ordinal, replica)| {
+            let pid = replica.backing.as_ref()?.pid?;
+            let resident = resident(Path::new("/proc"), pid, self.page_bytes);
+            let is_ending = replica.leaving || replica.eviction.is_some();
+            Some(BudgetWatch { ordinal, resident, is_ending })
         });
         watched.collect()
     }
 
-    /// Says what an instance is now.
-    pub(super) async fn tell(&self, instance: &ProcessInstance, state: State, reason: String) {
-        let now = self.events.clock().now();
-        self.events.send(Event::Instance(instance.instance_status(&self.node, state, reason, now))).await;
+    /// Removes the budget's cgroup once that is asked for and nothing is in it any more.
+    fn remove_when_at_rest(&mut self) {
+        let is_at_rest = || self.replicas.iter().all(|(_, replica)| replica.backing.is_none());
+        if self.is_removed || !self.wanted.borrow().remove || !is_at_rest() {
+            return;
+        }
+        self.is_removed = true;
+        if let Confinement::Cgroup(budget) = &self.confinement {
+            self.remove(budget.clone(), "budget".into());
+        }
     }
 
-    /// Its cgroup, where there are any.
-    pub(super) fn group_of(&self, instance: &ProcessInstance) -> Option<Cgroup> {
-        match &self.confinement {
-            Confinement::Cgroup(budget) => Some(budget.inside(&instance.name)),
-            Confinement::Ramp { .. } => None,
-        }
+    fn remove(&mut self, group: Cgroup, name: String) {
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = remove(&group).await {
+                events.send(Event::Notice(note(&name, "cgroup", error.to_string()))).await;
+            }
+        });
+    }
+}
+
+fn exit_of(
+    replica: &Replica<Option<Process>>,
+    state: State,
+    reason: String,
+    now: BothClocks,
+) -> ContainerExit {
+    let container = format!("{}/{}", replica.uid, replica.restarts);
+    ContainerExit { container, state, at: Some(now.time), reason }
+}
+
+/// The cgroup of an instance, where there are any.
+fn group_of(confinement: &Confinement, name: &str) -> Option<Cgroup> {
+    match confinement {
+        Confinement::Cgroup(budget) => Some(budget.inside(name)),
+        Confinement::Ramp { .. } => None,
     }
 }

@@ -18,7 +18,8 @@ use futures::stream::BoxStream;
 use tokio::time::timeout;
 
 use super::inspect::{InspectedContainer, Listed};
-use crate::engine::{Call, Event, Events, Failure, RUN_LABEL};
+use crate::engine::timed::causes;
+use crate::engine::{Failure, RUN_LABEL};
 
 /// An answer is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,6 +52,11 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
+    /// A server has answered: an answer is one even where it is a refusal.
+    pub(super) fn is_answer(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// What was asked for is not there.
     pub(super) fn is_not_there(&self) -> bool {
         self.status == Some(404)
@@ -203,36 +209,9 @@ impl Api {
     }
 }
 
-/// The error and what caused it: the library's own words name neither the socket nor the reason.
-fn causes(error: &Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !said.contains(&words) {
-            said = format!("{said}: {words}");
-        }
-        cause = error.source();
-    }
-    said
-}
-
 fn filters(run: Option<&str>) -> HashMap<&'static str, Vec<String>> {
     let label = run.map_or_else(|| RUN_LABEL.to_owned(), |run| format!("{RUN_LABEL}={run}"));
     HashMap::from([("label", vec![label])])
-}
-
-/// Sends how long a request took.
-pub(super) async fn measured<T>(
-    events: &Events,
-    request: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Refusal> {
-    let begin = tokio::time::Instant::now();
-    let result = request.await;
-    // An answer is one even where it is a refusal.
-    let answered = !matches!(&result, Err(Refusal { status: None, .. }));
-    events.send(Event::Call(Call { latency: begin.elapsed(), answered })).await;
-    result
 }
 
 #[cfg(test)]

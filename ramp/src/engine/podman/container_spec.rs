@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use serde_json::Value;
 
-use super::log_reader::LogFormat;
-use crate::engine::RUN_LABEL;
+use crate::engine::readiness::Readiness;
+use crate::engine::{RUN_LABEL, manifest_support};
+use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
@@ -88,64 +89,23 @@ pub(super) fn must_not_be_root(scenario: &Scenario) -> bool {
 }
 
 /// What of the scenario cannot be had, each in a sentence.
-pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, telling: &LogFormat) -> Vec<String> {
-    let mut sentences = Vec::new();
-    let (spec, pod) = (spec(scenario), pod(scenario));
-    sentences.extend(telling.caveat());
-    if !spec["readinessProbe"].is_null() {
-        sentences.push("readinessProbe: not asked; what an instance itself reports is taken instead.".into());
+pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness: &Readiness) -> Vec<String> {
+    let mut sentences = manifest_support::not_honoured(EngineKind::Podman, scenario);
+    if runtime.is_some() {
+        sentences.retain(|sentence| !sentence.starts_with("runtimeClassName"));
     }
-    if let (Some(class), None) = (&scenario.runtime_class, runtime) {
+    if let Readiness::Running(reason) = readiness {
         sentences.push(format!(
-            "runtimeClassName {class}: there are no RuntimeClasses here, so the default runtime is used; --runtime \
-             names another."
+            "readiness: an instance counts as ready once its container runs, and no reports are read; {reason}"
         ));
     }
-    for holder in [spec, pod] {
+    for holder in [spec(scenario), pod(scenario)] {
         let profile = &holder["securityContext"]["seccompProfile"]["type"];
         if !profile.is_null() && profile != "RuntimeDefault" {
-            sentences.push(format!("seccompProfile {profile}: the engine's default profile is used."));
+            sentences.push(format!("seccompProfile {profile}: the engine's default profile is used"));
         }
     }
-    for pair in spec["env"].as_array().into_iter().flatten().filter(|pair| pair["value"].is_null()) {
-        sentences.push(format!("env {}: only variables with a value are set.", pair["name"]));
-    }
-    sentences.extend(unknown("the pod's", pod, POD_KEYS));
-    sentences.extend(unknown("the container's", spec, CONTAINER_KEYS));
     sentences
-}
-
-/// Keys of a pod that are honoured above, or that mean nothing without a cluster.
-const POD_KEYS: &[&str] = &[
-    "containers",
-    "terminationGracePeriodSeconds",
-    "automountServiceAccountToken",
-    "enableServiceLinks",
-    "securityContext",
-    "runtimeClassName",
-    // Restarting is what every engine does, and all that a Deployment may say.
-    "restartPolicy",
-];
-/// Keys of a container that are honoured above, or that mean nothing without a cluster.
-const CONTAINER_KEYS: &[&str] = &[
-    "name",
-    "image",
-    "imagePullPolicy",
-    "command",
-    "args",
-    "env",
-    "workingDir",
-    "resources",
-    "ports",
-    "readinessProbe",
-    "securityContext",
-];
-
-fn unknown(whose: &str, holder: &Value, known: &[&str]) -> Vec<String> {
-    let keys = holder.as_object().into_iter().flat_map(|map| map.keys());
-    keys.filter(|key| !known.contains(&key.as_str()))
-        .map(|key| format!("{key}: {whose} {key} has no counterpart in the Docker API and is left out."))
-        .collect()
 }
 
 fn pod(scenario: &Scenario) -> &Value {
@@ -232,14 +192,15 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_said_and_what_can_is_not() {
         let scenario = Scenario::embedded().unwrap();
-        let said = not_honoured(&scenario, None, &LogFormat::of(&scenario));
+        let said = not_honoured(&scenario, None, &Readiness::of(&scenario));
         let about = |key: &str| said.iter().filter(|sentence| sentence.starts_with(key)).count();
         assert_eq!((about("readinessProbe"), about("livenessProbe"), about("priorityClassName")), (1, 1, 1));
         assert_eq!(said.len(), 3, "{said:?}");
-        let mut kata = scenario.clone();
-        kata.runtime_class = Some("kata".into());
+        let mut manifest = scenario.manifest.clone();
+        manifest["spec"]["template"]["spec"]["runtimeClassName"] = "kata".into();
+        let kata = Scenario::of(manifest).unwrap();
         let about_class = |runtime| {
-            not_honoured(&kata, runtime, &LogFormat::of(&kata))
+            not_honoured(&kata, runtime, &Readiness::of(&kata))
                 .iter()
                 .any(|said| said.contains("runtimeClassName kata"))
         };

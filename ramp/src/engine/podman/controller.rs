@@ -11,21 +11,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::api::{Api, Refusal, measured};
-use super::container::BothClocks;
+use super::api::{Api, Refusal};
 use super::container_spec::with_uid;
 use super::inspect::{ContainerEvent, InspectedContainer};
 use super::kernel_log::KernelLog;
-use super::log_reader;
 use super::operations::{bring_down, bring_up, list};
 use super::population::{ContainerPopulation, ListedContainer, Operation, UpFailure};
 use crate::backoff::Backoff;
-use crate::engine::{Event, Events, Failure, Notice, NoticeKind};
+use crate::engine::log_poller::{AT_ONCE, BEAT, LogIntervals, LogQueue, LogRead, ReadOutcome, last_record};
+use crate::engine::outage::Outage;
+use crate::engine::replicas::BothClocks;
+use crate::engine::timed::measured;
+use crate::engine::{Event, Events, Failure, InstanceStatus};
 
-/// Between two looks at what is due. One log is read with each, so that there are at most 20 readings a second.
-const TICK: Duration = Duration::from_millis(50);
-/// Logs read at once.
-const AT_ONCE: usize = 8;
 /// A stream on which nothing happens says nothing of its server's health, so that is asked for.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// Events of so long before a stream begins are asked for as well: they are stamped in whole seconds.
@@ -48,6 +46,8 @@ pub(super) struct ControllerDeps {
     pub(super) body: ContainerCreateBody,
     pub(super) stop_timeout_seconds: i64,
     pub(super) adopt: bool,
+    /// When logs are read; none where nothing is reported.
+    pub(super) logs: Option<LogIntervals>,
     pub(super) commands: mpsc::UnboundedReceiver<ControllerCommand>,
     /// Told once the population is known: how many instances there are.
     pub(super) begun: oneshot::Sender<Result<u32, Failure>>,
@@ -67,7 +67,7 @@ enum OperationResult {
     Looked { number: u32, asked: u64, result: Result<InspectedContainer, Refusal> },
     Listed { watch: u64, asked: u64, result: Result<Vec<ListedContainer>, Refusal> },
     Pinged { watch: u64, result: Result<(), Refusal> },
-    Read { number: u32, record: Option<Map<String, Value>> },
+    Read { turn: LogRead, record: Option<Map<String, Value>> },
 }
 
 pub(super) struct Controller {
@@ -77,6 +77,8 @@ pub(super) struct Controller {
     body: Arc<ContainerCreateBody>,
     stop_timeout_seconds: i64,
     adopt: bool,
+    /// Whose log is read next, where any is.
+    logs: Option<LogQueue>,
     commands: mpsc::UnboundedReceiver<ControllerCommand>,
     begun: Option<oneshot::Sender<Result<u32, Failure>>>,
     population: ContainerPopulation,
@@ -87,7 +89,7 @@ pub(super) struct Controller {
     /// Which watch this is: answers to questions of an earlier one are stale.
     watches: u64,
     pauses: Backoff,
-    in_gap: bool,
+    gap: Outage,
     seen_until: SystemTime,
     ping_at: Instant,
 }
@@ -98,11 +100,13 @@ impl Controller {
         Self {
             api: means.api,
             seen_until: means.events.clock().now(),
+            gap: Outage::of("watch/containers", means.events.clone()),
             events: means.events,
             run: means.run,
             body: Arc::new(means.body),
             stop_timeout_seconds: means.stop_timeout_seconds,
             adopt: means.adopt,
+            logs: means.logs.map(LogQueue::new),
             commands: means.commands,
             begun: Some(means.begun),
             population,
@@ -112,20 +116,17 @@ impl Controller {
             watch: Watch::Off { until: now },
             watches: 0,
             pauses: Backoff::short(),
-            in_gap: false,
             ping_at: now,
         }
     }
 
     /// Goes on until nobody listens any more.
     pub(super) async fn run(mut self) {
-        let mut ticks = interval(TICK);
+        let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.events.is_closed() {
             self.work();
-            for event in self.population.take_events() {
-                self.events.send(event).await;
-            }
+            self.send_events().await;
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(&command),
@@ -152,6 +153,16 @@ impl Controller {
         }
     }
 
+    async fn send_events(&mut self) {
+        for event in self.population.replicas.take_events() {
+            if let (Event::Instance(status), Some(logs)) = (&event, &mut self.logs) {
+                // What one said before its end is not read: its log goes on with its next life.
+                logs.saw(&InstanceStatus { end: None, ..status.clone() });
+            }
+            self.events.send(event).await;
+        }
+    }
+
     fn now(&self) -> BothClocks {
         BothClocks { instant: Instant::now(), time: self.events.clock().now() }
     }
@@ -159,7 +170,7 @@ impl Controller {
     fn obey(&mut self, command: &ControllerCommand) {
         let now = self.now();
         match command {
-            ControllerCommand::Scale(instances) => self.population.scale(*instances, now),
+            ControllerCommand::Scale(instances) => self.population.replicas.scale(*instances, now),
             ControllerCommand::Clear => self.population.clear(now),
         }
     }
@@ -171,9 +182,9 @@ impl Controller {
     /// Starts all that is due. Nothing is while it could not be seen.
     fn work(&mut self) {
         while self.is_on()
-            && let Some(job) = self.population.job(Instant::now())
+            && let Some(operation) = self.population.operation(self.now())
         {
-            match job {
+            match operation {
                 Operation::Up { number, asked, name, uid, is_there } => {
                     let body = (!is_there).then(|| with_uid(&self.body, &uid));
                     let (api, events) = (self.api.clone(), self.events.clone());
@@ -212,22 +223,7 @@ impl Controller {
         }
         self.watches += 1;
         self.watch = Watch::Off { until: Instant::now() + self.pauses.failed() };
-        if !self.in_gap {
-            self.in_gap = true;
-            self.tell_gap(NoticeKind::GapBegins, why).await;
-        }
-    }
-
-    async fn tell_gap(&mut self, kind: NoticeKind, message: &str) {
-        let notice = Notice {
-            kind,
-            at: None,
-            object: "watch/containers".into(),
-            reason: if kind == NoticeKind::GapBegins { "WatchLost" } else { "WatchResumed" }.into(),
-            message: message.to_owned(),
-            count: Some(self.pauses.failures()),
-        };
-        self.events.send(Event::Notice(notice)).await;
+        self.gap.begins(Instant::now(), "WatchLost", why.to_owned()).await;
     }
 
     fn happened(&mut self, event: EventMessage) {
@@ -265,9 +261,16 @@ impl Controller {
                 self.lose(&refusal.message).await;
             }
             OperationResult::Pinged { .. } => {}
-            OperationResult::Read { number, record } => {
+            OperationResult::Read { turn, record } => {
                 self.readings = self.readings.saturating_sub(1);
-                self.population.read(number, record);
+                let Some(logs) = &mut self.logs else { return Some(()) };
+                logs.done(&turn, ReadOutcome::Read, now.instant);
+                let time = |record: &Map<String, Value>| record.get("time")?.as_str().map(str::to_owned);
+                if let Some(record) = record
+                    && logs.is_news(&turn.uid, time(&record).as_deref())
+                {
+                    self.population.read(&turn.name, record);
+                }
             }
         }
         Some(())
@@ -296,19 +299,15 @@ impl Controller {
         }
         self.ping_at = now.instant + PING_EVERY;
         self.population.listed(asked, &found, &mut self.log, now);
-        for event in self.population.take_events() {
-            self.events.send(event).await;
-        }
-        self.events.send(Event::All(self.population.statuses())).await;
-        if std::mem::take(&mut self.in_gap) {
-            self.tell_gap(NoticeKind::GapEnds, "watched again, and everything listed anew").await;
-        }
+        self.send_events().await;
+        self.events.send(Event::All(self.population.replicas.statuses())).await;
+        self.gap.ends().await;
         self.pauses.succeeded();
         if let Some(begun) = self.begun.take() {
-            let instances = if self.adopt { self.population.adopt() } else { 0 };
+            let instances = if self.adopt { self.population.replicas.adopt() } else { 0 };
             let _ = begun.send(Ok(instances));
         }
-        self.population.settle(now);
+        self.population.replicas.reconcile(now);
         Some(())
     }
 
@@ -316,13 +315,13 @@ impl Controller {
         if self.readings >= AT_ONCE || !self.is_on() {
             return;
         }
-        let Some((number, name)) = self.population.reading(Instant::now()) else { return };
+        let Some(turn) = self.logs.as_mut().and_then(|logs| logs.next(Instant::now())) else { return };
         self.readings += 1;
         let api = self.api.clone();
         self.jobs.spawn(async move {
             // A log that cannot be read now is read later; where the server is gone the watch says so.
-            let log = api.last_line(&name).await.unwrap_or_default();
-            OperationResult::Read { number, record: log_reader::record(&log) }
+            let log = api.last_line(&turn.name).await.unwrap_or_default();
+            OperationResult::Read { turn, record: last_record(&log) }
         });
     }
 
@@ -334,7 +333,7 @@ impl Controller {
         self.ping_at = now + PING_EVERY;
         let (api, events, watch) = (self.api.clone(), self.events.clone(), self.watches);
         self.jobs.spawn(async move {
-            OperationResult::Pinged { watch, result: measured(&events, api.ping()).await }
+            OperationResult::Pinged { watch, result: measured(&events, Refusal::is_answer, api.ping()).await }
         });
     }
 }

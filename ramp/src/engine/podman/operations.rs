@@ -4,10 +4,11 @@ use bollard::models::ContainerCreateBody;
 use futures::StreamExt;
 use futures::stream;
 
-use super::api::{Api, Refusal, measured};
+use super::api::{Api, Refusal};
 use super::inspect::{InspectedContainer, Listed};
 use super::population::{ListedContainer, UpFailure};
 use crate::engine::Events;
+use crate::engine::timed::measured;
 
 /// Containers inspected at once.
 const AT_ONCE: usize = 8;
@@ -22,7 +23,7 @@ pub(super) async fn bring_up(
 ) -> Result<InspectedContainer, UpFailure> {
     let mut id = None;
     if let Some(body) = body {
-        id = match measured(events, api.create(name, body)).await {
+        id = match measured(events, Refusal::is_answer, api.create(name, body)).await {
             Ok(id) => Some(id),
             // The answer to an earlier request may have been lost, and the container be there.
             Err(refusal) => match api.inspect(name).await {
@@ -32,7 +33,7 @@ pub(super) async fn bring_up(
         };
     }
     let trouble = |word| move |refusal| UpFailure { id, word, refusal };
-    match measured(events, api.start(name)).await {
+    match measured(events, Refusal::is_answer, api.start(name)).await {
         Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
         Err(refusal) => Err(trouble("FailedStart")(refusal)),
     }

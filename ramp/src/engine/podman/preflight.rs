@@ -7,8 +7,8 @@ use bollard::models::{ImageInspect, SystemInfo, SystemInfoCgroupVersionEnum, Sys
 use super::api::Refusal;
 use super::container_spec::{must_not_be_root, not_honoured};
 use super::inspect::Listed;
-use super::log_reader::LogFormat;
 use crate::engine::EngineSpec;
+use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 
 /// What the engine has answered.
@@ -23,12 +23,12 @@ pub(super) struct EngineAnswers {
 }
 
 /// All of it.
-pub(super) fn check(order: &EngineSpec, telling: &LogFormat, answers: &EngineAnswers) -> Preflight {
+pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineAnswers) -> Preflight {
     Preflight {
         versions: versions(&answers.version, &answers.info),
         nodes: vec![node(&answers.version, &answers.info)],
         findings: findings(order, answers),
-        not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), telling),
+        not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), readiness),
         ..Preflight::default()
     }
 }

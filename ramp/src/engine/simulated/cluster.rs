@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
 
+use super::super::replicas::difference;
 use super::super::{
     ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeStatus, Notice, NoticeKind,
 };
@@ -291,11 +292,11 @@ impl Cluster {
     fn reconcile(&mut self, now: Duration) {
         let counting: Vec<usize> =
             self.there.iter().copied().filter(|at| self.instances[*at].counts()).collect();
-        let wanted = self.wanted as usize;
-        for at in counting.iter().rev().take(counting.len().saturating_sub(wanted)).copied() {
+        let (surplus, missing) = difference(&counting, self.wanted);
+        for at in surplus {
             self.end(at, "", now);
         }
-        for _ in counting.len()..wanted {
+        for _ in 0..missing {
             self.make(now);
         }
         self.schedule_the_waiting(now);

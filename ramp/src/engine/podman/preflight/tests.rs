@@ -28,7 +28,7 @@ fn answers() -> EngineAnswers {
 }
 
 fn preflight(order: &EngineSpec, answers: &EngineAnswers) -> Preflight {
-    check(order, &LogFormat::of(&order.scenario), answers)
+    check(order, &Readiness::of(&order.scenario), answers)
 }
 
 /// The one thing found.

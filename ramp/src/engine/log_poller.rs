@@ -1,33 +1,39 @@
-//! Whose report is read next: pure, so that it is told what time it is.
+//! Polling of instances' logs: whose is read next, and how a line becomes a record. Pure, so that it is told what time it is.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::time::Instant;
 
+use super::InstanceStatus;
 use crate::backoff::Backoff;
-use crate::engine::InstanceStatus;
 use ramp_format::state::State;
 
-/// A workload reports every few seconds; reading more often would find the same again.
-const PAUSE: Duration = Duration::from_secs(2);
+/// At most one log is begun to be read in this time: twenty a second, however many instances there are.
+pub(crate) const BEAT: Duration = Duration::from_millis(50);
+/// Logs read at once: a node in trouble answers late.
+pub(crate) const AT_ONCE: usize = 8;
+/// A line may be so long; what is longer comes in parts.
+const LINE_BYTES: u64 = 64 << 10;
 
 /// How long a node whose kubelet serves no logs is left alone: at first, and at most.
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
 /// A report that is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LogRead {
-    pub(super) uid: String,
-    pub(super) name: String,
-    pub(super) node: String,
+pub(crate) struct LogRead {
+    pub(crate) uid: String,
+    pub(crate) name: String,
+    pub(crate) node: String,
     /// Of the container before the present one.
-    pub(super) previous: bool,
+    pub(crate) previous: bool,
 }
 
 /// What came of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadOutcome {
+pub(crate) enum ReadOutcome {
     /// A log, with a report or without.
     Read,
     /// There is no such container; nothing is wrong with the node.
@@ -58,16 +64,44 @@ struct NodeBackoff {
     until: Instant,
 }
 
+/// How long after its last reading a log is read again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogIntervals {
+    /// Of one that runs, and is not ready.
+    pub(crate) running: Duration,
+    /// Of one that is ready.
+    pub(crate) ready: Duration,
+}
+
+impl Default for LogIntervals {
+    /// A workload reports every few seconds; reading more often would find the same again.
+    fn default() -> Self {
+        Self { running: Duration::from_secs(2), ready: Duration::from_secs(2) }
+    }
+}
+
+impl LogIntervals {
+    fn of(&self, state: State) -> Duration {
+        if state == State::Ready { self.ready } else { self.running }
+    }
+}
+
 /// All whose reports can be read.
 #[derive(Default)]
-pub(super) struct LogQueue {
+pub(crate) struct LogQueue {
+    intervals: LogIntervals,
     pods: HashMap<String, Pod>,
     rests: HashMap<String, NodeBackoff>,
 }
 
 impl LogQueue {
+    /// Empty.
+    pub(crate) fn new(intervals: LogIntervals) -> Self {
+        Self { intervals, ..Self::default() }
+    }
+
     /// A pod, as it is now.
-    pub(super) fn saw(&mut self, instance_status: &InstanceStatus) {
+    pub(crate) fn saw(&mut self, instance_status: &InstanceStatus) {
         let Some(node) = instance_status.node.as_ref().filter(|_| instance_status.state != State::Gone)
         else {
             self.pods.remove(&instance_status.uid);
@@ -98,7 +132,7 @@ impl LogQueue {
     }
 
     /// These are all there are.
-    pub(super) fn all(&mut self, statuses: &[InstanceStatus]) {
+    pub(crate) fn all(&mut self, statuses: &[InstanceStatus]) {
         let there: std::collections::HashSet<&str> =
             statuses.iter().map(|instance_status| instance_status.uid.as_str()).collect();
         self.pods.retain(|uid, _| there.contains(uid.as_str()));
@@ -107,18 +141,19 @@ impl LogQueue {
         }
     }
 
-    /// Who is next: last words, then what is new, then what was read longest ago. Whoever is returned is being read until
-    /// [`done`](Self::done).
-    pub(super) fn next(&mut self, now: Instant) -> Option<LogRead> {
-        let rests = &self.rests;
+    /// Who is next: last words, then those with the shorter interval, then what is new, then what was read longest ago. Whoever is
+    /// returned is being read until [`done`](Self::done).
+    pub(crate) fn next(&mut self, now: Instant) -> Option<LogRead> {
+        let (rests, intervals) = (&self.rests, &self.intervals);
         let is_due = |pod: &Pod| {
-            let works = pod.state.is_at_work() && pod.read.is_none_or(|read| now >= read + PAUSE);
+            let rested = |read| now >= read + intervals.of(pod.state);
+            let works = pod.state.is_at_work() && pod.read.is_none_or(rested);
             !pod.being_read
                 && (pod.last_words || works)
                 && rests.get(&pod.node).is_none_or(|rest| now >= rest.until)
         };
         let due = self.pods.iter_mut().filter(|(_, pod)| is_due(pod));
-        let (uid, pod) = due.min_by_key(|(_, pod)| (!pod.last_words, pod.read))?;
+        let (uid, pod) = due.min_by_key(|(_, pod)| (!pod.last_words, intervals.of(pod.state), pod.read))?;
         // What ended and has not been started again is still the present container.
         let previous = pod.last_words && pod.state.is_at_work();
         pod.being_read = true;
@@ -130,7 +165,7 @@ impl LogQueue {
     }
 
     /// A turn is over. Returns whether its node has just begun to rest, or to serve again.
-    pub(super) fn done(&mut self, turn: &LogRead, outcome: ReadOutcome, now: Instant) -> Option<NodeNews> {
+    pub(crate) fn done(&mut self, turn: &LogRead, outcome: ReadOutcome, now: Instant) -> Option<NodeNews> {
         let pod = self.pods.get_mut(&turn.uid);
         let is_there = pod.is_some();
         if let Some(pod) = pod {
@@ -146,7 +181,7 @@ impl LogQueue {
     }
 
     /// Whether a report, by its `time`, has not been seen; from now on it has.
-    pub(super) fn is_news(&mut self, uid: &str, time: Option<&str>) -> bool {
+    pub(crate) fn is_news(&mut self, uid: &str, time: Option<&str>) -> bool {
         let Some(pod) = self.pods.get_mut(uid) else { return true };
         let is_news = time.is_none() || pod.told.as_deref() != time;
         pod.told = time.map(str::to_owned);
@@ -169,11 +204,42 @@ impl LogQueue {
 
 /// Something to be told of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NodeNews {
+pub(crate) enum NodeNews {
     /// It is left alone for a while.
     Rests,
     /// It serves logs again.
     Serves,
+}
+
+/// A record of the load in the last line of a log; none where it is something else.
+pub(crate) fn last_record(log: &[u8]) -> Option<Map<String, Value>> {
+    let line = log.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty())?;
+    let record: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    record.contains_key("record").then_some(record)
+}
+
+/// When a record was made.
+pub(crate) fn record_time(record: &Map<String, Value>) -> Option<SystemTime> {
+    humantime::parse_rfc3339(record.get("time")?.as_str()?).ok()
+}
+
+/// Lines of bounded length.
+pub(crate) struct Lines<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(crate) fn of(reader: R) -> Self {
+        Self { reader: BufReader::new(reader), line: Vec::new() }
+    }
+
+    /// The next line; none at the end, or where it cannot be read.
+    pub(crate) async fn next(&mut self) -> Option<&[u8]> {
+        self.line.clear();
+        let read = (&mut self.reader).take(LINE_BYTES).read_until(b'\n', &mut self.line).await.ok()?;
+        (read > 0).then_some(&self.line)
+    }
 }
 
 #[cfg(test)]
@@ -295,5 +361,48 @@ mod tests {
         assert!(queue.is_news("a", Some("12:00:00")));
         assert!(!queue.is_news("a", Some("12:00:00")));
         assert!(queue.is_news("a", Some("12:00:05")));
+    }
+
+    #[test]
+    fn those_with_the_shorter_interval_go_first_and_nobody_too_often() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let intervals = LogIntervals { running: Duration::from_secs(1), ready: Duration::from_secs(5) };
+        let mut queue = LogQueue::new(intervals);
+        queue.saw(&pod("a", State::Ready));
+        queue.saw(&pod("b", State::Running));
+        queue.saw(&pod("c", State::Creating));
+        assert_eq!(next(&mut queue, start).as_deref(), Some("b"), "it is not ready");
+        assert_eq!(next(&mut queue, start).as_deref(), Some("a"));
+        assert_eq!(next(&mut queue, after(1)).as_deref(), Some("b"));
+        assert_eq!(next(&mut queue, after(1)), None);
+        assert_eq!(next(&mut queue, after(5)).as_deref(), Some("b"));
+        assert_eq!(next(&mut queue, after(5)).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn the_last_whole_line_of_a_log_is_a_record_or_nothing_is() {
+        assert!(
+            last_record(b"").is_none()
+                && last_record(b"started\n").is_none()
+                && last_record(b"{\"a\":1}\n").is_none()
+        );
+        let last = last_record(
+            b"{\"record\":\"start\"}\n{\"record\":\"end\",\"time\":\"2026-11-25T05:17:37.272Z\"}\n",
+        )
+        .unwrap();
+        assert_eq!(last["record"], "end");
+        assert!(record_time(&last).is_some() && record_time(&Map::new()).is_none());
+    }
+
+    #[tokio::test]
+    async fn lines_are_cut_and_never_grow_without_bound() {
+        let text = [&[b'a'; 100_000][..], b"\nb\nc"].concat();
+        let mut lines = Lines::of(&text[..]);
+        let mut lengths = Vec::new();
+        while let Some(line) = lines.next().await {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [65_536, 100_001 - 65_536, 2, 1]);
     }
 }

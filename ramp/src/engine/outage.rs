@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::engine::{Event, Events, Notice, NoticeKind};
+use super::{Event, Events, Notice, NoticeKind};
 
 /// One thing that is observed, or not.
-pub(super) struct Outage {
+pub(crate) struct Outage {
     object: String,
     events: Events,
     begun: Option<Instant>,
@@ -15,17 +15,17 @@ pub(super) struct Outage {
 
 impl Outage {
     /// It is observed, or about to be.
-    pub(super) fn of(object: impl Into<String>, events: Events) -> Self {
+    pub(crate) fn of(object: impl Into<String>, events: Events) -> Self {
         Self { object: object.into(), events, begun: None }
     }
 
     /// Whether it is not observed.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.begun.is_some()
     }
 
     /// It has not been observed since then: what is noticed late began earlier. Told once.
-    pub(super) async fn begins(&mut self, since: Instant, reason: &str, message: String) {
+    pub(crate) async fn begins(&mut self, since: Instant, reason: &str, message: String) {
         if self.begun.is_none() {
             self.begun = Some(since);
             let at = self.events.clock().now().checked_sub(since.elapsed());
@@ -34,7 +34,7 @@ impl Outage {
     }
 
     /// It is observed again. Told where it was not. Returns whether it was not.
-    pub(super) async fn ends(&mut self) -> bool {
+    pub(crate) async fn ends(&mut self) -> bool {
         let Some(begun) = self.begun.take() else { return false };
         let message = format!("observed again, after {:.1} s", begun.elapsed().as_secs_f64());
         self.tell(NoticeKind::GapEnds, None, "Recovered", message).await;

@@ -1,0 +1,76 @@
+//! Pacing: how many instances of each group the next step asks for, which may depend on what was observed.
+
+use std::fmt::Debug;
+
+use crate::engine::GroupId;
+use ramp_format::plan::Plan;
+use ramp_format::stop_rule::StepObservation;
+
+/// Sizes of the steps of a run.
+pub trait Pacing: Debug {
+    /// Instances of each group that the step after `observed` asks for; the first step where that is none. None behind the last
+    /// step. Called once for each step, those included that an earlier process has made.
+    fn next(&mut self, observed: Option<&StepObservation>) -> Option<Vec<(GroupId, u32)>>;
+
+    /// The same on the way down, from `asked` instances of all groups. None where there are none.
+    fn down(&mut self, asked: u32) -> Option<Vec<(GroupId, u32)>>;
+
+    /// Steps up at most, where that is known beforehand.
+    fn steps(&self) -> Option<u32>;
+}
+
+/// As many instances more with each step, whatever is observed.
+#[derive(Clone, Debug)]
+pub struct LinearPacing(Plan);
+
+/// The pacing that a plan asks for.
+#[must_use]
+pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
+    Box::new(LinearPacing(plan.clone()))
+}
+
+impl Pacing for LinearPacing {
+    fn next(&mut self, observed: Option<&StepObservation>) -> Option<Vec<(GroupId, u32)>> {
+        let before = observed.map_or(0, |observed| observed.step);
+        self.0.asked(before.saturating_add(1)).map(|asked| vec![(GroupId::ONLY, asked)])
+    }
+
+    fn down(&mut self, asked: u32) -> Option<Vec<(GroupId, u32)>> {
+        (asked > 0).then(|| vec![(GroupId::ONLY, asked.saturating_sub(self.0.step.max(1)))])
+    }
+
+    fn steps(&self) -> Option<u32> {
+        Some(self.0.steps())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn observed(step: u32) -> StepObservation {
+        StepObservation {
+            step,
+            elapsed: Duration::ZERO,
+            asked: 0,
+            at_work: 0,
+            available: None,
+            total: None,
+            evictions: 0,
+            oom_kills: 0,
+            not_ready: 0,
+        }
+    }
+
+    #[test]
+    fn up_by_the_plans_step_to_its_last_number_and_down_by_it_to_none() {
+        let mut pacing = pacing(&Plan { from: 1, to: 10, step: 4, ..Plan::default() });
+        let up: Vec<_> = (0..5).map(|step| pacing.next(Some(&observed(step)))).collect();
+        let some = |asked| Some(vec![(GroupId::ONLY, asked)]);
+        assert_eq!(up, [some(1), some(5), some(9), some(10), None]);
+        assert_eq!((pacing.next(None), pacing.steps()), (some(1), Some(4)));
+        assert_eq!([10, 2, 0].map(|asked| pacing.down(asked)), [some(6), some(0), None]);
+    }
+}
