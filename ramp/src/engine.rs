@@ -2,7 +2,7 @@
 //!
 //! An engine observes and acts; it decides nothing, counts nothing and writes nothing. What it sees it sends as
 //! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::run::instance_tracker)'s and the
-//! [recorder](crate::record)'s.
+//! [event loop](crate::run)'s.
 
 mod crash_loop;
 pub mod factory;

@@ -50,7 +50,7 @@ use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Super
 ///
 /// # Caveats
 /// - Processes end with the *thread* that has polled the engine, so that must be one that stays: the runtime's only one.
-/// - The program that this is must have the subcommands of [`instance`].
+/// - The program that this is must have the subcommands of [`subcommands`].
 #[derive(Debug)]
 pub struct LocalEngine {
     order: EngineSpec,
