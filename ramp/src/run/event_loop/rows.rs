@@ -167,17 +167,3 @@ impl EventLoop {
         }
     }
 }
-
-impl Notice {
-    /// Something to know of.
-    pub(crate) fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
-        Self {
-            kind: NoticeKind::Note,
-            at: None,
-            object: object.into(),
-            reason: reason.to_owned(),
-            message: message.into(),
-            count: None,
-        }
-    }
-}
