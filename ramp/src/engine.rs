@@ -6,6 +6,7 @@
 
 mod crash_loop;
 pub mod factory;
+mod kubelet;
 pub mod kubernetes;
 pub mod local;
 mod log_poller;
@@ -219,6 +220,14 @@ pub struct NodeStatus {
     pub conditions: String,
 }
 
+impl NodeStatus {
+    /// A node with which all is well.
+    #[must_use]
+    pub fn ready(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ready: true, conditions: String::new() }
+    }
+}
+
 /// What a node's machine said of itself.
 #[derive(Clone, Debug)]
 pub struct NodeReading {
@@ -263,6 +272,26 @@ pub struct Notice {
     pub message: String,
     /// How often, where the source counts.
     pub count: Option<u32>,
+}
+
+impl Notice {
+    /// One that is told as it happens, and once.
+    #[must_use]
+    pub fn new(
+        kind: NoticeKind,
+        object: impl Into<String>,
+        reason: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        let (object, message) = (object.into(), message.into());
+        Self { kind, at: None, object, reason: reason.to_owned(), message, count: None }
+    }
+
+    /// Something to know of.
+    #[must_use]
+    pub fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
+        Self::new(NoticeKind::Note, object, reason, message)
+    }
 }
 
 /// What a notice is.

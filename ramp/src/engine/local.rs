@@ -12,6 +12,7 @@
 mod budget;
 mod budget_watch;
 mod cgroup;
+mod cgroup_removal;
 mod cgroup_root;
 mod cleanup;
 mod preflight;
@@ -25,13 +26,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use tokio::sync::{mpsc, watch as latest};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::machine::Machine;
-use super::replicas::{ReplicaSettings, Replicas};
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice, NoticeKind};
+use super::replicas::{Demand, ReplicaSettings, Replicas};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
 use budget::budget;
 use cgroup_root::{CgroupRoot, OwnCgroups, settle};
 use cleanup::{StaleCgroups, cgroup_name};
@@ -40,7 +41,7 @@ use process::{Launch, this_program};
 use process_spec::{Limits, ProcessSpec};
 use ramp_format::preflight::Preflight;
 use ramp_format::state::State;
-use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Supervisor};
+use supervisor::{Confinement, LivingProcesses, NEWS_WAITING, Supervisor};
 
 /// Runs instances as child processes.
 ///
@@ -54,7 +55,7 @@ use supervisor::{Confinement, DesiredState, LivingProcesses, NEWS_WAITING, Super
 #[derive(Debug)]
 pub struct LocalEngine {
     order: EngineSpec,
-    demand: Arc<ProcessSpec>,
+    process: Arc<ProcessSpec>,
     /// What is executed as `instance` and as `workload`.
     ramp: PathBuf,
     facts: MachineFacts,
@@ -63,7 +64,7 @@ pub struct LocalEngine {
     /// Where cgroups can be made, or why not, once that has been tried.
     site: Option<Result<CgroupRoot, String>>,
     living: LivingProcesses,
-    wanted: Option<latest::Sender<DesiredState>>,
+    demand: Demand,
     tasks: JoinSet<()>,
 }
 
@@ -89,7 +90,7 @@ impl LocalEngine {
                 order.run
             )));
         }
-        let demand = Arc::new(ProcessSpec::of(&order.scenario)?);
+        let process = Arc::new(ProcessSpec::of(&order.scenario)?);
         let facts = MachineFacts::gather();
         let budget = order.options.budget_bytes.map(Bytes).or_else(|| facts.default_budget());
         let budget = budget.ok_or_else(|| {
@@ -97,14 +98,14 @@ impl LocalEngine {
         })?;
         Ok(Self {
             order,
-            demand,
+            process,
             ramp: ramp.to_owned(),
             facts,
             budget,
             homes: OwnCgroups::find(Path::new("/")),
             site: None,
             living: LivingProcesses::default(),
-            wanted: None,
+            demand: Demand::default(),
             tasks: JoinSet::new(),
         })
     }
@@ -153,7 +154,6 @@ impl LocalEngine {
 
     /// Starts the tasks that keep the instances and sample the machine.
     fn employ(&mut self, events: &Events, confinement: &Confinement) {
-        let (sender, wanted) = latest::channel(DesiredState::default());
         let (newsroom, news) = mpsc::channel(NEWS_WAITING);
         let settings = ReplicaSettings {
             prefix: self.order.scenario.name.clone(),
@@ -164,11 +164,11 @@ impl LocalEngine {
             at_once: usize::MAX,
         };
         let supervisor = Supervisor {
-            launch: Launch { ramp: self.ramp.clone(), demand: self.demand.clone() },
+            launch: Launch { ramp: self.ramp.clone(), demand: self.process.clone() },
             events: events.clone(),
             confinement: confinement.clone(),
             replicas: Replicas::new(settings),
-            wanted,
+            wanted: self.demand.begin(),
             living: self.living.clone(),
             page_bytes: workload::host::page_bytes().unwrap_or(USUAL_PAGE_BYTES),
             tasks: JoinSet::new(),
@@ -181,14 +181,6 @@ impl LocalEngine {
         let confinement = confinement.clone();
         self.tasks.spawn(supervisor.run());
         self.tasks.spawn(machine.tell(events.clone(), move || budget(limit, &confinement)));
-        self.wanted = Some(sender);
-    }
-
-    fn want(&self, change: impl FnOnce(&mut DesiredState)) -> Result<(), Failure> {
-        let sender = self.wanted.as_ref();
-        let sender = sender.ok_or_else(|| Failure::permanent("the population has not been begun yet"))?;
-        sender.send_modify(change);
-        Ok(())
     }
 }
 
@@ -204,8 +196,8 @@ impl Engine for LocalEngine {
         let mut findings = preflight::about_the_site(&site);
         findings.extend(preflight::about_leftovers(&self.homes, &self.order.run));
         findings.extend(self.facts.findings(self.budget, self.order.scenario.needs().memory));
-        let mut not_honoured = self.demand.not_honoured.clone();
-        not_honoured.extend(limits_not_honoured(&site, &self.demand.limits));
+        let mut not_honoured = self.process.not_honoured.clone();
+        not_honoured.extend(limits_not_honoured(&site, &self.process.limits));
         let versions = [("linux", self.facts.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
         Ok(Preflight {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
@@ -219,15 +211,20 @@ impl Engine for LocalEngine {
     /// With `adopt` as well there are no instances at first: none outlives the process that has started it.
     async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {
         self.tasks = JoinSet::new();
-        self.wanted = None;
+        self.demand = Demand::default();
         self.living.all().clear();
         preflight::raise_limit_on_files();
         let confinement = self.confine().await?;
-        let node = NodeStatus { name: self.facts.hostname.clone(), ready: true, conditions: String::new() };
-        events.send(Event::Nodes(vec![node])).await;
+        events.send(Event::Nodes(vec![NodeStatus::ready(&self.facts.hostname)])).await;
         events.send(Event::All(Vec::new())).await;
         if let Some(Err(why)) = &self.site {
-            events.send(Event::Notice(note_on_budget(preflight::watched_by_ramp(why)))).await;
+            events
+                .send(Event::Notice(Notice::note(
+                    "budget",
+                    "watched_by_ramp",
+                    preflight::watched_by_ramp(why),
+                )))
+                .await;
         }
         self.employ(&events, &confinement);
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
@@ -235,15 +232,12 @@ impl Engine for LocalEngine {
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
         group.only()?;
-        self.want(|wanted| wanted.instances = instances)
+        self.demand.scale(instances)
     }
 
     /// Ends all instances and then removes the cgroups; those that an earlier process has left as well.
     async fn remove(&mut self) -> Result<(), Failure> {
-        if self.wanted.is_some() {
-            return self.want(|wanted| *wanted = DesiredState { instances: 0, remove: true });
-        }
-        self.remove_remains().await
+        if self.demand.remove() { Ok(()) } else { self.remove_remains().await }
     }
 
     /// Processes and directories of cgroups.
@@ -277,11 +271,6 @@ fn limits_not_honoured(site: &Result<CgroupRoot, String>, limits: &Limits) -> Ve
         all.push(format!("resources.limits.cpu {cpu}: not in force without the CPU controller's cgroups"));
     }
     all
-}
-
-fn note_on_budget(message: String) -> Notice {
-    let (kind, at, count) = (NoticeKind::Note, None, None);
-    Notice { kind, at, object: "budget".into(), reason: "watched_by_ramp".into(), message, count }
 }
 
 const USUAL_PAGE_BYTES: u64 = 4096;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::time::Instant;
 
 use super::InstanceStatus;
+use super::readiness::Readiness;
 use crate::backoff::Backoff;
 use ramp_format::state::State;
 
@@ -95,9 +96,12 @@ pub(crate) struct LogQueue {
 }
 
 impl LogQueue {
-    /// Empty.
-    pub(crate) fn new(intervals: LogIntervals) -> Self {
-        Self { intervals, ..Self::default() }
+    /// Where readiness is known by these reports, it is to a second; none where nothing is reported.
+    pub(crate) fn of(readiness: &Readiness) -> Option<Self> {
+        const RUNNING: Duration = Duration::from_secs(1);
+        let Readiness::Reported(every) = readiness else { return None };
+        let intervals = LogIntervals { running: RUNNING, ready: RUNNING.max(*every) };
+        Some(Self { intervals, ..Self::default() })
     }
 
     /// A pod, as it is now.
@@ -367,8 +371,7 @@ mod tests {
     fn those_with_the_shorter_interval_go_first_and_nobody_too_often() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let intervals = LogIntervals { running: Duration::from_secs(1), ready: Duration::from_secs(5) };
-        let mut queue = LogQueue::new(intervals);
+        let mut queue = LogQueue::of(&Readiness::Reported(Duration::from_secs(5))).unwrap();
         queue.saw(&pod("a", State::Ready));
         queue.saw(&pod("b", State::Running));
         queue.saw(&pod("c", State::Creating));

@@ -42,8 +42,7 @@ impl Outage {
     }
 
     async fn tell(&self, kind: NoticeKind, at: Option<SystemTime>, reason: &str, message: String) {
-        let object = self.object.clone();
-        let notice = Notice { kind, at, object, reason: reason.to_owned(), message, count: None };
+        let notice = Notice { at, ..Notice::new(kind, &self.object, reason, message) };
         self.events.send(Event::Notice(notice)).await;
     }
 }

@@ -15,27 +15,26 @@ mod population;
 mod preflight;
 mod socket;
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::log_poller::LogIntervals;
+use super::log_poller::LogQueue;
 use super::machine::Machine;
 use super::readiness::Readiness;
+use super::replicas::Demand;
 use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
 use api::{Api, Refusal};
-use controller::{Controller, ControllerCommand, ControllerDeps};
+use controller::{Controller, ControllerDeps};
 use kernel_log::KernelLog;
 use population::ContainerPopulation;
 use preflight::EngineAnswers;
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
-/// A container without all of its memory is not read more often: readiness is known to a second.
-const READ_EVERY: Duration = Duration::from_secs(1);
 /// Containers removed at once.
 const REMOVED_AT_ONCE: usize = 8;
 
@@ -50,7 +49,7 @@ pub struct PodmanEngine {
     order: EngineSpec,
     api: Api,
     readiness: Readiness,
-    commands: Option<mpsc::UnboundedSender<ControllerCommand>>,
+    demand: Demand,
     tasks: JoinSet<()>,
 }
 
@@ -62,12 +61,7 @@ impl PodmanEngine {
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let api = open(&order.options)?;
         let readiness = Readiness::of(&order.scenario);
-        Ok(Self { order, api, readiness, commands: None, tasks: JoinSet::new() })
-    }
-
-    /// Whether the keeper has taken a command.
-    fn told(&self, command: ControllerCommand) -> bool {
-        self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+        Ok(Self { order, api, readiness, demand: Demand::default(), tasks: JoinSet::new() })
     }
 }
 
@@ -93,57 +87,41 @@ impl Engine for PodmanEngine {
         self.tasks = JoinSet::new();
         self.api.negotiate().await?;
         let node = preflight::node_name(&self.api.info().await?);
-        let (sender, commands) = mpsc::unbounded_channel();
         let (begun, known) = oneshot::channel();
-        let scenario = &self.order.scenario;
-        let logs = match &self.readiness {
-            Readiness::Reported(every) => {
-                Some(LogIntervals { running: READ_EVERY, ready: READ_EVERY.max(*every) })
-            }
-            Readiness::Running(_) => None,
-        };
-        let means = ControllerDeps {
+        let EngineSpec { run, scenario, options } = &self.order;
+        let deps = ControllerDeps {
             api: self.api.clone(),
             events: events.clone(),
-            run: self.order.run.clone(),
-            body: container_spec::create_body(
-                scenario,
-                &self.order.run,
-                self.order.options.runtime.as_deref(),
-            ),
+            run: run.clone(),
+            body: Arc::new(container_spec::create_body(scenario, run, options.runtime.as_deref())),
             stop_timeout_seconds: container_spec::stop_timeout_seconds(scenario),
             adopt,
-            logs,
-            commands,
-            begun,
+            logs: LogQueue::of(&self.readiness),
+            wanted: self.demand.begin(),
+            begun: Some(begun),
         };
-        let status = NodeStatus { name: node.clone(), ready: true, conditions: String::new() };
-        events.send(Event::Nodes(vec![status])).await;
+        events.send(Event::Nodes(vec![NodeStatus::ready(&node)])).await;
         let population = ContainerPopulation::new(
             &scenario.name,
-            &self.order.run,
+            run,
             events.clock().now(),
             node.clone(),
             self.readiness.clone(),
         );
-        self.tasks.spawn(Controller::new(means, population).run());
+        self.tasks.spawn(Controller::new(deps, population).run());
         let instances =
             known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
         self.tasks.spawn(Machine::open(node).tell(events, || None));
-        self.commands = Some(sender);
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
         group.only()?;
-        if self.told(ControllerCommand::Scale(instances)) {
-            return Ok(());
-        }
-        Err(Failure::permanent("scaled before it has begun, or after its watch has ended"))
+        self.demand.scale(instances)
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
-        if self.told(ControllerCommand::Clear) {
+        if self.demand.remove() {
             return Ok(());
         }
         self.api.negotiate().await?;

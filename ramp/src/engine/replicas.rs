@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::crash_loop::CrashLoopBackoff;
-use super::{ContainerExit, Event, InstanceStatus};
+use super::{ContainerExit, Event, Failure, InstanceStatus};
 use crate::backoff::Backoff;
 use ramp_format::state::State;
 
@@ -19,6 +20,44 @@ const REQUESTS_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::
 pub(crate) struct BothClocks {
     pub(crate) instant: Instant,
     pub(crate) time: SystemTime,
+}
+
+/// What is asked of a population.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Desired {
+    pub(crate) instances: u32,
+    /// Nothing of it is to be left.
+    pub(crate) remove: bool,
+}
+
+/// Where an engine asks the task that keeps its population, once there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Demand(Option<watch::Sender<Desired>>);
+
+impl Demand {
+    /// What a new task is to follow.
+    pub(crate) fn begin(&mut self) -> watch::Receiver<Desired> {
+        let (sender, desired) = watch::channel(Desired::default());
+        self.0 = Some(sender);
+        desired
+    }
+
+    fn ask(&self, desired: Desired) -> bool {
+        self.0.as_ref().is_some_and(|sender| sender.send(desired).is_ok())
+    }
+
+    /// Asks for this many instances.
+    pub(crate) fn scale(&self, instances: u32) -> Result<(), Failure> {
+        let is_asked = self.ask(Desired { instances, remove: false });
+        is_asked
+            .then_some(())
+            .ok_or_else(|| Failure::permanent("scaled before it has begun, or after its end"))
+    }
+
+    /// Asks for the end of everything; whether there is somebody to do it.
+    pub(crate) fn remove(&self) -> bool {
+        self.ask(Desired { instances: 0, remove: true })
+    }
 }
 
 /// What an engine itself knows of an instance.

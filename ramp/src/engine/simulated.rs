@@ -5,6 +5,8 @@ mod cluster;
 mod ground_truth;
 mod instance;
 mod kernel_memory;
+mod loader;
+mod phase_draws;
 mod random;
 mod validation;
 mod world;
@@ -235,12 +237,5 @@ async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>,
 }
 
 fn gap(kind: NoticeKind, message: &str) -> Event {
-    Event::Notice(Notice {
-        kind,
-        at: None,
-        object: "watch/pods".into(),
-        reason: "Watch".into(),
-        message: message.into(),
-        count: None,
-    })
+    Event::Notice(Notice::new(kind, "watch/pods", "Watch", message))
 }

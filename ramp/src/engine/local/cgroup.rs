@@ -11,7 +11,9 @@ use workload::host::Version;
 use workload::host::parse::{flat_keyed, number};
 use workload::quantity::{Bytes, Cores};
 
+use super::cgroup_removal::remove;
 use super::process_spec::Limits;
+use crate::engine::kubelet::cpu_shares;
 
 /// A cgroup's directory in one hierarchy, and what is controlled there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +103,17 @@ impl Cgroup {
         self.places.iter().map(|place| place.directory.join("cgroup.procs"))
     }
 
+    /// Ends what is in it, and removes its directories.
+    ///
+    /// # Errors
+    /// Where one is still there after ten seconds, with its path.
+    pub(super) async fn remove(&self) -> io::Result<()> {
+        for place in &self.places {
+            remove(&place.directory).await?;
+        }
+        Ok(())
+    }
+
     /// Memory charged to it and to those inside: what its limit is held against, the page cache included.
     pub(super) fn used(&self) -> Option<Bytes> {
         let (place, file) = self.memory_file("memory.usage_in_bytes", "memory.current")?;
@@ -153,7 +166,7 @@ impl CgroupDirectory {
                 Version::V2 => write(&self.directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?,
             }
         }
-        if let Some(shares) = limits.cpu_share.map(shares) {
+        if let Some(shares) = limits.cpu_share.map(cpu_shares) {
             match self.version {
                 Version::V1 => write(&self.directory, "cpu.shares", &shares.to_string())?,
                 Version::V2 => write(&self.directory, "cpu.weight", &weight(shares).to_string())?,
@@ -167,12 +180,6 @@ impl CgroupDirectory {
 fn quota_us(limit: Cores) -> u64 {
     let quota = u128::from(limit.as_nano()) * u128::from(PERIOD_US) / 1_000_000_000;
     u64::try_from(quota).unwrap_or(u64::MAX).max(1_000)
-}
-
-/// As the kubelet does (`MilliCPUToShares` in pkg/kubelet/cm/helpers_linux.go): 1024 a core.
-fn shares(request: Cores) -> u64 {
-    let shares = u128::from(request.as_nano()) * 1024 / 1_000_000_000;
-    u64::try_from(shares).unwrap_or(u64::MAX).clamp(2, 262_144)
 }
 
 /// As runtimes do (`ConvertCPUSharesToCgroupV2Value` of opencontainers/cgroups, before 2025): 2 to 262144 shares
@@ -274,7 +281,7 @@ mod tests {
 
     #[test]
     fn shares_and_quotas_stay_within_what_the_kernel_takes() {
-        assert_eq!((shares(Cores::from_nano(1)), shares(Cores::from_whole(u64::MAX))), (2, 262_144));
+        assert_eq!((cpu_shares(Cores::from_nano(1)), cpu_shares(Cores::from_whole(u64::MAX))), (2, 262_144));
         assert_eq!((weight(2), weight(262_144)), (1, 10_000));
         assert_eq!((quota_us(Cores::from_nano(1)), quota_us(Cores::from_whole(3))), (1_000, 300_000));
     }

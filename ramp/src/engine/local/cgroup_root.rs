@@ -12,7 +12,6 @@ use workload::host::{Hierarchy, Level, Version};
 use workload::quantity::{Bytes, Cores};
 
 use super::cgroup::{Cgroup, CgroupDirectory, write};
-use super::cleanup::remove;
 use super::process_spec::Limits;
 
 /// Where the cgroups of this process are, for the controllers that matter here.
@@ -192,7 +191,7 @@ async fn attempt(site: &CgroupRoot, name: &str, program: &Path) -> io::Result<()
         move_a_process(program, inner.doors()).await
     };
     let result = made.await;
-    let removed = remove(&outer).await;
+    let removed = outer.remove().await;
     site.restore();
     result.and(removed)
 }

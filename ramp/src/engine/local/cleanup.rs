@@ -1,15 +1,11 @@
-//! Cgroups of runs that are over, or have to be: how they are found, emptied and removed.
+//! Cgroups of runs that are over, or have to be: how they are found.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::time::{Instant, sleep};
 
-use super::cgroup::{Cgroup, CgroupDirectory};
+use super::cgroup_removal::{inner, processes, remove};
 use super::cgroup_root::OwnCgroups;
 
 /// What the cgroup of each run begins with; the run's id follows.
@@ -30,13 +26,6 @@ pub(super) struct StaleCgroups {
 }
 
 impl StaleCgroups {
-    /// Everything that belongs to a run in this hierarchy. What is controlled does not matter for the end of it.
-    fn group(&self) -> Cgroup {
-        let version = workload::host::Version::V2;
-        let directory = self.directory.clone();
-        Cgroup { places: vec![CgroupDirectory { version, directory, memory: false, cpu: false }] }
-    }
-
     /// The processes in it.
     pub(super) fn processes(&self) -> Vec<Pid> {
         processes(&self.directory)
@@ -47,7 +36,7 @@ impl StaleCgroups {
     /// # Errors
     /// Where it is still there after ten seconds.
     pub(super) async fn remove(&self) -> io::Result<()> {
-        remove(&self.group()).await
+        remove(&self.directory).await
     }
 }
 
@@ -76,67 +65,10 @@ fn search(directory: &Path, found: &mut Vec<StaleCgroups>) {
     }
 }
 
-/// Directories in a directory. Links are none.
-fn inner(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
-}
-
-/// The processes in a cgroup and in those inside of it.
-fn processes(directory: &Path) -> Vec<Pid> {
-    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    // Processes of another pid namespace are shown as 0, which to `kill` is something else.
-    let own = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
-    own.chain(inner(directory).iter().flat_map(|inner| processes(inner))).collect()
-}
-
-/// How long a cgroup may take to be removed: its last process may be on its way out, with much memory.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Ends the processes of a cgroup, and removes it with all that are inside.
-///
-/// # Errors
-/// Where it is still there after ten seconds, with its path.
-pub(super) async fn remove(group: &Cgroup) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    for place in &group.places {
-        while let Err(error) = try_remove(&place.directory) {
-            if Instant::now() >= deadline {
-                let at = place.directory.display();
-                return Err(io::Error::new(error.kind(), format!("{at} cannot be removed: {error}")));
-            }
-            sleep(PAUSE).await;
-        }
-    }
-    Ok(())
-}
-
-fn try_remove(directory: &Path) -> io::Result<()> {
-    for pid in processes(directory).into_iter().filter(|pid| *pid != Pid::this()) {
-        // One that has ended meanwhile is what is wanted.
-        let _ = kill(pid, Signal::SIGKILL);
-    }
-    remove_all(directory)
-}
-
-/// Removes the innermost first. (The files of a cgroup cannot be removed, so `remove_dir_all` does not do.)
-fn remove_all(directory: &Path) -> io::Result<()> {
-    for inner in inner(directory) {
-        remove_all(&inner)?;
-    }
-    match fs::remove_dir(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use workload::host::{Hierarchy, Level, Version};
 

@@ -20,7 +20,7 @@ use super::process_spec::{ProcessSpec, Program};
 use crate::engine::log_poller::{Lines, last_record};
 use crate::engine::readiness::is_ready;
 use crate::engine::replicas::Backing;
-use crate::engine::{Event, Events, InstanceReport, Notice, NoticeKind};
+use crate::engine::{Event, Events, InstanceReport, Notice};
 use ramp_format::state::State;
 
 /// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
@@ -188,7 +188,7 @@ impl ProcessTask {
             }
             if written < LINES_PER_PROCESS && self.lines.fetch_add(1, Ordering::Relaxed) < LINES_PER_RUN {
                 written += 1;
-                self.events.send(Event::Notice(note(&self.name, "stderr", message))).await;
+                self.events.send(note(&self.name, "stderr", message)).await;
             } else {
                 tracing::debug!("{}: {message}", self.name);
             }
@@ -197,15 +197,8 @@ impl ProcessTask {
 }
 
 /// Something to know of an instance.
-pub(super) fn note(name: &str, reason: &str, message: String) -> Notice {
-    Notice {
-        kind: NoticeKind::Note,
-        at: None,
-        object: format!("instance/{name}"),
-        reason: reason.to_owned(),
-        message,
-        count: None,
-    }
+pub(super) fn note(name: &str, reason: &str, message: String) -> Event {
+    Event::Notice(Notice::note(format!("instance/{name}"), reason, message))
 }
 
 /// Sends a signal. The id is there only until the process has been waited for, so it is nobody else's.

@@ -5,12 +5,10 @@ use std::time::Duration;
 use workload::cli::Command;
 use workload::quantity::{Bytes, Cores};
 
+use crate::engine::kubelet::{cpu_request, grace};
 use crate::engine::{Failure, manifest_support};
 use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
-
-/// What an instance gets to end by itself, where the manifest does not say.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// What is to be run, so far as a process can be it.
 #[derive(Clone, Debug)]
@@ -50,7 +48,6 @@ impl ProcessSpec {
     pub(super) fn of(scenario: &Scenario) -> Result<Self, Failure> {
         let container = &scenario.container;
         let program = program(scenario)?;
-        let pod = &scenario.manifest["spec"]["template"]["spec"];
         let mut not_honoured = Vec::new();
         about_the_program(scenario, &program, &mut not_honoured);
         not_honoured.extend(manifest_support::not_honoured(EngineKind::Local, scenario));
@@ -60,10 +57,9 @@ impl ProcessSpec {
             limits: Limits {
                 memory: container.memory_limit,
                 cpu: container.cpu_limit,
-                // Kubernetes takes the limit for a request that is not there.
-                cpu_share: container.cpu_request.or(container.cpu_limit),
+                cpu_share: cpu_request(container),
             },
-            grace: pod["terminationGracePeriodSeconds"].as_u64().map_or(GRACE, Duration::from_secs),
+            grace: grace(scenario),
             not_honoured,
         })
     }

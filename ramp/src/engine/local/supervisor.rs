@@ -13,20 +13,11 @@ use workload::quantity::Bytes;
 
 use super::budget_watch::{BudgetWatch, WATCH_EVERY, resident, to_evict, used};
 use super::cgroup::Cgroup;
-use super::cleanup::remove;
 use super::process::{Launch, Process, ProcessEvent, ProcessTask, Tell, how, note, verdict};
 use super::process_spec::Program;
-use crate::engine::replicas::{Action, BothClocks, Replica, Replicas};
+use crate::engine::replicas::{Action, BothClocks, Desired, Replica, Replicas};
 use crate::engine::{ContainerExit, Event, Events, InstanceStatus};
 use ramp_format::state::State;
-
-/// What is asked of the keeper.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct DesiredState {
-    pub(super) instances: u32,
-    /// The cgroups as well are to go.
-    pub(super) remove: bool,
-}
 
 /// The processes there are, by their ids, with the names of their instances; shared with who asks what is left.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +44,7 @@ pub(super) struct Supervisor {
     pub(super) events: Events,
     pub(super) confinement: Confinement,
     pub(super) replicas: Replicas<Option<Process>>,
-    pub(super) wanted: watch::Receiver<DesiredState>,
+    pub(super) wanted: watch::Receiver<Desired>,
     pub(super) living: LivingProcesses,
     pub(super) page_bytes: u64,
     /// One for each process, and one for each cgroup that is to go.
@@ -256,8 +247,8 @@ impl Supervisor {
     fn remove(&mut self, group: Cgroup, name: String) {
         let events = self.events.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = remove(&group).await {
-                events.send(Event::Notice(note(&name, "cgroup", error.to_string()))).await;
+            if let Err(error) = group.remove().await {
+                events.send(note(&name, "cgroup", error.to_string())).await;
             }
         });
     }

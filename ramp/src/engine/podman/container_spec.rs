@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use serde_json::Value;
 
+use crate::engine::kubelet::{cpu_request, cpu_shares, grace};
 use crate::engine::readiness::Readiness;
 use crate::engine::{RUN_LABEL, manifest_support};
 use ramp_format::plan::EngineKind;
@@ -12,13 +13,6 @@ use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
 pub(super) const UID_LABEL: &str = "ramp/uid";
-/// Time between SIGTERM and SIGKILL where the manifest says none, in seconds.
-const STOP_TIMEOUT_SECONDS: i64 = 5;
-/// `cpu.shares` of a whole core: SharesPerCPU of the kubelet (pkg/kubelet/cm/helpers_linux.go).
-const SHARES_PER_CORE: u128 = 1024;
-/// The kernel takes no less: MinShares of the kubelet.
-const MIN_SHARES: i64 = 2;
-
 /// What every instance is created from; labels of its own are added to each.
 pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>) -> ContainerCreateBody {
     let container = &scenario.container;
@@ -43,7 +37,7 @@ pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>)
 
 /// Time between SIGTERM and SIGKILL.
 pub(super) fn stop_timeout_seconds(scenario: &Scenario) -> i64 {
-    pod(scenario)["terminationGracePeriodSeconds"].as_i64().unwrap_or(STOP_TIMEOUT_SECONDS)
+    i64::try_from(grace(scenario).as_secs()).unwrap_or(i64::MAX)
 }
 
 fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
@@ -51,9 +45,6 @@ fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
     let security = &spec(scenario)["securityContext"];
     let bytes = |bytes: u64| i64::try_from(bytes).ok();
     let limit = container.memory_limit.and_then(|limit| bytes(limit.0));
-    // Kubernetes takes the limit for a request that is not there.
-    let cpu_request = container.cpu_request.or(container.cpu_limit);
-    let shares = cpu_request.map(|cores| u128::from(cores.as_nano()) * SHARES_PER_CORE / 1_000_000_000);
     let privileges =
         (security["allowPrivilegeEscalation"] == false).then(|| vec!["no-new-privileges".to_owned()]);
     HostConfig {
@@ -62,7 +53,7 @@ fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
         memory_swap: limit,
         memory_reservation: container.memory_request.and_then(|request| bytes(request.0)),
         nano_cpus: container.cpu_limit.and_then(|cores| bytes(cores.as_nano())),
-        cpu_shares: shares.and_then(|shares| i64::try_from(shares).ok()).map(|shares| shares.max(MIN_SHARES)),
+        cpu_shares: cpu_request(container).and_then(|request| bytes(cpu_shares(request))),
         runtime: runtime.map(str::to_owned),
         cap_add: words(&security["capabilities"]["add"]),
         cap_drop: words(&security["capabilities"]["drop"]),

@@ -7,7 +7,7 @@ use bollard::models::{ContainerCreateBody, EventMessage};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -18,9 +18,9 @@ use super::kernel_log::KernelLog;
 use super::operations::{bring_down, bring_up, list};
 use super::population::{ContainerPopulation, ListedContainer, Operation, UpFailure};
 use crate::backoff::Backoff;
-use crate::engine::log_poller::{AT_ONCE, BEAT, LogIntervals, LogQueue, LogRead, ReadOutcome, last_record};
+use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, ReadOutcome, last_record};
 use crate::engine::outage::Outage;
-use crate::engine::replicas::BothClocks;
+use crate::engine::replicas::{BothClocks, Desired};
 use crate::engine::timed::measured;
 use crate::engine::{Event, Events, Failure, InstanceStatus};
 
@@ -29,28 +29,19 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 /// Events of so long before a stream begins are asked for as well: they are stamped in whole seconds.
 const OVERLAP: Duration = Duration::from_secs(2);
 
-/// What is wanted of the population.
-#[derive(Debug)]
-pub(super) enum ControllerCommand {
-    /// So many instances.
-    Scale(u32),
-    /// None, at once.
-    Clear,
-}
-
 /// What the keeper works with.
 pub(super) struct ControllerDeps {
     pub(super) api: Api,
     pub(super) events: Events,
     pub(super) run: String,
-    pub(super) body: ContainerCreateBody,
+    pub(super) body: Arc<ContainerCreateBody>,
     pub(super) stop_timeout_seconds: i64,
     pub(super) adopt: bool,
-    /// When logs are read; none where nothing is reported.
-    pub(super) logs: Option<LogIntervals>,
-    pub(super) commands: mpsc::UnboundedReceiver<ControllerCommand>,
+    /// Whose log is read next, where any is.
+    pub(super) logs: Option<LogQueue>,
+    pub(super) wanted: watch::Receiver<Desired>,
     /// Told once the population is known: how many instances there are.
-    pub(super) begun: oneshot::Sender<Result<u32, Failure>>,
+    pub(super) begun: Option<oneshot::Sender<Result<u32, Failure>>>,
 }
 
 /// The watch over what happens.
@@ -71,16 +62,7 @@ enum OperationResult {
 }
 
 pub(super) struct Controller {
-    api: Api,
-    events: Events,
-    run: String,
-    body: Arc<ContainerCreateBody>,
-    stop_timeout_seconds: i64,
-    adopt: bool,
-    /// Whose log is read next, where any is.
-    logs: Option<LogQueue>,
-    commands: mpsc::UnboundedReceiver<ControllerCommand>,
-    begun: Option<oneshot::Sender<Result<u32, Failure>>>,
+    deps: ControllerDeps,
     population: ContainerPopulation,
     log: KernelLog,
     jobs: JoinSet<OperationResult>,
@@ -95,20 +77,12 @@ pub(super) struct Controller {
 }
 
 impl Controller {
-    pub(super) fn new(means: ControllerDeps, population: ContainerPopulation) -> Self {
+    pub(super) fn new(deps: ControllerDeps, population: ContainerPopulation) -> Self {
         let now = Instant::now();
         Self {
-            api: means.api,
-            seen_until: means.events.clock().now(),
-            gap: Outage::of("watch/containers", means.events.clone()),
-            events: means.events,
-            run: means.run,
-            body: Arc::new(means.body),
-            stop_timeout_seconds: means.stop_timeout_seconds,
-            adopt: means.adopt,
-            logs: means.logs.map(LogQueue::new),
-            commands: means.commands,
-            begun: Some(means.begun),
+            seen_until: deps.events.clock().now(),
+            gap: Outage::of("watch/containers", deps.events.clone()),
+            deps,
             population,
             log: KernelLog::open(),
             jobs: JoinSet::new(),
@@ -124,13 +98,13 @@ impl Controller {
     pub(super) async fn run(mut self) {
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.events.is_closed() {
+        while !self.deps.events.is_closed() {
             self.work();
             self.send_events().await;
             tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => self.obey(&command),
-                    None => return,
+                changed = self.deps.wanted.changed() => match changed {
+                    Ok(()) => self.obey(),
+                    Err(_) => return,
                 },
                 Some(done) = self.jobs.join_next() => {
                     // One that was aborted or panicked has nothing to say.
@@ -155,23 +129,24 @@ impl Controller {
 
     async fn send_events(&mut self) {
         for event in self.population.replicas.take_events() {
-            if let (Event::Instance(status), Some(logs)) = (&event, &mut self.logs) {
+            if let (Event::Instance(status), Some(logs)) = (&event, &mut self.deps.logs) {
                 // What one said before its end is not read: its log goes on with its next life.
                 logs.saw(&InstanceStatus { end: None, ..status.clone() });
             }
-            self.events.send(event).await;
+            self.deps.events.send(event).await;
         }
     }
 
     fn now(&self) -> BothClocks {
-        BothClocks { instant: Instant::now(), time: self.events.clock().now() }
+        BothClocks { instant: Instant::now(), time: self.deps.events.clock().now() }
     }
 
-    fn obey(&mut self, command: &ControllerCommand) {
-        let now = self.now();
-        match command {
-            ControllerCommand::Scale(instances) => self.population.replicas.scale(*instances, now),
-            ControllerCommand::Clear => self.population.clear(now),
+    fn obey(&mut self) {
+        let (now, Desired { instances, remove }) = (self.now(), *self.deps.wanted.borrow_and_update());
+        if remove {
+            self.population.clear(now);
+        } else {
+            self.population.replicas.scale(instances, now);
         }
     }
 
@@ -186,15 +161,15 @@ impl Controller {
         {
             match operation {
                 Operation::Up { number, asked, name, uid, is_there } => {
-                    let body = (!is_there).then(|| with_uid(&self.body, &uid));
-                    let (api, events) = (self.api.clone(), self.events.clone());
+                    let body = (!is_there).then(|| with_uid(&self.deps.body, &uid));
+                    let (api, events) = (self.deps.api.clone(), self.deps.events.clone());
                     self.jobs.spawn(async move {
                         let result = bring_up(&api, &events, &name, &uid, body).await;
                         OperationResult::Came { number, asked, result }
                     });
                 }
                 Operation::Down { number, name, by_force } => {
-                    let (api, seconds) = (self.api.clone(), self.stop_timeout_seconds);
+                    let (api, seconds) = (self.deps.api.clone(), self.deps.stop_timeout_seconds);
                     self.jobs.spawn(async move {
                         let result = bring_down(&api, &name, seconds, by_force).await;
                         OperationResult::Went { number, result }
@@ -207,9 +182,9 @@ impl Controller {
     fn connect(&mut self) {
         self.watches += 1;
         let since = self.seen_until.checked_sub(OVERLAP).unwrap_or(self.seen_until);
-        self.watch = Watch::On { stream: self.api.events(&self.run, since), listed: false };
+        self.watch = Watch::On { stream: self.deps.api.events(&self.deps.run, since), listed: false };
         let (watch, asked, known) = (self.watches, self.population.ask(), self.population.known());
-        let (api, run) = (self.api.clone(), self.run.clone());
+        let (api, run) = (self.deps.api.clone(), self.deps.run.clone());
         self.jobs.spawn(async move {
             let result = list(&api, &run, |listed| !listed.is_running || !known.contains(&listed.name)).await;
             OperationResult::Listed { watch, asked, result }
@@ -232,7 +207,7 @@ impl Controller {
         // A kill is in the kernel's log before anyone is told of it.
         self.log.refresh();
         let Some((number, name)) = self.population.happened(&happening, self.now()) else { return };
-        let (api, asked) = (self.api.clone(), self.population.ask());
+        let (api, asked) = (self.deps.api.clone(), self.population.ask());
         self.jobs.spawn(async move {
             OperationResult::Looked { number, asked, result: api.inspect(&name).await }
         });
@@ -263,7 +238,7 @@ impl Controller {
             OperationResult::Pinged { .. } => {}
             OperationResult::Read { turn, record } => {
                 self.readings = self.readings.saturating_sub(1);
-                let Some(logs) = &mut self.logs else { return Some(()) };
+                let Some(logs) = &mut self.deps.logs else { return Some(()) };
                 logs.done(&turn, ReadOutcome::Read, now.instant);
                 let time = |record: &Map<String, Value>| record.get("time")?.as_str().map(str::to_owned);
                 if let Some(record) = record
@@ -282,7 +257,7 @@ impl Controller {
         result: Result<Vec<ListedContainer>, Refusal>,
         now: BothClocks,
     ) -> Option<()> {
-        let found = match (result, self.begun.is_some()) {
+        let found = match (result, self.deps.begun.is_some()) {
             (Ok(found), _) => found,
             (Err(refusal), false) => {
                 self.lose(&refusal.message).await;
@@ -290,7 +265,7 @@ impl Controller {
             }
             // The first time there is somebody to decide whether to try again.
             (Err(refusal), true) => {
-                let _ = self.begun.take()?.send(Err(refusal.into()));
+                let _ = self.deps.begun.take()?.send(Err(refusal.into()));
                 return None;
             }
         };
@@ -300,11 +275,11 @@ impl Controller {
         self.ping_at = now.instant + PING_EVERY;
         self.population.listed(asked, &found, &mut self.log, now);
         self.send_events().await;
-        self.events.send(Event::All(self.population.replicas.statuses())).await;
+        self.deps.events.send(Event::All(self.population.replicas.statuses())).await;
         self.gap.ends().await;
         self.pauses.succeeded();
-        if let Some(begun) = self.begun.take() {
-            let instances = if self.adopt { self.population.replicas.adopt() } else { 0 };
+        if let Some(begun) = self.deps.begun.take() {
+            let instances = if self.deps.adopt { self.population.replicas.adopt() } else { 0 };
             let _ = begun.send(Ok(instances));
         }
         self.population.replicas.reconcile(now);
@@ -315,9 +290,9 @@ impl Controller {
         if self.readings >= AT_ONCE || !self.is_on() {
             return;
         }
-        let Some(turn) = self.logs.as_mut().and_then(|logs| logs.next(Instant::now())) else { return };
+        let Some(turn) = self.deps.logs.as_mut().and_then(|logs| logs.next(Instant::now())) else { return };
         self.readings += 1;
-        let api = self.api.clone();
+        let api = self.deps.api.clone();
         self.jobs.spawn(async move {
             // A log that cannot be read now is read later; where the server is gone the watch says so.
             let log = api.last_line(&turn.name).await.unwrap_or_default();
@@ -331,7 +306,7 @@ impl Controller {
             return;
         }
         self.ping_at = now + PING_EVERY;
-        let (api, events, watch) = (self.api.clone(), self.events.clone(), self.watches);
+        let (api, events, watch) = (self.deps.api.clone(), self.deps.events.clone(), self.watches);
         self.jobs.spawn(async move {
             OperationResult::Pinged { watch, result: measured(&events, Refusal::is_answer, api.ping()).await }
         });

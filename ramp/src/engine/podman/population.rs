@@ -12,7 +12,7 @@ use super::kernel_log::KernelLog;
 use crate::engine::log_poller::record_time;
 use crate::engine::readiness::{Readiness, is_ready};
 use crate::engine::replicas::{Action, BothClocks, ReplicaSettings, Replicas};
-use crate::engine::{Event, InstanceReport, Notice, NoticeKind};
+use crate::engine::{Event, InstanceReport, Notice};
 use ramp_format::state::State;
 
 /// Containers that are created or started at once; as many are removed at once.
@@ -129,14 +129,8 @@ impl ContainerPopulation {
     fn refused(&mut self, number: u32, word: &str, refusal: &Refusal, now: BothClocks) {
         let count = Some(self.replicas.refused(number, now));
         let Some(replica) = self.replicas.get(number) else { return };
-        self.replicas.tell(Event::Notice(Notice {
-            kind: NoticeKind::Note,
-            at: None,
-            object: format!("container/{}", replica.name),
-            reason: word.to_owned(),
-            message: refusal.message.clone(),
-            count,
-        }));
+        let notice = Notice::note(format!("container/{}", replica.name), word, &refusal.message);
+        self.replicas.tell(Event::Notice(Notice { count, ..notice }));
     }
 
     /// One has been inspected, as the answer to question `asked`.

@@ -172,20 +172,6 @@ impl EventLoop {
     }
 }
 
-impl Notice {
-    /// Something to know of.
-    pub(crate) fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
-        Self {
-            kind: NoticeKind::Note,
-            at: None,
-            object: object.into(),
-            reason: reason.to_owned(),
-            message: message.into(),
-            count: None,
-        }
-    }
-}
-
 fn text(record: &Map<String, Value>, field: &str) -> String {
     record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

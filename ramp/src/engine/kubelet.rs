@@ -1,0 +1,27 @@
+//! What a kubelet makes of a container, for engines that have to do it themselves.
+
+use std::time::Duration;
+
+use workload::quantity::Cores;
+
+use ramp_format::scenario::{Container, Scenario};
+
+/// Between SIGTERM and SIGKILL where the manifest does not say.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Time between SIGTERM and SIGKILL.
+pub(crate) fn grace(scenario: &Scenario) -> Duration {
+    let pod = &scenario.manifest["spec"]["template"]["spec"];
+    pod["terminationGracePeriodSeconds"].as_u64().map_or(GRACE, Duration::from_secs)
+}
+
+/// CPU where there is not enough for all: Kubernetes takes the limit for a request that is not there.
+pub(crate) fn cpu_request(container: &Container) -> Option<Cores> {
+    container.cpu_request.or(container.cpu_limit)
+}
+
+/// As `MilliCPUToShares` in pkg/kubelet/cm/helpers_linux.go: 1024 a core.
+pub(crate) fn cpu_shares(request: Cores) -> u64 {
+    let shares = u128::from(request.as_nano()) * 1024 / 1_000_000_000;
+    u64::try_from(shares).unwrap_or(u64::MAX).clamp(2, 262_144)
+}
