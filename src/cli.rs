@@ -167,7 +167,7 @@ mod tests {
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<LoadSpec>(&json).unwrap(), spec);
         assert_eq!(serde_json::from_str::<LoadSpec>("{}").unwrap(), load(&[], &[]).unwrap());
-        assert!(serde_json::from_str::<LoadSpec>(r#"{"memroy": "1"}"#).is_err());
+        assert!(serde_json::from_str::<LoadSpec>(r#"{"unknown": "1"}"#).is_err());
     }
 
     #[test]

@@ -10,5 +10,8 @@ fuzz_target!(|input: &[u8]| {
     let whole = Request::parse(bytes);
     let length = bytes.len() * usize::from(*cut) / 256;
     let part = Request::parse(&bytes[..length]);
-    assert!(part == Request::Incomplete || part == whole, "{part:?} after {length} bytes, {whole:?} in the end");
+    assert!(
+        part == Request::Incomplete || part == whole,
+        "{part:?} after {length} bytes, {whole:?} in the end"
+    );
 });
