@@ -1,4 +1,4 @@
-//! The hot parts by themselves: a unit of work, a burst, the fill, a touch, a sample with its report.
+//! Microbenchmarks of the hot paths: a unit of work, a burst, the fill, a touch, a sample with its report.
 
 use std::hint::black_box;
 use std::path::Path;

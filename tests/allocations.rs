@@ -1,4 +1,4 @@
-//! Reporting allocates nothing once it has started, so that it works when there is no memory left.
+//! Allocations: reporting makes none after start, so that it works when memory has run out.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The image built from the Containerfile, under podman. `WORKLOAD_IMAGE` names it, else it is that of this version.
+//! The image built from the Containerfile, under Podman. `WORKLOAD_IMAGE` names it; default: the image of this version.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

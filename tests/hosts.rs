@@ -1,4 +1,4 @@
-//! Hosts as data: what the program makes of the files of each, beside what it has to (tests/hosts/README.md).
+//! Recorded hosts: files of `/proc` and `/sys` of each, and what is read from them (tests/hosts/README.md).
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the load takes, by the kernel's own counters, and how it ends.
+//! The load by the kernel's counters, and its exit status.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

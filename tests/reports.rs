@@ -1,4 +1,4 @@
-//! What stands on standard output, and what happens when nobody reads it.
+//! Reports on standard output, also when nobody reads them.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! What a user gets to read: help, version, and what is said of bad input.
+//! Help, version, and errors about bad input.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! A client of the program's own server that behaves. It runs in threads of this process, so its CPU time is not
+//! Well-behaved HTTP client of the program's server. It runs in threads of this process, so its CPU time is not
 //! charged to the program.
 
 use std::io::{ErrorKind, Read, Write};

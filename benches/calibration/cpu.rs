@@ -1,4 +1,4 @@
-//! CPU: what the cgroup is charged against what was asked.
+//! CPU calibration: CPU time charged to the cgroup against `--cpu`.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;

@@ -1,4 +1,4 @@
-//! Clients that do not behave, all at once.
+//! Hostile HTTP clients: connection floods, slow and malformed requests, all at once.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

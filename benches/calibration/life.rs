@@ -1,4 +1,4 @@
-//! What it costs to be there, and how long birth and death take.
+//! Fixed costs: CPU time while idle and in node mode, start-up and exit times.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! The same exactness while others ask it for its metrics, and while they mean it no good.
+//! Exactness while metrics are scraped, and under hostile clients.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Memory: what the page tables hold against what was asked, and what it costs to get there.
+//! Memory calibration: resident set by the page tables against `--memory`, and the CPU cost of growth.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

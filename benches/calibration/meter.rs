@@ -1,4 +1,4 @@
-//! A process in a cgroup of its own, and what the cgroup is charged.
+//! Meter: a process in a cgroup of its own, and what is charged to that cgroup.
 
 use std::io;
 use std::process::Command;

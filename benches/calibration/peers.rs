@@ -1,4 +1,4 @@
-//! The other programs people use for this, where they are installed.
+//! Other load generators, where they are installed.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What was asked beside what was had, on the terminal and as JSON.
+//! Table of requested against measured values, for the terminal and as JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};

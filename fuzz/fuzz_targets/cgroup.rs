@@ -1,5 +1,5 @@
-//! Whatever `/proc/self/cgroup` and `/proc/self/mountinfo` say, no cgroup is looked for outside of its mount. The input
-//! is both, separated by a zero.
+//! Fuzz target: no content of `/proc/self/cgroup` and `/proc/self/mountinfo` leads outside of the cgroup mount. The input is
+//! both files, separated by a zero byte.
 #![no_main]
 
 use std::path::Component;

@@ -1,5 +1,5 @@
-//! Whatever a file of the kernel's says, its parser gives a value or none. The input is a key and a text, separated by a
-//! zero.
+//! Fuzz target: the parsers of kernel files return a value or none for any content. The input is a key and a text, separated
+//! by a zero byte.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

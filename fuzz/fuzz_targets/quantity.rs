@@ -1,4 +1,4 @@
-//! Whatever is given as a quantity or a time is refused or means what it says: what is printed parses back.
+//! Fuzz target: a quantity or time is refused, or survives a round trip through its printed form.
 #![no_main]
 
 use std::fmt::{Debug, Display};

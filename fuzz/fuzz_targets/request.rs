@@ -1,5 +1,5 @@
-//! Whatever comes over a connection, it is understood or refused, and more of the same changes no answer. The first byte
-//! says where the bytes are cut.
+//! Fuzz target: any HTTP request is parsed or refused, and trailing bytes change no answer. The first byte says where the input
+//! is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

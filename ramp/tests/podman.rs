@@ -1,4 +1,4 @@
-//! The podman engine against Podman itself: a service of its own on a socket of its own. Needs the image of `workload`.
+//! The podman engine on Podman itself, each test with an API service of its own. Needs the image of `workload`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
 #[path = "support/podman.rs"]

@@ -183,15 +183,14 @@ impl Responder for Reporter<'_> {
         let MemoryCounters { phase, populated, correction, .. } = memory.counters();
         let resident = host.process.resident();
         let resident = resident.map_or(populated, |set| set.corrected(correction).held()).rounded();
-        let target = match set_points.target().memory {
-            Some(target) => target.rounded().to_string(),
-            None => "all available memory".into(),
+        let target = set_points.target().memory;
+        let wanted = target.map_or("all available memory".into(), |target| target.rounded().to_string());
+        let answer = match (phase, target) {
+            (Phase::Holding, _) => format!("holding {resident} of {wanted}"),
+            (Phase::Limited, None) => format!("holding {resident}: no more can be allocated"),
+            (Phase::Limited, Some(_)) => format!("no more can be allocated: {resident} of {wanted}"),
+            (Phase::Growing, _) => format!("growing: {resident} of {wanted}"),
         };
-        match (phase, set_points.target().memory) {
-            (Phase::Holding, _) => Ok(format!("holding {resident} of {target}")),
-            (Phase::Limited, None) => Ok(format!("holding {resident}: no more can be allocated")),
-            (Phase::Limited, Some(_)) => Err(format!("no more can be allocated: {resident} of {target}")),
-            (Phase::Growing, _) => Err(format!("growing: {resident} of {target}")),
-        }
+        if phase.is_ready(target) { Ok(answer) } else { Err(answer) }
     }
 }

@@ -59,6 +59,13 @@ impl Phase {
         }
     }
 
+    /// Whether all memory of this target is held, where `None` is as much as there is: what `/readyz` and the field `ready`
+    /// report.
+    #[must_use]
+    pub fn is_ready(self, target: Option<Bytes>) -> bool {
+        self == Self::Holding || (self == Self::Limited && target.is_none())
+    }
+
     fn load(from: &AtomicU8) -> Self {
         const ALL: [Phase; 3] = [Phase::Growing, Phase::Holding, Phase::Limited];
         let number = from.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What is on the cluster during a test, and not after it.
+//! Objects applied to the cluster for a test, and deleted after it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};

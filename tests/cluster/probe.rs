@@ -1,4 +1,4 @@
-//! What the probes on the nodes report while something else happens.
+//! Reports of the node probes during another test.
 
 use std::time::{Duration, SystemTime};
 

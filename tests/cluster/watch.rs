@@ -1,4 +1,4 @@
-//! What becomes of pods, as the API server tells it, each with the time at which it was told.
+//! Watch of pods: their changes, each with its time of arrival.
 
 use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};

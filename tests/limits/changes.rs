@@ -1,4 +1,4 @@
-//! Limits that change while the program runs, and a program that is moved.
+//! Limits that change at run time, and moves between cgroups.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Limits that are really set, found by the program inside of them, and what happens at their edge.
+//! Real cgroup limits: how they are found, and what happens when they are reached.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod changes;

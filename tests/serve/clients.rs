@@ -1,4 +1,4 @@
-//! Clients that mean no good, or are too many.
+//! Hostile and excessive HTTP clients.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};

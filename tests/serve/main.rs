@@ -1,4 +1,4 @@
-//! What `--listen` serves; and in `clients`, that these cannot do harm.
+//! HTTP endpoints served with `--listen`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clients;

@@ -1,4 +1,4 @@
-//! Help, version, and what is said of arguments that are no good.
+//! Help, version, and errors of the command line.
 
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

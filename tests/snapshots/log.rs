@@ -1,4 +1,4 @@
-//! The log on standard error, of a program that runs: its times left out, as they are others each time.
+//! The log on standard error of a running program, without its timestamps.
 
 use super::command_line::{text, workload};
 use super::hold;

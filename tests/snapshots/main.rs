@@ -1,4 +1,4 @@
-//! Every text that `workload` shows, as files: what changes in it shows as a diff.
+//! Snapshots of every text that `workload` shows.
 //!
 //! After a change that is meant: `INSTA_UPDATE=always cargo test -p workload --test snapshots`, and read the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -1,4 +1,4 @@
-//! Reports in their formats, of samples that are made up: on the machine of `tests/hosts/v2-nested`, whose files do not change.
+//! Reports in each format, of synthetic samples on the recorded machine `tests/hosts/v2-nested`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

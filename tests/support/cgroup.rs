@@ -1,4 +1,4 @@
-//! Cgroups of our own, to put processes into.
+//! Cgroups created for tests.
 
 use std::fs;
 use std::io;

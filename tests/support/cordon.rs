@@ -1,4 +1,4 @@
-//! Nodes of the cluster that take no further pods, during a test.
+//! Cordoned nodes: unschedulable for the time of a test.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::process::Command;

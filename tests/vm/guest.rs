@@ -1,5 +1,5 @@
-//! Guests that boot the built program under qemu, in software, and what they send over their serial lines.
-//! `WORKLOAD_TEST_KERNEL` names the kernel, else it is the newest of Debian's for the cloud.
+//! Guests under qemu (TCG): they boot the built program and report over serial lines. `WORKLOAD_TEST_KERNEL` names the kernel;
+//! default: the newest of Debian's cloud kernels.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

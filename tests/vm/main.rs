@@ -1,4 +1,4 @@
-//! A whole machine of our own: limits, swap, the clock and the OOM killer of a guest that has cgroup v2 alone.
+//! A virtual machine with cgroup v2 only: limits, swap, clock and OOM killer of the guest.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod guest;

@@ -1,4 +1,4 @@
-//! Memory: what is held, and what happens at each kind of limit.
+//! Memory in a guest: resident set, and behaviour at each kind of limit.
 
 use super::guest::number;
 use super::{between_changes, guest, run, time_to};

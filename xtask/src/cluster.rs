@@ -1,4 +1,4 @@
-//! The lane that needs a Kubernetes cluster, and the cluster for as long as the lane takes.
+//! Cluster lane: starts a Kubernetes cluster, runs the tests that need one, and stops it.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The image of `workload`, from the binary that is built already, and what both may weigh.
+//! Image of `workload` from the binary built before; size limits of both.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Commands: each is named with the time it took, and none outlives an interrupt.
+//! Commands: run with their name and duration shown, and ended on an interrupt.
 
 use std::env;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! How many tests have run, by the JUnit reports that nextest leaves for each lane.
+//! Summary of tests run, from the JUnit reports of nextest.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What no other tool checks of the files themselves.
+//! Checks of the source files that no other tool makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Another one who looks at the same pods, with kubectl, and counts by other means.
+//! Independent observer: counts the same pods with kubectl.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

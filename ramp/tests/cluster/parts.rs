@@ -1,4 +1,4 @@
-//! Parts of the cluster, to be stopped, killed and started again.
+//! Components of the cluster: stopped, killed and restarted by tests.
 
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! The program as its users run it, and kubectl.
+//! Processes of `ramp` and kubectl, as users run them.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Each engine, held to it.
+//! The engines that the contract is checked on.
 
 use std::path::Path;
 

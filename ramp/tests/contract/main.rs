@@ -1,4 +1,4 @@
-//! What every engine promises, whatever it runs instances with.
+//! Contract of all engines: scaling, readiness, ends of instances, removal.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod engines;

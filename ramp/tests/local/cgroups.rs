@@ -1,4 +1,4 @@
-//! The budget and limits, held by cgroups.
+//! Budget and limits enforced by cgroups.
 
 use std::fs;
 use std::path::PathBuf;

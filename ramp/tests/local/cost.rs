@@ -1,4 +1,4 @@
-//! What the plain command of the README says of this machine, held against the instances' own accounts.
+//! Marginal cost of the built-in scenario, against the instances' own accounts.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! How instances end, and what comes after.
+//! Ends of instances and of the engine: kills, restarts, back-off, a killed `ramp`.
 
 use std::fs;
 use std::path::Path;

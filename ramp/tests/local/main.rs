@@ -1,4 +1,4 @@
-//! The local engine, with real processes.
+//! The local engine with real processes.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cgroups;

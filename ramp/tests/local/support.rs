@@ -1,4 +1,4 @@
-//! Engines at work, and what they have told.
+//! Test support: running local engines, and the events that they sent.
 
 use std::collections::BTreeMap;
 use std::fs;

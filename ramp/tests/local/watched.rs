@@ -1,4 +1,4 @@
-//! The budget, watched by ramp.
+//! Budget enforced by `ramp` where there are no cgroups.
 
 use ramp::engine::{Budget, Engine, GroupId};
 use ramp_format::state::State;

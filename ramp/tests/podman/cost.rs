@@ -1,4 +1,4 @@
-//! What a run on Podman says that a container takes, held against the memory cgroups of its containers.
+//! Marginal cost of a container on Podman, against its memory cgroup.
 
 use std::path::Path;
 use std::time::Duration;

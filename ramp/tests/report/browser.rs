@@ -1,4 +1,4 @@
-//! The page in a browser: Chromium opens it, and a script within it does what a user does.
+//! The HTML report in Chromium, used by a script as a reader would.
 
 use std::fs;
 use std::path::{Path, PathBuf};

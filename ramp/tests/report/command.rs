@@ -1,4 +1,4 @@
-//! The command itself.
+//! `ramp report` as a command: output, files, exit status.
 
 use std::fs;
 

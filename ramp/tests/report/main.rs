@@ -1,4 +1,4 @@
-//! `ramp report` as its users meet it: what it prints, what it writes, and with which status it ends.
+//! `ramp report`: its output, the files it writes, its exit status.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser;

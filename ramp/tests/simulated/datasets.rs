@@ -1,4 +1,4 @@
-//! Run directories as the report reads them: whole, cut short anywhere, and with something in them that should not be there.
+//! Run directories as the report reads them: whole, truncated at any byte, and with foreign content.
 
 use std::collections::BTreeMap;
 use std::fs;

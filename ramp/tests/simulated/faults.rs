@@ -1,4 +1,4 @@
-//! What breaks, and does not end the run.
+//! Faults that a run survives: an unreachable API, missing samples, a killed `ramp`.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! When the next step comes.
+//! Pacing: when the next step begins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

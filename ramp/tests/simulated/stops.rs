@@ -1,4 +1,4 @@
-//! What ends a run.
+//! Stop rules and interrupts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every text that `ramp` shows, as files: what changes in it shows as a diff.
+//! Snapshots of every text that `ramp` shows.
 //!
 //! After a change that is meant: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, and read the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

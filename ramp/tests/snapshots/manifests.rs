@@ -1,5 +1,4 @@
-//! What is said of a manifest that cannot be run. Podman is asked for, at a socket that is not there: a manifest that can be
-//! run comes as far as that.
+//! Errors about manifests that cannot be run. The engine is podman, at a socket that does not exist: a valid manifest fails there.
 
 use super::session::{Place, hold};
 

@@ -1,4 +1,4 @@
-//! What is said of directories and files that are not what they should be.
+//! Errors about directories and files.
 
 use super::session::{Place, hold};
 

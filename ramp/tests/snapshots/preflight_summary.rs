@@ -1,4 +1,4 @@
-//! What is read before the first step: the plan, what was found, and what to expect.
+//! Preflight summary: plan, findings, forecast.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Run directories of the simulated engine, in simulated time: the same each time.
+//! Run directories recorded on the simulated engine, in simulated time: the same each time.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `ramp report`, of files in the study's layout and of recorded runs.
+//! Reports of recorded runs and of files in the study's layout.
 
 use std::fs;
 use std::path::Path;

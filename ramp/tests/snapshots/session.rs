@@ -1,4 +1,4 @@
-//! What stands on the screen of who calls `ramp`.
+//! Whole sessions: everything that `ramp` prints from start to end.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

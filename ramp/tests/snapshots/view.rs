@@ -1,4 +1,4 @@
-//! What is seen of a run while it goes on: each is a process of its own, as the view writes to standard output or error.
+//! The live view, each in a process of its own, as it writes to standard output and error.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a kernel charges to a memory cgroup.
+//! Memory charged to a cgroup.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Runs on simulated clusters, and run directories as who reads them sees them.
+//! Runs on simulated clusters, and readers of their run directories.
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 pub(crate) mod script;

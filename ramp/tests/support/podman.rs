@@ -1,4 +1,4 @@
-//! A service of Podman's own API, for one test alone.
+//! Podman API service for a single test.
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 use std::path::{Path, PathBuf};

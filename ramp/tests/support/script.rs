@@ -1,4 +1,4 @@
-//! Small clusters that take the same course each time: worlds without noise, in a few words.
+//! Small deterministic clusters: worlds without noise.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Made-up files in the study's layout.
+//! Synthetic files in the study's layout.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Whether a run directory's account of its instances holds together.
+//! Consistency of the state transitions recorded in a run directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Situations in which reports said what was not so.
+//! Regression tests: worlds on which reports once made wrong statements.
 
 use std::fs;
 use std::path::Path;

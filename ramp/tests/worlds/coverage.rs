@@ -1,4 +1,4 @@
-//! The catalogue, many times over.
+//! Coverage: the catalogue of worlds over many seeds.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

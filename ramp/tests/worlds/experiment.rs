@@ -1,4 +1,4 @@
-//! One run on a world, and what a report says of it.
+//! Experiment: one run on a world, and its report.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Reports on worlds whose truth is known: how often each figure's interval holds it, and whether any statement is wrong.
+//! Reports on worlds with a known truth: how often each interval holds it, and wrong statements.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What a report on a world has to say, and what it must not.
+//! Truth of a world: what its report must say, and must not.
 
 use ramp::engine::simulated::World;
 use ramp_report::analysis::causes::{Cause, Resource, named_in};

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::super::field::{Scope, Unit};
 use super::super::value::Value;
 use super::snapshot::WorkloadField as Field;
-use crate::memory::Phase;
 
 /// All fields, in the order in which they are written.
 pub(super) const FIELDS: &[Field] = &[
@@ -25,10 +24,7 @@ pub(super) const FIELDS: &[Field] = &[
         "ready",
         Unit::Count,
         "1 while all requested memory is held, as /readyz reports, else 0",
-        |s| {
-            let all_to_be_had = s.observed.memory.phase == Phase::Limited && s.wanted.memory_target.is_none();
-            u64::from(all_to_be_had || s.observed.memory.phase == Phase::Holding).into()
-        },
+        |s| u64::from(s.observed.memory.phase.is_ready(s.wanted.memory_target)).into(),
     ),
     Field::new("memory_target_bytes", Unit::Bytes, "resident set requested; unlimited for max", |s| {
         s.wanted.memory_target.map_or(Value::Unlimited, Into::into)

@@ -1,4 +1,4 @@
-//! Nodes that run out, and populations that leave.
+//! Memory pressure on a node, and the teardown of many pods.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

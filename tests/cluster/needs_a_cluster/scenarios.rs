@@ -1,4 +1,4 @@
-//! Every scenario as its file is, under every runtime.
+//! Every scenario manifest, unmodified, under every runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;

@@ -1,4 +1,4 @@
-//! What is set up once: the rights of whoever runs the ramp, the probe, and everything at once.
+//! deploy/setup: permissions, node probe, and everything applied at once.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What was seen of each scenario, as a table.
+//! Table of observations per scenario.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Everything breaks once, and the run goes on.
+//! Faults of a real cluster: a hung and a killed API server, a killed kubelet, and `ramp` itself killed.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What a runtime costs more per pod, where that is known: on a cluster whose kata is runc and a process of 128 MiB in each pod. On one
-//! node, since nodes that share a kernel tell the same memory.
+//! Overhead per pod where it is known: a cluster whose kata is runc plus a process of 128 MiB per pod. On one node, since nodes
+//! that share a kernel report the same memory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

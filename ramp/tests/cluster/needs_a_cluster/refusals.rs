@@ -1,4 +1,4 @@
-//! What is found before the first step: rights, RuntimeClasses and what is in the way.
+//! Preflight on a real cluster: permissions, RuntimeClasses, admission, leftovers.
 
 use std::path::Path;
 use std::process::ExitStatus;

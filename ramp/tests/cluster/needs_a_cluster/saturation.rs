@@ -1,4 +1,4 @@
-//! The study's ramp, past saturation, under both runtimes.
+//! Saturation of a real cluster, under runc and kata.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Two thousand pods on simulated nodes, as fast as the API takes them.
+//! Scale: two thousand pods on simulated nodes, as fast as the API server takes them.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

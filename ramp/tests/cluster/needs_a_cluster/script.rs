@@ -1,4 +1,4 @@
-//! `deploy/ramp.sh`, as the study's users run it.
+//! `deploy/ramp.sh`, as users run it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

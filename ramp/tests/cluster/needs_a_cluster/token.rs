@@ -1,4 +1,4 @@
-//! A token that expires while a run goes on.
+//! Expiry of a bearer token during a run.
 
 use std::fs;
 use std::path::Path;
