@@ -156,6 +156,27 @@ fn links_between_pages_lead_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
+/// Names of functions in the last column of a table.
+fn tests_named(page: &str) -> impl Iterator<Item = &str> {
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.trim_end_matches('|').rsplit("| ").next());
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    words.filter(|word| word.contains('_') && word.chars().all(|c| c.is_alphanumeric() || c == '_'))
+}
+
+#[test]
+fn the_tests_that_the_specification_names_exist() {
+    let files = files();
+    let named: Vec<&str> = tests_named(&files["docs/specification.md"]).collect();
+    assert!(named.len() > 100, "{}", named.len());
+    let exists = |name: &str| {
+        let declaration = format!("fn {name}(");
+        files.iter().any(|(path, text)| path.ends_with(".rs") && text.contains(&declaration))
+    };
+    let missing: Vec<_> = named.into_iter().filter(|name| !exists(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
 #[test]
 fn the_readme_is_short() {
     let readme = &files()["README.md"];
