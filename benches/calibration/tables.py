@@ -114,7 +114,7 @@ def exact_cpu(run):
     rows = [*exactness("cpu", ".*", "nothing else running"), *exactness("listen", "10 Hz", "`/metrics` read at 10 Hz")]
     for row in run.all("listen", HALF, "silent"):
         rows.append(["its server attacked, second half", f"{row['asked']:g}", cores(row["had"]), percent(row), "", ""])
-    return table(["CPU, cores", "asked", "had", "off by", "second half", "worst second"], rows)
+    return table(["CPU, cores", "requested", "measured", "error", "second half", "worst second"], rows)
 
 
 def exact_memory(run):
@@ -122,7 +122,7 @@ def exact_memory(run):
         for row in run.all(section, r"\d+ bytes"):
             yield bytes_of(row) + label, size(row["had"]), f"{row['had'] - row['asked']:+.0f}"
 
-    head = ["resident set when holding", "bytes", "off by"]
+    head = ["resident set when holding", "bytes", "error"]
     return table(head, [*held("resident", ""), *held("listen", ", `/metrics` read at 10 Hz")])
 
 
@@ -132,7 +132,7 @@ def growth(run):
     for slope, farthest in zip(rates, run.all("growth", "farthest.*")):
         rate = slope["what"].removesuffix(", slope")
         rows.append([rate, percent(slope), f"{farthest['had'] / 1e6:.2f} MB"])
-    return table(["growth", "slope off by", "farthest from the line asked for"], rows)
+    return table(["growth", "slope error", "farthest from the line asked for"], rows)
 
 
 def cost(run):

@@ -17,7 +17,7 @@ pub(super) type WorkloadField = Field<WorkloadReport>;
 /// What is wanted at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {
-    /// Resident set in the end; `None` for all that can be had.
+    /// Resident set in the end; `None` for as much as possible.
     pub memory_target: Option<Bytes>,
     /// Resident set now, on the way there; `None` before growth begins.
     pub memory: Option<Bytes>,

@@ -14,14 +14,14 @@ pub(super) fn trouble(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Result<
     let observed = &snapshot.observed;
     let swap = snapshot.host().resident.and_then(|set| set.swap).map_or(0, |swap| swap.0);
     let counts = [
-        ("allocations failed", observed.memory.failed_allocations),
-        ("OOM kills", snapshot.host().memory.events.oom_kill.unwrap_or(0)),
-        ("stalls", observed.cpu.stalls),
-        ("reports lost", snapshot.reports_lost),
+        (["allocation failed", "allocations failed"], observed.memory.failed_allocations),
+        (["OOM kill", "OOM kills"], snapshot.host().memory.events.oom_kill.unwrap_or(0)),
+        (["stall", "stalls"], observed.cpu.stalls),
+        (["report lost", "reports lost"], snapshot.reports_lost),
     ];
     let mut separator = "  ! ";
-    for (what, count) in counts.iter().filter(|(_, count)| *count > 0) {
-        write!(out, "{separator}{count} {what}")?;
+    for ([one, several], count) in counts.iter().filter(|(_, count)| *count > 0) {
+        write!(out, "{separator}{count} {}", if *count == 1 { one } else { several })?;
         separator = ", ";
     }
     if swap > 0 {
@@ -40,10 +40,9 @@ pub(super) fn introduction(snapshot: &Snapshot<'_>, out: &mut Vec<u8>) -> io::Re
         start.hostname, start.kernel, snapshot.cpus
     )?;
     match snapshot.host().machine_memory {
-        Some(memory) => write!(out, "{}", memory.total.rounded())?,
-        None => write!(out, "unknown")?,
+        Some(memory) => writeln!(out, "{} of memory", memory.total.rounded())?,
+        None => writeln!(out, "memory unknown")?,
     }
-    writeln!(out, " of memory")?;
     write!(out, "settings ")?;
     for (name, value) in &start.settings {
         write!(out, " --{name} {value}")?;
@@ -84,14 +83,14 @@ pub(super) fn conclusion(snapshot: &Snapshot<'_>, reason: &str, out: &mut Vec<u8
         None => write!(out, "unknown")?,
     }
     match wanted.memory_target {
-        Some(Bytes(0)) => write!(out, ", none asked for")?,
+        Some(Bytes(0)) => write!(out, ", none requested")?,
         Some(target) => write!(out, " of {}", target.rounded())?,
-        None => write!(out, " of all that can be had")?,
+        None => write!(out, ", as much as possible requested")?,
     }
     let (used, asked) = (observed.process_cpu.as_secs_f64(), wanted.cpu_time.as_secs_f64());
     write!(out, "\ncpu       {used:.3} s")?;
     if wanted.cpu.is_zero() {
-        return writeln!(out, ", none asked for");
+        return writeln!(out, ", none requested");
     }
     writeln!(out, " of {asked:.3} s, on average {:.4} of {} cores", used / seconds, wanted.cpu)
 }
