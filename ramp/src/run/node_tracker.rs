@@ -194,7 +194,7 @@ impl NodeTracker {
 
     /// Whether every node that is known has told of its machine.
     #[must_use]
-    pub fn all_have_told(&self) -> bool {
+    pub fn all_sampled(&self) -> bool {
         !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
     }
 
@@ -236,14 +236,14 @@ impl NodeTracker {
         Some(self.known.get(name)?.status.as_ref()?.ready)
     }
 
-    /// Names of the nodes that are ready, and of those that are not.
+    /// Numbers of nodes that are ready and not ready.
     #[must_use]
-    pub fn ready_or_not(&self) -> (Vec<String>, Vec<String>) {
+    pub fn ready_counts(&self) -> (u32, u32) {
         let known = self.known.values().filter_map(|node| node.status.as_ref());
-        let (ready, not): (Vec<_>, Vec<_>) = known.partition(|status| status.ready);
-        let names =
-            |statuses: Vec<&NodeStatus>| statuses.into_iter().map(|status| status.name.clone()).collect();
-        (names(ready), names(not))
+        known.fold((0, 0), |(ready, not_ready), status| match status.ready {
+            true => (ready + 1, not_ready),
+            false => (ready, not_ready + 1),
+        })
     }
 }
 
@@ -384,8 +384,8 @@ mod tests {
         assert_eq!(nodes.status(status("a", true)), None);
         assert_eq!(nodes.status(status("a", false)).as_deref(), Some("not ready"));
         nodes.status(status("b", true));
-        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(nodes.ready_counts(), (1, 1));
         assert_eq!(nodes.only(&BTreeSet::from(["b".into()])), ["a"]);
-        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec![]));
+        assert_eq!((nodes.ready_counts(), nodes.is_ready("b")), ((1, 0), Some(true)));
     }
 }
