@@ -166,6 +166,10 @@ impl<E: Engine> Run<E> {
             return Err(self.not_adopted(ramp));
         }
         let failed = matches!(ramp, Err(RampEnd::Failed(_)));
+        if matches!(ramp, Err(RampEnd::Halt(Interrupt::Interrupted))) && !self.plan.keep {
+            let view = &self.event_loop.view;
+            view.say("interrupted: removing all instances (interrupt again to leave them)");
+        }
         let why = match ramp {
             Ok(why) => why,
             Err(RampEnd::Halt(Interrupt::Interrupted)) => "interrupted".to_owned(),
