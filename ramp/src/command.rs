@@ -104,7 +104,7 @@ async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), Stri
         tokio::time::pause();
         clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
     }
-    let engine = AnyEngine::new(builder.plan.engine, builder.order()).await?;
+    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await?;
     Ok((builder, engine, clock))
 }
 

@@ -14,8 +14,8 @@ use ramp_format::text::count;
 pub(super) struct StopRules {
     /// Each rule, and whether it is only noted (`--note`).
     rules: Vec<(RuleState, bool)>,
-    /// Rules that have fired before.
-    told: Vec<StopRule>,
+    /// Rules reported before.
+    reported: Vec<StopRule>,
     /// Step at which the first rule of saturation fired, and why.
     first: Option<(u32, String)>,
     beyond: u32,
@@ -36,7 +36,7 @@ impl StopRules {
     pub(super) fn of(plan: &Plan) -> Self {
         let stop = plan.stop.iter().map(|rule| (RuleState::new(*rule), false));
         let note = plan.note.iter().map(|rule| (RuleState::new(*rule), true));
-        Self { rules: stop.chain(note).collect(), told: Vec::new(), first: None, beyond: plan.beyond }
+        Self { rules: stop.chain(note).collect(), reported: Vec::new(), first: None, beyond: plan.beyond }
     }
 
     /// The shortest time limit.
@@ -60,8 +60,8 @@ impl StopRules {
             } else if !*only_noted {
                 verdict.end = Some(format!("{rule}: {why}"));
             }
-            if !self.told.contains(&rule) {
-                self.told.push(rule);
+            if !self.reported.contains(&rule) {
+                self.reported.push(rule);
                 verdict.news.push((rule, *only_noted, why));
             }
         }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_beyond_the_first_rule_that_fired_and_each_is_told_once() {
+    fn a_run_goes_on_beyond_the_first_rule_that_fired_and_each_is_reported_once() {
         let mut rules = rules(&["oom-kills:0/1m"], &[], 2);
         assert_eq!(rules.look(&after(1, 0)), RuleVerdict::default());
         let second = rules.look(&after(2, 1));
