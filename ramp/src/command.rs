@@ -1,193 +1,149 @@
-//! What each subcommand does.
+//! Subcommands.
 
 mod clean;
 mod interrupts;
 mod output_directory;
 mod report;
+mod resumed;
 
 pub use clean::clean;
 pub use report::report;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::plan::builder::PlanBuilder;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
-use crate::engine::{Engine, EngineSpec, Failure};
+use crate::engine::{Engine, Failure};
+use crate::plan::builder::PlanBuilder;
 use crate::preflight::forecast::forecast;
 use crate::preflight::summary;
 use crate::run::{Run, Surroundings};
-use crate::ui::{Summary, View};
+use crate::ui::{Summary, View, out};
 use ramp_format::directory::Directory;
-use ramp_format::plan::{EngineKind, Plan};
-use ramp_format::preflight::Forecast;
-use ramp_format::preflight::Preflight;
+use ramp_format::plan::EngineKind;
+use ramp_format::preflight::{Forecast, Preflight};
 use ramp_format::run_file::{RunFile, read_run};
-use ramp_format::scenario::Scenario;
 use ramp_format::time::Time;
 
-/// Refused before the first step.
+/// Exit status if preflight failed.
 const REFUSED: u8 = 3;
-/// As shells tell of a program that SIGINT ended.
+/// Exit status after an interrupt, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// Why a command could not do what it was asked to: a sentence for people.
-pub type CommandError = String;
-
-/// Looks at everything, and says what a run would do.
-///
-/// # Errors
-/// Where nothing can be learned of the engine, or the arguments do not fit together.
-pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
-    if let Some(directory) = &args.resume {
-        return Err(format!(
-            "--resume {} goes with ramp run: its plan stands in its run.json",
-            directory.display()
-        ));
+impl From<Failure> for String {
+    fn from(failure: Failure) -> Self {
+        failure.message
     }
-    let builder = PlanBuilder::of(args, &Clock::system())?;
-    if builder.plan.engine == EngineKind::Simulated {
-        simulate();
-    }
-    let engine = AnyEngine::new(builder.plan.engine, builder.order()).await.map_err(words)?;
-    look(engine, &builder, args).await
 }
 
-/// Runs, or goes on with a run.
+/// Runs the preflight and prints the plan, the forecast and the findings.
 ///
 /// # Errors
-/// Those of [`plan`], and where the run directory cannot be written.
-pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
+/// If the engine cannot be reached, or arguments contradict each other.
+pub async fn plan(args: &RunArgs) -> Result<ExitCode, String> {
+    if args.resume.is_some() {
+        return Err(
+            "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into()
+        );
+    }
+    let (builder, mut engine, _) = prepare(args).await?;
+    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
+    if args.json {
+        let PlanBuilder { plan, out: directory, .. } = &builder;
+        let whole = json!({"plan": plan, "survey": preflight, "forecast": forecast, "out": directory});
+        out(&whole.to_string());
+    } else {
+        out(text.trim_end());
+    }
+    Ok(if is_refused(&preflight) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+/// Runs, or resumes a run.
+///
+/// # Errors
+/// Those of [`plan`], and if the run directory cannot be written.
+pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
-    let mut clock = Clock::system();
-    let builder = PlanBuilder::of(args, &clock)?;
-    if builder.plan.engine == EngineKind::Simulated {
-        simulate();
-        clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
-    }
-    let mut engine = AnyEngine::new(builder.plan.engine, builder.order()).await.map_err(words)?;
+    let (builder, mut engine, clock) = prepare(args).await?;
     if let AnyEngine::Kubernetes(engine) = &mut engine {
         engine.replace = builder.plan.force;
     }
-    begin(engine, builder, args, clock).await
+    let interrupts = interrupts::count();
+    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
+    let view = View::of(args.json);
+    view.plan(&text);
+    if is_refused(&preflight) {
+        if !builder.plan.force {
+            view.plan("\npreflight failed: nothing was created; fix the errors, or rerun with --force");
+            return Ok(ExitCode::from(REFUSED));
+        }
+        view.plan("\npreflight failed: continuing because of --force; the errors are recorded");
+    }
+    let PlanBuilder { plan, scenario, out } = builder;
+    let file = RunFile::new(plan, scenario.name, scenario.manifest, preflight, Time(clock.now()));
+    let directory = Directory::create(&out, RunFile { forecast: Some(forecast), ..file })
+        .map_err(|error| format!("{}: {error}", out.display()))?;
+    let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
+    finish(run, &interrupts).await
 }
 
-/// From here on time goes on when everything waits for it.
-fn simulate() {
-    tokio::time::pause();
-}
-
-fn words(failure: Failure) -> CommandError {
-    failure.message
+/// Plan, engine and clock of a new run.
+async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), String> {
+    let mut clock = Clock::system();
+    let builder = PlanBuilder::of(args, &clock)?;
+    if builder.plan.engine == EngineKind::Simulated {
+        // From here on time advances whenever all tasks wait for it.
+        tokio::time::pause();
+        clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
+    }
+    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await?;
+    Ok((builder, engine, clock))
 }
 
 /// What is known before the first step.
 struct RunDiscovery {
     preflight: Preflight,
     forecast: Forecast,
-    /// All of it in words.
+    /// Both, and the plan, as text.
     text: String,
 }
 
-/// What an engine finds, and what the plan comes to.
-async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
-    let mut preflight = engine.preflight().await.map_err(words)?;
+async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, String> {
+    let PlanBuilder { plan, scenario, out } = builder;
+    let mut preflight = engine.preflight().await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
-    preflight.findings.extend(output_directory::findings(&builder.out));
-    let forecast =
-        forecast(&preflight, builder.scenario.needs(), &builder.plan, builder.scenario.fill_seconds());
-    let text = summary::describe(&builder.plan, &builder.scenario, &preflight, &forecast);
+    preflight.findings.extend(output_directory::findings(out));
+    let forecast = forecast(&preflight, scenario.needs(), plan, scenario.fill_seconds());
+    let text = summary::describe(plan, scenario, &preflight, &forecast);
     Ok(RunDiscovery { preflight, forecast, text })
-}
-
-async fn look(
-    mut engine: impl Engine,
-    builder: &PlanBuilder,
-    args: &RunArgs,
-) -> Result<ExitCode, CommandError> {
-    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, builder).await?;
-    if args.json {
-        let whole = serde_json::json!({"plan": builder.plan, "survey": preflight, "forecast": forecast, "out": builder.out});
-        crate::ui::out(&whole.to_string());
-    } else {
-        crate::ui::out(text.trim_end());
-    }
-    Ok(if is_refused(&preflight) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
 fn is_refused(preflight: &Preflight) -> bool {
     preflight.findings.iter().any(|finding| finding.refuses)
 }
 
-async fn begin(
-    mut engine: impl Engine,
-    builder: PlanBuilder,
-    args: &RunArgs,
-    clock: Clock,
-) -> Result<ExitCode, CommandError> {
-    let interrupts = interrupts::heard();
-    let found = preflight(&mut engine, &builder).await?;
-    let view = view(args.json);
-    view.plan(&found.text);
-    if is_refused(&found.preflight) {
-        if !builder.plan.force {
-            view.plan(
-                "\nrefused: nothing has been made. Mend what is wrong, or begin all the same with --force.",
-            );
-            return Ok(ExitCode::from(REFUSED));
-        }
-        view.plan("\nforced: what is wrong is recorded.");
-    }
-    let file = run_file(&builder.plan, &builder.scenario, found, clock);
-    let directory = Directory::create(&builder.out, file)
-        .map_err(|error| format!("{}: {error}", builder.out.display()))?;
-    let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
-    finish(run, &interrupts).await
-}
-
-async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
+async fn resume(path: &Path, json: bool) -> Result<ExitCode, String> {
     let file = read_run(path).map_err(|error| error.to_string())?;
+    let at = path.display();
     if let Some(end) = file.end {
-        return Err(format!("{}: this run ended at {end}: there is nothing to go on with", path.display()));
+        return Err(format!("{at}: nothing to resume: the run ended at {end}"));
     }
     if file.plan.engine == EngineKind::Simulated {
-        return Err(ended_with_its_process(path));
+        return Err(format!("{at}: nothing to resume: a simulated cluster ends with its process"));
     }
-    go_on(engine_of(&file).await?, path, json).await
+    let interrupts = interrupts::count();
+    finish(resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?, &interrupts).await
 }
 
-fn ended_with_its_process(path: &Path) -> CommandError {
-    format!(
-        "{}: a simulated cluster ends with its process: there is nothing to go on with, and nothing left",
-        path.display()
-    )
-}
-
-/// The engine of a run, as its `run.json` has it.
-async fn engine_of(file: &RunFile) -> Result<AnyEngine, CommandError> {
-    let scenario =
-        Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
-    let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
-    AnyEngine::new(file.plan.engine, spec).await.map_err(words)
-}
-
-async fn go_on(engine: impl Engine, path: &Path, json: bool) -> Result<ExitCode, CommandError> {
-    let interrupts = interrupts::heard();
-    let surroundings =
-        Surroundings { clock: Clock::system(), view: view(json), interrupts: interrupts.clone() };
-    let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    finish(Run::resume(engine, before, surroundings)?, &interrupts).await
-}
-
-async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, CommandError> {
+async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, String> {
     let Summary { failed, left, .. } = run.go().await?;
     let interrupted = *interrupts.borrow() > 0;
     Ok(match (interrupted, failed || !left.is_empty()) {
@@ -196,17 +152,3 @@ async fn finish(run: Run<impl Engine>, interrupts: &watch::Receiver<u32>) -> Res
         (false, false) => ExitCode::SUCCESS,
     })
 }
-
-fn view(json: bool) -> View {
-    if json { View::json() } else { View::words() }
-}
-
-fn run_file(plan: &Plan, scenario: &Scenario, found: RunDiscovery, clock: Clock) -> RunFile {
-    let RunDiscovery { preflight, forecast, .. } = found;
-    let (name, manifest) = (scenario.name.clone(), scenario.manifest.clone());
-    let file = RunFile::new(plan.clone(), name, manifest, preflight, Time(clock.now()));
-    RunFile { forecast: Some(forecast), ..file }
-}
-
-/// What runs have left, by run.
-type Leftovers = BTreeMap<String, Vec<String>>;

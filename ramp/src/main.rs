@@ -6,6 +6,7 @@ use clap::Parser;
 use ramp::cli::{Cli, Command};
 use ramp::command;
 use ramp::engine::local::subcommands;
+use ramp::ui;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,7 +16,7 @@ use workload::clock::monotonic_ns;
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
     match Cli::parse().command {
-        // First, before anything else is allocated: these are the load.
+        // First, before anything else is allocated: these are instances of the load.
         Command::Instance(args) => subcommands::instance(&args),
         Command::Workload(args) => subcommands::workload(args, started_ns),
         // Needs no runtime.
@@ -25,12 +26,12 @@ fn main() -> ExitCode {
 }
 
 fn ramp(command: &Command) -> ExitCode {
-    // Warnings of libraries (failed requests) are in events.csv; on standard error they would break the live view, and block the
-    // only thread while nobody reads them.
+    // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
+    // only thread while nobody reads it.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
     let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).finish();
     log.with(own).init();
-    // One thread: everything waits for the network, the disk or the clock, and the CPUs are left to the load.
+    // One thread: tasks wait for the network, the disk or the clock, and the CPUs are for the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match &runtime {
         Ok(runtime) => runtime.block_on(async {
@@ -41,10 +42,10 @@ fn ramp(command: &Command) -> ExitCode {
                 Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
             }
         }),
-        Err(error) => Err(format!("cannot wait for events: {error}")),
+        Err(error) => Err(format!("cannot start the runtime: {error}")),
     };
-    result.unwrap_or_else(|trouble| {
-        tracing::error!("{trouble}");
+    result.unwrap_or_else(|message| {
+        ui::error(&message);
         ExitCode::FAILURE
     })
 }

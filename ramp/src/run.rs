@@ -1,17 +1,19 @@
-//! A run: up step by step, until there is enough; held, down again, and everything removed.
+//! A run: scales up step by step, holds, scales down, removes all instances, and records everything.
 //!
 //! # Guarantees
-//! - While a step is waited for, everything that the engine tells is written down as it comes.
-//! - What the engine cannot do now is tried again, with growing pauses: nothing but a rule, an interrupt, the last step or a
-//!   refusal for good ends the ramp.
-//! - Whatever ended the ramp, everything is removed then (unless it is to be kept), and the run directory says how it went.
+//! - While the run waits for a step, everything the engine observes is recorded as it comes.
+//! - Requests that fail are retried with growing pauses: only a stop rule, an interrupt, the last step or a permanent failure ends
+//!   the ramp.
+//! - However the ramp ended, all instances are removed (except with `--keep`), and `run.json` says why it ended.
 
 mod api_calls;
+mod beats;
 mod eta;
 mod event_loop;
 pub mod instance_tracker;
 mod memory_watch;
 pub mod node_tracker;
+mod retry;
 mod step;
 mod stop_rules;
 mod teardown;
@@ -19,11 +21,13 @@ mod teardown;
 pub use api_calls::ApiCalls;
 pub use event_loop::Interrupt;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use beats::Beats;
 use event_loop::EventLoop;
-use step::{Beats, insist, seen};
-use stop_rules::StopRules;
+use retry::{PATIENCE, RampEnd, retry};
+use stop_rules::{StopRules, observation};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -38,21 +42,19 @@ use ramp_format::run_file::Teardown;
 use ramp_format::stop_rule::StepObservation;
 use ramp_format::time::Time;
 
-/// For how long what the engine cannot do at the beginning or at the end is tried again.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// For how long rows that wait for the disk are tried at the end.
+/// Time limit for writing pending rows and `run.json` at the end.
 const LAST_ROWS_WITHIN: Duration = Duration::from_secs(30);
-/// For how long the first samples of the nodes are waited for: without them the idle machines are unknown.
+/// Time limit for the first sample of each node: without them memory at rest is unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a run needs beside its engine.
+/// Environment of a run.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// Tells the time of day.
+    /// Wall clock.
     pub clock: Clock,
-    /// Where it is shown.
+    /// Live view.
     pub view: View,
-    /// How often it has been interrupted.
+    /// Number of interrupts so far.
     pub interrupts: watch::Receiver<u32>,
 }
 
@@ -64,37 +66,24 @@ pub struct Run<E> {
     rules: StopRules,
     plan: Plan,
     events: Events,
-    /// Whether an earlier process began it, and what it was doing at last.
+    /// Part of the run that an earlier process had reached; none for a new run.
     resumed: Option<Part>,
-    /// Since when nothing had been observed, and what was wrong with the files: told once the population is taken over.
+    /// Time of the last observation before the resume, and damage to the files: recorded once the instances are adopted.
     missed: Option<(Option<SystemTime>, Vec<String>)>,
-    /// Why an earlier process had found that there are enough.
+    /// Why an earlier process had ended the ramp.
     decided: Option<String>,
-    /// Whether anything of it is watched.
+    /// Whether the engine has begun: created or adopted the workload.
     begun: bool,
     steps_up: u32,
     pacing: Box<dyn Pacing>,
-    /// What was seen of the last step up.
+    /// Observation of the last step up.
     observed: Option<StepObservation>,
-    /// Available memory of each kernel before the first step.
-    idle: std::collections::BTreeMap<String, u64>,
-}
-
-/// Why the ramp ends before its last step.
-#[derive(Debug)]
-enum RampEnd {
-    Halt(Interrupt),
-    Failed(Failure),
-}
-
-impl From<Interrupt> for RampEnd {
-    fn from(halt: Interrupt) -> Self {
-        Self::Halt(halt)
-    }
+    /// Available memory of each kernel before the first step, by boot ID.
+    idle: BTreeMap<String, u64>,
 }
 
 impl<E: Engine> Run<E> {
-    /// A new run, in a directory just made.
+    /// A new run in a new directory.
     #[must_use]
     pub fn new(engine: E, directory: Directory, surroundings: Surroundings) -> Self {
         let plan = directory.run.plan.clone();
@@ -117,14 +106,14 @@ impl<E: Engine> Run<E> {
             steps_up: 0,
             pacing,
             observed: None,
-            idle: Default::default(),
+            idle: BTreeMap::new(),
         }
     }
 
-    /// Goes on with what an earlier process began.
+    /// Resumes the run of an earlier process.
     ///
     /// # Errors
-    /// Where its rows say what cannot be.
+    /// If rows are malformed.
     pub fn resume(
         engine: E,
         (directory, before): (Directory, Before),
@@ -137,65 +126,50 @@ impl<E: Engine> Run<E> {
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
             run.pacing.next(run.observed.as_ref());
-            run.decided = run.rules.look(&seen(row)).end;
+            let observed = observation(row);
+            run.decided = run.rules.look(&observed).end;
             run.steps_up = row.step;
-            run.observed = Some(seen(row));
+            run.observed = Some(observed);
         }
         let last = before.steps.last();
         run.event_loop.step = last.map_or(0, |row| row.step);
         run.event_loop.asked = last.map_or(0, |row| row.asked_instances);
         run.idle = before.idle;
         run.resumed = Some(last.map_or(Part::Up, |row| row.part));
-        let since = [last.map(|row| row.time.0), before.pods.last().map(|row| row.time.0)]
-            .into_iter()
-            .flatten()
-            .max();
+        let since = last.map(|row| row.time.0).max(before.pods.last().map(|row| row.time.0));
         run.missed = Some((since, before.notes));
         Ok(run)
     }
 
-    fn say_resumed(&mut self, since: Option<SystemTime>, notes: &[String]) {
-        let now = self.event_loop.clock.now();
+    fn record_resume(&mut self, since: Option<SystemTime>, notes: &[String]) {
+        let (now, step) = (self.event_loop.clock.now(), self.event_loop.step);
         self.event_loop.directory.run.resumes.push(Time(now));
-        self.event_loop.event(
-            now,
-            &Notice {
-                kind: NoticeKind::GapBegins,
-                at: since,
-                object: "ramp".into(),
-                reason: "Ended".into(),
-                message: "the process that recorded was no longer there; nothing was observed from here on"
-                    .into(),
-                count: None,
-            },
-        );
-        self.event_loop.event(
-            now,
-            &Notice {
-                kind: NoticeKind::GapEnds,
-                at: Some(now),
-                object: "ramp".into(),
-                reason: "Resumed".into(),
-                message: format!("another process goes on at step {}", self.event_loop.step),
-                count: None,
-            },
-        );
+        let mut gap = |kind, at, reason: &str, message| {
+            let (object, reason) = ("ramp".into(), reason.into());
+            self.event_loop.event(now, &Notice { kind, at, object, reason, message, count: None });
+        };
+        gap(NoticeKind::GapBegins, since, "Ended", "recording stopped: the process ended".into());
+        gap(NoticeKind::GapEnds, Some(now), "Resumed", format!("recording resumed at step {step}"));
         for note in notes {
             self.event_loop.note("ramp", "Torn", note);
         }
     }
 
-    /// Runs it to its end.
+    /// Runs to the end.
     ///
     /// # Errors
-    /// Where `run.json` cannot be written at the end; and where a run that is gone on with is not found, or cannot be reached:
-    /// then nothing is changed, so that it can be tried again.
+    /// If `run.json` cannot be written at the end, or if the instances of a resumed run cannot be adopted: nothing is changed then,
+    /// so that resuming can be retried.
     pub async fn go(mut self) -> Result<Summary, String> {
         let ramp = self.ramp().await;
         if self.resumed.is_some() && !self.begun {
-            return Err(self.not_taken_over(ramp));
+            return Err(self.not_adopted(ramp));
         }
         let failed = matches!(ramp, Err(RampEnd::Failed(_)));
+        if matches!(ramp, Err(RampEnd::Halt(Interrupt::Interrupted))) && !self.plan.keep {
+            let view = &self.event_loop.view;
+            view.say("interrupted: removing all instances (interrupt again to leave them)");
+        }
         let why = match ramp {
             Ok(why) => why,
             Err(RampEnd::Halt(Interrupt::Interrupted)) => "interrupted".to_owned(),
@@ -206,32 +180,32 @@ impl<E: Engine> Run<E> {
         self.finish(why, failed, teardown).await
     }
 
-    /// Ends a run whose process was no longer there: removes everything, and writes down how that went.
+    /// Ends a run whose process is gone: removes all instances and records the teardown.
     ///
     /// # Errors
     /// Those of [`Self::go`].
     pub async fn clean_up(mut self) -> Result<Summary, String> {
         let why = match self.begin().await {
-            Ok(()) => "its process was ended; what it had left was removed by another one".to_owned(),
-            // It is not there any more. What bears its name all the same is removed.
+            Ok(()) => "the process ended; instances removed by ramp clean".to_owned(),
+            // The workload is gone. Objects that still have its label are removed.
             Err(RampEnd::Failed(failure)) if !failure.transient => {
-                format!("its process was ended; {}", failure.message)
+                format!("the process ended; {}", failure.message)
             }
-            end => return Err(self.not_taken_over(end.map(|()| String::new()))),
+            end => return Err(self.not_adopted(end.map(|()| String::new()))),
         };
         let teardown = Some(self.clean().await);
         self.finish(why, false, teardown).await
     }
 
-    fn not_taken_over(&self, end: Result<String, RampEnd>) -> String {
+    fn not_adopted(&self, end: Result<String, RampEnd>) -> String {
         let why = match end {
             Err(RampEnd::Failed(failure)) => failure.message,
             Ok(_) | Err(RampEnd::Halt(_)) => "interrupted".to_owned(),
         };
         let directory = self.event_loop.directory.path().display();
         format!(
-            "{why}\nThe run was not taken over, and its instances are as they were. When that is mended: ramp run --resume \
-             {directory}, or ramp clean {directory}"
+            "{why}\nnothing changed: the instances of the run were not adopted; fix the cause, then: \
+             ramp run --resume {directory}, or ramp clean {directory}"
         )
     }
 
@@ -241,19 +215,21 @@ impl<E: Engine> Run<E> {
         failed: bool,
         teardown: Option<Teardown>,
     ) -> Result<Summary, String> {
-        self.event_loop.take_arrived();
-        self.event_loop.write_what_waits(LAST_ROWS_WITHIN).await;
+        self.event_loop.handle_arrived();
+        self.event_loop.flush(LAST_ROWS_WITHIN).await;
+        let (held, running) = (self.event_loop.population.held(), self.event_loop.population.running());
+        let totals = self.event_loop.tracker.totals();
         let summary = Summary {
             run: self.plan.run.clone(),
             why_ended: why.clone(),
             failed,
             steps: self.steps_up,
-            held: self.event_loop.population.held(),
-            running: self.event_loop.population.running(),
-            most_at_work: self.event_loop.population.running().count,
-            most_at_work_at_step: self.event_loop.population.running().step,
-            evictions: self.event_loop.tracker.totals().evictions,
-            oom_kills: self.event_loop.tracker.totals().oom_kills,
+            held,
+            running,
+            most_at_work: running.count,
+            most_at_work_at_step: running.step,
+            evictions: totals.evictions,
+            oom_kills: totals.oom_kills,
             teardown_seconds: teardown.as_ref().and_then(|teardown| teardown.seconds),
             left: teardown.as_ref().map(|teardown| teardown.left.clone()).unwrap_or_default(),
             directory: self.event_loop.directory.path().display().to_string(),
@@ -263,8 +239,8 @@ impl<E: Engine> Run<E> {
         run.end = Some(Time(self.event_loop.clock.now()));
         run.why_ended = Some(why);
         run.teardown = teardown;
-        run.held = Some(summary.held);
-        run.running = Some(summary.running);
+        run.held = Some(held);
+        run.running = Some(running);
         run.rows_lost = rows_lost;
         let saved = self.event_loop.save(LAST_ROWS_WITHIN).await;
         self.event_loop.view.end(&summary);
@@ -276,7 +252,7 @@ impl<E: Engine> Run<E> {
         format!("time:{0}: {0} have passed", humantime::format_duration(limit))
     }
 
-    /// Up, held and down again. Why it went no further up.
+    /// Scales up, holds and scales down. Returns why the way up ended.
     async fn ramp(&mut self) -> Result<String, RampEnd> {
         self.begin().await?;
         let decided = self.decided.take();
@@ -293,36 +269,39 @@ impl<E: Engine> Run<E> {
         if goes_up {
             self.hold().await?;
         }
-        let why = why.unwrap_or_else(|| "every step that was planned has been made".to_owned());
+        let why = why.unwrap_or_else(|| "all planned steps completed".to_owned());
         if self.plan.down && self.resumed != Some(Part::Clean) {
             self.down().await?;
         }
         Ok(why)
     }
 
-    /// The population, at rest, and the first look at everything.
+    /// Creates or adopts the workload, and waits for the first samples and the idle time.
     async fn begin(&mut self) -> Result<(), RampEnd> {
         let (events, adopt) = (self.events.clone(), self.resumed.is_some());
-        let deadline = Some(Instant::now() + PATIENCE);
+        let deadline = Instant::now() + PATIENCE;
         let begin = async |engine: &mut E| engine.begin(events.clone(), adopt).await;
-        let applied = insist(&mut self.engine, &mut self.event_loop, deadline, "begin", begin).await?;
+        let applied = retry(&mut self.engine, &mut self.event_loop, deadline, "begin", begin).await?;
         let applied = applied.ok_or_else(|| {
-            RampEnd::Failed(Failure::transient("the population could not be made in time: see events.csv"))
+            let seconds = PATIENCE.as_secs();
+            RampEnd::Failed(Failure::transient(format!(
+                "creating the workload timed out after {seconds} s: see events.csv"
+            )))
         })?;
         self.event_loop.directory.run.manifest = applied.manifest;
         self.begun = true;
         if let Some((since, notes)) = self.missed.take() {
-            self.say_resumed(since, &notes);
+            self.record_resume(since, &notes);
         }
         if let Err(error) = self.event_loop.directory.save() {
             self.event_loop.note("run.json", "NotWritten", error.to_string());
         }
         self.event_loop.view.heading();
-        let first = Some(Instant::now() + FIRST_SAMPLES_WITHIN);
-        self.event_loop.until(first, |event_loop| event_loop.nodes.all_have_told()).await?;
+        let first = Instant::now() + FIRST_SAMPLES_WITHIN;
+        self.event_loop.until(first, |event_loop| event_loop.nodes.all_sampled()).await?;
         if self.resumed.is_none() {
-            // What the idle machines do by themselves.
-            self.event_loop.until(Some(Instant::now() + self.plan.settle), |_| false).await?;
+            // Memory and CPU of the idle nodes.
+            self.event_loop.wait(Instant::now() + self.plan.settle).await?;
         }
         if self.idle.is_empty() {
             self.idle = self.event_loop.nodes.available(self.event_loop.clock.now());
@@ -330,7 +309,7 @@ impl<E: Engine> Run<E> {
         Ok(())
     }
 
-    /// Up, for no longer than a rule says.
+    /// Scales up, within the time that a rule sets.
     async fn up_in_time(&mut self) -> Result<Option<String>, RampEnd> {
         self.event_loop.part = Part::Up;
         let limit = self.rules.time_limit();
@@ -343,25 +322,25 @@ impl<E: Engine> Run<E> {
         why
     }
 
-    /// More with each step, until there are enough. The rule that says so.
+    /// Scales up step by step. Returns why a rule ended it.
     async fn up(&mut self) -> Result<Option<String>, RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
         while let Some(asked) = self.pacing.next(self.observed.as_ref()) {
             self.event_loop.step += 1;
             let row = self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
-            self.observed = Some(seen(&row));
-            if let Some(why) = self.judge(row) {
+            self.observed = Some(observation(&row));
+            if let Some(why) = self.apply_rules(row) {
                 return Ok(Some(why));
             }
         }
         Ok(None)
     }
 
-    /// What the rules say of a step. Its row is written with their names.
-    fn judge(&mut self, mut row: StepRow) -> Option<String> {
-        let verdict = self.rules.look(&seen(&row));
-        row.rules = verdict.hold.iter().map(|(rule, _)| rule.to_string()).collect::<Vec<_>>().join(" ");
-        self.write(&row);
+    /// Applies the rules to a step and writes its row with the rules that fired. Returns why the ramp ends.
+    fn apply_rules(&mut self, mut row: StepRow) -> Option<String> {
+        let verdict = self.rules.look(&observation(&row));
+        row.rules = verdict.fired.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        self.event_loop.step_row(&row);
         self.steps_up = row.step;
         for (rule, only_noted, why) in verdict.news {
             self.event_loop.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
@@ -369,12 +348,12 @@ impl<E: Engine> Run<E> {
         verdict.end
     }
 
-    /// What was asked for when an earlier process ended: not every engine's instances outlive it.
+    /// Scales to the number requested by the earlier process: instances of some engines end with it.
     async fn restore(&mut self) -> Result<(), RampEnd> {
         let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
         let scale = async |engine: &mut E| engine.scale(GroupId::ONLY, asked).await;
-        insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
-        self.event_loop.until(Some(deadline), |event_loop| event_loop.is_settled(asked)).await?;
+        retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
+        self.event_loop.until(deadline, |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())
     }
 
@@ -384,20 +363,20 @@ impl<E: Engine> Run<E> {
         }
         self.event_loop.part = Part::Hold;
         let began = Instant::now();
-        self.event_loop.until(Some(began + self.plan.hold), |_| false).await?;
+        self.event_loop.wait(began + self.plan.hold).await?;
         let row = self.row(StepOutcome::Settled, began, None);
-        self.write(&row);
+        self.event_loop.step_row(&row);
         Ok(())
     }
 
-    /// Fewer with each step, to none.
+    /// Scales down step by step to zero.
     async fn down(&mut self) -> Result<(), RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
         while let Some(asked) = self.pacing.down(self.event_loop.asked) {
             self.event_loop.step += 1;
             let gone = |event_loop: &EventLoop, asked| event_loop.tracker.in_place() <= asked;
             let row = self.step(&asked, Part::Down, beats.next(), gone).await?;
-            self.write(&row);
+            self.event_loop.step_row(&row);
         }
         Ok(())
     }

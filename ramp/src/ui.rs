@@ -57,6 +57,12 @@ impl View {
         Self::Json(Screen::of_standard_output())
     }
 
+    /// JSON lines or text.
+    #[must_use]
+    pub fn of(json: bool) -> Self {
+        if json { Self::json() } else { Self::words() }
+    }
+
     /// The preflight summary.
     pub fn plan(&self, text: &str) {
         self.text(|| text.trim_end().to_owned());
@@ -64,7 +70,7 @@ impl View {
 
     /// The heading of the lines per step.
     pub fn heading(&self) {
-        self.text(|| format!("\n{}", heading()));
+        self.text(|| format!("\n{HEADING}"));
     }
 
     /// A step has ended.
@@ -187,29 +193,18 @@ pub(crate) fn out(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
-fn heading() -> String {
-    format!(
-        "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>10} {:>8} {:>8}",
-        "step",
-        "asked",
-        "pend",
-        "creat",
-        "run",
-        "ready",
-        "failed",
-        "evict",
-        "OOM",
-        "available",
-        "API",
-        "took"
-    )
+/// Prints an error on standard error, in the same form as the parser of the command line.
+pub fn error(message: &str) {
+    // Nobody reads a closed standard error.
+    let _ = io::stderr().write_all(format!("error: {message}\n").as_bytes());
 }
 
+/// Heading of [`step_line`], whose columns fit on a terminal of 80.
+const HEADING: &str = "step asked  pend creat   run ready failed evict  OOM available     API    took";
+
 fn step_line(row: &StepRow) -> String {
-    let free = match (row.budget_bytes, row.budget_used_bytes) {
-        (Some(budget), Some(used)) => Some(budget.saturating_sub(used)),
-        _ => row.memory_available_bytes,
-    };
+    let budget = row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
+    let free = budget.or(row.memory_available_bytes);
     let free = free.map_or_else(|| "-".into(), |free| Bytes(free).rounded().to_string());
     let api = row
         .api_latency_max_seconds
@@ -226,7 +221,7 @@ fn step_line(row: &StepRow) -> String {
         _ => "",
     };
     format!(
-        "{:>5} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {free:>10} {api:>8} {:>6.1} s{mark}{how}",
+        "{:>4} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>5} {:>4} {free:>9} {api:>7} {:>5.1} s{mark}{how}",
         row.step,
         row.asked_instances,
         row.pending_instances + row.unschedulable_instances,
@@ -242,7 +237,6 @@ fn step_line(row: &StepRow) -> String {
 
 impl Status {
     fn words(&self) -> String {
-        let of = |state| self.counts.of(state);
         let free = self.sums.budget.map(|budget| Bytes(budget.limit.0.saturating_sub(budget.used.0)));
         let free = free.or(self.sums.memory.map(|memory| memory.available));
         let memory = match (free, self.sums.oldest) {
@@ -254,19 +248,24 @@ impl Status {
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
-        format!(
-            "{} of {} requested: {} pending, {} creating, {} running, {} ready, {} terminating | {} evicted, {} OOM-killed\n\
-             {memory} | API {api}{left}",
-            self.counts.at_work(),
-            self.asked,
-            of(State::Pending) + of(State::Unschedulable),
-            of(State::Creating),
-            of(State::Running),
-            of(State::Ready),
-            of(State::Terminating),
-            self.totals.evictions,
-            self.totals.oom_kills,
-        )
+        format!("{}\n{memory} | API {api}{left}", self.instances())
+    }
+
+    /// Requested instances, those in each state, and those lost.
+    fn instances(&self) -> String {
+        let of = |state| self.counts.of(state);
+        let by_state = [
+            (of(State::Pending) + of(State::Unschedulable), "pending"),
+            (of(State::Creating), "creating"),
+            (of(State::Running), "running"),
+            (of(State::Ready), "ready"),
+            (of(State::Terminating), "terminating"),
+            (self.totals.evictions, "evicted"),
+            (self.totals.oom_kills, "OOM-killed"),
+        ];
+        let present = by_state.into_iter().filter(|(count, _)| *count > 0);
+        let parts = present.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>();
+        format!("{} requested: {}", count(self.asked, "instance"), parts.join(", "))
     }
 }
 

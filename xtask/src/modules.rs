@@ -1,7 +1,7 @@
 //! Circles between the modules of a crate: files whose imports form a loop.
 //!
-//! An import counts for the file in which the item is declared: `pub use` hands it on, and is no import itself. Unit tests in a
-//! file do not count.
+//! An import counts for the file in which the item is declared: `use` hands it on to the modules below, `pub use` to all, and
+//! `pub use` is no import itself. Unit tests in a file do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ type ModulePath = Vec<String>;
 struct Imports {
     /// Paths, as they are written.
     paths: Vec<ModulePath>,
-    /// Names that `pub use` hands on, with their paths.
-    exports: BTreeMap<String, ModulePath>,
+    /// Names that `use` and `pub use` hand on, with their paths.
+    names: BTreeMap<String, ModulePath>,
 }
 
 /// Circles in a crate, each with the modules that form it. `files` are texts by their path below the crate's `src/`.
@@ -82,13 +82,14 @@ fn resolve<'m>(
         rest = behind;
     }
     let (module, imports) = modules.get_key_value(&at)?;
-    let handed_on = rest.first().and_then(|item| imports.exports.get(item)).filter(|_| depth < 8);
+    let handed_on = rest.first().and_then(|item| imports.names.get(item)).filter(|_| depth < 8);
     handed_on.and_then(|path| resolve(modules, module, path, depth + 1)).or(Some(module))
 }
 
 fn imports(text: &str) -> Imports {
     let code = code_of(text);
     let mut found = Imports::default();
+    let mut written = BTreeSet::new();
     let mut rest = code.as_str();
     while let Some(at) = rest.find("use ") {
         let is_word = rest[..at].chars().next_back().is_none_or(|before| before.is_whitespace());
@@ -100,19 +101,20 @@ fn imports(text: &str) -> Imports {
         let Some(end) = rest[at..].find(';') else { break };
         if is_word {
             for path in expanded(&rest[at + 4..at + end]) {
-                match path.last() {
-                    Some(name) if is_public => drop(found.exports.insert(name.clone(), path)),
-                    _ => found.paths.push(path),
+                written.insert(path.clone());
+                if let Some(name) = path.last() {
+                    found.names.insert(name.clone(), path.clone());
+                }
+                if !is_public {
+                    found.paths.push(path);
                 }
             }
         }
         rest = &rest[at + 4..];
     }
     let inline = code.split(|letter: char| !letter.is_alphanumeric() && !['_', ':'].contains(&letter));
-    let is_path = |word: &&str| ["crate::", "super::", "self::"].iter().any(|root| word.starts_with(root));
-    // Within a `use` they have been seen already; a braced one ends with `::`.
-    let inline = inline.filter(is_path).filter(|word| !word.ends_with("::"));
-    let written: BTreeSet<ModulePath> = found.exports.values().cloned().collect();
+    // Within a `use` they have been seen already; a braced one ends with `::`. What begins with a type resolves to no module.
+    let inline = inline.filter(|word| word.contains("::") && !word.ends_with("::"));
     found.paths.extend(inline.map(segments).filter(|path| !written.contains(path)));
     found
 }
@@ -197,6 +199,16 @@ mod tests {
         assert_eq!(
             found(&[("a.rs", "mod b;\nuse b::B;\npub struct A;"), child]),
             [["crate::a", "crate::a::b"]]
+        );
+        assert_eq!(
+            found(&[("a.rs", "mod b;\npub struct A;\nfn f() { b::g(); }"), child]),
+            [["crate::a", "crate::a::b"]],
+            "a path within the code"
+        );
+        let handed_down = ("a/b.rs", "use super::C;");
+        assert_eq!(
+            found(&[("a.rs", "mod b;\nuse crate::c::C;\nfn f() { b::g(); }"), handed_down, ("c.rs", "")]),
+            Vec::<Vec<String>>::new()
         );
         let sibling = ("c.rs", "use crate::a::B;");
         let b = ("a/b.rs", "use crate::c::C;");

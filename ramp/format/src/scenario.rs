@@ -1,4 +1,4 @@
-//! A scenario: a Deployment manifest, and what of it every engine needs to know.
+//! Scenario: a Deployment manifest, and the fields of it that engines use.
 
 use std::fs;
 use std::path::Path;
@@ -8,17 +8,17 @@ use workload::cli::Args;
 use workload::config::LoadSpec;
 use workload::quantity::{Bytes, Cores, MemoryTarget, Rate};
 
-/// The study's main scenario, for runs that name none.
+/// The built-in scenario: the main one of the study.
 const MEMORY_CAPACITY: &str = include_str!("../../../deploy/runc/memory-capacity.yaml");
 
-/// What an instance of a scenario takes, as far as its manifest says.
+/// Resources of an instance, as far as the manifest says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InstanceNeeds {
-    /// Resident set that its program is told to have.
+    /// Resident set requested of the load.
     pub memory: Option<Bytes>,
-    /// Memory requested of the node.
+    /// Memory request.
     pub requested_memory: Bytes,
-    /// CPU requested of the node.
+    /// CPU request.
     pub requested_cpu: Cores,
 }
 
@@ -27,9 +27,9 @@ pub struct InstanceNeeds {
 pub struct Scenario {
     /// Its name.
     pub name: String,
-    /// Its namespace, where it says one.
+    /// Its namespace, if given.
     pub namespace: Option<String>,
-    /// The RuntimeClass of its pods, where it says one.
+    /// RuntimeClass of its pods, if given.
     pub runtime_class: Option<String>,
     /// The manifest, as JSON.
     pub manifest: Value,
@@ -37,24 +37,24 @@ pub struct Scenario {
     pub container: Container,
 }
 
-/// What runs in each instance.
+/// The container of each instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
     /// The image.
     pub image: String,
-    /// What is run in place of the image's entry point.
+    /// Command; overrides the entry point of the image.
     pub command: Vec<String>,
     /// Its arguments.
     pub args: Vec<String>,
     /// Its environment.
     pub env: Vec<(String, String)>,
-    /// Memory requested.
+    /// Memory request.
     pub memory_request: Option<Bytes>,
-    /// Memory at most.
+    /// Memory limit.
     pub memory_limit: Option<Bytes>,
-    /// CPU requested.
+    /// CPU request.
     pub cpu_request: Option<Cores>,
-    /// CPU at most.
+    /// CPU limit.
     pub cpu_limit: Option<Cores>,
 }
 
@@ -62,49 +62,51 @@ impl Scenario {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Where the file cannot be read, is no YAML, or holds anything but one Deployment of one container.
+    /// If the file cannot be read, or is not one Deployment with one container.
     pub fn read(path: &Path) -> Result<Self, String> {
         let at = path.display();
         let text = fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
         Self::parse(&text).map_err(|error| format!("{at}: {error}"))
     }
 
-    /// The study's main scenario, `memory-capacity` under runc.
+    /// The built-in scenario, `memory-capacity` under runc.
     ///
     /// # Errors
-    /// None: it is read by a test.
+    /// None: a test parses it.
     pub fn embedded() -> Result<Self, String> {
         Self::parse(MEMORY_CAPACITY)
     }
 
-    /// Takes the text of a manifest.
+    /// Parses the text of a manifest.
     ///
     /// # Errors
-    /// Where it is no YAML, or holds anything but one Deployment of one container.
+    /// If it is not one Deployment with one container.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(text).map_err(|error| format!("no YAML: {error}"))?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(text)
+            .map_err(|error| format!("malformed YAML: {}", without_label(&error)))?;
         let [manifest] = documents.as_slice() else {
-            return Err(format!("{} documents, where one Deployment is expected", documents.len()));
+            return Err(format!("found {} documents, expected one Deployment", documents.len()));
         };
         Self::of(manifest.clone())
     }
 
-    /// Takes a manifest that has been read.
+    /// Reads a parsed manifest.
     ///
     /// # Errors
-    /// Where it is anything but one Deployment of one container.
+    /// If it is not one Deployment with one container.
     pub fn of(manifest: Value) -> Result<Self, String> {
         let (version, kind) = (text(&manifest["apiVersion"]), text(&manifest["kind"]));
         if (version.as_deref(), kind.as_deref()) != (Some("apps/v1"), Some("Deployment")) {
-            let found = format!("{} {}", version.unwrap_or_default(), kind.unwrap_or_default());
-            return Err(format!("a {found:?}, where a Deployment of apps/v1 is expected"));
+            let [version, kind] = [version, kind].map(|found| found.unwrap_or_else(|| "none".into()));
+            return Err(format!(
+                "found apiVersion {version}, kind {kind}; expected apiVersion apps/v1, kind Deployment"
+            ));
         }
-        let name = text(&manifest["metadata"]["name"]).ok_or("no metadata.name")?;
+        let name = text(&manifest["metadata"]["name"]).ok_or("metadata.name is missing")?;
         let pod = &manifest["spec"]["template"]["spec"];
         let containers = pod["containers"].as_array().map_or(&[][..], Vec::as_slice);
         let [container] = containers else {
-            return Err(format!("{} containers in a pod, where one is expected", containers.len()));
+            return Err(format!("found {} containers in the pod template, expected one", containers.len()));
         };
         Ok(Self {
             name,
@@ -115,16 +117,15 @@ impl Scenario {
         })
     }
 
-    /// What the load is asked for, where the container is one: by its arguments and its environment, and nothing of
-    /// ramp's own environment.
+    /// The load of the container, from its arguments and its environment; ramp's own environment does not count.
     ///
     /// # Errors
-    /// Why it is no load, or why its arguments cannot be parsed.
+    /// If the container does not run the load, or its arguments cannot be parsed.
     pub fn load(&self) -> Result<LoadSpec, String> {
         self.parsed(|arguments| LoadSpec::from_arguments(arguments, |name| self.container.variable(name)))
     }
 
-    /// The same for a container that may run `workload node` as well.
+    /// The same for a container that may also run `workload node`.
     ///
     /// # Errors
     /// Those of [`Self::load`].
@@ -137,13 +138,14 @@ impl Scenario {
         if let Some(program) = container.command.first()
             && Path::new(program).file_name().is_none_or(|name| name != "workload")
         {
-            return Err(format!("its command is {program:?}, not workload"));
+            return Err(format!("the command of the container is {program:?}, expected workload"));
         }
-        parse(container.command.iter().skip(1).chain(&container.args).cloned().collect())
-            .map_err(|error| format!("its arguments are not understood: {error}"))
+        parse(container.command.iter().skip(1).chain(&container.args).cloned().collect()).map_err(|error| {
+            format!("the arguments of the container are malformed: {}", without_label(&error))
+        })
     }
 
-    /// What each instance takes, as far as the manifest says.
+    /// Resources of each instance, as far as the manifest says.
     #[must_use]
     pub fn needs(&self) -> InstanceNeeds {
         let memory = match self.load().map(|load| load.memory) {
@@ -155,7 +157,7 @@ impl Scenario {
         };
         InstanceNeeds {
             memory,
-            // Kubernetes takes the limit for a request that is not there.
+            // In Kubernetes a missing request defaults to the limit.
             requested_memory: self
                 .container
                 .memory_request
@@ -165,18 +167,18 @@ impl Scenario {
         }
     }
 
-    /// The same with another resident set for each instance.
+    /// Changes the resident set of each instance.
     ///
     /// # Errors
-    /// Where its container is no load whose arguments are understood.
+    /// Those of [`Self::load`].
     pub fn with_memory(&self, memory: MemoryTarget) -> Result<Self, String> {
         self.with_load(|load| load.memory = memory)
     }
 
-    /// The same with a load that `change` has changed.
+    /// Changes the load of each instance.
     ///
     /// # Errors
-    /// Where its container is no load whose arguments are understood.
+    /// Those of [`Self::load`].
     pub fn with_load(&self, change: impl FnOnce(&mut LoadSpec)) -> Result<Self, String> {
         let mut load = self.load()?;
         change(&mut load);
@@ -185,16 +187,22 @@ impl Scenario {
         let mut scenario = self.clone();
         let container = &mut scenario.manifest["spec"]["template"]["spec"]["containers"][0];
         container["args"] = json!(args);
-        // A command keeps its program alone: its other words are among the arguments now.
+        // The command keeps only its program: its other words are among the arguments now.
         scenario.container.command.truncate(1);
         if !scenario.container.command.is_empty() {
             container["command"] = json!(scenario.container.command);
         }
         scenario.container.args = args;
+        // The arguments have every setting: a variable would bring back one that is set to none.
+        let is_setting = |name: &str| name.starts_with("WORKLOAD_");
+        scenario.container.env.retain(|(name, _)| !is_setting(name));
+        if let Some(Value::Array(variables)) = container.get_mut("env") {
+            variables.retain(|variable| !variable["name"].as_str().is_some_and(is_setting));
+        }
         Ok(scenario)
     }
 
-    /// How long an instance needs to get its memory, as far as its arguments say.
+    /// Time an instance needs to allocate its memory, as far as its arguments say.
     #[must_use]
     pub fn fill_seconds(&self) -> Option<f64> {
         match (self.needs().memory?, self.load().ok()?.growth_rate) {
@@ -205,7 +213,7 @@ impl Scenario {
 }
 
 impl Container {
-    /// The value of an environment variable; of a name given twice the last one counts, as in Kubernetes.
+    /// Value of an environment variable; the last of a name counts, as in Kubernetes.
     fn variable(&self, name: &str) -> Option<String> {
         self.env.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
@@ -216,7 +224,7 @@ impl Container {
         };
         let env = value["env"].as_array().into_iter().flatten();
         Ok(Self {
-            image: text(&value["image"]).ok_or("a container without an image")?,
+            image: text(&value["image"]).ok_or("the container has no image")?,
             command: words("command"),
             args: words("args"),
             env: env.filter_map(|pair| Some((text(&pair["name"])?, text(&pair["value"])?))).collect(),
@@ -239,7 +247,12 @@ fn quantity<T: std::str::FromStr<Err: std::fmt::Display>>(
         .transpose()
 }
 
-/// A string, or a number as it would be written: `cpu: 1` is no string.
+/// The message of a parser without its label "error: ".
+fn without_label(error: &impl ToString) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
+/// A string, or a number as text, such as `cpu: 1`.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -290,6 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_is_set_to_none_does_not_come_back_from_the_environment() {
+        let env =
+            json!([{"name": "WORKLOAD_GROWTH_STEP", "value": "25M"}, {"name": "RUST_LOG", "value": "off"}]);
+        let given = scenario(&env, &["--memory=100M"]);
+        assert_eq!(given.load().unwrap().growth_step, Some(Bytes(25_000_000)));
+        let changed = given.with_load(|load| load.growth_step = None).unwrap();
+        assert_eq!(changed.load().unwrap().growth_step, None);
+        let again = Scenario::of(changed.manifest.clone()).unwrap();
+        assert_eq!((&again.container, again.load().unwrap().growth_step), (&changed.container, None));
+        assert_eq!(again.container.env, [("RUST_LOG".to_owned(), "off".to_owned())]);
+    }
+
+    #[test]
     fn the_environment_of_ramp_changes_no_scenario() {
         const TEST: &str = "scenario::tests::the_environment_of_ramp_changes_no_scenario";
         assert_eq!(scenario(&json!([]), &[]).needs().memory, Some(Bytes(0)));
@@ -314,9 +340,9 @@ mod tests {
     #[test]
     fn what_is_no_deployment_of_one_container_is_refused_with_what_was_found() {
         let refusal = |text: &str| Scenario::parse(text).unwrap_err();
-        assert!(refusal("kind: Pod\napiVersion: v1").contains("\"v1 Pod\""));
+        assert!(refusal("kind: Pod\napiVersion: v1").contains("kind Pod"));
         assert!(refusal("").contains("documents"), "{}", refusal(""));
-        assert!(refusal("a: [").contains("no YAML"));
+        assert!(refusal("a: [").contains("malformed YAML"));
         let manifest = MEMORY_CAPACITY.replace("image: localhost/workload:0.1.0", "image: 5");
         assert!(Scenario::parse(&manifest).is_ok(), "a number is read as it is written");
         let manifest = MEMORY_CAPACITY.replace("  name: memory-capacity\n", "");

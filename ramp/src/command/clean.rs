@@ -1,5 +1,6 @@
-//! Removes what runs have left.
+//! `ramp clean`: removes what earlier runs left behind.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,78 +8,68 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::{CommandError, Leftovers, engine_of, interrupts, view, words};
+use super::interrupts;
+use super::resumed::resumed;
 use crate::cli::CleanArgs;
-use crate::clock::Clock;
-use crate::engine::kubernetes;
-use crate::engine::local;
-use crate::engine::podman;
-use crate::engine::{Engine, Failure};
-use crate::run::{Run, Surroundings};
-use crate::ui::out;
-use ramp_format::directory::Directory;
+use crate::engine::{Failure, kubernetes, local, podman};
+use crate::ui::{View, out};
 use ramp_format::plan::{EngineKind, EngineOptions};
-use ramp_format::run_file::{RunFile, read_run};
+use ramp_format::run_file::read_run;
 
-/// For how long what has been told to go is waited for.
+/// Time limit for the removal.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
 
-/// Removes what a run, or every run, has left, and says what cannot be removed.
+/// Names of the objects left behind, by run.
+type Leftovers = BTreeMap<String, Vec<String>>;
+
+/// Removes the leftovers of a run, or of all runs.
 ///
 /// # Errors
-/// Where it cannot be found out or removed.
-pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
-    let directory = args.run.as_deref().map(Path::new).filter(|path| path.is_dir());
-    if let Some(path) = directory {
-        let file = read_run(path).map_err(|error| error.to_string())?;
-        return match file.end {
-            // What its process could not write down any more is written down now.
-            None => finish(path, &file).await,
-            Some(_) => {
-                let namespace = file
-                    .plan
-                    .options
-                    .namespace
-                    .as_deref()
-                    .or(file.manifest["metadata"]["namespace"].as_str());
-                clean_place(
-                    file.plan.engine,
-                    &file.plan.options,
-                    namespace.unwrap_or("default"),
-                    Some(&file.run),
-                )
-                .await
-            }
+/// If they cannot be listed or removed.
+pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
+    let Some(path) = args.run.as_deref().map(Path::new).filter(|path| path.is_dir()) else {
+        let options = EngineOptions {
+            namespace: Some(args.namespace.clone()),
+            context: args.context.clone(),
+            socket: args.socket.clone(),
+            ..EngineOptions::default()
         };
-    }
-    let options = EngineOptions {
-        namespace: Some(args.namespace.clone()),
-        context: args.context.clone(),
-        socket: args.socket.clone(),
-        ..EngineOptions::default()
+        let engine = args.engine.unwrap_or(EngineKind::Kubernetes);
+        return remove_leftovers(engine, &options, &args.namespace, args.run.as_deref()).await;
     };
-    clean_place(args.engine.unwrap_or(EngineKind::Kubernetes), &options, &args.namespace, args.run.as_deref())
-        .await
+    let file = read_run(path).map_err(|error| error.to_string())?;
+    let (engine, options) = (file.plan.engine, &file.plan.options);
+    if file.end.is_none() && engine != EngineKind::Simulated {
+        // Also records the end, which its process could not.
+        let run = resumed(path, &file, View::words(), interrupts::count()).await?;
+        return Ok(exit_code(run.clean_up().await?.left.is_empty()));
+    }
+    let namespace = options.namespace.as_deref().or(file.manifest["metadata"]["namespace"].as_str());
+    remove_leftovers(engine, options, namespace.unwrap_or("default"), Some(&file.run)).await
 }
 
-async fn clean_place(
-    kind: EngineKind,
+async fn remove_leftovers(
+    engine: EngineKind,
     options: &EngineOptions,
     namespace: &str,
     run: Option<&str>,
-) -> Result<ExitCode, CommandError> {
-    match kind {
+) -> Result<ExitCode, String> {
+    match engine {
         EngineKind::Local => Ok(clean_machine(run).await),
         EngineKind::Simulated => {
-            out("a simulated cluster ends with its process: nothing is left");
+            out("no leftovers: a simulated cluster ends with its process");
             Ok(ExitCode::SUCCESS)
         }
-        EngineKind::Podman => remove(RemoteStore::Podman(options.clone()), run).await,
+        EngineKind::Podman => RemoteStore::Podman(options.clone()).clean(run).await,
         EngineKind::Kubernetes => {
-            let client = kubernetes::connect(options).await.map_err(words)?;
-            remove(RemoteStore::Kubernetes(client, namespace.to_owned()), run).await
+            let client = kubernetes::connect(options).await?;
+            RemoteStore::Kubernetes(client, namespace.to_owned()).clean(run).await
         }
     }
+}
+
+fn exit_code(is_clean: bool) -> ExitCode {
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn clean_machine(run: Option<&str>) -> ExitCode {
@@ -87,57 +78,34 @@ async fn clean_machine(run: Option<&str>) -> ExitCode {
         out(&format!("removed: {}", removed.display()));
     }
     for kept in &cleaned.kept {
-        out(&format!("still there: {kept}"));
+        out(&format!("not removed: {kept}"));
     }
     if cleaned.removed.is_empty() && cleaned.kept.is_empty() {
-        out(&format!("nothing {}is left on this machine", of(run)));
+        report_none(run, "on this machine");
     }
-    if cleaned.kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    exit_code(cleaned.kept.is_empty())
 }
 
-/// Ends a run whose process is no longer there.
-async fn finish(path: &Path, file: &RunFile) -> Result<ExitCode, CommandError> {
-    match file.plan.engine {
-        EngineKind::Simulated => clean_place(file.plan.engine, &file.plan.options, "", None).await,
-        _ => end(engine_of(file).await?, path).await,
-    }
+fn report_none(run: Option<&str>, place: &str) {
+    let of_run = run.map(|run| format!(" of run {run}")).unwrap_or_default();
+    out(&format!("no leftovers{of_run} {place}"));
 }
 
-async fn end(engine: impl Engine, path: &Path) -> Result<ExitCode, CommandError> {
-    let surroundings =
-        Surroundings { clock: Clock::system(), view: view(false), interrupts: interrupts::heard() };
-    let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let summary = Run::resume(engine, before, surroundings)?.clean_up().await?;
-    Ok(if summary.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Where runs leave something that a server knows of.
+/// Server that may have leftovers.
 enum RemoteStore {
     Podman(EngineOptions),
     Kubernetes(Client, String),
 }
 
-/// Whose, where it is said.
-fn of(run: Option<&str>) -> String {
-    run.map(|run| format!("of run {run} ")).unwrap_or_default()
-}
-
 impl RemoteStore {
-    fn words(&self) -> String {
-        match self {
-            Self::Podman(_) => " in Podman".into(),
-            Self::Kubernetes(_, namespace) => format!(" in namespace {namespace}"),
-        }
-    }
-
-    async fn runs(&self) -> Result<Leftovers, Failure> {
+    async fn leftovers(&self) -> Result<Leftovers, Failure> {
         match self {
             Self::Podman(options) => {
-                let mut remains = Leftovers::new();
+                let mut leftovers = Leftovers::new();
                 for left in podman::leftovers(options).await? {
-                    remains.entry(left.run).or_default().push(format!("container/{}", left.name));
+                    leftovers.entry(left.run).or_default().push(format!("container/{}", left.name));
                 }
-                Ok(remains)
+                Ok(leftovers)
             }
             Self::Kubernetes(client, namespace) => kubernetes::runs(client, namespace).await,
         }
@@ -149,35 +117,41 @@ impl RemoteStore {
             Self::Kubernetes(client, namespace) => kubernetes::remove_run(client, namespace, run).await,
         }
     }
-}
 
-/// Removes what bears a run's id, or any, and waits until it is gone.
-async fn remove(place: RemoteStore, run: Option<&str>) -> Result<ExitCode, CommandError> {
-    let chosen = |remains: Leftovers| -> Leftovers {
-        remains.into_iter().filter(|(id, _)| run.is_none_or(|run| run == id)).collect()
-    };
-    let remains = chosen(place.runs().await.map_err(words)?);
-    if remains.is_empty() {
-        out(&format!("nothing {}is left{}", of(run), place.words()));
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (run, left) in &remains {
-        out(&format!("{run}: {}", left.join(", ")));
-        place.remove(run).await.map_err(words)?;
-    }
-    let began = Instant::now();
-    loop {
-        let remains = chosen(place.runs().await.map_err(words)?);
-        if remains.is_empty() {
-            out(&format!("removed within {:.1} s", began.elapsed().as_secs_f64()));
+    /// Removes the leftovers of a run, or of all runs, and waits until they are gone.
+    async fn clean(&self, run: Option<&str>) -> Result<ExitCode, String> {
+        let chosen = async || {
+            let mut leftovers = self.leftovers().await?;
+            leftovers.retain(|id, _| run.is_none_or(|run| run == id));
+            Ok::<_, String>(leftovers)
+        };
+        let leftovers = chosen().await?;
+        if leftovers.is_empty() {
+            match self {
+                Self::Podman(_) => report_none(run, "in Podman"),
+                Self::Kubernetes(_, namespace) => report_none(run, &format!("in namespace {namespace}")),
+            }
             return Ok(ExitCode::SUCCESS);
         }
-        if began.elapsed() >= GONE_WITHIN {
-            for (run, left) in &remains {
-                out(&format!("{run}: still there after {} s: {}", GONE_WITHIN.as_secs(), left.join(", ")));
-            }
-            return Ok(ExitCode::FAILURE);
+        for (run, left) in &leftovers {
+            out(&format!("removing run {run}: {}", left.join(", ")));
+            self.remove(run).await?;
         }
-        sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        loop {
+            let leftovers = chosen().await?;
+            if leftovers.is_empty() {
+                out(&format!("removed in {:.1} s", began.elapsed().as_secs_f64()));
+                return Ok(ExitCode::SUCCESS);
+            }
+            if began.elapsed() >= GONE_WITHIN {
+                for (run, left) in &leftovers {
+                    let seconds = GONE_WITHIN.as_secs();
+                    out(&format!("run {run}: not removed after {seconds} s: {}", left.join(", ")));
+                }
+                return Ok(ExitCode::FAILURE);
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! SIGINT and SIGTERM, counted.
+//! Counter of interrupts: SIGINT and SIGTERM.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::warn;
 
-/// How often the program has been asked to end, from now on.
-pub(super) fn heard() -> watch::Receiver<u32> {
+/// Counts the interrupts from now on.
+pub(super) fn count() -> watch::Receiver<u32> {
     let (sender, receiver) = watch::channel(0);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let sender = sender.clone();
@@ -17,7 +17,7 @@ pub(super) fn heard() -> watch::Receiver<u32> {
                     }
                 });
             }
-            Err(error) => warn!("signals are not heard: {error}"),
+            Err(error) => warn!("cannot handle signals: {error}"),
         }
     }
     receiver

@@ -1,4 +1,4 @@
-//! Whether a run directory can be written, before anything is made.
+//! Preflight of the run directory: empty, writable, with enough space.
 
 use std::path::{Path, PathBuf};
 
@@ -8,45 +8,45 @@ use workload::quantity::Bytes;
 
 use ramp_format::preflight::Finding;
 
-/// A run of a thousand steps on ten nodes takes a tenth of it.
-const ROOM: Bytes = Bytes(500_000_000);
+/// Space expected: ten times that of a run of a thousand steps on ten nodes.
+const SPACE: Bytes = Bytes(500_000_000);
 
-/// What is wrong with a directory that is to be made.
+/// Findings on a run directory to be created.
 pub(super) fn findings(out: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         findings.push(Finding::refusal(format!(
-            "{} is not empty: name another directory with --out, or go on with its run with --resume",
+            "{} is not empty: choose another directory with --out, or resume its run with --resume",
             out.display()
         )));
     }
     let there = nearest(out);
     if let Err(error) = access(&there, AccessFlags::W_OK) {
         findings.push(Finding::refusal(format!(
-            "{} cannot be written to ({error}): name another directory with --out",
+            "{} is not writable ({error}): choose another directory with --out",
             there.display()
         )));
     }
-    // Where it cannot be told there is nothing to say.
+    // No finding if it is unknown.
     if let Ok(status) = statvfs(&there) {
-        let room = Bytes(status.blocks_available().saturating_mul(status.fragment_size()));
-        findings.extend(too_little(&there, room));
+        let space = Bytes(status.blocks_available().saturating_mul(status.fragment_size()));
+        findings.extend(low_space(&there, space));
     }
     findings
 }
 
-fn too_little(at: &Path, room: Bytes) -> Option<Finding> {
-    (room < ROOM).then(|| {
+fn low_space(at: &Path, space: Bytes) -> Option<Finding> {
+    (space < SPACE).then(|| {
         Finding::warning(format!(
-            "{} has room for {}, where {} are expected: rows wait in memory when it is full, and are lost beyond that",
+            "{} has only {} free, {} recommended: on a full disk rows are kept in memory, and lost beyond a limit",
             at.display(),
-            room.rounded(),
-            ROOM.rounded()
+            space.rounded(),
+            SPACE.rounded()
         ))
     })
 }
 
-/// The directory itself, or the nearest above it that is there.
+/// The directory, or its nearest existing parent.
 fn nearest(path: &Path) -> PathBuf {
     let above = path.ancestors().find(|above| above.is_dir());
     above.filter(|above| !above.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
@@ -66,10 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn too_little_room_is_said_with_how_much_there_is() {
-        let found = too_little(Path::new("/data"), Bytes(1_000_000)).unwrap();
-        assert!(!found.refuses && found.message.starts_with("/data has room for 1.000 MB"), "{found:?}");
-        assert_eq!(too_little(Path::new("/data"), ROOM), None);
+    fn low_space_space_is_said_with_how_much_there_is() {
+        let found = low_space(Path::new("/data"), Bytes(1_000_000)).unwrap();
+        assert!(!found.refuses && found.message.starts_with("/data has only 1.000 MB free"), "{found:?}");
+        assert_eq!(low_space(Path::new("/data"), SPACE), None);
     }
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("file"), "").unwrap();
         let full = findings(directory.path()).swap_remove(0).message;
-        let little = too_little(Path::new("/data"), Bytes(1_000_000)).unwrap().message;
+        let little = low_space(Path::new("/data"), Bytes(1_000_000)).unwrap().message;
         let text = format!("{full}\n{little}").replace(&directory.path().display().to_string(), "/OUT");
         insta::assert_snapshot!("findings", text);
     }

@@ -17,18 +17,19 @@ use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::{Floor, StopRule};
 
-/// Instances that fit in the budget, with the scenario that is made to fit.
+/// Instances of the built-in scenario that fit in the budget.
 const FIT: u64 = 20;
-/// Steps beyond saturation, where it is not said: in the study's runs, and in the one that takes a minute.
+/// Default of `--beyond`, as in the study.
 const BEYOND: u32 = 50;
-const BEYOND_IN_A_MINUTE: u32 = 5;
+/// The same for the built-in scenario on this machine, which takes about a minute.
+const BEYOND_BUILT_IN: u32 = 5;
 
-/// A plan with the scenario it runs and the directory it is recorded in.
+/// A plan, its scenario and its run directory.
 #[derive(Debug)]
 pub struct PlanBuilder {
-    /// What the run does.
+    /// The plan.
     pub plan: Plan,
-    /// What each instance is.
+    /// The scenario.
     pub scenario: Scenario,
     /// The run directory.
     pub out: PathBuf,
@@ -38,29 +39,29 @@ impl PlanBuilder {
     /// Builds the plan from arguments, the machine and the scenario.
     ///
     /// # Errors
-    /// Where a file cannot be read, or arguments contradict each other.
+    /// If a file cannot be read, or arguments contradict each other.
     pub fn of(args: &RunArgs, clock: &Clock) -> Result<Self, String> {
         let engine = args.engine.unwrap_or(match args.manifest {
             Some(_) => EngineKind::Kubernetes,
             None => EngineKind::Local,
         });
         if args.from > args.to {
-            return Err(format!("--from {} is beyond --to {}", args.from, args.to));
+            return Err(format!("--from {} is greater than --to {}", args.from, args.to));
         }
         let budget = match (engine, args.budget) {
             (EngineKind::Local, None) => quarter_of_available(),
             (_, budget) => budget,
         };
-        let in_a_minute = engine == EngineKind::Local && args.manifest.is_none();
+        let built_in = engine == EngineKind::Local && args.manifest.is_none();
         let mut scenario = match &args.manifest {
             Some(path) => Scenario::read(path)?,
-            None if in_a_minute => fitting(budget)?,
+            None if built_in => fitting(budget)?,
             None => Scenario::embedded()?,
         };
         let world = match (engine, &args.world) {
             (EngineKind::Simulated, Some(path)) => Some(World::read(path)?),
             (EngineKind::Simulated, None) => Some(World::default()),
-            (_, Some(_)) => return Err("--world goes with --engine simulated".into()),
+            (_, Some(_)) => return Err("--world requires --engine simulated".into()),
             (_, None) => None,
         };
         if let Some(world) = &world {
@@ -81,11 +82,11 @@ impl PlanBuilder {
             pace: args.pace,
             step_timeout: args.step_timeout,
             settle: args.settle,
-            hold: if in_a_minute { args.hold.min(Duration::from_secs(5)) } else { args.hold },
+            hold: if built_in { args.hold.min(Duration::from_secs(5)) } else { args.hold },
             down: args.down,
             stop: rules(args, engine, budget, scenario.needs())?,
             note: args.note.clone(),
-            beyond: args.beyond.unwrap_or(if in_a_minute { BEYOND_IN_A_MINUTE } else { BEYOND }),
+            beyond: args.beyond.unwrap_or(if built_in { BEYOND_BUILT_IN } else { BEYOND }),
             keep: args.keep,
             force: args.force,
             labels: args.label.clone(),
@@ -101,9 +102,9 @@ impl PlanBuilder {
         Ok(Self { plan, scenario, out })
     }
 
-    /// What the engine is made from.
+    /// Specification of the engine.
     #[must_use]
-    pub fn order(&self) -> EngineSpec {
+    pub fn engine_spec(&self) -> EngineSpec {
         EngineSpec {
             run: self.plan.run.clone(),
             scenario: self.scenario.clone(),
@@ -112,7 +113,7 @@ impl PlanBuilder {
     }
 }
 
-/// A quarter of what this machine, and the cgroup that ramp is in, have to give.
+/// A quarter of the memory available on this machine and in the cgroup of `ramp`.
 fn quarter_of_available() -> Option<Bytes> {
     let root = Path::new("/");
     let mut machine = Node::open(root);
@@ -123,23 +124,24 @@ fn quarter_of_available() -> Option<Bytes> {
     Some(Bytes(available.0 / 4))
 }
 
-/// The study's main scenario with twenty instances to the budget, each of which has its memory within a second.
+/// The built-in scenario, scaled to twenty instances in the budget, each of which allocates its memory within a second.
 fn fitting(budget: Option<Bytes>) -> Result<Scenario, String> {
     const SMALLEST: u64 = 10_000_000;
-    let budget = budget.ok_or("how much memory is available cannot be told here: say --budget")?;
-    // A round number reads better.
+    let budget = budget.ok_or("available memory is unknown on this machine: set --budget")?;
+    // Whole megabytes.
     let memory = Bytes(budget.0 / FIT / 1_000_000 * 1_000_000);
     if memory.0 < SMALLEST {
         return Err(format!(
-            "a budget of {} is too small for {FIT} instances: say a larger --budget",
-            budget.rounded()
+            "a budget of {} is too small for {FIT} instances of at least {}: set a larger --budget",
+            budget.rounded(),
+            Bytes(SMALLEST).rounded()
         ));
     }
     Scenario::embedded()?.with_load(|load| {
         load.memory = MemoryTarget::Bytes(memory);
         load.growth_rate = Rate::PerSecond(memory);
         load.growth_step = None;
-        // All of them together leave the machine its CPUs.
+        // All instances together use a small part of the CPUs.
         load.cpu = CpuTarget::Cores(Cores::from_nano(10_000_000));
     })
 }
@@ -151,13 +153,12 @@ fn rules(
     needs: InstanceNeeds,
 ) -> Result<Vec<StopRule>, String> {
     if args.stop.is_empty() {
-        // What is only to be noted ends nothing; and steps that take no time wait for nobody who could be at work.
+        // A rule given by --note does not stop; with --pace none instances have no time to become ready.
         let is_noted =
             |rule: &StopRule| args.note.iter().any(|note| discriminant(note) == discriminant(rule));
-        let is_of_use =
-            |rule: &StopRule| args.pace != Pace::None || !matches!(rule, StopRule::Stalled { .. });
-        let usual = StopRule::usual().into_iter().filter(|rule| is_of_use(rule) && !is_noted(rule));
-        // A budget is much smaller than a cluster: it is full where not one more instance fits.
+        let applies = |rule: &StopRule| args.pace != Pace::None || !matches!(rule, StopRule::Stalled { .. });
+        let usual = StopRule::usual().into_iter().filter(|rule| applies(rule) && !is_noted(rule));
+        // A budget is much smaller than a cluster: it is exhausted when no further instance fits.
         let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (rule, engine, least) {
             (StopRule::AvailableMemory { steps, .. }, EngineKind::Local, Some(least)) => {
@@ -171,7 +172,7 @@ fn rules(
     rules.map(|rule| rule.parse().map_err(|error| format!("--stop {error}"))).collect()
 }
 
-/// When it was, and four letters, so that two of the same second differ. Valid as a label and as a file name.
+/// ID of a new run: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.
 fn id(clock: &Clock) -> String {
     let time = humantime::format_rfc3339_seconds(clock.now()).to_string();
     let digits: String = time.chars().filter(|character| *character != '-' && *character != ':').collect();
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        assert!(builder(&["--from", "9", "--to", "3"]).unwrap_err().contains("beyond"));
+        assert!(builder(&["--from", "9", "--to", "3"]).unwrap_err().contains("greater"));
         assert!(builder(&["--budget", "1M"]).unwrap_err().contains("too small"));
         assert!(builder(&["no/such/file.yaml"]).unwrap_err().contains("no/such/file.yaml"));
     }

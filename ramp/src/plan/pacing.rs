@@ -1,4 +1,4 @@
-//! Pacing: how many instances of each group the next step asks for, which may depend on what was observed.
+//! Pacing: number of instances in the next step, which may depend on what was observed.
 
 use std::fmt::Debug;
 
@@ -8,22 +8,22 @@ use ramp_format::stop_rule::StepObservation;
 
 /// Sizes of the steps of a run.
 pub trait Pacing: Debug {
-    /// Instances of each group that the step after `observed` asks for; the first step where that is none. None behind the last
-    /// step. Called once for each step, those included that an earlier process has made.
+    /// Instances of each group in the step after `observed`, or in the first step. None after the last step. Called once for each
+    /// step, including those made before a resume.
     fn next(&mut self, observed: Option<&StepObservation>) -> Option<Vec<(GroupId, u32)>>;
 
-    /// The same on the way down, from `asked` instances of all groups. None where there are none.
+    /// The same on the way down, from `asked` instances of all groups. None at zero.
     fn down(&mut self, asked: u32) -> Option<Vec<(GroupId, u32)>>;
 
-    /// Steps up at most, where that is known beforehand.
+    /// Largest number of steps up, if known beforehand.
     fn steps(&self) -> Option<u32>;
 }
 
-/// As many instances more with each step, whatever is observed.
+/// Pacing by a constant increment.
 #[derive(Clone, Debug)]
 pub struct LinearPacing(Plan);
 
-/// The pacing that a plan asks for.
+/// The pacing of a plan.
 #[must_use]
 pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
     Box::new(LinearPacing(plan.clone()))

@@ -1,23 +1,23 @@
-//! Requests to the engine's API within a step.
+//! Counter of the API requests within a step.
 
 use std::time::Duration;
 
 use crate::engine::Call;
 
-/// Requests since they were last taken.
+/// API requests since the last [`take`](Self::take).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApiCalls {
-    /// Those answered.
+    /// Answered requests.
     pub answered: u32,
-    /// Those not.
+    /// Failed requests.
     pub failed: u32,
-    /// The longest that an answer took.
+    /// Longest latency.
     pub longest: Option<Duration>,
     last: Option<Duration>,
 }
 
 impl ApiCalls {
-    /// One more.
+    /// Counts a request.
     pub fn add(&mut self, call: Call) {
         if !call.answered {
             self.failed += 1;
@@ -28,14 +28,14 @@ impl ApiCalls {
         self.last = Some(call.latency);
     }
 
-    /// All so far; none from here on.
+    /// Returns the counts and resets them.
     pub fn take(&mut self) -> Self {
         let taken = *self;
         *self = Self { last: self.last, ..Self::default() };
         taken
     }
 
-    /// How long the last answer took.
+    /// Latency of the last answered request.
     #[must_use]
     pub fn last(&self) -> Option<Duration> {
         self.last

@@ -1,30 +1,30 @@
-//! How long the way up should still take. Pure.
+//! Estimated time left on the way up.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The steps that say how long the next ones take: beyond the knee they take longer than before.
+/// Number of recent steps that the estimate is based on: past saturation steps take longer.
 const RECENT: usize = 8;
 
-/// How long the last steps took.
+/// Durations of the last steps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TimeLeft {
     recent: VecDeque<Duration>,
 }
 
-/// Steps that there may be.
+/// Number of steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps {
-    /// The one that is under way.
+    /// Current step.
     pub(super) now: u32,
-    /// The last one that is expected, where something is.
+    /// Last step expected by the forecast.
     pub(super) expected: Option<u32>,
-    /// The last one that is planned, where that is known.
+    /// Last step of the plan, if known.
     pub(super) planned: Option<u32>,
 }
 
 impl TimeLeft {
-    /// A step has ended.
+    /// Takes the duration of a step.
     pub(super) fn step(&mut self, took: Duration) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -32,13 +32,13 @@ impl TimeLeft {
         self.recent.push_back(took);
     }
 
-    /// How long it should take, or at most may; `limit` is what rules leave.
+    /// Time left as text: an estimate or an upper bound. `limit` is the time until a rule ends the ramp.
     pub(super) fn words(&self, steps: Steps, limit: Option<Duration>) -> String {
         let Some(count) = u32::try_from(self.recent.len()).ok().filter(|count| *count > 0) else {
             return limit.map(|limit| format!("at most {} left", short(limit))).unwrap_or_default();
         };
         let each = self.recent.iter().sum::<Duration>() / count;
-        // The one under way counts as a whole: it may have just begun.
+        // The current step counts as a whole: it may have just begun.
         let until = |last: u32| each.saturating_mul(last.saturating_add(1).saturating_sub(steps.now));
         let expected = steps.expected.map(|last| steps.planned.map_or(last, |planned| last.min(planned)));
         let (words, left) = match expected.filter(|last| steps.now <= *last) {
@@ -50,7 +50,7 @@ impl TimeLeft {
     }
 }
 
-/// No more exact than it is known.
+/// Rounds to the precision of the estimate.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

@@ -1,8 +1,8 @@
-//! Where everything that engines tell comes in: it is written down, counted and shown, whatever else is being waited for.
+//! Event loop: records, counts and shows the events of the engine while the run waits for something else.
 
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -14,35 +14,26 @@ use super::api_calls::ApiCalls;
 use super::eta::{Steps, TimeLeft};
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, age};
-use crate::engine::{Event, Notice};
+use crate::engine::{Event, NodeStatus, Notice};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
 use crate::ui::{Status, View};
 use ramp_format::directory::Directory;
-use ramp_format::rows::{NodeRow, NodeRowKind, Part, Table};
+use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 use ramp_format::time::seconds;
 
-/// What ends a wait before its time.
+/// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
-    /// Somebody asked for it.
+    /// SIGINT or SIGTERM.
     Interrupted,
-    /// The time that a rule sets is up.
+    /// The time limit of a rule.
     TimeUp,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WaitResult {
-    /// What was waited for is so.
-    Met,
-    /// The time for it was up.
-    TimedOut,
-}
-
-/// Takes in events, and writes them down.
+/// Receiver of the engine's events, with all that is recorded and counted.
 #[derive(Debug)]
 pub(super) struct EventLoop {
     pub(super) clock: Clock,
@@ -50,35 +41,37 @@ pub(super) struct EventLoop {
     pub(super) tracker: InstanceTracker,
     pub(super) nodes: NodeTracker,
     pub(super) calls: ApiCalls,
-    /// Who has been there at once.
+    /// Largest numbers of instances at once.
     pub(super) population: PeakCounts,
     pub(super) memory: MemoryWatch,
     pub(super) view: View,
-    /// The step, which part of the run it is of, and how many instances it asks for.
+    /// Current step.
     pub(super) step: u32,
-    /// Steps up at most, where that is known.
+    /// Number of steps up, if known beforehand.
     pub(super) planned_steps: Option<u32>,
+    /// Current part of the run.
     pub(super) part: Part,
+    /// Instances requested.
     pub(super) asked: u32,
-    /// When a rule says that the run is over.
+    /// Time at which a rule ends the ramp.
     pub(super) time_limit: Option<SystemTime>,
     time_left: TimeLeft,
-    /// Interrupts that have been heeded already.
-    pub(super) heeded: u32,
-    /// When an instance was last found to have no place.
+    /// Interrupts acknowledged so far.
+    acknowledged: u32,
+    /// When an instance last became unschedulable.
     unschedulable_at: Option<Instant>,
     events: mpsc::Receiver<(SystemTime, Event)>,
     interrupts: watch::Receiver<u32>,
-    beat: Interval,
-    /// Files that cannot be written, and why not.
-    disk_trouble: BTreeMap<String, String>,
+    tick: Interval,
+    /// Files that cannot be written.
+    unwritable: BTreeSet<String>,
 }
 
-/// For so long the scheduler must have found no place for an instance before it counts.
+/// An instance must be unschedulable for this long before a step is settled.
 const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
 
-/// How often what waits for the disk is tried again, gaps are looked for, and the view is renewed.
-const BEAT: Duration = Duration::from_millis(500);
+/// Interval at which pending rows are retried, gaps are looked for, and the view is updated.
+const TICK: Duration = Duration::from_millis(500);
 
 impl EventLoop {
     pub(super) fn new(
@@ -88,8 +81,8 @@ impl EventLoop {
         events: mpsc::Receiver<(SystemTime, Event)>,
         interrupts: watch::Receiver<u32>,
     ) -> Self {
-        let mut beat = interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             clock,
             directory,
@@ -105,67 +98,66 @@ impl EventLoop {
             asked: 0,
             time_limit: None,
             time_left: TimeLeft::default(),
-            heeded: 0,
+            acknowledged: 0,
             unschedulable_at: None,
             events,
             interrupts,
-            beat,
-            disk_trouble: BTreeMap::new(),
+            tick,
+            unwritable: BTreeSet::new(),
         }
     }
 
-    /// Goes on taking in events until the work is done.
+    /// Handles events until `work` is done.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
         let mut work = pin!(work);
         loop {
-            self.halted()?;
+            self.check_interrupt()?;
             tokio::select! {
                 value = &mut work => return Ok(value),
-                Some((at, event)) = self.events.recv() => self.take(at, event),
-                _ = self.beat.tick() => self.on_tick(),
+                Some((at, event)) = self.events.recv() => self.handle(at, event),
+                _ = self.tick.tick() => self.on_tick(),
                 // A closed channel never interrupts.
                 Ok(()) = self.interrupts.changed() => {}
             }
         }
     }
 
-    /// Goes on taking in events until something is so, or the time for it is up.
+    /// Handles events until a deadline.
+    pub(super) async fn wait(&mut self, deadline: Instant) -> Result<(), Interrupt> {
+        self.until(deadline, |_| false).await.map(|_| ())
+    }
+
+    /// Handles events until a condition is met. Returns false if it is not met by the deadline.
     pub(super) async fn until(
         &mut self,
-        deadline: Option<Instant>,
-        so: impl Fn(&Self) -> bool,
-    ) -> Result<WaitResult, Interrupt> {
+        deadline: Instant,
+        is_met: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Interrupt> {
         loop {
-            if so(self) {
-                return Ok(WaitResult::Met);
+            if is_met(self) {
+                return Ok(true);
             }
-            self.halted()?;
-            let up = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
+            self.check_interrupt()?;
             tokio::select! {
-                // Events first: what has been seen by the deadline counts.
+                // Events first: what was observed by the deadline counts.
                 biased;
-                Some((at, event)) = self.events.recv() => self.take(at, event),
-                () = up => return Ok(WaitResult::TimedOut),
-                _ = self.beat.tick() => self.on_tick(),
+                Some((at, event)) = self.events.recv() => self.handle(at, event),
+                () = sleep_until(deadline) => return Ok(false),
+                _ = self.tick.tick() => self.on_tick(),
                 Ok(()) = self.interrupts.changed() => {}
             }
         }
     }
 
-    /// Takes in what has arrived already.
-    pub(super) fn take_arrived(&mut self) {
+    /// Handles the events that have arrived.
+    pub(super) fn handle_arrived(&mut self) {
         while let Ok((at, event)) = self.events.try_recv() {
-            self.take(at, event);
+            self.handle(at, event);
         }
     }
 
-    fn halted(&self) -> Result<(), Interrupt> {
-        if *self.interrupts.borrow() > self.heeded {
+    fn check_interrupt(&self) -> Result<(), Interrupt> {
+        if *self.interrupts.borrow() > self.acknowledged {
             return Err(Interrupt::Interrupted);
         }
         match self.time_limit {
@@ -174,44 +166,44 @@ impl EventLoop {
         }
     }
 
-    /// Tries to write what waits for the disk, for some time.
-    pub(super) async fn write_what_waits(&mut self, limit: Duration) {
+    /// Retries pending rows, for a limited time.
+    pub(super) async fn flush(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.directory.tables().into_iter().any(|table| table.retry().is_err())
             && Instant::now() < deadline
         {
-            sleep(BEAT).await;
+            sleep(TICK).await;
         }
     }
 
-    /// Writes `run.json`, for which there may be no room just now.
+    /// Writes `run.json`, and retries for a limited time if the disk is full.
     pub(super) async fn save(&self, limit: Duration) -> std::io::Result<()> {
         let deadline = Instant::now() + limit;
         loop {
             match self.directory.save() {
-                Err(_) if Instant::now() < deadline => sleep(BEAT).await,
+                Err(_) if Instant::now() < deadline => sleep(TICK).await,
                 saved => return saved,
             }
         }
     }
 
-    /// Whether there is nothing more to wait for when so many were asked for. That there is no place for an instance may
-    /// change soon after: those that make place are still on their way out.
+    /// Whether a step that requested this many instances has settled. An unschedulable instance may be scheduled soon after, when
+    /// terminating ones have released their resources.
     pub(super) fn is_settled(&self, asked: u32) -> bool {
         let waited = self.unschedulable_at.is_none_or(|at| at.elapsed() >= UNSCHEDULABLE_FOR);
         let none = self.tracker.counts().of(State::Unschedulable) == 0;
         self.tracker.is_settled(asked) && (none || waited)
     }
 
-    /// Interrupts so far have been heeded: only further ones count.
-    pub(super) fn heed(&mut self) {
-        self.heeded = *self.interrupts.borrow();
+    /// Acknowledges the interrupts so far: only another one counts.
+    pub(super) fn acknowledge_interrupts(&mut self) {
+        self.acknowledged = *self.interrupts.borrow();
     }
 
-    fn take(&mut self, at: SystemTime, event: Event) {
+    fn handle(&mut self, at: SystemTime, event: Event) {
         match event {
-            Event::Instance(instance_status) => {
-                let transitions = self.tracker.see(&instance_status);
+            Event::Instance(status) => {
+                let transitions = self.tracker.see(&status);
                 self.transitions(at, transitions);
             }
             Event::All(statuses) => {
@@ -238,14 +230,13 @@ impl EventLoop {
         }
     }
 
-    /// Its memory is in no sum any more.
     fn node_gone(&mut self, at: SystemTime, name: &str) {
-        self.event(at, &Notice::note(format!("node/{name}"), "Gone", "is no longer there"));
+        self.event(at, &Notice::note(format!("node/{name}"), "Gone", "deleted"));
     }
 
-    fn node(&mut self, at: SystemTime, status: crate::engine::NodeStatus, listed: bool) {
+    fn node(&mut self, at: SystemTime, status: NodeStatus, listed: bool) {
         let name = status.name.clone();
-        // How the nodes are at first has been shown with the plan.
+        // The preflight summary has shown the initial status.
         let shown = listed && self.nodes.is_ready(&name).is_none();
         if let Some(words) = self.nodes.status(status) {
             let notice = Notice::note(format!("node/{name}"), "Status", words);
@@ -253,7 +244,6 @@ impl EventLoop {
         }
     }
 
-    /// Twice a second.
     fn on_tick(&mut self) {
         let now = self.clock.now();
         let mut results = Vec::new();
@@ -265,16 +255,13 @@ impl EventLoop {
             self.written(&name, result);
         }
         for (node, age) in self.nodes.gaps(now) {
-            let written =
-                self.directory.nodes.record(&self.node_row(now, &node, NodeRowKind::Gap, Some(age)));
-            self.written(NodeRow::FILE, written);
+            self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
         }
         self.show();
     }
 
     fn show(&mut self) {
         let (now, run) = (self.clock.now(), &self.directory.run);
-        let sums = self.nodes.sums(now);
         let steps = Steps {
             now: self.step,
             expected: run.forecast.as_ref().and_then(|forecast| forecast.steps_to_saturation),
@@ -283,15 +270,15 @@ impl EventLoop {
         let limit = self.time_limit.map(|limit| age(limit, now));
         let time_left = match self.part {
             Part::Up => self.time_left.words(steps, limit),
-            Part::Hold => "held".to_owned(),
-            Part::Down => "down".to_owned(),
-            Part::Clean => "removing".to_owned(),
+            Part::Hold => "holding".to_owned(),
+            Part::Down => "scaling down".to_owned(),
+            Part::Clean => "removing instances".to_owned(),
         };
         self.view.status(&Status {
             asked: self.asked,
             counts: self.tracker.counts(),
             totals: self.tracker.totals(),
-            sums,
+            sums: self.nodes.sums(now),
             latency: self.calls.last(),
             time_left,
         });

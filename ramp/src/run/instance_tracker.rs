@@ -1,16 +1,16 @@
-//! Who is what: turns sightings into transitions, each counted once.
+//! Instance tracker: turns observed statuses into state transitions, each counted once.
 //!
 //! # Guarantees
 //! - The transitions of an instance form a path: each begins where the one before it ended, the first from nothing, and none
 //!   follows [`State::Gone`].
-//! - The end of a container is counted once, however often it is seen, by any source and across a resume.
+//! - The end of a container is counted once, however often it is observed, by any source and across a resume.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::InstanceStatus;
 use ramp_format::state::{Counts, State, Totals, Transition};
 
-/// Instances by their state, and what has happened to them.
+/// Instances by state, and totals of their ends.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceTracker {
     instances: HashMap<String, TrackedInstance>,
@@ -20,32 +20,32 @@ pub struct InstanceTracker {
     places: PopulationCounts,
 }
 
-/// What the instances add up to, kept as they come, change and go: each event and each sample asks for it.
+/// Numbers of instances, updated with each change: each event and each sample reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PopulationCounts {
-    /// Not over and not told to end.
+    /// Neither over nor terminating.
     in_place: u32,
-    /// Those of them that are still on their way.
-    on_the_way: u32,
-    /// Not over, and told to end.
-    leaving: u32,
-    /// With a container at work, by node.
+    /// Those of them that have not settled.
+    unsettled: u32,
+    /// Terminating.
+    terminating: u32,
+    /// With a running container, by node.
     at_work: HashMap<String, u32>,
 }
 
-/// What is known of an instance that is there.
+/// An existing instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackedInstance {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its node.
     pub node: Option<String>,
-    /// What it is.
+    /// Its state.
     pub state: State,
-    /// Whether it is over, and its place another's.
+    /// Whether it is over: it does not run again, and may be replaced.
     pub over: bool,
     restarts: u32,
-    /// Those of its containers whose end has been counted. A kubelet may tell of an earlier one after a later one.
+    /// Containers whose end was counted. A kubelet may report an earlier one after a later one.
     ended: Vec<String>,
 }
 
@@ -53,11 +53,11 @@ impl PopulationCounts {
     fn change(&mut self, entry: &TrackedInstance, by: i32) {
         let change = |count: &mut u32| *count = count.saturating_add_signed(by);
         if !entry.over && entry.state == State::Terminating {
-            change(&mut self.leaving);
+            change(&mut self.terminating);
         } else if !entry.over {
             change(&mut self.in_place);
             if !entry.state.is_settled() {
-                change(&mut self.on_the_way);
+                change(&mut self.unsettled);
             }
         }
         if let Some(node) = &entry.node
@@ -72,95 +72,80 @@ impl PopulationCounts {
 }
 
 impl InstanceTracker {
-    /// What a sighting changes: nothing, most of the time.
-    pub fn see(&mut self, instance_status: &InstanceStatus) -> Vec<Transition> {
-        let known = self.instances.get(&instance_status.uid);
-        if self.gone.contains(&instance_status.uid)
-            || (known.is_none() && instance_status.state == State::Gone)
-        {
+    /// Takes the status of an instance. Returns the transitions it caused, usually none.
+    pub fn see(&mut self, status: &InstanceStatus) -> Vec<Transition> {
+        let known = self.instances.get(&status.uid);
+        if self.gone.contains(&status.uid) || (known.is_none() && status.state == State::Gone) {
             return Vec::new();
         }
         let mut from = known.map(|entry| entry.state);
         let restarts_before = known.map_or(0, |entry| entry.restarts);
         let mut ended = known.map(|entry| entry.ended.clone()).unwrap_or_default();
-        if is_late(instance_status, from, &ended) {
+        if is_late(status, from, &ended) {
             return Vec::new();
         }
         let mut transitions = Vec::new();
         let transition = |from, to, at, reason, container| Transition {
-            uid: instance_status.uid.clone(),
-            name: instance_status.name.clone(),
-            node: instance_status.node.clone(),
+            uid: status.uid.clone(),
+            name: status.name.clone(),
+            node: status.node.clone(),
             from,
             to,
             at,
             reason,
-            restarts: instance_status.restarts,
+            restarts: status.restarts,
             container,
         };
-        // What was told to end and does is neither a failure nor an OOM kill, whatever its exit status.
-        let told_to_end = matches!(instance_status.state, State::Terminating | State::Gone);
-        if let Some(end) = &instance_status.end
+        // The end of a terminating instance is neither a failure nor an OOM kill, whatever its exit status.
+        let terminating = matches!(status.state, State::Terminating | State::Gone);
+        if let Some(end) = &status.end
             && !ended.contains(&end.container)
-            && !told_to_end
+            && !terminating
         {
-            let reason = with_unseen(&end.reason, restarts_before, instance_status.restarts);
+            let reason = with_unseen(&end.reason, restarts_before, status.restarts);
             transitions.push(transition(from, end.state, end.at, reason, Some(end.container.clone())));
             from = Some(end.state);
             ended.push(end.container.clone());
         }
-        if from != Some(instance_status.state) {
-            transitions.push(transition(
-                from,
-                instance_status.state,
-                instance_status.since,
-                instance_status.reason.clone(),
-                None,
-            ));
+        if from != Some(status.state) {
+            transitions.push(transition(from, status.state, status.since, status.reason.clone(), None));
         }
         for transition in &transitions {
             self.count(transition);
         }
-        self.keep(instance_status, ended);
+        self.keep(status, ended);
         transitions
     }
 
-    /// What changes when these are all instances there are: those not among them are gone. `now` is when that was seen.
+    /// Takes the statuses of all existing instances: those not among them are gone.
     pub fn see_all(&mut self, statuses: &[InstanceStatus]) -> Vec<Transition> {
-        let there: HashSet<&str> =
-            statuses.iter().map(|instance_status| instance_status.uid.as_str()).collect();
-        // In order of their names, so that the same run is written the same way.
-        let missing: BTreeMap<String, (String, TrackedInstance)> = self
-            .instances
-            .iter()
-            .filter(|(uid, _)| !there.contains(uid.as_str()))
-            .map(|(uid, entry)| (format!("{}/{uid}", entry.name), (uid.clone(), entry.clone())))
-            .collect();
-        let mut transitions = Vec::new();
-        for (uid, entry) in missing.into_values() {
-            transitions.extend(self.see(&InstanceStatus {
-                uid,
-                name: entry.name,
-                node: entry.node,
+        let there: HashSet<&str> = statuses.iter().map(|status| status.uid.as_str()).collect();
+        let missing = self.instances.iter().filter(|(uid, _)| !there.contains(uid.as_str()));
+        let mut gone: Vec<InstanceStatus> = missing
+            .map(|(uid, entry)| InstanceStatus {
+                uid: uid.clone(),
+                name: entry.name.clone(),
+                node: entry.node.clone(),
                 state: State::Gone,
                 since: None,
                 reason: "no longer there when all were listed".into(),
                 restarts: entry.restarts,
                 end: None,
                 over: true,
-            }));
-        }
-        transitions.extend(statuses.iter().flat_map(|instance_status| self.see(instance_status)));
-        transitions
+            })
+            .collect();
+        // Sorted by name, so that recordings are reproducible.
+        gone.sort_by_cached_key(|status| format!("{}/{}", status.name, status.uid));
+        gone.iter().chain(statuses).flat_map(|status| self.see(status)).collect()
     }
 
-    /// Takes a transition from the file that an earlier process wrote.
+    /// Takes a transition that an earlier process recorded.
     pub fn replay(&mut self, transition: &Transition) {
         self.count(transition);
         let mut ended =
             self.instances.get(&transition.uid).map(|entry| entry.ended.clone()).unwrap_or_default();
         ended.extend(transition.container.clone());
-        let instance_status = InstanceStatus {
+        let status = InstanceStatus {
             uid: transition.uid.clone(),
             name: transition.name.clone(),
             node: transition.node.clone(),
@@ -171,27 +156,27 @@ impl InstanceTracker {
             end: None,
             over: matches!(transition.to, State::Evicted | State::Gone),
         };
-        self.keep(&instance_status, ended);
+        self.keep(&status, ended);
     }
 
-    fn keep(&mut self, instance_status: &InstanceStatus, ended: Vec<String>) {
-        if let Some(before) = self.instances.remove(&instance_status.uid) {
+    fn keep(&mut self, status: &InstanceStatus, ended: Vec<String>) {
+        if let Some(before) = self.instances.remove(&status.uid) {
             self.places.change(&before, -1);
         }
-        if instance_status.state == State::Gone {
-            self.gone.insert(instance_status.uid.clone());
+        if status.state == State::Gone {
+            self.gone.insert(status.uid.clone());
             return;
         }
         let entry = TrackedInstance {
-            name: instance_status.name.clone(),
-            node: instance_status.node.clone(),
-            state: instance_status.state,
-            over: instance_status.over,
-            restarts: instance_status.restarts,
+            name: status.name.clone(),
+            node: status.node.clone(),
+            state: status.state,
+            over: status.over,
+            restarts: status.restarts,
             ended,
         };
         self.places.change(&entry, 1);
-        self.instances.insert(instance_status.uid.clone(), entry);
+        self.instances.insert(status.uid.clone(), entry);
     }
 
     fn count(&mut self, transition: &Transition) {
@@ -206,61 +191,59 @@ impl InstanceTracker {
         *total += 1;
     }
 
-    /// Instances that are there, by state.
+    /// Existing instances by state.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// What has happened since the run began.
+    /// Totals since the run began.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// An instance that is there.
+    /// An existing instance.
     #[must_use]
     pub fn instance(&self, uid: &str) -> Option<&TrackedInstance> {
         self.instances.get(uid)
     }
 
-    /// Instances with a container at work on a node.
+    /// Instances with a running container on a node.
     #[must_use]
     pub fn at_work_on(&self, node: &str) -> u32 {
         self.places.at_work.get(node).copied().unwrap_or_default()
     }
 
-    /// Whether there is nothing more to wait for when so many were asked for: that many have a place (or are known to
-    /// have none), and none of them is still on its way.
+    /// Whether the requested number of instances exists, and each is ready, has ended or cannot be scheduled.
     #[must_use]
     pub fn is_settled(&self, asked: u32) -> bool {
-        self.places.in_place >= asked && self.places.on_the_way == 0
+        self.places.in_place >= asked && self.places.unsettled == 0
     }
 
-    /// Instances that are there and not over, those told to end among them.
+    /// Instances that are not over, including terminating ones.
     #[must_use]
     pub fn in_place(&self) -> u32 {
-        self.places.in_place + self.places.leaving
+        self.places.in_place + self.places.terminating
     }
 
-    /// Instances that are there at all.
+    /// All existing instances.
     #[must_use]
     pub fn there(&self) -> u32 {
         u32::try_from(self.instances.len()).unwrap_or(u32::MAX)
     }
 }
 
-/// Whether it tells of a container as dead whose end has been counted and in whose place another one is at work: an old
-/// status, told late.
-fn is_late(instance_status: &InstanceStatus, from: Option<State>, ended: &[String]) -> bool {
-    let is_dead = matches!(instance_status.state, State::Failed | State::OomKilled) && !instance_status.over;
-    let is_known = instance_status.end.as_ref().is_some_and(|end| ended.contains(&end.container));
+/// Whether it is an outdated status: it reports the end of a container that was counted and has been replaced.
+fn is_late(status: &InstanceStatus, from: Option<State>, ended: &[String]) -> bool {
+    let is_dead = matches!(status.state, State::Failed | State::OomKilled) && !status.over;
+    let is_known = status.end.as_ref().is_some_and(|end| ended.contains(&end.container));
     is_dead && is_known && from.is_some_and(State::is_at_work)
 }
 
-/// The reason, and how many ends of containers before this one nobody has seen.
+/// The reason, with the number of earlier ends that were not observed.
 fn with_unseen(reason: &str, before: u32, now: u32) -> String {
-    // A container that has ended may have been started again already, or not yet.
+    // The container may or may not have been restarted yet.
     match now.saturating_sub(before).saturating_sub(1) {
         0 => reason.to_owned(),
         unseen => format!("{reason} ({unseen} ends before it not seen)"),

@@ -1,28 +1,28 @@
-//! Memory of each kernel before the first step and after the last instance: whether it has stopped changing.
+//! Memory of each kernel before the first step and after the last instance: whether it is back and steady.
 
 use std::collections::BTreeMap;
 
 use ramp_report::stats::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
 
-/// Seconds since the run began, and bytes that nobody else can have.
+/// Seconds since the run began, and unreclaimable bytes.
 type MemorySeries = Vec<(f64, f64)>;
 
-/// Samples of quiet times, by the boot ids of their kernels.
+/// Samples at rest, by boot ID.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemoryWatch {
     quiet: BTreeMap<String, MemorySeries>,
-    /// Those after the last instance, once that is gone.
+    /// Samples after the last instance; none while instances exist.
     after: Option<BTreeMap<String, MemorySeries>>,
 }
 
 impl MemoryWatch {
-    /// A sample of a kernel, from before the first step or after the last instance.
+    /// Takes a sample from before the first step or after the last instance.
     pub(super) fn see(&mut self, kernel: &str, seconds: f64, bytes: f64) {
         let of = self.after.as_mut().unwrap_or(&mut self.quiet);
         of.entry(kernel.to_owned()).or_default().push((seconds, bytes));
     }
 
-    /// The last instance is gone.
+    /// From here on samples are those after the last instance.
     pub(super) fn begin_after(&mut self) {
         self.after = Some(BTreeMap::new());
     }
@@ -36,8 +36,8 @@ impl MemoryWatch {
         self.after.as_ref().and_then(|after| after.get(kernel)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether there is nothing more to wait for: that of each kernel has stopped changing, and is about what it was before. What has not
-    /// come back may yet, or belong to others who go soon.
+    /// Whether memory of each kernel is steady and about what it was before. Memory that is not back yet may still be returned, or
+    /// belong to other processes that end soon.
     pub(super) fn is_back(&self) -> bool {
         let is = |(kernel, quiet): (&String, &MemorySeries)| {
             let after = self.after(kernel);
@@ -47,7 +47,7 @@ impl MemoryWatch {
         !self.quiet.is_empty() && self.quiet.iter().all(is)
     }
 
-    /// Whether that of each kernel which told of itself before has stopped changing; none where too little is known to tell.
+    /// Whether memory of each kernel that was sampled before is steady; none with too few samples.
     pub(super) fn is_steady(&self) -> Option<bool> {
         let each = self.quiet.iter().map(|(kernel, quiet)| is_steady(self.after(kernel), quiet));
         let known: Option<Vec<bool>> = each.collect();

@@ -1,4 +1,4 @@
-//! What the nodes last said, how old it is, and what it comes to: each kernel once.
+//! Node tracker: last status and sample of each node, their age, and sums that count each kernel once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -9,20 +9,20 @@ use workload::quantity::Bytes;
 use crate::clock::age;
 use crate::engine::{Budget, NodeReading, NodeStatus};
 
-/// A sample that is older is stale. They come each second; one may be late, and one lost.
+/// Older samples are stale. One is due each second; one may be late, and one lost.
 pub const FRESH_FOR: Duration = Duration::from_secs(4);
 
-/// By how much clocks drift apart, in seconds per second, with a margin: those that are set by nobody do so by 100 ppm.
+/// Largest drift between two clocks, in seconds per second: unsynchronized clocks drift by about 100 ppm.
 const DRIFT: f64 = 500e-6;
 
-/// A gap is told when it begins, and again each time this has passed.
-const TELL_GAPS_EVERY: Duration = Duration::from_secs(10);
+/// Interval at which a gap that goes on is reported again.
+const REPORT_GAPS_EVERY: Duration = Duration::from_secs(10);
 
 /// The nodes, by name.
 #[derive(Clone, Debug, Default)]
 pub struct NodeTracker {
     known: BTreeMap<String, TrackedNode>,
-    /// Those that are no longer there. The machine of one may go on telling of itself for a while.
+    /// Deleted nodes. Their machines may go on sending samples for a while.
     gone: BTreeSet<String>,
 }
 
@@ -30,29 +30,29 @@ pub struct NodeTracker {
 struct TrackedNode {
     status: Option<NodeStatus>,
     latest: Option<Latest>,
-    gap_told: Option<SystemTime>,
-    /// The smallest difference between the node's time and that of the arrival: clocks that are not in step, and the
-    /// shortest way. What a sample took longer is its age.
-    way: Option<Signed>,
-    /// The node's time of the last sample.
+    gap_reported: Option<SystemTime>,
+    /// Smallest difference between the time of arrival and the node's time: clock offset plus shortest delay. What a sample took
+    /// longer is its age.
+    offset: Option<Signed>,
+    /// Node time of the last sample.
     taken: Option<SystemTime>,
 }
 
-/// The difference of two times, of which either may be the later one, in seconds.
+/// Signed difference of two times, in seconds.
 type Signed = f64;
 
 /// The last sample of a node.
 #[derive(Clone, Debug, PartialEq)]
 struct Latest {
     seen: SystemTime,
-    /// How old it was then.
+    /// Its age on arrival.
     age_then: Duration,
     kernel: String,
     memory: Option<MemoryTotals>,
     budget: Option<Budget>,
 }
 
-/// Memory of a machine, or of several together.
+/// Memory of one or several machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryTotals {
     /// MemTotal.
@@ -65,23 +65,23 @@ pub struct MemoryTotals {
     pub active: Bytes,
 }
 
-/// What all nodes come to.
+/// Sums over all nodes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sums {
-    /// Kernels that have ever told of themselves.
+    /// Kernels that were ever sampled.
     pub kernels: u32,
-    /// Those whose last sample is fresh.
+    /// Kernels whose last sample is fresh.
     pub fresh: u32,
     /// Age of the oldest of the last samples.
     pub oldest: Option<Duration>,
-    /// Their memory, where all are fresh: a sum without some of them would be none.
+    /// Memory; none unless all samples are fresh.
     pub memory: Option<MemoryTotals>,
-    /// What all instances together have, where they are confined together.
+    /// Budget of all instances together, if there is one.
     pub budget: Option<Budget>,
 }
 
 impl NodeTracker {
-    /// A node, as it is now. What it was not before, where that has changed: in words.
+    /// Takes the status of a node. Returns it as text if it changed.
     pub fn status(&mut self, status: NodeStatus) -> Option<String> {
         self.gone.remove(&status.name);
         let node = self.known.entry(status.name.clone()).or_default();
@@ -97,13 +97,13 @@ impl NodeTracker {
         said
     }
 
-    /// A node is no longer there. Whether it was.
+    /// Removes a deleted node. Returns whether it was known.
     pub fn remove(&mut self, name: &str) -> bool {
         self.gone.insert(name.to_owned());
         self.known.remove(name).is_some()
     }
 
-    /// All nodes there are: the names of those that are there no longer.
+    /// Takes the names of all existing nodes. Returns those that were deleted.
     pub fn only(&mut self, names: &BTreeSet<String>) -> Vec<String> {
         let missing: Vec<String> = self
             .known
@@ -117,7 +117,7 @@ impl NodeTracker {
         missing
     }
 
-    /// Takes a sample that arrived at `seen`. How old it was then; none where it does not say when it was taken.
+    /// Takes a sample that arrived at `seen`. Returns its age on arrival; none if it has no time.
     pub fn sample(&mut self, seen: SystemTime, sample: &NodeReading) -> Option<Duration> {
         if self.gone.contains(&sample.node) {
             return None;
@@ -125,19 +125,19 @@ impl NodeTracker {
         let node = self.known.entry(sample.node.clone()).or_default();
         let text = |key: &str| sample.record.get(key).and_then(Value::as_str);
         let taken = text("time").and_then(|time| humantime::parse_rfc3339(time).ok());
-        let way = taken.map(|taken| signed(seen, taken));
+        let offset = taken.map(|taken| signed(seen, taken));
         if taken.zip(node.taken).is_some_and(|(now, before)| now < before) {
-            // Its clock was set back.
-            node.way = None;
+            // The clock was set back.
+            node.offset = None;
         }
         let since = node.latest.as_ref().map_or(0.0, |latest| age(seen, latest.seen).as_secs_f64());
-        let least = node.way.map(|least| least + since * DRIFT);
-        node.way = match (least, way) {
-            (Some(least), Some(way)) => Some(least.min(way)),
-            (least, way) => least.or(way),
+        let least = node.offset.map(|least| least + since * DRIFT);
+        node.offset = match (least, offset) {
+            (Some(least), Some(offset)) => Some(least.min(offset)),
+            (least, offset) => least.or(offset),
         };
         node.taken = taken.or(node.taken);
-        let late = way.zip(node.way).map(|(way, least)| way - least);
+        let late = offset.zip(node.offset).map(|(offset, least)| offset - least);
         let age_then = late.and_then(|late| Duration::try_from_secs_f64(late).ok());
         let bytes = |key: &str| sample.record.get(key).and_then(Value::as_u64).map(Bytes);
         let memory = || {
@@ -151,30 +151,30 @@ impl NodeTracker {
         node.latest = Some(Latest {
             seen,
             age_then: age_then.unwrap_or_default(),
-            // Without a boot id each node is taken for a machine of its own.
+            // Without a boot ID each node counts as a machine.
             kernel: text("boot_id").map_or_else(|| format!("node/{}", sample.node), str::to_owned),
             memory: memory(),
             budget: sample.budget,
         });
-        node.gap_told = None;
+        node.gap_reported = None;
         age_then
     }
 
-    /// Nodes whose last sample is stale, with its age, when that is to be told.
+    /// Gaps to report: nodes whose last sample is stale, with its age.
     pub fn gaps(&mut self, now: SystemTime) -> Vec<(String, Duration)> {
         let mut gaps = Vec::new();
         for (name, node) in &mut self.known {
             let Some(latest) = &node.latest else { continue };
-            let due = node.gap_told.is_none_or(|told| age(now, told) >= TELL_GAPS_EVERY);
+            let due = node.gap_reported.is_none_or(|reported| age(now, reported) >= REPORT_GAPS_EVERY);
             if latest.age(now) > FRESH_FOR && due {
-                node.gap_told = Some(now);
+                node.gap_reported = Some(now);
                 gaps.push((name.clone(), latest.age(now)));
             }
         }
         gaps
     }
 
-    /// What all come to.
+    /// Sums over all nodes.
     #[must_use]
     pub fn sums(&self, now: SystemTime) -> Sums {
         let latest = self.kernels(now);
@@ -192,20 +192,20 @@ impl NodeTracker {
         }
     }
 
-    /// Whether every node that is known has told of its machine.
+    /// Whether every known node was sampled.
     #[must_use]
-    pub fn all_have_told(&self) -> bool {
+    pub fn all_sampled(&self) -> bool {
         !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
     }
 
-    /// Whether each kernel that tells of itself has done so by a sample taken after a time.
+    /// Whether each fresh kernel has a sample taken after a time.
     #[must_use]
     pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
         self.fresh(now)
             .all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
     }
 
-    /// Available memory of each kernel whose last sample is fresh.
+    /// Available memory of each fresh kernel, by boot ID.
     #[must_use]
     pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {
         self.fresh(now)
@@ -213,12 +213,12 @@ impl NodeTracker {
             .collect()
     }
 
-    /// The youngest sample of each kernel, where it is fresh.
+    /// Latest sample of each fresh kernel.
     fn fresh(&self, now: SystemTime) -> impl Iterator<Item = &Latest> {
         self.kernels(now).into_values().filter(move |latest| latest.age(now) <= FRESH_FOR)
     }
 
-    /// The youngest sample of each kernel, by whichever of its nodes.
+    /// Latest sample of each kernel, of any of its nodes.
     fn kernels(&self, now: SystemTime) -> BTreeMap<&str, &Latest> {
         let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
         for latest in self.known.values().filter_map(|node| node.latest.as_ref()) {
@@ -230,20 +230,20 @@ impl NodeTracker {
         kernels
     }
 
-    /// Whether a node is ready, where that is known.
+    /// Whether a node is ready, if known.
     #[must_use]
     pub fn is_ready(&self, name: &str) -> Option<bool> {
         Some(self.known.get(name)?.status.as_ref()?.ready)
     }
 
-    /// Names of the nodes that are ready, and of those that are not.
+    /// Numbers of nodes that are ready and not ready.
     #[must_use]
-    pub fn ready_or_not(&self) -> (Vec<String>, Vec<String>) {
+    pub fn ready_counts(&self) -> (u32, u32) {
         let known = self.known.values().filter_map(|node| node.status.as_ref());
-        let (ready, not): (Vec<_>, Vec<_>) = known.partition(|status| status.ready);
-        let names =
-            |statuses: Vec<&NodeStatus>| statuses.into_iter().map(|status| status.name.clone()).collect();
-        (names(ready), names(not))
+        known.fold((0, 0), |(ready, not_ready), status| match status.ready {
+            true => (ready + 1, not_ready),
+            false => (ready, not_ready + 1),
+        })
     }
 }
 
@@ -384,8 +384,8 @@ mod tests {
         assert_eq!(nodes.status(status("a", true)), None);
         assert_eq!(nodes.status(status("a", false)).as_deref(), Some("not ready"));
         nodes.status(status("b", true));
-        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(nodes.ready_counts(), (1, 1));
         assert_eq!(nodes.only(&BTreeSet::from(["b".into()])), ["a"]);
-        assert_eq!(nodes.ready_or_not(), (vec!["b".into()], vec![]));
+        assert_eq!((nodes.ready_counts(), nodes.is_ready("b")), ((1, 0), Some(true)));
     }
 }

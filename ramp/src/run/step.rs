@@ -1,25 +1,25 @@
-//! One step: what it asks for, how it is waited for, and its row.
+//! One step of a run: request, wait, row.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use workload::quantity::Bytes;
 
-use super::event_loop::{EventLoop, WaitResult};
-use super::{RampEnd, Run};
-use crate::backoff::Backoff;
-use crate::engine::{Engine, Failure, GroupId};
+use super::Run;
+use super::event_loop::EventLoop;
+use super::node_tracker::MemoryTotals;
+use super::retry::{RampEnd, retry};
+use crate::engine::{Engine, GroupId};
 use ramp_format::plan::Pace;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::state::State;
-use ramp_format::stop_rule::StepObservation;
 use ramp_format::time::{Time, seconds};
 
-/// Samples come each second; one may be late.
+/// Time limit for a sample of each node after a step: one is due each second, and one may be late.
 const SAMPLED_WITHIN: Duration = Duration::from_millis(2500);
 
 impl<E: Engine> Run<E> {
-    /// One step: asks, and waits as the pace says. Its row, as it is when it ends.
+    /// Makes one step: requests instances and waits as the pace says. Returns its row.
     pub(super) async fn step(
         &mut self,
         asked: &[(GroupId, u32)],
@@ -42,23 +42,21 @@ impl<E: Engine> Run<E> {
         }
         let row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
         let Some(end) = end else { return Ok(row) };
-        // What the step has seen so far is not lost.
-        self.write(&row);
+        // Keeps what the interrupted step has observed.
+        self.event_loop.step_row(&row);
         if part == Part::Up {
             self.steps_up = row.step;
         }
         Err(end)
     }
 
-    /// Waits for a sample of each node from after now: of all instances of the step at rest. A step must not be over before it has one, or
-    /// samples and steps of about the same length beat with each other.
+    /// Waits for a sample of each node with all instances of the step settled. Without one, steps about as long as the sampling
+    /// interval would be sampled at random phases.
     async fn sample_settled(&mut self) -> Result<(), RampEnd> {
         let (settled, deadline) = (self.event_loop.clock.now(), Instant::now() + SAMPLED_WITHIN);
-        self.event_loop
-            .until(Some(deadline), |event_loop| {
-                event_loop.nodes.sampled_since(settled, event_loop.clock.now())
-            })
-            .await?;
+        let sampled =
+            |event_loop: &EventLoop| event_loop.nodes.sampled_since(settled, event_loop.clock.now());
+        self.event_loop.until(deadline, sampled).await?;
         Ok(())
     }
 
@@ -75,23 +73,21 @@ impl<E: Engine> Run<E> {
             }
             Ok(asked_at.elapsed())
         };
-        let latency = insist(&mut self.engine, &mut self.event_loop, Some(deadline), "scale", scale).await?;
+        let latency = retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
         let outcome = match (self.plan.pace, latency) {
             (Pace::Every(_), _) => {
-                self.event_loop.until(Some(deadline), |_| false).await?;
+                self.event_loop.wait(deadline).await?;
                 if latency.is_some() { StepOutcome::Beat } else { StepOutcome::Unanswered }
             }
             (_, None) => StepOutcome::Unanswered,
             (Pace::None, Some(_)) => {
-                self.event_loop.take_arrived();
+                self.event_loop.handle_arrived();
                 StepOutcome::Taken
             }
             (Pace::Ready, Some(_)) => {
                 let so = |event_loop: &EventLoop| settled(event_loop, event_loop.asked);
-                match self.event_loop.until(Some(deadline), so).await? {
-                    WaitResult::Met => StepOutcome::Settled,
-                    WaitResult::TimedOut => StepOutcome::TimedOut,
-                }
+                let is_settled = self.event_loop.until(deadline, so).await?;
+                if is_settled { StepOutcome::Settled } else { StepOutcome::TimedOut }
             }
         };
         Ok((outcome, latency))
@@ -102,11 +98,9 @@ impl<E: Engine> Run<E> {
         let now = event_loop.clock.now();
         let (counts, totals, sums) =
             (event_loop.tracker.counts(), event_loop.tracker.totals(), event_loop.nodes.sums(now));
-        let (ready, not_ready) = event_loop.nodes.ready_or_not();
+        let (nodes_ready, nodes_not_ready) = event_loop.nodes.ready_counts();
         let calls = event_loop.calls.take();
-        let memory = |of: fn(&crate::run::node_tracker::MemoryTotals) -> Bytes| {
-            sums.memory.as_ref().map(|memory| of(memory).0)
-        };
+        let memory = |of: fn(&MemoryTotals) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
         StepRow {
             time: Time(now),
             elapsed_seconds: event_loop.elapsed_seconds(now),
@@ -132,8 +126,8 @@ impl<E: Engine> Run<E> {
             api_latency_max_seconds: calls.longest.map(seconds),
             api_answers: calls.answered,
             api_failures: calls.failed,
-            nodes_ready: ready.len().try_into().unwrap_or(u32::MAX),
-            nodes_not_ready: not_ready.len().try_into().unwrap_or(u32::MAX),
+            nodes_ready,
+            nodes_not_ready,
             kernels: sums.kernels,
             kernels_fresh: sums.fresh,
             sample_age_seconds: sums.oldest.map(seconds),
@@ -145,91 +139,5 @@ impl<E: Engine> Run<E> {
             budget_used_bytes: sums.budget.map(|budget| budget.used.0),
             rules: String::new(),
         }
-    }
-
-    pub(super) fn write(&mut self, row: &StepRow) {
-        self.event_loop.step_row(row);
-    }
-}
-
-/// What the rules look at, of a step's row.
-pub(super) fn seen(row: &StepRow) -> StepObservation {
-    // Where instances are confined together, what they may have still is what is available, unless the machine has less.
-    let available = match row.budget_bytes.zip(row.budget_used_bytes) {
-        Some((limit, used)) => {
-            [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
-        }
-        None => row.memory_available_bytes,
-    };
-    let total = row.budget_bytes.or(row.memory_total_bytes);
-    StepObservation {
-        step: row.step,
-        elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
-        asked: row.asked_instances,
-        at_work: row.running_instances + row.ready_instances,
-        available: available.map(Bytes),
-        total: total.map(Bytes),
-        evictions: row.evictions_total,
-        oom_kills: row.oom_kills_total,
-        not_ready: row.nodes_not_ready,
-    }
-}
-
-/// When steps begin, with a fixed beat: on an absolute schedule. What was missed is not made up for.
-#[derive(Debug)]
-pub(super) struct Beats {
-    beat: Option<Duration>,
-    next: Instant,
-}
-
-impl Beats {
-    pub(super) fn new(pace: Pace) -> Self {
-        let beat = match pace {
-            Pace::Every(beat) => Some(beat),
-            Pace::Ready | Pace::None => None,
-        };
-        Self { beat, next: Instant::now() }
-    }
-
-    /// When the step that begins now is over.
-    pub(super) fn next(&mut self) -> Option<Instant> {
-        let (beat, now) = (self.beat?, Instant::now());
-        while self.next <= now {
-            self.next += beat;
-        }
-        Some(self.next)
-    }
-}
-
-/// Tries until it works, with growing pauses; none where the time is up. Everything that comes in meanwhile is taken in.
-pub(super) async fn insist<E: Engine, T>(
-    engine: &mut E,
-    event_loop: &mut EventLoop,
-    deadline: Option<Instant>,
-    what: &str,
-    mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
-) -> Result<Option<T>, RampEnd> {
-    let mut pauses = Backoff::short();
-    loop {
-        let attempt = async {
-            match deadline {
-                Some(deadline) => timeout_at(deadline, work(engine)).await.ok(),
-                None => Some(work(engine).await),
-            }
-        };
-        let failure = match event_loop.during(attempt).await? {
-            Some(Ok(value)) => return Ok(Some(value)),
-            None => return Ok(None),
-            Some(Err(failure)) if failure.transient => failure,
-            Some(Err(failure)) => return Err(RampEnd::Failed(failure)),
-        };
-        let pause = pauses.failed();
-        event_loop.note("engine", "Retried", format!("{what}: {failure}; tried again in {pause:?}"));
-        let again = Instant::now() + pause;
-        if deadline.is_some_and(|deadline| deadline <= again) {
-            event_loop.until(deadline, |_| false).await?;
-            return Ok(None);
-        }
-        event_loop.until(Some(again), |_| false).await?;
     }
 }

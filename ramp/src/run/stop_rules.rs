@@ -1,80 +1,103 @@
-//! What rules say after each step, and whether there is enough.
+//! Stop rules of a run, applied after each step.
 
 use std::time::Duration;
 
-use ramp_format::plan::Plan;
-use ramp_format::stop_rule::{RuleState, StepObservation, StopRule};
+use workload::quantity::Bytes;
 
-/// The rules of a run.
+use ramp_format::plan::Plan;
+use ramp_format::rows::StepRow;
+use ramp_format::stop_rule::{RuleState, StepObservation, StopRule};
+use ramp_format::text::count;
+
+/// Rules of a run.
 #[derive(Clone, Debug)]
 pub(super) struct StopRules {
-    stop: Vec<RuleState>,
-    note: Vec<RuleState>,
-    /// What has been said to be true already.
-    told: Vec<StopRule>,
-    /// The first rule of saturation that fired: at which step, and why.
+    /// Each rule, and whether it is only noted (`--note`).
+    rules: Vec<(RuleState, bool)>,
+    /// Rules reported before.
+    reported: Vec<StopRule>,
+    /// Step at which the first rule of saturation fired, and why.
     first: Option<(u32, String)>,
     beyond: u32,
 }
 
-/// What rules say after a step.
+/// Result of the rules after a step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RuleVerdict {
-    /// Rules that are true, and whether each is only noted.
-    pub(super) hold: Vec<(StopRule, bool)>,
-    /// Those that are true for the first time, with the reason.
+    /// Rules that fired.
+    pub(super) fired: Vec<StopRule>,
+    /// Those that fired for the first time: whether only noted, and why.
     pub(super) news: Vec<(StopRule, bool, String)>,
-    /// Why there is enough, where there is.
+    /// Why the ramp ends, if it does.
     pub(super) end: Option<String>,
 }
 
 impl StopRules {
     pub(super) fn of(plan: &Plan) -> Self {
-        let watch = |rules: &[StopRule]| rules.iter().copied().map(RuleState::new).collect();
-        Self {
-            stop: watch(&plan.stop),
-            note: watch(&plan.note),
-            told: Vec::new(),
-            first: None,
-            beyond: plan.beyond,
-        }
+        let stop = plan.stop.iter().map(|rule| (RuleState::new(*rule), false));
+        let note = plan.note.iter().map(|rule| (RuleState::new(*rule), true));
+        Self { rules: stop.chain(note).collect(), reported: Vec::new(), first: None, beyond: plan.beyond }
     }
 
-    /// The least time that a rule sets.
+    /// The shortest time limit.
     pub(super) fn time_limit(&self) -> Option<Duration> {
-        let limits = self.stop.iter().filter_map(|watched| match watched.rule {
-            StopRule::Time(limit) => Some(limit),
+        let limits = self.rules.iter().filter_map(|(state, only_noted)| match state.rule {
+            StopRule::Time(limit) if !only_noted => Some(limit),
             _ => None,
         });
         limits.min()
     }
 
-    pub(super) fn look(&mut self, seen: &StepObservation) -> RuleVerdict {
+    /// Applies the rules to the observation of a step.
+    pub(super) fn look(&mut self, observed: &StepObservation) -> RuleVerdict {
         let mut verdict = RuleVerdict::default();
-        let stop = self.stop.iter_mut().map(|watched| (watched, false));
-        let note = self.note.iter_mut().map(|watched| (watched, true));
-        for (watched, only_noted) in stop.chain(note) {
-            let Some(why) = watched.look(seen) else { continue };
-            let rule = watched.rule;
-            verdict.hold.push((rule, only_noted));
-            if !only_noted && rule.is_of_saturation() {
-                self.first.get_or_insert_with(|| (seen.step, format!("{rule}: {why}")));
-            } else if !only_noted {
+        for (state, only_noted) in &mut self.rules {
+            let Some(why) = state.look(observed) else { continue };
+            let rule = state.rule;
+            verdict.fired.push(rule);
+            if !*only_noted && rule.is_of_saturation() {
+                self.first.get_or_insert_with(|| (observed.step, format!("{rule}: {why}")));
+            } else if !*only_noted {
                 verdict.end = Some(format!("{rule}: {why}"));
             }
-            if !self.told.contains(&rule) {
-                self.told.push(rule);
-                verdict.news.push((rule, only_noted, why));
+            if !self.reported.contains(&rule) {
+                self.reported.push(rule);
+                verdict.news.push((rule, *only_noted, why));
             }
         }
         if let Some((step, why)) = &self.first
-            && seen.step >= step.saturating_add(self.beyond)
+            && observed.step >= step.saturating_add(self.beyond)
         {
-            verdict
-                .end
-                .get_or_insert_with(|| format!("{why} at step {step}, and {} steps beyond it", self.beyond));
+            let beyond = match self.beyond {
+                0 => String::new(),
+                beyond => format!(", then {}", count(beyond, "more step")),
+            };
+            verdict.end.get_or_insert_with(|| format!("{why} at step {step}{beyond}"));
         }
         verdict
+    }
+}
+
+/// Observation that the rules are applied to, from the row of a step.
+pub(super) fn observation(row: &StepRow) -> StepObservation {
+    // With a budget for all instances together, the rest of it is available, unless the machine has less.
+    let available = match row.budget_bytes.zip(row.budget_used_bytes) {
+        Some((limit, used)) => {
+            [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
+        }
+        None => row.memory_available_bytes,
+    };
+    let total = row.budget_bytes.or(row.memory_total_bytes);
+    StepObservation {
+        step: row.step,
+        elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
+        asked: row.asked_instances,
+        at_work: row.running_instances + row.ready_instances,
+        available: available.map(Bytes),
+        total: total.map(Bytes),
+        evictions: row.evictions_total,
+        oom_kills: row.oom_kills_total,
+        not_ready: row.nodes_not_ready,
     }
 }
 
@@ -97,15 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_beyond_the_first_rule_that_fired_and_each_is_told_once() {
+    fn a_run_goes_on_beyond_the_first_rule_that_fired_and_each_is_reported_once() {
         let mut rules = rules(&["oom-kills:0/1m"], &[], 2);
         assert_eq!(rules.look(&after(1, 0)), RuleVerdict::default());
         let second = rules.look(&after(2, 1));
         assert_eq!((second.news.len(), second.end), (1, None));
         let third = rules.look(&after(3, 5));
-        assert_eq!((third.news.len(), third.hold.len(), third.end), (0, 1, None));
+        assert_eq!((third.news.len(), third.fired.len(), third.end), (0, 1, None));
         let end = rules.look(&after(4, 5)).end.unwrap();
-        assert_eq!(end, "oom-kills:0/1m: 1 OOM kill within 1m at step 2, and 2 steps beyond it");
+        assert_eq!(end, "oom-kills:0/1m: 1 OOM kill within 1m at step 2, then 2 more steps");
     }
 
     #[test]

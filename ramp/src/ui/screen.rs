@@ -1,4 +1,4 @@
-//! Screen writer: a thread of its own, because a full pipe or a stopped terminal blocks whoever writes to it.
+//! Screen writer: a thread, because writes to a full pipe or a stopped terminal block.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,29 +9,29 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Lines that wait for who reads them. More are not shown, and counted: the run directory has them all.
+/// Lines queued for a slow reader. Further ones are dropped and counted; the run directory has all records.
 const LINES_WAITING: usize = 10_000;
 
-/// For how long the last lines may take.
+/// Time limit for writing the last lines.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Where lines are written to, and a status below them where that is a terminal.
+/// Writer of lines, with a status area below them on a terminal.
 #[derive(Debug)]
 pub struct Screen {
     /// None once it is being dropped.
     shown: Option<SyncSender<ScreenMessage>>,
     /// Disconnected once everything is written.
     written: Receiver<()>,
-    /// The status that is to be shown next, where there is a place for it.
+    /// Next status; none without a terminal.
     status: Option<Arc<Mutex<Option<String>>>>,
-    /// Lines not shown since one was.
-    left_out: AtomicU64,
+    /// Lines dropped since the last one was written.
+    dropped: AtomicU64,
 }
 
 #[derive(Debug)]
 enum ScreenMessage {
     Line(String),
-    /// There is another one.
+    /// There is a new status.
     Status,
 }
 
@@ -41,7 +41,7 @@ impl Screen {
         if bar.is_hidden() {
             return Self::start(None, |shown| write_lines(&mut io::stderr(), shown));
         }
-        // The template is a constant: that it is well-formed is shown by each run on a terminal.
+        // The template is a well-formed constant.
         let style = ProgressStyle::with_template("{spinner} {wide_msg}\n  {prefix}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = bar.with_style(style);
@@ -63,30 +63,30 @@ impl Screen {
             write(&to_show);
             drop(done);
         });
-        // Without a thread nothing is shown; the run directory is what counts.
-        Self { shown: writer.ok().map(|_| shown), written, status, left_out: AtomicU64::new(0) }
+        // Without a thread nothing is shown; the run is recorded all the same.
+        Self { shown: writer.ok().map(|_| shown), written, status, dropped: AtomicU64::new(0) }
     }
 
     pub(super) fn line(&self, line: String) {
         let Some(shown) = &self.shown else { return };
-        let left_out = self.left_out.load(Ordering::Relaxed);
-        if left_out > 0 {
-            let words = format!("  ! {left_out} lines are not shown: whoever reads them was too slow");
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            let words = format!("  ! {dropped} lines dropped: output too slow");
             if shown.try_send(ScreenMessage::Line(words)).is_ok() {
-                self.left_out.store(0, Ordering::Relaxed);
+                self.dropped.store(0, Ordering::Relaxed);
             }
         }
         if shown.try_send(ScreenMessage::Line(line)).is_err() {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Where there is a place for it.
+    /// Updates the status area, if there is one.
     pub(super) fn status(&self, words: impl FnOnce() -> String) {
         let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };
         let before = locked(status).replace(words());
         if before.is_none() && shown.try_send(ScreenMessage::Status).is_err() {
-            // Nobody has been told of it. The next one comes soon.
+            // The queue is full. The next status comes soon.
             locked(status).take();
         }
     }
@@ -95,12 +95,12 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.shown = None;
-        // What blocks until then is not waited for.
+        // A writer that is still blocked then is abandoned.
         let _ = self.written.recv_timeout(LAST_LINES_WITHIN);
     }
 }
 
-/// A closed pipe or a full disk is no reason to end a run.
+/// Writes lines. A closed pipe or a full disk does not end a run.
 fn write_lines(out: &mut impl Write, shown: &Receiver<ScreenMessage>) {
     for shown in shown {
         if let ScreenMessage::Line(text) = shown {
@@ -159,7 +159,7 @@ mod tests {
         let Some([ScreenMessage::Line(words), ScreenMessage::Line(last)]) = seen.last_chunk() else {
             panic!("{seen:?}")
         };
-        assert_eq!(words, "  ! 5 lines are not shown: whoever reads them was too slow");
+        assert_eq!(words, "  ! 5 lines dropped: output too slow");
         assert_eq!(last, "last");
     }
 }

@@ -11,7 +11,7 @@ use crate::support::{Fault, FaultKind, SECOND, Stage, column, numbers, plan, row
 async fn by_readiness_the_next_step_waits_until_each_instance_holds_its_memory() {
     let stage = Stage::new();
     let summary = stage.run_script(&plan(), script()).await;
-    assert_eq!(summary.why_ended, "every step that was planned has been made");
+    assert_eq!(summary.why_ended, "all planned steps completed");
     assert_eq!(numbers(&stage.path(), "steps.csv", "ready_instances"), [1.0, 2.0, 3.0, 4.0, 5.0, 0.0]);
     for seconds in &numbers(&stage.path(), "steps.csv", "step_seconds")[..5] {
         assert!((2.0..2.3).contains(seconds), "created within 1 s, filled within another: {seconds}");

@@ -17,7 +17,7 @@ async fn what_happens_past_the_knee_is_recorded_for_as_many_steps_as_were_asked_
     let summary = stage.run_script(&plan, script()).await;
     assert_eq!(summary.steps, 12, "eight fit; the ninth is evicted, and three steps follow");
     assert!(
-        summary.why_ended.contains("evictions:0/1m") && summary.why_ended.ends_with("and 3 steps beyond it")
+        summary.why_ended.contains("evictions:0/1m") && summary.why_ended.ends_with(", then 3 more steps")
     );
     let account = audit(&stage.path());
     assert_eq!(account.of("evicted"), summary.evictions);
@@ -72,7 +72,7 @@ async fn a_node_that_is_not_ready_ends_the_run() {
     script.faults.push(Fault { from: 5 * SECOND, to: 500 * SECOND, kind });
     let plan = Plan { stop: rules(&["node-not-ready"]), ..plan() };
     let summary = stage.run_script(&plan, script).await;
-    assert_eq!(summary.why_ended, "node-not-ready: nodes not ready: 1 at step 2, and 0 steps beyond it");
+    assert_eq!(summary.why_ended, "node-not-ready: nodes not ready: 1 at step 2");
     assert!(rows(&stage.path(), "events.csv").iter().any(|row| row["object"] == "node/b"));
 }
 

@@ -110,7 +110,7 @@ fn a_full_page_cache_is_no_full_node() {
     let free = outcome.data.steps.iter().filter_map(|step| step.memory.free).min();
     assert!(free.unwrap() < 100_000_000, "hardly any memory is free");
     assert_eq!(outcome.found.estimates.saturation.saturated(), Some(false));
-    assert_eq!(outcome.summary.why_ended, "every step that was planned has been made");
+    assert_eq!(outcome.summary.why_ended, "all planned steps completed");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What comes in, as rows of the run directory.
+//! Rows of the run directory, from events.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,11 +8,12 @@ use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
+use ramp_format::directory::Directory;
 use ramp_format::rows::{
     EventRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table, WorkloadRow,
 };
-use ramp_format::state::State;
-use ramp_format::state::Transition;
+use ramp_format::state::{State, Transition};
+use ramp_format::table_writer::TableWriter;
 use ramp_format::text::one_line;
 use ramp_format::time::{Time, seconds};
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
@@ -38,8 +39,7 @@ impl EventLoop {
                 container: transition.container,
             };
             self.population.follow(&row);
-            let written = self.directory.pods.record(&row);
-            self.written(PodRow::FILE, written);
+            self.record(|directory| &mut directory.pods, &row);
         }
     }
 
@@ -48,19 +48,11 @@ impl EventLoop {
         if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
         }
-        let row = NodeRow {
-            sample_time: text(&sample.record, "time"),
-            budget_bytes: sample.budget.map(|budget| budget.limit.0),
-            budget_used_bytes: sample.budget.map(|budget| budget.used.0),
-            report: ReportCells::of::<NodeReport>(&sample.record),
-            ..self.node_row(at, &sample.node, NodeRowKind::Sample, age)
-        };
-        let written = self.directory.nodes.record(&row);
-        self.written(NodeRow::FILE, written);
+        self.node_row(at, &sample.node, NodeRowKind::Sample, age, Some(sample));
     }
 
     fn watch_memory(&mut self, at: SystemTime, sample: &NodeReading, age: Option<Duration>) {
-        let field = |name: &str| sample.record.get(name).and_then(serde_json::Value::as_u64);
+        let field = |name: &str| sample.record.get(name).and_then(Value::as_u64);
         let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
         if let Some(bytes) = unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)) {
             let taken = self.elapsed_seconds(at) - age.map_or(0.0, seconds);
@@ -68,28 +60,33 @@ impl EventLoop {
         }
     }
 
-    /// The row of a node whose report is missing.
+    /// Records a row of a node: a sample, or a gap without one.
     pub(super) fn node_row(
-        &self,
+        &mut self,
         at: SystemTime,
         node: &str,
         row: NodeRowKind,
         age: Option<Duration>,
-    ) -> NodeRow {
-        NodeRow {
+        sample: Option<&NodeReading>,
+    ) {
+        let none = Map::new();
+        let record = sample.map_or(&none, |sample| &sample.record);
+        let budget = sample.and_then(|sample| sample.budget);
+        let row = NodeRow {
             time: Time(at),
             elapsed_seconds: self.elapsed_seconds(at),
             step: self.step,
             node: node.to_owned(),
             row,
-            sample_time: String::new(),
+            sample_time: text(record, "time"),
             age_seconds: age.map(seconds),
             instances: self.tracker.at_work_on(node),
             ready: self.nodes.is_ready(node),
-            budget_bytes: None,
-            budget_used_bytes: None,
-            report: ReportCells::of::<NodeReport>(&Map::new()),
-        }
+            budget_bytes: budget.map(|budget| budget.limit.0),
+            budget_used_bytes: budget.map(|budget| budget.used.0),
+            report: ReportCells::of::<NodeReport>(record),
+        };
+        self.record(|directory| &mut directory.nodes, &row);
     }
 
     pub(super) fn report(&mut self, at: SystemTime, report: &InstanceReport) {
@@ -104,11 +101,10 @@ impl EventLoop {
             report_time: text(&report.record, "time"),
             report: ReportCells::of::<WorkloadReport>(&report.record),
         };
-        let written = self.directory.workloads.record(&row);
-        self.written(WorkloadRow::FILE, written);
+        self.record(|directory| &mut directory.workloads, &row);
     }
 
-    /// Writes an event down, and says what people should know of.
+    /// Records an event, and shows it unless it is one of the cluster's own.
     pub(in crate::run) fn event(&mut self, at: SystemTime, notice: &Notice) {
         self.row(at, notice.kind.name(), notice);
         if notice.kind != NoticeKind::Cluster {
@@ -116,14 +112,14 @@ impl EventLoop {
         }
     }
 
-    /// Writes down that a rule fired.
+    /// Records and shows that a rule fired.
     pub(in crate::run) fn rule(&mut self, kind: &str, rule: &str, message: &str) {
         let notice = Notice::note(format!("rule/{rule}"), "Fired", message.to_owned());
         self.row(self.clock.now(), kind, &notice);
         self.view.say(&format!("{rule}: {message}"));
     }
 
-    /// Something to know of, now.
+    /// Records and shows a note.
     pub(in crate::run) fn note(&mut self, object: &str, reason: &str, message: impl Into<String>) {
         self.event(self.clock.now(), &Notice::note(object.to_owned(), reason, message));
     }
@@ -140,34 +136,33 @@ impl EventLoop {
             message: one_line(&notice.message).into_owned(),
             count: notice.count,
         };
-        let written = self.directory.events.record(&row);
-        self.written(EventRow::FILE, written);
+        self.record(|directory| &mut directory.events, &row);
     }
 
-    /// Writes a step down, and shows it.
+    /// Records and shows a step.
     pub(in crate::run) fn step_row(&mut self, row: &StepRow) {
         if row.part == Part::Up {
             self.time_left.step(Duration::try_from_secs_f64(row.step_seconds).unwrap_or_default());
         }
-        let written = self.directory.steps.record(row);
-        self.written(StepRow::FILE, written);
+        self.record(|directory| &mut directory.steps, row);
         self.view.step(row);
     }
 
-    /// Says that a file cannot be written, once, and once that it can be again.
+    fn record<R: Table>(&mut self, table: fn(&mut Directory) -> &mut TableWriter, row: &R) {
+        let result = table(&mut self.directory).record(row);
+        self.written(R::FILE, result);
+    }
+
+    /// Shows once that a file cannot be written, and once that it is written again.
     pub(super) fn written(&mut self, name: &str, result: std::io::Result<()>) {
         match result {
-            Ok(()) => {
-                if self.disk_trouble.remove(name).is_some() {
-                    self.note(name, "Written", "is written again, and what waited before it");
-                }
+            Ok(()) if self.unwritable.remove(name) => {
+                self.note(name, "Written", "written again, pending rows included");
             }
-            Err(error) => {
-                let words = error.to_string();
-                if self.disk_trouble.insert(name.to_owned(), words.clone()).is_none() {
-                    self.view.say(&format!("{name}: {words}; rows wait in memory and are tried again"));
-                }
+            Err(error) if self.unwritable.insert(name.to_owned()) => {
+                self.view.say(&format!("{name}: {error}; rows are kept in memory and retried"));
             }
+            _ => {}
         }
     }
 }
