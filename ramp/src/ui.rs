@@ -149,9 +149,9 @@ pub struct Summary {
 impl Summary {
     fn words(&self) -> String {
         let mut words = format!(
-            "\nended: {}\nheld at once: {} (step {}); running at once: {} (step {})\n{}, {} in {}\n",
+            "\nended: {}\nmost instances held: {} (step {}), running: {} (step {})\n{}, {} in {}\n",
             self.why_ended,
-            count(self.held.count, "instance"),
+            self.held.count,
             self.held.step,
             self.running.count,
             self.running.step,
@@ -200,7 +200,7 @@ pub fn error(message: &str) {
 }
 
 /// Heading of [`step_line`], whose columns fit on a terminal of 80.
-const HEADING: &str = "step asked  pend creat   run ready failed evict  OOM available     API    took";
+const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM available     API    took";
 
 fn step_line(row: &StepRow) -> String {
     let budget = row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
@@ -209,11 +209,11 @@ fn step_line(row: &StepRow) -> String {
     let api = row
         .api_latency_max_seconds
         .map_or_else(|| "-".into(), |seconds| format!("{:.0} ms", seconds * 1000.0));
-    let mark = match row.part {
-        Part::Up => "",
-        Part::Hold => "  held",
-        Part::Down => "  down",
-        Part::Clean => "  clean",
+    let step = match row.part {
+        Part::Up => row.step.to_string(),
+        Part::Hold => "hold".into(),
+        Part::Down => "down".into(),
+        Part::Clean => "clean".into(),
     };
     let how = match row.outcome {
         StepOutcome::TimedOut => "  timed out",
@@ -221,8 +221,7 @@ fn step_line(row: &StepRow) -> String {
         _ => "",
     };
     format!(
-        "{:>4} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>5} {:>4} {free:>9} {api:>7} {:>5.1} s{mark}{how}",
-        row.step,
+        "{step:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>5} {:>4} {free:>9} {api:>7} {:>5.1} s{how}",
         row.asked_instances,
         row.pending_instances + row.unschedulable_instances,
         row.creating_instances,

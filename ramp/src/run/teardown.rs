@@ -67,7 +67,7 @@ impl<E: Engine> Run<E> {
             left => Err(Failure::transient(format!("not removed yet: {}", left.join(", ")))),
         };
         let deadline = Instant::now() + PATIENCE;
-        match retry(&mut self.engine, &mut self.event_loop, deadline, "left", ask).await {
+        match retry(&mut self.engine, &mut self.event_loop, deadline, "check for leftovers", ask).await {
             Ok(Some(none)) => none,
             _ => match self.engine.left().await {
                 Ok(left) => left,

@@ -114,7 +114,7 @@ fn runs_of_one_name_are_told_apart_by_their_directories_and_none_counts_twice() 
     assert!(names[0].ends_with("monday/runc.csv") && names[1].ends_with("monday/runc.txt"), "{names:?}");
     let output = report(directory.path(), &["monday/runc.csv", "monday/../monday/runc.csv", "--json"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("is named twice"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is given twice"), "{}", text(&output.stderr));
 }
 
 #[test]
