@@ -14,17 +14,7 @@ use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 /// Reads a run directory.
 pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
-    let file = directory.join("run.json");
-    let run = read_run(directory).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => Unreadable::from(Malformed {
-            file: file.clone(),
-            line: 1,
-            column: None,
-            found: error.to_string(),
-            expected: "the run.json of a ramp run directory".into(),
-        }),
-        _ => Unreadable::Io { file: file.clone(), error },
-    })?;
+    let run = read_run(directory).map_err(Unreadable::RunFile)?;
     let mut notes = Vec::new();
     let mut reader = RunReader { directory, notes: &mut notes };
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();

@@ -21,6 +21,8 @@ pub enum Unreadable {
         /// Why.
         error: io::Error,
     },
+    /// Why `run.json` cannot be read; the error names the file.
+    RunFile(io::Error),
     /// Something stands where something else is expected.
     Malformed(Box<Malformed>),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Unreadable {
                     file.display()
                 )
             }
+            Self::RunFile(error) => error.fmt(f),
             Self::Malformed(what) => what.fmt(f),
         }
     }
