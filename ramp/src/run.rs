@@ -22,7 +22,7 @@ pub use event_loop::Interrupt;
 use std::time::{Duration, SystemTime};
 
 use event_loop::EventLoop;
-use step::{Beats, insist, seen};
+use step::{Beats, insist};
 use stop_rules::StopRules;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -137,9 +137,9 @@ impl<E: Engine> Run<E> {
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
             run.pacing.next(run.observed.as_ref());
-            run.decided = run.rules.look(&seen(row)).end;
+            run.decided = run.rules.look(&row.into()).end;
             run.steps_up = row.step;
-            run.observed = Some(seen(row));
+            run.observed = Some(row.into());
         }
         let last = before.steps.last();
         run.event_loop.step = last.map_or(0, |row| row.step);
@@ -349,7 +349,7 @@ impl<E: Engine> Run<E> {
         while let Some(asked) = self.pacing.next(self.observed.as_ref()) {
             self.event_loop.step += 1;
             let row = self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
-            self.observed = Some(seen(&row));
+            self.observed = Some((&row).into());
             if let Some(why) = self.judge(row) {
                 return Ok(Some(why));
             }
@@ -359,7 +359,7 @@ impl<E: Engine> Run<E> {
 
     /// What the rules say of a step. Its row is written with their names.
     fn judge(&mut self, mut row: StepRow) -> Option<String> {
-        let verdict = self.rules.look(&seen(&row));
+        let verdict = self.rules.look(&(&row).into());
         row.rules = verdict.hold.iter().map(|(rule, _)| rule.to_string()).collect::<Vec<_>>().join(" ");
         self.write(&row);
         self.steps_up = row.step;

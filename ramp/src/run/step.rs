@@ -12,7 +12,6 @@ use crate::engine::{Engine, Failure, GroupId};
 use ramp_format::plan::Pace;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::state::State;
-use ramp_format::stop_rule::StepObservation;
 use ramp_format::time::{Time, seconds};
 
 /// Samples come each second; one may be late.
@@ -149,29 +148,6 @@ impl<E: Engine> Run<E> {
 
     pub(super) fn write(&mut self, row: &StepRow) {
         self.event_loop.step_row(row);
-    }
-}
-
-/// What the rules look at, of a step's row.
-pub(super) fn seen(row: &StepRow) -> StepObservation {
-    // Where instances are confined together, what they may have still is what is available, unless the machine has less.
-    let available = match row.budget_bytes.zip(row.budget_used_bytes) {
-        Some((limit, used)) => {
-            [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
-        }
-        None => row.memory_available_bytes,
-    };
-    let total = row.budget_bytes.or(row.memory_total_bytes);
-    StepObservation {
-        step: row.step,
-        elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
-        asked: row.asked_instances,
-        at_work: row.running_instances + row.ready_instances,
-        available: available.map(Bytes),
-        total: total.map(Bytes),
-        evictions: row.evictions_total,
-        oom_kills: row.oom_kills_total,
-        not_ready: row.nodes_not_ready,
     }
 }
 

@@ -42,11 +42,7 @@ impl StopRules {
 
     /// The least time that a rule sets.
     pub(super) fn time_limit(&self) -> Option<Duration> {
-        let limits = self.stop.iter().filter_map(|watched| match watched.rule {
-            StopRule::Time(limit) => Some(limit),
-            _ => None,
-        });
-        limits.min()
+        self.stop.iter().filter_map(|watched| watched.rule.time_limit()).min()
     }
 
     pub(super) fn look(&mut self, seen: &StepObservation) -> RuleVerdict {
@@ -57,7 +53,7 @@ impl StopRules {
             let Some(why) = watched.look(seen) else { continue };
             let rule = watched.rule;
             verdict.hold.push((rule, only_noted));
-            if !only_noted && rule.is_of_saturation() {
+            if !only_noted && rule.kind().is_of_saturation {
                 self.first.get_or_insert_with(|| (seen.step, format!("{rule}: {why}")));
             } else if !only_noted {
                 verdict.end = Some(format!("{rule}: {why}"));
