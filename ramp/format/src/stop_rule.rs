@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use workload::quantity::{Bytes, MemoryTarget, Percent};
+use workload::quantity::{Bytes, MemoryTarget, QuantityError};
 
 use crate::rows::StepRow;
 use crate::text::count;
@@ -32,7 +32,7 @@ pub static RULES: [RuleKind; 7] = [
         check: |state, seen| {
             let Parameters { floor, steps, .. } = state.rule.parameters;
             // A step whose memory is unknown neither counts nor restarts the count.
-            let (available, floor) = (seen.available?, floor.of(seen.total)?);
+            let (available, floor) = (seen.available?, bytes_of(floor, seen.total)?);
             let (is_below, available, floor) = (available < floor, available.rounded(), floor.rounded());
             state
                 .fires_in_a_row(is_below)
@@ -159,9 +159,9 @@ impl StopRule {
 
     /// The same rule with another floor, if it has one.
     #[must_use]
-    pub fn with_floor(mut self, floor: Floor) -> Self {
+    pub fn with_floor(mut self, floor: Bytes) -> Self {
         if self.kind.syntax.contains("FLOOR") {
-            self.parameters.floor = floor;
+            self.parameters.floor = MemoryTarget::Bytes(floor);
         }
         self
     }
@@ -215,7 +215,7 @@ text_in_json!(StopRule);
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Parameters {
     /// Memory.
-    floor: Floor,
+    floor: MemoryTarget,
     /// Steps, at least one.
     steps: u32,
     /// Occurrences that do not fire yet.
@@ -232,7 +232,8 @@ fn parameters(syntax: &str) -> impl Iterator<Item = (&str, &str)> {
 
 impl Parameters {
     fn parse(syntax: &str, mut values: &str) -> Result<Self, String> {
-        let mut parsed = Self { floor: Floor::Bytes(Bytes(0)), steps: 0, count: 0, time: Duration::ZERO };
+        let mut parsed =
+            Self { floor: MemoryTarget::Bytes(Bytes(0)), steps: 0, count: 0, time: Duration::ZERO };
         for (name, separator) in parameters(syntax) {
             let (value, rest) = match separator {
                 "" => (values, ""),
@@ -245,7 +246,11 @@ impl Parameters {
                 _ => Err(error(format!("{value:?} is not a whole number from {least}"))),
             };
             match name {
-                "FLOOR" => parsed.floor = value.parse().map_err(error)?,
+                "FLOOR" => match value.parse() {
+                    Ok(MemoryTarget::Max) => return Err(error("max is not a size".into())),
+                    Ok(floor) => parsed.floor = floor,
+                    Err(refused) => return Err(error(QuantityError::to_string(&refused))),
+                },
                 "STEPS" => parsed.steps = whole(1)?,
                 "COUNT" => parsed.count = whole(0)?,
                 _ => parsed.time = parse_time(value).map_err(error)?,
@@ -255,43 +260,12 @@ impl Parameters {
     }
 }
 
-/// A floor of memory.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Floor {
-    /// Bytes.
-    Bytes(Bytes),
-    /// A share of all memory.
-    Share(Percent),
-}
-
-impl Floor {
-    fn of(self, total: Option<Bytes>) -> Option<Bytes> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes),
-            Self::Share(percent) => Some(Bytes(percent.of(total?.0))),
-        }
-    }
-}
-
-impl fmt::Display for Floor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => bytes.fmt(f),
-            Self::Share(percent) => percent.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Floor {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<MemoryTarget>() {
-            Ok(MemoryTarget::Bytes(bytes)) => Ok(Self::Bytes(bytes)),
-            Ok(MemoryTarget::Percent(percent)) => Ok(Self::Share(percent)),
-            Ok(MemoryTarget::Max) => Err("max is not a size".into()),
-            Err(error) => Err(error.to_string()),
-        }
+/// A floor in bytes, of so much memory in all.
+fn bytes_of(floor: MemoryTarget, total: Option<Bytes>) -> Option<Bytes> {
+    match floor {
+        MemoryTarget::Bytes(bytes) => Some(bytes),
+        MemoryTarget::Percent(percent) => Some(Bytes(percent.of(total?.0))),
+        MemoryTarget::Max => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::simulated::World;
 use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
-use ramp_format::stop_rule::{Floor, StopRule};
+use ramp_format::stop_rule::StopRule;
 
 /// Instances that fit in the budget, with the scenario that is made to fit.
 const FIT: u64 = 20;
@@ -157,7 +157,7 @@ fn rules(
         // A budget is much smaller than a cluster: it is full where not one more instance fits.
         let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (engine, least) {
-            (EngineKind::Local, Some(least)) => rule.with_floor(Floor::Bytes(least)),
+            (EngineKind::Local, Some(least)) => rule.with_floor(least),
             _ => rule,
         });
         return Ok(fitted.collect());
