@@ -24,7 +24,7 @@ pub struct RuleKind {
 }
 
 /// All rules. Parsing, `--help` and the table in docs/ramp.md follow these rows; a new rule is one more.
-pub static RULES: [RuleKind; 7] = [
+pub static RULES: &[RuleKind] = &[
     RuleKind {
         syntax: "available-memory:FLOOR:STEPS",
         fires_when: "available memory of all nodes (or of the budget) was below `FLOOR` (bytes or a percentage) for `STEPS` steps in a row",
