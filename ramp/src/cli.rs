@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
 use ramp_format::plan::{EngineKind, Pace};
-use ramp_format::stop_rule::{RULES, StopRule};
+use ramp_format::stop_rule::{StopRule, syntax};
 use ramp_format::time::parse_time;
 use ramp_report::report::assertion::{Assertion, help as assertion_help};
 
@@ -105,8 +105,8 @@ pub struct RunArgs {
     /// Stop rule; the first that fires ends the ramp, rules of saturation after --beyond more steps. Repeatable
     #[arg(long, value_name = "RULE", long_help = format!("Stop rule; the first that fires ends the ramp, rules of saturation \
         after --beyond more steps. Repeatable; \"never\" disables all rules.\n\
-        Rules: {RULES}\n[default: {}; \
-        except those given by --note, and stalled with --pace none]", usual()))]
+        Rules: {}\n[default: {}; \
+        except those given by --note, and stalled with --pace none]", syntax(), usual()))]
     pub stop: Vec<String>,
 
     /// Rule that is only recorded when it fires. Repeatable

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use beats::Beats;
 use event_loop::EventLoop;
 use retry::{PATIENCE, RampEnd, retry};
-use stop_rules::{StopRules, observation};
+use stop_rules::StopRules;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -126,10 +126,9 @@ impl<E: Engine> Run<E> {
         }
         for row in before.steps.iter().filter(|row| row.part == Part::Up) {
             run.pacing.next(run.observed.as_ref());
-            let observed = observation(row);
-            run.decided = run.rules.look(&observed).end;
+            run.decided = run.rules.look(&row.into()).end;
             run.steps_up = row.step;
-            run.observed = Some(observed);
+            run.observed = Some(row.into());
         }
         let last = before.steps.last();
         run.event_loop.step = last.map_or(0, |row| row.step);
@@ -328,7 +327,7 @@ impl<E: Engine> Run<E> {
         while let Some(asked) = self.pacing.next(self.observed.as_ref()) {
             self.event_loop.step += 1;
             let row = self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
-            self.observed = Some(observation(&row));
+            self.observed = Some((&row).into());
             if let Some(why) = self.apply_rules(row) {
                 return Ok(Some(why));
             }
@@ -338,7 +337,7 @@ impl<E: Engine> Run<E> {
 
     /// Applies the rules to a step and writes its row with the rules that fired. Returns why the ramp ends.
     fn apply_rules(&mut self, mut row: StepRow) -> Option<String> {
-        let verdict = self.rules.look(&observation(&row));
+        let verdict = self.rules.look(&(&row).into());
         row.rules = verdict.fired.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         self.event_loop.step_row(&row);
         self.steps_up = row.step;

@@ -11,7 +11,17 @@ fn files() -> Vec<GeneratedFile> {
         ("docs/fields.md".into(), fields()),
         ("docs/run-format.md".into(), run_format()),
         ("docs/report.md".into(), ramp_report::report::reference::markdown()),
+        ("docs/ramp.md".into(), stop_rules(include_str!("../../docs/ramp.md"))),
     ]
+}
+
+/// The manual of `ramp` with its table of stop rules.
+fn stop_rules(manual: &str) -> String {
+    const BEGIN: &str = "<!-- Written by `cargo xtask docs` from ramp/format/src/stop_rule.rs: -->\n";
+    const END: &str = "<!-- End of the written table. -->\n";
+    let (before, rest) = manual.split_once(BEGIN).unwrap_or((manual, ""));
+    let (_, after) = rest.split_once(END).unwrap_or_default();
+    format!("{before}{BEGIN}{}{END}{after}", ramp_format::stop_rule::markdown())
 }
 
 /// The fields of both kinds of reports of `workload`.
@@ -41,9 +51,10 @@ fn run_format() -> String {
 
 fn table<T: Table>() -> String {
     let rows = T::columns().into_iter().map(|column| {
-        format!("| `{}` | {} |\n", column.name, column.description.trim().trim_end_matches('.'))
+        let description = column.description.trim().trim_end_matches('.');
+        format!("| `{}` | {} | {description} |\n", column.name, column.data_type)
     });
-    format!("\n## {}\n\n| column | meaning |\n|---|---|\n{}", T::FILE, rows.collect::<String>())
+    format!("\n## {}\n\n| column | type | meaning |\n|---|---|---|\n{}", T::FILE, rows.collect::<String>())
 }
 
 fn rows<K: Kind>() -> String {

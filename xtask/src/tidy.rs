@@ -138,6 +138,30 @@ fn no_modules_import_each_other_in_a_circle() {
     }
 }
 
+#[test]
+fn the_report_is_built_without_what_engines_are_built_with() {
+    let arguments = [
+        "tree",
+        "--package",
+        "ramp-report",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--locked",
+        "--offline",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("names in UTF-8");
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains("ramp-format") && crates.contains("csv"), "{tree}");
+    for engine in ["kube", "kube-client", "k8s-openapi", "tokio", "hyper", "bollard", "ramp"] {
+        assert!(!crates.contains(engine), "{engine} is a dependency of ramp-report");
+    }
+}
+
 /// The targets of links in a page, but for those elsewhere and those within it.
 fn links(page: &str) -> impl Iterator<Item = &str> {
     let targets = page.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
-use crate::run_file::{RunFile, read_run};
-use crate::table_writer::TableWriter;
+use crate::run_file::{RunFile, invalid, read_run};
+use crate::table_writer::{TableWriter, whole_rows};
 
 /// A run directory that is being written.
 #[derive(Debug)]
@@ -69,24 +69,35 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Goes on with what an earlier process has written. Torn rows are cut off, and said.
+    /// Continues what an earlier process has written. All files are locked, checked and read before the first of them is changed;
+    /// then incomplete last rows are removed.
     ///
     /// # Errors
-    /// Where it is no run directory of this format, or cannot be changed.
+    /// Where it is not a run directory of this format and these columns, is being written, or cannot be changed.
     pub fn resume(path: &Path) -> io::Result<(Self, Before)> {
         let run = read_run(path)?;
-        let mut notes = Vec::new();
-        let directory = Self {
+        let mut directory = Self {
             path: path.to_owned(),
-            steps: reopen::<StepRow>(path, &run, &mut notes)?,
-            nodes: reopen::<NodeRow>(path, &run, &mut notes)?,
-            pods: reopen::<PodRow>(path, &run, &mut notes)?,
-            workloads: reopen::<WorkloadRow>(path, &run, &mut notes)?,
-            events: reopen::<EventRow>(path, &run, &mut notes)?,
+            steps: reopen::<StepRow>(path, &run)?,
+            nodes: reopen::<NodeRow>(path, &run)?,
+            pods: reopen::<PodRow>(path, &run)?,
+            workloads: reopen::<WorkloadRow>(path, &run)?,
+            events: reopen::<EventRow>(path, &run)?,
             run,
         };
-        let (steps, pods) = (rows(path, "steps.csv")?, rows(path, "pods.csv")?);
-        let before = Before { steps, pods, idle: idle(path)?, notes };
+        let mut before = Before {
+            steps: rows(path, StepRow::FILE)?.collect::<io::Result<_>>()?,
+            pods: rows(path, PodRow::FILE)?.collect::<io::Result<_>>()?,
+            idle: idle(path)?,
+            notes: Vec::new(),
+        };
+        for table in directory.tables() {
+            let torn = table.remove_torn_row()?;
+            if torn > 0 {
+                let file = table.path().file_name().unwrap_or_default().display();
+                before.notes.push(format!("{file}: an incomplete last row of {torn} bytes was removed"));
+            }
+        }
         Ok((directory, before))
     }
 
@@ -125,32 +136,45 @@ fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
 }
 
 /// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.
-fn reopen<R: Table>(directory: &Path, run: &RunFile, notes: &mut Vec<String>) -> io::Result<TableWriter> {
+fn reopen<R: Table>(directory: &Path, run: &RunFile) -> io::Result<TableWriter> {
     let path = directory.join(R::FILE);
-    let found = csv::Reader::from_path(&path)?.headers()?.clone();
-    let expected = R::header();
-    if found.iter().ne(expected.iter().copied()) {
-        let at = found.iter().zip(&expected).take_while(|(found, expected)| found == *expected).count();
-        let name =
-            |column: Option<&str>| column.map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));
-        let message = format!(
-            "{}: column {} is {}, expected {}: the run was begun by ramp {}; resume it with that version, or start a new run",
-            path.display(),
+    let table = TableWriter::reopen(path.clone())?;
+    let (found, expected) = (reader(&path)?.headers()?.clone(), R::header());
+    if found.iter().eq(expected.iter().copied()) {
+        return Ok(table);
+    }
+    let at = found.iter().zip(&expected).take_while(|(found, expected)| found == *expected).count();
+    let name = |column: Option<&str>| column.map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));
+    Err(invalid(
+        &path,
+        format!(
+            "column {} is {}, expected {}: the run was begun by ramp {}; resume it with that version, or start a new run",
             at + 1,
             name(found.get(at)),
             name(expected.get(at).copied()),
             run.ramp_version
-        );
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    let (table, torn) = TableWriter::resume(path)?;
-    if torn > 0 {
-        notes.push(format!("{}: a torn last row of {torn} bytes was cut off", R::FILE));
-    }
-    Ok(table)
+        ),
+    ))
 }
 
-/// Available memory of each kernel as its last sample before the first step has it.
+/// The complete rows of a table.
+fn reader(path: &Path) -> io::Result<csv::Reader<io::Take<File>>> {
+    let mut file = File::open(path)?;
+    let (whole, _) = whole_rows(&mut file)?;
+    file.rewind()?;
+    Ok(csv::Reader::from_reader(file.take(whole)))
+}
+
+fn rows<T: for<'de> Deserialize<'de>>(
+    directory: &Path,
+    name: &str,
+) -> io::Result<impl Iterator<Item = io::Result<T>>> {
+    let path = directory.join(name);
+    let rows = reader(&path)?.into_deserialize();
+    Ok(rows.map(move |row| row.map_err(|error: csv::Error| invalid(&path, error))))
+}
+
+/// Available memory of each kernel by its last sample before the first step.
 fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
     #[derive(Deserialize)]
     struct IdleRow {
@@ -159,25 +183,13 @@ fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
         boot_id: Option<String>,
         memory_available_bytes: Option<u64>,
     }
-    let mut reader = csv::Reader::from_path(directory.join("nodes.csv"))?;
-    let mut idle = BTreeMap::new();
-    for row in reader.deserialize::<IdleRow>() {
-        let row = row?;
-        if row.step > 0 {
-            break;
-        }
-        if let Some(available) = row.memory_available_bytes {
-            idle.insert(row.boot_id.unwrap_or_else(|| format!("node/{}", row.node)), available);
-        }
-    }
-    Ok(idle)
-}
-
-fn rows<T: for<'de> Deserialize<'de>>(directory: &Path, name: &str) -> io::Result<Vec<T>> {
-    let path = directory.join(name);
-    let mut reader = csv::Reader::from_path(&path)?;
-    let rows = reader.deserialize().collect::<Result<_, csv::Error>>();
-    rows.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+    let known = |row: IdleRow| {
+        let kernel = row.boot_id.unwrap_or_else(|| format!("node/{}", row.node));
+        Some((kernel, row.memory_available_bytes?))
+    };
+    let is_later = |row: &io::Result<IdleRow>| row.as_ref().is_ok_and(|row| row.step > 0);
+    let samples = rows(directory, NodeRow::FILE)?.take_while(|row| !is_later(row));
+    samples.filter_map(|row| row.map(known).transpose()).collect()
 }
 
 #[cfg(test)]
@@ -187,23 +199,53 @@ mod tests {
     use crate::preflight::Preflight;
     use crate::time::Time;
 
-    fn file() -> RunFile {
+    fn file_of_run() -> RunFile {
         let begin = Time(std::time::UNIX_EPOCH);
         RunFile::new(Plan::default(), "test".into(), serde_json::Value::Null, Preflight::default(), begin)
     }
 
+    /// Every file of a directory, byte by byte.
+    fn bytes(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    }
+
     #[test]
-    fn a_table_of_other_columns_is_not_resumed() {
-        let place = tempfile::tempdir().unwrap();
-        drop(Directory::create(place.path(), file()).unwrap());
-        drop(Directory::resume(place.path()).unwrap());
-        let path = place.path().join("nodes.csv");
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replacen(",ready,", ",", 1)).unwrap();
-        let error = Directory::resume(place.path()).unwrap_err().to_string();
-        assert!(error.contains("nodes.csv: column 9 is \"budget_bytes\", expected \"ready\""), "{error}");
-        assert!(error.contains(concat!("begun by ramp ", env!("CARGO_PKG_VERSION"))), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1, "nothing was appended");
+    fn a_refused_resume_leaves_every_byte_as_it_was() {
+        type Edit = (&'static str, &'static str, &'static str, &'static str);
+        let version = concat!("begun by ramp ", env!("CARGO_PKG_VERSION"));
+        let edits: [Edit; 6] = [
+            ("nodes.csv", ",ready,", ",", "nodes.csv: column 9 is \"budget_bytes\", expected \"ready\""),
+            ("events.csv", ",count", "", "events.csv: column 9 is nothing, expected \"count\""),
+            ("workloads.csv", ",phase,", ",state,", version),
+            ("pods.csv", "container\n", "container\nx,0,1\n", "pods.csv: CSV"),
+            (
+                "run.json",
+                "\"format_version\": 1",
+                "\"format_version\": 7",
+                "run.json: format version 7; this ramp",
+            ),
+            ("run.json", "\"format_version\"", "\"format\"", "run.json: no format_version"),
+        ];
+        for (file, from, to, expected) in edits {
+            let place = tempfile::tempdir().unwrap();
+            drop(Directory::create(place.path(), file_of_run()).unwrap());
+            for table in [StepRow::FILE, EventRow::FILE] {
+                let path = place.path().join(table);
+                fs::write(&path, fs::read_to_string(&path).unwrap() + "2026-11-25T12:00").unwrap();
+            }
+            let path = place.path().join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{file}");
+            fs::write(&path, text.replacen(from, to, 1)).unwrap();
+            let before = bytes(place.path());
+            let error = Directory::resume(place.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(bytes(place.path()) == before, "{file} {to:?}: a file was changed");
+            fs::write(&path, text).unwrap();
+            let (_, before) = Directory::resume(place.path()).unwrap();
+            assert_eq!(before.notes.len(), 2, "{:?}", before.notes);
+        }
     }
 
     #[test]

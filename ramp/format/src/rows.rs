@@ -15,8 +15,26 @@ use crate::time::Time;
 pub struct Column {
     /// Its name, with the unit.
     pub name: &'static str,
+    /// Type of its values: `integer`, `number`, `text`, `time` or `boolean`.
+    pub data_type: &'static str,
     /// What it means, in a phrase.
     pub description: &'static str,
+}
+
+/// A type of a column.
+trait ColumnType {
+    const NAME: &'static str;
+}
+
+macro_rules! column_types {
+    ($($type:ty: $name:literal),+) => { $( impl ColumnType for $type { const NAME: &'static str = $name; } )+ };
+}
+
+column_types!(u32: "integer", u64: "integer", f64: "number", bool: "boolean", Time: "time", String: "text");
+column_types!(Part: "text", StepOutcome: "text", NodeRowKind: "text");
+
+impl<T: ColumnType> ColumnType for Option<T> {
+    const NAME: &'static str = T::NAME;
 }
 
 /// A table of the run directory, by its rows.
@@ -58,7 +76,11 @@ macro_rules! table {
             const FILE: &'static str = $file;
 
             fn columns() -> Vec<Column> {
-                let own = [ $( Column { name: stringify!($field), description: concat!($($doc),+) } ),* ];
+                let own = [ $( Column {
+                    name: stringify!($field),
+                    data_type: <$type as ColumnType>::NAME,
+                    description: concat!($($doc),+),
+                } ),* ];
                 own.into_iter()$( .chain(report_columns::<$kind>()) )?.collect()
             }
         }
@@ -71,9 +93,15 @@ fn report_columns<K: Kind>() -> impl Iterator<Item = Column> {
     let fields = K::FIELDS.iter().filter(move |field| {
         is_column(field.name) && (field.scope != Scope::Start || field.unit != Unit::None)
     });
-    fields.map(|field| match field.name {
-        "elapsed_seconds" => Column { name: PROGRAM_ELAPSED, description: field.help },
-        name => Column { name, description: field.help },
+    fields.map(|field| Column {
+        name: if field.name == "elapsed_seconds" { PROGRAM_ELAPSED } else { field.name },
+        data_type: match field.unit {
+            Unit::None => "text",
+            Unit::Time => "time",
+            Unit::Bytes | Unit::Count => "integer",
+            _ => "number",
+        },
+        description: field.help,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `run.json`: the plan of a run, what preflight found, what was applied, and how it ended.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -123,21 +124,30 @@ pub struct MemoryReturned {
     pub after_bytes: u64,
 }
 
-/// What the `run.json` of a directory says.
+/// Reads the `run.json` of a directory.
 ///
 /// # Errors
 /// Where there is none, or none of this format.
 pub fn read_run(path: &Path) -> io::Result<RunFile> {
     let file = path.join("run.json");
-    let at =
-        |error: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()));
     let text = fs::read_to_string(&file).map_err(|error| {
         io::Error::new(error.kind(), format!("{}: {error}; is it a run directory?", file.display()))
     })?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| invalid(&file, error))?;
     match value.get("format_version").and_then(Value::as_u64) {
-        Some(version) if version == u64::from(FORMAT_VERSION) => {}
-        version => return Err(at(format!("format version {version:?}, where {FORMAT_VERSION} is expected"))),
+        Some(version) if (1..=u64::from(FORMAT_VERSION)).contains(&version) => {}
+        Some(version) => {
+            let reads = format!("this ramp reads versions up to {FORMAT_VERSION}; use a newer ramp");
+            return Err(invalid(&file, format!("format version {version}; {reads}")));
+        }
+        None => {
+            return Err(invalid(&file, "no format_version, expected the run.json of a ramp run directory"));
+        }
     }
-    serde_json::from_value(value).map_err(|error| at(error.to_string()))
+    serde_json::from_value(value).map_err(|error| invalid(&file, error))
+}
+
+/// The error of a file that does not contain what it should.
+pub(crate) fn invalid(file: &Path, error: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()))
 }

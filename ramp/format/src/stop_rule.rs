@@ -1,117 +1,175 @@
-//! When there is enough: pure predicates over what each step showed.
+//! Stop rules: pure predicates over the observations of each step.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use workload::quantity::{Bytes, MemoryTarget, Percent};
+use workload::quantity::{Bytes, MemoryTarget, QuantityError};
 
+use crate::rows::StepRow;
+use crate::text::count;
 use crate::time::parse_time;
 
-/// A rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum StopRule {
-    /// Available memory of all nodes (or of what all instances together may have) below a floor for so many steps in a row. Of
-    /// free memory a page cache may have taken all.
-    AvailableMemory {
-        /// The floor.
-        floor: Floor,
-        /// Steps in a row.
-        steps: u32,
+/// A kind of stop rule: one row of [`RULES`].
+#[derive(Debug)]
+pub struct RuleKind {
+    /// Name and parameters, as on the command line.
+    pub syntax: &'static str,
+    /// When it fires, in Markdown.
+    pub fires_when: &'static str,
+    /// Whether it tells of saturation: the run then continues for `--beyond` steps.
+    pub is_of_saturation: bool,
+    /// Why it fires after a step, in numbers; none if it does not.
+    check: fn(&mut RuleState, &StepObservation) -> Option<String>,
+}
+
+/// All rules. Parsing, `--help` and the table in docs/ramp.md follow these rows; a new rule is one more.
+pub static RULES: &[RuleKind] = &[
+    RuleKind {
+        syntax: "available-memory:FLOOR:STEPS",
+        fires_when: "available memory of all nodes (or of the budget) was below `FLOOR` (bytes or a percentage) for `STEPS` steps in a row",
+        is_of_saturation: true,
+        check: |state, seen| {
+            let Parameters { floor, steps, .. } = state.rule.parameters;
+            // A step whose memory is unknown neither counts nor restarts the count.
+            let (available, floor) = (seen.available?, bytes_of(floor, seen.total)?);
+            let (is_below, available, floor) = (available < floor, available.rounded(), floor.rounded());
+            state
+                .fires_in_a_row(is_below)
+                .then(|| format!("available memory {available} below {floor} for {steps} steps"))
+        },
     },
-    /// No more instances at work than before for so many steps in a row, although more were asked for.
-    Stalled {
-        /// Steps in a row.
-        steps: u32,
+    RuleKind {
+        syntax: "stalled:STEPS",
+        fires_when: "no more instances ran than before for `STEPS` steps in a row, although more were requested",
+        is_of_saturation: true,
+        check: |state, seen| {
+            let (most, asked) = state.most.unwrap_or_default();
+            if seen.at_work > most {
+                state.most = Some((seen.at_work, seen.asked));
+            }
+            let is_stalled = state.most.is_some() && seen.at_work <= most && seen.asked > asked;
+            let steps = state.rule.parameters.steps;
+            state.fires_in_a_row(is_stalled).then(|| {
+                format!("{most} instances at work at most for {steps} steps, {} asked for", seen.asked)
+            })
+        },
     },
-    /// More evictions than this within a time.
-    Evictions(Rate),
-    /// More OOM kills than this within a time.
-    OomKills(Rate),
-    /// A node is not ready.
-    NodeNotReady,
-    /// The run has gone on for so long.
-    Time(Duration),
-    /// So many steps have been made.
-    Steps(u32),
+    RuleKind {
+        syntax: "evictions:COUNT/TIME",
+        fires_when: "there were more than `COUNT` evictions within `TIME`",
+        is_of_saturation: true,
+        check: |state, seen| state.fires_at_rate("eviction", seen.elapsed, seen.evictions),
+    },
+    RuleKind {
+        syntax: "oom-kills:COUNT/TIME",
+        fires_when: "there were more than `COUNT` OOM kills within `TIME`",
+        is_of_saturation: true,
+        check: |state, seen| state.fires_at_rate("OOM kill", seen.elapsed, seen.oom_kills),
+    },
+    RuleKind {
+        syntax: "node-not-ready",
+        fires_when: "a node is not ready",
+        is_of_saturation: true,
+        check: |_, seen| (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready)),
+    },
+    RuleKind {
+        syntax: "time:TIME",
+        fires_when: "the run has lasted `TIME`",
+        is_of_saturation: false,
+        check: |state, seen| {
+            let limit = state.rule.parameters.time;
+            (seen.elapsed >= limit).then(|| format!("{} have passed", humantime::format_duration(limit)))
+        },
+    },
+    RuleKind {
+        syntax: "steps:STEPS",
+        fires_when: "`STEPS` steps were made",
+        is_of_saturation: false,
+        check: |state, seen| {
+            let steps = state.rule.parameters.steps;
+            (seen.step >= steps).then(|| format!("{steps} steps have been made"))
+        },
+    },
+];
+
+/// Default of `--stop`.
+const USUAL: [&str; 5] =
+    ["available-memory:2%:3", "stalled:10", "evictions:0/1m", "oom-kills:0/1m", "node-not-ready"];
+
+/// A name by which runs of earlier versions have recorded a rule, and its name now.
+const RENAMED: (&str, &str) = ("free-memory", "available-memory");
+
+/// The syntax of all rules, separated by commas.
+#[must_use]
+pub fn syntax() -> String {
+    RULES.iter().map(|kind| kind.syntax).collect::<Vec<_>>().join(", ")
 }
 
-/// A floor of memory.
+/// The table of all rules, and the default, in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let row = |kind: &RuleKind| {
+        let of_saturation = if kind.is_of_saturation { "yes" } else { "no" };
+        format!("| `{}` | {} | {of_saturation} |\n", kind.syntax, kind.fires_when)
+    };
+    let rows: String = RULES.iter().map(row).collect();
+    let usual = USUAL.map(|rule| format!("`{rule}`")).join(", ");
+    format!("| rule | fires when | of saturation |\n|---|---|---|\n{rows}\nDefault: {usual}.\n")
+}
+
+impl RuleKind {
+    /// The name, and the syntax of the parameters.
+    fn parts(&self) -> (&'static str, &'static str) {
+        self.syntax.split_once(':').unwrap_or((self.syntax, ""))
+    }
+}
+
+impl PartialEq for RuleKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.syntax == other.syntax
+    }
+}
+
+/// A rule with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Floor {
-    /// So many bytes.
-    Bytes(Bytes),
-    /// A share of all there is.
-    Share(Percent),
+pub struct StopRule {
+    kind: &'static RuleKind,
+    parameters: Parameters,
 }
-
-impl Floor {
-    /// In bytes, of so many in all.
-    fn of(self, total: Option<Bytes>) -> Option<Bytes> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes),
-            Self::Share(percent) => Some(Bytes(percent.of(total?.0))),
-        }
-    }
-}
-
-impl fmt::Display for Floor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => bytes.fmt(f),
-            Self::Share(percent) => percent.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Floor {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<MemoryTarget>() {
-            Ok(MemoryTarget::Bytes(bytes)) => Ok(Self::Bytes(bytes)),
-            Ok(MemoryTarget::Percent(percent)) => Ok(Self::Share(percent)),
-            Ok(MemoryTarget::Max) => Err("max is no floor".into()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-/// More than `count` within `window`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// As many as are borne.
-    pub count: u32,
-    /// The time in which they are counted.
-    pub window: Duration,
-}
-
-/// What every rule looks like, for messages and for `--help`.
-pub const RULES: &str = "available-memory:FLOOR:STEPS, stalled:STEPS, evictions:COUNT/TIME, oom-kills:COUNT/TIME, \
-                         node-not-ready, time:TIME, steps:STEPS";
 
 impl StopRule {
-    /// So little available memory is hardly any: a fiftieth.
-    pub const HARDLY_ANY: Floor = Floor::Share(Percent::from_whole(2));
-
-    /// Whether it tells of a cluster that gives way, beyond which there is something to see; time and steps do not.
+    /// Its kind.
     #[must_use]
-    pub fn is_of_saturation(&self) -> bool {
-        !matches!(self, Self::Time(_) | Self::Steps(_))
+    pub fn kind(&self) -> &'static RuleKind {
+        self.kind
     }
 
-    /// What holds where nothing is said: hardly any memory available, what the kernel and the nodes do about it, and what it
-    /// looks like from above.
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind.parts().0
+    }
+
+    /// The time after which it ends a run, if it is a time limit.
+    #[must_use]
+    pub fn time_limit(&self) -> Option<Duration> {
+        (self.name() == "time").then_some(self.parameters.time)
+    }
+
+    /// The same rule with another floor, if it has one.
+    #[must_use]
+    pub fn with_floor(mut self, floor: Bytes) -> Self {
+        if self.kind.syntax.contains("FLOOR") {
+            self.parameters.floor = MemoryTarget::Bytes(floor);
+        }
+        self
+    }
+
+    /// The rules of a run for which none are given.
     #[must_use]
     pub fn usual() -> Vec<Self> {
-        let any = Rate { count: 0, window: Duration::from_secs(60) };
-        vec![
-            Self::AvailableMemory { floor: Self::HARDLY_ANY, steps: 3 },
-            Self::Stalled { steps: 10 },
-            Self::Evictions(any),
-            Self::OomKills(any),
-            Self::NodeNotReady,
-        ]
+        USUAL.iter().filter_map(|rule| rule.parse().ok()).collect()
     }
 }
 
@@ -119,69 +177,112 @@ impl FromStr for StopRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
-        let refused = |why: String| {
-            format!("{text:?}: {why} (allowed: {RULES}; such as available-memory:2%:3 or oom-kills:0/1m)")
-        };
-        let count = |text: &str| match text.parse::<u32>() {
-            Ok(count) if count > 0 => Ok(count),
-            _ => Err(refused(format!("{text:?} is no number of steps"))),
-        };
-        let time = |text: &str| parse_time(text).map_err(refused);
-        let rate = |text: &str| {
-            let (count, window) = text.split_once('/').ok_or_else(|| refused("no COUNT/TIME".into()))?;
-            let count = count.parse().map_err(|_| refused(format!("{count:?} is no number")))?;
-            Ok::<_, String>(Rate { count, window: time(window)? })
-        };
-        match name {
-            // It was called by what the study looked at.
-            "available-memory" | "free-memory" => {
-                let (floor, steps) = rest.split_once(':').ok_or_else(|| refused("no FLOOR:STEPS".into()))?;
-                let floor = floor.parse().map_err(refused)?;
-                Ok(Self::AvailableMemory { floor, steps: count(steps)? })
-            }
-            "stalled" => Ok(Self::Stalled { steps: count(rest)? }),
-            "evictions" => rate(rest).map(Self::Evictions),
-            "oom-kills" => rate(rest).map(Self::OomKills),
-            "node-not-ready" if rest.is_empty() => Ok(Self::NodeNotReady),
-            "time" => time(rest).map(Self::Time),
-            "steps" => count(rest).map(Self::Steps),
-            _ => Err(refused("no such rule".into())),
-        }
+        let (name, values) = text.split_once(':').unwrap_or((text, ""));
+        let name = if name == RENAMED.0 { RENAMED.1 } else { name };
+        let kind = RULES.iter().find(|kind| kind.parts().0 == name).ok_or_else(|| {
+            format!("{text:?}: unknown rule; expected one of {}; such as {}", syntax(), USUAL[0])
+        })?;
+        let parameters = Parameters::parse(kind.parts().1, values);
+        let parameters =
+            parameters.map_err(|error| format!("{text:?}: {error}; expected {}", kind.syntax))?;
+        Ok(Self { kind, parameters })
     }
 }
 
 impl fmt::Display for StopRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = humantime::format_duration;
-        match self {
-            Self::AvailableMemory { floor, steps } => write!(f, "available-memory:{floor}:{steps}"),
-            Self::Stalled { steps } => write!(f, "stalled:{steps}"),
-            Self::Evictions(Rate { count, window }) => write!(f, "evictions:{count}/{}", time(*window)),
-            Self::OomKills(Rate { count, window }) => write!(f, "oom-kills:{count}/{}", time(*window)),
-            Self::NodeNotReady => f.write_str("node-not-ready"),
-            Self::Time(limit) => write!(f, "time:{}", time(*limit)),
-            Self::Steps(steps) => write!(f, "steps:{steps}"),
+        let (name, syntax) = self.kind.parts();
+        f.write_str(name)?;
+        let mut separator = ":";
+        for (parameter, next) in parameters(syntax) {
+            f.write_str(separator)?;
+            separator = next;
+            let Parameters { floor, steps, count, time } = self.parameters;
+            match parameter {
+                "FLOOR" => floor.fmt(f),
+                "STEPS" => steps.fmt(f),
+                "COUNT" => count.fmt(f),
+                _ => humantime::format_duration(time).fmt(f),
+            }?;
         }
+        Ok(())
     }
 }
 
 text_in_json!(StopRule);
+
+/// Parameters of a rule. Those that its syntax does not name are zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Parameters {
+    /// Memory.
+    floor: MemoryTarget,
+    /// Steps, at least one.
+    steps: u32,
+    /// Occurrences that do not fire yet.
+    count: u32,
+    /// Time limit, or the window in which occurrences are counted.
+    time: Duration,
+}
+
+/// Names of parameters in a syntax such as `COUNT/TIME`, each with the separator that follows it.
+fn parameters(syntax: &str) -> impl Iterator<Item = (&str, &str)> {
+    const SEPARATORS: [char; 2] = [':', '/'];
+    syntax.split_inclusive(SEPARATORS).map(|part| part.split_at(part.trim_end_matches(SEPARATORS).len()))
+}
+
+impl Parameters {
+    fn parse(syntax: &str, mut values: &str) -> Result<Self, String> {
+        let mut parsed =
+            Self { floor: MemoryTarget::Bytes(Bytes(0)), steps: 0, count: 0, time: Duration::ZERO };
+        for (name, separator) in parameters(syntax) {
+            let (value, rest) = match separator {
+                "" => (values, ""),
+                _ => values.split_once(separator).ok_or_else(|| format!("no {separator:?} after {name}"))?,
+            };
+            values = rest;
+            let error = |error: String| format!("{name}: {error}");
+            let whole = |least| match value.parse::<u32>() {
+                Ok(number) if number >= least => Ok(number),
+                _ => Err(error(format!("{value:?} is not a whole number from {least}"))),
+            };
+            match name {
+                "FLOOR" => match value.parse() {
+                    Ok(MemoryTarget::Max) => return Err(error("max is not a size".into())),
+                    Ok(floor) => parsed.floor = floor,
+                    Err(refused) => return Err(error(QuantityError::to_string(&refused))),
+                },
+                "STEPS" => parsed.steps = whole(1)?,
+                "COUNT" => parsed.count = whole(0)?,
+                _ => parsed.time = parse_time(value).map_err(error)?,
+            }
+        }
+        if values.is_empty() { Ok(parsed) } else { Err(format!("unexpected {values:?}")) }
+    }
+}
+
+/// A floor in bytes, of so much memory in all.
+fn bytes_of(floor: MemoryTarget, total: Option<Bytes>) -> Option<Bytes> {
+    match floor {
+        MemoryTarget::Bytes(bytes) => Some(bytes),
+        MemoryTarget::Percent(percent) => Some(Bytes(percent.of(total?.0))),
+        MemoryTarget::Max => None,
+    }
+}
 
 /// What a step showed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepObservation {
     /// Steps made, this one included.
     pub step: u32,
-    /// Since the run began.
+    /// Time since the run began.
     pub elapsed: Duration,
-    /// Instances asked for.
+    /// Instances requested.
     pub asked: u32,
-    /// Instances at work.
+    /// Running instances.
     pub at_work: u32,
-    /// Available memory of all kernels together, where each told it freshly.
+    /// Available memory of all kernels, if all samples are fresh.
     pub available: Option<Bytes>,
-    /// All of their memory.
+    /// Memory of all kernels.
     pub total: Option<Bytes>,
     /// Evictions since the run began.
     pub evictions: u32,
@@ -191,80 +292,68 @@ pub struct StepObservation {
     pub not_ready: u32,
 }
 
-/// Watches one rule over the steps.
+impl From<&StepRow> for StepObservation {
+    fn from(row: &StepRow) -> Self {
+        // With a budget for all instances together, the rest of it is available, unless the machine has less.
+        let rest =
+            row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
+        let available = rest.into_iter().chain(row.memory_available_bytes).min();
+        Self {
+            step: row.step,
+            elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
+            asked: row.asked_instances,
+            at_work: row.running_instances + row.ready_instances,
+            available: available.map(Bytes),
+            total: row.budget_bytes.or(row.memory_total_bytes).map(Bytes),
+            evictions: row.evictions_total,
+            oom_kills: row.oom_kills_total,
+            not_ready: row.nodes_not_ready,
+        }
+    }
+}
+
+/// State of one rule over the steps of a run.
 #[derive(Clone, Debug)]
 pub struct RuleState {
     /// The rule.
     pub rule: StopRule,
-    /// Steps in a row that it has been true for, for rules that count these.
+    /// Steps in a row for which its condition has held.
     row: u32,
-    /// The most instances at work before, and how many were asked for then.
+    /// Most running instances before, and how many were requested then.
     most: Option<(u32, u32)>,
-    /// Times and totals, for rates: the oldest is from before the window.
+    /// Times and totals; the oldest is from before the window.
     totals: Vec<(Duration, u32)>,
 }
 
 impl RuleState {
-    /// From the beginning.
+    /// State before the first step.
     #[must_use]
     pub fn new(rule: StopRule) -> Self {
         Self { rule, row: 0, most: None, totals: vec![(Duration::ZERO, 0)] }
     }
 
-    /// Why the rule is true after a step, in numbers; none where it is not.
+    /// Why the rule fires after a step, in numbers; none if it does not.
     pub fn look(&mut self, seen: &StepObservation) -> Option<String> {
-        match self.rule {
-            StopRule::AvailableMemory { floor, steps } => {
-                // Unknown is neither: it does not count, nor does it begin the row anew.
-                let (available, floor) = (seen.available?, floor.of(seen.total)?);
-                self.in_a_row(available < floor, steps).then(|| {
-                    let (available, floor) = (available.rounded(), floor.rounded());
-                    format!("available memory {available} below {floor} for {steps} steps")
-                })
-            }
-            StopRule::Stalled { steps } => {
-                let (most, asked) = self.most.unwrap_or_default();
-                if seen.at_work > most {
-                    self.most = Some((seen.at_work, seen.asked));
-                }
-                let stalled = self.most.is_some() && seen.at_work <= most && seen.asked > asked;
-                self.in_a_row(stalled, steps).then(|| {
-                    format!("{most} instances at work at most for {steps} steps, {} asked for", seen.asked)
-                })
-            }
-            StopRule::Evictions(rate) => self.rate("eviction", seen.elapsed, seen.evictions, rate),
-            StopRule::OomKills(rate) => self.rate("OOM kill", seen.elapsed, seen.oom_kills, rate),
-            StopRule::NodeNotReady => {
-                (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready))
-            }
-            StopRule::Time(limit) => {
-                (seen.elapsed >= limit).then(|| format!("{} have passed", humantime::format_duration(limit)))
-            }
-            StopRule::Steps(steps) => (seen.step >= steps).then(|| format!("{steps} steps have been made")),
-        }
+        (self.rule.kind.check)(self, seen)
     }
 
-    fn in_a_row(&mut self, so: bool, steps: u32) -> bool {
-        self.row = if so { self.row.saturating_add(1) } else { 0 };
-        self.row >= steps
+    /// Whether a condition has held for `STEPS` steps in a row.
+    fn fires_in_a_row(&mut self, holds: bool) -> bool {
+        self.row = if holds { self.row.saturating_add(1) } else { 0 };
+        self.row >= self.rule.parameters.steps
     }
 
-    fn rate(
-        &mut self,
-        what: &str,
-        elapsed: Duration,
-        total: u32,
-        Rate { count, window }: Rate,
-    ) -> Option<String> {
+    /// Whether a total has risen by more than `COUNT` within `TIME`.
+    fn fires_at_rate(&mut self, what: &str, elapsed: Duration, total: u32) -> Option<String> {
+        let Parameters { count: most, time, .. } = self.rule.parameters;
         self.totals.push((elapsed, total));
-        let begin = elapsed.saturating_sub(window);
-        // What was so at the begin of the window is told by the last total before it.
+        let begin = elapsed.saturating_sub(time);
+        // The total at the beginning of the window is the last one before it.
         let before = self.totals.iter().rposition(|(at, _)| *at <= begin).unwrap_or(0);
         self.totals.drain(..before);
-        let since = self.totals.first().map_or(0, |(_, total)| *total);
-        let within = total.saturating_sub(since);
-        let s = if within == 1 { "" } else { "s" };
-        (within > count).then(|| format!("{within} {what}{s} within {}", humantime::format_duration(window)))
+        let within = total.saturating_sub(self.totals.first().map_or(0, |(_, total)| *total));
+        (within > most)
+            .then(|| format!("{} within {}", count(within, what), humantime::format_duration(time)))
     }
 }
 
@@ -281,9 +370,7 @@ mod tests {
         for text in RULES_SUCH_AS {
             assert_eq!(text.parse::<StopRule>().unwrap().to_string(), text);
         }
-        for rule in StopRule::usual() {
-            assert_eq!(rule.to_string().parse(), Ok(rule));
-        }
+        assert_eq!(StopRule::usual().iter().map(StopRule::to_string).collect::<Vec<_>>(), USUAL);
     }
 
     const RULES_SUCH_AS: [&str; 7] = [
@@ -297,19 +384,26 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_no_rule_is_refused_with_those_there_are() {
-        for text in [
-            "",
-            "free-memory",
-            "free-memory:1GB:3",
-            "stalled:0",
-            "evictions:3",
-            "oom-kills:x/1m",
-            "time:",
-            "node-not-ready:3",
+    fn parameters_of_the_table_are_those_that_are_parsed() {
+        for (parameter, _) in RULES.iter().flat_map(|kind| parameters(kind.parts().1)) {
+            assert!(["FLOOR", "STEPS", "COUNT", "TIME"].contains(&parameter), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_rule_is_refused_with_what_is_expected() {
+        for (text, expected) in [
+            ("", "unknown rule; expected one of available-memory:FLOOR:STEPS, stalled:STEPS, "),
+            ("free-memory", "no \":\" after FLOOR; expected available-memory:FLOOR:STEPS"),
+            ("free-memory:1GB:3", "FLOOR: unknown unit"),
+            ("stalled:0", "STEPS: \"0\" is not a whole number from 1; expected stalled:STEPS"),
+            ("evictions:3", "no \"/\" after COUNT"),
+            ("oom-kills:x/1m", "COUNT: \"x\" is not a whole number from 0"),
+            ("time:", "TIME: "),
+            ("node-not-ready:3", "unexpected \"3\"; expected node-not-ready"),
         ] {
             let refusal = text.parse::<StopRule>().unwrap_err();
-            assert!(refusal.contains("allowed: available-memory:FLOOR:STEPS"), "{refusal}");
+            assert!(refusal.contains(expected), "{refusal}");
         }
     }
 

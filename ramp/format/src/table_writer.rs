@@ -39,19 +39,26 @@ impl TableWriter<File> {
         Ok(table)
     }
 
-    /// The file of an earlier process, to go on with. A torn last row is cut off; its bytes are counted.
+    /// Opens and locks the file of an earlier process, and changes nothing in it.
     ///
     /// # Errors
-    /// Where it cannot be read or changed.
-    pub fn resume(path: PathBuf) -> io::Result<(Self, u64)> {
-        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+    /// Where it cannot be read, or another process writes it.
+    pub fn reopen(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).append(true).open(&path)?;
         lock(&file, &path)?;
-        let torn = torn_bytes(&mut file)?;
+        Ok(Self { path, file, waiting: Vec::new(), rows_lost: 0 })
+    }
+
+    /// Removes an incomplete last row, and returns its length in bytes.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or changed.
+    pub fn remove_torn_row(&mut self) -> io::Result<u64> {
+        let (whole, torn) = whole_rows(&mut self.file)?;
         if torn > 0 {
-            let length = file.metadata()?.len();
-            file.set_len(length.saturating_sub(torn))?;
+            self.file.set_len(whole)?;
         }
-        Ok((Self { path, file, waiting: Vec::new(), rows_lost: 0 }, torn))
+        Ok(torn)
     }
 }
 
@@ -67,17 +74,16 @@ fn lock(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes behind the last whole row. Rows have no newline within: [`one_line`] sees to that.
-fn torn_bytes(file: &mut File) -> io::Result<u64> {
+/// Bytes of all complete rows, and of what follows them. No row contains a newline: [`one_line`] removes it.
+pub(crate) fn whole_rows(file: &mut File) -> io::Result<(u64, u64)> {
     // Longer than any row.
     const TAIL_BYTES: u64 = 1 << 20;
     let length = file.metadata()?.len();
-    let begin = length.saturating_sub(TAIL_BYTES);
-    file.seek(SeekFrom::Start(begin))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
-    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Ok((tail.len() - whole) as u64)
+    let torn = tail.iter().rev().take_while(|byte| **byte != b'\n').count() as u64;
+    Ok((length.saturating_sub(torn), torn))
 }
 
 impl<W: Write> TableWriter<W> {
@@ -226,10 +232,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("table.csv");
         fs::write(&path, "a,b\n1,2\n3,").unwrap();
-        let (mut table, torn) = TableWriter::resume(path.clone()).unwrap();
-        assert_eq!(torn, 2);
-        let busy = TableWriter::resume(path.clone()).unwrap_err().to_string();
+        let mut table = TableWriter::reopen(path.clone()).unwrap();
+        let busy = TableWriter::reopen(path.clone()).unwrap_err().to_string();
         assert!(busy.contains("still records here"), "{busy}");
+        assert_eq!(table.remove_torn_row().unwrap(), 2);
         table.cells(&["5", "6"]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
         assert!(TableWriter::create(path, &["a"]).is_err(), "what is there is not written over");

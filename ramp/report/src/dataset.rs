@@ -24,7 +24,7 @@ mod workload_reports;
 pub use clocks::SEEN_LATE_SECONDS;
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 pub use model::{
-    Capacity, Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
+    Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };
 use names::name_of;
 pub use names::tell_apart;

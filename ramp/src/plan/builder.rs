@@ -1,7 +1,6 @@
 //! Plan builder: command line, scenario and machine in, plan out.
 
 use std::hash::{BuildHasher, RandomState};
-use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::engine::simulated::World;
 use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
-use ramp_format::stop_rule::{Floor, StopRule};
+use ramp_format::stop_rule::StopRule;
 
 /// Instances of the built-in scenario that fit in the budget.
 const FIT: u64 = 20;
@@ -154,16 +153,13 @@ fn rules(
 ) -> Result<Vec<StopRule>, String> {
     if args.stop.is_empty() {
         // A rule given by --note does not stop; with --pace none instances have no time to become ready.
-        let is_noted =
-            |rule: &StopRule| args.note.iter().any(|note| discriminant(note) == discriminant(rule));
-        let applies = |rule: &StopRule| args.pace != Pace::None || !matches!(rule, StopRule::Stalled { .. });
+        let is_noted = |rule: &StopRule| args.note.iter().any(|note| note.kind() == rule.kind());
+        let applies = |rule: &StopRule| args.pace != Pace::None || rule.name() != "stalled";
         let usual = StopRule::usual().into_iter().filter(|rule| applies(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is exhausted when no further instance fits.
         let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
-        let fitted = usual.map(|rule| match (rule, engine, least) {
-            (StopRule::AvailableMemory { steps, .. }, EngineKind::Local, Some(least)) => {
-                StopRule::AvailableMemory { floor: Floor::Bytes(least), steps }
-            }
+        let fitted = usual.map(|rule| match (engine, least) {
+            (EngineKind::Local, Some(least)) => rule.with_floor(least),
             _ => rule,
         });
         return Ok(fitted.collect());
@@ -207,15 +203,14 @@ mod tests {
         assert_eq!(builder.scenario.fill_seconds(), Some(1.0));
         assert!(builder.plan.run.starts_with("20261125-120000-"), "{}", builder.plan.run);
         assert_eq!(builder.out, PathBuf::from(format!("ramp-{}", builder.plan.run)));
-        let floor = builder.plan.stop.iter().find(|rule| matches!(rule, StopRule::AvailableMemory { .. }));
-        assert_eq!(floor, Some(&StopRule::AvailableMemory { floor: Floor::Bytes(memory), steps: 3 }));
+        assert_eq!(builder.plan.stop[0], format!("available-memory:{memory}:3").parse().unwrap());
     }
 
     #[test]
     fn rules_are_those_that_were_said_and_never_is_none() {
         assert_eq!(builder(&["--stop", "time:10m"]).unwrap().plan.stop, ["time:10m".parse().unwrap()]);
         assert_eq!(builder(&["--stop", "never"]).unwrap().plan.stop, []);
-        assert!(builder(&["--stop", "soon"]).unwrap_err().contains("allowed"));
+        assert!(builder(&["--stop", "soon"]).unwrap_err().contains("expected one of"));
         let has = |args: &[&str], name: &str| {
             builder(args).unwrap().plan.stop.iter().any(|rule| rule.to_string().starts_with(name))
         };

@@ -46,22 +46,10 @@ impl Pacing for LinearPacing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn observed(step: u32) -> StepObservation {
-        StepObservation {
-            step,
-            elapsed: Duration::ZERO,
-            asked: 0,
-            at_work: 0,
-            available: None,
-            total: None,
-            evictions: 0,
-            oom_kills: 0,
-            not_ready: 0,
-        }
+        StepObservation { step, ..StepObservation::default() }
     }
 
     #[test]

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use workload::quantity::Bytes;
-
 use ramp_format::plan::Plan;
-use ramp_format::rows::StepRow;
 use ramp_format::stop_rule::{RuleState, StepObservation, StopRule};
 use ramp_format::text::count;
 
@@ -41,11 +38,8 @@ impl StopRules {
 
     /// The shortest time limit.
     pub(super) fn time_limit(&self) -> Option<Duration> {
-        let limits = self.rules.iter().filter_map(|(state, only_noted)| match state.rule {
-            StopRule::Time(limit) if !only_noted => Some(limit),
-            _ => None,
-        });
-        limits.min()
+        let limits = self.rules.iter().filter(|(_, only_noted)| !only_noted);
+        limits.filter_map(|(state, _)| state.rule.time_limit()).min()
     }
 
     /// Applies the rules to the observation of a step.
@@ -55,7 +49,7 @@ impl StopRules {
             let Some(why) = state.look(observed) else { continue };
             let rule = state.rule;
             verdict.fired.push(rule);
-            if !*only_noted && rule.is_of_saturation() {
+            if !*only_noted && rule.kind().is_of_saturation {
                 self.first.get_or_insert_with(|| (observed.step, format!("{rule}: {why}")));
             } else if !*only_noted {
                 verdict.end = Some(format!("{rule}: {why}"));
@@ -75,29 +69,6 @@ impl StopRules {
             verdict.end.get_or_insert_with(|| format!("{why} at step {step}{beyond}"));
         }
         verdict
-    }
-}
-
-/// Observation that the rules are applied to, from the row of a step.
-pub(super) fn observation(row: &StepRow) -> StepObservation {
-    // With a budget for all instances together, the rest of it is available, unless the machine has less.
-    let available = match row.budget_bytes.zip(row.budget_used_bytes) {
-        Some((limit, used)) => {
-            [Some(limit.saturating_sub(used)), row.memory_available_bytes].into_iter().flatten().min()
-        }
-        None => row.memory_available_bytes,
-    };
-    let total = row.budget_bytes.or(row.memory_total_bytes);
-    StepObservation {
-        step: row.step,
-        elapsed: Duration::try_from_secs_f64(row.elapsed_seconds).unwrap_or_default(),
-        asked: row.asked_instances,
-        at_work: row.running_instances + row.ready_instances,
-        available: available.map(Bytes),
-        total: total.map(Bytes),
-        evictions: row.evictions_total,
-        oom_kills: row.oom_kills_total,
-        not_ready: row.nodes_not_ready,
     }
 }
 

@@ -90,7 +90,7 @@ async fn a_run_whose_process_was_killed_goes_on_at_the_step_it_had_reached() {
     assert_eq!(account.of("evicted"), summary.evictions, "evictions before and after");
     let events = rows(&stage.path(), "events.csv");
     assert!(events.iter().any(|row| row["kind"] == "gap_begins" && row["object"] == "ramp"));
-    assert!(events.iter().any(|row| row["message"].contains("torn last row of 16 bytes")));
+    assert!(events.iter().any(|row| row["message"].contains("incomplete last row of 16 bytes")));
     assert_eq!(ramp_format::run_file::read_run(&stage.path()).unwrap().resumes.len(), 1);
 }
 

@@ -104,7 +104,7 @@ impl ExternalAction {
 }
 
 /// Words of a reason, and what they tell. The first that is found counts.
-const WORDS: [(&str, Cause); 66] = [
+const WORDS: &[(&str, Cause)] = &[
     // Others: PreemptionByScheduler and so on are the reasons of the condition DisruptionTarget (Kubernetes, Pod disruption conditions).
     ("PreemptionByScheduler", Cause::Others(ExternalAction::Preempted)),
     ("preempting to accommodate", Cause::Others(ExternalAction::Preempted)),
@@ -206,7 +206,7 @@ pub fn cause(row: &PodRow, killed_for_memory: impl FnOnce() -> bool) -> Option<C
 #[must_use]
 pub fn named_in(reason: &str) -> Option<Cause> {
     // Where it names more than one, the first of the list: memory is what these runs are about.
-    WORDS.into_iter().find(|(word, _)| reason.contains(word)).map(|(_, cause)| cause)
+    WORDS.iter().find(|(word, _)| reason.contains(word)).map(|(_, cause)| *cause)
 }
 
 #[cfg(test)]

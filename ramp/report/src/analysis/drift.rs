@@ -1,7 +1,7 @@
 //! Whether what changed on the cluster from run to run could pass for a difference between two runtimes.
 
 use super::{Counted, Estimate, Estimates, unavailable};
-use crate::dataset::{Dataset, Source};
+use crate::dataset::Dataset;
 
 /// How far repeats lie apart, beside how far the groups do.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +54,7 @@ pub(super) fn drift(base: &[(&Dataset, &Estimates)], other: &[(&Dataset, &Estima
     let ran = |is_base: bool| {
         move |(data, estimates): &(&Dataset, &Estimates)| {
             let most = counted.of(estimates)?.count;
-            let begin = match &data.source {
-                Source::Run(recorded) => Some(recorded.run.begin.0),
-                Source::Study => None,
-            };
+            let begin = data.recorded().map(|recorded| recorded.run.begin.0);
             Ok(RepeatRun { begin, is_base, most })
         }
     };

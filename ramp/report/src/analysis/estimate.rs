@@ -24,6 +24,9 @@ pub(crate) fn unavailable<T>(why: impl Into<String>) -> Estimate<T> {
     Err(Unavailable(why.into()))
 }
 
+/// Why a file of the study says nothing of single instances.
+pub(super) const NO_INSTANCES: &str = "the data has counts of instances, not individual ones";
+
 /// Bytes in MiB.
 #[must_use]
 pub fn mib(bytes: f64) -> f64 {

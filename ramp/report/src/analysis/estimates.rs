@@ -5,7 +5,8 @@ use super::instance_losses::{Loss, losses};
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{SaturationRule, SaturationVerdict, saturation};
 use super::{Estimate, mib, timed, unavailable};
-use crate::dataset::{Capacity, Costs, Dataset, Source, Step};
+use crate::dataset::{Costs, Dataset, Step};
+use ramp_format::preflight::{Bound, Forecast};
 use ramp_format::rows::Part;
 use ramp_format::running_count::Most;
 
@@ -13,7 +14,7 @@ use ramp_format::running_count::Most;
 #[derive(Clone, Debug)]
 pub struct Estimates {
     /// How many instances should have fit.
-    pub predicted_capacity: Estimate<Capacity>,
+    pub predicted_capacity: Estimate<Bound>,
     /// From which step on the run was saturated, or how far it was not.
     pub saturation: SaturationVerdict,
     /// The most that held all of their memory at once: what capacity means.
@@ -106,10 +107,7 @@ impl Estimates {
     ) -> Self {
         let saturation = saturation(data, losses, changes);
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
-        let timed = match &data.source {
-            Source::Run(recorded) => timed(recorded),
-            Source::Study => Ok(()),
-        };
+        let timed = data.recorded().map_or(Ok(()), timed);
         let rough_cost = timed.and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let marginal_cost = of_use(&rough_cost);
         Self {
@@ -125,11 +123,12 @@ impl Estimates {
     }
 }
 
-fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capacity> {
-    if let Some(capacity) = data.capacity() {
-        return Ok(capacity);
+fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Bound> {
+    let forecast = data.recorded().and_then(|recorded| recorded.run.forecast.as_ref());
+    if let Some(capacity) = forecast.and_then(Forecast::capacity) {
+        return Ok(capacity.clone());
     }
-    if matches!(data.source, Source::Run(_)) && memory_each.is_none() {
+    if !data.is_study() && memory_each.is_none() {
         return unavailable("the run has no forecast (set the memory of each instance with --memory)");
     }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
@@ -147,30 +146,24 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Capa
     );
     // Those already at work then have taken theirs.
     let instances = free / each + u64::from(step.running);
-    Ok(Capacity { instances, by: "free memory".into(), inputs })
+    Ok(Bound { instances, by: "free memory".into(), inputs })
 }
 
 fn held(data: &Dataset) -> Estimate<Most> {
-    let Some((_, held)) = data.most() else {
-        return unavailable("the data does not record which instances hold all of their memory");
-    };
-    if data.steps.is_empty() { unavailable("no step was recorded") } else { Ok(held) }
+    match data.recorded() {
+        None => unavailable("the data does not record which instances hold all of their memory"),
+        Some(_) if data.steps.is_empty() => unavailable("no step was recorded"),
+        Some(recorded) => Ok(recorded.population.held()),
+    }
 }
 
 fn running(data: &Dataset) -> Estimate<Most> {
-    if data.steps.is_empty() {
+    // The first of equals.
+    let Some(most) = data.steps.iter().rev().max_by_key(|step| step.running) else {
         return unavailable("no step was recorded");
-    }
-    if let Some((running, _)) = data.most() {
-        return Ok(running);
-    }
-    let mut most: Option<Most> = None;
-    for step in &data.steps {
-        if most.is_none_or(|most| step.running > most.count) {
-            most = Some(Most { count: step.running, step: step.step });
-        }
-    }
-    most.map_or_else(|| unavailable("no step was recorded"), Ok)
+    };
+    let of_steps = Most { count: most.running, step: most.step };
+    Ok(data.recorded().map_or(of_steps, |recorded| recorded.population.running()))
 }
 
 /// Memory per container at a step of the study's files.
@@ -191,7 +184,7 @@ fn per_container(
     of_machines: bool,
 ) -> Vec<(usize, PerContainer)> {
     let steps = data.steps.iter().enumerate();
-    if matches!(data.source, Source::Study) {
+    if data.is_study() {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
     let own = |(index, bytes): (usize, f64)| {
@@ -210,7 +203,7 @@ fn per_container(
 }
 
 fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
-    let is_study = matches!(data.source, Source::Study);
+    let is_study = data.is_study();
     let of_machines = !is_study && !data.is_charged();
     if of_machines && cost.is_err() {
         let why =

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::causes::{Cause, ExternalAction, named_in};
 use super::instance_losses::until;
-use crate::dataset::{Dataset, ObservationGaps, Recorded, Source, Step};
+use crate::dataset::{Dataset, ObservationGaps, Recorded, Step};
 use ramp_format::rows::{EventRow, Part, PodRow};
 use ramp_format::state::State;
 
@@ -40,7 +40,7 @@ const TOGETHER_SECONDS: f64 = 0.005;
 /// What others changed, in the order of the steps.
 #[must_use]
 pub fn changes(data: &Dataset) -> Vec<Change> {
-    let Source::Run(recorded) = &data.source else { return Vec::new() };
+    let Some(recorded) = data.recorded() else { return Vec::new() };
     let mut removed: BTreeMap<(u32, String, Option<String>), u32> = BTreeMap::new();
     let until = until(data);
     let mut surplus = ExternalSurplus::of(data, recorded);

@@ -5,7 +5,7 @@ pub use super::causes::Resource;
 use super::external_changes::Change;
 use super::instance_losses::Loss;
 use super::saturation::FULL_BELOW_BYTES;
-use crate::dataset::{Dataset, Source, Step};
+use crate::dataset::{Dataset, Step};
 use ramp_format::rows::StepOutcome;
 use ramp_format::state::State;
 
@@ -44,7 +44,7 @@ pub fn breaks(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> Vec<Fa
 
 fn of_steps(data: &Dataset) -> Vec<FailureMode> {
     let Some((_, start)) = data.way_up().next() else { return Vec::new() };
-    let is_study = matches!(data.source, Source::Study);
+    let is_study = data.is_study();
     let first = |resource, what, holds: &dyn Fn(&Step) -> bool| {
         let (_, step) = data.way_up().find(|(_, step)| holds(step))?;
         let (step, elapsed_seconds) = (step.step, step.elapsed_seconds);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Estimate, timed, unavailable};
-use crate::dataset::{Dataset, ObservationGaps, ReportRow, Source};
+use crate::dataset::{Dataset, ObservationGaps, ReportRow};
 use ramp_format::rows::PodRow;
 use ramp_format::state::State;
 
@@ -42,15 +42,14 @@ const ARRIVES_WITHIN_SECONDS: f64 = 1.0;
 /// # Errors
 /// Where instances did not report.
 pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
-    let recorded = match &data.source {
-        Source::Study => return unavailable("the data has no reports of individual instances"),
-        Source::Run(recorded) if recorded.reports.reports.is_empty() => {
-            return unavailable("no instance reported");
-        }
-        Source::Run(recorded) => recorded,
+    let Some(recorded) = data.recorded() else {
+        return unavailable("the data has no reports of individual instances");
     };
-    timed(recorded)?;
     let reports = &recorded.reports.reports;
+    if reports.is_empty() {
+        return unavailable("no instance reported");
+    }
+    timed(recorded)?;
     let asked_for = recorded.settings().report_every_seconds;
     let Some(every) = asked_for.or_else(|| usual_seconds_between(reports)) else {
         return unavailable(

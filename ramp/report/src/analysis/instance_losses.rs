@@ -1,7 +1,7 @@
 //! What happened to instances while more were asked for: which were lost, or had no place, and why.
 
 use super::causes::{Cause, cause};
-use crate::dataset::{Dataset, Recorded, Source};
+use crate::dataset::{Dataset, Recorded};
 use ramp_format::rows::{Part, PodRow};
 
 /// A row that tells of an instance as lost, without a place, or taken away.
@@ -20,16 +20,14 @@ pub(super) fn until(data: &Dataset) -> f64 {
     let later = data.steps.iter().any(|step| matches!(step.part, Part::Down | Part::Clean));
     let last = data.steps.iter().rfind(|step| matches!(step.part, Part::Up | Part::Hold));
     let ended = |recorded: &Recorded| recorded.run.teardown.is_some() || recorded.run.end.is_some();
-    match (&data.source, last.and_then(|step| step.elapsed_seconds)) {
-        (Source::Run(recorded), Some(end)) if later || ended(recorded) => end,
-        _ => f64::INFINITY,
-    }
+    let is_over = data.recorded().is_some_and(|recorded| later || ended(recorded));
+    last.and_then(|step| step.elapsed_seconds).filter(|_| is_over).unwrap_or(f64::INFINITY)
 }
 
 /// All losses while more were asked for, in the order in which they were seen.
 #[must_use]
 pub fn losses(data: &Dataset) -> Vec<Loss<'_>> {
-    let Source::Run(recorded) = &data.source else { return Vec::new() };
+    let Some(recorded) = data.recorded() else { return Vec::new() };
     let until = until(data);
     let mut found = Vec::new();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, timed, unavailable};
-use crate::dataset::{Dataset, Source};
+use super::{Estimate, NO_INSTANCES, timed, unavailable};
+use crate::dataset::Dataset;
 use crate::stats::{Duration, Survival};
 use ramp_format::rows::PodRow;
 use ramp_format::running_count::PeakCounts;
@@ -56,11 +56,10 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<LoadLevel>> {
 /// # Errors
 /// Where the data does not tell of instances one by one.
 pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
-    let recorded = match &data.source {
-        Source::Study => return unavailable("the data has counts of instances, not individual ones"),
-        Source::Run(recorded) if recorded.pods.is_empty() => return unavailable("no instance was observed"),
-        Source::Run(recorded) => recorded,
-    };
+    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    if recorded.pods.is_empty() {
+        return unavailable("no instance was observed");
+    }
     timed(recorded)?;
     let mut lives = InstanceLives::default();
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {

@@ -7,6 +7,7 @@ use rand_pcg::Pcg64Mcg;
 use super::{Estimate, unavailable};
 use crate::dataset::{BeyondReported, Costs, Measure};
 use crate::stats::{CONFIDENCE_PERCENT, FEWEST_POINTS, Fit, Interval, SEED, Slope, fit, slope};
+use ramp_format::text::count;
 
 /// What one instance more costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,10 +94,10 @@ pub(super) fn narrow(
 fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
     let Costs { measure, of, series, .. } = costs;
     let samples: usize = series.iter().map(Vec::len).sum();
-    let Some(Slope { slope, points, drawn, .. }) = slope(series) else {
+    let Some(Slope { slope, interval, points, drawn }) = slope(series) else {
         return unavailable(format!(
-            "{samples} fresh sample{} {when}; needs at least {FEWEST_POINTS} numbers of running instances",
-            if samples == 1 { "" } else { "s" }
+            "{} {when}; needs at least {FEWEST_POINTS} numbers of running instances",
+            count(samples as u64, "fresh sample")
         ));
     };
     let inputs = format!(
@@ -105,7 +106,7 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
         measure.name
     );
     let systematic = SystematicError::default();
-    Ok(MarginalCost { bytes: slope, interval: interval(&drawn)?, points, drawn, systematic, measure, inputs })
+    Ok(MarginalCost { bytes: slope, interval, points, drawn, systematic, measure, inputs })
 }
 
 fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<MarginalCost> {
@@ -120,9 +121,9 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     }
     let Some(fit) = fit(&beyond.observations) else {
         return unavailable(format!(
-            "{samples} sample{} at {points} number{} of instances {when}: too few to separate the instances' memory from the machine's own",
-            if samples == 1 { "" } else { "s" },
-            if points == 1 { "" } else { "s" },
+            "{} at {} of instances {when}: too few to separate the instances' memory from the machine's own",
+            count(samples as u64, "sample"),
+            count(points as u64, "number")
         ));
     };
     const EACH: [f64; 3] = [1.0, 0.0, 0.0];
@@ -234,7 +235,7 @@ pub(super) fn interval(drawn: &[f64]) -> Estimate<Interval> {
 pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost> {
     let runs: Vec<&MarginalCost> =
         runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
-    let (first, count) = match runs.as_slice() {
+    let (first, number) = match runs.as_slice() {
         [] => return unavailable("no run"),
         [one] => return Ok((*one).clone()),
         [first, ..] => (*first, runs.len()),
@@ -245,10 +246,10 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     let mut random = Pcg64Mcg::seed_from_u64(SEED);
     let mut mean_of_any = || {
         let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
-        (0..count).filter_map(one).sum::<f64>() / count as f64
+        (0..number).filter_map(one).sum::<f64>() / number as f64
     };
     let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
-    let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / count as f64;
+    let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / number as f64;
     let systematic = SystematicError {
         below: mean(|run| run.systematic.below),
         above: mean(|run| run.systematic.above),
@@ -261,7 +262,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
         drawn,
         systematic,
         measure: first.measure,
-        inputs: format!("{count} runs; first: {}", first.inputs),
+        inputs: format!("{number} runs; first: {}", first.inputs),
     })
 }
 

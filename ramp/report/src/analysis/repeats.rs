@@ -1,6 +1,6 @@
 //! Which runs are repeats of each other, and which are held against which.
 
-use crate::dataset::{Dataset, Source};
+use crate::dataset::Dataset;
 use ramp_format::plan::EngineKind;
 
 /// Runs that are repeats of each other.
@@ -85,7 +85,7 @@ struct Identity {
 }
 
 fn identity(data: &Dataset) -> Identity {
-    let Source::Run(recorded) = &data.source else { return of_a_name(&data.name) };
+    let Some(recorded) = data.recorded() else { return of_a_name(&data.name) };
     let run = &recorded.run;
     let runtime = match run.plan.engine {
         EngineKind::Local => "processes".to_owned(),

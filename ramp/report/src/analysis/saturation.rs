@@ -79,9 +79,7 @@ impl SaturationRule {
             Self::StoppedRising => "number of instances stopped rising",
         }
     }
-}
 
-impl SaturationRule {
     /// As `--json` has it: programs compare it.
     #[must_use]
     pub fn json(self) -> String {
@@ -116,18 +114,16 @@ pub(super) fn saturation(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]
 }
 
 impl SaturationVerdict {
-    /// Whether the run was saturated; none where that is unknown.
+    /// Whether the run was saturated; none if unknown.
     #[must_use]
     pub fn saturated(&self) -> Option<bool> {
-        match (&self.saturation, self.up_to) {
-            (Ok(_), _) => Some(true),
-            (Err(_), Some(_)) => Some(false),
-            (Err(_), None) => None,
-        }
+        let is_known = self.saturation.is_ok() || self.up_to.is_some();
+        is_known.then_some(self.saturation.is_ok())
     }
 
-    fn at(saturation: Saturation) -> Self {
-        Self { saturation: Ok(saturation), up_to: None }
+    fn at((rule, (index, step)): RuleMatch<'_>, instances: u32, resource: Option<Resource>) -> Self {
+        let saturation = Ok(Saturation { step: step.step, index, instances, rule, resource });
+        Self { saturation, up_to: None }
     }
 
     fn not_up_to(instances: u32, why: String) -> Self {
@@ -144,7 +140,7 @@ type RuleMatch<'d> = (SaturationRule, (usize, &'d Step));
 fn of_study(data: &Dataset) -> SaturationVerdict {
     let up: Vec<(usize, &Step)> = data.way_up().collect();
     let found = full(&up).or_else(|| lost(&up)).or_else(|| stopped_rising(&up, |step| step.running));
-    let Some((rule, (index, step))) = found else {
+    let Some(found) = found else {
         let free = up.iter().filter_map(|(_, step)| step.memory.free).min();
         let free = free.map_or_else(String::new, |bytes| format!(", at least {} KiB free", bytes / 1024));
         let most = up.iter().map(|(_, step)| step.running).max();
@@ -154,9 +150,9 @@ fn of_study(data: &Dataset) -> SaturationVerdict {
             _ => SaturationVerdict::unknown(why),
         };
     };
+    let (rule, (_, step)) = found;
     let asked = step.asked.filter(|_| rule != SaturationRule::StoppedRising);
-    let instances = asked.unwrap_or(step.running);
-    SaturationVerdict::at(Saturation { step: step.step, index, instances, rule, resource: None })
+    SaturationVerdict::at(found, asked.unwrap_or(step.running), None)
 }
 
 /// Of a run of ramp: the first loss of an instance to a resource, or the first that had no room; else where no more came to be
@@ -165,7 +161,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
     // What a request asks for that nobody has answered nobody has asked for.
     let answered = |(_, step): &(usize, &Step)| step.outcome != Some(StepOutcome::Unanswered);
     let up: Vec<(usize, &Step)> = data.way_up().filter(answered).collect();
-    let Some(&(last_index, last)) = up.last() else {
+    let Some(&last) = up.last() else {
         return SaturationVerdict::unknown("no step was recorded, or the API answered none".into());
     };
     let to_a_resource = losses.iter().find_map(|loss| match loss.cause {
@@ -174,7 +170,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
     });
     if let Some((loss, resource)) = to_a_resource {
         let at = up.iter().find(|(_, step)| step.step >= loss.row.step);
-        let (index, step) = at.copied().unwrap_or((last_index, last));
+        let (index, step) = at.copied().unwrap_or(last);
         let rule = match loss.row.to.parse::<State>() {
             Ok(State::Evicted) => SaturationRule::Evicted,
             Ok(State::OomKilled) => SaturationRule::OomKilled,
@@ -182,13 +178,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
             _ => SaturationRule::Failed,
         };
         let instances = step.asked.unwrap_or(step.running);
-        return SaturationVerdict::at(Saturation {
-            step: step.step,
-            index,
-            instances,
-            rule,
-            resource: Some(resource),
-        });
+        return SaturationVerdict::at((rule, (index, step)), instances, Some(resource));
     }
     let held = recorded.population.held().count;
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
@@ -206,44 +196,35 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         let step = change.step;
         return SaturationVerdict::unknown(format!("population changed by others ({change} in step {step})"));
     }
+    let (_, last) = last;
     let asked = last.asked.unwrap_or(held);
-    let s = if held == 1 { "" } else { "s" };
+    let not_up_to = |why: &str| {
+        let why = format!("not reached up to {}{why}", count(held, "instance"));
+        SaturationVerdict::not_up_to(held, why)
+    };
     if held >= asked {
-        return SaturationVerdict::not_up_to(
-            held,
-            format!("not reached up to {held} instance{s}, all that were requested"),
-        );
+        return not_up_to(", all that were requested");
     }
     if let Some(loss) = blocked {
-        let why = format!(
-            "not reached up to {held} instance{s}; {} of {asked} never held their memory: {}",
-            asked - held,
-            loss.row.reason.trim().trim_end_matches('.')
-        );
-        return SaturationVerdict::not_up_to(held, why);
+        let reason = loss.row.reason.trim().trim_end_matches('.');
+        return not_up_to(&format!("; {} of {asked} never held their memory: {reason}", asked - held));
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
-        let why =
-            format!("not reached up to {held} instance{s}; instances were killed by an unknown process");
-        return SaturationVerdict::not_up_to(held, why);
+        return not_up_to("; instances were killed by an unknown process");
     }
+    let there = |step: &Step| step.ready.unwrap_or(step.running);
     if all_had_their_time(data, recorded)
-        && let Some((rule, (index, step))) = stopped_rising(&up, |step| step.ready.unwrap_or(step.running))
-        && f64::from(step.ready.unwrap_or(step.running)) >= RISEN * f64::from(held)
+        && let Some(found) = stopped_rising(&up, there)
+        && f64::from(there(found.1.1)) >= RISEN * f64::from(held)
     {
-        let instances = step.ready.unwrap_or(step.running);
-        return SaturationVerdict::at(Saturation { step: step.step, index, instances, rule, resource: None });
+        return SaturationVerdict::at(found, there(found.1.1), None);
     }
     if held == 0 {
         return SaturationVerdict::unknown(format!(
             "none of {asked} instances held its memory before the ramp ended"
         ));
     }
-    let why = format!(
-        "not reached up to {held} instance{s}; {} more were still starting when the ramp ended",
-        asked - held
-    );
-    SaturationVerdict::not_up_to(held, why)
+    not_up_to(&format!("; {} more were still starting when the ramp ended", asked - held))
 }
 
 /// Whether each instance that did not hold its memory in the end had the time to: several times what the slowest took that got there.

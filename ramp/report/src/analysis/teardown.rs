@@ -2,21 +2,20 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, timed, unavailable};
-use crate::dataset::{Dataset, Recorded, RetainedMemory, Source};
+use super::{Estimate, NO_INSTANCES, timed, unavailable};
+use crate::dataset::{Dataset, Recorded, RetainedMemory};
 use crate::stats::{Duration, Interval, LITTLE_BYTES, Survival};
 use ramp_format::run_file::Teardown;
 use ramp_format::state::State;
+
+const ENDS_AT_THE_TOP: &str = "the data ends with the last scale-up step";
 
 /// From when an instance is told to end until it is gone.
 ///
 /// # Errors
 /// Where the data does not tell of instances one by one, or none was told to end.
 pub fn terminations(data: &Dataset) -> Estimate<Survival> {
-    let recorded = match &data.source {
-        Source::Study => return unavailable("the data has counts of instances, not individual ones"),
-        Source::Run(recorded) => recorded,
-    };
+    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
     timed(recorded)?;
     let mut told: HashMap<&str, f64> = HashMap::new();
     let mut took = Vec::new();
@@ -122,13 +121,11 @@ impl Leak {
 /// # Errors
 /// Where the run does not tell of it.
 pub fn teardown(data: &Dataset) -> Estimate<&Teardown> {
-    match &data.source {
-        Source::Study => unavailable("the data ends with the last scale-up step"),
-        Source::Run(recorded) => match &recorded.run.teardown {
-            Some(teardown) => Ok(teardown),
-            None if recorded.run.plan.keep => unavailable("instances were kept (--keep)"),
-            None => unavailable("the run has not removed its instances"),
-        },
+    let Some(recorded) = data.recorded() else { return unavailable(ENDS_AT_THE_TOP) };
+    match &recorded.run.teardown {
+        Some(teardown) => Ok(teardown),
+        None if recorded.run.plan.keep => unavailable("instances were kept (--keep)"),
+        None => unavailable("the run has not removed its instances"),
     }
 }
 
@@ -144,9 +141,7 @@ pub fn leak(data: &Dataset, before: Option<usize>) -> Estimate<Leak> {
             teardown.left.join(", ")
         ));
     }
-    let Source::Run(recorded) = &data.source else {
-        return unavailable("the data ends with the last scale-up step");
-    };
+    let Some(recorded) = data.recorded() else { return unavailable(ENDS_AT_THE_TOP) };
     timed(recorded)?;
     let Some(retained) = data.remains(recorded, before) else {
         return unavailable("no node has memory samples both before the first instance and after the last");

@@ -26,22 +26,10 @@ pub(super) fn read(file: &Path) -> Result<Dataset, Unreadable> {
     dataset(file, TableReader::open(file)?)
 }
 
-/// Where the columns of a file are.
+/// Where the columns of a file are that have no name of their own.
 struct Layout {
+    /// The column of the step, which has two names.
     step: usize,
-    running: usize,
-    start: Option<usize>,
-    elapsed: Option<usize>,
-    creating: Option<usize>,
-    pending: Option<usize>,
-    terminating: Option<usize>,
-    evicted: Option<usize>,
-    error: Option<usize>,
-    work_units: Option<usize>,
-    work_count: Option<usize>,
-    total_active: Option<usize>,
-    total_free: Option<usize>,
-    total_available: Option<usize>,
     workers: Vec<Worker>,
     /// Named columns that nothing is made of.
     unused: Vec<String>,
@@ -84,24 +72,8 @@ impl Layout {
             Some(step) => step,
             None => table.column("Wanted").map_or_else(|| table.required("Iteration"), Ok)?,
         };
-        let mut layout = Self {
-            step,
-            running: table.required("Running")?,
-            start: table.column("Start"),
-            elapsed: table.column("Elapsed"),
-            creating: table.column("Creating"),
-            pending: table.column("Pending"),
-            terminating: table.column("Terminating"),
-            evicted: table.column("Evicted"),
-            error: table.column("Error"),
-            work_units: table.column("WorkUnits"),
-            work_count: table.column("WorkCount"),
-            total_active: table.column("Total Active Memory"),
-            total_free: table.column("Total Free Memory"),
-            total_available: table.column("Total Available"),
-            workers: Vec::new(),
-            unused: Vec::new(),
-        };
+        table.required("Running")?;
+        let mut layout = Self { step, workers: Vec::new(), unused: Vec::new() };
         layout.sections(table);
         Ok(layout)
     }
@@ -135,28 +107,27 @@ impl Layout {
     }
 
     fn step(&self, row: &TableRow<'_>) -> Result<Step, Malformed> {
-        let optional = |column: Option<usize>| column.map_or(Ok(None), |column| row.count(column));
-        let number = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
+        let count = |name: &str| row.count(row.column(name));
+        let number = |name: &str| row.number(row.column(name));
         let step = row.some(self.step, row.count(self.step)?, "the number of the step")?;
+        let running = row.column("Running").unwrap_or_default();
         Ok(Step {
             step,
-            elapsed_seconds: number(self.start.or(self.elapsed))?,
+            elapsed_seconds: row.number(row.column("Start").or(row.column("Elapsed")))?,
             asked: Some(step),
-            running: row.some(self.running, row.count(self.running)?, "a count of instances")?,
-            pending: optional(self.pending)?,
-            creating: optional(self.creating)?,
-            terminating: optional(self.terminating)?,
-            evicted: optional(self.evicted)?,
-            failed: optional(self.error)?,
-            work_units: number(self.work_units)?,
-            work_count: number(self.work_count)?,
+            running: row.some(running, row.count(running)?, "a count of instances")?,
+            pending: count("Pending")?,
+            creating: count("Creating")?,
+            terminating: count("Terminating")?,
+            evicted: count("Evicted")?,
+            failed: count("Error")?,
+            work_units: number("WorkUnits")?,
+            work_count: number("WorkCount")?,
             memory: NodeMemory {
-                total: None,
-                free: kib(row, self.total_free)?,
-                available: kib(row, self.total_available)?,
-                active: kib(row, self.total_active)?,
-                anon_and_shared: None,
-                unreclaimable: None,
+                free: kib(row, row.column("Total Free Memory"))?,
+                available: kib(row, row.column("Total Available"))?,
+                active: kib(row, row.column("Total Active Memory"))?,
+                ..NodeMemory::default()
             },
             ..Step::default()
         })
@@ -180,12 +151,10 @@ fn kib(row: &TableRow<'_>, column: Option<usize>) -> Result<Option<u64>, Malform
 impl Worker {
     fn memory(&self, row: &TableRow<'_>) -> Result<NodeMemory, Malformed> {
         Ok(NodeMemory {
-            total: None,
             free: kib(row, self.free)?,
             available: kib(row, self.available)?,
             active: kib(row, self.active)?,
-            anon_and_shared: None,
-            unreclaimable: None,
+            ..NodeMemory::default()
         })
     }
 }
@@ -228,7 +197,7 @@ fn dataset(file: &Path, mut table: TableReader) -> Result<Dataset, Unreadable> {
         steps.push(step);
         Ok(())
     })?;
-    times(&mut steps, layout.start.is_some());
+    times(&mut steps, table.column("Start").is_some());
     sums(&mut steps, &nodes, &mut notes);
     notes.extend(leftovers(&steps));
     notes.extend(in_no_state(&steps));

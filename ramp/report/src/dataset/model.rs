@@ -6,7 +6,7 @@ use super::observation_gaps::Undated;
 use super::workload_reports::Reports;
 use ramp_format::rows::{EventRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
-use ramp_format::running_count::{Most, PeakCounts};
+use ramp_format::running_count::PeakCounts;
 use ramp_format::scenario::Scenario;
 
 /// One run.
@@ -206,17 +206,6 @@ pub struct Recorded {
     pub kernels: Vec<Vec<usize>>,
 }
 
-/// How many instances should have fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// So many.
-    pub instances: u64,
-    /// What would run out then.
-    pub by: String,
-    /// From which figures.
-    pub inputs: String,
-}
-
 impl Cells {
     /// Stale ones in percent of all; none where there are no cells.
     #[must_use]
@@ -231,37 +220,26 @@ impl Dataset {
         self.steps.iter().enumerate().filter(|(_, step)| step.part == Part::Up)
     }
 
-    /// When the last that is known of the run was seen, in seconds since it began.
+    /// What a run directory has beside steps and nodes; none of a file of the study.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Recorded> {
+        match &self.source {
+            Source::Study => None,
+            Source::Run(recorded) => Some(recorded),
+        }
+    }
+
+    /// Whether it is a file of the study.
+    #[must_use]
+    pub fn is_study(&self) -> bool {
+        self.recorded().is_none()
+    }
+
+    /// Time of the last row, in seconds since the run began.
     pub(crate) fn end_seconds(&self) -> f64 {
         let step = self.steps.last().and_then(|step| step.elapsed_seconds);
-        let pod = match &self.source {
-            Source::Study => None,
-            Source::Run(recorded) => recorded.pods.last().map(|row| row.elapsed_seconds),
-        };
+        let pod = self.recorded().and_then(|recorded| recorded.pods.last()).map(|row| row.elapsed_seconds);
         step.into_iter().chain(pod).fold(0.0, f64::max)
-    }
-
-    /// How many instances were expected to fit, where the source tells.
-    #[must_use]
-    pub fn capacity(&self) -> Option<Capacity> {
-        match &self.source {
-            Source::Study => None,
-            Source::Run(recorded) => {
-                let bound = recorded.run.forecast.as_ref()?.capacity()?;
-                let (by, inputs) = (bound.by.to_string(), bound.inputs.clone());
-                Some(Capacity { instances: bound.instances, by, inputs })
-            }
-        }
-    }
-
-    /// The largest number of instances at work at once, and of those that held all of their memory, where the source tells of each
-    /// transition.
-    #[must_use]
-    pub fn most(&self) -> Option<(Most, Most)> {
-        match &self.source {
-            Source::Study => None,
-            Source::Run(recorded) => Some((recorded.population.running(), recorded.population.held())),
-        }
     }
 
     /// How many cells there are, and how many of them say nothing new.

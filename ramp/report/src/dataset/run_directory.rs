@@ -14,17 +14,7 @@ use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 /// Reads a run directory.
 pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
-    let file = directory.join("run.json");
-    let run = read_run(directory).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => Unreadable::from(Malformed {
-            file: file.clone(),
-            line: 1,
-            column: None,
-            found: error.to_string(),
-            expected: "the run.json of a ramp run directory".into(),
-        }),
-        _ => Unreadable::Io { file: file.clone(), error },
-    })?;
+    let run = read_run(directory).map_err(Unreadable::RunFile)?;
     let mut notes = Vec::new();
     let mut reader = RunReader { directory, notes: &mut notes };
     let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
@@ -187,13 +177,14 @@ impl RunReader<'_> {
     /// The nodes with their samples, and the nodes of each kernel.
     fn nodes(&mut self) -> Result<(Vec<NodeSeries>, Vec<Vec<usize>>), Unreadable> {
         let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
-        let columns = NodeColumns::of(&table)?;
+        let (name, sample_time) = (table.required("node")?, table.required("sample_time")?);
+        let (boot_id, sample_of) = (table.column("boot_id"), sampler(&table)?);
         let mut nodes = NodeCollector::default();
         table.rows(|row| {
-            let node = row.some(columns.node, row.text(columns.node)?, "a node's name")?;
-            let kernel = columns.boot_id.map_or(Ok(None), |column| row.text(column))?;
-            let taken = row.text(columns.sample_time)?.unwrap_or_default().to_owned();
-            let mut sample = columns.sample(row)?;
+            let node = row.some(name, row.text(name)?, "a node's name")?;
+            let kernel = boot_id.map_or(Ok(None), |column| row.text(column))?;
+            let taken = row.text(sample_time)?.unwrap_or_default().to_owned();
+            let mut sample = sample_of(row)?;
             nodes.add(node, kernel, taken, &mut sample);
             Ok(())
         })?;
@@ -201,82 +192,60 @@ impl RunReader<'_> {
     }
 }
 
-/// Where the columns of `nodes.csv` are. Those of a newer or an older ramp may be missing.
-struct NodeColumns {
-    elapsed: usize,
-    step: usize,
-    node: usize,
-    row: usize,
-    sample_time: usize,
-    age: Option<usize>,
-    instances: usize,
-    boot_id: Option<usize>,
-    memory: [Option<usize>; 4],
-    unreclaimable: [Option<usize>; UNRECLAIMABLE_FIELDS.len()],
-    budget_used: Option<usize>,
-    oom_kills: Option<usize>,
-    pressure: [Option<usize>; 3],
-}
-
-impl NodeColumns {
-    fn of(table: &TableReader) -> Result<Self, Malformed> {
-        let memory = |name: &str| table.column(&format!("memory_{name}_bytes"));
-        let pressure = |name: &str| table.column(&format!("{name}_pressure_some_seconds_total"));
-        Ok(Self {
-            elapsed: table.required("elapsed_seconds")?,
-            step: table.required("step")?,
-            node: table.required("node")?,
-            row: table.required("row")?,
-            sample_time: table.required("sample_time")?,
-            age: table.column("age_seconds"),
-            instances: table.required("instances")?,
-            boot_id: table.column("boot_id"),
-            memory: ["total", "free", "available", "active"].map(memory),
-            unreclaimable: UNRECLAIMABLE_FIELDS.map(|name| table.column(name)),
-            budget_used: table.column("budget_used_bytes"),
-            oom_kills: table.column("oom_kills_total"),
-            pressure: ["memory", "cpu", "io"].map(pressure),
-        })
-    }
-
-    fn sample(&self, row: &TableRow<'_>) -> Result<NodeSample, Malformed> {
-        let freshness = match row.text(self.row)?.unwrap_or_default() {
-            "sample" => Freshness::Fresh,
-            "gap" => Freshness::Missing,
-            other => return Err(row.malformed(Some(self.row), quoted(other), "sample or gap")),
-        };
-        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
-        let seconds = |column: Option<usize>| column.map_or(Ok(None), |column| row.number(column));
+/// Reads the sample of a row of `nodes.csv`. Columns that only a newer or an older ramp writes may be missing.
+fn sampler(
+    table: &TableReader,
+) -> Result<impl Fn(&TableRow<'_>) -> Result<NodeSample, Malformed> + use<>, Malformed> {
+    let [elapsed, step, kind, sample_time, instances] =
+        ["elapsed_seconds", "step", "row", "sample_time", "instances"].map(|name| table.required(name));
+    let (elapsed, step, kind, sample_time, instances) = (elapsed?, step?, kind?, sample_time?, instances?);
+    let [age, total, free, available, active, budget_used, oom_kills, memory, cpu, io] = [
+        "age_seconds",
+        "memory_total_bytes",
+        "memory_free_bytes",
+        "memory_available_bytes",
+        "memory_active_bytes",
+        "budget_used_bytes",
+        "oom_kills_total",
+        "memory_pressure_some_seconds_total",
+        "cpu_pressure_some_seconds_total",
+        "io_pressure_some_seconds_total",
+    ]
+    .map(|name| table.column(name));
+    let unreclaimable_columns = UNRECLAIMABLE_FIELDS.map(|name| table.column(name));
+    Ok(move |row: &TableRow<'_>| {
         let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
-        for (value, column) in unreclaimable.iter_mut().zip(self.unreclaimable) {
-            *value = bytes(column)?;
+        for (value, column) in unreclaimable.iter_mut().zip(unreclaimable_columns) {
+            *value = row.bytes(column)?;
         }
         let [anon, shmem, ..] = unreclaimable;
-        let [total, free, available, active] = self.memory;
-        let [memory_pressure, cpu_pressure, io_pressure] = self.pressure;
         Ok(NodeSample {
-            taken_seconds: row.time(self.sample_time)?,
-            age_seconds: seconds(self.age)?,
+            taken_seconds: row.time(sample_time)?,
+            age_seconds: row.number(age)?,
             kernel: None,
-            step: row.some(self.step, row.count(self.step)?, "the number of the step")?,
-            elapsed_seconds: row.number(self.elapsed)?,
-            freshness,
-            instances: row.count(self.instances)?,
+            step: row.some(step, row.count(step)?, "the number of the step")?,
+            elapsed_seconds: row.number(elapsed)?,
+            freshness: match row.text(kind)?.unwrap_or_default() {
+                "sample" => Freshness::Fresh,
+                "gap" => Freshness::Missing,
+                other => return Err(row.malformed(Some(kind), quoted(other), "sample or gap")),
+            },
+            instances: row.count(instances)?,
             memory: NodeMemory {
-                total: bytes(total)?,
-                free: bytes(free)?,
-                available: bytes(available)?,
-                active: bytes(active)?,
+                total: row.bytes(total)?,
+                free: row.bytes(free)?,
+                available: row.bytes(available)?,
+                active: row.bytes(active)?,
                 anon_and_shared: anon.zip(shmem).map(|(anon, shmem)| anon.saturating_add(shmem)),
                 unreclaimable: unreclaimable_bytes(unreclaimable),
             },
-            budget_used: bytes(self.budget_used)?,
-            oom_kills: bytes(self.oom_kills)?,
-            memory_pressure_seconds: seconds(memory_pressure)?,
-            cpu_pressure_seconds: seconds(cpu_pressure)?,
-            io_pressure_seconds: seconds(io_pressure)?,
+            budget_used: row.bytes(budget_used)?,
+            oom_kills: row.bytes(oom_kills)?,
+            memory_pressure_seconds: row.number(memory)?,
+            cpu_pressure_seconds: row.number(cpu)?,
+            io_pressure_seconds: row.number(io)?,
         })
-    }
+    })
 }
 
 /// The nodes that were seen so far.

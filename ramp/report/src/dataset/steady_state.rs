@@ -303,7 +303,7 @@ impl Dataset {
     /// that has a sample of each kernel from when all of its instances held their memory, and none came or went.
     #[must_use]
     pub fn held_more(&self) -> Vec<(usize, f64)> {
-        let Source::Run(recorded) = &self.source else { return Vec::new() };
+        let Some(recorded) = self.recorded() else { return Vec::new() };
         let load = ReportedLoad::of(recorded, f64::INFINITY);
         let measure = self.measure_of_usage(recorded);
         let kernels = self.of_kernels(recorded, &load, measure);

@@ -21,6 +21,8 @@ pub enum Unreadable {
         /// Why.
         error: io::Error,
     },
+    /// Why `run.json` cannot be read; the error names the file.
+    RunFile(io::Error),
     /// Something stands where something else is expected.
     Malformed(Box<Malformed>),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Unreadable {
                     file.display()
                 )
             }
+            Self::RunFile(error) => error.fmt(f),
             Self::Malformed(what) => what.fmt(f),
         }
     }
@@ -279,8 +282,9 @@ impl TableRow<'_> {
         Ok(Some(text.trim()).filter(|text| !text.is_empty()))
     }
 
-    /// A cell's number, which is finite and not negative; none where the cell is empty.
-    pub(super) fn number(&self, column: usize) -> Result<Option<f64>, Malformed> {
+    /// Number in a cell, finite and not negative; none if the column is missing or the cell empty.
+    pub(super) fn number(&self, column: impl Into<Option<usize>>) -> Result<Option<f64>, Malformed> {
+        let Some(column) = column.into() else { return Ok(None) };
         let Some(text) = self.text(column)? else { return Ok(None) };
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && number >= 0.0 => Ok(Some(number)),
@@ -288,8 +292,9 @@ impl TableRow<'_> {
         }
     }
 
-    /// A cell's count; none where the cell is empty.
-    pub(super) fn count(&self, column: usize) -> Result<Option<u32>, Malformed> {
+    /// Count in a cell; none if the column is missing or the cell empty.
+    pub(super) fn count(&self, column: impl Into<Option<usize>>) -> Result<Option<u32>, Malformed> {
+        let Some(column) = column.into() else { return Ok(None) };
         match self.number(column)? {
             None => Ok(None),
             Some(number) if number.fract() == 0.0 && number <= f64::from(u32::MAX) => Ok(Some(number as u32)),
@@ -300,8 +305,8 @@ impl TableRow<'_> {
         }
     }
 
-    /// A cell's bytes; none where the cell is empty.
-    pub(super) fn bytes(&self, column: usize) -> Result<Option<u64>, Malformed> {
+    /// Bytes in a cell; none if the column is missing or the cell empty.
+    pub(super) fn bytes(&self, column: impl Into<Option<usize>>) -> Result<Option<u64>, Malformed> {
         // Up to 2^53 each number of bytes is one of these.
         Ok(self.number(column)?.map(|bytes| bytes.round() as u64))
     }
@@ -315,6 +320,11 @@ impl TableRow<'_> {
             return Err(self.malformed(Some(column), quoted(text), "a time as in 2026-11-27T06:30:00.000Z"));
         };
         Ok(Some(since_1970.as_secs_f64()))
+    }
+
+    /// Where a column is, if there is one of this name.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
     }
 
     /// What must be there.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::table_reader::{Malformed, TableReader, Unreadable};
+use super::table_reader::{TableReader, Unreadable};
 
 /// All reports of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,21 +83,18 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
                 next
             }
         };
-        let bytes = |column: Option<usize>| column.map_or(Ok(None), |column| row.bytes(column));
-        let number =
-            |column: Option<usize>| column.map_or(Ok::<_, Malformed>(None), |column| row.number(column));
         found.reports.push(ReportRow {
             instance,
             step: row.some(step, row.count(step)?, "the number of the step")?,
             elapsed_seconds: row.some(elapsed, row.number(elapsed)?, "seconds since the run began")?,
             made_seconds: made.map_or(Ok(None), |made| row.time(made))?,
-            memory_target_bytes: bytes(target)?,
-            memory_resident_bytes: bytes(resident)?,
-            memory_anon_bytes: bytes(anon)?,
-            cpu_wanted_seconds: number(wanted)?,
-            cpu_used_seconds: number(used)?,
-            cpu_overdrawn_seconds: number(overdrawn)?,
-            work_units: bytes(units)?,
+            memory_target_bytes: row.bytes(target)?,
+            memory_resident_bytes: row.bytes(resident)?,
+            memory_anon_bytes: row.bytes(anon)?,
+            cpu_wanted_seconds: row.number(wanted)?,
+            cpu_used_seconds: row.number(used)?,
+            cpu_overdrawn_seconds: row.number(overdrawn)?,
+            work_units: row.bytes(units)?,
         });
         Ok(())
     })?;

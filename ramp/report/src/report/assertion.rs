@@ -20,25 +20,12 @@ pub struct Assertion {
     said: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    AtLeast,
-    AtMost,
-    Equal,
-    Unequal,
-    More,
-    Less,
-}
+/// Whether a figure and a number are in a relation.
+type Relation = fn(&f64, &f64) -> bool;
 
-/// Longer ones first: `>=` begins as `>` does.
-const RELATIONS: [(&str, Relation); 6] = [
-    (">=", Relation::AtLeast),
-    ("<=", Relation::AtMost),
-    ("==", Relation::Equal),
-    ("!=", Relation::Unequal),
-    (">", Relation::More),
-    ("<", Relation::Less),
-];
+/// Longer signs first: `>=` begins as `>` does.
+const RELATIONS: [(&str, Relation); 6] =
+    [(">=", f64::ge), ("<=", f64::le), ("==", f64::eq), ("!=", f64::ne), (">", f64::gt), ("<", f64::lt)];
 
 /// What `--assert` takes, for its long help.
 #[must_use]
@@ -103,7 +90,7 @@ impl Assertion {
 
     fn failure(&self, name: &str, figure: &Estimate<Reading>) -> Option<String> {
         let why = match figure {
-            Ok(Reading { number: Some(number), .. }) if self.holds(*number) => return None,
+            Ok(Reading { number: Some(number), .. }) if (self.relation)(number, &self.value) => return None,
             Ok(Reading { number: Some(number), .. }) => {
                 return Some(format!("{self}: it is {number} in {name}"));
             }
@@ -111,21 +98,6 @@ impl Assertion {
             Err(why) => &why.0,
         };
         Some(format!("{self}: n/a in {name}: {why}"))
-    }
-
-    #[expect(
-        clippy::float_cmp,
-        reason = "who asks for equality of counts means it; of measures it is of no use to anybody"
-    )]
-    fn holds(&self, figure: f64) -> bool {
-        match self.relation {
-            Relation::AtLeast => figure >= self.value,
-            Relation::AtMost => figure <= self.value,
-            Relation::Equal => figure == self.value,
-            Relation::Unequal => figure != self.value,
-            Relation::More => figure > self.value,
-            Relation::Less => figure < self.value,
-        }
     }
 }
 

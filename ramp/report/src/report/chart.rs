@@ -93,6 +93,12 @@ pub struct Mark {
 }
 
 impl Chart {
+    /// A chart of all runs along their steps, without a note.
+    #[must_use]
+    pub fn of_all(id: &str, title: impl Into<String>, y: &'static str, series: Vec<Series>) -> Self {
+        Self { id: id.into(), title: title.into(), run: None, x: X::Run, y, series, note: String::new() }
+    }
+
     /// Whether something that happened in a run is marked in it.
     #[must_use]
     pub fn has(&self, mark: &Mark) -> bool {

@@ -49,6 +49,8 @@ pub enum JsonKey {
     Object(&'static str, &'static [&'static str]),
     /// An object as before, and the same under a former name.
     Renamed(&'static str, &'static [&'static str], &'static str),
+    /// A structure, and the keys in it to the figure itself.
+    Structure(&'static str, &'static str),
     /// A key in the object of another figure.
     Within(&'static str),
 }
@@ -183,6 +185,7 @@ impl JsonKey {
             Self::Object(path, parts) | Self::Renamed(path, parts, _) => {
                 format!("{path}.{}", parts.first().unwrap_or(&""))
             }
+            Self::Structure(path, within) => format!("{path}.{within}"),
         }
     }
 }
@@ -211,7 +214,7 @@ impl Figure {
     pub fn put(&self, object: &mut Value, reading: &Estimate<Reading>) {
         match self.json {
             JsonKey::Within(_) => {}
-            JsonKey::Plain(path) => {
+            JsonKey::Plain(path) | JsonKey::Structure(path, _) => {
                 let (around, name) = path.rsplit_once('.').unwrap_or(("", path));
                 let around = at(object, around);
                 around[name] = match reading {
@@ -225,8 +228,9 @@ impl Figure {
             }
             JsonKey::Object(path, parts) => *at(object, path) = self.parts(parts, reading),
             JsonKey::Renamed(path, parts, former) => {
-                *at(object, path) = self.parts(parts, reading);
-                *at(object, former) = self.parts(parts, reading);
+                let value = self.parts(parts, reading);
+                *at(object, path) = value.clone();
+                *at(object, former) = value;
             }
         }
     }

@@ -7,7 +7,7 @@ use super::chart::{At, Chart, Mark, PALETTE, Series, Stroke, X, thinned};
 use super::estimate_table::EstimateRow;
 use super::{Report, estimate_table, narrative};
 use crate::analysis::results::Compared;
-use crate::dataset::{Dataset, Source};
+use crate::dataset::Dataset;
 use ramp_format::run_file::RunFile;
 
 /// Points of all charts together: what keeps the page of a run of a thousand steps far below 2 MB.
@@ -120,7 +120,7 @@ fn comparisons(report: &Report) -> Vec<HtmlTable> {
 }
 
 fn metadata(data: &Dataset) -> Metadata {
-    let Source::Run(recorded) = &data.source else {
+    let Some(recorded) = data.recorded() else {
         let rows = format!("{} rows of a CSV file of the study", data.rows);
         let facts = vec![("source", rows), ("nodes", data.nodes.len().to_string())];
         return Metadata { name: data.name.clone(), facts, manifest: None };

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::figure::JsonKey::{Object, Plain, Renamed, Within};
+use super::figure::JsonKey::{Object, Plain, Renamed, Structure, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
 use super::format;
 use crate::analysis::comparison::PerPod;
@@ -163,7 +163,7 @@ pub const FIGURES: &[Figure] = &[
         name: "max_goodput",
         unit: Unit::Instances,
         definition: "largest number of instances that hold their memory and make progress at the end of a step",
-        json: Plain("behaviour.goodput"),
+        json: Structure("behaviour.goodput", "most.count"),
         scope: Scope::Run(|data, run| Ok(goodput(data, known(&run.goodput)?))),
         ..OF_RUN
     },

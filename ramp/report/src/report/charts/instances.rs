@@ -27,15 +27,11 @@ pub(super) fn startup(report: &Report) -> Chart {
         }
     }
     Chart {
-        id: "startup".into(),
-        title: "Startup latency against population".into(),
-        run: None,
         x: X::Own("running instances at creation"),
-        y: "seconds",
-        series,
-        note: "From being made to holding all memory. Rings: evicted, killed or removed before, or still waiting: \
-               it takes longer than that."
+        note: "From creation to holding all memory. Rings: evicted, killed or removed before, or still waiting: it takes \
+               longer than that."
             .into(),
+        ..Chart::of_all("startup", "Startup latency against population", "seconds", series)
     }
 }
 
@@ -56,15 +52,11 @@ pub(super) fn goodput(report: &Report) -> Chart {
         series.push(pen.line(run, (0, "goodput"), good));
         series.push(pen.line(run, (1, "running"), at_work));
     }
+    let title = "Goodput: instances that hold their memory and make progress";
     Chart {
-        id: "goodput".into(),
-        title: "Goodput: instances that hold their memory and make progress".into(),
-        run: None,
-        x: X::Run,
-        y: "instances",
-        series,
         note: "Instances that hold their memory, minus those whose reports are missing, too old or show no progress."
             .into(),
+        ..Chart::of_all("goodput", title, "instances", series)
     }
 }
 
@@ -82,18 +74,18 @@ pub(super) fn work(report: &Report) -> Chart {
     }
     let per_second = report.findings.runs.iter().any(|found| found.goodput.is_ok());
     Chart {
-        id: "work".into(),
-        title: if per_second { "Work per CPU second" } else { "Work, as recorded" }.into(),
-        run: None,
-        x: X::Run,
-        y: "units",
-        series,
         note: if per_second {
             "A drop shows contention or shared cores, which CPU time does not show."
         } else {
             "WorkCount of the study's file, whose unit is not recorded."
         }
         .into(),
+        ..Chart::of_all(
+            "work",
+            if per_second { "Work per CPU second" } else { "Work, as recorded" },
+            "units",
+            series,
+        )
     }
 }
 

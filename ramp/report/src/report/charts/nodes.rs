@@ -93,13 +93,13 @@ pub(super) fn pressure(report: &Report) -> Chart {
         }
     }
     Chart {
-        id: "pressure".into(),
-        title: "Pressure (PSI, some): share of time with a stalled task".into(),
-        run: None,
-        x: X::Run,
-        y: "% of time",
-        series,
         note: "Of the most stalled node, between its fresh samples.".into(),
+        ..Chart::of_all(
+            "pressure",
+            "Pressure (PSI, some): share of time with a stalled task",
+            "% of time",
+            series,
+        )
     }
 }
 

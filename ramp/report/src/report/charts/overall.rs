@@ -33,13 +33,8 @@ pub(super) fn memory(report: &Report) -> Chart {
         ("neither active nor free", |step| step.memory.unaccounted().map(gib)),
     ];
     Chart {
-        id: "memory".into(),
-        title: "Memory of all nodes".into(),
-        run: None,
-        x: X::Run,
-        y: "GiB",
-        series: lines(report, &measures, 2, true),
         note: STALE.into(),
+        ..Chart::of_all("memory", "Memory of all nodes", "GiB", lines(report, &measures, 2, true))
     }
 }
 
@@ -60,13 +55,8 @@ pub(super) fn instances(report: &Report) -> Chart {
         ("OOM kills so far", |step| step.oom_kills_total.map(f64::from)),
     ];
     Chart {
-        id: "instances".into(),
-        title: "Instances by state".into(),
-        run: None,
-        x: X::Run,
-        y: "instances",
-        series: lines(report, &measures, 1, false),
         note: "Running includes instances that do not hold all of their memory yet.".into(),
+        ..Chart::of_all("instances", "Instances by state", "instances", lines(report, &measures, 1, false))
     }
 }
 
@@ -84,18 +74,13 @@ pub(super) fn usage(report: &Report) -> Chart {
         }
     }
     Chart {
-        id: "usage".into(),
-        title: "Memory per container".into(),
-        run: None,
-        x: X::Run,
-        y: "MiB",
-        series,
         note: match has_runs(report) {
             true => usage_note(report),
             false => format!(
                 "As in the study: active memory of all nodes ÷ running instances, idle cluster included. {STALE}"
             ),
         },
+        ..Chart::of_all("usage", "Memory per container", "MiB", series)
     }
 }
 
@@ -113,15 +98,12 @@ pub(super) fn time(report: &Report) -> Chart {
         ("time for the step", |step| step.step_seconds),
         ("slowest answer of the API", |step| step.api_latency_seconds),
     ];
-    Chart {
-        id: "time".into(),
-        title: if has_runs(report) { "Time per step, and API latency" } else { "Time per step" }.into(),
-        run: None,
-        x: X::Run,
-        y: "seconds",
-        series: lines(report, &measures, 2, false),
-        note: String::new(),
-    }
+    Chart::of_all(
+        "time",
+        if has_runs(report) { "Time per step, and API latency" } else { "Time per step" },
+        "seconds",
+        lines(report, &measures, 2, false),
+    )
 }
 
 /// What an instance more costs: memory against instances, with the slope.
@@ -168,15 +150,11 @@ pub(super) fn cost(report: &Report) -> Chart {
         }
     }
     Chart {
-        id: "cost".into(),
-        title: "Memory by running instances: marginal cost".into(),
-        run: None,
         x: X::Own("running instances"),
-        y: "GiB",
-        series,
         note: format!(
             "Samples of {} behind the marginal cost, which is the slope of the line.",
             report.findings.runs.first().map_or("memory", |found| found.estimates.costs.measure.name)
         ),
+        ..Chart::of_all("cost", "Memory by running instances: marginal cost", "GiB", series)
     }
 }

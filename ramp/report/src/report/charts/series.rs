@@ -2,7 +2,7 @@
 
 use super::super::Report;
 use super::super::chart::{At, LINES, PALETTE, Series, Stroke, thinned};
-use crate::dataset::{Dataset, Source, Step};
+use crate::dataset::{Dataset, Step};
 
 /// Of one run a colour for each thing that is measured; of more one for each run, and a stroke for each thing.
 pub(super) struct Pen {
@@ -111,7 +111,7 @@ pub(super) fn gib(bytes: u64) -> f64 {
 
 /// Whether any of the runs was recorded by ramp.
 pub(super) fn has_runs(report: &Report) -> bool {
-    report.data.iter().any(|data| matches!(data.source, Source::Run(_)))
+    report.data.iter().any(|data| !data.is_study())
 }
 
 pub(super) const STALE: &str = "Thin and dotted: at least one node repeats an older value, or has none.";

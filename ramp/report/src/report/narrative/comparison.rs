@@ -4,7 +4,6 @@ use super::super::{Report, estimate_table, format};
 use super::sentence::{Section, Sentence, says, sentence_case};
 use crate::analysis::drift::MAY_EXPLAIN;
 use crate::analysis::results::Compared;
-use crate::dataset::Source;
 
 pub(super) fn section(report: &Report, compared: &Compared) -> Section {
     let [base, other] = report.names(compared);
@@ -24,7 +23,7 @@ pub(super) fn section(report: &Report, compared: &Compared) -> Section {
 /// What the RuntimeClass declares, compared with what was measured.
 fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     let runs = &report.findings.groups.get(compared.other)?.runs;
-    let Source::Run(recorded) = &report.data.get(*runs.first()?)?.source else { return None };
+    let recorded = report.data.get(*runs.first()?)?.recorded()?;
     let class = recorded.run.runtime_class.as_ref()?;
     let interval = compared.comparison.overhead_per_pod.as_ref().ok()?.interval;
     let has = class.overhead_memory_bytes as f64;

@@ -66,7 +66,7 @@ fn changed(found: &RunResults) -> Option<Sentence> {
 }
 
 fn seen_late(data: &Dataset) -> Option<Sentence> {
-    let Source::Run(recorded) = &data.source else { return None };
+    let Some(recorded) = data.recorded() else { return None };
     (recorded.seen_late > 0).then(|| {
         says(
             format!(

@@ -1,0 +1,138 @@
+//! Stored run directories of every version that can be read, and their figures.
+//!
+//! | directory | recorded by | has not |
+//! |---|---|---|
+//! | `1-without-forecast` | the first engine, `local` | `forecast`, `plan.settle`, `held`, `running`; its rule is `free-memory` |
+//! | `1-with-forecast` | `local` | `plan.settle`, `held`, `running` |
+//! | `1-with-settle` | `simulated` | `held` and `running`; the column `ready` of `workloads.csv` |
+//! | `1-current` | `simulated` | |
+//!
+//! Some columns of `nodes.csv` and `workloads.csv` that no figure depends on are emptied, and some reports are left out, to save space.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ramp_format::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
+use ramp_report::analysis::SaturationRule;
+use ramp_report::dataset::Dataset;
+use ramp_report::report::Report;
+use ramp_report::report::figure::Scope;
+use ramp_report::report::json::json;
+use ramp_report::report::registry::FIGURES;
+
+/// Figures of a stored directory.
+struct Stored {
+    directory: &'static str,
+    held: u32,
+    running: u32,
+    saturation: (u32, SaturationRule),
+    marginal_megabytes: f64,
+    capacity: Option<u64>,
+}
+
+const STORED: [Stored; 4] = [
+    Stored {
+        directory: "1-without-forecast",
+        held: 8,
+        running: 9,
+        saturation: (9, SaturationRule::OomKilled),
+        marginal_megabytes: 47.5,
+        capacity: None,
+    },
+    Stored {
+        directory: "1-with-forecast",
+        held: 8,
+        running: 9,
+        saturation: (9, SaturationRule::OomKilled),
+        marginal_megabytes: 48.2,
+        capacity: Some(6),
+    },
+    Stored {
+        directory: "1-with-settle",
+        held: 7,
+        running: 8,
+        saturation: (8, SaturationRule::Evicted),
+        marginal_megabytes: 200.7,
+        capacity: Some(7),
+    },
+    Stored {
+        directory: "1-current",
+        held: 7,
+        running: 8,
+        saturation: (8, SaturationRule::OomKilled),
+        marginal_megabytes: 200.7,
+        capacity: Some(7),
+    },
+];
+
+fn path(directory: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/versions").join(directory)
+}
+
+fn report(directory: &str) -> Report {
+    Report::of(vec![Dataset::read(&path(directory)).unwrap()], None)
+}
+
+#[test]
+fn every_version_is_read_with_its_figures() {
+    for stored in STORED {
+        let name = stored.directory;
+        let report = report(name);
+        let (data, found) = report.runs().next().unwrap();
+        assert!(data.notes.is_empty(), "{name}: {:?}", data.notes);
+        let found = &found.estimates;
+        assert_eq!(found.held.as_ref().unwrap().count, stored.held, "{name}");
+        assert_eq!(found.running.as_ref().unwrap().count, stored.running, "{name}");
+        let saturation = found.saturation.saturation.as_ref().unwrap();
+        assert_eq!((saturation.step, saturation.rule), stored.saturation, "{name}");
+        let megabytes = found.marginal_cost.as_ref().unwrap().bytes / 1e6;
+        assert_eq!((megabytes * 10.0).round() / 10.0, stored.marginal_megabytes, "{name}");
+        let capacity = found.predicted_capacity.as_ref().ok().map(|capacity| capacity.instances);
+        assert_eq!(capacity, stored.capacity, "{name}");
+    }
+}
+
+#[test]
+fn the_number_of_a_figure_is_at_its_documented_key() {
+    for stored in STORED {
+        let report = report(stored.directory);
+        let (data, found) = report.runs().next().unwrap();
+        let object = &json(&report)["runs"][0];
+        let mut numbers = 0;
+        for figure in FIGURES.iter().filter(|figure| figure.is_number()) {
+            let Scope::Run(of) = figure.scope else { continue };
+            let Some(number) = of(data, found).ok().and_then(|reading| reading.number) else { continue };
+            let pointer = format!("/{}", figure.json.path().replace('.', "/"));
+            let value = object.pointer(&pointer).and_then(serde_json::Value::as_f64);
+            assert_eq!(value, Some(number), "{}: {}", stored.directory, figure.name);
+            numbers += 1;
+        }
+        assert!(numbers >= 10, "{}: {numbers}", stored.directory);
+    }
+}
+
+#[test]
+fn every_stored_version_is_checked_and_small_and_the_current_one_has_todays_columns() {
+    let directories = fs::read_dir(path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = directories.map(|name| name.into_string().unwrap()).collect();
+    names.sort_unstable();
+    let mut stored = STORED.map(|stored| stored.directory);
+    stored.sort_unstable();
+    assert_eq!(names, stored);
+    for name in &names {
+        let files = fs::read_dir(path(name)).unwrap();
+        let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(bytes < 30 << 10, "{name}: {bytes} bytes");
+    }
+    let is_current = |file: &str, header: Vec<&str>| {
+        let text = fs::read_to_string(path("1-current").join(file)).unwrap();
+        let what_to_do = "store a new directory of this version, and keep this one under another name";
+        assert_eq!(text.lines().next().unwrap(), header.join(","), "{file}: {what_to_do}");
+    };
+    is_current(StepRow::FILE, StepRow::header());
+    is_current(NodeRow::FILE, NodeRow::header());
+    is_current(PodRow::FILE, PodRow::header());
+    is_current(WorkloadRow::FILE, WorkloadRow::header());
+    is_current(EventRow::FILE, EventRow::header());
+}
