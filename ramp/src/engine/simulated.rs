@@ -7,14 +7,16 @@ mod instance;
 mod kernel_memory;
 mod loader;
 mod phase_draws;
+mod quantities;
 mod random;
 mod validation;
 mod world;
 
 pub use ground_truth::{TrueLoss, Truth};
+pub use quantities::SignedBytes;
 pub use world::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
-    Shortage, SignedBytes, World,
+    Shortage, World,
 };
 
 use std::collections::BTreeMap;

@@ -11,8 +11,9 @@ use super::super::{
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
+use super::quantities::SignedTime;
 use super::random::Random;
-use super::world::{Incident, IncidentKind, NodeKind, Shortage, SignedTime, World};
+use super::world::{Incident, IncidentKind, NodeKind, Shortage, World};
 use ramp_format::state::State;
 use ramp_format::time::Time;
 

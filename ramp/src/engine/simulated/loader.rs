@@ -31,7 +31,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::SignedBytes;
+    use super::super::quantities::SignedBytes;
     use super::*;
 
     #[test]

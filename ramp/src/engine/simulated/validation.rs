@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, SignedBytes, World};
+use super::quantities::SignedBytes;
+use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, World};
 
 /// Happenings that are closer together take for ever to simulate.
 const SHORTEST: Duration = Duration::from_millis(10);

@@ -1,17 +1,15 @@
 //! What is true of a simulated cluster: a YAML file, see docs/worlds.md.
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
+use ramp_format::time::{Time, parse_time};
 use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use ramp_format::scenario::Scenario;
-use ramp_format::time::Time;
-use ramp_format::time::parse_time;
+use super::quantities::{self, SignedBytes, SignedTime};
 
 /// A world: its machines, what instances take of them, how long things take, and what goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,17 +44,17 @@ pub struct NodeKind {
     /// How many.
     pub count: u32,
     /// Memory of each.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub memory: Bytes,
     /// CPUs of each.
     pub cores: f64,
     /// Instances that each takes.
     pub pods: u32,
     /// Memory that the idle machine cannot give to anybody.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub idle: Bytes,
     /// Memory that its page cache holds, and gives up when it is needed.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub page_cache: Bytes,
     /// Whether instances may be put there.
     pub eligible: bool,
@@ -69,26 +67,26 @@ pub struct NodeKind {
 #[serde(deny_unknown_fields, default)]
 pub struct LoadTruth {
     /// Its resident set, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
     /// How fast it grows to that, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub growth_rate: Option<Rate>,
     /// Its CPU time per time, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuTarget>,
     /// Time between its reports, in place of the manifest's.
-    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub report_every: Option<Duration>,
     /// Of its resident set: files that all instances on a kernel map, which that kernel holds once.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub shared: Bytes,
     /// Page tables, as a share of its other memory.
     pub page_tables: f64,
     /// The share of its CPU time that it does not get.
     pub starved: f64,
     /// CPU time that it uses to fill its memory, per GB: it is ahead of its schedule until that has passed.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub fill_cpu_per_gb: Duration,
 }
 
@@ -99,12 +97,12 @@ pub struct RuntimeTruth {
     /// Its name.
     pub name: String,
     /// Memory of each instance.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub memory: Bytes,
     /// By how much that differs between instances: its standard deviation as a share of it.
     pub spread: f64,
     /// Memory that the first instance on a node takes once.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub first: Bytes,
     /// CPU that each requests of its node, in cores.
     pub cpu_request: f64,
@@ -140,32 +138,32 @@ pub struct PhaseTime {
 #[serde(deny_unknown_fields, default)]
 pub struct MachineTruth {
     /// Standard deviation of what a sample is off by chance.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub noise: Bytes,
     /// Standard deviation of how far its own memory wanders in a second.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub wander: Bytes,
     /// By how much its own memory grows in a second; less than 0 where it shrinks.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub drift: SignedBytes,
     /// Programs of others that come and go.
     pub others: Vec<Others>,
     /// Memory that it keeps for ever, for each of the most instances that there were at once on a node.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub keeps: Bytes,
     /// How long it takes to give back nearly all of what an instance had.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub returns_within: Duration,
     /// Time between two samples of a node.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub sample_every: Duration,
     /// When the first one comes; drawn for each node where it is not said.
-    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub sample_phase: Option<Duration>,
     /// The share of samples that never arrive.
     pub lost: f64,
     /// How late a sample arrives at most.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub late: Duration,
 }
 
@@ -174,13 +172,13 @@ pub struct MachineTruth {
 #[serde(deny_unknown_fields)]
 pub struct Others {
     /// Memory of each, on average.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub memory: Bytes,
     /// Time between two of them, on average.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub every: Duration,
     /// How long each stays, on average.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub lasts: Duration,
 }
 
@@ -204,7 +202,7 @@ pub struct Incident {
     /// What.
     pub what: IncidentKind,
     /// When, since the cluster was made: the first step comes after what the plan has for settling.
-    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
     /// Or: once so many instances hold their memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,7 +214,7 @@ pub struct Incident {
     #[serde(default = "one")]
     pub count: u32,
     /// For how long, where it has an end; else for ever.
-    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
     /// What an eviction is for, in the kubelet's word: memory, ephemeral-storage, inodes, pids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,7 +226,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
     /// By how much a clock is then ahead of the time; less than 0 where it is behind.
-    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
     pub ahead: Option<SignedTime>,
 }
 
@@ -414,7 +412,7 @@ impl PhaseTime {
 enum PhaseText {
     Time(String),
     Spread {
-        #[serde(with = "time")]
+        #[serde(with = "quantities")]
         median: Duration,
         spread: f64,
     },
@@ -432,158 +430,5 @@ impl<'de> Deserialize<'de> for PhaseTime {
             PhaseText::Time(text) => Self::fixed(parse_time(&text).map_err(serde::de::Error::custom)?),
             PhaseText::Spread { median, spread } => Self { median, spread },
         })
-    }
-}
-
-/// Bytes that may be fewer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SignedBytes(pub i64);
-
-impl FromStr for SignedBytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, negative) = match text.strip_prefix('-') {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        let bytes: Bytes = digits.parse().map_err(|error| format!("{error}"))?;
-        let bytes = i64::try_from(bytes.0).map_err(|_| format!("{text:?} is too large"))?;
-        Ok(Self(if negative { -bytes } else { bytes }))
-    }
-}
-
-impl fmt::Display for SignedBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 0 {
-            f.write_str("-")?;
-        }
-        Bytes(self.0.unsigned_abs()).fmt(f)
-    }
-}
-
-/// A difference between two times, either of which may be the earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignedTime {
-    /// So much later.
-    Ahead(Duration),
-    /// So much earlier.
-    Behind(Duration),
-}
-
-impl SignedTime {
-    /// What a clock shows that is off by this.
-    pub(super) fn after(self, time: SystemTime) -> SystemTime {
-        match self {
-            Self::Ahead(by) => time.checked_add(by),
-            Self::Behind(by) => time.checked_sub(by),
-        }
-        .unwrap_or(time)
-    }
-}
-
-impl FromStr for SignedTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix('-') {
-            Some(rest) => parse_time(rest).map(Self::Behind),
-            None => parse_time(text).map(Self::Ahead),
-        }
-    }
-}
-
-impl fmt::Display for SignedTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ahead(by) => humantime::format_duration(*by).fmt(f),
-            Self::Behind(by) => write!(f, "-{}", humantime::format_duration(*by)),
-        }
-    }
-}
-
-/// Quantities as text.
-mod text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: FromStr<Err: Display>,
-    {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-/// The same where nothing may be said.
-mod optional_text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<impl Display>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.collect_str(value),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: FromStr<Err: Display>,
-    {
-        super::text::deserialize(deserializer).map(Some)
-    }
-}
-
-/// Times as people write them.
-mod time {
-    use std::time::Duration;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*time))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        ramp_format::time::parse_time(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-/// The same where nothing may be said.
-mod optional_time {
-    use std::time::Duration;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => super::time::serialize(time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        super::time::deserialize(deserializer).map(Some)
     }
 }
