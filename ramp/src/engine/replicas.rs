@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::crash_loop::CrashLoopBackoff;
-use super::{ContainerExit, Event, Failure, InstanceStatus};
+use super::{ContainerExit, Event, Events, Failure, InstanceStatus};
 use crate::backoff::Backoff;
 use ramp_format::state::State;
 
@@ -20,6 +20,13 @@ const REQUESTS_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::
 pub(crate) struct BothClocks {
     pub(crate) instant: Instant,
     pub(crate) time: SystemTime,
+}
+
+impl BothClocks {
+    /// Now, by the clock that stamps these events.
+    pub(crate) fn read(events: &Events) -> Self {
+        Self { instant: Instant::now(), time: events.clock().now() }
+    }
 }
 
 /// What is asked of a population.

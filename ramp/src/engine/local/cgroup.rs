@@ -11,7 +11,7 @@ use workload::host::Version;
 use workload::host::parse::{flat_keyed, number};
 use workload::quantity::{Bytes, Cores};
 
-use super::cgroup_removal::remove;
+use super::cgroup_removal::{explained, remove};
 use super::process_spec::Limits;
 use crate::engine::kubelet::cpu_shares;
 
@@ -49,10 +49,10 @@ impl Cgroup {
     /// # Errors
     /// Of the first directory that cannot be made, with its path.
     pub(super) fn make(&self) -> io::Result<()> {
-        for place in &self.places {
-            match fs::create_dir(&place.directory) {
+        for CgroupDirectory { directory, .. } in &self.places {
+            match fs::create_dir(directory) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(at(&place.directory)(error));
+                    return Err(explained(&error, format_args!("cannot create {}", directory.display())));
                 }
                 _ => {}
             }
@@ -87,15 +87,7 @@ impl Cgroup {
     /// # Errors
     /// Where a limit cannot be set.
     pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
-        for place in &self.places {
-            if place.memory {
-                place.limit_memory(limits.memory)?;
-            }
-            if place.cpu {
-                place.limit_cpu(limits)?;
-            }
-        }
-        Ok(())
+        self.places.iter().try_for_each(|place| place.limit(limits))
     }
 
     /// Files that a process writes to to move in.
@@ -139,40 +131,32 @@ impl CgroupDirectory {
         [("memory", self.memory), ("cpu", self.cpu)].into_iter().filter(|(_, has)| *has).map(|(name, _)| name)
     }
 
-    fn limit_memory(&self, limit: Option<Bytes>) -> io::Result<()> {
-        let Some(limit) = limit else { return Ok(()) };
-        let bytes = limit.0.to_string();
-        match self.version {
-            Version::V1 => {
-                write(&self.directory, "memory.limit_in_bytes", &bytes)?;
-                // Not there where swap is not counted (swapaccount=0).
-                let _ = write(&self.directory, "memory.memsw.limit_in_bytes", &bytes);
-            }
-            Version::V2 => {
-                write(&self.directory, "memory.max", &bytes)?;
-                let _ = write(&self.directory, "memory.swap.max", "0");
-            }
+    fn limit(&self, limits: &Limits) -> io::Result<()> {
+        let put = |file: &str, value: u64| write(&self.directory, file, &value.to_string());
+        let is_v1 = self.version == Version::V1;
+        if let (true, Some(Bytes(bytes))) = (self.memory, limits.memory) {
+            let (memory, (swap, swap_bytes)) = match self.version {
+                // v1 limits memory and swap together.
+                Version::V1 => ("memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", bytes)),
+                Version::V2 => ("memory.max", ("memory.swap.max", 0)),
+            };
+            put(memory, bytes)?;
+            // Not there where swap is not counted (swapaccount=0).
+            let _ = put(swap, swap_bytes);
         }
-        Ok(())
-    }
-
-    fn limit_cpu(&self, limits: &Limits) -> io::Result<()> {
-        if let Some(quota) = limits.cpu.map(quota_us) {
-            match self.version {
-                Version::V1 => {
-                    write(&self.directory, "cpu.cfs_period_us", &PERIOD_US.to_string())?;
-                    write(&self.directory, "cpu.cfs_quota_us", &quota.to_string())?;
-                }
-                Version::V2 => write(&self.directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?,
+        match limits.cpu.map(quota_us).filter(|_| self.cpu) {
+            Some(quota) if is_v1 => {
+                put("cpu.cfs_period_us", PERIOD_US)?;
+                put("cpu.cfs_quota_us", quota)?;
             }
+            Some(quota) => write(&self.directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?,
+            None => {}
         }
-        if let Some(shares) = limits.cpu_share.map(cpu_shares) {
-            match self.version {
-                Version::V1 => write(&self.directory, "cpu.shares", &shares.to_string())?,
-                Version::V2 => write(&self.directory, "cpu.weight", &weight(shares).to_string())?,
-            }
+        match limits.cpu_share.map(cpu_shares).filter(|_| self.cpu) {
+            Some(shares) if is_v1 => put("cpu.shares", shares),
+            Some(shares) => put("cpu.weight", weight(shares)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -193,14 +177,7 @@ pub(super) fn write(directory: &Path, file: &str, text: &str) -> io::Result<()> 
     let path = directory.join(file);
     let written =
         OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| {
-        let kind = error.kind();
-        io::Error::new(kind, format!("cannot write {text:?} to {}: {error}", path.display()))
-    })
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    written.map_err(|error| explained(&error, format_args!("cannot write {text:?} to {}", path.display())))
 }
 
 #[cfg(test)]

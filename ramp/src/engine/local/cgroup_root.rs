@@ -120,55 +120,44 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_to_string(directory.join("cgroup.procs")).is_ok_and(|text| text.trim().is_empty())
 }
 
-/// Finds where a cgroup named `name` can be made, limited, and joined, by doing so and undoing it.
+/// Finds where a cgroup named `name` can be made, limited and joined, by doing so and undoing it.
 ///
 /// # Errors
 /// Why it can be done nowhere.
 pub(super) async fn settle(homes: &OwnCgroups, name: &str, program: &Path) -> Result<CgroupRoot, String> {
-    let memory = homes.memory.as_ref().ok_or("no cgroup of the memory controller is in sight")?;
-    let mut why = "no cgroup around this process hands its memory controller down".to_owned();
-    for candidate in candidates("memory", memory) {
-        // CPU at the same place, where it can be had there.
-        let both = with_cpu(&candidate, homes);
-        for site in both.into_iter().chain([alone(candidate)]) {
+    let memory = homes.memory.as_ref().ok_or("this process is in no cgroup with a memory controller")?;
+    let mut why = "no cgroup above this process delegates its memory controller".to_owned();
+    for memory in candidates("memory", memory) {
+        let mut without_cpu = "no cgroup above this process delegates its CPU controller".to_owned();
+        for candidates in with_cpu(&memory, homes) {
+            let site = CgroupRoot { candidates, without_cpu: None };
             match attempt(&site, name, program).await {
-                Ok(()) => return Ok(with_cpu_elsewhere(site, homes, name, program).await),
-                Err(error) => why = error.to_string(),
+                Ok(()) => return Ok(site),
+                Err(error) => without_cpu = error.to_string(),
             }
+        }
+        let site = CgroupRoot { candidates: vec![memory], without_cpu: Some(without_cpu) };
+        match attempt(&site, name, program).await {
+            Ok(()) => return Ok(site),
+            Err(error) => why = error.to_string(),
         }
     }
     Err(why)
 }
 
-fn alone(candidate: Candidate) -> CgroupRoot {
-    CgroupRoot { candidates: vec![candidate], without_cpu: None }
-}
-
-/// Memory and CPU in one cgroup of the unified hierarchy.
-fn with_cpu(memory: &Candidate, homes: &OwnCgroups) -> Option<CgroupRoot> {
-    let cpu = homes.cpu.as_ref().filter(|cpu| cpu.version == Version::V2)?;
-    let directory = &memory.place.directory;
-    let cpu = candidates("cpu", cpu).into_iter().find(|cpu| cpu.place.directory == *directory)?;
-    let place = CgroupDirectory { cpu: true, ..memory.place.clone() };
-    Some(alone(Candidate { place, to_enable: [memory.to_enable.clone(), cpu.to_enable].concat() }))
-}
-
-/// Adds a cgroup of another hierarchy for CPU, or the reason why there is none.
-async fn with_cpu_elsewhere(site: CgroupRoot, homes: &OwnCgroups, name: &str, program: &Path) -> CgroupRoot {
-    if site.candidates.iter().any(|candidate| candidate.place.cpu) {
-        return site;
-    }
-    let elsewhere = homes.cpu.iter().filter(|cpu| Some(*cpu) != homes.memory.as_ref());
-    let mut why = "no cgroup around this process hands its CPU controller down".to_owned();
-    for cpu in elsewhere.flat_map(|cpu| candidates("cpu", cpu)) {
-        let both =
-            CgroupRoot { candidates: [site.candidates.clone(), vec![cpu]].concat(), without_cpu: None };
-        match attempt(&both, name, program).await {
-            Ok(()) => return both,
-            Err(error) => why = error.to_string(),
-        }
-    }
-    CgroupRoot { without_cpu: Some(why), ..site }
+/// Memory and CPU: in one cgroup where both are of the unified hierarchy, else in one of each hierarchy.
+fn with_cpu(memory: &Candidate, homes: &OwnCgroups) -> Vec<Vec<Candidate>> {
+    let is_unified = homes.cpu == homes.memory;
+    let all = homes.cpu.iter().flat_map(|cpu| candidates("cpu", cpu));
+    let fitting = all.filter(|cpu| !is_unified || cpu.place.directory == memory.place.directory);
+    let joined = fitting.map(|cpu| match is_unified {
+        true => vec![Candidate {
+            place: CgroupDirectory { cpu: true, ..memory.place.clone() },
+            to_enable: [memory.to_enable.clone(), cpu.to_enable].concat(),
+        }],
+        false => vec![memory.clone(), cpu],
+    });
+    joined.collect()
 }
 
 /// What is tried: limits that nothing comes near.
@@ -281,12 +270,14 @@ mod tests {
         let homes = OwnCgroups { memory: Some(hierarchy.clone()), cpu: Some(hierarchy) };
         assert_eq!(homes.hierarchies().count(), 1);
         let memory = candidates("memory", homes.memory.as_ref().unwrap()).remove(0);
-        let site = with_cpu(&memory, &homes).unwrap();
-        assert_eq!(site.candidates[0].to_enable, ["memory", "cpu"]);
-        assert_eq!(site.around().places.len(), 1);
+        let joined = with_cpu(&memory, &homes);
+        assert_eq!((joined.len(), joined[0].len()), (1, 1));
+        assert_eq!(joined[0][0].to_enable, ["memory", "cpu"]);
+        assert!(joined[0][0].place.memory && joined[0][0].place.cpu);
         let v1 = Hierarchy { version: Version::V1, ..homes.memory.clone().unwrap() };
         let hybrid = OwnCgroups { memory: Some(v1), ..homes };
         assert_eq!((hybrid.hierarchies().count(), root.path().exists()), (2, true));
+        assert_eq!(with_cpu(&memory, &hybrid)[0].len(), 2, "one in each hierarchy");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -236,10 +236,8 @@ pub(super) fn how(status: ExitStatus) -> String {
     }
 }
 
-/// The name under which the system executes this program, whatever has become of its file.
-pub(super) fn this_program() -> &'static Path {
-    Path::new("/proc/self/exe")
-}
+/// This program, even where its file has been replaced or removed.
+pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 #[cfg(test)]
 mod tests {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use workload::quantity::Bytes;
+use workload::host::page_bytes;
 
 use super::budget_watch::{BudgetWatch, WATCH_EVERY, resident, to_evict, used};
 use super::cgroup::Cgroup;
+use super::confinement::Confinement;
 use super::process::{Launch, Process, ProcessEvent, ProcessTask, Tell, how, note, verdict};
 use super::process_spec::Program;
 use crate::engine::replicas::{Action, BothClocks, Desired, Replica, Replicas};
@@ -29,15 +30,6 @@ impl LivingProcesses {
     }
 }
 
-/// What holds all instances together.
-#[derive(Clone, Debug)]
-pub(super) enum Confinement {
-    /// A cgroup with the budget as its limit.
-    Cgroup(Cgroup),
-    /// Ramp itself, which adds their resident sets up, in bytes.
-    Ramp { budget: Bytes, used: Arc<AtomicU64> },
-}
-
 /// Keeps the instances.
 pub(super) struct Supervisor {
     pub(super) launch: Launch,
@@ -46,7 +38,6 @@ pub(super) struct Supervisor {
     pub(super) replicas: Replicas<Option<Process>>,
     pub(super) wanted: watch::Receiver<Desired>,
     pub(super) living: LivingProcesses,
-    pub(super) page_bytes: u64,
     /// One for each process, and one for each cgroup that is to go.
     pub(super) tasks: JoinSet<()>,
     pub(super) news: mpsc::Receiver<(u32, ProcessEvent)>,
@@ -56,6 +47,8 @@ pub(super) struct Supervisor {
     pub(super) lines: Arc<AtomicU32>,
     pub(super) is_removed: bool,
 }
+
+const USUAL_PAGE_BYTES: u64 = 4096;
 
 /// News that may wait; beyond that their processes are read later.
 pub(super) const NEWS_WAITING: usize = 256;
@@ -97,14 +90,14 @@ impl Supervisor {
     }
 
     fn now(&self) -> BothClocks {
-        BothClocks { instant: Instant::now(), time: self.events.clock().now() }
+        BothClocks::read(&self.events)
     }
 
     /// Tells what has happened, and removes the cgroups of those that are gone.
     async fn send_events(&mut self) {
         for event in self.replicas.take_events() {
             if let Event::Instance(InstanceStatus { state: State::Gone, name, .. }) = &event
-                && let Some(group) = group_of(&self.confinement, name)
+                && let Some(group) = self.confinement.of_instance(name)
             {
                 self.remove(group, name.clone());
             }
@@ -119,7 +112,7 @@ impl Supervisor {
         let Some(replica) = self.replicas.get_mut(ordinal) else { return };
         replica.restarts += u32::from(replica.end.is_some());
         let (name, uid) = (replica.name.clone(), replica.uid.clone());
-        let group = group_of(&self.confinement, &name);
+        let group = self.confinement.of_instance(&name);
         let child = self.prepare(group.as_ref()).and_then(|oom_kills| {
             let doors = group.iter().flat_map(Cgroup::doors);
             self.launch.start(doors).map(|child| (child, oom_kills))
@@ -176,7 +169,8 @@ impl Supervisor {
         let Some(process) = replica.backing.take() else { return };
         let leaving = replica.leaving;
         process.pid.and_then(|pid| self.living.all().remove(&pid));
-        let oom_kills_after = group_of(&self.confinement, &replica.name).as_ref().and_then(Cgroup::oom_kills);
+        let oom_kills_after =
+            self.confinement.of_instance(&replica.name).as_ref().and_then(Cgroup::oom_kills);
         let (state, reason) = match &status {
             Ok(status) => verdict(*status, (process.oom_kills, oom_kills_after)),
             Err(error) => (State::Failed, format!("its end could not be learned: {error}")),
@@ -223,9 +217,10 @@ impl Supervisor {
     }
 
     fn watched(&self) -> Vec<BudgetWatch> {
+        let page_bytes = page_bytes().unwrap_or(USUAL_PAGE_BYTES);
         let watched = self.replicas.iter().filter_map(|(ordinal, replica)| {
             let pid = replica.backing.as_ref()?.pid?;
-            let resident = resident(Path::new("/proc"), pid, self.page_bytes);
+            let resident = resident(Path::new("/proc"), pid, page_bytes);
             let is_ending = replica.leaving || replica.eviction.is_some();
             Some(BudgetWatch { ordinal, resident, is_ending })
         });
@@ -262,12 +257,4 @@ fn exit_of(
 ) -> ContainerExit {
     let container = format!("{}/{}", replica.uid, replica.restarts);
     ContainerExit { container, state, at: Some(now.time), reason }
-}
-
-/// The cgroup of an instance, where there are any.
-fn group_of(confinement: &Confinement, name: &str) -> Option<Cgroup> {
-    match confinement {
-        Confinement::Cgroup(budget) => Some(budget.inside(name)),
-        Confinement::Ramp { .. } => None,
-    }
 }

@@ -138,7 +138,7 @@ impl Controller {
     }
 
     fn now(&self) -> BothClocks {
-        BothClocks { instant: Instant::now(), time: self.deps.events.clock().now() }
+        BothClocks::read(&self.deps.events)
     }
 
     fn obey(&mut self) {
