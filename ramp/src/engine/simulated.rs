@@ -13,7 +13,7 @@ mod validation;
 mod world;
 
 pub use ground_truth::{TrueLoss, Truth};
-pub use quantities::SignedBytes;
+pub use quantities::Signed;
 pub use world::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
     Shortage, World,
@@ -27,7 +27,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, NoticeKind};
+use super::outage::Outage;
+use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 use ramp_format::preflight::{NodeFacts, Preflight};
@@ -57,27 +58,17 @@ impl SimulatedEngine {
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let world = World::of(&order.options).map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
-        Ok(Self {
-            order,
-            cluster: Arc::new(Mutex::new(Cluster::new(world, load))),
-            asked: Arc::default(),
-            made: Instant::now(),
-            events: None,
-            tasks: JoinSet::new(),
-        })
+        Ok(Self::at(order, Arc::new(Mutex::new(Cluster::new(world, load))), Instant::now()))
+    }
+
+    fn at(order: EngineSpec, cluster: Arc<Mutex<Cluster>>, made: Instant) -> Self {
+        Self { order, cluster, asked: Arc::default(), made, events: None, tasks: JoinSet::new() }
     }
 
     /// The same cluster for another process, as after the first one was killed.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self {
-            order: self.order.clone(),
-            cluster: Arc::clone(&self.cluster),
-            asked: Arc::default(),
-            made: self.made,
-            events: None,
-            tasks: JoinSet::new(),
-        }
+        Self::at(self.order.clone(), Arc::clone(&self.cluster), self.made)
     }
 
     /// Reads what was true, also after the run.
@@ -193,51 +184,42 @@ impl Engine for SimulatedEngine {
     }
 }
 
-/// Lets the cluster go on, and tells what is seen of it: nothing while its API is away, all of it anew once it is back, and what
-/// machines and instances said meanwhile.
+/// Advances the cluster and sends what is observed of it: nothing during an outage of its API; after that all instances anew, and
+/// the samples and reports made meanwhile.
 async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
-    let mut away = false;
-    // What has happened and is not told yet.
-    let mut untold: Vec<ObservedEvent> = Vec::new();
+    let mut outage = Outage::of("watch/pods", events.clone());
+    // What has happened and has not been sent yet.
+    let mut pending: Vec<ObservedEvent> = Vec::new();
     while !events.is_closed() {
         // Machines are sampled for ever.
         let Some(next) = lock(&cluster).next() else { return };
-        let due = untold.iter().map(|seen| seen.at).filter(|_| !away).min();
+        let due = pending.iter().map(|seen| seen.at).filter(|_| !outage.is_open()).min();
         tokio::select! {
             () = sleep_until(made + due.map_or(next, |due| due.min(next))) => {}
             () = asked.notified() => {}
         }
         let now = made.elapsed();
-        let (seen, is_away, all) = {
+        let (seen, is_away) = {
             let mut cluster = lock(&cluster);
-            let (seen, is_away) = (cluster.advance(now), cluster.api().is_some());
-            let back = away && !is_away;
-            (seen, is_away, if back { cluster.instance_statuses() } else { Vec::new() })
+            (cluster.advance(now), cluster.api().is_some())
         };
-        untold.extend(seen);
-        match (away, is_away) {
-            (false, true) => events.send(gap(NoticeKind::GapBegins, "is not answered")).await,
-            (true, false) => {
-                events.send(gap(NoticeKind::GapEnds, "is answered again")).await;
-                events.send(Event::All(all)).await;
-            }
-            _ => {}
+        pending.extend(seen);
+        if is_away || outage.is_open() {
+            // The states of instances are listed anew; samples and reports are kept in logs.
+            pending.retain(|seen| !matches!(seen.event, Event::Instance(_) | Event::Node(_)));
         }
-        if away || is_away {
-            // How instances are is asked for anew; what they and the machines say is kept in logs.
-            untold.retain(|seen| !matches!(seen.event, Event::Instance(_) | Event::Node(_)));
+        if is_away {
+            outage.begins(Instant::now(), "Watch", "is not answered".into()).await;
+            continue;
         }
-        away = is_away;
-        if !away {
-            untold.sort_by_key(|seen| seen.at);
-            let due = untold.partition_point(|seen| seen.at <= now);
-            for seen in untold.drain(..due) {
-                events.send(seen.event).await;
-            }
+        if outage.ends().await {
+            let all = lock(&cluster).instance_statuses();
+            events.send(Event::All(all)).await;
+        }
+        pending.sort_by_key(|seen| seen.at);
+        let due = pending.partition_point(|seen| seen.at <= now);
+        for seen in pending.drain(..due) {
+            events.send(seen.event).await;
         }
     }
-}
-
-fn gap(kind: NoticeKind, message: &str) -> Event {
-    Event::Notice(Notice::new(kind, "watch/pods", "Watch", message))
 }

@@ -11,7 +11,7 @@ use super::super::{
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
-use super::quantities::SignedTime;
+use super::quantities::Signed;
 use super::random::Random;
 use super::world::{Incident, IncidentKind, NodeKind, Shortage, World};
 use ramp_format::state::State;
@@ -85,7 +85,7 @@ struct SimulatedNode {
     kernel: usize,
     used_before: bool,
     /// How far its clock is off.
-    ahead: SignedTime,
+    ahead: Signed<Duration>,
     draw: Random,
 }
 
@@ -104,8 +104,8 @@ impl Cluster {
                 kernels.len() - 1
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
-            let ahead = SignedTime::Ahead(Duration::ZERO);
-            nodes.push(SimulatedNode { kind: kind.clone(), kernel, used_before: false, ahead, draw });
+            let (kind, ahead) = (kind.clone(), Signed::default());
+            nodes.push(SimulatedNode { kind, kernel, used_before: false, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -209,16 +209,19 @@ impl Cluster {
         self.names.iter().enumerate().map(status).collect()
     }
 
+    /// Incidents that have begun and are not over.
+    fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.world.events.iter().zip(&self.active).filter_map(|(event, active)| active.then_some(event))
+    }
+
     /// What the API suffers from now, if anything.
     pub(super) fn api(&self) -> Option<IncidentKind> {
-        let what = |(event, active): (&Incident, &bool)| active.then_some(event.what);
-        let mut all = self.world.events.iter().zip(&self.active).filter_map(what);
+        let mut all = self.incidents().map(|event| event.what);
         all.find(|what| matches!(what, IncidentKind::ApiHangs | IncidentKind::ApiRefuses))
     }
 
     fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
-        let hits = |event: &Incident| event.what == what && self.node_of(event) == node;
-        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && hits(event))
+        self.incidents().any(|event| event.what == what && self.node_of(event) == node)
     }
 
     fn node_of(&self, event: &Incident) -> usize {
@@ -227,7 +230,7 @@ impl Cluster {
     }
 
     fn is_active(&self, what: IncidentKind) -> bool {
-        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && event.what == what)
+        self.incidents().any(|event| event.what == what)
     }
 
     /// When something happens next.
@@ -277,7 +280,7 @@ impl Cluster {
                 self.active[incident] = false;
                 if self.world.events[incident].what == IncidentKind::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
-                    self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
+                    self.nodes[node].ahead = Signed::default();
                 }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == IncidentKind::ImageMissing {
@@ -619,7 +622,7 @@ impl Cluster {
             }
             IncidentKind::ClockSet => {
                 let node = self.node_of(&event);
-                self.nodes[node].ahead = event.ahead.unwrap_or(SignedTime::Ahead(Duration::ZERO));
+                self.nodes[node].ahead = event.ahead.unwrap_or_default();
             }
             IncidentKind::Drain => {
                 let node = self.node_of(&event);

@@ -90,7 +90,7 @@ impl Kernel {
         let far = machine.wander.0 as f64 * now.saturating_sub(since).as_secs_f64().sqrt();
         self.wandered = (wandered + far * self.draw.normal(), now);
         let others: f64 = self.others.iter_mut().map(|other| other.memory(now, &mut self.draw)).sum();
-        let drift = machine.drift.0 as f64 * now.as_secs_f64();
+        let drift = machine.drift.as_f64() * now.as_secs_f64();
         self.idle + self.wandered.0 + drift + others + self.returning(machine, now)
     }
 

@@ -1,77 +1,44 @@
-//! Quantities of a world file: signed sizes and times, and serde of each quantity as text.
+//! Quantities of a world file: signed ones, and serde of each as text.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use ramp_format::time::parse_time;
 use serde::{Deserialize, Deserializer, Serializer, de};
 use workload::quantity::{Bytes, CpuTarget, Rate};
 
-/// A number of bytes that may be negative.
+/// A quantity that may be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SignedBytes(pub i64);
+pub struct Signed<Q> {
+    /// Whether it is less than 0.
+    pub is_negative: bool,
+    /// Its absolute value.
+    pub size: Q,
+}
 
-impl FromStr for SignedBytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, negative) = match text.strip_prefix('-') {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        let bytes: Bytes = digits.parse().map_err(|error| format!("{error}"))?;
-        let bytes = i64::try_from(bytes.0).map_err(|_| format!("{text:?} is too large"))?;
-        Ok(Self(if negative { -bytes } else { bytes }))
+impl Signed<Bytes> {
+    pub(super) fn as_f64(self) -> f64 {
+        let bytes = self.size.0 as f64;
+        if self.is_negative { -bytes } else { bytes }
     }
 }
 
-impl fmt::Display for SignedBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 0 {
-            f.write_str("-")?;
-        }
-        Bytes(self.0.unsigned_abs()).fmt(f)
-    }
-}
-
-/// The offset of a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignedTime {
-    /// It is ahead of the time by this.
-    Ahead(Duration),
-    /// It is behind the time by this.
-    Behind(Duration),
-}
-
-impl SignedTime {
-    /// What a clock with this offset shows.
+impl Signed<Duration> {
+    /// What a clock shows that is ahead by this.
     pub(super) fn after(self, time: SystemTime) -> SystemTime {
-        match self {
-            Self::Ahead(by) => time.checked_add(by),
-            Self::Behind(by) => time.checked_sub(by),
-        }
-        .unwrap_or(time)
+        let shown = if self.is_negative { time.checked_sub(self.size) } else { time.checked_add(self.size) };
+        shown.unwrap_or(time)
     }
 }
 
-impl FromStr for SignedTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix('-') {
-            Some(rest) => parse_time(rest).map(Self::Behind),
-            None => parse_time(text).map(Self::Ahead),
-        }
+impl<Q: Quantity> Quantity for Signed<Q> {
+    fn text(&self) -> Option<String> {
+        let sign = if self.is_negative { "-" } else { "" };
+        Some(format!("{sign}{}", self.size.text()?))
     }
-}
 
-impl fmt::Display for SignedTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ahead(by) => humantime::format_duration(*by).fmt(f),
-            Self::Behind(by) => write!(f, "-{}", humantime::format_duration(*by)),
-        }
+    fn of_text(text: &str) -> Result<Self, String> {
+        let size = text.strip_prefix('-');
+        Ok(Self { is_negative: size.is_some(), size: Q::of_text(size.unwrap_or(text))? })
     }
 }
 
@@ -99,7 +66,7 @@ macro_rules! quantity {
     )*};
 }
 
-quantity!(Bytes, CpuTarget, Rate, SignedBytes, SignedTime);
+quantity!(Bytes, CpuTarget, Rate);
 
 impl Quantity for Duration {
     fn text(&self) -> Option<String> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use super::quantities::{self, SignedBytes, SignedTime};
+use super::quantities::{self, Signed};
 
 /// A world: its machines, what instances take of them, how long things take, and what goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub struct MachineTruth {
     pub wander: Bytes,
     /// By how much its own memory grows in a second; less than 0 where it shrinks.
     #[serde(with = "quantities")]
-    pub drift: SignedBytes,
+    pub drift: Signed<Bytes>,
     /// Programs of others that come and go.
     pub others: Vec<Others>,
     /// Memory that it keeps for ever, for each of the most instances that there were at once on a node.
@@ -227,7 +227,7 @@ pub struct Incident {
     pub to: Option<u32>,
     /// By how much a clock is then ahead of the time; less than 0 where it is behind.
     #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
-    pub ahead: Option<SignedTime>,
+    pub ahead: Option<Signed<Duration>>,
 }
 
 fn one() -> u32 {
@@ -344,7 +344,7 @@ impl Default for MachineTruth {
         Self {
             noise: Bytes(300_000),
             wander: Bytes(100_000),
-            drift: SignedBytes(0),
+            drift: Signed::default(),
             others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
