@@ -6,6 +6,7 @@
 
 mod crash_loop;
 pub mod factory;
+mod kernel_log;
 mod kubelet;
 pub mod kubernetes;
 pub mod local;

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
+use super::kernel_log::KernelLog;
 use super::machine::{Machine, MachineFacts};
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
@@ -124,7 +125,7 @@ impl LocalEngine {
         if let Some(site) = &self.site {
             return site.clone();
         }
-        let name = preflight::trial_name(&self.order.run);
+        let name = cgroup_name(&preflight::trial_run(&self.order.run));
         let site = settle(&self.homes, &name, &self.ramp).await;
         self.site.insert(site).clone()
     }
@@ -177,6 +178,7 @@ impl LocalEngine {
             news,
             newsroom,
             lines: Arc::new(AtomicU32::new(0)),
+            log: KernelLog::open(),
             is_removed: false,
         };
         let (machine, limit) = (Machine::open(hostname.clone()), self.budget);
@@ -255,19 +257,17 @@ impl Engine for LocalEngine {
     }
 }
 
-/// Limits that are asked for, where nothing enforces them.
+/// Limits in the manifest that nothing enforces.
 fn limits_not_honoured(site: &Result<CgroupRoot, String>, limits: &Limits) -> Vec<String> {
-    let places = site.as_ref().map(|site| site.around().places).unwrap_or_default();
-    let has_memory = places.iter().any(|place| place.memory);
-    let has_cpu = places.iter().any(|place| place.cpu);
-    let mut all = Vec::new();
-    if let Some(memory) = limits.memory.filter(|_| !has_memory) {
-        all.push(format!("resources.limits.memory {}: not in force without cgroups", memory.rounded()));
-    }
-    if let Some(cpu) = limits.cpu.filter(|_| !has_cpu) {
-        all.push(format!("resources.limits.cpu {cpu}: not in force without the CPU controller's cgroups"));
-    }
-    all
+    let (no_memory, no_cpu) = (site.is_err(), site.as_ref().map_or(true, |site| site.without_cpu.is_some()));
+    let memory = limits
+        .memory
+        .filter(|_| no_memory)
+        .map(|memory| format!("resources.limits.memory {}: not enforced without cgroups", memory.rounded()));
+    let cpu = limits.cpu.filter(|_| no_cpu).map(|cpu| {
+        format!("resources.limits.cpu {cpu}: not enforced without a cgroup of the CPU controller")
+    });
+    memory.into_iter().chain(cpu).collect()
 }
 
 /// What [`clean`] found.

@@ -1,6 +1,6 @@
 //! Polling of instances' logs: whose is read next, and how a line becomes a record. Pure, so that it is told what time it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
@@ -105,14 +105,13 @@ impl LogQueue {
     }
 
     /// A pod, as it is now.
-    pub(crate) fn saw(&mut self, instance_status: &InstanceStatus) {
-        let Some(node) = instance_status.node.as_ref().filter(|_| instance_status.state != State::Gone)
-        else {
-            self.pods.remove(&instance_status.uid);
+    pub(crate) fn saw(&mut self, status: &InstanceStatus) {
+        let Some(node) = status.node.as_ref().filter(|_| status.state != State::Gone) else {
+            self.pods.remove(&status.uid);
             return;
         };
-        let pod = self.pods.entry(instance_status.uid.clone()).or_insert_with(|| Pod {
-            name: instance_status.name.clone(),
+        let pod = self.pods.entry(status.uid.clone()).or_insert_with(|| Pod {
+            name: status.name.clone(),
             node: node.clone(),
             state: State::Creating,
             read: None,
@@ -121,13 +120,13 @@ impl LogQueue {
             last_words: false,
             told: None,
         });
-        if instance_status.state != pod.state {
-            pod.state = instance_status.state;
+        if status.state != pod.state {
+            pod.state = status.state;
             if pod.state.is_at_work() {
                 pod.read = None;
             }
         }
-        if let Some(end) = &instance_status.end
+        if let Some(end) = &status.end
             && pod.ended.as_ref() != Some(&end.container)
         {
             pod.ended = Some(end.container.clone());
@@ -137,11 +136,10 @@ impl LogQueue {
 
     /// These are all there are.
     pub(crate) fn all(&mut self, statuses: &[InstanceStatus]) {
-        let there: std::collections::HashSet<&str> =
-            statuses.iter().map(|instance_status| instance_status.uid.as_str()).collect();
+        let there: HashSet<&str> = statuses.iter().map(|status| status.uid.as_str()).collect();
         self.pods.retain(|uid, _| there.contains(uid.as_str()));
-        for instance_status in statuses {
-            self.saw(instance_status);
+        for status in statuses {
+            self.saw(status);
         }
     }
 

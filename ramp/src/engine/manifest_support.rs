@@ -1,4 +1,4 @@
-//! Which fields of a manifest each engine honours, and why it does not honour the others.
+//! Manifest support: the fields of a manifest that each engine honours, and why it does not honour the others.
 
 use std::collections::BTreeMap;
 

@@ -3,15 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 use workload::host::{Hierarchy, Level, Version};
 use workload::quantity::{Bytes, Cores};
 
 use super::cgroup::{Cgroup, CgroupDirectory, write};
+use super::process::instance_command;
 use super::process_spec::Limits;
 
 /// Where the cgroups of this process are, for the controllers that matter here.
@@ -190,13 +189,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts this program as an instance that joins and ends.
 async fn move_a_process(program: &Path, doors: impl Iterator<Item = PathBuf>) -> io::Result<()> {
-    let mut command = Command::new(program);
-    command.args(["instance", "--parent", &std::process::id().to_string()]);
-    for door in doors {
-        command.arg("--join").arg(door);
-    }
-    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output())
+    let output = timeout(PATIENCE, instance_command(program, doors).output())
         .await
         .map_err(|_| io::Error::other(format!("a process has not joined a cgroup within {PATIENCE:?}")))??;
     if output.status.success() {

@@ -9,7 +9,7 @@ use workload::quantity::Bytes;
 
 use super::cgroup_removal::processes;
 use super::cgroup_root::{CgroupRoot, OwnCgroups};
-use super::cleanup::{cgroup_name, stale_cgroups};
+use super::cleanup::stale_cgroups;
 use crate::engine::machine::MachineFacts;
 use ramp_format::preflight::{Finding, NodeFacts};
 
@@ -93,11 +93,6 @@ fn leftover(run: &str, directories: &[PathBuf]) -> String {
 /// The id under which it is tried whether cgroups can be made for a run.
 pub(super) fn trial_run(run: &str) -> String {
     format!("{run}.trial")
-}
-
-/// The name of that cgroup.
-pub(super) fn trial_name(run: &str) -> String {
-    cgroup_name(&trial_run(run))
 }
 
 /// Raises the soft limit on open files to the hard one: each instance takes some of ramp's.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,21 +43,15 @@ impl Launch {
     /// # Errors
     /// Where the system refuses a process or a descriptor.
     pub(super) fn start(&self, doors: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
-        let mut command = Command::new(&self.ramp);
-        command.arg("instance").arg("--parent").arg(std::process::id().to_string());
-        for door in doors {
-            command.arg("--join").arg(door);
-        }
+        let mut command = instance_command(&self.ramp, doors);
         command.arg("--").args(self.words());
-        // As in a container: nothing of ramp's own environment but where programs are.
-        command.env_clear();
+        // A program of this machine is found by PATH.
         if let (Program::Host(_), Some(path)) = (&self.demand.program, std::env::var_os("PATH")) {
             command.env("PATH", path);
         }
         command.envs(self.demand.env.iter().map(|(name, value)| (name, value)));
         // Ctrl-C on the terminal is for ramp alone.
-        command.process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn()
     }
 
@@ -70,6 +64,18 @@ impl Launch {
             Program::Host(words) => words.iter().map(Into::into).collect(),
         }
     }
+}
+
+/// The command that runs `program` as an instance: it joins a cgroup by these files, and then executes what is appended.
+pub(super) fn instance_command(program: &Path, doors: impl Iterator<Item = PathBuf>) -> Command {
+    let mut command = Command::new(program);
+    command.arg("instance").arg("--parent").arg(std::process::id().to_string());
+    for door in doors {
+        command.arg("--join").arg(door);
+    }
+    // As in a container: nothing of ramp's own environment.
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 /// What a process is told.
@@ -208,17 +214,15 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// How a process has ended that was not told to: its state and why. `oom_kills` are those in its cgroup before and
-/// after; without a cgroup nobody knows.
-pub(super) fn verdict(status: ExitStatus, oom_kills: (Option<u64>, Option<u64>)) -> (State, String) {
+/// State and reason of a process that has ended unasked. `oom_killed` is what its cgroup or the kernel log tells; none where
+/// neither can be read.
+pub(super) fn verdict(status: ExitStatus, oom_killed: Option<bool>) -> (State, String) {
     let reason = how(status);
     let was_killed = status.signal() == Some(Signal::SIGKILL as i32);
-    match oom_kills {
-        (Some(before), Some(after)) if was_killed && after > before => {
-            (State::OomKilled, format!("OOMKilled, {reason}"))
-        }
-        (None, None) if was_killed => {
-            (State::Failed, format!("{reason}; without a cgroup it is not known by whom"))
+    match oom_killed {
+        Some(true) if was_killed => (State::OomKilled, format!("OOMKilled, {reason}")),
+        None if was_killed => {
+            (State::Failed, format!("{reason}; not known by whom, without a cgroup or the kernel log"))
         }
         _ => (State::Failed, reason),
     }
@@ -249,12 +253,11 @@ mod tests {
     fn killed_while_oom_kills_rose_is_an_oom_kill_and_nothing_else_is() {
         let status = ExitStatus::from_raw;
         let exited = |code: i32| status(code << 8);
-        let of = |status, before, after| verdict(status, (before, after)).0;
-        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(3)), State::OomKilled);
-        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(2)), State::Failed, "somebody else's KILL_SIGNAL");
-        assert_eq!(of(exited(3), Some(2), Some(3)), State::Failed, "one of its own children was killed");
-        assert_eq!(of(status(KILL_SIGNAL), None, Some(3)), State::Failed, "what it was before is not known");
-        let (state, reason) = verdict(status(KILL_SIGNAL), (None, None));
+        let of = |status, oom_killed| verdict(status, Some(oom_killed)).0;
+        assert_eq!(of(status(KILL_SIGNAL), true), State::OomKilled);
+        assert_eq!(of(status(KILL_SIGNAL), false), State::Failed, "somebody else's SIGKILL");
+        assert_eq!(of(exited(3), true), State::Failed, "one of its own children was killed");
+        let (state, reason) = verdict(status(KILL_SIGNAL), None);
         assert_eq!((state, reason.contains("not known")), (State::Failed, true));
         assert_eq!((how(exited(3)), how(status(15))), ("exit status 3".into(), "signal SIGTERM".into()));
         assert_eq!(how(status(40)), "signal 40", "a real-time signal");

@@ -3,7 +3,6 @@
 //! `ramp instance` puts itself where it belongs and then becomes the command; `ramp workload` is the load. Both are
 //! to be called before anything else is set up: before a runtime, a second thread or a log.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -58,7 +57,7 @@ pub fn instance(args: &InstanceArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some((program, words)) = args.command.split_first() else { return ExitCode::SUCCESS };
-    let Err(error) = execute(program, words);
+    let error = Command::new(program).args(words).exec();
     tracing::error!("cannot execute {}: {error}", program.display());
     ExitCode::from(NOT_EXECUTED)
 }
@@ -82,10 +81,6 @@ fn join(args: &InstanceArgs) -> io::Result<()> {
         joined.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
     }
     Ok(())
-}
-
-fn execute(program: &OsString, words: &[OsString]) -> Result<Infallible, io::Error> {
-    Err(Command::new(program).args(words).exec())
 }
 
 /// Runs `ramp workload`, the load that reports as JSON and serves nothing, whatever its options say. `started_ns` is

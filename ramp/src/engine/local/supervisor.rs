@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
@@ -16,6 +15,7 @@ use super::cgroup::Cgroup;
 use super::confinement::Confinement;
 use super::process::{Launch, Process, ProcessEvent, ProcessTask, Tell, how, note, verdict};
 use super::process_spec::Program;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::replicas::{Action, BothClocks, Desired, Replica, Replicas};
 use crate::engine::{ContainerExit, Event, Events, InstanceStatus};
 use ramp_format::state::State;
@@ -45,6 +45,8 @@ pub(super) struct Supervisor {
     pub(super) newsroom: mpsc::Sender<(u32, ProcessEvent)>,
     /// Lines of standard error written down.
     pub(super) lines: Arc<AtomicU32>,
+    /// Tells of OOM kills without cgroups.
+    pub(super) log: KernelLog,
     pub(super) is_removed: bool,
 }
 
@@ -122,7 +124,9 @@ impl Supervisor {
             // The system has refused a process, a descriptor or a cgroup.
             Err(error) => {
                 let why = format!("could not be started: {error} (too low a limit on processes or files?)");
-                return self.exited(ordinal, (State::Failed, why), None, now);
+                let Some(replica) = self.replicas.get(ordinal) else { return };
+                let exit = exit_of(replica, (State::Failed, why), now);
+                return self.replicas.exited(ordinal, exit, None, now);
             }
         };
         let (tell, told) = mpsc::channel(4);
@@ -167,35 +171,25 @@ impl Supervisor {
         };
         let Some(replica) = self.replicas.get_mut(ordinal) else { return };
         let Some(process) = replica.backing.take() else { return };
-        let leaving = replica.leaving;
         process.pid.and_then(|pid| self.living.all().remove(&pid));
-        let oom_kills_after =
-            self.confinement.of_instance(&replica.name).as_ref().and_then(Cgroup::oom_kills);
-        let (state, reason) = match &status {
-            Ok(status) => verdict(*status, (process.oom_kills, oom_kills_after)),
+        let oom_killed = match self.confinement.of_instance(&replica.name) {
+            Some(group) => process.oom_kills.zip(group.oom_kills()).map(|(before, after)| after > before),
+            None => process.pid.and_then(|pid| self.log.has_killed_process(pid)),
+        };
+        let verdict = match &status {
+            Ok(status) => verdict(*status, oom_killed),
             Err(error) => (State::Failed, format!("its end could not be learned: {error}")),
         };
-        if !leaving {
+        let exit = exit_of(replica, verdict, now);
+        if !replica.leaving {
             let ran = now.instant.saturating_duration_since(process.started);
-            return self.exited(ordinal, (state, reason), Some(ran), now);
+            return self.replicas.exited(ordinal, exit, Some(ran), now);
         }
-        // It may have been killed before it could end.
-        if state == State::OomKilled {
-            replica.end = Some(exit_of(replica, state, reason, now));
+        // It may have been OOM-killed before it could end.
+        if exit.state == State::OomKilled {
+            replica.end = Some(exit);
         }
         self.replicas.gone(ordinal, now.time, &status.map(how).unwrap_or_default());
-    }
-
-    fn exited(
-        &mut self,
-        ordinal: u32,
-        (state, reason): (State, String),
-        ran: Option<Duration>,
-        now: BothClocks,
-    ) {
-        let Some(replica) = self.replicas.get(ordinal) else { return };
-        let exit = exit_of(replica, state, reason, now);
-        self.replicas.exited(ordinal, exit, ran, now);
     }
 
     /// Looks whether the budget is exceeded, where ramp itself has to, and kills one to make room.
@@ -251,8 +245,7 @@ impl Supervisor {
 
 fn exit_of(
     replica: &Replica<Option<Process>>,
-    state: State,
-    reason: String,
+    (state, reason): (State, String),
     now: BothClocks,
 ) -> ContainerExit {
     let container = format!("{}/{}", replica.uid, replica.restarts);

@@ -6,9 +6,10 @@ use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
     EventMessage,
 };
+use k8s_openapi::jiff::Timestamp;
 
 use super::container_spec::UID_LABEL;
-use super::kernel_log::KernelLog;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::{ContainerExit, RUN_LABEL};
 use ramp_format::state::State;
 
@@ -177,27 +178,11 @@ impl ContainerEvent {
     }
 }
 
-/// A point in time; none for the year 1, which stands for never.
+/// A point in time, in UTC from Docker and with the machine's offset in places from Podman; none for the year 1, which stands for
+/// never.
 fn time(text: &str) -> Option<SystemTime> {
-    // Docker writes UTC; Podman the machine's offset in places.
-    let utc =
-        if text.ends_with('Z') { Some(humantime::parse_rfc3339(text).ok()?) } else { with_offset(text) };
-    utc.filter(|time| *time > UNIX_EPOCH)
-}
-
-/// `2026-11-25T06:17:34.380956539+01:00`.
-fn with_offset(text: &str) -> Option<SystemTime> {
-    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-    let (sign, clock) = offset.split_at_checked(1)?;
-    let (hours, minutes) = clock.split_once(':')?;
-    let seconds = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
-    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    let offset = std::time::Duration::from_secs(seconds);
-    match sign {
-        "+" => local.checked_sub(offset),
-        "-" => local.checked_add(offset),
-        _ => None,
-    }
+    let time = SystemTime::from(text.parse::<Timestamp>().ok()?);
+    Some(time).filter(|time| *time > UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::api::Refusal;
 use super::container::Container;
 use super::inspect::{ContainerActivity, ContainerEvent, ContainerEventKind, InspectedContainer, Listed};
-use super::kernel_log::KernelLog;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::log_poller::record_time;
 use crate::engine::readiness::{Readiness, is_ready};
 use crate::engine::replicas::{Action, BothClocks, ReplicaSettings, Replicas};

@@ -176,16 +176,14 @@ fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     let none_at_all = rootless && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
     let memory = container.memory_limit.is_some() && (none_at_all || info.memory_limit == Some(false));
     let cpu = container.cpu_limit.is_some() && (none_at_all || info.cpu_cfs_quota == Some(false));
-    let which = match (memory, cpu) {
-        (true, true) => "memory and CPU",
-        (true, false) => "memory",
-        (false, true) => "CPU",
-        (false, false) => return None,
-    };
-    Some(Finding::warning(format!(
-        "limits of {which}: the scenario has them, and the engine cannot set them, as its cgroups are not delegated; run \
-         it as root, or on cgroup v2 with `Delegate=yes` for the user's slice"
-    )))
+    let which = [("memory", memory), ("CPU", cpu)].into_iter().filter(|(_, is_missing)| *is_missing);
+    let which = which.map(|(name, _)| name).collect::<Vec<_>>().join(" and ");
+    (!which.is_empty()).then(|| {
+        Finding::warning(format!(
+            "limits on {which} in the manifest cannot be set, as the engine's cgroups are not delegated; run the engine as \
+             root, or on cgroup v2 with `Delegate=yes` for the user's slice"
+        ))
+    })
 }
 
 fn about_memory(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {

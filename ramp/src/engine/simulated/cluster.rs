@@ -373,10 +373,6 @@ impl Cluster {
         self.changed.push(at);
     }
 
-    fn count(&self, which: impl Fn(&SimulatedInstance) -> bool) -> u32 {
-        self.there.iter().filter(|at| which(&self.instances[**at])).count() as u32
-    }
-
     fn put(&mut self, at: usize, node: usize, now: Duration) {
         let instance = &mut self.instances[at];
         instance.node = Some(node);
@@ -396,9 +392,9 @@ impl Cluster {
         let (life, node) = (instance.life, instance.node.unwrap_or(0));
         self.nodes[node].used_before = true;
         let kernel = self.nodes[node].kernel;
-        let now_there = self.count(|other| {
-            other.sandbox.is_some() && other.node.is_some_and(|node| self.nodes[node].kernel == kernel)
-        });
+        let is_on_kernel = |node: usize| self.nodes[node].kernel == kernel;
+        let made = self.there.iter().map(|at| &self.instances[*at]).filter(|other| other.sandbox.is_some());
+        let now_there = made.filter(|other| other.node.is_some_and(is_on_kernel)).count() as u32;
         self.most[kernel] = self.most[kernel].max(now_there);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
@@ -665,17 +661,15 @@ impl Cluster {
                 self.truth.killed += 1;
                 self.kill(victim, State::Failed, "Error, exit 137", now);
             }
-            IncidentKind::Preempt => {
-                let by = event.by.as_deref().unwrap_or("default/important");
-                let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
-                let message = format!("Preempted by {by} on node {node}");
+            // Preempt and Delete: another one takes its place.
+            what => {
                 self.truth.changed_by_others = true;
-                self.notice(&format!("pod/{name}"), "Preempted", &message, now);
-                self.end(victim, "", now);
-                self.plan(now + CONTROL, PlannedEvent::Reconcile);
-            }
-            _ => {
-                self.truth.changed_by_others = true;
+                if what == IncidentKind::Preempt {
+                    let by = event.by.as_deref().unwrap_or("default/important");
+                    let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
+                    let message = format!("Preempted by {by} on node {node}");
+                    self.notice(&format!("pod/{name}"), "Preempted", &message, now);
+                }
                 self.end(victim, "", now);
                 self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
@@ -691,14 +685,8 @@ impl Cluster {
     }
 
     fn notice(&mut self, object: &str, reason: &str, message: &str, now: Duration) {
-        let notice = Notice {
-            kind: NoticeKind::Cluster,
-            at: Some(self.epoch + now),
-            object: object.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            count: Some(1),
-        };
+        let notice = Notice::new(NoticeKind::Cluster, object, reason, message);
+        let notice = Notice { at: Some(self.epoch + now), count: Some(1), ..notice };
         self.seen.push(ObservedEvent { at: now, event: Event::Notice(notice) });
     }
 

@@ -384,9 +384,7 @@ impl World {
             load.reports.report_every = report_every.map_or(load.reports.report_every, Interval);
         })
     }
-}
 
-impl World {
     /// All nodes, each with its kind.
     pub(super) fn node_names(&self) -> impl Iterator<Item = (String, &NodeKind)> {
         self.nodes.iter().flat_map(|kind| {
