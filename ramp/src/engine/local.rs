@@ -35,7 +35,7 @@ use super::machine::{Machine, MachineFacts};
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
 use cgroup_removal::{processes, remove};
-use cgroup_root::{CgroupRoot, OwnCgroups, settle};
+use cgroup_root::{CgroupRoot, OwnCgroups, find_root};
 use cleanup::{StaleCgroup, cgroup_name, stale_cgroups};
 use confinement::Confinement;
 use process::{Launch, THIS_PROGRAM};
@@ -47,22 +47,22 @@ use supervisor::{LivingProcesses, NEWS_WAITING, Supervisor};
 /// Runs instances as child processes.
 ///
 /// # Guarantees
-/// - No process outlives the one that this value lives in, however that one ends.
-/// - Outside of the run's own cgroups nothing is ended or changed.
+/// - No instance outlives the process of the engine, however that one ends.
+/// - Outside of the run's own cgroups no process is killed and nothing is changed.
 ///
 /// # Caveats
-/// - Processes end with the *thread* that has polled the engine, so that must be one that stays: the runtime's only one.
-/// - The program that this is must have the subcommands of [`subcommands`].
+/// - Instances end with the *thread* that has polled the engine, so that must be one that lives on: the runtime's only one.
+/// - The program must have the subcommands of [`subcommands`].
 #[derive(Debug)]
 pub struct LocalEngine {
     order: EngineSpec,
     process: Arc<ProcessSpec>,
-    /// What is executed as `instance` and as `workload`.
+    /// The program with the subcommands `instance` and `workload`.
     ramp: PathBuf,
     machine: MachineFacts,
     budget: Bytes,
     homes: OwnCgroups,
-    /// Where cgroups can be made, or why not, once that has been tried.
+    /// Where cgroups can be created, or why not, once that has been tried.
     site: Option<Result<CgroupRoot, String>>,
     living: LivingProcesses,
     demand: Demand,
@@ -87,7 +87,7 @@ impl LocalEngine {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if order.run.is_empty() || !order.run.chars().all(is_plain) {
             return Err(Failure::permanent(format!(
-                "the run's id {:?} is no name for a cgroup (allowed: letters, digits, - _ .)",
+                "the run id {:?} cannot be the name of a cgroup (allowed: letters, digits, - _ .)",
                 order.run
             )));
         }
@@ -120,13 +120,13 @@ impl LocalEngine {
         self
     }
 
-    /// Where cgroups can be made, or why not; tried once.
+    /// Where cgroups can be created, or why not; tried once.
     async fn site(&mut self) -> Result<CgroupRoot, String> {
         if let Some(site) = &self.site {
             return site.clone();
         }
         let name = cgroup_name(&preflight::trial_run(&self.order.run));
-        let site = settle(&self.homes, &name, &self.ramp).await;
+        let site = find_root(&self.homes, &name, &self.ramp).await;
         self.site.insert(site).clone()
     }
 
@@ -136,9 +136,9 @@ impl LocalEngine {
         let Ok(site) = self.site().await else {
             return Ok(Confinement::Ramp { budget: self.budget, used: Arc::new(AtomicU64::new(0)) });
         };
-        let group = site.around().inside(&cgroup_name(&self.order.run));
+        let group = site.cgroup().inside(&cgroup_name(&self.order.run));
         let limits = Limits { memory: Some(self.budget), ..Limits::default() };
-        let made = site.enable().and_then(|()| group.make()).and_then(|()| group.hand_down());
+        let made = site.enable().and_then(|()| group.make()).and_then(|()| group.delegate());
         made.and_then(|()| group.limit(&limits))
             .map_err(|error| Failure::transient(format!("cannot create the budget's cgroup: {error}")))?;
         Ok(Confinement::Cgroup(group))
@@ -193,7 +193,7 @@ impl Engine for LocalEngine {
         "local"
     }
 
-    /// Tries to make a cgroup and to move a process into it, and undoes that.
+    /// Creates a cgroup and moves a process into it, and removes both.
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.machine = MachineFacts::read();
         let site = self.site().await;
@@ -214,7 +214,7 @@ impl Engine for LocalEngine {
         })
     }
 
-    /// With `adopt` as well there are no instances at first: none outlives the process that has started it.
+    /// With `adopt` there are no instances at first either: none outlives the process that has started it.
     async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {
         self.tasks = JoinSet::new();
         self.demand = Demand::default();
@@ -236,12 +236,12 @@ impl Engine for LocalEngine {
         self.demand.scale(instances)
     }
 
-    /// Ends all instances and then removes the cgroups; those that an earlier process has left as well.
+    /// Ends all instances and then removes the cgroups, including those that an earlier process has left.
     async fn remove(&mut self) -> Result<(), Failure> {
         if self.demand.remove() { Ok(()) } else { self.remove_stale_cgroups().await }
     }
 
-    /// Processes and directories of cgroups.
+    /// Processes and cgroups.
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         let stale = self.stale_cgroups();
         let mut living = self.living.all().clone();
@@ -270,12 +270,12 @@ fn limits_not_honoured(site: &Result<CgroupRoot, String>, limits: &Limits) -> Ve
     memory.into_iter().chain(cpu).collect()
 }
 
-/// What [`clean`] found.
+/// What [`clean`] has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleaned {
-    /// Directories of cgroups that are gone now.
+    /// Directories of cgroups that were removed.
     pub removed: Vec<PathBuf>,
-    /// What stays, and why.
+    /// What was kept, and why.
     pub kept: Vec<String>,
 }
 

@@ -78,25 +78,25 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Opens the machine's files.
+    /// Opens the files of /proc.
     pub(crate) fn open(node: String) -> Self {
         let machine = NodeSampler::open(Path::new("/"), Vec::new(), monotonic_ns());
         Self { node, machine, writer: Writer::new(Format::Json), begun: false }
     }
 
-    /// Reads the machine as it is now. The first record has what does not change as well.
+    /// Takes a sample. The first record also has what does not change.
     pub(crate) fn sample(&mut self, now: SystemTime) -> NodeReading {
         let record = if self.begun { Record::Report } else { Record::Start };
         self.begun = true;
         let snapshot = self.machine.snapshot(record, now, 0);
         let line = self.writer.render::<NodeReport>(&snapshot).unwrap_or_default();
-        // Written by the same library, it is an object.
+        // The line was written by the same library: it is an object.
         let record: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
         NodeReading { node: self.node.clone(), record, budget: None }
     }
 
-    /// Sends samples on an absolute schedule until nobody reads any more; one that is late is left out. `budget` is what all
-    /// instances have together, where they are confined together.
+    /// Sends a sample each second, on an absolute schedule, until the receiver is gone; a late one is skipped. `budget` is that of
+    /// all instances, where they have one.
     pub(crate) async fn tell(mut self, events: Events, budget: impl Fn() -> Option<Budget>) {
         let mut beat = interval(SAMPLE_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);

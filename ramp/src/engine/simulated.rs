@@ -1,5 +1,5 @@
-//! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes
-//! in a second, and takes the same course each time.
+//! Simulated engine: a cluster whose truth is known, described by a [`World`] in YAML (docs/worlds.md). It runs in simulated time, an
+//! hour in a second, and is deterministic.
 
 mod cluster;
 mod ground_truth;
@@ -33,9 +33,9 @@ use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 use ramp_format::preflight::{NodeFacts, Preflight};
 
-/// How long a request takes that is answered.
+/// Latency of requests that are answered.
 const LATENCY: Duration = Duration::from_millis(5);
-/// How long a request waits that is not.
+/// Time limit of requests that are not.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// The engine.
@@ -43,7 +43,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 pub struct SimulatedEngine {
     order: EngineSpec,
     cluster: Arc<Mutex<Cluster>>,
-    /// Told when something has been asked for.
+    /// Notified by each request.
     asked: Arc<Notify>,
     made: Instant,
     events: Option<Events>,
@@ -51,10 +51,10 @@ pub struct SimulatedEngine {
 }
 
 impl SimulatedEngine {
-    /// The cluster of the world that the order's options name, or of the usual one, from now on.
+    /// A cluster of the world in the options, or of the default world, which begins now.
     ///
     /// # Errors
-    /// Where the scenario is no load of a set size.
+    /// Where the scenario is not a load with a fixed size.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let world = World::of(&order.options).map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
@@ -65,13 +65,13 @@ impl SimulatedEngine {
         Self { order, cluster, asked: Arc::default(), made, events: None, tasks: JoinSet::new() }
     }
 
-    /// The same cluster for another process, as after the first one was killed.
+    /// Another engine for the same cluster, as of a process that resumes the run.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::at(self.order.clone(), Arc::clone(&self.cluster), self.made)
     }
 
-    /// Reads what was true, also after the run.
+    /// A reader of the truth, also after the run.
     #[must_use]
     pub fn truth(&self) -> TruthReader {
         TruthReader(Arc::clone(&self.cluster))
@@ -81,10 +81,10 @@ impl SimulatedEngine {
         lock(&self.cluster)
     }
 
-    /// A request: answered, refused or left unanswered, as the world has it now.
+    /// Makes a request, which is answered, refused or left unanswered.
     async fn request(&self) -> Result<(), Failure> {
         if self.tasks.is_empty() {
-            // Nobody watches it, and it goes on all the same.
+            // The cluster goes on without a watch.
             let now = self.made.elapsed();
             drop(self.cluster().advance(now));
         }
@@ -101,12 +101,12 @@ impl SimulatedEngine {
     }
 }
 
-/// Reads what was true of a run.
+/// Reads the truth of a run.
 #[derive(Clone, Debug)]
 pub struct TruthReader(Arc<Mutex<Cluster>>);
 
 impl TruthReader {
-    /// What has been true so far.
+    /// The truth so far.
     #[must_use]
     pub fn read(&self) -> Truth {
         let mut truth = lock(&self.0).truth().clone();
@@ -118,7 +118,7 @@ impl TruthReader {
 }
 
 fn lock(cluster: &Mutex<Cluster>) -> MutexGuard<'_, Cluster> {
-    // It is changed by whole happenings alone: one that panicked has changed nothing that matters.
+    // Each event changes it as a whole, so a panic leaves nothing half done that matters.
     cluster.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -134,7 +134,7 @@ impl Engine for SimulatedEngine {
         let nodes = cluster.node_kinds().map(|(name, kind)| NodeFacts {
             name: name.clone(),
             eligible: kind.eligible,
-            not_eligible_because: (!kind.eligible).then(|| "its world says so".into()),
+            not_eligible_because: (!kind.eligible).then(|| "not eligible in its world".into()),
             allocatable_memory_bytes: Some(kind.memory.0.saturating_sub(kind.idle.0)),
             allocatable_cpu_cores: Some(kind.cores),
             allocatable_pods: Some(kind.pods.into()),
@@ -158,7 +158,7 @@ impl Engine for SimulatedEngine {
         events.send(Event::Nodes(nodes)).await;
         events.send(Event::All(all)).await;
         let (cluster, asked) = (Arc::clone(&self.cluster), Arc::clone(&self.asked));
-        self.tasks.spawn(go_on(cluster, events, asked, self.made));
+        self.tasks.spawn(simulate(cluster, events, asked, self.made));
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances })
     }
 
@@ -186,12 +186,12 @@ impl Engine for SimulatedEngine {
 
 /// Advances the cluster and sends what is observed of it: nothing during an outage of its API; after that all instances anew, and
 /// the samples and reports made meanwhile.
-async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
+async fn simulate(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
     let mut outage = Outage::of("watch/pods", events.clone());
     // What has happened and has not been sent yet.
     let mut pending: Vec<ObservedEvent> = Vec::new();
     while !events.is_closed() {
-        // Machines are sampled for ever.
+        // There is always a next sample.
         let Some(next) = lock(&cluster).next() else { return };
         let due = pending.iter().map(|seen| seen.at).filter(|_| !outage.is_open()).min();
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Removal of cgroups: their processes ended, the innermost directory first.
+//! Removal of cgroups: kills their processes, and removes the innermost directory first.
 
 use std::fmt::Display;
 use std::fs;
@@ -25,7 +25,7 @@ pub(super) fn explained(error: &io::Error, what: impl Display) -> io::Error {
 /// The processes in a cgroup and in those inside of it.
 pub(super) fn processes(directory: &Path) -> Vec<Pid> {
     let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    // Processes of another pid namespace are shown as 0, which to `kill` is something else.
+    // Processes of another PID namespace are shown as 0, which means something else to kill(2).
     let own = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw);
     own.chain(inner(directory).iter().flat_map(|inner| processes(inner))).collect()
 }
@@ -58,7 +58,7 @@ fn try_remove(directory: &Path) -> io::Result<()> {
     remove_all(directory)
 }
 
-/// Removes the innermost first. (The files of a cgroup cannot be removed, so `remove_dir_all` does not do.)
+/// Removes directories, the innermost first. (The files of a cgroup cannot be removed, so `remove_dir_all` fails.)
 fn remove_all(directory: &Path) -> io::Result<()> {
     for inner in inner(directory) {
         remove_all(&inner)?;

@@ -1,4 +1,4 @@
-//! Stale cgroups: what runs have left, found by name in every hierarchy.
+//! Stale cgroups: those that runs have left, found by name in every hierarchy.
 
 use std::path::{Path, PathBuf};
 

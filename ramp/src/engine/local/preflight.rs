@@ -90,7 +90,7 @@ fn leftover(run: &str, directories: &[PathBuf]) -> String {
     }
 }
 
-/// The id under which it is tried whether cgroups can be made for a run.
+/// The run id of the cgroup that is created to find out whether cgroups can be.
 pub(super) fn trial_run(run: &str) -> String {
     format!("{run}.trial")
 }
@@ -101,7 +101,7 @@ pub(super) fn raise_limit_on_files() {
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        tracing::debug!("the limit on files stays as it is: {error}");
+        tracing::debug!("cannot raise the limit on open files: {error}");
     }
 }
 

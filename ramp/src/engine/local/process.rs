@@ -1,4 +1,4 @@
-//! One process of an instance: started, read, signalled and waited for.
+//! Process of an instance: starts it, reads its output, signals it and waits for its exit.
 
 use std::ffi::OsString;
 use std::io;
@@ -23,34 +23,34 @@ use crate::engine::replicas::Backing;
 use crate::engine::{Event, Events, InstanceReport, Notice};
 use ramp_format::state::State;
 
-/// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
+/// How long the pipes of a process that has exited are read: its children may hold them open.
 const DRAIN: Duration = Duration::from_millis(500);
-/// Lines on standard error that are written down, for each process and for a whole run. The rest is in ramp's log.
+/// Lines of standard error that are recorded, per process and per run. The others go to ramp's log.
 const LINES_PER_PROCESS: u32 = 5;
 const LINES_PER_RUN: u32 = 1_000;
 
 /// How a process is started.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
-    /// This program.
+    /// The program with the subcommands of ramp.
     pub(super) ramp: PathBuf,
     pub(super) demand: Arc<ProcessSpec>,
 }
 
 impl Launch {
-    /// Starts one that joins a cgroup by these files. It ends with the thread that calls this.
+    /// Starts a process that joins cgroups by these files. It ends with the thread that calls this.
     ///
     /// # Errors
-    /// Where the system refuses a process or a descriptor.
-    pub(super) fn start(&self, doors: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
-        let mut command = instance_command(&self.ramp, doors);
+    /// Where the kernel refuses a process or a file descriptor.
+    pub(super) fn start(&self, procs_files: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
+        let mut command = instance_command(&self.ramp, procs_files);
         command.arg("--").args(self.words());
         // A program of this machine is found by PATH.
         if let (Program::Host(_), Some(path)) = (&self.demand.program, std::env::var_os("PATH")) {
             command.env("PATH", path);
         }
         command.envs(self.demand.env.iter().map(|(name, value)| (name, value)));
-        // Ctrl-C on the terminal is for ramp alone.
+        // Ctrl-C on the terminal must reach ramp only.
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn()
     }
@@ -66,43 +66,44 @@ impl Launch {
     }
 }
 
-/// The command that runs `program` as an instance: it joins a cgroup by these files, and then executes what is appended.
-pub(super) fn instance_command(program: &Path, doors: impl Iterator<Item = PathBuf>) -> Command {
+/// The command that runs `program` as an instance: it joins cgroups by these files, and then executes the command that is
+/// appended after `--`.
+pub(super) fn instance_command(program: &Path, procs_files: impl Iterator<Item = PathBuf>) -> Command {
     let mut command = Command::new(program);
     command.arg("instance").arg("--parent").arg(std::process::id().to_string());
-    for door in doors {
-        command.arg("--join").arg(door);
+    for file in procs_files {
+        command.arg("--join").arg(file);
     }
-    // As in a container: nothing of ramp's own environment.
+    // As in a container, ramp's own environment is not inherited.
     command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-/// What a process is told.
+/// A request to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tell {
-    /// End, and be killed where that takes too long.
+    /// SIGTERM, and SIGKILL after the grace period.
     End,
-    /// Be killed.
+    /// SIGKILL.
     Kill,
 }
 
-/// What became of a process.
+/// News of a process.
 #[derive(Debug)]
 pub(super) enum ProcessEvent {
     /// Whether it holds all of its memory.
     Ready(bool),
-    /// It has ended.
+    /// It has exited.
     Ended(io::Result<ExitStatus>),
 }
 
-/// A process at work, and how to end it.
+/// A running process, and how to end it.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: Option<u32>,
     pub(super) tell: mpsc::Sender<Tell>,
     pub(super) started: Instant,
-    /// OOM kills in its cgroup before it was started.
+    /// OOM kills in its cgroup before its start.
     pub(super) oom_kills: Option<u64>,
 }
 
@@ -112,7 +113,7 @@ impl Backing for Option<Process> {
     }
 }
 
-/// Follows one process to its end.
+/// The task that follows one process to its exit.
 pub(super) struct ProcessTask {
     /// Of the instance.
     pub(super) ordinal: u32,
@@ -121,20 +122,20 @@ pub(super) struct ProcessTask {
     pub(super) events: Events,
     pub(super) news: mpsc::Sender<(u32, ProcessEvent)>,
     pub(super) grace: Duration,
-    /// Standard output is the load's reports.
+    /// Whether standard output is reports of the load.
     pub(super) is_load: bool,
-    /// Lines of standard error written down in this run.
+    /// Lines of standard error recorded in this run.
     pub(super) lines: Arc<AtomicU32>,
 }
 
 impl ProcessTask {
-    /// Reads both pipes, passes signals on, and tells of the end once everything has been read.
+    /// Reads both pipes, forwards signals, and tells of the exit once everything has been read.
     pub(super) async fn attend(self, mut child: Child, mut tell: mpsc::Receiver<Tell>) {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let readers = async { tokio::join!(self.read_reports(stdout), self.read_complaints(stderr)) };
+        let readers = async { tokio::join!(self.read_reports(stdout), self.read_stderr(stderr)) };
         tokio::pin!(readers);
         let mut all_read = false;
-        // Never, until it is told to end.
+        // Set once it is told to end.
         let patience = sleep(Duration::MAX);
         tokio::pin!(patience);
         let status = loop {
@@ -161,7 +162,7 @@ impl ProcessTask {
     }
 
     async fn say(&self, news: ProcessEvent) {
-        // Nobody is there once the run is over.
+        // There is no receiver once the run is over.
         let _ = self.news.send((self.ordinal, news)).await;
     }
 
@@ -183,7 +184,7 @@ impl ProcessTask {
         }
     }
 
-    async fn read_complaints(&self, stderr: Option<impl AsyncRead + Unpin>) {
+    async fn read_stderr(&self, stderr: Option<impl AsyncRead + Unpin>) {
         let Some(stderr) = stderr else { return };
         let mut lines = Lines::of(stderr);
         let mut written = 0;
@@ -202,12 +203,12 @@ impl ProcessTask {
     }
 }
 
-/// Something to know of an instance.
+/// A note about an instance.
 pub(super) fn note(name: &str, reason: &str, message: String) -> Event {
     Event::Notice(Notice::note(format!("instance/{name}"), reason, message))
 }
 
-/// Sends a signal. The id is there only until the process has been waited for, so it is nobody else's.
+/// Sends a signal. The id is known only until the process has been waited for, so it cannot be another process's.
 fn signal(child: &Child, signal: Signal) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = kill(Pid::from_raw(pid), signal);
