@@ -1,11 +1,11 @@
-//! Where instances come from: one trait, and what every engine tells.
+//! Engines: the trait that runs instances, and the events that every engine sends.
 //!
-//! An engine observes and acts; it decides nothing, counts nothing and writes nothing. What it sees it sends as
-//! [`Event`]s, in the order in which it saw them; what becomes of them is the [ledger](crate::run::instance_tracker)'s and the
-//! [event loop](crate::run)'s.
+//! An engine observes and acts; it decides nothing, counts nothing and writes nothing. It sends what it observes as
+//! [`Event`]s, in order, to the [event loop](crate::run) and its [instance tracker](crate::run::instance_tracker).
 
 mod crash_loop;
 pub mod factory;
+mod kernel_log;
 mod kubelet;
 pub mod kubernetes;
 pub mod local;
@@ -32,65 +32,65 @@ use ramp_format::preflight::Preflight;
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
 
-/// Something that runs instances of a scenario, as many as it is asked for.
+/// Runs as many instances of a scenario as are requested.
 ///
 /// # Guarantees
-/// - From [`begin`](Self::begin) on everything it sees is sent, whatever else it is busy with: none of its futures has to
+/// - From [`begin`](Self::begin) on it sends everything it observes, whatever else it is busy with: none of its futures has to
 ///   be polled for that.
-/// - What cannot be reached is tried again with growing pauses, for as long as the engine lives, and each gap is told by an
-///   [`Event::Notice`] when it begins and when it ends.
-/// - Everything it makes bears the run's id, so that [`remove`](Self::remove) finds it in another process as well.
+/// - It retries with exponential backoff for as long as it exists, and tells each gap by an [`Event::Notice`] when it begins and
+///   when it ends.
+/// - Everything it creates is labelled with the run's id, so that [`remove`](Self::remove) finds it in another process as well.
 ///
 /// # Caveats
-/// Dropping an engine ends what it has started in this process, and does not remove what lives elsewhere.
+/// Dropping an engine ends its processes and tasks; it does not remove containers or pods.
 #[allow(async_fn_in_trait, reason = "everything of a run happens on one thread, so no future has to be Send")]
 pub trait Engine {
     /// As on the command line.
     fn name(&self) -> &'static str;
 
-    /// What there is before the first step. Changes nothing.
+    /// Observes the environment before the first step. Changes nothing.
     ///
     /// # Errors
-    /// Where nothing at all can be learned: no server, no socket, no right. What is wrong but known is among the findings.
+    /// Where nothing can be observed: no server, no socket, no permission. Other problems are among the findings.
     async fn preflight(&mut self) -> Result<Preflight, Failure>;
 
-    /// Starts to watch, and makes a population of no instances; with `adopt` takes over the one that an earlier process
-    /// made for this run. Returns once [`Event::All`] and [`Event::Nodes`] have been sent.
+    /// Starts to watch, and creates what holds the instances, none at first; with `adopt` takes over the instances that an earlier
+    /// process made for this run. Returns once [`Event::All`] and [`Event::Nodes`] have been sent.
     ///
     /// # Errors
-    /// Where it cannot be made or is not there.
+    /// Where that cannot be created or found.
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure>;
 
-    /// Asks for this many instances of a group. Returns once the request has been taken, not once they are there.
+    /// Requests this many instances of a group. Returns once the request has been accepted, not once they exist.
     ///
     /// # Errors
     /// Where the request was refused or not answered, or there is no such group.
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure>;
 
-    /// Removes everything that bears the run's id. Returns once that has been asked for.
+    /// Requests the removal of everything that is labelled with the run's id.
     ///
     /// # Errors
     /// Where the request was refused or not answered. Nothing to remove is no error.
     async fn remove(&mut self) -> Result<(), Failure>;
 
-    /// What of the run is still there, found by asking anew: each with its kind and name.
+    /// Lists what still exists of the run, each with its kind and name.
     ///
     /// # Errors
-    /// Where it cannot be asked.
+    /// Where the request was refused or not answered.
     async fn left(&mut self) -> Result<Vec<String>, Failure>;
 }
 
-/// A group of instances: all of one scenario under one runtime. A run has [one](Self::ONLY) today; a mixed run is to have
-/// instances of two or more runtimes in one ramp, each a group.
+/// A group of instances: all of one scenario under one runtime. A run has [one](Self::ONLY) today; a mixed run will have one for
+/// each runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);
 
 impl GroupId {
-    /// The group of a run that has no other.
+    /// The only group of a run.
     pub const ONLY: Self = Self(0);
 
     /// # Errors
-    /// Where it is another: no engine has any yet.
+    /// Where it is another group: no engine has any yet.
     fn only(self) -> Result<(), Failure> {
         if self == Self::ONLY {
             Ok(())
@@ -100,155 +100,155 @@ impl GroupId {
     }
 }
 
-/// What every engine is made from.
+/// What an engine is created from.
 #[derive(Clone, Debug)]
 pub struct EngineSpec {
-    /// The run's id: on everything that is made.
+    /// The run's id, the label of everything that is created.
     pub run: String,
     /// What to run.
     pub scenario: Scenario,
-    /// What belongs to one engine or another.
+    /// Options of the engines.
     pub options: EngineOptions,
 }
 
-/// Label of everything that a run makes; its value is the run's id.
+/// Label of everything that a run creates; its value is the run's id.
 pub const RUN_LABEL: &str = "ramp/run";
 
-/// Where an engine's events go. Each is stamped with the time of its sighting.
+/// The sender of an engine's events. Each is stamped with the time at which it was observed.
 #[derive(Clone, Debug)]
 pub struct Events {
     sender: mpsc::Sender<(SystemTime, Event)>,
     clock: Clock,
 }
 
-/// Events that may wait. Beyond that the sources wait, which is what TCP is for.
+/// Capacity of the channel of events. While it is full the sources wait (backpressure).
 const EVENTS_WAITING: usize = 4096;
 
 impl Events {
-    /// Both ends.
+    /// A channel of events.
     #[must_use]
     pub fn channel(clock: Clock) -> (Self, mpsc::Receiver<(SystemTime, Event)>) {
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
         (Self { sender, clock }, receiver)
     }
 
-    /// Sends an event, once there is room. Where nobody reads any more there is nobody to tell.
+    /// Sends an event, once there is room. Without a receiver it is dropped.
     pub async fn send(&self, event: Event) {
         let _ = self.sender.send((self.clock.now(), event)).await;
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the receiver is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// The clock that stamps.
+    /// The clock of the time stamps.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.clock
     }
 }
 
-/// Something that an engine saw.
+/// Something that an engine has observed.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An instance, as it is now.
     Instance(InstanceStatus),
-    /// All instances there are: what is not among them is gone. At first, and after every gap.
+    /// All instances: any other one is gone. Sent first, and after every gap.
     All(Vec<InstanceStatus>),
     /// A node, as it is now.
     Node(NodeStatus),
-    /// All nodes there are. At first, and after every gap.
+    /// All nodes. Sent first, and after every gap.
     Nodes(Vec<NodeStatus>),
-    /// A node, by its name, that is no longer there.
+    /// The name of a node that has been removed.
     NodeGone(String),
-    /// What a node's machine said of itself.
+    /// A sample of a node's machine.
     Sample(NodeReading),
-    /// What an instance said of itself.
+    /// A report of an instance.
     Report(InstanceReport),
-    /// Something to be written down.
+    /// A row of `events.csv`.
     Notice(Notice),
-    /// A request to the engine's API has been answered, or not.
+    /// A request to the engine's API, answered or not.
     Call(Call),
 }
 
-/// An instance, as it was seen.
+/// The status of an instance, as observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceStatus {
-    /// What no other instance ever has.
+    /// Unique identifier.
     pub uid: String,
     /// Its name.
     pub name: String,
-    /// Where it is, once that is known.
+    /// Its node, once that is known.
     pub node: Option<String>,
-    /// What it is. [`State::Gone`] once it is no longer there.
+    /// Its state; [`State::Gone`] once it has been removed.
     pub state: State,
     /// Since when, where the source says.
     pub since: Option<SystemTime>,
     /// Why, where the source says; else empty.
     pub reason: String,
-    /// How often its container has been started again.
+    /// Restarts of its container.
     pub restarts: u32,
-    /// How the last of its containers that have ended did. Seen again and again; counted once.
+    /// The latest exit of a container of it. It is observed repeatedly, and counted once.
     pub end: Option<ContainerExit>,
-    /// Whether it is over: nothing of it is started again, and another may be made in its place.
+    /// Whether it has ended for good: it is not restarted, and another one may take its place.
     pub over: bool,
 }
 
-/// The end of a container.
+/// The exit of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerExit {
-    /// What no other container ever has.
+    /// Unique identifier of the container and its start.
     pub container: String,
     /// [`State::OomKilled`] or [`State::Failed`].
     pub state: State,
     /// When, where the source says.
     pub at: Option<SystemTime>,
-    /// Why: the source's word and the exit status.
+    /// Why: the source's reason and the exit status.
     pub reason: String,
 }
 
-/// A node, as the engine knows it.
+/// The status of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// Its name.
     pub name: String,
     /// Whether it is ready for instances.
     pub ready: bool,
-    /// What else it says of itself: pressure of memory, disk, processes; empty where all is well.
+    /// Its other conditions, such as pressure of memory, disk or PIDs; empty without any.
     pub conditions: String,
 }
 
 impl NodeStatus {
-    /// A node with which all is well.
+    /// A node that is ready and has no other conditions.
     #[must_use]
     pub fn ready(name: impl Into<String>) -> Self {
         Self { name: name.into(), ready: true, conditions: String::new() }
     }
 }
 
-/// What a node's machine said of itself.
+/// A sample of a node's machine.
 #[derive(Clone, Debug)]
 pub struct NodeReading {
     /// The node.
     pub node: String,
     /// A record of `workload node` by the names of its fields ([`workload::report::NodeReport`]).
     pub record: Map<String, Value>,
-    /// What the instances have together, where they are confined together.
+    /// The budget of all instances, where they have one.
     pub budget: Option<Budget>,
 }
 
-/// Memory of all instances together, and what they may have.
+/// The memory budget of all instances together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// What they may have.
+    /// Their limit.
     pub limit: Bytes,
-    /// What they have.
+    /// Their usage.
     pub used: Bytes,
 }
 
-/// What an instance said of itself.
+/// A report of an instance.
 #[derive(Clone, Debug)]
 pub struct InstanceReport {
     /// The instance's [`InstanceStatus::uid`].
@@ -257,16 +257,16 @@ pub struct InstanceReport {
     pub record: Map<String, Value>,
 }
 
-/// Something to be written down in `events.csv`.
+/// A row of `events.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// What it is.
+    /// Its kind.
     pub kind: NoticeKind,
     /// When, where the source says.
     pub at: Option<SystemTime>,
     /// What it is about: `pod/NAME`, `node/NAME`, `watch/pods`.
     pub object: String,
-    /// A word.
+    /// A word, as of Kubernetes' events.
     pub reason: String,
     /// A sentence.
     pub message: String,
@@ -275,7 +275,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// One that is told as it happens, and once.
+    /// A notice without a time and a count of its own.
     #[must_use]
     pub fn new(
         kind: NoticeKind,
@@ -287,25 +287,25 @@ impl Notice {
         Self { kind, at: None, object, reason: reason.to_owned(), message, count: None }
     }
 
-    /// Something to know of.
+    /// A notice of the kind [`NoticeKind::Note`].
     #[must_use]
     pub fn note(object: impl Into<String>, reason: &str, message: impl Into<String>) -> Self {
         Self::new(NoticeKind::Note, object, reason, message)
     }
 }
 
-/// What a notice is.
+/// The kind of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// An event of the cluster's own.
+    /// An event of the cluster.
     Cluster,
-    /// From here on something is not observed.
+    /// A gap in observation begins.
     GapBegins,
-    /// From here on it is again.
+    /// A gap in observation ends.
     GapEnds,
-    /// Something that was asked for cannot be had here.
+    /// Something in the scenario is not honoured.
     NotHonoured,
-    /// Something to know of.
+    /// Anything else.
     Note,
 }
 
@@ -326,18 +326,18 @@ impl NoticeKind {
 /// A request to the engine's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How long the answer took; how long it was waited for where there was none.
+    /// Time until the answer, or until the request was given up.
     pub latency: Duration,
-    /// Whether there was one.
+    /// Whether there was an answer.
     pub answered: bool,
 }
 
-/// What was made.
+/// What [`Engine::begin`] has created or adopted.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
-    /// The manifest as the engine has it now.
+    /// The manifest as applied.
     pub manifest: Value,
-    /// Instances asked for so far: zero, or where an earlier process left off.
+    /// Instances requested so far: zero, or as many as an earlier process has requested.
     pub instances: u32,
 }
 
@@ -346,18 +346,18 @@ pub struct Applied {
 pub struct Failure {
     /// Whether the same request may work later.
     pub transient: bool,
-    /// What was asked, what came, and what to do.
+    /// What was requested, what the answer was, and what to do.
     pub message: String,
 }
 
 impl Failure {
-    /// The same request may work later.
+    /// A failure of a request that may work later.
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
         Self { transient: true, message: message.into() }
     }
 
-    /// It will not.
+    /// A failure of a request that will not work later either.
     #[must_use]
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { transient: false, message: message.into() }

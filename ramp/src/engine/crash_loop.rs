@@ -1,4 +1,4 @@
-//! When a container that has ended is started again: as the kubelet does.
+//! Crash-loop backoff: the delay before a container is restarted, as of the kubelet.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_secs(10);
 /// The longest pause (kubelet: `MaxContainerBackOff`).
 const LONGEST: Duration = Duration::from_secs(300);
-/// After running for so long it is as if it had never ended (client-go, `flowcontrol.Backoff`: twice the longest).
+/// A container that has run for this long starts over without a delay (client-go, `flowcontrol.Backoff`: twice the longest).
 const FORGIVEN: Duration = Duration::from_secs(600);
 
-/// How often in a row it has ended.
+/// Consecutive exits of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CrashLoopBackoff {
     ends: u32,
 }
 
 impl CrashLoopBackoff {
-    /// The pause before it is started again, after it has run for so long: none at first.
+    /// The delay before a restart after it has run for this long: none at first.
     pub(crate) fn after_end(&mut self, ran: Duration) -> Duration {
         if ran >= FORGIVEN {
             self.ends = 0;
@@ -31,7 +31,7 @@ impl CrashLoopBackoff {
         }
     }
 
-    /// The same where it was ended for want of room: there is none yet, so never at once.
+    /// The delay after an eviction, which is never zero: there is no room yet.
     pub(crate) fn after_eviction(&mut self, ran: Duration) -> Duration {
         self.after_end(ran).max(FIRST)
     }

@@ -36,7 +36,7 @@ impl AnyEngine {
     }
 }
 
-/// The same of whichever engine it is.
+/// Calls the engine, of whatever kind.
 macro_rules! delegate {
     ($any:expr, $engine:ident => $result:expr) => {
         match $any {

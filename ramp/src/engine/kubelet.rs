@@ -1,4 +1,4 @@
-//! What a kubelet makes of a container, for engines that have to do it themselves.
+//! Defaults of the kubelet, for engines without one: grace period, CPU request and CPU shares.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use workload::quantity::Cores;
 
 use ramp_format::scenario::{Container, Scenario};
 
-/// Between SIGTERM and SIGKILL where the manifest does not say.
+/// Grace period where the manifest has none.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Time between SIGTERM and SIGKILL.
+/// Grace period: the time between SIGTERM and SIGKILL.
 pub(crate) fn grace(scenario: &Scenario) -> Duration {
     let pod = &scenario.manifest["spec"]["template"]["spec"];
     pod["terminationGracePeriodSeconds"].as_u64().map_or(GRACE, Duration::from_secs)
 }
 
-/// CPU where there is not enough for all: Kubernetes takes the limit for a request that is not there.
+/// CPU request; without one Kubernetes takes the limit.
 pub(crate) fn cpu_request(container: &Container) -> Option<Cores> {
     container.cpu_request.or(container.cpu_limit)
 }

@@ -1,20 +1,20 @@
-//! Instances as processes of this machine, children of ramp: no cluster, no image, no network.
+//! Local engine: instances as child processes of ramp on this machine, without cluster, image or network.
 //!
 //! ```text
-//! LocalEngine ── how many ─► keeper ── starts, ends ─► attendant, one for each process ─► events
-//!                             ▲                            │
-//!                             └──────── ready, ended ──────┘
+//! LocalEngine ── how many ─► Supervisor ── starts, stops ─► ProcessTask, one for each process ─► events
+//!                             ▲                                │
+//!                             └───────── ready, ended ─────────┘
 //! ```
 //!
-//! All instances are in one cgroup whose limit is the budget, each in one of its own inside of that, with the limits
-//! of the manifest. Without the right to make cgroups ramp watches the budget itself.
+//! All instances are in one cgroup whose limit is the budget, each in a cgroup of its own inside of that, with the limits
+//! of the manifest. Without permission to create cgroups ramp watches the budget itself.
 
-mod budget;
 mod budget_watch;
 mod cgroup;
 mod cgroup_removal;
 mod cgroup_root;
 mod cleanup;
+mod confinement;
 mod preflight;
 mod process;
 mod process_spec;
@@ -30,38 +30,39 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
-use super::machine::Machine;
+use super::kernel_log::KernelLog;
+use super::machine::{Machine, MachineFacts};
 use super::replicas::{Demand, ReplicaSettings, Replicas};
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
-use budget::budget;
-use cgroup_root::{CgroupRoot, OwnCgroups, settle};
-use cleanup::{StaleCgroups, cgroup_name};
-use preflight::MachineFacts;
-use process::{Launch, this_program};
+use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
+use cgroup_removal::{processes, remove};
+use cgroup_root::{CgroupRoot, OwnCgroups, find_root};
+use cleanup::{StaleCgroup, cgroup_name, stale_cgroups};
+use confinement::Confinement;
+use process::{Launch, THIS_PROGRAM};
 use process_spec::{Limits, ProcessSpec};
 use ramp_format::preflight::Preflight;
 use ramp_format::state::State;
-use supervisor::{Confinement, LivingProcesses, NEWS_WAITING, Supervisor};
+use supervisor::{LivingProcesses, NEWS_WAITING, Supervisor};
 
 /// Runs instances as child processes.
 ///
 /// # Guarantees
-/// - No process outlives the one that this value lives in, however that one ends.
-/// - Outside of the run's own cgroups nothing is ended or changed.
+/// - No instance outlives the process of the engine, however that one ends.
+/// - Outside of the run's own cgroups no process is killed and nothing is changed.
 ///
 /// # Caveats
-/// - Processes end with the *thread* that has polled the engine, so that must be one that stays: the runtime's only one.
-/// - The program that this is must have the subcommands of [`subcommands`].
+/// - Instances end with the *thread* that has polled the engine, so that must be one that lives on: the runtime's only one.
+/// - The program must have the subcommands of [`subcommands`].
 #[derive(Debug)]
 pub struct LocalEngine {
     order: EngineSpec,
     process: Arc<ProcessSpec>,
-    /// What is executed as `instance` and as `workload`.
+    /// The program with the subcommands `instance` and `workload`.
     ramp: PathBuf,
-    facts: MachineFacts,
+    machine: MachineFacts,
     budget: Bytes,
     homes: OwnCgroups,
-    /// Where cgroups can be made, or why not, once that has been tried.
+    /// Where cgroups can be created, or why not, once that has been tried.
     site: Option<Result<CgroupRoot, String>>,
     living: LivingProcesses,
     demand: Demand,
@@ -69,16 +70,16 @@ pub struct LocalEngine {
 }
 
 impl LocalEngine {
-    /// Instances are this program itself.
+    /// An engine whose instances run this program.
     ///
     /// # Errors
-    /// Where the scenario is an image that no process can be, the run's id is no name for a cgroup, or neither a budget
-    /// is given nor the available memory known.
+    /// Where the scenario's image is not `workload` and it has no command, the run's id is no name for a cgroup, or
+    /// neither a budget is given nor the available memory known.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
-        Self::with_program(order, this_program())
+        Self::with_program(order, Path::new(THIS_PROGRAM))
     }
 
-    /// The same where ramp is another program, as in tests.
+    /// An engine whose instances run another program with the subcommands of ramp, as in tests.
     ///
     /// # Errors
     /// As of [`Self::new`].
@@ -86,21 +87,23 @@ impl LocalEngine {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if order.run.is_empty() || !order.run.chars().all(is_plain) {
             return Err(Failure::permanent(format!(
-                "the run's id {:?} is no name for a cgroup (allowed: letters, digits, - _ .)",
+                "the run id {:?} cannot be the name of a cgroup (allowed: letters, digits, - _ .)",
                 order.run
             )));
         }
         let process = Arc::new(ProcessSpec::of(&order.scenario)?);
-        let facts = MachineFacts::gather();
-        let budget = order.options.budget_bytes.map(Bytes).or_else(|| facts.default_budget());
+        let machine = MachineFacts::read();
+        let budget = order.options.budget_bytes.map(Bytes).or_else(|| machine.default_budget());
         let budget = budget.ok_or_else(|| {
-            Failure::permanent("the available memory is not known, so there is no budget (give one)")
+            Failure::permanent(
+                "/proc/meminfo has no MemAvailable, so there is no default budget (pass --budget)",
+            )
         })?;
         Ok(Self {
             order,
             process,
             ramp: ramp.to_owned(),
-            facts,
+            machine,
             budget,
             homes: OwnCgroups::find(Path::new("/")),
             site: None,
@@ -110,56 +113,57 @@ impl LocalEngine {
         })
     }
 
-    /// The same, with the budget watched by ramp itself whether cgroups could be made or not.
+    /// The same engine, with the budget watched by ramp itself even where cgroups can be created.
     #[must_use]
     pub fn without_cgroups(mut self) -> Self {
-        self.site = Some(Err("none was to be made".into()));
+        self.site = Some(Err("none was asked for".into()));
         self
     }
 
-    /// Where cgroups can be made, or why not; tried once.
+    /// Where cgroups can be created, or why not; tried once.
     async fn site(&mut self) -> Result<CgroupRoot, String> {
         if let Some(site) = &self.site {
             return site.clone();
         }
-        let name = preflight::trial_name(&self.order.run);
-        let site = settle(&self.homes, &name, &self.ramp).await;
+        let name = cgroup_name(&preflight::trial_run(&self.order.run));
+        let site = find_root(&self.homes, &name, &self.ramp).await;
         self.site.insert(site).clone()
     }
 
-    /// Makes the budget's cgroup, empty, whatever an earlier process has left of it.
+    /// Creates the budget's cgroup, after removing what an earlier process has left of it.
     async fn confine(&mut self) -> Result<Confinement, Failure> {
-        self.remove_remains().await?;
+        self.remove_stale_cgroups().await?;
         let Ok(site) = self.site().await else {
             return Ok(Confinement::Ramp { budget: self.budget, used: Arc::new(AtomicU64::new(0)) });
         };
-        let group = site.around().inside(&cgroup_name(&self.order.run));
+        let group = site.cgroup().inside(&cgroup_name(&self.order.run));
         let limits = Limits { memory: Some(self.budget), ..Limits::default() };
-        let made = site.enable().and_then(|()| group.make()).and_then(|()| group.hand_down());
+        let made = site.enable().and_then(|()| group.make()).and_then(|()| group.delegate());
         made.and_then(|()| group.limit(&limits))
-            .map_err(|error| Failure::transient(format!("the budget's cgroup cannot be made: {error}")))?;
+            .map_err(|error| Failure::transient(format!("cannot create the budget's cgroup: {error}")))?;
         Ok(Confinement::Cgroup(group))
     }
 
-    fn remains(&self) -> Vec<StaleCgroups> {
-        cleanup::of_run(&self.homes, &self.order.run)
+    fn stale_cgroups(&self) -> Vec<StaleCgroup> {
+        stale_cgroups(&self.homes, Some(&self.order.run))
     }
 
-    async fn remove_remains(&self) -> Result<(), Failure> {
-        for remains in self.remains() {
-            remains.remove().await.map_err(|error| Failure::transient(error.to_string()))?;
+    async fn remove_stale_cgroups(&self) -> Result<(), Failure> {
+        for stale in self.stale_cgroups() {
+            remove(&stale.directory).await.map_err(|error| Failure::transient(error.to_string()))?;
         }
         Ok(())
     }
 
     /// Starts the tasks that keep the instances and sample the machine.
-    fn employ(&mut self, events: &Events, confinement: &Confinement) {
+    fn spawn_tasks(&mut self, events: &Events, confinement: Confinement) {
+        let hostname = &self.machine.start.hostname;
         let (newsroom, news) = mpsc::channel(NEWS_WAITING);
         let settings = ReplicaSettings {
             prefix: self.order.scenario.name.clone(),
             run: self.order.run.clone(),
             begun: events.clock().now(),
-            node: self.facts.hostname.clone(),
+            node: hostname.clone(),
             first: State::Creating,
             at_once: usize::MAX,
         };
@@ -170,17 +174,17 @@ impl LocalEngine {
             replicas: Replicas::new(settings),
             wanted: self.demand.begin(),
             living: self.living.clone(),
-            page_bytes: workload::host::page_bytes().unwrap_or(USUAL_PAGE_BYTES),
             tasks: JoinSet::new(),
             news,
             newsroom,
             lines: Arc::new(AtomicU32::new(0)),
+            log: KernelLog::open(),
             is_removed: false,
         };
-        let (machine, limit) = (Machine::open(self.facts.hostname.clone()), self.budget);
-        let confinement = confinement.clone();
+        let (machine, limit) = (Machine::open(hostname.clone()), self.budget);
+        let budget = move || Some(Budget { limit, used: confinement.used()? });
         self.tasks.spawn(supervisor.run());
-        self.tasks.spawn(machine.tell(events.clone(), move || budget(limit, &confinement)));
+        self.tasks.spawn(machine.tell(events.clone(), budget));
     }
 }
 
@@ -189,44 +193,41 @@ impl Engine for LocalEngine {
         "local"
     }
 
-    /// Tries to make a cgroup and to move a process into it, and undoes that.
+    /// Creates a cgroup and moves a process into it, and removes both.
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
-        self.facts = MachineFacts::gather();
+        self.machine = MachineFacts::read();
         let site = self.site().await;
-        let mut findings = preflight::about_the_site(&site);
+        let mut findings = Vec::from_iter(preflight::about_the_site(&site));
         findings.extend(preflight::about_leftovers(&self.homes, &self.order.run));
-        findings.extend(self.facts.findings(self.budget, self.order.scenario.needs().memory));
+        findings.extend(self.machine.findings(self.budget));
+        let (allowed, needs) = (preflight::instances_allowed(), self.order.scenario.needs().memory);
+        findings.extend(preflight::about_ulimits(allowed, self.budget, needs));
         let mut not_honoured = self.process.not_honoured.clone();
         not_honoured.extend(limits_not_honoured(&site, &self.process.limits));
-        let versions = [("linux", self.facts.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
+        let versions = [("linux", self.machine.start.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
         Ok(Preflight {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
-            nodes: vec![self.facts.node(self.budget)],
+            nodes: vec![preflight::node(&self.machine, self.budget)],
             findings,
             not_honoured,
             ..Preflight::default()
         })
     }
 
-    /// With `adopt` as well there are no instances at first: none outlives the process that has started it.
+    /// With `adopt` there are no instances at first either: none outlives the process that has started it.
     async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {
         self.tasks = JoinSet::new();
         self.demand = Demand::default();
         self.living.all().clear();
         preflight::raise_limit_on_files();
         let confinement = self.confine().await?;
-        events.send(Event::Nodes(vec![NodeStatus::ready(&self.facts.hostname)])).await;
+        events.send(Event::Nodes(vec![NodeStatus::ready(&self.machine.start.hostname)])).await;
         events.send(Event::All(Vec::new())).await;
         if let Some(Err(why)) = &self.site {
-            events
-                .send(Event::Notice(Notice::note(
-                    "budget",
-                    "watched_by_ramp",
-                    preflight::watched_by_ramp(why),
-                )))
-                .await;
+            let notice = Notice::note("budget", "watched_by_ramp", preflight::watched_by_ramp(why));
+            events.send(Event::Notice(notice)).await;
         }
-        self.employ(&events, &confinement);
+        self.spawn_tasks(&events, confinement);
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances: 0 })
     }
 
@@ -235,72 +236,64 @@ impl Engine for LocalEngine {
         self.demand.scale(instances)
     }
 
-    /// Ends all instances and then removes the cgroups; those that an earlier process has left as well.
+    /// Ends all instances and then removes the cgroups, including those that an earlier process has left.
     async fn remove(&mut self) -> Result<(), Failure> {
-        if self.demand.remove() { Ok(()) } else { self.remove_remains().await }
+        if self.demand.remove() { Ok(()) } else { self.remove_stale_cgroups().await }
     }
 
-    /// Processes and directories of cgroups.
+    /// Processes and cgroups.
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
-        let remains = self.remains();
-        let mut processes = self.living.all().clone();
-        for pid in remains.iter().flat_map(StaleCgroups::processes) {
-            if let Ok(pid) = u32::try_from(pid.as_raw()) {
-                processes.entry(pid).or_insert_with(|| "of an earlier ramp".into());
-            }
+        let stale = self.stale_cgroups();
+        let mut living = self.living.all().clone();
+        for pid in stale.iter().flat_map(|stale| processes(&stale.directory)) {
+            living.entry(pid.as_raw().unsigned_abs()).or_insert_with(|| "of an earlier ramp".into());
         }
-        if let (true, Some(Ok(site))) = (remains.is_empty(), &self.site) {
+        if let (true, Some(Ok(site))) = (stale.is_empty(), &self.site) {
             site.restore();
         }
-        let processes = processes.iter().map(|(pid, name)| format!("process {pid} ({name})"));
-        let cgroups = remains.iter().map(|remains| format!("cgroup {}", remains.directory.display()));
-        Ok(processes.chain(cgroups).collect())
+        let living = living.iter().map(|(pid, name)| format!("process {pid} ({name})"));
+        let cgroups = stale.iter().map(|stale| format!("cgroup {}", stale.directory.display()));
+        Ok(living.chain(cgroups).collect())
     }
 }
 
-/// Limits that are asked for, where nothing enforces them.
+/// Limits in the manifest that nothing enforces.
 fn limits_not_honoured(site: &Result<CgroupRoot, String>, limits: &Limits) -> Vec<String> {
-    let places = site.as_ref().map(|site| site.around().places).unwrap_or_default();
-    let has_memory = places.iter().any(|place| place.memory);
-    let has_cpu = places.iter().any(|place| place.cpu);
-    let mut all = Vec::new();
-    if let Some(memory) = limits.memory.filter(|_| !has_memory) {
-        all.push(format!("resources.limits.memory {}: not in force without cgroups", memory.rounded()));
-    }
-    if let Some(cpu) = limits.cpu.filter(|_| !has_cpu) {
-        all.push(format!("resources.limits.cpu {cpu}: not in force without the CPU controller's cgroups"));
-    }
-    all
+    let (no_memory, no_cpu) = (site.is_err(), site.as_ref().map_or(true, |site| site.without_cpu.is_some()));
+    let memory = limits
+        .memory
+        .filter(|_| no_memory)
+        .map(|memory| format!("resources.limits.memory {}: not enforced without cgroups", memory.rounded()));
+    let cpu = limits.cpu.filter(|_| no_cpu).map(|cpu| {
+        format!("resources.limits.cpu {cpu}: not enforced without a cgroup of the CPU controller")
+    });
+    memory.into_iter().chain(cpu).collect()
 }
 
-const USUAL_PAGE_BYTES: u64 = 4096;
-
-/// What [`clean`] found.
+/// What [`clean`] has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleaned {
-    /// Directories of cgroups that are gone now.
+    /// Directories of cgroups that were removed.
     pub removed: Vec<PathBuf>,
-    /// What stays, and why.
+    /// What was kept, and why.
     pub kept: Vec<String>,
 }
 
-/// Removes the cgroups of a run, with the processes in them; or, where none is named, those of all runs that no
-/// process is in any more. Looks wherever this process can see cgroups.
+/// Removes the cgroups of a run with the processes in them; where no run is named, the empty cgroups of all runs. Looks in
+/// all hierarchies that this process sees.
 pub async fn clean(run: Option<&str>) -> Cleaned {
-    let homes = OwnCgroups::find(Path::new("/"));
     let mut cleaned = Cleaned::default();
-    for remains in cleanup::all(&homes).into_iter().filter(|remains| run.is_none_or(|run| remains.run == run))
-    {
-        let (at, processes) = (remains.directory.display(), remains.processes().len());
-        if run.is_none() && processes > 0 {
-            let advice = "name it to end them";
-            cleaned
-                .kept
-                .push(format!("{at}: {processes} processes of run {} are in it ({advice})", remains.run));
+    for StaleCgroup { run: of, directory } in stale_cgroups(&OwnCgroups::find(Path::new("/")), run) {
+        let count = processes(&directory).len();
+        if run.is_none() && count > 0 {
+            let at = directory.display();
+            cleaned.kept.push(format!(
+                "{at}: run {of} is still running (processes: {count}; pass its id to end them)"
+            ));
             continue;
         }
-        match remains.remove().await {
-            Ok(()) => cleaned.removed.push(remains.directory),
+        match remove(&directory).await {
+            Ok(()) => cleaned.removed.push(directory),
             Err(error) => cleaned.kept.push(error.to_string()),
         }
     }

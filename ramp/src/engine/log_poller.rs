@@ -1,6 +1,6 @@
-//! Polling of instances' logs: whose is read next, and how a line becomes a record. Pure, so that it is told what time it is.
+//! Log polling: the queue of instances whose logs are read, and the records in them. Pure: the time is an argument.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
@@ -12,32 +12,32 @@ use super::readiness::Readiness;
 use crate::backoff::Backoff;
 use ramp_format::state::State;
 
-/// At most one log is begun to be read in this time: twenty a second, however many instances there are.
+/// Time between two reads of logs: twenty a second, however many instances there are.
 pub(crate) const BEAT: Duration = Duration::from_millis(50);
-/// Logs read at once: a node in trouble answers late.
+/// Concurrent reads, as an overloaded node answers late.
 pub(crate) const AT_ONCE: usize = 8;
-/// A line may be so long; what is longer comes in parts.
+/// Longest line; a longer one is read in parts.
 const LINE_BYTES: u64 = 64 << 10;
 
-/// How long a node whose kubelet serves no logs is left alone: at first, and at most.
+/// First and longest pause before a node whose kubelet serves no logs is asked again.
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
-/// A report that is to be read.
+/// A log to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogRead {
     pub(crate) uid: String,
     pub(crate) name: String,
     pub(crate) node: String,
-    /// Of the container before the present one.
+    /// That of the previous container.
     pub(crate) previous: bool,
 }
 
-/// What came of a turn.
+/// Outcome of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadOutcome {
-    /// A log, with a report or without.
+    /// The log was read, with a report in it or without.
     Read,
-    /// There is no such container; nothing is wrong with the node.
+    /// There is no such container; the node is not at fault.
     NoContainer,
     /// The node does not serve logs.
     NotServed,
@@ -48,34 +48,34 @@ struct Pod {
     name: String,
     node: String,
     state: State,
-    /// None for what is new: that comes first.
+    /// When it was read last; none for a new one, which comes first.
     read: Option<Instant>,
     being_read: bool,
     /// The container that ended last.
     ended: Option<String>,
-    /// The last report of a container that has ended is to be read.
+    /// The last report of a container that has exited has to be read.
     last_words: bool,
-    /// The `time` of the last report.
+    /// The `time` of the latest report.
     told: Option<String>,
 }
 
-/// A node that is left alone.
+/// A node that is not asked for a while.
 struct NodeBackoff {
     pauses: Backoff,
     until: Instant,
 }
 
-/// How long after its last reading a log is read again.
+/// Intervals between two reads of a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogIntervals {
-    /// Of one that runs, and is not ready.
+    /// While the instance runs and is not ready.
     pub(crate) running: Duration,
-    /// Of one that is ready.
+    /// While it is ready.
     pub(crate) ready: Duration,
 }
 
 impl Default for LogIntervals {
-    /// A workload reports every few seconds; reading more often would find the same again.
+    /// A load reports every few seconds; more frequent reads would find the same report.
     fn default() -> Self {
         Self { running: Duration::from_secs(2), ready: Duration::from_secs(2) }
     }
@@ -87,7 +87,7 @@ impl LogIntervals {
     }
 }
 
-/// All whose reports can be read.
+/// The queue of instances whose logs are read.
 #[derive(Default)]
 pub(crate) struct LogQueue {
     intervals: LogIntervals,
@@ -96,7 +96,7 @@ pub(crate) struct LogQueue {
 }
 
 impl LogQueue {
-    /// Where readiness is known by these reports, it is to a second; none where nothing is reported.
+    /// A queue that observes readiness to a second; none where instances do not report.
     pub(crate) fn of(readiness: &Readiness) -> Option<Self> {
         const RUNNING: Duration = Duration::from_secs(1);
         let Readiness::Reported(every) = readiness else { return None };
@@ -104,15 +104,14 @@ impl LogQueue {
         Some(Self { intervals, ..Self::default() })
     }
 
-    /// A pod, as it is now.
-    pub(crate) fn saw(&mut self, instance_status: &InstanceStatus) {
-        let Some(node) = instance_status.node.as_ref().filter(|_| instance_status.state != State::Gone)
-        else {
-            self.pods.remove(&instance_status.uid);
+    /// Takes the status of an instance.
+    pub(crate) fn saw(&mut self, status: &InstanceStatus) {
+        let Some(node) = status.node.as_ref().filter(|_| status.state != State::Gone) else {
+            self.pods.remove(&status.uid);
             return;
         };
-        let pod = self.pods.entry(instance_status.uid.clone()).or_insert_with(|| Pod {
-            name: instance_status.name.clone(),
+        let pod = self.pods.entry(status.uid.clone()).or_insert_with(|| Pod {
+            name: status.name.clone(),
             node: node.clone(),
             state: State::Creating,
             read: None,
@@ -121,13 +120,13 @@ impl LogQueue {
             last_words: false,
             told: None,
         });
-        if instance_status.state != pod.state {
-            pod.state = instance_status.state;
+        if status.state != pod.state {
+            pod.state = status.state;
             if pod.state.is_at_work() {
                 pod.read = None;
             }
         }
-        if let Some(end) = &instance_status.end
+        if let Some(end) = &status.end
             && pod.ended.as_ref() != Some(&end.container)
         {
             pod.ended = Some(end.container.clone());
@@ -135,18 +134,17 @@ impl LogQueue {
         }
     }
 
-    /// These are all there are.
+    /// Takes the statuses of all instances.
     pub(crate) fn all(&mut self, statuses: &[InstanceStatus]) {
-        let there: std::collections::HashSet<&str> =
-            statuses.iter().map(|instance_status| instance_status.uid.as_str()).collect();
+        let there: HashSet<&str> = statuses.iter().map(|status| status.uid.as_str()).collect();
         self.pods.retain(|uid, _| there.contains(uid.as_str()));
-        for instance_status in statuses {
-            self.saw(instance_status);
+        for status in statuses {
+            self.saw(status);
         }
     }
 
-    /// Who is next: last words, then those with the shorter interval, then what is new, then what was read longest ago. Whoever is
-    /// returned is being read until [`done`](Self::done).
+    /// The next log to read: first the last reports of containers that have exited, then by interval, then new ones, then the one read
+    /// longest ago. It is being read until [`done`](Self::done).
     pub(crate) fn next(&mut self, now: Instant) -> Option<LogRead> {
         let (rests, intervals) = (&self.rests, &self.intervals);
         let is_due = |pod: &Pod| {
@@ -158,7 +156,7 @@ impl LogQueue {
         };
         let due = self.pods.iter_mut().filter(|(_, pod)| is_due(pod));
         let (uid, pod) = due.min_by_key(|(_, pod)| (!pod.last_words, intervals.of(pod.state), pod.read))?;
-        // What ended and has not been started again is still the present container.
+        // A container that has exited and was not restarted is the current one.
         let previous = pod.last_words && pod.state.is_at_work();
         pod.being_read = true;
         if !pod.last_words {
@@ -168,7 +166,7 @@ impl LogQueue {
         Some(LogRead { uid: uid.clone(), name: pod.name.clone(), node: pod.node.clone(), previous })
     }
 
-    /// A turn is over. Returns whether its node has just begun to rest, or to serve again.
+    /// A read is over. Returns whether its node has just stopped serving logs, or serves them again.
     pub(crate) fn done(&mut self, turn: &LogRead, outcome: ReadOutcome, now: Instant) -> Option<NodeNews> {
         let pod = self.pods.get_mut(&turn.uid);
         let is_there = pod.is_some();
@@ -178,13 +176,13 @@ impl LogQueue {
         match outcome {
             ReadOutcome::Read => self.rests.remove(&turn.node).map(|_| NodeNews::Serves),
             ReadOutcome::NoContainer => None,
-            // One that has gone meanwhile has no log, wherever it was.
+            // An instance that is gone has no log on any node.
             ReadOutcome::NotServed if !is_there => None,
             ReadOutcome::NotServed => self.rest(&turn.node, now),
         }
     }
 
-    /// Whether a report, by its `time`, has not been seen; from now on it has.
+    /// Whether a report with this `time` is new. It is not the next time.
     pub(crate) fn is_news(&mut self, uid: &str, time: Option<&str>) -> bool {
         let Some(pod) = self.pods.get_mut(uid) else { return true };
         let is_news = time.is_none() || pod.told.as_deref() != time;
@@ -198,7 +196,7 @@ impl LogQueue {
             .rests
             .entry(node.to_owned())
             .or_insert_with(|| NodeBackoff { pauses: Backoff::new(REST.0, REST.1), until: now });
-        // Several turns that were under way together are one failure.
+        // Concurrent reads that fail together count once.
         if now >= rest.until {
             rest.until = now + rest.pauses.failed();
         }
@@ -206,23 +204,23 @@ impl LogQueue {
     }
 }
 
-/// Something to be told of a node.
+/// News of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeNews {
-    /// It is left alone for a while.
+    /// It does not serve logs, and is not asked for a while.
     Rests,
     /// It serves logs again.
     Serves,
 }
 
-/// A record of the load in the last line of a log; none where it is something else.
+/// The record of the load in the last line of a log; none where that line is something else.
 pub(crate) fn last_record(log: &[u8]) -> Option<Map<String, Value>> {
     let line = log.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty())?;
     let record: Map<String, Value> = serde_json::from_slice(line).ok()?;
     record.contains_key("record").then_some(record)
 }
 
-/// When a record was made.
+/// The time of a record.
 pub(crate) fn record_time(record: &Map<String, Value>) -> Option<SystemTime> {
     humantime::parse_rfc3339(record.get("time")?.as_str()?).ok()
 }

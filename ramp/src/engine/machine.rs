@@ -1,5 +1,6 @@
-//! This machine as a node: read in this process, each second, as `workload node` reads it elsewhere.
+//! This machine as a node: what it has before a run, and its samples each second, as `workload node` makes them elsewhere.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -7,14 +8,68 @@ use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
 use workload::app::NodeSampler;
 use workload::clock::monotonic_ns;
-use workload::report::{Format, NodeReport, Record, Writer};
+use workload::host::Host;
+use workload::host::parse::kilobytes;
+use workload::quantity::Bytes;
+use workload::report::{Format, NodeReport, NodeStart, Record, Writer};
 
 use super::{Budget, Event, Events, NodeReading};
+use ramp_format::preflight::Finding;
+
+/// What this machine has before a run.
+#[derive(Clone, Debug)]
+pub(crate) struct MachineFacts {
+    /// Hostname, kernel release, CPUs and page size.
+    pub(crate) start: NodeStart,
+    /// Memory that can be had without swapping, within the limits of the cgroups of this process.
+    pub(crate) available: Option<Bytes>,
+    pub(crate) swap: Option<Bytes>,
+}
+
+impl MachineFacts {
+    pub(crate) fn read() -> Self {
+        let root = Path::new("/");
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let bytes = |key| kilobytes(&meminfo, key).map(Bytes);
+        let headroom = Host::discover(root).read().memory.headroom;
+        Self {
+            start: NodeSampler::open(root, Vec::new(), monotonic_ns()).start().clone(),
+            available: bytes("MemAvailable").into_iter().chain(headroom).min(),
+            swap: bytes("SwapTotal"),
+        }
+    }
+
+    /// The budget of all instances where none is given: a quarter of the available memory.
+    pub(crate) fn default_budget(&self) -> Option<Bytes> {
+        self.available.map(|available| Bytes(available.0 / 4))
+    }
+
+    /// Findings about its memory.
+    pub(crate) fn findings(&self, budget: Bytes) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if let Some(available) = self.available.filter(|available| *available < budget) {
+            findings.push(Finding::refusal(format!(
+                "{} of memory are available, less than the budget of all instances, {} (free memory, or pass a smaller \
+                 --budget)",
+                available.rounded(),
+                budget.rounded()
+            )));
+        }
+        if let Some(swap) = self.swap.filter(|swap| swap.0 > 0) {
+            findings.push(Finding::warning(format!(
+                "{} of swap are on: the kernel may swap out memory of other programs to make room, so that the memory \
+                 measured is too low (swapoff -a)",
+                swap.rounded()
+            )));
+        }
+        findings
+    }
+}
 
 /// As `workload node` does.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// This machine under the name of a node.
+/// The sampler of this machine, under the name of a node.
 pub(crate) struct Machine {
     node: String,
     machine: NodeSampler,
@@ -23,25 +78,25 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Opens the machine's files.
+    /// Opens the files of /proc.
     pub(crate) fn open(node: String) -> Self {
         let machine = NodeSampler::open(Path::new("/"), Vec::new(), monotonic_ns());
         Self { node, machine, writer: Writer::new(Format::Json), begun: false }
     }
 
-    /// Reads the machine as it is now. The first record has what does not change as well.
+    /// Takes a sample. The first record also has what does not change.
     pub(crate) fn sample(&mut self, now: SystemTime) -> NodeReading {
         let record = if self.begun { Record::Report } else { Record::Start };
         self.begun = true;
         let snapshot = self.machine.snapshot(record, now, 0);
         let line = self.writer.render::<NodeReport>(&snapshot).unwrap_or_default();
-        // Written by the same library, it is an object.
+        // The line was written by the same library: it is an object.
         let record: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
         NodeReading { node: self.node.clone(), record, budget: None }
     }
 
-    /// Sends samples on an absolute schedule until nobody reads any more; one that is late is left out. `budget` is what all
-    /// instances have together, where they are confined together.
+    /// Sends a sample each second, on an absolute schedule, until the receiver is gone; a late one is skipped. `budget` is that of
+    /// all instances, where they have one.
     pub(crate) async fn tell(mut self, events: Events, budget: impl Fn() -> Option<Budget>) {
         let mut beat = interval(SAMPLE_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -59,7 +114,6 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use workload::quantity::Bytes;
 
     #[tokio::test(start_paused = true)]
     async fn samples_come_each_second_with_the_budget_beside_them() {
@@ -93,5 +147,17 @@ mod tests {
             assert_eq!(sample.record["time"].as_str(), Some("2026-11-25T05:17:34.000Z"));
             assert!(sample.budget.is_none());
         }
+    }
+
+    #[test]
+    fn less_memory_than_the_budget_is_refused_and_swap_is_told() {
+        let facts =
+            MachineFacts { available: Some(Bytes(1_000)), swap: Some(Bytes(0)), ..MachineFacts::read() };
+        assert_eq!(facts.findings(Bytes(1_000)), []);
+        let found = MachineFacts { swap: Some(Bytes(5)), ..facts.clone() }.findings(Bytes(1_001));
+        assert_eq!(found.iter().map(|finding| finding.refuses).collect::<Vec<_>>(), [true, false]);
+        let nothing_known = MachineFacts { available: None, swap: None, ..facts };
+        assert_eq!(nothing_known.findings(Bytes(u64::MAX)), []);
+        assert_eq!(nothing_known.default_budget(), None);
     }
 }

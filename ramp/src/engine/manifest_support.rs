@@ -1,4 +1,4 @@
-//! Which fields of a manifest each engine honours, and why it does not honour the others.
+//! Manifest support: the fields of a manifest that each engine honours, and why it does not honour the others.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 
 /// Fields of a pod and of its container: why `local` does not honour it, and why `podman` does not. None where it does, where it
-/// means nothing without a cluster, or where more is to be said of it elsewhere.
+/// means nothing without a cluster, or where it is reported elsewhere.
 const FIELDS: &[(&str, Option<&str>, Option<&str>)] = &[
     ("containers", None, None),
     // Restarts are always, which is all that a Deployment may ask for.
@@ -19,12 +19,12 @@ const FIELDS: &[(&str, Option<&str>, Option<&str>)] = &[
     (
         "runtimeClassName",
         Some("instances are plain processes, without a runtime"),
-        Some("there are no RuntimeClasses here, so the default runtime is used; --runtime names another"),
+        Some("no RuntimeClass without a cluster; the default runtime is used (--runtime selects another)"),
     ),
-    ("priorityClassName", Some("there is no preemption, and the newest is ended first"), Some(NO_PREEMPTION)),
+    ("priorityClassName", Some("no preemption; the newest instance is ended first"), Some(NO_PREEMPTION)),
     (
         "securityContext",
-        Some("instances run as the user that runs ramp, confined by nothing but their cgroups"),
+        Some("instances run as the user of ramp, with no isolation other than their cgroups"),
         None,
     ),
     ("nodeSelector", Some(ONE_NODE), Some(ONE_NODE)),
@@ -39,36 +39,36 @@ const FIELDS: &[(&str, Option<&str>, Option<&str>)] = &[
     ("ports", Some("all instances share the machine's ports"), None),
     (
         "readinessProbe",
-        Some("an instance is ready when its own report says that it holds its memory"),
-        Some("not asked; what an instance itself reports is taken instead"),
+        Some("not probed; an instance is ready when it reports that it holds its memory"),
+        Some("not probed; an instance is ready when it reports that it holds its memory"),
     ),
     ("livenessProbe", Some(RESTARTS), Some(RESTARTS)),
     ("startupProbe", Some(RESTARTS), Some(RESTARTS)),
 ];
 
-const NO_PREEMPTION: &str = "there is no preemption";
+const NO_PREEMPTION: &str = "no preemption";
 const ONE_NODE: &str = "this machine is the only node";
-const RESTARTS: &str = "an instance is started again only where it ends";
+const RESTARTS: &str = "not probed; an instance is restarted only when it exits";
 /// Of a field that is not listed.
-const NO_SUCH_THING: &str = "a process of this machine has no such thing";
-const NO_COUNTERPART: &str = "it has no counterpart in the Docker API";
+const NO_SUCH_THING: &str = "not supported for processes";
+const NO_COUNTERPART: &str = "not supported by the Docker API";
 
 fn reason(engine: EngineKind, field: &str) -> Option<&'static str> {
     let row = FIELDS.iter().find(|(name, ..)| *name == field);
     match engine {
         EngineKind::Local => row.map_or(Some(NO_SUCH_THING), |(_, local, _)| *local),
         EngineKind::Podman => row.map_or(Some(NO_COUNTERPART), |(.., podman)| *podman),
-        // A cluster is given the manifest itself; a simulated one says what it makes of it.
+        // A cluster gets the manifest itself; a simulated one reports what it does not honour.
         EngineKind::Kubernetes | EngineKind::Simulated => None,
     }
 }
 
-/// What of a scenario's manifest an engine does not honour, a sentence each that begins with the field.
+/// What of a scenario's manifest an engine does not honour: a sentence each, which begins with the field.
 pub(crate) fn not_honoured(engine: EngineKind, scenario: &Scenario) -> Vec<String> {
     let nothing = Map::new();
     let pod = &scenario.manifest["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
-    // Once for both where a pod and its container have it.
+    // Once where both the pod and its container have it.
     let fields: BTreeMap<&str, &Value> = [pod, container]
         .into_iter()
         .flat_map(|object| object.as_object().unwrap_or(&nothing))
@@ -86,7 +86,7 @@ pub(crate) fn not_honoured(engine: EngineKind, scenario: &Scenario) -> Vec<Strin
     for kind in ["limits", "requests"] {
         let resources = container["resources"][kind].as_object().unwrap_or(&nothing).keys();
         for resource in resources.filter(|resource| !["memory", "cpu"].contains(&resource.as_str())) {
-            all.push(format!("resources.{kind}.{resource}: memory and cpu alone can be limited"));
+            all.push(format!("resources.{kind}.{resource}: only memory and cpu are supported"));
         }
     }
     all
@@ -96,7 +96,7 @@ fn variables(env: &Value) -> impl Iterator<Item = String> {
     let unset = env.as_array().into_iter().flatten().filter(|variable| !variable["valueFrom"].is_null());
     unset.map(|variable| {
         let name = variable["name"].as_str().unwrap_or("a variable");
-        format!("env {name}: not set, as there is nothing here that its value could come from")
+        format!("env {name}: not set, as valueFrom needs a cluster")
     })
 }
 

@@ -1,4 +1,4 @@
-//! Times in which something is not observed: told once when they begin, and once when they end.
+//! Outages: gaps in the observation of something, each told once when it begins and once when it ends.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Event, Events, Notice, NoticeKind};
 
-/// One thing that is observed, or not.
+/// Something observed, and the gap in that, if any.
 pub(crate) struct Outage {
     object: String,
     events: Events,
@@ -14,17 +14,17 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// It is observed, or about to be.
+    /// It is observed, without a gap so far.
     pub(crate) fn of(object: impl Into<String>, events: Events) -> Self {
         Self { object: object.into(), events, begun: None }
     }
 
-    /// Whether it is not observed.
+    /// Whether there is a gap now.
     pub(crate) fn is_open(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// It has not been observed since then: what is noticed late began earlier. Told once.
+    /// A gap has begun at that time, which may have passed a while ago. Told once.
     pub(crate) async fn begins(&mut self, since: Instant, reason: &str, message: String) {
         if self.begun.is_none() {
             self.begun = Some(since);
@@ -33,7 +33,7 @@ impl Outage {
         }
     }
 
-    /// It is observed again. Told where it was not. Returns whether it was not.
+    /// A gap, if there is one, has ended. Returns whether there was one.
     pub(crate) async fn ends(&mut self) -> bool {
         let Some(begun) = self.begun.take() else { return false };
         let message = format!("observed again, after {:.1} s", begun.elapsed().as_secs_f64());

@@ -1,15 +1,13 @@
-//! Containers of Podman or Docker, through the API that both have, on a socket of this machine.
+//! Podman engine: containers of Podman or Docker, through the Docker-compatible API on a socket of this machine.
 //!
-//! One task keeps the population (`keeper`): it follows the engine's events, lists everything anew after each gap,
-//! creates, starts, starts again and removes. What is to be done is decided apart from that (`population`), without
-//! asking or waiting. A second task samples the machine each second, whatever else happens.
+//! One task is the `controller`: it watches the engine's events, lists all containers after each gap, and creates, starts, restarts
+//! and removes them. What is due is decided by the `population`, which is pure. A second task samples the machine each second.
 
 mod api;
 mod container;
 mod container_spec;
 mod controller;
 mod inspect;
-mod kernel_log;
 mod operations;
 mod population;
 mod preflight;
@@ -22,6 +20,7 @@ use futures::stream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::kernel_log::KernelLog;
 use super::log_poller::LogQueue;
 use super::machine::Machine;
 use super::readiness::Readiness;
@@ -29,21 +28,20 @@ use super::replicas::Demand;
 use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
 use api::{Api, Refusal};
 use controller::{Controller, ControllerDeps};
-use kernel_log::KernelLog;
 use population::ContainerPopulation;
 use preflight::EngineAnswers;
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
-/// Containers removed at once.
+/// Concurrent removals.
 const REMOVED_AT_ONCE: usize = 8;
 
 /// Containers of Podman or Docker.
 ///
 /// # Caveats
-/// - A Podman service has one OCI runtime: its API takes none for a single container, so that the survey refuses a
-///   `--runtime` that is not the service's.
-/// - Podman before 4.4 does not tell OOM kills. They are told by the kernel's log where that may be read, else the
+/// - A Podman service has one OCI runtime: its API cannot set that of a single container, so the preflight refuses a
+///   `--runtime` other than the service's.
+/// - Podman before 4.4 does not tell OOM kills. They are taken from the kernel log where that can be read; elsewhere the
 ///   reason says that it is not known.
 pub struct PodmanEngine {
     order: EngineSpec,
@@ -54,7 +52,7 @@ pub struct PodmanEngine {
 }
 
 impl PodmanEngine {
-    /// Finds the socket; asks nothing yet.
+    /// Finds the socket; sends no request yet.
     ///
     /// # Errors
     /// Where there is none.
@@ -83,7 +81,7 @@ impl Engine for PodmanEngine {
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
-        // What an earlier attempt has left ends here.
+        // Ends the tasks of an earlier attempt.
         self.tasks = JoinSet::new();
         self.api.negotiate().await?;
         let node = preflight::node_name(&self.api.info().await?);
@@ -109,8 +107,7 @@ impl Engine for PodmanEngine {
             self.readiness.clone(),
         );
         self.tasks.spawn(Controller::new(deps, population).run());
-        let instances =
-            known.await.map_err(|_| Failure::transient("the watch over the containers has ended"))??;
+        let instances = known.await.map_err(|_| Failure::transient("the controller has ended"))??;
         self.tasks.spawn(Machine::open(node).tell(events, || None));
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
@@ -156,10 +153,10 @@ pub async fn leftovers(options: &EngineOptions) -> Result<Vec<Leftover>, Failure
     Ok(left)
 }
 
-/// Removes the containers of one run, or those of all, by force. Returns, once they are gone, how many there were.
+/// Removes the containers of one run, or of all, by force. Returns their number once they are gone.
 ///
 /// # Errors
-/// Where there is no socket, no answer, or one of them could not be removed; the others are all the same.
+/// Where there is no socket, no answer, or one of them could not be removed; the others are removed.
 pub async fn remove_leftovers(options: &EngineOptions, run: Option<&str>) -> Result<usize, Failure> {
     let api = open(options)?;
     api.negotiate().await?;
@@ -174,7 +171,10 @@ async fn remove_all(api: &Api, run: Option<&str>) -> Result<usize, Failure> {
         removed.buffer_unordered(REMOVED_AT_ONCE).filter_map(async |result| result.err()).collect().await;
     match refusals.as_slice() {
         [] => Ok(count),
-        [first, ..] => Err(Failure::transient(format!("{} of {count} are left: {first}", refusals.len()))),
+        [first, ..] => Err(Failure::transient(format!(
+            "{} of {count} containers could not be removed: {first}",
+            refusals.len()
+        ))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Readiness: when an instance holds all of its memory, by what it reports of itself.
+//! Readiness: whether an instance holds all of its memory, by its own reports.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use workload::report::Format;
 
 use ramp_format::scenario::Scenario;
 
-/// What tells that an instance is ready.
+/// The source of readiness.
 #[derive(Clone, Debug)]
 pub(crate) enum Readiness {
-    /// Its reports, which it writes this often.
+    /// Reports of the instance, at this interval.
     Reported(Duration),
-    /// That it runs: it reports nothing that is understood, for this reason.
+    /// None, for this reason: an instance is ready as soon as it runs.
     Running(String),
 }
 
@@ -26,14 +26,14 @@ impl Readiness {
         }
     }
 
-    /// Whether one that runs is ready for that.
+    /// Whether an instance is ready as soon as it runs.
     pub(crate) fn once_running(&self) -> bool {
         matches!(self, Self::Running(_))
     }
 }
 
-/// Whether a report says that its program has got its memory, as `/readyz` of the load does: all that was asked for,
-/// or, where that is all that can be had, no more to be had.
+/// Whether a report says that the load holds its memory, as its `/readyz` does: all of its target, or with the target `max` all
+/// that it can get.
 pub(crate) fn is_ready(record: &Map<String, Value>) -> bool {
     let text = |field: &str| record.get(field).and_then(Value::as_str);
     if text("record") == Some("end") {
@@ -42,12 +42,12 @@ pub(crate) fn is_ready(record: &Map<String, Value>) -> bool {
     if let Some(ready) = record.get("ready").and_then(Value::as_u64) {
         return ready == 1;
     }
-    // Older images do not say it themselves.
+    // Older images have no field `ready`.
     match text("phase") {
         Some("holding") => true,
         Some("limited") => text("memory_target_bytes") == Some("unlimited"),
         Some(_) => false,
-        // One of the machine: there is nothing to get.
+        // A record of `workload node`, which allocates nothing.
         None => true,
     }
 }

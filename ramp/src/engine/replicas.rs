@@ -1,5 +1,5 @@
-//! Replicas: keeps as many instances as are asked for. Pure: told what time it is and what has happened, it says what to start
-//! and what to stop, and keeps the events of that.
+//! Replicas: keeps the requested number of instances. Pure: from the time and what has happened it decides what to start and what
+//! to stop, and collects the events of that.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,34 +8,41 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::crash_loop::CrashLoopBackoff;
-use super::{ContainerExit, Event, Failure, InstanceStatus};
+use super::{ContainerExit, Event, Events, Failure, InstanceStatus};
 use crate::backoff::Backoff;
 use ramp_format::state::State;
 
-/// The first and the longest pause before a request that was refused is made again.
+/// First and longest pause before a refused request is retried.
 const REQUESTS_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What time it is, on both clocks.
+/// A point in time on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BothClocks {
     pub(crate) instant: Instant,
     pub(crate) time: SystemTime,
 }
 
-/// What is asked of a population.
+impl BothClocks {
+    /// Now, by the clock that stamps these events.
+    pub(crate) fn read(events: &Events) -> Self {
+        Self { instant: Instant::now(), time: events.clock().now() }
+    }
+}
+
+/// The desired state of all instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Desired {
     pub(crate) instances: u32,
-    /// Nothing of it is to be left.
+    /// Remove everything.
     pub(crate) remove: bool,
 }
 
-/// Where an engine asks the task that keeps its population, once there is one.
+/// The sender of the desired state to the task that keeps the instances, once there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Demand(Option<watch::Sender<Desired>>);
 
 impl Demand {
-    /// What a new task is to follow.
+    /// The receiver for a new task.
     pub(crate) fn begin(&mut self) -> watch::Receiver<Desired> {
         let (sender, desired) = watch::channel(Desired::default());
         self.0 = Some(sender);
@@ -46,23 +53,21 @@ impl Demand {
         self.0.as_ref().is_some_and(|sender| sender.send(desired).is_ok())
     }
 
-    /// Asks for this many instances.
+    /// Requests this many instances.
     pub(crate) fn scale(&self, instances: u32) -> Result<(), Failure> {
         let is_asked = self.ask(Desired { instances, remove: false });
-        is_asked
-            .then_some(())
-            .ok_or_else(|| Failure::permanent("scaled before it has begun, or after its end"))
+        is_asked.then_some(()).ok_or_else(|| Failure::permanent("cannot scale before begin or after remove"))
     }
 
-    /// Asks for the end of everything; whether there is somebody to do it.
+    /// Requests the removal of everything. Returns whether there is a task to do it.
     pub(crate) fn remove(&self) -> bool {
         self.ask(Desired { instances: 0, remove: true })
     }
 }
 
-/// What an engine itself knows of an instance.
+/// The process or container of an instance, as its engine knows it.
 pub(crate) trait Backing: Default {
-    /// Whether there is a process or a container that has to be stopped before the instance is gone.
+    /// Whether it has to be stopped before the instance is gone.
     fn exists(&self) -> bool;
 }
 
@@ -76,24 +81,24 @@ pub(crate) struct Replica<B> {
     reason: String,
     pub(crate) restarts: u32,
     pub(crate) end: Option<ContainerExit>,
-    /// It is to go.
+    /// It is being removed.
     pub(crate) leaving: bool,
-    /// It is being ended for this reason, and another one is to take its place.
+    /// It is being evicted for this reason, and another one will take its place.
     pub(crate) eviction: Option<String>,
-    /// What is due is another instance in its place.
+    /// The next action is to create another one in its place.
     replaced: bool,
-    /// An action for it is under way.
+    /// An action for it is in progress.
     pub(crate) busy: bool,
     /// When the next action for it is due.
     pub(crate) due: Option<Instant>,
-    /// Refused requests for it in a row.
+    /// Consecutive refused requests for it.
     requests: Backoff,
     restarting: CrashLoopBackoff,
     pub(crate) backing: B,
 }
 
 impl<B> Replica<B> {
-    /// As it is now; nothing has been made yet of one that is pending, so that it is on no node.
+    /// Its status. A pending one has not been created, and is on no node.
     fn status(&self, node: &str) -> InstanceStatus {
         InstanceStatus {
             uid: self.uid.clone(),
@@ -104,12 +109,12 @@ impl<B> Replica<B> {
             reason: self.reason.clone(),
             restarts: self.restarts,
             end: self.end.clone(),
-            // One that was evicted keeps its place until another one takes it.
+            // An evicted one keeps its place until another one takes it.
             over: self.state == State::Gone,
         }
     }
 
-    /// One whose container is found idle has something to be done for it, unless that is so already.
+    /// Its container was found idle: an action is due, unless there is one already.
     pub(crate) fn wake(&mut self, now: Instant) {
         self.due = self.due.or((!self.busy).then_some(now));
     }
@@ -124,20 +129,20 @@ pub(crate) enum Action {
     Stop(u32),
 }
 
-/// How the instances of a run are named and kept.
+/// Settings of the instances of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct ReplicaSettings {
-    /// Names are this and the ordinal.
+    /// Prefix of names; the ordinal follows.
     pub(crate) prefix: String,
-    /// The run's id, which uids begin with.
+    /// The run's id, the prefix of uids.
     pub(crate) run: String,
-    /// Uids end with it: those of another process that goes on with the run are others.
+    /// The suffix of uids, which differ from those of an earlier process of the run.
     pub(crate) begun: SystemTime,
-    /// Where all of them are.
+    /// The only node.
     pub(crate) node: String,
     /// The state of a new one.
     pub(crate) first: State,
-    /// Actions of each kind under way at once.
+    /// Concurrent actions of each kind.
     pub(crate) at_once: usize,
 }
 
@@ -146,31 +151,31 @@ pub(crate) struct ReplicaSettings {
 pub(crate) struct Replicas<B> {
     settings: ReplicaSettings,
     all: BTreeMap<u32, Replica<B>>,
-    /// The ordinal of the next one: none is given twice.
+    /// The next ordinal: none is used twice.
     next: u32,
     wanted: u32,
     events: Vec<Event>,
 }
 
-/// What separates those that stay, oldest first, from `wanted`: which to end, the newest first, and how many to make.
+/// The difference between those that stay, oldest first, and `wanted`: which to end, newest first, and how many to create.
 pub(crate) fn difference<K: Copy>(staying: &[K], wanted: u32) -> (Vec<K>, usize) {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     (staying.iter().skip(wanted).rev().copied().collect(), wanted.saturating_sub(staying.len()))
 }
 
 impl<B: Backing> Replicas<B> {
-    /// None yet, and none wanted.
+    /// No instances, and none wanted.
     pub(crate) fn new(settings: ReplicaSettings) -> Self {
         Self { settings, all: BTreeMap::new(), next: 1, wanted: 0, events: Vec::new() }
     }
 
-    /// Wants this many instances.
+    /// Sets the wanted number of instances.
     pub(crate) fn scale(&mut self, wanted: u32, now: BothClocks) {
         self.wanted = wanted;
         self.reconcile(now);
     }
 
-    /// Wants as many as there are, as where another process made them.
+    /// Sets the wanted number to the existing one, which another process has created.
     pub(crate) fn adopt(&mut self) -> u32 {
         self.wanted = u32::try_from(self.staying().len()).unwrap_or(u32::MAX);
         self.wanted
@@ -180,7 +185,7 @@ impl<B: Backing> Replicas<B> {
         self.all.iter().filter(|(_, replica)| !replica.leaving).map(|(ordinal, _)| *ordinal).collect()
     }
 
-    /// Makes up for those that are missing, and sends the surplus away, the newest first.
+    /// Creates missing instances, and removes surplus ones, the newest first.
     pub(crate) fn reconcile(&mut self, now: BothClocks) {
         let (surplus, missing) = difference(&self.staying(), self.wanted);
         for ordinal in surplus {
@@ -205,7 +210,7 @@ impl<B: Backing> Replicas<B> {
         self.all.insert(ordinal, replica);
     }
 
-    /// Takes over one that is there already, unless it is known; nothing is due for it.
+    /// Adopts an existing instance, unless it is known; no action is due for it.
     pub(crate) fn take_over(&mut self, ordinal: u32, name: &str, uid: &str, backing: B) {
         if !self.all.contains_key(&ordinal) {
             let found = blank(name.to_owned(), uid.to_owned(), State::Creating);
@@ -220,14 +225,14 @@ impl<B: Backing> Replicas<B> {
             return self.gone(ordinal, now.time, "");
         }
         replica.due = (!replica.busy).then_some(now.instant);
-        // It is ending for that reason already, which nothing else would tell.
+        // It is being evicted already, which no other event would tell.
         if let Some(reason) = replica.eviction.take() {
             self.turn(ordinal, State::Evicted, Some(now.time), &reason);
         }
         self.turn(ordinal, State::Terminating, Some(now.time), "");
     }
 
-    /// The next action that is due, those that stop the newest before those that start the oldest. It is under way until
+    /// The next action that is due: stops, newest first, before starts, oldest first. It is in progress until
     /// [`done`](Self::done), [`refused`](Self::refused) or [`gone`](Self::gone).
     pub(crate) fn next(&mut self, now: BothClocks) -> Option<Action> {
         let may = |leaving| {
@@ -258,12 +263,12 @@ impl<B: Backing> Replicas<B> {
         Some(Action::Start(ordinal))
     }
 
-    /// When the next action is due, of those that wait for their time.
+    /// When the next action is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.all.values().filter(|replica| !replica.busy).filter_map(|replica| replica.due).min()
     }
 
-    /// An action is over; one that has been sent away meanwhile is to be stopped now.
+    /// An action is over; an instance that is to be removed meanwhile is stopped now.
     pub(crate) fn done(&mut self, ordinal: u32, now: BothClocks) {
         if let Some(replica) = self.all.get_mut(&ordinal) {
             replica.busy = false;
@@ -280,7 +285,7 @@ impl<B: Backing> Replicas<B> {
         }
     }
 
-    /// A request for it was not: it is made again after a pause. Returns how often that has been so in a row.
+    /// A request for it was refused: it is retried after a pause. Returns the consecutive refusals.
     pub(crate) fn refused(&mut self, ordinal: u32, now: BothClocks) -> u32 {
         let Some(replica) = self.all.get_mut(&ordinal) else { return 0 };
         replica.busy = false;
@@ -288,8 +293,8 @@ impl<B: Backing> Replicas<B> {
         replica.requests.failures()
     }
 
-    /// Its process or container has ended unasked, after this time; none where it could not be started at all. It is started
-    /// again, or one that was evicted replaced, once its back-off is over.
+    /// Its process or container has exited unasked, after running for this time; none where it could not be started. After its
+    /// backoff it is restarted, or replaced if it was evicted.
     pub(crate) fn exited(
         &mut self,
         ordinal: u32,
@@ -302,7 +307,7 @@ impl<B: Backing> Replicas<B> {
         let evicted = replica.eviction.take();
         let pause = match ran {
             Some(ran) if evicted.is_none() => back_off.after_end(ran),
-            // Nothing has changed by then: at once it would be the same again.
+            // An immediate retry would fail in the same way.
             ran => back_off.after_eviction(ran.unwrap_or_default()),
         };
         replica.due = Some(now.instant + pause);
@@ -319,13 +324,13 @@ impl<B: Backing> Replicas<B> {
         self.turn(ordinal, state, since, &reason);
     }
 
-    /// It is no longer there.
+    /// It has been removed.
     pub(crate) fn gone(&mut self, ordinal: u32, at: SystemTime, reason: &str) {
         self.turn(ordinal, State::Gone, Some(at), reason);
         self.all.remove(&ordinal);
     }
 
-    /// It has another state, or is to be told of again.
+    /// It has this state: an event is sent even if that is the same one.
     pub(crate) fn turn(&mut self, ordinal: u32, state: State, since: Option<SystemTime>, reason: &str) {
         if let Some(replica) = self.all.get_mut(&ordinal) {
             (replica.state, replica.since) = (state, since);
@@ -334,7 +339,7 @@ impl<B: Backing> Replicas<B> {
         }
     }
 
-    /// It holds its memory, or no longer does, where it is at work.
+    /// It holds its memory, or does not, where it runs.
     pub(crate) fn set_ready(&mut self, ordinal: u32, ready: bool, since: Option<SystemTime>) {
         let state = if ready { State::Ready } else { State::Running };
         if self.all.get(&ordinal).is_some_and(|replica| replica.state.is_at_work() && replica.state != state)
@@ -343,17 +348,17 @@ impl<B: Backing> Replicas<B> {
         }
     }
 
-    /// Something else to be told, in its turn.
+    /// Adds another event, in order.
     pub(crate) fn tell(&mut self, event: Event) {
         self.events.push(event);
     }
 
-    /// What has happened since the last call.
+    /// The events since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// All of them as they are.
+    /// The statuses of all instances.
     pub(crate) fn statuses(&self) -> Vec<InstanceStatus> {
         self.all.values().map(|replica| replica.status(&self.settings.node)).collect()
     }

@@ -1,5 +1,5 @@
-//! A cluster whose truth is known: a [`World`], which a YAML file describes (docs/worlds.md), in simulated time. An hour passes
-//! in a second, and takes the same course each time.
+//! Simulated engine: a cluster whose truth is known, described by a [`World`] in YAML (docs/worlds.md). It runs in simulated time, an
+//! hour in a second, and is deterministic.
 
 mod cluster;
 mod ground_truth;
@@ -7,14 +7,16 @@ mod instance;
 mod kernel_memory;
 mod loader;
 mod phase_draws;
+mod quantities;
 mod random;
 mod validation;
 mod world;
 
 pub use ground_truth::{TrueLoss, Truth};
+pub use quantities::Signed;
 pub use world::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
-    Shortage, SignedBytes, World,
+    Shortage, World,
 };
 
 use std::collections::BTreeMap;
@@ -25,14 +27,15 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, NoticeKind};
+use super::outage::Outage;
+use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
 use ramp_format::preflight::{NodeFacts, Preflight};
 
-/// How long a request takes that is answered.
+/// Latency of requests that are answered.
 const LATENCY: Duration = Duration::from_millis(5);
-/// How long a request waits that is not.
+/// Time limit of requests that are not.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// The engine.
@@ -40,7 +43,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 pub struct SimulatedEngine {
     order: EngineSpec,
     cluster: Arc<Mutex<Cluster>>,
-    /// Told when something has been asked for.
+    /// Notified by each request.
     asked: Arc<Notify>,
     made: Instant,
     events: Option<Events>,
@@ -48,37 +51,27 @@ pub struct SimulatedEngine {
 }
 
 impl SimulatedEngine {
-    /// The cluster of the world that the order's options name, or of the usual one, from now on.
+    /// A cluster of the world in the options, or of the default world, which begins now.
     ///
     /// # Errors
-    /// Where the scenario is no load of a set size.
+    /// Where the scenario is not a load with a fixed size.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let world = World::of(&order.options).map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
-        Ok(Self {
-            order,
-            cluster: Arc::new(Mutex::new(Cluster::new(world, load))),
-            asked: Arc::default(),
-            made: Instant::now(),
-            events: None,
-            tasks: JoinSet::new(),
-        })
+        Ok(Self::at(order, Arc::new(Mutex::new(Cluster::new(world, load))), Instant::now()))
     }
 
-    /// The same cluster for another process, as after the first one was killed.
+    fn at(order: EngineSpec, cluster: Arc<Mutex<Cluster>>, made: Instant) -> Self {
+        Self { order, cluster, asked: Arc::default(), made, events: None, tasks: JoinSet::new() }
+    }
+
+    /// Another engine for the same cluster, as of a process that resumes the run.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self {
-            order: self.order.clone(),
-            cluster: Arc::clone(&self.cluster),
-            asked: Arc::default(),
-            made: self.made,
-            events: None,
-            tasks: JoinSet::new(),
-        }
+        Self::at(self.order.clone(), Arc::clone(&self.cluster), self.made)
     }
 
-    /// Reads what was true, also after the run.
+    /// A reader of the truth, also after the run.
     #[must_use]
     pub fn truth(&self) -> TruthReader {
         TruthReader(Arc::clone(&self.cluster))
@@ -88,10 +81,10 @@ impl SimulatedEngine {
         lock(&self.cluster)
     }
 
-    /// A request: answered, refused or left unanswered, as the world has it now.
+    /// Makes a request, which is answered, refused or left unanswered.
     async fn request(&self) -> Result<(), Failure> {
         if self.tasks.is_empty() {
-            // Nobody watches it, and it goes on all the same.
+            // The cluster goes on without a watch.
             let now = self.made.elapsed();
             drop(self.cluster().advance(now));
         }
@@ -108,12 +101,12 @@ impl SimulatedEngine {
     }
 }
 
-/// Reads what was true of a run.
+/// Reads the truth of a run.
 #[derive(Clone, Debug)]
 pub struct TruthReader(Arc<Mutex<Cluster>>);
 
 impl TruthReader {
-    /// What has been true so far.
+    /// The truth so far.
     #[must_use]
     pub fn read(&self) -> Truth {
         let mut truth = lock(&self.0).truth().clone();
@@ -125,7 +118,7 @@ impl TruthReader {
 }
 
 fn lock(cluster: &Mutex<Cluster>) -> MutexGuard<'_, Cluster> {
-    // It is changed by whole happenings alone: one that panicked has changed nothing that matters.
+    // Each event changes it as a whole, so a panic leaves nothing half done that matters.
     cluster.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -141,7 +134,7 @@ impl Engine for SimulatedEngine {
         let nodes = cluster.node_kinds().map(|(name, kind)| NodeFacts {
             name: name.clone(),
             eligible: kind.eligible,
-            not_eligible_because: (!kind.eligible).then(|| "its world says so".into()),
+            not_eligible_because: (!kind.eligible).then(|| "not eligible in its world".into()),
             allocatable_memory_bytes: Some(kind.memory.0.saturating_sub(kind.idle.0)),
             allocatable_cpu_cores: Some(kind.cores),
             allocatable_pods: Some(kind.pods.into()),
@@ -165,7 +158,7 @@ impl Engine for SimulatedEngine {
         events.send(Event::Nodes(nodes)).await;
         events.send(Event::All(all)).await;
         let (cluster, asked) = (Arc::clone(&self.cluster), Arc::clone(&self.asked));
-        self.tasks.spawn(go_on(cluster, events, asked, self.made));
+        self.tasks.spawn(simulate(cluster, events, asked, self.made));
         Ok(Applied { manifest: self.order.scenario.manifest.clone(), instances })
     }
 
@@ -191,51 +184,42 @@ impl Engine for SimulatedEngine {
     }
 }
 
-/// Lets the cluster go on, and tells what is seen of it: nothing while its API is away, all of it anew once it is back, and what
-/// machines and instances said meanwhile.
-async fn go_on(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
-    let mut away = false;
-    // What has happened and is not told yet.
-    let mut untold: Vec<ObservedEvent> = Vec::new();
+/// Advances the cluster and sends what is observed of it: nothing during an outage of its API; after that all instances anew, and
+/// the samples and reports made meanwhile.
+async fn simulate(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notify>, made: Instant) {
+    let mut outage = Outage::of("watch/pods", events.clone());
+    // What has happened and has not been sent yet.
+    let mut pending: Vec<ObservedEvent> = Vec::new();
     while !events.is_closed() {
-        // Machines are sampled for ever.
+        // There is always a next sample.
         let Some(next) = lock(&cluster).next() else { return };
-        let due = untold.iter().map(|seen| seen.at).filter(|_| !away).min();
+        let due = pending.iter().map(|seen| seen.at).filter(|_| !outage.is_open()).min();
         tokio::select! {
             () = sleep_until(made + due.map_or(next, |due| due.min(next))) => {}
             () = asked.notified() => {}
         }
         let now = made.elapsed();
-        let (seen, is_away, all) = {
+        let (seen, is_away) = {
             let mut cluster = lock(&cluster);
-            let (seen, is_away) = (cluster.advance(now), cluster.api().is_some());
-            let back = away && !is_away;
-            (seen, is_away, if back { cluster.instance_statuses() } else { Vec::new() })
+            (cluster.advance(now), cluster.api().is_some())
         };
-        untold.extend(seen);
-        match (away, is_away) {
-            (false, true) => events.send(gap(NoticeKind::GapBegins, "is not answered")).await,
-            (true, false) => {
-                events.send(gap(NoticeKind::GapEnds, "is answered again")).await;
-                events.send(Event::All(all)).await;
-            }
-            _ => {}
+        pending.extend(seen);
+        if is_away || outage.is_open() {
+            // The states of instances are listed anew; samples and reports are kept in logs.
+            pending.retain(|seen| !matches!(seen.event, Event::Instance(_) | Event::Node(_)));
         }
-        if away || is_away {
-            // How instances are is asked for anew; what they and the machines say is kept in logs.
-            untold.retain(|seen| !matches!(seen.event, Event::Instance(_) | Event::Node(_)));
+        if is_away {
+            outage.begins(Instant::now(), "Watch", "is not answered".into()).await;
+            continue;
         }
-        away = is_away;
-        if !away {
-            untold.sort_by_key(|seen| seen.at);
-            let due = untold.partition_point(|seen| seen.at <= now);
-            for seen in untold.drain(..due) {
-                events.send(seen.event).await;
-            }
+        if outage.ends().await {
+            let all = lock(&cluster).instance_statuses();
+            events.send(Event::All(all)).await;
+        }
+        pending.sort_by_key(|seen| seen.at);
+        let due = pending.partition_point(|seen| seen.at <= now);
+        for seen in pending.drain(..due) {
+            events.send(seen.event).await;
         }
     }
-}
-
-fn gap(kind: NoticeKind, message: &str) -> Event {
-    Event::Notice(Notice::new(kind, "watch/pods", "Watch", message))
 }

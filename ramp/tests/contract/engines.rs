@@ -16,6 +16,8 @@ use crate::holds;
 mod process;
 #[path = "../support/podman.rs"]
 mod service;
+#[path = "../support/stale_cgroups.rs"]
+mod stale_cgroups;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,7 +37,9 @@ async fn local() {
     let options = EngineOptions { budget_bytes: Some(200_000_000), ..EngineOptions::default() };
     // This program is a test: ramp, which is the load, is another one.
     let ramp = Path::new(env!("CARGO_BIN_EXE_ramp"));
-    holds(LocalEngine::with_program(order("local", options), ramp).unwrap(), true).await;
+    let order = order("local", options);
+    let _cleanup = stale_cgroups::RemovesCgroups(order.run.clone());
+    holds(LocalEngine::with_program(order, ramp).unwrap(), true).await;
 }
 
 #[tokio::test]

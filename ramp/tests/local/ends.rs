@@ -107,6 +107,7 @@ async fn ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over() {
         return to_be_killed(&run, &size, &ready).await;
     }
     let (id, size) = (run_id("killed"), unique_size(15));
+    let successor = engine(&id, load(&size, &json!({})), None);
     let directory = tempfile::tempdir().unwrap();
     let ready = directory.path().join("ready");
     let mut ramp = again("ends::ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over", &[]);
@@ -124,7 +125,7 @@ async fn ramp_that_is_killed_leaves_no_process_and_its_run_can_be_taken_over() {
         assert!(Instant::now() < deadline, "they end with their parent");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mut run = Run::begin(engine(&id, load(&size, &json!({})), None)).await;
+    let mut run = Run::begin(successor).await;
     run.ready(1).await;
     run.remove().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,8 @@ use ramp_format::state::State;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+
+use super::stale_cgroups::RemovesCgroups;
 
 pub(crate) const RAMP: &str = env!("CARGO_BIN_EXE_ramp");
 /// Longer than anything takes on a busy machine.
@@ -46,14 +49,42 @@ pub(crate) fn run_id(test: &str) -> String {
     format!("test-{test}-{}-{}", std::process::id(), since.as_nanos() % 1_000_000_000)
 }
 
-pub(crate) fn engine(run: &str, scenario: Scenario, budget: Option<u64>) -> LocalEngine {
+pub(crate) fn engine(run: &str, scenario: Scenario, budget: Option<u64>) -> TestEngine {
     let options = EngineOptions { budget_bytes: budget.or(Some(200_000_000)), ..EngineOptions::default() };
-    LocalEngine::with_program(EngineSpec { run: run.into(), scenario, options }, Path::new(RAMP)).unwrap()
+    let spec = EngineSpec { run: run.into(), scenario, options };
+    let engine = LocalEngine::with_program(spec, Path::new(RAMP)).unwrap();
+    TestEngine { engine, _cleanup: RemovesCgroups(run.into()) }
+}
+
+/// An engine whose cgroups are removed where the test fails.
+pub(crate) struct TestEngine {
+    engine: LocalEngine,
+    _cleanup: RemovesCgroups,
+}
+
+impl TestEngine {
+    pub(crate) fn without_cgroups(self) -> Self {
+        Self { engine: self.engine.without_cgroups(), ..self }
+    }
+}
+
+impl Deref for TestEngine {
+    type Target = LocalEngine;
+
+    fn deref(&self) -> &LocalEngine {
+        &self.engine
+    }
+}
+
+impl DerefMut for TestEngine {
+    fn deref_mut(&mut self) -> &mut LocalEngine {
+        &mut self.engine
+    }
 }
 
 /// An engine at work, and what it has told.
 pub(crate) struct Run {
-    pub(crate) engine: LocalEngine,
+    pub(crate) engine: TestEngine,
     pub(crate) events: mpsc::Receiver<(SystemTime, Event)>,
     pub(crate) statuses: Vec<InstanceStatus>,
     pub(crate) reports: Vec<InstanceReport>,
@@ -62,7 +93,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) async fn begin(mut engine: LocalEngine) -> Self {
+    pub(crate) async fn begin(mut engine: TestEngine) -> Self {
         let (events, receiver) = Events::channel(Clock::system());
         let applied = engine.begin(events, false).await.unwrap();
         assert_eq!(applied.instances, 0);

@@ -1,4 +1,4 @@
-//! The budget, where ramp itself has to watch it: without the right to make cgroups.
+//! Budget watch: enforcement of the budget by ramp itself, without permission to create cgroups.
 
 use std::fs;
 use std::path::Path;
@@ -9,25 +9,25 @@ use workload::quantity::Bytes;
 /// How often the resident sets are added up.
 pub(super) const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// An instance's process, as it is watched.
+/// The process of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BudgetWatch {
-    /// The larger, the newer.
+    /// Ordinal of the instance: the larger, the newer.
     pub(super) ordinal: u32,
-    /// Its resident set; none where it cannot be read, as when it has just ended.
+    /// Its resident set; none where it cannot be read, as when it has just exited.
     pub(super) resident: Option<Bytes>,
-    /// It has been told to end: its memory is on its way back.
+    /// It has been told to end: its memory is about to be freed.
     pub(super) is_ending: bool,
 }
 
-/// The instance to be ended: the newest, where those that are to stay have more than the budget together. One at a
-/// time: by the next look its memory is on its way back.
+/// The instance to evict: the newest, where those that are to stay exceed the budget together. One at a time: by the next look its
+/// memory is about to be freed.
 pub(super) fn to_evict(budget: Bytes, all: &[BudgetWatch]) -> Option<u32> {
     let staying = || all.iter().filter(|instance| !instance.is_ending);
     (sum(staying()) > budget).then(|| staying().map(|instance| instance.ordinal).max())?
 }
 
-/// What all of them have together, those included that have been told to end.
+/// Memory of all instances together, including those that have been told to end.
 pub(super) fn used(all: &[BudgetWatch]) -> Bytes {
     sum(all.iter())
 }
@@ -36,8 +36,8 @@ fn sum<'a>(all: impl Iterator<Item = &'a BudgetWatch>) -> Bytes {
     Bytes(all.filter_map(|instance| instance.resident).fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
 }
 
-/// The resident set of a process: the second number of `/proc/PID/statm`, in pages (proc_pid_statm(5)). Pages that
-/// processes share count in each. It may lack some 256 KiB a thread before Linux 6.2.
+/// The resident set of a process: the second number of `/proc/PID/statm`, in pages (proc_pid_statm(5)). Shared pages
+/// count in each process. Before Linux 6.2 it may lack about 256 KiB a thread.
 pub(super) fn resident(proc: &Path, pid: u32, page_bytes: u64) -> Option<Bytes> {
     let text = fs::read_to_string(proc.join(pid.to_string()).join("statm")).ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;

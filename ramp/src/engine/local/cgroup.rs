@@ -1,7 +1,8 @@
-//! A cgroup of ours, in each hierarchy that is needed: its limits, and what has come of them.
+//! Cgroup of a run or of an instance, in each hierarchy that is needed: its limits, usage and OOM kills.
 //!
 //! Sources: Documentation/admin-guide/cgroup-v2.rst, Documentation/admin-guide/cgroup-v1/memory.rst and
-//! Documentation/scheduler/sched-bwc.rst. The two versions differ in which file and which unit, and only here.
+//! Documentation/scheduler/sched-bwc.rst. Only this module knows the files and units of
+//! each version.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,11 +12,11 @@ use workload::host::Version;
 use workload::host::parse::{flat_keyed, number};
 use workload::quantity::{Bytes, Cores};
 
-use super::cgroup_removal::remove;
+use super::cgroup_removal::{explained, remove};
 use super::process_spec::Limits;
 use crate::engine::kubelet::cpu_shares;
 
-/// A cgroup's directory in one hierarchy, and what is controlled there.
+/// A cgroup's directory in one hierarchy, and the controllers there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CgroupDirectory {
     pub(super) version: Version,
@@ -34,7 +35,7 @@ pub(super) struct Cgroup {
 const PERIOD_US: u64 = 100_000;
 
 impl Cgroup {
-    /// The cgroup of that name inside of this one; nothing is made.
+    /// The cgroup of that name inside this one; it is not created.
     pub(super) fn inside(&self, name: &str) -> Self {
         let places = self.places.iter();
         Self {
@@ -44,15 +45,15 @@ impl Cgroup {
         }
     }
 
-    /// Makes its directories. Those that are there already are taken over.
+    /// Creates its directories. Existing ones are taken over.
     ///
     /// # Errors
-    /// Of the first directory that cannot be made, with its path.
+    /// Of the first directory that cannot be created, with its path.
     pub(super) fn make(&self) -> io::Result<()> {
-        for place in &self.places {
-            match fs::create_dir(&place.directory) {
+        for CgroupDirectory { directory, .. } in &self.places {
+            match fs::create_dir(directory) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(at(&place.directory)(error));
+                    return Err(explained(&error, format_args!("cannot create {}", directory.display())));
                 }
                 _ => {}
             }
@@ -60,11 +61,11 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Lets those inside of it have limits of their own.
+    /// Enables its controllers for the cgroups inside it.
     ///
     /// # Errors
-    /// Where a controller cannot be handed down.
-    pub(super) fn hand_down(&self) -> io::Result<()> {
+    /// Where a controller cannot be enabled.
+    pub(super) fn delegate(&self) -> io::Result<()> {
         for place in &self.places {
             match place.version {
                 Version::V2 => {
@@ -72,7 +73,7 @@ impl Cgroup {
                         write(&place.directory, "cgroup.subtree_control", &format!("+{controller}"))?;
                     }
                 }
-                // What is inside counts here as well: always so since Linux 5.11, and where there is no such file.
+                // Counts the cgroups inside as well: always so since Linux 5.11, and without this file.
                 Version::V1 if place.memory => {
                     let _ = write(&place.directory, "memory.use_hierarchy", "1");
                 }
@@ -82,28 +83,20 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Sets limits. Those on swap as well, where the kernel has them: what is limited must not be swapped out.
+    /// Sets limits, and where the kernel has it that on swap, so that memory above the limit is not swapped out.
     ///
     /// # Errors
     /// Where a limit cannot be set.
     pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
-        for place in &self.places {
-            if place.memory {
-                place.limit_memory(limits.memory)?;
-            }
-            if place.cpu {
-                place.limit_cpu(limits)?;
-            }
-        }
-        Ok(())
+        self.places.iter().try_for_each(|place| place.limit(limits))
     }
 
-    /// Files that a process writes to to move in.
-    pub(super) fn doors(&self) -> impl Iterator<Item = PathBuf> {
+    /// The files that a process writes to to join it.
+    pub(super) fn procs_files(&self) -> impl Iterator<Item = PathBuf> {
         self.places.iter().map(|place| place.directory.join("cgroup.procs"))
     }
 
-    /// Ends what is in it, and removes its directories.
+    /// Kills the processes in it, and removes its directories.
     ///
     /// # Errors
     /// Where one is still there after ten seconds, with its path.
@@ -114,14 +107,14 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Memory charged to it and to those inside: what its limit is held against, the page cache included.
+    /// Memory charged to it and the cgroups inside, page cache included: what its limit applies to.
     pub(super) fn used(&self) -> Option<Bytes> {
         let (place, file) = self.memory_file("memory.usage_in_bytes", "memory.current")?;
         number(&fs::read_to_string(place.directory.join(file)).ok()?).map(Bytes)
     }
 
-    /// Processes of it that the OOM killer has ended, at its own limit, at one around it, or the machine's. v1 counts
-    /// where the process was; v2's `memory.events` counts those of the cgroups inside as well.
+    /// Processes in it that the OOM killer has killed, at its own limit, at an enclosing one, or for want of memory of the machine. v1
+    /// counts where the process was; `memory.events` of v2 counts the cgroups inside as well.
     pub(super) fn oom_kills(&self) -> Option<u64> {
         let (place, file) = self.memory_file("memory.oom_control", "memory.events")?;
         flat_keyed(&fs::read_to_string(place.directory.join(file)).ok()?, "oom_kill")
@@ -134,49 +127,41 @@ impl Cgroup {
 }
 
 impl CgroupDirectory {
-    /// What it controls, by the kernel's names.
+    /// Its controllers, by the kernel's names.
     pub(super) fn controllers(&self) -> impl Iterator<Item = &'static str> {
         [("memory", self.memory), ("cpu", self.cpu)].into_iter().filter(|(_, has)| *has).map(|(name, _)| name)
     }
 
-    fn limit_memory(&self, limit: Option<Bytes>) -> io::Result<()> {
-        let Some(limit) = limit else { return Ok(()) };
-        let bytes = limit.0.to_string();
-        match self.version {
-            Version::V1 => {
-                write(&self.directory, "memory.limit_in_bytes", &bytes)?;
-                // Not there where swap is not counted (swapaccount=0).
-                let _ = write(&self.directory, "memory.memsw.limit_in_bytes", &bytes);
-            }
-            Version::V2 => {
-                write(&self.directory, "memory.max", &bytes)?;
-                let _ = write(&self.directory, "memory.swap.max", "0");
-            }
+    fn limit(&self, limits: &Limits) -> io::Result<()> {
+        let put = |file: &str, value: u64| write(&self.directory, file, &value.to_string());
+        let is_v1 = self.version == Version::V1;
+        if let (true, Some(Bytes(bytes))) = (self.memory, limits.memory) {
+            let (memory, (swap, swap_bytes)) = match self.version {
+                // v1 limits memory and swap together.
+                Version::V1 => ("memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", bytes)),
+                Version::V2 => ("memory.max", ("memory.swap.max", 0)),
+            };
+            put(memory, bytes)?;
+            // Missing where swap is not accounted (swapaccount=0).
+            let _ = put(swap, swap_bytes);
         }
-        Ok(())
-    }
-
-    fn limit_cpu(&self, limits: &Limits) -> io::Result<()> {
-        if let Some(quota) = limits.cpu.map(quota_us) {
-            match self.version {
-                Version::V1 => {
-                    write(&self.directory, "cpu.cfs_period_us", &PERIOD_US.to_string())?;
-                    write(&self.directory, "cpu.cfs_quota_us", &quota.to_string())?;
-                }
-                Version::V2 => write(&self.directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?,
+        match limits.cpu.map(quota_us).filter(|_| self.cpu) {
+            Some(quota) if is_v1 => {
+                put("cpu.cfs_period_us", PERIOD_US)?;
+                put("cpu.cfs_quota_us", quota)?;
             }
+            Some(quota) => write(&self.directory, "cpu.max", &format!("{quota} {PERIOD_US}"))?,
+            None => {}
         }
-        if let Some(shares) = limits.cpu_share.map(cpu_shares) {
-            match self.version {
-                Version::V1 => write(&self.directory, "cpu.shares", &shares.to_string())?,
-                Version::V2 => write(&self.directory, "cpu.weight", &weight(shares).to_string())?,
-            }
+        match limits.cpu_share.map(cpu_shares).filter(|_| self.cpu) {
+            Some(shares) if is_v1 => put("cpu.shares", shares),
+            Some(shares) => put("cpu.weight", weight(shares)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// CPU time per period; the kernel takes no less than a millisecond (`min_cfs_quota_period`).
+/// CPU time per period; the kernel accepts a millisecond or more (`min_cfs_quota_period`).
 fn quota_us(limit: Cores) -> u64 {
     let quota = u128::from(limit.as_nano()) * u128::from(PERIOD_US) / 1_000_000_000;
     u64::try_from(quota).unwrap_or(u64::MAX).max(1_000)
@@ -188,19 +173,12 @@ fn weight(shares: u64) -> u64 {
     1 + shares.saturating_sub(2) * 9_999 / 262_142
 }
 
-/// Writes to a file of the kernel's, which must be there.
+/// Writes to an existing file of the kernel.
 pub(super) fn write(directory: &Path, file: &str, text: &str) -> io::Result<()> {
     let path = directory.join(file);
     let written =
         OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| {
-        let kind = error.kind();
-        io::Error::new(kind, format!("cannot write {text:?} to {}: {error}", path.display()))
-    })
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    written.map_err(|error| explained(&error, format_args!("cannot write {text:?} to {}", path.display())))
 }
 
 #[cfg(test)]
@@ -252,7 +230,7 @@ mod tests {
             files[..4].iter().map(|file| text(&directory, file)).collect::<Vec<_>>(),
             ["50000000", "0", "25000 100000", "39"]
         );
-        group.hand_down().unwrap();
+        group.delegate().unwrap();
         assert!(text(&directory, "cgroup.subtree_control").contains("cpu"));
     }
 
@@ -295,7 +273,7 @@ mod tests {
             cpu: !memory,
         };
         let group = Cgroup { places: vec![place("/m/a", true), place("/c", false)] };
-        let doors: Vec<_> = group.inside("ramp-x").doors().collect();
-        assert_eq!(doors, [Path::new("/m/a/ramp-x/cgroup.procs"), Path::new("/c/ramp-x/cgroup.procs")]);
+        let files: Vec<_> = group.inside("ramp-x").procs_files().collect();
+        assert_eq!(files, [Path::new("/m/a/ramp-x/cgroup.procs"), Path::new("/c/ramp-x/cgroup.procs")]);
     }
 }

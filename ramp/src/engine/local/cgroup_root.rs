@@ -1,20 +1,19 @@
-//! Where the budget's cgroup can be made: found by looking, settled by trying.
+//! Cgroup root: the cgroup below which those of runs are created, found by trying.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 use workload::host::{Hierarchy, Level, Version};
 use workload::quantity::{Bytes, Cores};
 
 use super::cgroup::{Cgroup, CgroupDirectory, write};
+use super::process::instance_command;
 use super::process_spec::Limits;
 
-/// Where the cgroups of this process are, for the controllers that matter here.
+/// The cgroups of this process, for memory and CPU.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnCgroups {
     pub(super) memory: Option<Hierarchy>,
@@ -22,7 +21,7 @@ pub(super) struct OwnCgroups {
 }
 
 impl OwnCgroups {
-    /// Looks for them below `root`, which is `/` but in tests.
+    /// Finds them below `root`, which is `/` except in tests.
     pub(super) fn find(root: &Path) -> Self {
         let text = |file: &str| fs::read_to_string(root.join("proc/self").join(file)).unwrap_or_default();
         let (membership, mounts) = (text("cgroup"), text("mountinfo"));
@@ -30,47 +29,47 @@ impl OwnCgroups {
         Self { memory: find("memory"), cpu: find("cpu") }
     }
 
-    /// All of them, the same hierarchy once.
+    /// The hierarchies, each once.
     pub(super) fn hierarchies(&self) -> impl Iterator<Item = &Hierarchy> {
         let cpu = self.cpu.as_ref().filter(|cpu| Some(*cpu) != self.memory.as_ref());
         self.memory.iter().chain(cpu)
     }
 }
 
-/// A cgroup in which those of runs may be made.
+/// A cgroup below which those of runs may be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) place: CgroupDirectory,
-    /// Controllers that would have to be handed down there first (v2).
+    /// Controllers to enable there first (v2).
     pub(super) to_enable: Vec<&'static str>,
 }
 
-/// Where cgroups can be made, as was tried.
+/// Where cgroups can be created, as has been tried.
 #[derive(Clone, Debug)]
 pub(super) struct CgroupRoot {
-    /// Those in which they are made: memory's, and CPU's where that is another.
+    /// The cgroup for memory, and that for CPU where it is another one.
     pub(super) candidates: Vec<Candidate>,
-    /// Why there is no limit on CPU, where there is none.
+    /// Why limits on CPU cannot be set, where that is so.
     pub(super) without_cpu: Option<String>,
 }
 
 impl CgroupRoot {
-    /// The cgroup in which the cgroups of runs are.
-    pub(super) fn around(&self) -> Cgroup {
+    /// The cgroup below which the cgroups of runs are.
+    pub(super) fn cgroup(&self) -> Cgroup {
         Cgroup { places: self.candidates.iter().map(|candidate| candidate.place.clone()).collect() }
     }
 
-    /// Prepares it for cgroups with controllers.
+    /// Enables the controllers for the cgroups below it.
     ///
     /// # Errors
-    /// Where a controller cannot be handed down.
+    /// Where a controller cannot be enabled.
     pub(super) fn enable(&self) -> io::Result<()> {
         self.switch('+')
     }
 
     /// Undoes [`Self::enable`].
     pub(super) fn restore(&self) {
-        // Another run may need it still: the kernel refuses then.
+        // The kernel refuses while another run needs it.
         let _ = self.switch('-');
     }
 
@@ -84,7 +83,7 @@ impl CgroupRoot {
     }
 }
 
-/// Where memory can be controlled, the nearest first.
+/// Where a controller can be used, the nearest cgroup first.
 pub(super) fn candidates(controller: &'static str, hierarchy: &Hierarchy) -> Vec<Candidate> {
     let own = hierarchy.levels.first();
     let levels = match hierarchy.version {
@@ -105,9 +104,9 @@ fn candidate(controller: &'static str, version: Version, level: &Level) -> Optio
     if version == Version::V1 || lists(directory, "cgroup.subtree_control", controller) {
         return Some(Candidate { place, to_enable: Vec::new() });
     }
-    // A cgroup with processes cannot hand controllers down, unless it is the root, which has no such file.
-    let may_hand_down = is_empty(directory) || !directory.join("cgroup.type").exists();
-    let can = lists(directory, "cgroup.controllers", controller) && may_hand_down;
+    // A cgroup with processes cannot delegate controllers, unless it is the root, which has no such file.
+    let may_delegate = is_empty(directory) || !directory.join("cgroup.type").exists();
+    let can = lists(directory, "cgroup.controllers", controller) && may_delegate;
     can.then(|| Candidate { place, to_enable: vec![controller] })
 }
 
@@ -120,75 +119,64 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_to_string(directory.join("cgroup.procs")).is_ok_and(|text| text.trim().is_empty())
 }
 
-/// Finds where a cgroup named `name` can be made, limited, and joined, by doing so and undoing it.
+/// Finds where a cgroup of this name can be created, limited and joined, by trying.
 ///
 /// # Errors
-/// Why it can be done nowhere.
-pub(super) async fn settle(homes: &OwnCgroups, name: &str, program: &Path) -> Result<CgroupRoot, String> {
-    let memory = homes.memory.as_ref().ok_or("no cgroup of the memory controller is in sight")?;
-    let mut why = "no cgroup around this process hands its memory controller down".to_owned();
-    for candidate in candidates("memory", memory) {
-        // CPU at the same place, where it can be had there.
-        let both = with_cpu(&candidate, homes);
-        for site in both.into_iter().chain([alone(candidate)]) {
+/// Why it cannot be done anywhere.
+pub(super) async fn find_root(homes: &OwnCgroups, name: &str, program: &Path) -> Result<CgroupRoot, String> {
+    let memory = homes.memory.as_ref().ok_or("this process is in no cgroup with a memory controller")?;
+    let mut why = "no cgroup above this process delegates its memory controller".to_owned();
+    for memory in candidates("memory", memory) {
+        let mut without_cpu = "no cgroup above this process delegates its CPU controller".to_owned();
+        for candidates in with_cpu(&memory, homes) {
+            let site = CgroupRoot { candidates, without_cpu: None };
             match attempt(&site, name, program).await {
-                Ok(()) => return Ok(with_cpu_elsewhere(site, homes, name, program).await),
-                Err(error) => why = error.to_string(),
+                Ok(()) => return Ok(site),
+                Err(error) => without_cpu = error.to_string(),
             }
+        }
+        let site = CgroupRoot { candidates: vec![memory], without_cpu: Some(without_cpu) };
+        match attempt(&site, name, program).await {
+            Ok(()) => return Ok(site),
+            Err(error) => why = error.to_string(),
         }
     }
     Err(why)
 }
 
-fn alone(candidate: Candidate) -> CgroupRoot {
-    CgroupRoot { candidates: vec![candidate], without_cpu: None }
+/// Memory and CPU: in one cgroup where both are of the unified hierarchy, else in one of each hierarchy.
+fn with_cpu(memory: &Candidate, homes: &OwnCgroups) -> Vec<Vec<Candidate>> {
+    let is_unified = homes.cpu == homes.memory;
+    let all = homes.cpu.iter().flat_map(|cpu| candidates("cpu", cpu));
+    let fitting = all.filter(|cpu| !is_unified || cpu.place.directory == memory.place.directory);
+    let joined = fitting.map(|cpu| match is_unified {
+        true => vec![Candidate {
+            place: CgroupDirectory { cpu: true, ..memory.place.clone() },
+            to_enable: [memory.to_enable.clone(), cpu.to_enable].concat(),
+        }],
+        false => vec![memory.clone(), cpu],
+    });
+    joined.collect()
 }
 
-/// Memory and CPU in one cgroup of the unified hierarchy.
-fn with_cpu(memory: &Candidate, homes: &OwnCgroups) -> Option<CgroupRoot> {
-    let cpu = homes.cpu.as_ref().filter(|cpu| cpu.version == Version::V2)?;
-    let directory = &memory.place.directory;
-    let cpu = candidates("cpu", cpu).into_iter().find(|cpu| cpu.place.directory == *directory)?;
-    let place = CgroupDirectory { cpu: true, ..memory.place.clone() };
-    Some(alone(Candidate { place, to_enable: [memory.to_enable.clone(), cpu.to_enable].concat() }))
-}
-
-/// Adds a cgroup of another hierarchy for CPU, or the reason why there is none.
-async fn with_cpu_elsewhere(site: CgroupRoot, homes: &OwnCgroups, name: &str, program: &Path) -> CgroupRoot {
-    if site.candidates.iter().any(|candidate| candidate.place.cpu) {
-        return site;
-    }
-    let elsewhere = homes.cpu.iter().filter(|cpu| Some(*cpu) != homes.memory.as_ref());
-    let mut why = "no cgroup around this process hands its CPU controller down".to_owned();
-    for cpu in elsewhere.flat_map(|cpu| candidates("cpu", cpu)) {
-        let both =
-            CgroupRoot { candidates: [site.candidates.clone(), vec![cpu]].concat(), without_cpu: None };
-        match attempt(&both, name, program).await {
-            Ok(()) => return both,
-            Err(error) => why = error.to_string(),
-        }
-    }
-    CgroupRoot { without_cpu: Some(why), ..site }
-}
-
-/// What is tried: limits that nothing comes near.
+/// Limits that are tried: nothing comes near them.
 const TRIED: Limits = Limits {
     memory: Some(Bytes(1 << 30)),
     cpu: Some(Cores::from_whole(1)),
     cpu_share: Some(Cores::from_whole(1)),
 };
 
-/// Does all that a run does, and undoes it.
+/// Does all that a run does, and reverts it.
 async fn attempt(site: &CgroupRoot, name: &str, program: &Path) -> io::Result<()> {
-    let outer = site.around().inside(name);
+    let outer = site.cgroup().inside(name);
     let made = async {
         site.enable()?;
         outer.make()?;
-        outer.hand_down()?;
+        outer.delegate()?;
         let inner = outer.inside("trial");
         inner.make()?;
         inner.limit(&TRIED)?;
-        move_a_process(program, inner.doors()).await
+        move_a_process(program, inner.procs_files()).await
     };
     let result = made.await;
     let removed = outer.remove().await;
@@ -196,20 +184,14 @@ async fn attempt(site: &CgroupRoot, name: &str, program: &Path) -> io::Result<()
     result.and(removed)
 }
 
-/// How long a process may take to join.
+/// Time limit of joining.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts this program as an instance that joins and ends.
-async fn move_a_process(program: &Path, doors: impl Iterator<Item = PathBuf>) -> io::Result<()> {
-    let mut command = Command::new(program);
-    command.args(["instance", "--parent", &std::process::id().to_string()]);
-    for door in doors {
-        command.arg("--join").arg(door);
-    }
-    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output())
+/// Starts an instance that joins the cgroups and exits.
+async fn move_a_process(program: &Path, procs_files: impl Iterator<Item = PathBuf>) -> io::Result<()> {
+    let output = timeout(PATIENCE, instance_command(program, procs_files).output())
         .await
-        .map_err(|_| io::Error::other(format!("a process has not joined a cgroup within {PATIENCE:?}")))??;
+        .map_err(|_| io::Error::other(format!("a process did not join a cgroup within {PATIENCE:?}")))??;
     if output.status.success() {
         return Ok(());
     }
@@ -281,22 +263,24 @@ mod tests {
         let homes = OwnCgroups { memory: Some(hierarchy.clone()), cpu: Some(hierarchy) };
         assert_eq!(homes.hierarchies().count(), 1);
         let memory = candidates("memory", homes.memory.as_ref().unwrap()).remove(0);
-        let site = with_cpu(&memory, &homes).unwrap();
-        assert_eq!(site.candidates[0].to_enable, ["memory", "cpu"]);
-        assert_eq!(site.around().places.len(), 1);
+        let joined = with_cpu(&memory, &homes);
+        assert_eq!((joined.len(), joined[0].len()), (1, 1));
+        assert_eq!(joined[0][0].to_enable, ["memory", "cpu"]);
+        assert!(joined[0][0].place.memory && joined[0][0].place.cpu);
         let v1 = Hierarchy { version: Version::V1, ..homes.memory.clone().unwrap() };
         let hybrid = OwnCgroups { memory: Some(v1), ..homes };
         assert_eq!((hybrid.hierarchies().count(), root.path().exists()), (2, true));
+        assert_eq!(with_cpu(&memory, &hybrid)[0].len(), 2, "one in each hierarchy");
     }
 
     #[tokio::test]
     async fn where_nothing_may_be_made_the_reason_is_told() {
-        let nowhere = settle(&OwnCgroups::default(), "ramp-x", Path::new("/")).await.unwrap_err();
+        let nowhere = find_root(&OwnCgroups::default(), "ramp-x", Path::new("/")).await.unwrap_err();
         assert!(nowhere.contains("memory controller"), "{nowhere}");
         let (root, hierarchy) = unified();
         let homes = OwnCgroups { memory: Some(hierarchy), cpu: None };
         // Directories of a file system have no files of the kernel's.
-        let why = settle(&homes, "ramp-x", Path::new("/")).await.unwrap_err();
+        let why = find_root(&homes, "ramp-x", Path::new("/")).await.unwrap_err();
         assert!(why.contains("cgroup.subtree_control"), "{why}");
         assert!(!root.path().join("ramp-x").exists() && !root.path().join("a/ramp-x").exists());
     }

@@ -1,14 +1,11 @@
-//! Cgroups of runs that are over, or have to be: how they are found.
+//! Stale cgroups: those that runs have left, found by name in every hierarchy.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Pid;
-
-use super::cgroup_removal::{inner, processes, remove};
+use super::cgroup_removal::inner;
 use super::cgroup_root::OwnCgroups;
 
-/// What the cgroup of each run begins with; the run's id follows.
+/// The names of runs' cgroups begin with this; the run's id follows.
 const PREFIX: &str = "ramp-";
 
 /// The name of a run's cgroup.
@@ -18,48 +15,27 @@ pub(super) fn cgroup_name(run: &str) -> String {
 
 /// A directory of a run's cgroup in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StaleCgroups {
+pub(super) struct StaleCgroup {
     /// The run's id.
     pub(super) run: String,
     /// The directory, which may be that of several controllers.
     pub(super) directory: PathBuf,
 }
 
-impl StaleCgroups {
-    /// The processes in it.
-    pub(super) fn processes(&self) -> Vec<Pid> {
-        processes(&self.directory)
-    }
-
-    /// Ends what is in it and removes it.
-    ///
-    /// # Errors
-    /// Where it is still there after ten seconds.
-    pub(super) async fn remove(&self) -> io::Result<()> {
-        remove(&self.directory).await
-    }
-}
-
-/// The cgroups of all runs in all of the hierarchies that can be seen from here.
-pub(super) fn all(homes: &OwnCgroups) -> Vec<StaleCgroups> {
+/// The cgroups of a run, or where none is named of all runs, in all hierarchies that this process sees.
+pub(super) fn stale_cgroups(homes: &OwnCgroups, run: Option<&str>) -> Vec<StaleCgroup> {
     let mut found = Vec::new();
-    for hierarchy in homes.hierarchies() {
-        if let Some(outermost) = hierarchy.levels.last() {
-            search(&outermost.directory, &mut found);
-        }
+    for outermost in homes.hierarchies().filter_map(|hierarchy| hierarchy.levels.last()) {
+        search(&outermost.directory, &mut found);
     }
+    found.retain(|stale| run.is_none_or(|run| run == stale.run));
     found
 }
 
-/// The cgroups of one run.
-pub(super) fn of_run(homes: &OwnCgroups, run: &str) -> Vec<StaleCgroups> {
-    all(homes).into_iter().filter(|remains| remains.run == run).collect()
-}
-
-fn search(directory: &Path, found: &mut Vec<StaleCgroups>) {
+fn search(directory: &Path, found: &mut Vec<StaleCgroup>) {
     for inner in inner(directory) {
         match inner.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)) {
-            Some(run) => found.push(StaleCgroups { run: run.to_owned(), directory: inner }),
+            Some(run) => found.push(StaleCgroup { run: run.to_owned(), directory: inner }),
             None => search(&inner, found),
         }
     }
@@ -86,35 +62,10 @@ mod tests {
         }
         fs::write(root.path().join("ramp-5"), "a file").unwrap();
         let homes = homes(root.path());
-        let mut runs: Vec<_> = all(&homes).into_iter().map(|remains| remains.run).collect();
+        let mut runs: Vec<_> = stale_cgroups(&homes, None).into_iter().map(|stale| stale.run).collect();
         runs.sort();
         assert_eq!(runs, ["1", "2", "2"], "what is inside of one is that one's");
-        assert_eq!(of_run(&homes, "1")[0].directory, root.path().join("a/own/ramp-1"));
-        assert_eq!(of_run(&homes, "3"), []);
-    }
-
-    #[test]
-    fn processes_of_the_cgroups_inside_count_and_those_of_other_namespaces_cannot() {
-        let root = tempfile::tempdir().unwrap();
-        let inside = root.path().join("ramp-1/i");
-        fs::create_dir_all(&inside).unwrap();
-        fs::write(root.path().join("ramp-1/cgroup.procs"), "7\n0\n").unwrap();
-        fs::write(inside.join("cgroup.procs"), "8\n-1\nx\n").unwrap();
-        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
-        assert_eq!(remains.processes(), [7, 8].map(Pid::from_raw));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_stays_is_told_with_its_path_and_one_that_is_gone_is_no_error() {
-        let root = tempfile::tempdir().unwrap();
-        let remains = StaleCgroups { run: "1".into(), directory: root.path().join("ramp-1") };
-        remains.remove().await.unwrap();
-        fs::create_dir_all(root.path().join("ramp-1/inner")).unwrap();
-        remains.remove().await.unwrap();
-        assert!(!remains.directory.exists());
-        // A file holds a directory as a process does a cgroup.
-        fs::create_dir_all(&remains.directory).unwrap();
-        fs::write(remains.directory.join("file"), "").unwrap();
-        assert!(remains.remove().await.unwrap_err().to_string().contains("ramp-1"));
+        assert_eq!(stale_cgroups(&homes, Some("1"))[0].directory, root.path().join("a/own/ramp-1"));
+        assert_eq!(stale_cgroups(&homes, Some("3")), []);
     }
 }

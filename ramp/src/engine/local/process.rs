@@ -1,4 +1,4 @@
-//! One process of an instance: started, read, signalled and waited for.
+//! Process of an instance: starts it, reads its output, signals it and waits for its exit.
 
 use std::ffi::OsString;
 use std::io;
@@ -23,41 +23,35 @@ use crate::engine::replicas::Backing;
 use crate::engine::{Event, Events, InstanceReport, Notice};
 use ramp_format::state::State;
 
-/// What is left in the pipes of a process that has ended is read for so long: others may hold them open.
+/// How long the pipes of a process that has exited are read: its children may hold them open.
 const DRAIN: Duration = Duration::from_millis(500);
-/// Lines on standard error that are written down, for each process and for a whole run. The rest is in ramp's log.
+/// Lines of standard error that are recorded, per process and per run. The others go to ramp's log.
 const LINES_PER_PROCESS: u32 = 5;
 const LINES_PER_RUN: u32 = 1_000;
 
 /// How a process is started.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
-    /// This program.
+    /// The program with the subcommands of ramp.
     pub(super) ramp: PathBuf,
     pub(super) demand: Arc<ProcessSpec>,
 }
 
 impl Launch {
-    /// Starts one that joins a cgroup by these files. It ends with the thread that calls this.
+    /// Starts a process that joins cgroups by these files. It ends with the thread that calls this.
     ///
     /// # Errors
-    /// Where the system refuses a process or a descriptor.
-    pub(super) fn start(&self, doors: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
-        let mut command = Command::new(&self.ramp);
-        command.arg("instance").arg("--parent").arg(std::process::id().to_string());
-        for door in doors {
-            command.arg("--join").arg(door);
-        }
+    /// Where the kernel refuses a process or a file descriptor.
+    pub(super) fn start(&self, procs_files: impl Iterator<Item = PathBuf>) -> io::Result<Child> {
+        let mut command = instance_command(&self.ramp, procs_files);
         command.arg("--").args(self.words());
-        // As in a container: nothing of ramp's own environment but where programs are.
-        command.env_clear();
+        // A program of this machine is found by PATH.
         if let (Program::Host(_), Some(path)) = (&self.demand.program, std::env::var_os("PATH")) {
             command.env("PATH", path);
         }
         command.envs(self.demand.env.iter().map(|(name, value)| (name, value)));
-        // Ctrl-C on the terminal is for ramp alone.
-        command.process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C on the terminal must reach ramp only.
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn()
     }
 
@@ -72,31 +66,44 @@ impl Launch {
     }
 }
 
-/// What a process is told.
+/// The command that runs `program` as an instance: it joins cgroups by these files, and then executes the command that is
+/// appended after `--`.
+pub(super) fn instance_command(program: &Path, procs_files: impl Iterator<Item = PathBuf>) -> Command {
+    let mut command = Command::new(program);
+    command.arg("instance").arg("--parent").arg(std::process::id().to_string());
+    for file in procs_files {
+        command.arg("--join").arg(file);
+    }
+    // As in a container, ramp's own environment is not inherited.
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// A request to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tell {
-    /// End, and be killed where that takes too long.
+    /// SIGTERM, and SIGKILL after the grace period.
     End,
-    /// Be killed.
+    /// SIGKILL.
     Kill,
 }
 
-/// What became of a process.
+/// News of a process.
 #[derive(Debug)]
 pub(super) enum ProcessEvent {
     /// Whether it holds all of its memory.
     Ready(bool),
-    /// It has ended.
+    /// It has exited.
     Ended(io::Result<ExitStatus>),
 }
 
-/// A process at work, and how to end it.
+/// A running process, and how to end it.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: Option<u32>,
     pub(super) tell: mpsc::Sender<Tell>,
     pub(super) started: Instant,
-    /// OOM kills in its cgroup before it was started.
+    /// OOM kills in its cgroup before its start.
     pub(super) oom_kills: Option<u64>,
 }
 
@@ -106,7 +113,7 @@ impl Backing for Option<Process> {
     }
 }
 
-/// Follows one process to its end.
+/// The task that follows one process to its exit.
 pub(super) struct ProcessTask {
     /// Of the instance.
     pub(super) ordinal: u32,
@@ -115,20 +122,20 @@ pub(super) struct ProcessTask {
     pub(super) events: Events,
     pub(super) news: mpsc::Sender<(u32, ProcessEvent)>,
     pub(super) grace: Duration,
-    /// Standard output is the load's reports.
+    /// Whether standard output is reports of the load.
     pub(super) is_load: bool,
-    /// Lines of standard error written down in this run.
+    /// Lines of standard error recorded in this run.
     pub(super) lines: Arc<AtomicU32>,
 }
 
 impl ProcessTask {
-    /// Reads both pipes, passes signals on, and tells of the end once everything has been read.
+    /// Reads both pipes, forwards signals, and tells of the exit once everything has been read.
     pub(super) async fn attend(self, mut child: Child, mut tell: mpsc::Receiver<Tell>) {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let readers = async { tokio::join!(self.read_reports(stdout), self.read_complaints(stderr)) };
+        let readers = async { tokio::join!(self.read_reports(stdout), self.read_stderr(stderr)) };
         tokio::pin!(readers);
         let mut all_read = false;
-        // Never, until it is told to end.
+        // Set once it is told to end.
         let patience = sleep(Duration::MAX);
         tokio::pin!(patience);
         let status = loop {
@@ -155,7 +162,7 @@ impl ProcessTask {
     }
 
     async fn say(&self, news: ProcessEvent) {
-        // Nobody is there once the run is over.
+        // There is no receiver once the run is over.
         let _ = self.news.send((self.ordinal, news)).await;
     }
 
@@ -177,7 +184,7 @@ impl ProcessTask {
         }
     }
 
-    async fn read_complaints(&self, stderr: Option<impl AsyncRead + Unpin>) {
+    async fn read_stderr(&self, stderr: Option<impl AsyncRead + Unpin>) {
         let Some(stderr) = stderr else { return };
         let mut lines = Lines::of(stderr);
         let mut written = 0;
@@ -196,29 +203,27 @@ impl ProcessTask {
     }
 }
 
-/// Something to know of an instance.
+/// A note about an instance.
 pub(super) fn note(name: &str, reason: &str, message: String) -> Event {
     Event::Notice(Notice::note(format!("instance/{name}"), reason, message))
 }
 
-/// Sends a signal. The id is there only until the process has been waited for, so it is nobody else's.
+/// Sends a signal. The id is known only until the process has been waited for, so it cannot be another process's.
 fn signal(child: &Child, signal: Signal) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 
-/// How a process has ended that was not told to: its state and why. `oom_kills` are those in its cgroup before and
-/// after; without a cgroup nobody knows.
-pub(super) fn verdict(status: ExitStatus, oom_kills: (Option<u64>, Option<u64>)) -> (State, String) {
+/// State and reason of a process that has ended unasked. `oom_killed` is what its cgroup or the kernel log tells; none where
+/// neither can be read.
+pub(super) fn verdict(status: ExitStatus, oom_killed: Option<bool>) -> (State, String) {
     let reason = how(status);
     let was_killed = status.signal() == Some(Signal::SIGKILL as i32);
-    match oom_kills {
-        (Some(before), Some(after)) if was_killed && after > before => {
-            (State::OomKilled, format!("OOMKilled, {reason}"))
-        }
-        (None, None) if was_killed => {
-            (State::Failed, format!("{reason}; without a cgroup it is not known by whom"))
+    match oom_killed {
+        Some(true) if was_killed => (State::OomKilled, format!("OOMKilled, {reason}")),
+        None if was_killed => {
+            (State::Failed, format!("{reason}; not known by whom, without a cgroup or the kernel log"))
         }
         _ => (State::Failed, reason),
     }
@@ -236,10 +241,8 @@ pub(super) fn how(status: ExitStatus) -> String {
     }
 }
 
-/// The name under which the system executes this program, whatever has become of its file.
-pub(super) fn this_program() -> &'static Path {
-    Path::new("/proc/self/exe")
-}
+/// This program, even where its file has been replaced or removed.
+pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 #[cfg(test)]
 mod tests {
@@ -251,12 +254,11 @@ mod tests {
     fn killed_while_oom_kills_rose_is_an_oom_kill_and_nothing_else_is() {
         let status = ExitStatus::from_raw;
         let exited = |code: i32| status(code << 8);
-        let of = |status, before, after| verdict(status, (before, after)).0;
-        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(3)), State::OomKilled);
-        assert_eq!(of(status(KILL_SIGNAL), Some(2), Some(2)), State::Failed, "somebody else's KILL_SIGNAL");
-        assert_eq!(of(exited(3), Some(2), Some(3)), State::Failed, "one of its own children was killed");
-        assert_eq!(of(status(KILL_SIGNAL), None, Some(3)), State::Failed, "what it was before is not known");
-        let (state, reason) = verdict(status(KILL_SIGNAL), (None, None));
+        let of = |status, oom_killed| verdict(status, Some(oom_killed)).0;
+        assert_eq!(of(status(KILL_SIGNAL), true), State::OomKilled);
+        assert_eq!(of(status(KILL_SIGNAL), false), State::Failed, "somebody else's SIGKILL");
+        assert_eq!(of(exited(3), true), State::Failed, "one of its own children was killed");
+        let (state, reason) = verdict(status(KILL_SIGNAL), None);
         assert_eq!((state, reason.contains("not known")), (State::Failed, true));
         assert_eq!((how(exited(3)), how(status(15))), ("exit status 3".into(), "signal SIGTERM".into()));
         assert_eq!(how(status(40)), "signal 40", "a real-time signal");

@@ -1,4 +1,4 @@
-//! What of a scenario a process can have: its command, its limits, and what cannot be honoured.
+//! Process specification: command, environment and limits of a scenario, and what of it is not honoured.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::engine::{Failure, manifest_support};
 use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 
-/// What is to be run, so far as a process can be it.
+/// What to run as a process.
 #[derive(Clone, Debug)]
 pub(super) struct ProcessSpec {
     pub(super) program: Program,
@@ -18,7 +18,7 @@ pub(super) struct ProcessSpec {
     pub(super) limits: Limits,
     /// Between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
-    /// What of it cannot be had here, a sentence each.
+    /// What of the scenario is not honoured, a sentence each.
     pub(super) not_honoured: Vec<String>,
 }
 
@@ -27,24 +27,24 @@ pub(super) struct ProcessSpec {
 pub(super) enum Program {
     /// The load, with these options.
     Load(Vec<String>),
-    /// Something of this machine's: a program and its arguments.
+    /// A program of this machine and its arguments.
     Host(Vec<String>),
 }
 
-/// What a cgroup is told.
+/// Limits of a cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Limits {
-    /// Memory at most.
+    /// Memory limit.
     pub(super) memory: Option<Bytes>,
-    /// CPU at most.
+    /// CPU limit.
     pub(super) cpu: Option<Cores>,
-    /// CPU where there is not enough for all.
+    /// CPU request: the share where there is not enough for all.
     pub(super) cpu_share: Option<Cores>,
 }
 
 impl ProcessSpec {
     /// # Errors
-    /// Where it is known of no program what it is.
+    /// Where the container is neither the load nor has a command.
     pub(super) fn of(scenario: &Scenario) -> Result<Self, Failure> {
         let container = &scenario.container;
         let program = program(scenario)?;
@@ -68,7 +68,7 @@ impl ProcessSpec {
 fn program(scenario: &Scenario) -> Result<Program, Failure> {
     let container = &scenario.container;
     let load = scenario.command_line();
-    // Without a command and without arguments anything could be meant: only the image's name tells.
+    // Without command and arguments only the image's name tells.
     let is_told = !container.command.is_empty() || !container.args.is_empty();
     match load {
         Ok(_) if is_told || image_name(&container.image) == "workload" => {
@@ -80,16 +80,15 @@ fn program(scenario: &Scenario) -> Result<Program, Failure> {
         found => {
             let why = found.err().unwrap_or_else(|| "it has neither command nor arguments".into());
             Err(Failure::permanent(format!(
-                "image {}: an image cannot be run as a process, and as the load it is not understood: {why} \
-                 (expected: a container of the image workload with options of workload, or one with a command that \
-                 this machine has; --engine podman and kubernetes run images)",
+                "image {}: not a load: {why} (the local engine runs no images; expected the image workload with options of \
+                 workload, or a command of this machine; or use --engine podman or kubernetes)",
                 container.image
             )))
         }
     }
 }
 
-/// A load whose options are wrong is no other program.
+/// Whether it is the load, whose options may be wrong.
 fn is_workload(command: &[String]) -> bool {
     command.first().is_some_and(|program| program.rsplit('/').next() == Some("workload"))
 }
@@ -106,32 +105,32 @@ fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<Strin
         Program::Load(_) => {
             let version = env!("CARGO_PKG_VERSION");
             all.push(format!(
-                "image {image}: instances are processes of this ramp, with the load of its version {version}"
+                "image {image}: not used; instances are processes of ramp, with the load of version {version}"
             ));
             let load = scenario.command_line();
             if let Some(address) = load.as_ref().ok().and_then(|load| load.reports().listen) {
-                all.push(format!("--listen {address}: left out, as all instances share the machine's ports"));
+                all.push(format!("--listen {address}: ignored, as all instances share the machine's ports"));
             }
             if load.is_ok_and(|load| matches!(load.command, Some(Command::Node { .. }))) {
                 all.push(
-                    "readiness: workload node has no memory to get, so it is ready with its first report"
+                    "readiness: workload node allocates no memory, so it is ready with its first report"
                         .into(),
                 );
             }
         }
         Program::Host(words) => {
             let name = words.first().map_or("", String::as_str);
-            all.push(format!("image {image}: {name} of this machine is executed, not that of the image"));
-            all.push(format!("readiness: {name} reports nothing, so it is ready as soon as it runs"));
+            all.push(format!("image {image}: not used; {name} of this machine is executed"));
+            all.push(format!("readiness: {name} does not report, so it is ready as soon as it runs"));
         }
     }
     let words = scenario.container.command.iter().chain(&scenario.container.args);
     if words.clone().any(|word| word.contains("$(")) {
-        all.push("$(NAME) in the command or its arguments: not replaced by the variable's value".into());
+        all.push("$(NAME) in the command or its arguments: variables are not expanded".into());
     }
     if scenario.container.memory_request.is_some() {
         all.push(
-            "resources.requests.memory: nothing is reserved, and as many are started as are asked for".into(),
+            "resources.requests.memory: nothing is reserved; instances are started whether or not there is memory for them".into(),
         );
     }
 }
@@ -206,9 +205,7 @@ mod tests {
         let of_nginx = refusal(json!({"image": "docker.io/library/nginx:1"}));
         assert!(!of_nginx.transient && of_nginx.message.contains("neither command nor arguments"));
         assert!(
-            refusal(json!({"image": "nginx", "args": ["-g", "daemon off;"]}))
-                .message
-                .contains("not understood")
+            refusal(json!({"image": "nginx", "args": ["-g", "daemon off;"]})).message.contains("not a load")
         );
         let wrong =
             refusal(json!({"image": "workload", "command": ["/workload"], "args": ["--memory", "much"]}));

@@ -1,9 +1,8 @@
-//! What ramp is when it runs as an instance: two hidden subcommands.
+//! Hidden subcommands that instances of the local engine run.
 //!
-//! `ramp instance` puts itself where it belongs and then becomes the command; `ramp workload` is the load. Both are
-//! to be called before anything else is set up: before a runtime, a second thread or a log.
+//! `ramp instance` joins cgroups and then executes a command; `ramp workload` is the load. Both have to be called before a
+//! runtime, a second thread or a log is set up.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -23,15 +22,15 @@ use workload::report::Format;
 /// Arguments of the hidden subcommand `instance`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InstanceArgs {
-    /// The process that must be the parent, and without which this one ends
+    /// The parent process; this one is killed when it ends
     #[arg(long, value_name = "PID")]
     parent: i32,
 
-    /// A `cgroup.procs` to be written to; may be given again
+    /// A `cgroup.procs` file to join; repeatable
     #[arg(long, value_name = "FILE")]
     join: Vec<PathBuf>,
 
-    /// What to become; nothing where it is only tried whether one may join
+    /// The command to execute; none to only try whether the cgroups can be joined
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -44,60 +43,55 @@ pub struct WorkloadArgs {
     options: Vec<OsString>,
 }
 
-/// Exit status of what could not be executed, as shells have it.
+/// Exit status where the command could not be executed, as of shells.
 const NOT_EXECUTED: u8 = 127;
 
-/// Runs `ramp instance`: joins the cgroups and becomes the command. Comes back only where that fails, or where there
-/// is no command. What failed is told on standard error.
+/// Runs `ramp instance`: joins the cgroups and executes the command. Returns only where that fails, or without a command. Errors
+/// go to standard error.
 #[must_use]
 pub fn instance(args: &InstanceArgs) -> ExitCode {
-    // Where there is a log already, it is that one.
+    // A log that is set up already stays.
     let _ = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr).try_init();
     if let Err(error) = join(args) {
         tracing::error!("{error}");
         return ExitCode::FAILURE;
     }
     let Some((program, words)) = args.command.split_first() else { return ExitCode::SUCCESS };
-    let Err(error) = execute(program, words);
+    let error = Command::new(program).args(words).exec();
     tracing::error!("cannot execute {}: {error}", program.display());
     ExitCode::from(NOT_EXECUTED)
 }
 
-/// Binds its life to that of its parent, lets the OOM killer have it first, and moves into the cgroups.
+/// Makes the kernel kill it when its parent ends, makes it the first victim of the OOM killer, and joins the cgroups.
 fn join(args: &InstanceArgs) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // The parent may have ended before that was asked for.
+    // The parent may have ended before that.
     if getppid() != Pid::from_raw(args.parent) {
-        return Err(io::Error::other(format!("process {} is not its parent any more", args.parent)));
+        return Err(io::Error::other(format!("the parent process is not {} (it has ended)", args.parent)));
     }
-    // As the kubelet does with pods that request nothing (pkg/kubelet/qos/policy.go): before anything else of the
-    // machine's. It undoes as well what ramp itself may have inherited: of processes that must not be killed none
-    // could be.
+    // As the kubelet sets for pods that request nothing (pkg/kubelet/qos/policy.go), so that no other program is killed first. A value
+    // inherited from ramp, such as -1000, would exempt instances from OOM kills.
     if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
-        tracing::warn!("oom_score_adj stays as it is: {error}");
+        tracing::warn!("cannot write oom_score_adj: {error}");
     }
     for file in &args.join {
-        // 0 is the process that writes (Documentation/admin-guide/cgroup-v2.rst; v1 likewise).
+        // 0 stands for the writing process (Documentation/admin-guide/cgroup-v2.rst; v1 likewise).
         let joined = OpenOptions::new().write(true).open(file).and_then(|mut file| file.write_all(b"0"));
         joined.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
     }
     Ok(())
 }
 
-fn execute(program: &OsString, words: &[OsString]) -> Result<Infallible, io::Error> {
-    Err(Command::new(program).args(words).exec())
-}
-
-/// Runs `ramp workload`, the load that reports as JSON and serves nothing, whatever its options say. `started_ns` is
-/// when the program began, on the monotonic clock ([`workload::clock::monotonic_ns`]).
+/// Runs `ramp workload`: the load, which reports as JSON and does not listen, whatever its options say. `started_ns` is
+/// when the program started, on the monotonic clock ([`workload::clock::monotonic_ns`]).
 ///
 /// # Caveats
-/// The program itself is not locked in memory, as that of the program `workload` is: it is many times its size.
+/// Unlike `workload`, the program does not lock itself in memory: it is many times larger.
 #[must_use]
 pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
-    // First of all: from here on a signal is waited for.
+    // First: from here on signals are handled.
     let signals = Signals::take();
-    // It is executed by a name that says nothing.
+    // Its name would be that of the file that was executed: exe.
     let _ = prctl::set_name(c"workload");
     let args = as_instance(
         cli::Args::try_parse_from(std::iter::once("workload".into()).chain(args.options))
@@ -120,7 +114,7 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
     }
 }
 
-/// Reports are read by ramp, and all instances share the machine's ports.
+/// Ramp reads the reports, and all instances share the machine's ports.
 fn as_instance(mut args: cli::Args) -> cli::Args {
     let reports = match &mut args.command {
         Some(cli::Command::Node { reports }) => reports,

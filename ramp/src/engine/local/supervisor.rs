@@ -1,25 +1,26 @@
-//! The task that keeps as many instances as are asked for: it starts, ends and replaces them, one thing at a time.
+//! Supervisor: the event loop that starts, stops and restarts the processes of all instances.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use workload::quantity::Bytes;
+use workload::host::page_bytes;
 
 use super::budget_watch::{BudgetWatch, WATCH_EVERY, resident, to_evict, used};
 use super::cgroup::Cgroup;
+use super::confinement::Confinement;
 use super::process::{Launch, Process, ProcessEvent, ProcessTask, Tell, how, note, verdict};
 use super::process_spec::Program;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::replicas::{Action, BothClocks, Desired, Replica, Replicas};
 use crate::engine::{ContainerExit, Event, Events, InstanceStatus};
 use ramp_format::state::State;
 
-/// The processes there are, by their ids, with the names of their instances; shared with who asks what is left.
+/// Running processes by their ids, with the names of their instances; shared with the engine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LivingProcesses(Arc<Mutex<BTreeMap<u32, String>>>);
 
@@ -29,16 +30,7 @@ impl LivingProcesses {
     }
 }
 
-/// What holds all instances together.
-#[derive(Clone, Debug)]
-pub(super) enum Confinement {
-    /// A cgroup with the budget as its limit.
-    Cgroup(Cgroup),
-    /// Ramp itself, which adds their resident sets up, in bytes.
-    Ramp { budget: Bytes, used: Arc<AtomicU64> },
-}
-
-/// Keeps the instances.
+/// Starts, stops and restarts the instances.
 pub(super) struct Supervisor {
     pub(super) launch: Launch,
     pub(super) events: Events,
@@ -46,30 +38,33 @@ pub(super) struct Supervisor {
     pub(super) replicas: Replicas<Option<Process>>,
     pub(super) wanted: watch::Receiver<Desired>,
     pub(super) living: LivingProcesses,
-    pub(super) page_bytes: u64,
-    /// One for each process, and one for each cgroup that is to go.
+    /// One for each process, and one for each cgroup that is being removed.
     pub(super) tasks: JoinSet<()>,
     pub(super) news: mpsc::Receiver<(u32, ProcessEvent)>,
-    /// Where the tasks of processes send them.
+    /// The sender of [`Self::news`] for the tasks of processes.
     pub(super) newsroom: mpsc::Sender<(u32, ProcessEvent)>,
-    /// Lines of standard error written down.
+    /// Lines of standard error recorded.
     pub(super) lines: Arc<AtomicU32>,
+    /// Tells of OOM kills without cgroups.
+    pub(super) log: KernelLog,
     pub(super) is_removed: bool,
 }
 
-/// News that may wait; beyond that their processes are read later.
+const USUAL_PAGE_BYTES: u64 = 4096;
+
+/// Capacity of the channel of news; tasks wait while it is full.
 pub(super) const NEWS_WAITING: usize = 256;
 
 impl Supervisor {
-    /// Keeps them until the engine is dropped.
+    /// Runs until the engine is dropped.
     pub(super) async fn run(mut self) {
         let mut looks = interval(WATCH_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let watches = matches!(self.confinement, Confinement::Ramp { .. });
         loop {
-            // Those whose work is done.
+            // Reaps tasks that have ended.
             while self.tasks.try_join_next().is_some() {}
-            // One at a time, so that whatever else has to be done comes between.
+            // One action at a time, so that events are handled in between.
             let action = self.replicas.next(self.now());
             match action {
                 Some(Action::Start(ordinal)) => self.start(ordinal),
@@ -77,7 +72,7 @@ impl Supervisor {
                 None => {}
             }
             self.send_events().await;
-            self.remove_when_at_rest();
+            self.remove_when_idle();
             let due = self.replicas.next_due();
             tokio::select! {
                 biased;
@@ -88,8 +83,8 @@ impl Supervisor {
                     let wanted = self.wanted.borrow_and_update().instances;
                     self.replicas.scale(wanted, self.now());
                 }
-                Some((ordinal, news)) = self.news.recv() => self.hear(ordinal, news),
-                _ = looks.tick(), if watches => self.look(),
+                Some((ordinal, news)) = self.news.recv() => self.handle_news(ordinal, news),
+                _ = looks.tick(), if watches => self.enforce_budget(),
                 () = yield_now(), if action.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if action.is_none() && due.is_some() => {}
             }
@@ -97,14 +92,14 @@ impl Supervisor {
     }
 
     fn now(&self) -> BothClocks {
-        BothClocks { instant: Instant::now(), time: self.events.clock().now() }
+        BothClocks::read(&self.events)
     }
 
-    /// Tells what has happened, and removes the cgroups of those that are gone.
+    /// Sends the events, and removes the cgroups of instances that are gone.
     async fn send_events(&mut self) {
         for event in self.replicas.take_events() {
             if let Event::Instance(InstanceStatus { state: State::Gone, name, .. }) = &event
-                && let Some(group) = group_of(&self.confinement, name)
+                && let Some(group) = self.confinement.of_instance(name)
             {
                 self.remove(group, name.clone());
             }
@@ -119,17 +114,20 @@ impl Supervisor {
         let Some(replica) = self.replicas.get_mut(ordinal) else { return };
         replica.restarts += u32::from(replica.end.is_some());
         let (name, uid) = (replica.name.clone(), replica.uid.clone());
-        let group = group_of(&self.confinement, &name);
+        let group = self.confinement.of_instance(&name);
         let child = self.prepare(group.as_ref()).and_then(|oom_kills| {
-            let doors = group.iter().flat_map(Cgroup::doors);
-            self.launch.start(doors).map(|child| (child, oom_kills))
+            let procs_files = group.iter().flat_map(Cgroup::procs_files);
+            self.launch.start(procs_files).map(|child| (child, oom_kills))
         });
         let (child, oom_kills) = match child {
             Ok(child) => child,
-            // The system has refused a process, a descriptor or a cgroup.
+            // The kernel has refused a process, a file descriptor or a cgroup.
             Err(error) => {
-                let why = format!("could not be started: {error} (too low a limit on processes or files?)");
-                return self.exited(ordinal, (State::Failed, why), None, now);
+                let why =
+                    format!("could not be started: {error} (limits on processes or open files too low?)");
+                let Some(replica) = self.replicas.get(ordinal) else { return };
+                let exit = exit_of(replica, (State::Failed, why), now);
+                return self.replicas.exited(ordinal, exit, None, now);
             }
         };
         let (tell, told) = mpsc::channel(4);
@@ -140,7 +138,7 @@ impl Supervisor {
         }
         self.replicas.turn(ordinal, State::Running, Some(now.time), "");
         let is_load = matches!(self.launch.demand.program, Program::Load(_));
-        // What reports nothing is taken to be ready.
+        // A program that does not report counts as ready.
         self.replicas.set_ready(ordinal, !is_load, Some(now.time));
         let (events, news, lines) = (self.events.clone(), self.newsroom.clone(), self.lines.clone());
         let grace = self.launch.demand.grace;
@@ -148,7 +146,7 @@ impl Supervisor {
         self.tasks.spawn(task.attend(child, told));
     }
 
-    /// Makes its cgroup, where there are any; gives the OOM kills in it so far.
+    /// Creates its cgroup, where there are any. Returns the OOM kills in it so far.
     fn prepare(&self, group: Option<&Cgroup>) -> std::io::Result<Option<u64>> {
         let Some(group) = group else { return Ok(None) };
         group.make()?;
@@ -156,15 +154,15 @@ impl Supervisor {
         Ok(group.oom_kills())
     }
 
-    /// Where there is no room the process is just ending, and has been told.
+    /// A full channel means that the process has been told to end already.
     fn signal(&self, ordinal: u32, tell: Tell) {
         if let Some(process) = self.replicas.get(ordinal).and_then(|replica| replica.backing.as_ref()) {
             let _ = process.tell.try_send(tell);
         }
     }
 
-    /// Takes news of a process.
-    fn hear(&mut self, ordinal: u32, news: ProcessEvent) {
+    /// Handles news of a process.
+    fn handle_news(&mut self, ordinal: u32, news: ProcessEvent) {
         let now = self.now();
         let status = match news {
             ProcessEvent::Ready(is_ready) => {
@@ -174,38 +172,29 @@ impl Supervisor {
         };
         let Some(replica) = self.replicas.get_mut(ordinal) else { return };
         let Some(process) = replica.backing.take() else { return };
-        let leaving = replica.leaving;
         process.pid.and_then(|pid| self.living.all().remove(&pid));
-        let oom_kills_after = group_of(&self.confinement, &replica.name).as_ref().and_then(Cgroup::oom_kills);
-        let (state, reason) = match &status {
-            Ok(status) => verdict(*status, (process.oom_kills, oom_kills_after)),
-            Err(error) => (State::Failed, format!("its end could not be learned: {error}")),
+        let oom_killed = match self.confinement.of_instance(&replica.name) {
+            Some(group) => process.oom_kills.zip(group.oom_kills()).map(|(before, after)| after > before),
+            None => process.pid.and_then(|pid| self.log.has_killed_process(pid)),
         };
-        if !leaving {
+        let verdict = match &status {
+            Ok(status) => verdict(*status, oom_killed),
+            Err(error) => (State::Failed, format!("cannot wait for it: {error}")),
+        };
+        let exit = exit_of(replica, verdict, now);
+        if !replica.leaving {
             let ran = now.instant.saturating_duration_since(process.started);
-            return self.exited(ordinal, (state, reason), Some(ran), now);
+            return self.replicas.exited(ordinal, exit, Some(ran), now);
         }
-        // It may have been killed before it could end.
-        if state == State::OomKilled {
-            replica.end = Some(exit_of(replica, state, reason, now));
+        // It may have been OOM-killed before it could end.
+        if exit.state == State::OomKilled {
+            replica.end = Some(exit);
         }
         self.replicas.gone(ordinal, now.time, &status.map(how).unwrap_or_default());
     }
 
-    fn exited(
-        &mut self,
-        ordinal: u32,
-        (state, reason): (State, String),
-        ran: Option<Duration>,
-        now: BothClocks,
-    ) {
-        let Some(replica) = self.replicas.get(ordinal) else { return };
-        let exit = exit_of(replica, state, reason, now);
-        self.replicas.exited(ordinal, exit, ran, now);
-    }
-
-    /// Looks whether the budget is exceeded, where ramp itself has to, and kills one to make room.
-    fn look(&mut self) {
+    /// Enforces the budget without cgroups: evicts one instance where it is exceeded.
+    fn enforce_budget(&mut self) {
         let Confinement::Ramp { budget, used: shared } = &self.confinement else { return };
         let watched = self.watched();
         let now_used = used(&watched);
@@ -223,19 +212,20 @@ impl Supervisor {
     }
 
     fn watched(&self) -> Vec<BudgetWatch> {
+        let page_bytes = page_bytes().unwrap_or(USUAL_PAGE_BYTES);
         let watched = self.replicas.iter().filter_map(|(ordinal, replica)| {
             let pid = replica.backing.as_ref()?.pid?;
-            let resident = resident(Path::new("/proc"), pid, self.page_bytes);
+            let resident = resident(Path::new("/proc"), pid, page_bytes);
             let is_ending = replica.leaving || replica.eviction.is_some();
             Some(BudgetWatch { ordinal, resident, is_ending })
         });
         watched.collect()
     }
 
-    /// Removes the budget's cgroup once that is asked for and nothing is in it any more.
-    fn remove_when_at_rest(&mut self) {
-        let is_at_rest = || self.replicas.iter().all(|(_, replica)| replica.backing.is_none());
-        if self.is_removed || !self.wanted.borrow().remove || !is_at_rest() {
+    /// Removes the budget's cgroup once removal has been requested and nothing runs in it.
+    fn remove_when_idle(&mut self) {
+        let is_idle = || self.replicas.iter().all(|(_, replica)| replica.backing.is_none());
+        if self.is_removed || !self.wanted.borrow().remove || !is_idle() {
             return;
         }
         self.is_removed = true;
@@ -256,18 +246,9 @@ impl Supervisor {
 
 fn exit_of(
     replica: &Replica<Option<Process>>,
-    state: State,
-    reason: String,
+    (state, reason): (State, String),
     now: BothClocks,
 ) -> ContainerExit {
     let container = format!("{}/{}", replica.uid, replica.restarts);
     ContainerExit { container, state, at: Some(now.time), reason }
-}
-
-/// The cgroup of an instance, where there are any.
-fn group_of(confinement: &Confinement, name: &str) -> Option<Cgroup> {
-    match confinement {
-        Confinement::Cgroup(budget) => Some(budget.inside(name)),
-        Confinement::Ramp { .. } => None,
-    }
 }

@@ -1,4 +1,4 @@
-//! The requests that are made, each with a limit to its time.
+//! Client of the Docker-compatible API: requests with time limits.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,12 +21,11 @@ use super::inspect::{InspectedContainer, Listed};
 use crate::engine::timed::causes;
 use crate::engine::{Failure, RUN_LABEL};
 
-/// An answer is waited for so long.
+/// Time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longer than any of the limits here, which are meant to be the ones that hold. It does not hold for a stream once it
-/// has begun.
+/// Time limit of the library, longer than any of those here, so that these apply. It does not apply to a stream that has begun.
 const LIBRARY_PATIENCE_SECONDS: u64 = 120;
-/// Beyond that a line of a log is no record.
+/// A longer last line of a log is not a record.
 const LOG_BYTES: usize = 1 << 20;
 
 /// Podman or Docker behind a socket.
@@ -36,12 +35,12 @@ pub(super) struct Api {
     socket: PathBuf,
 }
 
-/// A request that was not granted.
+/// A request that failed.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
-    /// Status of the answer; none where there was none.
+    /// HTTP status of the answer; none without an answer.
     pub(super) status: Option<u16>,
-    /// What was asked, and what came.
+    /// The socket, the request, and the answer.
     pub(super) message: String,
 }
 
@@ -52,12 +51,12 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// A server has answered: an answer is one even where it is a refusal.
+    /// Whether the server has answered at all.
     pub(super) fn is_answer(&self) -> bool {
         self.status.is_some()
     }
 
-    /// What was asked for is not there.
+    /// Whether what was requested does not exist (404).
     pub(super) fn is_not_there(&self) -> bool {
         self.status == Some(404)
     }
@@ -65,70 +64,69 @@ impl Refusal {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        // Podman answers 500 to what Docker has other words for, so only a plain 4xx is for good.
+        // Podman answers 500 where Docker has a status of its own, so only a plain 4xx is permanent.
         let permanent = refusal.status.is_some_and(|status| (400..500).contains(&status) && status != 409);
         Self { transient: !permanent, message: refusal.message }
     }
 }
 
 impl Api {
-    /// Asks nothing yet.
+    /// A client of this socket; sends no request yet.
     pub(super) fn of(socket: &Path) -> Result<Self, Failure> {
-        let wrong = |why: String| Failure::permanent(format!("the socket {}: {why}", socket.display()));
-        let path = socket.to_str().ok_or_else(|| wrong("its path is no UTF-8".into()))?;
+        let wrong = |why: String| Failure::permanent(format!("socket {}: {why}", socket.display()));
+        let path = socket.to_str().ok_or_else(|| wrong("the path is not UTF-8".into()))?;
         let docker = Docker::connect_with_unix(path, LIBRARY_PATIENCE_SECONDS, API_DEFAULT_VERSION)
             .map_err(|error| wrong(error.to_string()))?;
         Ok(Self { docker, socket: socket.to_owned() })
     }
 
-    /// Agrees on a version of the API: from then on it is the server's where that is older.
+    /// Negotiates the version of the API: the server's where that is older.
     pub(super) async fn negotiate(&self) -> Result<(), Refusal> {
         let agreed = self.docker.clone().negotiate_version();
-        self.within(PATIENCE, "its version", agreed).await.map(drop)
+        self.within(PATIENCE, "negotiate the API version", agreed).await.map(drop)
     }
 
     pub(super) async fn version(&self) -> Result<SystemVersion, Refusal> {
-        self.within(PATIENCE, "its version", self.docker.version()).await
+        self.within(PATIENCE, "get the version", self.docker.version()).await
     }
 
     pub(super) async fn info(&self) -> Result<SystemInfo, Refusal> {
-        self.within(PATIENCE, "what it is", self.docker.info()).await
+        self.within(PATIENCE, "get info", self.docker.info()).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Refusal> {
-        self.within(PATIENCE, "whether it is there", self.docker.ping()).await.map(drop)
+        self.within(PATIENCE, "ping", self.docker.ping()).await.map(drop)
     }
 
     pub(super) async fn image(&self, image: &str) -> Result<ImageInspect, Refusal> {
-        self.within(PATIENCE, &format!("image {image}"), self.docker.inspect_image(image)).await
+        self.within(PATIENCE, &format!("inspect image {image}"), self.docker.inspect_image(image)).await
     }
 
-    /// Gives the container's id.
+    /// Returns the container's id.
     pub(super) async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, Refusal> {
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         let request = self.docker.create_container(Some(options), body);
-        Ok(self.within(PATIENCE, &format!("to create {name}"), request).await?.id)
+        Ok(self.within(PATIENCE, &format!("create {name}"), request).await?.id)
     }
 
     pub(super) async fn start(&self, name: &str) -> Result<(), Refusal> {
-        self.within(PATIENCE, &format!("to start {name}"), self.docker.start_container(name, None)).await
+        self.within(PATIENCE, &format!("start {name}"), self.docker.start_container(name, None)).await
     }
 
-    /// Ends a container's process, by force after `seconds`.
+    /// Stops a container: SIGTERM, and SIGKILL after `seconds`.
     pub(super) async fn stop(&self, name: &str, seconds: i64) -> Result<(), Refusal> {
         let options =
             StopContainerOptionsBuilder::default().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
         let patience =
             PATIENCE.saturating_add(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
-        self.within(patience, &format!("to stop {name}"), self.docker.stop_container(name, Some(options)))
-            .await
+        self.within(patience, &format!("stop {name}"), self.docker.stop_container(name, Some(options))).await
     }
 
-    /// Removes a container, whatever it is doing. One that is not there is no error.
+    /// Removes a container, running or not. None of that name is no error.
     pub(super) async fn remove(&self, name: &str) -> Result<(), Refusal> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let request = self.docker.remove_container(name, Some(options));
-        match self.within(PATIENCE, &format!("to remove {name}"), request).await {
+        match self.within(PATIENCE, &format!("remove {name}"), request).await {
             Err(refusal) if refusal.is_not_there() => Ok(()),
             done => done,
         }
@@ -136,18 +134,18 @@ impl Api {
 
     pub(super) async fn inspect(&self, name: &str) -> Result<InspectedContainer, Refusal> {
         let request = self.docker.inspect_container(name, None::<InspectContainerOptions>);
-        Ok(InspectedContainer::of(&self.within(PATIENCE, &format!("about {name}"), request).await?))
+        Ok(InspectedContainer::of(&self.within(PATIENCE, &format!("inspect {name}"), request).await?))
     }
 
-    /// Containers that bear a run's label, `run`'s or anyone's, whatever their state.
+    /// Containers in any state with the label of this run, or of any run.
     pub(super) async fn list(&self, run: Option<&str>) -> Result<Vec<Listed>, Refusal> {
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters(run)).build();
         let request = self.docker.list_containers(Some(options));
-        let containers = self.within(PATIENCE, "for the containers of the run", request).await?;
+        let containers = self.within(PATIENCE, "list containers", request).await?;
         Ok(containers.into_iter().filter_map(Listed::of).collect())
     }
 
-    /// The last line that a container has written.
+    /// The last line on standard output of a container.
     pub(super) async fn last_line(&self, name: &str) -> Result<Vec<u8>, Refusal> {
         let options = LogsOptionsBuilder::default().stdout(true).tail("1").build();
         let mut log = self.docker.logs(name, Some(options));
@@ -161,10 +159,10 @@ impl Api {
             }
             Ok(bytes)
         };
-        self.within(PATIENCE, &format!("for the log of {name}"), read).await
+        self.within(PATIENCE, &format!("read the log of {name}"), read).await
     }
 
-    /// What happens to the run's containers, from `since` on.
+    /// Events of the run's containers since then.
     pub(super) fn events(
         &self,
         run: &str,
@@ -176,7 +174,7 @@ impl Api {
         let options = EventsOptionsBuilder::default().since(&seconds.to_string()).filters(&filters).build();
         let api = self.clone();
         let stream = self.docker.events(Some(options));
-        stream.map(move |event| event.map_err(|error| api.refusal("for events", &error))).boxed()
+        stream.map(move |event| event.map_err(|error| api.refusal("watch events", &error))).boxed()
     }
 
     async fn within<T>(
@@ -190,7 +188,7 @@ impl Api {
             Err(_) => Err(Refusal {
                 status: None,
                 message: format!(
-                    "{} was asked {what}, and has not answered within {} s",
+                    "{}: {what}: no answer within {} s",
                     self.socket.display(),
                     patience.as_secs()
                 ),
@@ -205,7 +203,7 @@ impl Api {
             }
             error => (None, causes(error)),
         };
-        Refusal { status, message: format!("{} was asked {what}: {said}", self.socket.display()) }
+        Refusal { status, message: format!("{}: {what}: {said}", self.socket.display()) }
     }
 }
 

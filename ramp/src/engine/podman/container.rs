@@ -1,4 +1,4 @@
-//! What is known of an instance's container, and of its lives.
+//! Container of an instance: its id, and the latest start of it that is known.
 
 use std::time::SystemTime;
 
@@ -10,12 +10,13 @@ use crate::engine::replicas::{Backing, Replica};
 pub(super) struct Container {
     /// Its id, once there is one.
     pub(super) id: Option<String>,
-    /// The latest question whose answer is known here: older answers are stale.
+    /// Number of the latest request whose answer is known: older answers are stale.
     pub(super) asked: u64,
-    /// Which of its lives is the latest known ([`InspectedContainer::life`]), and who lives it.
+    /// The latest start that is known ([`InspectedContainer::life`]).
     pub(super) life: Option<String>,
+    /// The process of that start.
     pub(super) pid: Option<i64>,
-    /// When the engine said that memory was short in it.
+    /// When the engine last told of an OOM kill in it.
     pub(super) out_of_memory_at: Option<SystemTime>,
 }
 
@@ -26,7 +27,7 @@ impl Backing for Container {
 }
 
 impl Replica<Container> {
-    /// Takes note of its container's latest life; whether it is another one than before.
+    /// Records the latest start of its container. Returns whether that is a new one.
     pub(super) fn lives(&mut self, seen: &InspectedContainer) -> bool {
         let life = Some(seen.life());
         if self.backing.life == life {

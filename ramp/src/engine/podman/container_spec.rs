@@ -1,4 +1,4 @@
-//! A scenario's container as the API wants it, and what of the scenario the API has no place for.
+//! Container specification: the create request of a scenario, and what of the scenario it cannot express.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,8 @@ use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
 pub(super) const UID_LABEL: &str = "ramp/uid";
-/// What every instance is created from; labels of its own are added to each.
+
+/// The create request of every instance, to which each adds its uid as a label.
 pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>) -> ContainerCreateBody {
     let container = &scenario.container;
     let labels = [
@@ -63,7 +64,7 @@ fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
     }
 }
 
-/// What runs it, where the manifest says so: the image's user else.
+/// `runAsUser` and `runAsGroup` of the manifest; without them the image's user.
 fn user(scenario: &Scenario) -> Option<String> {
     let said = |key: &str| {
         let of_container = spec(scenario)["securityContext"][key].as_u64();
@@ -73,13 +74,13 @@ fn user(scenario: &Scenario) -> Option<String> {
     Some(said("runAsGroup").map_or_else(|| user.to_string(), |group| format!("{user}:{group}")))
 }
 
-/// Whether the manifest forbids that root runs it, and does not say who does.
+/// Whether the manifest sets `runAsNonRoot` and no user.
 pub(super) fn must_not_be_root(scenario: &Scenario) -> bool {
     let non_root = |holder: &Value| holder["securityContext"]["runAsNonRoot"] == true;
     user(scenario).is_none() && (non_root(spec(scenario)) || non_root(pod(scenario)))
 }
 
-/// What of the scenario cannot be had, each in a sentence.
+/// What of the scenario is not honoured, each in a sentence.
 pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness: &Readiness) -> Vec<String> {
     let mut sentences = manifest_support::not_honoured(EngineKind::Podman, scenario);
     if runtime.is_some() {
@@ -87,13 +88,13 @@ pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness
     }
     if let Readiness::Running(reason) = readiness {
         sentences.push(format!(
-            "readiness: an instance counts as ready once its container runs, and no reports are read; {reason}"
+            "readiness: an instance is ready as soon as its container runs, and its log is not read: {reason}"
         ));
     }
     for holder in [spec(scenario), pod(scenario)] {
         let profile = &holder["securityContext"]["seccompProfile"]["type"];
         if !profile.is_null() && profile != "RuntimeDefault" {
-            sentences.push(format!("seccompProfile {profile}: the engine's default profile is used"));
+            sentences.push(format!("seccompProfile {profile}: the engine's default profile is used instead"));
         }
     }
     sentences
@@ -115,7 +116,7 @@ fn words(value: &Value) -> Option<Vec<String>> {
     some(&value.as_array()?.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>())
 }
 
-/// The same with the labels of one instance.
+/// The create request of one instance.
 pub(super) fn with_uid(body: &ContainerCreateBody, uid: &str) -> ContainerCreateBody {
     let mut body = body.clone();
     body.labels.get_or_insert_with(HashMap::new).insert(UID_LABEL.to_owned(), uid.to_owned());

@@ -1,4 +1,4 @@
-//! The task that keeps the population: asks what it is told to ask, and takes the answers in.
+//! Controller: the event loop that watches the containers, lists them after each gap, and sends the requests that are due.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,22 +14,22 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::api::{Api, Refusal};
 use super::container_spec::with_uid;
 use super::inspect::{ContainerEvent, InspectedContainer};
-use super::kernel_log::KernelLog;
 use super::operations::{bring_down, bring_up, list};
 use super::population::{ContainerPopulation, ListedContainer, Operation, UpFailure};
 use crate::backoff::Backoff;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, ReadOutcome, last_record};
 use crate::engine::outage::Outage;
 use crate::engine::replicas::{BothClocks, Desired};
 use crate::engine::timed::measured;
 use crate::engine::{Event, Events, Failure, InstanceStatus};
 
-/// A stream on which nothing happens says nothing of its server's health, so that is asked for.
+/// A silent stream tells nothing of the server's health, so the server is pinged.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// Events of so long before a stream begins are asked for as well: they are stamped in whole seconds.
+/// A new stream begins this much earlier: events are stamped in whole seconds.
 const OVERLAP: Duration = Duration::from_secs(2);
 
-/// What the keeper works with.
+/// What the controller is made from.
 pub(super) struct ControllerDeps {
     pub(super) api: Api,
     pub(super) events: Events,
@@ -37,18 +37,18 @@ pub(super) struct ControllerDeps {
     pub(super) body: Arc<ContainerCreateBody>,
     pub(super) stop_timeout_seconds: i64,
     pub(super) adopt: bool,
-    /// Whose log is read next, where any is.
+    /// The queue of logs to read, where instances report.
     pub(super) logs: Option<LogQueue>,
     pub(super) wanted: watch::Receiver<Desired>,
-    /// Told once the population is known: how many instances there are.
+    /// Receives the number of instances once they are known.
     pub(super) begun: Option<oneshot::Sender<Result<u32, Failure>>>,
 }
 
-/// The watch over what happens.
+/// The watch over events.
 enum Watch {
-    /// The stream of events, and whether the list that goes before it is known.
+    /// The stream of events, and whether the list of containers has been taken since.
     On { stream: BoxStream<'static, Result<EventMessage, Refusal>>, listed: bool },
-    /// There is none until then.
+    /// There is no stream; the next attempt is at that time.
     Off { until: Instant },
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Controller {
     jobs: JoinSet<OperationResult>,
     readings: usize,
     watch: Watch,
-    /// Which watch this is: answers to questions of an earlier one are stale.
+    /// The number of this watch: answers to requests of an earlier one are stale.
     watches: u64,
     pauses: Backoff,
     gap: Outage,
@@ -94,7 +94,7 @@ impl Controller {
         }
     }
 
-    /// Goes on until nobody listens any more.
+    /// Runs until the receiver of events is gone.
     pub(super) async fn run(mut self) {
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -103,17 +103,17 @@ impl Controller {
             self.send_events().await;
             tokio::select! {
                 changed = self.deps.wanted.changed() => match changed {
-                    Ok(()) => self.obey(),
+                    Ok(()) => self.apply_demand(),
                     Err(_) => return,
                 },
                 Some(done) = self.jobs.join_next() => {
-                    // One that was aborted or panicked has nothing to say.
+                    // A task that was aborted or panicked has no result.
                     if let Ok(done) = done && self.take(done).await.is_none() {
                         return;
                     }
                 }
                 happened = next(&mut self.watch) => match happened {
-                    ControllerInput::Event(Some(Ok(event))) => self.happened(event),
+                    ControllerInput::Event(Some(Ok(event))) => self.handle_event(event),
                     ControllerInput::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
                     ControllerInput::Event(None) => self.lose("the stream of events has ended").await,
                     ControllerInput::TimeToConnect => self.connect(),
@@ -130,7 +130,7 @@ impl Controller {
     async fn send_events(&mut self) {
         for event in self.population.replicas.take_events() {
             if let (Event::Instance(status), Some(logs)) = (&event, &mut self.deps.logs) {
-                // What one said before its end is not read: its log goes on with its next life.
+                // What was reported before an exit is not read: the log continues after the restart.
                 logs.saw(&InstanceStatus { end: None, ..status.clone() });
             }
             self.deps.events.send(event).await;
@@ -138,10 +138,10 @@ impl Controller {
     }
 
     fn now(&self) -> BothClocks {
-        BothClocks { instant: Instant::now(), time: self.deps.events.clock().now() }
+        BothClocks::read(&self.deps.events)
     }
 
-    fn obey(&mut self) {
+    fn apply_demand(&mut self) {
         let (now, Desired { instances, remove }) = (self.now(), *self.deps.wanted.borrow_and_update());
         if remove {
             self.population.clear(now);
@@ -154,7 +154,7 @@ impl Controller {
         matches!(self.watch, Watch::On { listed: true, .. })
     }
 
-    /// Starts all that is due. Nothing is while it could not be seen.
+    /// Starts all operations that are due; none without a watch.
     fn work(&mut self) {
         while self.is_on()
             && let Some(operation) = self.population.operation(self.now())
@@ -191,7 +191,7 @@ impl Controller {
         });
     }
 
-    /// The watch is broken, for this reason.
+    /// The watch has failed, for this reason.
     async fn lose(&mut self, why: &str) {
         if matches!(self.watch, Watch::Off { .. }) {
             return;
@@ -201,19 +201,19 @@ impl Controller {
         self.gap.begins(Instant::now(), "WatchLost", why.to_owned()).await;
     }
 
-    fn happened(&mut self, event: EventMessage) {
-        let Some(happening) = ContainerEvent::of(event) else { return };
-        self.seen_until = self.seen_until.max(happening.at.unwrap_or(self.seen_until));
-        // A kill is in the kernel's log before anyone is told of it.
+    fn handle_event(&mut self, event: EventMessage) {
+        let Some(event) = ContainerEvent::of(event) else { return };
+        self.seen_until = self.seen_until.max(event.at.unwrap_or(self.seen_until));
+        // A kill is in the kernel log before the engine sends its event.
         self.log.refresh();
-        let Some((number, name)) = self.population.happened(&happening, self.now()) else { return };
+        let Some((number, name)) = self.population.happened(&event, self.now()) else { return };
         let (api, asked) = (self.deps.api.clone(), self.population.ask());
         self.jobs.spawn(async move {
             OperationResult::Looked { number, asked, result: api.inspect(&name).await }
         });
     }
 
-    /// Takes an answer. None where there is nothing to go on with.
+    /// Handles a result. None where the controller has to end.
     async fn take(&mut self, done: OperationResult) -> Option<()> {
         self.log.refresh();
         let now = self.now();
@@ -228,7 +228,7 @@ impl Controller {
             OperationResult::Looked { number, result: Err(refusal), .. } if refusal.is_not_there() => {
                 self.population.missed(number, now);
             }
-            // What could not be looked at is looked at with everything else.
+            // It is inspected again when all are listed.
             OperationResult::Looked { result: Err(refusal), .. } => self.lose(&refusal.message).await,
             OperationResult::Listed { watch, .. } if watch != self.watches => {}
             OperationResult::Listed { asked, result, .. } => return self.listed(asked, result, now).await,
@@ -263,7 +263,7 @@ impl Controller {
                 self.lose(&refusal.message).await;
                 return Some(());
             }
-            // The first time there is somebody to decide whether to try again.
+            // The first list fails `begin`, whose caller decides whether to retry.
             (Err(refusal), true) => {
                 let _ = self.deps.begun.take()?.send(Err(refusal.into()));
                 return None;
@@ -294,7 +294,7 @@ impl Controller {
         self.readings += 1;
         let api = self.deps.api.clone();
         self.jobs.spawn(async move {
-            // A log that cannot be read now is read later; where the server is gone the watch says so.
+            // A log that cannot be read now is read later; the watch tells of a server that is gone.
             let log = api.last_line(&turn.name).await.unwrap_or_default();
             OperationResult::Read { turn, record: last_record(&log) }
         });

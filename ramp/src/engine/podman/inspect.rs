@@ -1,4 +1,4 @@
-//! What the API says of a container.
+//! Containers as the API describes them: inspected, listed and in events.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,22 +6,23 @@ use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
     EventMessage,
 };
+use k8s_openapi::jiff::Timestamp;
 
 use super::container_spec::UID_LABEL;
-use super::kernel_log::KernelLog;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::{ContainerExit, RUN_LABEL};
 use ramp_format::state::State;
 
 /// What a container is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContainerActivity {
-    /// Made, and not started yet.
+    /// Created, and not started yet.
     Created,
-    /// At work.
+    /// Running.
     Running,
-    /// Not any more.
+    /// Exited.
     Ended,
-    /// Being removed by whoever.
+    /// Being removed.
     Leaving,
 }
 
@@ -31,9 +32,9 @@ pub(super) struct InspectedContainer {
     pub(super) id: String,
     pub(super) uid: Option<String>,
     pub(super) doing: ContainerActivity,
-    /// Of its first process, while it runs.
+    /// Process id of its first process, while it runs.
     pub(super) pid: Option<i64>,
-    /// As the source writes it: which of the container's lives this is.
+    /// Time of its latest start, as the engine writes it.
     pub(super) started: Option<String>,
     pub(super) finished: Option<SystemTime>,
     pub(super) exit_status: Option<i64>,
@@ -67,24 +68,24 @@ impl InspectedContainer {
         }
     }
 
-    /// When it was started last.
+    /// Time of its latest start.
     pub(super) fn started_at(&self) -> Option<SystemTime> {
         self.started.as_deref().and_then(time)
     }
 
-    /// What no other container, and no other life of this one, ever has.
+    /// Identifies this start of this container.
     pub(super) fn life(&self) -> String {
         format!("{}/{}", self.id, self.started.as_deref().unwrap_or("never started"))
     }
 
-    /// How it ended. An exit status of 137 is a SIGKILL, from wherever; that it was the kernel for want of memory has to
-    /// be said by someone. Podman before 4.4 does not, so the kernel itself is asked as well.
+    /// How it ended. An exit status of 137 is a SIGKILL from any source, and an OOM kill only where the engine or the kernel log says
+    /// so: Podman before 4.4 does not tell. `told` is whether the engine has sent an `oom` event.
     pub(super) fn end(&self, told: bool, pid: Option<i64>, log: &mut KernelLog) -> ContainerExit {
         let status = self
             .exit_status
             .map_or_else(|| "exit status unknown".into(), |code| format!("exit status {code}"));
         let killed = self.exit_status == Some(KILLED);
-        // Asked in any case: what the kernel said of this life must not be taken for another.
+        // Asked in any case, so that a kill of this process is not taken for one of the next.
         let by_kernel = log.has_killed(&self.id, pid);
         let (state, word) = if self.oom_killed || told {
             (State::OomKilled, "OOMKilled, as the engine says".to_owned())
@@ -139,17 +140,17 @@ impl Listed {
 /// What happened to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContainerEventKind {
-    /// It has been started, by whomever.
+    /// It has been started.
     Started,
-    /// Its first process has ended.
+    /// Its first process has exited.
     Died,
-    /// A process of it was ended for want of memory. Docker alone tells.
+    /// A process of it has been OOM-killed. Sent by Docker only.
     OutOfMemory,
-    /// It is no longer there.
+    /// It has been removed.
     Removed,
 }
 
-/// Something that happened to a container: which one, and what.
+/// An event of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ContainerEvent {
     pub(super) id: String,
@@ -159,7 +160,7 @@ pub(super) struct ContainerEvent {
 }
 
 impl ContainerEvent {
-    /// None where it changes nothing.
+    /// None for an event that does not matter here.
     pub(super) fn of(event: EventMessage) -> Option<Self> {
         let what = match event.action.as_deref()? {
             "start" => ContainerEventKind::Started,
@@ -177,27 +178,11 @@ impl ContainerEvent {
     }
 }
 
-/// A point in time; none for the year 1, which stands for never.
+/// A point in time, in UTC from Docker and with the machine's offset in places from Podman; none for the year 1, which stands for
+/// never.
 fn time(text: &str) -> Option<SystemTime> {
-    // Docker writes UTC; Podman the machine's offset in places.
-    let utc =
-        if text.ends_with('Z') { Some(humantime::parse_rfc3339(text).ok()?) } else { with_offset(text) };
-    utc.filter(|time| *time > UNIX_EPOCH)
-}
-
-/// `2026-11-25T06:17:34.380956539+01:00`.
-fn with_offset(text: &str) -> Option<SystemTime> {
-    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-    let (sign, clock) = offset.split_at_checked(1)?;
-    let (hours, minutes) = clock.split_once(':')?;
-    let seconds = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
-    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    let offset = std::time::Duration::from_secs(seconds);
-    match sign {
-        "+" => local.checked_sub(offset),
-        "-" => local.checked_add(offset),
-        _ => None,
-    }
+    let time = SystemTime::from(text.parse::<Timestamp>().ok()?);
+    Some(time).filter(|time| *time > UNIX_EPOCH)
 }
 
 #[cfg(test)]

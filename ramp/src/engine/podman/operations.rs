@@ -1,4 +1,4 @@
-//! What is asked for one container, or for all: several requests that make one answer.
+//! Operations on containers: sequences of requests with one result.
 
 use bollard::models::ContainerCreateBody;
 use futures::StreamExt;
@@ -13,7 +13,7 @@ use crate::engine::timed::measured;
 /// Containers inspected at once.
 const AT_ONCE: usize = 8;
 
-/// Creates a container, where `body` says how, starts it and looks at it.
+/// Creates a container if there is a `body`, starts it and inspects it.
 pub(super) async fn bring_up(
     api: &Api,
     events: &Events,
@@ -25,7 +25,7 @@ pub(super) async fn bring_up(
     if let Some(body) = body {
         id = match measured(events, Refusal::is_answer, api.create(name, body)).await {
             Ok(id) => Some(id),
-            // The answer to an earlier request may have been lost, and the container be there.
+            // The container may exist although the answer to an earlier request was lost.
             Err(refusal) => match api.inspect(name).await {
                 Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
                 _ => return Err(UpFailure { id: None, word: "FailedCreate", refusal }),
@@ -39,7 +39,7 @@ pub(super) async fn bring_up(
     }
 }
 
-/// Ends a container and removes it; at once `by_force`.
+/// Stops and removes a container; without a grace period `by_force`.
 pub(super) async fn bring_down(
     api: &Api,
     name: &str,
@@ -49,14 +49,14 @@ pub(super) async fn bring_down(
     if !by_force {
         match api.stop(name, stop_timeout_seconds).await {
             Err(refusal) if refusal.is_not_there() => return Ok(()),
-            // One that cannot be stopped is removed by force below.
+            // A container that cannot be stopped is removed by force below.
             _ => {}
         }
     }
     api.remove(name).await
 }
 
-/// All containers of the run, and more of those that `look` picks.
+/// All containers of the run; those that `look` selects are inspected as well.
 pub(super) async fn list(
     api: &Api,
     run: &str,

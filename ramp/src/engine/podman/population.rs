@@ -1,4 +1,4 @@
-//! All instances: what is seen of their containers, and what is to be done. Asks nothing and waits for nothing.
+//! Population: the state of all instances, and the next operation that is due. Pure: sends no request and awaits nothing.
 
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 use super::api::Refusal;
 use super::container::Container;
 use super::inspect::{ContainerActivity, ContainerEvent, ContainerEventKind, InspectedContainer, Listed};
-use super::kernel_log::KernelLog;
+use crate::engine::kernel_log::KernelLog;
 use crate::engine::log_poller::record_time;
 use crate::engine::readiness::{Readiness, is_ready};
 use crate::engine::replicas::{Action, BothClocks, ReplicaSettings, Replicas};
 use crate::engine::{Event, InstanceReport, Notice};
 use ramp_format::state::State;
 
-/// Containers that are created or started at once; as many are removed at once.
+/// Concurrent operations of each kind: creating or starting, and removing.
 const AT_ONCE: usize = 4;
 
 /// All instances.
@@ -23,35 +23,35 @@ const AT_ONCE: usize = 4;
 pub(super) struct ContainerPopulation {
     pub(super) replicas: Replicas<Container>,
     readiness: Readiness,
-    /// Whether those that leave get no time to end.
+    /// Whether containers are removed without a grace period.
     by_force: bool,
     asked: u64,
 }
 
-/// Something to be done for one of them.
+/// An operation on the container of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// Create it, where there is no container yet, and start it.
+    /// Create it if there is none, and start it.
     Up { number: u32, asked: u64, name: String, uid: String, is_there: bool },
-    /// End and remove it.
+    /// Stop and remove it.
     Down { number: u32, name: String, by_force: bool },
 }
 
-/// Why one could not be brought up.
+/// Why a container could not be created or started.
 #[derive(Clone, Debug)]
 pub(super) struct UpFailure {
     /// The container's id, where there is one.
     pub(super) id: Option<String>,
-    /// A word for the step that failed.
+    /// The step that failed, as a reason.
     pub(super) word: &'static str,
     pub(super) refusal: Refusal,
 }
 
-/// A container of the run, and where it does not run or is new here, more of it.
+/// A container of the run; inspected where it does not run or is not known yet.
 pub(super) type ListedContainer = (Listed, Option<InspectedContainer>);
 
 impl ContainerPopulation {
-    /// Nobody yet.
+    /// A population of no instances.
     pub(super) fn new(name: &str, run: &str, begun: SystemTime, node: String, readiness: Readiness) -> Self {
         let replicas = Replicas::new(ReplicaSettings {
             prefix: format!("{name}-{run}"),
@@ -64,19 +64,19 @@ impl ContainerPopulation {
         Self { replicas, readiness, by_force: false, asked: 0 }
     }
 
-    /// A number for a question that is about to be asked.
+    /// The number of a new request.
     pub(super) fn ask(&mut self) -> u64 {
         self.asked += 1;
         self.asked
     }
 
-    /// There are to be none, at once.
+    /// Scales to 0, without grace periods.
     pub(super) fn clear(&mut self, now: BothClocks) {
         self.by_force = true;
         self.replicas.scale(0, now);
     }
 
-    /// The next thing to do, where there is one that may be done now.
+    /// The next operation that is due.
     pub(super) fn operation(&mut self, now: BothClocks) -> Option<Operation> {
         let action = self.replicas.next(now)?;
         let (Action::Start(number) | Action::Stop(number)) = action;
@@ -88,7 +88,7 @@ impl ContainerPopulation {
         })
     }
 
-    /// One has been brought up, or not.
+    /// The result of [`Operation::Up`].
     pub(super) fn came(
         &mut self,
         number: u32,
@@ -107,7 +107,7 @@ impl ContainerPopulation {
             }
             Err(failure) => {
                 replica.backing.id = replica.backing.id.take().or(failure.id);
-                // Where nothing was answered it may well have been done.
+                // Without an answer it may have been started.
                 if failure.refusal.status.is_some() && !replica.leaving {
                     let reason = format!("{}: {}", failure.word, failure.refusal);
                     self.replicas.turn(number, State::Failed, Some(now.time), &reason);
@@ -118,7 +118,7 @@ impl ContainerPopulation {
         self.replicas.done(number, now);
     }
 
-    /// One has been removed, or not.
+    /// The result of [`Operation::Down`].
     pub(super) fn went(&mut self, number: u32, result: Result<(), Refusal>, now: BothClocks) {
         match result {
             Ok(()) => self.replicas.gone(number, now.time, ""),
@@ -133,7 +133,7 @@ impl ContainerPopulation {
         self.replicas.tell(Event::Notice(Notice { count, ..notice }));
     }
 
-    /// One has been inspected, as the answer to question `asked`.
+    /// One has been inspected, in answer to request number `asked`.
     pub(super) fn saw(
         &mut self,
         number: u32,
@@ -179,7 +179,7 @@ impl ContainerPopulation {
         }
     }
 
-    /// One was to be inspected, and is not there.
+    /// One that was to be inspected does not exist.
     pub(super) fn missed(&mut self, number: u32, now: BothClocks) {
         if self.replicas.get(number).is_some_and(|replica| !replica.busy) {
             self.replicas.gone(number, now.time, "removed by someone else");
@@ -187,40 +187,40 @@ impl ContainerPopulation {
         }
     }
 
-    /// Takes an event: which one has to be inspected for it, by number and name.
-    pub(super) fn happened(&mut self, happening: &ContainerEvent, now: BothClocks) -> Option<(u32, String)> {
-        let number = self.replicas.ordinal(&happening.name)?;
+    /// Takes an event. Returns the number and name of a container that has to be inspected.
+    pub(super) fn happened(&mut self, event: &ContainerEvent, now: BothClocks) -> Option<(u32, String)> {
+        let number = self.replicas.ordinal(&event.name)?;
         let replica = self.replicas.get_mut(number)?;
-        if replica.backing.id.as_ref().is_some_and(|id| *id != happening.id) {
+        if replica.backing.id.as_ref().is_some_and(|id| *id != event.id) {
             return None;
         }
-        match happening.what {
+        match event.what {
             ContainerEventKind::Died | ContainerEventKind::Started if replica.leaving => None,
-            // It is inspected anyway once it has been started.
+            // It is inspected after its start.
             ContainerEventKind::Started if replica.busy => None,
             ContainerEventKind::Died | ContainerEventKind::Started => Some((number, replica.name.clone())),
             ContainerEventKind::OutOfMemory => {
-                replica.backing.out_of_memory_at = happening.at.or(Some(now.time));
+                replica.backing.out_of_memory_at = event.at.or(Some(now.time));
                 None
             }
             ContainerEventKind::Removed => {
-                // Of one that is about to be created here it is an older one's removal.
+                // A container without an id is about to be created: the event is of an earlier one of that name.
                 replica.backing.id.as_ref()?;
                 let reason = if replica.leaving { "" } else { "removed by someone else" };
-                self.replicas.gone(number, happening.at.unwrap_or(now.time), reason);
+                self.replicas.gone(number, event.at.unwrap_or(now.time), reason);
                 self.replicas.reconcile(now);
                 None
             }
         }
     }
 
-    /// Whether enough is known of a container for as long as it runs.
+    /// Names of the containers that need no inspection while they run.
     pub(super) fn known(&self) -> HashSet<String> {
         let known = self.replicas.iter().filter(|(_, replica)| replica.backing.life.is_some());
         known.map(|(_, replica)| replica.name.clone()).collect()
     }
 
-    /// Takes the list of all containers that there are.
+    /// Takes the list of all containers of the run.
     pub(super) fn listed(
         &mut self,
         asked: u64,
@@ -253,9 +253,9 @@ impl ContainerPopulation {
         let Some(replica) = self.replicas.get(number) else { return };
         let time = record_time(&record);
         let ended = replica.end.as_ref().and_then(|end| end.at);
-        // The log goes on over restarts: what was said before the last end is about another life.
-        let of_this_life = ended.is_none_or(|ended| time.is_some_and(|time| time > ended));
-        if replica.state.is_at_work() && of_this_life {
+        // The log continues over restarts: records from before the last exit are of an earlier process.
+        let is_current = ended.is_none_or(|ended| time.is_some_and(|time| time > ended));
+        if replica.state.is_at_work() && is_current {
             let (uid, ready) = (replica.uid.clone(), is_ready(&record));
             self.replicas.tell(Event::Report(InstanceReport { uid, record }));
             self.replicas.set_ready(number, ready, time);

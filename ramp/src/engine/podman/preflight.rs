@@ -1,4 +1,4 @@
-//! What there is before the first step, and what of it is wrong.
+//! Preflight of the Podman engine: image, runtime, limits, memory, kernel log, and containers of other runs.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::engine::EngineSpec;
 use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 
-/// What the engine has answered.
+/// Answers of the engine.
 pub(super) struct EngineAnswers {
     pub(super) version: SystemVersion,
     pub(super) info: SystemInfo,
     pub(super) image: Result<ImageInspect, Refusal>,
     /// Containers of all runs.
     pub(super) containers: Vec<Listed>,
-    /// Whether the kernel's log can be read.
+    /// Whether the kernel log can be read.
     pub(super) kernel_log: bool,
 }
 
-/// All of it.
+/// The preflight results.
 pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineAnswers) -> Preflight {
     Preflight {
         versions: versions(&answers.version, &answers.info),
@@ -33,7 +33,7 @@ pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineA
     }
 }
 
-/// The node's name, as the engine says.
+/// The node's name: the hostname of the engine.
 pub(super) fn node_name(info: &SystemInfo) -> String {
     info.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }
@@ -74,7 +74,7 @@ fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
         container_runtime: version.version.as_ref().map(|number| format!("{}://{number}", engine(version))),
         allocatable_memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
         allocatable_cpu_cores: info.ncpu.filter(|count| *count > 0).map(|count| count as f64),
-        // Other containers request nothing that would be kept for them.
+        // Nothing is reserved for other containers.
         requested_memory_bytes: Some(0),
         requested_cpu_cores: Some(0.0),
         pods: number(info.containers_running),
@@ -93,7 +93,7 @@ fn findings(order: &EngineSpec, answers: &EngineAnswers) -> Vec<Finding> {
     findings.extend(about_memory(order, info));
     if is_podman(version) && !kernel_log {
         findings.push(Finding::warning(
-            "the kernel's log (/dev/kmsg) cannot be read, and Podman before 4.4 does not tell OOM kills: they are \
+            "the kernel log (/dev/kmsg) cannot be read, and Podman before 4.4 does not tell OOM kills: they are \
              recorded as \"Killed, and whether for want of memory is not told\"; run ramp as root, or set \
              kernel.dmesg_restrict=0",
         ));
@@ -109,21 +109,19 @@ fn about_image(order: &EngineSpec, image: &Result<ImageInspect, Refusal>) -> Opt
             let is_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
             (is_root && must_not_be_root(&order.scenario)).then(|| {
                 Finding::warning(format!(
-                    "runAsNonRoot: the image {name} runs as root, which a kubelet would refuse and this engine does not"
+                    "runAsNonRoot: the image {name} runs as root, which a kubelet refuses and this engine does not"
                 ))
             })
         }
         Err(refusal) if refusal.is_not_there() => Some(Finding::refusal(format!(
-            "the image {name} is not there; build it (`podman build --tag {name} .`) or pull it (`podman pull {name}`), \
-             as the user whom the socket belongs to"
+            "image {name} not found; build it (`podman build --tag {name} .`) or pull it (`podman pull {name}`), \
+             as the user that owns the socket"
         ))),
-        Err(refusal) => {
-            Some(Finding::warning(format!("whether the image {name} is there is not known: {refusal}")))
-        }
+        Err(refusal) => Some(Finding::warning(format!("image {name} cannot be inspected: {refusal}"))),
     }
 }
 
-/// Podman's API has no word for the runtime of one container, and ignores Docker's
+/// Podman's API cannot set the runtime of one container, and ignores the field of Docker
 /// (<https://github.com/containers/podman/issues/28429>): a service has one runtime.
 fn about_runtime(runtime: &str, version: &SystemVersion, info: &SystemInfo) -> Option<Finding> {
     let same = |other: &str| other == runtime || other.rsplit('/').next() == runtime.rsplit('/').next();
@@ -133,29 +131,24 @@ fn about_runtime(runtime: &str, version: &SystemVersion, info: &SystemInfo) -> O
     }
     if is_podman(version) {
         return Some(Finding::refusal(format!(
-            "--runtime {runtime}: this Podman service runs every container under {default}, for its API takes no \
-             runtime for one of them; start a service of its own with `podman --runtime {runtime} system service \
+            "--runtime {runtime}: this Podman service runs every container under {default}, as its API cannot set the \
+             runtime of a container; start a service of its own with `podman --runtime {runtime} system service \
              --time 0 unix:///PATH/{runtime}.sock` and name it with --socket"
         )));
     }
     let known: Vec<_> = info.runtimes.iter().flatten().map(|(name, _)| name.as_str()).collect();
     if known.is_empty() {
-        return Some(Finding::warning(format!(
-            "--runtime {runtime}: the engine does not say which runtimes it has"
-        )));
+        return Some(Finding::warning(format!("--runtime {runtime}: the engine does not list its runtimes")));
     }
     (!known.contains(&runtime)).then(|| {
         let mut known = known;
         known.sort_unstable();
-        Finding::refusal(format!(
-            "--runtime {runtime}: the engine has {}, and no {runtime}",
-            known.join(", ")
-        ))
+        Finding::refusal(format!("--runtime {runtime}: unknown runtime; the engine has {}", known.join(", ")))
     })
 }
 
 fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
-    /// More names help nobody.
+    /// At most this many are named.
     const NAMED: usize = 10;
     let left: Vec<_> =
         containers.iter().filter(|listed| listed.run != run).map(|listed| &*listed.name).collect();
@@ -164,7 +157,7 @@ fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
     let named = left.get(..NAMED).unwrap_or(&left).join(", ");
     (!left.is_empty()).then(|| {
         Finding::refusal(format!(
-            "containers of other runs are there: {named}{and_more}; remove them with `ramp clean --engine podman`"
+            "containers of other runs exist: {named}{and_more}; remove them with `ramp clean --engine podman`"
         ))
     })
 }
@@ -172,20 +165,18 @@ fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
 fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     let container = &order.scenario.container;
     let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
-    // Rootless Podman leaves limits out without a word on cgroup v1.
+    // Rootless Podman silently ignores limits on cgroup v1.
     let none_at_all = rootless && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
     let memory = container.memory_limit.is_some() && (none_at_all || info.memory_limit == Some(false));
     let cpu = container.cpu_limit.is_some() && (none_at_all || info.cpu_cfs_quota == Some(false));
-    let which = match (memory, cpu) {
-        (true, true) => "memory and CPU",
-        (true, false) => "memory",
-        (false, true) => "CPU",
-        (false, false) => return None,
-    };
-    Some(Finding::warning(format!(
-        "limits of {which}: the scenario has them, and the engine cannot set them, as its cgroups are not delegated; run \
-         it as root, or on cgroup v2 with `Delegate=yes` for the user's slice"
-    )))
+    let which = [("memory", memory), ("CPU", cpu)].into_iter().filter(|(_, is_missing)| *is_missing);
+    let which = which.map(|(name, _)| name).collect::<Vec<_>>().join(" and ");
+    (!which.is_empty()).then(|| {
+        Finding::warning(format!(
+            "limits on {which} in the manifest cannot be set, as the engine's cgroups are not delegated; run the engine as \
+             root, or on cgroup v2 with `Delegate=yes` for the user's slice"
+        ))
+    })
 }
 
 fn about_memory(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
@@ -194,7 +185,7 @@ fn about_memory(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     let one = needs.memory.unwrap_or_default().max(needs.requested_memory);
     (one.0 > total).then(|| {
         Finding::refusal(format!(
-            "one instance takes {} bytes of memory and the machine has {total}; give it less with --memory",
+            "one instance needs {} bytes of memory, more than the machine has ({total}); set less with --memory",
             one.0
         ))
     })

@@ -1,14 +1,14 @@
-//! Which socket to ask.
+//! Socket of Podman or Docker: from --socket, `DOCKER_HOST`, or the usual places.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::engine::Failure;
 
-/// What the choice depends on.
+/// What selects the socket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SocketChoice {
-    /// As on the command line.
+    /// `--socket`.
     pub(super) asked: Option<PathBuf>,
     /// `DOCKER_HOST`.
     pub(super) docker_host: Option<String>,
@@ -26,7 +26,7 @@ impl SocketChoice {
         }
     }
 
-    /// The socket: the one asked for, else `DOCKER_HOST`'s, else the first of the usual ones that is there.
+    /// `--socket`, else `DOCKER_HOST`, else the first of the usual ones that exists.
     pub(super) fn socket(&self, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
         if let Some(asked) = &self.asked {
             return one(asked, "--socket", is_there);
@@ -34,8 +34,7 @@ impl SocketChoice {
         if let Some(host) = &self.docker_host {
             let Some(path) = host.strip_prefix("unix://") else {
                 return Err(Failure::permanent(format!(
-                    "DOCKER_HOST is {host:?}, where unix:///PATH is expected: only a socket of this machine can be \
-                     asked; give it with --socket"
+                    "DOCKER_HOST is {host:?} (expected: unix:///PATH, as only sockets of this machine are supported; or pass --socket)"
                 )));
             };
             return one(Path::new(path), "DOCKER_HOST", is_there);
@@ -44,7 +43,7 @@ impl SocketChoice {
         usual.iter().find(|path| is_there(path)).cloned().ok_or_else(|| {
             let tried: Vec<_> = usual.iter().map(|path| path.display().to_string()).collect();
             Failure::permanent(format!(
-                "no socket of Podman or Docker: none of {} is there; {HOW}",
+                "no socket of Podman or Docker: none of {} exists; {HOW}",
                 tried.join(", ")
             ))
         })
@@ -56,20 +55,17 @@ impl SocketChoice {
     }
 }
 
-/// How to get one.
+/// How to start a service.
 pub(super) const HOW: &str = "start one with `systemctl --user start podman.socket` or `podman system service \
-                              --time 0 unix:///PATH/podman.sock`, and name it with --socket if it is elsewhere";
+                              --time 0 unix:///PATH/podman.sock`, and pass its path with --socket if it is elsewhere";
 
 fn one(path: &Path, source: &str, is_there: impl Fn(&Path) -> bool) -> Result<PathBuf, Failure> {
-    // The same spelling as DOCKER_HOST has.
+    // It may be spelled as in DOCKER_HOST.
     let path = path.to_str().and_then(|text| text.strip_prefix("unix://")).map_or(path, Path::new);
     if is_there(path) {
         return Ok(path.to_owned());
     }
-    Err(Failure::permanent(format!(
-        "{source} names the socket {}, which is not there; {HOW}",
-        path.display()
-    )))
+    Err(Failure::permanent(format!("{source}: the socket {} does not exist; {HOW}", path.display())))
 }
 
 #[cfg(test)]
@@ -115,6 +111,12 @@ mod tests {
         let wishes = SocketChoice { docker_host: Some("tcp://h:2375".into()), ..SocketChoice::default() };
         assert!(wishes.socket(|_| true).unwrap_err().message.contains("\"tcp://h:2375\""));
         let wishes = SocketChoice { asked: Some("/a.sock".into()), ..SocketChoice::default() };
-        assert!(wishes.socket(|_| false).unwrap_err().message.contains("--socket names the socket /a.sock"));
+        assert!(
+            wishes
+                .socket(|_| false)
+                .unwrap_err()
+                .message
+                .contains("--socket: the socket /a.sock does not exist")
+        );
     }
 }

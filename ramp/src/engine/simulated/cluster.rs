@@ -1,4 +1,4 @@
-//! The cluster of a world: from happening to happening, as one function of the time.
+//! Simulated cluster: a discrete-event simulation of the nodes and instances of a world.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -11,34 +11,35 @@ use super::super::{
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
+use super::quantities::Signed;
 use super::random::Random;
-use super::world::{Incident, IncidentKind, NodeKind, Shortage, SignedTime, World};
+use super::world::{Incident, IncidentKind, NodeKind, Shortage, World};
 use ramp_format::state::State;
 use ramp_format::time::Time;
 
-/// Something that is to happen. (It is ordered so that it can be planned; what decides is the time and the number before it.)
+/// A planned event. (It is ordered only to be in the agenda: time and number come first.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum PlannedEvent {
-    /// As many instances are made or ended as are missing or too many.
+    /// Missing instances are created, surplus ones ended.
     Reconcile,
-    /// An instance of some life goes on to its next state.
+    /// An instance enters its next state, unless it has changed since (`life`).
     Next { instance: usize, life: u32 },
     /// It holds all of its memory.
     Full { instance: usize, life: u32 },
     /// It reports.
     Report { instance: usize, life: u32 },
-    /// A node's machine is read.
+    /// A node is sampled.
     Sample { node: usize },
     /// An incident begins.
     Begin { incident: usize },
-    /// It is over.
+    /// An incident ends.
     Over { incident: usize },
 }
 
-/// What is to happen, the first at the top; of one time in the order in which it was planned.
+/// Planned events by time, then in the order in which they were planned; the first at the top.
 type Agenda = BinaryHeap<Reverse<(Duration, u64, PlannedEvent)>>;
 
-/// What is seen of a cluster, and when.
+/// An event of the engine, and when it is observed.
 #[derive(Debug)]
 pub(super) struct ObservedEvent {
     /// Since the cluster was made.
@@ -53,26 +54,26 @@ pub(super) struct Cluster {
     nodes: Vec<SimulatedNode>,
     names: Vec<String>,
     kernels: Vec<Kernel>,
-    /// The most instances that there were at once on each kernel.
+    /// The maximum number of instances on each kernel.
     most: Vec<u32>,
     instances: Vec<SimulatedInstance>,
-    /// Those that are there, by index.
+    /// Indices of the instances that exist.
     there: Vec<usize>,
-    /// What the runtime takes for all that were ever made.
+    /// Memory of the runtime for all instances ever created.
     overheads: f64,
-    /// Those that hold all of their memory, and those that run.
+    /// The numbers of instances that hold all of their memory, and that run.
     held: u32,
     running: u32,
-    /// Those that have become something else since that was last told.
+    /// Indices of instances that have changed since the last events.
     changed: Vec<usize>,
     wanted: u32,
     agenda: Agenda,
     planned: u64,
     draw: Random,
-    /// The time of day at the begin.
+    /// The time of day at the start.
     epoch: SystemTime,
     active: Vec<bool>,
-    /// Incidents that wait for so many instances.
+    /// Incidents that begin at a number of instances.
     waiting: Vec<usize>,
     truth: Truth,
     seen: Vec<ObservedEvent>,
@@ -83,12 +84,12 @@ struct SimulatedNode {
     kind: NodeKind,
     kernel: usize,
     used_before: bool,
-    /// How far its clock is off.
-    ahead: SignedTime,
+    /// The offset of its clock.
+    ahead: Signed<Duration>,
     draw: Random,
 }
 
-/// Between a request and what the controller makes of it.
+/// Delay of the controller.
 const CONTROL: Duration = Duration::from_millis(20);
 
 impl Cluster {
@@ -103,8 +104,8 @@ impl Cluster {
                 kernels.len() - 1
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
-            let ahead = SignedTime::Ahead(Duration::ZERO);
-            nodes.push(SimulatedNode { kind: kind.clone(), kernel, used_before: false, ahead, draw });
+            let (kind, ahead) = (kind.clone(), Signed::default());
+            nodes.push(SimulatedNode { kind, kernel, used_before: false, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -153,12 +154,12 @@ impl Cluster {
         }
     }
 
-    fn plan(&mut self, at: Duration, happening: PlannedEvent) {
+    fn plan(&mut self, at: Duration, event: PlannedEvent) {
         self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, happening)));
+        self.agenda.push(Reverse((at, self.planned, event)));
     }
 
-    /// It was `epoch` when the cluster was made.
+    /// Sets the time of day at which the cluster was created.
     pub(super) fn set_epoch(&mut self, epoch: SystemTime) {
         self.epoch = epoch;
     }
@@ -176,7 +177,7 @@ impl Cluster {
         self.plan(now + CONTROL, PlannedEvent::Reconcile);
     }
 
-    /// Ends all, those that are over included.
+    /// Ends all instances, including those that are over.
     pub(super) fn remove(&mut self, now: Duration) {
         if !self.truth.removed {
             self.truth.count();
@@ -208,16 +209,19 @@ impl Cluster {
         self.names.iter().enumerate().map(status).collect()
     }
 
-    /// What the API suffers from now, if anything.
+    /// Incidents that have begun and are not over.
+    fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.world.events.iter().zip(&self.active).filter_map(|(event, active)| active.then_some(event))
+    }
+
+    /// The present outage of the API, if any.
     pub(super) fn api(&self) -> Option<IncidentKind> {
-        let what = |(event, active): (&Incident, &bool)| active.then_some(event.what);
-        let mut all = self.world.events.iter().zip(&self.active).filter_map(what);
+        let mut all = self.incidents().map(|event| event.what);
         all.find(|what| matches!(what, IncidentKind::ApiHangs | IncidentKind::ApiRefuses))
     }
 
     fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
-        let hits = |event: &Incident| event.what == what && self.node_of(event) == node;
-        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && hits(event))
+        self.incidents().any(|event| event.what == what && self.node_of(event) == node)
     }
 
     fn node_of(&self, event: &Incident) -> usize {
@@ -226,31 +230,31 @@ impl Cluster {
     }
 
     fn is_active(&self, what: IncidentKind) -> bool {
-        self.world.events.iter().zip(&self.active).any(|(event, active)| *active && event.what == what)
+        self.incidents().any(|event| event.what == what)
     }
 
-    /// When something happens next.
+    /// The time of the next event.
     pub(super) fn next(&self) -> Option<Duration> {
         self.agenda.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Goes on until `now`: what of it is seen.
+    /// Advances to `now`. Returns what is observed.
     pub(super) fn advance(&mut self, now: Duration) -> Vec<ObservedEvent> {
-        while let Some(Reverse((at, _, happening))) = self.agenda.peek().copied() {
+        while let Some(Reverse((at, _, event))) = self.agenda.peek().copied() {
             if at > now {
                 break;
             }
             self.agenda.pop();
-            self.happen(happening, at);
+            self.happen(event, at);
             self.show(at);
         }
-        // What was asked for in between.
+        // Changes by requests since the last event.
         self.show(now);
         std::mem::take(&mut self.seen)
     }
 
-    fn happen(&mut self, happening: PlannedEvent, now: Duration) {
-        match happening {
+    fn happen(&mut self, event: PlannedEvent, now: Duration) {
+        match event {
             PlannedEvent::Reconcile => self.reconcile(now),
             PlannedEvent::Next { instance, life } if self.instances[instance].life == life => {
                 self.next_state(instance, now);
@@ -264,7 +268,7 @@ impl Cluster {
                 }
             }
             PlannedEvent::Report { instance, life } => {
-                // Whether it is ready or not is not its program's concern.
+                // Its program reports whether it is ready or not.
                 if self.instances[instance].began.is_some() && self.instances[instance].restarts == life {
                     self.report(instance, "report", now);
                     self.plan(now + self.load.report_every, PlannedEvent::Report { instance, life });
@@ -276,7 +280,7 @@ impl Cluster {
                 self.active[incident] = false;
                 if self.world.events[incident].what == IncidentKind::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
-                    self.nodes[node].ahead = SignedTime::Ahead(Duration::ZERO);
+                    self.nodes[node].ahead = Signed::default();
                 }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == IncidentKind::ImageMissing {
@@ -288,7 +292,7 @@ impl Cluster {
         }
     }
 
-    /// As many as are wanted: those that are over do not count.
+    /// Creates missing instances and ends surplus ones; those that are over do not count.
     fn reconcile(&mut self, now: Duration) {
         let counting: Vec<usize> =
             self.there.iter().copied().filter(|at| self.instances[*at].counts()).collect();
@@ -317,13 +321,13 @@ impl Cluster {
         self.plan(now + wait, PlannedEvent::Next { instance: at, life: 0 });
     }
 
-    /// Those that no node had room for, where one has it now.
+    /// Schedules the unschedulable instances for which there is room now.
     fn schedule_the_waiting(&mut self, now: Duration) {
         let waiting = self.there.iter().copied();
         let waiting: Vec<usize> =
             waiting.filter(|at| self.instances[*at].state == State::Unschedulable).collect();
         for at in waiting {
-            // All ask for the same.
+            // All request the same.
             let Ok(node) = self.place() else { break };
             self.put(at, node, now);
         }
@@ -360,17 +364,13 @@ impl Cluster {
         }
     }
 
-    /// An instance becomes something else.
+    /// An instance enters a state.
     fn turn(&mut self, at: usize, state: State, reason: &str, now: Duration) {
         let before = self.instances[at].state;
         self.instances[at].turn(state, reason, now);
         self.held = self.held + u32::from(state == State::Ready) - u32::from(before == State::Ready);
         self.running = self.running + u32::from(state.is_at_work()) - u32::from(before.is_at_work());
         self.changed.push(at);
-    }
-
-    fn count(&self, which: impl Fn(&SimulatedInstance) -> bool) -> u32 {
-        self.there.iter().filter(|at| which(&self.instances[**at])).count() as u32
     }
 
     fn put(&mut self, at: usize, node: usize, now: Duration) {
@@ -392,9 +392,9 @@ impl Cluster {
         let (life, node) = (instance.life, instance.node.unwrap_or(0));
         self.nodes[node].used_before = true;
         let kernel = self.nodes[node].kernel;
-        let now_there = self.count(|other| {
-            other.sandbox.is_some() && other.node.is_some_and(|node| self.nodes[node].kernel == kernel)
-        });
+        let is_on_kernel = |node: usize| self.nodes[node].kernel == kernel;
+        let made = self.there.iter().map(|at| &self.instances[*at]).filter(|other| other.sandbox.is_some());
+        let now_there = made.filter(|other| other.node.is_some_and(is_on_kernel)).count() as u32;
         self.most[kernel] = self.most[kernel].max(now_there);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
@@ -417,7 +417,7 @@ impl Cluster {
         self.plan(now + self.load.report_every, PlannedEvent::Report { instance: at, life: restarts });
     }
 
-    /// Its program ends: what it had comes back.
+    /// Its program ends and its memory is freed.
     fn stop_program(&mut self, at: usize, now: Duration) {
         let (mut before, mut after) = (Used::default(), Used::default());
         self.instances[at].add_to(&mut before, &self.load, now);
@@ -426,7 +426,7 @@ impl Cluster {
         self.give_back(at, before.unreclaimable() - after.unreclaimable(), now);
     }
 
-    /// All that it had comes back.
+    /// All of its memory is freed.
     fn release(&mut self, at: usize, now: Duration) {
         self.stop_program(at, now);
         let mut left = Used::default();
@@ -483,7 +483,10 @@ impl Cluster {
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
-    /// The node with the fewest instances of those that have room; why none has.
+    /// The node with the fewest instances of those that have room.
+    ///
+    /// # Errors
+    /// Why none has room.
     fn place(&self) -> Result<usize, String> {
         let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
         let mut best: Option<(u32, usize)> = None;
@@ -536,7 +539,7 @@ impl Cluster {
         used
     }
 
-    /// Where a kernel needs more memory than there is, the newest instance makes room.
+    /// Evicts or kills the newest instance of each kernel that has run out of memory.
     fn run_short(&mut self, now: Duration) {
         if self.world.shortage == Shortage::Refuse {
             return;
@@ -618,7 +621,7 @@ impl Cluster {
             }
             IncidentKind::ClockSet => {
                 let node = self.node_of(&event);
-                self.nodes[node].ahead = event.ahead.unwrap_or(SignedTime::Ahead(Duration::ZERO));
+                self.nodes[node].ahead = event.ahead.unwrap_or_default();
             }
             IncidentKind::Drain => {
                 let node = self.node_of(&event);
@@ -661,17 +664,15 @@ impl Cluster {
                 self.truth.killed += 1;
                 self.kill(victim, State::Failed, "Error, exit 137", now);
             }
-            IncidentKind::Preempt => {
-                let by = event.by.as_deref().unwrap_or("default/important");
-                let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
-                let message = format!("Preempted by {by} on node {node}");
+            // Preempt and Delete: another one replaces it.
+            what => {
                 self.truth.changed_by_others = true;
-                self.notice(&format!("pod/{name}"), "Preempted", &message, now);
-                self.end(victim, "", now);
-                self.plan(now + CONTROL, PlannedEvent::Reconcile);
-            }
-            _ => {
-                self.truth.changed_by_others = true;
+                if what == IncidentKind::Preempt {
+                    let by = event.by.as_deref().unwrap_or("default/important");
+                    let node = self.instances[victim].node.map_or("", |node| self.names[node].as_str());
+                    let message = format!("Preempted by {by} on node {node}");
+                    self.notice(&format!("pod/{name}"), "Preempted", &message, now);
+                }
                 self.end(victim, "", now);
                 self.plan(now + CONTROL, PlannedEvent::Reconcile);
             }
@@ -687,14 +688,8 @@ impl Cluster {
     }
 
     fn notice(&mut self, object: &str, reason: &str, message: &str, now: Duration) {
-        let notice = Notice {
-            kind: NoticeKind::Cluster,
-            at: Some(self.epoch + now),
-            object: object.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            count: Some(1),
-        };
+        let notice = Notice::new(NoticeKind::Cluster, object, reason, message);
+        let notice = Notice { at: Some(self.epoch + now), count: Some(1), ..notice };
         self.seen.push(ObservedEvent { at: now, event: Event::Notice(notice) });
     }
 
@@ -706,7 +701,7 @@ impl Cluster {
         self.seen.push(ObservedEvent { at: now, event: Event::Report(report) });
     }
 
-    /// What the clock of a node shows; without one, that of the API server.
+    /// The time by the clock of a node, or without one of the API server.
     fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
         let time = self.epoch + now;
         node.map_or(time, |node| self.nodes[node].ahead.after(time))
@@ -732,7 +727,7 @@ impl Cluster {
         self.seen.push(ObservedEvent { at: now + machine.late.mul_f64(late), event: Event::Sample(sample) });
     }
 
-    /// Tells of all instances that have changed, and takes those that are gone away.
+    /// Observes all instances that have changed, and drops those that are gone.
     fn show(&mut self, now: Duration) {
         let mut any_gone = false;
         for at in std::mem::take(&mut self.changed) {

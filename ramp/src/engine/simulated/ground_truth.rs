@@ -1,48 +1,48 @@
-//! What was true of a run on a simulated cluster: what a report on it is held against.
+//! Ground truth of a run on a simulated cluster, to which its report is compared.
 
 use std::time::Duration;
 
-/// What was true of a run.
+/// Ground truth of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Truth {
-    /// What an instance of the run took of memory on average, in bytes: its load but for what all share, its page tables, its runtime, and
-    /// what the machine keeps because of it.
+    /// Mean memory of an instance of the run, in bytes: its load without what all share, its page tables, its runtime, and what the
+    /// machine keeps because of it.
     pub marginal_cost_bytes: f64,
-    /// The most instances that held all of their memory at once.
+    /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
-    /// The most that ran at once.
+    /// Maximum of those that ran at once.
     pub running: u32,
-    /// The most that were asked for.
+    /// Maximum of those requested.
     pub asked: u32,
-    /// Instances lost, or without a place, for want of something.
+    /// Instances lost or unschedulable for lack of a resource.
     pub losses: Vec<TrueLoss>,
-    /// Instances killed by somebody.
+    /// Instances killed by an incident.
     pub killed: u32,
-    /// Whether others have changed the population.
+    /// Whether others have changed the instances.
     pub changed_by_others: bool,
-    /// From being made to holding all memory, of those that got there at the first attempt.
+    /// From creation to holding all memory, of those that succeeded at the first attempt.
     pub startup_seconds: Vec<f64>,
-    /// Whether the population has been removed: what comes after that is no part of it.
+    /// Whether all instances have been removed: what follows is not part of it.
     pub removed: bool,
-    /// How many hold their memory and run now.
+    /// The numbers of instances that hold their memory and that run now.
     pub(super) now: (u32, u32),
     pub(super) seen_millisecond: u128,
 }
 
-/// An instance lost, or without a place.
+/// An instance lost or unschedulable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrueLoss {
-    /// When, since the cluster was made.
+    /// When, since the cluster was created.
     pub seconds: f64,
-    /// Instances asked for then.
+    /// Instances requested then.
     pub asked: u32,
-    /// Why, in the words of who tells.
+    /// Why, as recorded.
     pub reason: String,
 }
 
 impl Truth {
-    /// So many hold their memory, run, and are asked for now. What is true for less than a millisecond nobody can tell: rows are
-    /// that exact.
+    /// These numbers of instances hold their memory, run, and are requested now. What lasts less than a millisecond does not count:
+    /// rows have that resolution.
     pub(super) fn see(&mut self, now: Duration, held: u32, running: u32, asked: u32) {
         if self.removed {
             return;
@@ -55,7 +55,7 @@ impl Truth {
         self.asked = self.asked.max(asked);
     }
 
-    /// What is true now has been true long enough.
+    /// The present numbers have lasted long enough to count.
     pub(super) fn count(&mut self) {
         self.held = self.held.max(self.now.0);
         self.running = self.running.max(self.now.1);

@@ -1,4 +1,4 @@
-//! An instance of a simulated cluster: what it is, what it holds, and what it says of itself.
+//! Simulated instance: its state, its memory, and its reports.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,16 +11,16 @@ use super::world::World;
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
 
-/// What each instance's load is.
+/// The load of each instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LoadFacts {
     /// Its resident set, in whole pages.
     pub(super) target: f64,
-    /// What it has from the start.
+    /// Its resident set at the start.
     start: f64,
     /// Bytes per second.
     rate: f64,
-    /// Of its resident set, what all instances map.
+    /// The part of its resident set that all instances share.
     shared: f64,
     page_tables: f64,
     /// Cores.
@@ -32,24 +32,26 @@ pub(super) struct LoadFacts {
 }
 
 const PAGE: f64 = 4096.0;
-/// What a program has of its own before it takes anything.
+/// Memory of a program before it allocates.
 const PROGRAM: f64 = 550_000.0;
-/// What takes its memory at once takes as long as the kernel needs for that.
+/// Growth rate of `instant`, in bytes per second: as fast as the kernel is.
 const AT_ONCE: f64 = 2e9;
 /// A unit of work, in CPU seconds.
 const UNIT: f64 = 2e-6;
 
 impl LoadFacts {
-    /// What the scenario's arguments say, with what the world adds.
+    /// By the scenario's arguments and the world.
     pub(super) fn of(scenario: &Scenario, world: &World) -> Result<Self, String> {
         let load = scenario.load()?;
         let asked = match load.memory {
             MemoryTarget::Bytes(bytes) => bytes.0 as f64,
-            other => return Err(format!("--memory {other}: a simulated load is of bytes, such as 100M")),
+            other => {
+                return Err(format!("--memory {other}: expected bytes for a simulated load, such as 100M"));
+            }
         };
         let cpu = match load.cpu {
             CpuTarget::Cores(cores) => cores.as_f64(),
-            other => return Err(format!("--cpu {other}: a simulated load is of cores, such as 0.2")),
+            other => return Err(format!("--cpu {other}: expected cores for a simulated load, such as 0.2")),
         };
         let shared = (world.load.shared.0 as f64).min(asked);
         let target = (asked / PAGE).ceil() * PAGE;
@@ -69,12 +71,12 @@ impl LoadFacts {
         })
     }
 
-    /// How long it takes to hold its memory.
+    /// Time until it holds its memory.
     pub(super) fn fill(&self) -> Duration {
         Duration::from_secs_f64((self.target - self.start).max(0.0) / self.rate)
     }
 
-    /// What one that holds its memory takes of its kernel beyond what all of them share.
+    /// Memory of an instance that holds all of its memory, without what all share.
     pub(super) fn cost(&self) -> f64 {
         (self.target - self.shared) * (1.0 + self.page_tables)
     }
@@ -90,17 +92,17 @@ pub(super) struct SimulatedInstance {
     pub(super) restarts: u32,
     pub(super) reason: String,
     pub(super) end: Option<ContainerExit>,
-    /// Raised with each change: what was to happen to what it was before does not.
+    /// Incremented with each change, which cancels planned events.
     pub(super) life: u32,
-    /// When its program began, if it runs.
+    /// When its program started, if it runs.
     pub(super) began: Option<Duration>,
-    /// What its runtime takes.
+    /// Memory of its runtime.
     pub(super) overhead: f64,
-    /// When its sandbox began to be made, and when it is whole.
+    /// When the creation of its sandbox began and ends.
     pub(super) sandbox: Option<(Duration, Duration)>,
-    /// Since the last look.
+    /// Since the last events.
     pub(super) changed: bool,
-    /// Whether its place is another's.
+    /// Whether another one has taken its place.
     pub(super) over: bool,
 }
 
@@ -140,7 +142,7 @@ impl SimulatedInstance {
         format!("uid-{:04}", self.number)
     }
 
-    /// Whether it counts among those that were asked for.
+    /// Whether it counts among those requested.
     pub(super) fn counts(&self) -> bool {
         !self.over && !matches!(self.state, State::Terminating | State::Gone)
     }
@@ -150,7 +152,7 @@ impl SimulatedInstance {
         (load.start + load.rate * now.saturating_sub(began).as_secs_f64()).min(load.target)
     }
 
-    /// What it takes of its kernel.
+    /// Adds its memory to that of its kernel.
     pub(super) fn add_to(&self, used: &mut Used, load: &LoadFacts, now: Duration) {
         if let Some((begin, whole)) = self.sandbox {
             let time = whole.saturating_sub(begin).as_secs_f64().max(1e-9);
@@ -164,7 +166,7 @@ impl SimulatedInstance {
         }
     }
 
-    /// What the cluster tells of it. `time` is what the clock of a node shows, or without one that of the API server.
+    /// Its status by the API. `time` is the clock of a node, or without one of the API server.
     pub(super) fn instance_status(
         &self,
         nodes: &[String],
@@ -179,7 +181,7 @@ impl SimulatedInstance {
             name: self.name(),
             node: self.node.and_then(|node| nodes.get(node)).cloned(),
             state: self.state,
-            // Clusters tell of whole seconds.
+            // The API has whole seconds.
             since: Some(whole_second(time(told_by, self.since))),
             reason: self.reason.clone(),
             restarts: self.restarts,

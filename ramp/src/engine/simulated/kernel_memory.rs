@@ -1,4 +1,4 @@
-//! A kernel's memory: what it has beside the instances, and what it tells of all of it.
+//! Memory of a simulated kernel: usage by others than the instances, and its meminfo.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::random::Random;
 use super::world::{MachineTruth, NodeKind, Others};
 
-/// A kernel of the world.
+/// A kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
     pub(super) boot_id: String,
@@ -16,10 +16,10 @@ pub(super) struct Kernel {
     pub(super) oom_kills: u64,
     idle: f64,
     draw: Random,
-    /// How far its own memory has wandered, and when that was.
+    /// The random walk of its own memory, and when it was drawn.
     wandered: (f64, Duration),
     others: Vec<NeighbourProgram>,
-    /// What instances had and the kernel has not given back yet, and when that was.
+    /// Memory of ended instances that is not free yet, and when that was.
     returning: (f64, Duration),
 }
 
@@ -31,14 +31,14 @@ struct NeighbourProgram {
     running: Vec<(Duration, Duration, f64)>,
 }
 
-/// What a kernel has for its instances.
+/// Memory of a kernel for its instances.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Used {
-    /// Their anonymous memory, that of their runtime among it.
+    /// Their anonymous memory, including that of their runtime.
     pub(super) anon: f64,
     /// Their page tables.
     pub(super) page_tables: f64,
-    /// What it keeps because they were there.
+    /// What it keeps for ever because of them.
     pub(super) kept: f64,
     /// Files that they map.
     pub(super) files: f64,
@@ -70,31 +70,31 @@ impl Kernel {
         }
     }
 
-    /// An instance gives back so much.
+    /// An instance frees this memory.
     pub(super) fn give_back(&mut self, bytes: f64, machine: &MachineTruth, now: Duration) {
         if !machine.returns_within.is_zero() {
             self.returning = (self.returning(machine, now) + bytes, now);
         }
     }
 
-    /// Of what instances had, what is still to come back: after the time in which nearly all does a twentieth is left.
+    /// Memory of ended instances that is not free yet: a twentieth of it after `returns_within`.
     fn returning(&self, machine: &MachineTruth, now: Duration) -> f64 {
         let (bytes, since) = self.returning;
         let times = now.saturating_sub(since).as_secs_f64() / machine.returns_within.as_secs_f64().max(1e-9);
         bytes * (-3.0 * times).exp()
     }
 
-    /// Memory that is neither the instances' nor to be had by others, without noise. Times never go back.
+    /// Memory that is neither available nor the instances', without noise. Times must not decrease.
     fn own(&mut self, machine: &MachineTruth, now: Duration) -> f64 {
         let (wandered, since) = self.wandered;
         let far = machine.wander.0 as f64 * now.saturating_sub(since).as_secs_f64().sqrt();
         self.wandered = (wandered + far * self.draw.normal(), now);
         let others: f64 = self.others.iter_mut().map(|other| other.memory(now, &mut self.draw)).sum();
-        let drift = machine.drift.0 as f64 * now.as_secs_f64();
+        let drift = machine.drift.as_f64() * now.as_secs_f64();
         self.idle + self.wandered.0 + drift + others + self.returning(machine, now)
     }
 
-    /// What has to be had for there to be no shortage.
+    /// Memory needed: there is a shortage if it exceeds that of the machine.
     pub(super) fn needed(&mut self, used: &Used, machine: &MachineTruth, now: Duration) -> f64 {
         self.own(machine, now) + used.unreclaimable()
     }
@@ -108,7 +108,7 @@ impl Kernel {
         time: &str,
     ) -> Map<String, Value> {
         let own = self.own(machine, now) + machine.noise.0 as f64 * self.draw.normal();
-        // Of an idle machine's memory that nobody else can have, most is that of programs.
+        // Most of the unreclaimable memory of an idle machine is that of programs.
         let [anon, slab, stacks, tables, shared, percpu] =
             [0.70, 0.18, 0.03, 0.03, 0.04, 0.02].map(|part| (part * own).max(0.0));
         let unreclaimable = own.max(0.0) + used.unreclaimable();

@@ -9,19 +9,19 @@ impl World {
     /// Reads a world from a file.
     ///
     /// # Errors
-    /// Where it cannot be read, is no YAML, or says what cannot be: file, and what was expected.
+    /// Where it cannot be read, is not YAML, or describes an impossible world: the file, and what was expected.
     pub fn read(path: &Path) -> Result<Self, String> {
         let at = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
         Self::parse(&text).map_err(|error| format!("{at}: {error}"))
     }
 
-    /// Takes the text of a world.
+    /// Parses the text of a world.
     ///
     /// # Errors
     /// Those of [`Self::read`], without the file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // An empty file is a world in which nothing is said: the usual one.
+        // An empty file is the default world.
         let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         let world = world.unwrap_or_default();
         check(&world)?;
@@ -31,7 +31,9 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::SignedBytes;
+    use workload::quantity::Bytes;
+
+    use super::super::quantities::Signed;
     use super::*;
 
     #[test]
@@ -43,7 +45,8 @@ mod tests {
              events: [{what: kill, at: 20s}]",
         )
         .unwrap();
-        assert_eq!((world.machine.drift, world.phases.create.spread), (SignedBytes(-20_000), 0.0));
+        let drift = Signed { is_negative: true, size: Bytes(20_000) };
+        assert_eq!((world.machine.drift, world.phases.create.spread), (drift, 0.0));
         let text = serde_json::to_string(&world).unwrap();
         assert_eq!(serde_json::from_str::<World>(&text).unwrap(), world, "{text}");
     }
@@ -72,7 +75,7 @@ mod tests {
             ("phases: {create: {median: 1s, spread: -1}}", "phases.create: spread: -1"),
             ("events: [{what: scale, at: 11s, to: 4000000000}]", "events[0]: to: 4000000000"),
             ("events: [{what: kill, at: 11s, count: 0}]", "events[0]: count: 0"),
-            ("events: [{what: preempt, at: 11s, lasts: 3s}]", "events[0]: lasts is said"),
+            ("events: [{what: preempt, at: 11s, lasts: 3s}]", "events[0]: lasts is given"),
         ] {
             assert!(refused(text).starts_with(at), "{text}: {}", refused(text));
         }

@@ -1,4 +1,4 @@
-//! How long phases take in a world, drawn many times: what a report's estimates of them are held against.
+//! Draws of the durations of phases in a world, to which the estimates of reports are compared.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::world::{PhaseTimes, World};
 use ramp_format::scenario::Scenario;
 
 impl World {
-    /// Draws of how long it takes from being made to being seen to hold all memory, in seconds, where nothing goes wrong.
+    /// Draws of the time from creation to observed readiness, in seconds, without incidents.
     #[must_use]
     pub fn startup_seconds(&self) -> Vec<f64> {
         let PhaseTimes { schedule, create, ready, .. } = self.phases;
@@ -19,7 +19,7 @@ impl World {
         self.draws(|draw| draw.phase(schedule) + draw.phase(create) + fill + draw.phase(ready))
     }
 
-    /// Draws of how long it takes from being told to end to being gone, in seconds.
+    /// Draws of the time from termination to removal, in seconds.
     #[must_use]
     pub fn stop_seconds(&self) -> Vec<f64> {
         self.draws(|draw| draw.phase(self.phases.stop))

@@ -1,4 +1,4 @@
-//! Chance: seeded, and the same each time.
+//! Random numbers: seeded and reproducible.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use rand_pcg::Pcg64Mcg;
 
 use super::world::PhaseTime;
 
-/// Draws what differs from case to case.
+/// A source of random numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Random(Pcg64Mcg);
 
 impl Random {
-    /// Sources of one seed with different numbers have nothing to do with each other.
+    /// A source that is independent of those of the same seed with other numbers.
     pub(super) fn new(seed: u64, number: u64) -> Self {
         Self(Pcg64Mcg::seed_from_u64(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }

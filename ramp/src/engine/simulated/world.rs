@@ -1,39 +1,37 @@
-//! What is true of a simulated cluster: a YAML file, see docs/worlds.md.
+//! World: the description of a simulated cluster, a YAML file (docs/worlds.md).
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
+use ramp_format::time::{Time, parse_time};
 use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use ramp_format::scenario::Scenario;
-use ramp_format::time::Time;
-use ramp_format::time::parse_time;
+use super::quantities::{self, Signed};
 
-/// A world: its machines, what instances take of them, how long things take, and what goes wrong.
+/// A world: its nodes, the memory and CPU of instances, the durations of phases, and incidents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct World {
-    /// Seed of everything that is drawn: two runs of one world with one plan and one seed are the same.
+    /// Seed of all random numbers: runs of one world with one plan and one seed are identical.
     pub seed: u64,
     /// The time of day at which it begins.
     pub begin: Time,
     /// Kinds of nodes.
     pub nodes: Vec<NodeKind>,
-    /// The load: what an instance's own program takes.
+    /// The load: memory and CPU of an instance's own program.
     pub load: LoadTruth,
-    /// The runtime: what an instance takes beyond its load.
+    /// The runtime: memory and CPU of an instance beyond its load.
     pub runtime: RuntimeTruth,
-    /// How long each phase of an instance's life takes.
+    /// Durations of the phases of an instance.
     pub phases: PhaseTimes,
-    /// What the machines do beside the instances.
+    /// Memory of the nodes beside the instances.
     pub machine: MachineTruth,
-    /// What happens where a node has no more memory.
+    /// What happens when a node runs out of memory.
     pub shortage: Shortage,
-    /// What goes wrong, or is done by others.
+    /// Incidents.
     pub events: Vec<Incident>,
 }
 
@@ -41,230 +39,230 @@ pub struct World {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeKind {
-    /// Their name; where there is more than one a number follows: `node-0`.
+    /// Their name; if there is more than one, a number follows: `node-0`.
     pub name: String,
     /// How many.
     pub count: u32,
     /// Memory of each.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub memory: Bytes,
     /// CPUs of each.
     pub cores: f64,
-    /// Instances that each takes.
+    /// Maximum number of instances on each.
     pub pods: u32,
-    /// Memory that the idle machine cannot give to anybody.
-    #[serde(with = "text")]
+    /// Unreclaimable memory of the idle machine.
+    #[serde(with = "quantities")]
     pub idle: Bytes,
-    /// Memory that its page cache holds, and gives up when it is needed.
-    #[serde(with = "text")]
+    /// Memory of its page cache, which is reclaimable.
+    #[serde(with = "quantities")]
     pub page_cache: Bytes,
-    /// Whether instances may be put there.
+    /// Whether instances may be scheduled there.
     pub eligible: bool,
-    /// Nodes of one name here run on one kernel, and tell the same of its memory.
+    /// Nodes with the same name here share a kernel, and report the same memory.
     pub kernel: Option<String>,
 }
 
-/// What an instance's own program takes.
+/// Memory and CPU of an instance's own program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadTruth {
-    /// Its resident set, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    /// Its resident set; overrides the manifest.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
-    /// How fast it grows to that, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    /// Its growth rate; overrides the manifest.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub growth_rate: Option<Rate>,
-    /// Its CPU time per time, in place of the manifest's.
-    #[serde(with = "optional_text", skip_serializing_if = "Option::is_none")]
+    /// Its CPU usage; overrides the manifest.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuTarget>,
-    /// Time between its reports, in place of the manifest's.
-    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    /// Time between its reports; overrides the manifest.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub report_every: Option<Duration>,
-    /// Of its resident set: files that all instances on a kernel map, which that kernel holds once.
-    #[serde(with = "text")]
+    /// The part of its resident set that is files mapped by all instances on a kernel, which exist once.
+    #[serde(with = "quantities")]
     pub shared: Bytes,
     /// Page tables, as a share of its other memory.
     pub page_tables: f64,
     /// The share of its CPU time that it does not get.
     pub starved: f64,
-    /// CPU time that it uses to fill its memory, per GB: it is ahead of its schedule until that has passed.
-    #[serde(with = "time")]
+    /// CPU time to fill its memory, per GB; until it has passed the load is ahead of its schedule.
+    #[serde(with = "quantities")]
     pub fill_cpu_per_gb: Duration,
 }
 
-/// What an instance takes beyond its load.
+/// Memory and CPU of an instance beyond its load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeTruth {
     /// Its name.
     pub name: String,
     /// Memory of each instance.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub memory: Bytes,
-    /// By how much that differs between instances: its standard deviation as a share of it.
+    /// Standard deviation of that between instances, as a share of it.
     pub spread: f64,
     /// Memory that the first instance on a node takes once.
-    #[serde(with = "text")]
+    #[serde(with = "quantities")]
     pub first: Bytes,
-    /// CPU that each requests of its node, in cores.
+    /// CPU request of each, in cores.
     pub cpu_request: f64,
 }
 
-/// How long each phase of an instance's life takes.
+/// Durations of the phases of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PhaseTimes {
-    /// From being made to having a node.
+    /// From creation to being scheduled.
     pub schedule: PhaseTime,
-    /// From there to the begin of its program.
+    /// From there to the start of its program.
     pub create: PhaseTime,
-    /// From holding its memory to being seen to.
+    /// From holding its memory to observed readiness.
     pub ready: PhaseTime,
-    /// From being told to end to being gone.
+    /// From termination to removal.
     pub stop: PhaseTime,
-    /// From a container's end to its next begin.
+    /// From a container's exit to its restart.
     pub restart: PhaseTime,
 }
 
-/// A time that differs from case to case: lognormal.
+/// A lognormal duration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhaseTime {
-    /// As many are shorter as are longer.
+    /// Median.
     pub median: Duration,
     /// Standard deviation of its logarithm.
     pub spread: f64,
 }
 
-/// What the machines do beside the instances.
+/// Memory of the nodes beside the instances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MachineTruth {
-    /// Standard deviation of what a sample is off by chance.
-    #[serde(with = "text")]
+    /// Standard deviation of the noise of a sample.
+    #[serde(with = "quantities")]
     pub noise: Bytes,
-    /// Standard deviation of how far its own memory wanders in a second.
-    #[serde(with = "text")]
+    /// Standard deviation of the random walk of its own memory in a second.
+    #[serde(with = "quantities")]
     pub wander: Bytes,
-    /// By how much its own memory grows in a second; less than 0 where it shrinks.
-    #[serde(with = "text")]
-    pub drift: SignedBytes,
-    /// Programs of others that come and go.
+    /// Growth of its own memory in a second; negative if it shrinks.
+    #[serde(with = "quantities")]
+    pub drift: Signed<Bytes>,
+    /// Programs of others, which start and end.
     pub others: Vec<Others>,
-    /// Memory that it keeps for ever, for each of the most instances that there were at once on a node.
-    #[serde(with = "text")]
+    /// Memory that it keeps for ever, per instance of the maximum on a node.
+    #[serde(with = "quantities")]
     pub keeps: Bytes,
-    /// How long it takes to give back nearly all of what an instance had.
-    #[serde(with = "time")]
+    /// Time in which 95 % of the memory of an ended instance is freed.
+    #[serde(with = "quantities")]
     pub returns_within: Duration,
     /// Time between two samples of a node.
-    #[serde(with = "time")]
+    #[serde(with = "quantities")]
     pub sample_every: Duration,
-    /// When the first one comes; drawn for each node where it is not said.
-    #[serde(with = "optional_time", skip_serializing_if = "Option::is_none")]
+    /// Time of the first sample; random for each node by default.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub sample_phase: Option<Duration>,
-    /// The share of samples that never arrive.
+    /// The share of samples that are lost.
     pub lost: f64,
-    /// How late a sample arrives at most.
-    #[serde(with = "time")]
+    /// Maximum delay of a sample.
+    #[serde(with = "quantities")]
     pub late: Duration,
 }
 
-/// Programs of others: each takes memory evenly for half of its time, holds it for the other half, and ends.
+/// Programs of others: each grows linearly for half of its time, and holds its memory for the other half.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Others {
-    /// Memory of each, on average.
-    #[serde(with = "text")]
+    /// Mean memory.
+    #[serde(with = "quantities")]
     pub memory: Bytes,
-    /// Time between two of them, on average.
-    #[serde(with = "time")]
+    /// Mean time between two starts.
+    #[serde(with = "quantities")]
     pub every: Duration,
-    /// How long each stays, on average.
-    #[serde(with = "time")]
+    /// Mean duration.
+    #[serde(with = "quantities")]
     pub lasts: Duration,
 }
 
-/// What happens where a node has no more memory.
+/// What happens when a node runs out of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shortage {
-    /// No more instances are put there: what each takes is requested.
+    /// No more instances are scheduled there: the memory of each is requested.
     #[default]
     Refuse,
-    /// The newest instance is evicted, and another made in its place.
+    /// The newest instance is evicted and replaced.
     Evict,
-    /// The newest instance is killed, and started again.
+    /// The newest instance is OOM-killed and restarted.
     OomKill,
 }
 
-/// Something that goes wrong, or is done by others.
+/// An incident: a fault, or an action of others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Incident {
-    /// What.
+    /// Its kind.
     pub what: IncidentKind,
-    /// When, since the cluster was made: the first step comes after what the plan has for settling.
-    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    /// When it begins, since the cluster was created: the first step comes after the plan's time to settle.
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
-    /// Or: once so many instances hold their memory.
+    /// Or: once this many instances hold their memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<u32>,
-    /// Which node, where it is of one; else the first.
+    /// The node, for kinds that affect one; the first by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// How many instances it hits, the newest first.
+    /// Number of instances affected, the newest first.
     #[serde(default = "one")]
     pub count: u32,
-    /// For how long, where it has an end; else for ever.
-    #[serde(default, with = "optional_time", skip_serializing_if = "Option::is_none")]
+    /// Duration; for ever by default.
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
-    /// What an eviction is for, in the kubelet's word: memory, ephemeral-storage, inodes, pids.
+    /// Resource of an eviction, as of the kubelet: memory, ephemeral-storage, inodes, pids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// By whom.
+    /// Who does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Instances that others ask for.
+    /// Replicas that others set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
-    /// By how much a clock is then ahead of the time; less than 0 where it is behind.
-    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
-    pub ahead: Option<SignedTime>,
+    /// Offset of the clock; negative if it is behind.
+    #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Signed<Duration>>,
 }
 
 fn one() -> u32 {
     1
 }
 
-/// What goes wrong, or is done by others.
+/// Kinds of incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncidentKind {
     /// Instances are evicted, for `resource`.
     Evict,
-    /// Instances make room for others of a higher priority.
+    /// Instances are preempted.
     Preempt,
-    /// Instances are killed for memory, whatever there is of it.
+    /// Instances are OOM-killed, although there is memory.
     OomKill,
-    /// Somebody kills instances' programs.
+    /// Programs of instances are killed.
     Kill,
-    /// Somebody removes a node's instances, and lets no more come.
+    /// A node is drained.
     Drain,
-    /// Somebody else asks for another number of instances.
+    /// Others set the number of replicas.
     Scale,
-    /// Somebody deletes instances; others are made in their place.
+    /// Instances are deleted, and replaced.
     Delete,
-    /// The image of those made from now on is not found.
+    /// The image of new instances is not found.
     ImageMissing,
-    /// The API takes requests and answers none. Nothing is seen meanwhile.
+    /// The API does not answer requests. Nothing is observed meanwhile.
     ApiHangs,
-    /// The API refuses connections. Nothing is seen meanwhile.
+    /// The API refuses connections. Nothing is observed meanwhile.
     ApiRefuses,
     /// A node is not ready.
     NodeNotReady,
-    /// A node's machine says nothing.
+    /// A node sends no samples.
     ProbeSilent,
-    /// A node's clock is set to another time: what its kubelet, its machine and its instances tell of bears that.
+    /// A node's clock is set: times of its kubelet, its samples and its instances follow it.
     ClockSet,
 }
 
@@ -346,7 +344,7 @@ impl Default for MachineTruth {
         Self {
             noise: Bytes(300_000),
             wander: Bytes(100_000),
-            drift: SignedBytes(0),
+            drift: Signed::default(),
             others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
@@ -359,19 +357,19 @@ impl Default for MachineTruth {
 }
 
 impl World {
-    /// The world that a plan's options have, or the default one.
+    /// The world in a plan's options, or the default one.
     ///
     /// # Errors
-    /// Where it is no world.
+    /// Where it is not a world.
     pub fn of(options: &EngineOptions) -> Result<Self, String> {
         let world = options.world.clone().map(serde_json::from_value).transpose();
         Ok(world.map_err(|error| format!("options.world: {error}"))?.unwrap_or_default())
     }
 
-    /// The scenario with the load that this world says, where it says one.
+    /// The scenario with the load of this world, if it has one.
     ///
     /// # Errors
-    /// Where its container is no load whose arguments are understood.
+    /// Where its container is not a load.
     pub fn applied_to(&self, scenario: &Scenario) -> Result<Scenario, String> {
         let LoadTruth { memory, growth_rate, cpu, report_every, .. } = &self.load;
         scenario.with_load(|load| {
@@ -386,9 +384,7 @@ impl World {
             load.reports.report_every = report_every.map_or(load.reports.report_every, Interval);
         })
     }
-}
 
-impl World {
     /// All nodes, each with its kind.
     pub(super) fn node_names(&self) -> impl Iterator<Item = (String, &NodeKind)> {
         self.nodes.iter().flat_map(|kind| {
@@ -401,20 +397,20 @@ impl World {
 }
 
 impl PhaseTime {
-    /// One that always takes as long.
+    /// A constant duration.
     #[must_use]
     pub fn fixed(median: Duration) -> Self {
         Self { median, spread: 0.0 }
     }
 }
 
-/// A phase that has no spread of its own is a time.
+/// A phase without a spread is written as a time.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a time, such as 1s, or {median: 1s, spread: 0.3}")]
 enum PhaseText {
     Time(String),
     Spread {
-        #[serde(with = "time")]
+        #[serde(with = "quantities")]
         median: Duration,
         spread: f64,
     },
@@ -432,158 +428,5 @@ impl<'de> Deserialize<'de> for PhaseTime {
             PhaseText::Time(text) => Self::fixed(parse_time(&text).map_err(serde::de::Error::custom)?),
             PhaseText::Spread { median, spread } => Self { median, spread },
         })
-    }
-}
-
-/// Bytes that may be fewer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SignedBytes(pub i64);
-
-impl FromStr for SignedBytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, negative) = match text.strip_prefix('-') {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        let bytes: Bytes = digits.parse().map_err(|error| format!("{error}"))?;
-        let bytes = i64::try_from(bytes.0).map_err(|_| format!("{text:?} is too large"))?;
-        Ok(Self(if negative { -bytes } else { bytes }))
-    }
-}
-
-impl fmt::Display for SignedBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 0 {
-            f.write_str("-")?;
-        }
-        Bytes(self.0.unsigned_abs()).fmt(f)
-    }
-}
-
-/// A difference between two times, either of which may be the earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignedTime {
-    /// So much later.
-    Ahead(Duration),
-    /// So much earlier.
-    Behind(Duration),
-}
-
-impl SignedTime {
-    /// What a clock shows that is off by this.
-    pub(super) fn after(self, time: SystemTime) -> SystemTime {
-        match self {
-            Self::Ahead(by) => time.checked_add(by),
-            Self::Behind(by) => time.checked_sub(by),
-        }
-        .unwrap_or(time)
-    }
-}
-
-impl FromStr for SignedTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix('-') {
-            Some(rest) => parse_time(rest).map(Self::Behind),
-            None => parse_time(text).map(Self::Ahead),
-        }
-    }
-}
-
-impl fmt::Display for SignedTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ahead(by) => humantime::format_duration(*by).fmt(f),
-            Self::Behind(by) => write!(f, "-{}", humantime::format_duration(*by)),
-        }
-    }
-}
-
-/// Quantities as text.
-mod text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: FromStr<Err: Display>,
-    {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-/// The same where nothing may be said.
-mod optional_text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<impl Display>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.collect_str(value),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-    where
-        D: Deserializer<'de>,
-        T: FromStr<Err: Display>,
-    {
-        super::text::deserialize(deserializer).map(Some)
-    }
-}
-
-/// Times as people write them.
-mod time {
-    use std::time::Duration;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*time))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        ramp_format::time::parse_time(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-/// The same where nothing may be said.
-mod optional_time {
-    use std::time::Duration;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => super::time::serialize(time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        super::time::deserialize(deserializer).map(Some)
     }
 }

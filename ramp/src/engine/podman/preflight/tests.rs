@@ -107,7 +107,7 @@ fn limits_that_are_not_set_are_warned_of() {
     let mut rootless = answers();
     rootless.info.security_options = Some(vec!["name=rootless".into()]);
     let finding = found(&order, &rootless);
-    assert!(!finding.refuses && finding.message.contains("limits of memory"), "{finding:?}");
+    assert!(!finding.refuses && finding.message.contains("limits on memory"), "{finding:?}");
     rootless.info.cgroup_version = Some(SystemInfoCgroupVersionEnum::_2);
     assert_eq!(preflight(&order, &rootless).findings, []);
     rootless.info.memory_limit = Some(false);

@@ -1,4 +1,4 @@
-//! Whom the kernel has killed for want of memory, in its own words.
+//! Kernel log: the processes that the OOM killer has killed, read from `/dev/kmsg`.
 //!
 //! Sources: Documentation/ABI/testing/dev-kmsg; mm/oom_kill.c: `dump_oom_victim` (`oom-kill:…,task_memcg=…,pid=…`, left
 //! out where there are many) and `__oom_kill_process` (`…: Killed process PID (NAME) …`, never left out).
@@ -9,14 +9,14 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Kills kept in mind; their containers are asked about within seconds.
+/// Kills remembered: each is asked for within seconds.
 const REMEMBERED: usize = 4096;
 /// A record is no longer: CONSOLE_EXT_LOG_MAX.
 const RECORD_BYTES: usize = 8192;
 
-/// The kernel's log from its opening on.
+/// The kernel log, from when it was opened.
 #[derive(Debug)]
-pub(super) struct KernelLog {
+pub(crate) struct KernelLog {
     file: Option<File>,
     readable: bool,
     kills: VecDeque<Kill>,
@@ -29,8 +29,8 @@ struct Kill {
 }
 
 impl KernelLog {
-    /// Opens it at its end. Where that is not allowed, nothing is ever known.
-    pub(super) fn open() -> Self {
+    /// Opens it at its end. Without permission it never tells anything.
+    pub(crate) fn open() -> Self {
         let file = Self::at_its_end(Path::new("/dev/kmsg"));
         Self { readable: file.is_some(), file, kills: VecDeque::new() }
     }
@@ -39,18 +39,18 @@ impl KernelLog {
         let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
         let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
         file.seek(SeekFrom::End(0)).ok()?;
-        // Where reading is not allowed the kernel says so here.
+        // Without permission the first read fails.
         let allowed = !matches!(file.read(&mut [0; RECORD_BYTES]), Err(error) if is_refusal(error.kind()));
         allowed.then_some(file)
     }
 
     /// Whether it can be read.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.readable
     }
 
-    /// Reads what is new. One read gives one record.
-    pub(super) fn refresh(&mut self) {
+    /// Reads new records, one a read.
+    pub(crate) fn refresh(&mut self) {
         let Some(mut file) = self.file.take() else { return };
         let mut record = [0; RECORD_BYTES];
         loop {
@@ -73,9 +73,9 @@ impl KernelLog {
         self.kills.push_back(kill);
     }
 
-    /// Whether a process has been killed in the cgroup of this container, or this process itself. Says so once: a later
-    /// life of the container ends for its own reasons.
-    pub(super) fn has_killed(&mut self, container: &str, pid: Option<i64>) -> bool {
+    /// Whether a process in the cgroup of this container has been killed, or the process with this id. True once for each kill, which
+    /// must not be taken for the end of a later process.
+    pub(crate) fn has_killed(&mut self, container: &str, pid: Option<i64>) -> bool {
         let before = self.kills.len();
         self.kills.retain(|kill| {
             let cgroup = kill.cgroup.as_deref().unwrap_or_default();
@@ -85,8 +85,14 @@ impl KernelLog {
         self.kills.len() < before
     }
 
+    /// Whether this process has been killed; none where the log cannot be read.
+    pub(crate) fn has_killed_process(&mut self, pid: u32) -> Option<bool> {
+        self.refresh();
+        self.readable.then(|| self.has_killed("", Some(pid.into())))
+    }
+
     #[cfg(test)]
-    pub(super) fn of_lines(lines: &[&str]) -> Self {
+    pub(crate) fn of_lines(lines: &[&str]) -> Self {
         let mut log = Self { readable: true, ..Self::closed() };
         for line in lines {
             log.take(line);
@@ -95,7 +101,7 @@ impl KernelLog {
     }
 
     #[cfg(test)]
-    pub(super) fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self { file: None, readable: false, kills: VecDeque::new() }
     }
 }

@@ -1,0 +1,100 @@
+//! Quantities of a world file: signed ones, and serde of each as text.
+
+use std::time::{Duration, SystemTime};
+
+use ramp_format::time::parse_time;
+use serde::{Deserialize, Deserializer, Serializer, de};
+use workload::quantity::{Bytes, CpuTarget, Rate};
+
+/// A quantity that may be negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signed<Q> {
+    /// Whether it is less than 0.
+    pub is_negative: bool,
+    /// Its absolute value.
+    pub size: Q,
+}
+
+impl Signed<Bytes> {
+    pub(super) fn as_f64(self) -> f64 {
+        let bytes = self.size.0 as f64;
+        if self.is_negative { -bytes } else { bytes }
+    }
+}
+
+impl Signed<Duration> {
+    /// What a clock shows that is ahead by this.
+    pub(super) fn after(self, time: SystemTime) -> SystemTime {
+        let shown = if self.is_negative { time.checked_sub(self.size) } else { time.checked_add(self.size) };
+        shown.unwrap_or(time)
+    }
+}
+
+impl<Q: Quantity> Quantity for Signed<Q> {
+    fn text(&self) -> Option<String> {
+        let sign = if self.is_negative { "-" } else { "" };
+        Some(format!("{sign}{}", self.size.text()?))
+    }
+
+    fn of_text(text: &str) -> Result<Self, String> {
+        let size = text.strip_prefix('-');
+        Ok(Self { is_negative: size.is_some(), size: Q::of_text(size.unwrap_or(text))? })
+    }
+}
+
+/// A value that a world file has as text.
+pub(super) trait Quantity: Sized {
+    /// As it is written; none where nothing is.
+    fn text(&self) -> Option<String>;
+
+    /// # Errors
+    /// What is wrong with the text.
+    fn of_text(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! quantity {
+    ($($type:ty),*) => {$(
+        impl Quantity for $type {
+            fn text(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+
+            fn of_text(text: &str) -> Result<Self, String> {
+                text.parse::<Self>().map_err(|error| error.to_string())
+            }
+        }
+    )*};
+}
+
+quantity!(Bytes, CpuTarget, Rate);
+
+impl Quantity for Duration {
+    fn text(&self) -> Option<String> {
+        Some(humantime::format_duration(*self).to_string())
+    }
+
+    fn of_text(text: &str) -> Result<Self, String> {
+        parse_time(text)
+    }
+}
+
+impl<Q: Quantity> Quantity for Option<Q> {
+    fn text(&self) -> Option<String> {
+        self.as_ref().and_then(Q::text)
+    }
+
+    fn of_text(text: &str) -> Result<Self, String> {
+        Q::of_text(text).map(Some)
+    }
+}
+
+pub(super) fn serialize<S: Serializer>(value: &impl Quantity, serializer: S) -> Result<S::Ok, S::Error> {
+    match value.text() {
+        Some(text) => serializer.serialize_str(&text),
+        None => serializer.serialize_none(),
+    }
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>, Q: Quantity>(deserializer: D) -> Result<Q, D::Error> {
+    Q::of_text(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
