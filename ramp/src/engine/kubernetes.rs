@@ -9,6 +9,7 @@ mod cluster_events;
 mod connect;
 mod deployment;
 mod health_check;
+mod kubeconfig;
 mod load_reports;
 mod manifest;
 mod node;

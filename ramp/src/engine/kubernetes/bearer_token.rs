@@ -41,7 +41,7 @@ impl BearerToken {
     /// Reads the kubeconfig again: who uses it may have logged in anew.
     pub(super) async fn read_again(&self) {
         // What cannot be read now is read at the next refusal.
-        if let Ok(config) = super::connect::config(self.context.as_deref()).await {
+        if let Ok(config) = super::kubeconfig::read(self.context.as_deref()).await {
             self.replace(&config);
         }
     }

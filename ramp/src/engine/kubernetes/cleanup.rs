@@ -10,11 +10,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::object::PodObject;
-use super::request::{REQUEST_LIMIT, measured, optional, within};
+use super::request::{REQUEST_LIMIT, measured, optional, pages};
 use crate::engine::{Events, Failure, RUN_LABEL};
-
-/// Objects of one page of a list.
-const PAGE: u32 = 500;
 
 /// Deletions under way at once.
 const AT_ONCE: usize = 8;
@@ -71,7 +68,7 @@ pub(super) async fn remove(
     delete::<PodObject>(client, namespace, pods, events).await
 }
 
-/// All objects of a kind, page by page, without what is in them.
+/// The metadata of all objects of a kind, page by page.
 async fn list<K>(
     client: &Client,
     namespace: &str,
@@ -85,24 +82,14 @@ where
         + std::fmt::Debug,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let mut selection = ListParams::default().labels(labels).limit(PAGE);
-    if !fields.is_empty() {
-        selection = selection.fields(fields);
-    }
-    let mut found = Vec::new();
-    loop {
-        let page = within(REQUEST_LIMIT, api.list_metadata(&selection)).await.map_err(|trouble| {
-            trouble.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&())))
-        })?;
-        found.extend(page.items.into_iter().map(|mut object| {
-            object.metadata.managed_fields = None;
-            object
-        }));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => selection = selection.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let selection = ListParams::default().labels(labels).fields(fields);
+    let without_managed_fields = |mut object: PartialObjectMeta<K>| {
+        object.metadata.managed_fields = None;
+        Some(object)
+    };
+    let found =
+        pages(selection, async |params| api.list_metadata(params).await, without_managed_fields).await;
+    found.map_err(|error| error.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&()))))
 }
 
 /// Deletes objects, a few at a time, and what belongs to them afterwards. All are tried.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use kube::Client;
 use kube::client::ClientBuilder;
-use kube::config::KubeConfigOptions;
-use kube::{Client, Config};
 
 use super::bearer_token::BearerToken;
-use super::request::chain;
+use super::kubeconfig;
 use crate::engine::Failure;
+use crate::engine::timed::causes;
 use ramp_format::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub(super) struct Connection {
 /// Where no configuration is found, or it cannot be used. The server is not asked.
 pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failure> {
     let context = options.context.as_deref();
-    let mut config = config(context).await?;
+    let mut config = kubeconfig::read(context).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
     // Watches and followed logs may be silent for long; all other requests have their own limits.
     config.read_timeout = None;
@@ -35,25 +35,10 @@ pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failu
     let server = config.cluster_url.to_string();
     let token = BearerToken::take(&mut config, context);
     let builder = ClientBuilder::try_from(config)
-        .map_err(|error| Failure::permanent(format!("client of {server}: {}", chain(&error))))?;
+        .map_err(|error| Failure::permanent(format!("client of {server}: {}", causes(&error))))?;
     let client = match &token {
         Some(token) => builder.with_layer(&token.layer()).build(),
         None => builder.build(),
     };
     Ok(Connection { client, token })
-}
-
-pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
-    let hint = "set KUBECONFIG, or run in a pod with a service account";
-    match context {
-        None => Config::infer().await.map_err(|error| {
-            Failure::permanent(format!("no way to a Kubernetes cluster: {} ({hint})", chain(&error)))
-        }),
-        Some(context) => {
-            let options = KubeConfigOptions { context: Some(context.to_owned()), ..Default::default() };
-            Config::from_kubeconfig(&options).await.map_err(|error| {
-                Failure::permanent(format!("context {context:?} of the kubeconfig: {}", chain(&error)))
-            })
-        }
-    }
 }

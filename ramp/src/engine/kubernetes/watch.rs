@@ -175,11 +175,7 @@ fn trouble(error: &watcher::Error) -> RequestError {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => RequestError::from(error),
-        watcher::Error::WatchError(status) => RequestError::Refused {
-            status: status.code,
-            reason: status.reason.clone(),
-            message: status.message.clone(),
-        },
+        watcher::Error::WatchError(status) => status.as_ref().clone().into(),
         watcher::Error::NoResourceVersion => RequestError::Unreachable(error.to_string()),
     }
 }
