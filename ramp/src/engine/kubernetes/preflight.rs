@@ -14,14 +14,14 @@ mod stale_runs;
 mod template;
 mod wording;
 
-use facts::{ClusterFacts, FactResult};
+use facts::ClusterFacts;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use quota::PodRequests;
 use serde_json::Value;
 use template::Template;
 
 use super::manifest;
-use super::request::{REQUEST_LIMIT, RequestError, within};
+use super::request::{Answer, REQUEST_LIMIT, RequestError, within};
 use crate::engine::{EngineSpec, Failure};
 use ramp_format::preflight::{Finding, Preflight};
 
@@ -131,7 +131,7 @@ fn too_old(version: &Info) -> Option<Finding> {
 fn unknown(preflight: &mut Preflight, facts: &ClusterFacts) {
     let untold = facts.access.iter().any(|review| review.granted.is_err());
     let why = |error: &RequestError| (untold || error.status() != Some(403)).then(|| error.message());
-    fn error<T>(fact: &FactResult<T>) -> Option<&RequestError> {
+    fn error<T>(fact: &Answer<T>) -> Option<&RequestError> {
         fact.as_ref().err()
     }
     let all = [
@@ -153,7 +153,7 @@ fn unknown(preflight: &mut Preflight, facts: &ClusterFacts) {
     }
 }
 
-fn namespace_missing(phase: &FactResult<Option<String>>, namespace: &str) -> Option<Finding> {
+fn namespace_missing(phase: &Answer<Option<String>>, namespace: &str) -> Option<Finding> {
     let create = match namespace {
         "workload" => "kubectl apply -k deploy/setup".to_owned(),
         other => format!("kubectl create namespace {other}"),
@@ -190,7 +190,7 @@ fn classes(preflight: &mut Preflight, facts: &ClusterFacts, template: &mut Templ
     false
 }
 
-fn no_runtime_class(name: &str, all: &FactResult<Vec<String>>) -> Finding {
+fn no_runtime_class(name: &str, all: &Answer<Vec<String>>) -> Finding {
     let available = match all {
         Ok(names) if names.is_empty() => "none".to_owned(),
         Ok(names) => names.join(", "),

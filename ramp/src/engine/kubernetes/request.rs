@@ -16,6 +16,9 @@ pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Objects on one page of a list, as kubectl's.
 const PAGE: u32 = 500;
 
+/// An answer, or why there is none.
+pub(super) type Answer<T> = Result<T, RequestError>;
+
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RequestError {
@@ -92,10 +95,7 @@ impl From<&kube::Error> for RequestError {
 }
 
 /// Waits for an answer, no longer than `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, RequestError> {
+pub(super) async fn within<T>(limit: Duration, request: impl Future<Output = kube::Result<T>>) -> Answer<T> {
     match timeout(limit, request).await {
         Ok(answer) => answer.map_err(|error| RequestError::from(&error)),
         Err(_) => Err(RequestError::Silence(limit)),
@@ -107,7 +107,7 @@ pub(super) async fn measured<T>(
     events: Option<&Events>,
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, RequestError> {
+) -> Answer<T> {
     let request = within(limit, request);
     match events {
         Some(events) => timed::measured(events, RequestError::is_answer, request).await,
@@ -116,7 +116,7 @@ pub(super) async fn measured<T>(
 }
 
 /// `NotFound` is an answer: the object does not exist.
-pub(super) fn optional<T>(answer: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
+pub(super) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.status() == Some(404) => Ok(None),
@@ -129,7 +129,7 @@ pub(super) async fn pages<K: Clone, T>(
     mut selection: ListParams,
     page: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<K>>,
     mut keep: impl FnMut(K) -> Option<T>,
-) -> Result<Vec<T>, RequestError> {
+) -> Answer<Vec<T>> {
     selection = selection.limit(PAGE);
     let mut kept = Vec::new();
     loop {

@@ -103,12 +103,8 @@ fn what_admission_refuses_or_changes_is_told_by_the_api_server_before_anything_i
     let namespace = Namespace::create("ramp-test-admission");
     let directory = tempfile::tempdir().unwrap();
     let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
-    let refused = || {
-        let (status, said) = ended(ramp(&arguments(&namespace, &manifest, &out)));
-        assert_eq!(status.code(), REFUSED, "{said}");
-        assert_eq!(left_in(namespace.0), Vec::<Value>::new());
-        said
-    };
+    let arguments = arguments(&namespace, &manifest, &out);
+    let planned = || ended(ramp(&[&["plan"], &arguments[1..]].concat())).1;
     let apply = |object: Value| {
         let file = directory.path().join("object.json");
         std::fs::write(&file, object.to_string()).unwrap();
@@ -117,15 +113,18 @@ fn what_admission_refuses_or_changes_is_told_by_the_api_server_before_anything_i
     apply(json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "usual"},
         "spec": {"limits": [{"type": "Container", "default": {"memory": "512Mi"}}]}}));
     process::wait("the LimitRange to be known", Duration::from_secs(30), || {
-        refused().contains("limits.memory from none to 512Mi")
+        planned().contains("limits.memory from none to 512Mi")
     });
     kubectl(&["--namespace", namespace.0, "delete", "limitrange", "usual"]);
     apply(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"},
         "spec": {"hard": {"pods": "0"}}}));
     process::wait("the quota to be counted", Duration::from_secs(30), || {
-        let said = refused();
-        said.contains("is forbidden: exceeded quota: team") && said.contains("raise the ResourceQuota")
+        planned().contains("is forbidden: exceeded quota: team")
     });
+    let (status, said) = ended(ramp(&arguments));
+    assert_eq!(status.code(), REFUSED, "{said}");
+    assert!(said.contains("limited: pods=0; raise the ResourceQuota"), "{said}");
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new());
 }
 
 #[test]

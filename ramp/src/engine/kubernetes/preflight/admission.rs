@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use serde_json::{Value, from_value, json};
 
 use super::super::deployment;
-use super::super::request::{REQUEST_LIMIT, RequestError, within};
+use super::super::request::{Answer, REQUEST_LIMIT, RequestError, within};
 use super::quantity;
 use ramp_format::preflight::Finding;
 
@@ -31,8 +31,8 @@ const ADVICE: [(&str, &str); 7] = [
 
 /// The answers to the dry runs, with the objects as they would be stored.
 pub(super) struct DryRun {
-    pub(super) deployment: Result<DynamicObject, RequestError>,
-    pub(super) pod: Result<DynamicObject, RequestError>,
+    pub(super) deployment: Answer<DynamicObject>,
+    pub(super) pod: Answer<DynamicObject>,
 }
 
 impl DryRun {
@@ -79,7 +79,7 @@ impl DryRun {
     }
 }
 
-async fn create(api: &Api<DynamicObject>, object: Value) -> Result<DynamicObject, RequestError> {
+async fn create(api: &Api<DynamicObject>, object: Value) -> Answer<DynamicObject> {
     let object: DynamicObject =
         from_value(object).map_err(|error| RequestError::Unreachable(format!("the manifest: {error}")))?;
     let params = PostParams { dry_run: true, ..PostParams::default() };

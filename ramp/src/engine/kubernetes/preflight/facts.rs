@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::request::{REQUEST_LIMIT, RequestError, pages, within};
+use super::super::request::{Answer, REQUEST_LIMIT, pages, within};
 use super::admission::DryRun;
 use super::permissions::{PermissionReview, RIGHTS};
 use super::requested::{self, RequestedResources};
@@ -24,33 +24,30 @@ const AT_A_TIME: usize = 6;
 /// The DaemonSet of `deploy/setup`.
 pub(super) const NODE_PROBE: &str = "node-probe";
 
-/// An answer, or why there is none.
-pub(super) type FactResult<T> = Result<T, RequestError>;
-
 /// The answers of the API server. What it did not answer is an error, never empty.
 pub(super) struct ClusterFacts {
     pub(super) access: Vec<PermissionReview>,
     /// The API groups.
-    pub(super) groups: FactResult<Vec<String>>,
+    pub(super) groups: Answer<Vec<String>>,
     /// The namespace's phase; none if it does not exist.
-    pub(super) namespace: FactResult<Option<String>>,
+    pub(super) namespace: Answer<Option<String>>,
     /// Server-side dry runs.
     pub(super) dry_run: DryRun,
     /// The RuntimeClass; none if it does not exist, or none is named.
-    pub(super) runtime_class: FactResult<Option<RuntimeClass>>,
+    pub(super) runtime_class: Answer<Option<RuntimeClass>>,
     /// The names of all RuntimeClasses.
-    pub(super) runtime_classes: FactResult<Vec<String>>,
-    pub(super) nodes: FactResult<Vec<Node>>,
+    pub(super) runtime_classes: Answer<Vec<String>>,
+    pub(super) nodes: Answer<Vec<Node>>,
     /// What runs on each node.
-    pub(super) load: FactResult<BTreeMap<String, RequestedResources>>,
+    pub(super) load: Answer<BTreeMap<String, RequestedResources>>,
     /// The pods of the namespace.
-    pub(super) pods: FactResult<Vec<PodThere>>,
+    pub(super) pods: Answer<Vec<PodThere>>,
     /// The Deployments of the namespace.
-    pub(super) deployments: FactResult<Vec<Deployment>>,
+    pub(super) deployments: Answer<Vec<Deployment>>,
     /// Whether the node probe's DaemonSet exists.
-    pub(super) probe: FactResult<bool>,
+    pub(super) probe: Answer<bool>,
     /// The quotas of the namespace.
-    pub(super) quotas: FactResult<Vec<ResourceQuota>>,
+    pub(super) quotas: Answer<Vec<ResourceQuota>>,
 }
 
 /// Asks for all of it, much of it at once.
@@ -105,7 +102,7 @@ pub(super) async fn gather(
     }
 }
 
-async fn list<K, T>(api: &Api<K>, keep: impl FnMut(K) -> Option<T>) -> FactResult<Vec<T>>
+async fn list<K, T>(api: &Api<K>, keep: impl FnMut(K) -> Option<T>) -> Answer<Vec<T>>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {

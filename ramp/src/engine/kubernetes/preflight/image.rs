@@ -71,7 +71,7 @@ fn in_full(image: &str) -> String {
 mod tests {
     use serde_json::{from_value, json};
 
-    use super::super::template::tests::order;
+    use super::super::tests::order;
     use super::*;
 
     fn judged(image: &str, policy: Option<&str>, listed: &[&str]) -> Vec<String> {

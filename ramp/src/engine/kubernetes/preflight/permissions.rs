@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
-use super::facts::FactResult;
+use super::super::request::Answer;
 use ramp_format::preflight::Finding;
 
 /// Verbs on one resource.
@@ -113,7 +113,7 @@ impl Permission {
 pub(super) struct PermissionReview {
     pub(super) right: &'static Permission,
     pub(super) verb: &'static str,
-    pub(super) granted: FactResult<bool>,
+    pub(super) granted: Answer<bool>,
 }
 
 /// What follows from missing permissions: one error for those that a run needs, a warning for each consequence.

@@ -135,7 +135,7 @@ mod tests {
 
     use serde_json::{Value, from_value, json};
 
-    use super::super::template::tests::order;
+    use super::super::tests::order;
     use super::*;
 
     fn pod(name: &str, labels: &[(&str, &str)], terminating: bool) -> PodThere {

@@ -126,22 +126,11 @@ pub(super) fn runtime_class(class: &RuntimeClass) -> Result<RuntimeClassFacts, S
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use serde_json::{from_value, json};
 
+    use super::super::tests::order;
     use super::*;
-    use ramp_format::plan::EngineOptions;
-    use ramp_format::scenario::Scenario;
-
-    /// The embedded scenario with parts of its pods' spec replaced.
-    pub(in super::super) fn order(changes: &Value) -> EngineSpec {
-        let mut manifest = Scenario::embedded().unwrap().manifest;
-        for (key, value) in changes.as_object().unwrap() {
-            manifest["spec"]["template"]["spec"][key] = value.clone();
-        }
-        let scenario = Scenario::of(manifest).unwrap();
-        EngineSpec { run: "this-run".into(), scenario, options: EngineOptions::default() }
-    }
 
     fn kata() -> RuntimeClass {
         from_value(json!({"metadata": {"name": "kata"}, "handler": "kata-qemu",

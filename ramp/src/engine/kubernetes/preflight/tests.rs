@@ -6,8 +6,19 @@ use kube::core::DynamicObject;
 use serde_json::{Value, from_value, json};
 
 use super::admission::DryRun;
-use super::template::tests::order;
 use super::*;
+use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
+
+/// The embedded scenario with parts of its pods' spec replaced.
+pub(super) fn order(changes: &Value) -> EngineSpec {
+    let mut manifest = Scenario::embedded().unwrap().manifest;
+    for (key, value) in changes.as_object().unwrap() {
+        manifest["spec"]["template"]["spec"][key] = value.clone();
+    }
+    let scenario = Scenario::of(manifest).unwrap();
+    EngineSpec { run: "this-run".into(), scenario, options: EngineOptions::default() }
+}
 
 /// A cluster that answers nothing.
 fn dark(trouble: &RequestError) -> ClusterFacts {
