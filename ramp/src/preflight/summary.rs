@@ -85,20 +85,20 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
 fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
     let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
     line(text, "nodes", &format!("{} eligible, {} not eligible", eligible.len(), others.len()))?;
-    for node in eligible.iter().take(NODES_LISTED) {
-        line(text, "", &capacity(node))?;
-    }
-    if eligible.len() > NODES_LISTED {
-        line(text, "", &format!("and {} more eligible", eligible.len() - NODES_LISTED))?;
-    }
-    for node in others.iter().take(NODES_LISTED) {
-        let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
-        line(text, "", &format!("{}: not eligible: {why}", node.name))?;
-    }
-    if others.len() > NODES_LISTED {
-        line(text, "", &format!("and {} more not eligible", others.len() - NODES_LISTED))?;
+    for (nodes, which) in [(eligible, "eligible"), (others, "not eligible")] {
+        for node in nodes.iter().take(NODES_LISTED) {
+            line(text, "", &if node.eligible { capacity(node) } else { exclusion(node) })?;
+        }
+        if nodes.len() > NODES_LISTED {
+            line(text, "", &format!("and {} more {which}", nodes.len() - NODES_LISTED))?;
+        }
     }
     Ok(())
+}
+
+fn exclusion(node: &NodeFacts) -> String {
+    let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
+    format!("{}: not eligible: {why}", node.name)
 }
 
 fn capacity(node: &NodeFacts) -> String {
@@ -144,17 +144,11 @@ fn steps(plan: &Plan) -> String {
 fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
     match forecast.capacity() {
         Some(capacity) => {
-            let beyond = match capacity.instances.cmp(&plan.to.into()) {
-                std::cmp::Ordering::Greater => {
-                    format!("; the ramp ends before saturation (--to {})", plan.to)
-                }
-                _ => String::new(),
-            };
-            line(
-                text,
-                "capacity",
-                &format!("{} instances predicted, limited by {}{beyond}", capacity.instances, capacity.by),
-            )?;
+            let mut words = format!("{} instances predicted, limited by {}", capacity.instances, capacity.by);
+            if capacity.instances > plan.to.into() {
+                let _ = write!(words, "; the ramp ends before saturation (--to {})", plan.to);
+            }
+            line(text, "capacity", &words)?;
         }
         None => line(text, "capacity", "n/a")?,
     }

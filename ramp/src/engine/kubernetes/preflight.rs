@@ -43,8 +43,8 @@ pub(super) async fn check(
         Err(error) if error.status() == Some(403) => None,
         Err(error) => return Err(unreachable(&error)),
     };
-    let template = Template::of(order);
     let manifest = manifest::of(order, namespace);
+    let template = Template::of(order, &manifest);
     let facts = facts::gather(client, namespace, &manifest, template.runtime_class.as_deref()).await;
     Ok(judge(version.as_ref(), &facts, template, &manifest, namespace, order))
 }
@@ -204,8 +204,8 @@ fn no_runtime_class(name: &str, all: &Answer<Vec<String>>) -> Finding {
 
 fn quotas(preflight: &mut Preflight, facts: &ClusterFacts, template: &Template, order: &EngineSpec) {
     let Ok(quotas) = &facts.quotas else { return };
-    let class = preflight.runtime_class.as_ref();
-    let instance = PodRequests::new(&order.scenario.container, class, template.priority_class.as_ref());
+    let (container, overhead) = (&order.scenario.container, preflight.runtime_class.as_ref());
+    let instance = PodRequests { container, overhead, priority_class: template.priority_class.as_ref() };
     let (left, findings) = quota::judge(quotas, &instance);
     preflight.findings.extend(findings);
     // That not even one fits is the API server's to say, unless it could not be asked.

@@ -71,15 +71,12 @@ fn in_full(image: &str) -> String {
 mod tests {
     use serde_json::{from_value, json};
 
-    use super::super::tests::order;
+    use super::super::tests::template;
     use super::*;
 
     fn judged(image: &str, policy: Option<&str>, listed: &[&str]) -> Vec<String> {
-        let template = Template {
-            image: image.into(),
-            pull_policy: policy.map(str::to_owned),
-            ..Template::of(&order(&json!({})))
-        };
+        let template =
+            Template { image: image.into(), pull_policy: policy.map(str::to_owned), ..template(&json!({})) };
         let images: Vec<_> = listed.iter().map(|name| json!({"names": [name]})).collect();
         let node: Node =
             from_value(json!({"metadata": {"name": "a"}, "status": {"images": images}})).unwrap();

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
 
 use workload::quantity::Cores;
 
-use super::quantity;
+use super::quantity::{Amount, number};
 use super::requested::RequestedResources;
 use super::scheduling::PodConstraints;
 use super::wording::some_of;
@@ -55,22 +55,13 @@ fn of(
     let info = status.node_info.as_ref();
     let mut allocatable = |resource: &str| {
         let found = status.allocatable.as_ref().and_then(|all| all.get(resource));
-        if found.is_none() {
-            findings.push(Finding::warning(format!(
-                "node {name:?} has no allocatable {resource} in its status: the forecast leaves it out"
-            )));
-        }
-        found.map(|quantity| quantity.0.clone())
+        let number = found.ok_or_else(|| "missing".to_owned()).and_then(|found| number(resource, &found.0));
+        let warning = |error| format!("unknown: allocatable {resource} of node {name:?}: {error}");
+        number.map_err(|error| findings.push(Finding::warning(warning(error)))).ok()
     };
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
-    let mut parsed = |resource: &str, text: Option<String>| {
-        let number = quantity::number(resource, &text?);
-        let warning = |error| Finding::warning(format!("node {name:?}: allocatable {resource}: {error}"));
-        number.map_err(|error| findings.push(warning(error))).ok()
-    };
-    let (memory, cpu, pods) = (parsed("memory", memory), parsed("cpu", cpu), parsed("pods", pods));
     // If all pods can be listed, a node without any runs nothing.
-    let nothing = RequestedResources { pods: 0, requested: Some(quantity::Amount::default()) };
+    let nothing = RequestedResources { pods: 0, requested: Some(Amount::default()) };
     let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
     let requested = load.and_then(|load| load.requested);
     NodeFacts {
@@ -163,7 +154,6 @@ fn one_machine(nodes: &[Node]) -> Vec<Finding> {
 mod tests {
     use serde_json::{Value, from_value, json};
 
-    use super::super::quantity::Amount;
     use super::*;
 
     fn node(name: &str, change: &Value) -> Node {
@@ -218,8 +208,8 @@ mod tests {
         );
         let (fact, findings) = judged(&json!({"/status/allocatable": {"memory": "2GB", "pods": "110"}}));
         assert_eq!((fact.allocatable_memory_bytes, fact.allocatable_cpu_cores), (None, None));
-        assert!(findings[0].message.contains("node \"a\" has no allocatable cpu"), "{findings:?}");
-        assert!(findings[1].message.contains("did you mean 2G"), "{findings:?}");
+        assert!(findings[1].message.contains("allocatable cpu of node \"a\": missing"), "{findings:?}");
+        assert!(findings[0].message.contains("did you mean 2G"), "{findings:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Quotas: how many instances fit. Whether the first one does is decided by admission.
 
 use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
+use workload::quantity::{Bytes, Cores};
 
 use super::quantity::number;
 use super::scheduling::expression;
@@ -12,38 +13,26 @@ const REPLICA_SETS: &str = "count/replicasets.apps";
 
 /// What one instance takes of a quota.
 pub(super) struct PodRequests<'a> {
-    container: &'a Container,
-    overhead: Option<&'a RuntimeClassFacts>,
-    priority_class: Option<&'a String>,
+    pub(super) container: &'a Container,
+    pub(super) overhead: Option<&'a RuntimeClassFacts>,
+    pub(super) priority_class: Option<&'a String>,
 }
 
-impl<'a> PodRequests<'a> {
-    /// One pod with this container.
-    pub(super) fn new(
-        container: &'a Container,
-        overhead: Option<&'a RuntimeClassFacts>,
-        priority_class: Option<&'a String>,
-    ) -> Self {
-        Self { container, overhead, priority_class }
-    }
-
+impl PodRequests<'_> {
     /// What it takes of a resource, overhead included: in bytes, billionths of a core, or a count. The default for a request
     /// is the limit, as for the API server.
     fn takes(&self, resource: &str) -> Option<u64> {
-        let container = self.container;
-        let memory = self.overhead.map_or(0, |class| class.overhead_memory_bytes);
+        let Container { memory_request, memory_limit, cpu_request, cpu_limit, .. } = self.container;
+        let overhead = self.overhead.map(|class| (class.overhead_memory_bytes, class.overhead_cpu_cores));
+        let (overhead_bytes, overhead_cores) = overhead.unwrap_or_default();
+        let memory = |bytes: &Bytes| bytes.0.saturating_add(overhead_bytes);
         // Overheads are a few cores: exact.
-        let cpu = self.overhead.map_or(0, |class| (class.overhead_cpu_cores * 1e9).round() as u64);
+        let cpu = |cores: &Cores| cores.as_nano().saturating_add((overhead_cores * 1e9).round() as u64);
         match resource {
-            "requests.memory" | "memory" => container
-                .memory_request
-                .or(container.memory_limit)
-                .map(|bytes| bytes.0.saturating_add(memory)),
-            "limits.memory" => container.memory_limit.map(|bytes| bytes.0.saturating_add(memory)),
-            "requests.cpu" | "cpu" => {
-                container.cpu_request.or(container.cpu_limit).map(|cores| cores.as_nano().saturating_add(cpu))
-            }
-            "limits.cpu" => container.cpu_limit.map(|cores| cores.as_nano().saturating_add(cpu)),
+            "requests.memory" | "memory" => memory_request.as_ref().or(memory_limit.as_ref()).map(memory),
+            "limits.memory" => memory_limit.as_ref().map(memory),
+            "requests.cpu" | "cpu" => cpu_request.as_ref().or(cpu_limit.as_ref()).map(cpu),
+            "limits.cpu" => cpu_limit.as_ref().map(cpu),
             "pods" | "count/pods" | REPLICA_SETS => Some(1),
             _ => None,
         }
@@ -126,7 +115,6 @@ mod tests {
     #![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
 
     use serde_json::{Value, from_value, json};
-    use workload::quantity::Bytes;
 
     use super::*;
 
@@ -145,7 +133,7 @@ mod tests {
     fn a_quota_ends_the_ramp_where_it_leaves_no_more_and_counts_the_overhead() {
         let kata = RuntimeClassFacts { overhead_memory_bytes: 50, ..RuntimeClassFacts::default() };
         let container = with_memory();
-        let instance = PodRequests::new(&container, Some(&kata), None);
+        let instance = PodRequests { container: &container, overhead: Some(&kata), priority_class: None };
         let quota = quota(
             json!({}),
             json!({"pods": "50", "requests.memory": "1k", "services": "0"}),
@@ -165,7 +153,10 @@ mod tests {
     fn a_quota_that_leaves_nothing_is_refused_and_one_of_what_is_not_set_is_left_to_admission() {
         let container = Container::default();
         let judged = |hard: Value, used: Value| {
-            judge(&[quota(json!({}), hard, used)], &PodRequests::new(&container, None, None))
+            judge(
+                &[quota(json!({}), hard, used)],
+                &PodRequests { container: &container, overhead: None, priority_class: None },
+            )
         };
         let (facts, _) = judged(json!({"pods": "5"}), json!({"pods": "5"}));
         assert!(bound(&facts[0]).refuses && bound(&facts[0]).message.contains("no instance fits"));
@@ -180,7 +171,7 @@ mod tests {
     fn a_quota_of_other_pods_does_not_count() {
         let container = with_memory();
         let load = "workload-load".to_owned();
-        let instance = PodRequests::new(&container, None, Some(&load));
+        let instance = PodRequests { container: &container, overhead: None, priority_class: Some(&load) };
         let judged = |spec: Value| judge(&[quota(spec, json!({"pods": "5"}), json!({}))], &instance).0.len();
         let priority = |operator: &str, values: &[&str]| {
             json!({"scopeSelector": {"matchExpressions": [

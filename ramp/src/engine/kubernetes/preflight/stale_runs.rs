@@ -135,7 +135,7 @@ mod tests {
 
     use serde_json::{Value, from_value, json};
 
-    use super::super::tests::order;
+    use super::super::tests::template;
     use super::*;
 
     fn pod(name: &str, labels: &[(&str, &str)], terminating: bool) -> PodThere {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn judged(deployments: &[Deployment], pods: &[PodThere]) -> Vec<Finding> {
-        let findings = judge(deployments, pods, &Template::of(&order(&json!({}))), "this-run", "workload");
+        let findings = judge(deployments, pods, &template(&json!({})), "this-run", "workload");
         assert!(findings.iter().all(|finding| finding.refuses));
         findings
     }

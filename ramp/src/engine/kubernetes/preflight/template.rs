@@ -13,15 +13,11 @@ use super::scheduling::{PodConstraints, expression};
 use crate::engine::EngineSpec;
 use ramp_format::preflight::{Finding, RuntimeClassFacts};
 
-/// The value of `--runtime` for no RuntimeClass.
-const NO_CLASS: &str = "default";
-
 /// What the manifest requires of the cluster.
 #[derive(Debug, Default)]
 pub(super) struct Template {
     /// The Deployment's name.
     pub(super) name: String,
-    /// The RuntimeClass, if any: `--runtime` takes precedence over the manifest.
     pub(super) runtime_class: Option<String>,
     pub(super) priority_class: Option<String>,
     /// What it requires of nodes.
@@ -35,12 +31,10 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// From the manifest, and the options that override it.
-    pub(super) fn of(order: &EngineSpec) -> Self {
-        let manifest = &order.scenario.manifest;
+    /// From the manifest of the run.
+    pub(super) fn of(order: &EngineSpec, manifest: &Value) -> Self {
         let spec = &manifest["spec"]["template"]["spec"];
         let container = &order.scenario.container;
-        let runtime_class = order.options.runtime.clone().or_else(|| order.scenario.runtime_class.clone());
         let best_effort = container.memory_request.is_none()
             && container.memory_limit.is_none()
             && container.cpu_request.is_none()
@@ -48,7 +42,7 @@ impl Template {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let mut template = Self {
             name: order.scenario.name.clone(),
-            runtime_class: runtime_class.filter(|name| name != NO_CLASS),
+            runtime_class: text(&spec["runtimeClassName"]),
             priority_class: text(&spec["priorityClassName"]),
             wants: PodConstraints { best_effort, ..PodConstraints::default() },
             image: container.image.clone(),
@@ -129,7 +123,7 @@ pub(super) fn runtime_class(class: &RuntimeClass) -> Result<RuntimeClassFacts, S
 mod tests {
     use serde_json::{from_value, json};
 
-    use super::super::tests::order;
+    use super::super::tests::template;
     use super::*;
 
     fn kata() -> RuntimeClass {
@@ -140,18 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_users_runtime_goes_before_the_manifests_and_default_is_none() {
-        let mut order = order(&json!({"runtimeClassName": "kata"}));
-        assert_eq!(Template::of(&order).runtime_class.as_deref(), Some("kata"));
-        order.options.runtime = Some("gvisor".into());
-        assert_eq!(Template::of(&order).runtime_class.as_deref(), Some("gvisor"));
-        order.options.runtime = Some("default".into());
-        assert_eq!(Template::of(&order).runtime_class, None);
-    }
-
-    #[test]
     fn a_runtime_class_adds_what_it_asks_of_nodes() {
-        let mut template = Template::of(&order(&json!({"nodeSelector": {"disk": "ssd"}})));
+        let mut template = template(&json!({"nodeSelector": {"disk": "ssd"}}));
         template.add(&kata());
         assert_eq!(template.wants.node_selector.len(), 2);
         assert_eq!(template.wants.tolerations.len(), 1);
@@ -166,15 +150,15 @@ mod tests {
 
     #[test]
     fn what_is_invalid_in_the_manifest_is_refused_and_not_ignored() {
-        let template = Template::of(&order(&json!({"tolerations": "all"})));
-        assert!(template.findings[0].refuses && template.findings[0].message.contains("tolerations"));
-        let template = Template::of(&order(&json!({"affinity": {"podAntiAffinity": {}}})));
+        let invalid = template(&json!({"tolerations": "all"}));
+        assert!(invalid.findings[0].refuses && invalid.findings[0].message.contains("tolerations"));
+        let template = template(&json!({"affinity": {"podAntiAffinity": {}}}));
         assert!(!template.findings[0].refuses && template.findings[0].message.contains("inter-pod affinity"));
     }
 
     #[test]
     fn a_selector_takes_pods_with_all_its_labels() {
-        let template = Template::of(&order(&json!({})));
+        let template = template(&json!({}));
         let labels = |of: &[&str]| -> BTreeMap<String, String> {
             of.iter().map(|pair| pair.split_once('=').unwrap()).map(|(k, v)| (k.into(), v.into())).collect()
         };

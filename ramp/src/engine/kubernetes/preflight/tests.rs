@@ -11,13 +11,19 @@ use ramp_format::plan::EngineOptions;
 use ramp_format::scenario::Scenario;
 
 /// The embedded scenario with parts of its pods' spec replaced.
-pub(super) fn order(changes: &Value) -> EngineSpec {
+fn order(changes: &Value) -> EngineSpec {
     let mut manifest = Scenario::embedded().unwrap().manifest;
     for (key, value) in changes.as_object().unwrap() {
         manifest["spec"]["template"]["spec"][key] = value.clone();
     }
     let scenario = Scenario::of(manifest).unwrap();
     EngineSpec { run: "this-run".into(), scenario, options: EngineOptions::default() }
+}
+
+/// The template of that scenario.
+pub(super) fn template(changes: &Value) -> Template {
+    let order = order(changes);
+    Template::of(&order, &manifest::of(&order, "workload"))
 }
 
 /// A cluster that answers nothing.
@@ -90,7 +96,7 @@ fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
     if facts.dry_run.admitted().is_some_and(Value::is_null) {
         facts.dry_run.pod = Ok(object(manifest["spec"]["template"]["spec"].clone()));
     }
-    judge(Some(&version("1", "20")), &facts, Template::of(&order), &manifest, "workload", &order)
+    judge(Some(&version("1", "20")), &facts, Template::of(&order, &manifest), &manifest, "workload", &order)
 }
 
 fn refusals(preflight: &Preflight) -> Vec<&str> {
