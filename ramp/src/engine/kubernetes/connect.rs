@@ -1,4 +1,4 @@
-//! A client of the API server.
+//! Client of the API server.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use ramp_format::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// A client, and its token where that stands in the kubeconfig: somebody has to read that again when it expires.
+/// A client, and the token in its kubeconfig, which has to be read again when it expires.
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) token: Option<BearerToken>,
 }
 
-/// A client by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. Token files and plug-ins for credentials
-/// are asked again by the client when a token expires.
+/// A client configured by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. It renews token files and
+/// credentials of exec plug-ins itself.
 ///
 /// # Errors
-/// Where no configuration is found, or it cannot be used. The server is not asked.
+/// If no configuration is found, or it is invalid. The server is not contacted.
 pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failure> {
     let context = options.context.as_deref();
     let mut config = kubeconfig::read(context).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
-    // Watches and followed logs may be silent for long; all other requests have their own limits.
+    // Watches and followed logs may be silent for long; other requests have their own limits.
     config.read_timeout = None;
-    // Retries are the driver's, and each is measured.
+    // The run retries, and each request is measured.
     config.default_retry = false;
     let server = config.cluster_url.to_string();
     let token = BearerToken::take(&mut config, context);
