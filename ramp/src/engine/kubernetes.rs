@@ -34,7 +34,6 @@ pub use self::cleanup::{left, remove_run, runs};
 
 use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
-use self::connect::Connection;
 use self::deployment::Target;
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
@@ -72,7 +71,7 @@ pub struct KubernetesEngine {
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
 pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
-    connect::connect(options).await.map(|connection| connection.client)
+    connect::connect(options).await.map(|(client, _)| client)
 }
 
 impl KubernetesEngine {
@@ -81,7 +80,7 @@ impl KubernetesEngine {
     /// # Errors
     /// If no configuration is found, or it is invalid. The server is not contacted.
     pub async fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let Connection { client, token } = connect::connect(&order.options).await?;
+        let (client, token) = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);

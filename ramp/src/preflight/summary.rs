@@ -1,8 +1,8 @@
 //! Preflight summary: the plan of a run, the nodes, the predicted capacity and the findings, as text.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
+use humantime::format_duration;
 use workload::quantity::Bytes;
 
 use ramp_format::plan::{Pace, Plan};
@@ -35,9 +35,9 @@ fn write_all(
 ) -> fmt::Result {
     line(text, "run", &plan.run)?;
     line(text, "scenario", &what_runs(scenario, preflight, plan))?;
-    let versions: Vec<_> =
-        preflight.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    line(text, "engine", &format!("{}: {}", plan.engine.name(), versions.join(", ")))?;
+    let versions = preflight.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let versions = versions.collect::<Vec<_>>().join(", ");
+    line(text, "engine", &format!("{}: {versions}", plan.engine.name()))?;
     nodes(text, &preflight.nodes)?;
     line(text, "steps", &steps(plan))?;
     let rules = |rules: &[ramp_format::stop_rule::StopRule]| {
@@ -127,13 +127,13 @@ fn capacity(node: &NodeFacts) -> String {
 fn steps(plan: &Plan) -> String {
     let pace = match plan.pace {
         Pace::Ready => {
-            format!("the next when all are ready (timeout {})", time(plan.step_timeout))
+            format!("the next when all are ready (timeout {})", format_duration(plan.step_timeout))
         }
-        Pace::Every(beat) => format!("one every {}", time(beat)),
+        Pace::Every(beat) => format!("one every {}", format_duration(beat)),
         Pace::None => "as fast as requests are accepted".into(),
     };
     let end = [
-        (!plan.hold.is_zero()).then(|| format!("hold {}", time(plan.hold))),
+        (!plan.hold.is_zero()).then(|| format!("hold {}", format_duration(plan.hold))),
         plan.down.then(|| "scale down step by step".to_owned()),
         Some(if plan.keep { "keep all instances" } else { "remove all" }.to_owned()),
     ];
@@ -163,10 +163,6 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
         None => String::new(),
     };
     line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
-}
-
-fn time(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
 }
 
 fn rounded(seconds: f64) -> String {

@@ -13,18 +13,12 @@ use ramp_format::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// A client, and the token in its kubeconfig, which has to be read again when it expires.
-pub(super) struct Connection {
-    pub(super) client: Client,
-    pub(super) token: Option<BearerToken>,
-}
-
 /// A client configured by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. It renews token files and
-/// credentials of exec plug-ins itself.
+/// credentials of exec plug-ins itself. A token in the kubeconfig has to be read again when it expires.
 ///
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
-pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failure> {
+pub(super) async fn connect(options: &EngineOptions) -> Result<(Client, Option<BearerToken>), Failure> {
     let context = options.context.as_deref();
     let mut config = kubeconfig::read(context).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
@@ -40,5 +34,5 @@ pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failu
         Some(token) => builder.with_layer(&token.layer()).build(),
         None => builder.build(),
     };
-    Ok(Connection { client, token })
+    Ok((client, token))
 }

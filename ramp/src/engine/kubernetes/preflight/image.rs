@@ -1,7 +1,5 @@
 //! Image: its tag, its pull policy, and the nodes that have it.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Node;
 
 use super::template::Template;
@@ -14,7 +12,7 @@ const LISTED: usize = 50;
 /// What can go wrong with the image.
 pub(super) fn judge(template: &Template, nodes: &[Node], facts: &[NodeFacts]) -> Vec<Finding> {
     let image = &template.image;
-    let mut findings = Vec::new();
+    let (mut findings, mut lacking, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
     let latest = is_latest(image);
     if latest {
         findings.push(Finding::warning(format!(
@@ -30,25 +28,26 @@ pub(super) fn judge(template: &Template, nodes: &[Node], facts: &[NodeFacts]) ->
              IfNotPresent"
         )));
     }
-    let mut without: BTreeMap<bool, Vec<&str>> = BTreeMap::new();
     for node in nodes {
         let name = node.metadata.name.as_deref().unwrap_or_default();
         let eligible = facts.iter().any(|fact| fact.eligible && fact.name == name);
         let images = node.status.as_ref().and_then(|status| status.images.as_deref()).unwrap_or_default();
         let mut names = images.iter().flat_map(|image| image.names.iter().flatten());
         if eligible && !names.any(|name| in_full(name) == in_full(image)) {
-            without.entry(images.len() >= LISTED).or_default().push(name);
+            if images.len() < LISTED { lacking.push(name) } else { doubtful.push(name) }
         }
     }
     let advice = match policy {
         "Never" => "imagePullPolicy is Never, so load it there first",
         _ => "the first instance there waits for the pull; load it there first to avoid that",
     };
-    findings.extend(without.into_iter().map(|(may, names)| {
-        let which =
-            if may { format!("may lack (the kubelet lists {LISTED} images only)") } else { "lack".into() };
-        Finding::warning(format!("nodes {which} image {image}: {}; {advice}", some_of(&names)))
-    }));
+    let may = format!("may lack (the kubelet lists {LISTED} images only)");
+    for (which, names) in
+        [("lack", lacking), (&may, doubtful)].into_iter().filter(|(_, names)| !names.is_empty())
+    {
+        let names = some_of(&names);
+        findings.push(Finding::warning(format!("nodes {which} image {image}: {names}; {advice}")));
+    }
     findings
 }
 

@@ -38,38 +38,33 @@ impl PodRequests<'_> {
         }
     }
 
-    fn is_best_effort(&self) -> bool {
-        ["requests.memory", "requests.cpu"].iter().all(|resource| self.takes(resource).is_none())
-    }
-
     /// Whether the scopes of a quota include it.
     fn is_within(&self, quota: &ResourceQuota) -> bool {
         let spec = quota.spec.as_ref();
         let scopes = spec.and_then(|spec| spec.scopes.as_deref()).unwrap_or_default();
         let selector = spec.and_then(|spec| spec.scope_selector.as_ref());
-        let expressions =
-            selector.and_then(|selector| selector.match_expressions.as_deref()).unwrap_or_default();
+        let mut expressions =
+            selector.and_then(|selector| selector.match_expressions.as_ref()).into_iter().flatten();
         scopes.iter().all(|scope| self.is_of(scope))
-            && expressions.iter().all(|asked| match asked.scope_name.as_str() {
-                "PriorityClass" => self.has_priority(asked),
-                scope => self.is_of(scope) == (asked.operator != "DoesNotExist"),
+            && expressions.all(|ScopedResourceSelectorRequirement { scope_name, operator, values }| {
+                if scope_name != "PriorityClass" {
+                    return self.is_of(scope_name) == (operator != "DoesNotExist");
+                }
+                let values = values.as_deref().unwrap_or_default();
+                expression("priority", operator, values, self.priority_class).unwrap_or(true)
             })
     }
 
     fn is_of(&self, scope: &str) -> bool {
+        let best_effort = self.takes("requests.memory").is_none() && self.takes("requests.cpu").is_none();
         match scope {
-            "BestEffort" => self.is_best_effort(),
-            "NotBestEffort" => !self.is_best_effort(),
+            "BestEffort" => best_effort,
+            "NotBestEffort" => !best_effort,
             // Pods with a deadline, and pods with an affinity to those of other namespaces.
             "Terminating" | "CrossNamespacePodAffinity" => false,
             "PriorityClass" => self.priority_class.is_some(),
             _ => true,
         }
-    }
-
-    fn has_priority(&self, asked: &ScopedResourceSelectorRequirement) -> bool {
-        let values = asked.values.as_deref().unwrap_or_default();
-        expression("priority", &asked.operator, values, self.priority_class).unwrap_or(true)
     }
 }
 

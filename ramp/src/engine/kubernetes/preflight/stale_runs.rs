@@ -32,9 +32,7 @@ impl PodThere {
             labels: pod.metadata.labels.unwrap_or_default(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
             node: pod.spec.and_then(|spec| spec.node_name),
-            ready: conditions
-                .iter()
-                .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            ready: conditions.iter().any(|found| found.type_ == "Ready" && found.status == "True"),
             daemon_set: owners.into_iter().find(|owner| owner.kind == "DaemonSet").map(|owner| owner.name),
         }
     }
@@ -49,9 +47,11 @@ pub(super) fn judge(
     namespace: &str,
 ) -> Vec<Finding> {
     let mut findings = earlier_runs(deployments, pods, run, namespace);
-    let labelled = |pod: &&PodThere| pod.labels.contains_key(RUN_LABEL);
-    let terminating = pods.iter().filter(|pod| pod.terminating && !labelled(pod));
-    let terminating: Vec<&str> = terminating.map(|pod| pod.name.as_str()).collect();
+    let foreign = |wanted: &dyn Fn(&PodThere) -> bool| -> Vec<&str> {
+        let found = pods.iter().filter(|pod| !pod.labels.contains_key(RUN_LABEL) && wanted(pod));
+        found.map(|pod| pod.name.as_str()).collect()
+    };
+    let terminating = foreign(&|pod| pod.terminating);
     if !terminating.is_empty() {
         findings.push(Finding::refusal(format!(
             "pods in namespace {namespace:?} are Terminating and still hold their resources: {}; wait until they are gone: \
@@ -68,9 +68,7 @@ pub(super) fn judge(
         // Its pods match the selector by intention.
         return findings;
     }
-    let selected =
-        pods.iter().filter(|pod| !pod.terminating && !labelled(pod) && template.selects(&pod.labels));
-    let selected: Vec<&str> = selected.map(|pod| pod.name.as_str()).collect();
+    let selected = foreign(&|pod| !pod.terminating && template.selects(&pod.labels));
     if !selected.is_empty() {
         findings.push(Finding::refusal(format!(
             "pods in namespace {namespace:?} match the selector of the Deployment and would be counted with it: {}; remove \
@@ -115,16 +113,13 @@ fn taken(deployment: &Deployment, namespace: &str) -> Finding {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
     let managers = deployment.metadata.managed_fields.iter().flatten();
     // The controller only writes the status.
-    let managers = managers
+    let mut managers = managers
         .filter_map(|field| field.manager.as_deref())
         .filter(|name| *name != "kube-controller-manager");
-    let mut managers: Vec<&str> = managers.collect();
-    managers.dedup();
-    let by = if managers.is_empty() { "another user".to_owned() } else { managers.join(", ") };
-    let replicas = deployment.spec.replicas;
-    let replicas = replicas.map(|replicas| format!(", {replicas} replicas")).unwrap_or_default();
+    let by = managers.next().unwrap_or("another user");
+    let replicas = deployment.spec.replicas.unwrap_or(1);
     Finding::refusal(format!(
-        "Deployment {name:?} already exists in namespace {namespace:?} (created by {by}{replicas}); remove it with: kubectl \
+        "Deployment {name:?} already exists in namespace {namespace:?} (created by {by}, {replicas} replicas); remove it with: kubectl \
          --namespace {namespace} delete deployment {name}, or let --force replace it"
     ))
 }
