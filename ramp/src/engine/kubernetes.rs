@@ -1,7 +1,7 @@
-//! Instances as pods of a Deployment on Kubernetes.
+//! Kubernetes engine: instances are pods of a Deployment.
 //!
-//! One LIST+WATCH each for pods, nodes and events; the probe's logs followed, one stream for each node; the workloads'
-//! reports read in turn; one small request each second, which tells a server that hangs from one where nothing happens.
+//! One LIST+WATCH each for pods, nodes and events; one followed log per node for the probe; the workloads' reports read in
+//! turn; one small request per second, which distinguishes a server that hangs from a quiet cluster.
 
 mod bearer_token;
 mod cleanup;
@@ -9,6 +9,7 @@ mod cluster_events;
 mod connect;
 mod deployment;
 mod health_check;
+mod kubeconfig;
 mod load_reports;
 mod manifest;
 mod node;
@@ -33,7 +34,6 @@ pub use self::cleanup::{left, remove_run, runs};
 
 use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
-use self::connect::Connection;
 use self::deployment::Target;
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
@@ -45,15 +45,15 @@ use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
-/// How long the first lists may take.
+/// Time limit of the first lists.
 const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);
 
-/// Where events of nodes are.
+/// The namespace of node events.
 const NAMESPACE_OF_NODE_EVENTS: &str = "default";
 
 /// Pods of a Deployment on Kubernetes 1.20 or later, or OpenShift.
 pub struct KubernetesEngine {
-    /// Whether a Deployment of the same name that is not this run's is replaced instead of refused.
+    /// Whether another run's Deployment of the same name is replaced instead of refused.
     pub replace: bool,
     client: Client,
     token: Option<BearerToken>,
@@ -62,25 +62,25 @@ pub struct KubernetesEngine {
     manifest: Value,
     events: Option<Events>,
     tasks: JoinSet<()>,
-    /// An earlier attempt in this process may have made the Deployment.
+    /// Whether an earlier attempt in this process may have created the Deployment.
     has_applied: bool,
 }
 
-/// A client by the options, as every run has one; for those who clean up after runs.
+/// A client, configured as for a run, for cleaning up after runs.
 ///
 /// # Errors
-/// Where no configuration is found, or it cannot be used. The server is not asked.
+/// If no configuration is found, or it is invalid. The server is not contacted.
 pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
-    connect::connect(options).await.map(|connection| connection.client)
+    connect::connect(options).await.map(|(client, _)| client)
 }
 
 impl KubernetesEngine {
-    /// Finds the way to the cluster: `KUBECONFIG`, `~/.kube/config` or the service account of the pod this runs in.
+    /// Configured by `KUBECONFIG`, `~/.kube/config` or the service account of the pod.
     ///
     /// # Errors
-    /// Where there is none, or it cannot be used. The server is not asked.
+    /// If no configuration is found, or it is invalid. The server is not contacted.
     pub async fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let Connection { client, token } = connect::connect(&order.options).await?;
+        let (client, token) = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);
@@ -97,7 +97,7 @@ impl KubernetesEngine {
         })
     }
 
-    /// Where its Deployment is.
+    /// The namespace of its Deployment.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -112,9 +112,9 @@ impl KubernetesEngine {
         }
     }
 
-    /// Starts everything that observes, and waits until what is there has been told.
+    /// Starts all watches and waits for their first lists.
     async fn observe(&mut self, events: &Events) -> Result<(), Failure> {
-        // Those of an earlier attempt.
+        // Ends the tasks of an earlier attempt.
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
@@ -139,7 +139,7 @@ impl KubernetesEngine {
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
         watches.need("watch/nodes", nodes, watcher::Config::default(), NodeWatch::new(events.clone()));
-        // First: what a probe tells is of a node that is known.
+        // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -153,7 +153,7 @@ impl KubernetesEngine {
         watches.all_listed().await
     }
 
-    /// Takes over what an earlier process has made for this run.
+    /// Adopts what an earlier process has created for this run.
     fn adopted(&self, found: Option<&DynamicObject>) -> Result<Applied, Failure> {
         let target = self.target();
         match found {
@@ -163,8 +163,8 @@ impl KubernetesEngine {
             }
             Some(found) => Err(target.in_the_way(found)),
             None => Err(Failure::permanent(format!(
-                "no deployment {} in namespace {}, where that of run {} was to be taken over",
-                target.name, self.namespace, self.order.run
+                "deployment {} of run {} does not exist in namespace {}: nothing to resume",
+                target.name, self.order.run, self.namespace
             ))),
         }
     }
@@ -185,7 +185,7 @@ impl Engine for KubernetesEngine {
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
         self.events = Some(events.clone());
-        // Looked for first: on another cluster every pod of the run would be told to be gone.
+        // First: on another cluster every pod of the run would be reported as gone.
         let found = self.target().find().await?;
         let taken_over = if adopt { Some(self.adopted(found.as_ref())?) } else { None };
         self.observe(&events).await?;
@@ -218,12 +218,12 @@ impl Engine for KubernetesEngine {
     }
 }
 
-/// The watches of a run, as they are started.
+/// The watches of a run while they are started.
 struct Watches<'a> {
     events: &'a Events,
     healthy: tokio::sync::watch::Receiver<Health>,
     tasks: &'a mut JoinSet<()>,
-    /// Those without which there is no run. Events are good to have: who may not read them can run all the same.
+    /// The required ones. Events are optional: a user without permission to read them can still run.
     needed: Vec<(&'static str, tokio::sync::watch::Receiver<Progress>)>,
 }
 
@@ -256,7 +256,7 @@ impl Watches<'_> {
         for (object, progress) in &mut self.needed {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
-            // The task lives as long as the engine, so that only time can end this.
+            // The task lives as long as the engine, so that only the timeout can end this.
             let is_listed = timeout(left, listed).await.is_ok_and(|listed| listed.is_ok());
             if !is_listed {
                 let why = match &*progress.borrow() {

@@ -1,4 +1,4 @@
-//! Requests to an engine's API: how long each took, and what its failure was caused by.
+//! Latency of requests to an engine's API, and the causes of errors.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Call, Event, Events};
 
-/// Makes a request and tells how long it took; `is_answer` says of an error whether a server has answered at all.
+/// Makes a request and reports its latency; `is_answer` says whether an error is an answer of the server.
 pub(crate) async fn measured<T, E>(
     events: &Events,
     is_answer: impl FnOnce(&E) -> bool,
@@ -19,7 +19,7 @@ pub(crate) async fn measured<T, E>(
     result
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, without repetitions.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

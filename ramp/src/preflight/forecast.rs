@@ -5,13 +5,13 @@ use ramp_format::preflight::{Bound, Forecast, NodeFacts, Preflight};
 use ramp_format::scenario::InstanceNeeds;
 use workload::quantity::Bytes;
 
-/// What a runtime needs for an instance beside filling it: to make it, and to be told that it is ready.
+/// Time to start an instance, beside filling its memory: creation and readiness.
 const START_SECONDS: f64 = 2.0;
-/// Requests that an API takes in a second, one after the other.
+/// Sequential requests per second that an API accepts.
 const STEPS_PER_SECOND: f64 = 20.0;
 
-/// What to expect: memory free for workloads ÷ memory per workload, and the same for whatever else is requested or counted.
-/// `fill_seconds` is how long an instance needs to get its memory.
+/// Free memory ÷ memory per instance, and the same for everything else that is requested or counted. `fill_seconds` is the
+/// time an instance needs to fill its memory.
 #[must_use]
 pub fn forecast(
     preflight: &Preflight,
@@ -43,7 +43,7 @@ pub fn forecast(
     forecast.seconds = each * f64::from(forecast.steps);
     forecast.steps_to_saturation = forecast.capacity().map(|capacity| {
         let steps = capacity.instances.saturating_sub(plan.from.into()) / u64::from(plan.step.max(1)) + 1;
-        // No more than the plan has: that fits.
+        // At most those of the plan: that fits.
         u32::try_from(steps).unwrap_or(u32::MAX).min(forecast.steps).saturating_add(plan.beyond)
     });
     forecast.seconds_to_saturation = forecast.steps_to_saturation.map(|steps| each * f64::from(steps));
@@ -83,7 +83,7 @@ fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, 
     }
 }
 
-/// A bound, where each instance takes so much of what is free on each node. Nothing is bound by what is not taken.
+/// Adds a bound: instances of size `each` in what is free on each node. A resource that is not used is no bound.
 fn add(
     forecast: &mut Forecast,
     by: &'static str,
@@ -114,7 +114,7 @@ fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
         (Pace::Every(beat), _) => beat.as_secs_f64(),
         (Pace::None, _) => 1.0 / STEPS_PER_SECOND,
         (Pace::Ready, Some(fill)) => fill + START_SECONDS,
-        // It never is: each step waits for as long as it may.
+        // Never ready: each step lasts until its timeout.
         (Pace::Ready, None) => plan.step_timeout.as_secs_f64(),
     }
 }

@@ -1,8 +1,8 @@
 //! Preflight summary: the plan of a run, the nodes, the predicted capacity and the findings, as text.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
+use humantime::format_duration;
 use workload::quantity::Bytes;
 
 use ramp_format::plan::{Pace, Plan};
@@ -35,9 +35,9 @@ fn write_all(
 ) -> fmt::Result {
     line(text, "run", &plan.run)?;
     line(text, "scenario", &what_runs(scenario, preflight, plan))?;
-    let versions: Vec<_> =
-        preflight.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    line(text, "engine", &format!("{}: {}", plan.engine.name(), versions.join(", ")))?;
+    let versions = preflight.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let versions = versions.collect::<Vec<_>>().join(", ");
+    line(text, "engine", &format!("{}: {versions}", plan.engine.name()))?;
     nodes(text, &preflight.nodes)?;
     line(text, "steps", &steps(plan))?;
     let rules = |rules: &[ramp_format::stop_rule::StopRule]| {
@@ -85,20 +85,20 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
 fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
     let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
     line(text, "nodes", &format!("{} eligible, {} not eligible", eligible.len(), others.len()))?;
-    for node in eligible.iter().take(NODES_LISTED) {
-        line(text, "", &capacity(node))?;
-    }
-    if eligible.len() > NODES_LISTED {
-        line(text, "", &format!("and {} more eligible", eligible.len() - NODES_LISTED))?;
-    }
-    for node in others.iter().take(NODES_LISTED) {
-        let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
-        line(text, "", &format!("{}: not eligible: {why}", node.name))?;
-    }
-    if others.len() > NODES_LISTED {
-        line(text, "", &format!("and {} more not eligible", others.len() - NODES_LISTED))?;
+    for (nodes, which) in [(eligible, "eligible"), (others, "not eligible")] {
+        for node in nodes.iter().take(NODES_LISTED) {
+            line(text, "", &if node.eligible { capacity(node) } else { exclusion(node) })?;
+        }
+        if nodes.len() > NODES_LISTED {
+            line(text, "", &format!("and {} more {which}", nodes.len() - NODES_LISTED))?;
+        }
     }
     Ok(())
+}
+
+fn exclusion(node: &NodeFacts) -> String {
+    let why = node.not_eligible_because.as_deref().unwrap_or("not ready");
+    format!("{}: not eligible: {why}", node.name)
 }
 
 fn capacity(node: &NodeFacts) -> String {
@@ -127,13 +127,13 @@ fn capacity(node: &NodeFacts) -> String {
 fn steps(plan: &Plan) -> String {
     let pace = match plan.pace {
         Pace::Ready => {
-            format!("the next when all are ready (timeout {})", time(plan.step_timeout))
+            format!("the next when all are ready (timeout {})", format_duration(plan.step_timeout))
         }
-        Pace::Every(beat) => format!("one every {}", time(beat)),
+        Pace::Every(beat) => format!("one every {}", format_duration(beat)),
         Pace::None => "as fast as requests are accepted".into(),
     };
     let end = [
-        (!plan.hold.is_zero()).then(|| format!("hold {}", time(plan.hold))),
+        (!plan.hold.is_zero()).then(|| format!("hold {}", format_duration(plan.hold))),
         plan.down.then(|| "scale down step by step".to_owned()),
         Some(if plan.keep { "keep all instances" } else { "remove all" }.to_owned()),
     ];
@@ -144,17 +144,11 @@ fn steps(plan: &Plan) -> String {
 fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
     match forecast.capacity() {
         Some(capacity) => {
-            let beyond = match capacity.instances.cmp(&plan.to.into()) {
-                std::cmp::Ordering::Greater => {
-                    format!("; the ramp ends before saturation (--to {})", plan.to)
-                }
-                _ => String::new(),
-            };
-            line(
-                text,
-                "capacity",
-                &format!("{} instances predicted, limited by {}{beyond}", capacity.instances, capacity.by),
-            )?;
+            let mut words = format!("{} instances predicted, limited by {}", capacity.instances, capacity.by);
+            if capacity.instances > plan.to.into() {
+                let _ = write!(words, "; the ramp ends before saturation (--to {})", plan.to);
+            }
+            line(text, "capacity", &words)?;
         }
         None => line(text, "capacity", "n/a")?,
     }
@@ -169,10 +163,6 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
         None => String::new(),
     };
     line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
-}
-
-fn time(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
 }
 
 fn rounded(seconds: f64) -> String {

@@ -14,4 +14,5 @@ mod session;
 mod study_layout;
 #[path = "../support/mod.rs"]
 mod support;
+mod troubleshooting;
 mod view;

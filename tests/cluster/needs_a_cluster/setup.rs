@@ -41,22 +41,16 @@ fn rights(who: &[&str], namespace: &str) -> BTreeSet<String> {
 #[test]
 #[ignore = "needs a cluster"]
 fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
-    let everywhere = [
-        "get list watch nodes",
-        "list pods",
-        "get list runtimeclasses.node.k8s.io",
-        "get priorityclasses.scheduling.k8s.io",
-    ];
+    let everywhere = ["get list watch nodes", "list pods", "get list runtimeclasses.node.k8s.io"];
     let of_events = "list watch events";
     let here = [
         "get list watch create patch delete deployments.apps",
         "get update patch deployments/scale.apps",
         "get list daemonsets.apps",
-        "get list watch delete pods",
+        "get list watch create delete pods",
         "get pods/log",
         of_events,
         "list resourcequotas",
-        "list limitranges",
     ];
     set_up();
     let ramp = ["--as", "system:serviceaccount:workload:ramp"];

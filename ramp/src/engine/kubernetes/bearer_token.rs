@@ -1,5 +1,5 @@
-//! A bearer token that stands in the kubeconfig itself, as `oc login` writes it: it is good for a day or less, and a run may
-//! outlive it. (Token files and plug-ins for credentials are looked after by the client.)
+//! Bearer token in the kubeconfig itself, as `oc login` writes it: it is valid for a day or less, and a run may outlive it.
+//! (The client itself renews token files and credentials of exec plug-ins.)
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,17 +8,17 @@ use kube::Config;
 use secrecy::ExposeSecret;
 use tower::util::MapRequestLayer;
 
-/// The token, and where it was found.
+/// The token, and where it was read.
 #[derive(Clone, Debug)]
 pub(super) struct BearerToken {
     context: Option<String>,
-    /// Nobody else is to be told of it.
+    /// The token must not be sent to another server.
     server: http::Uri,
     header: Arc<RwLock<HeaderValue>>,
 }
 
 impl BearerToken {
-    /// Takes it out of the configuration, where there is one: requests get it by [`layer`](Self::layer) then.
+    /// Takes the token out of the configuration; [`layer`](Self::layer) adds it to requests instead.
     pub(super) fn take(config: &mut Config, context: Option<&str>) -> Option<Self> {
         let header = header(config)?;
         config.auth_info.token = None;
@@ -26,7 +26,7 @@ impl BearerToken {
         Some(Self { context, server, header: Arc::new(RwLock::new(header)) })
     }
 
-    /// Adds it to each request, as it is then.
+    /// Adds the current token to each request.
     pub(super) fn layer<B>(
         &self,
     ) -> MapRequestLayer<impl Fn(http::Request<B>) -> http::Request<B> + Clone + Send + 'static> {
@@ -38,16 +38,16 @@ impl BearerToken {
         })
     }
 
-    /// Reads the kubeconfig again: who uses it may have logged in anew.
+    /// Reads the kubeconfig again: the user may have logged in again.
     pub(super) async fn read_again(&self) {
-        // What cannot be read now is read at the next refusal.
-        if let Ok(config) = super::connect::config(self.context.as_deref()).await {
+        // If it cannot be read now, the next 401 tries again.
+        if let Ok(config) = super::kubeconfig::read(self.context.as_deref()).await {
             self.replace(&config);
         }
     }
 
     fn replace(&self, config: &Config) {
-        // The current context may be another one by now.
+        // The current context may have changed.
         if let Some(found) = header(config).filter(|_| config.cluster_url == self.server) {
             *self.header.write().unwrap_or_else(PoisonError::into_inner) = found;
         }
@@ -56,7 +56,7 @@ impl BearerToken {
 
 fn header(config: &Config) -> Option<HeaderValue> {
     let user = &config.auth_info;
-    // A plug-in has precedence.
+    // A plug-in takes precedence.
     let token = user.token.as_ref().filter(|_| user.exec.is_none() && user.auth_provider.is_none())?;
     let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).ok()?;
     header.set_sensitive(true);

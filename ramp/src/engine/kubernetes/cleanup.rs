@@ -1,6 +1,7 @@
-//! What runs have left in a namespace, found by their labels, and its removal.
+//! Cleanup: what runs have left in a namespace, found by their labels, and its removal.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -10,25 +11,28 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::object::PodObject;
-use super::request::{REQUEST_LIMIT, measured, optional, within};
+use super::request::{REQUEST_LIMIT, measured, optional, pages};
 use crate::engine::{Events, Failure, RUN_LABEL};
 
-/// Objects of one page of a list.
-const PAGE: u32 = 500;
-
-/// Deletions under way at once.
+/// Concurrent deletions.
 const AT_ONCE: usize = 8;
+
+/// Namespaced objects of one kind.
+trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug
+{
+}
+
+impl Kind for Deployment {}
+impl Kind for PodObject {}
 
 /// What each run has left in a namespace, by the run's id: `deployment/NAME` and `pod/NAME`.
 ///
 /// # Errors
-/// Where the API server does not say.
+/// If the API server does not answer.
 pub async fn runs(client: &Client, namespace: &str) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let mut runs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let deployments = list::<Deployment>(client, namespace, RUN_LABEL, "").await?;
-    let pods = list::<PodObject>(client, namespace, RUN_LABEL, "").await?;
-    let named = named("deployment", &deployments).chain(named("pod", &pods));
-    for (run, object) in named {
+    for (run, object) in labelled(client, namespace, RUN_LABEL).await? {
         runs.entry(run).or_default().push(object);
     }
     Ok(runs)
@@ -37,24 +41,33 @@ pub async fn runs(client: &Client, namespace: &str) -> Result<BTreeMap<String, V
 /// What one run has left in a namespace: `deployment/NAME` and `pod/NAME`.
 ///
 /// # Errors
-/// Where the API server does not say.
+/// If the API server does not answer.
 pub async fn left(client: &Client, namespace: &str, run: &str) -> Result<Vec<String>, Failure> {
-    let selector = format!("{RUN_LABEL}={run}");
-    let deployments = list::<Deployment>(client, namespace, &selector, "").await?;
-    let pods = list::<PodObject>(client, namespace, &selector, "").await?;
-    Ok(named("deployment", &deployments).chain(named("pod", &pods)).map(|(_, object)| object).collect())
+    let found = labelled(client, namespace, &format!("{RUN_LABEL}={run}")).await?;
+    Ok(found.into_iter().map(|(_, object)| object).collect())
 }
 
-/// Asks for the removal of everything that a run has left in a namespace. Its pods go with its Deployments, some time
-/// later; those that have ended, and those that belong to nobody any more, are deleted by themselves.
+/// Deployments and pods of a label selector: the run of each, and its name.
+async fn labelled(
+    client: &Client,
+    namespace: &str,
+    selector: &str,
+) -> Result<Vec<(String, String)>, Failure> {
+    let deployments = list::<Deployment>(client, namespace, selector, "").await?;
+    let pods = list::<PodObject>(client, namespace, selector, "").await?;
+    Ok(named("deployment", &deployments).chain(named("pod", &pods)).collect())
+}
+
+/// Requests the deletion of everything that a run has left in a namespace. Pods are deleted with their Deployments, some
+/// time later; failed pods and pods without an owner are deleted individually.
 ///
 /// # Errors
-/// Where the API server refuses or does not answer.
+/// If the API server refuses or does not answer.
 pub async fn remove_run(client: &Client, namespace: &str, run: &str) -> Result<(), Failure> {
     remove(client, namespace, run, None).await
 }
 
-/// The same, and each request is told.
+/// The same, and each request is measured.
 pub(super) async fn remove(
     client: &Client,
     namespace: &str,
@@ -71,53 +84,31 @@ pub(super) async fn remove(
     delete::<PodObject>(client, namespace, pods, events).await
 }
 
-/// All objects of a kind, page by page, without what is in them.
-async fn list<K>(
+/// The metadata of all objects of a kind, page by page.
+async fn list<K: Kind>(
     client: &Client,
     namespace: &str,
     labels: &str,
     fields: &str,
-) -> Result<Vec<PartialObjectMeta<K>>, Failure>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+) -> Result<Vec<PartialObjectMeta<K>>, Failure> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let mut selection = ListParams::default().labels(labels).limit(PAGE);
-    if !fields.is_empty() {
-        selection = selection.fields(fields);
-    }
-    let mut found = Vec::new();
-    loop {
-        let page = within(REQUEST_LIMIT, api.list_metadata(&selection)).await.map_err(|trouble| {
-            trouble.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&())))
-        })?;
-        found.extend(page.items.into_iter().map(|mut object| {
-            object.metadata.managed_fields = None;
-            object
-        }));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => selection = selection.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let selection = ListParams::default().labels(labels).fields(fields);
+    let without_managed_fields = |mut object: PartialObjectMeta<K>| {
+        object.metadata.managed_fields = None;
+        Some(object)
+    };
+    let found =
+        pages(selection, async |params| api.list_metadata(params).await, without_managed_fields).await;
+    found.map_err(|error| error.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&()))))
 }
 
-/// Deletes objects, a few at a time, and what belongs to them afterwards. All are tried.
-async fn delete<K>(
+/// Deletes objects, a few at a time, with background propagation. One that fails does not keep others from being tried.
+async fn delete<K: Kind>(
     client: &Client,
     namespace: &str,
     objects: Vec<PartialObjectMeta<K>>,
     events: Option<&Events>,
-) -> Result<(), Failure>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + serde::de::DeserializeOwned
-        + std::fmt::Debug,
-{
+) -> Result<(), Failure> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let one = async |object: PartialObjectMeta<K>| {
         let name = object.name_any();
@@ -130,7 +121,7 @@ where
     answers.into_iter().collect()
 }
 
-/// Each object's run, and what it is called.
+/// Each object's run and name.
 fn named<'a, K>(
     kind: &'a str,
     objects: &'a [PartialObjectMeta<K>],

@@ -1,4 +1,4 @@
-//! Events of the cluster: why a pod was evicted, not scheduled, not made.
+//! Events of the cluster: why a pod was evicted, not scheduled or not created.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,17 +6,17 @@ use super::object::{EventObject, time};
 use super::watch::Sink;
 use crate::engine::{Event, Events, Notice, NoticeKind};
 
-/// Events of which it is remembered how often they have been told. Each takes about 100 bytes.
+/// Events whose counts are remembered. Each takes about 100 bytes.
 const REMEMBERED: usize = 20_000;
 
-/// An event with what it is told apart by.
+/// An event with its UID.
 pub(super) struct ClusterEvent {
     uid: String,
     notice: Notice,
 }
 
-/// Tells each event once, and again where its count rises. Those of the first list were before the run: their times are
-/// by the cluster's clock, which need not be ours.
+/// Reports each event once, and again when its count rises. Those of the first list precede the run: their times are by
+/// the cluster's clock, which may differ from ours.
 pub(super) struct ClusterEvents {
     events: Events,
     has_listed: bool,
@@ -24,7 +24,7 @@ pub(super) struct ClusterEvents {
 }
 
 impl ClusterEvents {
-    /// Those from now on.
+    /// From now on.
     pub(super) fn new(events: Events) -> Self {
         Self { events, has_listed: false, told: SentEvents::default() }
     }
@@ -59,7 +59,7 @@ impl Sink for ClusterEvents {
     async fn deleted(&mut self, _: &EventObject) {}
 }
 
-/// An event as the run directory has it.
+/// An event as recorded in the run directory.
 fn notice(event: &EventObject) -> Notice {
     let series = event.series.as_ref();
     let metadata = &event.metadata;
@@ -80,7 +80,7 @@ fn notice(event: &EventObject) -> Notice {
     }
 }
 
-/// What has been told, the oldest forgotten first.
+/// Events already reported; the oldest are forgotten first.
 #[derive(Default)]
 struct SentEvents {
     counts: HashMap<String, u32>,
@@ -88,7 +88,7 @@ struct SentEvents {
 }
 
 impl SentEvents {
-    /// Whether an event with this count has not been told; from now on it has.
+    /// Whether an event with this count is new; it is recorded as reported.
     fn is_news(&mut self, uid: &str, count: u32) -> bool {
         if let Some(told) = self.counts.get_mut(uid) {
             return std::mem::replace(told, count.max(*told)) < count;

@@ -1,59 +1,38 @@
-//! A client of the API server.
+//! Client of the API server.
 
 use std::time::Duration;
 
+use kube::Client;
 use kube::client::ClientBuilder;
-use kube::config::KubeConfigOptions;
-use kube::{Client, Config};
 
 use super::bearer_token::BearerToken;
-use super::request::chain;
+use super::kubeconfig;
 use crate::engine::Failure;
+use crate::engine::timed::causes;
 use ramp_format::plan::EngineOptions;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// A client, and its token where that stands in the kubeconfig: somebody has to read that again when it expires.
-pub(super) struct Connection {
-    pub(super) client: Client,
-    pub(super) token: Option<BearerToken>,
-}
-
-/// A client by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. Token files and plug-ins for credentials
-/// are asked again by the client when a token expires.
+/// A client configured by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. It renews token files and
+/// credentials of exec plug-ins itself. A token in the kubeconfig has to be read again when it expires.
 ///
 /// # Errors
-/// Where no configuration is found, or it cannot be used. The server is not asked.
-pub(super) async fn connect(options: &EngineOptions) -> Result<Connection, Failure> {
+/// If no configuration is found, or it is invalid. The server is not contacted.
+pub(super) async fn connect(options: &EngineOptions) -> Result<(Client, Option<BearerToken>), Failure> {
     let context = options.context.as_deref();
-    let mut config = config(context).await?;
+    let mut config = kubeconfig::read(context).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
-    // Watches and followed logs may be silent for long; all other requests have their own limits.
+    // Watches and followed logs may be silent for long; other requests have their own limits.
     config.read_timeout = None;
-    // Retries are the driver's, and each is measured.
+    // The run retries, and each request is measured.
     config.default_retry = false;
     let server = config.cluster_url.to_string();
     let token = BearerToken::take(&mut config, context);
     let builder = ClientBuilder::try_from(config)
-        .map_err(|error| Failure::permanent(format!("client of {server}: {}", chain(&error))))?;
+        .map_err(|error| Failure::permanent(format!("client of {server}: {}", causes(&error))))?;
     let client = match &token {
         Some(token) => builder.with_layer(&token.layer()).build(),
         None => builder.build(),
     };
-    Ok(Connection { client, token })
-}
-
-pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
-    let hint = "set KUBECONFIG, or run in a pod with a service account";
-    match context {
-        None => Config::infer().await.map_err(|error| {
-            Failure::permanent(format!("no way to a Kubernetes cluster: {} ({hint})", chain(&error)))
-        }),
-        Some(context) => {
-            let options = KubeConfigOptions { context: Some(context.to_owned()), ..Default::default() };
-            Config::from_kubeconfig(&options).await.map_err(|error| {
-                Failure::permanent(format!("context {context:?} of the kubeconfig: {}", chain(&error)))
-            })
-        }
-    }
+    Ok((client, token))
 }

@@ -1,4 +1,4 @@
-//! The Deployment of a run, as it is at the API server.
+//! Deployment of a run at the API server: apply, scale, replace.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use super::object::PodObject;
 use super::request::{REQUEST_LIMIT, RequestError, measured, optional, within};
 use crate::engine::{Events, Failure, RUN_LABEL};
 
-/// Who has set a field, for server-side apply.
+/// Field manager for server-side apply.
 const FIELD_MANAGER: &str = "ramp";
 
-/// How long the pods of a Deployment that is replaced may take to go.
+/// Time limit for the pods of a replaced Deployment to be gone.
 const REPLACE_LIMIT: Duration = Duration::from_secs(180);
 
-/// Deployments of a namespace, without the types of `k8s-openapi`: what comes back is recorded as it is.
+/// Deployments of a namespace, untyped: the answer is recorded as it is.
 pub(super) fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Deployment>(&()))
 }
 
-/// One Deployment, by its name.
+/// A Deployment by its name.
 pub(super) struct Target<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
@@ -42,14 +42,14 @@ impl Target<'_> {
         format!("deployment {}/{}", self.namespace, self.name)
     }
 
-    /// As it is, where there is one.
+    /// The Deployment, if it exists.
     pub(super) async fn find(&self) -> Result<Option<DynamicObject>, Failure> {
         let (api, name) = (self.api(), self.name);
         optional(measured(self.events, REQUEST_LIMIT, api.get(name)).await)
             .map_err(|trouble| trouble.failure(&format!("reading {}", self.here())))
     }
 
-    /// Makes it, by server-side apply.
+    /// Creates it by server-side apply.
     pub(super) async fn apply(&self, manifest: &Value) -> Result<DynamicObject, Failure> {
         let api = self.api();
         let how = PatchParams::apply(FIELD_MANAGER).force();
@@ -57,10 +57,10 @@ impl Target<'_> {
         measured(self.events, REQUEST_LIMIT, api.patch(self.name, &how, &patch)).await.map_err(|trouble| {
             let failure = trouble.failure(&format!("applying {}", self.here()));
             match trouble.status() {
-                // Before the first step a missing right is one that somebody has to give.
+                // Before the first step a missing permission does not come by waiting.
                 Some(403) => Failure::permanent(failure.message),
                 Some(404) => Failure::permanent(format!(
-                    "{} (is the namespace there? kubectl apply -k deploy/setup makes it)",
+                    "{} (does the namespace exist? create it with: kubectl apply -k deploy/setup)",
                     failure.message
                 )),
                 _ => failure,
@@ -68,7 +68,7 @@ impl Target<'_> {
         })
     }
 
-    /// Asks for so many pods.
+    /// Sets the number of replicas.
     pub(super) async fn scale(&self, instances: u32) -> Result<(), Failure> {
         let api = self.api();
         let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
@@ -79,8 +79,8 @@ impl Target<'_> {
         answer.map(|_| ()).map_err(failed)
     }
 
-    /// Deletes one that is in the way, and waits until its pods are gone: applied over, it would keep fields that another
-    /// manager has set, `runtimeClassName` among them.
+    /// Deletes an existing one and waits until its pods are gone: apply would keep fields of other managers, such as
+    /// `runtimeClassName`.
     pub(super) async fn replace(&self, found: &DynamicObject) -> Result<(), Failure> {
         let api = self.api();
         let how = DeleteParams::foreground();
@@ -93,7 +93,8 @@ impl Target<'_> {
             let is_there = self.find().await?.is_some_and(|now| now.metadata.uid == found.metadata.uid);
             if !is_there {
                 let left = within(REQUEST_LIMIT, pods.list_metadata(&selection)).await;
-                let left = left.map_err(|trouble| trouble.failure("listing pods of what is replaced"))?;
+                let left =
+                    left.map_err(|trouble| trouble.failure("listing pods of the replaced deployment"))?;
                 if left.items.is_empty() {
                     return Ok(());
                 }
@@ -101,7 +102,7 @@ impl Target<'_> {
             if Instant::now() >= until {
                 let seconds = REPLACE_LIMIT.as_secs();
                 return Err(Failure::transient(format!(
-                    "{} is being replaced, and after {seconds} s it or pods of it are still there",
+                    "{} or its pods still exist {seconds} s after its deletion, so it cannot be replaced",
                     self.here()
                 )));
             }
@@ -109,16 +110,16 @@ impl Target<'_> {
         }
     }
 
-    /// That one is in the way.
+    /// The failure if one exists.
     pub(super) fn in_the_way(&self, found: &DynamicObject) -> Failure {
         let (here, namespace) = (self.here(), self.namespace);
         Failure::permanent(match run_of(found) {
             Some(run) => format!(
-                "{here} is there already, of run {run}: remove it with `ramp clean {run} --namespace {namespace}`, \
+                "{here} already exists and belongs to run {run}: remove it with `ramp clean {run} --namespace {namespace}`, \
                  or replace it with --force"
             ),
             None => format!(
-                "{here} is there already, and of no run: remove it with `kubectl --namespace {namespace} delete \
+                "{here} already exists and belongs to no run: remove it with `kubectl --namespace {namespace} delete \
                  deployment {}`, or replace it with --force",
                 self.name
             ),
@@ -131,9 +132,9 @@ pub(super) fn run_of(found: &DynamicObject) -> Option<&str> {
     found.metadata.labels.as_ref()?.get(RUN_LABEL).map(String::as_str)
 }
 
-/// Pods that a Deployment asks for.
+/// The replicas of a Deployment.
 pub(super) fn replicas(found: &DynamicObject) -> u32 {
-    // One where it says nothing: the API server's default.
+    // The API server's default is 1.
     found.data["spec"]["replicas"].as_u64().map_or(1, |replicas| u32::try_from(replicas).unwrap_or(u32::MAX))
 }
 

@@ -1,6 +1,6 @@
-//! Whether the API server answers: one small request each second.
+//! Health check of the API server: one small request per second.
 //!
-//! A server that hangs closes no connection, so watches are silent then, as on a quiet cluster.
+//! A server that hangs closes no connection, so watches are silent as on a quiet cluster.
 
 use std::time::Duration;
 
@@ -16,38 +16,38 @@ use crate::engine::outage::Outage;
 
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long an answer may take.
+/// Time limit of an answer.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Requests in a row without a proper answer that make a gap.
+/// Consecutive failures that begin a gap.
 const MISSES: u32 = 2;
 
 /// Whether the server answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Health {
-    /// It does, as far as is known.
+    /// Whether it answers, as far as is known.
     pub(super) answering: bool,
-    /// How often it has begun to do so again.
+    /// How often it has recovered.
     pub(super) recoveries: u64,
 }
 
 impl Health {
-    /// It answers until something else is known.
+    /// Assumed at the start.
     pub(super) const GOOD: Self = Self { answering: true, recoveries: 0 };
 }
 
 /// Asks for the scale of a Deployment.
 pub(super) struct HealthCheck {
     pub(super) api: Api<DynamicObject>,
-    /// The Deployment's.
+    /// The Deployment's name.
     pub(super) name: String,
-    /// Where it is this program that has to read it again.
+    /// The token that this program has to renew.
     pub(super) token: Option<BearerToken>,
     pub(super) events: Events,
 }
 
 impl HealthCheck {
-    /// Each second, for ever.
+    /// Runs forever.
     pub(super) async fn run(self, health: watch::Sender<Health>) {
         let Self { api, name, token, events } = self;
         let mut beat = interval(BEAT);
@@ -80,8 +80,7 @@ impl HealthCheck {
     }
 }
 
-/// That there is no such Deployment, not yet or no longer, is a proper answer; so are that nobody here may ask, and that
-/// there are too many who do.
+/// Not found, forbidden and too many requests are answers: the server is up.
 fn is_miss(trouble: &RequestError) -> bool {
     !matches!(trouble.status(), Some(403 | 404 | 429))
 }

@@ -1,4 +1,4 @@
-//! What the workloads say of themselves: the last line of their logs, in turn.
+//! Reports of the workloads: the last line of their logs, read in turn.
 //!
 //! A followed log would cost a connection for each pod, here and at the API server.
 
@@ -16,21 +16,21 @@ use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, NodeNews, Read
 use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, InstanceReport};
 
-/// Whose turn it is, as the watch of pods keeps it.
+/// The queue of logs to read, fed by the watch of pods.
 #[derive(Clone, Default)]
 pub(super) struct SharedLogQueue(Arc<Mutex<LogQueue>>);
 
 impl SharedLogQueue {
-    /// For a moment.
+    /// Locks it briefly.
     pub(super) fn lock(&self) -> MutexGuard<'_, LogQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What came of a turn, with the trouble where there was some.
+/// The result of one read.
 type ReadResult = (LogRead, Result<String, RequestError>);
 
-/// Reads reports for ever.
+/// Reads reports forever.
 pub(super) struct LogReader {
     api: Api<PodObject>,
     events: Events,
@@ -39,12 +39,12 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    /// Of the pods in `rota`.
+    /// Reads the pods in `queue`.
     pub(super) fn new(api: Api<PodObject>, events: Events, queue: SharedLogQueue) -> Self {
         Self { api, events, queue, gaps: HashMap::new() }
     }
 
-    /// Reads for ever.
+    /// Runs forever.
     pub(super) async fn run(mut self) {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,9 +99,9 @@ async fn read(api: Api<PodObject>, turn: LogRead) -> ReadResult {
 fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
     match answer {
         Ok(_) => ReadOutcome::Read,
-        // The container is not there yet, or no more.
+        // The container does not exist yet, or no longer.
         Err(RequestError::Refused { status: 400, .. }) => ReadOutcome::NoContainer,
-        // Trouble of the API server's own, which is told elsewhere.
+        // An error of the API server itself, reported elsewhere.
         Err(RequestError::Refused { status: 401 | 403 | 429, .. } | RequestError::Unreachable(_)) => {
             ReadOutcome::NoContainer
         }

@@ -1,20 +1,20 @@
-//! The Deployment of a run: the scenario's, with what the run adds.
+//! Manifest of a run: the Deployment of the scenario, with the labels and options of the run.
 
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::engine::{EngineSpec, RUN_LABEL};
 
-/// Label of everything that belongs to the program, whatever its scenario.
+/// Label of all pods of the program, whatever the scenario.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 
 /// Value of that label for the scenarios in `deploy/` and for the node probe.
 const NAME: &str = "workload";
 
-/// The `--runtime` that stands for no RuntimeClass.
+/// The `--runtime` for no RuntimeClass.
 const DEFAULT_RUNTIME: &str = "default";
 
-/// Fields of a Deployment's metadata that are the server's.
+/// Metadata set by the server.
 const OF_THE_SERVER: [&str; 7] = [
     "managedFields",
     "uid",
@@ -25,7 +25,7 @@ const OF_THE_SERVER: [&str; 7] = [
     "ownerReferences",
 ];
 
-/// What is applied: no replicas, the run's label on the Deployment and its pods, the RuntimeClass asked for.
+/// The manifest to apply: no replicas, the run's label on the Deployment and its pods, the RuntimeClass of `--runtime`.
 pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
     let mut manifest = order.scenario.manifest.clone();
     remove(&mut manifest, "", "status");
@@ -35,7 +35,7 @@ pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
     set(&mut manifest, &["metadata", "namespace"], json!(namespace));
     set(&mut manifest, &["metadata", "labels", RUN_LABEL], json!(order.run));
     set(&mut manifest, &["spec", "replicas"], json!(0));
-    // Not in the selector, which cannot be changed once it is made.
+    // Not in the selector, which is immutable.
     set(&mut manifest, &["spec", "template", "metadata", "labels", RUN_LABEL], json!(order.run));
     match order.options.runtime.as_deref() {
         None => {}
@@ -64,7 +64,7 @@ pub(super) fn container(manifest: &Value) -> String {
     name.as_str().unwrap_or_default().to_owned()
 }
 
-/// An object as the server has it, without who has set which field.
+/// An object as stored by the server, without managed fields.
 pub(super) fn as_recorded(found: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(found).unwrap_or_default();
     if let Some(metadata) = value["metadata"].as_object_mut() {
@@ -77,7 +77,7 @@ fn name_label(manifest: &Value) -> Option<&str> {
     manifest["spec"]["template"]["metadata"]["labels"][NAME_LABEL].as_str()
 }
 
-/// Sets a field, and makes the objects that lead to it.
+/// Sets a field, and creates the objects on its path.
 fn set(value: &mut Value, path: &[&str], field: Value) {
     let [key, rest @ ..] = path else {
         *value = field;

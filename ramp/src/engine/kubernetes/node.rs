@@ -1,12 +1,12 @@
-//! From a node, as the API server tells it, to how it is.
+//! Node status from a node object.
 
 use super::object::NodeObject;
 use crate::engine::NodeStatus;
 
-/// Taints that say what a condition, or `unschedulable`, says already.
+/// Prefix of taints that repeat a condition, or `unschedulable`.
 const TAINTS_OF_CONDITIONS: &str = "node.kubernetes.io/";
 
-/// How a node is.
+/// The status of a node.
 pub(super) fn status(node: &NodeObject) -> NodeStatus {
     let conditions = node.status.conditions.as_deref().unwrap_or_default();
     let ready = conditions.iter().find(|condition| condition.kind == "Ready");
@@ -14,7 +14,7 @@ pub(super) fn status(node: &NodeObject) -> NodeStatus {
     if let Some(ready) = ready.filter(|ready| ready.status != "True") {
         words.push(ready.reason.clone().unwrap_or_else(|| "NotReady".into()));
     }
-    // All but Ready are pressure or trouble where they are true.
+    // All conditions but Ready are problems if true.
     let troubles = conditions.iter().filter(|found| found.kind != "Ready" && found.status == "True");
     words.extend(troubles.map(|found| found.kind.clone()));
     if node.spec.unschedulable {

@@ -1,7 +1,7 @@
-//! Objects of the API, with the fields that are needed and no others.
+//! API objects, reduced to the fields that are needed.
 //!
-//! The types of `k8s-openapi` would take all of a pod: several kilobytes, most of it who has set which field. A server
-//! sends that with every change of every pod.
+//! The types of `k8s-openapi` would keep all of a pod: several kilobytes, most of them managed fields, with every change
+//! of every pod.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -152,18 +152,18 @@ pub(super) struct EventSeries {
 }
 
 impl PodObject {
-    /// What a label says.
+    /// The value of a label.
     pub(super) fn label(&self, key: &str) -> Option<&str> {
         self.metadata.labels.as_ref()?.get(key).map(String::as_str)
     }
 }
 
-/// A time as the rest of the program has it.
+/// A time as a `SystemTime`.
 pub(super) fn time(time: &Time) -> SystemTime {
     SystemTime::from(time.0)
 }
 
-/// Since when an object is being deleted: `deletionTimestamp` is when its grace period ends.
+/// When the deletion of an object began: `deletionTimestamp` is the end of its grace period.
 pub(super) fn deleted_since(metadata: &ObjectMeta) -> Option<SystemTime> {
     let end = time(metadata.deletion_timestamp.as_ref()?);
     let grace = metadata.deletion_grace_period_seconds.and_then(|seconds| u64::try_from(seconds).ok());

@@ -1,4 +1,4 @@
-//! From a pod, as the API server tells it, to what it is.
+//! Instance status from a pod object.
 
 use std::time::SystemTime;
 
@@ -11,8 +11,7 @@ use ramp_format::state::State;
 #[cfg(test)]
 mod tests;
 
-/// What a pod is, and how the last of its containers ended. `container` is the one that counts, where there are others:
-/// meshes add their own.
+/// The state of a pod, and how its container last ended. `container` names the one that counts: meshes add their own.
 pub(super) fn instance_status(pod: &PodObject, container: &str) -> InstanceStatus {
     let metadata = &pod.metadata;
     let status = PodView::of(pod, container);
@@ -30,7 +29,7 @@ pub(super) fn instance_status(pod: &PodObject, container: &str) -> InstanceStatu
     }
 }
 
-/// The same of one that is no longer there.
+/// The same for a deleted pod.
 pub(super) fn gone(pod: &PodObject, container: &str) -> InstanceStatus {
     InstanceStatus {
         state: State::Gone,
@@ -41,7 +40,7 @@ pub(super) fn gone(pod: &PodObject, container: &str) -> InstanceStatus {
     }
 }
 
-/// What a pod is, since when, and why.
+/// The state of a pod, since when, and why.
 struct PodStateAt {
     state: State,
     since: Option<SystemTime>,
@@ -62,7 +61,7 @@ impl<'a> PodView<'a> {
         Self { pod, status: &pod.status, container: named.or(containers.first()) }
     }
 
-    /// Whether nothing of it is started again: the controller makes another one in its place.
+    /// Whether it has ended for good: the controller creates another one in its place.
     fn is_over(&self) -> bool {
         matches!(self.status.phase.as_deref(), Some("Failed" | "Succeeded"))
     }
@@ -123,7 +122,7 @@ impl<'a> PodView<'a> {
             Some(ready) if ready.status == "True" => {
                 PodStateAt { state: State::Ready, since: changed, reason: String::new() }
             }
-            // The kubelet tells both at once. Where they differ it is the node controller that has changed one.
+            // The kubelet sets both at once. If they differ, the node controller has changed one.
             Some(ready) if self.container.is_some_and(|container| container.ready) => {
                 let reason = ready.reason.clone().unwrap_or_else(|| "NodeNotReady".into());
                 PodStateAt { state: State::Running, since: changed.max(started), reason }
@@ -145,11 +144,10 @@ impl<'a> PodView<'a> {
         PodStateAt { state: State::Creating, since, reason }
     }
 
-    /// How the last of its containers that have ended did.
+    /// How its container last ended.
     ///
-    /// Of a pod that is being ended, or was evicted, the end of its container is no event of its own: 137 is how the
-    /// kubelet ends what does not end by itself, and `ContainerStatusUnknown` what it says where it has removed a
-    /// container before reading how it ended.
+    /// In a pod that is terminating or evicted the end of the container is no event of its own: 137 is how the kubelet kills
+    /// after the grace period, and `ContainerStatusUnknown` what it reports if it removed the container first.
     fn end(&self) -> Option<ContainerExit> {
         let terminating = self.pod.metadata.deletion_timestamp.is_some();
         let evicted = self.status.reason.as_deref() == Some("Evicted");
@@ -163,7 +161,7 @@ impl<'a> PodView<'a> {
         Some(ContainerExit { container, state, at, reason })
     }
 
-    /// A name for a container that has none: it never began, or the kubelet lost it.
+    /// An ID for a container that has none: it never started, or the kubelet lost it.
     fn unnamed(&self, terminated: &Terminated) -> String {
         let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
         let at = terminated.finished_at.as_ref().map(|at| at.0.to_string());
@@ -182,7 +180,7 @@ impl<'a> PodView<'a> {
         self.status.conditions.as_deref()?.iter().find(|condition| condition.kind == kind)
     }
 
-    /// What the status itself gives as reason.
+    /// The reason of the status itself.
     fn said(&self) -> String {
         match (self.status.reason.as_deref(), self.status.message.as_deref()) {
             (Some(reason), message) => joined(reason, message),
@@ -201,7 +199,7 @@ fn ended(terminated: &Terminated) -> PodStateAt {
     }
 }
 
-/// The kubelet's word for it. 137 alone says only that something has killed the container.
+/// The kubelet's reason. 137 alone only says that the container was killed.
 fn is_oom(terminated: &Terminated) -> bool {
     terminated.reason.as_deref() == Some("OOMKilled")
 }

@@ -1,7 +1,6 @@
-//! What a cluster is and has before the first step: [facts](facts) are gathered in one place, and rules decide what they
-//! mean.
+//! Preflight: [facts](facts) about the cluster are gathered in one place, and rules decide what they mean.
 
-mod ask;
+mod admission;
 mod facts;
 mod image;
 mod nodes;
@@ -13,45 +12,50 @@ mod requested;
 mod scheduling;
 mod stale_runs;
 mod template;
+mod wording;
 
-use ask::{AskError, FactResult};
 use facts::ClusterFacts;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use quota::PodRequests;
+use serde_json::Value;
 use template::Template;
 
+use super::manifest;
+use super::request::{Answer, REQUEST_LIMIT, RequestError, within};
 use crate::engine::{EngineSpec, Failure};
-use ramp_format::preflight::{Finding, Preflight, RuntimeClassFacts};
+use ramp_format::preflight::{Finding, Preflight};
 
-/// The oldest minor version of Kubernetes 1 that has all that is used: `node.k8s.io/v1`.
+/// The oldest minor version of Kubernetes 1 with everything that is used: `node.k8s.io/v1`.
 const OLDEST_MINOR: u32 = 20;
 
 /// Looks at the cluster, and changes nothing.
 ///
 /// # Errors
-/// Where the API server does not answer, or does not take who asks.
+/// If the API server does not answer, or rejects the credentials.
 pub(super) async fn check(
     client: &kube::Client,
     namespace: &str,
     order: &EngineSpec,
 ) -> Result<Preflight, Failure> {
-    let version = match ask::ask(client.apiserver_version()).await {
-        // No answer to this is no answer to anything; a version that is kept secret is no more than that.
-        Err(AskError::Other(why)) => return Err(unreachable(&why)),
-        Err(AskError::Forbidden) => None,
+    let version = match within(REQUEST_LIMIT, client.apiserver_version()).await {
         Ok(version) => Some(version),
+        // A server that keeps its version secret answers all the same.
+        Err(error) if error.status() == Some(403) => None,
+        Err(error) => return Err(unreachable(&error)),
     };
-    let template = Template::of(order);
-    let facts = facts::gather(client, namespace, &template).await;
-    Ok(judge(version.as_ref(), &facts, template, namespace, order))
+    let manifest = manifest::of(order, namespace);
+    let template = Template::of(order, &manifest);
+    let facts = facts::gather(client, namespace, &manifest, template.runtime_class.as_deref()).await;
+    Ok(judge(version.as_ref(), &facts, template, &manifest, namespace, order))
 }
 
-fn unreachable(why: &str) -> Failure {
-    let message = |way: &str| format!("the API server was asked for its version: {why}. {way}");
-    if why.ends_with("(401)") {
-        return Failure::permanent(message("The kubeconfig's credentials are not taken, or have expired"));
+fn unreachable(error: &RequestError) -> Failure {
+    let message =
+        |advice: &str| format!("cannot get the version of the API server: {}; {advice}", error.message());
+    if error.status() == Some(401) {
+        return Failure::permanent(message("renew the credentials in the kubeconfig"));
     }
-    Failure::transient(message("See that it is up and that the kubeconfig's context is the one you mean"))
+    Failure::transient(message("check that it is up, and the context of the kubeconfig (--context)"))
 }
 
 /// What the facts mean.
@@ -59,16 +63,22 @@ fn judge(
     version: Option<&Info>,
     facts: &ClusterFacts,
     mut template: Template,
+    manifest: &Value,
     namespace: &str,
     order: &EngineSpec,
 ) -> Preflight {
-    let mut preflight =
-        Preflight { findings: std::mem::take(&mut template.findings), ..Preflight::default() };
+    let mut preflight = Preflight::default();
     versions(&mut preflight, version, facts);
     preflight.findings.extend(permissions::judge(&facts.access, namespace));
     unknown(&mut preflight, facts);
-    preflight.findings.extend(namespace_there(&facts.namespace, namespace));
-    classes(&mut preflight, facts, &mut template);
+    let namespace_missing = namespace_missing(&facts.namespace, namespace);
+    let class_missing = classes(&mut preflight, facts, &mut template);
+    // Both would be refused by admission too, in other words.
+    if namespace_missing.is_none() && !class_missing {
+        preflight.findings.extend(facts.dry_run.judge(manifest, permissions::may_not_create(&facts.access)));
+    }
+    preflight.findings.extend(namespace_missing);
+    preflight.findings.append(&mut template.findings);
     let load = facts.load.as_ref().ok();
     if let Ok(nodes) = &facts.nodes {
         let (judged, findings) = nodes::judge(nodes, &template.wants, load);
@@ -82,7 +92,7 @@ fn judge(
     if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
         preflight.findings.extend(probe::judge(*probe, pods, &preflight.nodes, namespace));
     }
-    limits(&mut preflight, facts, &template, order);
+    quotas(&mut preflight, facts, &template, order);
     preflight
 }
 
@@ -106,114 +116,102 @@ fn versions(preflight: &mut Preflight, version: Option<&Info>, facts: &ClusterFa
 }
 
 fn too_old(version: &Info) -> Option<Finding> {
-    // Some write 20+.
+    // Some servers write 20+.
     let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().ok();
     let (major, minor) = (number(&version.major)?, number(&version.minor)?);
     let found = &version.git_version;
     ((major, minor) < (1, OLDEST_MINOR)).then(|| {
         Finding::refusal(format!(
-            "Kubernetes {found}, where 1.{OLDEST_MINOR} or later is needed (node.k8s.io/v1)"
+            "Kubernetes {found} is too old: 1.{OLDEST_MINOR} or later is required (node.k8s.io/v1); use a newer cluster"
         ))
     })
 }
 
-/// What could not be learned for another reason than a missing right.
+/// Requests that failed. A missing permission is reported by the access reviews, unless these failed too.
 fn unknown(preflight: &mut Preflight, facts: &ClusterFacts) {
-    fn why<T>(what: &'static str, known: &FactResult<T>) -> Option<Finding> {
-        match known {
-            Err(AskError::Other(why)) => Some(Finding::warning(format!("unknown: {what}: {why}"))),
-            Err(AskError::Forbidden) | Ok(_) => None,
-        }
+    let untold = facts.access.iter().any(|review| review.granted.is_err());
+    let why = |error: &RequestError| (untold || error.status() != Some(403)).then(|| error.message());
+    fn error<T>(fact: &Answer<T>) -> Option<&RequestError> {
+        fact.as_ref().err()
     }
     let all = [
-        why("the API groups", &facts.groups),
-        why("whether the namespace is there", &facts.namespace),
-        why("whether the PriorityClass is there", &facts.priority_class),
-        why("the RuntimeClass", &facts.runtime_class),
-        why("what runs on the nodes, and so how many instances fit", &facts.load),
-        why("what of earlier runs is left (pods)", &facts.pods),
-        why("what of earlier runs is left (Deployments)", &facts.deployments),
-        why("whether the node probe is there", &facts.probe),
-        why("quotas", &facts.quotas),
-        why("limit ranges", &facts.limits),
+        ("the API groups", error(&facts.groups)),
+        ("whether the namespace exists", error(&facts.namespace)),
+        ("the RuntimeClass", error(&facts.runtime_class)),
+        ("what runs on the nodes, so how many instances fit", error(&facts.load)),
+        ("leftovers of earlier runs (pods)", error(&facts.pods)),
+        ("leftovers of earlier runs (Deployments)", error(&facts.deployments)),
+        ("whether the node probe exists", error(&facts.probe)),
+        ("quotas", error(&facts.quotas)),
     ];
-    preflight.findings.extend(all.into_iter().flatten());
-    if let Err(AskError::Other(why)) = &facts.nodes {
+    for (what, error) in all {
+        let why = error.and_then(why);
+        preflight.findings.extend(why.map(|why| Finding::warning(format!("unknown: {what}: {why}"))));
+    }
+    if let Some(why) = error(&facts.nodes).and_then(why) {
         preflight.findings.push(Finding::refusal(format!("unknown: the nodes: {why}")));
     }
 }
 
-fn namespace_there(phase: &FactResult<Option<String>>, namespace: &str) -> Option<Finding> {
-    let way = match namespace {
+fn namespace_missing(phase: &Answer<Option<String>>, namespace: &str) -> Option<Finding> {
+    let create = match namespace {
         "workload" => "kubectl apply -k deploy/setup".to_owned(),
-        other => format!("kubectl create namespace {other}, and see deploy/setup for what belongs into it"),
+        other => format!("kubectl create namespace {other}"),
     };
     match phase.as_ref().ok()?.as_deref() {
-        None => Some(Finding::refusal(format!("there is no namespace {namespace}: {way}"))),
+        None => Some(Finding::refusal(format!(
+            "namespace {namespace:?} does not exist; create it with: {create}"
+        ))),
         Some("Terminating") => Some(Finding::refusal(format!(
-            "namespace {namespace} is Terminating: wait until it is gone, then {way}"
+            "namespace {namespace:?} is Terminating; wait until it is gone, then create it with: {create}"
         ))),
         Some(_) => None,
     }
 }
 
-/// The PriorityClass and the RuntimeClass: a pod that names one that is not there is never made.
-fn classes(preflight: &mut Preflight, facts: &ClusterFacts, template: &mut Template) {
-    if let (Some(name), Ok(false)) = (&template.priority_class, &facts.priority_class) {
-        preflight.findings.push(Finding::refusal(format!(
-            "there is no PriorityClass {name}, which the manifest names: no pod will be made. kubectl apply -k \
-             deploy/setup"
-        )));
+/// What the RuntimeClass, and admission, add to the template. Whether the RuntimeClass is missing.
+fn classes(preflight: &mut Preflight, facts: &ClusterFacts, template: &mut Template) -> bool {
+    if let Some(spec) = facts.dry_run.admitted() {
+        template.findings.clear();
+        template.constrain(spec);
     }
-    let Some(name) = template.runtime_class.clone() else { return };
-    match &facts.runtime_class {
-        Ok(Some(class)) => {
-            preflight.findings.extend(template.add(class));
-            match template::runtime_class(class) {
-                Ok(facts) => preflight.runtime_class = Some(facts),
-                Err(error) => preflight.findings.push(Finding::refusal(format!(
-                    "the overhead of RuntimeClass {name} is not understood: {error}"
-                ))),
-            }
-        }
-        Ok(None) => preflight.findings.push(no_runtime_class(&name, &facts.runtime_classes)),
-        Err(_) => {}
+    let (Some(name), Ok(found)) = (&template.runtime_class, &facts.runtime_class) else { return false };
+    let Some(class) = found else {
+        preflight.findings.push(no_runtime_class(name, &facts.runtime_classes));
+        return true;
+    };
+    match template::runtime_class(class) {
+        Ok(facts) => preflight.runtime_class = Some(facts),
+        Err(error) => preflight.findings.push(Finding::refusal(format!(
+            "RuntimeClass {name:?} has an invalid overhead: {error}; correct it"
+        ))),
     }
+    template.add(class);
+    false
 }
 
-fn no_runtime_class(name: &str, there: &FactResult<Vec<String>>) -> Finding {
-    let those = match there {
-        Ok(names) if names.is_empty() => "there are none at all".to_owned(),
-        Ok(names) => format!("there are: {}", names.join(", ")),
-        Err(_) => "those that there are cannot be listed".to_owned(),
+fn no_runtime_class(name: &str, all: &Answer<Vec<String>>) -> Finding {
+    let available = match all {
+        Ok(names) if names.is_empty() => "none".to_owned(),
+        Ok(names) => names.join(", "),
+        Err(_) => "unknown".to_owned(),
     };
     Finding::refusal(format!(
-        "there is no RuntimeClass {name}, so no pod will be made; {those}. Choose with --runtime (default is the nodes' \
-         usual one), or make it as in deploy/examples"
+        "RuntimeClass {name:?} does not exist; available: {available}; choose one with --runtime (default: none), or \
+         create it as in deploy/examples"
     ))
 }
 
-fn limits(preflight: &mut Preflight, facts: &ClusterFacts, template: &Template, order: &EngineSpec) {
-    let container = &order.scenario.container;
-    if let Ok(quotas) = &facts.quotas {
-        let overhead: Option<&RuntimeClassFacts> = preflight.runtime_class.as_ref();
-        let instance = PodRequests::new(container, overhead, template.priority_class.as_ref());
-        let (left, findings) = quota::quotas(quotas, &instance);
-        preflight.quotas = left;
-        preflight.findings.extend(findings);
-    }
-    if let Ok(ranges) = &facts.limits {
-        preflight.findings.extend(quota::limits(ranges, container));
-    }
-}
-
-/// Names for a message: a few, and how many more there are.
-fn some_of(names: &[&str]) -> String {
-    const FEW: usize = 5;
-    match names.len().checked_sub(FEW) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..FEW].join(", ")),
-    }
+fn quotas(preflight: &mut Preflight, facts: &ClusterFacts, template: &Template, order: &EngineSpec) {
+    let Ok(quotas) = &facts.quotas else { return };
+    let (container, overhead) = (&order.scenario.container, preflight.runtime_class.as_ref());
+    let instance = PodRequests { container, overhead, priority_class: template.priority_class.as_ref() };
+    let (left, findings) = quota::judge(quotas, &instance);
+    preflight.findings.extend(findings);
+    // That not even one fits is the API server's to say, unless it could not be asked.
+    let told = left.iter().filter(|quota| quota.instances > 0 || !facts.dry_run.is_refused());
+    preflight.findings.extend(told.map(quota::bound));
+    preflight.quotas = left;
 }
 
 #[cfg(test)]

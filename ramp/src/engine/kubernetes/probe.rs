@@ -1,4 +1,4 @@
-//! What the nodes' machines say of themselves: one followed log for each pod of the probe.
+//! Samples of the nodes: one followed log per pod of the node probe.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,29 +17,29 @@ use crate::backoff::Backoff;
 use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, NodeReading};
 
-/// A probe reports each second. After so long without a line the stream is taken for dead: a followed log may fall silent
-/// for good once the log has been rotated.
+/// A probe reports every second. After this time without a line the stream is considered dead: a followed log may fall
+/// silent for good after rotation.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Records that are remembered, so that what a new stream repeats is not told twice.
+/// Records remembered, so that a new stream does not report them twice.
 const REMEMBERED: usize = 256;
 
-/// What a log is asked for beyond the time since the last line, in seconds: clocks and roundings differ.
+/// Extra seconds requested of a log beyond the time since the last line: clocks and roundings differ.
 const OVERLAP_SECONDS: u64 = 2;
 
-/// A node's probe, as the watch of pods sees it.
+/// A pod of the node probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProbePod {
     pub(super) node: String,
     pub(super) name: String,
-    /// It is being ended: another one follows.
+    /// Another one follows.
     pub(super) terminating: bool,
 }
 
-/// One stream for each node.
+/// One stream per node.
 ///
 /// # Guarantees
-/// A stream goes on, and is taken up again, whether or not the watch of pods works.
+/// A stream continues, and is resumed, whether or not the watch of pods works.
 pub(super) struct Probes {
     api: Api<PodObject>,
     events: Events,
@@ -48,12 +48,11 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// None yet.
     pub(super) fn new(api: Api<PodObject>, events: Events) -> Self {
         Self { api, events, pods: HashMap::new(), streams: JoinSet::new() }
     }
 
-    /// These are all there are.
+    /// All that exist.
     pub(super) fn all(&mut self, probes: &[ProbePod]) {
         for (node, pod) in &self.pods {
             let is_there =
@@ -65,7 +64,7 @@ impl Probes {
         }
     }
 
-    /// One is there.
+    /// One exists.
     pub(super) fn seen(&mut self, probe: &ProbePod) {
         if probe.terminating {
             return;
@@ -79,7 +78,7 @@ impl Probes {
         pod.send_if_modified(|pod| pod.replace(probe.name.clone()).as_ref() != Some(&probe.name));
     }
 
-    /// One is no longer there.
+    /// One was deleted.
     pub(super) fn gone(&mut self, probe: &ProbePod) {
         if let Some(pod) = self.pods.get(&probe.node) {
             pod.send_if_modified(|pod| pod.take_if(|name| *name == probe.name).is_some());
@@ -94,9 +93,9 @@ struct Stream {
     events: Events,
     gap: Outage,
     pauses: Backoff,
-    /// When the last line came; at first, when one was first waited for.
+    /// Time of the last line; at first, of the start.
     line_at: Instant,
-    /// Whether one has come from this pod.
+    /// Whether this pod has sent a line.
     has_read: bool,
     known: RecentRecords,
 }
@@ -123,7 +122,7 @@ impl Stream {
             let changed = tokio::select! {
                 changed = pod.changed() => Some(changed),
                 found = self.read(name.as_deref()) => { trouble = found; None }
-                // A stream that works is told silent by itself.
+                // A stream that is open detects silence itself.
                 () = sleep_until(silent_at), if name.is_none() && !self.gap.is_open() => None,
             };
             match changed {
@@ -147,7 +146,7 @@ impl Stream {
         }
     }
 
-    /// Reads a pod's log until it ends; without a pod, for ever. Returns why it ended.
+    /// Reads a pod's log until it ends, and returns why; waits forever without a pod.
     async fn read(&mut self, pod: Option<&str>) -> String {
         let Some(pod) = pod else { return std::future::pending().await };
         let wanted = self.wanted();
@@ -158,7 +157,7 @@ impl Stream {
         }
     }
 
-    /// The last line at first, then what has been missed.
+    /// The last line at first, later everything missed.
     fn wanted(&self) -> LogParams {
         let missed = self.line_at.elapsed().as_secs().saturating_add(1 + OVERLAP_SECONDS);
         let since_seconds = self.has_read.then(|| i64::try_from(missed).unwrap_or(i64::MAX));
@@ -181,7 +180,7 @@ impl Stream {
     }
 
     async fn line(&mut self, line: &[u8]) {
-        // What the kubelet itself writes into a log is no record.
+        // The kubelet writes lines of its own into a log.
         let Some(record) = record(line) else { return };
         self.line_at = Instant::now();
         self.has_read = true;
@@ -194,21 +193,21 @@ impl Stream {
     }
 }
 
-/// A line of a log as a record; nothing where it is none.
+/// A line of a log as a record, if it is one.
 pub(super) fn record(line: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(line).ok()
 }
 
 /// The times of the last records.
 ///
-/// Equal times are the same record. Earlier ones are not old: a node's clock may be set back.
+/// Equal times are the same record. An earlier time is not an old record: a node's clock may be set back.
 #[derive(Default)]
 struct RecentRecords {
     times: VecDeque<String>,
 }
 
 impl RecentRecords {
-    /// Whether a record has not been seen; from now on it has.
+    /// Whether a record is new; it is remembered.
     fn is_news(&mut self, record: &Map<String, Value>) -> bool {
         let Some(time) = record.get("time").and_then(Value::as_str) else { return true };
         if self.times.iter().rev().any(|known| known == time) {

@@ -1,28 +1,37 @@
-//! Requests with a time limit, and what their failures mean.
+//! Requests to the API server: time limits, errors, measurement and paging.
 
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use kube::api::ListParams;
+use kube::core::ObjectList;
+use tokio::time::timeout;
 
-use crate::engine::{Call, Event, Events, Failure};
+use crate::engine::timed::{self, causes};
+use crate::engine::{Events, Failure};
 
 /// How long a single request may take: a hung server must not hang the run.
 pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
+/// Objects on one page of a list, as kubectl's.
+const PAGE: u32 = 500;
+
+/// An answer, or why there is none.
+pub(super) type Answer<T> = Result<T, RequestError>;
+
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RequestError {
     /// No answer within this time.
     Silence(Duration),
     /// The API server refused it, with this HTTP status, reason and message.
     Refused { status: u16, reason: String, message: String },
-    /// The server was not reached, or what came is no answer.
+    /// The server was not reached, or its answer is not valid.
     Unreachable(String),
 }
 
 impl RequestError {
-    /// A word for it: the API's own where there is one.
+    /// The reason in one word: the API's own if it gives one.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Silence(_) => "Timeout".into(),
@@ -32,7 +41,7 @@ impl RequestError {
         }
     }
 
-    /// A sentence.
+    /// The error as a sentence.
     pub(super) fn message(&self) -> String {
         match self {
             Self::Silence(limit) => format!("no answer within {} s", limit.as_secs_f64()),
@@ -54,8 +63,8 @@ impl RequestError {
         }
     }
 
-    /// Whether the same request may work later. A server that has just started refuses with 401 and 403 until it has read
-    /// its rules, and 401 is also what an expired token gets, which is renewed elsewhere.
+    /// Whether the same request may succeed later. A server that has just started answers 401 and 403 until it has read
+    /// its policies; an expired token, which is renewed elsewhere, gets 401 too.
     fn is_transient(&self) -> bool {
         match self {
             Self::Silence(_) | Self::Unreachable(_) => true,
@@ -63,91 +72,87 @@ impl RequestError {
         }
     }
 
-    /// As a failure of what was asked.
-    pub(super) fn failure(&self, asked: &str) -> Failure {
-        let message = format!("{asked}: {}", self.message());
+    /// The error as a failure of an operation.
+    pub(super) fn failure(&self, operation: &str) -> Failure {
+        let message = format!("{operation}: {}", self.message());
         if self.is_transient() { Failure::transient(message) } else { Failure::permanent(message) }
+    }
+}
+
+impl From<kube::core::Status> for RequestError {
+    fn from(status: kube::core::Status) -> Self {
+        Self::Refused { status: status.code, reason: status.reason, message: status.message }
     }
 }
 
 impl From<&kube::Error> for RequestError {
     fn from(error: &kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::Refused {
-                status: status.code,
-                reason: status.reason.clone(),
-                message: status.message.clone(),
-            },
-            other => Self::Unreachable(chain(other)),
+            kube::Error::Api(status) => status.as_ref().clone().into(),
+            other => Self::Unreachable(causes(other)),
         }
     }
-}
-
-impl From<kube::Error> for RequestError {
-    fn from(error: kube::Error) -> Self {
-        Self::from(&error)
-    }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Waits for an answer, no longer than `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, RequestError> {
+pub(super) async fn within<T>(limit: Duration, request: impl Future<Output = kube::Result<T>>) -> Answer<T> {
     match timeout(limit, request).await {
-        Ok(answer) => answer.map_err(RequestError::from),
+        Ok(answer) => answer.map_err(|error| RequestError::from(&error)),
         Err(_) => Err(RequestError::Silence(limit)),
     }
 }
 
-/// The same, and tells how long the answer took.
+/// Waits for an answer, no longer than `limit`, and reports the latency.
 pub(super) async fn measured<T>(
     events: Option<&Events>,
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, RequestError> {
-    let begun = Instant::now();
-    let answer = within(limit, request).await;
-    if let Some(events) = events {
-        let answered = answer.as_ref().err().is_none_or(RequestError::is_answer);
-        events.send(Event::Call(Call { latency: begun.elapsed(), answered })).await;
+) -> Answer<T> {
+    let request = within(limit, request);
+    match events {
+        Some(events) => timed::measured(events, RequestError::is_answer, request).await,
+        None => request.await,
     }
-    answer
 }
 
-/// `NotFound` is an answer: there is none.
-pub(super) fn optional<T>(answer: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
+/// `NotFound` is an answer: the object does not exist.
+pub(super) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
-        Err(trouble) if trouble.status() == Some(404) => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists page by page and keeps what `keep` makes of each object, so that no more than a page is in memory.
+pub(super) async fn pages<K: Clone, T>(
+    mut selection: ListParams,
+    page: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<K>>,
+    mut keep: impl FnMut(K) -> Option<T>,
+) -> Answer<Vec<T>> {
+    selection = selection.limit(PAGE);
+    let mut kept = Vec::new();
+    loop {
+        let found = within(REQUEST_LIMIT, page(&selection)).await?;
+        kept.extend(found.items.into_iter().filter_map(&mut keep));
+        match found.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => selection = selection.continue_token(&token),
+            None => return Ok(kept),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Call, Event};
 
     fn refused(status: u16) -> RequestError {
         RequestError::Refused { status, reason: String::new(), message: "no".into() }
     }
 
     #[test]
-    fn what_a_restart_of_the_server_or_a_new_token_mends_is_transient() {
+    fn errors_that_a_restarted_server_or_a_new_token_resolves_are_transient() {
         for status in [401, 403, 409, 429, 500, 503, 504] {
             assert!(refused(status).failure("scaling").transient, "{status}");
         }

@@ -1,4 +1,4 @@
-//! LIST+WATCH that never ends: lists again after a gap, resumes after a drop, and says when it does not see.
+//! LIST+WATCH that never ends: lists again after a gap, resumes after a drop, and reports gaps.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,46 +17,46 @@ use crate::backoff::Backoff;
 use crate::engine::Events;
 use crate::engine::outage::Outage;
 
-/// A watch that has failed and then is silent for this long, while the server answers other requests, has been resumed:
-/// the library does not tell that, and on a quiet cluster nothing else does for minutes.
+/// A watch that is silent for this long after a failure, while the server answers other requests, has been resumed: the
+/// library does not report it, and on a quiet cluster there may be no event for minutes.
 const RESUMED_AFTER: Duration = Duration::from_secs(3);
 
-/// A page of a list that does not come within this time will not come: the server itself gives up after a minute.
+/// Time limit for a page of a list: the server itself gives up after a minute.
 const LIST_LIMIT: Duration = Duration::from_secs(65);
 
-/// The server ends a watch after so many seconds, and it is resumed; five seconds later it is taken for dead. So a
-/// connection that has died without a word is noticed, even where requests on others are answered.
+/// The server ends a watch after this time, and it is resumed; five seconds later it is considered dead. So a half-open
+/// connection is noticed even if requests on others are answered.
 const WATCH_SECONDS: u32 = 60;
 
-/// What becomes of what a watch sees.
+/// The receiver of a watch.
 pub(super) trait Sink: Send {
-    /// What is watched.
+    /// The watched kind.
     type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static;
     /// What is kept of an object.
     type Kept: Send;
 
-    /// What is kept of an object; nothing where it is of no interest.
+    /// What is kept of an object, if it is of interest.
     fn keep(&self, object: &Self::Object) -> Option<Self::Kept>;
-    /// These are all there are.
+    /// All objects that exist.
     fn all(&mut self, kept: Vec<Self::Kept>) -> impl Future<Output = ()> + Send;
     /// An object is new or has changed.
     fn changed(&mut self, kept: Self::Kept) -> impl Future<Output = ()> + Send;
-    /// An object is no longer there.
+    /// An object was deleted.
     fn deleted(&mut self, object: &Self::Object) -> impl Future<Output = ()> + Send;
 }
 
-/// How far a watch has come.
+/// Progress of a watch.
 #[derive(Clone, Debug)]
 pub(super) enum Progress {
-    /// Nothing has come yet.
+    /// No answer yet.
     Asked,
-    /// Everything there is has been told.
+    /// The first list is complete.
     Listed,
-    /// It fails, for this reason.
+    /// It fails for this reason.
     Failing(String),
 }
 
-/// A watch under way.
+/// A running watch.
 pub(super) struct RunningWatch {
     gap: Outage,
     pauses: Backoff,
@@ -66,7 +66,7 @@ pub(super) struct RunningWatch {
 }
 
 impl RunningWatch {
-    /// Of `object`, as the gap notices call it.
+    /// `object` names it in gap notices.
     pub(super) fn of(
         object: &str,
         events: Events,
@@ -78,7 +78,7 @@ impl RunningWatch {
         (Self { gap, pauses, health, progress, listing: false }, receiver)
     }
 
-    /// Watches for ever.
+    /// Runs forever.
     pub(super) async fn run<S: Sink>(mut self, api: Api<S::Object>, selection: watcher::Config, mut sink: S) {
         let selection = selection.timeout(WATCH_SECONDS);
         loop {
@@ -87,7 +87,7 @@ impl RunningWatch {
         }
     }
 
-    /// Watches until it has to list again: once the server answers that did not, since what happened meanwhile may be lost.
+    /// Watches until it has to list again: after an outage of the server, since events may be lost.
     async fn stream<S: Sink>(&mut self, api: Api<S::Object>, selection: watcher::Config, sink: &mut S) {
         let mut stream = pin!(watcher(api, selection));
         let mut listed = Vec::new();
@@ -126,7 +126,7 @@ impl RunningWatch {
         sink: &mut S,
     ) {
         match event {
-            // Comes before the request is made.
+            // Sent before the request.
             watcher::Event::Init => {
                 self.listing = true;
                 listed.clear();
@@ -175,11 +175,7 @@ fn trouble(error: &watcher::Error) -> RequestError {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => RequestError::from(error),
-        watcher::Error::WatchError(status) => RequestError::Refused {
-            status: status.code,
-            reason: status.reason.clone(),
-            message: status.message.clone(),
-        },
+        watcher::Error::WatchError(status) => status.as_ref().clone().into(),
         watcher::Error::NoResourceVersion => RequestError::Unreachable(error.to_string()),
     }
 }

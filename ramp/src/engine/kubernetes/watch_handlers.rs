@@ -1,4 +1,4 @@
-//! What the watches of pods and nodes see, told on.
+//! Handlers of the watches of pods and nodes: objects become events of the engine.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use super::probe::{ProbePod, Probes};
 use super::watch::Sink;
 use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 
-/// Says what a pod is for.
+/// Label with the role of a pod.
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
-/// A pod that is of interest.
+/// A pod of interest.
 pub(super) enum WatchedPod {
-    /// One of the run's.
+    /// A pod of the run.
     Load(InstanceStatus),
-    /// One of the node probe's.
+    /// A pod of the node probe.
     Probe(ProbePod),
 }
 
@@ -90,14 +90,13 @@ impl Sink for Pods {
     }
 }
 
-/// Nodes. A kubelet tells much more often than anything changes.
+/// Nodes. A kubelet updates its node far more often than its status changes.
 pub(super) struct NodeWatch {
     events: Events,
     told: HashMap<String, NodeStatus>,
 }
 
 impl NodeWatch {
-    /// None yet.
     pub(super) fn new(events: Events) -> Self {
         Self { events, told: HashMap::new() }
     }

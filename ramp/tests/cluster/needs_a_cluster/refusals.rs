@@ -7,7 +7,7 @@ use std::time::Duration;
 use ramp_format::preflight::Finding;
 use serde_json::{Value, json};
 
-use crate::process::{self, Namespace, Running, kubeconfig, left_in, list, ramp, ramp_as, scenario};
+use crate::process::{self, Namespace, Running, kubeconfig, kubectl, left_in, list, ramp, ramp_as, scenario};
 
 const REFUSED: Option<i32> = Some(3);
 
@@ -48,7 +48,7 @@ fn the_service_account_of_the_setup_may_do_everything_that_a_run_does() {
     assert!(status.success(), "{status}: {said}");
     let run = ramp_format::run_file::read_run(&out).unwrap();
     let of_rights =
-        |finding: &&Finding| finding.message.contains("not allowed") || finding.message.contains("unknown");
+        |finding: &&Finding| finding.message.contains("permission") || finding.message.contains("unknown");
     assert_eq!(run.findings.iter().filter(of_rights).collect::<Vec<_>>(), Vec::<&Finding>::new());
     assert!(run.runtime_class.is_some_and(|class| class.overhead_memory_bytes > 0));
     assert_eq!(run.teardown.unwrap().left, Vec::<String>::new());
@@ -73,11 +73,11 @@ fn whoever_has_no_rights_is_told_each_that_is_missing_and_nothing_is_made() {
     let (status, said) = ended(ramp_as(&who, &arguments(&namespace, &manifest, &out)));
     assert_eq!(status.code(), REFUSED, "{said}");
     for missing in [
-        "get, list, create, patch, delete deployments in namespace ramp-test-nobody",
-        "patch deployments/scale in namespace ramp-test-nobody",
-        "list, watch pods in namespace ramp-test-nobody",
+        "get, list, create, patch, delete deployments in namespace \"ramp-test-nobody\"",
+        "patch deployments/scale in namespace \"ramp-test-nobody\"",
+        "list, watch pods in namespace \"ramp-test-nobody\"",
         "get, list, watch nodes in the cluster",
-        "get pods/log in namespace ramp-test-nobody",
+        "get pods/log in namespace \"ramp-test-nobody\"",
     ] {
         assert!(said.contains(missing), "{missing}: {said}");
     }
@@ -94,7 +94,41 @@ fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
     let (status, said) =
         ended(ramp(&[&arguments(&namespace, &manifest, &out)[..], &["--runtime", "nowhere"]].concat()));
     assert_eq!(status.code(), REFUSED, "{said}");
-    assert!(said.contains("no RuntimeClass nowhere") && said.contains("there are: "), "{said}");
+    assert!(said.contains("RuntimeClass \"nowhere\" does not exist; available: "), "{said}");
+}
+
+#[test]
+#[ignore = "needs a cluster that is set up"]
+fn what_admission_refuses_or_changes_is_told_by_the_api_server_before_anything_is_created() {
+    let namespace = Namespace::create("ramp-test-admission");
+    let directory = tempfile::tempdir().unwrap();
+    let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("run"));
+    let arguments = arguments(&namespace, &manifest, &out);
+    // Until the API server knows of what is applied, a directory that is not empty keeps the run from starting.
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("file"), "").unwrap();
+    let found = |message: &str| ended(ramp(&arguments)).1.contains(message);
+    let apply = |object: Value| {
+        let file = directory.path().join("object.json");
+        std::fs::write(&file, object.to_string()).unwrap();
+        kubectl(&["--namespace", namespace.0, "apply", "-f", file.to_str().unwrap()]);
+    };
+    apply(json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "usual"},
+        "spec": {"limits": [{"type": "Container", "default": {"memory": "512Mi"}}]}}));
+    process::wait("the LimitRange to be known", Duration::from_secs(30), || {
+        found("limits.memory from none to 512Mi")
+    });
+    kubectl(&["--namespace", namespace.0, "delete", "limitrange", "usual"]);
+    apply(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"},
+        "spec": {"hard": {"pods": "0"}}}));
+    process::wait("the quota to be counted", Duration::from_secs(30), || {
+        found("is forbidden: exceeded quota: team")
+    });
+    std::fs::remove_dir_all(&out).unwrap();
+    let (status, said) = ended(ramp(&arguments));
+    assert_eq!(status.code(), REFUSED, "{said}");
+    assert!(said.contains("limited: pods=0; raise the ResourceQuota"), "{said}");
+    assert_eq!(left_in(namespace.0), Vec::<Value>::new());
 }
 
 #[test]

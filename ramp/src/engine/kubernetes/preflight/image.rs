@@ -1,24 +1,22 @@
-//! The image: that it can be told which one it was, and whether the nodes have it already.
-
-use std::collections::BTreeMap;
+//! Image: its tag, its pull policy, and the nodes that have it.
 
 use k8s_openapi::api::core::v1::Node;
 
-use super::some_of;
 use super::template::Template;
+use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
 
-/// Images that a node lists at most, the largest first: `nodeStatusMaxImages` of the kubelet, unless set otherwise.
+/// The number of images that a node lists at most, largest first: the default of the kubelet's `nodeStatusMaxImages`.
 const LISTED: usize = 50;
 
-/// What may go wrong with the image.
+/// What can go wrong with the image.
 pub(super) fn judge(template: &Template, nodes: &[Node], facts: &[NodeFacts]) -> Vec<Finding> {
     let image = &template.image;
-    let mut findings = Vec::new();
+    let (mut findings, mut lacking, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
     let latest = is_latest(image);
     if latest {
         findings.push(Finding::warning(format!(
-            "image {image} is whatever is the latest: nobody will be able to say what was run. Give it a tag or a digest"
+            "image {image} has no fixed tag: which build ran will be unknown; set a tag or a digest"
         )));
     }
     // The API server's default.
@@ -26,43 +24,40 @@ pub(super) fn judge(template: &Template, nodes: &[Node], facts: &[NodeFacts]) ->
     let policy = template.pull_policy.as_deref().unwrap_or(usual);
     if policy == "Always" {
         findings.push(Finding::warning(format!(
-            "imagePullPolicy Always: the registry is asked for {image} by every instance, and its answer is part of the \
-             time that they take"
+            "imagePullPolicy Always: every instance queries the registry for {image}, which adds to its start time; set \
+             IfNotPresent"
         )));
     }
-    let mut without: BTreeMap<bool, Vec<&str>> = BTreeMap::new();
     for node in nodes {
         let name = node.metadata.name.as_deref().unwrap_or_default();
         let eligible = facts.iter().any(|fact| fact.eligible && fact.name == name);
         let images = node.status.as_ref().and_then(|status| status.images.as_deref()).unwrap_or_default();
         let mut names = images.iter().flat_map(|image| image.names.iter().flatten());
         if eligible && !names.any(|name| in_full(name) == in_full(image)) {
-            without.entry(images.len() >= LISTED).or_default().push(name);
+            if images.len() < LISTED { lacking.push(name) } else { doubtful.push(name) }
         }
     }
-    let way = match policy {
-        "Never" => "imagePullPolicy is Never: load it there",
-        _ => "the first instance there will have to wait for it; or load it there before",
+    let advice = match policy {
+        "Never" => "imagePullPolicy is Never, so load it there first",
+        _ => "the first instance there waits for the pull; load it there first to avoid that",
     };
-    findings.extend(without.into_iter().map(|(may, names)| {
-        let verb = if may { "may not have" } else { "does not list" };
-        let why = if may {
-            format!(" (it lists {LISTED} images, and this is not among them)")
-        } else {
-            String::new()
-        };
-        Finding::warning(format!("{} {verb} image {image}{why}: {way}", some_of(&names)))
-    }));
+    let may = format!("may lack (the kubelet lists {LISTED} images only)");
+    for (which, names) in
+        [("lack", lacking), (&may, doubtful)].into_iter().filter(|(_, names)| !names.is_empty())
+    {
+        let names = some_of(&names);
+        findings.push(Finding::warning(format!("nodes {which} image {image}: {names}; {advice}")));
+    }
     findings
 }
 
-/// Whether it is without a digest, and without a tag or with the one that means nothing.
+/// Whether it has no digest, and no tag or the tag `latest`.
 fn is_latest(image: &str) -> bool {
     let name = image.rsplit_once('/').map_or(image, |(_, name)| name);
     !image.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest")
 }
 
-/// With the registry that is meant where none is named, as container runtimes list it.
+/// The name with its registry, as container runtimes list it.
 fn in_full(image: &str) -> String {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => image.to_owned(),
@@ -75,15 +70,12 @@ fn in_full(image: &str) -> String {
 mod tests {
     use serde_json::{from_value, json};
 
-    use super::super::template::tests::order;
+    use super::super::tests::template;
     use super::*;
 
     fn judged(image: &str, policy: Option<&str>, listed: &[&str]) -> Vec<String> {
-        let template = Template {
-            image: image.into(),
-            pull_policy: policy.map(str::to_owned),
-            ..Template::of(&order(&json!({})))
-        };
+        let template =
+            Template { image: image.into(), pull_policy: policy.map(str::to_owned), ..template(&json!({})) };
         let images: Vec<_> = listed.iter().map(|name| json!({"names": [name]})).collect();
         let node: Node =
             from_value(json!({"metadata": {"name": "a"}, "status": {"images": images}})).unwrap();
@@ -105,15 +97,18 @@ mod tests {
     fn latest_is_warned_of_by_name_and_without() {
         for image in ["workload", "localhost:5000/workload", "workload:latest"] {
             let messages = judged(image, None, &[&in_full(image)]);
-            assert!(messages[0].contains("whatever is the latest"), "{image}: {messages:?}");
+            assert!(messages[0].contains("has no fixed tag"), "{image}: {messages:?}");
             assert!(messages[1].contains("imagePullPolicy Always"), "{image}: {messages:?}");
         }
     }
 
     #[test]
     fn a_node_that_does_not_list_the_image_may_still_have_it() {
-        assert!(judged("w:1", None, &["w:2"])[0].starts_with("a does not list image w:1"));
+        assert!(judged("w:1", None, &["w:2"])[0].starts_with("nodes lack image w:1: a;"));
         assert!(judged("w:1", Some("Never"), &[])[0].contains("Never"));
-        assert!(judged("w:1", None, &["w:2"; 50])[0].starts_with("a may not have image w:1 (it lists 50"));
+        assert!(
+            judged("w:1", None, &["w:2"; 50])[0]
+                .starts_with("nodes may lack (the kubelet lists 50 images only) image w:1: a;")
+        );
     }
 }

@@ -1,19 +1,21 @@
-//! The nodes: what they have, whether they are well, and whether an instance may be put there.
+//! Nodes: allocatable resources, conditions, and whether the scheduler may place an instance there.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
 
-use super::quantity;
+use workload::quantity::Cores;
+
+use super::quantity::{Amount, number};
 use super::requested::RequestedResources;
 use super::scheduling::PodConstraints;
-use super::some_of;
+use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
 
-/// Conditions of a node that is short of something.
+/// Conditions of a node under pressure.
 const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];
 
-/// All nodes, and what is wrong with them. `load` is none where it cannot be seen what runs there.
+/// All nodes, and what is wrong with them. `load` is none if it is unknown what runs there.
 pub(super) fn judge(
     nodes: &[Node],
     wants: &PodConstraints,
@@ -26,13 +28,13 @@ pub(super) fn judge(
         let labels = node.metadata.labels.clone().unwrap_or_default();
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
         let unsuitable = wants.against(&fact.name, &labels, &taints);
-        let ill = ill(node);
-        if let Some(ill) = &ill {
-            findings.push(foul(&fact.name, ill, unsuitable.is_none()));
+        let unhealthy = unhealthy(node);
+        if let Some(why) = &unhealthy {
+            findings.push(finding(&fact.name, why, unsuitable.is_none()));
         }
         let cordoned = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
         fact.not_eligible_because = unsuitable
-            .or(ill)
+            .or(unhealthy)
             .or_else(|| cordoned.then(|| "cordoned".to_owned()))
             .or_else(|| wants.against_condition(&taints));
         fact.eligible = fact.not_eligible_because.is_none();
@@ -53,36 +55,20 @@ fn of(
     let info = status.node_info.as_ref();
     let mut allocatable = |resource: &str| {
         let found = status.allocatable.as_ref().and_then(|all| all.get(resource));
-        if found.is_none() {
-            findings.push(Finding::warning(format!(
-                "node {name} does not say how much {resource} it has to give"
-            )));
-        }
-        found.map(|quantity| quantity.0.clone())
+        let number = found.ok_or_else(|| "missing".to_owned()).and_then(|found| number(resource, &found.0));
+        let warning = |error| format!("unknown: allocatable {resource} of node {name:?}: {error}");
+        number.map_err(|error| findings.push(Finding::warning(warning(error)))).ok()
     };
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
-    let mut understood = |found: Result<f64, String>| {
-        found
-            .map_err(|error| findings.push(Finding::warning(format!("allocatable of node {name}: {error}"))))
-            .ok()
-    };
-    let cpu = cpu.and_then(|text| understood(quantity::cores(&text).map(|cores| cores.as_f64())));
-    let mut whole = |text: Option<String>| {
-        let bytes = quantity::bytes(&text?);
-        bytes
-            .map_err(|error| findings.push(Finding::warning(format!("allocatable of node {name}: {error}"))))
-            .ok()
-    };
-    let (memory, pods) = (whole(memory), whole(pods));
-    // Where everything can be seen, a node of which nothing was seen runs nothing.
-    let nothing = RequestedResources { pods: 0, requested: Some(quantity::Amount::default()) };
+    // If all pods can be listed, a node without any runs nothing.
+    let nothing = RequestedResources { pods: 0, requested: Some(Amount::default()) };
     let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
     let requested = load.and_then(|load| load.requested);
     NodeFacts {
         kernel: info.map(|info| info.kernel_version.clone()),
         container_runtime: info.map(|info| info.container_runtime_version.clone()),
         allocatable_memory_bytes: memory,
-        allocatable_cpu_cores: cpu,
+        allocatable_cpu_cores: cpu.map(|cpu| Cores::from_nano(cpu).as_f64()),
         allocatable_pods: pods,
         requested_memory_bytes: requested.map(|requested| requested.memory),
         requested_cpu_cores: requested.map(|requested| requested.cores()),
@@ -92,12 +78,12 @@ fn of(
     }
 }
 
-/// What a node says of its own condition, where that is not well.
-fn ill(node: &Node) -> Option<String> {
+/// The conditions of a node, unless it is healthy.
+fn unhealthy(node: &Node) -> Option<String> {
     let conditions = conditions(node.status.as_ref());
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
     match ready {
-        None => return Some("not ready: it has not said so yet".to_owned()),
+        None => return Some("not ready: no condition Ready yet".to_owned()),
         Some(ready) if ready.status != "True" => {
             let why = [&ready.reason, &ready.message].map(|text| text.as_deref().unwrap_or_default());
             return Some(format!("not ready: {}", why.join(" ")).trim_end_matches([' ', ':']).to_owned());
@@ -107,20 +93,19 @@ fn ill(node: &Node) -> Option<String> {
     let pressed = conditions.iter().filter(|condition| condition.status == "True");
     let pressed: Vec<&str> =
         pressed.map(|condition| condition.type_.as_str()).filter(|name| PRESSURES.contains(name)).collect();
-    (!pressed.is_empty()).then(|| pressed.join(", "))
+    (!pressed.is_empty()).then(|| format!("under {}", pressed.join(", ")))
 }
 
 fn conditions(status: Option<&NodeStatus>) -> &[NodeCondition] {
     status.and_then(|status| status.conditions.as_deref()).unwrap_or_default()
 }
 
-/// A node that is not well is a foul start where instances would be put on it.
-fn foul(name: &str, ill: &str, suits: bool) -> Finding {
+/// An unhealthy node spoils the run if instances may be placed there.
+fn finding(name: &str, why: &str, suits: bool) -> Finding {
     if !suits {
-        return Finding::warning(format!("node {name}, which is not used by this scenario: {ill}"));
+        return Finding::warning(format!("node {name:?}, which this scenario does not use, is {why}"));
     }
-    let way = "wait until it is well, or cordon and taint it to leave it out";
-    Finding::refusal(format!("node {name}: {ill}. It takes no instances, or not those it should; {way}"))
+    Finding::refusal(format!("node {name:?} is {why}; wait until it recovers, or taint it to exclude it"))
 }
 
 fn none_eligible(facts: &[NodeFacts]) -> Option<Finding> {
@@ -132,9 +117,15 @@ fn none_eligible(facts: &[NodeFacts]) -> Option<Finding> {
         reasons.entry(fact.not_eligible_because.as_deref().unwrap_or_default()).or_default().push(&fact.name);
     }
     let told = reasons.iter().map(|(reason, names)| format!("{}: {reason}", some_of(names)));
-    let told =
-        if facts.is_empty() { "there are none".to_owned() } else { told.collect::<Vec<_>>().join("; ") };
-    Some(Finding::refusal(format!("no node can take an instance: {told}")))
+    let told = if facts.is_empty() {
+        "the cluster has none".to_owned()
+    } else {
+        told.collect::<Vec<_>>().join("; ")
+    };
+    Some(Finding::refusal(format!(
+        "no node is eligible for an instance: {told}; change the manifest's nodeSelector, affinity or tolerations, or the \
+         nodes"
+    )))
 }
 
 /// Nodes with one boot id share a kernel, as those of kind and minikube do.
@@ -151,8 +142,8 @@ fn one_machine(nodes: &[Node]) -> Vec<Finding> {
     shared
         .map(|names| {
             Finding::warning(format!(
-                "nodes {} run on one machine (one boot id): its memory is counted once, and may be less than what they \
-                 say they can give",
+                "nodes {} share one machine (same boot ID): its memory is counted once, and may be less than the sum of \
+                 their allocatable memory",
                 some_of(&names)
             ))
         })
@@ -163,7 +154,6 @@ fn one_machine(nodes: &[Node]) -> Vec<Finding> {
 mod tests {
     use serde_json::{Value, from_value, json};
 
-    use super::super::quantity::Amount;
     use super::*;
 
     fn node(name: &str, change: &Value) -> Node {
@@ -218,8 +208,8 @@ mod tests {
         );
         let (fact, findings) = judged(&json!({"/status/allocatable": {"memory": "2GB", "pods": "110"}}));
         assert_eq!((fact.allocatable_memory_bytes, fact.allocatable_cpu_cores), (None, None));
-        assert!(findings[0].message.contains("node a does not say how much cpu"), "{findings:?}");
-        assert!(findings[1].message.contains("did you mean 2G"), "{findings:?}");
+        assert!(findings[1].message.contains("allocatable cpu of node \"a\": missing"), "{findings:?}");
+        assert!(findings[0].message.contains("did you mean 2G"), "{findings:?}");
     }
 
     #[test]
@@ -230,7 +220,7 @@ mod tests {
         assert!(!fact.eligible);
         assert!(findings[0].refuses);
         assert!(
-            findings[0].message.starts_with("node a: not ready: NodeStatusUnknown Kubelet stopped"),
+            findings[0].message.starts_with("node \"a\" is not ready: NodeStatusUnknown Kubelet stopped"),
             "{findings:?}"
         );
         let (fact, findings) = judged(&json!({"/status/conditions": []}));
@@ -257,16 +247,20 @@ mod tests {
         let change = json!({"/status/conditions": [
             {"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "True"}]});
         let (fact, findings) = judged(&change);
-        assert_eq!(fact.not_eligible_because.as_deref(), Some("MemoryPressure"));
-        assert!(findings[0].refuses && findings[0].message.contains("node a: MemoryPressure"));
+        assert_eq!(fact.not_eligible_because.as_deref(), Some("under MemoryPressure"));
+        assert!(findings[0].refuses && findings[0].message.contains("node \"a\" is under MemoryPressure"));
     }
 
     #[test]
     fn a_cordoned_node_is_not_eligible_and_where_none_is_the_reasons_are_told() {
         let (fact, findings) = judged(&json!({"/spec": {"unschedulable": true}}));
         assert_eq!(fact.not_eligible_because.as_deref(), Some("cordoned"));
-        assert_eq!(findings, [Finding::refusal("no node can take an instance: a: cordoned")]);
-        assert!(judge(&[], &PodConstraints::default(), None).1[0].message.contains("there are none"));
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert!(
+            finding.refuses
+                && finding.message.starts_with("no node is eligible for an instance: a: cordoned;")
+        );
+        assert!(judge(&[], &PodConstraints::default(), None).1[0].message.contains("the cluster has none"));
     }
 
     #[test]
@@ -274,6 +268,6 @@ mod tests {
         let shared = json!({"/status/nodeInfo/bootID": "one"});
         let nodes = [node("a", &shared), node("b", &shared), node("c", &json!({}))];
         let (_, findings) = judge(&nodes, &PodConstraints::default(), None);
-        assert!(!findings[0].refuses && findings[0].message.starts_with("nodes a, b run on one machine"));
+        assert!(!findings[0].refuses && findings[0].message.starts_with("nodes a, b share one machine"));
     }
 }

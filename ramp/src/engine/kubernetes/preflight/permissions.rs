@@ -1,77 +1,70 @@
-//! What whoever runs this may do: the rights of `deploy/setup/rbac.yaml`, asked for one by one.
+//! Permissions: those of `deploy/setup/rbac.yaml`, checked one by one with access reviews.
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
-use super::ask::{AskError, FactResult};
+use super::super::request::Answer;
 use ramp_format::preflight::Finding;
 
-/// Verbs on one kind of object.
+/// Verbs on one resource.
 pub(super) struct Permission {
-    /// The API group; empty for the core.
+    /// The API group; empty for the core group.
     pub(super) group: &'static str,
-    /// The resource, with its subresource behind a slash.
+    /// The resource, with its subresource after a slash.
     pub(super) resource: &'static str,
-    /// What is done with it.
     pub(super) verbs: &'static [&'static str],
-    /// Where.
     pub(super) place: PermissionScope,
-    /// What follows where it is missing.
-    without: Consequence,
+    without: Unknown,
 }
 
-/// Where a right is to hold.
+/// Where a permission is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PermissionScope {
     /// In the run's namespace.
     Namespace,
-    /// In the namespace `default`, where the events of nodes are.
+    /// In the namespace `default`, which has the events of nodes.
     Default,
     /// In the whole cluster.
     Cluster,
-    /// For the run's namespace as an object.
+    /// On the run's namespace as an object.
     OneNamespace,
 }
 
-/// What follows where a right is missing.
-enum Consequence {
-    /// Nothing can be run.
-    NoRun,
-    /// Something will be unknown.
-    Unknown(&'static str),
-}
-
-use Consequence::{NoRun, Unknown};
 use PermissionScope::{Cluster, Default, Namespace, OneNamespace};
 
-const EVENTS: Consequence = Unknown("why pods are evicted, not scheduled or not made");
-const LIMITS: Consequence = Unknown("whether a quota ends the ramp, or a LimitRange changes the scenario");
-const RUNTIME: Consequence = Unknown("the RuntimeClass, its overhead and the nodes that have it");
+/// What stays unknown without a permission; nothing if a run is impossible without it.
+type Unknown = Option<&'static str>;
+
+const ADMISSION: Unknown = Some("what admission says of the pods (server-side dry run)");
+const CHANGES: Unknown = Some("whether others change the Deployment");
+const ENDS: Unknown = Some("how evicted pods ended, which then remain");
+const EVENTS: Unknown = Some("why pods are evicted, not scheduled or not created");
+const NODE_EVENTS: Unknown = Some("why nodes are under memory pressure or not ready");
+const LOAD: Unknown = Some("what runs on the nodes, so how many instances fit");
+const MEMORY: Unknown = Some("the memory of nodes and of instances");
+const NAMESPACE: Unknown = Some("whether the namespace exists");
+const PROBE: Unknown = Some("whether the node probe exists");
+const QUOTAS: Unknown = Some("whether a quota limits the number of instances");
+const REPLICAS: Unknown = Some("the current number of replicas");
+const RUNTIME: Unknown = Some("the RuntimeClass, its overhead and its nodes");
 
 /// All of them.
-pub(super) static RIGHTS: [Permission; 17] = [
-    right("apps", "deployments", &["get", "list", "create", "patch", "delete"], Namespace, NoRun),
-    right("apps", "deployments", &["watch"], Namespace, Unknown("whether others change the Deployment")),
-    right("apps", "deployments/scale", &["patch"], Namespace, NoRun),
-    right("apps", "deployments/scale", &["get", "update"], Namespace, Unknown("the number asked for so far")),
-    right("apps", "daemonsets", &["get", "list"], Namespace, Unknown("whether the node probe is there")),
-    right("", "pods", &["list", "watch"], Namespace, NoRun),
-    right("", "pods", &["get", "delete"], Namespace, Unknown("how evicted pods, which then stay, ended")),
-    right("", "pods/log", &["get"], Namespace, Unknown("the memory of nodes and of instances")),
+pub(super) static RIGHTS: [Permission; 16] = [
+    right("apps", "deployments", &["get", "list", "create", "patch", "delete"], Namespace, None),
+    right("apps", "deployments", &["watch"], Namespace, CHANGES),
+    right("apps", "deployments/scale", &["patch"], Namespace, None),
+    right("apps", "deployments/scale", &["get", "update"], Namespace, REPLICAS),
+    right("apps", "daemonsets", &["get", "list"], Namespace, PROBE),
+    right("", "pods", &["list", "watch"], Namespace, None),
+    right("", "pods", &["create"], Namespace, ADMISSION),
+    right("", "pods", &["get", "delete"], Namespace, ENDS),
+    right("", "pods/log", &["get"], Namespace, MEMORY),
     right("", "events", &["list", "watch"], Namespace, EVENTS),
-    right("", "events", &["list", "watch"], Default, Unknown("why nodes are short of memory or not ready")),
-    right("", "resourcequotas", &["list"], Namespace, LIMITS),
-    right("", "limitranges", &["list"], Namespace, LIMITS),
-    right("", "nodes", &["get", "list", "watch"], Cluster, NoRun),
-    right("", "pods", &["list"], Cluster, Unknown("what runs on the nodes, and so how many instances fit")),
+    right("", "events", &["list", "watch"], Default, NODE_EVENTS),
+    right("", "resourcequotas", &["list"], Namespace, QUOTAS),
+    right("", "nodes", &["get", "list", "watch"], Cluster, None),
+    right("", "pods", &["list"], Cluster, LOAD),
     right("node.k8s.io", "runtimeclasses", &["get", "list"], Cluster, RUNTIME),
-    right(
-        "scheduling.k8s.io",
-        "priorityclasses",
-        &["get"],
-        Cluster,
-        Unknown("whether the PriorityClass is there"),
-    ),
-    right("", "namespaces", &["get"], OneNamespace, Unknown("whether the namespace is there")),
+    right("", "namespaces", &["get"], OneNamespace, NAMESPACE),
 ];
 
 const fn right(
@@ -79,13 +72,13 @@ const fn right(
     resource: &'static str,
     verbs: &'static [&'static str],
     place: PermissionScope,
-    without: Consequence,
+    without: Unknown,
 ) -> Permission {
     Permission { group, resource, verbs, place, without }
 }
 
 impl Permission {
-    /// What the API server is asked for one verb.
+    /// The attributes of an access review for one verb.
     pub(super) fn question(&self, verb: &str, namespace: &str) -> ResourceAttributes {
         let (resource, subresource) = match self.resource.split_once('/') {
             Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
@@ -108,78 +101,63 @@ impl Permission {
 
     fn place(&self, namespace: &str) -> String {
         match self.place {
-            Namespace => format!("in namespace {namespace}"),
-            Default => "in namespace default".to_owned(),
+            Namespace => format!("in namespace {namespace:?}"),
+            Default => "in namespace \"default\"".to_owned(),
             Cluster => "in the cluster".to_owned(),
-            OneNamespace => format!("of {namespace}"),
+            OneNamespace => format!("named {namespace:?}"),
         }
     }
 }
 
-/// A right, a verb of it, and whether it is granted.
+/// The answer to one access review.
 pub(super) struct PermissionReview {
-    /// Which.
     pub(super) right: &'static Permission,
-    /// What.
     pub(super) verb: &'static str,
-    /// Whether.
-    pub(super) granted: FactResult<bool>,
+    pub(super) granted: Answer<bool>,
 }
 
-/// What follows from the rights that are missing.
+/// What follows from missing permissions: one error for those that a run needs, a warning for each consequence.
 pub(super) fn judge(answers: &[PermissionReview], namespace: &str) -> Vec<Finding> {
-    let mut needed = Vec::new();
-    let mut unknown: Vec<(&str, Vec<String>)> = Vec::new();
-    let mut not_asked = None;
+    let (mut needed, mut findings) = (Vec::new(), Vec::new());
     for right in &RIGHTS {
-        let mut missing = Vec::new();
-        for answer in answers.iter().filter(|answer| std::ptr::eq(answer.right, right)) {
-            match &answer.granted {
-                Ok(true) => {}
-                Ok(false) => missing.push(answer.verb),
-                Err(trouble) => not_asked = Some(trouble),
-            }
-        }
-        if missing.is_empty() {
+        let denied =
+            answers.iter().filter(|answer| std::ptr::eq(answer.right, right) && answer.granted == Ok(false));
+        let verbs: Vec<&str> = denied.map(|answer| answer.verb).collect();
+        if verbs.is_empty() {
             continue;
         }
-        let what = format!("{} {} {}", missing.join(", "), right.resource, right.place(namespace));
+        let what = format!("{} {} {}", verbs.join(", "), right.resource, right.place(namespace));
         match right.without {
-            NoRun => needed.push(what),
-            Unknown(consequence) => match unknown.iter_mut().find(|(known, _)| *known == consequence) {
-                Some((_, whats)) => whats.push(what),
-                None => unknown.push((consequence, vec![what])),
-            },
+            None => needed.push(what),
+            Some(unknown) => {
+                findings.push(Finding::warning(format!(
+                    "no permission to {what}; unknown without it: {unknown}"
+                )));
+            }
         }
     }
-    let mut findings = Vec::new();
     if !needed.is_empty() {
-        let needed = needed.join("; ");
-        let way = way_out(namespace);
-        findings
-            .push(Finding::refusal(format!("not allowed, and no run can do without it: {needed}. {way}")));
+        let message = format!("no permission to {}; {}", needed.join("; "), advice(namespace));
+        findings.insert(0, Finding::refusal(message));
     }
-    findings.extend(unknown.into_iter().map(|(consequence, whats)| {
-        Finding::warning(format!("not allowed: {}. Unknown without it: {consequence}", whats.join("; ")))
-    }));
-    if let Some(trouble) = not_asked {
-        findings.push(Finding::warning(format!("not all rights could be checked: {}", reason(trouble))));
+    if let Some(error) = answers.iter().find_map(|answer| answer.granted.as_ref().err()) {
+        findings.push(Finding::warning(format!("permissions could not be checked: {}", error.message())));
     }
     findings
 }
 
-fn reason(trouble: &AskError) -> &str {
-    match trouble {
-        AskError::Forbidden => "self subject access reviews are not allowed",
-        AskError::Other(why) => why,
-    }
+/// Whether a denied `create` is among them, so that a dry run is denied too.
+pub(super) fn may_not_create(answers: &[PermissionReview]) -> bool {
+    answers.iter().any(|answer| answer.verb == "create" && answer.granted == Ok(false))
 }
 
-fn way_out(namespace: &str) -> String {
-    let apply = "kubectl apply -k deploy/setup (as a cluster administrator) makes a ServiceAccount that is";
+fn advice(namespace: &str) -> String {
+    let apply = "apply deploy/setup as a cluster administrator (kubectl apply -k deploy/setup)";
     match namespace {
-        "workload" => format!("{apply}; or add yourself to the subjects in deploy/setup/rbac.yaml"),
-        other => format!("{apply}, in namespace workload; for {other} change the namespace in deploy/setup"),
+        "workload" => {
+            format!("{apply} and use its ServiceAccount, or add yourself to the subjects in rbac.yaml")
+        }
+        other => format!("{apply} with its namespace changed to {other:?}"),
     }
 }
 
@@ -189,6 +167,7 @@ mod tests {
 
     use serde_json::Value;
 
+    use super::super::super::request::{REQUEST_LIMIT, RequestError};
     use super::*;
 
     fn answers(granted: impl Fn(&Permission, &str) -> bool) -> Vec<PermissionReview> {
@@ -243,28 +222,28 @@ mod tests {
             judge(&answers(|right, verb| right.resource != "pods" && verb != "create"), "workload");
         let refusals: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses).collect();
         let [refusal] = refusals.as_slice() else { panic!("{findings:?}") };
-        assert!(refusal.message.contains("create deployments in namespace workload"), "{refusal:?}");
-        assert!(refusal.message.contains("list, watch pods in namespace workload"), "{refusal:?}");
+        assert!(refusal.message.contains("create deployments in namespace \"workload\""), "{refusal:?}");
+        assert!(refusal.message.contains("list, watch pods in namespace \"workload\""), "{refusal:?}");
         assert!(refusal.message.contains("kubectl apply -k deploy/setup"), "{refusal:?}");
     }
 
     #[test]
     fn what_will_be_unknown_is_a_warning_for_each_consequence() {
-        let missing = ["resourcequotas", "limitranges", "priorityclasses"];
+        let missing = ["resourcequotas", "runtimeclasses"];
         let findings = judge(&answers(|right, _| !missing.contains(&right.resource)), "workload");
         assert!(findings.iter().all(|finding| !finding.refuses), "{findings:?}");
         assert_eq!(findings.len(), 2, "{findings:?}");
-        assert!(findings[0].message.contains("list resourcequotas in namespace workload; list limitranges"));
-        assert!(findings[1].message.contains("whether the PriorityClass is there"));
+        assert!(findings[0].message.contains("list resourcequotas in namespace \"workload\"; unknown"));
+        assert!(findings[1].message.contains("get, list runtimeclasses in the cluster"));
     }
 
     #[test]
     fn a_right_that_could_not_be_asked_for_is_not_taken_for_one_that_is_missing() {
         let mut answers = answers(|_, _| true);
-        answers[0].granted = Err(AskError::Other("no answer within 10s".into()));
+        answers[0].granted = Err(RequestError::Silence(REQUEST_LIMIT));
         let findings = judge(&answers, "workload");
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(!findings[0].refuses && findings[0].message.contains("no answer within 10s"));
+        assert!(!findings[0].refuses && findings[0].message.contains("no answer within 10 s"));
     }
 
     #[test]

@@ -1,19 +1,16 @@
-//! The node probe: without it nobody knows how much memory the nodes have left.
+//! The node probe: without it the free memory of the nodes is unknown.
 
-use super::some_of;
+use super::facts::NODE_PROBE;
 use super::stale_runs::PodThere;
+use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
 
-/// The DaemonSet of `deploy/setup`.
-pub(super) const NODE_PROBE: &str = "node-probe";
-
-/// Which nodes will send no samples. `there` is whether the DaemonSet is, `pods` are those of the namespace.
+/// Nodes without samples. `there` is whether the DaemonSet exists, `pods` are those of the namespace.
 pub(super) fn judge(there: bool, pods: &[PodThere], nodes: &[NodeFacts], namespace: &str) -> Option<Finding> {
-    let way = "kubectl apply -k deploy/setup";
     if !there {
         return Some(Finding::warning(format!(
-            "no DaemonSet {NODE_PROBE} in namespace {namespace}: no samples of any node's memory, and so no rule about \
-             free memory. {way}"
+            "DaemonSet {NODE_PROBE:?} does not exist in namespace {namespace:?}: the memory of the nodes is unknown, and \
+             the stop rule available-memory never fires; create it with: kubectl apply -k deploy/setup"
         )));
     }
     let sampled = |node: &NodeFacts| {
@@ -24,7 +21,7 @@ pub(super) fn judge(there: bool, pods: &[PodThere], nodes: &[NodeFacts], namespa
         nodes.iter().filter(|node| node.eligible && !sampled(node)).map(|node| node.name.as_str()).collect();
     (!dark.is_empty()).then(|| {
         Finding::warning(format!(
-            "no samples of {}: no pod of DaemonSet {NODE_PROBE} is ready there. {way}, or see why: kubectl --namespace \
+            "no samples from nodes {}: no ready pod of DaemonSet {NODE_PROBE:?}; see why with: kubectl --namespace \
              {namespace} get pods --output wide",
             some_of(&dark)
         ))
@@ -50,14 +47,20 @@ mod tests {
         let all = [probe("a", true), probe("b", true), probe("c", true)];
         assert_eq!(judge(true, &all, &nodes, "workload"), None);
         let finding = judge(true, &[probe("a", true), probe("b", false)], &nodes, "workload").unwrap();
-        assert!(!finding.refuses && finding.message.starts_with("no samples of b, c:"), "{finding:?}");
+        assert!(
+            !finding.refuses && finding.message.starts_with("no samples from nodes b, c:"),
+            "{finding:?}"
+        );
     }
 
     #[test]
     fn without_the_daemon_set_no_node_is_sampled() {
         let finding = judge(false, &[], &[node("a", true)], "workload").unwrap();
         assert!(
-            !finding.refuses && finding.message.contains("no DaemonSet node-probe in namespace workload")
+            !finding.refuses
+                && finding
+                    .message
+                    .contains("DaemonSet \"node-probe\" does not exist in namespace \"workload\"")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Quantities of the API, which are `workload`'s and a few more spellings that the API server itself writes.
+//! Quantities of the API: those of `workload`, and a few more spellings that the API server writes.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,11 @@ pub(super) fn cores(text: &str) -> Result<Cores, String> {
     text.parse::<Cores>().or_else(|error| whole().ok_or_else(|| error.to_string()))
 }
 
+/// An amount of a resource: billionths of a core for CPU, bytes or a count for all others.
+pub(super) fn number(resource: &str, text: &str) -> Result<u64, String> {
+    if resource.ends_with("cpu") { cores(text).map(Cores::as_nano) } else { bytes(text) }
+}
+
 /// CPU and memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Amount {
@@ -34,7 +39,7 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// What a list of resources says; what it does not name is nothing.
+    /// From a list of resources; those that it does not name are 0.
     pub(super) fn of(amounts: &Amounts) -> Result<Self, String> {
         let named = |name: &str| amounts.as_ref().and_then(|amounts| amounts.get(name));
         Ok(Self {
@@ -43,7 +48,7 @@ impl Amount {
         })
     }
 
-    /// Both.
+    /// The sum.
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             memory: self.memory.saturating_add(other.memory),
@@ -51,12 +56,12 @@ impl Amount {
         }
     }
 
-    /// The larger one of each.
+    /// The larger of each.
     pub(super) fn max(self, other: Self) -> Self {
         Self { memory: self.memory.max(other.memory), nano_cores: self.nano_cores.max(other.nano_cores) }
     }
 
-    /// In cores.
+    /// The CPU in cores.
     pub(super) fn cores(self) -> f64 {
         Cores::from_nano(self.nano_cores).as_f64()
     }
@@ -67,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_api_server_writes_is_understood() {
+    fn what_the_api_server_writes_is_parsed() {
         assert_eq!(bytes("1Gi"), Ok(1 << 30));
         assert_eq!(bytes("1e3"), Ok(1000));
         assert_eq!(bytes("128974848000m"), Ok(128_974_848));

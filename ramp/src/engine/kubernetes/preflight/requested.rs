@@ -1,4 +1,4 @@
-//! What the pods that are there have requested of their nodes.
+//! Requested resources: what the pods of the cluster request, by node.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
 use super::quantity::{Amount, Amounts};
 
-/// What runs on a node already.
+/// What runs on a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestedResources {
     /// Pods that have not ended.
     pub(super) pods: u64,
-    /// What they request; none where that of one of them is not understood.
+    /// Their requests; none if one of them is not valid.
     pub(super) requested: Option<Amount>,
 }
 
-/// What a pod takes of a node: none where it is on no node, or has ended.
+/// The node of a pod and its requests; none if it is on no node, or has ended.
 pub(super) fn of(pod: &Pod) -> Option<(String, Option<Amount>)> {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     if matches!(phase, Some("Succeeded" | "Failed")) {
@@ -25,7 +25,7 @@ pub(super) fn of(pod: &Pod) -> Option<(String, Option<Amount>)> {
     Some((spec.node_name.clone().filter(|name| !name.is_empty())?, requested(spec).ok()))
 }
 
-/// All of them together.
+/// The sum by node.
 pub(super) fn sum(
     pods: impl IntoIterator<Item = (String, Option<Amount>)>,
 ) -> BTreeMap<String, RequestedResources> {
@@ -39,9 +39,9 @@ pub(super) fn sum(
     nodes
 }
 
-/// What the scheduler counts for a pod, as `PodRequests` of `k8s.io/component-helpers/resource`: all containers
-/// together, or the largest moment of the init containers where that is more, and the overhead. What is said for the pod
-/// as a whole goes before what its containers say.
+/// What the scheduler counts for a pod, as `PodRequests` of `k8s.io/component-helpers/resource`: the sum of all
+/// containers, or the maximum of the init containers if that is more, plus the overhead. Requests at pod level take
+/// precedence over those of containers.
 fn requested(spec: &PodSpec) -> Result<Amount, String> {
     let mut sum = Amount::default();
     for container in &spec.containers {

@@ -1,5 +1,4 @@
-//! Whether the scheduler may put a pod on a node: selectors, affinity, taints. As `pkg/scheduler/framework/plugins` of
-//! Kubernetes has it.
+//! Scheduling: selectors, affinity and taints, as in Kubernetes' `pkg/scheduler/framework/plugins`.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +9,31 @@ use k8s_openapi::api::core::v1::{
 /// Labels, or fields, by name.
 type Labels = BTreeMap<String, String>;
 
-/// Prefix of the taints by which a node tells of its own condition, which comes and goes.
+/// Prefix of the taints of a node's conditions, which come and go.
 const OF_CONDITION: &str = "node.kubernetes.io/";
-/// The taint of a node that is short of memory.
+/// The taint of a node under memory pressure.
 pub(super) const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
 
-/// What a pod asks of its node.
+/// What a pod requires of its node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodConstraints {
-    /// Labels that the node must have: the pod's and its RuntimeClass's.
+    /// Required labels: those of the pod and of its RuntimeClass.
     pub(super) node_selector: Labels,
     /// `requiredDuringSchedulingIgnoredDuringExecution` of its node affinity.
     pub(super) affinity: Option<NodeSelector>,
-    /// What it tolerates: the pod's and its RuntimeClass's.
+    /// Tolerations of the pod and of its RuntimeClass.
     pub(super) tolerations: Vec<Toleration>,
-    /// It requests nothing and is limited in nothing (`BestEffort`); all others tolerate a node that is short of memory.
+    /// Whether its QoS class is `BestEffort`; all others tolerate memory pressure.
     pub(super) best_effort: bool,
 }
 
 impl PodConstraints {
-    /// Why a node does not suit, whatever its condition.
+    /// Why a node is excluded, whatever its conditions.
     pub(super) fn against(&self, name: &str, labels: &Labels, taints: &[Taint]) -> Option<String> {
         for (key, value) in &self.node_selector {
             match labels.get(key) {
                 Some(found) if found == value => {}
-                Some(found) => return Some(format!("label {key}={found}, where {key}={value} is asked for")),
+                Some(found) => return Some(format!("label {key}={found}, required {key}={value}")),
                 None => return Some(format!("no label {key}={value}")),
             }
         }
@@ -50,7 +49,7 @@ impl PodConstraints {
         self.repelled(taints.iter().filter(lasting)).map(|taint| format!("taint {}", shown(taint)))
     }
 
-    /// The first taint by which a node tells of its condition, and which the pod does not tolerate.
+    /// The first taint of a condition that the pod does not tolerate.
     pub(super) fn against_condition(&self, taints: &[Taint]) -> Option<String> {
         let of_condition = |taint: &&Taint| {
             taint.key.starts_with(OF_CONDITION) && (self.best_effort || taint.key != MEMORY_PRESSURE)
@@ -76,7 +75,7 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
         && match toleration.operator.as_deref().unwrap_or_default() {
             "" | "Equal" => value == taint.value.as_deref().unwrap_or_default(),
             "Exists" => true,
-            // Newer ones compare numbers; a pod that is kept off is the safer guess.
+            // Newer operators compare numbers; assume that the pod is repelled.
             _ => false,
         }
 }
@@ -86,7 +85,7 @@ fn shown(taint: &Taint) -> String {
     format!("{}{value}:{}", taint.key, taint.effect)
 }
 
-/// Whether a term of an affinity matches. One without any requirement matches nothing.
+/// Whether a term of an affinity matches. A term without requirements matches nothing.
 fn matches(term: &NodeSelectorTerm, name: &str, labels: &Labels) -> Result<bool, String> {
     let fields = Labels::from([("metadata.name".to_owned(), name.to_owned())]);
     let expressions = term.match_expressions.iter().flatten().map(|expression| (expression, labels));
@@ -125,7 +124,7 @@ pub(super) fn expression(
         "DoesNotExist" => Ok(found.is_none()),
         "Gt" => Ok(compare(i64::gt)),
         "Lt" => Ok(compare(i64::lt)),
-        _ => Err(format!("not known: {key} {operator} of the manifest is not understood here")),
+        _ => Err(format!("unknown operator in the node affinity: {key} {operator}")),
     }
 }
 
@@ -149,7 +148,7 @@ mod tests {
         assert_eq!(against(&wants, &[("disk", "ssd"), ("zone", "a")], json!([])), None);
         assert_eq!(against(&wants, &[], json!([])).unwrap(), "no label disk=ssd");
         let found = against(&wants, &[("disk", "hdd")], json!([])).unwrap();
-        assert_eq!(found, "label disk=hdd, where disk=ssd is asked for");
+        assert_eq!(found, "label disk=hdd, required disk=ssd");
     }
 
     #[test]
@@ -182,7 +181,11 @@ mod tests {
             json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "Like"}]}]});
         let wants =
             PodConstraints { affinity: Some(from_value(affinity).unwrap()), ..PodConstraints::default() };
-        assert!(against(&wants, &[("zone", "b")], json!([])).unwrap().starts_with("not known: zone Like"));
+        assert!(
+            against(&wants, &[("zone", "b")], json!([]))
+                .unwrap()
+                .starts_with("unknown operator in the node affinity: zone Like")
+        );
     }
 
     #[test]

@@ -1,29 +1,24 @@
-//! What of earlier runs, and of others, is in the namespace already.
+//! Stale runs: what earlier runs and others have left in the namespace.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::some_of;
 use super::template::Template;
+use super::wording::some_of;
 use crate::engine::RUN_LABEL;
 use ramp_format::preflight::Finding;
 
-/// What matters of a pod in the namespace.
+/// A pod of the namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PodThere {
-    /// Its name.
     pub(super) name: String,
-    /// Its labels.
     pub(super) labels: BTreeMap<String, String>,
-    /// Whether it has been told to end.
     pub(super) terminating: bool,
-    /// Where it is.
     pub(super) node: Option<String>,
-    /// Whether it is ready.
     pub(super) ready: bool,
-    /// The DaemonSet that it is of.
+    /// The DaemonSet that owns it.
     pub(super) daemon_set: Option<String>,
 }
 
@@ -37,15 +32,13 @@ impl PodThere {
             labels: pod.metadata.labels.unwrap_or_default(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
             node: pod.spec.and_then(|spec| spec.node_name),
-            ready: conditions
-                .iter()
-                .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            ready: conditions.iter().any(|found| found.type_ == "Ready" && found.status == "True"),
             daemon_set: owners.into_iter().find(|owner| owner.kind == "DaemonSet").map(|owner| owner.name),
         }
     }
 }
 
-/// What has to be gone before the run. What is of the run itself has been made by an earlier process of it.
+/// What has to be removed before the run. Objects of the run itself were created by an earlier process of it.
 pub(super) fn judge(
     deployments: &[Deployment],
     pods: &[PodThere],
@@ -54,14 +47,15 @@ pub(super) fn judge(
     namespace: &str,
 ) -> Vec<Finding> {
     let mut findings = earlier_runs(deployments, pods, run, namespace);
-    let labelled = |pod: &&PodThere| pod.labels.contains_key(RUN_LABEL);
-    let terminating = pods.iter().filter(|pod| pod.terminating && !labelled(pod));
-    let terminating: Vec<&str> = terminating.map(|pod| pod.name.as_str()).collect();
+    let foreign = |wanted: &dyn Fn(&PodThere) -> bool| -> Vec<&str> {
+        let found = pods.iter().filter(|pod| !pod.labels.contains_key(RUN_LABEL) && wanted(pod));
+        found.map(|pod| pod.name.as_str()).collect()
+    };
+    let terminating = foreign(&|pod| pod.terminating);
     if !terminating.is_empty() {
         findings.push(Finding::refusal(format!(
-            "{} in namespace {namespace} Terminating, and still hold what they had: {}. Wait until they are gone: \
+            "pods in namespace {namespace:?} are Terminating and still hold their resources: {}; wait until they are gone: \
              kubectl --namespace {namespace} get pods --watch",
-            counted(terminating.len(), "pod is", "pods are"),
             some_of(&terminating)
         )));
     }
@@ -71,24 +65,21 @@ pub(super) fn judge(
         if !same.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(RUN_LABEL)) {
             findings.push(taken(same, namespace));
         }
-        // Its pods match by right.
+        // Its pods match the selector by intention.
         return findings;
     }
-    let selected =
-        pods.iter().filter(|pod| !pod.terminating && !labelled(pod) && template.selects(&pod.labels));
-    let selected: Vec<&str> = selected.map(|pod| pod.name.as_str()).collect();
+    let selected = foreign(&|pod| !pod.terminating && template.selects(&pod.labels));
     if !selected.is_empty() {
         findings.push(Finding::refusal(format!(
-            "{} in namespace {namespace} the labels that the Deployment selects by, and would be counted with it: {}. \
-             Remove what made them: kubectl --namespace {namespace} get pods,replicasets,deployments --show-labels",
-            counted(selected.len(), "pod has", "pods have"),
+            "pods in namespace {namespace:?} match the selector of the Deployment and would be counted with it: {}; remove \
+             what created them: kubectl --namespace {namespace} get pods,replicasets,deployments --show-labels",
             some_of(&selected)
         )));
     }
     findings
 }
 
-/// Each earlier run of which something is left.
+/// Each earlier run that has left something.
 fn earlier_runs(deployments: &[Deployment], pods: &[PodThere], run: &str, namespace: &str) -> Vec<Finding> {
     let mut runs: BTreeMap<&str, (Vec<&str>, usize, usize)> = BTreeMap::new();
     for deployment in deployments {
@@ -108,40 +99,29 @@ fn earlier_runs(deployments: &[Deployment], pods: &[PodThere], run: &str, namesp
     runs.remove(run);
     let told = runs.into_iter().map(|(run, (names, pods, terminating))| {
         let deployments = names.iter().map(|name| format!("deployment/{name}"));
-        let pods = (pods > 0).then(|| match terminating {
-            0 => counted(pods, "pod", "pods"),
-            _ => format!("{} ({terminating} Terminating)", counted(pods, "pod", "pods")),
-        });
+        let pods = (pods > 0).then(|| format!("pods: {pods} ({terminating} Terminating)"));
         let what = deployments.chain(pods).collect::<Vec<_>>().join(", ");
         Finding::refusal(format!(
-            "of run {run} there is still in namespace {namespace}: {what}. Remove it: ramp clean {run} --namespace {namespace} (or kubectl \
-             --namespace {namespace} delete deployments,pods --selector {RUN_LABEL}={run})"
+            "run {run} has left in namespace {namespace:?}: {what}; remove it with: ramp clean {run} --namespace {namespace}"
         ))
     });
     told.collect()
 }
 
-/// A Deployment of the scenario's name that somebody else has made.
+/// A Deployment of the scenario's name that no run has created.
 fn taken(deployment: &Deployment, namespace: &str) -> Finding {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
     let managers = deployment.metadata.managed_fields.iter().flatten();
-    // The controller writes the status; it has not made it.
-    let managers = managers
+    // The controller only writes the status.
+    let mut managers = managers
         .filter_map(|field| field.manager.as_deref())
         .filter(|name| *name != "kube-controller-manager");
-    let mut managers: Vec<&str> = managers.collect();
-    managers.dedup();
-    let by = if managers.is_empty() { "someone".to_owned() } else { managers.join(", ") };
-    let replicas = deployment.spec.replicas;
-    let replicas = replicas.map(|replicas| format!(", {replicas} replicas")).unwrap_or_default();
+    let by = managers.next().unwrap_or("another user");
+    let replicas = deployment.spec.replicas.unwrap_or(1);
     Finding::refusal(format!(
-        "Deployment {name} is in namespace {namespace} already, made by {by}{replicas}; the run would take it over. \
-         Remove it: kubectl --namespace {namespace} delete deployment {name}"
+        "Deployment {name:?} already exists in namespace {namespace:?} (created by {by}, {replicas} replicas); remove it with: kubectl \
+         --namespace {namespace} delete deployment {name}, or let --force replace it"
     ))
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -150,7 +130,7 @@ mod tests {
 
     use serde_json::{Value, from_value, json};
 
-    use super::super::template::tests::order;
+    use super::super::tests::template;
     use super::*;
 
     fn pod(name: &str, labels: &[(&str, &str)], terminating: bool) -> PodThere {
@@ -164,7 +144,7 @@ mod tests {
     }
 
     fn judged(deployments: &[Deployment], pods: &[PodThere]) -> Vec<Finding> {
-        let findings = judge(deployments, pods, &Template::of(&order(&json!({}))), "this-run", "workload");
+        let findings = judge(deployments, pods, &template(&json!({})), "this-run", "workload");
         assert!(findings.iter().all(|finding| finding.refuses));
         findings
     }
@@ -184,7 +164,7 @@ mod tests {
         let findings = judged(&[left], &pods);
         assert_eq!(findings.len(), 1, "{findings:?}");
         let message = &findings[0].message;
-        assert!(message.contains("deployment/cpu-10, 2 pods (1 Terminating)"), "{message}");
+        assert!(message.contains("deployment/cpu-10, pods: 2 (1 Terminating)"), "{message}");
         assert!(message.contains("ramp clean run-1"), "{message}");
     }
 
@@ -200,7 +180,7 @@ mod tests {
         let findings = judged(&[], &[pod("a", &[], true), pod("b", &MATCHING, true)]);
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(
-            findings[0].message.starts_with("2 pods are in namespace workload Terminating"),
+            findings[0].message.starts_with("pods in namespace \"workload\" are Terminating"),
             "{findings:?}"
         );
         assert!(findings[0].message.contains("a, b"));
@@ -214,7 +194,7 @@ mod tests {
         let findings = judged(&[taken], &[pod("a", &MATCHING, false)]);
         assert_eq!(findings.len(), 1, "{findings:?}");
         let message = &findings[0].message;
-        assert!(message.contains("made by kubectl-client-side-apply, 3 replicas;"), "{message}");
+        assert!(message.contains("created by kubectl-client-side-apply, 3 replicas)"), "{message}");
         assert!(
             message.contains("kubectl --namespace workload delete deployment memory-capacity"),
             "{message}"
@@ -226,7 +206,7 @@ mod tests {
         let other = deployment(json!({"name": "memory-capacity-runc"}));
         let findings = judged(&[other], &[pod("a", &MATCHING, false)]);
         assert!(
-            findings[0].message.starts_with("1 pod has in namespace workload the labels"),
+            findings[0].message.starts_with("pods in namespace \"workload\" match the selector"),
             "{findings:?}"
         );
     }

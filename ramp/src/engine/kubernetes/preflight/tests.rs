@@ -1,19 +1,38 @@
-//! Rules that look at several facts at once.
+//! Rules on several facts at once.
 
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use k8s_openapi::api::node::v1::RuntimeClass;
+use kube::core::DynamicObject;
 use serde_json::{Value, from_value, json};
 
-use super::template::tests::order;
+use super::admission::DryRun;
 use super::*;
+use ramp_format::plan::EngineOptions;
+use ramp_format::scenario::Scenario;
 
-/// A cluster of which nothing could be learned.
-fn dark(trouble: &AskError) -> ClusterFacts {
+/// The embedded scenario with parts of its pods' spec replaced.
+fn order(changes: &Value) -> EngineSpec {
+    let mut manifest = Scenario::embedded().unwrap().manifest;
+    for (key, value) in changes.as_object().unwrap() {
+        manifest["spec"]["template"]["spec"][key] = value.clone();
+    }
+    let scenario = Scenario::of(manifest).unwrap();
+    EngineSpec { run: "this-run".into(), scenario, options: EngineOptions::default() }
+}
+
+/// The template of that scenario.
+pub(super) fn template(changes: &Value) -> Template {
+    let order = order(changes);
+    Template::of(&order, &manifest::of(&order, "workload"))
+}
+
+/// A cluster that answers nothing.
+fn dark(trouble: &RequestError) -> ClusterFacts {
     ClusterFacts {
         access: Vec::new(),
         groups: Err(trouble.clone()),
         namespace: Err(trouble.clone()),
-        priority_class: Err(trouble.clone()),
+        dry_run: DryRun { deployment: Err(trouble.clone()), pod: Err(trouble.clone()) },
         runtime_class: Err(trouble.clone()),
         runtime_classes: Err(trouble.clone()),
         nodes: Err(trouble.clone()),
@@ -22,11 +41,10 @@ fn dark(trouble: &AskError) -> ClusterFacts {
         deployments: Err(trouble.clone()),
         probe: Err(trouble.clone()),
         quotas: Err(trouble.clone()),
-        limits: Err(trouble.clone()),
     }
 }
 
-/// A cluster of one node, of which all is as it should be.
+/// A cluster of one node without problems.
 fn clean() -> ClusterFacts {
     let node: Node = from_value(json!({"metadata": {"name": "a"}, "status": {
         "allocatable": {"memory": "2Gi", "cpu": "2", "pods": "110"},
@@ -37,7 +55,7 @@ fn clean() -> ClusterFacts {
         access: Vec::new(),
         groups: Ok(vec!["apps".into()]),
         namespace: Ok(Some("Active".into())),
-        priority_class: Ok(true),
+        dry_run: DryRun { deployment: Ok(object(Value::Null)), pod: Ok(object(Value::Null)) },
         runtime_class: Ok(None),
         runtime_classes: Ok(vec!["kata".into(), "gvisor".into()]),
         nodes: Ok(vec![node]),
@@ -51,7 +69,6 @@ fn clean() -> ClusterFacts {
         deployments: Ok(Vec::new()),
         probe: Ok(true),
         quotas: Ok(Vec::new()),
-        limits: Ok(Vec::new()),
     }
 }
 
@@ -60,9 +77,26 @@ fn version(major: &str, minor: &str) -> Info {
     Info { major: major.into(), minor: minor.into(), git_version, ..Info::default() }
 }
 
-fn judged(facts: &ClusterFacts, spec: &Value) -> Preflight {
+fn object(spec: Value) -> DynamicObject {
+    from_value(json!({"metadata": {}, "spec": spec})).unwrap()
+}
+
+fn refused(status: u16, message: &str) -> RequestError {
+    RequestError::Refused { status, reason: String::new(), message: message.into() }
+}
+
+fn silence() -> RequestError {
+    RequestError::Silence(REQUEST_LIMIT)
+}
+
+/// The API server admits the pod as it is, unless the facts have another one.
+fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
     let order = order(spec);
-    judge(Some(&version("1", "20")), facts, Template::of(&order), "workload", &order)
+    let manifest = manifest::of(&order, "workload");
+    if facts.dry_run.admitted().is_some_and(Value::is_null) {
+        facts.dry_run.pod = Ok(object(manifest["spec"]["template"]["spec"].clone()));
+    }
+    judge(Some(&version("1", "20")), &facts, Template::of(&order, &manifest), &manifest, "workload", &order)
 }
 
 fn refusals(preflight: &Preflight) -> Vec<&str> {
@@ -76,7 +110,7 @@ fn refusals(preflight: &Preflight) -> Vec<&str> {
 
 #[test]
 fn a_clean_cluster_is_nothing_to_speak_of() {
-    let preflight = judged(&clean(), &json!({}));
+    let preflight = judged(clean(), &json!({}));
     assert_eq!(preflight.findings, []);
     assert_eq!(preflight.versions["kubernetes"], "v1.20.2");
     assert!(preflight.nodes[0].eligible);
@@ -84,24 +118,89 @@ fn a_clean_cluster_is_nothing_to_speak_of() {
 
 #[test]
 fn what_may_not_be_asked_is_unknown_and_told_once_by_the_access_reviews() {
-    let preflight = judged(&dark(&AskError::Forbidden), &json!({"runtimeClassName": "kata"}));
-    assert_eq!(preflight.findings, []);
+    let denied = refused(403, "pods is forbidden: User \"x\" cannot create resource \"pods\"");
+    let facts = ClusterFacts { access: access(|_, verb| Ok(verb != "create")), ..dark(&denied) };
+    let preflight = judged(facts, &json!({"runtimeClassName": "kata"}));
+    assert_eq!(preflight.findings.len(), 2, "{preflight:?}");
+    assert!(
+        preflight.findings[1].message.contains("unknown without it: what admission says"),
+        "{preflight:?}"
+    );
     assert!(preflight.nodes.is_empty() && preflight.runtime_class.is_none());
 }
 
 #[test]
+fn where_access_reviews_fail_too_all_that_is_forbidden_is_unknown() {
+    let denied = refused(403, "pods is forbidden: User \"x\" cannot create resource \"pods\"");
+    let facts = ClusterFacts { access: access(|_, _| Err(silence())), ..dark(&denied) };
+    let preflight = judged(facts, &json!({}));
+    let unknown = |what: &str| preflight.findings.iter().any(|finding| finding.message.starts_with(what));
+    assert!(
+        unknown("unknown: quotas: HTTP 403") && unknown("unknown: what admission says of the Deployment")
+    );
+}
+
+#[test]
 fn what_was_asked_and_not_answered_is_told() {
-    let preflight = judged(&dark(&AskError::Other("no answer within 10s".into())), &json!({}));
+    let preflight = judged(dark(&silence()), &json!({}));
     assert!(preflight.findings.len() > 8);
-    assert!(preflight.findings.iter().all(|finding| finding.message.ends_with("no answer within 10s")));
-    assert_eq!(refusals(&preflight), ["unknown: the nodes: no answer within 10s"]);
+    assert!(preflight.findings.iter().all(|finding| finding.message.ends_with("no answer within 10 s")));
+    assert_eq!(refusals(&preflight), ["unknown: the nodes: no answer within 10 s"]);
+}
+
+#[test]
+fn what_admission_says_is_passed_on_and_what_it_could_not_say_is_unknown() {
+    let judged = |deployment: Result<(), RequestError>, pod: Result<(), RequestError>| {
+        let answer = |result: Result<(), RequestError>| result.map(|()| object(Value::Null));
+        let dry_run = DryRun { deployment: answer(deployment), pod: answer(pod) };
+        let preflight = judged(ClusterFacts { dry_run, ..clean() }, &json!({}));
+        preflight.findings.into_iter().map(|finding| (finding.refuses, finding.message)).collect::<Vec<_>>()
+    };
+    let quota = refused(403, "pods \"a\" is forbidden: exceeded quota: team, requested: pods=1");
+    let found = judged(Ok(()), Err(quota));
+    assert!(found[0].0 && found[0].1.contains("exceeded quota: team, requested: pods=1; raise"), "{found:?}");
+    let found =
+        judged(Err(refused(422, "Deployment \"a\" is invalid")), Err(refused(422, "Pod \"a\" is invalid")));
+    assert_eq!(found.len(), 1, "the pod repeats it: {found:?}");
+    assert_eq!(judged(Err(refused(409, "already exists")), Ok(())), [], "found among the Deployments");
+    let found = judged(Ok(()), Err(refused(500, "failed calling webhook \"a\": connection refused")));
+    assert!(found[0].0, "so would every pod: {found:?}");
+    for unsupported in
+        [refused(400, "admission webhook \"a\" does not support dry run"), refused(503, "busy"), silence()]
+    {
+        let found = judged(Err(unsupported.clone()), Err(unsupported));
+        assert!(
+            !found[0].0 && found[0].1.starts_with("unknown: what admission says of the Deployment: "),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_admission_changes_of_the_resources_is_refused_and_the_server_s_own_defaults_are_not() {
+    let of = |container: Value| json!({"containers": [container]});
+    let judged = |sent: &Value, admitted: Value| {
+        let container = |resources: &Value| json!({"name": "load", "image": "w:1", "resources": resources});
+        let dry_run =
+            DryRun { deployment: Ok(object(Value::Null)), pod: Ok(object(of(container(&admitted)))) };
+        let preflight = judged(ClusterFacts { dry_run, ..clean() }, &of(container(sent)));
+        refusals(&preflight).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let sent = json!({"limits": {"memory": "1024Mi", "cpu": 0.5}});
+    let same = json!({"memory": "1Gi", "cpu": "500m"});
+    assert_eq!(judged(&sent, json!({"limits": same, "requests": same})), [""; 0]);
+    let found = judged(&json!({}), json!({"limits": {"memory": "512Mi"}, "requests": {"memory": "512Mi"}}));
+    assert!(
+        found[0].contains("limits.memory from none to 512Mi, requests.memory from none to 512Mi;"),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn a_runtime_class_that_is_not_there_is_refused_with_those_that_are() {
-    let preflight = judged(&clean(), &json!({"runtimeClassName": "firecracker"}));
-    assert!(refusals(&preflight)[0].starts_with("there is no RuntimeClass firecracker"));
-    assert!(refusals(&preflight)[0].contains("there are: kata, gvisor"), "{preflight:?}");
+    let preflight = judged(clean(), &json!({"runtimeClassName": "firecracker"}));
+    assert!(refusals(&preflight)[0].starts_with("RuntimeClass \"firecracker\" does not exist;"));
+    assert!(refusals(&preflight)[0].contains("available: kata, gvisor;"), "{preflight:?}");
 }
 
 #[test]
@@ -110,31 +209,35 @@ fn a_runtime_class_that_no_node_has_is_refused() {
         "scheduling": {"nodeSelector": {"kata": "true"}}}))
     .unwrap();
     let preflight = judged(
-        &ClusterFacts { runtime_class: Ok(Some(class)), ..clean() },
+        ClusterFacts { runtime_class: Ok(Some(class)), ..clean() },
         &json!({"runtimeClassName": "kata"}),
     );
     assert_eq!(preflight.runtime_class.as_ref().unwrap().handler, "kata");
-    assert_eq!(refusals(&preflight), ["no node can take an instance: a: no label kata=true"]);
+    assert!(refusals(&preflight)[0].contains("no node is eligible for an instance: a: no label kata=true"));
 }
 
 #[test]
 fn classes_and_namespaces_that_are_not_there_are_refused() {
-    let preflight = judged(&ClusterFacts { priority_class: Ok(false), ..clean() }, &json!({}));
-    assert!(refusals(&preflight)[0].starts_with("there is no PriorityClass workload-load"), "{preflight:?}");
-    let preflight = judged(&ClusterFacts { namespace: Ok(None), ..clean() }, &json!({}));
+    let dry_run = DryRun {
+        deployment: Ok(object(Value::Null)),
+        pod: Err(refused(403, "pods \"a\" is forbidden: no PriorityClass with name missing was found")),
+    };
+    let preflight = judged(ClusterFacts { dry_run, ..clean() }, &json!({}));
+    assert!(refusals(&preflight)[0].contains("found; create it with: kubectl apply -k"), "{preflight:?}");
+    let preflight = judged(ClusterFacts { namespace: Ok(None), ..clean() }, &json!({}));
     assert!(
-        refusals(&preflight)[0].starts_with("there is no namespace workload: kubectl apply -k"),
+        refusals(&preflight)[0]
+            .starts_with("namespace \"workload\" does not exist; create it with: kubectl apply -k"),
         "{preflight:?}"
     );
-    let preflight =
-        judged(&ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &json!({}));
+    let preflight = judged(ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &json!({}));
     assert!(refusals(&preflight)[0].contains("is Terminating"), "{preflight:?}");
 }
 
 #[test]
 fn openshift_is_told_by_its_api_groups() {
     let facts = ClusterFacts { groups: Ok(vec!["apps".into(), "config.openshift.io".into()]), ..clean() };
-    assert!(judged(&facts, &json!({})).versions["openshift"].contains("config.openshift.io"));
+    assert!(judged(facts, &json!({})).versions["openshift"].contains("config.openshift.io"));
 }
 
 #[test]
@@ -143,13 +246,13 @@ fn what_a_quota_leaves_is_among_the_facts() {
         json!({"metadata": {"name": "team"}, "status": {"hard": {"pods": "7"}, "used": {"pods": "1"}}}),
     )
     .unwrap();
-    let preflight = judged(&ClusterFacts { quotas: Ok(vec![quota]), ..clean() }, &json!({}));
+    let preflight = judged(ClusterFacts { quotas: Ok(vec![quota]), ..clean() }, &json!({}));
     assert_eq!(preflight.quotas[0].instances, 6);
 }
 
 #[test]
 fn kubernetes_before_1_20_is_refused() {
-    assert!(too_old(&version("1", "19+")).unwrap().message.contains("v1.19+.2, where 1.20"));
+    assert!(too_old(&version("1", "19+")).unwrap().message.contains("v1.19+.2 is too old: 1.20 or later"));
     assert_eq!(too_old(&version("1", "20+")), None);
     assert_eq!(too_old(&version("1", "37")), None);
     assert_eq!(too_old(&version("?", "")), None, "what it does not say is no reason to refuse");
@@ -157,21 +260,15 @@ fn kubernetes_before_1_20_is_refused() {
 
 #[test]
 fn a_server_that_does_not_answer_is_worth_another_try_and_credentials_that_it_refuses_are_not() {
-    assert!(unreachable("connection refused").transient);
-    assert!(!unreachable("Unauthorized (401)").transient);
+    assert!(unreachable(&RequestError::Unreachable("connection refused".into())).transient);
+    assert!(!unreachable(&refused(401, "Unauthorized")).transient);
 }
 
-#[test]
-fn many_names_are_a_few_and_a_number() {
-    assert_eq!(some_of(&["a", "b"]), "a, b");
-    assert_eq!(some_of(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
-}
-
-/// What is found, as the briefing says it, after what there was.
-fn told(what: &str, facts: &ClusterFacts, spec: &Value) -> String {
+/// The findings, after the situation.
+fn told(what: &str, facts: ClusterFacts, spec: &Value) -> String {
     let preflight = judged(facts, spec);
     let lines = preflight.findings.iter().map(|finding| {
-        let heading = if finding.refuses { "WRONG" } else { "warning" };
+        let heading = if finding.refuses { "error" } else { "warning" };
         format!("  {heading}: {}\n", finding.message)
     });
     // A release changes no wording.
@@ -198,43 +295,45 @@ fn there(name: &str, labels: &[(&str, &str)], terminating: bool) -> stale_runs::
     stale_runs::PodThere { name: name.into(), labels, terminating, ..stale_runs::PodThere::default() }
 }
 
+fn access(granted: fn(&str, &str) -> Result<bool, RequestError>) -> Vec<permissions::PermissionReview> {
+    let each =
+        permissions::RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
+    let answer = |(right, verb): (&'static permissions::Permission, _)| permissions::PermissionReview {
+        right,
+        verb,
+        granted: granted(right.resource, verb),
+    };
+    each.map(answer).collect()
+}
+
 #[test]
 fn what_is_said_of_rights_is_as_written_down() {
-    let rights = |granted: fn(&str, &str) -> Result<bool, AskError>| {
-        let each =
-            permissions::RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
-        let answer = |(right, verb): (&'static permissions::Permission, _)| permissions::PermissionReview {
-            right,
-            verb,
-            granted: granted(right.resource, verb),
-        };
-        ClusterFacts { access: each.map(answer).collect(), ..clean() }
-    };
+    let rights = |granted| ClusterFacts { access: access(granted), ..clean() };
     let none = json!({});
     let text = [
-        told("all are granted", &rights(|_, _| Ok(true)), &none),
-        told("none is granted", &rights(|_, _| Ok(false)), &none),
+        told("all are granted", rights(|_, _| Ok(true)), &none),
+        told("none is granted", rights(|_, _| Ok(false)), &none),
         told(
             "pods cannot be watched",
-            &rights(|resource, verb| Ok((resource, verb) != ("pods", "watch"))),
+            rights(|resource, verb| Ok((resource, verb) != ("pods", "watch"))),
             &none,
         ),
-        told("it may not be asked", &rights(|_, _| Err(AskError::Forbidden)), &none),
         told(
-            "it was not answered",
-            &rights(|_, _| Err(AskError::Other("no answer within 10s".into()))),
+            "it may not be asked",
+            rights(|_, _| Err(refused(403, "selfsubjectaccessreviews is forbidden"))),
             &none,
         ),
+        told("it was not answered", rights(|_, _| Err(silence())), &none),
     ];
     insta::assert_snapshot!("rights", text.concat());
 }
 
 #[test]
 fn what_is_said_of_what_is_not_known_is_as_written_down() {
-    let trouble = AskError::Other("no answer within 10s".into());
-    let text = told("nothing was answered", &dark(&trouble), &json!({"runtimeClassName": "kata"}));
+    let text = told("nothing was answered", dark(&silence()), &json!({"runtimeClassName": "kata"}));
     let old = too_old(&version("1", "19")).unwrap().message;
-    let unreachable = ["connection refused", "Unauthorized (401)"].map(|why| unreachable(why).message + "\n");
+    let errors = [RequestError::Unreachable("connection refused".into()), refused(401, "Unauthorized")];
+    let unreachable = errors.map(|error| unreachable(&error).message + "\n");
     let more = format!("too old\n  {old}\nunreachable\n  {}", unreachable.join("  "));
     insta::assert_snapshot!("not_known", text + &more);
 }
@@ -249,14 +348,13 @@ fn what_is_said_of_namespaces_and_classes_is_as_written_down() {
     let (none, kata) = (json!({}), json!({"runtimeClassName": "kata"}));
     let selected = json!({"runtimeClassName": "kata", "nodeSelector": {"kata": "false"}});
     let text = [
-        told("no namespace", &ClusterFacts { namespace: Ok(None), ..clean() }, &none),
-        told("it ends", &ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &none),
-        told("no PriorityClass", &ClusterFacts { priority_class: Ok(false), ..clean() }, &none),
-        told("no RuntimeClass", &clean(), &kata),
-        told("no RuntimeClass at all", &ClusterFacts { runtime_classes: Ok(Vec::new()), ..clean() }, &kata),
-        told("a RuntimeClass of no node", &class(json!({"kata": "true"}), "160Mi"), &kata),
-        told("a RuntimeClass of other nodes", &class(json!({"kata": "true"}), "160Mi"), &selected),
-        told("an overhead that is none", &class(json!({}), "160MB"), &kata),
+        told("no namespace", ClusterFacts { namespace: Ok(None), ..clean() }, &none),
+        told("it ends", ClusterFacts { namespace: Ok(Some("Terminating".into())), ..clean() }, &none),
+        told("no RuntimeClass", clean(), &kata),
+        told("no RuntimeClass at all", ClusterFacts { runtime_classes: Ok(Vec::new()), ..clean() }, &kata),
+        told("a RuntimeClass of no node", class(json!({"kata": "true"}), "160Mi"), &kata),
+        told("a RuntimeClass of other nodes", class(json!({"kata": "true"}), "160Mi"), &selected),
+        told("an overhead that is none", class(json!({}), "160MB"), &kata),
     ];
     insta::assert_snapshot!("namespaces_and_classes", text.concat());
 }
@@ -274,41 +372,41 @@ fn what_is_said_of_nodes_is_as_written_down() {
     let tainted = json!({"taints": [{"key": "gpu", "effect": "NoSchedule"}]});
     let well = || node("a", &json!({}), &json!({}));
     let text = [
-        told("there is none", &with_nodes(Vec::new()), &none),
-        told("it is not ready", &one(unready.clone()), &none),
-        told("it says nothing of its condition", &one(json!({"conditions": []})), &none),
-        told("it is low on memory", &one(low), &none),
+        told("there is none", with_nodes(Vec::new()), &none),
+        told("it is not ready", one(unready.clone()), &none),
+        told("it says nothing of its condition", one(json!({"conditions": []})), &none),
+        told("it is low on memory", one(low), &none),
         told(
             "it is cordoned",
-            &with_nodes(vec![node("a", &json!({}), &json!({"unschedulable": true}))]),
+            with_nodes(vec![node("a", &json!({}), &json!({"unschedulable": true}))]),
             &none,
         ),
         told(
             "one that is not used is not ready",
-            &with_nodes(vec![well(), node("b", &unready, &tainted)]),
+            with_nodes(vec![well(), node("b", &unready, &tainted)]),
             &none,
         ),
         told(
             "it does not say what it has",
-            &one(json!({"allocatable": {"memory": "2GB", "pods": "110"}})),
+            one(json!({"allocatable": {"memory": "2GB", "pods": "110"}})),
             &none,
         ),
         told(
             "two of one machine",
-            &with_nodes(vec![node("a", &info, &json!({})), node("b", &info, &json!({}))]),
+            with_nodes(vec![node("a", &info, &json!({})), node("b", &info, &json!({}))]),
             &none,
         ),
-        told("a label that it has not", &clean(), &json!({"nodeSelector": {"disk": "ssd"}})),
-        told("a taint", &with_nodes(vec![node("a", &json!({}), &tainted)]), &none),
+        told("a label that it has not", clean(), &json!({"nodeSelector": {"disk": "ssd"}})),
+        told("a taint", with_nodes(vec![node("a", &json!({}), &tainted)]), &none),
         told(
             "an operator that is not known",
-            &clean(),
+            clean(),
             &json!({"affinity": {"nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
                 {"matchExpressions": [{"key": "zone", "operator": "Like"}]}]}}}}),
         ),
-        told("an affinity between pods", &clean(), &json!({"affinity": {"podAntiAffinity": {}}})),
-        told("tolerations that are none", &clean(), &json!({"tolerations": "all"})),
+        told("an affinity between pods", clean(), &json!({"affinity": {"podAntiAffinity": {}}})),
+        told("tolerations that are none", clean(), &json!({"tolerations": "all"})),
     ];
     insta::assert_snapshot!("nodes", text.concat());
 }
@@ -318,13 +416,13 @@ fn what_is_said_of_the_image_and_the_probe_is_as_written_down() {
     let image = |image: &str, policy: &str| json!({"containers": [{"name": "load", "image": image, "imagePullPolicy": policy}]});
     let many: Vec<_> = (0..50).map(|number| json!({"names": [format!("other:{number}")]})).collect();
     let text = [
-        told("the latest", &clean(), &json!({"containers": [{"name": "load", "image": "quay.io/workload"}]})),
-        told("pulled each time", &clean(), &image("quay.io/workload:1", "Always")),
-        told("never pulled", &clean(), &image("quay.io/workload:1", "Never")),
-        told("pulled once", &clean(), &image("quay.io/workload:1", "IfNotPresent")),
-        told("one with many", &with_nodes(vec![node("a", &json!({"images": many}), &json!({}))]), &json!({})),
-        told("no probe", &ClusterFacts { probe: Ok(false), pods: Ok(Vec::new()), ..clean() }, &json!({})),
-        told("a probe that is not ready", &ClusterFacts { pods: Ok(Vec::new()), ..clean() }, &json!({})),
+        told("the latest", clean(), &json!({"containers": [{"name": "load", "image": "quay.io/workload"}]})),
+        told("pulled each time", clean(), &image("quay.io/workload:1", "Always")),
+        told("never pulled", clean(), &image("quay.io/workload:1", "Never")),
+        told("pulled once", clean(), &image("quay.io/workload:1", "IfNotPresent")),
+        told("one with many", with_nodes(vec![node("a", &json!({"images": many}), &json!({}))]), &json!({})),
+        told("no probe", ClusterFacts { probe: Ok(false), pods: Ok(Vec::new()), ..clean() }, &json!({})),
+        told("a probe that is not ready", ClusterFacts { pods: Ok(Vec::new()), ..clean() }, &json!({})),
     ];
     insta::assert_snapshot!("image_and_probe", text.concat());
 }
@@ -348,16 +446,16 @@ fn what_is_said_of_what_is_there_already_is_as_written_down() {
     let none = json!({});
     let left = vec![there("a", &[(run, "run-1")], false), there("b", &[(run, "run-1")], true)];
     let text = [
-        told("an earlier run", &facts(vec![earlier], left), &none),
+        told("an earlier run", facts(vec![earlier], left), &none),
         told(
             "pods that end",
-            &facts(Vec::new(), vec![there("a", &[], true), there("b", &MATCHING, true)]),
+            facts(Vec::new(), vec![there("a", &[], true), there("b", &MATCHING, true)]),
             &none,
         ),
-        told("a Deployment of that name", &facts(vec![taken], vec![there("a", &MATCHING, false)]), &none),
+        told("a Deployment of that name", facts(vec![taken], vec![there("a", &MATCHING, false)]), &none),
         told(
             "pods that it would take for its own",
-            &facts(Vec::new(), vec![there("a", &MATCHING, false)]),
+            facts(Vec::new(), vec![there("a", &MATCHING, false)]),
             &none,
         ),
     ];
@@ -365,39 +463,81 @@ fn what_is_said_of_what_is_there_already_is_as_written_down() {
 }
 
 #[test]
-fn what_is_said_of_quotas_and_limit_ranges_is_as_written_down() {
+fn what_is_said_of_quotas_is_as_written_down() {
     let quota = |hard: Value, used: Value| {
         let quota = json!({"metadata": {"name": "team"}, "spec": {}, "status": {"hard": hard, "used": used}});
         ClusterFacts { quotas: Ok(vec![from_value(quota).unwrap()]), ..clean() }
     };
-    let range = |item: Value| {
-        let range = json!({"metadata": {"name": "usual"}, "spec": {"limits": [item]}});
-        ClusterFacts { limits: Ok(vec![from_value(range).unwrap()]), ..clean() }
-    };
     let none = json!({});
-    let said = json!({"containers": [{"name": "load", "image": "localhost/workload:0.1.0",
-        "resources": {"requests": {"memory": "100"}, "limits": {"memory": "300"}}}]});
-    let said = &said;
     let text = [
-        told("room for some", &quota(json!({"pods": "50"}), json!({"pods": "12"})), &none),
-        told("room for none", &quota(json!({"pods": "5"}), json!({"pods": "5"})), &none),
-        told("of what is not said", &quota(json!({"limits.cpu": "5"}), none.clone()), &none),
-        told(
-            "of Deployments",
-            &quota(json!({"count/deployments.apps": "1"}), json!({"count/deployments.apps": "1"})),
-            &none,
-        ),
-        told("one that is no number", &quota(json!({"pods": "some"}), none.clone()), &none),
-        told(
-            "usual limits",
-            &range(json!({"type": "Container", "default": {"memory": "512Mi"},
-            "defaultRequest": {"cpu": "100m"}})),
-            &none,
-        ),
-        told("at most", &range(json!({"type": "Pod", "max": {"memory": "299"}})), said),
-        told("at least", &range(json!({"type": "Container", "min": {"memory": "101"}})), said),
-        told("a ratio", &range(json!({"type": "Container", "maxLimitRequestRatio": {"memory": "2"}})), said),
-        told("of what is not said", &range(json!({"type": "Container", "max": {"cpu": "1"}})), said),
+        told("room for some", quota(json!({"pods": "50"}), json!({"pods": "12"})), &none),
+        told("room for none", quota(json!({"pods": "5"}), json!({"pods": "5"})), &none),
+        told("of ReplicaSets", quota(json!({"count/replicasets.apps": "0"}), none.clone()), &none),
+        told("not a number", quota(json!({"pods": "some"}), none.clone()), &none),
     ];
-    insta::assert_snapshot!("quotas_and_limit_ranges", text.concat());
+    insta::assert_snapshot!("quotas", text.concat());
+}
+
+#[test]
+fn what_is_said_of_admission_is_as_written_down() {
+    let pod = |error: RequestError| {
+        let dry_run = DryRun { deployment: Ok(object(Value::Null)), pod: Err(error) };
+        ClusterFacts { dry_run, ..clean() }
+    };
+    let deployment = |error: RequestError| {
+        let dry_run = DryRun { deployment: Err(error), pod: Ok(object(Value::Null)) };
+        ClusterFacts { dry_run, ..clean() }
+    };
+    let admitted = |containers: Value| {
+        let dry_run = DryRun {
+            deployment: Ok(object(Value::Null)),
+            pod: Ok(object(json!({"containers": containers}))),
+        };
+        ClusterFacts { dry_run, ..clean() }
+    };
+    let forbidden =
+        |why: &str| pod(refused(403, &format!("pods \"memory-capacity-x7k2f\" is forbidden: {why}")));
+    let none = json!({});
+    let defaults = json!({"limits": {"memory": "512Mi"}, "requests": {"memory": "512Mi", "cpu": "100m"}});
+    let text = [
+        told(
+            "a quota",
+            forbidden("exceeded quota: team, requested: pods=1, used: pods=5, limited: pods=5"),
+            &none,
+        ),
+        told("a quota of what is not set", forbidden("failed quota: team: must specify limits.cpu"), &none),
+        told(
+            "a LimitRange",
+            forbidden("maximum memory usage per Container is 200Mi, but limit is 300Mi"),
+            &none,
+        ),
+        told("a PriorityClass", forbidden("no PriorityClass with name missing was found"), &none),
+        told(
+            "Pod Security",
+            forbidden(
+                "violates PodSecurity \"restricted:latest\": runAsNonRoot != true (pod or container \"load\")",
+            ),
+            &none,
+        ),
+        told(
+            "a webhook",
+            pod(refused(403, "admission webhook \"a.example.com\" denied the request: no")),
+            &none,
+        ),
+        told("a long message", pod(refused(422, &"invalid ".repeat(200))), &none),
+        told(
+            "an invalid manifest",
+            deployment(refused(422, "Deployment.apps \"a\" is invalid: spec: no")),
+            &none,
+        ),
+        told(
+            "a webhook without dry run",
+            pod(refused(400, "admission webhook \"a\" does not support dry run")),
+            &none,
+        ),
+        told("no answer", pod(silence()), &none),
+        told("defaults", admitted(json!([{"name": "workload", "resources": defaults}])), &none),
+        told("a sidecar", admitted(json!([{"name": "workload"}, {"name": "istio-proxy"}])), &none),
+    ];
+    insta::assert_snapshot!("admission", text.concat());
 }

@@ -1,0 +1,174 @@
+//! Admission: a server-side dry run of the Deployment and of one of its pods, nothing of which is stored.
+//!
+//! The API server itself validates them, and applies quotas, LimitRanges, Pod Security, PriorityClass and RuntimeClass,
+//! admission policies and webhooks. It does so for the user of `ramp`, while the pods of a run are created by the
+//! ReplicaSet controller: a policy that distinguishes between the two can decide otherwise.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, PostParams};
+use kube::core::DynamicObject;
+use kube::{Api, Client};
+use serde_json::{Value, from_value, json};
+
+use super::super::deployment;
+use super::super::request::{Answer, REQUEST_LIMIT, RequestError, within};
+use super::quantity;
+use ramp_format::preflight::Finding;
+
+/// Longer messages of the API server are cut.
+const LONGEST_MESSAGE: usize = 700;
+
+/// What to do, by what the API server's message contains. The first that matches is given.
+const ADVICE: [(&str, &str); 7] = [
+    ("exceeded quota", "raise the ResourceQuota, or use another namespace"),
+    ("failed quota", "set it in the manifest, or use a namespace without a ResourceQuota"),
+    (" per Container", "change the resources in the manifest, or use a namespace without a LimitRange"),
+    (" per Pod", "change the resources in the manifest, or use a namespace without a LimitRange"),
+    ("failed calling webhook", "ask its owner to repair it, or use a namespace that it does not select"),
+    ("no PriorityClass", "create it with: kubectl apply -k deploy/setup"),
+    ("PodSecurity", "set the securityContext as the scenarios in deploy/ do, or use another namespace"),
+];
+
+/// The answers to the dry runs, with the objects as they would be stored.
+pub(super) struct DryRun {
+    pub(super) deployment: Answer<DynamicObject>,
+    pub(super) pod: Answer<DynamicObject>,
+}
+
+impl DryRun {
+    /// Creates the Deployment and a pod of it with `dryRun=All`.
+    pub(super) async fn of(client: &Client, namespace: &str, manifest: &Value) -> Self {
+        let deployments = deployment::api(client, namespace);
+        let pods: Api<DynamicObject> =
+            Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Pod>(&()));
+        let (deployment, pod) =
+            tokio::join!(create(&deployments, manifest.clone()), create(&pods, pod(manifest)));
+        Self { deployment, pod }
+    }
+
+    /// The spec of the pod after admission.
+    pub(super) fn admitted(&self) -> Option<&Value> {
+        self.pod.as_ref().ok().map(|pod| &pod.data["spec"])
+    }
+
+    /// Whether admission has refused the pod.
+    pub(super) fn is_refused(&self) -> bool {
+        self.pod.as_ref().err().is_some_and(is_refusal)
+    }
+
+    /// What admission refuses, and what it changes. Denied permissions are left out if they are reported elsewhere.
+    pub(super) fn judge(&self, sent: &Value, denied_is_reported: bool) -> Vec<Finding> {
+        let deployment = self.deployment.as_ref().err().filter(|error| error.status() != Some(409));
+        let pod = self.pod.as_ref().err();
+        // An invalid template makes the pod invalid too, and a missing namespace is the same error for both.
+        let is_invalid =
+            |error: &RequestError| is_refusal(error) && matches!(error.status(), Some(400 | 422));
+        let is_news =
+            |error: &&RequestError| deployment.is_none_or(|first| first != *error && !is_invalid(first));
+        let mut findings = Vec::new();
+        for (what, error) in
+            [("the Deployment", deployment), ("the pods of the Deployment", pod.filter(is_news))]
+        {
+            let error = error.filter(|error| !(denied_is_reported && lacks_permission(error)));
+            findings.extend(error.map(|error| finding(what, error)));
+        }
+        if let Some(admitted) = self.admitted() {
+            findings.extend(changes(&sent["spec"]["template"]["spec"], admitted));
+        }
+        findings
+    }
+}
+
+async fn create(api: &Api<DynamicObject>, object: Value) -> Answer<DynamicObject> {
+    let object: DynamicObject =
+        from_value(object).map_err(|error| RequestError::Unreachable(format!("the manifest: {error}")))?;
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    within(REQUEST_LIMIT, api.create(&params, &object)).await
+}
+
+/// A pod as the ReplicaSet controller creates it. Policies against pods without an owner are to let it pass.
+fn pod(manifest: &Value) -> Value {
+    let template = &manifest["spec"]["template"];
+    let name = format!("{}-", manifest["metadata"]["name"].as_str().unwrap_or_default());
+    let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{name}dry-run"),
+        "uid": "00000000-0000-0000-0000-000000000000", "controller": true});
+    json!({"apiVersion": "v1", "kind": "Pod", "spec": template["spec"], "metadata": {
+        "generateName": name, "labels": template["metadata"]["labels"],
+        "annotations": template["metadata"]["annotations"], "ownerReferences": [owner]}})
+}
+
+/// Whether authorization refused the request.
+fn lacks_permission(error: &RequestError) -> bool {
+    error.status() == Some(403) && error.message().contains(" cannot create resource ")
+}
+
+/// Whether admission or validation refused the object, in contrast to a request that failed.
+fn is_refusal(error: &RequestError) -> bool {
+    let message = error.message();
+    match error.status() {
+        Some(400) => !message.contains("does not support dry run"),
+        Some(403) => !lacks_permission(error),
+        Some(status) => matches!(status, 404 | 406..=428) || message.contains("failed calling webhook"),
+        None => false,
+    }
+}
+
+fn finding(what: &str, error: &RequestError) -> Finding {
+    let message = match error {
+        RequestError::Refused { message, .. } => message.clone(),
+        other => other.message(),
+    };
+    if !is_refusal(error) {
+        return Finding::warning(format!("unknown: what admission says of {what}: {message}"));
+    }
+    let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
+    let advice =
+        advice.map_or("correct the manifest, or ask the cluster's administrator", |(_, advice)| advice);
+    let mut short: String = message.chars().take(LONGEST_MESSAGE).collect();
+    if short.len() < message.len() {
+        short.push('…');
+    }
+    Finding::refusal(format!("the API server refuses {what}: {short}; {advice}"))
+}
+
+/// What admission has changed of the pod that changes the experiment.
+fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
+    let mut changed = Vec::new();
+    for (list, resource) in
+        [("limits", "memory"), ("limits", "cpu"), ("requests", "memory"), ("requests", "cpu")]
+    {
+        let of = |spec: &Value, list: &str| spec["containers"][0]["resources"][list].get(resource).map(text);
+        // The API server's default for a request is the limit.
+        let asked = of(sent, list).or_else(|| of(sent, "limits").filter(|_| list == "requests"));
+        let number = |text: &String| quantity::number(resource, text).ok();
+        let Some(got) = of(admitted, list) else { continue };
+        if asked.as_ref().is_none_or(|asked| number(asked) != number(&got)) {
+            changed.push(format!("{list}.{resource} from {} to {got}", asked.as_deref().unwrap_or("none")));
+        }
+    }
+    let names = |spec: &Value| {
+        let containers = spec["containers"].as_array().into_iter().flatten();
+        containers.map(|container| text(&container["name"])).collect::<Vec<_>>()
+    };
+    let (before, mut added) = (names(sent), names(admitted));
+    added.retain(|name| !before.contains(name));
+    let changed = (!changed.is_empty()).then(|| {
+        Finding::refusal(format!(
+            "admission changes the resources of each instance: {}; set them in the manifest, or use a namespace without the \
+             LimitRange or webhook that does it",
+            changed.join(", ")
+        ))
+    });
+    let added = (!added.is_empty()).then(|| {
+        Finding::warning(format!(
+            "admission adds containers to each instance, which are measured with it: {}; use a namespace without injection",
+            added.join(", ")
+        ))
+    });
+    changed.into_iter().chain(added).collect()
+}
+
+/// Quantities may be written as numbers.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
