@@ -1,4 +1,4 @@
-//! Run directories as the report reads them: whole, cut short anywhere, and with something in them that should not be there.
+//! Run directories as datasets: complete, cut off at any byte, and malformed.
 
 use std::collections::BTreeMap;
 use std::fs;

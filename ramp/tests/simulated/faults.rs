@@ -1,4 +1,4 @@
-//! What breaks, and does not end the run.
+//! Faults that do not end a run, and resumes.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What a run does, on a cluster made of rules, with time that passes only when everything waits.
+//! Runs on simulated clusters, in simulated time.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod datasets;

@@ -1,4 +1,4 @@
-//! When the next step comes.
+//! Paces: the begin of the next step.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What ends a run.
+//! Stop rules, interrupts and failures that end a run.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Help, version, and what is said of arguments that are no good.
+//! Help, version, and errors of the command line.
 
 use super::session::{Place, hold, sessions, text};
 

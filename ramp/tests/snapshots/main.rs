@@ -1,6 +1,6 @@
-//! Every text that `ramp` shows, as files: what changes in it shows as a diff.
+//! Snapshots of every text that `ramp` prints.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, and read the diff.
+//! After a change of wording: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, then review the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command_line;

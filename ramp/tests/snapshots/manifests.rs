@@ -1,5 +1,4 @@
-//! What is said of a manifest that cannot be run. Podman is asked for, at a socket that is not there: a manifest that can be
-//! run comes as far as that.
+//! Errors of malformed manifests. A valid one fails later, because the Podman socket does not exist.
 
 use super::session::{Place, hold};
 

@@ -1,4 +1,4 @@
-//! What is said of directories and files that are not what they should be.
+//! Errors of missing and malformed run directories, and of engines that cannot be reached.
 
 use super::session::{Place, hold};
 

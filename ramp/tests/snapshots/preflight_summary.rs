@@ -1,4 +1,4 @@
-//! What is read before the first step: the plan, what was found, and what to expect.
+//! Preflight summaries: plan, nodes, capacity and findings.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Run directories of the simulated engine, in simulated time: the same each time.
+//! Reproducible run directories, recorded on simulated clusters.
 
 use std::path::Path;
 use std::time::Duration;

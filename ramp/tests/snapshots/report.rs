@@ -1,4 +1,4 @@
-//! `ramp report`, of files in the study's layout and of recorded runs.
+//! `ramp report` of CSV files of the study and of recorded runs.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What stands on the screen of who calls `ramp`.
+//! Sessions: calls of `ramp` with their output and exit status.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! What is seen of a run while it goes on: each is a process of its own, as the view writes to standard output or error.
+//! The live view. Each run is a process, because the view writes to standard output or standard error.
 
 use std::path::Path;
 use std::process::Command;
