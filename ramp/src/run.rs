@@ -18,14 +18,11 @@ mod step;
 mod stop_rules;
 mod teardown;
 
-pub use api_calls::ApiCalls;
-pub use event_loop::Interrupt;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use beats::Beats;
-use event_loop::EventLoop;
+use event_loop::{EventLoop, Interrupt};
 use retry::{PATIENCE, RampEnd, retry};
 use stop_rules::StopRules;
 use tokio::sync::watch;

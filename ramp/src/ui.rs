@@ -202,10 +202,14 @@ pub fn error(message: &str) {
 /// Heading of [`step_line`], whose columns fit on a terminal of 80.
 const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM available     API    took";
 
+/// Memory left to the instances: the rest of their budget (limit, used), else what is available.
+fn free(budget: Option<(u64, u64)>, available: Option<u64>) -> Option<Bytes> {
+    budget.map(|(limit, used)| limit.saturating_sub(used)).or(available).map(Bytes)
+}
+
 fn step_line(row: &StepRow) -> String {
-    let budget = row.budget_bytes.zip(row.budget_used_bytes).map(|(limit, used)| limit.saturating_sub(used));
-    let free = budget.or(row.memory_available_bytes);
-    let free = free.map_or_else(|| "-".into(), |free| Bytes(free).rounded().to_string());
+    let free = free(row.budget_bytes.zip(row.budget_used_bytes), row.memory_available_bytes);
+    let free = free.map_or_else(|| "-".into(), |free| free.rounded().to_string());
     let api = row
         .api_latency_max_seconds
         .map_or_else(|| "-".into(), |seconds| format!("{:.0} ms", seconds * 1000.0));
@@ -236,8 +240,8 @@ fn step_line(row: &StepRow) -> String {
 
 impl Status {
     fn words(&self) -> String {
-        let free = self.sums.budget.map(|budget| Bytes(budget.limit.0.saturating_sub(budget.used.0)));
-        let free = free.or(self.sums.memory.map(|memory| memory.available));
+        let budget = self.sums.budget.map(|budget| (budget.limit.0, budget.used.0));
+        let free = free(budget, self.sums.memory.map(|memory| memory.available.0));
         let memory = match (free, self.sums.oldest) {
             (Some(free), Some(age)) => {
                 format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64())

@@ -6,19 +6,19 @@ use crate::engine::Call;
 
 /// API requests since the last [`take`](Self::take).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ApiCalls {
+pub(super) struct ApiCalls {
     /// Answered requests.
-    pub answered: u32,
+    pub(super) answered: u32,
     /// Failed requests.
-    pub failed: u32,
+    pub(super) failed: u32,
     /// Longest latency.
-    pub longest: Option<Duration>,
+    pub(super) longest: Option<Duration>,
     last: Option<Duration>,
 }
 
 impl ApiCalls {
     /// Counts a request.
-    pub fn add(&mut self, call: Call) {
+    pub(super) fn add(&mut self, call: Call) {
         if !call.answered {
             self.failed += 1;
             return;
@@ -29,15 +29,14 @@ impl ApiCalls {
     }
 
     /// Returns the counts and resets them.
-    pub fn take(&mut self) -> Self {
+    pub(super) fn take(&mut self) -> Self {
         let taken = *self;
         *self = Self { last: self.last, ..Self::default() };
         taken
     }
 
     /// Latency of the last answered request.
-    #[must_use]
-    pub fn last(&self) -> Option<Duration> {
+    pub(super) fn last(&self) -> Option<Duration> {
         self.last
     }
 }

@@ -26,7 +26,7 @@ use ramp_format::time::seconds;
 
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
+pub(super) enum Interrupt {
     /// SIGINT or SIGTERM.
     Interrupted,
     /// The time limit of a rule.

@@ -59,7 +59,7 @@ async fn a_container_takes_what_its_memory_cgroup_is_charged() {
     assert_eq!(run["estimates"]["saturation"]["saturated"], false);
     assert_eq!(run["behaviour"]["leak"]["leaked"], false, "{}", run["behaviour"]["leak"]);
     assert_eq!(run["behaviour"]["changed_by_others"], serde_json::json!([]));
-    assert!(words.contains("held at once: 10 instances (step"), "{words}");
+    assert!(words.contains("most instances held: 10 (step"), "{words}");
 }
 
 /// What the kernel charges to the memory cgroup of each container of the run on average, without page cache, in bytes.

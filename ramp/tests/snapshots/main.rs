@@ -1,6 +1,6 @@
 //! Snapshots of every text that `ramp` shows.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, and read the diff.
+//! After a change of wording: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, then review the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command_line;

@@ -46,7 +46,10 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
     let classes = runs.iter().map(|run| run.runtime_class.as_ref().map(|class| class.name.as_str()));
     assert_eq!(classes.collect::<Vec<_>>(), [None, Some("kata"), Some("kata"), None], "A B B A");
     for run in &runs {
-        assert!(run.end.is_some() && run.why_ended.as_deref().unwrap().contains("every step"), "{run:?}");
+        assert!(
+            run.end.is_some() && run.why_ended.as_deref().unwrap().contains("all planned steps"),
+            "{run:?}"
+        );
         assert_eq!(run.plan.labels, [("rack".to_owned(), "7".to_owned())]);
     }
     assert_eq!(left_in(namespace.0), Vec::<Value>::new());
