@@ -13,7 +13,7 @@ mod validation;
 mod world;
 
 pub use ground_truth::{TrueLoss, Truth};
-pub use quantities::Signed;
+pub use quantities::SignedQuantity;
 pub use world::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
     Shortage, World,

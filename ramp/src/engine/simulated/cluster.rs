@@ -11,7 +11,7 @@ use super::super::{
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
-use super::quantities::Signed;
+use super::quantities::SignedQuantity;
 use super::random::Random;
 use super::world::{Incident, IncidentKind, NodeKind, Shortage, World};
 use ramp_format::state::State;
@@ -85,7 +85,7 @@ struct SimulatedNode {
     kernel: usize,
     used_before: bool,
     /// The offset of its clock.
-    ahead: Signed<Duration>,
+    ahead: SignedQuantity<Duration>,
     draw: Random,
 }
 
@@ -104,7 +104,7 @@ impl Cluster {
                 kernels.len() - 1
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
-            let (kind, ahead) = (kind.clone(), Signed::default());
+            let (kind, ahead) = (kind.clone(), SignedQuantity::default());
             nodes.push(SimulatedNode { kind, kernel, used_before: false, ahead, draw });
             names.push(name);
         }
@@ -280,7 +280,7 @@ impl Cluster {
                 self.active[incident] = false;
                 if self.world.events[incident].what == IncidentKind::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
-                    self.nodes[node].ahead = Signed::default();
+                    self.nodes[node].ahead = SignedQuantity::default();
                 }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == IncidentKind::ImageMissing {

@@ -33,7 +33,7 @@ impl World {
 mod tests {
     use workload::quantity::Bytes;
 
-    use super::super::quantities::Signed;
+    use super::super::quantities::SignedQuantity;
     use super::*;
 
     #[test]
@@ -45,7 +45,7 @@ mod tests {
              events: [{what: kill, at: 20s}]",
         )
         .unwrap();
-        let drift = Signed { is_negative: true, size: Bytes(20_000) };
+        let drift = SignedQuantity { is_negative: true, size: Bytes(20_000) };
         assert_eq!((world.machine.drift, world.phases.create.spread), (drift, 0.0));
         let text = serde_json::to_string(&world).unwrap();
         assert_eq!(serde_json::from_str::<World>(&text).unwrap(), world, "{text}");

@@ -8,21 +8,21 @@ use workload::quantity::{Bytes, CpuTarget, Rate};
 
 /// A quantity that may be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signed<Q> {
+pub struct SignedQuantity<Q> {
     /// Whether it is less than 0.
     pub is_negative: bool,
     /// Its absolute value.
     pub size: Q,
 }
 
-impl Signed<Bytes> {
+impl SignedQuantity<Bytes> {
     pub(super) fn as_f64(self) -> f64 {
         let bytes = self.size.0 as f64;
         if self.is_negative { -bytes } else { bytes }
     }
 }
 
-impl Signed<Duration> {
+impl SignedQuantity<Duration> {
     /// What a clock shows that is ahead by this.
     pub(super) fn after(self, time: SystemTime) -> SystemTime {
         let shown = if self.is_negative { time.checked_sub(self.size) } else { time.checked_add(self.size) };
@@ -30,7 +30,7 @@ impl Signed<Duration> {
     }
 }
 
-impl<Q: Quantity> Quantity for Signed<Q> {
+impl<Q: Quantity> Quantity for SignedQuantity<Q> {
     fn text(&self) -> Option<String> {
         let sign = if self.is_negative { "-" } else { "" };
         Some(format!("{sign}{}", self.size.text()?))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use super::quantities::{self, Signed};
+use super::quantities::{self, SignedQuantity};
 
 /// A world: its nodes, the memory and CPU of instances, the durations of phases, and incidents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub struct MachineTruth {
     pub wander: Bytes,
     /// Growth of its own memory in a second; negative if it shrinks.
     #[serde(with = "quantities")]
-    pub drift: Signed<Bytes>,
+    pub drift: SignedQuantity<Bytes>,
     /// Programs of others, which start and end.
     pub others: Vec<Others>,
     /// Memory that it keeps for ever, per instance of the maximum on a node.
@@ -227,7 +227,7 @@ pub struct Incident {
     pub to: Option<u32>,
     /// Offset of the clock; negative if it is behind.
     #[serde(default, with = "quantities", skip_serializing_if = "Option::is_none")]
-    pub ahead: Option<Signed<Duration>>,
+    pub ahead: Option<SignedQuantity<Duration>>,
 }
 
 fn one() -> u32 {
@@ -344,7 +344,7 @@ impl Default for MachineTruth {
         Self {
             noise: Bytes(300_000),
             wander: Bytes(100_000),
-            drift: Signed::default(),
+            drift: SignedQuantity::default(),
             others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
