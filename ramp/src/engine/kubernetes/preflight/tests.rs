@@ -1,4 +1,5 @@
 //! Rules on several facts at once.
+#![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
 
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use k8s_openapi::api::node::v1::RuntimeClass;
