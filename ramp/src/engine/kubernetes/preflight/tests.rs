@@ -537,8 +537,12 @@ fn what_is_said_of_admission_is_as_written_down() {
             &none,
         ),
         told("no answer", pod(silence()), &none),
-        told("defaults", admitted(json!([{"name": "workload", "resources": defaults}])), &none),
-        told("a sidecar", admitted(json!([{"name": "workload"}, {"name": "istio-proxy"}])), &none),
+        told("defaults", admitted(json!([{"name": "workload", "resources": &defaults}])), &none),
+        told(
+            "a sidecar",
+            admitted(json!([{"name": "istio-proxy", "resources": defaults}, {"name": "workload"}])),
+            &none,
+        ),
     ];
     insta::assert_snapshot!("admission", text.concat());
 }
