@@ -19,12 +19,13 @@ use ramp_format::preflight::Finding;
 const LONGEST_MESSAGE: usize = 700;
 
 /// What to do, by what the API server's message contains. The first that matches is given.
-const ADVICE: [(&str, &str); 7] = [
+const ADVICE: [(&str, &str); 8] = [
     ("exceeded quota", "raise the ResourceQuota, or use another namespace"),
     ("failed quota", "set it in the manifest, or use a namespace without a ResourceQuota"),
     (" per Container", "change the resources in the manifest, or use a namespace without a LimitRange"),
     (" per Pod", "change the resources in the manifest, or use a namespace without a LimitRange"),
     ("failed calling webhook", "ask its owner to repair it, or use a namespace that it does not select"),
+    ("namespaces \"", "create the namespace"),
     ("no PriorityClass", "create it with: kubectl apply -k deploy/setup"),
     ("PodSecurity", "set the securityContext as the scenarios in deploy/ do, or use another namespace"),
 ];
@@ -133,11 +134,15 @@ fn finding(what: &str, error: &RequestError) -> Finding {
 
 /// What admission has changed of the pod that changes the experiment.
 fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
+    let name = &sent["containers"][0]["name"];
     let mut changed = Vec::new();
     for (list, resource) in
         [("limits", "memory"), ("limits", "cpu"), ("requests", "memory"), ("requests", "cpu")]
     {
-        let of = |spec: &Value, list: &str| spec["containers"][0]["resources"][list].get(resource).map(text);
+        let of = |spec: &Value, list: &str| {
+            let container = containers(spec).find(|container| container["name"] == *name)?;
+            container["resources"][list].get(resource).map(text)
+        };
         // The API server's default for a request is the limit.
         let asked = of(sent, list).or_else(|| of(sent, "limits").filter(|_| list == "requests"));
         let number = |text: &String| quantity::number(resource, text).ok();
@@ -146,12 +151,9 @@ fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
             changed.push(format!("{list}.{resource} from {} to {got}", asked.as_deref().unwrap_or("none")));
         }
     }
-    let names = |spec: &Value| {
-        let containers = spec["containers"].as_array().into_iter().flatten();
-        containers.map(|container| text(&container["name"])).collect::<Vec<_>>()
-    };
-    let (before, mut added) = (names(sent), names(admitted));
-    added.retain(|name| !before.contains(name));
+    let is_sent = |name: &&Value| containers(sent).any(|container| container["name"] == **name);
+    let added = containers(admitted).map(|container| &container["name"]).filter(|name| !is_sent(name));
+    let added: Vec<String> = added.map(text).collect();
     let changed = (!changed.is_empty()).then(|| {
         Finding::refusal(format!(
             "admission changes the resources of each instance: {}; set them in the manifest, or use a namespace without the \
@@ -166,6 +168,10 @@ fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
         ))
     });
     changed.into_iter().chain(added).collect()
+}
+
+fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    spec["containers"].as_array().into_iter().flatten()
 }
 
 /// Quantities may be written as numbers.

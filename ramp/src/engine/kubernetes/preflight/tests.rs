@@ -1,4 +1,5 @@
 //! Rules on several facts at once.
+#![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
 
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use k8s_openapi::api::node::v1::RuntimeClass;
@@ -536,8 +537,12 @@ fn what_is_said_of_admission_is_as_written_down() {
             &none,
         ),
         told("no answer", pod(silence()), &none),
-        told("defaults", admitted(json!([{"name": "workload", "resources": defaults}])), &none),
-        told("a sidecar", admitted(json!([{"name": "workload"}, {"name": "istio-proxy"}])), &none),
+        told("defaults", admitted(json!([{"name": "workload", "resources": &defaults}])), &none),
+        told(
+            "a sidecar",
+            admitted(json!([{"name": "istio-proxy", "resources": defaults}, {"name": "workload"}])),
+            &none,
+        ),
     ];
     insta::assert_snapshot!("admission", text.concat());
 }
