@@ -55,35 +55,23 @@ pub struct Plan {
     pub options: EngineOptions,
 }
 
-/// Which engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineKind {
-    /// Processes on this machine.
-    Local,
-    /// Containers of Podman or Docker.
-    Podman,
-    /// Pods on Kubernetes.
-    Kubernetes,
-    /// A cluster whose truth is known, in simulated time.
-    Simulated,
+named_enum! {
+    /// Which engine.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum EngineKind {
+        /// Processes on this machine.
+        Local = "local",
+        /// Containers of Podman or Docker.
+        Podman = "podman",
+        /// Pods on Kubernetes.
+        Kubernetes = "kubernetes",
+        /// A cluster whose truth is known, in simulated time.
+        Simulated = "simulated",
+    }
 }
 
 impl EngineKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Local, Self::Podman, Self::Kubernetes, Self::Simulated];
-
-    /// As on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Podman => "podman",
-            Self::Kubernetes => "kubernetes",
-            Self::Simulated => "simulated",
-        }
-    }
-
     /// What its instances are, for `--help`.
     #[must_use]
     pub fn description(self) -> &'static str {

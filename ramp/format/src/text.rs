@@ -21,6 +21,32 @@ macro_rules! text_in_json {
     };
 }
 
+/// Declares an enum whose variants have names, with `ALL` of them in order, `name` and `Display`.
+#[macro_export]
+macro_rules! named_enum {
+    ($(#[$meta:meta])* pub enum $type:ident { $( $(#[$doc:meta])* $variant:ident = $name:literal, )+ }) => {
+        $(#[$meta])*
+        pub enum $type { $( $(#[$doc])* $variant, )+ }
+
+        impl $type {
+            /// All of them, in order.
+            pub const ALL: [Self; [$( $name ),+].len()] = [$( Self::$variant ),+];
+
+            /// Its name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
 /// A count with its noun, which gets an s where there is not one of them.
 #[must_use]
 pub fn count(count: impl Into<u64>, noun: &str) -> String {

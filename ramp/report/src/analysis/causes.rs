@@ -1,64 +1,43 @@
 //! Why an instance is lost, or has no place: by the words of who tells, Kubernetes, a kubelet, containerd, Podman or a kernel.
 
-use std::fmt;
-
+use ramp_format::named_enum;
 use ramp_format::rows::PodRow;
 use ramp_format::state::State;
 
-/// What there may be no more of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Resource {
-    /// Memory.
-    Memory,
-    /// CPU that can be requested.
-    Cpu,
-    /// Pods that a node takes.
-    Pods,
-    /// Room on disks: files of pods, images, logs.
-    Disk,
-    /// Files that a file system takes.
-    Inodes,
-    /// Processes.
-    Processes,
-    /// Open files.
-    Files,
-    /// Addresses of pods.
-    Addresses,
-    /// Ports of nodes.
-    Ports,
-    /// Volumes that a node takes.
-    Volumes,
-    /// A resource of a device plugin, or huge pages.
-    Extended,
-    /// Nodes that are ready.
-    Nodes,
-    /// Answers of the API, in time.
-    Api,
-    /// Time: a step did not settle within its limit.
-    Time,
-    /// It is not said of what.
-    Unknown,
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "memory",
-            Self::Cpu => "CPU requests",
-            Self::Pods => "pods per node",
-            Self::Disk => "disk space",
-            Self::Inodes => "inodes",
-            Self::Processes => "processes",
-            Self::Files => "open files",
-            Self::Addresses => "pod addresses",
-            Self::Ports => "ports of nodes",
-            Self::Volumes => "volumes per node",
-            Self::Extended => "an extended resource",
-            Self::Nodes => "nodes",
-            Self::Api => "the API",
-            Self::Time => "time for a step",
-            Self::Unknown => "unknown",
-        })
+named_enum! {
+    /// What there may be no more of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Resource {
+        /// Memory.
+        Memory = "memory",
+        /// CPU that can be requested.
+        Cpu = "CPU requests",
+        /// Pods that a node takes.
+        Pods = "pods per node",
+        /// Room on disks: files of pods, images, logs.
+        Disk = "disk space",
+        /// Files that a file system takes.
+        Inodes = "inodes",
+        /// Processes.
+        Processes = "processes",
+        /// Open files.
+        Files = "open files",
+        /// Addresses of pods.
+        Addresses = "pod addresses",
+        /// Ports of nodes.
+        Ports = "ports of nodes",
+        /// Volumes that a node takes.
+        Volumes = "volumes per node",
+        /// A resource of a device plugin, or huge pages.
+        Extended = "an extended resource",
+        /// Nodes that are ready.
+        Nodes = "nodes",
+        /// Answers of the API, in time.
+        Api = "the API",
+        /// Time: a step did not settle within its limit.
+        Time = "time for a step",
+        /// It is not said of what.
+        Unknown = "unknown",
     }
 }
 
@@ -77,29 +56,18 @@ pub enum Cause {
     Unknown,
 }
 
-/// What others do to instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ExternalAction {
-    /// They made room for others of a higher priority.
-    Preempted,
-    /// Their node was drained.
-    Drained,
-    /// Their node was tainted, or not ready for too long.
-    Tainted,
-    /// They were deleted.
-    Deleted,
-}
-
-impl ExternalAction {
-    /// In words, after a number of instances.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Preempted => "preempted",
-            Self::Drained => "removed by a drain",
-            Self::Tainted => "removed from a node that was tainted or not ready",
-            Self::Deleted => "deleted",
-        }
+named_enum! {
+    /// What others do to instances.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum ExternalAction {
+        /// They made room for others of a higher priority.
+        Preempted = "preempted",
+        /// Their node was drained.
+        Drained = "removed by a drain",
+        /// Their node was tainted, or not ready for too long.
+        Tainted = "removed from a node that was tainted or not ready",
+        /// They were deleted.
+        Deleted = "deleted",
     }
 }
 

@@ -193,20 +193,20 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     let mut of_this = about(ABOUT_SECONDS).filter(of_instance);
     if let Some(event) = of_this.clone().find(|event| event.reason == "Preempted") {
         let by = event.message.strip_prefix("Preempted by ").and_then(|rest| rest.split(' ').next());
-        return (ExternalAction::Preempted.words().into(), by.map(str::to_owned));
+        return (ExternalAction::Preempted.name().into(), by.map(str::to_owned));
     }
     if let Some(Cause::Others(act)) = named_in(&row.reason) {
-        return (act.words().into(), None);
+        return (act.name().into(), None);
     }
     if let Some(event) = of_this.find(|event| event.reason == "TaintManagerEviction") {
-        return (ExternalAction::Tainted.words().into(), Some(event.reason.clone()));
+        return (ExternalAction::Tainted.name().into(), Some(event.reason.clone()));
     }
     let of_node = |event: &&EventRow| {
         event.reason == "NodeNotSchedulable"
             && row.node.as_deref().is_some_and(|node| event.object.ends_with(&format!("/{node}")))
     };
     if about(CORDON_LATE_SECONDS).any(|event| of_node(&event)) {
-        return (ExternalAction::Drained.words().into(), None);
+        return (ExternalAction::Drained.name().into(), None);
     }
     // Somebody who asks for as many or more removes none.
     let fewer = |event: &&EventRow| new_size(event).is_some_and(|size| size < asked);
@@ -219,7 +219,7 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     if events().any(scaled) {
         return ("removed by scaling".into(), None);
     }
-    (ExternalAction::Deleted.words().into(), None)
+    (ExternalAction::Deleted.name().into(), None)
 }
 
 /// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`,

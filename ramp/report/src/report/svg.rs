@@ -130,39 +130,34 @@ fn draw_series(plot: &mut Plot<'_, '_>, series: &Series) -> DrawResult {
     let places = |points: &[At]| -> Vec<(f64, f64)> {
         points.iter().filter_map(|at| Some((at.step, at.y?))).collect()
     };
+    let dots = |places: Vec<(f64, f64)>, radius: i32, style: ShapeStyle| {
+        places.into_iter().map(move |at| Circle::new(at, radius, style))
+    };
     let [dash, space] = match series.stroke {
         Stroke::Line(dashes) => dashes,
         Stroke::Dots => {
-            plot.draw_series(places(&points).into_iter().map(|at| Circle::new(at, 2, colour.filled())))?;
+            plot.draw_series(dots(places(&points), 2, colour.filled()))?;
             return Ok(());
         }
         Stroke::Rings => {
-            plot.draw_series(
-                places(&points).into_iter().map(|at| Circle::new(at, 3, colour.stroke_width(1))),
-            )?;
+            plot.draw_series(dots(places(&points), 3, colour.stroke_width(1)))?;
             return Ok(());
         }
     };
+    let solid = colour.stroke_width(2);
     for (is_stale, stretch) in stretches(&points) {
         let places = places(&stretch);
-        if let ([at], false) = (places.as_slice(), is_stale) {
-            plot.draw_series(std::iter::once(Circle::new(*at, 2, colour.filled())))?;
-        } else if is_stale {
-            plot.draw_series(DashedLineSeries::new(
-                places,
-                2.0_f32,
-                2.0_f32,
-                colour.mix(0.7).stroke_width(1),
-            ))?;
-        } else if dash > 0 {
-            plot.draw_series(DashedLineSeries::new(
-                places,
-                f32::from(dash),
-                f32::from(space),
-                colour.stroke_width(2),
-            ))?;
-        } else {
-            plot.draw_series(LineSeries::new(places, colour.stroke_width(2)))?;
+        match (places.len(), is_stale) {
+            (1, false) => drop(plot.draw_series(dots(places, 2, colour.filled()))?),
+            (_, true) => {
+                let thin = colour.mix(0.7).stroke_width(1);
+                plot.draw_series(DashedLineSeries::new(places, 2.0_f32, 2.0_f32, thin))?;
+            }
+            _ if dash > 0 => {
+                let (dash, space) = (f32::from(dash), f32::from(space));
+                plot.draw_series(DashedLineSeries::new(places, dash, space, solid))?;
+            }
+            _ => drop(plot.draw_series(LineSeries::new(places, solid))?),
         }
     }
     Ok(())
