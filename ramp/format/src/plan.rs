@@ -1,4 +1,4 @@
-//! What a run is to do: all of it is in `run.json`, so that another process can go on with it.
+//! The plan of a run, stored in `run.json` so that another process can resume it.
 
 use std::fmt;
 use std::path::PathBuf;

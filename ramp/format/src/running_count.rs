@@ -1,4 +1,4 @@
-//! The most instances at once, from their transitions.
+//! Peak counts of instances, from their transitions.
 
 use std::collections::HashMap;
 

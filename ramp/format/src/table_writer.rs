@@ -1,13 +1,10 @@
 //! One table of the run directory: a CSV file (RFC 4180) that only grows, a whole row at a time.
 
-use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-
-use crate::text::one_line;
 
 /// A CSV file that rows are appended to.
 ///
@@ -35,7 +32,7 @@ impl TableWriter<File> {
         let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         lock(&file, &path)?;
         let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0 };
-        table.cells(header)?;
+        table.record(header)?;
         Ok(table)
     }
 
@@ -74,7 +71,7 @@ fn lock(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes of all complete rows, and of what follows them. No row contains a newline: [`one_line`] removes it.
+/// Bytes of all complete rows, and of what follows them. No row contains a newline.
 pub(crate) fn whole_rows(file: &mut File) -> io::Result<(u64, u64)> {
     // Longer than any row.
     const TAIL_BYTES: u64 = 1 << 20;
@@ -87,30 +84,15 @@ pub(crate) fn whole_rows(file: &mut File) -> io::Result<(u64, u64)> {
 }
 
 impl<W: Write> TableWriter<W> {
-    /// Appends a row of cells.
+    /// Appends a row: a cell for each field of a struct. None of them contains a newline (see [`one_line`](crate::text::one_line)).
     ///
     /// # Errors
     /// Where the kernel does not take it now. It waits, then, and is written with the next row or [`Self::retry`].
-    pub fn cells<C: AsRef<str>>(&mut self, cells: &[C]) -> io::Result<()> {
-        self.row(|writer| writer.write_record(cells.iter().map(|cell| Cell(one_line(cell.as_ref())))))
-    }
-
-    /// Appends a row that is a struct: a cell for each of its fields.
-    ///
-    /// # Errors
-    /// Those of [`Self::cells`].
-    pub fn record(&mut self, record: &impl Serialize) -> io::Result<()> {
-        self.row(|writer| writer.serialize(record))
-    }
-
-    fn row(
-        &mut self,
-        write: impl FnOnce(&mut csv::Writer<&mut Vec<u8>>) -> csv::Result<()>,
-    ) -> io::Result<()> {
+    pub fn record(&mut self, record: &(impl Serialize + ?Sized)) -> io::Result<()> {
         let before = self.waiting.len();
         let written = {
             let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut self.waiting);
-            write(&mut writer).and_then(|()| writer.flush().map_err(Into::into))
+            writer.serialize(record).and_then(|()| writer.flush().map_err(Into::into))
         };
         if let Err(error) = written {
             self.waiting.truncate(before);
@@ -162,15 +144,6 @@ impl<W: Write> TableWriter<W> {
     }
 }
 
-/// A cell, as the writer takes it.
-struct Cell<'t>(Cow<'t, str>);
-
-impl AsRef<[u8]> for Cell<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -207,12 +180,12 @@ mod tests {
     #[test]
     fn rows_that_find_no_room_are_written_in_order_and_whole_once_there_is() {
         let mut table = on_a_disk(9);
-        table.cells(&["first", "1"]).unwrap();
-        assert!(table.cells(&["second", "2"]).is_err());
-        assert!(table.cells(&["third", "3"]).is_err());
+        table.record(&["first", "1"]).unwrap();
+        assert!(table.record(&["second", "2"]).is_err());
+        assert!(table.record(&["third", "3"]).is_err());
         assert_eq!(table.rows_waiting(), 2);
         table.file.room = 1000;
-        table.cells(&["fourth", "4"]).unwrap();
+        table.record(&["fourth", "4"]).unwrap();
         assert_eq!(table.rows_waiting(), 0);
         assert_eq!(String::from_utf8(table.file.written).unwrap(), "first,1\nsecond,2\nthird,3\nfourth,4\n");
     }
@@ -222,7 +195,7 @@ mod tests {
         let mut table = on_a_disk(0);
         let row = "x".repeat(WAITING_BYTES / 2 - 1);
         for _ in 0..4 {
-            assert!(table.cells(&[&row]).is_err());
+            assert!(table.record(&[&row]).is_err());
         }
         assert_eq!(table.rows_lost(), 2);
     }
@@ -236,15 +209,8 @@ mod tests {
         let busy = TableWriter::reopen(path.clone()).unwrap_err().to_string();
         assert!(busy.contains("still records here"), "{busy}");
         assert_eq!(table.remove_torn_row().unwrap(), 2);
-        table.cells(&["5", "6"]).unwrap();
+        table.record(&["5", "6"]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
         assert!(TableWriter::create(path, &["a"]).is_err(), "what is there is not written over");
-    }
-
-    #[test]
-    fn a_row_is_one_line_whatever_is_in_it() {
-        let mut table = on_a_disk(1000);
-        table.cells(&["a \"quoted\", \n\r\n word", ""]).unwrap();
-        assert_eq!(String::from_utf8(table.file.written).unwrap(), "\"a \"\"quoted\"\", word\",\n");
     }
 }

@@ -63,3 +63,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     Cow::Owned(lines.collect::<Vec<_>>().join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_becomes_one() {
+        assert_eq!(one_line(" a \n\r\n word "), "a word");
+        assert_eq!(one_line(" a word "), "a word");
+    }
+}

@@ -1,4 +1,4 @@
-//! What memory of a kernel nobody else can have.
+//! Unreclaimable memory of a kernel.
 
 /// The fields of a record of `workload node` that [`unreclaimable_bytes`] is made of, in its order.
 pub const UNRECLAIMABLE_FIELDS: [&str; 10] = [

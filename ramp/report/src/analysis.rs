@@ -1,4 +1,4 @@
-//! What the data says: named estimates, each with its inputs and its interval, or why it cannot be said. Pure.
+//! Analysis of datasets: pure estimates, each with its inputs and its interval, or why it is unavailable.
 
 pub mod causes;
 pub mod comparison;

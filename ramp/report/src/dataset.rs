@@ -1,4 +1,4 @@
-//! What a report is made from: one run, whatever recorded it.
+//! Datasets: one run each, whatever recorded it.
 //!
 //! | source | read from |
 //! |---|---|

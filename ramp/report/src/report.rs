@@ -1,4 +1,4 @@
-//! What runs say, for people and for programs: words, JSON, pictures, a page.
+//! Reports on runs: text, JSON, charts and a page.
 //!
 //! | made by | what |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Statistics, without a thought of what the numbers mean.
+//! Statistics, independent of what the numbers mean.
 
 mod interval;
 mod local_level;

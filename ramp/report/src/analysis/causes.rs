@@ -1,4 +1,4 @@
-//! Why an instance is lost, or has no place: by the words of who tells, Kubernetes, a kubelet, containerd, Podman or a kernel.
+//! Causes of lost or unplaced instances, by the words of Kubernetes, kubelets, containerd, Podman and kernels.
 
 use ramp_format::named_enum;
 use ramp_format::rows::PodRow;

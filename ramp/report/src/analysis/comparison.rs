@@ -1,4 +1,4 @@
-//! Two runs, or two groups of repeats, held against each other.
+//! Comparison of two runs, or of two groups of repeats.
 
 use super::estimates::{Counted, Estimates};
 use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pooled};

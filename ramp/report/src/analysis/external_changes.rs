@@ -1,4 +1,4 @@
-//! What others changed of the population while it was ramped: no property of the cluster.
+//! Changes of the population by others while it was ramped: not a property of the cluster.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What gave way, in the order in which it did.
+//! Failure modes, in the order of their first occurrence.
 
 use super::causes::Cause;
 pub use super::causes::Resource;

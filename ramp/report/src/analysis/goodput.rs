@@ -1,4 +1,4 @@
-//! How many of the instances that hold their memory also make progress.
+//! Goodput: instances that hold their memory and make progress.
 
 use std::collections::HashMap;
 

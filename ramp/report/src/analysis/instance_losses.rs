@@ -1,4 +1,4 @@
-//! What happened to instances while more were asked for: which were lost, or had no place, and why.
+//! Instances lost, removed or unschedulable while scaling up, and why.
 
 use super::causes::{Cause, cause};
 use crate::dataset::{Dataset, Recorded};

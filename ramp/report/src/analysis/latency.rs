@@ -1,4 +1,4 @@
-//! How long an instance takes from when it is made until it holds all of its memory, by how full the nodes are.
+//! Startup latency: from the creation of an instance until it holds its memory, by load level.
 
 use std::collections::HashMap;
 

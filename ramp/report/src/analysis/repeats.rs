@@ -1,4 +1,4 @@
-//! Which runs are repeats of each other, and which are held against which.
+//! Groups of repeated runs, and which of them are compared.
 
 use crate::dataset::Dataset;
 use ramp_format::plan::EngineKind;

@@ -1,4 +1,4 @@
-//! Everything that runs say, alone and held against each other.
+//! Results of all runs and of their comparisons.
 
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};

@@ -1,4 +1,4 @@
-//! The step at which a run was saturated, or how far it was not.
+//! Saturation: the step at which a run was saturated, or how far it was not.
 
 use std::fmt;
 

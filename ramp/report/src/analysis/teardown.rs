@@ -1,4 +1,4 @@
-//! How instances go, and whether they leave anything behind.
+//! Termination of instances, teardown, and memory left behind.
 
 use std::collections::HashMap;
 

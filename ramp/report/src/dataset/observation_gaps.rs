@@ -1,4 +1,4 @@
-//! Times in which nothing was seen.
+//! Gaps in observation.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What instances on a kernel hold by their own reports, at any time.
+//! Memory of the instances on a kernel by their own reports, at any time.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! What each kernel holds beyond what the instances on it report to hold, from samples of which it is known what was there.
+//! Memory of each kernel beyond the reports of its instances, from samples at which all instances are known.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

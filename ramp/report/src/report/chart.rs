@@ -1,4 +1,4 @@
-//! What a chart is: drawn once as SVG and once in the page, from the same definition.
+//! Charts as data: one definition for SVG and for the page.
 
 /// Colours that the colour-blind can tell apart (Okabe and Ito, Color Universal Design, 2008), without black and yellow, which do not show
 /// on every background. Each is used in this order.

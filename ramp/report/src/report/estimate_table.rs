@@ -20,6 +20,14 @@ pub struct EstimateRow {
     pub basis: String,
 }
 
+impl EstimateRow {
+    /// Its value, or that it is unavailable and why.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.value.clone().unwrap_or_else(|why| format!("n/a: {why}"))
+    }
+}
+
 /// The estimates of a run.
 #[must_use]
 pub fn of_run(data: &Dataset, found: &RunResults) -> Vec<EstimateRow> {

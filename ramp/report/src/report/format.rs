@@ -1,4 +1,4 @@
-//! Figures as people read them.
+//! Formatting of numbers and text.
 
 use crate::stats::Quantile;
 

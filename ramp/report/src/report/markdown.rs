@@ -35,11 +35,7 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
 fn table(text: &mut String, lines: &[estimate_table::EstimateRow]) {
     *text += "| estimate | value | based on |\n|---|---|---|\n";
     for line in lines {
-        let value = match &line.value {
-            Ok(value) => escaped(value),
-            Err(why) => format!("n/a: {}", escaped(why)),
-        };
-        *text += &format!("| {} | {value} | {} |\n", line.name, escaped(&line.basis));
+        *text += &format!("| {} | {} | {} |\n", line.name, escaped(&line.text()), escaped(&line.basis));
     }
 }
 

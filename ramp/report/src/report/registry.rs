@@ -15,7 +15,7 @@ use crate::analysis::latency::LoadLevel;
 use crate::analysis::results::RunResults;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
-use crate::dataset::{Dataset, Source};
+use crate::dataset::Dataset;
 use crate::stats::{Quantile, Survival};
 use ramp_format::running_count::Most;
 use ramp_format::text::count;
@@ -336,21 +336,19 @@ fn steps(data: &Dataset) -> Reading {
 
 /// When a sample counts as stale, and when as missing.
 pub(super) fn stale_rule(data: &Dataset) -> &'static str {
-    match data.source {
-        Source::Study => {
-            "stale: active and free memory of the node equal those of its previous row; missing: both are 0"
-        }
-        Source::Run(_) => "stale: recorded again without a newer sample; missing: a gap in the node's stream",
+    if data.is_study() {
+        "stale: active and free memory of the node equal those of its previous row; missing: both are 0"
+    } else {
+        "stale: recorded again without a newer sample; missing: a gap in the node's stream"
     }
 }
 
 /// How the step of saturation is found.
 pub(super) fn saturation_rule(data: &Dataset) -> &'static str {
-    match data.source {
-        Source::Study => "the nodes full, else the first lost instance, else the number running stops rising",
-        Source::Run(_) => {
-            "the first instance lost to a resource or unschedulable, else the number held stops rising although instances had time to start"
-        }
+    if data.is_study() {
+        "the nodes full, else the first lost instance, else the number running stops rising"
+    } else {
+        "the first instance lost to a resource or unschedulable, else the number held stops rising although instances had time to start"
     }
 }
 
@@ -386,11 +384,9 @@ fn most(most: &Estimate<Most>) -> Estimate<Reading> {
 
 fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
     let usage = known(usage)?;
-    let instances = match data.source {
-        Source::Study => "running instances, as recorded",
-        Source::Run(_) => "instances that hold their memory",
-    };
-    let inputs = format!("{} ÷ {instances}", data.usage_measure());
+    let divisor =
+        if data.is_study() { "running instances, as recorded" } else { "instances that hold their memory" };
+    let inputs = format!("{} ÷ {divisor}", data.usage_measure());
     Ok(Reading { step: Some(usage.step), inputs, ..Reading::number(usage.mib) })
 }
 

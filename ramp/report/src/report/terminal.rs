@@ -27,11 +27,7 @@ pub fn text(report: &Report) -> String {
 
 fn push_lines(text: &mut String, lines: &[estimate_table::EstimateRow]) {
     for line in lines {
-        let value = match &line.value {
-            Ok(value) => value.clone(),
-            Err(why) => format!("n/a: {why}"),
-        };
-        let wrapped = format::wrapped(&value, 26, 100);
+        let wrapped = format::wrapped(&line.text(), 26, 100);
         text.push_str(&format!("  {:<24}{}", line.name, wrapped.trim_start()));
     }
 }

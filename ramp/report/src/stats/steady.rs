@@ -1,4 +1,4 @@
-//! Whether something has stopped changing.
+//! Steadiness: whether values have stopped changing.
 
 /// For so many seconds it must have.
 pub const STEADY_FOR_SECONDS: f64 = 3.0;

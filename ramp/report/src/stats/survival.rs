@@ -1,4 +1,4 @@
-//! How long something takes that does not always come to its end while it is watched.
+//! Survival: durations of which some were censored.
 
 /// A time that something took, or after which it was no longer watched.
 #[derive(Clone, Copy, Debug, PartialEq)]

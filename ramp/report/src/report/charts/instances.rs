@@ -1,4 +1,4 @@
-//! Charts of what single instances did.
+//! Charts of individual instances.
 
 use super::super::Report;
 use super::super::chart::{At, Chart, Series, Stroke, X};

@@ -1,4 +1,4 @@
-//! Charts of single nodes.
+//! Charts of individual nodes.
 
 use super::super::Report;
 use super::super::chart::{At, Chart, LINES, PALETTE, Series, Stroke, X, thinned};

@@ -66,7 +66,7 @@ fn changed(found: &RunResults) -> Option<Sentence> {
 }
 
 fn seen_late(data: &Dataset) -> Option<Sentence> {
-    let Some(recorded) = data.recorded() else { return None };
+    let recorded = data.recorded()?;
     (recorded.seen_late > 0).then(|| {
         says(
             format!(
