@@ -136,6 +136,19 @@ fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
 }
 
 /// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.
+/// Whether a killed run can be resumed by this build. Changes nothing.
+///
+/// # Errors
+/// `InvalidData` if a table has other columns than this build writes; if the run is being written by another process; or if a
+/// table cannot be read.
+pub fn check_resumable(path: &Path, run: &RunFile) -> io::Result<()> {
+    reopen::<StepRow>(path, run)?;
+    reopen::<NodeRow>(path, run)?;
+    reopen::<PodRow>(path, run)?;
+    reopen::<WorkloadRow>(path, run)?;
+    reopen::<EventRow>(path, run).map(drop)
+}
+
 fn reopen<R: Table>(directory: &Path, run: &RunFile) -> io::Result<TableWriter> {
     let path = directory.join(R::FILE);
     let table = TableWriter::reopen(path.clone())?;

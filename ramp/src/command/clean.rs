@@ -1,6 +1,7 @@
 //! `ramp clean`: removes what earlier runs left behind.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::resumed::resumed;
 use crate::cli::CleanArgs;
 use crate::engine::{Failure, kubernetes, local, podman};
 use crate::ui::{View, out};
+use ramp_format::directory::check_resumable;
 use ramp_format::plan::{EngineKind, EngineOptions};
 use ramp_format::run_file::read_run;
 
@@ -40,9 +42,18 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
     let file = read_run(path).map_err(|error| error.to_string())?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
-        // Also records the end, which its process could not.
-        let run = resumed(path, &file, View::words(), interrupts::count()).await?;
-        return Ok(exit_code(run.clean_up().await?.left.is_empty()));
+        match check_resumable(path, &file) {
+            // What another version has begun is removed all the same.
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                out(&format!("the end of the run is not recorded: {error}"));
+            }
+            Err(error) => return Err(error.to_string()),
+            Ok(()) => {
+                // Also records the end, which its process could not.
+                let run = resumed(path, &file, View::words(), interrupts::count()).await?;
+                return Ok(exit_code(run.clean_up().await?.left.is_empty()));
+            }
+        }
     }
     let namespace = options.namespace.as_deref().or(file.manifest["metadata"]["namespace"].as_str());
     remove_leftovers(engine, options, namespace.unwrap_or("default"), Some(&file.run)).await

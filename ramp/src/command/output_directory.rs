@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn low_space_space_is_said_with_how_much_there_is() {
+    fn low_space_is_a_warning_that_says_how_much_there_is() {
         let found = low_space(Path::new("/data"), Bytes(1_000_000)).unwrap();
         assert!(!found.refuses && found.message.starts_with("/data has only 1.000 MB free"), "{found:?}");
         assert_eq!(low_space(Path::new("/data"), SPACE), None);

@@ -24,6 +24,6 @@ pub(super) async fn resumed(
         Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
     let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
     let engine = AnyEngine::new(file.plan.engine, spec).await?;
-    let before = Directory::resume(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let before = Directory::resume(path).map_err(|error| error.to_string())?;
     Run::resume(engine, before, Surroundings { clock: Clock::system(), view, interrupts })
 }

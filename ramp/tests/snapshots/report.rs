@@ -245,3 +245,15 @@ fn a_run_that_has_ended_is_not_gone_on_with_and_has_left_nothing() {
     let place = four_runs();
     hold("ended_runs", &place.sessions(&[&["run", "--resume", "evicted"], &["clean", "evicted"]]));
 }
+
+#[test]
+fn a_run_with_columns_of_another_version_is_not_resumed_but_its_leftovers_are_removed() {
+    let place = four_runs();
+    let edit = |file: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(place.path().join(file)).unwrap();
+        assert!(text.contains(from), "{file}");
+        place.put(file, &text.replacen(from, to, 1));
+    };
+    edit("cut/nodes.csv", "elapsed_seconds", "seconds");
+    hold("another_version", &place.sessions(&[&["run", "--resume", "cut"], &["clean", "cut"]]));
+}
