@@ -144,12 +144,8 @@ impl LocalEngine {
         Ok(Confinement::Cgroup(group))
     }
 
-    fn stale_cgroups(&self) -> Vec<StaleCgroup> {
-        stale_cgroups(&self.homes, Some(&self.order.run))
-    }
-
     async fn remove_stale_cgroups(&self) -> Result<(), Failure> {
-        for stale in self.stale_cgroups() {
+        for stale in stale_cgroups(&self.homes, Some(&self.order.run)) {
             remove(&stale.directory).await.map_err(|error| Failure::transient(error.to_string()))?;
         }
         Ok(())
@@ -243,7 +239,7 @@ impl Engine for LocalEngine {
 
     /// Processes and cgroups.
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
-        let stale = self.stale_cgroups();
+        let stale = stale_cgroups(&self.homes, Some(&self.order.run));
         let mut living = self.living.all().clone();
         for pid in stale.iter().flat_map(|stale| processes(&stale.directory)) {
             living.entry(pid.as_raw().unsigned_abs()).or_insert_with(|| "of an earlier ramp".into());

@@ -24,16 +24,13 @@ pub(super) struct BudgetWatch {
 /// memory is about to be freed.
 pub(super) fn to_evict(budget: Bytes, all: &[BudgetWatch]) -> Option<u32> {
     let staying = || all.iter().filter(|instance| !instance.is_ending);
-    (sum(staying()) > budget).then(|| staying().map(|instance| instance.ordinal).max())?
+    (used(staying()) > budget).then(|| staying().map(|instance| instance.ordinal).max())?
 }
 
-/// Memory of all instances together, including those that have been told to end.
-pub(super) fn used(all: &[BudgetWatch]) -> Bytes {
-    sum(all.iter())
-}
-
-fn sum<'a>(all: impl Iterator<Item = &'a BudgetWatch>) -> Bytes {
-    Bytes(all.filter_map(|instance| instance.resident).fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
+/// Memory of these instances together.
+pub(super) fn used<'a>(all: impl IntoIterator<Item = &'a BudgetWatch>) -> Bytes {
+    let resident = all.into_iter().filter_map(|instance| instance.resident);
+    Bytes(resident.fold(0, |sum, bytes| sum.saturating_add(bytes.0)))
 }
 
 /// The resident set of a process: the second number of `/proc/PID/statm`, in pages (proc_pid_statm(5)). Shared pages
