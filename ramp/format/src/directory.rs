@@ -135,7 +135,6 @@ fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
     TableWriter::create(directory.join(R::FILE), &R::header())
 }
 
-/// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.
 /// Whether a killed run can be resumed by this build. Changes nothing.
 ///
 /// # Errors
@@ -149,6 +148,7 @@ pub fn check_resumable(path: &Path, run: &RunFile) -> io::Result<()> {
     reopen::<EventRow>(path, run).map(drop)
 }
 
+/// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.
 fn reopen<R: Table>(directory: &Path, run: &RunFile) -> io::Result<TableWriter> {
     let path = directory.join(R::FILE);
     let table = TableWriter::reopen(path.clone())?;

@@ -106,9 +106,9 @@ pub struct Forecast {
     pub steps: u32,
     /// How long all of these take, in seconds.
     pub seconds: f64,
-    /// Those that fit, and those beyond it; none where it cannot be said how many fit.
+    /// Those that fit, and those beyond it; none if the capacity is unknown.
     pub steps_to_saturation: Option<u32>,
-    /// How long those take that fit, and those beyond it; none where it cannot be said how many fit.
+    /// How long those take that fit, and those beyond it; none if the capacity is unknown.
     pub seconds_to_saturation: Option<f64>,
 }
 

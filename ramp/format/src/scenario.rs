@@ -248,7 +248,7 @@ fn quantity<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// The message of a parser without its label "error: ".
-fn without_label(error: &impl ToString) -> String {
+pub fn without_label(error: &impl ToString) -> String {
     error.to_string().trim_start_matches("error: ").to_owned()
 }
 

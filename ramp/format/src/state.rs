@@ -12,7 +12,7 @@ named_enum! {
         Pending = "pending",
         /// The scheduler has looked and found no node for it; it may yet.
         Unschedulable = "unschedulable",
-        /// On a node, its container not yet at work.
+        /// On a node, its container not yet running.
         Creating = "creating",
         /// At work, without all of its memory yet.
         Running = "running",
@@ -32,7 +32,7 @@ named_enum! {
 }
 
 impl State {
-    /// Whether a container is at work, with or without all of its memory.
+    /// Whether a container is running, with or without all of its memory.
     #[must_use]
     pub fn is_at_work(self) -> bool {
         matches!(self, Self::Running | Self::Ready)
@@ -90,7 +90,7 @@ impl Counts {
         self.0[state as usize]
     }
 
-    /// How many have a container at work.
+    /// Instances with a running container.
     #[must_use]
     pub fn at_work(&self) -> u32 {
         self.of(State::Running) + self.of(State::Ready)

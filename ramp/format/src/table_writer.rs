@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes, then none.
+    /// Accepts this many bytes, then none.
     struct Disk {
         written: Vec<u8>,
         room: usize,

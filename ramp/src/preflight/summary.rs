@@ -11,7 +11,7 @@ use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::scenario::Scenario;
 
 /// Column at which lines wrap.
-const WIDTH: usize = 110;
+const WIDTH: usize = 80;
 /// Column at which the text after a heading begins.
 const INDENT: usize = 13;
 /// Nodes listed by name; further ones are only counted.
@@ -116,7 +116,7 @@ fn capacity(node: &NodeFacts) -> String {
     let free_cpu = cpu.zip(node.requested_cpu_cores).map(|(all, taken)| cores(all - taken));
     let pods = node.allocatable_pods;
     let free_pods = pods.zip(node.pods).map(|(all, there)| all.saturating_sub(there).to_string());
-    let mut words = format!("{}: free {} memory, ", node.name, of(free_memory, memory.map(bytes)));
+    let mut words = format!("{}: free {}, ", node.name, of(free_memory, memory.map(bytes)));
     let _ = write!(words, "{} cores", of(free_cpu, cpu.map(cores)));
     if pods.is_some() {
         let _ = write!(words, ", {} pods", of(free_pods, pods.map(|pods| pods.to_string())));
@@ -230,10 +230,7 @@ mod tests {
         };
         let preflight = Preflight { nodes: vec![node], ..Preflight::default() };
         let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
-        assert!(
-            text.contains("200 instances predicted, limited by memory in use; the ramp ends before"),
-            "{text}"
-        );
-        assert!(text.contains("a: free 100.00 GB of 100.00 GB memory, ? cores"), "{text}");
+        assert!(text.contains("200 instances predicted, limited by memory in use; the ramp ends"), "{text}");
+        assert!(text.contains("a: free 100.00 GB of 100.00 GB, ? cores"), "{text}");
     }
 }

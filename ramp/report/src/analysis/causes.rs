@@ -130,7 +130,7 @@ const WORDS: &[(&str, Cause)] = &[
     ("Resource temporarily unavailable", Cause::Resource(Resource::Processes)),
     ("no IP addresses available", Cause::Resource(Resource::Addresses)),
     ("no available IP", Cause::Resource(Resource::Addresses)),
-    // What no amount of anything mends.
+    // Causes that no amount of a resource removes.
     ("ErrImage", Cause::Blocked),
     ("ImagePullBackOff", Cause::Blocked),
     ("ImageInspectError", Cause::Blocked),

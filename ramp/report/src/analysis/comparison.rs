@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 pub struct Comparison {
     /// Instances asked for at saturation: base ÷ other − 1.
     pub overhead_by_saturation: Estimate<f64>,
-    /// Most instances that held their memory (of the study's files: that were at work), where both were saturated: base ÷ other − 1.
+    /// Most instances that held their memory (in the study's files: that were running), where both were saturated: base ÷ other − 1.
     pub overhead_by_maximum: Estimate<f64>,
     /// Active memory per container at saturation: other ÷ base − 1.
     pub overhead_by_usage: Estimate<f64>,
@@ -121,7 +121,7 @@ impl Comparison {
     }
 }
 
-/// Both, or why one of them cannot be said.
+/// Both, or why one of them is unavailable.
 fn both<'e, T>(base: &'e Estimate<T>, other: &'e Estimate<T>) -> Estimate<(&'e T, &'e T)> {
     Ok((base.as_ref().map_err(Clone::clone)?, other.as_ref().map_err(Clone::clone)?))
 }
@@ -144,7 +144,7 @@ fn per_pod(base: &MarginalCost, other: &MarginalCost) -> Estimate<PerPod> {
     if base.measure != other.measure {
         return of_two_measures(base.measure, other.measure);
     }
-    // Both were drawn from the same seed: any draw of the one goes with any of the other, and not with the one of its own number.
+    // Both were drawn from the same seed: draws are paired at random, not by their index.
     let mut others = other.drawn.clone();
     others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
     let differences: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();

@@ -144,7 +144,7 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Boun
         step.step,
         mib(each as f64)
     );
-    // Those already at work then have taken theirs.
+    // Instances that run by then have taken theirs.
     let instances = free / each + u64::from(step.running);
     Ok(Bound { instances, by: "free memory".into(), inputs })
 }

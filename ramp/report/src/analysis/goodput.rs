@@ -25,13 +25,13 @@ pub struct GoodputCourse {
     pub steps: Vec<Goodput>,
     /// The longest that a report counts, in seconds.
     pub counts_seconds: f64,
-    /// Instances at work − goodput where that is largest, with the index of the step.
+    /// Largest difference of running instances − goodput, with the index of the step.
     pub largest_gap: Option<(u32, usize)>,
 }
 
 /// It makes progress where it got so much of the CPU time that it was to get between two reports; where it is to get none, by reporting.
 pub const PROGRESS: f64 = 0.5;
-/// Where so many times the interval of reports has passed since the last one, it no longer counts.
+/// Report intervals without a report after which an instance no longer counts.
 const REPORTS_MISSED: f64 = 2.5;
 /// What a report may take to arrive.
 const ARRIVES_WITHIN_SECONDS: f64 = 1.0;

@@ -12,9 +12,9 @@ use ramp_format::state::State;
 /// Startup latency of the instances that were made at one level of load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadLevel {
-    /// Least instances at work when they were made.
+    /// Least instances running at their creation.
     pub from: u32,
-    /// Fewer than so many; none where it is open.
+    /// Upper bound, exclusive; none if unbounded.
     pub to: Option<u32>,
     /// Share that takes longer than a time.
     pub survival: Survival,
@@ -25,13 +25,13 @@ pub struct LoadLevel {
 pub struct Startup {
     /// When it was first seen, in seconds since the run began.
     pub made_seconds: f64,
-    /// Instances at work then.
+    /// Instances running then.
     pub at_work: u32,
     /// How long it took, or was watched without getting there: it was evicted, killed or removed before, or the run ended.
     pub took: Duration,
 }
 
-/// Levels of load, in quarters of the instances at saturation; beyond it is one of its own.
+/// Levels of load: quarters of the instances at saturation, and one level beyond it.
 pub const QUARTERS: u32 = 4;
 
 /// Startup latency by load level. `full` is how many instances there are at saturation.

@@ -40,7 +40,7 @@ pub struct SystematicError {
     pub load: f64,
 }
 
-/// What the first instance on a node takes once is at most so many times what each takes beyond its load.
+/// The one-time cost of the first instance on a node is at most this multiple of the cost of each beyond its load.
 const FIRST_AT_MOST: f64 = 4.0;
 /// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
 const DRAWS: usize = 1000;
@@ -49,7 +49,7 @@ const DRAWS: usize = 1000;
 ///
 /// Of runs of ramp: what an instance reports to hold, with page tables, and what each kernel holds beyond all reports for each
 /// instance, where the rest is the machine's own: a level, a drift and a random walk ([`fit`]). Of the study's files, which have
-/// no reports: the Theil–Sen slope of memory against instances at work.
+/// no reports: the Theil–Sen slope of memory against running instances.
 ///
 /// # Errors
 /// Where there are too few samples.

@@ -62,9 +62,9 @@ pub enum SaturationRule {
 const RISEN: f64 = 0.95;
 /// It has stopped rising where so much of what was asked for later did not come.
 const MISSING: f64 = 0.5;
-/// An instance has had its time where it took so many times what the slowest of those that got there did.
+/// An instance has had enough time to start after this multiple of the slowest start observed.
 const HAD_ITS_TIME: f64 = 10.0;
-/// And at least so many seconds.
+/// And at least this, in seconds.
 const AT_LEAST_SECONDS: f64 = 60.0;
 
 impl SaturationRule {

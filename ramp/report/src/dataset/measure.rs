@@ -64,7 +64,7 @@ pub static CHARGED: Measure = Measure {
     is_charged: true,
     ..MEMORY
 };
-/// What a machine as a whole holds, whoever it is charged to.
+/// Memory in use on the whole machine, whichever cgroup is charged.
 pub static UNRECLAIMABLE: Measure = Measure {
     name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
     value: |sample| bytes(sample.memory.unreclaimable),
@@ -77,7 +77,7 @@ pub static NOT_AVAILABLE: Measure = Measure {
     value: |sample| bytes(NodeMemory::not_available(&sample.memory)),
     ..MEMORY
 };
-/// What programs have for themselves, whoever they are: of it memory per container is made.
+/// Anonymous and shared memory of all programs: the basis of memory per container.
 pub static ANON_AND_SHARED: Measure = Measure {
     name: "anonymous and shared memory of all nodes, minus that before the first step",
     value: |sample| bytes(sample.memory.anon_and_shared),

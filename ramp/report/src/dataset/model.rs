@@ -62,7 +62,7 @@ pub struct Step {
     pub step_seconds: Option<f64>,
     /// Instances asked for.
     pub asked: Option<u32>,
-    /// Instances at work, whether or not they hold all of their memory.
+    /// Running instances, whether or not they hold all of their memory.
     pub running: u32,
     /// Of these: instances that hold all of their memory.
     pub ready: Option<u32>,
@@ -70,13 +70,13 @@ pub struct Step {
     pub pending: Option<u32>,
     /// Instances that the scheduler finds no node for.
     pub unschedulable: Option<u32>,
-    /// Instances on a node, not yet at work.
+    /// Instances on a node, not yet running.
     pub creating: Option<u32>,
     /// Instances told to end.
     pub terminating: Option<u32>,
     /// Instances evicted and still listed.
     pub evicted: Option<u32>,
-    /// Instances that have failed, killed for memory or otherwise, and are not at work again.
+    /// Instances that have failed, OOM-killed or otherwise, and are not running again.
     pub failed: Option<u32>,
     /// Evictions since the run began.
     pub evictions_total: Option<u32>,
@@ -153,7 +153,7 @@ pub struct NodeSample {
     pub kernel: Option<usize>,
     /// How new it is.
     pub freshness: Freshness,
-    /// Instances at work on this node then.
+    /// Instances running on this node then.
     pub instances: Option<u32>,
     /// Its memory.
     pub memory: NodeMemory,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ramp_format::rows::{EventRow, PodRow};
 use ramp_format::state::State;
 
-/// What did not arrive yet arrives within so many seconds after it is seen again.
+/// Delayed rows arrive within this time after the end of a gap, in seconds.
 const ARRIVES_WITHIN_SECONDS: f64 = 1.0;
 
 /// Times in which ramp saw nothing: what did not arrive then tells nothing of who sent it.

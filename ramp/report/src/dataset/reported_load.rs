@@ -99,7 +99,7 @@ impl<'d> ReportedLoad<'d> {
 /// Instances on the nodes of a kernel.
 #[derive(Default)]
 pub(super) struct KernelInstances<'d> {
-    /// Those with a container at work, by whether they have been seen to hold their memory.
+    /// Those with a running container, by whether they have been seen to hold their memory.
     pub(super) alive: HashMap<&'d str, bool>,
     /// Those that are being made, or are to be started again: nobody tells what they take.
     unknown: HashSet<&'d str>,

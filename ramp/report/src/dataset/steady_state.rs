@@ -19,7 +19,7 @@ pub struct Costs {
     pub measure: &'static Measure,
     /// Of what, and when it was looked at.
     pub of: String,
-    /// Points with instances as x and bytes as y, for each thing that has an intercept of its own.
+    /// Points with instances as x and bytes as y, for each series with its own intercept.
     pub series: Vec<Vec<Point>>,
     /// Where the source tells what instances hold themselves: the memory beyond that.
     pub beyond: Option<BeyondReported>,
@@ -45,7 +45,7 @@ pub struct BeyondReported {
 }
 
 impl Dataset {
-    /// Memory against instances at work, from fresh samples before a step (its index), or of all steps on the way up.
+    /// Memory against running instances, from fresh samples before a step (its index), or of all steps on the way up.
     #[must_use]
     pub fn costs(&self, before: Option<usize>) -> Costs {
         match &self.source {
@@ -275,7 +275,7 @@ pub struct RetainedMemory {
 
 impl Dataset {
     /// What memory per container is made from: what the kernel charges to the instances alone, where they have a cgroup of their own; else
-    /// anonymous and shared memory of the machines, whoever has it.
+    /// anonymous and shared memory of the machines, of all programs.
     fn measure_of_usage(&self, recorded: &Recorded) -> &'static Measure {
         let measure = self.measure(recorded, f64::INFINITY);
         if measure.is_charged {

@@ -7,7 +7,7 @@ pub const PALETTE: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e6
 /// A chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// A word of its own, for file names and anchors.
+    /// Unique name, for file names and anchors.
     pub id: String,
     /// What it shows.
     pub title: String,
@@ -50,7 +50,7 @@ pub struct Series {
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
-    /// A line of its own dashes, so many of each: `[0, 0]` is a solid one.
+    /// Lengths of dashes and gaps: `[0, 0]` is a solid line.
     Line([u8; 2]),
     /// A dot for each point.
     Dots,
@@ -65,7 +65,7 @@ pub const LINES: [Stroke; 4] =
 /// A point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct At {
-    /// Where it is by steps; or along an x of its own.
+    /// Where it is on the step axis, or on the x axis of the chart.
     pub step: f64,
     /// Where it is by time, in seconds since the run began.
     pub seconds: f64,

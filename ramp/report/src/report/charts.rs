@@ -54,7 +54,7 @@ pub fn marks(report: &Report) -> Vec<Mark> {
         {
             mark(step, format!("saturated: {}", at.rule));
         }
-        // The first step after which a rule was true; it ended the run then, or so many steps later.
+        // The first step after which a rule fired; it ended the run then, or --beyond steps later.
         if let Some(step) = data.steps.iter().find(|step| !step.rules.is_empty()) {
             mark(step, format!("stop rule {}", step.rules));
         }

@@ -61,7 +61,7 @@ pub(super) fn quantile(quantile: Quantile) -> String {
     }
 }
 
-/// Lines that are no longer than so many letters, indented.
+/// Text wrapped at `width` characters, indented.
 pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut line = String::new();

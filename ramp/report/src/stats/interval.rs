@@ -1,6 +1,6 @@
 //! Quantiles, and intervals made of them.
 
-/// In so many of 100 experiments an interval should hold what is estimated.
+/// Confidence level of intervals, in percent.
 pub const CONFIDENCE_PERCENT: u32 = 95;
 /// The share of draws on either side of an interval.
 const TAIL: f64 = (100 - CONFIDENCE_PERCENT) as f64 / 200.0;

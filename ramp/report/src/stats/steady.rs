@@ -1,6 +1,6 @@
 //! Steadiness: whether values have stopped changing.
 
-/// For so many seconds it must have.
+/// Window in which it must not change, in seconds.
 pub const STEADY_FOR_SECONDS: f64 = 3.0;
 /// A kernel's own programs move by so much without anybody asking.
 const STEADY_WITHIN: f64 = 1_048_576.0;
@@ -56,14 +56,14 @@ pub fn mean(values: &[(f64, f64)]) -> f64 {
     values.iter().map(|(_, value)| value).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Those of the last so many seconds.
+/// Values of the last `seconds`.
 #[must_use]
 pub fn last(values: &[(f64, f64)], seconds: f64) -> &[(f64, f64)] {
     let end = values.last().map_or(0.0, |(at, _)| *at);
     &values[values.partition_point(|(at, _)| end - at > seconds)..]
 }
 
-/// Whether values have not changed for long: for so many seconds they went no farther than is too little to matter.
+/// Whether values are steady: within the window they stayed within the tolerance.
 #[must_use]
 pub fn is_steady_for(values: &[(f64, f64)], seconds: f64, quiet: &[(f64, f64)]) -> bool {
     let long = last(values, seconds);

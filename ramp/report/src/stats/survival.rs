@@ -36,11 +36,11 @@ struct SurvivalStep {
 pub enum Quantile {
     /// So many seconds. An end of the interval that is none lies beyond what was watched.
     Seconds(f64, Option<f64>, Option<f64>),
-    /// Longer than so many seconds.
+    /// Longer than this, in seconds.
     LongerThan(f64),
 }
 
-/// Each end of an interval is missed in so many experiments.
+/// Probability that the truth is beyond one end of an interval.
 const BEYOND_AN_END: f64 = 0.025;
 
 impl Survival {

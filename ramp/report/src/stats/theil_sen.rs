@@ -94,7 +94,7 @@ fn most_points(series: usize) -> usize {
     ((2 * MOST_PAIRS / series.max(1)) as f64).sqrt().max(FEWEST_POINTS as f64) as usize
 }
 
-/// Neighbours become one point, their mean, until there are no more than so many.
+/// Most points: above it neighbours are replaced by their mean.
 fn merge(points: &mut Vec<Point>, most: usize) {
     let together = points.len().div_ceil(most);
     if together > 1 {
@@ -143,7 +143,7 @@ fn changes(points: &[Point], slope: f64, freedom: usize) -> Vec<f64> {
 /// The 97.5 % quantile of the normal distribution.
 const NORMAL: f64 = 1.959_964;
 
-/// The 97.5 % quantile of Student's distribution with so many degrees of freedom, to 1 % from three on (Abramowitz and Stegun, Handbook of
+/// The 97.5 % quantile of Student's t distribution, to 1 % from three degrees of freedom on (Abramowitz and Stegun, Handbook of
 /// Mathematical Functions, 26.7.5).
 fn students_t(freedom: usize) -> f64 {
     let (z, n) = (NORMAL, freedom as f64);

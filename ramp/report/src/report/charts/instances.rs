@@ -40,7 +40,7 @@ fn place(startup: &Startup) -> At {
     At { step: x, seconds: x, y: Some(startup.took.seconds), stale: false }
 }
 
-/// Goodput beside instances at work.
+/// Goodput beside running instances.
 pub(super) fn goodput(report: &Report) -> Chart {
     let pen = Pen::of(report);
     let mut series = Vec::new();

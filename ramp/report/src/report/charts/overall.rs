@@ -8,7 +8,7 @@ use crate::dataset::{Dataset, Step};
 /// A thing that is measured at each step.
 type StepColumn = (&'static str, fn(&Step) -> Option<f64>);
 
-/// Lines of each run for each thing. Of more runs than one only so many things are shown at first.
+/// Lines of each run for each quantity. With several runs only the first quantities are shown at first.
 fn lines(report: &Report, measures: &[StepColumn], at_first: usize, of_memory: bool) -> Vec<Series> {
     let pen = Pen::of(report);
     let mut series = Vec::new();

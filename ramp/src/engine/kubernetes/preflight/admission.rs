@@ -170,8 +170,10 @@ fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
     changed.into_iter().chain(added).collect()
 }
 
+/// The containers that run as long as the pod: init containers that are restarted always are sidecars (Kubernetes 1.28).
 fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    spec["containers"].as_array().into_iter().flatten()
+    let of = |list: &str| spec[list].as_array().into_iter().flatten();
+    of("containers").chain(of("initContainers").filter(|container| container["restartPolicy"] == "Always"))
 }
 
 /// Quantities may be written as numbers.

@@ -543,6 +543,18 @@ fn what_is_said_of_admission_is_as_written_down() {
             admitted(json!([{"name": "istio-proxy", "resources": defaults}, {"name": "workload"}])),
             &none,
         ),
+        told(
+            "a sidecar among the init containers",
+            ClusterFacts {
+                dry_run: DryRun {
+                    deployment: Ok(object(Value::Null)),
+                    pod: Ok(object(json!({"containers": [{"name": "workload"}], "initContainers": [
+                        {"name": "istio-init"}, {"name": "istio-proxy", "restartPolicy": "Always"}]}))),
+                },
+                ..clean()
+            },
+            &none,
+        ),
     ];
     insta::assert_snapshot!("admission", text.concat());
 }
