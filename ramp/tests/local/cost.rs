@@ -53,7 +53,7 @@ fn holds(out: &Path) {
     let file: Value = serde_json::from_str(&std::fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     assert_eq!(file["held"], run["estimates"]["held"]);
     assert_eq!(file["running"], run["estimates"]["running"]);
-    assert!(words.contains(&format!("held at once: {held} instances (step")), "{words}");
+    assert!(words.contains(&format!("most instances held: {held} (step")), "{words}");
 }
 
 #[test]
