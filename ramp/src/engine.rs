@@ -10,7 +10,7 @@ mod kubelet;
 pub mod kubernetes;
 pub mod local;
 mod log_poller;
-mod machine;
+pub(crate) mod machine;
 mod manifest_support;
 mod outage;
 pub mod podman;

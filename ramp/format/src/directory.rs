@@ -75,16 +75,7 @@ impl Directory {
     /// # Errors
     /// Where it is not a run directory of this format and these columns, is being written, or cannot be changed.
     pub fn resume(path: &Path) -> io::Result<(Self, Before)> {
-        let run = read_run(path)?;
-        let mut directory = Self {
-            path: path.to_owned(),
-            steps: reopen::<StepRow>(path, &run)?,
-            nodes: reopen::<NodeRow>(path, &run)?,
-            pods: reopen::<PodRow>(path, &run)?,
-            workloads: reopen::<WorkloadRow>(path, &run)?,
-            events: reopen::<EventRow>(path, &run)?,
-            run,
-        };
+        let mut directory = Self::reopen(path)?;
         let mut before = Before {
             steps: rows(path, StepRow::FILE)?.collect::<io::Result<_>>()?,
             pods: rows(path, PodRow::FILE)?.collect::<io::Result<_>>()?,
@@ -99,6 +90,29 @@ impl Directory {
             }
         }
         Ok((directory, before))
+    }
+
+    /// Whether a killed run can be resumed by this build. Changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidData` if a table has other columns than this build writes; if the run is being written by another process; or if a
+    /// table cannot be read.
+    pub fn check_resumable(path: &Path) -> io::Result<()> {
+        Self::reopen(path).map(drop)
+    }
+
+    /// Locks and checks all files, and changes none.
+    fn reopen(path: &Path) -> io::Result<Self> {
+        let run = read_run(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            steps: reopen::<StepRow>(path, &run)?,
+            nodes: reopen::<NodeRow>(path, &run)?,
+            pods: reopen::<PodRow>(path, &run)?,
+            workloads: reopen::<WorkloadRow>(path, &run)?,
+            events: reopen::<EventRow>(path, &run)?,
+            run,
+        })
     }
 
     /// Writes `run.json`: the whole of it or nothing.
@@ -133,19 +147,6 @@ impl Directory {
 
 fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
     TableWriter::create(directory.join(R::FILE), &R::header())
-}
-
-/// Whether a killed run can be resumed by this build. Changes nothing.
-///
-/// # Errors
-/// `InvalidData` if a table has other columns than this build writes; if the run is being written by another process; or if a
-/// table cannot be read.
-pub fn check_resumable(path: &Path, run: &RunFile) -> io::Result<()> {
-    reopen::<StepRow>(path, run)?;
-    reopen::<NodeRow>(path, run)?;
-    reopen::<PodRow>(path, run)?;
-    reopen::<WorkloadRow>(path, run)?;
-    reopen::<EventRow>(path, run).map(drop)
 }
 
 /// A table of an earlier process, which must have the columns of this one: rows of another version would be in wrong columns.

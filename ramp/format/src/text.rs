@@ -54,6 +54,16 @@ pub fn count(count: impl Into<u64>, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// The first `most` names, and how many more there are.
+#[must_use]
+pub fn first_names(names: &[impl AsRef<str>], most: usize) -> String {
+    let first: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// The text without line breaks, so that a file can be cut into rows anywhere.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     // Nearly always it is one: each cell of each row comes by here.
@@ -67,6 +77,12 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_names_are_a_few_and_a_number() {
+        assert_eq!(first_names(&["a", "b"], 5), "a, b");
+        assert_eq!(first_names(&["a", "b", "c", "d", "e", "f", "g"], 5), "a, b, c, d, e and 2 more");
+    }
 
     #[test]
     fn a_text_of_several_lines_becomes_one() {

@@ -14,7 +14,7 @@ use super::resumed::resumed;
 use crate::cli::CleanArgs;
 use crate::engine::{Failure, kubernetes, local, podman};
 use crate::ui::{View, out};
-use ramp_format::directory::check_resumable;
+use ramp_format::directory::Directory;
 use ramp_format::plan::{EngineKind, EngineOptions};
 use ramp_format::run_file::read_run;
 
@@ -42,7 +42,7 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
     let file = read_run(path).map_err(|error| error.to_string())?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
-        match check_resumable(path, &file) {
+        match Directory::check_resumable(path) {
             // What another version has begun is removed all the same.
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 out(&format!("the end of the run is not recorded: {error}"));

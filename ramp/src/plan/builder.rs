@@ -1,15 +1,15 @@
 //! Plan builder: command line, scenario and machine in, plan out.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use workload::host::{Host, Node};
 use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget, Rate};
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::engine::EngineSpec;
+use crate::engine::machine::MachineFacts;
 use crate::engine::simulated::World;
 use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
@@ -48,7 +48,7 @@ impl PlanBuilder {
             return Err(format!("--from {} is greater than --to {}", args.from, args.to));
         }
         let budget = match (engine, args.budget) {
-            (EngineKind::Local, None) => quarter_of_available(),
+            (EngineKind::Local, None) => MachineFacts::read().default_budget(),
             (_, budget) => budget,
         };
         let built_in = engine == EngineKind::Local && args.manifest.is_none();
@@ -110,17 +110,6 @@ impl PlanBuilder {
             options: self.plan.options.clone(),
         }
     }
-}
-
-/// A quarter of the memory available on this machine and in the cgroup of `ramp`.
-fn quarter_of_available() -> Option<Bytes> {
-    let root = Path::new("/");
-    let mut machine = Node::open(root);
-    machine.refresh();
-    let available = machine.memory("MemAvailable")?;
-    let host = Host::discover(root);
-    let available = host.read().memory.headroom.map_or(available, |headroom| headroom.min(available));
-    Some(Bytes(available.0 / 4))
 }
 
 /// The built-in scenario, scaled to twenty instances in the budget, each of which allocates its memory within a second.

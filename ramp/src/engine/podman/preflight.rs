@@ -10,6 +10,7 @@ use super::inspect::Listed;
 use crate::engine::EngineSpec;
 use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
+use ramp_format::text::first_names;
 
 /// Answers of the engine.
 pub(super) struct EngineAnswers {
@@ -152,12 +153,10 @@ fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
     const NAMED: usize = 10;
     let left: Vec<_> =
         containers.iter().filter(|listed| listed.run != run).map(|listed| &*listed.name).collect();
-    let more = left.len().saturating_sub(NAMED);
-    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = left.get(..NAMED).unwrap_or(&left).join(", ");
     (!left.is_empty()).then(|| {
         Finding::refusal(format!(
-            "containers of other runs exist: {named}{and_more}; remove them with `ramp clean --engine podman`"
+            "containers of other runs exist: {}; remove them with `ramp clean --engine podman`",
+            first_names(&left, NAMED)
         ))
     })
 }

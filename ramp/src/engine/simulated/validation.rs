@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::quantities::Quantity;
 use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, World};
+use ramp_format::text::first_names;
 
 /// Shorter intervals would take too long to simulate.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -157,13 +158,10 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     ensure(to <= MOST_INSTANCES, || format!("to: {to} (expected at most {MOST_INSTANCES})"))?;
     let node = event.node.as_ref();
     ensure(node.is_none_or(|node| nodes.contains(node)), || {
-        let some = nodes.get(..NAMES).unwrap_or(nodes);
-        let more = nodes.len() - some.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!(
-            "there is no node {:?} (there are {}{more})",
+            "there is no node {:?} (there are {})",
             node.map_or("", String::as_str),
-            some.join(", ")
+            first_names(nodes, NAMES)
         )
     })
 }
