@@ -50,11 +50,7 @@ impl Directory {
     pub fn create(path: &Path, run: RunFile) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         if fs::read_dir(path)?.next().is_some() {
-            let message = format!(
-                "{} is not empty: name another directory with --out, or go on with it with --resume",
-                path.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, not_empty(path)));
         }
         let directory = Self {
             path: path.to_owned(),
@@ -143,6 +139,13 @@ impl Directory {
     pub fn rows_not_written(&mut self) -> u64 {
         self.tables().iter().map(|table| table.rows_lost() + table.rows_waiting()).sum()
     }
+}
+
+/// Why a run cannot be recorded in a directory that has files, and what to do.
+#[must_use]
+pub fn not_empty(path: &Path) -> String {
+    let path = path.display();
+    format!("{path} is not empty: choose another directory with --out, or resume its run with --resume")
 }
 
 fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {

@@ -6,6 +6,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use workload::quantity::Bytes;
 
+use ramp_format::directory::not_empty;
 use ramp_format::preflight::Finding;
 
 /// Space expected: ten times that of a run of a thousand steps on ten nodes.
@@ -15,10 +16,7 @@ const SPACE: Bytes = Bytes(500_000_000);
 pub(super) fn findings(out: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
-        findings.push(Finding::refusal(format!(
-            "{} is not empty: choose another directory with --out, or resume its run with --resume",
-            out.display()
-        )));
+        findings.push(Finding::refusal(not_empty(out)));
     }
     let there = nearest(out);
     if let Err(error) = access(&there, AccessFlags::W_OK) {
