@@ -88,6 +88,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
         view.plan("\npreflight failed: continuing because of --force; the errors are recorded");
     }
     let PlanBuilder { plan, scenario, out } = builder;
+    let clock = clock.begin();
     let file = RunFile::new(plan, scenario.name, scenario.manifest, preflight, Time(clock.now()));
     let directory = Directory::create(&out, RunFile { forecast: Some(forecast), ..file })
         .map_err(|error| format!("{}: {error}", out.display()))?;

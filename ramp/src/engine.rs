@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use workload::quantity::Bytes;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 use ramp_format::scenario::Scenario;
@@ -117,7 +117,7 @@ pub const RUN_LABEL: &str = "ramp/run";
 /// The sender of an engine's events. Each is stamped with the time at which it was observed.
 #[derive(Clone, Debug)]
 pub struct Events {
-    sender: mpsc::Sender<(SystemTime, Event)>,
+    sender: mpsc::Sender<(Moment, Event)>,
     clock: Clock,
 }
 
@@ -127,14 +127,14 @@ const EVENTS_WAITING: usize = 4096;
 impl Events {
     /// A channel of events.
     #[must_use]
-    pub fn channel(clock: Clock) -> (Self, mpsc::Receiver<(SystemTime, Event)>) {
+    pub fn channel(clock: Clock) -> (Self, mpsc::Receiver<(Moment, Event)>) {
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
         (Self { sender, clock }, receiver)
     }
 
     /// Sends an event, once there is room. Without a receiver it is dropped.
     pub async fn send(&self, event: Event) {
-        let _ = self.sender.send((self.clock.now(), event)).await;
+        let _ = self.sender.send((self.clock.moment(), event)).await;
     }
 
     /// Whether the receiver is gone.
@@ -146,7 +146,7 @@ impl Events {
     /// The clock of the time stamps.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.clock.clone()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod api_calls;
 mod beats;
+mod clock_watch;
 mod eta;
 mod event_loop;
 pub mod instance_tracker;
@@ -19,22 +20,24 @@ mod stop_rules;
 mod teardown;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use beats::Beats;
+use clock_watch::ClockWatch;
 use event_loop::{EventLoop, Interrupt};
 use retry::{PATIENCE, RampEnd, retry};
 use stop_rules::StopRules;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
 use crate::plan::pacing::{Pacing, pacing};
 use crate::ui::{Summary, View};
 use ramp_format::directory::{Before, Directory};
 use ramp_format::plan::Plan;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
+use ramp_format::run_clock::RunClock;
 use ramp_format::run_file::Teardown;
 use ramp_format::stop_rule::StepObservation;
 use ramp_format::time::Time;
@@ -55,6 +58,17 @@ pub struct Surroundings {
     pub interrupts: watch::Receiver<u32>,
 }
 
+/// What a resumed run has missed.
+#[derive(Debug)]
+struct Missed {
+    /// Time since the run began of the last row of the earlier process.
+    since: Duration,
+    /// By which clock the time since then is known.
+    by: &'static str,
+    /// Damage to the files.
+    notes: Vec<String>,
+}
+
 /// A run.
 #[derive(Debug)]
 pub struct Run<E> {
@@ -65,8 +79,8 @@ pub struct Run<E> {
     events: Events,
     /// Part of the run that an earlier process had reached; none for a new run.
     resumed: Option<Part>,
-    /// Time of the last observation before the resume, and damage to the files: recorded once the instances are adopted.
-    missed: Option<(Option<SystemTime>, Vec<String>)>,
+    /// What is recorded of the resume once the instances are adopted.
+    missed: Option<Missed>,
     /// Why an earlier process had ended the ramp.
     decided: Option<String>,
     /// Whether the engine has begun: created or adopted the workload.
@@ -82,10 +96,11 @@ pub struct Run<E> {
 impl<E: Engine> Run<E> {
     /// A new run in a new directory.
     #[must_use]
-    pub fn new(engine: E, directory: Directory, surroundings: Surroundings) -> Self {
+    pub fn new(engine: E, mut directory: Directory, surroundings: Surroundings) -> Self {
         let plan = directory.run.plan.clone();
+        directory.run.clock.get_or_insert_with(|| surroundings.clock.recorded());
         let Surroundings { clock, view, interrupts } = surroundings;
-        let (events, receiver) = Events::channel(clock);
+        let (events, receiver) = Events::channel(clock.clone());
         let pacing = pacing(&plan);
         let mut event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
         event_loop.planned_steps = pacing.steps();
@@ -113,10 +128,23 @@ impl<E: Engine> Run<E> {
     /// If rows are malformed.
     pub fn resume(
         engine: E,
-        (directory, before): (Directory, Before),
+        (mut directory, before): (Directory, Before),
         surroundings: Surroundings,
     ) -> Result<Self, String> {
-        let mut run = Self::new(engine, directory, surroundings);
+        let earlier = directory.run.clock.take().unwrap_or_default();
+        let (elapsed, wall) = before.last.unwrap_or((Duration::ZERO, directory.run.begin));
+        let suspended = earlier.suspended_before(f64::INFINITY);
+        let suspended = Duration::try_from_secs_f64(suspended).unwrap_or_default();
+        let last = Moment { wall: wall.0, elapsed, suspended };
+        let (clock, by_monotonic) = surroundings.clock.resume(&earlier, last);
+        directory.run.clock =
+            Some(RunClock { set: earlier.set, suspended: earlier.suspended, ..clock.recorded() });
+        let by = if by_monotonic { "monotonic" } else { "wall" };
+        let missed = Missed { since: elapsed, by, notes: before.notes };
+        let mut run = Self::new(engine, directory, Surroundings { clock, ..surroundings });
+        if by_monotonic {
+            run.event_loop.clocks = ClockWatch::resume(last);
+        }
         for row in &before.pods {
             run.event_loop.population.follow(row);
             run.event_loop.tracker.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
@@ -132,21 +160,27 @@ impl<E: Engine> Run<E> {
         run.event_loop.asked = last.map_or(0, |row| row.asked_instances);
         run.idle = before.idle;
         run.resumed = Some(last.map_or(Part::Up, |row| row.part));
-        let since = last.map(|row| row.time.0).max(before.pods.last().map(|row| row.time.0));
-        run.missed = Some((since, before.notes));
+        run.missed = Some(missed);
         Ok(run)
     }
 
-    fn record_resume(&mut self, since: Option<SystemTime>, notes: &[String]) {
-        let (now, step) = (self.event_loop.clock.now(), self.event_loop.step);
-        self.event_loop.directory.run.resumes.push(Time(now));
+    fn record_resume(&mut self, missed: &Missed) {
+        let (now, step) = (self.event_loop.clock.moment(), self.event_loop.step);
+        self.event_loop.directory.run.resumes.push(Time(now.wall));
+        let unseen = now.elapsed.saturating_sub(missed.since);
+        let since = now.wall.checked_sub(unseen);
         let mut gap = |kind, at, reason: &str, message| {
             let (object, reason) = ("ramp".into(), reason.into());
             self.event_loop.event(now, &Notice { kind, at, object, reason, message, count: None });
         };
         gap(NoticeKind::GapBegins, since, "Ended", "recording stopped: the process ended".into());
-        gap(NoticeKind::GapEnds, Some(now), "Resumed", format!("recording resumed at step {step}"));
-        for note in notes {
+        let resumed = format!(
+            "recording resumed at step {step}, {:.1} s after the last row by the {} clock",
+            unseen.as_secs_f64(),
+            missed.by
+        );
+        gap(NoticeKind::GapEnds, Some(now.wall), "Resumed", resumed);
+        for note in &missed.notes {
             self.event_loop.note("ramp", "Torn", note);
         }
     }
@@ -286,8 +320,8 @@ impl<E: Engine> Run<E> {
         })?;
         self.event_loop.directory.run.manifest = applied.manifest;
         self.begun = true;
-        if let Some((since, notes)) = self.missed.take() {
-            self.record_resume(since, &notes);
+        if let Some(missed) = self.missed.take() {
+            self.record_resume(&missed);
         }
         if let Err(error) = self.event_loop.directory.save() {
             self.event_loop.note("run.json", "NotWritten", error.to_string());
@@ -300,7 +334,7 @@ impl<E: Engine> Run<E> {
             self.event_loop.wait(Instant::now() + self.plan.settle).await?;
         }
         if self.idle.is_empty() {
-            self.idle = self.event_loop.nodes.available(self.event_loop.clock.now());
+            self.idle = self.event_loop.nodes.available(self.event_loop.clock.moment().passed());
         }
         Ok(())
     }
@@ -308,8 +342,7 @@ impl<E: Engine> Run<E> {
     /// Scales up, within the time that a rule sets.
     async fn up_in_time(&mut self) -> Result<Option<String>, RampEnd> {
         self.event_loop.part = Part::Up;
-        let limit = self.rules.time_limit();
-        self.event_loop.time_limit = limit.map(|limit| self.event_loop.directory.run.begin.0 + limit);
+        self.event_loop.time_limit = self.rules.time_limit();
         let why = match self.up().await {
             Err(RampEnd::Halt(Interrupt::TimeUp)) => Ok(Some(self.time_is_up())),
             other => other,

@@ -13,7 +13,7 @@ mod charged;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use ramp::clock::Clock;
+use ramp::clock::{Clock, Moment};
 use ramp::engine::podman::{self, PodmanEngine};
 use ramp::engine::{Engine, EngineSpec, Event, Events, GroupId, InstanceStatus, Notice, NoticeKind};
 use ramp_format::scenario::Scenario;
@@ -71,7 +71,7 @@ impl Seen {
 
 struct Run {
     engine: PodmanEngine,
-    events: mpsc::Receiver<(SystemTime, Event)>,
+    events: mpsc::Receiver<(Moment, Event)>,
     seen: Seen,
 }
 
@@ -91,7 +91,7 @@ impl Run {
         let waited = timeout(Duration::from_secs(60), async {
             while !is_so(seen) {
                 let (at, event) = events.recv().await.expect("the engine lives");
-                seen.take(at, event);
+                seen.take(at.wall, event);
             }
         });
         if waited.await.is_err() {

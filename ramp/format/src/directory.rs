@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use crate::run_file::{RunFile, invalid, read_run};
-use crate::table_writer::{TableWriter, whole_rows};
+use crate::table_writer::{TableWriter, last_line, whole_rows};
+use crate::time::Time;
 
 /// A run directory that is being written.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct Before {
     pub pods: Vec<PodRow>,
     /// Available memory of each kernel before the first step, in bytes, by boot id.
     pub idle: BTreeMap<String, u64>,
+    /// The last row of any table: time since the run began, and time of day.
+    pub last: Option<(Duration, Time)>,
     /// What was wrong with the files, in sentences.
     pub notes: Vec<String>,
 }
@@ -76,6 +80,7 @@ impl Directory {
             steps: rows(path, StepRow::FILE)?.collect::<io::Result<_>>()?,
             pods: rows(path, PodRow::FILE)?.collect::<io::Result<_>>()?,
             idle: idle(path)?,
+            last: last_row(path, &directory.tables())?,
             notes: Vec::new(),
         };
         for table in directory.tables() {
@@ -191,6 +196,28 @@ fn rows<T: for<'de> Deserialize<'de>>(
     Ok(rows.map(move |row| row.map_err(|error: csv::Error| invalid(&path, error))))
 }
 
+/// Time since the run began, and time of day, of the last row of all tables.
+fn last_row(directory: &Path, tables: &[&mut TableWriter]) -> io::Result<Option<(Duration, Time)>> {
+    #[derive(Deserialize)]
+    struct TimedRow(Time, f64);
+    let mut last: Option<(f64, Time)> = None;
+    for table in tables {
+        let path = directory.join(table.path().file_name().unwrap_or_default());
+        let Some(line) = last_line(&mut File::open(&path)?)? else { continue };
+        let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
+        let record = rows.records().next().transpose().map_err(|error| invalid(&path, error))?;
+        let mut record = record.unwrap_or_default();
+        // The rest of the row may be that of any table.
+        record.truncate(2);
+        // The only row may be the header.
+        let Ok(TimedRow(time, elapsed)) = record.deserialize(None) else { continue };
+        if last.is_none_or(|(latest, _)| latest < elapsed) {
+            last = Some((elapsed, time));
+        }
+    }
+    Ok(last.and_then(|(elapsed, time)| Some((Duration::try_from_secs_f64(elapsed).ok()?, time))))
+}
+
 /// Available memory of each kernel by its last sample before the first step.
 fn idle(directory: &Path) -> io::Result<BTreeMap<String, u64>> {
     #[derive(Deserialize)]
@@ -214,7 +241,6 @@ mod tests {
     use super::*;
     use crate::plan::Plan;
     use crate::preflight::Preflight;
-    use crate::time::Time;
 
     fn file_of_run() -> RunFile {
         let begin = Time(std::time::UNIX_EPOCH);

@@ -18,6 +18,7 @@ pub mod directory;
 pub mod plan;
 pub mod preflight;
 pub mod rows;
+pub mod run_clock;
 pub mod run_file;
 pub mod running_count;
 pub mod scenario;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::plan::Plan;
 use crate::preflight::{Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
+use crate::run_clock::RunClock;
 use crate::running_count::Most;
 use crate::time::Time;
 
@@ -53,6 +54,9 @@ pub struct RunFile {
     pub not_honoured: Vec<String>,
     /// When other processes went on with it.
     pub resumes: Vec<Time>,
+    /// Clocks of the machine that records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<RunClock>,
     /// How it was removed.
     pub teardown: Option<Teardown>,
     /// The most instances that held all of their memory at once.
@@ -86,6 +90,7 @@ impl RunFile {
             findings: preflight.findings,
             not_honoured: preflight.not_honoured,
             resumes: Vec::new(),
+            clock: None,
             teardown: None,
             held: None,
             running: None,

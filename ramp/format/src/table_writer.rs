@@ -83,6 +83,18 @@ pub(crate) fn whole_rows(file: &mut File) -> io::Result<(u64, u64)> {
     Ok((length.saturating_sub(torn), torn))
 }
 
+/// The last complete row; none in an empty file. No row is longer than what is read.
+pub(crate) fn last_line(file: &mut File) -> io::Result<Option<Vec<u8>>> {
+    const TAIL_BYTES: u64 = 1 << 20;
+    let (whole, _) = whole_rows(file)?;
+    let begin = whole.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut tail = Vec::new();
+    file.take(whole - begin).read_to_end(&mut tail)?;
+    let row = tail.strip_suffix(b"\n").map(|rows| rows.rsplit(|byte| *byte == b'\n').next().unwrap_or(rows));
+    Ok(row.map(<[u8]>::to_vec))
+}
+
 impl<W: Write> TableWriter<W> {
     /// Appends a row: a cell for each field of a struct. None of them contains a newline (see [`one_line`](crate::text::one_line)).
     ///

@@ -124,7 +124,7 @@ mod tests {
             let (at, Event::Sample(sample)) = told.recv().await.unwrap() else {
                 panic!("a sample is all it tells")
             };
-            assert_eq!(at, UNIX_EPOCH + Duration::from_secs(second));
+            assert_eq!(at.wall, UNIX_EPOCH + Duration::from_secs(second));
             assert_eq!((sample.node.as_str(), sample.budget), ("here", Some(budget)));
             assert!(sample.record["memory_available_bytes"].as_u64().unwrap() > 0);
         }

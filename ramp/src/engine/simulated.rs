@@ -77,6 +77,11 @@ impl SimulatedEngine {
         TruthReader(Arc::clone(&self.cluster))
     }
 
+    /// Time since the cluster was made.
+    fn now(&self) -> Duration {
+        self.made.elapsed() + self.cluster().recorder().1
+    }
+
     fn cluster(&self) -> MutexGuard<'_, Cluster> {
         lock(&self.cluster)
     }
@@ -85,7 +90,7 @@ impl SimulatedEngine {
     async fn request(&self) -> Result<(), Failure> {
         if self.tasks.is_empty() {
             // The cluster goes on without a watch.
-            let now = self.made.elapsed();
+            let now = self.now();
             drop(self.cluster().advance(now));
         }
         let (latency, result) = match self.cluster().api() {
@@ -152,7 +157,10 @@ impl Engine for SimulatedEngine {
         self.request().await?;
         let (all, nodes, instances) = {
             let mut cluster = self.cluster();
-            cluster.set_epoch(events.clock().now() - self.made.elapsed());
+            let (ahead, suspended) = cluster.recorder();
+            if ahead.size.is_zero() {
+                cluster.set_epoch(events.clock().now() - self.made.elapsed() - suspended);
+            }
             (cluster.instance_statuses(), cluster.node_statuses(), cluster.wanted())
         };
         events.send(Event::Nodes(nodes)).await;
@@ -165,14 +173,16 @@ impl Engine for SimulatedEngine {
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
         group.only()?;
         self.request().await?;
-        self.cluster().ask(instances, self.made.elapsed());
+        let now = self.now();
+        self.cluster().ask(instances, now);
         self.asked.notify_one();
         Ok(())
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
         self.request().await?;
-        self.cluster().remove(self.made.elapsed());
+        let now = self.now();
+        self.cluster().remove(now);
         self.asked.notify_one();
         Ok(())
     }
@@ -194,11 +204,12 @@ async fn simulate(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notif
         // There is always a next sample.
         let Some(next) = lock(&cluster).next() else { return };
         let due = pending.iter().map(|seen| seen.at).filter(|_| !outage.is_open()).min();
+        let suspended = lock(&cluster).recorder().1;
         tokio::select! {
-            () = sleep_until(made + due.map_or(next, |due| due.min(next))) => {}
+            () = sleep_until(made + due.map_or(next, |due| due.min(next)).saturating_sub(suspended)) => {}
             () = asked.notified() => {}
         }
-        let now = made.elapsed();
+        let now = made.elapsed() + suspended;
         let (seen, is_away) = {
             let mut cluster = lock(&cluster);
             (cluster.advance(now), cluster.api().is_some())
@@ -221,5 +232,7 @@ async fn simulate(cluster: Arc<Mutex<Cluster>>, events: Events, asked: Arc<Notif
         for seen in pending.drain(..due) {
             events.send(seen.event).await;
         }
+        let (ahead, suspended) = lock(&cluster).recorder();
+        events.clock().simulate(ahead.as_nanos(), suspended);
     }
 }

@@ -5,15 +5,16 @@ mod rows;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::api_calls::ApiCalls;
+use super::clock_watch::{ClockWatch, Noticed};
 use super::eta::{Steps, TimeLeft};
 use super::memory_watch::MemoryWatch;
-use crate::clock::{Clock, age};
+use crate::clock::{Clock, Moment};
 use crate::engine::{Event, NodeStatus, Notice};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
@@ -22,7 +23,6 @@ use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
-use ramp_format::time::seconds;
 
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +53,15 @@ pub(super) struct EventLoop {
     pub(super) part: Part,
     /// Instances requested.
     pub(super) asked: u32,
-    /// Time at which a rule ends the ramp.
-    pub(super) time_limit: Option<SystemTime>,
+    /// Time since the run began at which a rule ends the ramp.
+    pub(super) time_limit: Option<Duration>,
     time_left: TimeLeft,
+    pub(super) clocks: ClockWatch,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
     /// When an instance last became unschedulable.
     unschedulable_at: Option<Instant>,
-    events: mpsc::Receiver<(SystemTime, Event)>,
+    events: mpsc::Receiver<(Moment, Event)>,
     interrupts: watch::Receiver<u32>,
     tick: Interval,
     /// Files that cannot be written.
@@ -78,7 +79,7 @@ impl EventLoop {
         clock: Clock,
         directory: Directory,
         view: View,
-        events: mpsc::Receiver<(SystemTime, Event)>,
+        events: mpsc::Receiver<(Moment, Event)>,
         interrupts: watch::Receiver<u32>,
     ) -> Self {
         let mut tick = interval(TICK);
@@ -98,6 +99,7 @@ impl EventLoop {
             asked: 0,
             time_limit: None,
             time_left: TimeLeft::default(),
+            clocks: ClockWatch::default(),
             acknowledged: 0,
             unschedulable_at: None,
             events,
@@ -161,7 +163,7 @@ impl EventLoop {
             return Err(Interrupt::Interrupted);
         }
         match self.time_limit {
-            Some(limit) if self.clock.now() >= limit => Err(Interrupt::TimeUp),
+            Some(limit) if self.clock.moment().elapsed >= limit => Err(Interrupt::TimeUp),
             _ => Ok(()),
         }
     }
@@ -200,7 +202,8 @@ impl EventLoop {
         self.acknowledged = *self.interrupts.borrow();
     }
 
-    fn handle(&mut self, at: SystemTime, event: Event) {
+    fn handle(&mut self, at: Moment, event: Event) {
+        self.check_clocks(at);
         match event {
             Event::Instance(status) => {
                 let transitions = self.tracker.see(&status);
@@ -230,11 +233,11 @@ impl EventLoop {
         }
     }
 
-    fn node_gone(&mut self, at: SystemTime, name: &str) {
+    fn node_gone(&mut self, at: Moment, name: &str) {
         self.event(at, &Notice::note(format!("node/{name}"), "Gone", "deleted"));
     }
 
-    fn node(&mut self, at: SystemTime, status: NodeStatus, listed: bool) {
+    fn node(&mut self, at: Moment, status: NodeStatus, listed: bool) {
         let name = status.name.clone();
         // The preflight summary has shown the initial status.
         let shown = listed && self.nodes.is_ready(&name).is_none();
@@ -245,7 +248,8 @@ impl EventLoop {
     }
 
     fn on_tick(&mut self) {
-        let now = self.clock.now();
+        let now = self.clock.moment();
+        self.check_clocks(now);
         let mut results = Vec::new();
         for table in self.directory.tables() {
             let name = table.path().file_name().map(|name| name.to_string_lossy().into_owned());
@@ -254,20 +258,36 @@ impl EventLoop {
         for (name, result) in results {
             self.written(&name, result);
         }
-        for (node, age) in self.nodes.gaps(now) {
+        for (node, age) in self.nodes.gaps(now.passed()) {
             self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
         }
         self.show();
     }
 
+    /// Records that a clock of this machine was set, or that it was suspended, before any row that is after it.
+    fn check_clocks(&mut self, now: Moment) {
+        while let Some(noticed) = self.clocks.see(now) {
+            let clock = self.directory.run.clock.get_or_insert_default();
+            match noticed {
+                Noticed::Set(change) => clock.set.push(change),
+                Noticed::Suspended(change) => clock.suspended.push(change),
+            }
+            self.event(now, &noticed.notice(now));
+            // What a reader has to allow for is not lost if the process is killed.
+            if let Err(error) = self.directory.save() {
+                self.note("run.json", "NotWritten", error.to_string());
+            }
+        }
+    }
+
     fn show(&mut self) {
-        let (now, run) = (self.clock.now(), &self.directory.run);
+        let (now, run) = (self.clock.moment(), &self.directory.run);
         let steps = Steps {
             now: self.step,
             expected: run.forecast.as_ref().and_then(|forecast| forecast.steps_to_saturation),
             planned: self.planned_steps,
         };
-        let limit = self.time_limit.map(|limit| age(limit, now));
+        let limit = self.time_limit.map(|limit| limit.saturating_sub(now.elapsed));
         let time_left = match self.part {
             Part::Up => self.time_left.words(steps, limit),
             Part::Hold => "holding".to_owned(),
@@ -278,13 +298,9 @@ impl EventLoop {
             asked: self.asked,
             counts: self.tracker.counts(),
             totals: self.tracker.totals(),
-            sums: self.nodes.sums(now),
+            sums: self.nodes.sums(now.passed()),
             latency: self.calls.last(),
             time_left,
         });
-    }
-
-    pub(super) fn elapsed_seconds(&self, at: SystemTime) -> f64 {
-        seconds(age(at, self.directory.run.begin.0))
     }
 }

@@ -1,12 +1,11 @@
 //! Node tracker: last status and sample of each node, their age, and sums that count each kernel once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use workload::quantity::Bytes;
 
-use crate::clock::age;
 use crate::engine::{Budget, NodeReading, NodeStatus};
 
 /// Older samples are stale. One is due each second; one may be late, and one lost.
@@ -30,7 +29,7 @@ pub struct NodeTracker {
 struct TrackedNode {
     status: Option<NodeStatus>,
     latest: Option<Latest>,
-    gap_reported: Option<SystemTime>,
+    gap_reported: Option<Duration>,
     /// Smallest difference between the time of arrival and the node's time: clock offset plus shortest delay. What a sample took
     /// longer is its age.
     offset: Option<Signed>,
@@ -44,7 +43,8 @@ type Signed = f64;
 /// The last sample of a node.
 #[derive(Clone, Debug, PartialEq)]
 struct Latest {
-    seen: SystemTime,
+    /// Arrival: see [`Moment::passed`](crate::clock::Moment::passed).
+    seen: Duration,
     /// Its age on arrival.
     age_then: Duration,
     kernel: String,
@@ -117,8 +117,8 @@ impl NodeTracker {
         missing
     }
 
-    /// Takes a sample that arrived at `seen`. Returns its age on arrival; none if it has no time.
-    pub fn sample(&mut self, seen: SystemTime, sample: &NodeReading) -> Option<Duration> {
+    /// Takes a sample that arrived when this time had passed since the run began. Returns its age on arrival; none if it has no time.
+    pub fn sample(&mut self, seen: Duration, sample: &NodeReading) -> Option<Duration> {
         if self.gone.contains(&sample.node) {
             return None;
         }
@@ -130,7 +130,7 @@ impl NodeTracker {
             // The clock was set back.
             node.offset = None;
         }
-        let since = node.latest.as_ref().map_or(0.0, |latest| age(seen, latest.seen).as_secs_f64());
+        let since = node.latest.as_ref().map_or(0.0, |latest| seen.saturating_sub(latest.seen).as_secs_f64());
         let least = node.offset.map(|least| least + since * DRIFT);
         node.offset = match (least, offset) {
             (Some(least), Some(offset)) => Some(least.min(offset)),
@@ -161,11 +161,12 @@ impl NodeTracker {
     }
 
     /// Gaps to report: nodes whose last sample is stale, with its age.
-    pub fn gaps(&mut self, now: SystemTime) -> Vec<(String, Duration)> {
+    pub fn gaps(&mut self, now: Duration) -> Vec<(String, Duration)> {
         let mut gaps = Vec::new();
         for (name, node) in &mut self.known {
             let Some(latest) = &node.latest else { continue };
-            let due = node.gap_reported.is_none_or(|reported| age(now, reported) >= REPORT_GAPS_EVERY);
+            let due =
+                node.gap_reported.is_none_or(|reported| now.saturating_sub(reported) >= REPORT_GAPS_EVERY);
             if latest.age(now) > FRESH_FOR && due {
                 node.gap_reported = Some(now);
                 gaps.push((name.clone(), latest.age(now)));
@@ -176,7 +177,7 @@ impl NodeTracker {
 
     /// Sums over all nodes.
     #[must_use]
-    pub fn sums(&self, now: SystemTime) -> Sums {
+    pub fn sums(&self, now: Duration) -> Sums {
         let latest = self.kernels(now);
         let fresh: Vec<_> = latest.values().filter(|latest| latest.age(now) <= FRESH_FOR).collect();
         let all = !latest.is_empty() && fresh.len() == latest.len();
@@ -200,26 +201,26 @@ impl NodeTracker {
 
     /// Whether each fresh kernel has a sample taken after a time.
     #[must_use]
-    pub fn sampled_since(&self, then: SystemTime, now: SystemTime) -> bool {
+    pub fn sampled_since(&self, then: Duration, now: Duration) -> bool {
         self.fresh(now)
             .all(|latest| latest.seen.checked_sub(latest.age_then).is_some_and(|taken| taken > then))
     }
 
     /// Available memory of each fresh kernel, by boot ID.
     #[must_use]
-    pub fn available(&self, now: SystemTime) -> BTreeMap<String, u64> {
+    pub fn available(&self, now: Duration) -> BTreeMap<String, u64> {
         self.fresh(now)
             .filter_map(|latest| Some((latest.kernel.clone(), latest.memory?.available.0)))
             .collect()
     }
 
     /// Latest sample of each fresh kernel.
-    fn fresh(&self, now: SystemTime) -> impl Iterator<Item = &Latest> {
+    fn fresh(&self, now: Duration) -> impl Iterator<Item = &Latest> {
         self.kernels(now).into_values().filter(move |latest| latest.age(now) <= FRESH_FOR)
     }
 
     /// Latest sample of each kernel, of any of its nodes.
-    fn kernels(&self, now: SystemTime) -> BTreeMap<&str, &Latest> {
+    fn kernels(&self, now: Duration) -> BTreeMap<&str, &Latest> {
         let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
         for latest in self.known.values().filter_map(|node| node.latest.as_ref()) {
             let kernel = kernels.entry(&latest.kernel).or_insert(latest);
@@ -248,8 +249,8 @@ impl NodeTracker {
 }
 
 impl Latest {
-    fn age(&self, now: SystemTime) -> Duration {
-        self.age_then + age(now, self.seen)
+    fn age(&self, now: Duration) -> Duration {
+        self.age_then + now.saturating_sub(self.seen)
     }
 }
 
@@ -265,11 +266,13 @@ impl MemoryTotals {
     }
 }
 
-fn signed(later: SystemTime, earlier: SystemTime) -> Signed {
-    match later.duration_since(earlier) {
-        Ok(difference) => difference.as_secs_f64(),
+/// Seconds from a node's time, which may be before 1970, to the time since the run began.
+fn signed(seen: Duration, taken: SystemTime) -> Signed {
+    let taken = match taken.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
         Err(error) => -error.duration().as_secs_f64(),
-    }
+    };
+    seen.as_secs_f64() - taken
 }
 
 #[cfg(test)]
@@ -278,12 +281,12 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: f64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1000.0 + seconds)
+    fn at(seconds: f64) -> Duration {
+        Duration::from_secs_f64(1000.0 + seconds)
     }
 
     fn sample(node: &str, boot_id: Option<&str>, taken: f64, free: u64) -> NodeReading {
-        let time = humantime::format_rfc3339_millis(at(taken)).to_string();
+        let time = humantime::format_rfc3339_millis(UNIX_EPOCH + at(taken)).to_string();
         let record = json!({
             "time": time, "boot_id": boot_id, "memory_total_bytes": 100, "memory_free_bytes": free,
             "memory_available_bytes": free, "memory_active_bytes": 100 - free,

@@ -53,9 +53,10 @@ impl<E: Engine> Run<E> {
     /// Waits for a sample of each node with all instances of the step settled. Without one, steps about as long as the sampling
     /// interval would be sampled at random phases.
     async fn sample_settled(&mut self) -> Result<(), RampEnd> {
-        let (settled, deadline) = (self.event_loop.clock.now(), Instant::now() + SAMPLED_WITHIN);
-        let sampled =
-            |event_loop: &EventLoop| event_loop.nodes.sampled_since(settled, event_loop.clock.now());
+        let (settled, deadline) = (self.event_loop.clock.moment().passed(), Instant::now() + SAMPLED_WITHIN);
+        let sampled = |event_loop: &EventLoop| {
+            event_loop.nodes.sampled_since(settled, event_loop.clock.moment().passed())
+        };
         self.event_loop.until(deadline, sampled).await?;
         Ok(())
     }
@@ -95,15 +96,15 @@ impl<E: Engine> Run<E> {
 
     pub(super) fn row(&mut self, outcome: StepOutcome, began: Instant, latency: Option<Duration>) -> StepRow {
         let event_loop = &mut self.event_loop;
-        let now = event_loop.clock.now();
+        let now = event_loop.clock.moment();
         let (counts, totals, sums) =
-            (event_loop.tracker.counts(), event_loop.tracker.totals(), event_loop.nodes.sums(now));
+            (event_loop.tracker.counts(), event_loop.tracker.totals(), event_loop.nodes.sums(now.passed()));
         let (nodes_ready, nodes_not_ready) = event_loop.nodes.ready_counts();
         let calls = event_loop.calls.take();
         let memory = |of: fn(&MemoryTotals) -> Bytes| sums.memory.as_ref().map(|memory| of(memory).0);
         StepRow {
-            time: Time(now),
-            elapsed_seconds: event_loop.elapsed_seconds(now),
+            time: Time(now.wall),
+            elapsed_seconds: seconds(now.elapsed),
             step: event_loop.step,
             part: event_loop.part,
             outcome,

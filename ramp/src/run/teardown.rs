@@ -89,7 +89,7 @@ impl<E: Engine> Run<E> {
     }
 
     fn memory_returned(&self) -> Vec<MemoryReturned> {
-        let after = self.event_loop.nodes.available(self.event_loop.clock.now());
+        let after = self.event_loop.nodes.available(self.event_loop.clock.moment().passed());
         let both =
             self.idle.iter().filter_map(|(boot_id, before)| Some((boot_id, *before, *after.get(boot_id)?)));
         both.map(|(boot_id, before_bytes, after_bytes)| MemoryReturned {

@@ -4,9 +4,9 @@
 mod engines;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ramp::clock::Clock;
+use ramp::clock::{Clock, Moment};
 use ramp::engine::{Engine, Event, Events, GroupId};
 use ramp::run::instance_tracker::InstanceTracker;
 use ramp_format::state::State;
@@ -18,14 +18,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What an engine tells, taken in as a run does.
 struct Observer {
-    events: Receiver<(SystemTime, Event)>,
+    events: Receiver<(Moment, Event)>,
     transitions: InstanceTracker,
     names: BTreeSet<String>,
     nodes: BTreeSet<String>,
     sampled: u32,
     reported: BTreeSet<String>,
     listed: u32,
-    last: SystemTime,
+    last: Duration,
 }
 
 impl Observer {
@@ -39,14 +39,14 @@ impl Observer {
             sampled: 0,
             reported: BTreeSet::new(),
             listed: 0,
-            last: SystemTime::UNIX_EPOCH,
+            last: Duration::ZERO,
         };
         (events, observer)
     }
 
-    fn take(&mut self, (at, event): (SystemTime, Event)) {
-        assert!(at >= self.last, "events come in the order in which they were seen");
-        self.last = at;
+    fn take(&mut self, (at, event): (Moment, Event)) {
+        assert!(at.elapsed >= self.last, "events come in the order in which they were seen");
+        self.last = at.elapsed;
         match event {
             Event::Instance(instance_status) => {
                 self.names.insert(instance_status.name.clone());

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use nix::unistd::Pid;
-use ramp::clock::Clock;
+use ramp::clock::{Clock, Moment};
 use ramp::engine::local::LocalEngine;
 use ramp::engine::{
     Engine, EngineSpec, Event, Events, GroupId, InstanceReport, InstanceStatus, NodeReading, Notice,
@@ -85,7 +85,7 @@ impl DerefMut for TestEngine {
 /// An engine at work, and what it has told.
 pub(crate) struct Run {
     pub(crate) engine: TestEngine,
-    pub(crate) events: mpsc::Receiver<(SystemTime, Event)>,
+    pub(crate) events: mpsc::Receiver<(Moment, Event)>,
     pub(crate) statuses: Vec<InstanceStatus>,
     pub(crate) reports: Vec<InstanceReport>,
     pub(crate) samples: Vec<NodeReading>,

@@ -62,7 +62,7 @@ impl Stage {
 
     pub(crate) fn surroundings(&self) -> Surroundings {
         let interrupts = self.interrupt.subscribe();
-        Surroundings { clock: self.clock, view: View::Nothing, interrupts }
+        Surroundings { clock: self.clock.clone(), view: View::Nothing, interrupts }
     }
 
     pub(crate) fn create(&self, plan: &Plan) -> Directory {

@@ -6,6 +6,7 @@ use super::{Estimate, NO_INSTANCES, timed, unavailable};
 use crate::dataset::Dataset;
 use crate::stats::{Duration, Survival};
 use ramp_format::rows::PodRow;
+use ramp_format::run_clock::ClockChange;
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 
@@ -61,7 +62,8 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
         return unavailable("no instance was observed");
     }
     timed(recorded)?;
-    let mut lives = InstanceLives::default();
+    let suspended = recorded.run.clock.as_ref().map_or(&[][..], |clock| &clock.suspended);
+    let mut lives = InstanceLives { suspended, ..InstanceLives::default() };
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         lives.follow(row, *seconds);
     }
@@ -74,6 +76,8 @@ struct InstanceLives<'d> {
     population: PeakCounts,
     begun: Vec<StartedInstance>,
     by_uid: HashMap<&'d str, usize>,
+    /// Suspensions of the machine that recorded: how long a startup took that went on meanwhile is not known.
+    suspended: &'d [ClockChange],
 }
 
 struct StartedInstance {
@@ -99,10 +103,12 @@ impl<'d> InstanceLives<'d> {
         self.population.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
         let Some(made_seconds) = life.made_seconds else { return };
-        let seconds = happened_seconds - made_seconds;
+        let within = |at: f64| made_seconds <= at && at <= happened_seconds.max(row.elapsed_seconds);
+        let asleep = self.suspended.iter().map(|change| change.elapsed_seconds).find(|at| within(*at));
+        let seconds = asleep.unwrap_or(happened_seconds) - made_seconds;
         let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
         if life.took.is_none() && (state == State::Ready || over) {
-            life.took = Some(Duration { seconds, ended: state == State::Ready });
+            life.took = Some(Duration { seconds, ended: state == State::Ready && asleep.is_none() });
         }
     }
 

@@ -1,11 +1,14 @@
 //! Times by other clocks than that of the run: they may be apart from it, and be set while it goes on.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::workload_reports::Reports;
 use super::{NodeSample, NodeSeries, Step};
 use ramp_format::rows::PodRow;
+use ramp_format::run_clock::{ClockChange, RunClock};
 use ramp_format::state::State;
+use ramp_format::time::Time;
 
 /// By how much a node's clock is set forward at least where it is said to be: a message before may have been late.
 const SET_FORWARD_SECONDS: f64 = 5.0;
@@ -71,6 +74,32 @@ impl NodeClock {
     }
 }
 
+/// What the run noted of the clocks of the machine that recorded, in sentences.
+pub(super) fn notes(clock: Option<&RunClock>) -> Vec<String> {
+    let Some(clock) = clock else { return Vec::new() };
+    let at = |change: &ClockChange| format!("at {:.1} s", change.elapsed_seconds);
+    let time = |seconds: f64| {
+        let time = Duration::try_from_secs_f64((seconds.abs() * 10.0).round() / 10.0).unwrap_or_default();
+        humantime::format_duration(time).to_string()
+    };
+    let set = clock.set.iter().map(|change| {
+        let way = if change.by_seconds < 0.0 { "back" } else { "forward" };
+        format!(
+            "the wall clock of the recording machine was set {way} by {} {}: durations are by its monotonic clock",
+            time(change.by_seconds),
+            at(change)
+        )
+    });
+    let suspended = clock.suspended.iter().map(|change| {
+        format!(
+            "the recording machine was suspended for {} {}: nothing was observed, and the time does not count as elapsed",
+            time(change.by_seconds),
+            at(change)
+        )
+    });
+    set.chain(suspended).collect()
+}
+
 /// Between two steps no more time passes than this, in seconds, beside what the later one took.
 const BETWEEN_STEPS_SECONDS: f64 = 60.0;
 
@@ -100,22 +129,13 @@ pub const SEEN_LATE_SECONDS: f64 = 2.5;
 const TOLD_WITHIN_SECONDS: f64 = 60.0;
 /// Rows that are seen closer together are seen at once: what was missed is listed when the API answers again.
 const AT_ONCE_SECONDS: f64 = 1.0;
-const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// So often something must have been seen by a clock before it is known how far that is apart.
 const OFTEN: usize = 3;
 
 /// When each row happened, in seconds since the run began, and how many were seen late: those are dated by their source.
-pub(super) fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
-    let lags: Vec<Option<f64>> = pods
-        .iter()
-        .map(|row| {
-            let source = row.source_time?.0;
-            Some(match row.time.0.duration_since(source) {
-                Ok(late) => late.as_secs_f64(),
-                Err(early) => -early.duration().as_secs_f64(),
-            })
-        })
-        .collect();
+pub(super) fn happened(pods: &[PodRow], clock: Option<&RunClock>) -> (Vec<f64>, usize) {
+    let lags = lags(pods, clock);
     let bursts = bursts(pods);
     let apart = apart(pods, &lags, &bursts);
     let mut before: HashMap<&str, f64> = HashMap::new();
@@ -136,6 +156,53 @@ pub(super) fn happened(pods: &[PodRow]) -> (Vec<f64>, usize) {
         *last
     });
     (when.collect(), late)
+}
+
+/// By how many seconds each row is seen later than its source says, where that says.
+///
+/// The clock of a source may be the one that was set while the run was recorded, or another one that was not: by the times of each source
+/// before and after that it is the one that agrees.
+fn lags(pods: &[PodRow], clock: Option<&RunClock>) -> Vec<Option<f64>> {
+    let by_wall = |row: &PodRow| Some(signed(row.time, row.source_time?));
+    let mut lags: Vec<Option<f64>> = pods.iter().map(by_wall).collect();
+    let Some(clock) = clock.filter(|clock| !clock.set.is_empty()) else {
+        return lags;
+    };
+    let is_set = |change: &&ClockChange, row: &PodRow| change.elapsed_seconds <= row.elapsed_seconds;
+    let set = |row: &PodRow| clock.set.iter().filter(|change| is_set(change, row));
+    let ahead = |row: &PodRow| set(row).map(|change| change.by_seconds).sum::<f64>();
+    let mut by_clock: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
+    for (at, row) in pods.iter().enumerate().filter(|(at, _)| lags[*at].is_some()) {
+        by_clock.entry(told_by(row)).or_default().push(at);
+    }
+    for rows in by_clock.values() {
+        // The least lag between any two settings, by the clock as it was set and as it would be without.
+        let mut as_set = vec![f64::INFINITY; clock.set.len() + 1];
+        let mut unset = as_set.clone();
+        for at in rows {
+            let (row, lag) = (&pods[*at], lags[*at].unwrap_or_default());
+            let period = set(row).count();
+            as_set[period] = as_set[period].min(lag);
+            unset[period] = unset[period].min(lag - ahead(row));
+        }
+        if spread(&unset) < spread(&as_set) {
+            rows.iter().for_each(|at| lags[*at] = lags[*at].map(|lag| lag - ahead(&pods[*at])));
+        }
+    }
+    lags
+}
+
+/// The difference of the largest and the smallest.
+fn spread(values: &[f64]) -> f64 {
+    let known = || values.iter().copied().filter(|value| value.is_finite());
+    known().fold(f64::NEG_INFINITY, f64::max) - known().fold(f64::INFINITY, f64::min)
+}
+
+fn signed(later: Time, earlier: Time) -> f64 {
+    match later.0.duration_since(earlier.0) {
+        Ok(late) => late.as_secs_f64(),
+        Err(early) => -early.duration().as_secs_f64(),
+    }
 }
 
 /// What is seen at once.
@@ -215,10 +282,9 @@ fn least_so_far<'r>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
-    use ramp_format::time::Time;
 
     const NOON: f64 = 1_767_268_800.0;
 
@@ -262,7 +328,7 @@ mod tests {
         ];
         for (number, ahead) in settings.into_iter().enumerate() {
             let rows = run(ahead);
-            let (when, late) = happened(&rows);
+            let (when, late) = happened(&rows, None);
             assert_eq!(late, 0, "{number}");
             assert!(
                 when.iter().zip(&rows).all(|(when, row)| *when == row.elapsed_seconds),
@@ -278,7 +344,7 @@ mod tests {
             let ahead = Time(row.time.0 + Duration::from_secs(10));
             row.source_time = (at % 4 != 3).then_some(ahead);
         }
-        let (when, late) = happened(&rows);
+        let (when, late) = happened(&rows, None);
         assert_eq!(late, 0);
         assert!(when.iter().zip(&rows).all(|(when, row)| *when == row.elapsed_seconds), "{when:?}");
     }
@@ -294,7 +360,7 @@ mod tests {
                 row.time = Time(row.time.0 + Duration::from_secs_f64(late));
             }
             rows.sort_by(|a, b| a.elapsed_seconds.total_cmp(&b.elapsed_seconds));
-            let (when, late) = happened(&rows);
+            let (when, late) = happened(&rows, None);
             assert_eq!(late, 7, "{ahead}");
             let mut made = HashMap::new();
             for (when, row) in when.iter().zip(&rows) {

@@ -40,8 +40,12 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     }
     let rows = steps.len();
     clocks::undo_settings(&mut nodes, &mut reports, &pods);
-    let (happened_seconds, seen_late) = clocks::happened(&pods);
-    let untimed = clocks::why_unknown(&steps, &pods, !run.resumes.is_empty());
+    let (happened_seconds, seen_late) = clocks::happened(&pods, run.clock.as_ref());
+    let untimed = match &run.clock {
+        Some(_) => None,
+        None => clocks::why_unknown(&steps, &pods, !run.resumes.is_empty()),
+    };
+    notes.extend(clocks::notes(run.clock.as_ref()));
     notes.extend(untimed.clone());
     let undated = observation_gaps::undated(&pods, &events);
     let mut population = PeakCounts::default();

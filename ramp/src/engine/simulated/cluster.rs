@@ -72,6 +72,10 @@ pub(super) struct Cluster {
     draw: Random,
     /// The time of day at the start.
     epoch: SystemTime,
+    /// By how much the wall clock of the machine that records is ahead.
+    recorder_ahead: SignedQuantity<Duration>,
+    /// For how long that machine was suspended.
+    recorder_suspended: Duration,
     active: Vec<bool>,
     /// Incidents that begin at a number of instances.
     waiting: Vec<usize>,
@@ -130,6 +134,8 @@ impl Cluster {
             agenda: Agenda::new(),
             planned: 0,
             epoch: world.begin.0,
+            recorder_ahead: SignedQuantity::default(),
+            recorder_suspended: Duration::ZERO,
             waiting: Vec::new(),
             truth,
             seen: Vec::new(),
@@ -162,6 +168,11 @@ impl Cluster {
     /// Sets the time of day at which the cluster was created.
     pub(super) fn set_epoch(&mut self, epoch: SystemTime) {
         self.epoch = epoch;
+    }
+
+    /// By how much the wall clock of the machine that records is ahead, and for how long that machine was suspended.
+    pub(super) fn recorder(&self) -> (SignedQuantity<Duration>, Duration) {
+        (self.recorder_ahead, self.recorder_suspended)
     }
 
     pub(super) fn wanted(&self) -> u32 {
@@ -281,6 +292,9 @@ impl Cluster {
                 if self.world.events[incident].what == IncidentKind::ClockSet {
                     let node = self.node_of(&self.world.events[incident]);
                     self.nodes[node].ahead = SignedQuantity::default();
+                }
+                if self.world.events[incident].what == IncidentKind::RecorderClockSet {
+                    self.recorder_ahead = SignedQuantity::default();
                 }
                 self.tell_nodes(incident, now);
                 if self.world.events[incident].what == IncidentKind::ImageMissing {
@@ -623,6 +637,8 @@ impl Cluster {
                 let node = self.node_of(&event);
                 self.nodes[node].ahead = event.ahead.unwrap_or_default();
             }
+            IncidentKind::RecorderClockSet => self.recorder_ahead = event.ahead.unwrap_or_default(),
+            IncidentKind::RecorderSuspended => self.recorder_suspended += event.lasts.unwrap_or_default(),
             IncidentKind::Drain => {
                 let node = self.node_of(&event);
                 self.truth.changed_by_others = true;

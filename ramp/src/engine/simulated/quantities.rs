@@ -23,6 +23,11 @@ impl SignedQuantity<Bytes> {
 }
 
 impl SignedQuantity<Duration> {
+    pub(super) fn as_nanos(self) -> i64 {
+        let nanos = i64::try_from(self.size.as_nanos()).unwrap_or(i64::MAX);
+        if self.is_negative { -nanos } else { nanos }
+    }
+
     /// What a clock shows that is ahead by this.
     pub(super) fn after(self, time: SystemTime) -> SystemTime {
         let shown = if self.is_negative { time.checked_sub(self.size) } else { time.checked_add(self.size) };

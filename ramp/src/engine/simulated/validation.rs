@@ -132,15 +132,21 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     ensure(what != Kind::Scale || event.to.is_some(), || {
         "scale without to (expected the number that others ask for)".into()
     })?;
-    ensure(what != Kind::ClockSet || event.ahead.is_some(), || {
-        "clock-set without ahead (expected a time, such as 1h or -10s)".into()
+    let sets = matches!(what, Kind::ClockSet | Kind::RecorderClockSet);
+    ensure(!sets || event.ahead.is_some(), || {
+        "a clock is set without ahead (expected a time, such as 1h or -10s)".into()
+    })?;
+    ensure(what != Kind::RecorderSuspended || event.lasts.is_some(), || {
+        "recorder-suspended without lasts (expected a time, such as 10m)".into()
     })?;
     let strikes = matches!(what, Kind::Evict | Kind::Preempt | Kind::OomKill | Kind::Kill | Kind::Delete);
     let of_node = matches!(what, Kind::Drain | Kind::NodeNotReady | Kind::ProbeSilent | Kind::ClockSet);
-    let may_last = of_node || matches!(what, Kind::ImageMissing | Kind::ApiHangs | Kind::ApiRefuses);
+    let of_recorder = matches!(what, Kind::RecorderClockSet | Kind::RecorderSuspended);
+    let of_all = matches!(what, Kind::ImageMissing | Kind::ApiHangs | Kind::ApiRefuses);
+    let may_last = of_node || of_recorder || of_all;
     for (name, is_given, applies) in [
         ("to", event.to.is_some(), what == Kind::Scale),
-        ("ahead", event.ahead.is_some(), what == Kind::ClockSet),
+        ("ahead", event.ahead.is_some(), sets),
         ("resource", event.resource.is_some(), what == Kind::Evict),
         ("by", event.by.is_some(), matches!(what, Kind::Preempt | Kind::Scale)),
         ("lasts", event.lasts.is_some(), may_last),

@@ -264,6 +264,10 @@ pub enum IncidentKind {
     ProbeSilent,
     /// A node's clock is set: times of its kubelet, its samples and its instances follow it.
     ClockSet,
+    /// The wall clock of the machine that records is set.
+    RecorderClockSet,
+    /// The machine that records is suspended, and the cluster is not.
+    RecorderSuspended,
 }
 
 impl Default for World {

@@ -1,12 +1,13 @@
 //! Rows of the run directory, from events.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
+use crate::clock::Moment;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
 use ramp_format::directory::Directory;
 use ramp_format::rows::{
@@ -19,14 +20,14 @@ use ramp_format::time::{Time, seconds};
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 impl EventLoop {
-    pub(super) fn transitions(&mut self, at: SystemTime, transitions: Vec<Transition>) {
+    pub(super) fn transitions(&mut self, at: Moment, transitions: Vec<Transition>) {
         for transition in transitions {
             if transition.to == State::Unschedulable {
                 self.unschedulable_at = Some(Instant::now());
             }
             let row = PodRow {
-                time: Time(at),
-                elapsed_seconds: self.elapsed_seconds(at),
+                time: Time(at.wall),
+                elapsed_seconds: seconds(at.elapsed),
                 source_time: transition.at.map(Time),
                 step: self.step,
                 instance: transition.name,
@@ -43,19 +44,25 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn sample(&mut self, at: SystemTime, sample: &NodeReading) {
-        let age = self.nodes.sample(at, sample);
+    pub(super) fn sample(&mut self, at: Moment, sample: &NodeReading) {
+        let age = self.nodes.sample(at.passed(), sample);
+        let taken = sample.record.get("time").and_then(Value::as_str);
+        if let Some(taken) = taken.and_then(|time| humantime::parse_rfc3339(time).ok())
+            && let Some(notice) = self.clocks.node(at, &sample.node, taken)
+        {
+            self.event(at, &notice);
+        }
         if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
         }
         self.node_row(at, &sample.node, NodeRowKind::Sample, age, Some(sample));
     }
 
-    fn watch_memory(&mut self, at: SystemTime, sample: &NodeReading, age: Option<Duration>) {
+    fn watch_memory(&mut self, at: Moment, sample: &NodeReading, age: Option<Duration>) {
         let field = |name: &str| sample.record.get(name).and_then(Value::as_u64);
         let kernel = sample.record.get("boot_id").and_then(|id| id.as_str()).unwrap_or(&sample.node);
         if let Some(bytes) = unreclaimable_bytes(UNRECLAIMABLE_FIELDS.map(field)) {
-            let taken = self.elapsed_seconds(at) - age.map_or(0.0, seconds);
+            let taken = seconds(at.elapsed) - age.map_or(0.0, seconds);
             self.memory.see(kernel, taken, bytes as f64);
         }
     }
@@ -63,7 +70,7 @@ impl EventLoop {
     /// Records a row of a node: a sample, or a gap without one.
     pub(super) fn node_row(
         &mut self,
-        at: SystemTime,
+        at: Moment,
         node: &str,
         row: NodeRowKind,
         age: Option<Duration>,
@@ -73,8 +80,8 @@ impl EventLoop {
         let record = sample.map_or(&none, |sample| &sample.record);
         let budget = sample.and_then(|sample| sample.budget);
         let row = NodeRow {
-            time: Time(at),
-            elapsed_seconds: self.elapsed_seconds(at),
+            time: Time(at.wall),
+            elapsed_seconds: seconds(at.elapsed),
             step: self.step,
             node: node.to_owned(),
             row,
@@ -89,11 +96,11 @@ impl EventLoop {
         self.record(|directory| &mut directory.nodes, &row);
     }
 
-    pub(super) fn report(&mut self, at: SystemTime, report: &InstanceReport) {
+    pub(super) fn report(&mut self, at: Moment, report: &InstanceReport) {
         let entry = self.tracker.instance(&report.uid);
         let row = WorkloadRow {
-            time: Time(at),
-            elapsed_seconds: self.elapsed_seconds(at),
+            time: Time(at.wall),
+            elapsed_seconds: seconds(at.elapsed),
             step: self.step,
             instance: entry.map(|entry| entry.name.clone()).unwrap_or_default(),
             uid: report.uid.clone(),
@@ -105,7 +112,7 @@ impl EventLoop {
     }
 
     /// Records an event, and shows it unless it is one of the cluster's own.
-    pub(in crate::run) fn event(&mut self, at: SystemTime, notice: &Notice) {
+    pub(in crate::run) fn event(&mut self, at: Moment, notice: &Notice) {
         self.row(at, notice.kind.name(), notice);
         if notice.kind != NoticeKind::Cluster {
             self.view.say(&format!("{}: {}", notice.object, notice.message));
@@ -115,19 +122,19 @@ impl EventLoop {
     /// Records and shows that a rule fired.
     pub(in crate::run) fn rule(&mut self, kind: &str, rule: &str, message: &str) {
         let notice = Notice::note(format!("rule/{rule}"), "Fired", message.to_owned());
-        self.row(self.clock.now(), kind, &notice);
+        self.row(self.clock.moment(), kind, &notice);
         self.view.say(&format!("{rule}: {message}"));
     }
 
     /// Records and shows a note.
     pub(in crate::run) fn note(&mut self, object: &str, reason: &str, message: impl Into<String>) {
-        self.event(self.clock.now(), &Notice::note(object.to_owned(), reason, message));
+        self.event(self.clock.moment(), &Notice::note(object.to_owned(), reason, message));
     }
 
-    pub(super) fn row(&mut self, at: SystemTime, kind: &str, notice: &Notice) {
+    pub(super) fn row(&mut self, at: Moment, kind: &str, notice: &Notice) {
         let row = EventRow {
-            time: Time(at),
-            elapsed_seconds: self.elapsed_seconds(at),
+            time: Time(at.wall),
+            elapsed_seconds: seconds(at.elapsed),
             source_time: notice.at.map(Time),
             step: self.step,
             kind: kind.to_owned(),
