@@ -133,8 +133,7 @@ impl<E: Engine> Run<E> {
     ) -> Result<Self, String> {
         let earlier = directory.run.clock.take().unwrap_or_default();
         let (elapsed, wall) = before.last.unwrap_or((Duration::ZERO, directory.run.begin));
-        let suspended = earlier.suspended_before(f64::INFINITY);
-        let suspended = Duration::try_from_secs_f64(suspended).unwrap_or_default();
+        let suspended = Duration::try_from_secs_f64(earlier.suspended_seconds()).unwrap_or_default();
         let last = Moment { wall: wall.0, elapsed, suspended };
         let (clock, by_monotonic) = surroundings.clock.resume(&earlier, last);
         directory.run.clock =

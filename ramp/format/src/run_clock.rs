@@ -29,10 +29,22 @@ pub struct ClockChange {
 }
 
 impl RunClock {
-    /// For how many seconds the machine had been suspended, this many seconds after the run began.
+    /// For how many seconds the machine was suspended in all.
     #[must_use]
-    pub fn suspended_before(&self, elapsed_seconds: f64) -> f64 {
-        let before = self.suspended.iter().filter(|change| change.elapsed_seconds <= elapsed_seconds);
-        before.map(|change| change.by_seconds).sum()
+    pub fn suspended_seconds(&self) -> f64 {
+        self.suspended.iter().map(|change| change.by_seconds).sum()
+    }
+
+    /// When the machine was suspended first between two times, in seconds since the run began: how long anything took that went on
+    /// meanwhile is not known.
+    #[must_use]
+    pub fn suspended_within(&self, from: f64, to: f64) -> Option<f64> {
+        let all = self.suspended.iter().map(|change| change.elapsed_seconds);
+        all.into_iter().find(|at| (from..=to).contains(at))
+    }
+
+    /// Each time that the wall clock was set until this many seconds after the run began.
+    pub fn set_before(&self, elapsed_seconds: f64) -> impl Iterator<Item = &ClockChange> {
+        self.set.iter().filter(move |change| change.elapsed_seconds <= elapsed_seconds)
     }
 }

@@ -339,3 +339,49 @@ fn one_that_its_controller_has_too_many_is_removed_by_nobody_else() {
     with(&[&waits, &goes]);
     assert_eq!(changed(&path).len(), 1, "nobody came back, so somebody else removed it");
 }
+
+/// Seconds of each row of a table of a run, as they are in its file.
+fn elapsed(outcome: &StepOutcome) -> Vec<f64> {
+    outcome.data.recorded().unwrap().pods.iter().map(|row| row.elapsed_seconds).collect()
+}
+
+#[test]
+fn durations_are_right_whenever_the_wall_clock_of_the_recording_machine_is_set() {
+    for ahead in ["1h", "-1h", "-3s", "4s"] {
+        let world = format!(
+            "events: [{{what: clock-set, at: 0s, node: node-1, ahead: -90s}}, {{what: recorder-clock-set, at: 16s, ahead: {ahead}}}]"
+        );
+        let outcome = outcome(&world, steps(12));
+        let elapsed = elapsed(&outcome);
+        assert!(elapsed.is_sorted() && *elapsed.last().unwrap() < 200.0, "{ahead}: {elapsed:?}");
+        let truth =
+            outcome.truth.startup_seconds.iter().sum::<f64>() / outcome.truth.startup_seconds.len() as f64;
+        for level in outcome.found.latency.as_ref().unwrap() {
+            let Quantile::Seconds(median, ..) = level.survival.quantile(0.5) else { panic!("{level:?}") };
+            assert!((median - truth).abs() < 0.5, "{ahead}: {median} where {truth} is true");
+        }
+        let recorded = outcome.data.recorded().unwrap();
+        assert_eq!((recorded.seen_late, &recorded.untimed), (0, &None), "{ahead}");
+        let notes = outcome.data.notes.join("\n");
+        assert!(notes.contains("the wall clock of the recording machine was set"), "{ahead}: {notes}");
+        let of = |object: &str| recorded.events.iter().filter(|event| event.object == object).count();
+        assert_eq!(of("clock/ramp"), 1, "{ahead}");
+        assert!(of("node/node-1") > 1 && recorded.events.iter().any(|event| event.reason == "ClockApart"));
+    }
+}
+
+#[test]
+fn a_suspension_of_the_recording_machine_is_no_time_of_the_run_and_is_told() {
+    let world = "phases: {create: 5s}\nevents: [{what: recorder-suspended, at: 19s, lasts: 30m}]";
+    let suspended = outcome(world, Shape { pace: Pace::Every(Duration::from_secs(2)), ..steps(12) });
+    let elapsed = elapsed(&suspended);
+    assert!(elapsed.is_sorted() && *elapsed.last().unwrap() < 200.0, "{elapsed:?}");
+    let truth =
+        suspended.truth.startup_seconds.iter().sum::<f64>() / suspended.truth.startup_seconds.len() as f64;
+    for level in suspended.found.latency.as_ref().unwrap() {
+        let Quantile::Seconds(median, ..) = level.survival.quantile(0.5) else { panic!("{level:?}") };
+        assert!((median - truth).abs() < 1.0, "{median} where {truth} is true");
+    }
+    let notes = suspended.data.notes.join("\n");
+    assert!(notes.contains("was suspended for 30m at 19.0 s: nothing was observed"), "{notes}");
+}

@@ -6,7 +6,7 @@ use super::{Estimate, NO_INSTANCES, timed, unavailable};
 use crate::dataset::Dataset;
 use crate::stats::{Duration, Survival};
 use ramp_format::rows::PodRow;
-use ramp_format::run_clock::ClockChange;
+use ramp_format::run_clock::RunClock;
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 
@@ -62,8 +62,7 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
         return unavailable("no instance was observed");
     }
     timed(recorded)?;
-    let suspended = recorded.run.clock.as_ref().map_or(&[][..], |clock| &clock.suspended);
-    let mut lives = InstanceLives { suspended, ..InstanceLives::default() };
+    let mut lives = InstanceLives { clock: recorded.run.clock.as_ref(), ..InstanceLives::default() };
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         lives.follow(row, *seconds);
     }
@@ -76,8 +75,7 @@ struct InstanceLives<'d> {
     population: PeakCounts,
     begun: Vec<StartedInstance>,
     by_uid: HashMap<&'d str, usize>,
-    /// Suspensions of the machine that recorded: how long a startup took that went on meanwhile is not known.
-    suspended: &'d [ClockChange],
+    clock: Option<&'d RunClock>,
 }
 
 struct StartedInstance {
@@ -103,8 +101,8 @@ impl<'d> InstanceLives<'d> {
         self.population.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
         let Some(made_seconds) = life.made_seconds else { return };
-        let within = |at: f64| made_seconds <= at && at <= happened_seconds.max(row.elapsed_seconds);
-        let asleep = self.suspended.iter().map(|change| change.elapsed_seconds).find(|at| within(*at));
+        // A startup during which the machine that records was suspended took longer than until then.
+        let asleep = self.clock.and_then(|clock| clock.suspended_within(made_seconds, row.elapsed_seconds));
         let seconds = asleep.unwrap_or(happened_seconds) - made_seconds;
         let over = matches!(state, State::Terminating | State::Evicted | State::Gone);
         if life.took.is_none() && (state == State::Ready || over) {

@@ -27,7 +27,14 @@ pub fn terminations(data: &Dataset) -> Estimate<Survival> {
             }
             Ok(State::Gone) => {
                 let since = told.remove(row.uid.as_str());
-                took.extend(since.map(|since| Duration { seconds: seconds - since, ended: true }));
+                let clock = recorded.run.clock.as_ref();
+                took.extend(since.map(|since| {
+                    // One during which the machine that records was suspended took longer than until then.
+                    match clock.and_then(|clock| clock.suspended_within(since, row.elapsed_seconds)) {
+                        Some(asleep) => Duration { seconds: asleep - since, ended: false },
+                        None => Duration { seconds: seconds - since, ended: true },
+                    }
+                }));
             }
             _ => {}
         }

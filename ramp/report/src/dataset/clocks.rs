@@ -168,9 +168,8 @@ fn lags(pods: &[PodRow], clock: Option<&RunClock>) -> Vec<Option<f64>> {
     let Some(clock) = clock.filter(|clock| !clock.set.is_empty()) else {
         return lags;
     };
-    let is_set = |change: &&ClockChange, row: &PodRow| change.elapsed_seconds <= row.elapsed_seconds;
-    let set = |row: &PodRow| clock.set.iter().filter(|change| is_set(change, row));
-    let ahead = |row: &PodRow| set(row).map(|change| change.by_seconds).sum::<f64>();
+    let ahead =
+        |row: &PodRow| clock.set_before(row.elapsed_seconds).map(|change| change.by_seconds).sum::<f64>();
     let mut by_clock: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
     for (at, row) in pods.iter().enumerate().filter(|(at, _)| lags[*at].is_some()) {
         by_clock.entry(told_by(row)).or_default().push(at);
@@ -181,7 +180,7 @@ fn lags(pods: &[PodRow], clock: Option<&RunClock>) -> Vec<Option<f64>> {
         let mut unset = as_set.clone();
         for at in rows {
             let (row, lag) = (&pods[*at], lags[*at].unwrap_or_default());
-            let period = set(row).count();
+            let period = clock.set_before(row.elapsed_seconds).count();
             as_set[period] = as_set[period].min(lag);
             unset[period] = unset[period].min(lag - ahead(row));
         }
