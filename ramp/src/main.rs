@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
 use ramp::cli::{Cli, Command};
 use ramp::command;
 use ramp::engine::local::subcommands;
@@ -15,17 +16,40 @@ use workload::clock::monotonic_ns;
 
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    match cli.command {
         // First, before anything else is allocated: these are instances of the load.
         Command::Instance(args) => subcommands::instance(&args),
         Command::Workload(args) => subcommands::workload(args, started_ns),
-        // Needs no runtime.
-        Command::Report(args) => command::report(&args),
-        command => ramp(&command),
+        command => {
+            let code = ramp(&command);
+            if code == ExitCode::SUCCESS && ui::is_output_lost() { ExitCode::FAILURE } else { code }
+        }
     }
 }
 
+/// Prints the help, the version, or what is wrong with the arguments.
+fn explain(error: &clap::Error) -> ExitCode {
+    if let Err(cause) = error.print() {
+        ui::output_failed(&cause);
+    }
+    if ui::is_output_lost() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 fn ramp(command: &Command) -> ExitCode {
+    // A file that reaches the limit of its size (RLIMIT_FSIZE) is a full disk: the write fails, and the signal does not end the run. Before
+    // any thread is started, and only for this process: those that it starts begin without blocked signals.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+    if let Command::Report(args) = command {
+        // Needs no runtime.
+        return command::report(args);
+    }
     // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
     // only thread while nobody reads it.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);

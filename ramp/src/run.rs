@@ -246,6 +246,7 @@ impl<E: Engine> Run<E> {
     ) -> Result<Summary, String> {
         self.event_loop.handle_arrived();
         self.event_loop.flush(LAST_ROWS_WITHIN).await;
+        let rows_lost = self.event_loop.directory.rows_not_written();
         let (held, running) = (self.event_loop.population.held(), self.event_loop.population.running());
         let totals = self.event_loop.tracker.totals();
         let summary = Summary {
@@ -261,9 +262,9 @@ impl<E: Engine> Run<E> {
             oom_kills: totals.oom_kills,
             teardown_seconds: teardown.as_ref().and_then(|teardown| teardown.seconds),
             left: teardown.as_ref().map(|teardown| teardown.left.clone()).unwrap_or_default(),
+            rows_lost,
             directory: self.event_loop.directory.path().display().to_string(),
         };
-        let rows_lost = self.event_loop.directory.rows_not_written();
         let run = &mut self.event_loop.directory.run;
         run.end = Some(Time(self.event_loop.clock.now()));
         run.why_ended = Some(why);

@@ -5,6 +5,7 @@ mod screen;
 pub use screen::Screen;
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub struct Status {
     pub latency: Option<Duration>,
     /// Estimated time left, or the current phase, as text.
     pub time_left: String,
+    /// Files that cannot be written, and rows that wait for them, as text; empty if all can.
+    pub unwritten: String,
 }
 
 impl View {
@@ -142,6 +145,9 @@ pub struct Summary {
     pub teardown_seconds: Option<f64>,
     /// Objects left behind.
     pub left: Vec<String>,
+    /// Rows that could not be written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rows_lost: u64,
     /// Run directory.
     pub directory: String,
 }
@@ -170,9 +176,17 @@ impl Summary {
                 ));
             }
         }
+        if self.rows_lost > 0 {
+            words.push_str(&format!("not recorded: {} (see run.json)\n", count(self.rows_lost, "row")));
+        }
         words.push_str(&format!("run directory: {}", self.directory));
         words
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -187,10 +201,27 @@ struct Message<'a> {
     message: &'a str,
 }
 
+/// Whether something could not be written to standard output.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints a text on standard output.
 pub(crate) fn out(text: &str) {
-    // A closed pipe is no error.
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.unwrap_or_else(|error| output_failed(&error));
+}
+
+/// Takes an error of standard output: it is shown once, and the exit status tells. A reader that has seen enough (`| head`) is no error.
+pub fn output_failed(cause: &io::Error) {
+    if cause.kind() != io::ErrorKind::BrokenPipe && !OUTPUT_LOST.swap(true, Ordering::Relaxed) {
+        error(&format!("standard output: {cause}"));
+    }
+}
+
+/// Whether something could not be written to standard output.
+#[must_use]
+pub fn is_output_lost() -> bool {
+    OUTPUT_LOST.load(Ordering::Relaxed)
 }
 
 /// Prints an error on standard error, in the same form as the parser of the command line.
@@ -251,7 +282,8 @@ impl Status {
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
-        format!("{}\n{memory} | API {api}{left}", self.instances())
+        let unwritten = if self.unwritten.is_empty() { "" } else { " | " };
+        format!("{}\n{memory} | API {api}{left}{unwritten}{}", self.instances(), self.unwritten)
     }
 
     /// Requested instances, those in each state, and those lost.

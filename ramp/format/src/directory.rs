@@ -1,7 +1,7 @@
 //! A run directory that is being written: created, resumed, and its tables appended to.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,7 +29,14 @@ pub struct Directory {
     pub workloads: TableWriter,
     /// `events.csv`.
     pub events: TableWriter,
+    /// Rows that an earlier process has lost.
+    lost_before: u64,
 }
+
+/// Space for the next `run.json`, taken beforehand: how a run ended and what it lost is written on a full disk as well.
+const RESERVED: &str = "run.json.reserved";
+/// Least size of that.
+const RESERVED_BYTES: usize = 64 << 10;
 
 /// What an earlier process had written.
 #[derive(Debug)]
@@ -63,6 +70,7 @@ impl Directory {
             pods: create::<PodRow>(path)?,
             workloads: create::<WorkloadRow>(path)?,
             events: create::<EventRow>(path)?,
+            lost_before: 0,
             run,
         };
         directory.save()?;
@@ -105,15 +113,24 @@ impl Directory {
     /// Locks and checks all files, and changes none.
     fn reopen(path: &Path) -> io::Result<Self> {
         let run = read_run(path)?;
-        Ok(Self {
+        let directory = Self {
             path: path.to_owned(),
             steps: reopen::<StepRow>(path, &run)?,
             nodes: reopen::<NodeRow>(path, &run)?,
             pods: reopen::<PodRow>(path, &run)?,
             workloads: reopen::<WorkloadRow>(path, &run)?,
             events: reopen::<EventRow>(path, &run)?,
+            lost_before: run.rows_lost,
             run,
-        })
+        };
+        // Another process may have ended the run before the files were locked.
+        if let Some(end) = read_run(path)?.end {
+            return Err(invalid(
+                &path.join("run.json"),
+                format!("nothing to resume: the run ended at {end}"),
+            ));
+        }
+        Ok(directory)
     }
 
     /// Writes `run.json`: the whole of it or nothing.
@@ -121,11 +138,19 @@ impl Directory {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self) -> io::Result<()> {
-        let new = self.path.join("run.json.new");
-        let mut file = File::create(&new)?;
-        serde_json::to_writer_pretty(&mut file, &self.run)?;
-        file.write_all(b"\n")?;
-        fs::rename(new, self.path.join("run.json"))
+        let new = self.path.join(RESERVED);
+        let mut text = serde_json::to_vec_pretty(&self.run)?;
+        text.push(b'\n');
+        // Not truncated before: what is written over needs no space.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&new)?;
+        file.write_all(&text)?;
+        file.set_len(text.len() as u64)?;
+        fs::rename(&new, self.path.join("run.json"))?;
+        if self.run.end.is_none() {
+            // Where there is no space the next one may find some.
+            let _ = fs::write(new, vec![b'\n'; RESERVED_BYTES.max(2 * text.len())]);
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -142,7 +167,8 @@ impl Directory {
     /// Rows that neither the disk nor the memory had room for, and those that still wait for the disk.
     #[must_use]
     pub fn rows_not_written(&mut self) -> u64 {
-        self.tables().iter().map(|table| table.rows_lost() + table.rows_waiting()).sum()
+        let lost_before = self.lost_before;
+        lost_before + self.tables().iter().map(|table| table.rows_lost() + table.rows_waiting()).sum::<u64>()
     }
 }
 

@@ -1,7 +1,8 @@
 //! One table of the run directory: a CSV file (RFC 4180) that only grows, a whole row at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub struct TableWriter<W = File> {
     file: W,
     waiting: Vec<u8>,
     rows_lost: u64,
+    /// Why the file is not in its place, if it is not: rows wait.
+    misplaced: Option<&'static str>,
 }
 
 /// What may wait while the disk is full.
@@ -29,9 +32,10 @@ impl TableWriter<File> {
     /// # Errors
     /// Where there is one already, or it cannot be made.
     pub fn create(path: PathBuf, header: &[&str]) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let open = OpenOptions::new().append(true).create_new(true).open(&path);
+        let file = open.map_err(|error| named(&path, &error))?;
         lock(&file, &path)?;
-        let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0 };
+        let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0, misplaced: None };
         table.record(header)?;
         Ok(table)
     }
@@ -41,9 +45,10 @@ impl TableWriter<File> {
     /// # Errors
     /// Where it cannot be read, or another process writes it.
     pub fn reopen(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).open(&path)?;
+        let open = OpenOptions::new().read(true).append(true).open(&path);
+        let file = open.map_err(|error| named(&path, &error))?;
         lock(&file, &path)?;
-        Ok(Self { path, file, waiting: Vec::new(), rows_lost: 0 })
+        Ok(Self { path, file, waiting: Vec::new(), rows_lost: 0, misplaced: None })
     }
 
     /// Removes an incomplete last row, and returns its length in bytes.
@@ -57,13 +62,32 @@ impl TableWriter<File> {
         }
         Ok(torn)
     }
+
+    /// Checks whether the file is still in its place: what is written to one that was removed is lost, so rows wait then.
+    pub fn check(&mut self) {
+        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        self.misplaced = match (self.file.metadata().map(id), fs::metadata(&self.path).map(id)) {
+            (Ok(open), Ok(found)) if found != open => Some("the file was replaced"),
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Some("the file was removed"),
+            // What else is wrong shows when it is written.
+            _ => None,
+        };
+    }
+}
+
+/// An error of a file, with its name.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// For as long as the file is open: two processes that append would tear each other's rows.
 fn lock(file: &File, path: &Path) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let message = format!("{} is being written: a process still records here", path.display());
+            let message = format!(
+                "{0} is being written: another ramp still records here; wait until it ends, or find it with: fuser {0}",
+                path.display()
+            );
             Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
         }
         // Not every file system has locks.
@@ -123,6 +147,9 @@ impl<W: Write> TableWriter<W> {
     /// # Errors
     /// Where the kernel does not take all of it.
     pub fn retry(&mut self) -> io::Result<()> {
+        if let Some(why) = self.misplaced {
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
         let mut taken = 0;
         let result = loop {
             match self.file.write(self.waiting.get(taken..).unwrap_or_default()) {
@@ -158,8 +185,6 @@ impl<W: Write> TableWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// Accepts this many bytes, then none.
@@ -186,7 +211,7 @@ mod tests {
 
     fn on_a_disk(room: usize) -> TableWriter<Disk> {
         let file = Disk { written: Vec::new(), room };
-        TableWriter { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0 }
+        TableWriter { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0, misplaced: None }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
+use ramp_format::table_writer::TableWriter;
+use ramp_format::text::count;
 
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +66,17 @@ pub(super) struct EventLoop {
     events: mpsc::Receiver<(Moment, Event)>,
     interrupts: watch::Receiver<u32>,
     tick: Interval,
-    /// Files that cannot be written.
-    unwritable: BTreeSet<String>,
+    /// Files that cannot be written, each with the last error.
+    unwritable: BTreeMap<String, String>,
+    /// When it was last said, and written to `run.json`, that files cannot be written.
+    unwritable_said: Option<Instant>,
 }
 
 /// An instance must be unschedulable for this long before a step is settled.
 const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
+
+/// Interval at which it is said that files cannot be written.
+const SAY_UNWRITTEN_EVERY: Duration = Duration::from_secs(30);
 
 /// Interval at which pending rows are retried, gaps are looked for, and the view is updated.
 const TICK: Duration = Duration::from_millis(500);
@@ -105,7 +112,8 @@ impl EventLoop {
             events,
             interrupts,
             tick,
-            unwritable: BTreeSet::new(),
+            unwritable: BTreeMap::new(),
+            unwritable_said: None,
         }
     }
 
@@ -171,9 +179,17 @@ impl EventLoop {
     /// Retries pending rows, for a limited time.
     pub(super) async fn flush(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        while self.directory.tables().into_iter().any(|table| table.retry().is_err())
-            && Instant::now() < deadline
-        {
+        // A file that was removed does not come back.
+        let waits = |table: &mut TableWriter| {
+            table.retry().is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
+        };
+        while self.directory.tables().into_iter().any(waits) && Instant::now() < deadline {
+            if self.unwritable_said.is_none_or(|at| at.elapsed() >= Duration::from_secs(5)) {
+                self.unwritable_said = Some(Instant::now());
+                let left = deadline.duration_since(Instant::now()).as_secs();
+                let message = format!("{}; waiting for up to {left} s", self.unwritten());
+                self.view.say(&message);
+            }
             sleep(TICK).await;
         }
     }
@@ -183,7 +199,9 @@ impl EventLoop {
         let deadline = Instant::now() + limit;
         loop {
             match self.directory.save() {
-                Err(_) if Instant::now() < deadline => sleep(TICK).await,
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound && Instant::now() < deadline => {
+                    sleep(TICK).await;
+                }
                 saved => return saved,
             }
         }
@@ -253,11 +271,13 @@ impl EventLoop {
         let mut results = Vec::new();
         for table in self.directory.tables() {
             let name = table.path().file_name().map(|name| name.to_string_lossy().into_owned());
+            table.check();
             results.push((name.unwrap_or_default(), table.retry()));
         }
         for (name, result) in results {
             self.written(&name, result);
         }
+        self.count_unwritten();
         for (node, age) in self.nodes.gaps(now.passed()) {
             self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
         }
@@ -280,7 +300,44 @@ impl EventLoop {
         }
     }
 
+    /// Keeps the number of rows that are not written in `run.json`, and says it for as long as it lasts.
+    fn count_unwritten(&mut self) {
+        let not_written = self.directory.rows_not_written();
+        if self.unwritable.is_empty() && not_written == self.directory.run.rows_lost {
+            self.unwritable_said = None;
+            return;
+        }
+        let said = self.unwritable_said;
+        if said.is_some_and(|at| at.elapsed() < SAY_UNWRITTEN_EVERY) {
+            return;
+        }
+        self.unwritable_said = Some(Instant::now());
+        self.directory.run.rows_lost = not_written;
+        // The reserved space may be gone as well, with the directory.
+        let saved = self.directory.save();
+        if !self.unwritable.is_empty() && said.is_some() {
+            let lost = saved.err().map(|error| format!("; run.json: {error}")).unwrap_or_default();
+            let message = format!("{}{lost}", self.unwritten());
+            self.view.say(&message);
+        }
+    }
+
+    /// Files that cannot be written, and rows that wait, as text.
+    fn unwritten(&mut self) -> String {
+        let Some(error) = self.unwritable.values().next() else { return String::new() };
+        let names: Vec<&str> = self.unwritable.keys().map(String::as_str).collect();
+        let text = format!("not written: {} ({error})", names.join(", "));
+        let (mut waiting, mut lost) = (0, 0);
+        for table in self.directory.tables() {
+            waiting += table.rows_waiting();
+            lost += table.rows_lost();
+        }
+        let lost = if lost == 0 { String::new() } else { format!(", {} lost", count(lost, "row")) };
+        format!("{text}: {} waiting{lost}", count(waiting, "row"))
+    }
+
     fn show(&mut self) {
+        let unwritten = self.unwritten();
         let (now, run) = (self.clock.moment(), &self.directory.run);
         let steps = Steps {
             now: self.step,
@@ -301,6 +358,7 @@ impl EventLoop {
             sums: self.nodes.sums(now.passed()),
             latency: self.calls.last(),
             time_left,
+            unwritten,
         });
     }
 }

@@ -39,7 +39,8 @@ impl Screen {
     pub(super) fn of_standard_error() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
         if bar.is_hidden() {
-            return Self::start(None, |shown| write_lines(&mut io::stderr(), shown));
+            // Nobody can be told of a closed standard error.
+            return Self::start(None, |shown| write_lines(&mut io::stderr(), shown, |_| {}));
         }
         // The template is a well-formed constant.
         let style = ProgressStyle::with_template("{spinner} {wide_msg}\n  {prefix}")
@@ -50,7 +51,7 @@ impl Screen {
     }
 
     pub(super) fn of_standard_output() -> Self {
-        Self::start(None, |shown| write_lines(&mut io::stdout(), shown))
+        Self::start(None, |shown| write_lines(&mut io::stdout(), shown, super::output_failed))
     }
 
     fn start(
@@ -101,10 +102,11 @@ impl Drop for Screen {
 }
 
 /// Writes lines. A closed pipe or a full disk does not end a run.
-fn write_lines(out: &mut impl Write, shown: &Receiver<ScreenMessage>) {
+fn write_lines(out: &mut impl Write, shown: &Receiver<ScreenMessage>, failed: impl Fn(&io::Error)) {
     for shown in shown {
         if let ScreenMessage::Line(text) = shown {
-            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+            let written = writeln!(out, "{text}").and_then(|()| out.flush());
+            written.unwrap_or_else(|error| failed(&error));
         }
     }
 }

@@ -44,6 +44,7 @@ fn status() -> Status {
         },
         latency: Some(Duration::from_millis(42)),
         time_left: "about 6 min left".into(),
+        unwritten: String::new(),
     }
 }
 
@@ -54,7 +55,15 @@ fn the_state_of_things_reads_as_written_down() {
     let confined = Status { sums: Sums { budget: Some(budget), ..whole.sums }, ..whole.clone() };
     let stale = Status { sums: Sums { memory: None, fresh: 1, ..whole.sums }, ..whole.clone() };
     let blind = Status { sums: Sums::default(), latency: None, time_left: String::new(), ..whole.clone() };
-    let all = [("usual", whole), ("confined", confined), ("stale", stale), ("nothing known yet", blind)];
+    let unwritten = "not written: nodes.csv, 34 rows waiting (No space left on device)".to_owned();
+    let full = Status { unwritten, ..whole.clone() };
+    let all = [
+        ("usual", whole),
+        ("disk full", full),
+        ("confined", confined),
+        ("stale", stale),
+        ("nothing known yet", blind),
+    ];
     let text = all.map(|(what, status)| format!("{what}\n{}\n", status.words()));
     insta::assert_snapshot!("status", text.join("\n"));
 }
@@ -74,9 +83,16 @@ fn how_a_run_ended_reads_as_written_down() {
         oom_kills: 1,
         teardown_seconds: None,
         left: vec!["deployment/load".into(), "2 pods".into()],
+        rows_lost: 0,
         directory: "ramp-r".into(),
     };
+    let lost = Summary { rows_lost: 812, ..summary.clone() };
     let gone = Summary { teardown_seconds: Some(12.34), left: Vec::new(), ..summary.clone() };
-    let text = format!("something is left{}\n\nall are gone{}", summary.words(), gone.words());
+    let text = format!(
+        "something is left{}\n\nall are gone{}\n\nrows are lost{}",
+        summary.words(),
+        gone.words(),
+        lost.words()
+    );
     insta::assert_snapshot!("summary", text);
 }

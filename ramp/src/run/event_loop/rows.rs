@@ -160,16 +160,23 @@ impl EventLoop {
         self.written(R::FILE, result);
     }
 
-    /// Shows once that a file cannot be written, and once that it is written again.
+    /// Records and shows once that a file cannot be written, and once that it is written again.
     pub(super) fn written(&mut self, name: &str, result: std::io::Result<()>) {
         match result {
-            Ok(()) if self.unwritable.remove(name) => {
-                self.note(name, "Written", "written again, pending rows included");
+            Ok(()) if self.unwritable.remove(name).is_some() => {
+                self.note(name, "Written", "written again, rows that waited included");
             }
-            Err(error) if self.unwritable.insert(name.to_owned()) => {
-                self.view.say(&format!("{name}: {error}; rows are kept in memory and retried"));
+            Err(error) => {
+                let message = error.to_string();
+                if self.unwritable.insert(name.to_owned(), message.clone()).is_none() {
+                    self.note(
+                        name,
+                        "NotWritten",
+                        format!("{message}; rows wait in memory, and are lost beyond 32 MiB"),
+                    );
+                }
             }
-            _ => {}
+            Ok(()) => {}
         }
     }
 }
