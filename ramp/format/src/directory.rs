@@ -1,6 +1,6 @@
 //! A run directory that is being written: created, resumed, and its tables appended to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use crate::run_file::{RunFile, invalid, read_run};
 use crate::table_writer::{TableWriter, last_line, whole_rows};
+use crate::text::count;
 use crate::time::Time;
 
 /// A run directory that is being written.
@@ -91,6 +92,7 @@ impl Directory {
             last: last_row(path, &directory.tables())?,
             notes: Vec::new(),
         };
+        check_complete(path, &before)?;
         for table in directory.tables() {
             let torn = table.remove_torn_row()?;
             if torn > 0 {
@@ -203,6 +205,40 @@ fn reopen<R: Table>(directory: &Path, run: &RunFile) -> io::Result<TableWriter> 
             run.ramp_version
         ),
     ))
+}
+
+/// Whether no table lacks rows that others show to have been written: a run cannot go on from states that are not known.
+fn check_complete(path: &Path, before: &Before) -> io::Result<()> {
+    let incomplete = |file: &str, found: String, expected: String| {
+        let what = "rows are missing, so the run cannot be resumed: ramp clean removes its instances, ramp report reads what is there";
+        Err(invalid(&path.join(file), format!("{found}, expected {expected}: {what}")))
+    };
+    let (last, reached) = (before.steps.last(), before.pods.last().map_or(0, |row| row.step));
+    let made = last.map_or(0, |row| row.step);
+    if reached > made.saturating_add(1) {
+        let expected = format!("{}, as {} has rows of step {reached}", reached - 1, PodRow::FILE);
+        return incomplete(StepRow::FILE, format!("the last step is {made}"), expected);
+    }
+    let Some(row) = last else { return Ok(()) };
+    let there = [
+        row.pending_instances,
+        row.unschedulable_instances,
+        row.creating_instances,
+        row.running_instances,
+        row.ready_instances,
+        row.terminating_instances,
+        row.evicted_instances,
+        row.oom_killed_instances,
+        row.failed_instances,
+        row.gone_total,
+    ];
+    let seen = there.iter().map(|count| u64::from(*count)).sum::<u64>();
+    let known = before.pods.iter().map(|row| row.uid.as_str()).collect::<BTreeSet<_>>().len() as u64;
+    if known < seen {
+        let expected = format!("{seen}, as {} counts at step {made}", StepRow::FILE);
+        return incomplete(PodRow::FILE, count(known, "instance"), expected);
+    }
+    Ok(())
 }
 
 /// The complete rows of a table.

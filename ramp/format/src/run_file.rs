@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use crate::plan::Plan;
 use crate::preflight::{Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
@@ -138,7 +139,16 @@ pub fn read_run(path: &Path) -> io::Result<RunFile> {
     let text = fs::read_to_string(&file).map_err(|error| {
         io::Error::new(error.kind(), format!("{}: {error}; is it a run directory?", file.display()))
     })?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| invalid(&file, error))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| match error.classify() {
+        Category::Eof => invalid(
+            &file,
+            format!(
+                "the file is incomplete ({} bytes), expected the run.json of a ramp run directory",
+                text.len()
+            ),
+        ),
+        _ => invalid(&file, error),
+    })?;
     match value.get("format_version").and_then(Value::as_u64) {
         Some(version) if (1..=u64::from(FORMAT_VERSION)).contains(&version) => {}
         Some(version) => {

@@ -1,7 +1,12 @@
 //! Preflight of the run directory: empty, writable, with enough space.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statfs::{
+    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC,
+    TRACEFS_MAGIC, statfs,
+};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use workload::quantity::Bytes;
@@ -12,13 +17,30 @@ use ramp_format::preflight::Finding;
 /// Space expected: ten times that of a run of a thousand steps on ten nodes.
 const SPACE: Bytes = Bytes(500_000_000);
 
+/// File systems that have no files of users.
+const VIRTUAL: [FsType; 6] =
+    [PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC];
+
 /// Findings on a run directory to be created.
 pub(super) fn findings(out: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         findings.push(Finding::refusal(not_empty(out)));
     }
+    match out.symlink_metadata() {
+        Ok(_) if out.is_dir() => {}
+        Ok(_) => findings.push(unusable(out, "exists and is not a directory")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        // Such as a file above it, or a name that is too long.
+        Err(error) => findings.push(unusable(out, &error.to_string())),
+    }
     let there = nearest(out);
+    if let Ok(status) = statfs(&there)
+        && VIRTUAL.contains(&status.filesystem_type())
+    {
+        let what = format!("is in a file system of the kernel ({})", there.display());
+        findings.push(unusable(out, &what));
+    }
     if let Err(error) = access(&there, AccessFlags::W_OK) {
         findings.push(Finding::refusal(format!(
             "{} is not writable ({error}): choose another directory with --out",
@@ -29,8 +51,20 @@ pub(super) fn findings(out: &Path) -> Vec<Finding> {
     if let Ok(status) = statvfs(&there) {
         let space = Bytes(status.blocks_available().saturating_mul(status.fragment_size()));
         findings.extend(low_space(&there, space));
+        if status.blocks_available() == 0 && status.blocks() > 0 {
+            findings.push(unusable(out, "has no space left"));
+        } else if status.files_available() == 0 && status.files() > 0 {
+            findings.push(unusable(out, "has no inodes left"));
+        }
     }
     findings
+}
+
+fn unusable(out: &Path, why: &str) -> Finding {
+    Finding::refusal(format!(
+        "{} cannot be created: {why}: choose another directory with --out",
+        out.display()
+    ))
 }
 
 fn low_space(at: &Path, space: Bytes) -> Option<Finding> {

@@ -10,6 +10,7 @@ use crate::engine::factory::AnyEngine;
 use crate::run::{Run, Surroundings};
 use crate::ui::View;
 use ramp_format::directory::Directory;
+use ramp_format::plan::EngineKind;
 use ramp_format::run_file::RunFile;
 use ramp_format::scenario::Scenario;
 
@@ -24,6 +25,23 @@ pub(super) async fn resumed(
         Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
     let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
     let engine = AnyEngine::new(file.plan.engine, spec).await?;
+    if file.plan.engine == EngineKind::Local {
+        check_machine(path, file)?;
+    }
     let before = Directory::resume(path).map_err(|error| error.to_string())?;
     Run::resume(engine, before, Surroundings { clock: Clock::system(), view, interrupts })
+}
+
+/// Instances of the local engine are processes of the machine that the run was begun on.
+fn check_machine(path: &Path, file: &RunFile) -> Result<(), String> {
+    let here = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let (Some(node), Ok(here)) = (file.nodes.first(), here.as_deref().map(str::trim)) else { return Ok(()) };
+    if node.name == here {
+        return Ok(());
+    }
+    Err(format!(
+        "{}: the run was begun on machine {:?}, this is {here:?}: resume it there, or start a new run",
+        path.display(),
+        node.name
+    ))
 }

@@ -5,7 +5,7 @@ use super::instance_losses::{Loss, losses};
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{SaturationRule, SaturationVerdict, saturation};
 use super::{Estimate, mib, timed, unavailable};
-use crate::dataset::{Costs, Dataset, Step};
+use crate::dataset::{Costs, Dataset, Recorded, Step};
 use ramp_format::preflight::{Bound, Forecast};
 use ramp_format::rows::Part;
 use ramp_format::running_count::Most;
@@ -153,7 +153,7 @@ fn held(data: &Dataset) -> Estimate<Most> {
     match data.recorded() {
         None => unavailable("the data does not record which instances hold all of their memory"),
         Some(_) if data.steps.is_empty() => unavailable("no step was recorded"),
-        Some(recorded) => Ok(recorded.population.held()),
+        Some(recorded) => Ok(recorded.held()),
     }
 }
 
@@ -163,7 +163,7 @@ fn running(data: &Dataset) -> Estimate<Most> {
         return unavailable("no step was recorded");
     };
     let of_steps = Most { count: most.running, step: most.step };
-    Ok(data.recorded().map_or(of_steps, |recorded| recorded.population.running()))
+    Ok(data.recorded().map_or(of_steps, Recorded::running))
 }
 
 /// Memory per container at a step of the study's files.

@@ -203,7 +203,8 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         SaturationVerdict::not_up_to(held, why)
     };
     if held >= asked {
-        return not_up_to(", all that were requested");
+        let is_all = recorded.run.rows_lost == 0;
+        return not_up_to(if is_all { ", all that were requested" } else { "; later rows are missing" });
     }
     if let Some(loss) = blocked {
         let reason = loss.row.reason.trim().trim_end_matches('.');
@@ -221,10 +222,10 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
     }
     if held == 0 {
         return SaturationVerdict::unknown(format!(
-            "none of {asked} instances held its memory before the ramp ended"
+            "none of {asked} instances held its memory before the recording ended"
         ));
     }
-    not_up_to(&format!("; {} more were still starting when the ramp ended", asked - held))
+    not_up_to(&format!("; {} more were still starting when the recording ended", asked - held))
 }
 
 /// Whether each instance that did not hold its memory in the end had the time to: several times what the slowest took that got there.

@@ -6,7 +6,7 @@ use super::observation_gaps::Undated;
 use super::workload_reports::Reports;
 use ramp_format::rows::{EventRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
-use ramp_format::running_count::PeakCounts;
+use ramp_format::running_count::{Most, PeakCounts};
 use ramp_format::scenario::Scenario;
 
 /// One run.
@@ -268,6 +268,18 @@ pub struct Settings {
 }
 
 impl Recorded {
+    /// The most instances that held all of their memory at once. Where rows are missing, as the run itself has counted.
+    #[must_use]
+    pub fn held(&self) -> Most {
+        self.run.held.filter(|_| self.run.rows_lost > 0).unwrap_or_else(|| self.population.held())
+    }
+
+    /// The most that ran at once.
+    #[must_use]
+    pub fn running(&self) -> Most {
+        self.run.running.filter(|_| self.run.rows_lost > 0).unwrap_or_else(|| self.population.running())
+    }
+
     /// What the container was told to do.
     #[must_use]
     pub fn settings(&self) -> Settings {

@@ -17,10 +17,10 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     let run = read_run(directory).map_err(Unreadable::RunFile)?;
     let mut notes = Vec::new();
     let mut reader = RunReader { directory, notes: &mut notes };
-    let steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
+    let mut steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
     let (mut nodes, kernels) = reader.nodes()?;
-    let pods: Vec<PodRow> = reader.records("pods.csv")?;
-    let events: Vec<EventRow> = reader.records("events.csv")?;
+    let mut pods: Vec<PodRow> = reader.records("pods.csv")?;
+    let mut events: Vec<EventRow> = reader.records("events.csv")?;
     let mut reports = match reader.table("workloads.csv")? {
         Some(mut table) => workload_reports::read(&mut table)?,
         None => Reports::default(),
@@ -36,7 +36,18 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
     notes.extend(missing_samples(&steps, &pods, &nodes));
     notes.extend(not_written(&events));
     if run.rows_lost > 0 {
-        notes.push(format!("{} rows could not be written and are missing", run.rows_lost));
+        let until = complete_until(&steps, &nodes, &events);
+        notes.push(format!(
+            "{} rows could not be written and are missing: what was recorded later than {until:.1} s is left out",
+            run.rows_lost
+        ));
+        steps.retain(|step| step.elapsed_seconds.is_none_or(|at| at <= until));
+        pods.retain(|row| row.elapsed_seconds <= until);
+        events.retain(|event| event.elapsed_seconds <= until);
+        reports.reports.retain(|report| report.elapsed_seconds <= until);
+        for node in &mut nodes {
+            node.samples.retain(|sample| sample.elapsed_seconds.is_none_or(|at| at <= until));
+        }
     }
     let rows = steps.len();
     clocks::undo_settings(&mut nodes, &mut reports, &pods);
@@ -100,6 +111,19 @@ fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[NodeSeries]) -> Opt
     })
 }
 
+/// Until when all rows are there, in seconds since the run began, where some are missing: until one could not be written, or, if that is
+/// missing as well, until the first of the tables ends that always have more rows.
+fn complete_until(steps: &[Step], nodes: &[NodeSeries], events: &[EventRow]) -> f64 {
+    let is_table = |event: &&EventRow| event.reason == "NotWritten" && event.object.ends_with(".csv");
+    if let Some(event) = events.iter().find(is_table) {
+        return event.elapsed_seconds;
+    }
+    let step = steps.last().and_then(|step| step.elapsed_seconds).unwrap_or(0.0);
+    let samples = nodes.iter().flat_map(|node| &node.samples);
+    let sample = samples.filter_map(|sample| sample.elapsed_seconds).fold(0.0, f64::max);
+    step.min(sample)
+}
+
 /// Files that could not be written, as the run noted.
 fn not_written(events: &[EventRow]) -> Option<String> {
     let all: Vec<String> = events
@@ -107,7 +131,7 @@ fn not_written(events: &[EventRow]) -> Option<String> {
         .filter(|event| event.reason == "NotWritten")
         .map(|event| format!("{} ({})", event.object, event.message))
         .collect();
-    (!all.is_empty()).then(|| format!("temporarily not writable: {}", all.join(", ")))
+    (!all.is_empty()).then(|| format!("not writable at times: {}", all.join(", ")))
 }
 
 fn step(row: StepRow) -> Step {

@@ -169,11 +169,7 @@ impl EventLoop {
             Err(error) => {
                 let message = error.to_string();
                 if self.unwritable.insert(name.to_owned(), message.clone()).is_none() {
-                    self.note(
-                        name,
-                        "NotWritten",
-                        format!("{message}; rows wait in memory, and are lost beyond 32 MiB"),
-                    );
+                    self.note(name, "NotWritten", format!("{message}; rows wait in memory"));
                 }
             }
             Ok(()) => {}
