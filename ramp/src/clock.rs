@@ -138,7 +138,7 @@ impl Clock {
     }
 
     /// Sets a simulated wall clock forward (or back), and has the machine been suspended, for so many nanoseconds in all.
-    pub(crate) fn simulate(&self, ahead_ns: i64, suspended: Duration) {
+    pub fn simulate(&self, ahead_ns: i64, suspended: Duration) {
         if let ClockSource::Simulated(clock) = &self.source {
             clock.ahead_ns.store(ahead_ns, Ordering::Relaxed);
             clock.suspended_ns.store(signed_ns(suspended), Ordering::Relaxed);

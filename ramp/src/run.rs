@@ -274,7 +274,8 @@ impl<E: Engine> Run<E> {
         run.rows_lost = rows_lost;
         let saved = self.event_loop.save(LAST_ROWS_WITHIN).await;
         self.event_loop.view.end(&summary);
-        saved.map(|()| summary).map_err(|error| format!("run.json: {error}"))
+        let path = self.event_loop.directory.path().join("run.json");
+        saved.map(|()| summary).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     fn time_is_up(&self) -> String {

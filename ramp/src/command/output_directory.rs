@@ -29,7 +29,7 @@ pub(super) fn findings(out: &Path) -> Vec<Finding> {
     }
     match out.symlink_metadata() {
         Ok(_) if out.is_dir() => {}
-        Ok(_) => findings.push(unusable(out, "exists and is not a directory")),
+        Ok(_) => findings.push(unusable(out, "it exists and is not a directory")),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         // Such as a file above it, or a name that is too long.
         Err(error) => findings.push(unusable(out, &error.to_string())),
@@ -38,7 +38,7 @@ pub(super) fn findings(out: &Path) -> Vec<Finding> {
     if let Ok(status) = statfs(&there)
         && VIRTUAL.contains(&status.filesystem_type())
     {
-        let what = format!("is in a file system of the kernel ({})", there.display());
+        let what = format!("{} is a file system of the kernel", there.display());
         findings.push(unusable(out, &what));
     }
     if let Err(error) = access(&there, AccessFlags::W_OK) {
@@ -52,9 +52,9 @@ pub(super) fn findings(out: &Path) -> Vec<Finding> {
         let space = Bytes(status.blocks_available().saturating_mul(status.fragment_size()));
         findings.extend(low_space(&there, space));
         if status.blocks_available() == 0 && status.blocks() > 0 {
-            findings.push(unusable(out, "has no space left"));
+            findings.push(unusable(out, "no space left"));
         } else if status.files_available() == 0 && status.files() > 0 {
-            findings.push(unusable(out, "has no inodes left"));
+            findings.push(unusable(out, "no inodes left"));
         }
     }
     findings

@@ -1,6 +1,7 @@
 //! `ramp report`: reads run directories, prints figures and writes the report.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -44,7 +45,7 @@ pub fn report(args: &ReportArgs) -> ExitCode {
             Ok(page) if !args.json => out(&format!("\npage: {}", page.display())),
             Ok(_) => {}
             Err(cause) => {
-                error(&format!("{}: {cause} (choose another directory with --out)", directory.display()));
+                error(&format!("{cause} (choose another directory with --out)"));
                 return ExitCode::FAILURE;
             }
         }
@@ -59,8 +60,9 @@ pub fn report(args: &ReportArgs) -> ExitCode {
 fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
     let (charts, marks) = (charts(report), marks(report));
     let page = out.join("report.html");
-    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| error.to_string());
-    std::fs::create_dir_all(out.join("charts")).map_err(|error| error.to_string())?;
+    let named = |file: &Path, error: io::Error| format!("{}: {error}", file.display());
+    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| named(file, error));
+    std::fs::create_dir_all(out.join("charts")).map_err(|error| named(out, error))?;
     for chart in &charts {
         put(&out.join("charts").join(format!("{}.svg", chart.id)), &svg(chart, &marks)?)?;
     }

@@ -1,7 +1,9 @@
 //! Runs on simulated clusters, in simulated time.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clocks;
 mod datasets;
+mod disks;
 mod faults;
 mod paces;
 mod stops;

@@ -6,7 +6,7 @@ use ramp::engine::EngineSpec;
 pub(crate) use ramp::engine::simulated::Shortage;
 use ramp::engine::simulated::{
     Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, PhaseTime, PhaseTimes, RuntimeTruth,
-    SimulatedEngine, World,
+    SignedQuantity, SimulatedEngine, World,
 };
 use ramp_format::plan::EngineOptions;
 use ramp_format::scenario::Scenario;
@@ -63,6 +63,10 @@ pub(crate) enum FaultKind {
     NotReady(String),
     /// A node's machine says nothing.
     Silent(String),
+    /// The wall clock of the machine that records is wrong by this.
+    WallClock(SignedQuantity<Duration>),
+    /// The machine that records is suspended.
+    Suspended,
 }
 
 /// Two nodes of 2 GB, instances of 500 MB that are ready within two seconds: eight fit.
@@ -89,6 +93,8 @@ impl Fault {
             FaultKind::ApiHung => (IncidentKind::ApiHangs, None),
             FaultKind::NotReady(node) => (IncidentKind::NodeNotReady, Some(node.clone())),
             FaultKind::Silent(node) => (IncidentKind::ProbeSilent, Some(node.clone())),
+            FaultKind::WallClock(_) => (IncidentKind::RecorderClockSet, None),
+            FaultKind::Suspended => (IncidentKind::RecorderSuspended, None),
         };
         Incident {
             what,
@@ -99,7 +105,10 @@ impl Fault {
             lasts: Some(self.to - self.from),
             resource: None,
             by: None,
-            ahead: None,
+            ahead: match self.kind {
+                FaultKind::WallClock(ahead) => Some(ahead),
+                _ => None,
+            },
             to: None,
         }
     }
