@@ -282,8 +282,8 @@ impl Status {
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
-        let unwritten = if self.unwritten.is_empty() { "" } else { " | " };
-        format!("{}\n{memory} | API {api}{left}{unwritten}{}", self.instances(), self.unwritten)
+        let separator = if self.unwritten.is_empty() { "" } else { " | " };
+        format!("{}\n{}{separator}{memory} | API {api}{left}", self.instances(), self.unwritten)
     }
 
     /// Requested instances, those in each state, and those lost.

@@ -353,6 +353,129 @@ mod tests {
         }
     }
 
+    fn step(step: u32, ready_instances: u32) -> String {
+        format!(
+            "2026-01-01T00:00:0{step}.000Z,{step}.0,{step},up,settled,1,{step},0,0,0,0,{ready_instances},0,0,0,0,0,0,0,0,,,0,0,1,0,1,1,,,,,,,,\n"
+        )
+    }
+
+    fn pod(step: u32, uid: &str) -> String {
+        format!("2026-01-01T00:00:0{step}.500Z,{step}.5,,{step},{uid},{uid},node,,ready,,0,\n")
+    }
+
+    fn append(directory: &Path, file: &str, rows: &str) {
+        let path = directory.join(file);
+        fs::write(&path, fs::read_to_string(&path).unwrap() + rows).unwrap();
+    }
+
+    #[test]
+    fn tables_that_lack_rows_are_refused_and_the_last_row_of_all_tells_how_far_the_run_was() {
+        let (one, two) = (step(1, 1), step(1, 1) + &step(2, 2));
+        let (pods, three) = (pod(0, "a") + &pod(1, "b"), pod(0, "a") + &pod(3, "b"));
+        let cases: [(&str, &str, Option<&str>); 6] = [
+            ("", "", None),
+            (&two, &pods, None),
+            (&one, &pods, None),
+            (
+                "",
+                &three,
+                Some(
+                    "steps.csv: the last step is 0, expected 2, as pods.csv has rows of step 3: rows are missing",
+                ),
+            ),
+            (&one, &three, Some("steps.csv: the last step is 1, expected 2,")),
+            (
+                &two,
+                &pod(1, "a"),
+                Some("pods.csv: 1 instance, expected 2, as steps.csv counts at step 2: rows are missing"),
+            ),
+        ];
+        for (steps, pods, refused) in cases {
+            let place = tempfile::tempdir().unwrap();
+            drop(Directory::create(place.path(), file_of_run()).unwrap());
+            append(place.path(), StepRow::FILE, steps);
+            append(place.path(), PodRow::FILE, pods);
+            let before = bytes(place.path());
+            match (Directory::resume(place.path()), refused) {
+                (Err(error), Some(expected)) => {
+                    assert!(error.to_string().contains(expected), "{error}");
+                    assert_eq!(
+                        error.kind(),
+                        io::ErrorKind::InvalidData,
+                        "ramp clean removes the instances all the same"
+                    );
+                    assert!(bytes(place.path()) == before);
+                }
+                (Ok((_, before)), None) => {
+                    let last = steps
+                        .lines()
+                        .chain(pods.lines())
+                        .filter_map(|row| row.split(',').nth(1)?.parse().ok());
+                    let last = last.max_by(f64::total_cmp).map(Duration::from_secs_f64);
+                    assert_eq!(before.last.map(|(elapsed, _)| elapsed), last);
+                }
+                (found, _) => panic!("{found:?} where {refused:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_or_a_run_file_that_is_gone_empty_or_cut_is_refused_by_name() {
+        let damages: [(&str, Option<usize>, &str); 5] = [
+            ("steps.csv", None, "steps.csv: No such file or directory"),
+            ("nodes.csv", Some(0), "nodes.csv: column 1 is nothing, expected \"time\""),
+            ("pods.csv", Some(20), "pods.csv: column 1 is nothing, expected \"time\""),
+            ("run.json", Some(0), "run.json: the file is incomplete (0 bytes), expected the run.json"),
+            ("run.json", Some(100), "run.json: the file is incomplete (100 bytes), expected the run.json"),
+        ];
+        for (file, length, expected) in damages {
+            let place = tempfile::tempdir().unwrap();
+            drop(Directory::create(place.path(), file_of_run()).unwrap());
+            let path = place.path().join(file);
+            match length {
+                None => fs::remove_file(&path).unwrap(),
+                Some(length) => fs::write(&path, &fs::read_to_string(&path).unwrap()[..length]).unwrap(),
+            }
+            let before = bytes(place.path());
+            let error = Directory::resume(place.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(bytes(place.path()) == before, "{file}: a file was changed");
+        }
+    }
+
+    #[test]
+    fn a_run_is_resumed_by_one_process_and_only_until_it_has_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let mut directory = Directory::create(place.path(), file_of_run()).unwrap();
+        let busy = Directory::resume(place.path()).unwrap_err().to_string();
+        assert!(
+            busy.contains("another ramp still records here; wait until it ends, or find it with: fuser"),
+            "{busy}"
+        );
+        directory.run.end = Some(Time(std::time::UNIX_EPOCH));
+        directory.save().unwrap();
+        drop(directory);
+        let ended = Directory::resume(place.path()).unwrap_err().to_string();
+        assert!(ended.contains("nothing to resume: the run ended at 1970-01-01"), "{ended}");
+    }
+
+    #[test]
+    fn space_for_the_next_run_file_is_reserved_until_the_run_has_ended_and_rows_lost_before_count() {
+        let place = tempfile::tempdir().unwrap();
+        let mut directory = Directory::create(place.path(), file_of_run()).unwrap();
+        let reserved = place.path().join(RESERVED);
+        assert!(fs::metadata(&reserved).unwrap().len() >= RESERVED_BYTES as u64);
+        directory.run.rows_lost = 7;
+        directory.save().unwrap();
+        assert!(reserved.exists());
+        drop(directory);
+        let (mut directory, _) = Directory::resume(place.path()).unwrap();
+        assert_eq!(directory.rows_not_written(), 7, "those of the earlier process");
+        directory.run.end = Some(Time(std::time::UNIX_EPOCH));
+        directory.save().unwrap();
+        assert!(!reserved.exists() && read_run(place.path()).unwrap().end.is_some());
+    }
+
     #[test]
     fn columns_keep_their_names_and_order() {
         let first = |header: Vec<&'static str>, count| header[..count].join(",");

@@ -250,4 +250,25 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "a,b\n1,2\n5,6\n");
         assert!(TableWriter::create(path, &["a"]).is_err(), "what is there is not written over");
     }
+
+    #[test]
+    fn rows_of_a_file_that_was_removed_or_replaced_wait() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.csv");
+        let mut table = TableWriter::create(path.clone(), &["a"]).unwrap();
+        let recorded = |table: &mut TableWriter| {
+            table.check();
+            table.record(&["1"]).map_err(|error| error.to_string())
+        };
+        assert_eq!(recorded(&mut table), Ok(()));
+        let moved = directory.path().join("moved.csv");
+        fs::rename(&path, &moved).unwrap();
+        assert_eq!(recorded(&mut table), Err("the file was removed".into()));
+        fs::write(&path, "").unwrap();
+        assert_eq!(recorded(&mut table), Err("the file was replaced".into()));
+        assert_eq!(table.rows_waiting(), 2);
+        fs::rename(&moved, &path).unwrap();
+        assert_eq!(recorded(&mut table), Ok(()), "it is back");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\n1\n1\n1\n1\n");
+    }
 }

@@ -45,3 +45,28 @@ fn check_machine(path: &Path, file: &RunFile) -> Result<(), String> {
         node.name
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use ramp_format::plan::Plan;
+    use ramp_format::preflight::{NodeFacts, Preflight};
+    use ramp_format::time::Time;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn processes_of_another_machine_cannot_be_resumed() {
+        let on = |name: String| {
+            let preflight =
+                Preflight { nodes: vec![NodeFacts { name, ..NodeFacts::default() }], ..Preflight::default() };
+            RunFile::new(Plan::default(), "test".into(), Value::Null, preflight, Time(UNIX_EPOCH))
+        };
+        let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(check_machine(Path::new("run"), &on(here.trim().to_owned())), Ok(()));
+        let error = check_machine(Path::new("run"), &on("elsewhere".into())).unwrap_err();
+        assert!(error.starts_with("run: the run was begun on machine \"elsewhere\", this is "), "{error}");
+    }
+}
