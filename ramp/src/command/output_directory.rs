@@ -61,10 +61,7 @@ pub(super) fn findings(out: &Path) -> Vec<Finding> {
 }
 
 fn unusable(out: &Path, why: &str) -> Finding {
-    Finding::refusal(format!(
-        "{} cannot be created: {why}: choose another directory with --out",
-        out.display()
-    ))
+    Finding::refusal(format!("cannot create {}: {why}; choose another directory with --out", out.display()))
 }
 
 fn low_space(at: &Path, space: Bytes) -> Option<Finding> {
@@ -109,8 +106,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("file"), "").unwrap();
         let full = findings(directory.path()).swap_remove(0).message;
+        let below = findings(&directory.path().join("file/run")).swap_remove(0).message;
         let little = low_space(Path::new("/data"), Bytes(1_000_000)).unwrap().message;
-        let text = format!("{full}\n{little}").replace(&directory.path().display().to_string(), "/OUT");
+        let text =
+            format!("{full}\n{below}\n{little}").replace(&directory.path().display().to_string(), "/OUT");
         insta::assert_snapshot!("findings", text);
     }
 }

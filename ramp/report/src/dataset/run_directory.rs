@@ -118,10 +118,10 @@ fn complete_until(steps: &[Step], nodes: &[NodeSeries], events: &[EventRow]) -> 
     if let Some(event) = events.iter().find(is_table) {
         return event.elapsed_seconds;
     }
-    let step = steps.last().and_then(|step| step.elapsed_seconds).unwrap_or(0.0);
+    let step = steps.last().and_then(|step| step.elapsed_seconds);
     let samples = nodes.iter().flat_map(|node| &node.samples);
-    let sample = samples.filter_map(|sample| sample.elapsed_seconds).fold(0.0, f64::max);
-    step.min(sample)
+    let sample = samples.filter_map(|sample| sample.elapsed_seconds).max_by(f64::total_cmp);
+    step.into_iter().chain(sample).fold(f64::INFINITY, f64::min)
 }
 
 /// Files that could not be written, as the run noted.
