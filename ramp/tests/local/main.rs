@@ -4,6 +4,7 @@
 mod cgroups;
 mod cost;
 mod ends;
+mod guest;
 #[path = "../support/stale_cgroups.rs"]
 mod stale_cgroups;
 mod support;
