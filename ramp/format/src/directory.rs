@@ -85,14 +85,7 @@ impl Directory {
     /// Where it is not a run directory of this format and these columns, is being written, or cannot be changed.
     pub fn resume(path: &Path) -> io::Result<(Self, Before)> {
         let mut directory = Self::reopen(path)?;
-        let mut before = Before {
-            steps: rows(path, StepRow::FILE)?.collect::<io::Result<_>>()?,
-            pods: rows(path, PodRow::FILE)?.collect::<io::Result<_>>()?,
-            idle: idle(path)?,
-            last: last_row(path, &directory.tables())?,
-            notes: Vec::new(),
-        };
-        check_complete(path, &before)?;
+        let mut before = directory.read()?;
         for table in directory.tables() {
             let torn = table.remove_torn_row()?;
             if torn > 0 {
@@ -106,10 +99,10 @@ impl Directory {
     /// Whether a killed run can be resumed by this build. Changes nothing.
     ///
     /// # Errors
-    /// `InvalidData` if a table has other columns than this build writes; if the run is being written by another process; or if a
-    /// table cannot be read.
+    /// `InvalidData` if a table has other columns than this build writes, or lacks rows; `NotFound` if one is missing; if the run is being
+    /// written by another process; or if a table cannot be read.
     pub fn check_resumable(path: &Path) -> io::Result<()> {
-        Self::reopen(path).map(drop)
+        Self::reopen(path)?.read().map(drop)
     }
 
     /// Locks and checks all files, and changes none.
@@ -133,6 +126,20 @@ impl Directory {
             ));
         }
         Ok(directory)
+    }
+
+    /// Reads what an earlier process has written.
+    fn read(&mut self) -> io::Result<Before> {
+        let path = self.path.clone();
+        let before = Before {
+            steps: rows(&path, StepRow::FILE)?.collect::<io::Result<_>>()?,
+            pods: rows(&path, PodRow::FILE)?.collect::<io::Result<_>>()?,
+            idle: idle(&path)?,
+            last: last_row(&path, &self.tables())?,
+            notes: Vec::new(),
+        };
+        check_complete(&path, &before)?;
+        Ok(before)
     }
 
     /// Writes `run.json`: the whole of it or nothing.
@@ -404,6 +411,10 @@ mod tests {
                         "ramp clean removes the instances all the same"
                     );
                     assert!(bytes(place.path()) == before);
+                    assert_eq!(
+                        Directory::check_resumable(place.path()).unwrap_err().to_string(),
+                        error.to_string()
+                    );
                 }
                 (Ok((_, before)), None) => {
                     let last = steps

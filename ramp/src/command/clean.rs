@@ -43,8 +43,8 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
         match Directory::check_resumable(path) {
-            // What another version has begun is removed all the same.
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
+            // What another version has begun, or what lacks a table, is removed all the same.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) => {
                 out(&format!("the end of the run is not recorded: {error}"));
             }
             Err(error) => return Err(error.to_string()),
