@@ -40,6 +40,8 @@ pub struct Status {
     pub sums: Sums,
     /// Latency of the last API request.
     pub latency: Option<Duration>,
+    /// Instances that cannot start, and why.
+    pub blocked: Option<String>,
     /// Estimated time left, or the current phase, as text.
     pub time_left: String,
 }
@@ -251,7 +253,9 @@ impl Status {
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
-        format!("{}\n{memory} | API {api}{left}", self.instances())
+        let blocked =
+            self.blocked.as_ref().map_or_else(String::new, |blocked| format!(" | blocked: {blocked}"));
+        format!("{}{blocked}\n{memory} | API {api}{left}", self.instances())
     }
 
     /// Requested instances, those in each state, and those lost.

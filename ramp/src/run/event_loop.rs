@@ -2,7 +2,7 @@
 
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -11,10 +11,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::api_calls::ApiCalls;
+use super::blockage::{Blockage, BlockageTracker};
 use super::eta::{Steps, TimeLeft};
+use super::line_limiter::LineLimiter;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, age};
-use crate::engine::{Event, NodeStatus, Notice};
+use crate::engine::{Event, InstanceStatus, NodeStatus, Notice, NoticeKind};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
 use crate::ui::{Status, View};
@@ -22,6 +24,8 @@ use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
+use ramp_format::stop_rule::StopRule;
+use ramp_format::text::count;
 use ramp_format::time::seconds;
 
 /// What ends a wait early.
@@ -31,6 +35,8 @@ pub(super) enum Interrupt {
     Interrupted,
     /// The time limit of a rule.
     TimeUp,
+    /// The rule about instances that cannot start.
+    Blocked,
 }
 
 /// Receiver of the engine's events, with all that is recorded and counted.
@@ -55,6 +61,15 @@ pub(super) struct EventLoop {
     pub(super) asked: u32,
     /// Time at which a rule ends the ramp.
     pub(super) time_limit: Option<SystemTime>,
+    /// Rules about instances that cannot start, and whether each is only noted. One that has fired is removed.
+    pub(super) blocked_rules: Vec<(StopRule, bool)>,
+    /// The rule of them that ends the ramp, and why.
+    pub(super) blocked_by: Option<(StopRule, String)>,
+    blockage: BlockageTracker,
+    /// What is blocked now.
+    blocked: Option<Blockage>,
+    /// Lines on failures and notices.
+    lines: LineLimiter,
     time_left: TimeLeft,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
@@ -97,6 +112,11 @@ impl EventLoop {
             part: Part::Up,
             asked: 0,
             time_limit: None,
+            blocked_rules: Vec::new(),
+            blocked_by: None,
+            blockage: BlockageTracker::default(),
+            blocked: None,
+            lines: LineLimiter::default(),
             time_left: TimeLeft::default(),
             acknowledged: 0,
             unschedulable_at: None,
@@ -160,6 +180,9 @@ impl EventLoop {
         if *self.interrupts.borrow() > self.acknowledged {
             return Err(Interrupt::Interrupted);
         }
+        if self.blocked_by.is_some() {
+            return Err(Interrupt::Blocked);
+        }
         match self.time_limit {
             Some(limit) if self.clock.now() >= limit => Err(Interrupt::TimeUp),
             _ => Ok(()),
@@ -204,12 +227,10 @@ impl EventLoop {
         match event {
             Event::Instance(status) => {
                 let transitions = self.tracker.see(&status);
+                self.blockage.see(&status, !transitions.is_empty(), Instant::now());
                 self.transitions(at, transitions);
             }
-            Event::All(statuses) => {
-                let transitions = self.tracker.see_all(&statuses);
-                self.transitions(at, transitions);
-            }
+            Event::All(statuses) => self.all(at, &statuses),
             Event::Node(status) => self.node(at, status, false),
             Event::Nodes(statuses) => {
                 let names: BTreeSet<String> = statuses.iter().map(|status| status.name.clone()).collect();
@@ -226,8 +247,57 @@ impl EventLoop {
             Event::Sample(sample) => self.sample(at, &sample),
             Event::Report(report) => self.report(at, &report),
             Event::Notice(notice) => self.event(at, &notice),
+            Event::Obstacle(obstacle) => self.blockage.obstacle(obstacle, Instant::now()),
             Event::Call(call) => self.calls.add(call),
         }
+    }
+
+    fn all(&mut self, at: SystemTime, statuses: &[InstanceStatus]) {
+        let transitions = self.tracker.see_all(statuses);
+        let news: HashSet<String> = transitions.iter().map(|transition| transition.uid.clone()).collect();
+        self.blockage.see_all(statuses, &news, Instant::now());
+        self.transitions(at, transitions);
+    }
+
+    /// Looks for instances that cannot start, and applies the rules about them.
+    fn apply_blocked_rules(&mut self) {
+        let now = Instant::now();
+        self.blocked = match self.part {
+            Part::Up | Part::Hold => self.blockage.evaluate(self.asked, now),
+            Part::Down | Part::Clean => None,
+        };
+        let Some(blocked) = self.blocked.clone() else { return };
+        if self.blockage.is_news(&blocked) {
+            self.row(
+                self.clock.now(),
+                NoticeKind::Note.name(),
+                &Notice::note("instances", "Blocked", blocked.to_string()),
+            );
+            self.view.say(&format!("blocked: {blocked}"));
+        }
+        let lasts = blocked.lasts(now);
+        let is_due =
+            |(rule, _): &mut (StopRule, bool)| rule.blocked_limit().is_some_and(|limit| lasts >= limit);
+        let due: Vec<(StopRule, bool)> = self.blocked_rules.extract_if(.., is_due).collect();
+        for (rule, only_noted) in due {
+            let Blockage { instances, reason, .. } = &blocked;
+            let all = count(self.asked.max(*instances), "requested instance");
+            let why = format!("{instances} of {all} cannot start: {reason}");
+            self.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
+            if !only_noted {
+                self.blocked_by.get_or_insert((rule, why));
+            }
+        }
+    }
+
+    /// Whether instances cannot start, and none runs.
+    pub(super) fn has_none_running_because_blocked(&self) -> bool {
+        self.blocked.is_some() && self.tracker.counts().at_work() == 0
+    }
+
+    /// Why the rule about instances that cannot start has ended a wait. It ends no further one.
+    pub(super) fn take_blocked(&mut self) -> String {
+        self.blocked_by.take().map(|(rule, why)| format!("{rule}: {why}")).unwrap_or_default()
     }
 
     fn node_gone(&mut self, at: SystemTime, name: &str) {
@@ -257,6 +327,10 @@ impl EventLoop {
         for (node, age) in self.nodes.gaps(now) {
             self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
         }
+        self.apply_blocked_rules();
+        for line in self.lines.due(Instant::now()) {
+            self.view.say(&line);
+        }
         self.show();
     }
 
@@ -280,6 +354,7 @@ impl EventLoop {
             totals: self.tracker.totals(),
             sums: self.nodes.sums(now),
             latency: self.calls.last(),
+            blocked: self.blocked.as_ref().map(ToString::to_string),
             time_left,
         });
     }

@@ -43,6 +43,7 @@ fn status() -> Status {
             budget: None,
         },
         latency: Some(Duration::from_millis(42)),
+        blocked: None,
         time_left: "about 6 min left".into(),
     }
 }
@@ -54,7 +55,14 @@ fn the_state_of_things_reads_as_written_down() {
     let confined = Status { sums: Sums { budget: Some(budget), ..whole.sums }, ..whole.clone() };
     let stale = Status { sums: Sums { memory: None, fresh: 1, ..whole.sums }, ..whole.clone() };
     let blind = Status { sums: Sums::default(), latency: None, time_left: String::new(), ..whole.clone() };
-    let all = [("usual", whole), ("confined", confined), ("stale", stale), ("nothing known yet", blind)];
+    let blocked = Status { blocked: Some("1 instance: ErrImagePull: not found".into()), ..whole.clone() };
+    let all = [
+        ("usual", whole),
+        ("blocked", blocked),
+        ("confined", confined),
+        ("stale", stale),
+        ("nothing known yet", blind),
+    ];
     let text = all.map(|(what, status)| format!("{what}\n{}\n", status.words()));
     insta::assert_snapshot!("status", text.join("\n"));
 }

@@ -126,20 +126,25 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     let what = event.what;
     let starts = usize::from(event.at.is_some()) + usize::from(event.instances.is_some());
     ensure(starts <= 1, || "both at and instances are given (expected one of them)".into())?;
-    ensure(starts == 1 || what == Kind::ImageMissing, || {
-        "neither at nor instances is given (expected one of them)".into()
-    })?;
+    let of_new = matches!(
+        what,
+        Kind::ImageMissing | Kind::ConfigError | Kind::CrashLoop | Kind::Quota | Kind::RefuseInstances
+    );
+    ensure(starts == 1 || of_new, || "neither at nor instances is given (expected one of them)".into())?;
     ensure(what != Kind::Scale || event.to.is_some(), || {
         "scale without to (expected the number that others ask for)".into()
+    })?;
+    ensure(what != Kind::Quota || event.to.is_some(), || {
+        "quota without to (expected the number of instances that it allows)".into()
     })?;
     ensure(what != Kind::ClockSet || event.ahead.is_some(), || {
         "clock-set without ahead (expected a time, such as 1h or -10s)".into()
     })?;
     let strikes = matches!(what, Kind::Evict | Kind::Preempt | Kind::OomKill | Kind::Kill | Kind::Delete);
     let of_node = matches!(what, Kind::Drain | Kind::NodeNotReady | Kind::ProbeSilent | Kind::ClockSet);
-    let may_last = of_node || matches!(what, Kind::ImageMissing | Kind::ApiHangs | Kind::ApiRefuses);
+    let may_last = of_node || of_new || matches!(what, Kind::ApiHangs | Kind::ApiRefuses);
     for (name, is_given, applies) in [
-        ("to", event.to.is_some(), what == Kind::Scale),
+        ("to", event.to.is_some(), matches!(what, Kind::Scale | Kind::Quota)),
         ("ahead", event.ahead.is_some(), what == Kind::ClockSet),
         ("resource", event.resource.is_some(), what == Kind::Evict),
         ("by", event.by.is_some(), matches!(what, Kind::Preempt | Kind::Scale)),
