@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ramp_format::state::State;
-use ramp_format::text::{count, one_line};
+use ramp_format::text::{count, one_line, shortened};
 use ramp_report::analysis::causes::{Cause, named_in};
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ const RUNS_ON: Duration = Duration::from_secs(10);
 const CRASH_LOOP: u32 = 2;
 /// A refusal counts for this long after all requested instances were there: those that a node refuses are replaced at once.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Exit status of a load that could not hold its memory, as the engines write it.
+const NOT_HELD: [&str; 3] = ["exit 3", "exit status 3", "(exit status 3)"];
 /// Characters of a reason that are shown: events.csv has the whole.
 const REASON_CHARS: usize = 240;
 /// Kinds of reasons announced in a run.
@@ -150,7 +152,7 @@ impl BlockageTracker {
         };
         let instances = by_kind.values().map(|(instances, _)| instances).sum();
         let (_, reason) = by_kind.into_values().max_by_key(|(instances, _)| *instances)?;
-        Some(Blockage { instances, reason: shortened(&one_line(&reason)), since: self.since })
+        Some(Blockage { instances, reason: shortened(&one_line(&reason), REASON_CHARS), since: self.since })
     }
 
     /// Whether a kind of reason is told for the first time.
@@ -199,8 +201,10 @@ impl Member {
         let Some(end) = &status.end else { return };
         if self.last_exit.as_ref().is_none_or(|(container, _)| *container != end.container) {
             self.last_exit = Some((end.container.clone(), end.reason.clone()));
-            // A container that was killed may have been killed for memory.
-            let is_own = end.state == State::Failed && named_in(&end.reason).is_none();
+            // A container that was killed may have been killed for memory, and a load that exits so could not hold its memory.
+            let is_own = end.state == State::Failed
+                && named_in(&end.reason).is_none()
+                && !NOT_HELD.iter().any(|status| end.reason.ends_with(status));
             self.exits += u32::from(is_own && !self.was_ready);
         }
     }
@@ -229,9 +233,9 @@ impl Member {
 
     /// Whether it is not blocked, and something is still to be expected of it.
     fn may_progress(&self, now: Instant) -> bool {
-        !self.state.is_settled()
-            && now.duration_since(self.first_seen) >= YOUNG
-            && self.blocked(now).is_none()
+        let is_young = now.duration_since(self.first_seen) < YOUNG;
+        let may_exit_again = self.exits > 0 && now.duration_since(self.state_since) < RUNS_ON;
+        !self.state.is_settled() && !is_young && !may_exit_again && self.blocked(now).is_none()
     }
 }
 
@@ -241,14 +245,6 @@ fn blocks(reason: &str) -> bool {
         // A registry that does not answer is tried again and again.
         Some(Cause::Blocked) => kind(reason) == IMAGE || !passes(reason),
         _ => false,
-    }
-}
-
-/// At most the first characters of a reason.
-fn shortened(reason: &str) -> String {
-    match reason.char_indices().nth(REASON_CHARS) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason.to_owned(),
     }
 }
 

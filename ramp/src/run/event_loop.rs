@@ -215,7 +215,15 @@ impl EventLoop {
     pub(super) fn is_settled(&self, asked: u32) -> bool {
         let waited = self.unschedulable_at.is_none_or(|at| at.elapsed() >= UNSCHEDULABLE_FOR);
         let none = self.tracker.counts().of(State::Unschedulable) == 0;
-        self.tracker.is_settled(asked) && (none || waited)
+        self.tracker.is_settled(asked) && (none || waited) && !self.waits_for_the_first()
+    }
+
+    /// Whether no instance is ready because none can start, which a rule is about to end: more of them would not start either.
+    fn waits_for_the_first(&self) -> bool {
+        let is_blocked = self.blocked.as_ref().is_some_and(|blocked| blocked.since.is_some());
+        is_blocked
+            && self.tracker.counts().of(State::Ready) == 0
+            && self.blocked_rules.iter().any(|(_, only_noted)| !only_noted)
     }
 
     /// Acknowledges the interrupts so far: only another one counts.

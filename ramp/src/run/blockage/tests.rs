@@ -163,12 +163,14 @@ fn a_crash_loop_before_it_was_ready_blocks_though_it_runs_for_moments() {
 }
 
 #[test]
-fn what_is_killed_for_memory_again_and_again_is_no_crash_loop() {
-    let mut watched = Watched::new(1);
-    for container in ["c1", "c2", "c3"] {
-        watched.exits("a", container, "Error, exit 137");
+fn what_is_killed_or_lacks_memory_again_and_again_is_no_crash_loop() {
+    for reason in ["Error, exit 137", "Error, exit 3", "Error (exit status 3)"] {
+        let mut watched = Watched::new(1);
+        for container in ["c1", "c2", "c3"] {
+            watched.exits("a", container, reason);
+        }
+        assert_eq!((watched.look(), watched.after(60)), (None, 0), "{reason}");
     }
-    assert_eq!((watched.look(), watched.after(60)), (None, 0));
 }
 
 #[test]
