@@ -8,6 +8,8 @@ use ramp::ui::Summary;
 use ramp_format::plan::{EngineOptions, Pace, Plan};
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::StopRule;
+use ramp_report::dataset::Dataset;
+use ramp_report::report::{Report, narrative};
 
 use crate::support::transitions::audit;
 use crate::support::{SECOND, Stage, column, numbers, plan, rows, rules};
@@ -133,5 +135,48 @@ async fn without_the_rule_or_where_it_is_only_noted_the_run_goes_on_and_the_reas
         let kinds = column(&stage.path(), "events.csv", "kind");
         assert_eq!(kinds.iter().filter(|kind| *kind == "noted_rule").count(), noted);
         assert!(!kinds.contains(&"rule".to_owned()));
+    }
+}
+
+/// All sentences on a run.
+fn said(directory: &Path) -> String {
+    let report = Report::of(vec![Dataset::read(directory).unwrap()], None);
+    let sections = narrative::sections(&report);
+    let sentences = sections.into_iter().flat_map(|section| section.sentences).map(|sentence| sentence.text);
+    sentences.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_says_that_no_instance_ever_ran_and_why() {
+    for (world, word) in [
+        ("events: [{what: config-error}]", "CreateContainerConfigError: container has runAsNonRoot"),
+        ("events: [{what: quota, to: 0}]", "exceeded quota: team"),
+        ("nodes: [{count: 2, eligible: false}]", "didn't match node selector"),
+    ] {
+        for stop in [StopRule::usual(), Vec::new()] {
+            let stage = Stage::new();
+            run(&stage, &Plan { stop, step_timeout: 40 * SECOND, ..usual(2) }, world).await;
+            let said = said(&stage.path());
+            assert!(said.contains("no instance ever ran: ") && said.contains(word), "{said}");
+            assert!(!said.contains("Saturated") && !said.contains("First limit"), "{said}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_says_that_a_quota_and_not_the_nodes_was_the_limit() {
+    for (pace, stop) in [
+        (Pace::Ready, StopRule::usual()),
+        (Pace::Ready, Vec::new()),
+        (Pace::Every(5 * SECOND), StopRule::usual()),
+        (Pace::Every(20 * SECOND), Vec::new()),
+    ] {
+        let stage = Stage::new();
+        let plan = Plan { pace, stop, step_timeout: 40 * SECOND, ..usual(12) };
+        run(&stage, &plan, "events: [{what: quota, to: 4}]").await;
+        let said = said(&stage.path());
+        let expected = "Saturation: not reached up to 4 instances; limited by a quota, not by the nodes (";
+        assert!(said.contains(expected) && said.contains("exceeded quota: team"), "{pace}: {said}");
+        assert!(!said.contains("Saturated at") && !said.contains("First limit"), "{pace}: {said}");
     }
 }
