@@ -508,6 +508,9 @@ impl Cluster {
         self.release(at, now);
         let reason = "OutOfcpu: Pod Node didn't have enough resource: cpu, requested: 100";
         self.turn(at, State::Failed, reason, now);
+        if self.truth.removed {
+            return self.end(at, "", now);
+        }
         self.instances[at].over = true;
         if self.truth.losses.is_empty() {
             self.lose(reason, now);
