@@ -99,7 +99,8 @@ fn obstacle(notice: &Notice, deployment: &str) -> Option<Obstacle> {
         ("pod", "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox") => Some(name.to_owned()),
         _ => return None,
     };
-    Some(Obstacle { instance, reason: format!("{}: {}", notice.reason, notice.message) })
+    let message = notice.message.trim_start_matches("(combined from similar events): ");
+    Some(Obstacle { instance, reason: format!("{}: {message}", notice.reason) })
 }
 
 /// Events already reported; the oldest are forgotten first.
