@@ -169,8 +169,19 @@ pub enum Event {
     Report(InstanceReport),
     /// A row of `events.csv`.
     Notice(Notice),
+    /// What keeps instances from starting, told beside their statuses.
+    Obstacle(Obstacle),
     /// A request to the engine's API, answered or not.
     Call(Call),
+}
+
+/// What keeps instances from starting, and does not pass by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The name of the instance; none where requested instances are not created.
+    pub instance: Option<String>,
+    /// Why: the source's word, and its message.
+    pub reason: String,
 }
 
 /// The status of an instance, as observed.

@@ -8,10 +8,12 @@
 
 mod api_calls;
 mod beats;
+mod blockage;
 mod clock_watch;
 mod eta;
 mod event_loop;
 pub mod instance_tracker;
+mod line_limiter;
 mod memory_watch;
 pub mod node_tracker;
 mod retry;
@@ -105,6 +107,7 @@ impl<E: Engine> Run<E> {
         let mut event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
         event_loop.planned_steps = pacing.steps();
         let rules = StopRules::of(&plan);
+        event_loop.blocked_rules = StopRules::blocked(&plan);
         Self {
             engine,
             event_loop,
@@ -203,6 +206,7 @@ impl<E: Engine> Run<E> {
             Ok(why) => why,
             Err(RampEnd::Halt(Interrupt::Interrupted)) => "interrupted".to_owned(),
             Err(RampEnd::Halt(Interrupt::TimeUp)) => self.time_is_up(),
+            Err(RampEnd::Halt(Interrupt::Blocked)) => self.event_loop.take_blocked(),
             Err(RampEnd::Failed(failure)) => failure.message,
         };
         let teardown = if self.plan.keep { None } else { Some(self.clean().await) };
@@ -297,10 +301,10 @@ impl<E: Engine> Run<E> {
                 decided
             }
         };
-        if goes_up {
-            self.hold().await?;
-        }
-        let why = why.unwrap_or_else(|| "all planned steps completed".to_owned());
+        // Without a running instance there is nothing to hold.
+        let is_in_vain = why.is_some() && self.event_loop.has_none_running_because_blocked();
+        let held = if goes_up && !is_in_vain { self.hold().await? } else { None };
+        let why = why.or(held).unwrap_or_else(|| "all planned steps completed".to_owned());
         if self.plan.down && self.resumed != Some(Part::Clean) {
             self.down().await?;
         }
@@ -346,6 +350,7 @@ impl<E: Engine> Run<E> {
         self.event_loop.time_limit = self.rules.time_limit();
         let why = match self.up().await {
             Err(RampEnd::Halt(Interrupt::TimeUp)) => Ok(Some(self.time_is_up())),
+            Err(RampEnd::Halt(Interrupt::Blocked)) => Ok(Some(self.event_loop.take_blocked())),
             other => other,
         };
         self.event_loop.time_limit = None;
@@ -387,16 +392,23 @@ impl<E: Engine> Run<E> {
         Ok(())
     }
 
-    async fn hold(&mut self) -> Result<(), RampEnd> {
+    /// Keeps what there is for a while. Returns why a rule ended that.
+    async fn hold(&mut self) -> Result<Option<String>, RampEnd> {
         if self.plan.hold.is_zero() {
-            return Ok(());
+            return Ok(None);
         }
         self.event_loop.part = Part::Hold;
         let began = Instant::now();
-        self.event_loop.wait(began + self.plan.hold).await?;
+        let why = match self.event_loop.wait(began + self.plan.hold).await {
+            Err(Interrupt::Blocked) => Some(self.event_loop.take_blocked()),
+            other => {
+                other?;
+                None
+            }
+        };
         let row = self.row(StepOutcome::Settled, began, None);
         self.event_loop.step_row(&row);
-        Ok(())
+        Ok(why)
     }
 
     /// Scales down step by step to zero.

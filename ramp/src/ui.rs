@@ -15,7 +15,7 @@ use crate::run::node_tracker::Sums;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::running_count::Most;
 use ramp_format::state::{Counts, State, Totals};
-use ramp_format::text::count;
+use ramp_format::text::{count, shortened};
 
 /// Output of the live view. Never blocks: a slow reader or a stopped terminal does not stop the run.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Status {
     pub sums: Sums,
     /// Latency of the last API request.
     pub latency: Option<Duration>,
+    /// Instances that cannot start, and why.
+    pub blocked: Option<String>,
     /// Estimated time left, or the current phase, as text.
     pub time_left: String,
     /// Files that cannot be written, and rows that wait for them, as text; empty if all can.
@@ -233,6 +235,9 @@ pub fn error(message: &str) {
 /// Heading of [`step_line`], whose columns fit on a terminal of 80.
 const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM available     API    took";
 
+/// Characters of why instances cannot start, in the status area.
+const BLOCKED_CHARS: usize = 70;
+
 /// Memory left to the instances: the rest of their budget (limit, used), else what is available.
 fn free(budget: Option<(u64, u64)>, available: Option<u64>) -> Option<Bytes> {
     budget.map(|(limit, used)| limit.saturating_sub(used)).or(available).map(Bytes)
@@ -283,7 +288,12 @@ impl Status {
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
         let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
         let separator = if self.unwritten.is_empty() { "" } else { " | " };
-        format!("{}\n{}{separator}{memory} | API {api}{left}", self.instances(), self.unwritten)
+        // First, and short: a terminal cuts off the end of the line.
+        let blocked = self
+            .blocked
+            .as_ref()
+            .map_or_else(String::new, |blocked| format!("blocked: {} | ", shortened(blocked, BLOCKED_CHARS)));
+        format!("{blocked}{}\n{}{separator}{memory} | API {api}{left}", self.instances(), self.unwritten)
     }
 
     /// Requested instances, those in each state, and those lost.

@@ -52,6 +52,7 @@ impl Seen {
             Event::Notice(notice) => self.notices.push(notice),
             Event::Sample(_) => self.samples.push(at),
             Event::Call(_) => self.calls += 1,
+            Event::Obstacle(_) => {}
             Event::Node(_) | Event::Nodes(_) | Event::NodeGone(_) => {}
         }
     }

@@ -37,7 +37,10 @@ impl PeakCounts {
         self.seen = Some((row.time, row.step));
         let Ok(state) = row.to.parse::<State>() else { return };
         let before = match self.states.get_mut(&row.uid) {
+            // Nothing follows: a run may lose a thousand instances a minute.
+            Some(_) if state == State::Gone => self.states.remove(&row.uid),
             Some(known) => Some(std::mem::replace(known, state)),
+            None if state == State::Gone => None,
             None => self.states.insert(row.uid.clone(), state),
         };
         for (now, is) in self.now.iter_mut().zip([is_held, State::is_at_work]) {

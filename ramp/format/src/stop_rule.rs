@@ -74,6 +74,14 @@ pub static RULES: &[RuleKind] = &[
         check: |_, seen| (seen.not_ready > 0).then(|| format!("nodes not ready: {}", seen.not_ready)),
     },
     RuleKind {
+        syntax: "blocked:TIME",
+        fires_when: "for `TIME` no instance made progress, and at least one cannot start for a reason that does not pass by itself (image, \
+                     configuration, admission, quota, scheduling, crash loop before it was ready)",
+        is_of_saturation: false,
+        // Applied while a step waits, which may be until its timeout.
+        check: |_, _| None,
+    },
+    RuleKind {
         syntax: "time:TIME",
         fires_when: "the run has lasted `TIME`",
         is_of_saturation: false,
@@ -94,8 +102,17 @@ pub static RULES: &[RuleKind] = &[
 ];
 
 /// Default of `--stop`.
-const USUAL: [&str; 5] =
-    ["available-memory:2%:3", "stalled:10", "evictions:0/1m", "oom-kills:0/1m", "node-not-ready"];
+const USUAL: [&str; 6] = [
+    "available-memory:2%:3",
+    "stalled:10",
+    "evictions:0/1m",
+    "oom-kills:0/1m",
+    "node-not-ready",
+    "blocked:30s",
+];
+
+/// Name of the rule that ends a run whose instances cannot start.
+pub const BLOCKED: &str = "blocked";
 
 /// A name by which runs of earlier versions have recorded a rule, and its name now.
 const RENAMED: (&str, &str) = ("free-memory", "available-memory");
@@ -155,6 +172,12 @@ impl StopRule {
     #[must_use]
     pub fn time_limit(&self) -> Option<Duration> {
         (self.name() == "time").then_some(self.parameters.time)
+    }
+
+    /// The time for which a run may be blocked, if it is a rule about that.
+    #[must_use]
+    pub fn blocked_limit(&self) -> Option<Duration> {
+        (self.name() == BLOCKED).then_some(self.parameters.time)
     }
 
     /// The same rule with another floor, if it has one.
@@ -373,12 +396,13 @@ mod tests {
         assert_eq!(StopRule::usual().iter().map(StopRule::to_string).collect::<Vec<_>>(), USUAL);
     }
 
-    const RULES_SUCH_AS: [&str; 7] = [
+    const RULES_SUCH_AS: [&str; 8] = [
         "available-memory:1G:3",
         "stalled:10",
         "evictions:0/1m",
         "oom-kills:3/10s",
         "node-not-ready",
+        "blocked:30s",
         "time:10m",
         "steps:500",
     ];

@@ -54,6 +54,15 @@ pub fn count(count: impl Into<u64>, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// At most `most` characters of a text, with an ellipsis for the rest.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
 /// The first `most` names, and how many more there are.
 #[must_use]
 pub fn first_names(names: &[impl AsRef<str>], most: usize) -> String {

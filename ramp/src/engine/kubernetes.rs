@@ -144,11 +144,12 @@ impl KubernetesEngine {
         watches.need("watch/pods", pods, selection, sink);
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
-        watches.start("watch/events", here, all.clone(), ClusterEvents::new(events.clone()));
+        let told = || ClusterEvents::new(events.clone(), &self.order.scenario.name);
+        watches.start("watch/events", here, all.clone(), told());
         if self.namespace != NAMESPACE_OF_NODE_EVENTS {
             let of_nodes: Api<EventObject> = Api::namespaced(self.client.clone(), NAMESPACE_OF_NODE_EVENTS);
             let selection = all.fields("involvedObject.kind=Node");
-            watches.start("watch/node-events", of_nodes, selection, ClusterEvents::new(events.clone()));
+            watches.start("watch/node-events", of_nodes, selection, told());
         }
         watches.all_listed().await
     }

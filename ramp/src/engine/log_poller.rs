@@ -132,6 +132,10 @@ impl LogQueue {
             pod.ended = Some(end.container.clone());
             pod.last_words = true;
         }
+        // A pod that its node has refused has no log.
+        if status.over && pod.ended.is_none() && !pod.being_read {
+            self.pods.remove(&status.uid);
+        }
     }
 
     /// Takes the statuses of all instances.
@@ -354,6 +358,16 @@ mod tests {
         queue.all(&[pod("b", State::Ready)]);
         assert_eq!(queue.done(&turn, ReadOutcome::NotServed, now), None);
         assert_eq!(next(&mut queue, now).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn pods_that_nodes_have_refused_are_not_kept_though_they_still_exist() {
+        let mut queue = LogQueue::default();
+        for number in 0..1000 {
+            queue.saw(&pod(&number.to_string(), State::Creating));
+            queue.saw(&InstanceStatus { over: true, ..pod(&number.to_string(), State::Failed) });
+        }
+        assert_eq!(queue.pods.len(), 0);
     }
 
     #[test]

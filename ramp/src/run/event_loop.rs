@@ -2,7 +2,7 @@
 
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -11,11 +11,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::api_calls::ApiCalls;
+use super::blockage::{Blockage, BlockageTracker};
 use super::clock_watch::{ClockWatch, Noticed};
 use super::eta::{Steps, TimeLeft};
+use super::line_limiter::LineLimiter;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, Moment};
-use crate::engine::{Event, NodeStatus, Notice};
+use crate::engine::{Event, InstanceStatus, NodeStatus, Notice, NoticeKind};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
 use crate::ui::{Status, View};
@@ -23,6 +25,7 @@ use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
+use ramp_format::stop_rule::StopRule;
 use ramp_format::table_writer::TableWriter;
 use ramp_format::text::count;
 
@@ -33,6 +36,8 @@ pub(super) enum Interrupt {
     Interrupted,
     /// The time limit of a rule.
     TimeUp,
+    /// The rule about instances that cannot start.
+    Blocked,
 }
 
 /// Receiver of the engine's events, with all that is recorded and counted.
@@ -57,6 +62,15 @@ pub(super) struct EventLoop {
     pub(super) asked: u32,
     /// Time since the run began at which a rule ends the ramp.
     pub(super) time_limit: Option<Duration>,
+    /// Rules about instances that cannot start, and whether each is only noted. One that has fired is removed.
+    pub(super) blocked_rules: Vec<(StopRule, bool)>,
+    /// The rule of them that ends the ramp, and why.
+    pub(super) blocked_by: Option<(StopRule, String)>,
+    blockage: BlockageTracker,
+    /// What is blocked now.
+    blocked: Option<Blockage>,
+    /// Lines on failures and notices.
+    lines: LineLimiter,
     time_left: TimeLeft,
     pub(super) clocks: ClockWatch,
     /// Interrupts acknowledged so far.
@@ -105,6 +119,11 @@ impl EventLoop {
             part: Part::Up,
             asked: 0,
             time_limit: None,
+            blocked_rules: Vec::new(),
+            blocked_by: None,
+            blockage: BlockageTracker::default(),
+            blocked: None,
+            lines: LineLimiter::default(),
             time_left: TimeLeft::default(),
             clocks: ClockWatch::default(),
             acknowledged: 0,
@@ -170,6 +189,9 @@ impl EventLoop {
         if *self.interrupts.borrow() > self.acknowledged {
             return Err(Interrupt::Interrupted);
         }
+        if self.blocked_by.is_some() {
+            return Err(Interrupt::Blocked);
+        }
         match self.time_limit {
             Some(limit) if self.clock.moment().elapsed >= limit => Err(Interrupt::TimeUp),
             _ => Ok(()),
@@ -212,7 +234,15 @@ impl EventLoop {
     pub(super) fn is_settled(&self, asked: u32) -> bool {
         let waited = self.unschedulable_at.is_none_or(|at| at.elapsed() >= UNSCHEDULABLE_FOR);
         let none = self.tracker.counts().of(State::Unschedulable) == 0;
-        self.tracker.is_settled(asked) && (none || waited)
+        self.tracker.is_settled(asked) && (none || waited) && !self.waits_for_the_first()
+    }
+
+    /// Whether no instance is ready because none can start, which a rule is about to end: more of them would not start either.
+    fn waits_for_the_first(&self) -> bool {
+        let is_blocked = self.blocked.as_ref().is_some_and(|blocked| blocked.since.is_some());
+        is_blocked
+            && self.tracker.counts().of(State::Ready) == 0
+            && self.blocked_rules.iter().any(|(_, only_noted)| !only_noted)
     }
 
     /// Acknowledges the interrupts so far: only another one counts.
@@ -225,12 +255,10 @@ impl EventLoop {
         match event {
             Event::Instance(status) => {
                 let transitions = self.tracker.see(&status);
+                self.blockage.see(&status, !transitions.is_empty(), Instant::now());
                 self.transitions(at, transitions);
             }
-            Event::All(statuses) => {
-                let transitions = self.tracker.see_all(&statuses);
-                self.transitions(at, transitions);
-            }
+            Event::All(statuses) => self.all(at, &statuses),
             Event::Node(status) => self.node(at, status, false),
             Event::Nodes(statuses) => {
                 let names: BTreeSet<String> = statuses.iter().map(|status| status.name.clone()).collect();
@@ -247,8 +275,57 @@ impl EventLoop {
             Event::Sample(sample) => self.sample(at, &sample),
             Event::Report(report) => self.report(at, &report),
             Event::Notice(notice) => self.event(at, &notice),
+            Event::Obstacle(obstacle) => self.blockage.obstacle(obstacle, Instant::now()),
             Event::Call(call) => self.calls.add(call),
         }
+    }
+
+    fn all(&mut self, at: Moment, statuses: &[InstanceStatus]) {
+        let transitions = self.tracker.see_all(statuses);
+        let news: HashSet<String> = transitions.iter().map(|transition| transition.uid.clone()).collect();
+        self.blockage.see_all(statuses, &news, Instant::now());
+        self.transitions(at, transitions);
+    }
+
+    /// Looks for instances that cannot start, and applies the rules about them.
+    fn apply_blocked_rules(&mut self) {
+        let now = Instant::now();
+        self.blocked = match self.part {
+            Part::Up | Part::Hold => self.blockage.evaluate(self.asked, now),
+            Part::Down | Part::Clean => None,
+        };
+        let Some(blocked) = self.blocked.clone() else { return };
+        if self.blockage.is_news(&blocked) {
+            self.row(
+                self.clock.moment(),
+                NoticeKind::Note.name(),
+                &Notice::note("instances", "Blocked", blocked.to_string()),
+            );
+            self.view.say(&format!("blocked: {blocked}"));
+        }
+        let lasts = blocked.lasts(now);
+        let is_due =
+            |(rule, _): &mut (StopRule, bool)| rule.blocked_limit().is_some_and(|limit| lasts >= limit);
+        let due: Vec<(StopRule, bool)> = self.blocked_rules.extract_if(.., is_due).collect();
+        for (rule, only_noted) in due {
+            let Blockage { instances, reason, .. } = &blocked;
+            let all = count(self.asked.max(*instances), "requested instance");
+            let why = format!("{instances} of {all} cannot start: {reason}");
+            self.rule(if only_noted { "noted_rule" } else { "rule" }, &rule.to_string(), &why);
+            if !only_noted {
+                self.blocked_by.get_or_insert((rule, why));
+            }
+        }
+    }
+
+    /// Whether instances cannot start, and none runs.
+    pub(super) fn has_none_running_because_blocked(&self) -> bool {
+        self.blocked.is_some() && self.tracker.counts().at_work() == 0
+    }
+
+    /// Why the rule about instances that cannot start has ended a wait. It ends no further one.
+    pub(super) fn take_blocked(&mut self) -> String {
+        self.blocked_by.take().map(|(rule, why)| format!("{rule}: {why}")).unwrap_or_default()
     }
 
     fn node_gone(&mut self, at: Moment, name: &str) {
@@ -280,6 +357,10 @@ impl EventLoop {
         self.count_unwritten();
         for (node, age) in self.nodes.gaps(now.passed()) {
             self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
+        }
+        self.apply_blocked_rules();
+        for line in self.lines.due(Instant::now()) {
+            self.view.say(&line);
         }
         self.show();
     }
@@ -357,6 +438,7 @@ impl EventLoop {
             totals: self.tracker.totals(),
             sums: self.nodes.sums(now.passed()),
             latency: self.calls.last(),
+            blocked: self.blocked.as_ref().map(ToString::to_string),
             time_left,
             unwritten,
         });

@@ -5,7 +5,8 @@
 //!   follows [`State::Gone`].
 //! - The end of a container is counted once, however often it is observed, by any source and across a resume.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::engine::InstanceStatus;
 use ramp_format::state::{Counts, State, Totals, Transition};
@@ -14,10 +15,38 @@ use ramp_format::state::{Counts, State, Totals, Transition};
 #[derive(Clone, Debug, Default)]
 pub struct InstanceTracker {
     instances: HashMap<String, TrackedInstance>,
-    gone: HashSet<String>,
+    gone: GoneInstances,
     counts: Counts,
     totals: Totals,
     places: PopulationCounts,
+}
+
+/// UIDs of instances that are gone: a source may report one late. The oldest are forgotten first.
+#[derive(Clone, Debug, Default)]
+struct GoneInstances {
+    uids: HashSet<Arc<str>>,
+    order: VecDeque<Arc<str>>,
+}
+
+/// UIDs of instances that are gone that are remembered. Each takes about 100 bytes.
+const GONE_REMEMBERED: usize = 20_000;
+
+/// Exits of an instance that are remembered.
+const EXITS_REMEMBERED: usize = 16;
+
+impl GoneInstances {
+    fn add(&mut self, uid: &str) {
+        let uid: Arc<str> = uid.into();
+        if !self.uids.insert(uid.clone()) {
+            return;
+        }
+        self.order.push_back(uid);
+        if self.order.len() > GONE_REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.uids.remove(&oldest);
+        }
+    }
 }
 
 /// Numbers of instances, updated with each change: each event and each sample reads them.
@@ -75,7 +104,7 @@ impl InstanceTracker {
     /// Takes the status of an instance. Returns the transitions it caused, usually none.
     pub fn see(&mut self, status: &InstanceStatus) -> Vec<Transition> {
         let known = self.instances.get(&status.uid);
-        if self.gone.contains(&status.uid) || (known.is_none() && status.state == State::Gone) {
+        if self.gone.uids.contains(status.uid.as_str()) || (known.is_none() && status.state == State::Gone) {
             return Vec::new();
         }
         let mut from = known.map(|entry| entry.state);
@@ -159,12 +188,13 @@ impl InstanceTracker {
         self.keep(&status, ended);
     }
 
-    fn keep(&mut self, status: &InstanceStatus, ended: Vec<String>) {
+    fn keep(&mut self, status: &InstanceStatus, mut ended: Vec<String>) {
+        ended.drain(..ended.len().saturating_sub(EXITS_REMEMBERED));
         if let Some(before) = self.instances.remove(&status.uid) {
             self.places.change(&before, -1);
         }
         if status.state == State::Gone {
-            self.gone.insert(status.uid.clone());
+            self.gone.add(&status.uid);
             return;
         }
         let entry = TrackedInstance {

@@ -40,8 +40,9 @@ impl<E: Engine> Run<E> {
         if part == Part::Up && outcome == StepOutcome::Settled {
             end = self.sample_settled().await.err();
         }
-        let row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
+        let mut row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
         let Some(end) = end else { return Ok(row) };
+        row.rules = self.event_loop.blocked_by.as_ref().map(|(rule, _)| rule.to_string()).unwrap_or_default();
         // Keeps what the interrupted step has observed.
         self.event_loop.step_row(&row);
         if part == Part::Up {

@@ -42,6 +42,13 @@ impl StopRules {
         limits.filter_map(|(state, _)| state.rule.time_limit()).min()
     }
 
+    /// The rules of a plan about instances that cannot start, and whether each is only noted. They are applied while a step waits.
+    pub(super) fn blocked(plan: &Plan) -> Vec<(StopRule, bool)> {
+        let stop = plan.stop.iter().map(|rule| (*rule, false));
+        let all = stop.chain(plan.note.iter().map(|rule| (*rule, true)));
+        all.filter(|(rule, _)| rule.blocked_limit().is_some()).collect()
+    }
+
     /// Applies the rules to the observation of a step.
     pub(super) fn look(&mut self, observed: &StepObservation) -> RuleVerdict {
         let mut verdict = RuleVerdict::default();

@@ -43,6 +43,7 @@ fn status() -> Status {
             budget: None,
         },
         latency: Some(Duration::from_millis(42)),
+        blocked: None,
         time_left: "about 6 min left".into(),
         unwritten: String::new(),
     }
@@ -56,10 +57,12 @@ fn the_state_of_things_reads_as_written_down() {
     let stale = Status { sums: Sums { memory: None, fresh: 1, ..whole.sums }, ..whole.clone() };
     let blind = Status { sums: Sums::default(), latency: None, time_left: String::new(), ..whole.clone() };
     let unwritten = "not written: nodes.csv, 34 rows waiting (No space left on device)".to_owned();
+    let blocked = Status { blocked: Some("1 instance: ErrImagePull: not found".into()), ..whole.clone() };
     let full = Status { unwritten, ..whole.clone() };
     let all = [
         ("usual", whole),
         ("disk full", full),
+        ("blocked", blocked),
         ("confined", confined),
         ("stale", stale),
         ("nothing known yet", blind),

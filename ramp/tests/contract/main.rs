@@ -65,7 +65,7 @@ impl Observer {
             Event::Report(report) => {
                 self.reported.insert(report.uid);
             }
-            Event::Node(_) | Event::NodeGone(_) | Event::Notice(_) | Event::Call(_) => {}
+            Event::Node(_) | Event::NodeGone(_) | Event::Notice(_) | Event::Obstacle(_) | Event::Call(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Runs on simulated clusters, in simulated time.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blocked;
 mod clocks;
 mod datasets;
 mod disks;

@@ -10,6 +10,7 @@
 mod cases;
 mod coverage;
 mod experiment;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod truth;

@@ -145,6 +145,9 @@ const WORDS: &[(&str, Cause)] = &[
     ("Unschedulable", Cause::Blocked),
     ("NodeAffinity", Cause::Blocked),
     ("could not be started", Cause::Blocked),
+    // A container that Podman or Docker refuses, and pods that a ReplicaSet may not create.
+    ("FailedCreate", Cause::Blocked),
+    ("FailedStart", Cause::Blocked),
     // 128 + SIGKILL.
     ("exit 137", Cause::Killed),
     ("exit status 137", Cause::Killed),
@@ -223,6 +226,7 @@ mod tests {
             ("EvictionByEvictionAPI: Eviction API: evicting", Cause::Others(ExternalAction::Drained)),
             ("ImagePullBackOff: Back-off pulling image \"x\"", Cause::Blocked),
             ("Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.", Cause::Blocked),
+            ("FailedCreate: no such image: localhost/workload:0.1.0", Cause::Blocked),
             ("Error, exit 137", Cause::Killed),
             ("Killed, and whether for want of memory is not told (exit status 137)", Cause::Killed),
         ] {

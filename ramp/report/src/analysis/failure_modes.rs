@@ -4,7 +4,7 @@ use super::causes::Cause;
 pub use super::causes::Resource;
 use super::external_changes::Change;
 use super::instance_losses::Loss;
-use super::saturation::FULL_BELOW_BYTES;
+use super::saturation::{FULL_BELOW_BYTES, blocked_reason};
 use crate::dataset::{Dataset, Step};
 use ramp_format::rows::StepOutcome;
 use ramp_format::state::State;
@@ -29,7 +29,8 @@ pub struct FailureMode {
 pub fn breaks(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> Vec<FailureMode> {
     let mut found = of_steps(data);
     let is_in_vain = |loss: &Loss<'_>| matches!(loss.cause, Cause::Blocked | Cause::Others(_));
-    if !changes.is_empty() || losses.iter().any(is_in_vain) {
+    let is_blocked = data.recorded().and_then(blocked_reason).is_some();
+    if !changes.is_empty() || is_blocked || losses.iter().any(is_in_vain) {
         // Steps waited for what could not come.
         found.retain(|broke| broke.resource != Resource::Time);
     }

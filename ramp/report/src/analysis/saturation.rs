@@ -7,7 +7,7 @@ use super::external_changes::Change;
 use super::instance_losses::{Loss, until};
 use super::{Estimate, unavailable};
 use crate::dataset::{Dataset, Recorded, Source, Step};
-use ramp_format::rows::StepOutcome;
+use ramp_format::rows::{EventRow, StepOutcome};
 use ramp_format::state::State;
 use ramp_format::text::count;
 
@@ -181,11 +181,13 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         return SaturationVerdict::at((rule, (index, step)), instances, Some(resource));
     }
     let held = recorded.population.held().count;
+    let told = blocked_reason(recorded);
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
     if recorded.population.running().count == 0 {
-        let why = match (blocked, recorded.pods.is_empty()) {
-            (Some(loss), _) => {
-                format!("no instance ever ran: {}", loss.row.reason.trim().trim_end_matches('.'))
+        let said = told.or(blocked.map(|loss| loss.row.reason.as_str()));
+        let why = match (said, recorded.pods.is_empty()) {
+            (Some(reason), _) => {
+                format!("no instance ever ran: {}", reason.trim().trim_end_matches('.'))
             }
             (None, true) => "no instance was observed".into(),
             (None, false) => "no instance ever ran, for an unknown reason".into(),
@@ -206,8 +208,14 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         let is_all = recorded.run.rows_lost == 0;
         return not_up_to(if is_all { ", all that were requested" } else { "; later rows are missing" });
     }
-    if let Some(loss) = blocked {
-        let reason = loss.row.reason.trim().trim_end_matches('.');
+    if let Some(reason) = told.filter(|reason| reason.contains("exceeded quota")) {
+        return not_up_to(&format!(
+            "; limited by a quota, not by the nodes ({} of {asked} were not created): {reason}",
+            asked - held
+        ));
+    }
+    if let Some(reason) = told.or(blocked.map(|loss| loss.row.reason.as_str())) {
+        let reason = reason.trim().trim_end_matches('.');
         return not_up_to(&format!("; {} of {asked} never held their memory: {reason}", asked - held));
     }
     if losses.iter().any(|loss| loss.cause == Cause::Killed) {
@@ -226,6 +234,31 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         ));
     }
     not_up_to(&format!("; {} more were still starting when the recording ended", asked - held))
+}
+
+/// Why instances could not start when the ramp ended, as ramp or the cluster told beside their statuses.
+pub(super) fn blocked_reason(recorded: &Recorded) -> Option<&str> {
+    let rule = |event: &&EventRow| {
+        matches!(event.kind.as_str(), "rule" | "noted_rule") && event.object.starts_with("rule/blocked")
+    };
+    if let Some(fired) = recorded.events.iter().rfind(rule) {
+        return Some(
+            fired.message.split_once(" cannot start: ").map_or(fired.message.as_str(), |(_, reason)| reason),
+        );
+    }
+    if recorded.population.running().count == 0
+        && let Some(note) =
+            recorded.events.iter().rfind(|event| event.kind == "note" && event.reason == "Blocked")
+    {
+        return Some(note.message.split_once(": ").map_or(note.message.as_str(), |(_, reason)| reason));
+    }
+    // A run without the rule, or by an earlier version: nothing was created after the refusal.
+    let refused =
+        recorded.events.iter().rfind(|event| event.kind == "cluster" && event.reason == "FailedCreate")?;
+    let came_later = recorded.pods.iter().any(|row| {
+        row.from.is_none() && row.to != State::Gone.name() && row.elapsed_seconds > refused.elapsed_seconds
+    });
+    (!came_later && refused.message.contains("exceeded quota")).then_some(refused.message.as_str())
 }
 
 /// Whether each instance that did not hold its memory in the end had the time to: several times what the slowest took that got there.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::object::{EventObject, time};
 use super::watch::Sink;
-use crate::engine::{Event, Events, Notice, NoticeKind};
+use crate::engine::{Event, Events, Notice, NoticeKind, Obstacle};
 
 /// Events whose counts are remembered. Each takes about 100 bytes.
 const REMEMBERED: usize = 20_000;
@@ -19,20 +19,26 @@ pub(super) struct ClusterEvent {
 /// the cluster's clock, which may differ from ours.
 pub(super) struct ClusterEvents {
     events: Events,
+    /// The name of the Deployment.
+    deployment: String,
     has_listed: bool,
     told: SentEvents,
 }
 
 impl ClusterEvents {
     /// From now on.
-    pub(super) fn new(events: Events) -> Self {
-        Self { events, has_listed: false, told: SentEvents::default() }
+    pub(super) fn new(events: Events, deployment: &str) -> Self {
+        Self { events, deployment: deployment.to_owned(), has_listed: false, told: SentEvents::default() }
     }
 
     async fn tell(&mut self, happening: ClusterEvent) {
         let count = happening.notice.count.unwrap_or(1);
         if self.told.is_news(&happening.uid, count) && self.has_listed {
+            let obstacle = obstacle(&happening.notice, &self.deployment);
             self.events.send(Event::Notice(happening.notice)).await;
+            if let Some(obstacle) = obstacle {
+                self.events.send(Event::Obstacle(obstacle)).await;
+            }
         }
     }
 }
@@ -78,6 +84,23 @@ fn notice(event: &EventObject) -> Notice {
         message: event.message.clone().unwrap_or_default(),
         count: series.and_then(|series| series.count).or(event.count),
     }
+}
+
+/// What an event tells that the status of no pod does: a pod was not created, or waits without a reason.
+fn obstacle(notice: &Notice, deployment: &str) -> Option<Obstacle> {
+    let (kind, name) = notice.object.split_once('/')?;
+    let is_of = |replica_set: &str| {
+        let hash = replica_set.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
+        hash.is_some_and(|hash| !hash.contains('-'))
+    };
+    let instance = match (kind, notice.reason.as_str()) {
+        ("replicaset", "FailedCreate") if is_of(name) => None,
+        ("deployment", "ReplicaSetCreateError") if name == deployment => None,
+        ("pod", "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox") => Some(name.to_owned()),
+        _ => return None,
+    };
+    let message = notice.message.trim_start_matches("(combined from similar events): ");
+    Some(Obstacle { instance, reason: format!("{}: {message}", notice.reason) })
 }
 
 /// Events already reported; the oldest are forgotten first.
@@ -146,11 +169,31 @@ mod tests {
         assert_eq!(notice.count, Some(3));
     }
 
+    #[test]
+    fn what_keeps_pods_from_being_created_or_started_is_an_obstacle() {
+        let of = |object: &str, reason: &str| {
+            obstacle(&Notice::new(NoticeKind::Cluster, object, reason, "why"), "load")
+                .map(|found| found.instance)
+        };
+        assert_eq!(of("replicaset/load-5d4f8c", "FailedCreate"), Some(None));
+        assert_eq!(of("deployment/load", "ReplicaSetCreateError"), Some(None));
+        assert_eq!(of("pod/load-5d4f8c-x", "FailedMount"), Some(Some("load-5d4f8c-x".into())));
+        assert_eq!(of("pod/load-5d4f8c-x", "FailedCreatePodSandBox"), Some(Some("load-5d4f8c-x".into())));
+        for (object, reason) in [
+            ("replicaset/loader-5d4f8c", "FailedCreate"),
+            ("replicaset/load-b-5d4f8c", "FailedCreate"),
+            ("replicaset/load-5d4f8c", "SuccessfulCreate"),
+            ("pod/load-5d4f8c-x", "FailedScheduling"),
+        ] {
+            assert_eq!(of(object, reason), None, "{object} {reason}");
+        }
+    }
+
     #[tokio::test]
     async fn what_was_before_the_run_is_not_told_and_the_rest_once_for_each_count() {
         let event: EventObject = serde_json::from_str(EVICTED).unwrap();
         let (events, mut told) = Events::channel(Clock::system());
-        let mut cluster_events = ClusterEvents::new(events);
+        let mut cluster_events = ClusterEvents::new(events, "load");
         let before = cluster_events.keep(&EventObject { count: Some(1), ..event.clone() }).unwrap();
         cluster_events.all(vec![before]).await;
         for count in [1, 2, 2, 3, 3, 2] {

@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::bearer_token::BearerToken;
 use super::request::{RequestError, measured};
-use crate::engine::Events;
 use crate::engine::outage::Outage;
+use crate::engine::{Event, Events, Obstacle};
 
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -54,9 +54,19 @@ impl HealthCheck {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gap = Outage::of("api", events.clone());
         let (mut misses, mut answered_at) = (0, Instant::now());
+        let mut was_found = false;
         loop {
             beat.tick().await;
-            match measured(Some(&events), LIMIT, api.get_scale(&name)).await {
+            let answer = measured(Some(&events), LIMIT, api.get_scale(&name)).await;
+            // Before it is created it is not found either.
+            let is_found = answer.is_ok();
+            if answer.as_ref().is_err_and(|trouble| trouble.status() == Some(404)) && was_found {
+                was_found = false;
+                let reason = format!("DeploymentNotFound: deployment {name} no longer exists");
+                events.send(Event::Obstacle(Obstacle { instance: None, reason })).await;
+            }
+            was_found |= is_found;
+            match answer {
                 Err(trouble) if is_miss(&trouble) => {
                     misses += 1;
                     if let (Some(401), Some(token)) = (trouble.status(), &token) {

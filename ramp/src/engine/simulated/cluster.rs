@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::super::replicas::difference;
 use super::super::{
     ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeStatus, Notice, NoticeKind,
+    Obstacle,
 };
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
@@ -92,6 +93,11 @@ struct SimulatedNode {
     ahead: SignedQuantity<Duration>,
     draw: Random,
 }
+
+/// Instances that are over, of which the oldest are removed (terminated-pod-gc-threshold of Kubernetes, which is 12500).
+const OVER_AT_MOST: usize = 500;
+/// Time from the start of a program to its exit in a crash loop.
+const CRASHES_AFTER: Duration = Duration::from_millis(50);
 
 /// Delay of the controller.
 const CONTROL: Duration = Duration::from_millis(20);
@@ -297,7 +303,10 @@ impl Cluster {
                     self.recorder_ahead = SignedQuantity::default();
                 }
                 self.tell_nodes(incident, now);
-                if self.world.events[incident].what == IncidentKind::ImageMissing {
+                if matches!(
+                    self.world.events[incident].what,
+                    IncidentKind::ImageMissing | IncidentKind::ConfigError
+                ) {
                     self.pull_again(now);
                 }
                 self.plan(now, PlannedEvent::Reconcile);
@@ -314,10 +323,42 @@ impl Cluster {
         for at in surplus {
             self.end(at, "", now);
         }
-        for _ in 0..missing {
+        let missing = if self.is_active(IncidentKind::DeleteWorkload) { 0 } else { missing };
+        let allowed = self.quota().map_or(usize::MAX, |quota| quota.saturating_sub(counting.len()));
+        for _ in 0..missing.min(allowed) {
             self.make(now);
         }
+        if missing > allowed {
+            self.exceed_quota(now);
+        }
+        self.collect_the_oldest(now);
         self.schedule_the_waiting(now);
+    }
+
+    /// The number of instances that a quota allows.
+    fn quota(&self) -> Option<usize> {
+        let quotas = self.incidents().filter(|event| event.what == IncidentKind::Quota);
+        quotas.filter_map(|event| usize::try_from(event.to?).ok()).min()
+    }
+
+    fn exceed_quota(&mut self, now: Duration) {
+        let message = "Error creating: pods \"memory-capacity-5d4f\" is forbidden: exceeded quota: team, requested: pods=1";
+        self.notice("replicaset/memory-capacity-5d4f", "FailedCreate", message, now);
+        self.obstacle(format!("FailedCreate: {message}"), now);
+    }
+
+    fn obstacle(&mut self, reason: String, now: Duration) {
+        let event = Event::Obstacle(Obstacle { instance: None, reason });
+        self.seen.push(ObservedEvent { at: now, event });
+    }
+
+    /// Removes the oldest of the instances that are over, as the garbage collector of pods does.
+    fn collect_the_oldest(&mut self, now: Duration) {
+        let over: Vec<usize> = self.there.iter().copied().filter(|at| self.instances[*at].over).collect();
+        for at in over.iter().take(over.len().saturating_sub(OVER_AT_MOST)).copied() {
+            self.release(at, now);
+            self.turn(at, State::Gone, "", now);
+        }
     }
 
     fn make(&mut self, now: Duration) {
@@ -356,7 +397,12 @@ impl Cluster {
                     self.lose(&why, now);
                 }
             },
+            State::Creating if self.is_active(IncidentKind::RefuseInstances) => self.refuse(at, now),
             State::Creating => self.start(at, now),
+            State::Running if self.is_active(IncidentKind::CrashLoop) => {
+                self.truth.killed += 1;
+                self.kill(at, State::Failed, "Error, exit 2", now);
+            }
             State::OomKilled | State::Failed => {
                 self.instances[at].restarts += 1;
                 self.start(at, now);
@@ -395,6 +441,11 @@ impl Cluster {
             self.turn(at, State::Creating, why, now);
             return;
         }
+        if self.is_active(IncidentKind::ConfigError) {
+            let why = "CreateContainerConfigError: container has runAsNonRoot and image will run as root";
+            self.turn(at, State::Creating, why, now);
+            return;
+        }
         self.create(at, now);
     }
 
@@ -427,6 +478,9 @@ impl Cluster {
         instance.began = Some(now);
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
+        if self.is_active(IncidentKind::CrashLoop) {
+            return self.plan(now + CRASHES_AFTER, PlannedEvent::Next { instance: at, life });
+        }
         self.plan(now + self.load.fill(), PlannedEvent::Full { instance: at, life });
         self.plan(now + self.load.report_every, PlannedEvent::Report { instance: at, life: restarts });
     }
@@ -461,6 +515,21 @@ impl Cluster {
         self.turn(at, State::Terminating, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.stop), self.instances[at].life);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
+    }
+
+    /// Its node refuses it.
+    fn refuse(&mut self, at: usize, now: Duration) {
+        self.release(at, now);
+        let reason = "OutOfcpu: Pod Node didn't have enough resource: cpu, requested: 100";
+        self.turn(at, State::Failed, reason, now);
+        if self.truth.removed {
+            return self.end(at, "", now);
+        }
+        self.instances[at].over = true;
+        if self.truth.losses.is_empty() {
+            self.lose(reason, now);
+        }
+        self.plan(now + CONTROL, PlannedEvent::Reconcile);
     }
 
     fn evict(&mut self, at: usize, resource: &str, now: Duration) {
@@ -663,7 +732,20 @@ impl Cluster {
                     self.strike(victim, &event, now);
                 }
             }
+            IncidentKind::DeleteWorkload => {
+                self.truth.changed_by_others = true;
+                self.obstacle("DeploymentNotFound: deployment memory-capacity no longer exists".into(), now);
+                for at in self.there.clone() {
+                    if self.instances[at].counts() {
+                        self.end(at, "", now);
+                    }
+                }
+            }
             IncidentKind::ImageMissing
+            | IncidentKind::ConfigError
+            | IncidentKind::CrashLoop
+            | IncidentKind::Quota
+            | IncidentKind::RefuseInstances
             | IncidentKind::ApiHangs
             | IncidentKind::ApiRefuses
             | IncidentKind::NodeNotReady

@@ -126,11 +126,16 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     let what = event.what;
     let starts = usize::from(event.at.is_some()) + usize::from(event.instances.is_some());
     ensure(starts <= 1, || "both at and instances are given (expected one of them)".into())?;
-    ensure(starts == 1 || what == Kind::ImageMissing, || {
-        "neither at nor instances is given (expected one of them)".into()
-    })?;
+    let of_new = matches!(
+        what,
+        Kind::ImageMissing | Kind::ConfigError | Kind::CrashLoop | Kind::Quota | Kind::RefuseInstances
+    );
+    ensure(starts == 1 || of_new, || "neither at nor instances is given (expected one of them)".into())?;
     ensure(what != Kind::Scale || event.to.is_some(), || {
         "scale without to (expected the number that others ask for)".into()
+    })?;
+    ensure(what != Kind::Quota || event.to.is_some(), || {
+        "quota without to (expected the number of instances that it allows)".into()
     })?;
     let sets = matches!(what, Kind::ClockSet | Kind::RecorderClockSet);
     ensure(!sets || event.ahead.is_some(), || {
@@ -142,10 +147,10 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     let strikes = matches!(what, Kind::Evict | Kind::Preempt | Kind::OomKill | Kind::Kill | Kind::Delete);
     let of_node = matches!(what, Kind::Drain | Kind::NodeNotReady | Kind::ProbeSilent | Kind::ClockSet);
     let of_recorder = matches!(what, Kind::RecorderClockSet | Kind::RecorderSuspended);
-    let of_all = matches!(what, Kind::ImageMissing | Kind::ApiHangs | Kind::ApiRefuses);
+    let of_all = of_new || matches!(what, Kind::ApiHangs | Kind::ApiRefuses);
     let may_last = of_node || of_recorder || of_all;
     for (name, is_given, applies) in [
-        ("to", event.to.is_some(), what == Kind::Scale),
+        ("to", event.to.is_some(), matches!(what, Kind::Scale | Kind::Quota)),
         ("ahead", event.ahead.is_some(), sets),
         ("resource", event.resource.is_some(), what == Kind::Evict),
         ("by", event.by.is_some(), matches!(what, Kind::Preempt | Kind::Scale)),

@@ -262,6 +262,16 @@ pub enum IncidentKind {
     NodeNotReady,
     /// A node sends no samples.
     ProbeSilent,
+    /// Containers of new instances cannot be created: their configuration is wrong.
+    ConfigError,
+    /// Programs of new instances exit shortly after their start, and are started again.
+    CrashLoop,
+    /// A quota: no more than `to` instances are created.
+    Quota,
+    /// Nodes refuse new instances, which fail for good and are replaced.
+    RefuseInstances,
+    /// Others delete the workload: its instances end, and none is created again.
+    DeleteWorkload,
     /// A node's clock is set: times of its kubelet, its samples and its instances follow it.
     ClockSet,
     /// The wall clock of the machine that records is set.

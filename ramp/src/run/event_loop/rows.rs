@@ -39,6 +39,11 @@ impl EventLoop {
                 restarts: transition.restarts,
                 container: transition.container,
             };
+            if transition.to == State::Failed
+                && let Some(line) = self.lines.failure(&row.reason, Instant::now())
+            {
+                self.view.say(&line);
+            }
             self.population.follow(&row);
             self.record(|directory| &mut directory.pods, &row);
         }
@@ -114,8 +119,15 @@ impl EventLoop {
     /// Records an event, and shows it unless it is one of the cluster's own.
     pub(in crate::run) fn event(&mut self, at: Moment, notice: &Notice) {
         self.row(at, notice.kind.name(), notice);
-        if notice.kind != NoticeKind::Cluster {
-            self.view.say(&format!("{}: {}", notice.object, notice.message));
+        match notice.kind {
+            NoticeKind::Cluster => return,
+            NoticeKind::GapBegins => self.blockage.observed(&notice.object, false),
+            NoticeKind::GapEnds => self.blockage.observed(&notice.object, true),
+            NoticeKind::NotHonoured | NoticeKind::Note => {}
+        }
+        let line = format!("{}: {}", notice.object, notice.message);
+        if let Some(line) = self.lines.notice(&notice.reason, line, Instant::now()) {
+            self.view.say(&line);
         }
     }
 

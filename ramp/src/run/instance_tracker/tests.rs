@@ -192,3 +192,17 @@ proptest! {
         prop_assert!(State::ALL.iter().all(|state| tracker.counts().of(*state) == of(*state)));
     }
 }
+
+#[test]
+fn of_instances_that_are_gone_a_bounded_number_is_remembered() {
+    let mut tracker = InstanceTracker::default();
+    let flood = u32::try_from(GONE_REMEMBERED).unwrap() + 1000;
+    for number in 0..flood {
+        let uid = number.to_string();
+        tracker.see(&InstanceStatus { over: true, ..instance_status(&uid, State::Failed) });
+        tracker.see(&instance_status(&uid, State::Gone));
+    }
+    assert_eq!((tracker.gone.uids.len(), tracker.gone.order.len()), (GONE_REMEMBERED, GONE_REMEMBERED));
+    assert_eq!((tracker.there(), tracker.totals().failures, tracker.totals().gone), (0, flood, flood));
+    assert_eq!(tracker.see(&instance_status(&(flood - 1).to_string(), State::Running)), [], "seen late");
+}

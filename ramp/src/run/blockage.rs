@@ -1,0 +1,267 @@
+//! Blockage: instances that cannot start for a reason that does not pass by itself, and for how long nothing else has progressed.
+//!
+//! Want of memory or CPU is no such reason: that is saturation.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::time::Duration;
+
+use ramp_format::state::State;
+use ramp_format::text::{count, one_line, shortened};
+use ramp_report::analysis::causes::{Cause, named_in};
+use tokio::time::Instant;
+
+use crate::engine::{InstanceStatus, Obstacle};
+
+/// An instance younger than this tells nothing yet: the next one may replace it, and with a fixed pace there is always one.
+const YOUNG: Duration = Duration::from_secs(10);
+/// A container that has run for this long after exits may have got past what ended it.
+const RUNS_ON: Duration = Duration::from_secs(10);
+/// Exits before an instance was ever ready that make a crash loop.
+const CRASH_LOOP: u32 = 2;
+/// A refusal counts for this long after all requested instances were there: those that a node refuses are replaced at once.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Exit status of a load that could not hold its memory, as the engines write it.
+const NOT_HELD: [&str; 3] = ["exit 3", "exit status 3", "(exit status 3)"];
+/// Characters of a reason that are shown: events.csv has the whole.
+const REASON_CHARS: usize = 240;
+/// Kinds of reasons announced in a run.
+const KINDS: usize = 50;
+
+/// Words of errors that overloaded nodes and API servers give, and of nodes that may be back soon.
+const PASSING: [&str; 9] = [
+    "deadline exceeded",
+    "timed out",
+    "timeout",
+    "temporarily unavailable",
+    "context canceled",
+    "not registered",
+    "is reserved for",
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+];
+
+/// What keeps requested instances from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blockage {
+    /// Instances that cannot start.
+    pub(super) instances: u32,
+    /// The most frequent reason.
+    pub(super) reason: String,
+    /// Since when nothing else may progress; none while something may.
+    pub(super) since: Option<Instant>,
+}
+
+/// Instances that exist or are requested, as far as their start is concerned.
+#[derive(Debug, Default)]
+pub(super) struct BlockageTracker {
+    members: HashMap<String, Member>,
+    /// Why requested instances are not created, or are refused by their nodes, as of that time.
+    refusal: Option<(String, Instant)>,
+    /// Sources that cannot be observed.
+    unobserved: BTreeSet<String>,
+    /// Whether an instance has become ready since the last evaluation.
+    progressed: bool,
+    since: Option<Instant>,
+    announced: BTreeSet<String>,
+}
+
+/// An instance that is neither over nor terminating.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    first_seen: Instant,
+    state: State,
+    state_since: Instant,
+    reason: String,
+    was_ready: bool,
+    /// Exits before it was ever ready, and the last of them.
+    exits: u32,
+    last_exit: Option<(String, String)>,
+    /// What the cluster told beside its status.
+    obstacle: Option<String>,
+}
+
+impl BlockageTracker {
+    /// Takes the status of an instance. `is_news` is whether its state has changed.
+    pub(super) fn see(&mut self, status: &InstanceStatus, is_news: bool, now: Instant) {
+        if status.over || matches!(status.state, State::Terminating | State::Gone | State::Evicted) {
+            let was_ready = self.members.remove(&status.uid).is_some_and(|member| member.was_ready);
+            let is_refused = status.over && status.state == State::Failed && is_news && !was_ready;
+            if is_refused && !matches!(named_in(&status.reason), Some(Cause::Others(_))) {
+                self.refusal = Some((status.reason.clone(), now));
+            }
+            return;
+        }
+        let member = self.members.entry(status.uid.clone()).or_insert_with(|| Member::new(status, now));
+        let was_ready = member.was_ready;
+        member.see(status, now);
+        self.progressed |= member.was_ready && !was_ready;
+    }
+
+    /// Takes the statuses of all instances, and the UIDs of those whose state has changed.
+    pub(super) fn see_all(&mut self, statuses: &[InstanceStatus], news: &HashSet<String>, now: Instant) {
+        let there: HashSet<&str> = statuses.iter().map(|status| status.uid.as_str()).collect();
+        self.members.retain(|uid, _| there.contains(uid.as_str()));
+        for status in statuses {
+            self.see(status, news.contains(&status.uid), now);
+        }
+    }
+
+    /// Takes what the cluster tells beside the statuses.
+    pub(super) fn obstacle(&mut self, obstacle: Obstacle, now: Instant) {
+        let Obstacle { instance, reason } = obstacle;
+        if passes(&reason) || matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
+            return;
+        }
+        match instance {
+            None => self.refusal = Some((reason, now)),
+            Some(name) => {
+                if let Some(member) = self.members.values_mut().find(|member| member.name == name) {
+                    member.obstacle = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// A source of statuses cannot be observed, or can be again.
+    pub(super) fn observed(&mut self, source: &str, is_observed: bool) {
+        if is_observed {
+            self.unobserved.remove(source);
+        } else if matches!(source, "api" | "watch/pods" | "watch/containers") {
+            self.unobserved.insert(source.to_owned());
+        }
+    }
+
+    /// What is blocked now, with this many instances requested.
+    pub(super) fn evaluate(&mut self, asked: u32, now: Instant) -> Option<Blockage> {
+        let absent = asked.saturating_sub(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+        self.refusal.take_if(|(_, at)| absent == 0 && now.duration_since(*at) >= REFUSED_FOR);
+        let refused = self.refusal.iter().map(|(reason, _)| (absent.max(1), reason.clone()));
+        let blocked = self.members.values().filter_map(|member| Some((1, member.blocked(now)?)));
+        let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
+        for (instances, reason) in refused.chain(blocked) {
+            by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
+        }
+        let may_progress = self.members.values().any(|member| member.may_progress(now));
+        let progressed = std::mem::take(&mut self.progressed);
+        self.since = match self.since {
+            _ if may_progress || by_kind.is_empty() || !self.unobserved.is_empty() => None,
+            Some(since) if !progressed => Some(since),
+            _ => Some(now),
+        };
+        let instances = by_kind.values().map(|(instances, _)| instances).sum();
+        let (_, reason) = by_kind.into_values().max_by_key(|(instances, _)| *instances)?;
+        Some(Blockage { instances, reason: shortened(&one_line(&reason), REASON_CHARS), since: self.since })
+    }
+
+    /// Whether a kind of reason is told for the first time.
+    pub(super) fn is_news(&mut self, blockage: &Blockage) -> bool {
+        self.announced.len() < KINDS && self.announced.insert(kind(&blockage.reason).to_owned())
+    }
+}
+
+impl Blockage {
+    /// For how long nothing else may have progressed.
+    pub(super) fn lasts(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+}
+
+impl fmt::Display for Blockage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", count(self.instances, "instance"), self.reason)
+    }
+}
+
+impl Member {
+    fn new(status: &InstanceStatus, now: Instant) -> Self {
+        Self {
+            name: status.name.clone(),
+            first_seen: now,
+            state: status.state,
+            state_since: now,
+            reason: String::new(),
+            was_ready: false,
+            exits: 0,
+            last_exit: None,
+            obstacle: None,
+        }
+    }
+
+    fn see(&mut self, status: &InstanceStatus, now: Instant) {
+        if status.state != self.state {
+            (self.state, self.state_since) = (status.state, now);
+        }
+        status.reason.clone_into(&mut self.reason);
+        if status.state.is_at_work() {
+            self.obstacle = None;
+        }
+        self.was_ready |= status.state == State::Ready;
+        let Some(end) = &status.end else { return };
+        if self.last_exit.as_ref().is_none_or(|(container, _)| *container != end.container) {
+            self.last_exit = Some((end.container.clone(), end.reason.clone()));
+            // A container that was killed may have been killed for memory, and a load that exits so could not hold its memory.
+            let is_own = end.state == State::Failed
+                && named_in(&end.reason).is_none()
+                && !NOT_HELD.iter().any(|status| end.reason.ends_with(status));
+            self.exits += u32::from(is_own && !self.was_ready);
+        }
+    }
+
+    /// Why it cannot start; none where it can, or did.
+    fn blocked(&self, now: Instant) -> Option<String> {
+        if self.was_ready {
+            return None;
+        }
+        match self.state {
+            State::Pending | State::Unschedulable | State::Failed if blocks(&self.reason) => {
+                Some(self.reason.clone())
+            }
+            State::Creating if blocks(&self.reason) => Some(self.reason.clone()),
+            State::Creating => self.obstacle.clone(),
+            State::Failed => self.crash_loop(),
+            State::Running if now.duration_since(self.state_since) < RUNS_ON => self.crash_loop(),
+            _ => None,
+        }
+    }
+
+    fn crash_loop(&self) -> Option<String> {
+        let (_, reason) = self.last_exit.as_ref().filter(|_| self.exits >= CRASH_LOOP)?;
+        Some(format!("CrashLoopBackOff: exited {} times before it was ready: {reason}", self.exits))
+    }
+
+    /// Whether it is not blocked, and something is still to be expected of it.
+    fn may_progress(&self, now: Instant) -> bool {
+        let is_young = now.duration_since(self.first_seen) < YOUNG;
+        let may_exit_again = self.exits > 0 && now.duration_since(self.state_since) < RUNS_ON;
+        !self.state.is_settled() && !is_young && !may_exit_again && self.blocked(now).is_none()
+    }
+}
+
+/// Whether a reason is one that does not pass by itself.
+fn blocks(reason: &str) -> bool {
+    match named_in(reason) {
+        // A registry that does not answer is tried again and again.
+        Some(Cause::Blocked) => kind(reason) == IMAGE || !passes(reason),
+        _ => false,
+    }
+}
+
+fn passes(reason: &str) -> bool {
+    PASSING.iter().any(|word| reason.contains(word))
+}
+
+/// Reasons of one image, between which a kubelet alternates.
+const IMAGE: &str = "image";
+
+/// The kind of a reason: its first word.
+fn kind(reason: &str) -> &str {
+    match reason.split(':').next().unwrap_or(reason) {
+        "ErrImagePull" | "ImagePullBackOff" => IMAGE,
+        word => word,
+    }
+}
+
+#[cfg(test)]
+mod tests;
