@@ -18,6 +18,7 @@ mod pod;
 mod preflight;
 mod probe;
 mod request;
+mod sidecars;
 mod watch;
 mod watch_handlers;
 
@@ -39,6 +40,7 @@ use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
+use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
 use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
@@ -127,13 +129,16 @@ impl KubernetesEngine {
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();
-        self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), queue.clone()).run());
+        let container = manifest::container(&self.manifest);
+        let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
+        self.tasks.spawn(reader.run());
         let sink = Pods {
             run: self.order.run.clone(),
-            container: manifest::container(&self.manifest),
+            container,
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),
             queue,
+            sidecars: Sidecars::new(events.clone()),
         };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
