@@ -171,6 +171,8 @@ pub enum Event {
     Notice(Notice),
     /// A request to the engine's API, answered or not.
     Call(Call),
+    /// What holds the instances was removed by others, who and how: the run cannot go on.
+    Removed(String),
 }
 
 /// The status of an instance, as observed.

@@ -8,9 +8,11 @@ mod cleanup;
 mod cluster_events;
 mod connect;
 mod deployment;
+mod deployment_watch;
 mod health_check;
 mod kubeconfig;
 mod load_reports;
+mod managed_fields;
 mod manifest;
 mod node;
 mod object;
@@ -36,6 +38,7 @@ pub use self::cleanup::{left, remove_run, runs};
 use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
+use self::deployment_watch::{DeploymentWatch, OwnRequests};
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
@@ -43,7 +46,7 @@ use self::probe::Probes;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
+use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId, RUN_LABEL};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
@@ -64,6 +67,8 @@ pub struct KubernetesEngine {
     manifest: Value,
     events: Option<Events>,
     tasks: JoinSet<()>,
+    /// What it has requested itself.
+    own: OwnRequests,
     /// Whether an earlier attempt in this process may have created the Deployment.
     has_applied: bool,
 }
@@ -95,6 +100,7 @@ impl KubernetesEngine {
             manifest,
             events: None,
             tasks: JoinSet::new(),
+            own: OwnRequests::default(),
             has_applied: false,
         })
     }
@@ -147,6 +153,17 @@ impl KubernetesEngine {
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
+        let (deployments, name) =
+            (Api::namespaced(self.client.clone(), &self.namespace), &self.order.scenario.name);
+        let place = (self.namespace.as_str(), name.as_str());
+        let (client, run, own) = (self.client.clone(), &self.order.run, self.own.clone());
+        let changes = DeploymentWatch::new(client, place, run, events.clone(), own);
+        watches.start(
+            "watch/deployments",
+            deployments,
+            watcher::Config::default().labels(RUN_LABEL),
+            changes,
+        );
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
         watches.start("watch/events", here, all.clone(), ClusterEvents::new(events.clone()));
@@ -206,15 +223,20 @@ impl Engine for KubernetesEngine {
         }
         self.has_applied = true;
         let made = self.target().apply(&self.manifest).await?;
+        self.own.answered(deployment::replicas(&made), made.metadata.resource_version.as_deref());
         Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
     }
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
         group.only()?;
-        self.target().scale(instances).await
+        self.own.asks(instances);
+        let version = self.target().scale(instances).await?;
+        self.own.answered(instances, version.as_deref());
+        Ok(())
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
+        self.own.removes();
         cleanup::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
     }
 

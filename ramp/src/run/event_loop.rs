@@ -31,6 +31,8 @@ pub(super) enum Interrupt {
     Interrupted,
     /// The time limit of a rule.
     TimeUp,
+    /// The workload was removed by others.
+    Removed,
 }
 
 /// Receiver of the engine's events, with all that is recorded and counted.
@@ -55,6 +57,8 @@ pub(super) struct EventLoop {
     pub(super) asked: u32,
     /// Time at which a rule ends the ramp.
     pub(super) time_limit: Option<SystemTime>,
+    /// Who has removed the workload, and how.
+    pub(super) removed: Option<String>,
     time_left: TimeLeft,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
@@ -97,6 +101,7 @@ impl EventLoop {
             part: Part::Up,
             asked: 0,
             time_limit: None,
+            removed: None,
             time_left: TimeLeft::default(),
             acknowledged: 0,
             unschedulable_at: None,
@@ -159,6 +164,9 @@ impl EventLoop {
     fn check_interrupt(&self) -> Result<(), Interrupt> {
         if *self.interrupts.borrow() > self.acknowledged {
             return Err(Interrupt::Interrupted);
+        }
+        if self.removed.is_some() && self.part != Part::Clean {
+            return Err(Interrupt::Removed);
         }
         match self.time_limit {
             Some(limit) if self.clock.now() >= limit => Err(Interrupt::TimeUp),
@@ -227,6 +235,7 @@ impl EventLoop {
             Event::Report(report) => self.report(at, &report),
             Event::Notice(notice) => self.event(at, &notice),
             Event::Call(call) => self.calls.add(call),
+            Event::Removed(why) => self.removed = Some(why),
         }
     }
 

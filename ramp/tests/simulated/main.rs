@@ -3,6 +3,7 @@
 
 mod datasets;
 mod faults;
+mod others;
 mod paces;
 mod stops;
 #[path = "../support/mod.rs"]

@@ -16,6 +16,9 @@ use crate::engine::{Events, Failure, RUN_LABEL};
 /// Field manager for server-side apply.
 const FIELD_MANAGER: &str = "ramp";
 
+/// Annotation that says who removes a Deployment: the run that has made it may still be running.
+pub(super) const REMOVED_BY: &str = "ramp/removed-by";
+
 /// Time limit for the pods of a replaced Deployment to be gone.
 const REPLACE_LIMIT: Duration = Duration::from_secs(180);
 
@@ -68,15 +71,15 @@ impl Target<'_> {
         })
     }
 
-    /// Sets the number of replicas.
-    pub(super) async fn scale(&self, instances: u32) -> Result<(), Failure> {
+    /// Sets the number of replicas. Returns the resource version with it.
+    pub(super) async fn scale(&self, instances: u32) -> Result<Option<String>, Failure> {
         let api = self.api();
         let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
         let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let answer = measured(self.events, REQUEST_LIMIT, api.patch_scale(self.name, &how, &patch)).await;
         let failed =
             |trouble: RequestError| trouble.failure(&format!("scaling {} to {instances}", self.here()));
-        answer.map(|_| ()).map_err(failed)
+        answer.map(|scale| scale.metadata.resource_version).map_err(failed)
     }
 
     /// Deletes an existing one and waits until its pods are gone: apply would keep fields of other managers, such as
