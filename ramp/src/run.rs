@@ -10,6 +10,7 @@ mod api_calls;
 mod beats;
 mod eta;
 mod event_loop;
+mod external_removals;
 pub mod instance_tracker;
 mod memory_watch;
 pub mod node_tracker;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_
 
 use super::api_calls::ApiCalls;
 use super::eta::{Steps, TimeLeft};
+use super::external_removals::ExternalRemovals;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, age};
 use crate::engine::{Event, NodeStatus, Notice};
@@ -59,6 +60,7 @@ pub(super) struct EventLoop {
     pub(super) time_limit: Option<SystemTime>,
     /// Who has removed the workload, and how.
     pub(super) removed: Option<String>,
+    external_removals: ExternalRemovals,
     time_left: TimeLeft,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
@@ -102,6 +104,7 @@ impl EventLoop {
             asked: 0,
             time_limit: None,
             removed: None,
+            external_removals: ExternalRemovals::default(),
             time_left: TimeLeft::default(),
             acknowledged: 0,
             unschedulable_at: None,
@@ -246,8 +249,10 @@ impl EventLoop {
     fn node(&mut self, at: SystemTime, status: NodeStatus, listed: bool) {
         let name = status.name.clone();
         // The preflight summary has shown the initial status.
-        let shown = listed && self.nodes.is_ready(&name).is_none();
+        let is_new = self.nodes.is_ready(&name).is_none();
+        let shown = listed && is_new;
         if let Some(words) = self.nodes.status(status) {
+            let words = if is_new && !listed { format!("joined the cluster: {words}") } else { words };
             let notice = Notice::note(format!("node/{name}"), "Status", words);
             if shown { self.row(at, notice.kind.name(), &notice) } else { self.event(at, &notice) }
         }
@@ -266,7 +271,21 @@ impl EventLoop {
         for (node, age) in self.nodes.gaps(now) {
             self.node_row(now, &node, NodeRowKind::Gap, Some(age), None);
         }
+        self.show_external_removals();
         self.show();
+    }
+
+    fn show_external_removals(&mut self) {
+        let nodes = &self.nodes;
+        let what = |name: &str| match nodes.is_ready(name) {
+            None => Some("their node was deleted"),
+            Some(_) if nodes.is_cordoned(name) => Some("their node is cordoned, as by kubectl drain"),
+            Some(false) => Some("their node is not ready"),
+            Some(true) => None,
+        };
+        for message in self.external_removals.due(Instant::now(), what) {
+            self.note("instances", "RemovedByOthers", message);
+        }
     }
 
     fn show(&mut self) {

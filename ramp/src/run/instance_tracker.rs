@@ -227,6 +227,12 @@ impl InstanceTracker {
         self.places.in_place + self.places.terminating
     }
 
+    /// Instances that are neither over nor terminating.
+    #[must_use]
+    pub fn wanted(&self) -> u32 {
+        self.places.in_place
+    }
+
     /// All existing instances.
     #[must_use]
     pub fn there(&self) -> u32 {

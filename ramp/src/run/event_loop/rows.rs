@@ -8,6 +8,7 @@ use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
+use crate::run::external_removals::is_removal;
 use ramp_format::directory::Directory;
 use ramp_format::rows::{
     EventRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table, WorkloadRow,
@@ -24,26 +25,39 @@ impl EventLoop {
             if transition.to == State::Unschedulable {
                 self.unschedulable_at = Some(Instant::now());
             }
+            let removed = is_removal(&transition);
             let row = PodRow {
                 time: Time(at),
                 elapsed_seconds: self.elapsed_seconds(at),
                 source_time: transition.at.map(Time),
                 step: self.step,
-                instance: transition.name,
-                uid: transition.uid,
-                node: transition.node,
+                instance: transition.name.clone(),
+                uid: transition.uid.clone(),
+                node: transition.node.clone(),
                 from: transition.from.map(|state| state.name().to_owned()),
                 to: transition.to.name().to_owned(),
                 reason: one_line(&transition.reason).into_owned(),
                 restarts: transition.restarts,
-                container: transition.container,
+                container: transition.container.clone(),
             };
             self.population.follow(&row);
+            // Of more than were asked for the controller ends some itself.
+            let is_wanted = matches!(self.part, Part::Up | Part::Hold) && self.tracker.wanted() < self.asked;
+            if is_wanted && removed {
+                self.external_removals.add(&transition, Instant::now());
+            }
             self.record(|directory| &mut directory.pods, &row);
         }
     }
 
     pub(super) fn sample(&mut self, at: SystemTime, sample: &NodeReading) {
+        let now = sample.record.get("boot_id").and_then(Value::as_str);
+        if let (Some(before), Some(now)) = (self.nodes.kernel_of(&sample.node), now)
+            && before != now
+        {
+            let message = format!("rebooted: its boot ID has changed from {before} to {now}");
+            self.note(&format!("node/{}", sample.node), "Rebooted", message);
+        }
         let age = self.nodes.sample(at, sample);
         if self.step == 0 || self.memory.is_after() {
             self.watch_memory(at, sample, age);
@@ -106,6 +120,7 @@ impl EventLoop {
 
     /// Records an event, and shows it unless it is one of the cluster's own.
     pub(in crate::run) fn event(&mut self, at: SystemTime, notice: &Notice) {
+        self.external_removals.event(notice, Instant::now());
         self.row(at, notice.kind.name(), notice);
         if notice.kind != NoticeKind::Cluster {
             self.view.say(&format!("{}: {}", notice.object, notice.message));
