@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use self::cleanup::{left, remove_run, runs};
+pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
 
 use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
@@ -46,12 +46,15 @@ use self::probe::Probes;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId, RUN_LABEL};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, RUN_LABEL};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
 /// Time limit of the first lists.
 const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// A wait for them is told so often.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
 
 /// The namespace of node events.
 const NAMESPACE_OF_NODE_EVENTS: &str = "default";
@@ -212,6 +215,7 @@ impl Engine for KubernetesEngine {
         let taken_over = if adopt { Some(self.adopted(found.as_ref())?) } else { None };
         self.observe(&events).await?;
         if let Some(applied) = taken_over {
+            self.target().take_over().await;
             return Ok(applied);
         }
         if let Some(found) = found {
@@ -222,6 +226,7 @@ impl Engine for KubernetesEngine {
             }
         }
         self.has_applied = true;
+        manifest::set_process(&mut self.manifest);
         let made = self.target().apply(&self.manifest).await?;
         self.own.answered(deployment::replicas(&made), made.metadata.resource_version.as_deref());
         Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
@@ -281,10 +286,16 @@ impl Watches<'_> {
     async fn all_listed(&mut self) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + FIRST_LIST_LIMIT;
         for (object, progress) in &mut self.needed {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
+            let mut is_listed = false;
             // The task lives as long as the engine, so that only the timeout can end this.
-            let is_listed = timeout(left, listed).await.is_ok_and(|listed| listed.is_ok());
+            while !is_listed && tokio::time::Instant::now() < deadline {
+                let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
+                is_listed = timeout(TOLD_EVERY, listed).await.is_ok_and(|listed| listed.is_ok());
+                if !is_listed {
+                    let message = "waiting for the first list of the API server";
+                    self.events.send(Event::Notice(Notice::note(*object, "Waiting", message))).await;
+                }
+            }
             if !is_listed {
                 let why = match &*progress.borrow() {
                     Progress::Failing(why) => why.clone(),

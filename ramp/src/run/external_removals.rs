@@ -16,6 +16,9 @@ const COLLECTED_FOR: Duration = Duration::from_secs(1);
 /// Events tell the cause of removals for so long after them: pods of a cordoned node or a scaled Deployment end one after another.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
+/// The pods of a Deployment that was scaled down are deleted within so long.
+const SCALED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Nodes that are named in a message.
 const NODES_NAMED: usize = 3;
 
@@ -25,6 +28,8 @@ pub(super) struct ExternalRemovals {
     removed: Vec<Removal>,
     since: Option<Instant>,
     causes: VecDeque<(Instant, String, String)>,
+    /// When others asked for fewer, and how many of those that went by that have not been seen yet.
+    scaled_down: Option<(Instant, u32)>,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,8 @@ impl ExternalRemovals {
                 "their node is tainted or not ready (TaintManagerEviction)".to_owned()
             }
             (NoticeKind::Note, "ChangedByOthers") if notice.message.starts_with("replicas changed") => {
-                "the Deployment was scaled by others".to_owned()
+                self.scaled_down = fewer(&notice.message).map(|fewer| (now, fewer));
+                return;
             }
             (NoticeKind::Note, "ChangedByOthers") if notice.message.contains("spec.template") => {
                 "the template of the Deployment was changed by others".to_owned()
@@ -94,7 +100,12 @@ impl ExternalRemovals {
         causes.into_iter().map(|(cause, (number, nodes))| words(&cause, number, &nodes)).collect()
     }
 
-    fn cause(&self, removal: &Removal, now: Instant, node: impl Fn(&str) -> Option<&'static str>) -> String {
+    fn cause(
+        &mut self,
+        removal: &Removal,
+        now: Instant,
+        node: impl Fn(&str) -> Option<&'static str>,
+    ) -> String {
         let recent =
             || self.causes.iter().rev().filter(|(at, _, _)| now.duration_since(*at) <= REMEMBERED_FOR);
         let pod = format!("pod/{}", removal.instance);
@@ -107,9 +118,24 @@ impl ExternalRemovals {
         if let Some(what) = removal.node.as_deref().and_then(node) {
             return what.to_owned();
         }
-        let scaled = recent().find(|(_, object, _)| object.starts_with("deployment/"));
-        scaled.map_or_else(|| "deleted".to_owned(), |(_, _, cause)| cause.clone())
+        if let Some((_, _, cause)) = recent().find(|(_, object, _)| object.starts_with("deployment/")) {
+            return cause.clone();
+        }
+        match &mut self.scaled_down {
+            Some((at, fewer)) if *fewer > 0 && now.duration_since(*at) <= SCALED_WITHIN => {
+                *fewer -= 1;
+                "the Deployment was scaled down by others".to_owned()
+            }
+            _ => "deleted".to_owned(),
+        }
     }
+}
+
+/// By how many `replicas changed from A to B …` lowers the number.
+fn fewer(message: &str) -> Option<u32> {
+    let mut numbers = message.split(' ').filter_map(|word| word.parse::<u32>().ok());
+    let (before, now) = (numbers.next()?, numbers.next()?);
+    before.checked_sub(now).filter(|fewer| *fewer > 0)
 }
 
 fn words(cause: &str, number: usize, nodes: &BTreeSet<String>) -> String {
@@ -183,10 +209,15 @@ mod tests {
         let scaled =
             Notice::note("deployment/x", "ChangedByOthers", "replicas changed from 5 to 2 by kubectl");
         removals.event(&scaled, start);
-        removals.add(&removal("d", "n", ""), start);
+        for name in ["d", "e", "f", "g"] {
+            removals.add(&removal(name, "n", ""), start);
+        }
         assert_eq!(
             removals.due(start + COLLECTED_FOR, |_| None),
-            ["1 instance removed by others on n: the Deployment was scaled by others"]
+            [
+                "1 instance removed by others on n: deleted",
+                "3 instances removed by others on n: the Deployment was scaled down by others",
+            ]
         );
     }
 

@@ -4,12 +4,16 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::engine::{EngineSpec, RUN_LABEL};
+use crate::process_id::ProcessId;
 
 /// Label of all pods of the program, whatever the scenario.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 
 /// Value of that label for the scenarios in `deploy/` and for the node probe.
 const NAME: &str = "workload";
+
+/// Annotation with the process of the run.
+pub(super) const PROCESS: &str = "ramp/process";
 
 /// The `--runtime` for no RuntimeClass.
 const DEFAULT_RUNTIME: &str = "default";
@@ -48,6 +52,13 @@ pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
         set(&mut manifest, &["spec", "template", "metadata", "labels", NAME_LABEL], json!(NAME));
     }
     manifest
+}
+
+/// Writes this process into the manifest, so that others see whether the run is under way.
+pub(super) fn set_process(manifest: &mut Value) {
+    if let Some(process) = ProcessId::own() {
+        set(manifest, &["metadata", "annotations", PROCESS], json!(process.to_string()));
+    }
 }
 
 /// Selects the pods of the run's scenario and of the node probe, with one watch for both.

@@ -204,6 +204,7 @@ struct NeededMetadata {
     deletion_timestamp: Option<Time>,
     deletion_grace_period_seconds: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
+    finalizers: Option<Vec<String>>,
 }
 
 fn needed_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
@@ -217,6 +218,7 @@ fn needed_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
         deletion_timestamp: needed.deletion_timestamp,
         deletion_grace_period_seconds: needed.deletion_grace_period_seconds,
         labels: needed.labels,
+        finalizers: needed.finalizers,
         ..ObjectMeta::default()
     })
 }
