@@ -23,6 +23,7 @@ use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
+use ramp_format::text::count;
 use ramp_format::time::seconds;
 
 /// What ends a wait early.
@@ -273,6 +274,25 @@ impl EventLoop {
         }
         self.show_external_removals();
         self.show();
+    }
+
+    /// Tells which instances are still there, by node.
+    pub(super) fn tell_remaining(&mut self) {
+        let by_node = self.tracker.there_by_node();
+        let parts = by_node.iter().map(|(node, number)| match node {
+            None => format!("{number} on no node"),
+            Some(node) => {
+                let trouble = match self.nodes.is_ready(node) {
+                    Some(true) => "",
+                    Some(false) => " (not ready)",
+                    None => " (deleted)",
+                };
+                format!("{number} on {node}{trouble}")
+            }
+        });
+        let parts: Vec<String> = parts.collect();
+        let all = count(self.tracker.there(), "instance");
+        self.note("teardown", "Waiting", format!("waiting for {all} to end: {}", parts.join(", ")));
     }
 
     fn show_external_removals(&mut self) {
