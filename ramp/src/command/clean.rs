@@ -262,3 +262,29 @@ impl RemoteStore {
         lines.iter().for_each(|line| out(line));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_a_directory_nor_an_id_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = |name: &str| ensure_is_id(name).unwrap_err();
+        assert!(error(file.to_str().unwrap()).contains("is not a directory; expected a run directory"));
+        assert!(error("/nowhere/run").contains("no such directory"));
+        assert!(error("").contains("no such directory"));
+        assert_eq!(ensure_is_id("20261125-000000-test"), Ok(()));
+        let others = Leftovers::from([("r2".to_owned(), Vec::new())]);
+        let message = Chosen::Named("r1").none("in namespace workload", &others).unwrap_err();
+        assert!(
+            message.starts_with(
+                "no run r1 found in namespace workload; runs that have left something there: r2"
+            ),
+            "{message}"
+        );
+        assert!(Chosen::Recorded("r1").none("on this machine", &others).is_ok(), "its directory is known");
+    }
+}
