@@ -248,7 +248,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, node: Option<&str>, metadata: Value) -> PodObject {
+    fn pod(name: &str, node: Option<&str>, metadata: &Value) -> PodObject {
         let mut object = json!({"metadata": metadata, "spec": {"nodeName": node}});
         object["metadata"]["name"] = json!(name);
         serde_json::from_value(object).unwrap()
@@ -259,9 +259,9 @@ mod tests {
         let deleted = json!({"deletionTimestamp": "2026-11-25T12:00:05Z", "deletionGracePeriodSeconds": 5});
         let held = json!({"deletionTimestamp": "2026-11-25T12:00:00Z", "finalizers": ["example.com/a"]});
         let mut pods: Vec<PodObject> =
-            ["a", "b", "c", "d"].map(|name| pod(name, Some("node-2"), deleted.clone())).into();
-        pods.push(pod("e", Some("node-1"), held));
-        pods.push(pod("f", None, json!({})));
+            ["a", "b", "c", "d"].map(|name| pod(name, Some("node-2"), &deleted)).into();
+        pods.push(pod("e", Some("node-1"), &held));
+        pods.push(pod("f", None, &json!({})));
         let trouble = [("node-2".to_owned(), "which is not ready")].into();
         let now = humantime::parse_rfc3339("2026-11-25T12:00:45Z").unwrap();
         assert_eq!(

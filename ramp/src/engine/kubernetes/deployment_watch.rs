@@ -1,6 +1,6 @@
 //! Watch of the Deployments that runs have made: changes of this run's own by others, and other runs in the namespace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -328,6 +328,20 @@ fn differences(path: &str, before: &Value, now: &Value, fields: &mut Vec<String>
             for key in keys {
                 let [before, now] = [before, now].map(|object| object.get(key).unwrap_or(&Value::Null));
                 differences(&format!("{path}.{key}"), before, now, fields);
+            }
+        }
+        // Containers, volumes and the like are known by their names, wherever one is inserted.
+        (Value::Array(before), Value::Array(now))
+            if before.iter().chain(now).all(|part| part["name"].is_string()) =>
+        {
+            let [before, now] = [before, now].map(|list| -> BTreeMap<&str, &Value> {
+                list.iter().filter_map(|part| Some((part["name"].as_str()?, part))).collect()
+            });
+            let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
+            for name in names {
+                let [before, now] =
+                    [&before, &now].map(|parts| parts.get(name).copied().unwrap_or(&Value::Null));
+                differences(&format!("{path}[{name}]"), before, now, fields);
             }
         }
         (Value::Array(before), Value::Array(now)) => {

@@ -20,7 +20,7 @@ impl Sidecars {
     pub(super) async fn of_instances(&mut self, beside: &[ContainerObject]) {
         let consequence =
             "what it uses counts as overhead of the instance, and whether it is ready does not count";
-        self.tell("instances", beside, consequence).await;
+        self.tell("the run", beside, consequence).await;
     }
 
     /// Containers in a pod of the node probe.

@@ -108,14 +108,14 @@ async fn a_change_of_the_spec_is_told_with_the_fields_and_who_made_it() {
     let (mut watch, mut told, _) = watch(None);
     see(&mut watch, deployment(10, json!({}))).await;
     let by = json!([{"manager": "kubectl-set", "fieldsV1": {"f:spec": {"f:template": {}}}}]);
-    let container = json!([{"name": "w", "image": "w:2"}]);
+    let container = json!([{"name": "a-proxy", "image": "p"}, {"name": "w", "image": "w:2"}]);
     let changed = json!({"/spec/template/spec/containers": container, "/spec/paused": true,
         "/metadata/managedFields": by});
     see(&mut watch, deployment(11, changed)).await;
     assert_eq!(
         messages(&mut told),
         [
-            "deployment/a ChangedByOthers: spec.paused from none to true, spec.template.spec.containers[0].image from w:1 to \
+            "deployment/a ChangedByOthers: spec.paused from none to true, spec.template.spec.containers[w].image from w:1 to \
           w:2 changed by kubectl-set"
         ]
     );
