@@ -85,14 +85,17 @@ impl<'a> Chosen<'a> {
     }
 
     /// Nothing is left of it at this place.
-    fn none(self, place: &str, others: &Leftovers) -> Result<ExitCode, String> {
+    fn none(self, place: &str, others: Option<&Leftovers>) -> Result<ExitCode, String> {
         match self {
             Self::Named(run) => {
-                let known: Vec<&str> = others.keys().map(String::as_str).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                Err(format!(
-                    "no run {run} found {place}; runs that have left something there: {known}; and there is no directory {run}"
-                ))
+                let known =
+                    others.map(|others| others.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+                let known = match known.as_deref() {
+                    None => String::new(),
+                    Some("") => "; no run has left anything there".to_owned(),
+                    Some(known) => format!("; runs that have left something there: {known}"),
+                };
+                Err(format!("no run {run} found {place}{known}, and there is no directory of that name"))
             }
             Self::All => {
                 out(&format!("no leftovers {place}"));
@@ -151,7 +154,7 @@ async fn clean_machine(chosen: Chosen<'_>) -> Result<ExitCode, String> {
         out(&format!("not removed: {kept}"));
     }
     if cleaned.removed.is_empty() && cleaned.kept.is_empty() {
-        return chosen.none("on this machine", &Leftovers::new());
+        return chosen.none("on this machine", None);
     }
     Ok(exit_code(cleaned.kept.is_empty()))
 }
@@ -198,7 +201,7 @@ impl RemoteStore {
         let others = leftovers.clone();
         of(&mut leftovers);
         if leftovers.is_empty() {
-            return chosen.none(&self.place(), &others);
+            return chosen.none(&self.place(), Some(&others));
         }
         for run in leftovers.keys() {
             self.ensure_has_ended(run).await?;
@@ -278,13 +281,13 @@ mod tests {
         assert!(error("").contains("no such directory"));
         assert_eq!(ensure_is_id("20261125-000000-test"), Ok(()));
         let others = Leftovers::from([("r2".to_owned(), Vec::new())]);
-        let message = Chosen::Named("r1").none("in namespace workload", &others).unwrap_err();
+        let message = Chosen::Named("r1").none("in namespace workload", Some(&others)).unwrap_err();
         assert!(
             message.starts_with(
                 "no run r1 found in namespace workload; runs that have left something there: r2"
             ),
             "{message}"
         );
-        assert!(Chosen::Recorded("r1").none("on this machine", &others).is_ok(), "its directory is known");
+        assert!(Chosen::Recorded("r1").none("on this machine", None).is_ok(), "its directory is known");
     }
 }

@@ -115,7 +115,9 @@ async fn a_change_of_the_spec_is_told_with_the_fields_and_who_made_it() {
     assert_eq!(
         messages(&mut told),
         [
-            "deployment/a ChangedByOthers: spec.paused from none to true, spec.template.spec.containers[w].image from w:1 to \
+            "deployment/a ChangedByOthers: spec.paused from none to true, spec.template.spec.containers[a-proxy] from none to \
+             {\"image\":\"p\",\"name\":\"a-proxy\"}, \
+             spec.template.spec.containers[w].image from w:1 to \
           w:2 changed by kubectl-set"
         ]
     );
