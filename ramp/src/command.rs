@@ -9,11 +9,16 @@ mod resumed;
 pub use clean::clean;
 pub use report::report;
 
+use std::future::Future;
+use std::io::{self, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
@@ -33,6 +38,8 @@ use ramp_format::time::Time;
 
 /// Exit status if preflight failed.
 const REFUSED: u8 = 3;
+/// A wait for preflight is told so often.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
 /// Exit status after an interrupt, as in shells.
 const INTERRUPTED: u8 = 130;
 
@@ -117,9 +124,26 @@ struct RunDiscovery {
     text: String,
 }
 
+/// Says each few seconds that answers are waited for: a slow API server is asked many questions.
+async fn told_while_waiting<T>(engine: &str, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let began = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            value = &mut work => return value,
+            () = sleep(TOLD_EVERY) => {
+                let seconds = began.elapsed().as_secs();
+                let _ = writeln!(io::stderr(), "preflight: waiting for answers of {engine}, for {seconds} s");
+            }
+        }
+    }
+}
+
 async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, String> {
     let PlanBuilder { plan, scenario, out } = builder;
-    let mut preflight = engine.preflight().await?;
+    let name = engine.name();
+    let mut preflight = told_while_waiting(name, engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     preflight.findings.extend(output_directory::findings(out));
     let forecast = forecast(&preflight, scenario.needs(), plan, scenario.fill_seconds());

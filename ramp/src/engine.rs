@@ -173,6 +173,8 @@ pub enum Event {
     Obstacle(Obstacle),
     /// A request to the engine's API, answered or not.
     Call(Call),
+    /// What holds the instances was removed by others, who and how: the run cannot go on.
+    Removed(String),
 }
 
 /// What keeps instances from starting, and does not pass by itself.

@@ -20,5 +20,6 @@ pub mod command;
 pub mod engine;
 pub mod plan;
 pub mod preflight;
+mod process_id;
 pub mod run;
 pub mod ui;

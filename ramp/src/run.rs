@@ -12,6 +12,7 @@ mod blockage;
 mod clock_watch;
 mod eta;
 mod event_loop;
+mod external_removals;
 pub mod instance_tracker;
 mod line_limiter;
 mod memory_watch;
@@ -197,7 +198,7 @@ impl<E: Engine> Run<E> {
         if self.resumed.is_some() && !self.begun {
             return Err(self.not_adopted(ramp));
         }
-        let failed = matches!(ramp, Err(RampEnd::Failed(_)));
+        let failed = matches!(ramp, Err(RampEnd::Failed(_) | RampEnd::Halt(Interrupt::Removed)));
         if matches!(ramp, Err(RampEnd::Halt(Interrupt::Interrupted))) && !self.plan.keep {
             let view = &self.event_loop.view;
             view.say("interrupted: removing all instances (interrupt again to leave them)");
@@ -207,6 +208,7 @@ impl<E: Engine> Run<E> {
             Err(RampEnd::Halt(Interrupt::Interrupted)) => "interrupted".to_owned(),
             Err(RampEnd::Halt(Interrupt::TimeUp)) => self.time_is_up(),
             Err(RampEnd::Halt(Interrupt::Blocked)) => self.event_loop.take_blocked(),
+            Err(RampEnd::Halt(Interrupt::Removed)) => self.event_loop.removed.clone().unwrap_or_default(),
             Err(RampEnd::Failed(failure)) => failure.message,
         };
         let teardown = if self.plan.keep { None } else { Some(self.clean().await) };
@@ -233,6 +235,7 @@ impl<E: Engine> Run<E> {
     fn not_adopted(&self, end: Result<String, RampEnd>) -> String {
         let why = match end {
             Err(RampEnd::Failed(failure)) => failure.message,
+            Err(RampEnd::Halt(Interrupt::Removed)) => self.event_loop.removed.clone().unwrap_or_default(),
             Ok(_) | Err(RampEnd::Halt(_)) => "interrupted".to_owned(),
         };
         let directory = self.event_loop.directory.path().display();

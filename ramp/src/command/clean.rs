@@ -21,6 +21,9 @@ use ramp_format::run_file::read_run;
 /// Time limit for the removal.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
 
+/// A wait for it is told so often.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
+
 /// Names of the objects left behind, by run.
 type Leftovers = BTreeMap<String, Vec<String>>;
 
@@ -30,6 +33,9 @@ type Leftovers = BTreeMap<String, Vec<String>>;
 /// If they cannot be listed or removed.
 pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
     let Some(path) = args.run.as_deref().map(Path::new).filter(|path| path.is_dir()) else {
+        if let Some(name) = args.run.as_deref() {
+            ensure_is_id(name)?;
+        }
         let options = EngineOptions {
             namespace: Some(args.namespace.clone()),
             context: args.context.clone(),
@@ -37,7 +43,8 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
             ..EngineOptions::default()
         };
         let engine = args.engine.unwrap_or(EngineKind::Kubernetes);
-        return remove_leftovers(engine, &options, &args.namespace, args.run.as_deref()).await;
+        let chosen = args.run.as_deref().map_or(Chosen::All, Chosen::Named);
+        return remove_leftovers(engine, &options, &args.namespace, chosen).await;
     };
     let file = read_run(path).map_err(|error| error.to_string())?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
@@ -56,25 +63,80 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
         }
     }
     let namespace = options.namespace.as_deref().or(file.manifest["metadata"]["namespace"].as_str());
-    remove_leftovers(engine, options, namespace.unwrap_or("default"), Some(&file.run)).await
+    remove_leftovers(engine, options, namespace.unwrap_or("default"), Chosen::Recorded(&file.run)).await
+}
+
+/// What is to be cleaned.
+#[derive(Clone, Copy)]
+enum Chosen<'a> {
+    All,
+    /// The run of this ID, which has to have left something: the name may be misspelt.
+    Named(&'a str),
+    /// The run of a directory.
+    Recorded(&'a str),
+}
+
+impl<'a> Chosen<'a> {
+    fn run(self) -> Option<&'a str> {
+        match self {
+            Self::All => None,
+            Self::Named(run) | Self::Recorded(run) => Some(run),
+        }
+    }
+
+    /// Nothing is left of it at this place.
+    fn none(self, place: &str, others: Option<&Leftovers>) -> Result<ExitCode, String> {
+        match self {
+            Self::Named(run) => {
+                let known =
+                    others.map(|others| others.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+                let known = match known.as_deref() {
+                    None => String::new(),
+                    Some("") => "; no run has left anything there".to_owned(),
+                    Some(known) => format!("; runs that have left something there: {known}"),
+                };
+                Err(format!("no run {run} found {place}{known}, and there is no directory of that name"))
+            }
+            Self::All => {
+                out(&format!("no leftovers {place}"));
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Recorded(run) => {
+                out(&format!("no leftovers of run {run} {place}"));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+/// What is neither a directory nor looks like an ID is a misspelt path.
+fn ensure_is_id(name: &str) -> Result<(), String> {
+    let expected = "expected a run directory (it has run.json) or the ID of a run";
+    if Path::new(name).exists() {
+        return Err(format!("{name} is not a directory; {expected}"));
+    }
+    if name.is_empty() || name.contains('/') {
+        return Err(format!("{name:?}: no such directory; {expected}"));
+    }
+    Ok(())
 }
 
 async fn remove_leftovers(
     engine: EngineKind,
     options: &EngineOptions,
     namespace: &str,
-    run: Option<&str>,
+    chosen: Chosen<'_>,
 ) -> Result<ExitCode, String> {
     match engine {
-        EngineKind::Local => Ok(clean_machine(run).await),
+        EngineKind::Local => clean_machine(chosen).await,
         EngineKind::Simulated => {
             out("no leftovers: a simulated cluster ends with its process");
             Ok(ExitCode::SUCCESS)
         }
-        EngineKind::Podman => RemoteStore::Podman(options.clone()).clean(run).await,
+        EngineKind::Podman => RemoteStore::Podman(options.clone()).clean(chosen).await,
         EngineKind::Kubernetes => {
             let client = kubernetes::connect(options).await?;
-            RemoteStore::Kubernetes(client, namespace.to_owned()).clean(run).await
+            RemoteStore::Kubernetes(client, namespace.to_owned()).clean(chosen).await
         }
     }
 }
@@ -83,8 +145,8 @@ fn exit_code(is_clean: bool) -> ExitCode {
     if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn clean_machine(run: Option<&str>) -> ExitCode {
-    let cleaned = local::clean(run).await;
+async fn clean_machine(chosen: Chosen<'_>) -> Result<ExitCode, String> {
+    let cleaned = local::clean(chosen.run()).await;
     for removed in &cleaned.removed {
         out(&format!("removed: {}", removed.display()));
     }
@@ -92,14 +154,9 @@ async fn clean_machine(run: Option<&str>) -> ExitCode {
         out(&format!("not removed: {kept}"));
     }
     if cleaned.removed.is_empty() && cleaned.kept.is_empty() {
-        report_none(run, "on this machine");
+        return chosen.none("on this machine", None);
     }
-    exit_code(cleaned.kept.is_empty())
-}
-
-fn report_none(run: Option<&str>, place: &str) {
-    let of_run = run.map(|run| format!(" of run {run}")).unwrap_or_default();
-    out(&format!("no leftovers{of_run} {place}"));
+    Ok(exit_code(cleaned.kept.is_empty()))
 }
 
 /// Server that may have leftovers.
@@ -129,33 +186,45 @@ impl RemoteStore {
         }
     }
 
+    fn place(&self) -> String {
+        match self {
+            Self::Podman(_) => "in Podman".to_owned(),
+            Self::Kubernetes(_, namespace) => format!("in namespace {namespace}"),
+        }
+    }
+
     /// Removes the leftovers of a run, or of all runs, and waits until they are gone.
-    async fn clean(&self, run: Option<&str>) -> Result<ExitCode, String> {
-        let chosen = async || {
-            let mut leftovers = self.leftovers().await?;
-            leftovers.retain(|id, _| run.is_none_or(|run| run == id));
-            Ok::<_, String>(leftovers)
-        };
-        let leftovers = chosen().await?;
+    async fn clean(&self, chosen: Chosen<'_>) -> Result<ExitCode, String> {
+        let mut leftovers = self.leftovers().await?;
+        let of =
+            |leftovers: &mut Leftovers| leftovers.retain(|id, _| chosen.run().is_none_or(|run| run == id));
+        let others = leftovers.clone();
+        of(&mut leftovers);
         if leftovers.is_empty() {
-            match self {
-                Self::Podman(_) => report_none(run, "in Podman"),
-                Self::Kubernetes(_, namespace) => report_none(run, &format!("in namespace {namespace}")),
-            }
-            return Ok(ExitCode::SUCCESS);
+            return chosen.none(&self.place(), Some(&others));
+        }
+        for run in leftovers.keys() {
+            self.ensure_has_ended(run).await?;
         }
         for (run, left) in &leftovers {
             out(&format!("removing run {run}: {}", left.join(", ")));
             self.remove(run).await?;
         }
         let began = Instant::now();
+        let mut told = began;
         loop {
-            let leftovers = chosen().await?;
+            let mut leftovers = self.leftovers().await?;
+            of(&mut leftovers);
             if leftovers.is_empty() {
                 out(&format!("removed in {:.1} s", began.elapsed().as_secs_f64()));
                 return Ok(ExitCode::SUCCESS);
             }
-            if began.elapsed() >= GONE_WITHIN {
+            let is_late = began.elapsed() >= GONE_WITHIN;
+            if is_late || told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                self.tell_what_is_left(chosen.run(), &leftovers).await;
+            }
+            if is_late {
                 for (run, left) in &leftovers {
                     let seconds = GONE_WITHIN.as_secs();
                     out(&format!("run {run}: not removed after {seconds} s: {}", left.join(", ")));
@@ -164,5 +233,61 @@ impl RemoteStore {
             }
             sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// A run whose process is still at work would go on without its instances.
+    async fn ensure_has_ended(&self, run: &str) -> Result<(), String> {
+        let Self::Kubernetes(client, namespace) = self else { return Ok(()) };
+        match kubernetes::is_running(client, namespace, run).await? {
+            Some((true, process)) => Err(format!(
+                "run {run} is under way ({process}), nothing was removed; interrupt it (kill -INT), and it removes its instances \
+                 itself"
+            )),
+            Some((false, process)) => {
+                out(&format!("run {run} was begun by {process}; if that still runs, it ends now"));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn tell_what_is_left(&self, run: Option<&str>, leftovers: &Leftovers) {
+        let lines = match self {
+            Self::Podman(_) => Vec::new(),
+            Self::Kubernetes(client, namespace) => kubernetes::remaining(client, namespace, run)
+                .await
+                .unwrap_or_else(|failure| vec![failure.message]),
+        };
+        if lines.is_empty() {
+            let left: Vec<&str> = leftovers.values().flatten().map(String::as_str).collect();
+            out(&format!("waiting for {} to be gone", left.join(", ")));
+        }
+        lines.iter().for_each(|line| out(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_a_directory_nor_an_id_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = |name: &str| ensure_is_id(name).unwrap_err();
+        assert!(error(file.to_str().unwrap()).contains("is not a directory; expected a run directory"));
+        assert!(error("/nowhere/run").contains("no such directory"));
+        assert!(error("").contains("no such directory"));
+        assert_eq!(ensure_is_id("20261125-000000-test"), Ok(()));
+        let others = Leftovers::from([("r2".to_owned(), Vec::new())]);
+        let message = Chosen::Named("r1").none("in namespace workload", Some(&others)).unwrap_err();
+        assert!(
+            message.starts_with(
+                "no run r1 found in namespace workload; runs that have left something there: r2"
+            ),
+            "{message}"
+        );
+        assert!(Chosen::Recorded("r1").none("on this machine", None).is_ok(), "its directory is known");
     }
 }

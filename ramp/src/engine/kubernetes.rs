@@ -8,9 +8,11 @@ mod cleanup;
 mod cluster_events;
 mod connect;
 mod deployment;
+mod deployment_watch;
 mod health_check;
 mod kubeconfig;
 mod load_reports;
+mod managed_fields;
 mod manifest;
 mod node;
 mod object;
@@ -18,6 +20,7 @@ mod pod;
 mod preflight;
 mod probe;
 mod request;
+mod sidecars;
 mod watch;
 mod watch_handlers;
 
@@ -30,23 +33,28 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use self::cleanup::{left, remove_run, runs};
+pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
 
 use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
+use self::deployment_watch::{DeploymentWatch, OwnRequests};
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
+use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, RUN_LABEL};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
 /// Time limit of the first lists.
 const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// A wait for them is told so often.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
 
 /// The namespace of node events.
 const NAMESPACE_OF_NODE_EVENTS: &str = "default";
@@ -62,6 +70,8 @@ pub struct KubernetesEngine {
     manifest: Value,
     events: Option<Events>,
     tasks: JoinSet<()>,
+    /// What it has requested itself.
+    own: OwnRequests,
     /// Whether an earlier attempt in this process may have created the Deployment.
     has_applied: bool,
 }
@@ -93,6 +103,7 @@ impl KubernetesEngine {
             manifest,
             events: None,
             tasks: JoinSet::new(),
+            own: OwnRequests::default(),
             has_applied: false,
         })
     }
@@ -127,13 +138,16 @@ impl KubernetesEngine {
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();
-        self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), queue.clone()).run());
+        let container = manifest::container(&self.manifest);
+        let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
+        self.tasks.spawn(reader.run());
         let sink = Pods {
             run: self.order.run.clone(),
-            container: manifest::container(&self.manifest),
+            container,
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),
             queue,
+            sidecars: Sidecars::new(events.clone()),
         };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
@@ -142,6 +156,17 @@ impl KubernetesEngine {
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
+        let (deployments, name) =
+            (Api::namespaced(self.client.clone(), &self.namespace), &self.order.scenario.name);
+        let place = (self.namespace.as_str(), name.as_str());
+        let (client, run, own) = (self.client.clone(), &self.order.run, self.own.clone());
+        let changes = DeploymentWatch::new(client, place, run, events.clone(), own);
+        watches.start(
+            "watch/deployments",
+            deployments,
+            watcher::Config::default().labels(RUN_LABEL),
+            changes,
+        );
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
         let told = || ClusterEvents::new(events.clone(), &self.order.scenario.name);
@@ -191,6 +216,7 @@ impl Engine for KubernetesEngine {
         let taken_over = if adopt { Some(self.adopted(found.as_ref())?) } else { None };
         self.observe(&events).await?;
         if let Some(applied) = taken_over {
+            self.target().take_over().await;
             return Ok(applied);
         }
         if let Some(found) = found {
@@ -201,16 +227,22 @@ impl Engine for KubernetesEngine {
             }
         }
         self.has_applied = true;
+        manifest::set_process(&mut self.manifest);
         let made = self.target().apply(&self.manifest).await?;
+        self.own.answered(deployment::replicas(&made), made.metadata.resource_version.as_deref());
         Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
     }
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
         group.only()?;
-        self.target().scale(instances).await
+        self.own.asks(instances);
+        let version = self.target().scale(instances).await?;
+        self.own.answered(instances, version.as_deref());
+        Ok(())
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
+        self.own.removes();
         cleanup::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
     }
 
@@ -255,10 +287,16 @@ impl Watches<'_> {
     async fn all_listed(&mut self) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + FIRST_LIST_LIMIT;
         for (object, progress) in &mut self.needed {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
+            let mut is_listed = false;
             // The task lives as long as the engine, so that only the timeout can end this.
-            let is_listed = timeout(left, listed).await.is_ok_and(|listed| listed.is_ok());
+            while !is_listed && tokio::time::Instant::now() < deadline {
+                let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
+                is_listed = timeout(TOLD_EVERY, listed).await.is_ok_and(|listed| listed.is_ok());
+                if !is_listed {
+                    let message = "waiting for the first list of the API server";
+                    self.events.send(Event::Notice(Notice::note(*object, "Waiting", message))).await;
+                }
+            }
             if !is_listed {
                 let why = match &*progress.borrow() {
                     Progress::Failing(why) => why.clone(),

@@ -14,6 +14,7 @@ use super::api_calls::ApiCalls;
 use super::blockage::{Blockage, BlockageTracker};
 use super::clock_watch::{ClockWatch, Noticed};
 use super::eta::{Steps, TimeLeft};
+use super::external_removals::ExternalRemovals;
 use super::line_limiter::LineLimiter;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, Moment};
@@ -38,6 +39,8 @@ pub(super) enum Interrupt {
     TimeUp,
     /// The rule about instances that cannot start.
     Blocked,
+    /// The workload was removed by others.
+    Removed,
 }
 
 /// Receiver of the engine's events, with all that is recorded and counted.
@@ -71,6 +74,9 @@ pub(super) struct EventLoop {
     blocked: Option<Blockage>,
     /// Lines on failures and notices.
     lines: LineLimiter,
+    /// Who has removed the workload, and how.
+    pub(super) removed: Option<String>,
+    external_removals: ExternalRemovals,
     time_left: TimeLeft,
     pub(super) clocks: ClockWatch,
     /// Interrupts acknowledged so far.
@@ -124,6 +130,8 @@ impl EventLoop {
             blockage: BlockageTracker::default(),
             blocked: None,
             lines: LineLimiter::default(),
+            removed: None,
+            external_removals: ExternalRemovals::default(),
             time_left: TimeLeft::default(),
             clocks: ClockWatch::default(),
             acknowledged: 0,
@@ -191,6 +199,9 @@ impl EventLoop {
         }
         if self.blocked_by.is_some() {
             return Err(Interrupt::Blocked);
+        }
+        if self.removed.is_some() && self.part != Part::Clean {
+            return Err(Interrupt::Removed);
         }
         match self.time_limit {
             Some(limit) if self.clock.moment().elapsed >= limit => Err(Interrupt::TimeUp),
@@ -277,6 +288,7 @@ impl EventLoop {
             Event::Notice(notice) => self.event(at, &notice),
             Event::Obstacle(obstacle) => self.blockage.obstacle(obstacle, Instant::now()),
             Event::Call(call) => self.calls.add(call),
+            Event::Removed(why) => self.removed = Some(why),
         }
     }
 
@@ -335,8 +347,10 @@ impl EventLoop {
     fn node(&mut self, at: Moment, status: NodeStatus, listed: bool) {
         let name = status.name.clone();
         // The preflight summary has shown the initial status.
-        let shown = listed && self.nodes.is_ready(&name).is_none();
+        let is_new = self.nodes.is_ready(&name).is_none();
+        let shown = listed && is_new;
         if let Some(words) = self.nodes.status(status) {
+            let words = if is_new && !listed { format!("joined the cluster: {words}") } else { words };
             let notice = Notice::note(format!("node/{name}"), "Status", words);
             if shown { self.row(at, notice.kind.name(), &notice) } else { self.event(at, &notice) }
         }
@@ -362,6 +376,7 @@ impl EventLoop {
         for line in self.lines.due(Instant::now()) {
             self.view.say(&line);
         }
+        self.show_external_removals();
         self.show();
     }
 
@@ -415,6 +430,38 @@ impl EventLoop {
         }
         let lost = if lost == 0 { String::new() } else { format!(", {} lost", count(lost, "row")) };
         format!("{text}: {} waiting{lost}", count(waiting, "row"))
+    }
+
+    /// Tells which instances are still there, by node.
+    pub(super) fn tell_remaining(&mut self) {
+        let by_node = self.tracker.there_by_node();
+        let parts = by_node.iter().map(|(node, number)| match node {
+            None => format!("{number} on no node"),
+            Some(node) => {
+                let trouble = match self.nodes.is_ready(node) {
+                    Some(true) => "",
+                    Some(false) => " (not ready)",
+                    None => " (deleted)",
+                };
+                format!("{number} on {node}{trouble}")
+            }
+        });
+        let parts: Vec<String> = parts.collect();
+        let all = count(self.tracker.there(), "instance");
+        self.note("teardown", "Waiting", format!("waiting for {all} to end: {}", parts.join(", ")));
+    }
+
+    fn show_external_removals(&mut self) {
+        let nodes = &self.nodes;
+        let what = |name: &str| match nodes.is_ready(name) {
+            None => Some("their node was deleted"),
+            Some(_) if nodes.is_cordoned(name) => Some("their node is cordoned, as by kubectl drain"),
+            Some(false) => Some("their node is not ready"),
+            Some(true) => None,
+        };
+        for message in self.external_removals.due(Instant::now(), what) {
+            self.note("instances", "RemovedByOthers", message);
+        }
     }
 
     fn show(&mut self) {

@@ -5,7 +5,7 @@
 //!   follows [`State::Gone`].
 //! - The end of a container is counted once, however often it is observed, by any source and across a resume.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::InstanceStatus;
@@ -255,6 +255,22 @@ impl InstanceTracker {
     #[must_use]
     pub fn in_place(&self) -> u32 {
         self.places.in_place + self.places.terminating
+    }
+
+    /// Instances that are neither over nor terminating.
+    #[must_use]
+    pub fn wanted(&self) -> u32 {
+        self.places.in_place
+    }
+
+    /// Numbers of existing instances by node.
+    #[must_use]
+    pub fn there_by_node(&self) -> BTreeMap<Option<&str>, u32> {
+        let mut numbers = BTreeMap::new();
+        for entry in self.instances.values() {
+            *numbers.entry(entry.node.as_deref()).or_default() += 1;
+        }
+        numbers
     }
 
     /// All existing instances.

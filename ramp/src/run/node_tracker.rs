@@ -237,6 +237,20 @@ impl NodeTracker {
         Some(self.known.get(name)?.status.as_ref()?.ready)
     }
 
+    /// Whether a node is cordoned.
+    #[must_use]
+    pub fn is_cordoned(&self, name: &str) -> bool {
+        let status = self.known.get(name).and_then(|node| node.status.as_ref());
+        status.is_some_and(|status| status.conditions.split(' ').any(|word| word == "unschedulable"))
+    }
+
+    /// Boot ID in the last sample of a node.
+    #[must_use]
+    pub fn kernel_of(&self, name: &str) -> Option<&str> {
+        let kernel = &self.known.get(name)?.latest.as_ref()?.kernel;
+        (!kernel.starts_with("node/")).then_some(kernel)
+    }
+
     /// Numbers of nodes that are ready and not ready.
     #[must_use]
     pub fn ready_counts(&self) -> (u32, u32) {

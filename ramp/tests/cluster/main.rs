@@ -15,6 +15,7 @@ mod support;
 /// The tests. By the name of this module they can be told from those that need no cluster.
 mod needs_a_cluster {
     mod blocked;
+    mod changes;
     mod faults;
     mod overhead;
     mod refusals;

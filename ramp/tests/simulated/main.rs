@@ -6,6 +6,7 @@ mod clocks;
 mod datasets;
 mod disks;
 mod faults;
+mod others;
 mod paces;
 mod stops;
 #[path = "../support/mod.rs"]

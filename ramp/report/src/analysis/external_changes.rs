@@ -34,6 +34,11 @@ const LATE_SECONDS: f64 = 1.0;
 /// A kubelet takes longer to tell that its node was cordoned.
 const CORDON_LATE_SECONDS: f64 = 3.0;
 
+/// Reason of a row of `events.csv` by which a run tells of a change by others that it has noticed.
+const CHANGED_BY_OTHERS: &str = "ChangedByOthers";
+/// How its message begins where the number of replicas was changed.
+const REPLICAS: &str = "replicas changed from ";
+
 /// What is seen so close together may be of one moment.
 const TOGETHER_SECONDS: f64 = 0.005;
 
@@ -214,12 +219,33 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     if let Some(event) = events().find(|event| event.reason == "SuccessfulRescale") {
         return ("removed by scaling".into(), Some(event.object.clone()));
     }
+    // What the run itself has noticed, with the field manager.
+    let noticed = near.unwrap_or_default().iter().filter(|event| event.reason == CHANGED_BY_OTHERS);
+    let mut noticed = noticed.filter(|event| event.elapsed_seconds <= seconds + LATE_SECONDS);
+    if let Some(event) = noticed.clone().find(|event| event.message.starts_with(REPLICAS) && fewer(event)) {
+        return ("removed by scaling".into(), author(&event.message));
+    }
+    if let Some(event) = noticed.find(|event| has_removed_all(&event.message)) {
+        return ("removed with their Deployment".into(), author(&event.message));
+    }
     let scaled =
         |event: &EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
     if events().any(scaled) {
         return ("removed by scaling".into(), None);
     }
     (ExternalAction::Deleted.name().into(), None)
+}
+
+/// Whether the run has noticed that its Deployment was removed.
+fn has_removed_all(message: &str) -> bool {
+    message.starts_with("removed by ") || message.starts_with("deleted ")
+}
+
+/// Who has made a change that the run has noticed: `… by kubectl (scale) at 12:00:03`. Another client is nobody known.
+fn author(message: &str) -> Option<String> {
+    let (_, by) = message.rsplit_once(" by ")?;
+    let by = by.split_once(" at ").map_or(by, |(by, _)| by).trim();
+    (!by.starts_with("another client")).then(|| by.to_owned())
 }
 
 /// The number of instances that an event says is asked for now: `New size: 3; reason: …`, `Scaled down replica set x to 3`,
@@ -247,9 +273,12 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
         .events
         .iter()
         .rfind(|event| event.reason == "SuccessfulRescale" && of_now(event) && more(event));
+    let is_noticed =
+        |event: &&EventRow| event.reason == CHANGED_BY_OTHERS && event.message.starts_with(REPLICAS);
+    let noticed = || recorded.events.iter().rfind(|event| is_noticed(event) && of_now(event) && more(event));
     Some(Change {
         what: format!("{there} instances where {asked} were requested"),
-        who: by.map(|event| event.object.clone()),
+        who: by.map(|event| event.object.clone()).or_else(|| author(&noticed()?.message)),
         step: step.step,
     })
 }
@@ -274,6 +303,37 @@ mod tests {
             restarts: 0,
             container: None,
         }
+    }
+
+    #[test]
+    fn who_has_made_a_change_is_read_from_what_the_run_has_noticed() {
+        let by = |message: &str| author(message);
+        let scaled = "replicas changed from 5 to 2 by kubectl (scale) at 12:00:03";
+        assert_eq!(by(scaled).as_deref(), Some("kubectl (scale)"));
+        assert_eq!(
+            by("removed by ramp clean (process 7 on build-1)").as_deref(),
+            Some("ramp clean (process 7 on build-1)")
+        );
+        for untold in [
+            "replicas changed from 3 to 5 by another client (no field manager is recorded)",
+            "deleted by another client (Kubernetes does not record which)",
+            "deleted with namespace others, which is being deleted",
+        ] {
+            assert_eq!(by(untold), None, "{untold}");
+        }
+        assert!(has_removed_all("deleted by another client") && !has_removed_all(scaled));
+        let row = |message: &str| EventRow {
+            time: Time(std::time::UNIX_EPOCH),
+            elapsed_seconds: 1.0,
+            source_time: None,
+            step: 1,
+            kind: "note".into(),
+            object: "deployment/a".into(),
+            reason: CHANGED_BY_OTHERS.into(),
+            message: message.into(),
+            count: None,
+        };
+        assert_eq!(new_size(&row(scaled)), Some(2));
     }
 
     #[test]

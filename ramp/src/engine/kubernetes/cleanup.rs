@@ -1,7 +1,9 @@
 //! Cleanup: what runs have left in a namespace, found by their labels, and its removal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::path::Path;
+use std::time::SystemTime;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -10,12 +12,23 @@ use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::object::PodObject;
-use super::request::{REQUEST_LIMIT, measured, optional, pages};
+use super::deployment::Target;
+use super::manifest::PROCESS;
+use super::node;
+use super::object::{NodeObject, PodObject, deleted_since};
+use super::request::{REQUEST_LIMIT, measured, optional, pages, within};
 use crate::engine::{Events, Failure, RUN_LABEL};
+use crate::process_id::{Liveness, ProcessId};
+use ramp_format::text::count;
 
 /// Concurrent deletions.
 const AT_ONCE: usize = 8;
+
+/// Nodes that are looked at for what keeps pods.
+const NODES_LOOKED_AT: usize = 10;
+
+/// Pods that are named for each node.
+const PODS_NAMED: usize = 3;
 
 /// Namespaced objects of one kind.
 trait Kind:
@@ -36,6 +49,94 @@ pub async fn runs(client: &Client, namespace: &str) -> Result<BTreeMap<String, V
         runs.entry(run).or_default().push(object);
     }
     Ok(runs)
+}
+
+/// Whether the process of a run is under way, with words on it; none where the run tells of no process.
+///
+/// # Errors
+/// If the API server does not answer.
+pub async fn is_running(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+) -> Result<Option<(bool, String)>, Failure> {
+    let deployments = list::<Deployment>(client, namespace, &format!("{RUN_LABEL}={run}"), "").await?;
+    let processes = deployments.iter().filter_map(|found| found.annotations().get(PROCESS)?.parse().ok());
+    let words = |process: ProcessId| {
+        let ProcessId { pid, host, .. } = &process;
+        match process.liveness(Path::new("/proc")) {
+            Liveness::Running => Some((true, format!("process {pid} on this machine"))),
+            Liveness::Unknown => Some((false, format!("process {pid} on {host}"))),
+            Liveness::Ended => None,
+        }
+    };
+    Ok(processes.filter_map(words).max())
+}
+
+/// Pods of a run, or of all runs, that still exist, in words: how many on which node, for how long they have been terminating, and
+/// what holds them.
+///
+/// # Errors
+/// If the API server does not answer.
+pub async fn remaining(client: &Client, namespace: &str, run: Option<&str>) -> Result<Vec<String>, Failure> {
+    let api: Api<PodObject> = Api::namespaced(client.clone(), namespace);
+    let selector = run.map_or_else(|| RUN_LABEL.to_owned(), |run| format!("{RUN_LABEL}={run}"));
+    let found =
+        pages(ListParams::default().labels(&selector), async |params| api.list(params).await, Some).await;
+    let pods = found.map_err(|error| error.failure(&format!("listing pods of {namespace}")))?;
+    let names: BTreeSet<&String> = pods.iter().filter_map(|pod| pod.spec.node_name.as_ref()).collect();
+    let nodes: Api<NodeObject> = Api::all(client.clone());
+    let mut trouble = BTreeMap::new();
+    for name in names.into_iter().take(NODES_LOOKED_AT) {
+        match optional(within(REQUEST_LIMIT, nodes.get(name)).await) {
+            Ok(None) => trouble.insert(name.clone(), "which does not exist any more"),
+            Ok(Some(found)) if !node::status(&found).ready => {
+                trouble.insert(name.clone(), "which is not ready")
+            }
+            Ok(Some(_)) | Err(_) => None,
+        };
+    }
+    Ok(waiting_words(&pods, &trouble, namespace, SystemTime::now()))
+}
+
+/// One line per node.
+fn waiting_words(
+    pods: &[PodObject],
+    trouble: &BTreeMap<String, &'static str>,
+    namespace: &str,
+    now: SystemTime,
+) -> Vec<String> {
+    let mut by_node: BTreeMap<&str, Vec<&PodObject>> = BTreeMap::new();
+    for pod in pods {
+        by_node.entry(pod.spec.node_name.as_deref().unwrap_or_default()).or_default().push(pod);
+    }
+    let line = |(node, pods): (&str, Vec<&PodObject>)| {
+        let named: Vec<String> = pods.iter().take(PODS_NAMED).map(|pod| pod.name_any()).collect();
+        let more = if pods.len() > PODS_NAMED { ", …" } else { "" };
+        let since = pods.iter().filter_map(|pod| deleted_since(&pod.metadata)).min();
+        let seconds = since.and_then(|since| now.duration_since(since).ok()).map(|age| age.as_secs());
+        let since = seconds
+            .map_or_else(|| ", not terminating yet".to_owned(), |age| format!(", terminating for {age} s"));
+        let held: BTreeSet<&String> =
+            pods.iter().flat_map(|pod| pod.metadata.finalizers.iter().flatten()).collect();
+        let (place, advice) = match (node, trouble.get(node)) {
+            ("", _) => (" on no node".to_owned(), String::new()),
+            (node, Some(what)) => (
+                format!(" on {node}, {what}"),
+                format!(
+                    "; if it does not come back: kubectl --namespace {namespace} delete pod --force --grace-period 0 --selector \
+                     {RUN_LABEL} --field-selector spec.nodeName={node}"
+                ),
+            ),
+            (node, None) => (format!(" on {node}"), String::new()),
+        };
+        let held: Vec<&str> = held.into_iter().map(String::as_str).collect();
+        let held =
+            if held.is_empty() { String::new() } else { format!(", held by finalizers {}", held.join(", ")) };
+        let number = count(u32::try_from(pods.len()).unwrap_or(u32::MAX), "pod");
+        format!("waiting for {number}{place}: {}{more}{since}{held}{advice}", named.join(", "))
+    };
+    by_node.into_iter().map(line).collect()
 }
 
 /// What one run has left in a namespace: `deployment/NAME` and `pod/NAME`.
@@ -64,6 +165,12 @@ async fn labelled(
 /// # Errors
 /// If the API server refuses or does not answer.
 pub async fn remove_run(client: &Client, namespace: &str, run: &str) -> Result<(), Failure> {
+    let by =
+        ProcessId::own().map_or_else(String::new, |own| format!(" (process {} on {})", own.pid, own.host));
+    for deployment in list::<Deployment>(client, namespace, &format!("{RUN_LABEL}={run}"), "").await? {
+        let target = Target { client, namespace, name: &deployment.name_any(), events: None };
+        target.announce_removal(&format!("ramp clean{by}")).await;
+    }
     remove(client, namespace, run, None).await
 }
 
@@ -133,4 +240,39 @@ where
         let run = object.labels().get(RUN_LABEL)?.clone();
         Some((run, format!("{kind}/{}", object.name_any())))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, node: Option<&str>, metadata: &Value) -> PodObject {
+        let mut object = json!({"metadata": metadata, "spec": {"nodeName": node}});
+        object["metadata"]["name"] = json!(name);
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_by_node_with_its_age_and_what_to_do() {
+        let deleted = json!({"deletionTimestamp": "2026-11-25T12:00:05Z", "deletionGracePeriodSeconds": 5});
+        let held = json!({"deletionTimestamp": "2026-11-25T12:00:00Z", "finalizers": ["example.com/a"]});
+        let mut pods: Vec<PodObject> =
+            ["a", "b", "c", "d"].map(|name| pod(name, Some("node-2"), &deleted)).into();
+        pods.push(pod("e", Some("node-1"), &held));
+        pods.push(pod("f", None, &json!({})));
+        let trouble = [("node-2".to_owned(), "which is not ready")].into();
+        let now = humantime::parse_rfc3339("2026-11-25T12:00:45Z").unwrap();
+        assert_eq!(
+            waiting_words(&pods, &trouble, "workload", now),
+            [
+                "waiting for 1 pod on no node: f, not terminating yet",
+                "waiting for 1 pod on node-1: e, terminating for 45 s, held by finalizers example.com/a",
+                "waiting for 4 pods on node-2, which is not ready: a, b, c, …, terminating for 45 s; if it does not come back: \
+                 kubectl --namespace workload delete pod --force --grace-period 0 --selector ramp/run --field-selector \
+                 spec.nodeName=node-2",
+            ]
+        );
+    }
 }

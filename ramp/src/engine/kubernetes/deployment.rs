@@ -9,12 +9,20 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::manifest::PROCESS;
 use super::object::PodObject;
 use super::request::{REQUEST_LIMIT, RequestError, measured, optional, within};
-use crate::engine::{Events, Failure, RUN_LABEL};
+use crate::engine::{Event, Events, Failure, Notice, RUN_LABEL};
+use crate::process_id::ProcessId;
 
 /// Field manager for server-side apply.
 const FIELD_MANAGER: &str = "ramp";
+
+/// Annotation that says who removes a Deployment: the run that has made it may still be running.
+pub(super) const REMOVED_BY: &str = "ramp/removed-by";
+
+/// A wait for the removal of a replaced Deployment is told so often.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Time limit for the pods of a replaced Deployment to be gone.
 const REPLACE_LIMIT: Duration = Duration::from_secs(180);
@@ -68,27 +76,48 @@ impl Target<'_> {
         })
     }
 
-    /// Sets the number of replicas.
-    pub(super) async fn scale(&self, instances: u32) -> Result<(), Failure> {
+    /// Sets the number of replicas. Returns the resource version with it.
+    pub(super) async fn scale(&self, instances: u32) -> Result<Option<String>, Failure> {
         let api = self.api();
         let patch = Patch::Merge(json!({"spec": {"replicas": instances}}));
         let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let answer = measured(self.events, REQUEST_LIMIT, api.patch_scale(self.name, &how, &patch)).await;
         let failed =
             |trouble: RequestError| trouble.failure(&format!("scaling {} to {instances}", self.here()));
-        answer.map(|_| ()).map_err(failed)
+        answer.map(|scale| scale.metadata.resource_version).map_err(failed)
+    }
+
+    /// Writes this process into the Deployment of a run that an earlier one has begun. Only `ramp clean` and preflight read it.
+    pub(super) async fn take_over(&self) {
+        if let Some(process) = ProcessId::own() {
+            self.annotate(PROCESS, &process.to_string()).await;
+        }
+    }
+
+    async fn annotate(&self, key: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        let how = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        // Without the permission the removal is told without who has made it.
+        let _ = measured(self.events, REQUEST_LIMIT, self.api().patch(self.name, &how, &patch)).await;
+    }
+
+    /// Writes into the Deployment who removes it, for the process of its run.
+    pub(super) async fn announce_removal(&self, by: &str) {
+        self.annotate(REMOVED_BY, by).await;
     }
 
     /// Deletes an existing one and waits until its pods are gone: apply would keep fields of other managers, such as
     /// `runtimeClassName`.
     pub(super) async fn replace(&self, found: &DynamicObject) -> Result<(), Failure> {
         let api = self.api();
+        self.announce_removal("ramp run --force").await;
         let how = DeleteParams::foreground();
         optional(measured(self.events, REQUEST_LIMIT, api.delete(self.name, &how)).await)
             .map_err(|trouble| trouble.failure(&format!("deleting {}", self.here())))?;
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), self.namespace);
         let selection = ListParams::default().labels(&match_labels(&found.data)).limit(1);
         let until = Instant::now() + REPLACE_LIMIT;
+        let mut told = Instant::now();
         loop {
             let is_there = self.find().await?.is_some_and(|now| now.metadata.uid == found.metadata.uid);
             if !is_there {
@@ -106,7 +135,22 @@ impl Target<'_> {
                     self.here()
                 )));
             }
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                let left = until.saturating_duration_since(told).as_secs();
+                self.waits(format!(
+                    "waiting for the replaced Deployment and its pods to be gone, at most {left} s more"
+                ))
+                .await;
+            }
             sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn waits(&self, message: String) {
+        if let Some(events) = self.events {
+            let notice = Notice::note(format!("deployment/{}", self.name), "Waiting", message);
+            events.send(Event::Notice(notice)).await;
         }
     }
 

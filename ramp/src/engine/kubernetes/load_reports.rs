@@ -35,13 +35,15 @@ pub(super) struct LogReader {
     api: Api<PodObject>,
     events: Events,
     queue: SharedLogQueue,
+    /// Without its name the API server refuses the log of a pod that has others.
+    container: String,
     gaps: HashMap<String, Outage>,
 }
 
 impl LogReader {
-    /// Reads the pods in `queue`.
-    pub(super) fn new(api: Api<PodObject>, events: Events, queue: SharedLogQueue) -> Self {
-        Self { api, events, queue, gaps: HashMap::new() }
+    /// Reads the logs of this container of the pods in `queue`.
+    pub(super) fn new(api: Api<PodObject>, events: Events, queue: SharedLogQueue, container: String) -> Self {
+        Self { api, events, queue, container, gaps: HashMap::new() }
     }
 
     /// Runs forever.
@@ -59,7 +61,7 @@ impl LogReader {
                 _ = beat.tick(), if reading.len() < AT_ONCE => {
                     let turn = self.queue.lock().next(Instant::now());
                     if let Some(turn) = turn {
-                        reading.spawn(read(self.api.clone(), turn));
+                        reading.spawn(read(self.api.clone(), turn, self.container.clone()));
                     }
                 }
             }
@@ -90,10 +92,19 @@ impl LogReader {
     }
 }
 
-async fn read(api: Api<PodObject>, turn: LogRead) -> ReadResult {
-    let wanted = LogParams { tail_lines: Some(1), previous: turn.previous, ..LogParams::default() };
+async fn read(api: Api<PodObject>, turn: LogRead, container: String) -> ReadResult {
+    let wanted = wanted(&turn, container);
     let answer = within(REQUEST_LIMIT, api.logs(&turn.name, &wanted)).await;
     (turn, answer)
+}
+
+fn wanted(turn: &LogRead, container: String) -> LogParams {
+    LogParams {
+        container: Some(container),
+        tail_lines: Some(1),
+        previous: turn.previous,
+        ..LogParams::default()
+    }
 }
 
 fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
@@ -112,6 +123,13 @@ fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_container_is_named_in_each_read() {
+        let turn = LogRead { uid: "u".into(), name: "p".into(), node: "n".into(), previous: true };
+        let params = wanted(&turn, "workload".into());
+        assert_eq!((params.container.as_deref(), params.previous), (Some("workload"), true));
+    }
 
     #[test]
     fn a_container_that_is_not_there_and_trouble_of_the_api_server_are_no_fault_of_the_node() {

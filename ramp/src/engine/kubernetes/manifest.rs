@@ -4,12 +4,16 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::engine::{EngineSpec, RUN_LABEL};
+use crate::process_id::ProcessId;
 
 /// Label of all pods of the program, whatever the scenario.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 
 /// Value of that label for the scenarios in `deploy/` and for the node probe.
 const NAME: &str = "workload";
+
+/// Annotation with the process of the run.
+pub(super) const PROCESS: &str = "ramp/process";
 
 /// The `--runtime` for no RuntimeClass.
 const DEFAULT_RUNTIME: &str = "default";
@@ -50,6 +54,13 @@ pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
     manifest
 }
 
+/// Writes this process into the manifest, so that others see whether the run is under way.
+pub(super) fn set_process(manifest: &mut Value) {
+    if let Some(process) = ProcessId::own() {
+        set(manifest, &["metadata", "annotations", PROCESS], json!(process.to_string()));
+    }
+}
+
 /// Selects the pods of the run's scenario and of the node probe, with one watch for both.
 pub(super) fn selector(manifest: &Value) -> String {
     match name_label(manifest) {
@@ -60,8 +71,15 @@ pub(super) fn selector(manifest: &Value) -> String {
 
 /// The name of the container that counts.
 pub(super) fn container(manifest: &Value) -> String {
-    let name = &manifest["spec"]["template"]["spec"]["containers"][0]["name"];
-    name.as_str().unwrap_or_default().to_owned()
+    let containers = manifest["spec"]["template"]["spec"]["containers"].as_array();
+    let names = containers.into_iter().flatten().filter_map(|container| container["name"].as_str());
+    own_container(names).unwrap_or_default().to_owned()
+}
+
+/// Which of these containers is the program's own: the one named `workload`, wherever a webhook has put its own, else the first.
+pub(super) fn own_container<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let first = names.next()?;
+    if first == NAME { Some(first) } else { Some(names.find(|name| *name == NAME).unwrap_or(first)) }
 }
 
 /// An object as stored by the server, without managed fields.
@@ -118,6 +136,15 @@ mod tests {
         assert!(manifest["spec"]["selector"]["matchLabels"][RUN_LABEL].is_null());
         assert_eq!(manifest["spec"]["replicas"], 0);
         assert_eq!(container(&manifest), "workload");
+    }
+
+    #[test]
+    fn the_container_that_counts_is_the_one_named_workload_wherever_it_stands() {
+        let own = |names: &[&str]| own_container(names.iter().copied()).map(str::to_owned);
+        assert_eq!(own(&["a-proxy", "workload", "z-proxy"]).as_deref(), Some("workload"));
+        assert_eq!(own(&["workload", "sidecar"]).as_deref(), Some("workload"));
+        assert_eq!(own(&["mine", "sidecar"]).as_deref(), Some("mine"), "none of that name");
+        assert_eq!(own(&[]), None);
     }
 
     #[test]

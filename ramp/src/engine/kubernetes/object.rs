@@ -26,6 +26,29 @@ pub(super) struct PodObject {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct PodSpec {
     pub(super) node_name: Option<String>,
+    pub(super) containers: Vec<ContainerObject>,
+    pub(super) init_containers: Option<Vec<ContainerObject>>,
+    pub(super) ephemeral_containers: Option<Vec<ContainerObject>>,
+}
+
+/// A container of a pod, whichever of its lists it is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ContainerObject {
+    pub(super) name: String,
+    pub(super) image: Option<String>,
+    pub(super) restart_policy: Option<String>,
+}
+
+impl PodSpec {
+    /// Containers that run beside the one of this name: sidecars, also native ones (init containers that are restarted always,
+    /// Kubernetes 1.28), and those of `kubectl debug`.
+    pub(super) fn beside<'a>(&'a self, own: &'a str) -> impl Iterator<Item = &'a ContainerObject> {
+        let is_sidecar = |container: &&ContainerObject| container.restart_policy.as_deref() == Some("Always");
+        let native = self.init_containers.iter().flatten().filter(is_sidecar);
+        let all = self.containers.iter().chain(native).chain(self.ephemeral_containers.iter().flatten());
+        all.filter(move |container| container.name != own)
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -181,6 +204,7 @@ struct NeededMetadata {
     deletion_timestamp: Option<Time>,
     deletion_grace_period_seconds: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
+    finalizers: Option<Vec<String>>,
 }
 
 fn needed_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
@@ -194,6 +218,7 @@ fn needed_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
         deletion_timestamp: needed.deletion_timestamp,
         deletion_grace_period_seconds: needed.deletion_grace_period_seconds,
         labels: needed.labels,
+        finalizers: needed.finalizers,
         ..ObjectMeta::default()
     })
 }

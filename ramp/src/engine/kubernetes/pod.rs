@@ -57,8 +57,9 @@ struct PodView<'a> {
 impl<'a> PodView<'a> {
     fn of(pod: &'a PodObject, container: &str) -> Self {
         let containers = pod.status.container_statuses.as_deref().unwrap_or_default();
-        let named = containers.iter().find(|status| status.name == container);
-        Self { pod, status: &pod.status, container: named.or(containers.first()) }
+        // Of another container nothing follows for the instance.
+        let container = containers.iter().find(|status| status.name == container);
+        Self { pod, status: &pod.status, container }
     }
 
     /// Whether it has ended for good: the controller creates another one in its place.
@@ -70,7 +71,7 @@ impl<'a> PodView<'a> {
         let phase = self.status.phase.as_deref();
         if self.pod.metadata.deletion_timestamp.is_some() {
             let since = deleted_since(&self.pod.metadata);
-            return PodStateAt { state: State::Terminating, since, reason: self.said() };
+            return PodStateAt { state: State::Terminating, since, reason: self.why_terminating() };
         }
         if phase == Some("Failed") && !self.said().is_empty() {
             let evicted = self.status.reason.as_deref() == Some("Evicted");
@@ -121,6 +122,16 @@ impl<'a> PodView<'a> {
         match ready {
             Some(ready) if ready.status == "True" => {
                 PodStateAt { state: State::Ready, since: changed, reason: String::new() }
+            }
+            // Not ready for want of another container, or of a readiness gate: the load holds its memory all the same.
+            Some(ready)
+                if self.container.is_some_and(|container| container.ready)
+                    && matches!(
+                        ready.reason.as_deref(),
+                        Some("ContainersNotReady" | "ReadinessGatesNotReady")
+                    ) =>
+            {
+                PodStateAt { state: State::Ready, since: None, reason: String::new() }
             }
             // The kubelet sets both at once. If they differ, the node controller has changed one.
             Some(ready) if self.container.is_some_and(|container| container.ready) => {
@@ -178,6 +189,15 @@ impl<'a> PodView<'a> {
 
     fn condition(&self, kind: &str) -> Option<&'a Condition> {
         self.status.conditions.as_deref()?.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Who has it removed, where that is told: the condition DisruptionTarget, from Kubernetes 1.26 on.
+    fn why_terminating(&self) -> String {
+        let disrupted = self.condition("DisruptionTarget").filter(|found| found.status == "True");
+        match disrupted.and_then(|found| Some((found.reason.as_deref()?, found.message.as_deref()))) {
+            Some((reason, message)) => joined(reason, message),
+            None => self.said(),
+        }
     }
 
     /// The reason of the status itself.

@@ -4,6 +4,7 @@ mod admission;
 mod facts;
 mod image;
 mod nodes;
+mod owners;
 mod permissions;
 mod probe;
 mod quantity;
@@ -89,6 +90,7 @@ fn judge(
     if let (Ok(deployments), Ok(pods)) = (&facts.deployments, &facts.pods) {
         preflight.findings.extend(stale_runs::judge(deployments, pods, &template, &order.run, namespace));
     }
+    preflight.findings.extend(owners::judge(facts, manifest));
     if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
         preflight.findings.extend(probe::judge(*probe, pods, &preflight.nodes, namespace));
     }
@@ -141,6 +143,7 @@ fn unknown(preflight: &mut Preflight, facts: &ClusterFacts) {
         ("what runs on the nodes, so how many instances fit", error(&facts.load)),
         ("leftovers of earlier runs (pods)", error(&facts.pods)),
         ("leftovers of earlier runs (Deployments)", error(&facts.deployments)),
+        ("whether a HorizontalPodAutoscaler scales the Deployment", error(&facts.autoscalers)),
         ("whether the node probe exists", error(&facts.probe)),
         ("quotas", error(&facts.quotas)),
     ];

@@ -32,8 +32,17 @@ const OVERLAP_SECONDS: u64 = 2;
 pub(super) struct ProbePod {
     pub(super) node: String,
     pub(super) name: String,
+    /// Its container that samples the node.
+    pub(super) container: String,
     /// Another one follows.
     pub(super) terminating: bool,
+}
+
+/// The log of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Log {
+    pod: String,
+    container: String,
 }
 
 /// One stream per node.
@@ -43,7 +52,7 @@ pub(super) struct ProbePod {
 pub(super) struct Probes {
     api: Api<PodObject>,
     events: Events,
-    pods: HashMap<String, watch::Sender<Option<String>>>,
+    pods: HashMap<String, watch::Sender<Option<Log>>>,
     streams: JoinSet<()>,
 }
 
@@ -56,8 +65,8 @@ impl Probes {
     pub(super) fn all(&mut self, probes: &[ProbePod]) {
         for (node, pod) in &self.pods {
             let is_there =
-                |name: &String| probes.iter().any(|probe| &probe.node == node && &probe.name == name);
-            pod.send_if_modified(|pod| pod.take_if(|name| !is_there(name)).is_some());
+                |log: &Log| probes.iter().any(|probe| &probe.node == node && probe.name == log.pod);
+            pod.send_if_modified(|pod| pod.take_if(|log| !is_there(log)).is_some());
         }
         for probe in probes {
             self.seen(probe);
@@ -75,13 +84,14 @@ impl Probes {
             self.streams.spawn(stream.follow(receiver));
             sender
         });
-        pod.send_if_modified(|pod| pod.replace(probe.name.clone()).as_ref() != Some(&probe.name));
+        let log = Log { pod: probe.name.clone(), container: probe.container.clone() };
+        pod.send_if_modified(|pod| pod.replace(log.clone()).as_ref() != Some(&log));
     }
 
     /// One was deleted.
     pub(super) fn gone(&mut self, probe: &ProbePod) {
         if let Some(pod) = self.pods.get(&probe.node) {
-            pod.send_if_modified(|pod| pod.take_if(|name| *name == probe.name).is_some());
+            pod.send_if_modified(|pod| pod.take_if(|log| log.pod == probe.name).is_some());
         }
     }
 }
@@ -114,16 +124,16 @@ impl Stream {
         }
     }
 
-    async fn follow(mut self, mut pod: watch::Receiver<Option<String>>) {
+    async fn follow(mut self, mut pod: watch::Receiver<Option<Log>>) {
         let mut trouble = String::from("no pod of the probe");
         loop {
-            let name = pod.borrow_and_update().clone();
+            let log = pod.borrow_and_update().clone();
             let silent_at = self.line_at + SILENCE;
             let changed = tokio::select! {
                 changed = pod.changed() => Some(changed),
-                found = self.read(name.as_deref()) => { trouble = found; None }
+                found = self.read(log.as_ref()) => { trouble = found; None }
                 // A stream that is open detects silence itself.
-                () = sleep_until(silent_at), if name.is_none() && !self.gap.is_open() => None,
+                () = sleep_until(silent_at), if log.is_none() && !self.gap.is_open() => None,
             };
             match changed {
                 Some(Ok(())) => {
@@ -137,7 +147,7 @@ impl Stream {
             if self.line_at.elapsed() >= SILENCE {
                 self.gap.begins(self.line_at, "NoData", trouble.clone()).await;
             }
-            if name.is_some() {
+            if log.is_some() {
                 tokio::select! {
                     _ = pod.changed() => self.has_read = false,
                     () = sleep(self.pauses.failed()) => {}
@@ -146,10 +156,10 @@ impl Stream {
         }
     }
 
-    /// Reads a pod's log until it ends, and returns why; waits forever without a pod.
-    async fn read(&mut self, pod: Option<&str>) -> String {
-        let Some(pod) = pod else { return std::future::pending().await };
-        let wanted = self.wanted();
+    /// Reads a log until it ends, and returns why; waits forever without one.
+    async fn read(&mut self, log: Option<&Log>) -> String {
+        let Some(Log { pod, container }) = log else { return std::future::pending().await };
+        let wanted = self.wanted(container);
         match within(SILENCE, self.api.log_stream(pod, &wanted)).await {
             Ok(log) => self.lines(log).await,
             Err(trouble @ RequestError::Silence(_)) => format!("log of {pod}: {}", trouble.message()),
@@ -158,11 +168,12 @@ impl Stream {
     }
 
     /// The last line at first, later everything missed.
-    fn wanted(&self) -> LogParams {
+    fn wanted(&self, container: &str) -> LogParams {
         let missed = self.line_at.elapsed().as_secs().saturating_add(1 + OVERLAP_SECONDS);
         let since_seconds = self.has_read.then(|| i64::try_from(missed).unwrap_or(i64::MAX));
         let tail_lines = if self.has_read { None } else { Some(1) };
-        LogParams { follow: true, since_seconds, tail_lines, ..LogParams::default() }
+        let container = Some(container.to_owned());
+        LogParams { follow: true, container, since_seconds, tail_lines, ..LogParams::default() }
     }
 
     async fn lines(&mut self, log: impl AsyncBufRead) -> String {

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::load_reports::SharedLogQueue;
+use super::manifest::own_container;
 use super::node;
-use super::object::{NodeObject, PodObject};
+use super::object::{ContainerObject, NodeObject, PodObject};
 use super::pod;
 use super::probe::{ProbePod, Probes};
+use super::sidecars::Sidecars;
 use super::watch::Sink;
 use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 
@@ -15,10 +17,10 @@ const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// A pod of interest.
 pub(super) enum WatchedPod {
-    /// A pod of the run.
-    Load(InstanceStatus),
-    /// A pod of the node probe.
-    Probe(ProbePod),
+    /// A pod of the run, with the containers beside its own.
+    Load(InstanceStatus, Vec<ContainerObject>),
+    /// A pod of the node probe, with the containers beside its own.
+    Probe(ProbePod, Vec<ContainerObject>),
 }
 
 /// Pods of the run and of the probe.
@@ -29,6 +31,7 @@ pub(super) struct Pods {
     pub(super) events: Events,
     pub(super) probes: Probes,
     pub(super) queue: SharedLogQueue,
+    pub(super) sidecars: Sidecars,
 }
 
 impl Pods {
@@ -41,7 +44,9 @@ fn probe(pod: &PodObject) -> Option<ProbePod> {
     let is_probe = pod.label(RUN_LABEL).is_none() && pod.label(COMPONENT_LABEL) == Some("probe");
     let terminating = pod.metadata.deletion_timestamp.is_some();
     let node = pod.spec.node_name.clone().filter(|_| is_probe)?;
-    Some(ProbePod { node, name: pod.metadata.name.clone()?, terminating })
+    let containers = pod.spec.containers.iter().map(|container| container.name.as_str());
+    let container = own_container(containers).unwrap_or_default().to_owned();
+    Some(ProbePod { node, name: pod.metadata.name.clone()?, container, terminating })
 }
 
 impl Sink for Pods {
@@ -50,9 +55,12 @@ impl Sink for Pods {
 
     fn keep(&self, object: &PodObject) -> Option<WatchedPod> {
         if self.is_of_the_run(object) {
-            return Some(WatchedPod::Load(pod::instance_status(object, &self.container)));
+            let beside = object.spec.beside(&self.container).cloned().collect();
+            return Some(WatchedPod::Load(pod::instance_status(object, &self.container), beside));
         }
-        probe(object).map(WatchedPod::Probe)
+        let probe = probe(object)?;
+        let beside = object.spec.beside(&probe.container).cloned().collect();
+        Some(WatchedPod::Probe(probe, beside))
     }
 
     async fn all(&mut self, kept: Vec<WatchedPod>) {
@@ -60,8 +68,14 @@ impl Sink for Pods {
         let mut probes = Vec::new();
         for kept in kept {
             match kept {
-                WatchedPod::Load(instance_status) => loads.push(instance_status),
-                WatchedPod::Probe(pod) => probes.push(pod),
+                WatchedPod::Load(instance_status, beside) => {
+                    self.sidecars.of_instances(&beside).await;
+                    loads.push(instance_status);
+                }
+                WatchedPod::Probe(pod, beside) => {
+                    self.sidecars.of_probes(&beside).await;
+                    probes.push(pod);
+                }
             }
         }
         self.probes.all(&probes);
@@ -71,11 +85,15 @@ impl Sink for Pods {
 
     async fn changed(&mut self, kept: WatchedPod) {
         match kept {
-            WatchedPod::Load(instance_status) => {
+            WatchedPod::Load(instance_status, beside) => {
+                self.sidecars.of_instances(&beside).await;
                 self.queue.lock().saw(&instance_status);
                 self.events.send(Event::Instance(instance_status)).await;
             }
-            WatchedPod::Probe(pod) => self.probes.seen(&pod),
+            WatchedPod::Probe(pod, beside) => {
+                self.sidecars.of_probes(&beside).await;
+                self.probes.seen(&pod);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use workload::report::{NodeReport, WorkloadReport};
 use super::EventLoop;
 use crate::clock::Moment;
 use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
+use crate::run::external_removals::is_removal;
 use ramp_format::directory::Directory;
 use ramp_format::rows::{
     EventRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table, WorkloadRow,
@@ -25,19 +26,20 @@ impl EventLoop {
             if transition.to == State::Unschedulable {
                 self.unschedulable_at = Some(Instant::now());
             }
+            let removed = is_removal(&transition);
             let row = PodRow {
                 time: Time(at.wall),
                 elapsed_seconds: seconds(at.elapsed),
                 source_time: transition.at.map(Time),
                 step: self.step,
-                instance: transition.name,
-                uid: transition.uid,
-                node: transition.node,
+                instance: transition.name.clone(),
+                uid: transition.uid.clone(),
+                node: transition.node.clone(),
                 from: transition.from.map(|state| state.name().to_owned()),
                 to: transition.to.name().to_owned(),
                 reason: one_line(&transition.reason).into_owned(),
                 restarts: transition.restarts,
-                container: transition.container,
+                container: transition.container.clone(),
             };
             if transition.to == State::Failed
                 && let Some(line) = self.lines.failure(&row.reason, Instant::now())
@@ -45,11 +47,23 @@ impl EventLoop {
                 self.view.say(&line);
             }
             self.population.follow(&row);
+            // Of more than were asked for the controller ends some itself.
+            let is_wanted = matches!(self.part, Part::Up | Part::Hold) && self.tracker.wanted() < self.asked;
+            if is_wanted && removed {
+                self.external_removals.add(&transition, Instant::now());
+            }
             self.record(|directory| &mut directory.pods, &row);
         }
     }
 
     pub(super) fn sample(&mut self, at: Moment, sample: &NodeReading) {
+        let now = sample.record.get("boot_id").and_then(Value::as_str);
+        if let (Some(before), Some(now)) = (self.nodes.kernel_of(&sample.node), now)
+            && before != now
+        {
+            let message = format!("rebooted: its boot ID has changed from {before} to {now}");
+            self.note(&format!("node/{}", sample.node), "Rebooted", message);
+        }
         let age = self.nodes.sample(at.passed(), sample);
         let taken = sample.record.get("time").and_then(Value::as_str);
         if let Some(taken) = taken.and_then(|time| humantime::parse_rfc3339(time).ok())
@@ -118,6 +132,7 @@ impl EventLoop {
 
     /// Records an event, and shows it unless it is one of the cluster's own.
     pub(in crate::run) fn event(&mut self, at: Moment, notice: &Notice) {
+        self.external_removals.event(notice, Instant::now());
         self.row(at, notice.kind.name(), notice);
         match notice.kind {
             NoticeKind::Cluster => return,

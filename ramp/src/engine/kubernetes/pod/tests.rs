@@ -142,3 +142,29 @@ fn a_container_without_an_id_is_told_once_all_the_same() {
     assert_eq!((state, &end), (State::Failed, &seen(status()).1));
     assert!(end.is_some_and(|(_, name)| name.starts_with("u@2026-11-25")));
 }
+
+#[test]
+fn an_instance_is_ready_by_its_own_container_whatever_its_sidecars_are() {
+    let status = |own_ready: bool, reason: &str| {
+        json!({"phase": "Running", "containerStatuses": container(0, own_ready, running(), json!({})),
+            "conditions": [{"type": "Ready", "status": "False", "reason": reason, "lastTransitionTime": AT}]})
+    };
+    assert_eq!(seen(status(true, "ContainersNotReady")).0, State::Ready, "a sidecar is not ready");
+    assert_eq!(seen(status(true, "ReadinessGatesNotReady")).0, State::Ready);
+    assert_eq!(seen(status(false, "ContainersNotReady")).0, State::Running);
+    assert_eq!(seen(status(true, "NodeNotReady")).0, State::Running, "by the node controller");
+    let injected_alone = json!({"phase": "Running", "containerStatuses": [
+        {"name": "proxy", "restartCount": 3, "ready": true, "state": {"running": {"startedAt": AT}}},
+        {"name": "other", "restartCount": 0, "ready": true, "state": {"running": {"startedAt": AT}}}]});
+    assert_eq!(seen(injected_alone).0, State::Creating, "its own container has no status yet");
+}
+
+#[test]
+fn who_removes_a_pod_is_its_reason_where_the_cluster_tells() {
+    let pod = json!({"metadata": {"uid": "u", "name": "p", "deletionTimestamp": AT}, "spec": {"nodeName": "n"},
+        "status": {"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
+            "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]}});
+    let status = instance_status(&serde_json::from_value(pod).unwrap(), "workload");
+    assert_eq!(status.state, State::Terminating);
+    assert_eq!(status.reason, "EvictionByEvictionAPI: Eviction API: evicting");
+}

@@ -10,8 +10,8 @@ use kube::core::DynamicObject;
 use kube::{Api, Client};
 use serde_json::{Value, from_value, json};
 
-use super::super::deployment;
 use super::super::request::{Answer, REQUEST_LIMIT, RequestError, within};
+use super::super::{deployment, manifest};
 use super::quantity;
 use ramp_format::preflight::Finding;
 
@@ -134,13 +134,14 @@ fn finding(what: &str, error: &RequestError) -> Finding {
 
 /// What admission has changed of the pod that changes the experiment.
 fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
-    let name = &sent["containers"][0]["name"];
+    let name =
+        json!(manifest::own_container(containers(sent).filter_map(|container| container["name"].as_str())));
     let mut changed = Vec::new();
     for (list, resource) in
         [("limits", "memory"), ("limits", "cpu"), ("requests", "memory"), ("requests", "cpu")]
     {
         let of = |spec: &Value, list: &str| {
-            let container = containers(spec).find(|container| container["name"] == *name)?;
+            let container = containers(spec).find(|container| container["name"] == name)?;
             container["resources"][list].get(resource).map(text)
         };
         // The API server's default for a request is the limit.
@@ -152,8 +153,13 @@ fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
         }
     }
     let is_sent = |name: &&Value| containers(sent).any(|container| container["name"] == **name);
-    let added = containers(admitted).map(|container| &container["name"]).filter(|name| !is_sent(name));
-    let added: Vec<String> = added.map(text).collect();
+    let added = containers(admitted).filter(|container| !is_sent(&&container["name"]));
+    let added: Vec<String> = added
+        .map(|container| {
+            let image = container["image"].as_str().unwrap_or("unknown");
+            format!("{} (image {image})", text(&container["name"]))
+        })
+        .collect();
     let changed = (!changed.is_empty()).then(|| {
         Finding::refusal(format!(
             "admission changes the resources of each instance: {}; set them in the manifest, or use a namespace without the \

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ResourceQuota};
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::api::{ListParams, PostParams};
@@ -44,6 +45,8 @@ pub(super) struct ClusterFacts {
     pub(super) pods: Answer<Vec<PodThere>>,
     /// The Deployments of the namespace.
     pub(super) deployments: Answer<Vec<Deployment>>,
+    /// The HorizontalPodAutoscalers of the namespace.
+    pub(super) autoscalers: Answer<Vec<HorizontalPodAutoscaler>>,
     /// Whether the node probe's DaemonSet exists.
     pub(super) probe: Answer<bool>,
     /// The quotas of the namespace.
@@ -82,8 +85,13 @@ pub(super) async fn gather(
         list(&everywhere, |pod| requested::of(&pod)),
         list(&pods, |pod| Some(PodThere::of(pod))),
     );
-    let (deployments, quotas, dry_run) =
-        tokio::join!(list(&deployments, Some), list(&quotas, Some), DryRun::of(client, namespace, manifest),);
+    let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
+    let (deployments, quotas, autoscalers, dry_run) = tokio::join!(
+        list(&deployments, Some),
+        list(&quotas, Some),
+        list(&autoscalers, Some),
+        DryRun::of(client, namespace, manifest),
+    );
     let phase_of =
         |namespace: Namespace| namespace.status.and_then(|status| status.phase).unwrap_or_default();
     ClusterFacts {
@@ -97,6 +105,7 @@ pub(super) async fn gather(
         load: load.map(requested::sum),
         pods,
         deployments,
+        autoscalers,
         probe: probe.map(|found| found.is_some()),
         quotas,
     }

@@ -35,6 +35,7 @@ use PermissionScope::{Cluster, Default, Namespace, OneNamespace};
 type Unknown = Option<&'static str>;
 
 const ADMISSION: Unknown = Some("what admission says of the pods (server-side dry run)");
+const AUTOSCALERS: Unknown = Some("whether a HorizontalPodAutoscaler scales the Deployment");
 const CHANGES: Unknown = Some("whether others change the Deployment");
 const ENDS: Unknown = Some("how evicted pods ended, which then remain");
 const EVENTS: Unknown = Some("why pods are evicted, not scheduled or not created");
@@ -48,12 +49,13 @@ const REPLICAS: Unknown = Some("the current number of replicas");
 const RUNTIME: Unknown = Some("the RuntimeClass, its overhead and its nodes");
 
 /// All of them.
-pub(super) static RIGHTS: [Permission; 16] = [
+pub(super) static RIGHTS: [Permission; 17] = [
     right("apps", "deployments", &["get", "list", "create", "patch", "delete"], Namespace, None),
     right("apps", "deployments", &["watch"], Namespace, CHANGES),
     right("apps", "deployments/scale", &["patch"], Namespace, None),
     right("apps", "deployments/scale", &["get", "update"], Namespace, REPLICAS),
     right("apps", "daemonsets", &["get", "list"], Namespace, PROBE),
+    right("autoscaling", "horizontalpodautoscalers", &["list"], Namespace, AUTOSCALERS),
     right("", "pods", &["list", "watch"], Namespace, None),
     right("", "pods", &["create"], Namespace, ADMISSION),
     right("", "pods", &["get", "delete"], Namespace, ENDS),

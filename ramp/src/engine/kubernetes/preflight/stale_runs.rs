@@ -1,6 +1,7 @@
 //! Stale runs: what earlier runs and others have left in the namespace.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -8,6 +9,8 @@ use k8s_openapi::api::core::v1::Pod;
 use super::template::Template;
 use super::wording::some_of;
 use crate::engine::RUN_LABEL;
+use crate::engine::kubernetes::manifest::PROCESS;
+use crate::process_id::{Liveness, ProcessId};
 use ramp_format::preflight::Finding;
 
 /// A pod of the namespace.
@@ -97,10 +100,38 @@ fn earlier_runs(deployments: &[Deployment], pods: &[PodThere], run: &str, namesp
         }
     }
     runs.remove(run);
+    let process = |run: &str| -> Option<ProcessId> {
+        let of_run = |found: &&Deployment| {
+            found
+                .metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(RUN_LABEL))
+                .is_some_and(|of| of == run)
+        };
+        let found = deployments.iter().find(of_run)?;
+        found.metadata.annotations.as_ref()?.get(PROCESS)?.parse().ok()
+    };
     let told = runs.into_iter().map(|(run, (names, pods, terminating))| {
         let deployments = names.iter().map(|name| format!("deployment/{name}"));
         let pods = (pods > 0).then(|| format!("pods: {pods} ({terminating} Terminating)"));
         let what = deployments.chain(pods).collect::<Vec<_>>().join(", ");
+        let process = process(run);
+        let liveness = process.as_ref().map(|process| process.liveness(Path::new("/proc")));
+        if let (Some(process), Some(Liveness::Running)) = (&process, liveness) {
+            return Finding::refusal(format!(
+                "run {run} is under way in namespace {namespace:?} (process {} on this machine): {what}; wait until it has ended, or \
+                 use another namespace",
+                process.pid
+            ));
+        }
+        if let (Some(process), Some(Liveness::Unknown)) = (&process, liveness) {
+            return Finding::refusal(format!(
+                "run {run} has left in namespace {namespace:?}: {what}; if process {} on {} has ended, remove it with: ramp clean \
+                 {run} --namespace {namespace}",
+                process.pid, process.host
+            ));
+        }
         Finding::refusal(format!(
             "run {run} has left in namespace {namespace:?}: {what}; remove it with: ramp clean {run} --namespace {namespace}"
         ))
@@ -166,6 +197,23 @@ mod tests {
         let message = &findings[0].message;
         assert!(message.contains("deployment/cpu-10, pods: 2 (1 Terminating)"), "{message}");
         assert!(message.contains("ramp clean run-1"), "{message}");
+    }
+
+    #[test]
+    fn a_run_whose_process_is_under_way_is_not_to_be_cleaned() {
+        let of = |process: &str| {
+            let annotations = json!({PROCESS: process});
+            let left =
+                deployment(json!({"name": "a", "labels": {RUN_LABEL: "r1"}, "annotations": annotations}));
+            judged(&[left], &[])[0].message.clone()
+        };
+        let own = of(&ProcessId::own().unwrap().to_string());
+        assert!(own.contains("run r1 is under way") && !own.contains("ramp clean"), "{own}");
+        let elsewhere = of("pid=7 start=1 host=nowhere boot=b namespace=n");
+        assert!(
+            elsewhere.contains("if process 7 on nowhere has ended, remove it with: ramp clean r1"),
+            "{elsewhere}"
+        );
     }
 
     #[test]

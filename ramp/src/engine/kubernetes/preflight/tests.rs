@@ -40,6 +40,7 @@ fn dark(trouble: &RequestError) -> ClusterFacts {
         load: Err(trouble.clone()),
         pods: Err(trouble.clone()),
         deployments: Err(trouble.clone()),
+        autoscalers: Err(trouble.clone()),
         probe: Err(trouble.clone()),
         quotas: Err(trouble.clone()),
     }
@@ -68,6 +69,7 @@ fn clean() -> ClusterFacts {
             ..stale_runs::PodThere::default()
         }]),
         deployments: Ok(Vec::new()),
+        autoscalers: Ok(Vec::new()),
         probe: Ok(true),
         quotas: Ok(Vec::new()),
     }
@@ -557,4 +559,47 @@ fn what_is_said_of_admission_is_as_written_down() {
         ),
     ];
     insta::assert_snapshot!("admission", text.concat());
+}
+
+#[test]
+fn what_is_said_of_other_owners_is_as_written_down() {
+    let scaler = |owner: Value| ClusterFacts {
+        autoscalers: Ok(vec![
+            from_value(
+                json!({"metadata": {"name": "scaler", "namespace": "workload", "ownerReferences": owner},
+                "spec": {"minReplicas": 1, "maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment",
+                    "name": "memory-capacity"}}}),
+            )
+            .unwrap(),
+            from_value(json!({"metadata": {"name": "other"}, "spec": {"maxReplicas": 3,
+                "scaleTargetRef": {"kind": "Deployment", "name": "another"}}}))
+            .unwrap(),
+        ]),
+        ..clean()
+    };
+    let owned = |metadata: Value| {
+        let mut deployment = json!({"metadata": {"name": "memory-capacity", "labels": {"ramp/run": "this-run"}},
+            "spec": {"selector": {}, "template": {}}});
+        for (key, value) in metadata.as_object().unwrap() {
+            deployment["metadata"][key] = value.clone();
+        }
+        ClusterFacts { deployments: Ok(vec![from_value(deployment).unwrap()]), ..clean() }
+    };
+    let none = json!({});
+    let keda =
+        json!([{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "load", "uid": "u"}]);
+    let application =
+        json!([{"apiVersion": "example.com/v1", "kind": "Application", "name": "app", "uid": "u"}]);
+    let argo = json!({"annotations": {"argocd.argoproj.io/tracking-id": "app:apps/Deployment:workload/a"}});
+    let flux = json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps", "app.kubernetes.io/managed-by": "Helm"}});
+    let helm = json!({"annotations": {"meta.helm.sh/release-name": "load"}});
+    let text = [
+        told("an autoscaler scales it", scaler(Value::Null), &none),
+        told("KEDA scales it", scaler(keda), &none),
+        told("Argo CD owns it", owned(argo), &none),
+        told("Flux owns it", owned(flux), &none),
+        told("Helm has made it", owned(helm), &none),
+        told("another object owns it", owned(json!({"ownerReferences": application})), &none),
+    ];
+    insta::assert_snapshot!("owners", text.concat());
 }
