@@ -89,6 +89,8 @@ impl From<&kube::Error> for RequestError {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => status.as_ref().clone().into(),
+            // That of the connection, which names the server.
+            kube::Error::Service(error) => Self::Unreachable(causes(error.as_ref())),
             other => Self::Unreachable(causes(other)),
         }
     }
