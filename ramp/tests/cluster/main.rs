@@ -9,11 +9,14 @@ mod charged;
 mod observer;
 mod parts;
 mod process;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
 /// The tests. By the name of this module they can be told from those that need no cluster.
 mod needs_a_cluster {
+    mod connection;
     mod faults;
     mod overhead;
     mod refusals;

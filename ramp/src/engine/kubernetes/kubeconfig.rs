@@ -26,6 +26,8 @@ pub(super) struct Access {
     pub(super) exec_cluster: Option<ExecAuthCluster>,
     /// The context of the kubeconfig; none in a pod.
     pub(super) context: Option<String>,
+    /// The files of the kubeconfig.
+    files: Vec<PathBuf>,
 }
 
 impl Access {
@@ -38,6 +40,19 @@ impl Access {
             None => format!("{server} (service account of the pod)"),
         }
     }
+
+    /// Reads the same files again: the user may have logged in again.
+    ///
+    /// # Errors
+    /// If they cannot be used now, or name another server: credentials must not be sent to it.
+    pub(super) fn again(&self) -> Result<Self, String> {
+        let Some(context) = &self.context else { return Ok(self.clone()) };
+        let again = of_files(&self.files, Some(context))?;
+        if again.config.cluster_url == self.config.cluster_url {
+            return Ok(again);
+        }
+        Err(format!("the kubeconfig names another server now: {}", again.place()))
+    }
 }
 
 /// Reads `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account; with a context, the kubeconfig only.
@@ -46,17 +61,21 @@ impl Access {
 /// If no configuration is found, or it cannot be used.
 pub(super) fn read(context: Option<&str>) -> Result<Access, Failure> {
     let (paths, origin) = paths(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
-    let (merged, found) = merged(&paths).map_err(Failure::permanent)?;
-    if found.is_empty() && context.is_none() {
-        return in_cluster(&origin).map_err(Failure::permanent);
-    }
-    let files = if found.is_empty() { origin } else { shown(&found) };
-    selected(merged, context, &files).map_err(Failure::permanent)
+    let is_there = context.is_some() || merged(&paths).map_err(Failure::permanent)?.1;
+    let access = if is_there { of_files(&paths, context) } else { in_cluster(&origin) };
+    access.map_err(Failure::permanent)
+}
+
+fn of_files(paths: &[PathBuf], context: Option<&str>) -> Result<Access, String> {
+    let (merged, _) = merged(paths)?;
+    let access = selected(merged, context, &shown(paths))?;
+    Ok(Access { files: paths.to_vec(), ..access })
 }
 
 /// The files to read, and how they are named where none exists.
 fn paths(variable: Option<&OsStr>, home: Option<PathBuf>) -> (Vec<PathBuf>, String) {
-    let listed = variable.into_iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
+    let listed =
+        variable.into_iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
     let listed: Vec<PathBuf> = listed.collect();
     if !listed.is_empty() {
         let origin = format!("KUBECONFIG names {}", shown(&listed));
@@ -72,16 +91,16 @@ fn shown(paths: &[PathBuf]) -> String {
     shown.join(", ")
 }
 
-/// The files as one, and those with content. As for kubectl, files of the list may be missing or empty.
-fn merged(paths: &[PathBuf]) -> Result<(Kubeconfig, Vec<PathBuf>), String> {
-    let (mut merged, mut found) = (Kubeconfig::default(), Vec::new());
+/// The files as one, and whether any has content. As for kubectl, files of the list may be missing or empty.
+fn merged(paths: &[PathBuf]) -> Result<(Kubeconfig, bool), String> {
+    let (mut merged, mut has_content) = (Kubeconfig::default(), false);
     for path in paths {
         let Some(mut config) = of_file(path)? else { continue };
         config.current_context = config.current_context.filter(|name| !name.is_empty());
         merged = merged.merge(config).map_err(|error| format!("kubeconfig {}: {error}", path.display()))?;
-        found.push(path.clone());
+        has_content = true;
     }
-    Ok((merged, found))
+    Ok((merged, has_content))
 }
 
 fn of_file(path: &Path) -> Result<Option<Kubeconfig>, String> {
@@ -119,7 +138,7 @@ fn in_cluster(origin: &str) -> Result<Access, String> {
              your cluster, or run in a pod with a service account"
         )
     })?;
-    Ok(Access { config, proxy_url: None, exec_cluster: None, context: None })
+    Ok(Access { config, proxy_url: None, exec_cluster: None, context: None, files: Vec::new() })
 }
 
 /// The context, with its cluster and user.
@@ -189,7 +208,8 @@ fn access(name: &str, context: &Context, cluster: Cluster, user: AuthInfo) -> Re
     let exec_cluster = wants_cluster.then(|| ExecAuthCluster::try_from(&cluster)).transpose();
     let exec_cluster = exec_cluster.map_err(|error| causes(&error))?;
     config.auth_info = user;
-    Ok(Access { config, proxy_url: cluster.proxy_url, exec_cluster, context: Some(name.to_owned()) })
+    let context = Some(name.to_owned());
+    Ok(Access { config, proxy_url: cluster.proxy_url, exec_cluster, context, files: Vec::new() })
 }
 
 /// The URL of the server. As for kubectl, one without a scheme is https if something of TLS is configured.
@@ -234,4 +254,11 @@ fn certificates(pem: &[u8], origin: &str) -> Result<Vec<Vec<u8>>, String> {
         return Err(format!("{origin}: no certificate found; expected PEM (BEGIN CERTIFICATE)"));
     }
     Ok(found.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+#[cfg(test)]
+impl Access {
+    pub(super) fn of_file(path: &Path) -> Self {
+        of_files(&[path.to_owned()], None).unwrap()
+    }
 }

@@ -165,3 +165,48 @@ fn time(tag: u8, text: &[u8]) -> Option<SystemTime> {
     let rfc3339 = format!("{}-{}-{}T{}:{}:{}Z", date.0, date.1, date.2, time.0, time.1, time.2);
     humantime::parse_rfc3339(&rfc3339).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn der(file: &str) -> Vec<u8> {
+        let path = format!("{}/tests/connection/pki/{file}", env!("CARGO_MANIFEST_DIR"));
+        CertificateDer::from_pem_file(path).unwrap().to_vec()
+    }
+
+    #[test]
+    fn the_validity_of_certificates_of_both_versions_is_read() {
+        let at = |text| humantime::parse_rfc3339(text).unwrap();
+        for (file, until) in [
+            // The second has the other type of time: from 2050 on.
+            ("client-expired.pem", "2021-01-01T00:00:00Z"),
+            ("client-v1.pem", "2120-01-01T00:00:00Z"),
+            ("client.pem", "2120-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(validity(&der(file)), Some((at("2020-01-01T00:00:00Z"), at(until))), "{file}");
+        }
+        assert_eq!(time(0x17, b"991231235959Z"), Some(at("1999-12-31T23:59:59Z")));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_valid_yet_is_refused_with_the_date() {
+        let validity = validity(&der("client.pem"));
+        let error = check_validity(validity, "client-certificate", SystemTime::UNIX_EPOCH).unwrap_err();
+        assert!(error.contains("not valid before 2020-01-01T00:00:00Z; check the clock"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_certificate_never_panics(at in 0..400_usize, byte: u8, length in 0..400_usize) {
+            let mut der = der("client-v1.pem");
+            if let Some(damaged) = der.get_mut(at) {
+                *damaged = byte;
+            }
+            der.truncate(length);
+            let _ = validity(&der);
+        }
+    }
+}

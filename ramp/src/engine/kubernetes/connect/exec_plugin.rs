@@ -218,3 +218,51 @@ fn credentials(printed: &[u8], now: SystemTime) -> Result<ExecCredentialStatus, 
         _ => Ok(status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What the log says.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_that_hangs_is_waited_for_in_bounded_time_and_the_log_says_so() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let exec = ExecConfig {
+            command: Some("sleep".into()),
+            args: Some(vec!["1000".into()]),
+            interactive_mode: Some(ExecInteractiveMode::Never),
+            ..Default::default()
+        };
+        let begin = tokio::time::Instant::now();
+        let result = run(&exec, None, Terminal::Busy, SystemTime::now()).await;
+        let error = result.map(drop).unwrap_err();
+        assert!(
+            error.contains(
+                "did not end within 60 s, and was killed: nothing on standard error; run it by hand"
+            ),
+            "{error}"
+        );
+        assert_eq!(begin.elapsed().as_secs(), LIMIT.as_secs());
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("waiting for exec plugin \"sleep\" of the kubeconfig, at most 60 s"), "{log}");
+    }
+}

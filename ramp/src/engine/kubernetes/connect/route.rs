@@ -274,7 +274,7 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> Option<String> {
                 format!("the server's certificate is not valid before {}; check the clock of this machine", at(*not_before))
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
-                let (expected, names) = (expected.to_str(), presented.join(", "));
+                let (expected, names) = (expected.to_str(), names_of(presented));
                 let names = if names.is_empty() {
                     "has no subjectAltName, and its common name does not count".to_owned()
                 } else {
@@ -294,6 +294,15 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> Option<String> {
         Tls::AlertReceived(alert) => format!("the server ended the TLS handshake ({alert:?}); check client-certificate of the user"),
         _ => return None,
     })
+}
+
+/// rustls gives `DnsName("api.test")` and `IpAddress(127.0.0.1)`.
+fn names_of(presented: &[String]) -> String {
+    let name = |name: &String| {
+        let inside = name.split_once('(').map_or(name.as_str(), |(_, inside)| inside);
+        inside.trim_end_matches(')').trim_matches('"').to_owned()
+    };
+    presented.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The error of TLS among the causes. (An `io::Error` does not give the error it holds as its source.)

@@ -23,7 +23,7 @@ use super::credential::Credential;
 use super::exec_plugin::Terminal;
 use super::proxy::{Proxy, ProxyProtocol};
 use super::route::{Connector, authorization, explained};
-use crate::engine::kubernetes::kubeconfig::{self, Access};
+use crate::engine::kubernetes::kubeconfig::Access;
 use crate::engine::timed::causes;
 
 /// Credentials are renewed this long before they expire, while they are still good.
@@ -150,14 +150,7 @@ impl Shared {
     /// Reads the kubeconfig again, as the user may have logged in again, and has its plugin make new credentials.
     async fn renewed(&self) -> Result<(), String> {
         self.present.write().unwrap_or_else(PoisonError::into_inner).pause = Instant::now() + PAUSE;
-        let again = match &self.access.context {
-            Some(context) => kubeconfig::read(Some(context)).map_err(|failure| failure.message)?,
-            None => self.access.clone(),
-        };
-        if again.config.cluster_url != self.access.config.cluster_url {
-            // Credentials must not be sent to another server.
-            return Err("the kubeconfig has another server now".into());
-        }
+        let again = self.access.again()?;
         let provider = self.tls.crypto_provider();
         let credential = Credential::load(&again, provider, Terminal::Busy, SystemTime::now()).await?;
         let is_same = self.read(|present| present.credential.certificate == credential.certificate);
@@ -182,5 +175,184 @@ impl Shared {
         let why = explained(error).unwrap_or_else(|| causes(error));
         let why = why.strip_prefix("client error (Connect): ").unwrap_or(&why);
         format!("{}: {why}", self.access.place())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A server of plain HTTP: it rejects a header with `old`.
+    #[derive(Clone, Default)]
+    struct Server {
+        headers: Arc<Mutex<Vec<String>>>,
+        connections: Arc<AtomicU32>,
+    }
+
+    impl Server {
+        async fn start(self) -> String {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    self.connections.fetch_add(1, Ordering::Relaxed);
+                    tokio::spawn(self.clone().serve(stream));
+                }
+            });
+            url
+        }
+
+        async fn serve(self, stream: TcpStream) {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let (mut line, mut header) = (String::new(), String::new());
+                while line != "\r\n" {
+                    line.clear();
+                    if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                    header =
+                        line.strip_prefix("authorization: ").map_or(header, |value| value.trim().to_owned());
+                }
+                let status = if header.contains("old") { 401 } else { 200 };
+                self.headers.lock().unwrap().push(header);
+                let answer = format!("HTTP/1.1 {status} _\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    }
+
+    fn pki(file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/connection/pki").join(file)
+    }
+
+    fn put(path: &Path, server: &str, user: &Value) {
+        let config = json!({
+            "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": user}],
+        });
+        std::fs::write(path, config.to_string()).unwrap();
+    }
+
+    struct Client {
+        transport: Transport,
+        server: Server,
+        url: String,
+        kubeconfig: tempfile::TempDir,
+    }
+
+    impl Client {
+        async fn of(user: &Value) -> Self {
+            let (server, kubeconfig) = (Server::default(), tempfile::tempdir().unwrap());
+            let url = server.clone().start().await;
+            put(&kubeconfig.path().join("config"), &url, user);
+            let access = Access::of_file(&kubeconfig.path().join("config"));
+            let tls = super::super::tls(&access, None).unwrap();
+            let (provider, now) = (tls.crypto_provider(), SystemTime::now());
+            let credential = Credential::load(&access, provider, Terminal::Busy, now).await.unwrap();
+            Self {
+                transport: Transport::new(access, tls, None, credential).unwrap(),
+                server,
+                url,
+                kubeconfig,
+            }
+        }
+
+        fn put(&self, url: &str, user: &Value) {
+            put(&self.kubeconfig.path().join("config"), url, user);
+        }
+
+        /// Sends a request, and waits for the renewal that it may have begun.
+        async fn status(&mut self) -> u16 {
+            let request = Request::get(&self.url).body(Body::empty()).unwrap();
+            let status = self.transport.ready().await.unwrap().call(request).await.unwrap().status();
+            let renewing =
+                self.transport.0.renewing.subscribe().wait_for(|renewing| !renewing).await.map(drop);
+            renewing.unwrap();
+            status.as_u16()
+        }
+
+        /// As if the last renewal had been long ago.
+        fn forget_pause(&self) {
+            self.transport.0.present.write().unwrap().pause = Instant::now();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_rejected_is_read_again_for_the_same_server_only() {
+        let mut client = Client::of(&json!({"token": "old"})).await;
+        client.put("http://127.0.0.1:1", &json!({"token": "of another server"}));
+        assert_eq!(client.status().await, 401);
+        assert_eq!(client.status().await, 401, "a token is sent to its own server only");
+        client.put(&client.url, &json!({"token": "new"}));
+        assert_eq!(client.status().await, 401, "no renewal so soon after the last");
+        client.forget_pause();
+        assert_eq!(client.status().await, 401);
+        assert_eq!(client.status().await, 200);
+        assert_eq!(*client.server.headers.lock().unwrap().last().unwrap(), "Bearer new");
+    }
+
+    #[tokio::test]
+    async fn a_token_file_that_was_replaced_is_read_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "old\n").unwrap();
+        let mut client = Client::of(&json!({"tokenFile": file.path()})).await;
+        std::fs::write(file.path(), "new\n").unwrap();
+        assert_eq!((client.status().await, client.status().await), (401, 200));
+        let expires = client.transport.0.read(|present| present.credential.expires).unwrap();
+        assert!(
+            expires <= SystemTime::now() + Duration::from_secs(60),
+            "without a rejection as well, after a minute"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_plugin_is_run_again_before_its_credentials_expire_and_requests_go_on_with_the_present_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let count = directory.path().join("count");
+        let answer = |expires: Duration| {
+            let expires = humantime::format_rfc3339_seconds(SystemTime::now() + expires);
+            let status = json!({"token": "t", "expirationTimestamp": expires.to_string()});
+            let answer = json!({"kind": "ExecCredential", "status": status});
+            let script = format!("echo run >> {}; echo '{answer}'", count.display());
+            json!({"exec": {"command": "sh", "args": ["-c", script], "interactiveMode": "Never"}})
+        };
+        let runs = || std::fs::read_to_string(&count).unwrap().lines().count();
+        let mut client = Client::of(&answer(Duration::from_secs(50))).await;
+        client.put(&client.url, &answer(Duration::from_secs(3600)));
+        assert_eq!((client.status().await, runs()), (200, 2), "it expires within a minute");
+        client.forget_pause();
+        assert_eq!((client.status().await, runs()), (200, 2), "it is good for an hour");
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_fails_leaves_the_present_credentials() {
+        let script = "echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"old\"}}'";
+        let exec = |script: &str| json!({"exec": {"command": "sh", "args": ["-c", script], "interactiveMode": "Never"}});
+        let mut client = Client::of(&exec(script)).await;
+        client.put(&client.url, &exec("exit 1"));
+        assert_eq!((client.status().await, client.status().await), (401, 401));
+        assert_eq!(*client.server.headers.lock().unwrap(), ["Bearer old", "Bearer old"]);
+    }
+
+    #[tokio::test]
+    async fn another_client_certificate_is_presented_on_new_connections() {
+        let user = |certificate: &str| json!({"client-certificate": pki(certificate), "client-key": pki("client.key"), "token": "old"});
+        let mut client = Client::of(&user("client.pem")).await;
+        assert_eq!((client.status().await, client.status().await), (401, 401));
+        assert_eq!(client.server.connections.load(Ordering::Relaxed), 1, "the same certificate, read again");
+        client.put(&client.url, &user("client-v1.pem"));
+        client.forget_pause();
+        assert_eq!((client.status().await, client.status().await), (401, 401));
+        assert_eq!(client.server.connections.load(Ordering::Relaxed), 2);
     }
 }
