@@ -92,17 +92,17 @@ fn without_any_configuration_it_is_said_where_it_was_looked_for() {
     assert_said(
         &said,
         &[
-            "KUBECONFIG names one, two, which",
+            "one, two (KUBECONFIG) does not exist or is empty",
             "this is not a pod (no KUBERNETES_SERVICE_HOST); set KUBECONFIG",
         ],
     );
     let said = place.plan(&[("KUBECONFIG", "")], &[]);
-    assert_said(&said, &["the default is ", ".kube/config, which does not exist or is empty"]);
+    assert_said(&said, &[".kube/config (KUBECONFIG is not set) does not exist or is empty"]);
     let pod =
         [("KUBECONFIG", ""), ("KUBERNETES_SERVICE_HOST", "fd00::1"), ("KUBERNETES_SERVICE_PORT", "443")];
     assert_said(&place.plan(&pod, &[]), &["the service account of this pod cannot be used ("]);
     let said = place.plan(&[("KUBECONFIG", "one")], &["--context", "x"]);
-    assert_said(&said, &["context \"x\" does not exist in kubeconfig one", "available: none"]);
+    assert_said(&said, &["kubeconfig one does not exist or is empty; set KUBECONFIG"]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ impl Place {
         self.put_cluster(json!({"server": server, "certificate-authority": pki("ca.pem")}), user)
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it is called with literals")]
     fn put_cluster(&self, cluster: Value, user: Value) -> &Self {
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",

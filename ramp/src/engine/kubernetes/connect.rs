@@ -5,6 +5,7 @@ mod credential;
 mod exec_plugin;
 mod proxy;
 mod route;
+mod tls_error;
 mod transport;
 
 use std::time::SystemTime;

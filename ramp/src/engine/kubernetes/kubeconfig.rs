@@ -67,8 +67,14 @@ pub(super) fn read(context: Option<&str>) -> Result<Access, Failure> {
 }
 
 fn of_files(paths: &[PathBuf], context: Option<&str>) -> Result<Access, String> {
-    let (merged, _) = merged(paths)?;
-    let access = selected(merged, context, &shown(paths))?;
+    let (merged, has_content) = merged(paths)?;
+    let files = shown(paths);
+    if !has_content {
+        return Err(format!(
+            "kubeconfig {files} does not exist or is empty; set KUBECONFIG to the file of your cluster"
+        ));
+    }
+    let access = selected(merged, context, &files)?;
     Ok(Access { files: paths.to_vec(), ..access })
 }
 
@@ -78,11 +84,11 @@ fn paths(variable: Option<&OsStr>, home: Option<PathBuf>) -> (Vec<PathBuf>, Stri
         variable.into_iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
     let listed: Vec<PathBuf> = listed.collect();
     if !listed.is_empty() {
-        let origin = format!("KUBECONFIG names {}", shown(&listed));
+        let origin = format!("{} (KUBECONFIG)", shown(&listed));
         return (listed, origin);
     }
     let default: Vec<PathBuf> = home.map(|home| home.join(".kube/config")).into_iter().collect();
-    let origin = format!("KUBECONFIG is not set, and the default is {}", shown(&default));
+    let origin = format!("{} (KUBECONFIG is not set)", shown(&default));
     (default, origin)
 }
 
@@ -134,7 +140,7 @@ fn in_cluster(origin: &str) -> Result<Access, String> {
             format!("the service account of this pod cannot be used ({})", causes(&error))
         };
         format!(
-            "no Kubernetes configuration found: {origin}, which does not exist or is empty, and {why}; set KUBECONFIG to the file of \
+            "no Kubernetes configuration found: {origin} does not exist or is empty, and {why}; set KUBECONFIG to the file of \
              your cluster, or run in a pod with a service account"
         )
     })?;

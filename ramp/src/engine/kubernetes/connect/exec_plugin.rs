@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a plugin answers: <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>.
 #[derive(Deserialize)]
-struct Answer {
+struct ExecCredential {
     kind: Option<String>,
     status: Option<ExecCredentialStatus>,
 }
@@ -198,7 +198,7 @@ fn credentials(printed: &[u8], now: SystemTime) -> Result<ExecCredentialStatus, 
     if text.trim().is_empty() {
         return Err(format!("printed nothing; {expected}"));
     }
-    let answer: Answer =
+    let answer: ExecCredential =
         serde_saphyr::from_str(&text).map_err(|_| format!("did not print valid JSON or YAML; {expected}"))?;
     if answer.kind.as_deref() != Some("ExecCredential") {
         return Err(format!("printed another kind of object; {expected}"));

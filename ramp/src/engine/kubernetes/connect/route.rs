@@ -1,6 +1,5 @@
 //! The way to the API server: TCP, directly or through a proxy, and TLS.
 
-use std::error::Error;
 use std::future::{Future, ready};
 use std::io;
 use std::pin::Pin;
@@ -254,66 +253,4 @@ impl Write for ServerStream {
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
-}
-
-/// What an error of TLS means, and what to do.
-pub(super) fn explained(error: &(dyn Error + 'static)) -> Option<String> {
-    use rustls::{AlertDescription, CertificateError, Error as Tls};
-    let at = |time: rustls::pki_types::UnixTime| {
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(time.as_secs()))
-    };
-    Some(match tls_error(error)? {
-        Tls::InvalidCertificate(why) => match why {
-            CertificateError::UnknownIssuer => "the server's certificate is signed by an unknown authority; check \
-                certificate-authority of the cluster in the kubeconfig"
-                .into(),
-            CertificateError::ExpiredContext { not_after, .. } => {
-                format!("the server's certificate expired at {}; renew it, or check the clock of this machine", at(*not_after))
-            }
-            CertificateError::NotValidYetContext { not_before, .. } => {
-                format!("the server's certificate is not valid before {}; check the clock of this machine", at(*not_before))
-            }
-            CertificateError::NotValidForNameContext { expected, presented } => {
-                let (expected, names) = (expected.to_str(), names_of(presented));
-                let names = if names.is_empty() {
-                    "has no subjectAltName, and its common name does not count".to_owned()
-                } else {
-                    format!("is valid for {names}, not for {expected}")
-                };
-                format!("the server's certificate {names}; use a name of it as server, or set tls-server-name in the kubeconfig")
-            }
-            other if format!("{other:?}").contains("UnsupportedCertVersion") => {
-                "the server's certificate is of X.509 version 1, which has no subjectAltName; issue one of version 3".into()
-            }
-            other => format!("the server's certificate is invalid ({other}); see insecure-skip-tls-verify in the kubeconfig"),
-        },
-        Tls::InvalidMessage(_) => "the answer is not one of TLS; check that the server's URL needs https, and its port".into(),
-        Tls::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => {
-            "the server speaks neither TLS 1.3 nor 1.2 with a usable cipher".into()
-        }
-        Tls::AlertReceived(alert) => format!("the server ended the TLS handshake ({alert:?}); check client-certificate of the user"),
-        _ => return None,
-    })
-}
-
-/// rustls gives `DnsName("api.test")` and `IpAddress(127.0.0.1)`.
-fn names_of(presented: &[String]) -> String {
-    let name = |name: &String| {
-        let inside = name.split_once('(').map_or(name.as_str(), |(_, inside)| inside);
-        inside.trim_end_matches(')').trim_matches('"').to_owned()
-    };
-    presented.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// The error of TLS among the causes. (An `io::Error` does not give the error it holds as its source.)
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    None
 }

@@ -22,7 +22,8 @@ use tower::{BoxError, Service};
 use super::credential::Credential;
 use super::exec_plugin::Terminal;
 use super::proxy::{Proxy, ProxyProtocol};
-use super::route::{Connector, authorization, explained};
+use super::route::{Connector, authorization};
+use super::tls_error::explained;
 use crate::engine::kubernetes::kubeconfig::Access;
 use crate::engine::timed::causes;
 
