@@ -86,6 +86,22 @@ fn what_a_context_lacks_is_said_with_what_there_is() {
 }
 
 #[test]
+fn the_servers_path_and_the_user_to_act_for_are_sent() {
+    let server = Server::start("127.0.0.1:0", Some("server.pem"));
+    let place = Place::new();
+    place.put(
+        &format!("https://{}/k8s/clusters/c-1", server.address),
+        json!({"token": "t", "as": "somebody"}),
+    );
+    assert_reached(&place.plan(&[], &[]));
+    let request = &server.versions()[0];
+    assert_eq!(
+        (request.path.as_str(), request.impersonate.as_deref()),
+        ("/k8s/clusters/c-1/version", Some("somebody"))
+    );
+}
+
+#[test]
 fn without_any_configuration_it_is_said_where_it_was_looked_for() {
     let place = Place::new();
     let said = place.plan(&[("KUBECONFIG", "one:two")], &[]);

@@ -66,18 +66,24 @@ fn socks_proxies_resolve_the_name_and_get_credentials() {
 }
 
 #[test]
-fn a_proxy_may_speak_tls_and_be_on_ipv6() {
-    let (server, proxy) = proxied("[::1]:0");
-    // TLS ends at another server of the same certificate: it hands on what is inside.
+fn a_proxy_may_be_on_ipv6() {
+    let (_server, proxy) = proxied("[::1]:0");
     let place = Place::new();
     place.put(SERVER, token());
     assert_reached(&place.plan(&[("HTTPS_PROXY", &format!("http://{}", proxy.address))], &[]));
     assert_eq!(proxy.asked()[0], "CONNECT api.test:6443");
-    // The answer of a server that is no proxy shows that TLS was spoken to it.
-    let said = place.plan(&[("HTTPS_PROXY", &format!("https://localhost:{}", server.address.port()))], &[]);
+}
+
+#[test]
+fn a_proxy_may_speak_tls_inside_of_which_is_that_of_the_server() {
+    let server = Server::start("127.0.0.1:0", Some("server.pem"));
+    let place = Place::new();
+    let url = format!("https://localhost:{}", server.address.port());
+    assert_reached(&place.put(SERVER, token()).plan(&[("HTTPS_PROXY", &url)], &[]));
+    let said = place.put("https://other.test", token()).plan(&[("HTTPS_PROXY", &url)], &[]);
     assert_said(
         &said,
-        &["proxy https://localhost:", "(HTTPS_PROXY)", "refuses a connection to api.test:6443", "404"],
+        &["proxy https://localhost:", "(HTTPS_PROXY)", "refuses a connection to other.test:443", "404"],
     );
 }
 

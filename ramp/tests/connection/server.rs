@@ -1,7 +1,7 @@
 //! An API server that has a version and nothing else, with what it was sent.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -25,6 +25,7 @@ pub(crate) fn pki(file: &str) -> PathBuf {
 pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) impersonate: Option<String>,
     /// The client certificate in DER.
     pub(crate) certificate: Option<Vec<u8>>,
 }
@@ -44,16 +45,7 @@ impl Server {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (requests, tls) = (requests.clone(), tls.clone());
-                thread::spawn(move || match tls {
-                    None => answer(client, &requests, |_| None),
-                    Some(tls) => {
-                        let tls = ServerConnection::new(tls).unwrap();
-                        let certificate = |stream: &StreamOwned<ServerConnection, TcpStream>| {
-                            stream.conn.peer_certificates().map(|chain| chain[0].to_vec())
-                        };
-                        answer(StreamOwned::new(tls, client), &requests, certificate)
-                    }
-                });
+                thread::spawn(move || serve(Box::new(client), tls.as_ref(), &requests));
             }
         });
         server
@@ -130,11 +122,39 @@ impl ClientCertVerifier for Anybody {
     }
 }
 
-fn answer<S: Read + Write>(
-    mut stream: S,
+trait Duplex: Read + Write {}
+
+impl<S: Read + Write> Duplex for S {}
+
+/// Answers requests. A request for a tunnel leads to the server itself, with TLS again: it is a proxy as well.
+fn serve(
+    mut client: Box<dyn Duplex>,
+    tls: Option<&Arc<ServerConfig>>,
     requests: &Mutex<Vec<Request>>,
-    certificate: impl Fn(&S) -> Option<Vec<u8>>,
 ) -> io::Result<()> {
+    let Some(config) = tls else { return answer(&mut client, None, requests).map(drop) };
+    let mut connection = ServerConnection::new(config.clone()).unwrap();
+    while connection.is_handshaking() {
+        connection.complete_io(&mut client)?;
+    }
+    let certificate = connection.peer_certificates().map(|chain| chain[0].to_vec());
+    let mut stream = StreamOwned::new(connection, client);
+    match answer(&mut stream, certificate.as_ref(), requests)? {
+        Next::End => Ok(()),
+        Next::Tunnel => serve(Box::new(stream), tls, requests),
+    }
+}
+
+enum Next {
+    End,
+    Tunnel,
+}
+
+fn answer(
+    stream: &mut dyn Duplex,
+    certificate: Option<&Vec<u8>>,
+    requests: &Mutex<Vec<Request>>,
+) -> io::Result<Next> {
     loop {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
@@ -142,8 +162,13 @@ fn answer<S: Read + Write>(
             head.push(byte[0]);
             // TLS, where none is spoken.
             if head == [0x16] {
-                return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+                return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").map(|()| Next::End);
             }
+        }
+        if head.starts_with(b"CONNECT api.test") {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            stream.flush()?;
+            return Ok(Next::Tunnel);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
         let header = |name: &str| {
@@ -159,7 +184,8 @@ fn answer<S: Read + Write>(
             (_, true) => (200, version()),
             _ => (404, failure(404, "NotFound")),
         };
-        requests.lock().unwrap().push(Request { path, authorization, certificate: certificate(&stream) });
+        let (impersonate, certificate) = (header("impersonate-user"), certificate.cloned());
+        requests.lock().unwrap().push(Request { path, authorization, impersonate, certificate });
         let head = format!(
             "HTTP/1.1 {status} _\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
