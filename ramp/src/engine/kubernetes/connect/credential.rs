@@ -24,8 +24,10 @@ pub(super) struct Credential {
     /// The header `Authorization`.
     pub(super) header: Option<HeaderValue>,
     pub(super) certificate: Option<ClientCertificate>,
-    /// When it ceases to be valid, or has to be read again.
+    /// When it ceases to be valid.
     pub(super) expires: Option<SystemTime>,
+    /// When it is to be read again, although it may be valid for longer.
+    pub(super) stale: Option<SystemTime>,
 }
 
 impl Credential {
@@ -44,7 +46,7 @@ impl Credential {
         credential.expires = credential.certificate.as_ref().and_then(|certificate| certificate.expires);
         if let Some(token) = token_file(user)? {
             credential.header = Some(bearer(&token)?);
-            credential.expires = Some(now + TOKEN_FILE_AGE);
+            credential.stale = Some(now + TOKEN_FILE_AGE);
         } else if let Some(token) = &user.token {
             credential.header = Some(bearer(token.expose_secret())?);
         } else if let Some(name) = &user.username {
@@ -78,7 +80,7 @@ impl Credential {
             _ => None,
         };
         let expires = status.expires().or(certificate.as_ref().and_then(|certificate| certificate.expires));
-        Ok(Self { header: token.map(bearer).transpose()?, certificate, expires })
+        Ok(Self { header: token.map(bearer).transpose()?, certificate, expires, stale: None })
     }
 
     fn of_auth_provider(provider: &AuthProviderConfig, now: SystemTime) -> Result<Self, String> {
@@ -107,7 +109,7 @@ impl Credential {
             let expired = humantime::format_rfc3339_seconds(expired);
             return Err(format!("the id-token of auth-provider \"oidc\" expired at {expired}; {advice}"));
         }
-        Ok(Self { header: Some(bearer(token)?), certificate: None, expires })
+        Ok(Self { header: Some(bearer(token)?), expires, ..Self::default() })
     }
 }
 

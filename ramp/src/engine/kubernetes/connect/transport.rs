@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +52,8 @@ struct Present {
     credential: Credential,
     /// No renewal before this.
     pause: Instant,
+    /// Why the last renewal failed.
+    failure: Option<String>,
 }
 
 impl Transport {
@@ -65,7 +67,7 @@ impl Transport {
     ) -> Result<Self, String> {
         let proxy = proxy.map(Arc::new);
         let pool = pool(&access, &tls, proxy.clone(), &credential)?;
-        let present = RwLock::new(Present { pool, credential, pause: Instant::now() });
+        let present = RwLock::new(Present { pool, credential, pause: Instant::now(), failure: None });
         Ok(Self(Arc::new(Shared { access, tls, proxy, present, renewing: watch::Sender::new(false) })))
     }
 }
@@ -98,7 +100,7 @@ impl Service<Request<Body>> for Transport {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let shared = self.0.clone();
         Box::pin(async move {
-            let (pool, header) = shared.present().await;
+            let (pool, header) = shared.present().await?;
             let headers = request.headers_mut();
             headers.extend(header.map(|header| (AUTHORIZATION, header)));
             headers.extend(shared.forwarded_authorization().map(|header| (PROXY_AUTHORIZATION, header)));
@@ -117,21 +119,37 @@ impl Service<Request<Body>> for Transport {
 
 impl Shared {
     /// Renews credentials that are about to expire; waits for that if they have expired already.
-    async fn present(self: &Arc<Self>) -> (Client<Connector, Body>, Option<HeaderValue>) {
+    ///
+    /// # Errors
+    /// If they have expired, and why they could not be renewed.
+    async fn present(self: &Arc<Self>) -> Result<(Client<Connector, Body>, Option<HeaderValue>), String> {
         let now = SystemTime::now();
-        let expires = self.read(|present| present.credential.expires);
-        if expires.is_some_and(|expires| expires <= now + MARGIN) {
+        let (expires, stale) = self.read(|present| (present.credential.expires, present.credential.stale));
+        if expires.is_some_and(|expires| expires <= now + MARGIN) || stale.is_some_and(|stale| stale <= now) {
             self.renew();
         }
         if expires.is_some_and(|expires| expires <= now) {
             // A request that is given up meanwhile does not end the renewal. The sender is here, so it is not closed.
             let _ = self.renewing.subscribe().wait_for(|renewing| !renewing).await;
         }
-        self.read(|present| (present.pool.clone(), present.credential.header.clone()))
+        self.read(|present| {
+            match (present.credential.expires.filter(|expires| *expires <= now), &present.failure) {
+                (Some(expired), Some(failure)) => Err(format!(
+                    "{}: the credentials expired at {} and could not be renewed: {failure}",
+                    self.access.place(),
+                    humantime::format_rfc3339_seconds(expired)
+                )),
+                _ => Ok((present.pool.clone(), present.credential.header.clone())),
+            }
+        })
     }
 
     fn read<T>(&self, of: impl FnOnce(&Present) -> T) -> T {
         of(&self.present.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Present> {
+        self.present.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts to renew the credentials, unless that is under way or was tried just now.
@@ -141,8 +159,10 @@ impl Shared {
         }
         let shared = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = shared.renewed().await {
-                tracing::warn!("the credentials could not be renewed: {error}");
+            let failure = shared.renewed().await.err();
+            let before = std::mem::replace(&mut shared.write().failure, failure.clone());
+            if let Some(failure) = failure.filter(|failure| before.as_ref() != Some(failure)) {
+                tracing::warn!("the credentials could not be renewed: {failure}");
             }
             shared.renewing.send_replace(false);
         });
@@ -150,7 +170,7 @@ impl Shared {
 
     /// Reads the kubeconfig again, as the user may have logged in again, and has its plugin make new credentials.
     async fn renewed(&self) -> Result<(), String> {
-        self.present.write().unwrap_or_else(PoisonError::into_inner).pause = Instant::now() + PAUSE;
+        self.write().pause = Instant::now() + PAUSE;
         let again = self.access.again()?;
         let provider = self.tls.crypto_provider();
         let credential = Credential::load(&again, provider, Terminal::Busy, SystemTime::now()).await?;
@@ -159,7 +179,7 @@ impl Shared {
             true => None,
             false => Some(pool(&self.access, &self.tls, self.proxy.clone(), &credential)?),
         };
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.write();
         present.pool = pool.unwrap_or_else(|| present.pool.clone());
         present.credential = credential;
         Ok(())
@@ -284,7 +304,7 @@ mod tests {
 
         /// As if the last renewal had been long ago.
         fn forget_pause(&self) {
-            self.transport.0.present.write().unwrap().pause = Instant::now();
+            self.transport.0.write().pause = Instant::now();
         }
     }
 
@@ -309,11 +329,14 @@ mod tests {
         let mut client = Client::of(&json!({"tokenFile": file.path()})).await;
         std::fs::write(file.path(), "new\n").unwrap();
         assert_eq!((client.status().await, client.status().await), (401, 200));
-        let expires = client.transport.0.read(|present| present.credential.expires).unwrap();
-        assert!(
-            expires <= SystemTime::now() + Duration::from_secs(60),
-            "without a rejection as well, after a minute"
-        );
+        // Without a rejection as well, after a minute.
+        let stale = client.transport.0.read(|present| present.credential.stale).unwrap();
+        assert!(stale <= SystemTime::now() + Duration::from_secs(60));
+        std::fs::write(file.path(), "newer\n").unwrap();
+        client.transport.0.write().credential.stale = Some(SystemTime::UNIX_EPOCH);
+        client.forget_pause();
+        assert_eq!((client.status().await, client.status().await), (200, 200));
+        assert_eq!(client.server.headers.lock().unwrap()[2..], ["Bearer new", "Bearer newer"]);
     }
 
     #[tokio::test]
@@ -343,6 +366,26 @@ mod tests {
         client.put(&client.url, &exec("exit 1"));
         assert_eq!((client.status().await, client.status().await), (401, 401));
         assert_eq!(*client.server.headers.lock().unwrap(), ["Bearer old", "Bearer old"]);
+    }
+
+    #[tokio::test]
+    async fn a_request_with_expired_credentials_fails_with_the_reason_why_they_were_not_renewed() {
+        let exec = |script: &str| json!({"exec": {"command": "sh", "args": ["-c", script], "interactiveMode": "Never"}});
+        let status = json!({"token": "t", "expirationTimestamp": "2120-01-01T00:00:00Z"});
+        let answer = json!({"kind": "ExecCredential", "status": status});
+        let mut client = Client::of(&exec(&format!("echo '{answer}'"))).await;
+        client.put(&client.url, &exec("echo logged out >&2; exit 1"));
+        client.transport.0.write().credential.expires = Some(SystemTime::UNIX_EPOCH);
+        let request = Request::get(&client.url).body(Body::empty()).unwrap();
+        let error = client.transport.ready().await.unwrap().call(request).await.unwrap_err().to_string();
+        let why = "the credentials expired at 1970-01-01T00:00:00Z and could not be renewed: exec plugin \"sh\" of the kubeconfig failed";
+        assert!(
+            error.starts_with(&client.url) && error.contains(why) && error.contains("logged out"),
+            "{error}"
+        );
+        client.put(&client.url, &exec(&format!("echo '{answer}'")));
+        client.forget_pause();
+        assert_eq!(client.status().await, 200);
     }
 
     #[tokio::test]
