@@ -111,7 +111,7 @@ fn unusable(error: &Error) -> String {
     match error {
         Error::InconsistentKeys(_) => "the private key does not belong to the client certificate".into(),
         other => format!(
-            "the private key cannot be used ({other}); supported are RSA from 2048 bits, ECDSA P-256 and P-384, and Ed25519"
+            "the private key cannot be used ({other}); supported are RSA of 2048 to 4096 bits, ECDSA P-256 and P-384, and Ed25519"
         ),
     }
 }
