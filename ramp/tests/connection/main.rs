@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod credentials;
+mod in_a_pod;
 mod kubeconfig;
 mod proxies;
 #[path = "../support/proxy.rs"]
