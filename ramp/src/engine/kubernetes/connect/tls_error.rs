@@ -15,7 +15,7 @@ pub(super) fn explained(error: &(dyn Error + 'static)) -> Option<String> {
             Some("the answer is not one of TLS; check that the server's URL needs https, and its port".into())
         }
         Tls::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => {
-            Some("the server speaks neither TLS 1.3 nor 1.2 with a usable cipher".into())
+            Some("the server speaks neither TLS 1.3 nor 1.2 with a usable cipher; check its tls-min-version and tls-cipher-suites".into())
         }
         Tls::AlertReceived(alert) => Some(format!(
             "the server ended the TLS connection ({alert:?}); check client-certificate of the user"

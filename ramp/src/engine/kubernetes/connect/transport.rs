@@ -25,6 +25,7 @@ use super::proxy::{Proxy, ProxyProtocol};
 use super::route::{Connector, authorization};
 use super::tls_error::explained;
 use crate::engine::kubernetes::kubeconfig::Access;
+use crate::engine::kubernetes::request::MisconfiguredConnection;
 use crate::engine::timed::causes;
 
 /// Credentials are renewed this long before they expire, while they are still good.
@@ -100,7 +101,7 @@ impl Service<Request<Body>> for Transport {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let shared = self.0.clone();
         Box::pin(async move {
-            let (pool, header) = shared.present().await?;
+            let (pool, header) = shared.present().await.map_err(MisconfiguredConnection)?;
             let headers = request.headers_mut();
             headers.extend(header.map(|header| (AUTHORIZATION, header)));
             headers.extend(shared.forwarded_authorization().map(|header| (PROXY_AUTHORIZATION, header)));
@@ -111,7 +112,7 @@ impl Service<Request<Body>> for Transport {
                     }
                     Ok(response)
                 }
-                Err(error) => Err(shared.described(&error).into()),
+                Err(error) => Err(shared.described(&error)),
             }
         })
     }
@@ -192,10 +193,13 @@ impl Shared {
     }
 
     /// Names the server and the context.
-    fn described(&self, error: &(dyn Error + 'static)) -> String {
-        let why = explained(error).unwrap_or_else(|| causes(error));
-        let why = why.strip_prefix("client error (Connect): ").unwrap_or(&why);
-        format!("{}: {why}", self.access.place())
+    fn described(&self, error: &(dyn Error + 'static)) -> BoxError {
+        let place = self.access.place();
+        if let Some(why) = explained(error) {
+            return MisconfiguredConnection(format!("{place}: {why}")).into();
+        }
+        let why = causes(error);
+        format!("{place}: {}", why.strip_prefix("client error (Connect): ").unwrap_or(&why)).into()
     }
 }
 
