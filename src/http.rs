@@ -10,7 +10,7 @@ mod request;
 pub use request::{Request, Route};
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -46,6 +46,14 @@ pub(crate) trait Responder {
     fn readiness(&mut self) -> Result<String, String>;
 }
 
+/// All addresses of IPv4, where all addresses were asked for and the kernel has no IPv6. (With it `[::]` has those of IPv4 as well, so
+/// that manifests need not know what a cluster's pods have.)
+fn without_ipv6(error: &io::Error, address: SocketAddr) -> Option<SocketAddr> {
+    let is_all = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let has_none = error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32);
+    (is_all && has_none).then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
+}
+
 /// The server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -67,7 +75,10 @@ impl Server {
     /// # Errors
     /// Where the address is in use or not of this host, or the port needs a capability.
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+        let listener = TcpListener::bind(address).or_else(|error| match without_ipv6(&error, address) {
+            Some(address) => TcpListener::bind(address),
+            None => Err(error),
+        })?;
         listener.set_nonblocking(true)?;
         let events = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         events.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
@@ -244,4 +255,19 @@ impl Server {
 fn is_exhaustion(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_ipv6_listens_on_all_addresses_of_ipv4_instead() {
+        let none = io::Error::from_raw_os_error(Errno::EAFNOSUPPORT as i32);
+        let used = io::Error::from_raw_os_error(Errno::EADDRINUSE as i32);
+        let at = |address: &str| address.parse().unwrap();
+        assert_eq!(without_ipv6(&none, at("[::]:8080")), Some(at("0.0.0.0:8080")));
+        assert_eq!(without_ipv6(&none, at("[::1]:8080")), None, "that address only");
+        assert_eq!(without_ipv6(&used, at("[::]:8080")), None);
+    }
 }

@@ -29,8 +29,12 @@ impl Serving {
     }
 
     fn writing_to(stdout: Stdio, args: &[&str]) -> Self {
+        Self::listening_on("127.0.0.1:0", stdout, args)
+    }
+
+    fn listening_on(address: &str, stdout: Stdio, args: &[&str]) -> Self {
         let mut command = support::workload();
-        command.args(args).args(["--listen", "127.0.0.1:0", "--duration", "60s"]);
+        command.args(args).args(["--listen", address, "--duration", "60s"]);
         let mut running = started(command.stdout(stdout).stderr(Stdio::piped())).expect("the program starts");
         let mut stderr = BufReader::new(running.child.stderr.take().expect("a pipe"));
         let mut line = String::new();
@@ -101,6 +105,15 @@ fn metrics_are_what_records_tell<K: Kind>(prefix: &str, last: &str, args: &[&str
     let (lost, unknown) = (told.difference(&served), served.difference(&told));
     let (lost, unknown): (Vec<_>, Vec<_>) = (lost.collect(), unknown.collect());
     assert!(lost.is_empty() && unknown.is_empty(), "no metrics: {lost:?}, in no record: {unknown:?}");
+}
+
+#[test]
+fn all_addresses_are_those_of_ipv4_and_ipv6() {
+    let mut serving = Serving::listening_on("[::]:0", Stdio::null(), &["--memory", "5M"]);
+    for address in ["127.0.0.1", "::1"] {
+        serving.address.set_ip(address.parse().unwrap());
+        assert!(serving.get("/healthz").0.starts_with("HTTP/1.1 200"), "{address}");
+    }
 }
 
 #[test]

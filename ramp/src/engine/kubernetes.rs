@@ -3,7 +3,6 @@
 //! One LIST+WATCH each for pods, nodes and events; one followed log per node for the probe; the workloads' reports read in
 //! turn; one small request per second, which distinguishes a server that hangs from a quiet cluster.
 
-mod bearer_token;
 mod cleanup;
 mod cluster_events;
 mod connect;
@@ -35,7 +34,6 @@ use tokio::time::timeout;
 
 pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
 
-use self::bearer_token::BearerToken;
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
 use self::deployment_watch::{DeploymentWatch, OwnRequests};
@@ -64,7 +62,6 @@ pub struct KubernetesEngine {
     /// Whether another run's Deployment of the same name is replaced instead of refused.
     pub replace: bool,
     client: Client,
-    token: Option<BearerToken>,
     order: EngineSpec,
     namespace: String,
     manifest: Value,
@@ -81,7 +78,7 @@ pub struct KubernetesEngine {
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
 pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
-    connect::connect(options).await.map(|(client, _)| client)
+    connect::connect(options).await
 }
 
 impl KubernetesEngine {
@@ -90,14 +87,13 @@ impl KubernetesEngine {
     /// # Errors
     /// If no configuration is found, or it is invalid. The server is not contacted.
     pub async fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let (client, token) = connect::connect(&order.options).await?;
+        let client = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);
         Ok(Self {
             replace: false,
             client,
-            token,
             order,
             namespace,
             manifest,
@@ -129,12 +125,8 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        let health_check = HealthCheck {
-            api,
-            name: self.order.scenario.name.clone(),
-            token: self.token.clone(),
-            events: events.clone(),
-        };
+        let health_check =
+            HealthCheck { api, name: self.order.scenario.name.clone(), events: events.clone() };
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();

@@ -9,6 +9,8 @@ mod charged;
 mod observer;
 mod parts;
 mod process;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,6 +18,7 @@ mod support;
 mod needs_a_cluster {
     mod blocked;
     mod changes;
+    mod connection;
     mod faults;
     mod overhead;
     mod refusals;

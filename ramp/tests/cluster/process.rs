@@ -196,6 +196,11 @@ pub(crate) fn ramp_as(kubeconfig: &Path, args: &[&str]) -> Running {
     started(Command::new(program()).args(args).env("KUBECONFIG", kubeconfig))
 }
 
+/// The same, with variables of the environment.
+pub(crate) fn ramp_with(env: &[(&str, &str)], args: &[&str]) -> Running {
+    started(Command::new(program()).args(args).envs(env.iter().copied()))
+}
+
 /// `deploy/ramp.sh` with it.
 pub(crate) fn script(args: &[&str]) -> Running {
     started(Command::new(scenario("ramp.sh")).args(args).env("RAMP", program()))

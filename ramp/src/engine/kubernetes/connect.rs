@@ -1,38 +1,70 @@
 //! Client of the API server.
 
-use std::time::Duration;
+mod client_certificate;
+mod credential;
+mod exec_plugin;
+mod proxy;
+mod route;
+mod tls_error;
+mod transport;
+
+use std::time::SystemTime;
 
 use kube::Client;
-use kube::client::ClientBuilder;
+use kube::client::{ClientBuilder, ConfigExt};
+use rustls::ClientConfig;
+use tower::ServiceBuilder;
 
-use super::bearer_token::BearerToken;
-use super::kubeconfig;
+use self::credential::Credential;
+use self::exec_plugin::Terminal;
+use self::proxy::{Proxy, ProxyProtocol};
+use self::transport::Transport;
+use super::kubeconfig::{self, Access};
 use crate::engine::Failure;
 use crate::engine::timed::causes;
 use ramp_format::plan::EngineOptions;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// A client configured by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. It renews token files and
-/// credentials of exec plug-ins itself. A token in the kubeconfig has to be read again when it expires.
+/// A client configured by `KUBECONFIG`, `~/.kube/config` or, in a pod, its service account. It renews its credentials itself.
 ///
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
-pub(super) async fn connect(options: &EngineOptions) -> Result<(Client, Option<BearerToken>), Failure> {
-    let context = options.context.as_deref();
-    let mut config = kubeconfig::read(context).await?;
-    config.connect_timeout = Some(CONNECT_LIMIT);
-    // Watches and followed logs may be silent for long; other requests have their own limits.
-    config.read_timeout = None;
-    // The run retries, and each request is measured.
-    config.default_retry = false;
-    let server = config.cluster_url.to_string();
-    let token = BearerToken::take(&mut config, context);
-    let builder = ClientBuilder::try_from(config)
-        .map_err(|error| Failure::permanent(format!("client of {server}: {}", causes(&error))))?;
-    let client = match &token {
-        Some(token) => builder.with_layer(&token.layer()).build(),
-        None => builder.build(),
-    };
-    Ok((client, token))
+pub(super) async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
+    let access = kubeconfig::read(options.context.as_deref())?;
+    let place = access.place();
+    client(access, |name| std::env::var(name).ok())
+        .await
+        .map_err(|error| Failure::permanent(format!("{place}: {error}")))
+}
+
+async fn client(access: Access, env: impl Fn(&str) -> Option<String>) -> Result<Client, String> {
+    let proxy = Proxy::of(&access.config.cluster_url, access.proxy_url.as_deref(), env)?;
+    let tls = tls(&access, proxy.as_ref())?;
+    let credential =
+        Credential::load(&access, tls.crypto_provider(), Terminal::Available, SystemTime::now()).await?;
+    let (uri, namespace) = (access.config.base_uri_layer(), access.config.default_namespace.clone());
+    let headers = access.config.extra_headers_layer().map_err(|error| causes(&error))?;
+    let transport = Transport::new(access, tls, proxy, credential)?;
+    // The run retries, and each request is measured and has its own time limit.
+    let service = ServiceBuilder::new().layer(uri).layer(headers).service(transport);
+    Ok(ClientBuilder::new(service, namespace).build())
+}
+
+/// TLS without the credentials of the user, which change.
+fn tls(access: &Access, proxy: Option<&Proxy>) -> Result<ClientConfig, String> {
+    let mut config = access.config.clone();
+    config.auth_info = Default::default();
+    let is_used = config.cluster_url.scheme_str() == Some("https")
+        || proxy.is_some_and(|proxy| proxy.protocol == ProxyProtocol::Https);
+    if config.accept_invalid_certs || !is_used {
+        // None of the authorities is asked: a system without any will do.
+        config.root_cert.get_or_insert_default();
+    }
+    config.rustls_client_config().map_err(|error| {
+        let certificates =
+            if config.root_cert.is_some() { "certificate-authority" } else { "certificates of this system" };
+        format!(
+            "{certificates}: {}; check certificate-authority of the cluster in the kubeconfig",
+            causes(&error)
+        )
+    })
 }

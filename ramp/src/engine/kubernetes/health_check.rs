@@ -9,7 +9,6 @@ use kube::core::DynamicObject;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::bearer_token::BearerToken;
 use super::request::{RequestError, measured};
 use crate::engine::outage::Outage;
 use crate::engine::{Event, Events, Obstacle};
@@ -41,15 +40,13 @@ pub(super) struct HealthCheck {
     pub(super) api: Api<DynamicObject>,
     /// The Deployment's name.
     pub(super) name: String,
-    /// The token that this program has to renew.
-    pub(super) token: Option<BearerToken>,
     pub(super) events: Events,
 }
 
 impl HealthCheck {
     /// Runs forever.
     pub(super) async fn run(self, health: watch::Sender<Health>) {
-        let Self { api, name, token, events } = self;
+        let Self { api, name, events } = self;
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gap = Outage::of("api", events.clone());
@@ -69,9 +66,6 @@ impl HealthCheck {
             match answer {
                 Err(trouble) if is_miss(&trouble) => {
                     misses += 1;
-                    if let (Some(401), Some(token)) = (trouble.status(), &token) {
-                        token.read_again().await;
-                    }
                     if misses == MISSES {
                         health.send_modify(|health| health.answering = false);
                         gap.begins(answered_at, &trouble.reason(), trouble.message()).await;

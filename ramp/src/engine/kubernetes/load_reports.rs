@@ -113,9 +113,11 @@ fn outcome(answer: &Result<String, RequestError>) -> ReadOutcome {
         // The container does not exist yet, or no longer.
         Err(RequestError::Refused { status: 400, .. }) => ReadOutcome::NoContainer,
         // An error of the API server itself, reported elsewhere.
-        Err(RequestError::Refused { status: 401 | 403 | 429, .. } | RequestError::Unreachable(_)) => {
-            ReadOutcome::NoContainer
-        }
+        Err(
+            RequestError::Refused { status: 401 | 403 | 429, .. }
+            | RequestError::Unreachable(_)
+            | RequestError::Misconfigured(_),
+        ) => ReadOutcome::NoContainer,
         Err(_) => ReadOutcome::NotServed,
     }
 }

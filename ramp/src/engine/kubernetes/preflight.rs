@@ -53,6 +53,9 @@ pub(super) async fn check(
 fn unreachable(error: &RequestError) -> Failure {
     let message =
         |advice: &str| format!("cannot get the version of the API server: {}; {advice}", error.message());
+    if let RequestError::Misconfigured(what_and_advice) = error {
+        return Failure::permanent(format!("cannot get the version of the API server: {what_and_advice}"));
+    }
     if error.status() == Some(401) {
         return Failure::permanent(message("renew the credentials in the kubeconfig"));
     }

@@ -1,5 +1,6 @@
 //! Requests to the API server: time limits, errors, measurement and paging.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -28,7 +29,21 @@ pub(super) enum RequestError {
     Refused { status: u16, reason: String, message: String },
     /// The server was not reached, or its answer is not valid.
     Unreachable(String),
+    /// The server was not reached for want of valid certificates or credentials. The message says what to do.
+    Misconfigured(String),
 }
+
+/// As [`RequestError::Misconfigured`], below the client.
+#[derive(Debug)]
+pub(super) struct MisconfiguredConnection(pub(super) String);
+
+impl fmt::Display for MisconfiguredConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for MisconfiguredConnection {}
 
 impl RequestError {
     /// The reason in one word: the API's own if it gives one.
@@ -37,7 +52,7 @@ impl RequestError {
             Self::Silence(_) => "Timeout".into(),
             Self::Refused { reason, .. } if !reason.is_empty() => reason.clone(),
             Self::Refused { status, .. } => format!("HTTP {status}"),
-            Self::Unreachable(_) => "Unreachable".into(),
+            Self::Unreachable(_) | Self::Misconfigured(_) => "Unreachable".into(),
         }
     }
 
@@ -46,7 +61,7 @@ impl RequestError {
         match self {
             Self::Silence(limit) => format!("no answer within {} s", limit.as_secs_f64()),
             Self::Refused { status, message, .. } => format!("HTTP {status}: {message}"),
-            Self::Unreachable(message) => message.clone(),
+            Self::Unreachable(message) | Self::Misconfigured(message) => message.clone(),
         }
     }
 
@@ -67,7 +82,7 @@ impl RequestError {
     /// its policies; an expired token, which is renewed elsewhere, gets 401 too.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Silence(_) | Self::Unreachable(_) => true,
+            Self::Silence(_) | Self::Unreachable(_) | Self::Misconfigured(_) => true,
             Self::Refused { status, .. } => matches!(status, 401 | 403 | 408 | 409 | 429 | 500..),
         }
     }
@@ -89,6 +104,11 @@ impl From<&kube::Error> for RequestError {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => status.as_ref().clone().into(),
+            // That of the connection, which names the server.
+            kube::Error::Service(error) => match error.downcast_ref() {
+                Some(MisconfiguredConnection(message)) => Self::Misconfigured(message.clone()),
+                None => Self::Unreachable(causes(error.as_ref())),
+            },
             other => Self::Unreachable(causes(other)),
         }
     }

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 /// A watch whose API server has the Deployment `now`, or none.
 fn watch(
     now: Option<Value>,
-) -> (DeploymentWatch, mpsc::Receiver<(std::time::SystemTime, Event)>, OwnRequests) {
+) -> (DeploymentWatch, mpsc::Receiver<(crate::clock::Moment, Event)>, OwnRequests) {
     let answer = tower::service_fn(move |_: http::Request<kube::client::Body>| {
         let (status, body) = match &now {
             Some(object) => (200, object.clone()),
@@ -46,7 +46,7 @@ async fn see(watch: &mut DeploymentWatch, object: Deployment) {
 }
 
 /// What was told: messages, and why the run cannot go on.
-fn messages(told: &mut mpsc::Receiver<(std::time::SystemTime, Event)>) -> Vec<String> {
+fn messages(told: &mut mpsc::Receiver<(crate::clock::Moment, Event)>) -> Vec<String> {
     let mut messages = Vec::new();
     while let Ok((_, event)) = told.try_recv() {
         match event {
