@@ -38,6 +38,7 @@ use self::deployment::Target;
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
+use self::preflight::PodConstraints;
 use self::probe::Probes;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
@@ -60,6 +61,8 @@ pub struct KubernetesEngine {
     order: EngineSpec,
     namespace: String,
     manifest: Value,
+    /// What its pods require of nodes, once that is known.
+    constraints: Option<PodConstraints>,
     events: Option<Events>,
     tasks: JoinSet<()>,
     /// Whether an earlier attempt in this process may have created the Deployment.
@@ -91,6 +94,7 @@ impl KubernetesEngine {
             order,
             namespace,
             manifest,
+            constraints: None,
             events: None,
             tasks: JoinSet::new(),
             has_applied: false,
@@ -130,15 +134,24 @@ impl KubernetesEngine {
         self.tasks.spawn(LogReader::new(pods.clone(), events.clone(), queue.clone()).run());
         let sink = Pods {
             run: self.order.run.clone(),
-            container: manifest::container(&self.manifest),
+            container: self.order.scenario.container.name.clone(),
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),
             queue,
         };
+        let constraints = match self.constraints.clone() {
+            Some(constraints) => constraints,
+            None => preflight::constraints(&self.client, &self.order, &self.manifest).await,
+        };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
-        watches.need("watch/nodes", nodes, watcher::Config::default(), NodeWatch::new(events.clone()));
+        watches.need(
+            "watch/nodes",
+            nodes,
+            watcher::Config::default(),
+            NodeWatch::new(events.clone(), constraints),
+        );
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
@@ -180,7 +193,9 @@ impl Engine for KubernetesEngine {
     }
 
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
-        preflight::check(&self.client, &self.namespace, &self.order).await
+        let (preflight, constraints) = preflight::check(&self.client, &self.namespace, &self.order).await?;
+        self.constraints = Some(constraints);
+        Ok(preflight)
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {

@@ -11,6 +11,7 @@ use ramp_format::scenario::Scenario;
 /// means nothing without a cluster, or where it is reported elsewhere.
 const FIELDS: &[(&str, Option<&str>, Option<&str>)] = &[
     ("containers", None, None),
+    ("initContainers", None, None),
     // Restarts are always, which is all that a Deployment may ask for.
     ("restartPolicy", None, None),
     ("terminationGracePeriodSeconds", None, None),
@@ -66,18 +67,18 @@ fn reason(engine: EngineKind, field: &str) -> Option<&'static str> {
 /// What of a scenario's manifest an engine does not honour: a sentence each, which begins with the field.
 pub(crate) fn not_honoured(engine: EngineKind, scenario: &Scenario) -> Vec<String> {
     let nothing = Map::new();
-    let pod = &scenario.manifest["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
+    let (pod, container) = (scenario.pod_spec(), scenario.container_spec());
     // Once where both the pod and its container have it.
     let fields: BTreeMap<&str, &Value> = [pod, container]
         .into_iter()
         .flat_map(|object| object.as_object().unwrap_or(&nothing))
         .map(|(key, value)| (key.as_str(), value))
         .collect();
-    let mut all = Vec::new();
+    let has_others = !matches!(engine, EngineKind::Kubernetes | EngineKind::Simulated);
+    let mut all: Vec<String> = other_containers(scenario).filter(|_| has_others).into_iter().collect();
     for (field, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
         if field == "env" {
-            all.extend(variables(value));
+            all.extend(variables(scenario));
         } else if let Some(reason) = reason(engine, field) {
             let value = value.as_str().map(|value| format!(" {value}")).unwrap_or_default();
             all.push(format!("{field}{value}: {reason}"));
@@ -92,11 +93,19 @@ pub(crate) fn not_honoured(engine: EngineKind, scenario: &Scenario) -> Vec<Strin
     all
 }
 
-fn variables(env: &Value) -> impl Iterator<Item = String> {
-    let unset = env.as_array().into_iter().flatten().filter(|variable| !variable["valueFrom"].is_null());
-    unset.map(|variable| {
-        let name = variable["name"].as_str().unwrap_or("a variable");
-        format!("env {name}: not set, as valueFrom needs a cluster")
+fn variables(scenario: &Scenario) -> impl Iterator<Item = String> {
+    let unknown = scenario.container.env.unknown.iter();
+    unknown.map(|(name, source)| {
+        format!("env {name}: not set, as it comes from {source}, which needs a cluster")
+    })
+}
+
+/// Containers beside the load, of which these engines start none.
+fn other_containers(scenario: &Scenario) -> Option<String> {
+    let others = scenario.other_containers(false);
+    (!others.is_empty()).then(|| {
+        let load = &scenario.container.name;
+        format!("containers {}: not started; an instance is the container {load} alone", others.join(", "))
     })
 }
 
@@ -110,7 +119,7 @@ mod tests {
     fn what_an_engine_does_not_honour_is_said_with_its_reason_and_what_it_does_is_not() {
         let container = json!({
             "name": "a", "image": "nginx", "workingDir": "/tmp", "volumeMounts": [],
-            "env": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {}}],
+            "env": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
             "resources": {"limits": {"cpu": "1", "nvidia.com/gpu": 1}},
         });
         let pod = json!({"runtimeClassName": "kata", "nodeSelector": null, "containers": [container]});

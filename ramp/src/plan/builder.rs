@@ -83,7 +83,7 @@ impl PlanBuilder {
             settle: args.settle,
             hold: if built_in { args.hold.min(Duration::from_secs(5)) } else { args.hold },
             down: args.down,
-            stop: rules(args, engine, budget, scenario.needs())?,
+            stop: rules(args, engine, budget, &scenario.needs())?,
             note: args.note.clone(),
             beyond: args.beyond.unwrap_or(if built_in { BEYOND_BUILT_IN } else { BEYOND }),
             keep: args.keep,
@@ -138,7 +138,7 @@ fn rules(
     args: &RunArgs,
     engine: EngineKind,
     budget: Option<Bytes>,
-    needs: InstanceNeeds,
+    needs: &InstanceNeeds,
 ) -> Result<Vec<StopRule>, String> {
     if args.stop.is_empty() {
         // A rule given by --note does not stop; with --pace none instances have no time to become ready.
@@ -146,7 +146,7 @@ fn rules(
         let applies = |rule: &StopRule| args.pace != Pace::None || rule.name() != "stalled";
         let usual = StopRule::usual().into_iter().filter(|rule| applies(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is exhausted when no further instance fits.
-        let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
+        let least = needs.memory_on(budget).or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (engine, least) {
             (EngineKind::Local, Some(least)) => rule.with_floor(least),
             _ => rule,
@@ -187,9 +187,9 @@ mod tests {
         let builder = builder(&[]).unwrap();
         assert_eq!(builder.plan.engine, EngineKind::Local);
         let (budget, memory) =
-            (builder.plan.options.budget_bytes.unwrap(), builder.scenario.needs().memory.unwrap());
+            (builder.plan.options.budget_bytes.unwrap(), builder.scenario.needs().memory_on(None).unwrap());
         assert_eq!(budget / memory.0, 20, "{budget} {memory}");
-        assert_eq!(builder.scenario.fill_seconds(), Some(1.0));
+        assert_eq!(builder.scenario.fill_seconds(memory), Some(1.0));
         assert!(builder.plan.run.starts_with("20261125-120000-"), "{}", builder.plan.run);
         assert_eq!(builder.out, PathBuf::from(format!("ramp-{}", builder.plan.run)));
         assert_eq!(builder.plan.stop[0], format!("available-memory:{memory}:3").parse().unwrap());

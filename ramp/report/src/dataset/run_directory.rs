@@ -1,6 +1,6 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
@@ -10,6 +10,7 @@ use super::{clocks, observation_gaps};
 use ramp_format::rows::{EventRow, PodRow, StepRow};
 use ramp_format::run_file::read_run;
 use ramp_format::running_count::PeakCounts;
+use ramp_format::text::first_names;
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 /// Reads a run directory.
@@ -179,15 +180,31 @@ impl RunReader<'_> {
         let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
         let (name, sample_time) = (table.required("node")?, table.required("sample_time")?);
         let (boot_id, sample_of) = (table.column("boot_id"), sampler(&table)?);
+        let eligible = table.column("eligible");
         let mut nodes = NodeCollector::default();
         table.rows(|row| {
             let node = row.some(name, row.text(name)?, "a node's name")?;
             let kernel = boot_id.map_or(Ok(None), |column| row.text(column))?;
+            // A node that instances may not be placed on is none of the run's, unless it was one before: it may have some.
+            let is_excluded = eligible.map_or(Ok(None), |column| row.text(column))? == Some("false");
+            if is_excluded && !nodes.by_name.contains_key(node) {
+                nodes.excluded.insert(node.to_owned());
+                return Ok(());
+            }
             let taken = row.text(sample_time)?.unwrap_or_default().to_owned();
             let mut sample = sample_of(row)?;
             nodes.add(node, kernel, taken, &mut sample);
             Ok(())
         })?;
+        let left_out: Vec<&String> =
+            nodes.excluded.iter().filter(|name| !nodes.by_name.contains_key(*name)).collect();
+        if !left_out.is_empty() {
+            self.notes.push(format!(
+                "left out, as instances may not be placed on them: {} nodes ({})",
+                left_out.len(),
+                first_names(&left_out, 3)
+            ));
+        }
         Ok((nodes.nodes, nodes.kernels.into_iter().map(|(_, nodes)| nodes).collect()))
     }
 }
@@ -253,6 +270,8 @@ fn sampler(
 struct NodeCollector {
     nodes: Vec<NodeSeries>,
     by_name: HashMap<String, usize>,
+    /// Nodes that instances could not be placed on.
+    excluded: BTreeSet<String>,
     /// When the last sample of each was taken.
     taken: Vec<String>,
     /// Boot ids, and the nodes of each, in the order in which they were seen.

@@ -58,12 +58,6 @@ pub(super) fn selector(manifest: &Value) -> String {
     }
 }
 
-/// The name of the container that counts.
-pub(super) fn container(manifest: &Value) -> String {
-    let name = &manifest["spec"]["template"]["spec"]["containers"][0]["name"];
-    name.as_str().unwrap_or_default().to_owned()
-}
-
 /// An object as stored by the server, without managed fields.
 pub(super) fn as_recorded(found: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(found).unwrap_or_default();
@@ -117,7 +111,6 @@ mod tests {
         assert_eq!(manifest["spec"]["template"]["metadata"]["labels"][RUN_LABEL], "r1");
         assert!(manifest["spec"]["selector"]["matchLabels"][RUN_LABEL].is_null());
         assert_eq!(manifest["spec"]["replicas"], 0);
-        assert_eq!(container(&manifest), "workload");
     }
 
     #[test]

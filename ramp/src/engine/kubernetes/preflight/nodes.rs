@@ -6,11 +6,12 @@ use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
 
 use workload::quantity::Cores;
 
-use super::quantity::{Amount, number};
+use super::quantity::number;
 use super::requested::RequestedResources;
 use super::scheduling::PodConstraints;
 use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
+use ramp_format::scenario::resources::Amount;
 
 /// Conditions of a node under pressure.
 const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -60,6 +61,7 @@ fn of(
         number.map_err(|error| findings.push(Finding::warning(warning(error)))).ok()
     };
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
+    let capacity = status.capacity.as_ref().and_then(|all| number("memory", &all.get("memory")?.0).ok());
     // If all pods can be listed, a node without any runs nothing.
     let nothing = RequestedResources { pods: 0, requested: Some(Amount::default()) };
     let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
@@ -67,6 +69,7 @@ fn of(
     NodeFacts {
         kernel: info.map(|info| info.kernel_version.clone()),
         container_runtime: info.map(|info| info.container_runtime_version.clone()),
+        memory_bytes: capacity,
         allocatable_memory_bytes: memory,
         allocatable_cpu_cores: cpu.map(|cpu| Cores::from_nano(cpu).as_f64()),
         allocatable_pods: pods,

@@ -97,7 +97,14 @@ fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
     if facts.dry_run.admitted().is_some_and(Value::is_null) {
         facts.dry_run.pod = Ok(object(manifest["spec"]["template"]["spec"].clone()));
     }
-    judge(Some(&version("1", "20")), &facts, Template::of(&order, &manifest), &manifest, "workload", &order)
+    judge(
+        Some(&version("1", "20")),
+        &facts,
+        &mut Template::of(&order, &manifest),
+        &manifest,
+        "workload",
+        &order,
+    )
 }
 
 fn refusals(preflight: &Preflight) -> Vec<&str> {
