@@ -21,7 +21,7 @@ use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
 use crate::engine::{Engine, Failure};
 use crate::plan::builder::PlanBuilder;
-use crate::preflight::forecast::{forecast, largest_load, needs};
+use crate::preflight::forecast::{forecast, largest_load, needs, no_room};
 use crate::preflight::summary;
 use crate::run::{Run, Surroundings};
 use crate::ui::{Summary, View, out};
@@ -124,7 +124,7 @@ async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<Ru
     let needs = needs(scenario, &preflight);
     let fill_seconds = largest_load(&preflight, &needs).and_then(|memory| scenario.fill_seconds(memory));
     let forecast = forecast(&preflight, &needs, plan, fill_seconds);
-    preflight.findings.extend(forecast.no_room());
+    preflight.findings.extend(no_room(&forecast));
     let ignored = scenario.other_objects.iter();
     preflight
         .not_honoured

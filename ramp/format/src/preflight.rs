@@ -146,14 +146,4 @@ impl Forecast {
     pub fn capacity(&self) -> Option<&Bound> {
         self.bounds.iter().min_by_key(|bound| bound.instances)
     }
-
-    /// The warning that no node has room for even one instance. A quota without room is a finding of its own.
-    #[must_use]
-    pub fn no_room(&self) -> Option<Finding> {
-        let bound = self.capacity().filter(|bound| bound.instances == 0 && bound.by != "quota")?;
-        Some(Finding::warning(format!(
-            "no node has room for one instance: 0 by {}: {} (set less with --memory or in the manifest, or use larger nodes)",
-            bound.by, bound.inputs
-        )))
-    }
 }

@@ -14,7 +14,8 @@ use workload::cli::Args;
 use workload::config::LoadSpec;
 use workload::quantity::{Bytes, Cores, MemoryTarget, Percent, Rate};
 
-use crate::preflight::{AdmittedResources, Finding};
+use crate::preflight::AdmittedResources;
+use crate::text::{scalar as text, without_label};
 use documents::Documents;
 pub use environment::Environment;
 use environment::Variable;
@@ -25,9 +26,6 @@ const MEMORY_CAPACITY: &str = include_str!("../../../deploy/runc/memory-capacity
 
 /// Prefix of the variables that set the options of the load.
 const VARIABLE_PREFIX: &str = "WORKLOAD_";
-
-/// A page table holds 512 entries: one page of it per 512 pages of memory, charged to the container as well.
-const PAGE_TABLE_PART: u64 = 512;
 
 /// Memory that the load of an instance allocates.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,26 +63,6 @@ impl InstanceNeeds {
             }
             MemoryNeed::Max | MemoryNeed::Unknown(_) => None,
         }
-    }
-
-    /// The warning that the load allocates more than its own memory limit, where limits are enforced.
-    #[must_use]
-    pub fn above_limit(&self) -> Option<Finding> {
-        let limit = self.resources.load_limit?;
-        // Of a limit above the machine's memory a share of it would be too much.
-        let wanted = self.memory_on(Some(limit))?;
-        let with_tables = wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART);
-        let (will, more) = match (wanted > limit, with_tables > limit.0) {
-            (true, _) => ("will", "more than"),
-            (false, true) => ("may", "with page tables more than"),
-            (false, false) => return None,
-        };
-        Some(Finding::warning(format!(
-            "each instance {will} be OOM-killed: its load allocates {}, {more} its memory limit, {} (raise \
-             resources.limits.memory, or set less with --memory)",
-            wanted.rounded(),
-            limit.rounded()
-        )))
     }
 }
 
@@ -526,21 +504,6 @@ fn option_of(word: &str) -> Option<String> {
     (!name.contains('$')).then(|| name.to_owned())
 }
 
-/// The message of a parser without its label "error: ".
-pub fn without_label(error: &impl ToString) -> String {
-    error.to_string().trim_start_matches("error: ").to_owned()
-}
-
-/// A string, or a number or a truth value as text, such as `cpu: 1`.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -593,6 +556,70 @@ mod tests {
         let again = Scenario::of(changed.manifest.clone()).unwrap();
         assert_eq!((&again.container, again.load().unwrap().growth_step), (&changed.container, None));
         assert_eq!(again.container.env.known, [("RUST_LOG".to_owned(), "off".to_owned())]);
+    }
+
+    #[test]
+    fn arguments_are_expanded_and_an_option_whose_value_is_not_known_is_named() {
+        let env = json!([{"name": "SIZE", "value": "100M"}, {"name": "MEM", "value": "$(SIZE)"},
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]);
+        let known = scenario(&env, &["--memory", "$(MEM)", "--cpu=$(KEY)"]);
+        assert_eq!(known.container.args, ["--memory", "100M", "--cpu=$(KEY)"]);
+        assert_eq!(known.needs().memory, MemoryNeed::Bytes(Bytes(100_000_000)));
+        assert_eq!(known.unknown_settings().into_keys().collect::<Vec<_>>(), ["cpu"]);
+        let unknown = scenario(&env, &["--cpu", "0.5", "--memory", "$(KEY)"]);
+        let MemoryNeed::Unknown(why) = unknown.needs().memory else { panic!() };
+        assert_eq!(why, "the argument is \"$(KEY)\", and KEY comes from Secret \"s\", key \"k\"");
+        // What is not known stays as it is written, until it is set.
+        let changed = known.with_memory("5M".parse().unwrap()).unwrap();
+        assert!(changed.container.args.contains(&"--cpu=$(KEY)".to_owned()), "{:?}", changed.container.args);
+        assert_eq!(changed.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
+        let set = unknown.with_memory("5M".parse().unwrap()).unwrap();
+        assert_eq!(set.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
+        assert!(set.unknown_settings().is_empty() && !set.container.args.concat().contains("KEY"));
+        assert!(scenario(&env, &["$(KEY)"]).load().unwrap_err().contains("is not known: KEY comes from"));
+    }
+
+    #[test]
+    fn of_several_containers_the_load_is_the_one_that_is_named_for_it_or_runs_it() {
+        let of = |containers: &Value| {
+            let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+                "spec": {"template": {"spec": {"containers": containers,
+                    "initContainers": [{"name": "setup", "image": "b"}]}}}});
+            Scenario::of(manifest)
+        };
+        let load = json!({"name": "workload", "image": "x", "args": ["--memory", "5M"]});
+        let second = of(&json!([{"name": "proxy", "image": "workload"}, load])).unwrap();
+        assert_eq!(
+            (second.container.name.as_str(), second.needs().others),
+            ("workload", vec!["proxy".to_owned()])
+        );
+        assert_eq!(second.other_containers(false), ["proxy", "setup"]);
+        let changed = second.with_memory("7M".parse().unwrap()).unwrap();
+        assert_eq!(changed.needs().memory, MemoryNeed::Bytes(Bytes(7_000_000)));
+        assert!(
+            changed.manifest.pointer("/spec/template/spec/containers/0/args").is_none(),
+            "another container"
+        );
+        let by_image = json!([{"name": "a", "image": "nginx"}, {"name": "b", "image": "r:5/x/workload:1"}]);
+        assert_eq!(of(&by_image).unwrap().container.name, "b");
+        let refusal = of(&json!([{"name": "a", "image": "x"}, {"name": "b", "image": "y"}])).unwrap_err();
+        assert!(
+            refusal.starts_with("found 2 containers in the pod template (a, b); expected one"),
+            "{refusal}"
+        );
+        assert!(of(&json!([])).unwrap_err().starts_with("found 0 containers"));
+    }
+
+    #[test]
+    fn an_image_that_nothing_tells_of_is_no_load_of_nothing() {
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+            "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "nginx"}]}}}});
+        let untold = Scenario::of(manifest).unwrap();
+        assert!(
+            matches!(untold.needs().memory, MemoryNeed::Unknown(why) if why.contains("neither command nor"))
+        );
+        let told = untold.with_memory("5M".parse().unwrap()).unwrap();
+        assert_eq!(told.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
     }
 
     #[test]

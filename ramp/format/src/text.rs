@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// Serializes by `Display` and deserializes by `FromStr`.
 #[macro_export]
 macro_rules! text_in_json {
@@ -52,6 +54,22 @@ macro_rules! named_enum {
 pub fn count(count: impl Into<u64>, noun: &str) -> String {
     let count = count.into();
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The message of a parser without its label "error: ".
+pub fn without_label(error: &impl ToString) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
+/// A string, or a number or a truth value as text, such as `cpu: 1`.
+#[must_use]
+pub fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
 }
 
 /// The first `most` names, and how many more there are.

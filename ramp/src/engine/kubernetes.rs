@@ -18,6 +18,7 @@ mod pod;
 mod preflight;
 mod probe;
 mod request;
+mod scheduling;
 mod watch;
 mod watch_handlers;
 
@@ -38,8 +39,8 @@ use self::deployment::Target;
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
-use self::preflight::PodConstraints;
 use self::probe::Probes;
+use self::scheduling::PodConstraints;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
 use super::{Applied, Engine, EngineSpec, Events, Failure, GroupId};

@@ -32,6 +32,7 @@ use workload::quantity::Bytes;
 
 use super::kernel_log::KernelLog;
 use super::machine::{Machine, MachineFacts};
+use super::manifest_support;
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
 use cgroup_removal::{processes, remove};
@@ -200,7 +201,7 @@ impl Engine for LocalEngine {
         let needs = self.order.scenario.needs();
         let memory = needs.memory_on(node.memory_bytes.map(Bytes));
         findings.extend(preflight::about_ulimits(preflight::instances_allowed(), self.budget, memory));
-        findings.extend(needs.above_limit().filter(|_| site.is_ok()));
+        findings.extend(manifest_support::above_limit(&needs).filter(|_| site.is_ok()));
         let mut not_honoured = self.process.not_honoured.clone();
         not_honoured.extend(limits_not_honoured(&site, &self.process.limits));
         let versions = [("linux", self.machine.start.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use ramp_format::plan::EngineKind;
-use ramp_format::scenario::Scenario;
+use ramp_format::preflight::Finding;
+use ramp_format::scenario::{InstanceNeeds, Scenario};
 
 /// Fields of a pod and of its container: why `local` does not honour it, and why `podman` does not. None where it does, where it
 /// means nothing without a cluster, or where it is reported elsewhere.
@@ -79,6 +80,8 @@ pub(crate) fn not_honoured(engine: EngineKind, scenario: &Scenario) -> Vec<Strin
     for (field, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
         if field == "env" {
             all.extend(variables(scenario));
+        } else if field == "nodeSelector" && is_of_platform(value) {
+            // This machine is what it is.
         } else if let Some(reason) = reason(engine, field) {
             let value = value.as_str().map(|value| format!(" {value}")).unwrap_or_default();
             all.push(format!("{field}{value}: {reason}"));
@@ -100,6 +103,12 @@ fn variables(scenario: &Scenario) -> impl Iterator<Item = String> {
     })
 }
 
+/// Whether a selector names an operating system and an architecture alone.
+fn is_of_platform(selector: &Value) -> bool {
+    const PLATFORM: [&str; 2] = ["kubernetes.io/os", "kubernetes.io/arch"];
+    selector.as_object().is_some_and(|labels| labels.keys().all(|label| PLATFORM.contains(&label.as_str())))
+}
+
 /// Containers beside the load, of which these engines start none.
 fn other_containers(scenario: &Scenario) -> Option<String> {
     let others = scenario.other_containers(false);
@@ -109,9 +118,51 @@ fn other_containers(scenario: &Scenario) -> Option<String> {
     })
 }
 
+/// A page table holds 512 entries: one page of it per 512 pages of memory, charged to the container as well.
+const PAGE_TABLE_PART: u64 = 512;
+
+/// The warning that the load allocates more than its own memory limit, where limits are enforced.
+pub(crate) fn above_limit(needs: &InstanceNeeds) -> Option<Finding> {
+    let limit = needs.resources.load_limit?;
+    let wanted = needs.memory_on(Some(limit))?;
+    let with_tables = wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART);
+    let (will, more) = match (wanted > limit, with_tables > limit.0) {
+        (true, _) => ("will", "more than"),
+        (false, true) => ("may", "with page tables more than"),
+        (false, false) => return None,
+    };
+    Some(Finding::warning(format!(
+        "each instance {will} be OOM-killed: its load allocates {}, {more} its memory limit, {} (raise \
+         resources.limits.memory, or set less with --memory)",
+        wanted.rounded(),
+        limit.rounded()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use workload::quantity::Bytes;
+
+    use ramp_format::scenario::MemoryNeed;
+    use ramp_format::scenario::resources::PodResources;
+
+    #[test]
+    fn a_load_above_its_own_limit_will_be_killed_and_one_with_just_as_much_may_be() {
+        let found = |memory: MemoryNeed| {
+            let resources = PodResources { load_limit: Some(Bytes(100_000_000)), ..PodResources::default() };
+            above_limit(&InstanceNeeds { memory, resources, others: Vec::new() })
+                .map(|finding| finding.message)
+        };
+        let bytes = |bytes| MemoryNeed::Bytes(Bytes(bytes));
+        assert!(found(bytes(500_000_000)).unwrap().starts_with(
+            "each instance will be OOM-killed: its load allocates 500.00 MB, more than its memory limit, 100.00 MB"
+        ));
+        assert!(found(bytes(100_000_000)).unwrap().starts_with("each instance may be OOM-killed"));
+        assert!(found(MemoryNeed::Share("120%".parse().unwrap())).unwrap().contains("will be OOM-killed"));
+        let fits = [bytes(90_000_000), MemoryNeed::Share("80%".parse().unwrap()), MemoryNeed::Max];
+        assert_eq!(fits.map(found), [None, None, None]);
+    }
 
     use super::*;
 

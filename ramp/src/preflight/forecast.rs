@@ -1,7 +1,7 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
 use ramp_format::plan::{Pace, Plan};
-use ramp_format::preflight::{Bound, Forecast, NodeFacts, Preflight};
+use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight};
 use ramp_format::scenario::resources::PodResources;
 use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
 use workload::quantity::{Bytes, Cores};
@@ -45,6 +45,16 @@ pub fn largest_load(preflight: &Preflight, needs: &InstanceNeeds) -> Option<Byte
     let nodes = preflight.nodes.iter().filter(|node| node.eligible);
     let loads: Option<Vec<Bytes>> = nodes.map(|node| needs.memory_on(node.memory_bytes.map(Bytes))).collect();
     loads?.into_iter().max().or_else(|| needs.memory_on(None))
+}
+
+/// The warning that no node has room for even one instance. A quota without room is a finding of its own.
+#[must_use]
+pub fn no_room(forecast: &Forecast) -> Option<Finding> {
+    let bound = forecast.capacity().filter(|bound| bound.instances == 0 && bound.by != "quota")?;
+    Some(Finding::warning(format!(
+        "no node has room for one instance: 0 by {}: {} (set less with --memory or in the manifest, or use larger nodes)",
+        bound.by, bound.inputs
+    )))
 }
 
 /// Free memory ÷ memory per instance, and the same for everything else that is requested or counted. `fill_seconds` is the
@@ -193,7 +203,8 @@ mod tests {
     use super::{
         Bytes, Forecast, InstanceNeeds, MemoryNeed, NodeFacts, Plan, PodResources, Preflight, forecast,
     };
-    use ramp_format::preflight::RuntimeClassFacts;
+    use ramp_format::preflight::{AdmittedResources, RuntimeClassFacts};
+    use ramp_format::scenario::Scenario;
 
     const GB: u64 = 1_000_000_000;
 
@@ -247,6 +258,52 @@ mod tests {
         assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
         assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
         assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
+    }
+
+    #[test]
+    fn a_share_is_of_the_smaller_of_the_limit_and_each_node() {
+        let small = NodeFacts { memory_bytes: Some(2 * GB), ..node("small") };
+        let nodes = vec![NodeFacts { memory_bytes: Some(10 * GB), ..node("large") }, small];
+        let preflight = Preflight { nodes, ..Preflight::default() };
+        let share = |limit: Option<u64>| {
+            let resources = PodResources { load_limit: limit.map(Bytes), ..PodResources::default() };
+            let memory = MemoryNeed::Share("50%".parse().unwrap());
+            let needs = InstanceNeeds { memory, resources, others: Vec::new() };
+            by(&forecast(&preflight, &needs, &Plan { to: 5, ..Plan::default() }, None), "memory in use")
+        };
+        assert_eq!(share(None), Some(1 + 9), "9 GB free on each: by 5 GB, and by 1 GB");
+        assert_eq!(share(Some(64 * GB)), Some(10), "a limit above the machine is none");
+        assert_eq!(share(Some(2 * GB)), Some(18));
+    }
+
+    #[test]
+    fn needs_are_those_that_were_admitted_and_what_is_not_known_has_its_reason() {
+        let text = |container: &str| {
+            format!(
+                "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a}}, spec: {{template: {{spec: {{containers: \
+                 [{{name: workload, image: workload, {container}}}]}}}}}}}}"
+            )
+        };
+        let scenario = Scenario::parse(&text("args: [--memory, 80%]")).unwrap();
+        let admitted = AdmittedResources { memory_limit_bytes: Some(GB), ..AdmittedResources::default() };
+        let class =
+            |handler: &str| RuntimeClassFacts { handler: handler.into(), ..RuntimeClassFacts::default() };
+        let mut preflight = Preflight { runtime_class: Some(class("kata")), ..Preflight::default() };
+        let found = super::needs(&scenario, &preflight);
+        assert!(
+            matches!(found.memory, MemoryNeed::Unknown(why) if why.contains("RuntimeClass")),
+            "a VM of unknown size"
+        );
+        preflight.admitted = Some(admitted);
+        assert_eq!(
+            super::needs(&scenario, &preflight).memory_on(Some(Bytes(2 * GB))),
+            Some(Bytes(GB / 5 * 4))
+        );
+        let secret = text("env: [{name: WORKLOAD_MEMORY, valueFrom: {secretKeyRef: {name: s, key: k}}}]");
+        let needs = super::needs(&Scenario::parse(&secret).unwrap(), &Preflight::default());
+        let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
+        let unknown = forecast(&preflight, &needs, &Plan { to: 5, ..Plan::default() }, None).unknown;
+        assert_eq!(unknown, ["memory in use: WORKLOAD_MEMORY comes from Secret \"s\", key \"k\""]);
     }
 
     #[test]

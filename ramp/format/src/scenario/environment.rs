@@ -6,7 +6,7 @@ use serde_json::Value;
 use workload::quantity::{Bytes, Cores};
 
 use super::resources::ContainerResources;
-use super::text;
+use crate::text::scalar as text;
 
 /// The environment, as far as the manifest determines it.
 #[derive(Clone, Debug, Default, PartialEq)]

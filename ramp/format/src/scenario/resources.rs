@@ -3,7 +3,7 @@
 use serde_json::Value;
 use workload::quantity::{Bytes, Cores, QuantityError};
 
-use super::text;
+use crate::text::scalar as text;
 
 /// Requests and limits of a container. A limit of 0 is none, as in Kubernetes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! Node status from a node object.
 
 use super::object::NodeObject;
-use super::preflight::PodConstraints;
+use super::scheduling::PodConstraints;
 use crate::engine::NodeStatus;
 
 /// Prefix of taints that repeat a condition, or `unschedulable`.

@@ -9,7 +9,6 @@ mod probe;
 mod quantity;
 mod quota;
 mod requested;
-mod scheduling;
 mod stale_runs;
 mod template;
 mod wording;
@@ -21,10 +20,10 @@ use quota::PodRequests;
 use serde_json::Value;
 use template::Template;
 
-pub(super) use scheduling::PodConstraints;
-
 use super::manifest;
 use super::request::{Answer, REQUEST_LIMIT, RequestError, within};
+use super::scheduling::PodConstraints;
+use crate::engine::manifest_support::above_limit;
 use crate::engine::{EngineSpec, Failure};
 use ramp_format::preflight::{AdmittedResources, Finding, Preflight};
 use workload::quantity::Cores;
@@ -126,7 +125,7 @@ fn judge(
         });
         needs.resources = resources;
     }
-    preflight.findings.extend(needs.above_limit());
+    preflight.findings.extend(above_limit(&needs));
     preflight
 }
 

@@ -6,8 +6,8 @@ use super::load_reports::SharedLogQueue;
 use super::node;
 use super::object::{NodeObject, PodObject};
 use super::pod;
-use super::preflight::PodConstraints;
 use super::probe::{ProbePod, Probes};
+use super::scheduling::PodConstraints;
 use super::watch::Sink;
 use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 

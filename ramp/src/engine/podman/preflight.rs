@@ -8,6 +8,7 @@ use super::api::Refusal;
 use super::container_spec::{must_not_be_root, not_honoured};
 use super::inspect::Listed;
 use crate::engine::EngineSpec;
+use crate::engine::manifest_support::above_limit;
 use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::text::first_names;
@@ -28,7 +29,7 @@ pub(super) struct EngineAnswers {
 pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineAnswers) -> Preflight {
     let (needs, is_limited) = (order.scenario.needs(), has_memory_limits(&answers.info));
     let mut findings = findings(order, answers);
-    findings.extend(needs.above_limit().filter(|_| is_limited));
+    findings.extend(above_limit(&needs).filter(|_| is_limited));
     Preflight {
         admitted: Some(order.scenario.container.alone(is_limited)),
         versions: versions(&answers.version, &answers.info),

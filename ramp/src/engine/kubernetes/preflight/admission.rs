@@ -64,7 +64,9 @@ impl DryRun {
         self.pod.as_ref().err().is_some_and(is_refusal)
     }
 
-    /// What admission refuses, and what it changes; `load` is the name of the load's container. Denied permissions are left out if they are reported elsewhere.
+    /// What admission refuses, and what it changes; `load` is the name of the load's container.
+    ///
+    /// Denied permissions are left out if they are reported elsewhere.
     pub(super) fn judge(&self, sent: &Value, load: &str, denied_is_reported: bool) -> Vec<Finding> {
         let deployment = self.deployment.as_ref().err().filter(|error| error.status() != Some(409));
         let pod = self.pod.as_ref().err();

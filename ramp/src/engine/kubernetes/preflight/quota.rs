@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
 use workload::quantity::{Bytes, Cores};
 
+use super::super::scheduling::expression;
 use super::quantity::number;
-use super::scheduling::expression;
 use super::template::is_best_effort;
 use ramp_format::preflight::{Finding, QuotaFacts, RuntimeClassFacts};
 use ramp_format::scenario::resources::PodResources;

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::super::scheduling::{PodConstraints, expression};
 use super::quantity::amount;
-use super::scheduling::{PodConstraints, expression};
 use crate::engine::EngineSpec;
 use ramp_format::preflight::{Finding, RuntimeClassFacts};
 use ramp_format::scenario::resources::PodResources;

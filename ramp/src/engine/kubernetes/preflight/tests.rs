@@ -47,7 +47,8 @@ fn dark(trouble: &RequestError) -> ClusterFacts {
 
 /// A cluster of one node without problems.
 fn clean() -> ClusterFacts {
-    let node: Node = from_value(json!({"metadata": {"name": "a"}, "status": {
+    let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+    let node: Node = from_value(json!({"metadata": {"name": "a", "labels": labels}, "status": {
         "allocatable": {"memory": "2Gi", "cpu": "2", "pods": "110"},
         "conditions": [{"type": "Ready", "status": "True"}],
         "images": [{"names": ["localhost/workload:0.1.0"]}]}}))
@@ -291,7 +292,8 @@ fn node(name: &str, status: &Value, spec: &Value) -> Node {
     for (key, value) in status.as_object().unwrap() {
         whole[key] = value.clone();
     }
-    from_value(json!({"metadata": {"name": name}, "spec": spec, "status": whole})).unwrap()
+    let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+    from_value(json!({"metadata": {"name": name, "labels": labels}, "spec": spec, "status": whole})).unwrap()
 }
 
 fn with_nodes(nodes: Vec<Node>) -> ClusterFacts {

@@ -16,20 +16,20 @@ pub(super) const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
 
 /// What a pod requires of its node.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct PodConstraints {
+pub(super) struct PodConstraints {
     /// Required labels: those of the pod and of its RuntimeClass.
-    pub(in super::super) node_selector: Labels,
+    pub(super) node_selector: Labels,
     /// `requiredDuringSchedulingIgnoredDuringExecution` of its node affinity.
-    pub(in super::super) affinity: Option<NodeSelector>,
+    pub(super) affinity: Option<NodeSelector>,
     /// Tolerations of the pod and of its RuntimeClass.
-    pub(in super::super) tolerations: Vec<Toleration>,
+    pub(super) tolerations: Vec<Toleration>,
     /// Whether its QoS class is `BestEffort`; all others tolerate memory pressure.
-    pub(in super::super) best_effort: bool,
+    pub(super) best_effort: bool,
 }
 
 impl PodConstraints {
     /// Why a node is excluded, whatever its conditions.
-    pub(in super::super) fn against(&self, name: &str, labels: &Labels, taints: &[Taint]) -> Option<String> {
+    pub(super) fn against(&self, name: &str, labels: &Labels, taints: &[Taint]) -> Option<String> {
         for (key, value) in &self.node_selector {
             match labels.get(key) {
                 Some(found) if found == value => {}
