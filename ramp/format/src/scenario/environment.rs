@@ -200,7 +200,7 @@ mod tests {
             ("$VAR_A", "$VAR_A"),
             ("$(VAR_A", "$(VAR_A"),
             ("$(VAR_A$(VAR_B)", "$(VAR_A$(VAR_B)"),
-            ("$(VAR_DNE)", "$(VAR_DNE)"),
+            ("$(VAR_NONE)", "$(VAR_NONE)"),
             ("$(VAR_REF)", "$(VAR_A)"),
             ("$(VAR_EMPTY)|", "|"),
             ("$()", "$()"),

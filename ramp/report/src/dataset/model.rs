@@ -283,7 +283,8 @@ impl Recorded {
                 workload::quantity::Rate::PerSecond(rate) if is_known("growth-rate") => Some(rate.0 as f64),
                 _ => None,
             },
-            report_every_seconds: is_known("report-every").then(|| load.reports.report_every.0.as_secs_f64()),
+            report_every_seconds: is_known("report-every")
+                .then_some(load.reports.report_every.0.as_secs_f64()),
         }
     }
 
