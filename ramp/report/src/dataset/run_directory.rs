@@ -200,7 +200,7 @@ impl RunReader<'_> {
             nodes.excluded.iter().filter(|name| !nodes.by_name.contains_key(*name)).collect();
         if !left_out.is_empty() {
             self.notes.push(format!(
-                "left out, as instances may not be placed on them: {} nodes ({})",
+                "nodes left out, as instances may not be placed on them: {} ({})",
                 left_out.len(),
                 first_names(&left_out, 3)
             ));
@@ -316,5 +316,26 @@ impl NodeCollector {
             nodes.push(node);
         }
         at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_instances_may_not_be_placed_on_is_left_out_unless_it_was_one_of_the_runs() {
+        let place = tempfile::tempdir().unwrap();
+        let header = "elapsed_seconds,step,node,row,sample_time,instances,eligible\n";
+        let rows = "1,0,a,sample,2026-11-25T12:00:00Z,0,true\n1,0,windows,sample,2026-11-25T12:00:00Z,0,false\n\
+                    2,0,a,sample,2026-11-25T12:00:01Z,3,false\n2,0,old,sample,2026-11-25T12:00:01Z,0,\n";
+        fs::write(place.path().join("nodes.csv"), [header, rows].concat()).unwrap();
+        let mut notes = Vec::new();
+        let (nodes, _) = RunReader { directory: place.path(), notes: &mut notes }.nodes().unwrap();
+        let seen: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.samples.len())).collect();
+        assert_eq!(seen, [("a", 2), ("old", 1)], "a was cordoned, and may have instances");
+        assert_eq!(notes, ["nodes left out, as instances may not be placed on them: 1 (windows)"]);
     }
 }
