@@ -495,7 +495,7 @@ impl Container {
 
 /// The name of an option that is a word of its own: `--memory`.
 fn option_name(word: &str) -> Option<&str> {
-    word.strip_prefix("--").filter(|name| !name.is_empty() && !name.contains('='))
+    word.strip_prefix("--").filter(|name| !name.is_empty() && !name.contains(['=', '$']))
 }
 
 /// The name of an option with its value: `--memory=$(SIZE)`.
@@ -577,6 +577,7 @@ mod tests {
         assert_eq!(set.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
         assert!(set.unknown_settings().is_empty() && !set.container.args.concat().contains("KEY"));
         assert!(scenario(&env, &["$(KEY)"]).load().unwrap_err().contains("is not known: KEY comes from"));
+        assert!(scenario(&env, &["--$x", "$(KEY)"]).with_memory("5M".parse().unwrap()).is_err());
     }
 
     #[test]
