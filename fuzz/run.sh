@@ -22,6 +22,20 @@ while IFS= read -r -d '' file; do
   number=$((number + 1))
   { printf 'oom_kill\0' && head -c 600 "$file"; } | seed kernel_files "file-$number"
 done < <(find ../tests/hosts/v1-nested ../tests/hosts/v2-nested -type f ! -name expected.json -print0)
+for manifest in ../deploy/runc/*.yaml; do
+  name=$(basename "$manifest")
+  seed manifest "$name" <"$manifest"
+done
+number=0
+# shellcheck disable=SC2016 # References are the manifest's.
+for container in \
+  'args: [--memory, $(A), --cpu=$(B)], env: [{name: A, value: 5M}, {name: B, valueFrom: {secretKeyRef: {name: s, key: k}}}]' \
+  'env: [{name: WORKLOAD_MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}}], resources: {limits: {memory: 1e9}}' \
+  'envFrom: [{prefix: P_, configMapRef: {name: c}}], command: [workload, --memory, 80%], resources: {requests: {cpu: 1n}}'; do
+  number=$((number + 1))
+  printf '{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [%s]}}}}\n' \
+    "{name: workload, image: w, $container}" | seed manifest "container-$number"
+done
 for path in /metrics /readyz '/healthz?a=b' /; do
   printf '~GET %s HTTP/1.1\r\nHost: pod:8080\r\nAccept: */*\r\n\r\n' "$path" | seed request "get-${path//\//-}"
 done
@@ -36,7 +50,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 programs=(target/*/release)
 
-for target in ${FUZZ_TARGETS:-quantity cgroup kernel_files request}; do
+for target in ${FUZZ_TARGETS:-quantity cgroup kernel_files request manifest}; do
   echo "== $target, $runs runs"
   mkdir -p "corpus/$target" "artifacts/$target"
   "${programs[0]}/$target" -artifact_prefix="artifacts/$target/" -runs="$runs" -max_len=700 -print_final_stats=1 -verbosity=0 \

@@ -93,9 +93,11 @@ impl Args {
         };
         let options = options.into_iter().flat_map(clap::Command::get_arguments);
         let variables = options.filter_map(|option| {
-            let value = environment(option.get_env()?.to_str()?)?;
             let is_given = given.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
-            option.get_long().filter(|_| !is_given).map(|name| format!("--{name}={value}"))
+            // A variable that an argument overrides is not asked for.
+            let variable = option.get_env().filter(|_| !is_given)?;
+            let value = environment(variable.to_str()?)?;
+            option.get_long().map(|name| format!("--{name}={value}"))
         });
         arguments.splice(at..at, variables.collect::<Vec<_>>());
         Self::from_arg_matches(&isolated.try_get_matches_from_mut(&arguments)?)

@@ -3,12 +3,14 @@
 //! The grammar is that of `k8s.io/apimachinery/pkg/api/resource.Quantity`, without its sign: a decimal
 //! number, then a suffix or a decimal exponent. As there, a fraction that the unit cannot express rounds
 //! up. Two things differ on purpose: `m` is refused for sizes (500m of memory would be half a byte, and
-//! has been mistaken for 500M often enough), and a percentage and `max` are allowed.
+//! has been mistaken for 500M often enough), and a percentage and `max` are allowed. Quantities of manifests are
+//! read by [`Bytes::from_manifest`] and [`Cores::from_manifest`], in Kubernetes' whole grammar.
 //!
 //! All arithmetic is done in integers, so what is printed parses back to the same value.
 
 mod bytes;
 mod cores;
+mod manifest;
 mod number;
 
 pub use bytes::{Bytes, MemoryTarget, Rate};

@@ -26,7 +26,7 @@ use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
 use crate::engine::{Engine, Failure};
 use crate::plan::builder::PlanBuilder;
-use crate::preflight::forecast::forecast;
+use crate::preflight::forecast::{forecast, largest_load, needs, no_room};
 use crate::preflight::summary;
 use crate::run::{Run, Surroundings};
 use crate::ui::{Summary, View, out};
@@ -146,7 +146,16 @@ async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<Ru
     let mut preflight = told_while_waiting(name, engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     preflight.findings.extend(output_directory::findings(out));
-    let forecast = forecast(&preflight, scenario.needs(), plan, scenario.fill_seconds());
+    let needs = needs(scenario, &preflight);
+    let fill_seconds = largest_load(&preflight, &needs).and_then(|memory| scenario.fill_seconds(memory));
+    let forecast = forecast(&preflight, &needs, plan, fill_seconds);
+    preflight.findings.extend(no_room(&forecast));
+    let ignored = scenario.other_objects.iter();
+    preflight
+        .not_honoured
+        .extend(ignored.map(|object| {
+            format!("{object}: not applied; of its file only Deployment/{} is", scenario.name)
+        }));
     let text = summary::describe(plan, scenario, &preflight, &forecast);
     Ok(RunDiscovery { preflight, forecast, text })
 }

@@ -229,6 +229,8 @@ pub struct NodeStatus {
     pub name: String,
     /// Whether it is ready for instances.
     pub ready: bool,
+    /// Whether instances may be placed on it when it is ready: neither cordoned nor excluded by a selector or a taint.
+    pub eligible: bool,
     /// Its other conditions, such as pressure of memory, disk or PIDs; empty without any.
     pub conditions: String,
 }
@@ -237,7 +239,7 @@ impl NodeStatus {
     /// A node that is ready and has no other conditions.
     #[must_use]
     pub fn ready(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ready: true, conditions: String::new() }
+        Self { name: name.into(), ready: true, eligible: true, conditions: String::new() }
     }
 }
 

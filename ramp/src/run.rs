@@ -43,6 +43,7 @@ use ramp_format::rows::{Part, StepOutcome, StepRow};
 use ramp_format::run_clock::RunClock;
 use ramp_format::run_file::Teardown;
 use ramp_format::stop_rule::StepObservation;
+use ramp_format::text::first_names;
 use ramp_format::time::Time;
 
 /// Time limit for writing pending rows and `run.json` at the end.
@@ -337,6 +338,14 @@ impl<E: Engine> Run<E> {
         self.event_loop.view.heading();
         let first = Instant::now() + FIRST_SAMPLES_WITHIN;
         self.event_loop.until(first, |event_loop| event_loop.nodes.all_sampled()).await?;
+        let unsampled: Vec<String> = self.event_loop.nodes.unsampled().map(str::to_owned).collect();
+        if !unsampled.is_empty() {
+            let names = first_names(&unsampled, 3);
+            let message = format!(
+                "no sample from {names}: memory of all nodes is not known (run the node probe there, or exclude the nodes)"
+            );
+            self.event_loop.note("nodes", "NotSampled", message);
+        }
         if self.resumed.is_none() {
             // Memory and CPU of the idle nodes.
             self.event_loop.wait(Instant::now() + self.plan.settle).await?;

@@ -489,8 +489,9 @@ mod tests {
     #[test]
     fn columns_keep_their_names_and_order() {
         let first = |header: Vec<&'static str>, count| header[..count].join(",");
-        let nodes = "time,elapsed_seconds,step,node,row,sample_time,age_seconds,instances,ready,budget_bytes,budget_used_bytes,record";
-        assert_eq!(first(NodeRow::header(), 12), nodes);
+        let nodes = "time,elapsed_seconds,step,node,row,sample_time,age_seconds,instances,ready,budget_bytes,budget_used_bytes,\
+                     eligible,record";
+        assert_eq!(first(NodeRow::header(), 13), nodes);
         let workloads =
             "time,elapsed_seconds,step,instance,uid,node,report_time,record,program_elapsed_seconds,phase";
         assert_eq!(first(WorkloadRow::header(), 10), workloads);

@@ -17,6 +17,9 @@ pub struct Preflight {
     /// What quotas leave, where there are any.
     #[serde(default)]
     pub quotas: Vec<QuotaFacts>,
+    /// Requests and limits of an instance as admitted, where that is known: with the defaults of a LimitRange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<AdmittedResources>,
     /// What is wrong, and what may be.
     pub findings: Vec<Finding>,
     /// What of the scenario cannot be had here.
@@ -36,6 +39,9 @@ pub struct NodeFacts {
     pub kernel: Option<String>,
     /// What runs its containers: `containerd://1.6.20`.
     pub container_runtime: Option<String>,
+    /// Memory of its machine, in bytes, of which a load takes a share.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     /// Memory for instances, in bytes.
     pub allocatable_memory_bytes: Option<u64>,
     /// CPU for instances, in cores.
@@ -70,6 +76,17 @@ pub struct RuntimeClassFacts {
     pub overhead_memory_bytes: u64,
     /// `overhead.podFixed`, CPU, in cores.
     pub overhead_cpu_cores: f64,
+}
+
+/// Requests and limits of a pod after admission, without overhead of its RuntimeClass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdmittedResources {
+    /// Memory that the scheduler reserves, in bytes.
+    pub memory_request_bytes: Option<u64>,
+    /// CPU that it reserves, in billionths of a core.
+    pub cpu_request_nano_cores: Option<u64>,
+    /// Memory limit of the load, in bytes.
+    pub memory_limit_bytes: Option<u64>,
 }
 
 /// Something found before the first step.

@@ -220,11 +220,11 @@ table! {
         api_answers: u32,
         /// API requests that failed or timed out within this step.
         api_failures: u32,
-        /// Ready nodes.
+        /// Ready nodes. Here and below, nodes are those that instances may be placed on.
         nodes_ready: u32,
         /// Nodes that are not ready.
         nodes_not_ready: u32,
-        /// Kernels (machines) that were ever sampled; nodes with one boot ID share a kernel.
+        /// Kernels (machines) of the nodes; nodes with one boot ID share a kernel, and one that was never sampled counts as one.
         kernels: u32,
         /// Kernels whose last sample is fresh; sums of memory are empty unless all are.
         kernels_fresh: u32,
@@ -312,6 +312,8 @@ table! {
         budget_bytes: Option<u64>,
         /// Memory charged to all instances together.
         budget_used_bytes: Option<u64>,
+        /// Whether instances may be placed on the node when it is ready: neither cordoned nor excluded by a selector or a taint.
+        eligible: Option<bool>,
     }
     with the fields of NodeReport
 }

@@ -1,28 +1,72 @@
 //! Scenario: a Deployment manifest, and the fields of it that engines use.
 
+mod documents;
+mod environment;
+pub mod resources;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use workload::cli::Args;
 use workload::config::LoadSpec;
-use workload::quantity::{Bytes, Cores, MemoryTarget, Rate};
+use workload::quantity::{Bytes, Cores, MemoryTarget, Percent, Rate};
+
+use crate::preflight::AdmittedResources;
+use crate::text::{scalar as text, without_label};
+use documents::Documents;
+pub use environment::Environment;
+use environment::Variable;
+use resources::{ContainerResources, PodResources};
 
 /// The built-in scenario: the main one of the study.
 const MEMORY_CAPACITY: &str = include_str!("../../../deploy/runc/memory-capacity.yaml");
 
-/// Resources of an instance, as far as the manifest says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct InstanceNeeds {
-    /// Resident set requested of the load.
-    pub memory: Option<Bytes>,
-    /// Memory request.
-    pub requested_memory: Bytes,
-    /// CPU request.
-    pub requested_cpu: Cores,
+/// Prefix of the variables that set the options of the load.
+const VARIABLE_PREFIX: &str = "WORKLOAD_";
+
+/// Memory that the load of an instance allocates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemoryNeed {
+    /// So many bytes.
+    Bytes(Bytes),
+    /// A share of the smaller of the limit and the machine.
+    Share(Percent),
+    /// All that it can get.
+    Max,
+    /// Not known, for this reason.
+    Unknown(String),
 }
 
-/// A Deployment with one container.
+/// Resources of an instance, as far as the manifest says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceNeeds {
+    /// Memory that its load allocates.
+    pub memory: MemoryNeed,
+    /// Requests and limits.
+    pub resources: PodResources,
+    /// Names of the containers that run beside the load and take memory too.
+    pub others: Vec<String>,
+}
+
+impl InstanceNeeds {
+    /// Memory that the load allocates on a machine with so much memory, if both are known.
+    #[must_use]
+    pub fn memory_on(&self, machine: Option<Bytes>) -> Option<Bytes> {
+        match self.memory {
+            MemoryNeed::Bytes(bytes) => Some(bytes),
+            MemoryNeed::Share(percent) => {
+                let whole = machine?.min(self.resources.load_limit.unwrap_or(Bytes(u64::MAX)));
+                Some(Bytes(percent.of(whole.0)))
+            }
+            MemoryNeed::Max | MemoryNeed::Unknown(_) => None,
+        }
+    }
+}
+
+/// A Deployment, of whose containers one is the load.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Its name.
@@ -33,36 +77,53 @@ pub struct Scenario {
     pub runtime_class: Option<String>,
     /// The manifest, as JSON.
     pub manifest: Value,
-    /// Its container.
+    /// Its container that is the load.
     pub container: Container,
+    /// Resources of its pods.
+    pub resources: PodResources,
+    /// Other objects in its file, such as `Namespace/workload`; they are not applied.
+    pub other_objects: Vec<String>,
+    /// Index of the container in the pod template.
+    index: usize,
 }
 
 /// The container of each instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Container {
+    /// Its name.
+    pub name: String,
     /// The image.
     pub image: String,
-    /// Command; overrides the entry point of the image.
+    /// Command, with references to variables expanded; overrides the entry point of the image.
     pub command: Vec<String>,
-    /// Its arguments.
+    /// Its arguments, with references to variables expanded.
     pub args: Vec<String>,
     /// Its environment.
-    pub env: Vec<(String, String)>,
+    pub env: Environment,
     /// Memory request.
     pub memory_request: Option<Bytes>,
-    /// Memory limit.
+    /// Memory limit: its own, or that of the pod where it is lower.
     pub memory_limit: Option<Bytes>,
     /// CPU request.
     pub cpu_request: Option<Cores>,
     /// CPU limit.
     pub cpu_limit: Option<Cores>,
+    /// Words of the command and of the arguments whose variables are not known, as they are written, and why.
+    unknown_words: BTreeMap<String, String>,
+}
+
+/// The load of a container: settings that the manifest does not determine have their defaults.
+struct LoadReading<T> {
+    load: T,
+    /// Names of the options that are not known, and why.
+    unknown: BTreeMap<String, String>,
 }
 
 impl Scenario {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// If the file cannot be read, or is not one Deployment with one container.
+    /// If the file cannot be read, or has not exactly one Deployment, or none of its containers is known to be the load.
     pub fn read(path: &Path) -> Result<Self, String> {
         let at = path.display();
         let text = fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
@@ -80,49 +141,74 @@ impl Scenario {
     /// Parses the text of a manifest.
     ///
     /// # Errors
-    /// If it is not one Deployment with one container.
+    /// If it has not exactly one Deployment, or none of its containers is known to be the load.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-            .map_err(|error| format!("malformed YAML: {}", without_label(&error)))?;
-        let [manifest] = documents.as_slice() else {
-            return Err(format!("found {} documents, expected one Deployment", documents.len()));
-        };
-        Self::of(manifest.clone())
+        Self::among(documents::parse(text)?)
     }
 
     /// Reads a parsed manifest.
     ///
     /// # Errors
-    /// If it is not one Deployment with one container.
+    /// As of [`Self::parse`].
     pub fn of(manifest: Value) -> Result<Self, String> {
-        let (version, kind) = (text(&manifest["apiVersion"]), text(&manifest["kind"]));
-        if (version.as_deref(), kind.as_deref()) != (Some("apps/v1"), Some("Deployment")) {
-            let [version, kind] = [version, kind].map(|found| found.unwrap_or_else(|| "none".into()));
-            return Err(format!(
-                "found apiVersion {version}, kind {kind}; expected apiVersion apps/v1, kind Deployment"
-            ));
-        }
+        Self::among(documents::of(vec![manifest])?)
+    }
+
+    fn among(Documents { deployment: manifest, others }: Documents) -> Result<Self, String> {
         let name = text(&manifest["metadata"]["name"]).ok_or("metadata.name is missing")?;
         let pod = &manifest["spec"]["template"]["spec"];
-        let containers = pod["containers"].as_array().map_or(&[][..], Vec::as_slice);
-        let [container] = containers else {
-            return Err(format!("found {} containers in the pod template, expected one", containers.len()));
-        };
+        let index = load_index(pod)?;
+        let container = Container::of(&manifest["spec"]["template"], index)?;
+        let resources = PodResources::of(pod, &container.name)?;
         Ok(Self {
             name,
             namespace: text(&manifest["metadata"]["namespace"]),
             runtime_class: text(&pod["runtimeClassName"]),
-            container: Container::of(container)?,
+            container: Container { memory_limit: resources.load_limit, ..container },
+            resources,
+            other_objects: others,
+            index,
             manifest,
         })
     }
 
-    /// The load of the container, from its arguments and its environment; ramp's own environment does not count.
+    /// The spec of its pods.
+    #[must_use]
+    pub fn pod_spec(&self) -> &Value {
+        &self.manifest["spec"]["template"]["spec"]
+    }
+
+    /// The container that is the load, as in the manifest.
+    #[must_use]
+    pub fn container_spec(&self) -> &Value {
+        &self.pod_spec()["containers"][self.index]
+    }
+
+    /// Names of the containers other than the load. Those that run as long as it are the containers beside it and sidecars; the
+    /// others are init containers, which end before it starts.
+    #[must_use]
+    pub fn other_containers(&self, run_as_long: bool) -> Vec<String> {
+        let list = |list: &str| self.pod_spec()[list].as_array().map_or(&[][..], Vec::as_slice);
+        let beside = list("containers").iter().enumerate().filter(|(index, _)| *index != self.index);
+        let init = list("initContainers").iter();
+        let init = init.filter(|container| !run_as_long || container["restartPolicy"] == "Always");
+        let all = beside.map(|(_, container)| container).chain(init);
+        all.map(|container| text(&container["name"]).unwrap_or_else(|| "unnamed".into())).collect()
+    }
+
+    /// The load of the container, from its arguments and its environment; ramp's own environment does not count. A setting that
+    /// the manifest does not determine has its default: see [`Self::unknown_settings`].
     ///
     /// # Errors
     /// If the container does not run the load, or its arguments cannot be parsed.
     pub fn load(&self) -> Result<LoadSpec, String> {
-        self.parsed(|arguments| LoadSpec::from_arguments(arguments, |name| self.container.variable(name)))
+        Ok(self.reading()?.load)
+    }
+
+    /// Options of the load whose values the manifest does not determine, such as those from a Secret, each with the reason.
+    #[must_use]
+    pub fn unknown_settings(&self) -> BTreeMap<String, String> {
+        self.reading().map(|reading| reading.unknown).unwrap_or_default()
     }
 
     /// The same for a container that may also run `workload node`.
@@ -130,41 +216,57 @@ impl Scenario {
     /// # Errors
     /// Those of [`Self::load`].
     pub fn command_line(&self) -> Result<Args, String> {
-        self.parsed(|arguments| Args::from_arguments(arguments, |name| self.container.variable(name)))
+        Ok(self.parsed(|arguments, variable| Args::from_arguments(arguments, variable))?.load)
     }
 
-    fn parsed<T>(&self, parse: impl FnOnce(Vec<String>) -> Result<T, String>) -> Result<T, String> {
+    fn reading(&self) -> Result<LoadReading<LoadSpec>, String> {
+        self.parsed(|arguments, variable| LoadSpec::from_arguments(arguments, variable))
+    }
+
+    fn parsed<T>(
+        &self,
+        parse: impl FnOnce(Vec<String>, &dyn Fn(&str) -> Option<String>) -> Result<T, String>,
+    ) -> Result<LoadReading<T>, String> {
+        self.container.runs_the_load()?;
+        self.parsed_as_the_load(parse)
+    }
+
+    fn parsed_as_the_load<T>(
+        &self,
+        parse: impl FnOnce(Vec<String>, &dyn Fn(&str) -> Option<String>) -> Result<T, String>,
+    ) -> Result<LoadReading<T>, String> {
         let container = &self.container;
-        if let Some(program) = container.command.first()
-            && Path::new(program).file_name().is_none_or(|name| name != "workload")
-        {
-            return Err(format!("the command of the container is {program:?}, expected workload"));
-        }
-        parse(container.command.iter().skip(1).chain(&container.args).cloned().collect()).map_err(|error| {
+        let (arguments, unknown) = container.arguments()?;
+        let unknown = RefCell::new(unknown);
+        let variable = |name: &str| match container.env.variable(name) {
+            Variable::Known(value) => Some(value),
+            Variable::Unknown(source) => {
+                let option = name.trim_start_matches(VARIABLE_PREFIX).to_lowercase().replace('_', "-");
+                unknown.borrow_mut().entry(option).or_insert(format!("{name} comes from {source}"));
+                None
+            }
+            Variable::Unset => None,
+        };
+        let load = parse(arguments, &variable).map_err(|error| {
             format!("the arguments of the container are malformed: {}", without_label(&error))
-        })
+        })?;
+        Ok(LoadReading { load, unknown: unknown.into_inner() })
     }
 
     /// Resources of each instance, as far as the manifest says.
     #[must_use]
     pub fn needs(&self) -> InstanceNeeds {
-        let memory = match self.load().map(|load| load.memory) {
-            Ok(MemoryTarget::Bytes(bytes)) => Some(bytes),
-            Ok(MemoryTarget::Percent(percent)) => {
-                self.container.memory_limit.map(|limit| Bytes(percent.of(limit.0)))
-            }
-            Ok(MemoryTarget::Max) | Err(_) => None,
+        let memory = match self.reading() {
+            Err(why) => MemoryNeed::Unknown(why),
+            Ok(LoadReading { load, unknown }) => match (unknown.get("memory"), load.memory) {
+                (Some(why), _) => MemoryNeed::Unknown(why.clone()),
+                (None, MemoryTarget::Bytes(bytes)) => MemoryNeed::Bytes(bytes),
+                (None, MemoryTarget::Percent(percent)) => MemoryNeed::Share(percent),
+                (None, MemoryTarget::Max) => MemoryNeed::Max,
+            },
         };
-        InstanceNeeds {
-            memory,
-            // In Kubernetes a missing request defaults to the limit.
-            requested_memory: self
-                .container
-                .memory_request
-                .or(self.container.memory_limit)
-                .unwrap_or_default(),
-            requested_cpu: self.container.cpu_request.or(self.container.cpu_limit).unwrap_or_default(),
-        }
+        let resources = PodResources { load_limit: self.container.memory_limit, ..self.resources };
+        InstanceNeeds { memory, resources, others: self.other_containers(true) }
     }
 
     /// Changes the resident set of each instance.
@@ -175,90 +277,231 @@ impl Scenario {
         self.with_load(|load| load.memory = memory)
     }
 
-    /// Changes the load of each instance.
+    /// Changes the load of each instance. What the manifest does not determine stays as it is written, unless it is changed.
     ///
     /// # Errors
     /// Those of [`Self::load`].
     pub fn with_load(&self, change: impl FnOnce(&mut LoadSpec)) -> Result<Self, String> {
-        let mut load = self.load()?;
+        // Of an image that nothing else is told of: whoever sets its load says that it is one.
+        if !self.container.is_untold() {
+            self.container.runs_the_load()?;
+        }
+        let parse = |arguments, variable: &dyn Fn(&str) -> Option<String>| {
+            LoadSpec::from_arguments(arguments, variable)
+        };
+        let LoadReading { mut load, unknown } = self.parsed_as_the_load(parse)?;
+        let before = load.settings();
         change(&mut load);
-        let args: Vec<String> =
-            load.settings().iter().map(|(name, value)| format!("--{name}={value}")).collect();
-        let mut scenario = self.clone();
-        let container = &mut scenario.manifest["spec"]["template"]["spec"]["containers"][0];
+        let is_kept = |name: &str, value: &String| {
+            unknown.contains_key(name) && before.iter().any(|(known, was)| *known == name && was == value)
+        };
+        let settings = load.settings();
+        let changed = settings.iter().filter(|(name, value)| !is_kept(name, value));
+        let mut args: Vec<String> = changed.map(|(name, value)| format!("--{name}={value}")).collect();
+        let is_set = |name: &str| args.iter().any(|arg| arg.starts_with(&format!("--{name}=")));
+        let words = self.container.unknown_options();
+        let kept = words.into_iter().filter(|(name, _)| !is_set(name)).map(|(_, word)| word);
+        args.extend(kept.collect::<Vec<_>>());
+        let mut manifest = self.manifest.clone();
+        let container = &mut manifest["spec"]["template"]["spec"]["containers"][self.index];
         container["args"] = json!(args);
         // The command keeps only its program: its other words are among the arguments now.
-        scenario.container.command.truncate(1);
-        if !scenario.container.command.is_empty() {
-            container["command"] = json!(scenario.container.command);
+        if let Some(Value::Array(command)) = container.get_mut("command") {
+            command.truncate(1);
         }
-        scenario.container.args = args;
-        // The arguments have every setting: a variable would bring back one that is set to none.
-        let is_setting = |name: &str| name.starts_with("WORKLOAD_");
-        scenario.container.env.retain(|(name, _)| !is_setting(name));
+        // The arguments have every known setting: a variable would bring back one that is set to none.
+        let is_setting = |variable: &Value| {
+            variable["name"].as_str().is_some_and(|name| name.starts_with(VARIABLE_PREFIX))
+        };
         if let Some(Value::Array(variables)) = container.get_mut("env") {
-            variables.retain(|variable| !variable["name"].as_str().is_some_and(is_setting));
+            variables.retain(|variable| !is_setting(variable) || !variable["valueFrom"].is_null());
         }
-        Ok(scenario)
+        let others = self.other_objects.clone();
+        Self::among(Documents { deployment: manifest, others })
     }
 
-    /// Time an instance needs to allocate its memory, as far as its arguments say.
+    /// Time an instance needs to allocate so much memory, as far as its arguments say.
     #[must_use]
-    pub fn fill_seconds(&self) -> Option<f64> {
-        match (self.needs().memory?, self.load().ok()?.growth_rate) {
-            (_, Rate::Instant) => Some(0.0),
-            (memory, Rate::PerSecond(rate)) => Some(memory.0 as f64 / rate.0 as f64),
+    pub fn fill_seconds(&self, memory: Bytes) -> Option<f64> {
+        let LoadReading { load, unknown } = self.reading().ok()?;
+        match load.growth_rate {
+            _ if unknown.contains_key("growth-rate") => None,
+            Rate::Instant => Some(0.0),
+            Rate::PerSecond(rate) => Some(memory.0 as f64 / rate.0 as f64),
         }
     }
+}
+
+/// The index of the container that is the load: the only one, else the one that bears its name, else the one that runs it.
+fn load_index(pod: &Value) -> Result<usize, String> {
+    let containers = pod["containers"].as_array().map_or(&[][..], Vec::as_slice);
+    if let [_] = containers {
+        return Ok(0);
+    }
+    let is_named = |container: &Value| container["name"] == "workload";
+    let runs_it = |container: &Value| match container["command"].get(0).and_then(Value::as_str) {
+        Some(program) => is_workload(program),
+        None => image_name(container["image"].as_str().unwrap_or_default()) == "workload",
+    };
+    let only = |is_load: &dyn Fn(&Value) -> bool| {
+        let mut found = containers.iter().enumerate().filter(|(_, container)| is_load(container));
+        found.next().filter(|_| found.next().is_none()).map(|(index, _)| index)
+    };
+    only(&is_named).or_else(|| only(&runs_it)).ok_or_else(|| {
+        let names: Vec<_> = containers.iter().map(|container| text(&container["name"]).unwrap_or_default()).collect();
+        format!(
+            "found {} containers in the pod template ({}); expected one, or one of several that is named workload or runs \
+             the image workload",
+            names.len(),
+            names.join(", ")
+        )
+    })
+}
+
+fn is_workload(program: &str) -> bool {
+    program.rsplit('/').next() == Some("workload")
+}
+
+/// `registry:5000/some/workload:0.1@sha256:…` is `workload`.
+fn image_name(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split([':', '@']).next().unwrap_or(last)
 }
 
 impl Container {
-    /// Value of an environment variable; the last of a name counts, as in Kubernetes.
-    fn variable(&self, name: &str) -> Option<String> {
-        self.env.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone())
+    /// What an engine admits that runs the container alone and reserves nothing, and whether it enforces its memory limit.
+    #[must_use]
+    pub fn alone(&self, is_limited: bool) -> AdmittedResources {
+        let limit = self.memory_limit;
+        AdmittedResources {
+            memory_limit_bytes: limit.filter(|_| is_limited).map(|bytes| bytes.0),
+            ..AdmittedResources::default()
+        }
     }
 
-    fn of(value: &Value) -> Result<Self, String> {
-        let words = |key: &str| -> Vec<String> {
-            value[key].as_array().into_iter().flatten().filter_map(text).collect()
+    fn of(template: &Value, index: usize) -> Result<Self, String> {
+        let pod = &template["spec"];
+        let value = &pod["containers"][index];
+        let mut resources = BTreeMap::new();
+        for container in
+            ["containers", "initContainers"].iter().filter_map(|list| pod[*list].as_array()).flatten()
+        {
+            let name = text(&container["name"]).unwrap_or_default();
+            resources.insert(name, ContainerResources::of(container)?);
+        }
+        let own = ContainerResources::of(value)?;
+        let env = Environment::of(value, &resources, template);
+        let mut unknown_words = BTreeMap::new();
+        let mut words = |key: &str| -> Vec<String> {
+            let written = value[key].as_array().into_iter().flatten().filter_map(text);
+            written
+                .map(|word| match env.expand(&word) {
+                    Ok(expanded) => expanded,
+                    Err(why) => {
+                        unknown_words.insert(word.clone(), why);
+                        word
+                    }
+                })
+                .collect()
         };
-        let env = value["env"].as_array().into_iter().flatten();
+        let (command, args) = (words("command"), words("args"));
         Ok(Self {
+            name: text(&value["name"]).unwrap_or_default(),
             image: text(&value["image"]).ok_or("the container has no image")?,
-            command: words("command"),
-            args: words("args"),
-            env: env.filter_map(|pair| Some((text(&pair["name"])?, text(&pair["value"])?))).collect(),
-            memory_request: quantity(value, "requests", "memory")?,
-            memory_limit: quantity(value, "limits", "memory")?,
-            cpu_request: quantity(value, "requests", "cpu")?,
-            cpu_limit: quantity(value, "limits", "cpu")?,
+            command,
+            args,
+            env,
+            memory_request: own.memory_request,
+            memory_limit: own.memory_limit,
+            cpu_request: own.cpu_request,
+            cpu_limit: own.cpu_limit,
+            unknown_words,
         })
     }
-}
 
-fn quantity<T: std::str::FromStr<Err: std::fmt::Display>>(
-    container: &Value,
-    kind: &str,
-    resource: &str,
-) -> Result<Option<T>, String> {
-    let found = text(&container["resources"][kind][resource]);
-    found
-        .map(|found| found.parse().map_err(|error| format!("resources.{kind}.{resource}: {error}")))
-        .transpose()
-}
-
-/// The message of a parser without its label "error: ".
-pub fn without_label(error: &impl ToString) -> String {
-    error.to_string().trim_start_matches("error: ").to_owned()
-}
-
-/// A string, or a number as text, such as `cpu: 1`.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+    /// # Errors
+    /// Why it does not run the load, or is not known to.
+    fn runs_the_load(&self) -> Result<(), String> {
+        match self.command.first() {
+            Some(program) if self.unknown_words.contains_key(program) => {
+                Err(format!("the command of the container is {program:?}: {}", self.unknown_words[program]))
+            }
+            Some(program) if !is_workload(program) => {
+                Err(format!("the command of the container is {program:?}, expected workload"))
+            }
+            None if self.is_untold() => Err(
+                "the container has neither command nor arguments, and its image is not workload (set --memory, if it runs \
+                 workload)"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
     }
+
+    /// Whether nothing tells what it runs: without command, arguments and settings only the image's name does.
+    fn is_untold(&self) -> bool {
+        let is_set = self.env.known.iter().any(|(name, _)| name.starts_with(VARIABLE_PREFIX));
+        let is_told = is_set || !self.args.is_empty() || !self.command.is_empty();
+        !is_told && image_name(&self.image) != "workload"
+    }
+
+    /// Words after the program, each with the reason if it is not known.
+    fn words(&self) -> impl Iterator<Item = (&String, Option<&String>)> {
+        let words = self.command.iter().skip(1).chain(&self.args);
+        words.map(|word| (word, self.unknown_words.get(word)))
+    }
+
+    /// The arguments of the load, without options whose values are not known, and those options.
+    fn arguments(&self) -> Result<(Vec<String>, BTreeMap<String, String>), String> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut unknown = BTreeMap::new();
+        for (word, why) in self.words() {
+            let Some(why) = why else {
+                arguments.push(word.clone());
+                continue;
+            };
+            let option = match option_of(word) {
+                Some(option) => option,
+                // Its option is the word before.
+                None => arguments
+                    .pop_if(|word| option_name(word).is_some())
+                    .ok_or_else(|| format!("the argument {word:?} of the container is not known: {why}"))?,
+            };
+            let option = option.trim_start_matches('-').to_owned();
+            unknown.insert(option, format!("the argument is {word:?}, and {why}"));
+        }
+        Ok((arguments, unknown))
+    }
+
+    /// Options whose values are not known, each as one word as it is written.
+    fn unknown_options(&self) -> Vec<(String, String)> {
+        let mut options = Vec::new();
+        let mut before: Option<&String> = None;
+        for (word, why) in self.words() {
+            if why.is_some() {
+                let name =
+                    option_of(word).or_else(|| before.and_then(|word| option_name(word)).map(str::to_owned));
+                let value = word
+                    .split_once('=')
+                    .filter(|_| option_of(word).is_some())
+                    .map_or(word.as_str(), |(_, value)| value);
+                options.extend(name.map(|name| (name.clone(), format!("--{name}={value}"))));
+            }
+            before = Some(word);
+        }
+        options
+    }
+}
+
+/// The name of an option that is a word of its own: `--memory`.
+fn option_name(word: &str) -> Option<&str> {
+    word.strip_prefix("--").filter(|name| !name.is_empty() && !name.contains(['=', '$']))
+}
+
+/// The name of an option with its value: `--memory=$(SIZE)`.
+fn option_of(word: &str) -> Option<String> {
+    let (name, _) = word.strip_prefix("--")?.split_once('=')?;
+    (!name.contains('$')).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -269,16 +512,16 @@ mod tests {
     fn the_embedded_scenario_takes_500_megabytes() {
         let scenario = Scenario::embedded().unwrap();
         assert_eq!(scenario.name, "memory-capacity");
-        assert_eq!(scenario.needs().memory, Some(Bytes(500_000_000)));
+        assert_eq!(scenario.needs().memory, MemoryNeed::Bytes(Bytes(500_000_000)));
         assert_eq!(scenario.runtime_class, None);
-        assert!((scenario.fill_seconds().unwrap() - 500.0 / 256.0).abs() < 1e-9);
+        assert!((scenario.fill_seconds(Bytes(500_000_000)).unwrap() - 500.0 / 256.0).abs() < 1e-9);
     }
 
     #[test]
     fn other_memory_is_in_the_manifest_as_well() {
         let memory = "100M".parse().unwrap();
         let scenario = Scenario::embedded().unwrap().with_memory(memory).unwrap();
-        assert_eq!(scenario.needs().memory, Some(Bytes(100_000_000)));
+        assert_eq!(scenario.needs().memory, MemoryNeed::Bytes(Bytes(100_000_000)));
         let again = Scenario::of(scenario.manifest.clone()).unwrap();
         assert_eq!(again.load().unwrap().settings(), scenario.load().unwrap().settings());
         assert_eq!(again.container, scenario.container);
@@ -296,10 +539,10 @@ mod tests {
     fn the_environment_of_the_container_counts_where_its_arguments_say_nothing() {
         let env =
             json!([{"name": "WORKLOAD_MEMORY", "value": "300M"}, {"name": "WORKLOAD_CPU", "valueFrom": {}}]);
-        assert_eq!(scenario(&env, &[]).needs().memory, Some(Bytes(300_000_000)));
-        assert_eq!(scenario(&env, &["--memory", "20M"]).needs().memory, Some(Bytes(20_000_000)));
+        assert_eq!(scenario(&env, &[]).needs().memory, MemoryNeed::Bytes(Bytes(300_000_000)));
+        assert_eq!(scenario(&env, &["--memory", "20M"]).needs().memory, MemoryNeed::Bytes(Bytes(20_000_000)));
         let other = scenario(&env, &[]).with_memory("5M".parse().unwrap()).unwrap();
-        assert_eq!(other.needs().memory, Some(Bytes(5_000_000)));
+        assert_eq!(other.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
     }
 
     #[test]
@@ -312,13 +555,78 @@ mod tests {
         assert_eq!(changed.load().unwrap().growth_step, None);
         let again = Scenario::of(changed.manifest.clone()).unwrap();
         assert_eq!((&again.container, again.load().unwrap().growth_step), (&changed.container, None));
-        assert_eq!(again.container.env, [("RUST_LOG".to_owned(), "off".to_owned())]);
+        assert_eq!(again.container.env.known, [("RUST_LOG".to_owned(), "off".to_owned())]);
+    }
+
+    #[test]
+    fn arguments_are_expanded_and_an_option_whose_value_is_not_known_is_named() {
+        let env = json!([{"name": "SIZE", "value": "100M"}, {"name": "MEM", "value": "$(SIZE)"},
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]);
+        let known = scenario(&env, &["--memory", "$(MEM)", "--cpu=$(KEY)"]);
+        assert_eq!(known.container.args, ["--memory", "100M", "--cpu=$(KEY)"]);
+        assert_eq!(known.needs().memory, MemoryNeed::Bytes(Bytes(100_000_000)));
+        assert_eq!(known.unknown_settings().into_keys().collect::<Vec<_>>(), ["cpu"]);
+        let unknown = scenario(&env, &["--cpu", "0.5", "--memory", "$(KEY)"]);
+        let MemoryNeed::Unknown(why) = unknown.needs().memory else { panic!() };
+        assert_eq!(why, "the argument is \"$(KEY)\", and KEY comes from Secret \"s\", key \"k\"");
+        // What is not known stays as it is written, until it is set.
+        let changed = known.with_memory("5M".parse().unwrap()).unwrap();
+        assert!(changed.container.args.contains(&"--cpu=$(KEY)".to_owned()), "{:?}", changed.container.args);
+        assert_eq!(changed.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
+        let set = unknown.with_memory("5M".parse().unwrap()).unwrap();
+        assert_eq!(set.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
+        assert!(set.unknown_settings().is_empty() && !set.container.args.concat().contains("KEY"));
+        assert!(scenario(&env, &["$(KEY)"]).load().unwrap_err().contains("is not known: KEY comes from"));
+        assert!(scenario(&env, &["--$x", "$(KEY)"]).with_memory("5M".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn of_several_containers_the_load_is_the_one_that_is_named_for_it_or_runs_it() {
+        let of = |containers: &Value| {
+            let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+                "spec": {"template": {"spec": {"containers": containers,
+                    "initContainers": [{"name": "setup", "image": "b"}]}}}});
+            Scenario::of(manifest)
+        };
+        let load = json!({"name": "workload", "image": "x", "args": ["--memory", "5M"]});
+        let second = of(&json!([{"name": "proxy", "image": "workload"}, load])).unwrap();
+        assert_eq!(
+            (second.container.name.as_str(), second.needs().others),
+            ("workload", vec!["proxy".to_owned()])
+        );
+        assert_eq!(second.other_containers(false), ["proxy", "setup"]);
+        let changed = second.with_memory("7M".parse().unwrap()).unwrap();
+        assert_eq!(changed.needs().memory, MemoryNeed::Bytes(Bytes(7_000_000)));
+        assert!(
+            changed.manifest.pointer("/spec/template/spec/containers/0/args").is_none(),
+            "another container"
+        );
+        let by_image = json!([{"name": "a", "image": "nginx"}, {"name": "b", "image": "r:5/x/workload:1"}]);
+        assert_eq!(of(&by_image).unwrap().container.name, "b");
+        let refusal = of(&json!([{"name": "a", "image": "x"}, {"name": "b", "image": "y"}])).unwrap_err();
+        assert!(
+            refusal.starts_with("found 2 containers in the pod template (a, b); expected one"),
+            "{refusal}"
+        );
+        assert!(of(&json!([])).unwrap_err().starts_with("found 0 containers"));
+    }
+
+    #[test]
+    fn an_image_that_nothing_tells_of_is_no_load_of_nothing() {
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+            "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "nginx"}]}}}});
+        let untold = Scenario::of(manifest).unwrap();
+        assert!(
+            matches!(untold.needs().memory, MemoryNeed::Unknown(why) if why.contains("neither command nor"))
+        );
+        let told = untold.with_memory("5M".parse().unwrap()).unwrap();
+        assert_eq!(told.needs().memory, MemoryNeed::Bytes(Bytes(5_000_000)));
     }
 
     #[test]
     fn the_environment_of_ramp_changes_no_scenario() {
         const TEST: &str = "scenario::tests::the_environment_of_ramp_changes_no_scenario";
-        assert_eq!(scenario(&json!([]), &[]).needs().memory, Some(Bytes(0)));
+        assert_eq!(scenario(&json!([]), &[]).needs().memory, MemoryNeed::Bytes(Bytes(0)));
         if std::env::var_os("WORKLOAD_MEMORY").is_some() {
             return;
         }
@@ -340,8 +648,7 @@ mod tests {
     #[test]
     fn what_is_no_deployment_of_one_container_is_refused_with_what_was_found() {
         let refusal = |text: &str| Scenario::parse(text).unwrap_err();
-        assert!(refusal("kind: Pod\napiVersion: v1").contains("kind Pod"));
-        assert!(refusal("").contains("documents"), "{}", refusal(""));
+        assert!(refusal("kind: Pod\napiVersion: v1").contains("found Pod"));
         assert!(refusal("a: [").contains("malformed YAML"));
         let manifest = MEMORY_CAPACITY.replace("image: localhost/workload:0.1.0", "image: 5");
         assert!(Scenario::parse(&manifest).is_ok(), "a number is read as it is written");

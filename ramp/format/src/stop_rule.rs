@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use workload::quantity::{Bytes, MemoryTarget, QuantityError};
+use workload::quantity::{Bytes, MemoryTarget, Percent, QuantityError};
 
 use crate::rows::StepRow;
 use crate::text::count;
@@ -257,6 +257,9 @@ impl Parameters {
     fn parse(syntax: &str, mut values: &str) -> Result<Self, String> {
         let mut parsed =
             Self { floor: MemoryTarget::Bytes(Bytes(0)), steps: 0, count: 0, time: Duration::ZERO };
+        if values.is_empty() && !syntax.is_empty() {
+            return Err(format!("{syntax} is missing"));
+        }
         for (name, separator) in parameters(syntax) {
             let (value, rest) = match separator {
                 "" => (values, ""),
@@ -271,6 +274,9 @@ impl Parameters {
             match name {
                 "FLOOR" => match value.parse() {
                     Ok(MemoryTarget::Max) => return Err(error("max is not a size".into())),
+                    Ok(MemoryTarget::Percent(percent)) if percent > Percent::from_whole(100) => {
+                        return Err(error(format!("{percent} is more than all of the memory")));
+                    }
                     Ok(floor) => parsed.floor = floor,
                     Err(refused) => return Err(error(QuantityError::to_string(&refused))),
                 },
@@ -418,12 +424,16 @@ mod tests {
     fn what_is_not_a_rule_is_refused_with_what_is_expected() {
         for (text, expected) in [
             ("", "unknown rule; expected one of available-memory:FLOOR:STEPS, stalled:STEPS, "),
-            ("free-memory", "no \":\" after FLOOR; expected available-memory:FLOOR:STEPS"),
+            ("free-memory", "FLOOR:STEPS is missing; expected available-memory:FLOOR:STEPS"),
+            ("free-memory:1G", "no \":\" after FLOOR; expected available-memory:FLOOR:STEPS"),
+            ("available-memory:200%:1", "FLOOR: 200% is more than all of the memory"),
+            ("stalled", "STEPS is missing; expected stalled:STEPS"),
             ("free-memory:1GB:3", "FLOOR: unknown unit"),
             ("stalled:0", "STEPS: \"0\" is not a whole number from 1; expected stalled:STEPS"),
             ("evictions:3", "no \"/\" after COUNT"),
             ("oom-kills:x/1m", "COUNT: \"x\" is not a whole number from 0"),
-            ("time:", "TIME: "),
+            ("time:", "TIME is missing"),
+            ("time:x", "TIME: "),
             ("node-not-ready:3", "unexpected \"3\"; expected node-not-ready"),
         ] {
             let refusal = text.parse::<StopRule>().unwrap_err();

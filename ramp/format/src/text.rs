@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// Serializes by `Display` and deserializes by `FromStr`.
 #[macro_export]
 macro_rules! text_in_json {
@@ -60,6 +62,22 @@ pub fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
         None => text.to_owned(),
+    }
+}
+
+/// The message of a parser without its label "error: ".
+pub fn without_label(error: &impl ToString) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
+/// A string, or a number or a truth value as text, such as `cpu: 1`.
+#[must_use]
+pub fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
     }
 }
 

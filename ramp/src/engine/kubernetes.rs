@@ -19,6 +19,7 @@ mod pod;
 mod preflight;
 mod probe;
 mod request;
+mod scheduling;
 mod sidecars;
 mod watch;
 mod watch_handlers;
@@ -41,6 +42,7 @@ use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
+use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
@@ -65,6 +67,8 @@ pub struct KubernetesEngine {
     order: EngineSpec,
     namespace: String,
     manifest: Value,
+    /// What its pods require of nodes, once that is known.
+    constraints: Option<PodConstraints>,
     events: Option<Events>,
     tasks: JoinSet<()>,
     /// What it has requested itself.
@@ -97,6 +101,7 @@ impl KubernetesEngine {
             order,
             namespace,
             manifest,
+            constraints: None,
             events: None,
             tasks: JoinSet::new(),
             own: OwnRequests::default(),
@@ -130,7 +135,7 @@ impl KubernetesEngine {
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();
-        let container = manifest::container(&self.manifest);
+        let container = self.order.scenario.container.name.clone();
         let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
         self.tasks.spawn(reader.run());
         let sink = Pods {
@@ -141,10 +146,19 @@ impl KubernetesEngine {
             queue,
             sidecars: Sidecars::new(events.clone()),
         };
+        let constraints = match self.constraints.clone() {
+            Some(constraints) => constraints,
+            None => preflight::constraints(&self.client, &self.order, &self.manifest).await,
+        };
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
-        watches.need("watch/nodes", nodes, watcher::Config::default(), NodeWatch::new(events.clone()));
+        watches.need(
+            "watch/nodes",
+            nodes,
+            watcher::Config::default(),
+            NodeWatch::new(events.clone(), constraints),
+        );
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
@@ -198,7 +212,9 @@ impl Engine for KubernetesEngine {
     }
 
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
-        preflight::check(&self.client, &self.namespace, &self.order).await
+        let (preflight, constraints) = preflight::check(&self.client, &self.namespace, &self.order).await?;
+        self.constraints = Some(constraints);
+        Ok(preflight)
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {

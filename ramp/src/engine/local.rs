@@ -32,6 +32,7 @@ use workload::quantity::Bytes;
 
 use super::kernel_log::KernelLog;
 use super::machine::{Machine, MachineFacts};
+use super::manifest_support;
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
 use cgroup_removal::{processes, remove};
@@ -196,14 +197,18 @@ impl Engine for LocalEngine {
         let mut findings = Vec::from_iter(preflight::about_the_site(&site));
         findings.extend(preflight::about_leftovers(&self.homes, &self.order.run));
         findings.extend(self.machine.findings(self.budget));
-        let (allowed, needs) = (preflight::instances_allowed(), self.order.scenario.needs().memory);
-        findings.extend(preflight::about_ulimits(allowed, self.budget, needs));
+        let node = preflight::node(&self.machine, self.budget, site.is_ok());
+        let needs = self.order.scenario.needs();
+        let memory = needs.memory_on(node.memory_bytes.map(Bytes));
+        findings.extend(preflight::about_ulimits(preflight::instances_allowed(), self.budget, memory));
+        findings.extend(manifest_support::above_limit(&needs).filter(|_| site.is_ok()));
         let mut not_honoured = self.process.not_honoured.clone();
         not_honoured.extend(limits_not_honoured(&site, &self.process.limits));
         let versions = [("linux", self.machine.start.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
         Ok(Preflight {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
-            nodes: vec![preflight::node(&self.machine, self.budget)],
+            nodes: vec![node],
+            admitted: Some(self.order.scenario.container.alone(site.is_ok())),
             findings,
             not_honoured,
             ..Preflight::default()

@@ -24,6 +24,8 @@ pub(crate) struct MachineFacts {
     /// Memory that can be had without swapping, within the limits of the cgroups of this process.
     pub(crate) available: Option<Bytes>,
     pub(crate) swap: Option<Bytes>,
+    /// All of its memory, or the limit of the cgroups of this process where that is lower: what a load takes a share of.
+    pub(crate) memory: Option<Bytes>,
 }
 
 impl MachineFacts {
@@ -31,11 +33,14 @@ impl MachineFacts {
         let root = Path::new("/");
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let bytes = |key| kilobytes(&meminfo, key).map(Bytes);
-        let headroom = Host::discover(root).read().memory.headroom;
+        let host = Host::discover(root);
+        let memory = host.read().memory;
+        let limit = memory.limit.limit.value();
         Self {
             start: NodeSampler::open(root, Vec::new(), monotonic_ns()).start().clone(),
-            available: bytes("MemAvailable").into_iter().chain(headroom).min(),
+            available: bytes("MemAvailable").into_iter().chain(memory.headroom).min(),
             swap: bytes("SwapTotal"),
+            memory: bytes("MemTotal").into_iter().chain(limit).min(),
         }
     }
 

@@ -31,7 +31,8 @@ use super::outage::Outage;
 use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
-use ramp_format::preflight::{NodeFacts, Preflight};
+use ramp_format::preflight::{AdmittedResources, NodeFacts, Preflight};
+use ramp_format::scenario::resources::PodResources;
 
 /// Latency of requests that are answered.
 const LATENCY: Duration = Duration::from_millis(5);
@@ -149,7 +150,15 @@ impl Engine for SimulatedEngine {
             ..NodeFacts::default()
         });
         let versions = BTreeMap::from([("world".to_owned(), format!("seed {}", cluster.world.seed))]);
-        Ok(Preflight { nodes: nodes.collect(), versions, ..Preflight::default() })
+        let is_set = self.order.scenario.resources != PodResources::default();
+        let not_honoured = is_set.then(|| "resources: requests and limits are not simulated".to_owned());
+        Ok(Preflight {
+            nodes: nodes.collect(),
+            versions,
+            admitted: Some(AdmittedResources::default()),
+            not_honoured: Vec::from_iter(not_honoured),
+            ..Preflight::default()
+        })
     }
 
     async fn begin(&mut self, events: Events, _adopt: bool) -> Result<Applied, Failure> {

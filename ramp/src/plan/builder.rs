@@ -54,7 +54,8 @@ impl PlanBuilder {
         let built_in = engine == EngineKind::Local && args.manifest.is_none();
         let mut scenario = match &args.manifest {
             Some(path) => Scenario::read(path)?,
-            None if built_in => fitting(budget)?,
+            // With a size of its own it need not fit; its other settings are those of the built-in scenario.
+            None if built_in => fitting(budget, args.memory)?,
             None => Scenario::embedded()?,
         };
         let world = match (engine, &args.world) {
@@ -83,7 +84,7 @@ impl PlanBuilder {
             settle: args.settle,
             hold: if built_in { args.hold.min(Duration::from_secs(5)) } else { args.hold },
             down: args.down,
-            stop: rules(args, engine, budget, scenario.needs())?,
+            stop: rules(args, engine, budget, &scenario.needs())?,
             note: args.note.clone(),
             beyond: args.beyond.unwrap_or(if built_in { BEYOND_BUILT_IN } else { BEYOND }),
             keep: args.keep,
@@ -113,21 +114,26 @@ impl PlanBuilder {
 }
 
 /// The built-in scenario, scaled to twenty instances in the budget, each of which allocates its memory within a second.
-fn fitting(budget: Option<Bytes>) -> Result<Scenario, String> {
+fn fitting(budget: Option<Bytes>, given: Option<MemoryTarget>) -> Result<Scenario, String> {
     const SMALLEST: u64 = 10_000_000;
     let budget = budget.ok_or("available memory is unknown on this machine: set --budget")?;
     // Whole megabytes.
-    let memory = Bytes(budget.0 / FIT / 1_000_000 * 1_000_000);
-    if memory.0 < SMALLEST {
+    let share = Bytes(budget.0 / FIT / 1_000_000 * 1_000_000);
+    if share.0 < SMALLEST && given.is_none() {
         return Err(format!(
             "a budget of {} is too small for {FIT} instances of at least {}: set a larger --budget",
             budget.rounded(),
             Bytes(SMALLEST).rounded()
         ));
     }
+    let memory = given.unwrap_or(MemoryTarget::Bytes(share));
+    let rate = match memory {
+        MemoryTarget::Bytes(bytes) => bytes,
+        _ => share,
+    };
     Scenario::embedded()?.with_load(|load| {
-        load.memory = MemoryTarget::Bytes(memory);
-        load.growth_rate = Rate::PerSecond(memory);
+        load.memory = memory;
+        load.growth_rate = Rate::PerSecond(rate.max(Bytes(1_000_000)));
         load.growth_step = None;
         // All instances together use a small part of the CPUs.
         load.cpu = CpuTarget::Cores(Cores::from_nano(10_000_000));
@@ -138,7 +144,7 @@ fn rules(
     args: &RunArgs,
     engine: EngineKind,
     budget: Option<Bytes>,
-    needs: InstanceNeeds,
+    needs: &InstanceNeeds,
 ) -> Result<Vec<StopRule>, String> {
     if args.stop.is_empty() {
         // A rule given by --note does not stop; with --pace none instances have no time to become ready.
@@ -146,7 +152,7 @@ fn rules(
         let applies = |rule: &StopRule| args.pace != Pace::None || rule.name() != "stalled";
         let usual = StopRule::usual().into_iter().filter(|rule| applies(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is exhausted when no further instance fits.
-        let least = needs.memory.or(budget.map(|budget| Bytes(budget.0 / FIT)));
+        let least = needs.memory_on(budget).or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (engine, least) {
             (EngineKind::Local, Some(least)) => rule.with_floor(least),
             _ => rule,
@@ -154,6 +160,12 @@ fn rules(
         return Ok(fitted.collect());
     }
     let rules = args.stop.iter().filter(|rule| *rule != "never");
+    if rules.clone().count() < args.stop.len() && args.stop.len() > 1 {
+        return Err(format!(
+            "--stop never contradicts the other rules, --stop {}: pass one or the other",
+            rules.cloned().collect::<Vec<_>>().join(" --stop ")
+        ));
+    }
     rules.map(|rule| rule.parse().map_err(|error| format!("--stop {error}"))).collect()
 }
 
@@ -187,9 +199,9 @@ mod tests {
         let builder = builder(&[]).unwrap();
         assert_eq!(builder.plan.engine, EngineKind::Local);
         let (budget, memory) =
-            (builder.plan.options.budget_bytes.unwrap(), builder.scenario.needs().memory.unwrap());
+            (builder.plan.options.budget_bytes.unwrap(), builder.scenario.needs().memory_on(None).unwrap());
         assert_eq!(budget / memory.0, 20, "{budget} {memory}");
-        assert_eq!(builder.scenario.fill_seconds(), Some(1.0));
+        assert_eq!(builder.scenario.fill_seconds(memory), Some(1.0));
         assert!(builder.plan.run.starts_with("20261125-120000-"), "{}", builder.plan.run);
         assert_eq!(builder.out, PathBuf::from(format!("ramp-{}", builder.plan.run)));
         assert_eq!(builder.plan.stop[0], format!("available-memory:{memory}:3").parse().unwrap());
@@ -199,6 +211,8 @@ mod tests {
     fn rules_are_those_that_were_said_and_never_is_none() {
         assert_eq!(builder(&["--stop", "time:10m"]).unwrap().plan.stop, ["time:10m".parse().unwrap()]);
         assert_eq!(builder(&["--stop", "never"]).unwrap().plan.stop, []);
+        let both = builder(&["--stop", "never", "--stop", "time:10m"]).unwrap_err();
+        assert_eq!(both, "--stop never contradicts the other rules, --stop time:10m: pass one or the other");
         assert!(builder(&["--stop", "soon"]).unwrap_err().contains("expected one of"));
         let has = |args: &[&str], name: &str| {
             builder(args).unwrap().plan.stop.iter().any(|rule| rule.to_string().starts_with(name))
@@ -214,6 +228,9 @@ mod tests {
     fn what_does_not_fit_together_is_refused() {
         assert!(builder(&["--from", "9", "--to", "3"]).unwrap_err().contains("greater"));
         assert!(builder(&["--budget", "1M"]).unwrap_err().contains("too small"));
+        let small = builder(&["--budget", "10M", "--memory", "5M", "--to", "1"]).unwrap();
+        assert_eq!(small.scenario.needs().memory_on(None), Some(Bytes(5_000_000)));
+        assert_eq!(small.plan.stop[0].to_string(), "available-memory:5M:3");
         assert!(builder(&["no/such/file.yaml"]).unwrap_err().contains("no/such/file.yaml"));
     }
 }

@@ -1,21 +1,68 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
 use ramp_format::plan::{Pace, Plan};
-use ramp_format::preflight::{Bound, Forecast, NodeFacts, Preflight};
-use ramp_format::scenario::InstanceNeeds;
-use workload::quantity::Bytes;
+use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight};
+use ramp_format::scenario::resources::PodResources;
+use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
+use workload::quantity::{Bytes, Cores};
 
 /// Time to start an instance, beside filling its memory: creation and readiness.
 const START_SECONDS: f64 = 2.0;
 /// Sequential requests per second that an API accepts.
 const STEPS_PER_SECOND: f64 = 20.0;
 
+/// RuntimeClass handlers whose containers see the node's own memory; those of others may run in a virtual machine.
+const ON_THE_NODE: [&str; 4] = ["runc", "crun", "youki", "nvidia"];
+
+/// What an instance needs: by the manifest, with what admission has changed.
+#[must_use]
+pub fn needs(scenario: &Scenario, preflight: &Preflight) -> InstanceNeeds {
+    let mut needs = scenario.needs();
+    if let Some(admitted) = &preflight.admitted {
+        needs.resources = PodResources {
+            memory_request: admitted.memory_request_bytes.map(Bytes),
+            cpu_request: admitted.cpu_request_nano_cores.map(Cores::from_nano),
+            load_limit: admitted.memory_limit_bytes.map(Bytes),
+            ..needs.resources
+        };
+    }
+    let sandboxed = preflight.runtime_class.as_ref();
+    let sandboxed = sandboxed.filter(|class| !ON_THE_NODE.contains(&class.handler.as_str()));
+    if let (MemoryNeed::Share(percent), None, Some(class)) =
+        (&needs.memory, needs.resources.load_limit, sandboxed)
+    {
+        needs.memory = MemoryNeed::Unknown(format!(
+            "--memory {percent} is a share of the memory that RuntimeClass {} gives to a pod without a memory limit",
+            class.name
+        ));
+    }
+    needs
+}
+
+/// Memory that an instance allocates on the largest eligible node, if it is known of each.
+#[must_use]
+pub fn largest_load(preflight: &Preflight, needs: &InstanceNeeds) -> Option<Bytes> {
+    let nodes = preflight.nodes.iter().filter(|node| node.eligible);
+    let loads: Option<Vec<Bytes>> = nodes.map(|node| needs.memory_on(node.memory_bytes.map(Bytes))).collect();
+    loads?.into_iter().max().or_else(|| needs.memory_on(None))
+}
+
+/// The warning that no node has room for even one instance. A quota without room is a finding of its own.
+#[must_use]
+pub fn no_room(forecast: &Forecast) -> Option<Finding> {
+    let bound = forecast.capacity().filter(|bound| bound.instances == 0 && bound.by != "quota")?;
+    Some(Finding::warning(format!(
+        "no node has room for one instance: 0 by {}: {} (set less with --memory or in the manifest, or use larger nodes)",
+        bound.by, bound.inputs
+    )))
+}
+
 /// Free memory ÷ memory per instance, and the same for everything else that is requested or counted. `fill_seconds` is the
 /// time an instance needs to fill its memory.
 #[must_use]
 pub fn forecast(
     preflight: &Preflight,
-    needs: InstanceNeeds,
+    needs: &InstanceNeeds,
     plan: &Plan,
     fill_seconds: Option<f64>,
 ) -> Forecast {
@@ -50,7 +97,7 @@ pub fn forecast(
     forecast
 }
 
-fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, needs: InstanceNeeds) {
+fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, needs: &InstanceNeeds) {
     let class = preflight.runtime_class.clone().unwrap_or_default();
     let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
     let beside = |what: String, overhead: String| match preflight.runtime_class {
@@ -62,20 +109,40 @@ fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, 
         let free = node.allocatable_memory_bytes?.saturating_sub(node.requested_memory_bytes?);
         Some(free as f64)
     };
-    match needs.memory {
-        Some(used) => {
-            let inputs = beside(format!("{} resident", used.rounded()), bytes(memory));
-            add(forecast, "memory in use", nodes, free_memory, (used.0 + memory) as f64, &inputs);
+    match (&needs.memory, largest_load(preflight, needs)) {
+        (MemoryNeed::Unknown(why), _) => forecast.unknown.push(format!("memory in use: {why}")),
+        (MemoryNeed::Max, _) => {
+            forecast.unknown.push("memory in use: each instance takes what it can get".into());
         }
-        None => forecast.unknown.push("memory in use: each instance takes what it can get".into()),
+        (MemoryNeed::Share(_), None) => {
+            forecast.unknown.push("memory in use: a share of the nodes' memory, which is not known".into());
+        }
+        (_, largest) => {
+            let mut resident = format!("{} resident", largest.unwrap_or_default().rounded());
+            if let MemoryNeed::Share(percent) = needs.memory {
+                let limit = needs.resources.load_limit.map_or("", |_| "the smaller of the limit and ");
+                resident = format!("{percent} of {limit}the node's memory, at most {resident}");
+            }
+            if !needs.others.is_empty() {
+                resident = format!("{resident}, without the memory of its other containers");
+            }
+            let inputs = beside(resident, bytes(memory));
+            let used = |node: &NodeFacts| {
+                let used = needs.memory_on(node.memory_bytes.map(Bytes)).unwrap_or_default();
+                used.0.saturating_add(memory) as f64
+            };
+            add_each(forecast, "memory in use", nodes, free_memory, used, &inputs);
+        }
     }
-    let requested = needs.requested_memory.0 + memory;
-    let inputs = beside(format!("{} requested", needs.requested_memory.rounded()), bytes(memory));
+    let memory_request = needs.resources.memory_request.unwrap_or_default();
+    let requested = memory_request.0.saturating_add(memory);
+    let inputs = beside(format!("{} requested", memory_request.rounded()), bytes(memory));
     add(forecast, "memory requests", nodes, free_memory, requested as f64, &inputs);
     let free_cpu =
         |node: &NodeFacts| Some((node.allocatable_cpu_cores? - node.requested_cpu_cores?).max(0.0));
-    let requested = needs.requested_cpu.as_f64() + cpu;
-    let inputs = beside(format!("{} cores requested", needs.requested_cpu), format!("{cpu}"));
+    let cpu_request = needs.resources.cpu_request.unwrap_or_default();
+    let requested = cpu_request.as_f64() + cpu;
+    let inputs = beside(format!("{cpu_request} cores requested"), format!("{cpu}"));
     add(forecast, "CPU requests", nodes, free_cpu, requested, &inputs);
     if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
         let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
@@ -92,11 +159,23 @@ fn add(
     each: f64,
     inputs: &str,
 ) {
-    if each <= 0.0 {
+    add_each(forecast, by, nodes, free, |_| each, inputs);
+}
+
+/// The same for instances whose size depends on the node.
+fn add_each(
+    forecast: &mut Forecast,
+    by: &'static str,
+    nodes: &[&NodeFacts],
+    free: impl Fn(&NodeFacts) -> Option<f64>,
+    each: impl Fn(&NodeFacts) -> f64,
+    inputs: &str,
+) {
+    if nodes.iter().any(|node| each(node) <= 0.0) {
         return;
     }
     // A quantity that is divided exactly must not lose an instance to rounding.
-    let on = |node: &&NodeFacts| Some((free(node)? / each + 1e-9).floor() as u64);
+    let on = |node: &&NodeFacts| Some((free(node)? / each(node) + 1e-9).floor() as u64);
     match nodes.iter().map(on).sum::<Option<u64>>() {
         Some(instances) => {
             let many = if nodes.len() == 1 { "node" } else { "nodes" };
@@ -121,8 +200,11 @@ fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use ramp_format::preflight::RuntimeClassFacts;
+    use super::{
+        Bytes, Forecast, InstanceNeeds, MemoryNeed, NodeFacts, Plan, PodResources, Preflight, forecast,
+    };
+    use ramp_format::preflight::{AdmittedResources, RuntimeClassFacts};
+    use ramp_format::scenario::Scenario;
 
     const GB: u64 = 1_000_000_000;
 
@@ -141,7 +223,11 @@ mod tests {
     }
 
     fn needs() -> InstanceNeeds {
-        InstanceNeeds { memory: Some(Bytes(500_000_000)), ..InstanceNeeds::default() }
+        InstanceNeeds {
+            memory: MemoryNeed::Bytes(Bytes(500_000_000)),
+            resources: PodResources::default(),
+            others: Vec::new(),
+        }
     }
 
     fn by(forecast: &Forecast, what: &str) -> Option<u64> {
@@ -151,7 +237,7 @@ mod tests {
     #[test]
     fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
         let preflight = Preflight { nodes: vec![node("a"), node("b")], ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
+        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
         assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
         assert_eq!(by(&forecast, "pods per node"), Some(200));
         assert_eq!(by(&forecast, "CPU requests"), None, "nothing is requested");
@@ -168,20 +254,66 @@ mod tests {
         };
         let preflight =
             Preflight { nodes: vec![node("a")], runtime_class: Some(class), ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
+        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
         assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
         assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
         assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
     }
 
     #[test]
+    fn a_share_is_of_the_smaller_of_the_limit_and_each_node() {
+        let small = NodeFacts { memory_bytes: Some(2 * GB), ..node("small") };
+        let nodes = vec![NodeFacts { memory_bytes: Some(10 * GB), ..node("large") }, small];
+        let preflight = Preflight { nodes, ..Preflight::default() };
+        let share = |limit: Option<u64>| {
+            let resources = PodResources { load_limit: limit.map(Bytes), ..PodResources::default() };
+            let memory = MemoryNeed::Share("50%".parse().unwrap());
+            let needs = InstanceNeeds { memory, resources, others: Vec::new() };
+            by(&forecast(&preflight, &needs, &Plan { to: 5, ..Plan::default() }, None), "memory in use")
+        };
+        assert_eq!(share(None), Some(1 + 9), "9 GB free on each: by 5 GB, and by 1 GB");
+        assert_eq!(share(Some(64 * GB)), Some(10), "a limit above the machine is none");
+        assert_eq!(share(Some(2 * GB)), Some(18));
+    }
+
+    #[test]
+    fn needs_are_those_that_were_admitted_and_what_is_not_known_has_its_reason() {
+        let text = |container: &str| {
+            format!(
+                "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a}}, spec: {{template: {{spec: {{containers: \
+                 [{{name: workload, image: workload, {container}}}]}}}}}}}}"
+            )
+        };
+        let scenario = Scenario::parse(&text("args: [--memory, 80%]")).unwrap();
+        let admitted = AdmittedResources { memory_limit_bytes: Some(GB), ..AdmittedResources::default() };
+        let class =
+            |handler: &str| RuntimeClassFacts { handler: handler.into(), ..RuntimeClassFacts::default() };
+        let mut preflight = Preflight { runtime_class: Some(class("kata")), ..Preflight::default() };
+        let found = super::needs(&scenario, &preflight);
+        assert!(
+            matches!(found.memory, MemoryNeed::Unknown(why) if why.contains("RuntimeClass")),
+            "a VM of unknown size"
+        );
+        preflight.admitted = Some(admitted);
+        assert_eq!(
+            super::needs(&scenario, &preflight).memory_on(Some(Bytes(2 * GB))),
+            Some(Bytes(GB / 5 * 4))
+        );
+        let secret = text("env: [{name: WORKLOAD_MEMORY, valueFrom: {secretKeyRef: {name: s, key: k}}}]");
+        let needs = super::needs(&Scenario::parse(&secret).unwrap(), &Preflight::default());
+        let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
+        let unknown = forecast(&preflight, &needs, &Plan { to: 5, ..Plan::default() }, None).unknown;
+        assert_eq!(unknown, ["memory in use: WORKLOAD_MEMORY comes from Secret \"s\", key \"k\""]);
+    }
+
+    #[test]
     fn what_is_not_known_is_said_and_is_no_zero() {
         let unknown = NodeFacts { requested_memory_bytes: None, ..node("a") };
         let preflight = Preflight { nodes: vec![unknown], ..Preflight::default() };
-        let forecast = forecast(&preflight, needs(), &Plan { to: 5, ..Plan::default() }, None);
+        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, None);
         assert_eq!(by(&forecast, "memory in use"), None);
         assert!(forecast.unknown[0].starts_with("memory in use"), "{:?}", forecast.unknown);
-        let none = super::forecast(&Preflight::default(), needs(), &Plan { to: 5, ..Plan::default() }, None);
+        let none = super::forecast(&Preflight::default(), &needs(), &Plan { to: 5, ..Plan::default() }, None);
         assert!(none.capacity().is_none() && none.unknown[0].contains("no node"));
     }
 
@@ -189,9 +321,9 @@ mod tests {
     fn a_run_takes_as_long_as_its_pace_says() {
         let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
         let plan = Plan { to: 100, beyond: 10, ..Plan::default() };
-        let ready = forecast(&preflight, needs(), &plan, Some(2.0));
+        let ready = forecast(&preflight, &needs(), &plan, Some(2.0));
         assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
         let plan = Plan { pace: "5s".parse().unwrap(), ..plan };
-        assert_eq!(forecast(&preflight, needs(), &plan, None).seconds, 500.0);
+        assert_eq!(forecast(&preflight, &needs(), &plan, None).seconds, 500.0);
     }
 }

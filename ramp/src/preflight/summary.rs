@@ -5,10 +5,11 @@ use std::fmt::{self, Write};
 use humantime::format_duration;
 use workload::quantity::Bytes;
 
+use super::forecast::{largest_load, needs};
 use ramp_format::plan::{Pace, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
-use ramp_format::scenario::Scenario;
+use ramp_format::scenario::{MemoryNeed, Scenario};
 
 /// Column at which lines wrap.
 const WIDTH: usize = 80;
@@ -66,9 +67,17 @@ fn write_all(
 }
 
 fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
-    let needs = scenario.needs();
-    let takes = needs.memory.map_or_else(|| "unlimited memory".into(), |memory| memory.rounded().to_string());
-    let limit = scenario.container.memory_limit.map(|limit| format!(", limit {}", limit.rounded()));
+    let needs = needs(scenario, preflight);
+    let takes = match (&needs.memory, largest_load(preflight, &needs)) {
+        (MemoryNeed::Max, _) => "unlimited memory per instance".into(),
+        (MemoryNeed::Unknown(why), _) => format!("memory per instance not known ({why})"),
+        (MemoryNeed::Share(percent), None) => format!("{percent} of memory per instance"),
+        (MemoryNeed::Share(percent), Some(memory)) => {
+            format!("{} ({percent}) per instance", memory.rounded())
+        }
+        (MemoryNeed::Bytes(memory), _) => format!("{} per instance", memory.rounded()),
+    };
+    let limit = needs.resources.load_limit.map(|limit| format!(", limit {}", limit.rounded()));
     let runtime = match (&preflight.runtime_class, &plan.options.runtime) {
         (Some(class), _) => format!(
             "; RuntimeClass {} (overhead {}, {} cores)",
@@ -79,7 +88,7 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
         (None, Some(runtime)) => format!("; runtime {runtime}"),
         (None, None) => String::new(),
     };
-    format!("{}: {takes} per instance{}{runtime}", scenario.name, limit.unwrap_or_default())
+    format!("{}: {takes}{}{runtime}", scenario.name, limit.unwrap_or_default())
 }
 
 fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
@@ -200,7 +209,7 @@ mod tests {
 
     fn described(preflight: &Preflight, plan: &Plan) -> String {
         let scenario = Scenario::embedded().unwrap();
-        let forecast = forecast(preflight, scenario.needs(), plan, scenario.fill_seconds());
+        let forecast = forecast(preflight, &scenario.needs(), plan, Some(2.0));
         describe(plan, &scenario, preflight, &forecast)
     }
 

@@ -65,10 +65,10 @@ pub struct MemoryTotals {
     pub active: Bytes,
 }
 
-/// Sums over all nodes.
+/// Sums over all eligible nodes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sums {
-    /// Kernels that were ever sampled.
+    /// Kernels of the nodes; a node that was never sampled counts as one.
     pub kernels: u32,
     /// Kernels whose last sample is fresh.
     pub fresh: u32,
@@ -85,11 +85,11 @@ impl NodeTracker {
     pub fn status(&mut self, status: NodeStatus) -> Option<String> {
         self.gone.remove(&status.name);
         let node = self.known.entry(status.name.clone()).or_default();
-        let words = |status: &NodeStatus| match (status.ready, status.conditions.as_str()) {
-            (true, "") => "ready".to_owned(),
-            (true, conditions) => format!("ready, {conditions}"),
-            (false, "") => "not ready".to_owned(),
-            (false, conditions) => format!("not ready, {conditions}"),
+        let words = |status: &NodeStatus| {
+            let ready = if status.ready { "ready" } else { "not ready" };
+            let eligible = if status.eligible { "" } else { "not eligible" };
+            let parts = [ready, eligible, &status.conditions];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
         };
         let changed = node.status.as_ref() != Some(&status);
         let said = changed.then(|| words(&status));
@@ -175,15 +175,16 @@ impl NodeTracker {
         gaps
     }
 
-    /// Sums over all nodes.
+    /// Sums over all eligible nodes. One that was never sampled is missing from them, so there is no sum of memory.
     #[must_use]
     pub fn sums(&self, now: Duration) -> Sums {
         let latest = self.kernels(now);
         let fresh: Vec<_> = latest.values().filter(|latest| latest.age(now) <= FRESH_FOR).collect();
-        let all = !latest.is_empty() && fresh.len() == latest.len();
+        let kernels = latest.len() + self.unsampled().count();
+        let all = kernels > 0 && fresh.len() == kernels;
         let memories: Option<Vec<MemoryTotals>> = fresh.iter().map(|latest| latest.memory).collect();
         Sums {
-            kernels: latest.len().try_into().unwrap_or(u32::MAX),
+            kernels: kernels.try_into().unwrap_or(u32::MAX),
             fresh: fresh.len().try_into().unwrap_or(u32::MAX),
             oldest: latest.values().map(|latest| latest.age(now)).max(),
             memory: memories
@@ -193,10 +194,16 @@ impl NodeTracker {
         }
     }
 
-    /// Whether every known node was sampled.
+    /// Names of eligible nodes that were never sampled.
+    pub fn unsampled(&self) -> impl Iterator<Item = &str> {
+        let unsampled = self.known.iter().filter(|(_, node)| node.is_eligible() && node.latest.is_none());
+        unsampled.map(|(name, _)| name.as_str())
+    }
+
+    /// Whether every eligible node was sampled.
     #[must_use]
     pub fn all_sampled(&self) -> bool {
-        !self.known.is_empty() && self.known.values().all(|node| node.latest.is_some())
+        self.known.values().any(TrackedNode::is_eligible) && self.unsampled().next().is_none()
     }
 
     /// Whether each fresh kernel has a sample taken after a time.
@@ -219,10 +226,11 @@ impl NodeTracker {
         self.kernels(now).into_values().filter(move |latest| latest.age(now) <= FRESH_FOR)
     }
 
-    /// Latest sample of each kernel, of any of its nodes.
+    /// Latest sample of each kernel, of any of its eligible nodes.
     fn kernels(&self, now: Duration) -> BTreeMap<&str, &Latest> {
         let mut kernels: BTreeMap<&str, &Latest> = BTreeMap::new();
-        for latest in self.known.values().filter_map(|node| node.latest.as_ref()) {
+        let eligible = self.known.values().filter(|node| node.is_eligible());
+        for latest in eligible.filter_map(|node| node.latest.as_ref()) {
             let kernel = kernels.entry(&latest.kernel).or_insert(latest);
             if latest.age(now) < kernel.age(now) {
                 *kernel = latest;
@@ -251,14 +259,28 @@ impl NodeTracker {
         (!kernel.starts_with("node/")).then_some(kernel)
     }
 
-    /// Numbers of nodes that are ready and not ready.
+    /// Whether instances may be placed on a node, if known.
+    #[must_use]
+    pub fn is_eligible(&self, name: &str) -> Option<bool> {
+        Some(self.known.get(name)?.status.as_ref()?.eligible)
+    }
+
+    /// Numbers of eligible nodes that are ready and not ready.
     #[must_use]
     pub fn ready_counts(&self) -> (u32, u32) {
-        let known = self.known.values().filter_map(|node| node.status.as_ref());
+        let known =
+            self.known.values().filter_map(|node| node.status.as_ref()).filter(|status| status.eligible);
         known.fold((0, 0), |(ready, not_ready), status| match status.ready {
             true => (ready + 1, not_ready),
             false => (ready, not_ready + 1),
         })
+    }
+}
+
+impl TrackedNode {
+    /// Whether it counts. Without a status nothing excludes it.
+    fn is_eligible(&self) -> bool {
+        self.status.as_ref().is_none_or(|status| status.eligible)
     }
 }
 
@@ -371,7 +393,7 @@ mod tests {
     #[test]
     fn a_node_that_is_gone_is_in_no_sum_although_its_machine_goes_on_telling() {
         let mut nodes = NodeTracker::default();
-        let there = NodeStatus { name: "a".into(), ready: true, conditions: String::new() };
+        let there = NodeStatus::ready("a");
         nodes.status(there.clone());
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
         assert!(nodes.remove("a") && !nodes.remove("a"));
@@ -394,9 +416,40 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_the_load_may_not_use_counts_in_no_sum_and_no_rule() {
+        let mut nodes = NodeTracker::default();
+        let status = |name: &str, ready, eligible| NodeStatus { ready, eligible, ..NodeStatus::ready(name) };
+        assert_eq!(nodes.status(status("windows", false, false)).as_deref(), Some("not ready, not eligible"));
+        assert!(!nodes.all_sampled() && nodes.sums(at(0.0)).kernels == 0, "no eligible node is known");
+        nodes.status(status("a", true, true));
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        nodes.sample(at(1.0), &sample("windows", Some("two"), 1.0, 7));
+        assert_eq!((nodes.ready_counts(), nodes.all_sampled()), ((1, 0), true));
+        let sums = nodes.sums(at(1.0));
+        assert_eq!((sums.kernels, sums.fresh, sums.memory.unwrap().free), (1, 1, Bytes(40)));
+        assert_eq!(nodes.available(at(1.0)).into_keys().collect::<Vec<_>>(), ["one"]);
+        // Cordoned: it has room for no further instance.
+        nodes.status(status("a", true, false));
+        assert_eq!((nodes.ready_counts(), nodes.sums(at(1.0)).memory), ((0, 0), None));
+    }
+
+    #[test]
+    fn memory_of_all_nodes_is_not_known_while_one_was_never_sampled() {
+        let mut nodes = NodeTracker::default();
+        nodes.status(NodeStatus::ready("a"));
+        nodes.status(NodeStatus::ready("b"));
+        nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
+        let sums = nodes.sums(at(1.0));
+        assert_eq!((sums.kernels, sums.fresh, sums.memory), (2, 1, None));
+        assert_eq!(nodes.unsampled().collect::<Vec<_>>(), ["b"]);
+        nodes.sample(at(1.0), &sample("b", Some("two"), 1.0, 2));
+        assert_eq!(nodes.sums(at(1.0)).memory.unwrap().free, Bytes(42));
+    }
+
+    #[test]
     fn nodes_that_are_no_longer_listed_are_named() {
         let mut nodes = NodeTracker::default();
-        let status = |name: &str, ready| NodeStatus { name: name.into(), ready, conditions: String::new() };
+        let status = |name: &str, ready| NodeStatus { ready, ..NodeStatus::ready(name) };
         assert_eq!(nodes.status(status("a", true)).as_deref(), Some("ready"));
         assert_eq!(nodes.status(status("a", true)), None);
         assert_eq!(nodes.status(status("a", false)).as_deref(), Some("not ready"));

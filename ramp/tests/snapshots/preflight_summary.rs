@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ramp::preflight::forecast::forecast;
+use ramp::preflight::forecast::{forecast, largest_load, needs};
 use ramp::preflight::summary::describe;
 use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::preflight::{Finding, NodeFacts, Preflight, QuotaFacts, RuntimeClassFacts};
@@ -13,7 +13,9 @@ use super::session::hold;
 use super::support::{plan, rules};
 
 fn summary(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String {
-    let forecast = forecast(preflight, scenario.needs(), plan, scenario.fill_seconds());
+    let needs = needs(scenario, preflight);
+    let fill_seconds = largest_load(preflight, &needs).and_then(|memory| scenario.fill_seconds(memory));
+    let forecast = forecast(preflight, &needs, plan, fill_seconds);
     describe(plan, scenario, preflight, &forecast)
 }
 
@@ -88,6 +90,7 @@ fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
         vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];
     let mut scenario = Scenario::embedded().unwrap();
     scenario.container.memory_limit = Some("600M".parse().unwrap());
+    scenario.resources.memory_request = Some("600M".parse().unwrap());
     hold("preflight_runtime_class_and_quota", &summary(&scenario, &preflight, &usual()));
 }
 

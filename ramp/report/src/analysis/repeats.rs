@@ -2,6 +2,7 @@
 
 use crate::dataset::Dataset;
 use ramp_format::plan::EngineKind;
+use ramp_format::scenario::Scenario;
 
 /// Runs that are repeats of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,9 +105,16 @@ fn identity(data: &Dataset) -> Identity {
         }
     };
     // What each instance was to take: with other arguments it is another load.
-    let arguments = run.manifest.pointer("/spec/template/spec/containers/0/args");
-    let load = format!("{} {}", run.scenario, arguments.unwrap_or(&serde_json::Value::Null));
+    let load = format!("{} {}", run.scenario, told(&run.manifest));
     Identity { runtime, scenario: run.scenario.clone(), load }
+}
+
+/// Arguments and environment of the load, by which it is told what to take.
+fn told(manifest: &serde_json::Value) -> String {
+    let scenario = Scenario::of(manifest.clone());
+    let first = &manifest["spec"]["template"]["spec"]["containers"][0];
+    let container = scenario.as_ref().map_or(first, Scenario::container_spec);
+    format!("{} {} {}", container["command"], container["args"], container["env"])
 }
 
 /// What a file of the study is named for: `unlimited-kata`, `kata-2021-06-03`, `data-500M-runc`.

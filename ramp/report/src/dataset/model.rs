@@ -283,14 +283,20 @@ impl Recorded {
     /// What the container was told to do.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        let load = Scenario::of(self.run.manifest.clone()).and_then(|scenario| scenario.load());
-        let Ok(load) = load else { return Settings::default() };
+        let scenario = Scenario::of(self.run.manifest.clone());
+        let Ok((load, unknown)) =
+            scenario.and_then(|scenario| Ok((scenario.load()?, scenario.unknown_settings())))
+        else {
+            return Settings::default();
+        };
+        let is_known = |option: &str| !unknown.contains_key(option);
         Settings {
             growth_bytes_per_second: match load.growth_rate {
-                workload::quantity::Rate::PerSecond(rate) => Some(rate.0 as f64),
-                workload::quantity::Rate::Instant => None,
+                workload::quantity::Rate::PerSecond(rate) if is_known("growth-rate") => Some(rate.0 as f64),
+                _ => None,
             },
-            report_every_seconds: Some(load.reports.report_every.0.as_secs_f64()),
+            report_every_seconds: is_known("report-every")
+                .then_some(load.reports.report_every.0.as_secs_f64()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A run directory of ramp, whole or cut short anywhere: the run may still be going on, or its machine may have ended with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
@@ -10,6 +10,7 @@ use super::{clocks, observation_gaps};
 use ramp_format::rows::{EventRow, PodRow, StepRow};
 use ramp_format::run_file::read_run;
 use ramp_format::running_count::PeakCounts;
+use ramp_format::text::first_names;
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 /// Reads a run directory.
@@ -207,15 +208,31 @@ impl RunReader<'_> {
         let Some(mut table) = self.table("nodes.csv")? else { return Ok(Default::default()) };
         let (name, sample_time) = (table.required("node")?, table.required("sample_time")?);
         let (boot_id, sample_of) = (table.column("boot_id"), sampler(&table)?);
+        let eligible = table.column("eligible");
         let mut nodes = NodeCollector::default();
         table.rows(|row| {
             let node = row.some(name, row.text(name)?, "a node's name")?;
             let kernel = boot_id.map_or(Ok(None), |column| row.text(column))?;
+            // A node that instances may not be placed on is none of the run's, unless it was one before: it may have some.
+            let is_excluded = eligible.map_or(Ok(None), |column| row.text(column))? == Some("false");
+            if is_excluded && !nodes.by_name.contains_key(node) {
+                nodes.excluded.insert(node.to_owned());
+                return Ok(());
+            }
             let taken = row.text(sample_time)?.unwrap_or_default().to_owned();
             let mut sample = sample_of(row)?;
             nodes.add(node, kernel, taken, &mut sample);
             Ok(())
         })?;
+        let left_out: Vec<&String> =
+            nodes.excluded.iter().filter(|name| !nodes.by_name.contains_key(*name)).collect();
+        if !left_out.is_empty() {
+            self.notes.push(format!(
+                "nodes left out, as instances may not be placed on them: {} ({})",
+                left_out.len(),
+                first_names(&left_out, 3)
+            ));
+        }
         Ok((nodes.nodes, nodes.kernels.into_iter().map(|(_, nodes)| nodes).collect()))
     }
 }
@@ -281,6 +298,8 @@ fn sampler(
 struct NodeCollector {
     nodes: Vec<NodeSeries>,
     by_name: HashMap<String, usize>,
+    /// Nodes that instances could not be placed on.
+    excluded: BTreeSet<String>,
     /// When the last sample of each was taken.
     taken: Vec<String>,
     /// Boot ids, and the nodes of each, in the order in which they were seen.
@@ -325,5 +344,26 @@ impl NodeCollector {
             nodes.push(node);
         }
         at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_instances_may_not_be_placed_on_is_left_out_unless_it_was_one_of_the_runs() {
+        let place = tempfile::tempdir().unwrap();
+        let header = "elapsed_seconds,step,node,row,sample_time,instances,eligible\n";
+        let rows = "1,0,a,sample,2026-11-25T12:00:00Z,0,true\n1,0,windows,sample,2026-11-25T12:00:00Z,0,false\n\
+                    2,0,a,sample,2026-11-25T12:00:01Z,3,false\n2,0,old,sample,2026-11-25T12:00:01Z,0,\n";
+        fs::write(place.path().join("nodes.csv"), [header, rows].concat()).unwrap();
+        let mut notes = Vec::new();
+        let (nodes, _) = RunReader { directory: place.path(), notes: &mut notes }.nodes().unwrap();
+        let seen: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.samples.len())).collect();
+        assert_eq!(seen, [("a", 2), ("old", 1)], "a was cordoned, and may have instances");
+        assert_eq!(notes, ["nodes left out, as instances may not be placed on them: 1 (windows)"]);
     }
 }

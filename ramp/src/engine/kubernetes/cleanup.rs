@@ -90,9 +90,7 @@ pub async fn remaining(client: &Client, namespace: &str, run: Option<&str>) -> R
     for name in names.into_iter().take(NODES_LOOKED_AT) {
         match optional(within(REQUEST_LIMIT, nodes.get(name)).await) {
             Ok(None) => trouble.insert(name.clone(), "which does not exist any more"),
-            Ok(Some(found)) if !node::status(&found).ready => {
-                trouble.insert(name.clone(), "which is not ready")
-            }
+            Ok(Some(found)) if !node::is_ready(&found) => trouble.insert(name.clone(), "which is not ready"),
             Ok(Some(_)) | Err(_) => None,
         };
     }

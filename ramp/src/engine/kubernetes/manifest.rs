@@ -69,13 +69,6 @@ pub(super) fn selector(manifest: &Value) -> String {
     }
 }
 
-/// The name of the container that counts.
-pub(super) fn container(manifest: &Value) -> String {
-    let containers = manifest["spec"]["template"]["spec"]["containers"].as_array();
-    let names = containers.into_iter().flatten().filter_map(|container| container["name"].as_str());
-    own_container(names).unwrap_or_default().to_owned()
-}
-
 /// Which of these containers is the program's own: the one named `workload`, wherever a webhook has put its own, else the first.
 pub(super) fn own_container<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let first = names.next()?;
@@ -135,7 +128,6 @@ mod tests {
         assert_eq!(manifest["spec"]["template"]["metadata"]["labels"][RUN_LABEL], "r1");
         assert!(manifest["spec"]["selector"]["matchLabels"][RUN_LABEL].is_null());
         assert_eq!(manifest["spec"]["replicas"], 0);
-        assert_eq!(container(&manifest), "workload");
     }
 
     #[test]

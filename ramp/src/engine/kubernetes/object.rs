@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::Resource;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta};
@@ -129,13 +130,6 @@ pub(super) struct NodeObject {
 pub(super) struct NodeSpec {
     pub(super) unschedulable: bool,
     pub(super) taints: Option<Vec<Taint>>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Taint {
-    pub(super) key: String,
-    pub(super) effect: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

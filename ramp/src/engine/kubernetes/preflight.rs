@@ -10,12 +10,12 @@ mod probe;
 mod quantity;
 mod quota;
 mod requested;
-mod scheduling;
 mod stale_runs;
 mod template;
 mod wording;
 
 use facts::ClusterFacts;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use quota::PodRequests;
 use serde_json::Value;
@@ -23,8 +23,11 @@ use template::Template;
 
 use super::manifest;
 use super::request::{Answer, REQUEST_LIMIT, RequestError, within};
+use super::scheduling::PodConstraints;
+use crate::engine::manifest_support::above_limit;
 use crate::engine::{EngineSpec, Failure};
-use ramp_format::preflight::{Finding, Preflight};
+use ramp_format::preflight::{AdmittedResources, Finding, Preflight};
+use workload::quantity::Cores;
 
 /// The oldest minor version of Kubernetes 1 with everything that is used: `node.k8s.io/v1`.
 const OLDEST_MINOR: u32 = 20;
@@ -37,7 +40,7 @@ pub(super) async fn check(
     client: &kube::Client,
     namespace: &str,
     order: &EngineSpec,
-) -> Result<Preflight, Failure> {
+) -> Result<(Preflight, PodConstraints), Failure> {
     let version = match within(REQUEST_LIMIT, client.apiserver_version()).await {
         Ok(version) => Some(version),
         // A server that keeps its version secret answers all the same.
@@ -45,9 +48,27 @@ pub(super) async fn check(
         Err(error) => return Err(unreachable(&error)),
     };
     let manifest = manifest::of(order, namespace);
-    let template = Template::of(order, &manifest);
+    let mut template = Template::of(order, &manifest);
     let facts = facts::gather(client, namespace, &manifest, template.runtime_class.as_deref()).await;
-    Ok(judge(version.as_ref(), &facts, template, &manifest, namespace, order))
+    let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, namespace, order);
+    Ok((preflight, template.wants))
+}
+
+/// What the pods of a run require of nodes, for a process that has made no preflight.
+pub(super) async fn constraints(
+    client: &kube::Client,
+    order: &EngineSpec,
+    manifest: &Value,
+) -> PodConstraints {
+    let mut template = Template::of(order, manifest);
+    if let Some(name) = template.runtime_class.clone() {
+        let classes: kube::Api<RuntimeClass> = kube::Api::all(client.clone());
+        // Without permission to read it, by the manifest alone.
+        if let Ok(class) = within(REQUEST_LIMIT, classes.get(&name)).await {
+            template.add(&class);
+        }
+    }
+    template.wants
 }
 
 fn unreachable(error: &RequestError) -> Failure {
@@ -66,7 +87,7 @@ fn unreachable(error: &RequestError) -> Failure {
 fn judge(
     version: Option<&Info>,
     facts: &ClusterFacts,
-    mut template: Template,
+    template: &mut Template,
     manifest: &Value,
     namespace: &str,
     order: &EngineSpec,
@@ -76,10 +97,12 @@ fn judge(
     preflight.findings.extend(permissions::judge(&facts.access, namespace));
     unknown(&mut preflight, facts);
     let namespace_missing = namespace_missing(&facts.namespace, namespace);
-    let class_missing = classes(&mut preflight, facts, &mut template);
+    let class_missing = classes(&mut preflight, facts, template);
     // Both would be refused by admission too, in other words.
     if namespace_missing.is_none() && !class_missing {
-        preflight.findings.extend(facts.dry_run.judge(manifest, permissions::may_not_create(&facts.access)));
+        let load = &order.scenario.container.name;
+        let may_not_create = permissions::may_not_create(&facts.access);
+        preflight.findings.extend(facts.dry_run.judge(manifest, load, may_not_create));
     }
     preflight.findings.extend(namespace_missing);
     preflight.findings.append(&mut template.findings);
@@ -88,16 +111,26 @@ fn judge(
         let (judged, findings) = nodes::judge(nodes, &template.wants, load);
         preflight.nodes = judged;
         preflight.findings.extend(findings);
-        preflight.findings.extend(image::judge(&template, nodes, &preflight.nodes));
+        preflight.findings.extend(image::judge(template, nodes, &preflight.nodes));
     }
     if let (Ok(deployments), Ok(pods)) = (&facts.deployments, &facts.pods) {
-        preflight.findings.extend(stale_runs::judge(deployments, pods, &template, &order.run, namespace));
+        preflight.findings.extend(stale_runs::judge(deployments, pods, template, &order.run, namespace));
     }
     preflight.findings.extend(owners::judge(facts, manifest));
     if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
         preflight.findings.extend(probe::judge(*probe, pods, &preflight.nodes, namespace));
     }
-    quotas(&mut preflight, facts, &template, order);
+    quotas(&mut preflight, facts, template, order);
+    let mut needs = order.scenario.needs();
+    if let Some(resources) = facts.dry_run.resources(&order.scenario) {
+        preflight.admitted = Some(AdmittedResources {
+            memory_request_bytes: resources.memory_request.map(|bytes| bytes.0),
+            cpu_request_nano_cores: resources.cpu_request.map(Cores::as_nano),
+            memory_limit_bytes: resources.load_limit.map(|bytes| bytes.0),
+        });
+        needs.resources = resources;
+    }
+    preflight.findings.extend(above_limit(&needs));
     preflight
 }
 
@@ -210,8 +243,10 @@ fn no_runtime_class(name: &str, all: &Answer<Vec<String>>) -> Finding {
 
 fn quotas(preflight: &mut Preflight, facts: &ClusterFacts, template: &Template, order: &EngineSpec) {
     let Ok(quotas) = &facts.quotas else { return };
-    let (container, overhead) = (&order.scenario.container, preflight.runtime_class.as_ref());
-    let instance = PodRequests { container, overhead, priority_class: template.priority_class.as_ref() };
+    let overhead = preflight.runtime_class.as_ref();
+    let resources = facts.dry_run.resources(&order.scenario);
+    let resources = resources.as_ref().unwrap_or(&order.scenario.resources);
+    let instance = PodRequests { resources, overhead, priority_class: template.priority_class.as_ref() };
     let (left, findings) = quota::judge(quotas, &instance);
     preflight.findings.extend(findings);
     // That not even one fits is the API server's to say, unless it could not be asked.

@@ -8,6 +8,7 @@ use super::node;
 use super::object::{ContainerObject, NodeObject, PodObject};
 use super::pod;
 use super::probe::{ProbePod, Probes};
+use super::scheduling::PodConstraints;
 use super::sidecars::Sidecars;
 use super::watch::Sink;
 use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
@@ -111,12 +112,14 @@ impl Sink for Pods {
 /// Nodes. A kubelet updates its node far more often than its status changes.
 pub(super) struct NodeWatch {
     events: Events,
+    /// What the pods of the run require of nodes.
+    constraints: PodConstraints,
     told: HashMap<String, NodeStatus>,
 }
 
 impl NodeWatch {
-    pub(super) fn new(events: Events) -> Self {
-        Self { events, told: HashMap::new() }
+    pub(super) fn new(events: Events, constraints: PodConstraints) -> Self {
+        Self { events, constraints, told: HashMap::new() }
     }
 
     async fn tell(&mut self, status: NodeStatus) {
@@ -132,7 +135,7 @@ impl Sink for NodeWatch {
     type Kept = NodeStatus;
 
     fn keep(&self, node: &NodeObject) -> Option<NodeStatus> {
-        Some(node::status(node))
+        Some(node::status(node, &self.constraints))
     }
 
     async fn all(&mut self, statuses: Vec<NodeStatus>) {

@@ -22,11 +22,15 @@ const FILES_OF_RAMP: u64 = 64;
 const THREADS_PER_INSTANCE: u64 = 6;
 
 /// This machine, as the only node.
-pub(super) fn node(machine: &MachineFacts, budget: Bytes) -> NodeFacts {
+///
+/// Instances see the limit of the budget's cgroup, if there is one.
+pub(super) fn node(machine: &MachineFacts, budget: Bytes, is_enforced: bool) -> NodeFacts {
+    let limit = is_enforced.then_some(budget);
     NodeFacts {
         name: machine.start.hostname.clone(),
         eligible: true,
         kernel: Some(machine.start.kernel.clone()),
+        memory_bytes: machine.memory.map(|memory| limit.map_or(memory, |limit| limit.min(memory)).0),
         allocatable_memory_bytes: Some(budget.0),
         allocatable_cpu_cores: machine.start.cpus.map(|cpus| cpus as f64),
         allocatable_pods: instances_allowed(),

@@ -53,7 +53,7 @@ impl ProcessSpec {
         not_honoured.extend(manifest_support::not_honoured(EngineKind::Local, scenario));
         Ok(Self {
             program,
-            env: container.env.clone(),
+            env: container.env.known.clone(),
             limits: Limits {
                 memory: container.memory_limit,
                 cpu: container.cpu_limit,
@@ -67,36 +67,24 @@ impl ProcessSpec {
 
 fn program(scenario: &Scenario) -> Result<Program, Failure> {
     let container = &scenario.container;
-    let load = scenario.command_line();
-    // Without command and arguments only the image's name tells.
-    let is_told = !container.command.is_empty() || !container.args.is_empty();
-    match load {
-        Ok(_) if is_told || image_name(&container.image) == "workload" => {
+    match scenario.command_line() {
+        Ok(_) => {
             Ok(Program::Load(container.command.iter().skip(1).chain(&container.args).cloned().collect()))
         }
         _ if !container.command.is_empty() && !is_workload(&container.command) => {
             Ok(Program::Host(container.command.iter().chain(&container.args).cloned().collect()))
         }
-        found => {
-            let why = found.err().unwrap_or_else(|| "it has neither command nor arguments".into());
-            Err(Failure::permanent(format!(
-                "image {}: not a load: {why} (the local engine runs no images; expected the image workload with options of \
-                 workload, or a command of this machine; or use --engine podman or kubernetes)",
-                container.image
-            )))
-        }
+        Err(why) => Err(Failure::permanent(format!(
+            "image {}: not a load: {why} (the local engine runs no images; expected the image workload with options of \
+             workload, or a command of this machine; or use --engine podman or kubernetes)",
+            container.image
+        ))),
     }
 }
 
 /// Whether it is the load, whose options may be wrong.
 fn is_workload(command: &[String]) -> bool {
     command.first().is_some_and(|program| program.rsplit('/').next() == Some("workload"))
-}
-
-/// `registry:5000/some/workload:0.1@sha256:…` is `workload`.
-fn image_name(image: &str) -> &str {
-    let last = image.rsplit('/').next().unwrap_or(image);
-    last.split([':', '@']).next().unwrap_or(last)
 }
 
 fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<String>) {
@@ -123,10 +111,6 @@ fn about_the_program(scenario: &Scenario, program: &Program, all: &mut Vec<Strin
             all.push(format!("image {image}: not used; {name} of this machine is executed"));
             all.push(format!("readiness: {name} does not report, so it is ready as soon as it runs"));
         }
-    }
-    let words = scenario.container.command.iter().chain(&scenario.container.args);
-    if words.clone().any(|word| word.contains("$(")) {
-        all.push("$(NAME) in the command or its arguments: variables are not expanded".into());
     }
     if scenario.container.memory_request.is_some() {
         all.push(

@@ -26,7 +26,9 @@ pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>)
         image: Some(container.image.clone()),
         entrypoint: some(&container.command),
         cmd: some(&container.args),
-        env: some(&container.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()),
+        env: some(
+            &container.env.known.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(),
+        ),
         labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
         user: user(scenario),
         working_dir: spec(scenario)["workingDir"].as_str().map(str::to_owned),
@@ -101,11 +103,11 @@ pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness
 }
 
 fn pod(scenario: &Scenario) -> &Value {
-    &scenario.manifest["spec"]["template"]["spec"]
+    scenario.pod_spec()
 }
 
 fn spec(scenario: &Scenario) -> &Value {
-    &pod(scenario)["containers"][0]
+    scenario.container_spec()
 }
 
 fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {

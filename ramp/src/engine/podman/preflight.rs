@@ -8,9 +8,11 @@ use super::api::Refusal;
 use super::container_spec::{must_not_be_root, not_honoured};
 use super::inspect::Listed;
 use crate::engine::EngineSpec;
+use crate::engine::manifest_support::above_limit;
 use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::text::first_names;
+use workload::quantity::Bytes;
 
 /// Answers of the engine.
 pub(super) struct EngineAnswers {
@@ -25,10 +27,14 @@ pub(super) struct EngineAnswers {
 
 /// The preflight results.
 pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineAnswers) -> Preflight {
+    let (needs, is_limited) = (order.scenario.needs(), has_memory_limits(&answers.info));
+    let mut findings = findings(order, answers);
+    findings.extend(above_limit(&needs).filter(|_| is_limited));
     Preflight {
+        admitted: Some(order.scenario.container.alone(is_limited)),
         versions: versions(&answers.version, &answers.info),
         nodes: vec![node(&answers.version, &answers.info)],
-        findings: findings(order, answers),
+        findings,
         not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), readiness),
         ..Preflight::default()
     }
@@ -73,6 +79,7 @@ fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
         eligible: true,
         kernel: info.kernel_version.clone(),
         container_runtime: version.version.as_ref().map(|number| format!("{}://{number}", engine(version))),
+        memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
         allocatable_memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
         allocatable_cpu_cores: info.ncpu.filter(|count| *count > 0).map(|count| count as f64),
         // Nothing is reserved for other containers.
@@ -163,10 +170,8 @@ fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
 
 fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     let container = &order.scenario.container;
-    let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
-    // Rootless Podman silently ignores limits on cgroup v1.
-    let none_at_all = rootless && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
-    let memory = container.memory_limit.is_some() && (none_at_all || info.memory_limit == Some(false));
+    let none_at_all = has_no_limits(info);
+    let memory = container.memory_limit.is_some() && !has_memory_limits(info);
     let cpu = container.cpu_limit.is_some() && (none_at_all || info.cpu_cfs_quota == Some(false));
     let which = [("memory", memory), ("CPU", cpu)].into_iter().filter(|(_, is_missing)| *is_missing);
     let which = which.map(|(name, _)| name).collect::<Vec<_>>().join(" and ");
@@ -178,10 +183,21 @@ fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     })
 }
 
+/// Rootless Podman silently ignores limits on cgroup v1.
+fn has_no_limits(info: &SystemInfo) -> bool {
+    let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
+    rootless && info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1)
+}
+
+fn has_memory_limits(info: &SystemInfo) -> bool {
+    !has_no_limits(info) && info.memory_limit != Some(false)
+}
+
 fn about_memory(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {
     let total = info.mem_total.and_then(|total| u64::try_from(total).ok()).filter(|total| *total > 0)?;
     let needs = order.scenario.needs();
-    let one = needs.memory.unwrap_or_default().max(needs.requested_memory);
+    let one = needs.memory_on(Some(Bytes(total))).unwrap_or_default();
+    let one = one.max(order.scenario.container.memory_request.unwrap_or_default());
     (one.0 > total).then(|| {
         Finding::refusal(format!(
             "one instance needs {} bytes of memory, more than the machine has ({total}); set less with --memory",

@@ -221,6 +221,7 @@ impl Cluster {
         let status = |(at, name): (usize, &String)| NodeStatus {
             name: name.clone(),
             ready: !self.is_hit(IncidentKind::NodeNotReady, at),
+            eligible: self.nodes.get(at).is_none_or(|node| node.kind.eligible),
             conditions: String::new(),
         };
         self.names.iter().enumerate().map(status).collect()

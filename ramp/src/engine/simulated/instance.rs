@@ -43,6 +43,9 @@ impl LoadFacts {
     /// By the scenario's arguments and the world.
     pub(super) fn of(scenario: &Scenario, world: &World) -> Result<Self, String> {
         let load = scenario.load()?;
+        if let Some((option, why)) = scenario.unknown_settings().first_key_value() {
+            return Err(format!("--{option} is not known ({why}): expected a value in the manifest"));
+        }
         let asked = match load.memory {
             MemoryTarget::Bytes(bytes) => bytes.0 as f64,
             other => {

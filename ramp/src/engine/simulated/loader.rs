@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::validation::check;
 use super::world::World;
-use ramp_format::scenario::without_label;
+use ramp_format::text::without_label;
 
 impl World {
     /// Reads a world from a file.

@@ -71,7 +71,8 @@ impl EventLoop {
         {
             self.event(at, &notice);
         }
-        if self.step == 0 || self.memory.is_after() {
+        let counts = self.nodes.is_eligible(&sample.node) != Some(false);
+        if counts && (self.step == 0 || self.memory.is_after()) {
             self.watch_memory(at, sample, age);
         }
         self.node_row(at, &sample.node, NodeRowKind::Sample, age, Some(sample));
@@ -110,6 +111,7 @@ impl EventLoop {
             ready: self.nodes.is_ready(node),
             budget_bytes: budget.map(|budget| budget.limit.0),
             budget_used_bytes: budget.map(|budget| budget.used.0),
+            eligible: self.nodes.is_eligible(node),
             report: ReportCells::of::<NodeReport>(record),
         };
         self.record(|directory| &mut directory.nodes, &row);

@@ -10,10 +10,12 @@ use kube::core::DynamicObject;
 use kube::{Api, Client};
 use serde_json::{Value, from_value, json};
 
+use super::super::deployment;
 use super::super::request::{Answer, REQUEST_LIMIT, RequestError, within};
-use super::super::{deployment, manifest};
 use super::quantity;
 use ramp_format::preflight::Finding;
+use ramp_format::scenario::Scenario;
+use ramp_format::scenario::resources::PodResources;
 
 /// Longer messages of the API server are cut.
 const LONGEST_MESSAGE: usize = 700;
@@ -52,13 +54,20 @@ impl DryRun {
         self.pod.as_ref().ok().map(|pod| &pod.data["spec"])
     }
 
+    /// Resources of the pod after admission: with the defaults of a LimitRange, and without what the server does not know.
+    pub(super) fn resources(&self, scenario: &Scenario) -> Option<PodResources> {
+        PodResources::of(self.admitted()?, &scenario.container.name).ok()
+    }
+
     /// Whether admission has refused the pod.
     pub(super) fn is_refused(&self) -> bool {
         self.pod.as_ref().err().is_some_and(is_refusal)
     }
 
-    /// What admission refuses, and what it changes. Denied permissions are left out if they are reported elsewhere.
-    pub(super) fn judge(&self, sent: &Value, denied_is_reported: bool) -> Vec<Finding> {
+    /// What admission refuses, and what it changes; `load` is the name of the load's container.
+    ///
+    /// Denied permissions are left out if they are reported elsewhere.
+    pub(super) fn judge(&self, sent: &Value, load: &str, denied_is_reported: bool) -> Vec<Finding> {
         let deployment = self.deployment.as_ref().err().filter(|error| error.status() != Some(409));
         let pod = self.pod.as_ref().err();
         // An invalid template makes the pod invalid too, and a missing namespace is the same error for both.
@@ -74,7 +83,7 @@ impl DryRun {
             findings.extend(error.map(|error| finding(what, error)));
         }
         if let Some(admitted) = self.admitted() {
-            findings.extend(changes(&sent["spec"]["template"]["spec"], admitted));
+            findings.extend(changes(&sent["spec"]["template"]["spec"], admitted, load));
         }
         findings
     }
@@ -133,15 +142,14 @@ fn finding(what: &str, error: &RequestError) -> Finding {
 }
 
 /// What admission has changed of the pod that changes the experiment.
-fn changes(sent: &Value, admitted: &Value) -> Vec<Finding> {
-    let name =
-        json!(manifest::own_container(containers(sent).filter_map(|container| container["name"].as_str())));
+fn changes(sent: &Value, admitted: &Value, load: &str) -> Vec<Finding> {
     let mut changed = Vec::new();
     for (list, resource) in
         [("limits", "memory"), ("limits", "cpu"), ("requests", "memory"), ("requests", "cpu")]
     {
         let of = |spec: &Value, list: &str| {
-            let container = containers(spec).find(|container| container["name"] == name)?;
+            let container =
+                containers(spec).find(|container| container["name"].as_str().unwrap_or_default() == load)?;
             container["resources"][list].get(resource).map(text)
         };
         // The API server's default for a request is the limit.

@@ -6,11 +6,12 @@ use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
 
 use workload::quantity::Cores;
 
-use super::quantity::{Amount, number};
+use super::super::scheduling::PodConstraints;
+use super::quantity::number;
 use super::requested::RequestedResources;
-use super::scheduling::PodConstraints;
 use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
+use ramp_format::scenario::resources::Amount;
 
 /// Conditions of a node under pressure.
 const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -42,6 +43,7 @@ pub(super) fn judge(
     }
     findings.extend(none_eligible(&facts));
     findings.extend(one_machine(nodes));
+    findings.extend(PLATFORM.iter().filter_map(|label| mixed(label, nodes, &facts)));
     (facts, findings)
 }
 
@@ -60,6 +62,7 @@ fn of(
         number.map_err(|error| findings.push(Finding::warning(warning(error)))).ok()
     };
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
+    let capacity = status.capacity.as_ref().and_then(|all| number("memory", &all.get("memory")?.0).ok());
     // If all pods can be listed, a node without any runs nothing.
     let nothing = RequestedResources { pods: 0, requested: Some(Amount::default()) };
     let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
@@ -67,6 +70,7 @@ fn of(
     NodeFacts {
         kernel: info.map(|info| info.kernel_version.clone()),
         container_runtime: info.map(|info| info.container_runtime_version.clone()),
+        memory_bytes: capacity,
         allocatable_memory_bytes: memory,
         allocatable_cpu_cores: cpu.map(|cpu| Cores::from_nano(cpu).as_f64()),
         allocatable_pods: pods,
@@ -126,6 +130,27 @@ fn none_eligible(facts: &[NodeFacts]) -> Option<Finding> {
         "no node is eligible for an instance: {told}; change the manifest's nodeSelector, affinity or tolerations, or the \
          nodes"
     )))
+}
+
+/// Labels of what an image is built for.
+const PLATFORM: [&str; 2] = ["kubernetes.io/os", "kubernetes.io/arch"];
+
+/// Eligible nodes that differ in a label of the platform: an image runs on some of them only, unless it is built for all.
+fn mixed(label: &str, nodes: &[Node], facts: &[NodeFacts]) -> Option<Finding> {
+    let mut values: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (node, fact) in nodes.iter().zip(facts).filter(|(_, fact)| fact.eligible) {
+        let value = node.metadata.labels.as_ref().and_then(|labels| labels.get(label));
+        if let Some(value) = value {
+            values.entry(value).or_default().push(&fact.name);
+        }
+    }
+    let listed = values.iter().map(|(value, names)| format!("{value} on {}", some_of(names)));
+    (values.len() > 1).then(|| {
+        Finding::warning(format!(
+            "eligible nodes differ in {label}: {}; set it in the manifest's nodeSelector, unless the image is built for all",
+            listed.collect::<Vec<_>>().join(", ")
+        ))
+    })
 }
 
 /// Nodes with one boot id share a kernel, as those of kind and minikube do.
@@ -261,6 +286,32 @@ mod tests {
                 && finding.message.starts_with("no node is eligible for an instance: a: cordoned;")
         );
         assert!(judge(&[], &PodConstraints::default(), None).1[0].message.contains("the cluster has none"));
+    }
+
+    #[test]
+    fn nodes_of_another_platform_are_not_eligible_and_without_a_selector_the_difference_is_told() {
+        let of = |name: &str, os: &str, arch: &str| {
+            node(name, &json!({"/metadata/labels": {"kubernetes.io/os": os, "kubernetes.io/arch": arch}}))
+        };
+        let nodes = [of("a", "linux", "amd64"), of("b", "linux", "arm64"), of("w", "windows", "amd64")];
+        let (_, findings) = judge(&nodes, &PodConstraints::default(), None);
+        let told: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert!(
+            told[0]
+                .starts_with("eligible nodes differ in kubernetes.io/os: linux on a, b, windows on w; set"),
+            "{told:?}"
+        );
+        assert!(
+            told[1]
+                .starts_with("eligible nodes differ in kubernetes.io/arch: amd64 on a, w, arm64 on b; set"),
+            "{told:?}"
+        );
+        let selector = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+        let wants =
+            PodConstraints { node_selector: from_value(selector).unwrap(), ..PodConstraints::default() };
+        let (facts, findings) = judge(&nodes, &wants, None);
+        assert_eq!(facts.iter().map(|fact| fact.eligible).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(findings, []);
     }
 
     #[test]

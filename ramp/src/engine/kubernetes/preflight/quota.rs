@@ -3,35 +3,35 @@
 use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
 use workload::quantity::{Bytes, Cores};
 
+use super::super::scheduling::expression;
 use super::quantity::number;
-use super::scheduling::expression;
+use super::template::is_best_effort;
 use ramp_format::preflight::{Finding, QuotaFacts, RuntimeClassFacts};
-use ramp_format::scenario::Container;
+use ramp_format::scenario::resources::PodResources;
 
 /// A quota of what the Deployment controller creates, which a dry run of the Deployment does not.
 const REPLICA_SETS: &str = "count/replicasets.apps";
 
 /// What one instance takes of a quota.
 pub(super) struct PodRequests<'a> {
-    pub(super) container: &'a Container,
+    pub(super) resources: &'a PodResources,
     pub(super) overhead: Option<&'a RuntimeClassFacts>,
     pub(super) priority_class: Option<&'a String>,
 }
 
 impl PodRequests<'_> {
-    /// What it takes of a resource, overhead included: in bytes, billionths of a core, or a count. The default for a request
-    /// is the limit, as for the API server.
+    /// What it takes of a resource, overhead included: in bytes, billionths of a core, or a count.
     fn takes(&self, resource: &str) -> Option<u64> {
-        let Container { memory_request, memory_limit, cpu_request, cpu_limit, .. } = self.container;
+        let PodResources { memory_request, memory_limit, cpu_request, cpu_limit, .. } = self.resources;
         let overhead = self.overhead.map(|class| (class.overhead_memory_bytes, class.overhead_cpu_cores));
         let (overhead_bytes, overhead_cores) = overhead.unwrap_or_default();
         let memory = |bytes: &Bytes| bytes.0.saturating_add(overhead_bytes);
         // Overheads are a few cores: exact.
         let cpu = |cores: &Cores| cores.as_nano().saturating_add((overhead_cores * 1e9).round() as u64);
         match resource {
-            "requests.memory" | "memory" => memory_request.as_ref().or(memory_limit.as_ref()).map(memory),
+            "requests.memory" | "memory" => memory_request.as_ref().map(memory),
             "limits.memory" => memory_limit.as_ref().map(memory),
-            "requests.cpu" | "cpu" => cpu_request.as_ref().or(cpu_limit.as_ref()).map(cpu),
+            "requests.cpu" | "cpu" => cpu_request.as_ref().map(cpu),
             "limits.cpu" => cpu_limit.as_ref().map(cpu),
             "pods" | "count/pods" | REPLICA_SETS => Some(1),
             _ => None,
@@ -56,7 +56,7 @@ impl PodRequests<'_> {
     }
 
     fn is_of(&self, scope: &str) -> bool {
-        let best_effort = self.takes("requests.memory").is_none() && self.takes("requests.cpu").is_none();
+        let best_effort = is_best_effort(self.resources);
         match scope {
             "BestEffort" => best_effort,
             "NotBestEffort" => !best_effort,
@@ -120,15 +120,19 @@ mod tests {
         .unwrap()
     }
 
-    fn with_memory() -> Container {
-        Container { memory_request: Some(Bytes(100)), memory_limit: Some(Bytes(300)), ..Container::default() }
+    fn with_memory() -> PodResources {
+        PodResources {
+            memory_request: Some(Bytes(100)),
+            memory_limit: Some(Bytes(300)),
+            ..PodResources::default()
+        }
     }
 
     #[test]
     fn a_quota_ends_the_ramp_where_it_leaves_no_more_and_counts_the_overhead() {
         let kata = RuntimeClassFacts { overhead_memory_bytes: 50, ..RuntimeClassFacts::default() };
-        let container = with_memory();
-        let instance = PodRequests { container: &container, overhead: Some(&kata), priority_class: None };
+        let resources = with_memory();
+        let instance = PodRequests { resources: &resources, overhead: Some(&kata), priority_class: None };
         let quota = quota(
             json!({}),
             json!({"pods": "50", "requests.memory": "1k", "services": "0"}),
@@ -146,11 +150,11 @@ mod tests {
 
     #[test]
     fn a_quota_that_leaves_nothing_is_refused_and_one_of_what_is_not_set_is_left_to_admission() {
-        let container = Container::default();
+        let resources = PodResources::default();
         let judged = |hard: Value, used: Value| {
             judge(
                 &[quota(json!({}), hard, used)],
-                &PodRequests { container: &container, overhead: None, priority_class: None },
+                &PodRequests { resources: &resources, overhead: None, priority_class: None },
             )
         };
         let (facts, _) = judged(json!({"pods": "5"}), json!({"pods": "5"}));
@@ -164,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_quota_of_other_pods_does_not_count() {
-        let container = with_memory();
+        let resources = with_memory();
         let load = "workload-load".to_owned();
-        let instance = PodRequests { container: &container, overhead: None, priority_class: Some(&load) };
+        let instance = PodRequests { resources: &resources, overhead: None, priority_class: Some(&load) };
         let judged = |spec: Value| judge(&[quota(spec, json!({"pods": "5"}), json!({}))], &instance).0.len();
         let priority = |operator: &str, values: &[&str]| {
             json!({"scopeSelector": {"matchExpressions": [

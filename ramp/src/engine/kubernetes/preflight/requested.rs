@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
-use super::quantity::{Amount, Amounts};
+use super::quantity::{Amounts, amount};
+use ramp_format::scenario::resources::{Amount, effective_requests};
 
 /// What runs on a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,27 +40,16 @@ pub(super) fn sum(
     nodes
 }
 
-/// What the scheduler counts for a pod, as `PodRequests` of `k8s.io/component-helpers/resource`: the sum of all
-/// containers, or the maximum of the init containers if that is more, plus the overhead. Requests at pod level take
-/// precedence over those of containers.
+/// What the scheduler counts for a pod: what is requested for it as a whole, else the sum of its containers, plus the overhead.
 fn requested(spec: &PodSpec) -> Result<Amount, String> {
-    let mut sum = Amount::default();
-    for container in &spec.containers {
-        sum = sum.plus(of_container(container)?);
-    }
-    let (mut sidecars, mut largest) = (Amount::default(), Amount::default());
-    for container in spec.init_containers.iter().flatten() {
-        let own = of_container(container)?;
-        if container.restart_policy.as_deref() == Some("Always") {
-            sidecars = sidecars.plus(own);
-            largest = largest.max(sidecars);
-        } else {
-            largest = largest.max(sidecars.plus(own));
-        }
-    }
-    let mut total = sum.plus(sidecars).max(largest);
+    let containers: Vec<Amount> = spec.containers.iter().map(of_container).collect::<Result<_, _>>()?;
+    let init = spec.init_containers.iter().flatten().map(|container| {
+        Ok((of_container(container)?, container.restart_policy.as_deref() == Some("Always")))
+    });
+    let init: Vec<(Amount, bool)> = init.collect::<Result<_, String>>()?;
+    let mut total = effective_requests(containers, init);
     let whole: &Amounts = &spec.resources.as_ref().and_then(|resources| resources.requests.clone());
-    let of_pod = Amount::of(whole)?;
+    let of_pod = amount(whole)?;
     let says = |name| whole.as_ref().is_some_and(|whole| whole.contains_key(name));
     if says("memory") {
         total.memory = of_pod.memory;
@@ -67,11 +57,11 @@ fn requested(spec: &PodSpec) -> Result<Amount, String> {
     if says("cpu") {
         total.nano_cores = of_pod.nano_cores;
     }
-    Ok(total.plus(Amount::of(&spec.overhead)?))
+    Ok(total.plus(amount(&spec.overhead)?))
 }
 
 fn of_container(container: &Container) -> Result<Amount, String> {
-    container.resources.as_ref().map_or(Ok(Amount::default()), |resources| Amount::of(&resources.requests))
+    container.resources.as_ref().map_or(Ok(Amount::default()), |resources| amount(&resources.requests))
 }
 
 #[cfg(test)]
@@ -90,7 +80,7 @@ mod tests {
         json!({"name": "c", "resources": {"requests": {"memory": memory, "cpu": cpu}}})
     }
 
-    fn amount(memory: u64, millicores: u64) -> Amount {
+    fn sum_of(memory: u64, millicores: u64) -> Amount {
         Amount { memory, nano_cores: millicores * 1_000_000 }
     }
 
@@ -98,7 +88,7 @@ mod tests {
     fn a_pod_takes_its_containers_and_its_overhead() {
         let spec = json!({"nodeName": "a", "containers": [container("100", "1"), container("50", "100m")],
             "overhead": {"memory": "7", "cpu": "250m"}});
-        assert_eq!(of(&pod(spec, "Running")), Some(("a".into(), Some(amount(157, 1350)))));
+        assert_eq!(of(&pod(spec, "Running")), Some(("a".into(), Some(sum_of(157, 1350)))));
     }
 
     #[test]
@@ -107,14 +97,14 @@ mod tests {
         sidecar["restartPolicy"] = json!("Always");
         let spec = json!({"nodeName": "a", "containers": [container("100", "1")],
             "initContainers": [sidecar, container("300", "100m")]});
-        assert_eq!(of(&pod(spec, "Pending")).unwrap().1, Some(amount(310, 1010)));
+        assert_eq!(of(&pod(spec, "Pending")).unwrap().1, Some(sum_of(310, 1010)));
     }
 
     #[test]
     fn what_is_said_for_the_pod_goes_before_what_its_containers_say() {
         let spec = json!({"nodeName": "a", "containers": [container("100", "1")],
             "resources": {"requests": {"memory": "1k"}}});
-        assert_eq!(of(&pod(spec, "Running")).unwrap().1, Some(amount(1000, 1000)));
+        assert_eq!(of(&pod(spec, "Running")).unwrap().1, Some(sum_of(1000, 1000)));
     }
 
     #[test]

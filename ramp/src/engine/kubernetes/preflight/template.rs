@@ -8,10 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::quantity::Amount;
-use super::scheduling::{PodConstraints, expression};
+use super::super::scheduling::{PodConstraints, expression};
+use super::quantity::amount;
 use crate::engine::EngineSpec;
 use ramp_format::preflight::{Finding, RuntimeClassFacts};
+use ramp_format::scenario::resources::PodResources;
 
 /// What the manifest requires of the cluster.
 #[derive(Debug, Default)]
@@ -35,10 +36,7 @@ impl Template {
     pub(super) fn of(order: &EngineSpec, manifest: &Value) -> Self {
         let spec = &manifest["spec"]["template"]["spec"];
         let container = &order.scenario.container;
-        let best_effort = container.memory_request.is_none()
-            && container.memory_limit.is_none()
-            && container.cpu_request.is_none()
-            && container.cpu_limit.is_none();
+        let best_effort = is_best_effort(&order.scenario.resources);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let mut template = Self {
             name: order.scenario.name.clone(),
@@ -46,7 +44,7 @@ impl Template {
             priority_class: text(&spec["priorityClassName"]),
             wants: PodConstraints { best_effort, ..PodConstraints::default() },
             image: container.image.clone(),
-            pull_policy: text(&spec["containers"][0]["imagePullPolicy"]),
+            pull_policy: text(&order.scenario.container_spec()["imagePullPolicy"]),
             ..Self::default()
         };
         template.selector = template.part("selector", &manifest["spec"]["selector"]);
@@ -104,13 +102,20 @@ impl Template {
     }
 }
 
+/// Whether a pod has neither requests nor limits; those of 0 do not count.
+pub(super) fn is_best_effort(resources: &PodResources) -> bool {
+    let PodResources { memory_request, cpu_request, memory_limit, cpu_limit, .. } = resources;
+    let has_memory = memory_request.iter().chain(memory_limit).any(|bytes| bytes.0 > 0);
+    !has_memory && !cpu_request.iter().chain(cpu_limit).any(|cores| !cores.is_zero())
+}
+
 /// The facts of a RuntimeClass that are recorded.
 ///
 /// # Errors
 /// If its overhead is not a valid quantity.
 pub(super) fn runtime_class(class: &RuntimeClass) -> Result<RuntimeClassFacts, String> {
     let overhead = class.overhead.as_ref().and_then(|overhead| overhead.pod_fixed.clone());
-    let overhead = Amount::of(&overhead)?;
+    let overhead = amount(&overhead)?;
     Ok(RuntimeClassFacts {
         name: class.metadata.name.clone().unwrap_or_default(),
         handler: class.handler.clone(),

@@ -48,7 +48,8 @@ fn dark(trouble: &RequestError) -> ClusterFacts {
 
 /// A cluster of one node without problems.
 fn clean() -> ClusterFacts {
-    let node: Node = from_value(json!({"metadata": {"name": "a"}, "status": {
+    let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+    let node: Node = from_value(json!({"metadata": {"name": "a", "labels": labels}, "status": {
         "allocatable": {"memory": "2Gi", "cpu": "2", "pods": "110"},
         "conditions": [{"type": "Ready", "status": "True"}],
         "images": [{"names": ["localhost/workload:0.1.0"]}]}}))
@@ -99,7 +100,14 @@ fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
     if facts.dry_run.admitted().is_some_and(Value::is_null) {
         facts.dry_run.pod = Ok(object(manifest["spec"]["template"]["spec"].clone()));
     }
-    judge(Some(&version("1", "20")), &facts, Template::of(&order, &manifest), &manifest, "workload", &order)
+    judge(
+        Some(&version("1", "20")),
+        &facts,
+        &mut Template::of(&order, &manifest),
+        &manifest,
+        "workload",
+        &order,
+    )
 }
 
 fn refusals(preflight: &Preflight) -> Vec<&str> {
@@ -286,7 +294,8 @@ fn node(name: &str, status: &Value, spec: &Value) -> Node {
     for (key, value) in status.as_object().unwrap() {
         whole[key] = value.clone();
     }
-    from_value(json!({"metadata": {"name": name}, "spec": spec, "status": whole})).unwrap()
+    let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+    from_value(json!({"metadata": {"name": name, "labels": labels}, "spec": spec, "status": whole})).unwrap()
 }
 
 fn with_nodes(nodes: Vec<Node>) -> ClusterFacts {
