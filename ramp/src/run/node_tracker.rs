@@ -203,7 +203,7 @@ impl NodeTracker {
     /// Whether every eligible node was sampled.
     #[must_use]
     pub fn all_sampled(&self) -> bool {
-        self.known.values().any(TrackedNode::is_eligible) && self.unsampled().next().is_none()
+        !self.known.is_empty() && self.unsampled().next().is_none()
     }
 
     /// Whether each fresh kernel has a sample taken after a time.
