@@ -67,21 +67,20 @@ impl Target {
         Self { memory, cpu: if may_rise { now } else { now.min(self.cpu) } }
     }
 
-    /// Warnings about shares of uncertain limits: they may exceed one that cannot be read.
+    /// Shares of uncertain limits: they may exceed one that cannot be seen.
     #[must_use]
-    pub(crate) fn doubts(&self, spec: TargetSpec, capacity: &Capacity<'_>) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if let (MemoryTarget::Percent(percent), Some(memory), false) =
-            (spec.memory, self.memory, capacity.known().memory)
-        {
-            let memory = memory.rounded();
-            doubts.push(format!("not all memory limits are visible: --memory {percent} is {memory}"));
-        }
-        if let (CpuTarget::Percent(percent), false) = (spec.cpu, capacity.known().cpu) {
-            let cpu = self.cpu;
-            doubts.push(format!("not all CPU limits are visible: --cpu {percent} is {cpu} cores"));
-        }
-        doubts
+    pub(crate) fn doubts(&self, spec: TargetSpec, capacity: &Capacity<'_>) -> Vec<Doubt> {
+        let memory = match (spec.memory, self.memory, capacity.known().memory) {
+            (MemoryTarget::Percent(percent), Some(memory), false) => {
+                Some(memory_doubt(&percent.to_string(), memory, capacity))
+            }
+            _ => None,
+        };
+        let cpu = match (spec.cpu, capacity.known().cpu) {
+            (CpuTarget::Percent(percent), false) => Some(cpu_doubt(&percent.to_string(), self.cpu, capacity)),
+            _ => None,
+        };
+        memory.into_iter().chain(cpu).collect()
     }
 
     fn memory(spec: MemoryTarget, capacity: &Capacity<'_>) -> Result<Option<Bytes>, UnknownCapacity> {
@@ -138,6 +137,48 @@ impl Target {
             }
         }
         shortfalls
+    }
+}
+
+/// What a share was taken of, where not all limits can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// A limit in sight: as in every container with a cgroup namespace of its own.
+    OfLimit(String),
+    /// The machine, for want of a limit in sight: it may be far more than is allowed.
+    OfMachine(String),
+}
+
+fn memory_doubt(percent: &str, memory: Bytes, capacity: &Capacity<'_>) -> Doubt {
+    let (memory, machine) = (memory.rounded(), capacity.machine_memory.map(|machine| machine.total));
+    let limit = capacity.memory_limit.limit.value();
+    match limit.filter(|limit| machine.is_none_or(|machine| *limit <= machine)) {
+        Some(limit) => Doubt::OfLimit(format!(
+            "--memory {percent} is {memory}, of the limit of {} set by cgroup {}; limits of cgroups out of sight may be \
+             lower",
+            limit.rounded(),
+            capacity.memory_limit.cgroup.unwrap_or("?")
+        )),
+        None => Doubt::OfMachine(format!(
+            "no memory limit can be seen, but a cgroup out of sight may set one: --memory {percent} is {memory}, of the \
+             {} of the machine; give it in bytes to stay below the limit",
+            machine.map_or("memory".into(), |machine| machine.rounded().to_string())
+        )),
+    }
+}
+
+fn cpu_doubt(percent: &str, cpu: Cores, capacity: &Capacity<'_>) -> Doubt {
+    let cpus = capacity.cpus;
+    match capacity.cpu_limit.limit.value().filter(|limit| *limit <= Cores::from_whole(cpus)) {
+        Some(limit) => Doubt::OfLimit(format!(
+            "--cpu {percent} is {cpu} cores, of the quota of {limit} cores set by cgroup {}; quotas of cgroups out of \
+             sight may be lower",
+            capacity.cpu_limit.cgroup.unwrap_or("?")
+        )),
+        None => Doubt::OfMachine(format!(
+            "no CPU quota can be seen, but a cgroup out of sight may set one: --cpu {percent} is {cpu} cores, of \
+             {cpus} CPUs; give it in cores to stay below the quota"
+        )),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nix::sys::prctl;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
 use super::outcome::{Outcome, in_context};
@@ -20,7 +20,7 @@ use crate::log_writer::LogWriter;
 use crate::memory::{HostMemory, MemoryLoad, MemoryPlan};
 use crate::quantity::Bytes;
 use crate::report::{Record, Start};
-use crate::target::{Capacity, Target, TargetSpec};
+use crate::target::{Capacity, Doubt, Target, TargetSpec};
 
 pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let info = ProcessInfo::gather();
@@ -32,7 +32,10 @@ pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Re
     let target = Target::resolve(asked, &capacity).map_err(io::Error::other)?;
     let shortfalls: Vec<_> = target.shortfalls(spec.cpu, &capacity).iter().map(ToString::to_string).collect();
     for doubt in target.doubts(asked, &capacity) {
-        warn!("{doubt}");
+        match doubt {
+            Doubt::OfLimit(text) => info!("{text}"),
+            Doubt::OfMachine(text) => warn!("{text}"),
+        }
     }
     let schedule = ReportSchedule::new(&spec.reports, started_ns);
     let set_points = SetPoints::new(asked, target, &capacity, schedule);

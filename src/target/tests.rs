@@ -76,15 +76,15 @@ fn shares_of_what_may_be_less_are_told() {
     };
     let bound = EffectiveLimit { is_certain: false, ..LIMITED.memory_limit };
     let uncertain = Capacity { memory_limit: bound, cpu_limit: EffectiveLimit::UNKNOWN, ..LIMITED };
-    assert_eq!(
-        doubts("50%", "50%", &uncertain),
-        [
-            "not all memory limits are visible: --memory 50% is 500 B",
-            "not all CPU limits are visible: --cpu 50% is 1 cores",
-        ]
+    assert!(matches!(&doubts("50%", "50%", &uncertain)[..], [Doubt::OfLimit(memory), Doubt::OfMachine(cpu)]
+        if memory.contains("500 B, of the limit of 1.000 kB") && cpu.contains("1 cores, of 2 CPUs")));
+    let above_machine = EffectiveLimit { limit: Limit::Value(Bytes(11_000)), ..bound };
+    let machine = Capacity { memory_limit: above_machine, ..uncertain };
+    assert!(
+        matches!(&doubts("50%", "0", &machine)[..], [Doubt::OfMachine(text)] if text.contains("5.000 kB, of the 10.00 kB"))
     );
-    assert_eq!(doubts("50%", "50%", &LIMITED), [""; 0]);
-    assert_eq!(doubts("500", "max", &uncertain), [""; 0]);
+    assert_eq!(doubts("50%", "50%", &LIMITED), []);
+    assert_eq!(doubts("500", "max", &uncertain), []);
 }
 
 #[test]
@@ -150,6 +150,7 @@ fn what_is_said_of_what_cannot_be_had_is_as_written_down() {
         Capacity { memory_limit: EffectiveLimit::UNKNOWN, cpu_limit: EffectiveLimit::UNKNOWN, ..LIMITED };
     let spec = TargetSpec { memory: "50%".parse().unwrap(), cpu: "50%".parse().unwrap() };
     for doubt in Target::resolve(spec, &untold).unwrap().doubts(spec, &untold) {
+        let (Doubt::OfLimit(doubt) | Doubt::OfMachine(doubt)) = doubt;
         told += &format!("--memory 50% --cpu 50%: {doubt}\n");
     }
     told += &format!("--memory 50%: {UnknownCapacity}\n");
