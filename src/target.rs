@@ -105,35 +105,41 @@ impl Target {
 
     /// What the host cannot provide at present: a legitimate experiment, but worth a warning. `max` never falls short.
     #[must_use]
-    pub(crate) fn shortfalls<'a>(&self, cpu: CpuTarget, capacity: &Capacity<'a>) -> Vec<Shortfall<'a>> {
+    pub(crate) fn shortfalls<'a>(&self, spec: TargetSpec, capacity: &Capacity<'a>) -> Vec<Shortfall<'a>> {
         let mut shortfalls = Vec::new();
         let wanted = self.memory.filter(|wanted| *wanted > Bytes(0));
         if let Some(wanted) = wanted {
+            let asked = spec.memory;
             let own = capacity.own_memory.unwrap_or_default();
             if wanted < own {
-                shortfalls.push(Shortfall::OwnMemory { wanted, own });
+                shortfalls.push(Shortfall::OwnMemory { asked, wanted, own });
             }
             if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.memory_limit
                 && wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART) > limit.0
             {
-                shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+                shortfalls.push(Shortfall::MemoryLimit {
+                    asked,
+                    wanted,
+                    limit,
+                    cgroup: cgroup.unwrap_or("?"),
+                });
             }
             // What is unknown causes no warning.
             let available = capacity.machine_memory.and_then(|machine| machine.available);
             let machine = available.map(|available| Bytes(available.0.saturating_add(own.0)));
             if let Some(machine) = machine.filter(|machine| wanted > *machine) {
-                shortfalls.push(Shortfall::MachineMemory { wanted, machine });
+                shortfalls.push(Shortfall::MachineMemory { asked, wanted, machine });
             }
         }
-        let wanted = self.cpu;
-        if cpu != CpuTarget::Max {
+        let (asked, wanted) = (spec.cpu, self.cpu);
+        if asked != CpuTarget::Max {
             if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.cpu_limit
                 && wanted > limit
             {
-                shortfalls.push(Shortfall::CpuLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+                shortfalls.push(Shortfall::CpuLimit { asked, wanted, limit, cgroup: cgroup.unwrap_or("?") });
             }
             if wanted > Cores::from_whole(capacity.cpus) {
-                shortfalls.push(Shortfall::Cpus { wanted, cpus: capacity.cpus });
+                shortfalls.push(Shortfall::Cpus { asked, wanted, cpus: capacity.cpus });
             }
         }
         shortfalls
@@ -202,6 +208,8 @@ impl std::error::Error for UnknownCapacity {}
 pub(crate) enum Shortfall<'a> {
     /// Less memory than the program itself has.
     OwnMemory {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// What it has.
@@ -209,6 +217,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory, page tables included, than the limit in force.
     MemoryLimit {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// The limit.
@@ -218,6 +228,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory than the machine can give.
     MachineMemory {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// What it can give.
@@ -225,6 +237,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than the quota in force.
     CpuLimit {
+        /// As it was given.
+        asked: CpuTarget,
         /// Asked for.
         wanted: Cores,
         /// The quota.
@@ -234,6 +248,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than there are CPUs to run on.
     Cpus {
+        /// As it was given.
+        asked: CpuTarget,
         /// Asked for.
         wanted: Cores,
         /// CPUs in the affinity mask.
@@ -241,30 +257,54 @@ pub(crate) enum Shortfall<'a> {
     },
 }
 
+/// The option as it was given, and what it stands for.
+fn memory(asked: MemoryTarget, wanted: Bytes) -> String {
+    match asked {
+        MemoryTarget::Percent(percent) => format!("--memory {percent} ({})", wanted.rounded()),
+        MemoryTarget::Bytes(_) | MemoryTarget::Max => format!("--memory {asked}"),
+    }
+}
+
+fn cpu(asked: CpuTarget, wanted: Cores) -> String {
+    match asked {
+        CpuTarget::Percent(percent) => format!("--cpu {percent} ({wanted} cores)"),
+        CpuTarget::Cores(_) | CpuTarget::Max => format!("--cpu {asked}"),
+    }
+}
+
 impl fmt::Display for Shortfall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnMemory { wanted, own } => {
-                write!(f, "--memory {wanted} is less than the {} of the program itself", own.rounded())
+            Self::OwnMemory { asked, wanted, own } => {
+                write!(
+                    f,
+                    "{} is less than the {} of the program itself",
+                    memory(*asked, *wanted),
+                    own.rounded()
+                )
             }
-            Self::MemoryLimit { wanted, limit, cgroup } => write!(
+            Self::MemoryLimit { asked, wanted, limit, cgroup } => write!(
                 f,
-                "--memory {wanted}, and 0.2 % of page tables on top, is more than the limit of {limit} ({}) set by \
-                 cgroup {cgroup}: expect reclaim, swap or an OOM kill",
+                "{}, and 0.2 % of page tables on top, is more than the limit of {limit} ({}) set by cgroup {cgroup}: \
+                 expect reclaim, swap or an OOM kill",
+                memory(*asked, *wanted),
                 limit.rounded()
             ),
-            Self::MachineMemory { wanted, machine } => write!(
+            Self::MachineMemory { asked, wanted, machine } => write!(
                 f,
-                "--memory {wanted} is more than the {} that the machine can give: expect reclaim, swap or an OOM kill",
+                "{} is more than the {} that the machine can give: expect reclaim, swap or an OOM kill",
+                memory(*asked, *wanted),
                 machine.rounded()
             ),
-            Self::CpuLimit { wanted, limit, cgroup } => write!(
+            Self::CpuLimit { asked, wanted, limit, cgroup } => write!(
                 f,
-                "--cpu {wanted} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling"
+                "{} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling",
+                cpu(*asked, *wanted)
             ),
-            Self::Cpus { wanted, cpus } => write!(
+            Self::Cpus { asked, wanted, cpus } => write!(
                 f,
-                "--cpu {wanted} is more than the {cpus} CPUs that this process may run on: the rest is given up"
+                "{} is more than the {cpus} CPUs that this process may run on: the rest is given up",
+                cpu(*asked, *wanted)
             ),
         }
     }
