@@ -7,6 +7,7 @@ mod node;
 mod outcome;
 mod poller;
 mod process_info;
+mod refusal;
 mod reporter;
 mod set_points;
 mod signals;
@@ -24,6 +25,7 @@ use tracing::debug;
 
 use crate::arena::use_one_malloc_arena;
 use crate::cli::{Args, Command};
+use refusal::warn_of_few_descriptors;
 
 /// Whether the program's own code and data are locked in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub enum Residency {
 /// Where the system refuses threads, descriptors or an address, or a percentage is of an unknown capacity.
 pub fn run(args: &Args, signals: &Signals, started_ns: u64, residency: Residency) -> io::Result<Outcome> {
     prepare_process(residency);
+    warn_of_few_descriptors();
     match &args.command {
         Some(Command::Node { reports }) => node::run(reports, signals, started_ns),
         None => load::run(&args.load, signals, started_ns),

@@ -5,12 +5,13 @@
 //! exactly where it lies, and growth goes on by itself when it is raised.
 #![allow(unsafe_code)] // The one file for it: mapping memory has no safe interface.
 
-use std::ffi::c_void;
+use std::ffi::{c_long, c_void};
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+use nix::sys::prctl;
 
 /// Where the range begins: far from anything that the kernel places by itself, and aligned for huge pages.
 /// The first fits 47 bits of user address space, the second the 39 bits of small arm64 kernels.
@@ -195,6 +196,29 @@ pub(crate) fn use_one_malloc_arena() {
         // SAFETY: sets a parameter of the allocator; it takes two integers and keeps no pointer.
         unsafe { libc::mallopt(parameter, value) };
     }
+}
+
+/// Makes the kernel answer `errno` to a system call, for this thread and all that it starts later. Of several seccomp filters
+/// that refuse a call the one installed last gives the error (seccomp(2)).
+///
+/// # Errors
+/// Where the kernel has no seccomp filters, or a profile refuses them.
+pub(crate) fn refuse_call(number: c_long, errno: Errno) -> Result<(), Errno> {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut steps = [
+        // The number of the call is the first field of `seccomp_data`.
+        step(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
+        step(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number as u32),
+        step(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        step(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // What an unprivileged process has to promise; this one never executes another.
+    prctl::set_no_new_privs()?;
+    // SAFETY: the kernel checks the program and copies it, and it outlives the call.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    Errno::result(result).map(drop)
 }
 
 /// Ends the process without any clean-up: that would unmap memory, and have to wait as well.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::once;
 
 use clap::builder::Resettable;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::de::{Deserialize, Deserializer, Error};
@@ -27,7 +27,7 @@ use crate::config::{LoadSpec, ReportSpec};
                   Examples:\n  workload --memory 500M --cpu 0.2\n  \
                   workload --memory max --growth-rate 25M/s --format json\n  \
                   workload --memory 80% --growth-rate instant --duration 10m\n  \
-                  workload --memory 500M --cpu 0.2 --listen 0.0.0.0:8080\n  \
+                  workload --memory 500M --cpu 0.2 --listen :8080\n  \
                   workload node --format csv"
 )]
 pub struct Args {
@@ -61,6 +61,22 @@ impl Args {
         }
     }
 
+    /// Parses the command line and the environment of this process.
+    ///
+    /// # Errors
+    /// What to print instead of running, and the exit status.
+    pub fn of_this_process() -> Result<Self, Instead> {
+        Self::try_parse().map_err(|error| {
+            let is_request = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // What is right without the environment is wrong because of it.
+            let text = match without_environment(Self::command()).try_get_matches() {
+                Ok(given) if !is_request => in_variable(&error, &given),
+                _ => error.render().to_string(),
+            };
+            Instead { text, is_request }
+        })
+    }
+
     /// Parses the arguments and the environment of another process, such as a container; nothing comes from the
     /// environment of this one. As on the command line, an argument wins over the environment.
     ///
@@ -70,22 +86,16 @@ impl Args {
         arguments: impl IntoIterator<Item = String>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        Self::parse_isolated(arguments, environment).map_err(|error| match error.kind() {
+        let refusal = |error: clap::Error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 "with --help or --version it prints a text and exits".into()
             }
-            _ => error.to_string().trim_end().into(),
-        })
-    }
-
-    fn parse_isolated(
-        arguments: impl IntoIterator<Item = String>,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, clap::Error> {
+            _ => error.to_string().trim_end().to_owned(),
+        };
         let mut arguments: Vec<String> = once("workload".into()).chain(arguments).collect();
         let command = Self::command();
         let mut isolated = without_environment(Self::command());
-        let matches = isolated.try_get_matches_from_mut(&arguments)?;
+        let matches = isolated.try_get_matches_from_mut(&arguments).map_err(refusal)?;
         // A subcommand comes first, its options follow.
         let (options, given, at) = match matches.subcommand() {
             Some((name, given)) => (command.find_subcommand(name), given, 2),
@@ -100,8 +110,38 @@ impl Args {
             option.get_long().map(|name| format!("--{name}={value}"))
         });
         arguments.splice(at..at, variables.collect::<Vec<_>>());
-        Self::from_arg_matches(&isolated.try_get_matches_from_mut(&arguments)?)
+        // The arguments by themselves are right.
+        isolated
+            .try_get_matches_from_mut(&arguments)
+            .and_then(|all| Self::from_arg_matches(&all))
+            .map_err(|error| in_variable(&error, &matches).trim_end().to_owned())
     }
+}
+
+/// What to print instead of running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instead {
+    /// The help, the version or an error.
+    pub text: String,
+    /// It was asked for: it belongs on standard output.
+    pub is_request: bool,
+}
+
+/// The message of an error whose cause is an environment variable, by its name. `given` is the command line.
+fn in_variable(error: &clap::Error, given: &clap::ArgMatches) -> String {
+    let message = error.render().to_string();
+    let mut command = Args::command();
+    // An option can be printed afterwards.
+    command.build();
+    // Those of the load are read before a subcommand as well.
+    let options = given.subcommand_name().and_then(|name| command.find_subcommand(name));
+    let options = options.into_iter().chain([&command]);
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return message };
+    let is_it = |candidate: &&clap::Arg| candidate.to_string() == *option;
+    let variable = options.flat_map(clap::Command::get_arguments).find(is_it);
+    let Some(variable) = variable.and_then(clap::Arg::get_env) else { return message };
+    let named = format!("the environment variable {} (option '{option}')", variable.to_string_lossy());
+    message.replacen(&format!("'{option}'"), &named, 1)
 }
 
 /// The same command, with options that no environment variable of this process can set.
@@ -178,7 +218,13 @@ mod tests {
         let spec = load(&["--cpu", "0.5"], &environment).unwrap();
         assert_eq!((spec.memory.to_string(), spec.cpu.to_string()), ("300M".to_owned(), "0.5".to_owned()));
         assert!(load(&[], &[("WORKLOAD_HUGE_PAGES", "transparent")]).is_ok());
-        assert!(load(&[], &[("WORKLOAD_MEMORY", "much")]).unwrap_err().contains("--memory"));
+        let refusal = load(&["--cpu=1"], &[("WORKLOAD_MEMORY", "much")]).unwrap_err();
+        assert!(
+            refusal.contains("'much' for the environment variable WORKLOAD_MEMORY (option '--memory"),
+            "{refusal}"
+        );
+        let refusal = load(&["--memory=much"], &[("WORKLOAD_CPU", "1")]).unwrap_err();
+        assert!(refusal.contains("'much' for '--memory"), "{refusal}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Configuration of a run: what a load is asked for, and how it reports.
 
+mod listen;
 mod times;
 
+pub use listen::ListenAddress;
 pub use times::{Interval, TouchEvery};
-
-use std::net::SocketAddr;
 
 use clap::ValueEnum;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -102,9 +102,10 @@ pub struct ReportSpec {
     #[arg(long, env = "WORKLOAD_FORMAT", value_name = "FORMAT", default_value = "text", value_enum)]
     pub format: Format,
 
-    /// Serve /metrics (OpenMetrics), /readyz and /healthz over HTTP on this address [default: off]
-    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_LISTEN", value_name = "IP:PORT", value_parser = address)]
-    pub listen: Option<SocketAddr>,
+    /// Serve /metrics (OpenMetrics), /readyz and /healthz over HTTP on this address; :8080 is every address, IPv4 and IPv6
+    /// [default: off]
+    #[arg(long, allow_hyphen_values = true, env = "WORKLOAD_LISTEN", value_name = "[IP]:PORT")]
+    pub listen: Option<ListenAddress>,
 
     /// Lowest severity of messages on standard error
     #[arg(long, env = "WORKLOAD_LOG", value_name = "LEVEL", default_value = "info", value_enum)]
@@ -164,13 +165,6 @@ impl Serialize for LoadSpec {
         }
         map.end()
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.trim().parse().map_err(|_| {
-        "not an address to listen on (allowed: IP:PORT such as 0.0.0.0:8080, 127.0.0.1:8080 or [::]:8080)"
-            .into()
-    })
 }
 
 /// The word on the command line for a value of an enumeration.

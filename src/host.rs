@@ -13,6 +13,7 @@ mod membership;
 mod memory;
 mod node;
 pub mod parse;
+mod pids;
 mod pressure;
 mod process;
 
@@ -24,6 +25,7 @@ pub use machine::{Machine, MemorySize};
 pub use membership::OwnMemory;
 pub use memory::{MemoryController, MemoryEvents, MemoryReadings};
 pub use node::{MergedPages, Node, SharedMemory};
+pub use pids::thread_limit;
 pub use pressure::{Pressure, Stalled};
 pub use process::{Correction, Process, ResidentSet, page_bytes};
 

@@ -10,15 +10,20 @@ mod request;
 pub use request::{Request, Route};
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn6, bind, listen, setsockopt, socket,
+};
 use tracing::{debug, warn};
 
 use crate::clock::ThreadClock;
+use crate::config::ListenAddress;
 use connection::{Connection, Next, TEXT};
 
 /// Connections at once; beyond them the oldest is closed.
@@ -46,14 +51,6 @@ pub(crate) trait Responder {
     fn readiness(&mut self) -> Result<String, String>;
 }
 
-/// All addresses of IPv4, where all addresses were asked for and the kernel has no IPv6. (With it `[::]` has those of IPv4 as well, so
-/// that manifests need not know what a cluster's pods have.)
-fn without_ipv6(error: &io::Error, address: SocketAddr) -> Option<SocketAddr> {
-    let is_all = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let has_none = error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32);
-    (is_all && has_none).then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
-}
-
 /// The server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -74,11 +71,11 @@ impl Server {
     ///
     /// # Errors
     /// Where the address is in use or not of this host, or the port needs a capability.
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).or_else(|error| match without_ipv6(&error, address) {
-            Some(address) => TcpListener::bind(address),
-            None => Err(error),
-        })?;
+    pub(crate) fn open(address: ListenAddress) -> io::Result<Self> {
+        let listener = match address {
+            ListenAddress::Address(address) => TcpListener::bind(address)?,
+            ListenAddress::Every(port) => bind_every(port)?,
+        };
         listener.set_nonblocking(true)?;
         let events = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         events.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
@@ -251,23 +248,31 @@ impl Server {
     }
 }
 
+/// Binds a port of every address: of IPv6 and IPv4 alike, or of IPv4 alone where there is no IPv6.
+fn bind_every(port: u16) -> io::Result<TcpListener> {
+    match bind_both(port) {
+        Ok(listener) => Ok(listener),
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT | Errno::ENOPROTOOPT) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Binds a port of `[::]` for both protocols, whatever `net.ipv6.bindv6only` says.
+fn bind_both(port: u16) -> nix::Result<TcpListener> {
+    /// As the standard library has it.
+    const QUEUE: i32 = 128;
+    let socket = socket(AddressFamily::Inet6, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, Ipv6V6Only, &false)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0)))?;
+    listen(&socket, Backlog::new(QUEUE)?)?;
+    Ok(socket.into())
+}
+
 /// Whether the process or the machine has run out of descriptors or memory, as opposed to a client that went away.
 fn is_exhaustion(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_without_ipv6_listens_on_all_addresses_of_ipv4_instead() {
-        let none = io::Error::from_raw_os_error(Errno::EAFNOSUPPORT as i32);
-        let used = io::Error::from_raw_os_error(Errno::EADDRINUSE as i32);
-        let at = |address: &str| address.parse().unwrap();
-        assert_eq!(without_ipv6(&none, at("[::]:8080")), Some(at("0.0.0.0:8080")));
-        assert_eq!(without_ipv6(&none, at("[::1]:8080")), None, "that address only");
-        assert_eq!(without_ipv6(&used, at("[::]:8080")), None);
-    }
 }

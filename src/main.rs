@@ -1,10 +1,10 @@
 //! The program `workload`: a container load of exact memory and CPU that reports what the kernel accounts for it.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use workload::app::{self, Residency, Signals};
-use workload::cli::Args;
+use workload::cli::{Args, Instead};
 use workload::clock::monotonic_ns;
 use workload::log_writer::LogWriter;
 
@@ -12,7 +12,10 @@ fn main() -> ExitCode {
     // First of all: as process 1 a signal without a handler is dropped.
     let started_ns = monotonic_ns();
     let signals = Signals::take();
-    let args = Args::parse();
+    let args = match Args::of_this_process() {
+        Ok(args) => args,
+        Err(instead) => return print(&instead),
+    };
     tracing_subscriber::fmt()
         .with_max_level(args.reports().log.filter())
         .with_target(false)
@@ -23,6 +26,23 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what was asked for instead of a run, or why there is none.
+fn print(Instead { text, is_request }: &Instead) -> ExitCode {
+    if !is_request {
+        // Without standard error the exit status tells.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return ExitCode::from(2);
+    }
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
             ExitCode::FAILURE
         }
     }

@@ -67,21 +67,20 @@ impl Target {
         Self { memory, cpu: if may_rise { now } else { now.min(self.cpu) } }
     }
 
-    /// Warnings about shares of uncertain limits: they may exceed one that cannot be read.
+    /// Shares of uncertain limits: they may exceed one that cannot be seen.
     #[must_use]
-    pub(crate) fn doubts(&self, spec: TargetSpec, capacity: &Capacity<'_>) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if let (MemoryTarget::Percent(percent), Some(memory), false) =
-            (spec.memory, self.memory, capacity.known().memory)
-        {
-            let memory = memory.rounded();
-            doubts.push(format!("not all memory limits are visible: --memory {percent} is {memory}"));
-        }
-        if let (CpuTarget::Percent(percent), false) = (spec.cpu, capacity.known().cpu) {
-            let cpu = self.cpu;
-            doubts.push(format!("not all CPU limits are visible: --cpu {percent} is {cpu} cores"));
-        }
-        doubts
+    pub(crate) fn doubts(&self, spec: TargetSpec, capacity: &Capacity<'_>) -> Vec<Doubt> {
+        let memory = match (spec.memory, self.memory, capacity.known().memory) {
+            (MemoryTarget::Percent(percent), Some(memory), false) => {
+                Some(memory_doubt(&percent.to_string(), memory, capacity))
+            }
+            _ => None,
+        };
+        let cpu = match (spec.cpu, capacity.known().cpu) {
+            (CpuTarget::Percent(percent), false) => Some(cpu_doubt(&percent.to_string(), self.cpu, capacity)),
+            _ => None,
+        };
+        memory.into_iter().chain(cpu).collect()
     }
 
     fn memory(spec: MemoryTarget, capacity: &Capacity<'_>) -> Result<Option<Bytes>, UnknownCapacity> {
@@ -106,38 +105,86 @@ impl Target {
 
     /// What the host cannot provide at present: a legitimate experiment, but worth a warning. `max` never falls short.
     #[must_use]
-    pub(crate) fn shortfalls<'a>(&self, cpu: CpuTarget, capacity: &Capacity<'a>) -> Vec<Shortfall<'a>> {
+    pub(crate) fn shortfalls<'a>(&self, spec: TargetSpec, capacity: &Capacity<'a>) -> Vec<Shortfall<'a>> {
         let mut shortfalls = Vec::new();
         let wanted = self.memory.filter(|wanted| *wanted > Bytes(0));
         if let Some(wanted) = wanted {
+            let asked = spec.memory;
             let own = capacity.own_memory.unwrap_or_default();
             if wanted < own {
-                shortfalls.push(Shortfall::OwnMemory { wanted, own });
+                shortfalls.push(Shortfall::OwnMemory { asked, wanted, own });
             }
             if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.memory_limit
                 && wanted.0.saturating_add(wanted.0 / PAGE_TABLE_PART) > limit.0
             {
-                shortfalls.push(Shortfall::MemoryLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+                shortfalls.push(Shortfall::MemoryLimit {
+                    asked,
+                    wanted,
+                    limit,
+                    cgroup: cgroup.unwrap_or("?"),
+                });
             }
             // What is unknown causes no warning.
             let available = capacity.machine_memory.and_then(|machine| machine.available);
             let machine = available.map(|available| Bytes(available.0.saturating_add(own.0)));
             if let Some(machine) = machine.filter(|machine| wanted > *machine) {
-                shortfalls.push(Shortfall::MachineMemory { wanted, machine });
+                shortfalls.push(Shortfall::MachineMemory { asked, wanted, machine });
             }
         }
-        let wanted = self.cpu;
-        if cpu != CpuTarget::Max {
+        let (asked, wanted) = (spec.cpu, self.cpu);
+        if asked != CpuTarget::Max {
             if let EffectiveLimit { limit: Limit::Value(limit), cgroup, .. } = capacity.cpu_limit
                 && wanted > limit
             {
-                shortfalls.push(Shortfall::CpuLimit { wanted, limit, cgroup: cgroup.unwrap_or("?") });
+                shortfalls.push(Shortfall::CpuLimit { asked, wanted, limit, cgroup: cgroup.unwrap_or("?") });
             }
             if wanted > Cores::from_whole(capacity.cpus) {
-                shortfalls.push(Shortfall::Cpus { wanted, cpus: capacity.cpus });
+                shortfalls.push(Shortfall::Cpus { asked, wanted, cpus: capacity.cpus });
             }
         }
         shortfalls
+    }
+}
+
+/// What a share was taken of, where not all limits can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// A limit in sight: as in every container with a cgroup namespace of its own.
+    OfLimit(String),
+    /// The machine, for want of a limit in sight: it may be far more than is allowed.
+    OfMachine(String),
+}
+
+fn memory_doubt(percent: &str, memory: Bytes, capacity: &Capacity<'_>) -> Doubt {
+    let (memory, machine) = (memory.rounded(), capacity.machine_memory.map(|machine| machine.total));
+    let limit = capacity.memory_limit.limit.value();
+    match limit.filter(|limit| machine.is_none_or(|machine| *limit <= machine)) {
+        Some(limit) => Doubt::OfLimit(format!(
+            "--memory {percent} is {memory}, of the limit of {} set by cgroup {}; limits of cgroups out of sight may be \
+             lower",
+            limit.rounded(),
+            capacity.memory_limit.cgroup.unwrap_or("?")
+        )),
+        None => Doubt::OfMachine(format!(
+            "no memory limit can be seen, but a cgroup out of sight may set one: --memory {percent} is {memory}, of the \
+             {} of the machine; give it in bytes to stay below the limit",
+            machine.map_or("memory".into(), |machine| machine.rounded().to_string())
+        )),
+    }
+}
+
+fn cpu_doubt(percent: &str, cpu: Cores, capacity: &Capacity<'_>) -> Doubt {
+    let cpus = capacity.cpus;
+    match capacity.cpu_limit.limit.value().filter(|limit| *limit <= Cores::from_whole(cpus)) {
+        Some(limit) => Doubt::OfLimit(format!(
+            "--cpu {percent} is {cpu} cores, of the quota of {limit} cores set by cgroup {}; quotas of cgroups out of \
+             sight may be lower",
+            capacity.cpu_limit.cgroup.unwrap_or("?")
+        )),
+        None => Doubt::OfMachine(format!(
+            "no CPU quota can be seen, but a cgroup out of sight may set one: --cpu {percent} is {cpu} cores, of \
+             {cpus} CPUs; give it in cores to stay below the quota"
+        )),
     }
 }
 
@@ -161,6 +208,8 @@ impl std::error::Error for UnknownCapacity {}
 pub(crate) enum Shortfall<'a> {
     /// Less memory than the program itself has.
     OwnMemory {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// What it has.
@@ -168,6 +217,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory, page tables included, than the limit in force.
     MemoryLimit {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// The limit.
@@ -177,6 +228,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More memory than the machine can give.
     MachineMemory {
+        /// As it was given.
+        asked: MemoryTarget,
         /// Asked for.
         wanted: Bytes,
         /// What it can give.
@@ -184,6 +237,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than the quota in force.
     CpuLimit {
+        /// As it was given.
+        asked: CpuTarget,
         /// Asked for.
         wanted: Cores,
         /// The quota.
@@ -193,6 +248,8 @@ pub(crate) enum Shortfall<'a> {
     },
     /// More CPU than there are CPUs to run on.
     Cpus {
+        /// As it was given.
+        asked: CpuTarget,
         /// Asked for.
         wanted: Cores,
         /// CPUs in the affinity mask.
@@ -200,30 +257,54 @@ pub(crate) enum Shortfall<'a> {
     },
 }
 
+/// The option as it was given, and what it stands for.
+fn memory(asked: MemoryTarget, wanted: Bytes) -> String {
+    match asked {
+        MemoryTarget::Percent(percent) => format!("--memory {percent} ({})", wanted.rounded()),
+        MemoryTarget::Bytes(_) | MemoryTarget::Max => format!("--memory {asked}"),
+    }
+}
+
+fn cpu(asked: CpuTarget, wanted: Cores) -> String {
+    match asked {
+        CpuTarget::Percent(percent) => format!("--cpu {percent} ({wanted} cores)"),
+        CpuTarget::Cores(_) | CpuTarget::Max => format!("--cpu {asked}"),
+    }
+}
+
 impl fmt::Display for Shortfall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnMemory { wanted, own } => {
-                write!(f, "--memory {wanted} is less than the {} of the program itself", own.rounded())
+            Self::OwnMemory { asked, wanted, own } => {
+                write!(
+                    f,
+                    "{} is less than the {} of the program itself",
+                    memory(*asked, *wanted),
+                    own.rounded()
+                )
             }
-            Self::MemoryLimit { wanted, limit, cgroup } => write!(
+            Self::MemoryLimit { asked, wanted, limit, cgroup } => write!(
                 f,
-                "--memory {wanted}, and 0.2 % of page tables on top, is more than the limit of {limit} ({}) set by \
-                 cgroup {cgroup}: expect reclaim, swap or an OOM kill",
+                "{}, and 0.2 % of page tables on top, is more than the limit of {limit} ({}) set by cgroup {cgroup}: \
+                 expect reclaim, swap or an OOM kill",
+                memory(*asked, *wanted),
                 limit.rounded()
             ),
-            Self::MachineMemory { wanted, machine } => write!(
+            Self::MachineMemory { asked, wanted, machine } => write!(
                 f,
-                "--memory {wanted} is more than the {} that the machine can give: expect reclaim, swap or an OOM kill",
+                "{} is more than the {} that the machine can give: expect reclaim, swap or an OOM kill",
+                memory(*asked, *wanted),
                 machine.rounded()
             ),
-            Self::CpuLimit { wanted, limit, cgroup } => write!(
+            Self::CpuLimit { asked, wanted, limit, cgroup } => write!(
                 f,
-                "--cpu {wanted} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling"
+                "{} is more than the quota of {limit} cores set by cgroup {cgroup}: expect throttling",
+                cpu(*asked, *wanted)
             ),
-            Self::Cpus { wanted, cpus } => write!(
+            Self::Cpus { asked, wanted, cpus } => write!(
                 f,
-                "--cpu {wanted} is more than the {cpus} CPUs that this process may run on: the rest is given up"
+                "{} is more than the {cpus} CPUs that this process may run on: the rest is given up",
+                cpu(*asked, *wanted)
             ),
         }
     }

@@ -3,11 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::eventfd::EventFd;
 use tracing::info;
 
-use super::outcome::{Outcome, in_context};
+use super::outcome::Outcome;
 use super::poller::{PollFallback, Timer, wait};
+use super::refusal::in_context;
 use super::signals::Signals;
 use crate::clock::{monotonic_ns, nanos, next_point_ns};
 use crate::config::ReportSpec;
@@ -54,7 +56,13 @@ pub(super) trait EventHandler: Responder {
 pub(super) fn open_server(spec: &ReportSpec) -> io::Result<Option<Server>> {
     let Some(address) = spec.listen else { return Ok(None) };
     let server = Server::open(address).map_err(|error| {
-        let advice = "address in use, not of this host, or a privileged port?";
+        let advice = match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EADDRINUSE) => "another process listens there: choose another port",
+            Some(Errno::EADDRNOTAVAIL) => "not an address of this host, or its protocol is disabled",
+            Some(Errno::EACCES) => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+            Some(Errno::EAFNOSUPPORT) => "this host has no IPv6: use :PORT or 0.0.0.0:PORT",
+            _ => return in_context(&format!("--listen {address}"))(error),
+        };
         io::Error::new(error.kind(), format!("--listen {address}: {error} ({advice})"))
     })?;
     info!("listening on http://{}", server.address()?);

@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 
 use nix::sys::prctl;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
-use super::outcome::{Outcome, in_context};
+use super::outcome::Outcome;
 use super::process_info::ProcessInfo;
+use super::refusal::in_context;
 use super::reporter::Reporter;
 use super::set_points::SetPoints;
 use super::signals::Signals;
@@ -20,7 +21,7 @@ use crate::log_writer::LogWriter;
 use crate::memory::{HostMemory, MemoryLoad, MemoryPlan};
 use crate::quantity::Bytes;
 use crate::report::{Record, Start};
-use crate::target::{Capacity, Target, TargetSpec};
+use crate::target::{Capacity, Doubt, Target, TargetSpec};
 
 pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let info = ProcessInfo::gather();
@@ -30,9 +31,12 @@ pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Re
     let capacity = Capacity::of(&host, info.cpus);
     let asked = TargetSpec { memory: spec.memory, cpu: spec.cpu };
     let target = Target::resolve(asked, &capacity).map_err(io::Error::other)?;
-    let shortfalls: Vec<_> = target.shortfalls(spec.cpu, &capacity).iter().map(ToString::to_string).collect();
+    let shortfalls: Vec<_> = target.shortfalls(asked, &capacity).iter().map(ToString::to_string).collect();
     for doubt in target.doubts(asked, &capacity) {
-        warn!("{doubt}");
+        match doubt {
+            Doubt::OfLimit(text) => info!("{text}"),
+            Doubt::OfMachine(text) => warn!("{text}"),
+        }
     }
     let schedule = ReportSchedule::new(&spec.reports, started_ns);
     let set_points = SetPoints::new(asked, target, &capacity, schedule);
@@ -102,13 +106,14 @@ fn start_loads(
     };
     if target.memory != Some(Bytes(0)) {
         let memory = MemoryLoad::start(memory_plan, HostMemory::open(Path::new("/")))
-            .map_err(in_context("cannot start the memory load"))?;
+            .map_err(in_context("cannot start the thread that holds memory"))?;
         others.extend(memory.clock());
         reporter.loads().memory = Some(memory);
     }
     if plan.workers() > 0 {
         let others_ns = move || others.iter().chain(&LogWriter::clock()).map(|clock| clock.read_ns()).sum();
-        let cpu = CpuLoad::start(plan, others_ns).map_err(in_context("cannot start the CPU load"))?;
+        let cpu =
+            CpuLoad::start(plan, others_ns).map_err(in_context("cannot start the threads that burn CPU"))?;
         reporter.loads().cpu = Some(cpu);
     }
     if let Some(memory) = &reporter.loads().memory {

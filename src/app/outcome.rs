@@ -1,7 +1,5 @@
 //! Outcome of a run, and its exit status.
 
-use std::io;
-
 use crate::arena::exit_at_once;
 
 /// How the program ended.
@@ -20,12 +18,5 @@ impl Outcome {
             Self::Done => 0,
             Self::CouldNotHold => 3,
         })
-    }
-}
-
-/// Adds to an error what was being done, and a likely cause.
-pub(super) fn in_context(what: &str) -> impl Fn(io::Error) -> io::Error {
-    move |error| {
-        io::Error::new(error.kind(), format!("{what}: {error} (limit on processes or open files too low?)"))
     }
 }

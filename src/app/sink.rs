@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use super::refusal::in_context;
 use crate::clock::ThreadClock;
 use crate::report::{Format, Kind, Record, Writer};
 use crate::stdout_writer::StdoutWriter;
@@ -25,7 +26,9 @@ impl Sink {
     /// # Errors
     /// Where the system refuses the thread that writes.
     pub(super) fn open(format: Format) -> io::Result<Self> {
-        Ok(Self { writer: Writer::new(format), reports: StdoutWriter::open()? })
+        let reports =
+            StdoutWriter::open().map_err(in_context("cannot start the thread that writes reports"))?;
+        Ok(Self { writer: Writer::new(format), reports })
     }
 
     /// The CPU clock of the thread that writes.

@@ -30,6 +30,8 @@ pub struct Hierarchy {
     pub version: Version,
     /// The own cgroup first, the outermost visible one last; never empty.
     pub levels: Vec<Level>,
+    /// The mount shows a part of the hierarchy only: there are cgroups above the outermost level.
+    pub is_partial: bool,
 }
 
 impl Hierarchy {
@@ -72,7 +74,7 @@ impl Hierarchy {
             .ancestors()
             .map(|ancestor| Level { name: name_of(ancestor), directory: mount.point.join(ancestor) })
             .collect();
-        Some(Self { version, levels })
+        Some(Self { version, levels, is_partial: mount.root != Path::new("/") })
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cgroup::{Hierarchy, Level, Version};
-use super::enclosing::{EffectiveLimit, EnclosingLimits, find_in, in_sight, open_in};
+use super::enclosing::{EffectiveLimit, EnclosingLimits, Levels, find_in, open_in};
 use super::file::KernelFile;
 use super::limit::Limit;
 use super::parse::{cfs_quota, cpu_count, cpu_max, flat_keyed, number};
@@ -44,9 +44,10 @@ pub struct CpuController {
 impl CpuController {
     /// Opens the files of the hierarchy found for `cpu`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
-        let Some(Hierarchy { version, levels }) = in_sight(root, hierarchy) else {
+        let Some(levels) = Levels::in_sight(root, hierarchy) else {
             return Self { limits: EnclosingLimits::UNKNOWN, stat: None };
         };
+        let version = levels.version;
         let quota = match version {
             Version::V1 => "cpu.cfs_quota_us",
             Version::V2 => "cpu.max",
@@ -60,6 +61,7 @@ impl CpuController {
         });
         let mut controller = Self { limits, stat: None };
         let tightest = controller.limit().cgroup;
+        let levels = &levels.visible;
         let throttled = levels.iter().find(|level| tightest == Some(level.name.as_str())).or(levels.first());
         controller.stat = throttled.and_then(|level| Some((version, open_in(root, level, "cpu.stat")?)));
         controller
@@ -116,13 +118,13 @@ pub struct Cpuset {
 impl Cpuset {
     /// Opens the files of the hierarchy found for `cpuset`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
-        let effective = in_sight(root, hierarchy).and_then(|Hierarchy { version, levels }| {
-            // Those CPUs of the list that are online and that all enclosing cgroups have as well.
+        let effective = Levels::in_sight(root, hierarchy).and_then(|Levels { version, visible, .. }| {
+            // Those CPUs of the list that are online and that all enclosing cgroups have as well, out of sight or not.
             let names: &[&str] = match version {
                 Version::V1 => &["cpuset.effective_cpus", "cpuset.cpus"],
                 Version::V2 => &["cpuset.cpus.effective"],
             };
-            levels.into_iter().find_map(|level| {
+            visible.into_iter().find_map(|level| {
                 let file = names.iter().find_map(|name| open_in(root, &level, name))?;
                 Some((level.name, file))
             })

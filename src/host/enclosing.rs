@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::cgroup::{Hierarchy, Level};
+use super::cgroup::{Hierarchy, Level, Version};
 use super::file::KernelFile;
 use super::limit::Limit;
 
@@ -53,11 +53,11 @@ impl<F> EnclosingLimits<F> {
     pub(super) const UNKNOWN: Self =
         Self { levels: Vec::new(), is_complete: false, has_sum: false, hidden: None };
 
-    /// The files that `find` finds in each level: a missing one sets no limit, an unreadable one leaves it uncertain which
-    /// is the tightest.
-    pub(super) fn open(levels: &[Level], find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
-        let mut limits = Self { is_complete: true, ..Self::UNKNOWN };
-        for level in levels {
+    /// The files that `find` finds in each level: a missing one sets no limit. An unreadable one leaves it uncertain which
+    /// is the tightest, and so do levels out of sight.
+    pub(super) fn open(levels: &Levels, find: impl Fn(&Level) -> io::Result<Option<F>>) -> Self {
+        let mut limits = Self { is_complete: levels.are_all, ..Self::UNKNOWN };
+        for level in &levels.visible {
             match find(level) {
                 Ok(Some(files)) => limits.levels.push(LimitAt { cgroup: level.name.clone(), files }),
                 Ok(None) => {}
@@ -117,11 +117,41 @@ impl<F> EnclosingLimits<F> {
     }
 }
 
-/// The hierarchy, where the directory of the own cgroup exists.
-pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Hierarchy> {
-    hierarchy.filter(|hierarchy| {
-        hierarchy.levels.first().is_some_and(|level| below(root, &level.directory).is_dir())
-    })
+/// The levels of a hierarchy as they exist on this host.
+#[derive(Debug)]
+pub(super) struct Levels {
+    /// Which interface their files follow.
+    pub(super) version: Version,
+    /// The own cgroup first.
+    pub(super) visible: Vec<Level>,
+    /// Up to the root of the hierarchy. If not, cgroups out of sight may set limits as well.
+    pub(super) are_all: bool,
+}
+
+impl Levels {
+    /// Those of the hierarchy, where the directory of the own cgroup exists.
+    pub(super) fn in_sight(root: &Path, hierarchy: Option<Hierarchy>) -> Option<Self> {
+        let Hierarchy { version, levels, is_partial } = hierarchy?;
+        let directory_of = |level: &Level| below(root, &level.directory);
+        if !directory_of(levels.first()?).is_dir() {
+            return None;
+        }
+        let are_all = !is_partial && is_root(version, &directory_of(levels.last()?));
+        Some(Self { version, visible: levels, are_all })
+    }
+}
+
+/// Whether a cgroup is the root of its hierarchy. That of a cgroup namespace is not, though paths and mounts show it as `/`.
+fn is_root(version: Version, directory: &Path) -> bool {
+    // What cannot be looked up may be there.
+    let has = |file: &str| directory.join(file).try_exists().unwrap_or(true);
+    match version {
+        // `CFTYPE_ONLY_ON_ROOT` in the kernel's kernel/cgroup/cgroup-v1.c.
+        Version::V1 => has("release_agent"),
+        // `CFTYPE_NOT_ON_ROOT` in kernel/cgroup/cgroup.c, mm/memcontrol.c and kernel/sched/core.c. The first is there
+        // from Linux 4.14 on, the others where the controller is.
+        Version::V2 => !["cgroup.type", "memory.max", "cpu.max"].into_iter().any(has),
+    }
 }
 
 /// A file of a level; `None` where it does not exist.
@@ -133,8 +163,8 @@ pub(super) fn find_in(root: &Path, level: &Level, file: &str) -> io::Result<Opti
 }
 
 /// A file of the own cgroup, the first of the levels; `None` where it does not exist or is not readable.
-pub(super) fn open_own(root: &Path, levels: &[Level], file: &str) -> Option<KernelFile> {
-    levels.first().and_then(|level| open_in(root, level, file))
+pub(super) fn open_own(root: &Path, levels: &Levels, file: &str) -> Option<KernelFile> {
+    levels.visible.first().and_then(|level| open_in(root, level, file))
 }
 
 /// A file of a level; `None` where it does not exist or is not readable.

@@ -1,18 +1,33 @@
-//! Kernel files: opened once, re-read without allocating.
+//! Kernel files: opened once where descriptors allow it, re-read without allocating.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::limit::Limit;
 
 /// Enough for nearly all files read here. Longer ones are cut: see [`KernelFile::read`].
 const FILE_BUFFER: usize = 8 << 10;
 
-/// A kernel file: opened once, read from its start each time, without allocating.
+/// Descriptors that kernel files leave to the rest of the process: signals, timers, requests, and one file that is open in
+/// passing in each of the two threads that read.
+const RESERVED: u64 = 16;
+
+/// A kernel file, read from its start each time, without allocating.
+///
+/// It is kept open, so that reading it needs no memory for that; a cgroup that is deep has dozens. Where the limit on
+/// descriptors is low it is opened each time.
 #[derive(Debug)]
-pub(super) struct KernelFile(File);
+pub(super) enum KernelFile {
+    /// Open.
+    Kept(File),
+    /// Opened for each read.
+    Named(PathBuf),
+}
 
 impl KernelFile {
     /// `None` where it does not exist.
@@ -21,7 +36,8 @@ impl KernelFile {
     /// Where it exists and is not readable.
     pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
-            Ok(file) => Ok(Some(Self(file))),
+            Ok(file) if may_be_kept(&file) => Ok(Some(Self::Kept(file))),
+            Ok(_) => Ok(Some(Self::Named(path.to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -56,17 +72,31 @@ impl KernelFile {
 
     /// Reads from the start until the end of the file or of the buffer.
     fn fill(&self, buffer: &mut [u8]) -> Option<usize> {
-        let mut length = 0;
-        while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, length as u64) {
-                Ok(0) => break,
-                Ok(count) => length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
+        match self {
+            Self::Kept(file) => fill(file, buffer),
+            Self::Named(path) => fill(&File::open(path).ok()?, buffer),
         }
-        Some(length)
     }
+}
+
+/// Whether enough descriptors are left: the kernel gives the lowest one that is free.
+fn may_be_kept(file: &File) -> bool {
+    // Without a limit that can be read there is none that is low.
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return true };
+    u64::try_from(file.as_raw_fd()).is_ok_and(|number| number.saturating_add(RESERVED) < limit)
+}
+
+fn fill(file: &File, buffer: &mut [u8]) -> Option<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    Some(length)
 }
 
 /// The text up to the first invalid byte: a cut in the middle of a character is the only way for these files

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::cgroup::{Hierarchy, Level, Version};
-use super::enclosing::{EffectiveLimit, EnclosingLimits, find_in, in_sight, open_in, open_own};
+use super::enclosing::{EffectiveLimit, EnclosingLimits, Levels, find_in, open_in, open_own};
 use super::file::KernelFile;
 use super::limit::Limit;
 use super::parse::{flat_keyed, flat_value, memory_limit, number};
@@ -115,10 +115,10 @@ struct Names {
 impl MemoryController {
     /// Opens the files of the hierarchy found for `memory`.
     pub(super) fn open(root: &Path, hierarchy: Option<Hierarchy>) -> Self {
-        match in_sight(root, hierarchy) {
+        match Levels::in_sight(root, hierarchy) {
             None => Self::unknown(),
-            Some(Hierarchy { version: Version::V1, levels }) => Self::open_v1(root, &levels),
-            Some(Hierarchy { version: Version::V2, levels }) => Self::open_v2(root, &levels),
+            Some(levels) if levels.version == Version::V1 => Self::open_v1(root, levels),
+            Some(levels) => Self::open_v2(root, &levels),
         }
     }
 
@@ -139,7 +139,7 @@ impl MemoryController {
     }
 
     /// What both versions have, under different names.
-    fn common(root: &Path, levels: &[Level], names: &Names) -> Self {
+    fn common(root: &Path, levels: &Levels, names: &Names) -> Self {
         let own = |file: &str| open_own(root, levels, file);
         let limit = EnclosingLimits::open(levels, |level| {
             let usage = open_in(root, level, names.usage);
@@ -148,30 +148,30 @@ impl MemoryController {
         Self { limit, usage: own(names.usage), peak: own(names.peak), ..Self::unknown() }
     }
 
-    fn open_v1(root: &Path, levels: &[Level]) -> Self {
-        let own = |file: &str| open_own(root, levels, file);
+    fn open_v1(root: &Path, mut levels: Levels) -> Self {
         // A cgroup that does not use hierarchy (before Linux 5.11) has no say in those below it.
         let flat = |level: &&Level| {
             open_in(root, level, "memory.use_hierarchy").is_some_and(|f| f.read(number) == Some(0))
         };
-        let in_force = match levels.iter().skip(1).position(|level| flat(&level)) {
-            Some(above) => levels.get(..=above).unwrap_or(levels),
-            None => levels,
-        };
+        if let Some(above) = levels.visible.iter().skip(1).position(|level| flat(&level)) {
+            levels.visible.truncate(above + 1);
+            levels.are_all = true;
+        }
+        let own = |file: &str| open_own(root, &levels, file);
         let names = Names {
             limit: "memory.limit_in_bytes",
             usage: "memory.usage_in_bytes",
             peak: "memory.max_usage_in_bytes",
         };
         let find =
-            |file| EnclosingLimits::open(in_force, |level| find_in(root, level, file)).unknown_if_nowhere();
+            |file| EnclosingLimits::open(&levels, |level| find_in(root, level, file)).unknown_if_nowhere();
         let mut controller = Self {
             soft_limit: find("memory.soft_limit_in_bytes"),
             memory_and_swap_limit: find("memory.memsw.limit_in_bytes"),
             swap: own("memory.memsw.usage_in_bytes").map_or(Swap::Nowhere, Swap::WithMemory),
             events: Events::V1 { oom_control: own("memory.oom_control"), failcnt: own("memory.failcnt") },
             stat: own("memory.stat"),
-            ..Self::common(root, in_force, &names)
+            ..Self::common(root, &levels, &names)
         };
         controller.look_out_of_sight();
         controller
@@ -193,7 +193,7 @@ impl MemoryController {
         self.memory_and_swap_limit.note_sum(|| sum("hierarchical_memsw_limit"), limit_in);
     }
 
-    fn open_v2(root: &Path, levels: &[Level]) -> Self {
+    fn open_v2(root: &Path, levels: &Levels) -> Self {
         let own = |file: &str| open_own(root, levels, file);
         let names = Names { limit: "memory.max", usage: "memory.current", peak: "memory.peak" };
         let find = |file| EnclosingLimits::open(levels, |level| find_in(root, level, file));

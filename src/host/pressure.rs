@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cgroup::Hierarchy;
-use super::enclosing::{in_sight, open_own};
+use super::enclosing::{Levels, open_own};
 use super::file::KernelFile;
 use super::parse::pressure_totals;
 
@@ -46,8 +46,8 @@ impl PressureFiles {
 
     /// Those of the own cgroup: of the unified hierarchy alone, also where controllers are elsewhere.
     pub(super) fn of_cgroup(root: &Path, unified: Option<Hierarchy>) -> Self {
-        let levels = in_sight(root, unified).map(|hierarchy| hierarchy.levels).unwrap_or_default();
-        Self::with(|resource| open_own(root, &levels, &format!("{resource}.pressure")))
+        let levels = Levels::in_sight(root, unified);
+        Self::with(|resource| open_own(root, levels.as_ref()?, &format!("{resource}.pressure")))
     }
 
     fn with(open: impl Fn(&str) -> Option<KernelFile>) -> Self {

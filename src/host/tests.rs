@@ -14,6 +14,12 @@ fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    // What tells the root of a v1 hierarchy from that of a cgroup namespace.
+    for v1 in ["memory", "cpu"].map(|name| root.path().join("sys/fs/cgroup").join(name)) {
+        if v1.is_dir() {
+            fs::write(v1.join("release_agent"), "\n").unwrap();
+        }
+    }
     let host = Host::discover(root.path());
     (root, host)
 }
@@ -111,6 +117,48 @@ fn what_is_not_there_is_unlimited_and_what_cannot_be_seen_unknown() {
     let (_root, nothing) = host(&[]);
     assert_eq!(nothing.memory.read().limit.limit, Limit::Unknown);
     assert_eq!((nothing.memory.read().usage, nothing.cpu.throttling()), (None, None));
+}
+
+#[test]
+fn above_the_root_of_a_cgroup_namespace_a_v2_limit_is_unknown() {
+    let own = ("proc/self/cgroup", "0::/\n");
+    for marker in ["memory.max", "cpu.max", "cgroup.type"] {
+        let marker = format!("sys/fs/cgroup/{marker}");
+        let text = if marker.ends_with("type") { "domain\n" } else { "max\n" };
+        let (_root, host) = host(&[V2[1], own, (&marker, text)]);
+        let memory = host.memory.read();
+        assert_eq!(memory.limit, EffectiveLimit::UNKNOWN, "{marker}");
+        assert_eq!((memory.high, memory.swap_limit), (EffectiveLimit::UNKNOWN, EffectiveLimit::UNKNOWN));
+        assert_eq!(host.cpu.limit(), EffectiveLimit::UNKNOWN, "{marker}");
+    }
+    let (_root, bound) = host(&[V2[1], own, ("sys/fs/cgroup/memory.max", "4096\n")]);
+    let limit = EffectiveLimit { is_certain: false, ..set_by("/", Bytes(4096)) };
+    assert_eq!(bound.memory.read().limit, limit);
+}
+
+#[test]
+fn a_mount_of_a_part_of_the_hierarchy_leaves_the_limits_above_unknown() {
+    let part = ("proc/self/mountinfo", "30 23 0:26 /pod /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    let (_root, host) = host(&[V2[0], part, ("sys/fs/cgroup/container/io.stat", "")]);
+    assert_eq!(host.memory.read().limit, EffectiveLimit::UNKNOWN);
+}
+
+#[test]
+fn above_the_root_of_a_cgroup_namespace_a_v1_quota_is_unknown_and_a_memory_limit_is_told_by_the_sum() {
+    let (root, _) = host(&[
+        ("proc/self/cgroup", "4:memory:/\n2:cpu,cpuacct:/\n"),
+        V1[1],
+        ("sys/fs/cgroup/memory/memory.limit_in_bytes", V1_UNLIMITED),
+        ("sys/fs/cgroup/memory/memory.stat", "hierarchical_memory_limit 9223372036854771712\n"),
+        ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+        ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+    ]);
+    for controller in ["memory", "cpu"] {
+        fs::remove_file(root.path().join("sys/fs/cgroup").join(controller).join("release_agent")).unwrap();
+    }
+    let host = Host::discover(root.path());
+    assert_eq!(host.memory.read().limit, EffectiveLimit::UNLIMITED);
+    assert_eq!(host.cpu.limit(), EffectiveLimit::UNKNOWN);
 }
 
 #[test]

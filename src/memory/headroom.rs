@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::report_gate::{Margin, ReportGate};
+use super::report_gate::{Margin, ReportGate, STEP_PART};
 use crate::clock::nanos;
-use crate::host::{Limit, Machine, OwnMemory, Process};
+use crate::host::{Limit, Machine, MemorySize, OwnMemory, Process};
+use crate::quantity::Bytes;
 
 /// The headroom is looked up this often; near a limit, before each chunk.
 const LOOK_AHEAD: Duration = Duration::from_millis(100);
 /// What has to be left below a limit that refuses instead of killing: 64 pages are what the kernel charges ahead.
 const ROOM_FOR_REPORTS: u64 = 256 << 10;
-/// Where it is unknown whether there is a limit, what is held counts as one, but no less than this.
-const LEAST_UNKNOWN: u64 = 100 << 20;
+/// Where an unseen limit may be near, a report comes for each percent of what can be had at all, but no more often than this.
+const SMALLEST_STEP: u64 = 1 << 20;
+/// On a large machine a percent may be more than the unseen limit: up to there steps are a part of what is held, of at
+/// least these bytes.
+const EARLY_STEP: (u64, u64) = (4, 16 << 20);
 
 /// The host's memory, read through files of the memory load's own.
 #[derive(Debug)]
@@ -35,22 +39,34 @@ impl HostMemory {
     }
 
     /// The margins below the effective limit, below a limit that may exist unseen, and in the machine's memory; `None`
-    /// where there is none. `held` bytes have been added; `clock` reads a monotonic clock in nanoseconds.
-    fn margins(&mut self, held: u64, clock: impl Fn() -> u64) -> [Option<Margin>; 3] {
+    /// where there is none. `held` bytes have been added of the `target`; `clock` reads a monotonic clock in nanoseconds.
+    fn margins(&mut self, held: u64, target: Option<Bytes>, clock: impl Fn() -> u64) -> [Option<Margin>; 3] {
         let (in_force, headroom) = self.memory.now(clock).limit_and_headroom();
         let limit = match in_force.limit {
             Limit::Value(limit) => Some(Margin { limit: limit.0, headroom: headroom.map(|bytes| bytes.0) }),
             Limit::Unlimited | Limit::Unknown => None,
         };
+        let is_certain = in_force.is_certain;
+        let machine = self.machine.memory();
         // The next page may hit it.
-        let unseen = Margin { limit: held.max(LEAST_UNKNOWN), headroom: None };
-        let unseen = Some(unseen).filter(|_| !in_force.is_certain);
-        let machine = self.machine.memory().map(|machine| Margin {
+        let unseen = Margin { limit: unseen_limit(held, target, machine), headroom: None };
+        let unseen = Some(unseen).filter(|_| !is_certain);
+        let machine = machine.map(|machine| Margin {
             limit: machine.total.0,
             headroom: machine.available.map(|bytes| bytes.0),
         });
         [limit, unseen, machine]
     }
+}
+
+/// What stands for a limit that may exist unseen: all that will be held, as far as the machine has it.
+fn unseen_limit(held: u64, target: Option<Bytes>, machine: Option<MemorySize>) -> u64 {
+    let left = machine.map(|machine| machine.available.unwrap_or(machine.total));
+    let most = left.map(|left| held.saturating_add(left.0));
+    let whole = most.into_iter().chain(target.map(|target| target.0)).min().unwrap_or(held);
+    let (part, least) = EARLY_STEP;
+    let early = (held / part).max(least);
+    (whole / STEP_PART).min(early).max(SMALLEST_STEP).saturating_mul(STEP_PART)
 }
 
 /// What may be added before the next look-up.
@@ -68,11 +84,18 @@ pub(super) struct Headroom {
     allowance: Allowance,
     /// Bytes added and not given back.
     held: u64,
+    /// The final resident set; `None` for as much as possible.
+    target: Option<Bytes>,
 }
 
 impl Headroom {
-    pub(super) fn new(host: HostMemory) -> Self {
-        Self { host, gate: ReportGate::default(), allowance: Allowance::default(), held: 0 }
+    pub(super) fn new(host: HostMemory, target: Option<Bytes>) -> Self {
+        Self { host, gate: ReportGate::default(), allowance: Allowance::default(), held: 0, target }
+    }
+
+    /// Another target from now on.
+    pub(super) fn aim_at(&mut self, target: Option<Bytes>) {
+        self.target = target;
     }
 
     pub(super) fn process(&self) -> &Process {
@@ -84,7 +107,7 @@ impl Headroom {
     pub(super) fn allow(&mut self, bytes: usize, grain: usize, clock: impl Fn() -> u64) -> Option<usize> {
         let now_ns = clock();
         if self.allowance.bytes < bytes as u64 || now_ns >= self.allowance.until_ns {
-            let bytes = self.gate.allowance(&self.host.margins(self.held, clock));
+            let bytes = self.gate.allowance(&self.host.margins(self.held, self.target, clock));
             self.allowance = Allowance { bytes, until_ns: now_ns + nanos(LOOK_AHEAD) };
         }
         if self.allowance.bytes == 0 {
@@ -122,7 +145,7 @@ impl Headroom {
     pub(super) fn shortage_for_reports(&mut self, clock: impl Fn() -> u64) -> u64 {
         let headroom = self
             .host
-            .margins(self.held, clock)
+            .margins(self.held, self.target, clock)
             .into_iter()
             .flatten()
             .filter_map(|margin| margin.headroom)
@@ -154,7 +177,7 @@ mod tests {
             "proc/meminfo",
             format!("MemTotal: {} kB\nMemAvailable: {} kB\n", 1000 * 1024, available / 1024),
         );
-        let headroom = Headroom::new(HostMemory::open(root.path()));
+        let headroom = Headroom::new(HostMemory::open(root.path()), None);
         (root, headroom)
     }
 
@@ -203,31 +226,99 @@ mod tests {
         assert_eq!((headroom.take_moved(), headroom.take_moved()), (true, false));
     }
 
-    #[test]
-    fn where_nobody_knows_of_a_limit_every_percent_is_reported() {
+    /// How often growth to `until` waits for a report where no cgroup can be seen, on a machine with these bytes left; and
+    /// the largest part of what was held then that went unreported.
+    fn unseen(target: Option<u64>, left: u64, until: u64) -> (u32, f64) {
         let root = tempfile::tempdir().unwrap();
-        let mut headroom = Headroom::new(HostMemory::open(root.path()));
+        fs::create_dir_all(root.path().join("proc")).unwrap();
+        let mut headroom = Headroom::new(HostMemory::open(root.path()), target.map(Bytes));
+        let (mut reports, mut reported_at, mut most) = (0, 0, 0.0_f64);
+        let mut now_ns = 0;
+        while headroom.held < until {
+            now_ns += nanos(LOOK_AHEAD);
+            let available = left.saturating_sub(headroom.held) / 1024;
+            let meminfo = format!("MemTotal: {} kB\nMemAvailable: {available} kB\n", 2 * left / 1024);
+            fs::write(root.path().join("proc/meminfo"), meminfo).unwrap();
+            match headroom.allow(1 << 20, 4096, || now_ns) {
+                Some(bytes) => headroom.added(bytes as u64),
+                None => {
+                    headroom.reported();
+                    (reports, reported_at) = (reports + 1, headroom.held);
+                }
+            }
+            if headroom.held > 200 * MIB {
+                most = most.max((headroom.held - reported_at) as f64 / headroom.held as f64);
+            }
+            // Opened anew each time, as a file is kept open from the start where it exists.
+            headroom.host.machine = Machine::open(root.path());
+        }
+        (reports, most)
+    }
+
+    #[test]
+    fn where_no_limit_can_be_seen_each_percent_of_the_target_is_reported() {
+        let (reports, most) = unseen(Some(600 * MIB), 8 << 30, 600 * MIB);
+        assert!((99..=101).contains(&reports), "{reports}");
+        assert!(most <= 0.03, "{most}");
+    }
+
+    #[test]
+    fn without_a_target_each_percent_of_what_the_machine_has_left_is_reported() {
+        let (reports, _) = unseen(None, 1000 * MIB, 900 * MIB);
+        assert!((89..=92).contains(&reports), "{reports}");
+    }
+
+    #[test]
+    fn a_target_beyond_the_machine_is_no_reason_to_report_less() {
+        let (reports, _) = unseen(Some(1 << 50), 1000 * MIB, 900 * MIB);
+        assert!((89..=92).contains(&reports), "{reports}");
+    }
+
+    #[test]
+    fn small_loads_report_no_more_often_than_each_megabyte() {
+        let (reports, _) = unseen(Some(5 * MIB), 8 << 30, 5 * MIB);
+        assert!(reports <= 5, "{reports}");
+    }
+
+    #[test]
+    fn on_a_large_machine_a_small_unseen_limit_is_met_with_a_report_out() {
+        let (reports, most) = unseen(None, 256 << 30, 4 << 30);
+        assert!(most <= 0.26, "{most}");
+        assert!(reports <= 40, "{reports}");
+    }
+
+    #[test]
+    fn where_not_even_the_machine_is_told_every_megabyte_or_percent_of_what_is_held_is_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let mut headroom = Headroom::new(HostMemory::open(root.path()), None);
         assert_eq!(headroom.allow(400 << 20, 4096, || 1), Some(1 << 19));
         headroom.added(MIB);
         assert_eq!(headroom.allow(400 << 20, 4096, || 1), None);
         headroom.added(799 * MIB);
         headroom.reported();
-        assert_eq!(
-            headroom.allow(400 << 20, 4096, || 1),
-            Some(4 << 20),
-            "of what is held, once that is more"
-        );
-        headroom.gave_back(600 * MIB);
+        assert_eq!(headroom.allow(400 << 20, 4096, || 1), Some(4 << 20));
+        headroom.gave_back(750 * MIB);
         let soon_ns = nanos(LOOK_AHEAD) + 1;
-        assert_eq!(headroom.allow(400 << 20, 4096, || soon_ns), Some(1 << 20));
+        assert_eq!(headroom.allow(400 << 20, 4096, || soon_ns), Some(1 << 19));
+    }
+
+    #[test]
+    fn a_limit_above_a_cgroup_namespace_may_be_near() {
+        let (root, _) = headroom(900 * MIB, 450 * MIB);
+        assert_eq!(allowed(900 * MIB, 450 * MIB), Some(200 << 20));
+        // No root of a hierarchy has this file.
+        fs::write(root.path().join("sys/fs/cgroup/memory.max"), "max\n").unwrap();
+        let mut headroom = Headroom::new(HostMemory::open(root.path()), Some(Bytes(400 * MIB)));
+        assert_eq!(headroom.allow(400 << 20, 4096, || 1), Some(2 << 20), "half of a percent of the target");
     }
 
     #[test]
     fn a_limit_that_is_not_certain_may_be_near() {
         let (root, _) = headroom(900 * MIB, 450 * MIB);
         // A link to itself cannot be opened and is there all the same.
-        std::os::unix::fs::symlink("memory.max", root.path().join("sys/fs/cgroup/memory.max")).unwrap();
-        let mut headroom = Headroom::new(HostMemory::open(root.path()));
-        assert_eq!(headroom.allow(400 << 20, 4096, || 1), Some(1 << 19));
+        let parent = root.path().join("sys/fs/cgroup/memory.max");
+        std::os::unix::fs::symlink("memory.max", parent).unwrap();
+        let mut headroom = Headroom::new(HostMemory::open(root.path()), Some(Bytes(400 * MIB)));
+        assert_eq!(headroom.allow(400 << 20, 4096, || 1), Some(2 << 20));
     }
 }

@@ -6,7 +6,7 @@
 /// A limit is near when less than this part of it is left.
 const NEAR_PART: u64 = 10;
 /// Near a limit a report comes for every such part of it: a percent.
-const STEP_PART: u64 = 100;
+pub(super) const STEP_PART: u64 = 100;
 
 /// The distance to a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,7 +52,7 @@ impl<'a> MemoryWorker<'a> {
             filler: Filler::new(plan.fill, plan.page_size, plan.seed),
             chunk_sizer: ChunkSizer::new(plan.page_size, if plan.huge_pages { HUGE_PAGE } else { CHUNK }),
             plan,
-            headroom: Headroom::new(host),
+            headroom: Headroom::new(host, plan.target),
             shared,
             own: Bytes(0),
             rss_meter: RssMeter::default(),
@@ -107,6 +107,7 @@ impl<'a> MemoryWorker<'a> {
         let start = target.map_or(reached, |target| target.min(reached)).max(self.own);
         *growth = GrowthSchedule { start, target, ..*growth };
         *began_ns = now_ns;
+        self.headroom.aim_at(target);
         self.chunk_sizer.retry();
         self.shared.stuck.store(false, Ordering::Relaxed);
         // Before the schedule is published: a reader must not take what was held before for the new target.

@@ -37,7 +37,9 @@ impl std::error::Error for QuantityError {}
 
 /// `digits × 10^exponent`, then `suffix`: nothing is rounded yet.
 pub(super) struct Number<'a> {
-    /// The text in front of the suffix, for messages.
+    /// All of the text, for messages.
+    whole: &'a str,
+    /// The part in front of the suffix, for messages.
     pub(super) text: &'a str,
     digits: u128,
     exponent: i32,
@@ -83,7 +85,7 @@ impl<'a> Number<'a> {
             Some(Err(())) => return Err(wrong(format!("{trimmed:?} is out of range"))),
             None => (0, suffix.trim_start()),
         };
-        Ok(Self { text: number, digits, exponent: exponent - places, suffix })
+        Ok(Self { whole: trimmed, text: number, digits, exponent: exponent - places, suffix })
     }
 
     /// The number times `numerator / denominator`, rounded up to a whole one as Kubernetes does.
@@ -93,7 +95,7 @@ impl<'a> Number<'a> {
         denominator: u64,
         allowed: &'static str,
     ) -> Result<u64, QuantityError> {
-        let too_large = || QuantityError::new(format!("{}{} is too large", self.text, self.suffix), allowed);
+        let too_large = || QuantityError::new(format!("{} is too large", self.whole), allowed);
         if self.digits == 0 {
             return Ok(0);
         }

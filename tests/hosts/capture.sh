@@ -61,6 +61,8 @@ cpu_v2='cpu.max cpu.stat cpu.weight cpu.pressure io.pressure cpuset.cpus cpuset.
 memory_v1='memory.limit_in_bytes memory.soft_limit_in_bytes memory.usage_in_bytes memory.max_usage_in_bytes
     memory.failcnt memory.oom_control memory.memsw.limit_in_bytes memory.memsw.usage_in_bytes
     memory.memsw.max_usage_in_bytes memory.stat memory.use_hierarchy'
+# Only the root of a hierarchy has it.
+root_v1=release_agent
 cpu_v1='cpu.cfs_quota_us cpu.cfs_period_us cpu.stat cpu.shares'
 cpuset_v1='cpuset.cpus cpuset.effective_cpus'
 
@@ -73,7 +75,7 @@ capture_mount() {
         files="$memory_v2 $cpu_v2 cgroup.controllers cgroup.type"
     else
         own=$(sed -n "s/^[0-9]*:\\([^:]*,\\)*$3\\(,[^:]*\\)*://p" "$self/cgroup")
-        files="$memory_v1 $cpu_v1 $cpuset_v1"
+        files="$memory_v1 $cpu_v1 $cpuset_v1 $root_v1"
     fi
     [ -n "$own" ] || return 0
     case $own/ in

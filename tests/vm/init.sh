@@ -51,6 +51,14 @@ keep() {
   cat "$cgroups/$2/$3" >"$out/$1.$3"
 }
 
+# run_below NAME CGROUP COMMAND...: the same, where nothing above this cgroup can be seen.
+run_below() {
+  below=$1 hidden=$2
+  shift 2
+  # shellcheck disable=SC2016 # for the inner shell
+  run "$below" "$hidden" unshare -m sh -c 'mount --bind "$0" /sys/fs/cgroup && exec "$@"' "$cgroups/$hidden" "$@"
+}
+
 # The number of reports so far goes before each change, so that it is known which came after it.
 change_limits() {
   for name in memory_share cpu_share; do
@@ -102,6 +110,12 @@ second_act() {
   run oom_max oom/max /workload --memory max --growth-rate 30M/s --fill unique &
   run oom_below oom/below /workload --memory 62M --fill unique --duration 7s &
   run oom_above oom/above /workload --memory 62M --fill unique --duration 7s &
+
+  group hidden memory.max=48M 'cpu.max=50000 100000'
+  group hidden/max
+  group hidden/share
+  run_below hidden_max hidden/max /workload --memory max --fill unique
+  run_below hidden_share hidden/share /workload --memory 5% --cpu 10% --fill unique --duration 1s &
 
   for high in 8M 16M 32M; do
     group high_$high memory.high=$high

@@ -1,5 +1,7 @@
 //! Memory in a guest: resident set, and behaviour at each kind of limit.
 
+use serde_json::Value;
+
 use super::guest::number;
 use super::{between_changes, guest, run, time_to};
 
@@ -72,6 +74,34 @@ fn growth_without_end_is_killed_and_its_last_report_is_of_the_last_percent() {
     assert!(left <= LIMIT / 100.0 + 1_048_576.0, "{left} bytes were left at the last report: {last}");
     let headroom = number(last, "memory_headroom_bytes");
     assert!((headroom - left).abs() <= 524_288.0, "headroom of {headroom} bytes: {last}");
+}
+
+#[test]
+#[ignore = "needs qemu, a kernel and busybox"]
+fn at_a_limit_out_of_sight_the_last_report_is_of_the_last_percent_of_the_machine() {
+    const LIMIT: f64 = 50_331_648.0;
+    let run = run("hidden_max");
+    let last = run.last();
+    assert_eq!((run.status, &last["record"]), (137, &"report".into()), "{}", run.messages);
+    for field in ["memory_limit_bytes", "memory_high_bytes", "memory_swap_limit_bytes", "cpu_limit_cores"] {
+        assert_eq!(last[field], Value::Null, "{field} cannot be known: {last}");
+    }
+    let left = LIMIT - number(last, "cgroup_memory_bytes");
+    let step = number(&run.records[0], "machine_available_bytes") / 100.0;
+    assert!(left <= step + 1_048_576.0, "{left} bytes were left at the last report: {last}");
+    assert!(run.records.len() < 110, "{} reports", run.records.len());
+}
+
+#[test]
+#[ignore = "needs qemu, a kernel and busybox"]
+fn a_share_without_a_limit_in_sight_is_of_the_machine_and_says_so() {
+    let run = run("hidden_share");
+    for text in ["no memory limit can be seen", "of the machine", "no CPU quota can be seen"] {
+        assert!(run.messages.contains(text), "{}", run.messages);
+    }
+    let (machine, target) =
+        (number(run.last(), "machine_memory_bytes"), number(run.last(), "memory_target_bytes"));
+    assert!((target / machine - 0.05).abs() < 0.001, "{}", run.last());
 }
 
 #[test]

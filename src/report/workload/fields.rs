@@ -91,7 +91,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         "memory_headroom_bytes",
         Unit::Bytes,
-        "memory that can still be charged before any enclosing cgroup reaches its limit",
+        "memory that can still be charged before any visible enclosing cgroup reaches its limit",
         |s| s.host().memory.headroom.into(),
     ),
     Field::new(

@@ -219,7 +219,7 @@ mod tests {
         fs::write(directories[0].join("cgroup.procs"), "1\n").unwrap();
         let names = ["/a/b", "/a", "/"].map(str::to_owned).into_iter();
         let levels = names.zip(directories).map(|(name, directory)| Level { name, directory }).collect();
-        (root, Hierarchy { version: Version::V2, levels })
+        (root, Hierarchy { version: Version::V2, levels, is_partial: false })
     }
 
     fn found(controller: &'static str, hierarchy: &Hierarchy) -> Vec<(PathBuf, usize)> {

@@ -50,7 +50,8 @@ mod tests {
 
     fn homes(root: &Path) -> OwnCgroups {
         let level = |path: &str| Level { name: path.into(), directory: root.join(path) };
-        let memory = Hierarchy { version: Version::V1, levels: vec![level("a/own"), level("a"), level("")] };
+        let levels = vec![level("a/own"), level("a"), level("")];
+        let memory = Hierarchy { version: Version::V1, levels, is_partial: false };
         OwnCgroups { memory: Some(memory), cpu: None }
     }
 

@@ -152,7 +152,7 @@ mod tests {
         }
         fs::write(root.path().join("ramp-busy/cgroup.procs"), "4000000\n").unwrap();
         let level = Level { name: "/".into(), directory: root.path().into() };
-        let memory = Hierarchy { version: Version::V1, levels: vec![level] };
+        let memory = Hierarchy { version: Version::V1, levels: vec![level], is_partial: false };
         let found = about_leftovers(&OwnCgroups { memory: Some(memory), cpu: None }, "own");
         assert_eq!((found.len(), found.iter().all(|finding| finding.refuses)), (2, true), "{found:?}");
         assert!(found[0].message.starts_with("run busy is still running in"));
@@ -167,7 +167,7 @@ mod tests {
         }
         fs::write(root.path().join("ramp-busy/cgroup.procs"), "4000000\n").unwrap();
         let level = Level { name: "/".into(), directory: root.path().into() };
-        let memory = Hierarchy { version: Version::V1, levels: vec![level] };
+        let memory = Hierarchy { version: Version::V1, levels: vec![level], is_partial: false };
         let machine =
             MachineFacts { available: Some(Bytes(1_000)), swap: Some(Bytes(5_000)), ..MachineFacts::read() };
         let mut found = machine.findings(Bytes(2_000));

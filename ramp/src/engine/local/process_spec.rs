@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(options[..2], ["--memory", "500M"]);
         assert_eq!(demand.grace, Duration::from_secs(5));
         let said = |part: &str| demand.not_honoured.iter().filter(|line| line.starts_with(part)).count();
-        for part in ["image", "--listen [::]:8080", "priorityClassName workload-load", "securityContext"] {
+        for part in ["image", "--listen :8080", "priorityClassName workload-load", "securityContext"] {
             assert_eq!(said(part), 1, "{part} in {:#?}", demand.not_honoured);
         }
         for part in ["readinessProbe", "livenessProbe", "ports"] {
