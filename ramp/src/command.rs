@@ -5,9 +5,12 @@ mod interrupts;
 mod output_directory;
 mod report;
 mod resumed;
+mod waiting;
 
 pub use clean::clean;
 pub use report::report;
+
+use waiting::waiting;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,8 +80,12 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
         engine.replace = builder.plan.force;
     }
     let interrupts = interrupts::count();
-    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
     let view = View::of(args.json);
+    let Some(found) = unless_interrupted(&interrupts, &mut engine, &builder).await? else {
+        view.say("interrupted: nothing was created");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let RunDiscovery { preflight, forecast, text } = found;
     view.plan(&text);
     if is_refused(&preflight) {
         if !builder.plan.force {
@@ -118,12 +125,30 @@ struct RunDiscovery {
 
 async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, String> {
     let PlanBuilder { plan, scenario, out } = builder;
-    let mut preflight = engine.preflight().await?;
+    let mut preflight = waiting(&format!("{}: preflight", plan.engine), engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     preflight.findings.extend(output_directory::findings(out));
     let forecast = forecast(&preflight, scenario.needs(), plan, scenario.fill_seconds());
     let text = summary::describe(plan, scenario, &preflight, &forecast);
     Ok(RunDiscovery { preflight, forecast, text })
+}
+
+/// The preflight, unless it is interrupted. That of the local engine is not cut off: it removes what it tries.
+async fn unless_interrupted(
+    interrupts: &watch::Receiver<u32>,
+    engine: &mut AnyEngine,
+    builder: &PlanBuilder,
+) -> Result<Option<RunDiscovery>, String> {
+    let mut seen = interrupts.clone();
+    let may_be_cut = builder.plan.engine != EngineKind::Local;
+    tokio::select! {
+        biased;
+        found = preflight(engine, builder) => {
+            let found = found?;
+            Ok((*interrupts.borrow() == 0).then_some(found))
+        }
+        Ok(_) = seen.wait_for(|count| *count > 0), if may_be_cut => Ok(None),
+    }
 }
 
 fn is_refused(preflight: &Preflight) -> bool {

@@ -29,7 +29,12 @@ fn ramp(command: &Command) -> ExitCode {
     // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
     // only thread while nobody reads it.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
-    let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).finish();
+    // A terminal that was closed cannot be written to; to print that would panic.
+    let log = tracing_subscriber::fmt()
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .finish();
     log.with(own).init();
     // One thread: tasks wait for the network, the disk or the clock, and the CPUs are for the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

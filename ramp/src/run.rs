@@ -44,6 +44,9 @@ const LAST_ROWS_WITHIN: Duration = Duration::from_secs(30);
 /// Time limit for the first sample of each node: without them memory at rest is unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
 
+/// Idle times of this length are told.
+const TOLD_FROM: Duration = Duration::from_secs(3);
+
 /// Environment of a run.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -297,6 +300,10 @@ impl<E: Engine> Run<E> {
         self.event_loop.until(first, |event_loop| event_loop.nodes.all_sampled()).await?;
         if self.resumed.is_none() {
             // Memory and CPU of the idle nodes.
+            if self.plan.settle >= TOLD_FROM {
+                let words = humantime::format_duration(self.plan.settle);
+                self.event_loop.view.say(&format!("measuring the idle nodes for {words} before the first step"));
+            }
             self.event_loop.wait(Instant::now() + self.plan.settle).await?;
         }
         if self.idle.is_empty() {

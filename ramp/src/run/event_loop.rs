@@ -27,7 +27,7 @@ use ramp_format::time::seconds;
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interrupt {
-    /// SIGINT or SIGTERM.
+    /// SIGINT, SIGTERM or SIGHUP.
     Interrupted,
     /// The time limit of a rule.
     TimeUp,
@@ -193,6 +193,11 @@ impl EventLoop {
         let waited = self.unschedulable_at.is_none_or(|at| at.elapsed() >= UNSCHEDULABLE_FOR);
         let none = self.tracker.counts().of(State::Unschedulable) == 0;
         self.tracker.is_settled(asked) && (none || waited)
+    }
+
+    /// Acknowledges the interrupts so far, and the first one even if it is still to come: it asks for what is being done.
+    pub(super) fn acknowledge_first_interrupt(&mut self) {
+        self.acknowledged = (*self.interrupts.borrow()).max(1);
     }
 
     /// Acknowledges the interrupts so far: only another one counts.

@@ -5,22 +5,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Run;
+use super::event_loop::EventLoop;
 use super::retry::{PATIENCE, RampEnd, retry};
 use crate::engine::{Engine, Failure};
 use ramp_format::rows::{Part, StepOutcome};
 use ramp_format::run_file::{MemoryReturned, Teardown};
+use ramp_format::text::count;
 use ramp_format::time::seconds;
 
 /// Time limit for the removal of all instances.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
+/// When a removal that takes long is first told, and how often then.
+const FIRST_TOLD: Duration = Duration::from_secs(3);
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// Memory is watched for at most this many times as long as before the first step.
 const LONGER_THAN_BEFORE: u32 = 3;
 
 impl<E: Engine> Run<E> {
     /// Removes all instances and checks for leftovers.
     pub(super) async fn clean(&mut self) -> Teardown {
-        // Only another interrupt ends the teardown.
-        self.event_loop.acknowledge_interrupts();
+        // Only the second interrupt ends the teardown: a terminal may be closed during it.
+        self.event_loop.acknowledge_first_interrupt();
         self.event_loop.part = Part::Clean;
         let (began, instances) = (Instant::now(), self.event_loop.tracker.in_place());
         let gone = match self.remove().await {
@@ -56,8 +61,20 @@ impl<E: Engine> Run<E> {
         if asked.is_none() || !self.begun {
             return Ok(None);
         }
-        let all_gone = self.event_loop.until(deadline, |event_loop| event_loop.tracker.there() == 0).await?;
-        Ok(all_gone.then(|| began.elapsed()))
+        let mut told_at = began + FIRST_TOLD;
+        loop {
+            let none_left = |event_loop: &EventLoop| event_loop.tracker.there() == 0;
+            if self.event_loop.until(deadline.min(told_at), none_left).await? {
+                return Ok(Some(began.elapsed()));
+            }
+            if told_at >= deadline {
+                return Ok(None);
+            }
+            let (left, seconds) = (self.event_loop.tracker.there(), began.elapsed().as_secs());
+            let left = count(left, "instance");
+            self.event_loop.view.say(&format!("removing instances: {left} left after {seconds} s"));
+            told_at += TOLD_EVERY;
+        }
     }
 
     async fn left(&mut self) -> Vec<String> {
@@ -80,10 +97,21 @@ impl<E: Engine> Run<E> {
     async fn watch_memory(&mut self) -> f64 {
         let began = Instant::now();
         self.event_loop.memory.begin_after();
+        self.event_loop.acknowledge_interrupts();
         if !self.idle.is_empty() {
-            let deadline = began + self.plan.settle * LONGER_THAN_BEFORE;
+            let longest = self.plan.settle * LONGER_THAN_BEFORE;
+            let deadline = began + longest;
+            let is_back = |event_loop: &EventLoop| event_loop.memory.is_back();
             // An interrupt only ends the wait: what is known is reported.
-            let _ = self.event_loop.until(deadline, |event_loop| event_loop.memory.is_back()).await;
+            let told_at = deadline.min(began + FIRST_TOLD);
+            if let Ok(false) = self.event_loop.until(told_at, is_back).await
+                && told_at < deadline
+            {
+                let words = humantime::format_duration(longest);
+                let message = format!("watching memory until it is steady, for at most {words}");
+                self.event_loop.view.say(&message);
+                let _ = self.event_loop.until(deadline, is_back).await;
+            }
         }
         seconds(began.elapsed())
     }
