@@ -302,7 +302,9 @@ impl<E: Engine> Run<E> {
             // Memory and CPU of the idle nodes.
             if self.plan.settle >= TOLD_FROM {
                 let words = humantime::format_duration(self.plan.settle);
-                self.event_loop.view.say(&format!("measuring the idle nodes for {words} before the first step"));
+                self.event_loop
+                    .view
+                    .say(&format!("measuring the idle nodes for {words} before the first step"));
             }
             self.event_loop.wait(Instant::now() + self.plan.settle).await?;
         }

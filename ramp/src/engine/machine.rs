@@ -24,6 +24,10 @@ pub(crate) struct MachineFacts {
     /// Memory that can be had without swapping, within the limits of the cgroups of this process.
     pub(crate) available: Option<Bytes>,
     pub(crate) swap: Option<Bytes>,
+    /// All memory that the kernel manages (`MemTotal`).
+    pub(crate) total: Option<Bytes>,
+    /// `MemAvailable`, whatever the limits of this process are.
+    pub(crate) total_available: Option<Bytes>,
 }
 
 impl MachineFacts {
@@ -36,6 +40,8 @@ impl MachineFacts {
             start: NodeSampler::open(root, Vec::new(), monotonic_ns()).start().clone(),
             available: bytes("MemAvailable").into_iter().chain(headroom).min(),
             swap: bytes("SwapTotal"),
+            total: bytes("MemTotal"),
+            total_available: bytes("MemAvailable"),
         }
     }
 

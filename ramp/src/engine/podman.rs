@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use super::kernel_log::KernelLog;
 use super::log_poller::LogQueue;
-use super::machine::Machine;
+use super::machine::{Machine, MachineFacts};
 use super::readiness::Readiness;
 use super::replicas::Demand;
 use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
@@ -76,6 +76,7 @@ impl Engine for PodmanEngine {
             image: self.api.image(&self.order.scenario.container.image).await,
             containers: self.api.list(None).await?,
             kernel_log: KernelLog::open().is_open(),
+            machine: MachineFacts::read(),
         };
         Ok(preflight::check(&self.order, &self.readiness, &answers))
     }
@@ -84,7 +85,10 @@ impl Engine for PodmanEngine {
         // Ends the tasks of an earlier attempt.
         self.tasks = JoinSet::new();
         self.api.negotiate().await?;
-        let node = preflight::node_name(&self.api.info().await?);
+        let info = self.api.info().await?;
+        let node = preflight::node_name(&info);
+        // The kernel log and the memory of this machine tell nothing of another one.
+        let is_here = preflight::elsewhere(&info, &MachineFacts::read()).is_none();
         let (begun, known) = oneshot::channel();
         let EngineSpec { run, scenario, options } = &self.order;
         let deps = ControllerDeps {
@@ -96,6 +100,7 @@ impl Engine for PodmanEngine {
             adopt,
             logs: LogQueue::of(&self.readiness),
             wanted: self.demand.begin(),
+            log: if is_here { KernelLog::open() } else { KernelLog::closed() },
             begun: Some(begun),
         };
         events.send(Event::Nodes(vec![NodeStatus::ready(&node)])).await;
@@ -108,7 +113,9 @@ impl Engine for PodmanEngine {
         );
         self.tasks.spawn(Controller::new(deps, population).run());
         let instances = known.await.map_err(|_| Failure::transient("the controller has ended"))??;
-        self.tasks.spawn(Machine::open(node).tell(events, || None));
+        if is_here {
+            self.tasks.spawn(Machine::open(node).tell(events, || None));
+        }
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
 
