@@ -1,6 +1,7 @@
 //! Subcommands.
 
 mod clean;
+mod error;
 mod interrupts;
 mod output_directory;
 mod report;
@@ -8,8 +9,10 @@ mod resumed;
 mod waiting;
 
 pub use clean::clean;
+pub use error::CommandError;
 pub use report::report;
 
+use error::{INTERRUPTED, REFUSED};
 use waiting::waiting;
 
 use std::path::Path;
@@ -20,9 +23,9 @@ use tokio::sync::watch;
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
+use crate::engine::Engine;
 use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
-use crate::engine::{Engine, Failure};
 use crate::plan::builder::PlanBuilder;
 use crate::preflight::forecast::forecast;
 use crate::preflight::summary;
@@ -34,26 +37,15 @@ use ramp_format::preflight::{Forecast, Preflight};
 use ramp_format::run_file::{RunFile, read_run};
 use ramp_format::time::Time;
 
-/// Exit status if preflight failed.
-const REFUSED: u8 = 3;
-/// Exit status after an interrupt, as in shells.
-const INTERRUPTED: u8 = 130;
-
-impl From<Failure> for String {
-    fn from(failure: Failure) -> Self {
-        failure.message
-    }
-}
-
 /// Runs the preflight and prints the plan, the forecast and the findings.
 ///
 /// # Errors
 /// If the engine cannot be reached, or arguments contradict each other.
-pub async fn plan(args: &RunArgs) -> Result<ExitCode, String> {
+pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if args.resume.is_some() {
-        return Err(
-            "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into()
-        );
+        return Err(CommandError::Input(
+            "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into(),
+        ));
     }
     let (builder, mut engine, _) = prepare(args).await?;
     let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
@@ -71,7 +63,7 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, String> {
 ///
 /// # Errors
 /// Those of [`plan`], and if the run directory cannot be written.
-pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
+pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
@@ -103,15 +95,21 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
 }
 
 /// Plan, engine and clock of a new run.
-async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), String> {
+async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), CommandError> {
     let mut clock = Clock::system();
-    let builder = PlanBuilder::of(args, &clock)?;
+    let builder = PlanBuilder::of(args, &clock).map_err(CommandError::Input)?;
     if builder.plan.engine == EngineKind::Simulated {
         // From here on time advances whenever all tasks wait for it.
         tokio::time::pause();
-        clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
+        let world = World::of(&builder.plan.options).map_err(CommandError::Input)?;
+        clock = Clock::simulated(world.begin.0);
     }
-    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await?;
+    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await;
+    let engine = engine.map_err(|failure| match builder.plan.engine {
+        // They ask for nothing but the scenario.
+        EngineKind::Local | EngineKind::Simulated => CommandError::Input(failure.message),
+        EngineKind::Podman | EngineKind::Kubernetes => failure.into(),
+    })?;
     Ok((builder, engine, clock))
 }
 
@@ -123,7 +121,7 @@ struct RunDiscovery {
     text: String,
 }
 
-async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, String> {
+async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
     let PlanBuilder { plan, scenario, out } = builder;
     let mut preflight = waiting(&format!("{}: preflight", plan.engine), engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
@@ -138,7 +136,7 @@ async fn unless_interrupted(
     interrupts: &watch::Receiver<u32>,
     engine: &mut AnyEngine,
     builder: &PlanBuilder,
-) -> Result<Option<RunDiscovery>, String> {
+) -> Result<Option<RunDiscovery>, CommandError> {
     let mut seen = interrupts.clone();
     let may_be_cut = builder.plan.engine != EngineKind::Local;
     tokio::select! {
@@ -155,20 +153,21 @@ fn is_refused(preflight: &Preflight) -> bool {
     preflight.findings.iter().any(|finding| finding.refuses)
 }
 
-async fn resume(path: &Path, json: bool) -> Result<ExitCode, String> {
-    let file = read_run(path).map_err(|error| error.to_string())?;
+async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
+    let file = read_run(path).map_err(|error| CommandError::reading(&error))?;
     let at = path.display();
     if let Some(end) = file.end {
-        return Err(format!("{at}: nothing to resume: the run ended at {end}"));
+        return Err(CommandError::Input(format!("{at}: nothing to resume: the run ended at {end}")));
     }
     if file.plan.engine == EngineKind::Simulated {
-        return Err(format!("{at}: nothing to resume: a simulated cluster ends with its process"));
+        let why = "a simulated cluster ends with its process";
+        return Err(CommandError::Input(format!("{at}: nothing to resume: {why}")));
     }
     let interrupts = interrupts::count();
     finish(resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?, &interrupts).await
 }
 
-async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, String> {
+async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, CommandError> {
     let Summary { failed, left, .. } = run.go().await?;
     let interrupted = *interrupts.borrow() > 0;
     Ok(match (interrupted, failed || !left.is_empty()) {

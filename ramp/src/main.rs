@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ramp::cli::{Cli, Command};
-use ramp::command;
+use ramp::command::{self, CommandError};
 use ramp::engine::local::subcommands;
 use ramp::ui;
 use tracing::level_filters::LevelFilter;
@@ -47,10 +47,10 @@ fn ramp(command: &Command) -> ExitCode {
                 Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
             }
         }),
-        Err(error) => Err(format!("cannot start the runtime: {error}")),
+        Err(error) => Err(CommandError::Failed(format!("cannot start the runtime: {error}"))),
     };
-    result.unwrap_or_else(|message| {
-        ui::error(&message);
-        ExitCode::FAILURE
+    result.unwrap_or_else(|error| {
+        ui::error(error.message());
+        error.exit_code()
     })
 }

@@ -257,7 +257,15 @@ impl<E: Engine> Run<E> {
         let decided = self.decided.take();
         let goes_up = matches!(self.resumed, None | Some(Part::Up));
         let why = match decided {
-            None if goes_up => self.up_in_time().await?,
+            None if goes_up => {
+                let reached = self.event_loop.step;
+                let why = self.up_in_time().await?;
+                if self.resumed.is_some() && self.event_loop.step == reached {
+                    // Killed after the last step, and instances may have ended with the process.
+                    self.restore().await?;
+                }
+                why
+            }
             decided => {
                 if goes_up {
                     self.restore().await?;

@@ -63,7 +63,11 @@ impl TableWriter<File> {
 fn lock(file: &File, path: &Path) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let message = format!("{} is being written: a process still records here", path.display());
+            let path = path.display();
+            let message = format!(
+                "{path} is being written: another ramp still records here; wait until it ends, or interrupt it (its process: \
+                 fuser {path})"
+            );
             Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
         }
         // Not every file system has locks.
