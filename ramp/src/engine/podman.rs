@@ -49,6 +49,8 @@ pub struct PodmanEngine {
     readiness: Readiness,
     demand: Demand,
     tasks: JoinSet<()>,
+    /// Whether the removal of all containers was requested.
+    is_removed: bool,
 }
 
 impl PodmanEngine {
@@ -59,7 +61,14 @@ impl PodmanEngine {
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let api = open(&order.options)?;
         let readiness = Readiness::of(&order.scenario);
-        Ok(Self { order, api, readiness, demand: Demand::default(), tasks: JoinSet::new() })
+        Ok(Self {
+            order,
+            api,
+            readiness,
+            demand: Demand::default(),
+            tasks: JoinSet::new(),
+            is_removed: false,
+        })
     }
 }
 
@@ -125,6 +134,7 @@ impl Engine for PodmanEngine {
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
+        self.is_removed = true;
         if self.demand.remove() {
             return Ok(());
         }
@@ -134,6 +144,11 @@ impl Engine for PodmanEngine {
 
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         let containers = self.api.list(Some(&self.order.run)).await?;
+        // Created after all were listed, by a request of an earlier process: the controller does not know of it.
+        for listed in containers.iter().filter(|listed| self.is_removed && !listed.is_running) {
+            // It is listed again where that fails.
+            let _ = self.api.remove(&listed.name).await;
+        }
         Ok(containers.into_iter().map(|listed| format!("container {}", listed.name)).collect())
     }
 }

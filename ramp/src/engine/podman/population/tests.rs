@@ -31,6 +31,7 @@ fn population() -> ContainerPopulation {
 fn running(id: &str, started: u64) -> InspectedContainer {
     InspectedContainer {
         id: id.into(),
+        run: None,
         uid: None,
         doing: ContainerActivity::Running,
         pid: Some(7),
