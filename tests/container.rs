@@ -13,8 +13,15 @@ fn image() -> String {
     std::env::var("WORKLOAD_IMAGE").unwrap_or_else(|_| IMAGE.into())
 }
 
+/// In a directory of its own: conmon leaves a file `oom` in the working directory after an OOM kill.
+fn podman_command() -> Command {
+    let mut command = Command::new("podman");
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
 fn podman(args: &[&str]) -> Output {
-    let output = Command::new("podman").args(args).output().expect("podman is installed");
+    let output = podman_command().args(args).output().expect("podman is installed");
     assert!(output.status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -34,7 +41,7 @@ struct Container {
 impl Container {
     fn run(name: &str, options: &[&str], args: &[&str]) -> Self {
         let name = format!("workload-test-{name}-{}", std::process::id());
-        let mut command = Command::new("podman");
+        let mut command = podman_command();
         command.args(["run", "--rm", "--name", &name]).args(options).arg(image()).args(args);
         command.args(["--format", "json", "--report-every", "100ms"]);
         let mut podman =
@@ -56,7 +63,7 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         // Gone already is as good.
-        let _ = Command::new("podman").args(["rm", "--force", "--time", "0", &self.name]).output();
+        let _ = podman_command().args(["rm", "--force", "--time", "0", &self.name]).output();
         let _ = self.podman.wait();
     }
 }

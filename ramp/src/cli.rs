@@ -21,9 +21,9 @@ use ramp_report::report::assertion::{Assertion, help as assertion_help};
     name = "ramp",
     version,
     max_term_width = 110,
-    disable_help_subcommand = true,
-    after_help = "Exit status: 0 success, 1 failure, 2 usage error or malformed data, 3 preflight failed, 4 an --assert does not hold, \
-                  130 interrupted (the run directory is kept).\n\n\
+    after_help = "Exit status: 0 success, 1 failure, 2 usage error or malformed data (options, manifest, run directory), \
+                  3 preflight failed, 4 an --assert does not hold, 130 interrupted by SIGINT, SIGTERM or SIGHUP (the run \
+                  directory is kept).\n\n\
                   Examples:\n  ramp run\n  \
                   ramp plan deploy/kata/memory-capacity.yaml --engine kubernetes\n  \
                   ramp run deploy/kata/memory-capacity.yaml --engine kubernetes --to 500 --down --out kata-1\n  \
@@ -94,9 +94,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub settle: Duration,
 
-    /// How long all instances are kept after the last step; at most 5s with the built-in scenario and --engine local
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
-    pub hold: Duration,
+    /// How long all instances are kept after the last step [default: 30s; 5s with the built-in scenario and --engine local]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub hold: Option<Duration>,
 
     /// Scale down step by step, too; by default all instances are removed at once
     #[arg(long)]
@@ -157,7 +157,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Keep the instances at the end
+    /// podman, kubernetes: keep the instances at the end
     #[arg(long)]
     pub keep: bool,
 
@@ -184,9 +184,9 @@ pub struct CleanArgs {
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     pub engine: Option<EngineKind>,
 
-    /// kubernetes: namespace
-    #[arg(long, value_name = "NAME", default_value = "workload")]
-    pub namespace: String,
+    /// kubernetes: namespace [default: workload]
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
 
     /// kubernetes: kubeconfig context
     #[arg(long, value_name = "NAME")]

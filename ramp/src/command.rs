@@ -1,30 +1,31 @@
 //! Subcommands.
 
 mod clean;
+mod error;
 mod interrupts;
 mod output_directory;
 mod report;
 mod resumed;
+mod waiting;
 
 pub use clean::clean;
+pub use error::CommandError;
 pub use report::report;
 
-use std::future::Future;
-use std::io::{self, Write};
+use error::{INTERRUPTED, REFUSED};
+use waiting::waiting;
+
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
+use crate::engine::Engine;
 use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
-use crate::engine::{Engine, Failure};
 use crate::plan::builder::PlanBuilder;
 use crate::preflight::forecast::{forecast, largest_load, needs, no_room};
 use crate::preflight::summary;
@@ -36,28 +37,15 @@ use ramp_format::preflight::{Forecast, Preflight};
 use ramp_format::run_file::{RunFile, read_run};
 use ramp_format::time::Time;
 
-/// Exit status if preflight failed.
-const REFUSED: u8 = 3;
-/// A wait for preflight is told so often.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
-/// Exit status after an interrupt, as in shells.
-const INTERRUPTED: u8 = 130;
-
-impl From<Failure> for String {
-    fn from(failure: Failure) -> Self {
-        failure.message
-    }
-}
-
 /// Runs the preflight and prints the plan, the forecast and the findings.
 ///
 /// # Errors
 /// If the engine cannot be reached, or arguments contradict each other.
-pub async fn plan(args: &RunArgs) -> Result<ExitCode, String> {
+pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if args.resume.is_some() {
-        return Err(
-            "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into()
-        );
+        return Err(CommandError::Input(
+            "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into(),
+        ));
     }
     let (builder, mut engine, _) = prepare(args).await?;
     let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
@@ -75,7 +63,7 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, String> {
 ///
 /// # Errors
 /// Those of [`plan`], and if the run directory cannot be written.
-pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
+pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }
@@ -84,8 +72,12 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
         engine.replace = builder.plan.force;
     }
     let interrupts = interrupts::count();
-    let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
     let view = View::of(args.json);
+    let Some(found) = unless_interrupted(&interrupts, &mut engine, &builder).await? else {
+        view.say("interrupted: nothing was created");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let RunDiscovery { preflight, forecast, text } = found;
     view.plan(&text);
     if is_refused(&preflight) {
         if !builder.plan.force {
@@ -104,15 +96,21 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, String> {
 }
 
 /// Plan, engine and clock of a new run.
-async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), String> {
+async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), CommandError> {
     let mut clock = Clock::system();
-    let builder = PlanBuilder::of(args, &clock)?;
+    let builder = PlanBuilder::of(args, &clock).map_err(CommandError::Input)?;
     if builder.plan.engine == EngineKind::Simulated {
         // From here on time advances whenever all tasks wait for it.
         tokio::time::pause();
-        clock = Clock::simulated(World::of(&builder.plan.options)?.begin.0);
+        let world = World::of(&builder.plan.options).map_err(CommandError::Input)?;
+        clock = Clock::simulated(world.begin.0);
     }
-    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await?;
+    let engine = AnyEngine::new(builder.plan.engine, builder.engine_spec()).await;
+    let engine = engine.map_err(|failure| match builder.plan.engine {
+        // They ask for nothing but the scenario.
+        EngineKind::Local | EngineKind::Simulated => CommandError::Input(failure.message),
+        EngineKind::Podman | EngineKind::Kubernetes => failure.into(),
+    })?;
     Ok((builder, engine, clock))
 }
 
@@ -124,26 +122,9 @@ struct RunDiscovery {
     text: String,
 }
 
-/// Says each few seconds that answers are waited for: a slow API server is asked many questions.
-async fn told_while_waiting<T>(engine: &str, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let began = Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            value = &mut work => return value,
-            () = sleep(TOLD_EVERY) => {
-                let seconds = began.elapsed().as_secs();
-                let _ = writeln!(io::stderr(), "preflight: waiting for answers of {engine}, for {seconds} s");
-            }
-        }
-    }
-}
-
-async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, String> {
+async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
     let PlanBuilder { plan, scenario, out } = builder;
-    let name = engine.name();
-    let mut preflight = told_while_waiting(name, engine.preflight()).await?;
+    let mut preflight = waiting(&format!("{}: preflight", plan.engine), engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     preflight.findings.extend(output_directory::findings(out));
     let needs = needs(scenario, &preflight);
@@ -160,24 +141,43 @@ async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<Ru
     Ok(RunDiscovery { preflight, forecast, text })
 }
 
+/// The preflight, unless it is interrupted. That of the local engine is not cut off: it removes what it tries.
+async fn unless_interrupted(
+    interrupts: &watch::Receiver<u32>,
+    engine: &mut AnyEngine,
+    builder: &PlanBuilder,
+) -> Result<Option<RunDiscovery>, CommandError> {
+    let mut seen = interrupts.clone();
+    let may_be_cut = builder.plan.engine != EngineKind::Local;
+    tokio::select! {
+        biased;
+        found = preflight(engine, builder) => {
+            let found = found?;
+            Ok((*interrupts.borrow() == 0).then_some(found))
+        }
+        Ok(_) = seen.wait_for(|count| *count > 0), if may_be_cut => Ok(None),
+    }
+}
+
 fn is_refused(preflight: &Preflight) -> bool {
     preflight.findings.iter().any(|finding| finding.refuses)
 }
 
-async fn resume(path: &Path, json: bool) -> Result<ExitCode, String> {
-    let file = read_run(path).map_err(|error| error.to_string())?;
+async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
+    let file = read_run(path).map_err(|error| CommandError::reading(&error))?;
     let at = path.display();
     if let Some(end) = file.end {
-        return Err(format!("{at}: nothing to resume: the run ended at {end}"));
+        return Err(CommandError::Input(format!("{at}: nothing to resume: the run ended at {end}")));
     }
     if file.plan.engine == EngineKind::Simulated {
-        return Err(format!("{at}: nothing to resume: a simulated cluster ends with its process"));
+        let why = "a simulated cluster ends with its process";
+        return Err(CommandError::Input(format!("{at}: nothing to resume: {why}")));
     }
     let interrupts = interrupts::count();
     finish(resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?, &interrupts).await
 }
 
-async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, String> {
+async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, CommandError> {
     let Summary { failed, left, .. } = run.go().await?;
     let interrupted = *interrupts.borrow() > 0;
     Ok(match (interrupted, failed || !left.is_empty()) {

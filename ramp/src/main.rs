@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 use ramp::cli::{Cli, Command};
-use ramp::command;
+use ramp::command::{self, CommandError};
 use ramp::engine::local::subcommands;
 use ramp::ui;
 use tracing::level_filters::LevelFilter;
@@ -53,7 +53,12 @@ fn ramp(command: &Command) -> ExitCode {
     // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
     // only thread while nobody reads it.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
-    let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).finish();
+    // A terminal that was closed cannot be written to; to print that would panic.
+    let log = tracing_subscriber::fmt()
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .finish();
     log.with(own).init();
     // One thread: tasks wait for the network, the disk or the clock, and the CPUs are for the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -66,10 +71,10 @@ fn ramp(command: &Command) -> ExitCode {
                 Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
             }
         }),
-        Err(error) => Err(format!("cannot start the runtime: {error}")),
+        Err(error) => Err(CommandError::Failed(format!("cannot start the runtime: {error}"))),
     };
-    result.unwrap_or_else(|message| {
-        ui::error(&message);
-        ExitCode::FAILURE
+    result.unwrap_or_else(|error| {
+        ui::error(error.message());
+        error.exit_code()
     })
 }

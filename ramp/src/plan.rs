@@ -1,4 +1,5 @@
 //! Plan of a run, built from the command line.
 
 pub mod builder;
+pub(crate) mod engine_options;
 pub mod pacing;

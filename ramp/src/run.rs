@@ -51,6 +51,9 @@ const LAST_ROWS_WITHIN: Duration = Duration::from_secs(30);
 /// Time limit for the first sample of each node: without them memory at rest is unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
 
+/// Idle times of this length are told.
+const TOLD_FROM: Duration = Duration::from_secs(3);
+
 /// Environment of a run.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -297,7 +300,15 @@ impl<E: Engine> Run<E> {
         let decided = self.decided.take();
         let goes_up = matches!(self.resumed, None | Some(Part::Up));
         let why = match decided {
-            None if goes_up => self.up_in_time().await?,
+            None if goes_up => {
+                let reached = self.event_loop.step;
+                let why = self.up_in_time().await?;
+                if self.resumed.is_some() && self.event_loop.step == reached {
+                    // Killed after the last step, and instances may have ended with the process.
+                    self.restore().await?;
+                }
+                why
+            }
             decided => {
                 if goes_up {
                     self.restore().await?;
@@ -348,6 +359,12 @@ impl<E: Engine> Run<E> {
         }
         if self.resumed.is_none() {
             // Memory and CPU of the idle nodes.
+            if self.plan.settle >= TOLD_FROM {
+                let words = humantime::format_duration(self.plan.settle);
+                self.event_loop
+                    .view
+                    .say(&format!("measuring the idle nodes for {words} before the first step"));
+            }
             self.event_loop.wait(Instant::now() + self.plan.settle).await?;
         }
         if self.idle.is_empty() {

@@ -232,6 +232,11 @@ pub fn error(message: &str) {
     let _ = io::stderr().write_all(format!("error: {message}\n").as_bytes());
 }
 
+/// Prints a message on standard error.
+pub(crate) fn notice(message: &str) {
+    let _ = io::stderr().write_all(format!("  ! {message}\n").as_bytes());
+}
+
 /// Heading of [`step_line`], whose columns fit on a terminal of 80.
 const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM available     API    took";
 

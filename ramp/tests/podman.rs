@@ -6,6 +6,8 @@ mod service;
 
 #[path = "podman/cost.rs"]
 mod cost;
+#[path = "podman/services.rs"]
+mod services;
 
 #[path = "support/charged.rs"]
 mod charged;

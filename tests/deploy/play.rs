@@ -15,7 +15,8 @@ struct Played<'a> {
 
 fn podman(args: &[&str]) -> Command {
     let mut command = Command::new("podman");
-    command.args(args).stdin(Stdio::null());
+    // Conmon leaves a file `oom` in the working directory after an OOM kill.
+    command.args(args).current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
     command
 }
 

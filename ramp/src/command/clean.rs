@@ -9,20 +9,27 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::interrupts;
 use super::resumed::resumed;
+use super::waiting::waiting;
+use super::{CommandError, interrupts};
 use crate::cli::CleanArgs;
 use crate::engine::{Failure, kubernetes, local, podman};
-use crate::ui::{View, out};
+use crate::plan::engine_options::check;
+use crate::ui::{View, notice, out};
 use ramp_format::directory::Directory;
 use ramp_format::plan::{EngineKind, EngineOptions};
-use ramp_format::run_file::read_run;
+use ramp_format::run_file::{RunFile, read_run};
+use ramp_format::text::first_names;
+
+/// How often a removal that takes long is told, and how many objects are named.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
+const NAMED: usize = 5;
 
 /// Time limit for the removal.
 const GONE_WITHIN: Duration = Duration::from_secs(180);
 
-/// A wait for it is told so often.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
+/// Default namespace.
+const NAMESPACE: &str = "workload";
 
 /// Names of the objects left behind, by run.
 type Leftovers = BTreeMap<String, Vec<String>>;
@@ -31,22 +38,12 @@ type Leftovers = BTreeMap<String, Vec<String>>;
 ///
 /// # Errors
 /// If they cannot be listed or removed.
-pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
+pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     let Some(path) = args.run.as_deref().map(Path::new).filter(|path| path.is_dir()) else {
-        if let Some(name) = args.run.as_deref() {
-            ensure_is_id(name)?;
-        }
-        let options = EngineOptions {
-            namespace: Some(args.namespace.clone()),
-            context: args.context.clone(),
-            socket: args.socket.clone(),
-            ..EngineOptions::default()
-        };
-        let engine = args.engine.unwrap_or(EngineKind::Kubernetes);
-        let chosen = args.run.as_deref().map_or(Chosen::All, Chosen::Named);
-        return remove_leftovers(engine, &options, &args.namespace, chosen).await;
+        return clean_by_id(args).await;
     };
-    let file = read_run(path).map_err(|error| error.to_string())?;
+    let file = read_run(path).map_err(|error| CommandError::reading(&error))?;
+    names_its_own(args, &file)?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
         match Directory::check_resumable(path) {
@@ -54,7 +51,7 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, String> {
             Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) => {
                 out(&format!("the end of the run is not recorded: {error}"));
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(CommandError::reading(&error)),
             Ok(()) => {
                 // Also records the end, which its process could not.
                 let run = resumed(path, &file, View::words(), interrupts::count()).await?;
@@ -85,7 +82,7 @@ impl<'a> Chosen<'a> {
     }
 
     /// Nothing is left of it at this place.
-    fn none(self, place: &str, others: Option<&Leftovers>) -> Result<ExitCode, String> {
+    fn none(self, place: &str, others: Option<&Leftovers>) -> Result<ExitCode, CommandError> {
         match self {
             Self::Named(run) => {
                 let known =
@@ -95,7 +92,9 @@ impl<'a> Chosen<'a> {
                     Some("") => "; no run has left anything there".to_owned(),
                     Some(known) => format!("; runs that have left something there: {known}"),
                 };
-                Err(format!("no run {run} found {place}{known}, and there is no directory of that name"))
+                let message =
+                    format!("no run {run} found {place}{known}, and there is no directory of that name");
+                Err(CommandError::Input(message))
             }
             Self::All => {
                 out(&format!("no leftovers {place}"));
@@ -121,12 +120,54 @@ fn ensure_is_id(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Removes the leftovers of a run by its id, or of all runs.
+async fn clean_by_id(args: &CleanArgs) -> Result<ExitCode, CommandError> {
+    if let Some(name) = args.run.as_deref() {
+        ensure_is_id(name).map_err(CommandError::Input)?;
+    }
+    let engine = args.engine.unwrap_or(EngineKind::Kubernetes);
+    let given = [
+        ("socket", args.socket.is_some()),
+        ("namespace", args.namespace.is_some()),
+        ("context", args.context.is_some()),
+    ];
+    check(engine, args.engine.is_some(), given).map_err(CommandError::Input)?;
+    let namespace = args.namespace.as_deref().unwrap_or(NAMESPACE);
+    let options = EngineOptions {
+        namespace: Some(namespace.to_owned()),
+        context: args.context.clone(),
+        socket: args.socket.clone(),
+        ..EngineOptions::default()
+    };
+    let chosen = args.run.as_deref().map_or(Chosen::All, Chosen::Named);
+    remove_leftovers(engine, &options, namespace, chosen).await
+}
+
+/// Options that a run directory has recorded must not be given, but for its own engine.
+fn names_its_own(args: &CleanArgs, file: &RunFile) -> Result<(), CommandError> {
+    let own = file.plan.engine;
+    let given = [
+        ("engine", args.engine.is_some_and(|engine| engine != own)),
+        ("namespace", args.namespace.is_some()),
+        ("context", args.context.is_some()),
+        ("socket", args.socket.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((option, _)) => Err(CommandError::Input(format!(
+            "--{option} cannot be given with a run directory, which has its own (engine {own}); to clean elsewhere give the \
+             ID of the run, {}",
+            file.run
+        ))),
+    }
+}
+
 async fn remove_leftovers(
     engine: EngineKind,
     options: &EngineOptions,
     namespace: &str,
     chosen: Chosen<'_>,
-) -> Result<ExitCode, String> {
+) -> Result<ExitCode, CommandError> {
     match engine {
         EngineKind::Local => clean_machine(chosen).await,
         EngineKind::Simulated => {
@@ -135,7 +176,7 @@ async fn remove_leftovers(
         }
         EngineKind::Podman => RemoteStore::Podman(options.clone()).clean(chosen).await,
         EngineKind::Kubernetes => {
-            let client = kubernetes::connect(options).await?;
+            let client = waiting("the API server", kubernetes::connect(options)).await?;
             RemoteStore::Kubernetes(client, namespace.to_owned()).clean(chosen).await
         }
     }
@@ -145,8 +186,8 @@ fn exit_code(is_clean: bool) -> ExitCode {
     if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn clean_machine(chosen: Chosen<'_>) -> Result<ExitCode, String> {
-    let cleaned = local::clean(chosen.run()).await;
+async fn clean_machine(chosen: Chosen<'_>) -> Result<ExitCode, CommandError> {
+    let cleaned = waiting("the processes and cgroups of runs to end", local::clean(chosen.run())).await;
     for removed in &cleaned.removed {
         out(&format!("removed: {}", removed.display()));
     }
@@ -193,13 +234,25 @@ impl RemoteStore {
         }
     }
 
+    /// What is waited for.
+    fn name(&self) -> String {
+        match self {
+            Self::Podman(EngineOptions { socket: Some(socket), .. }) => {
+                format!("podman at {}", socket.display())
+            }
+            Self::Podman(_) => "podman".into(),
+            Self::Kubernetes(_, namespace) => format!("the API server, namespace {namespace}"),
+        }
+    }
+
     /// Removes the leftovers of a run, or of all runs, and waits until they are gone.
-    async fn clean(&self, chosen: Chosen<'_>) -> Result<ExitCode, String> {
-        let mut leftovers = self.leftovers().await?;
-        let of =
-            |leftovers: &mut Leftovers| leftovers.retain(|id, _| chosen.run().is_none_or(|run| run == id));
-        let others = leftovers.clone();
-        of(&mut leftovers);
+    async fn clean(&self, chosen: Chosen<'_>) -> Result<ExitCode, CommandError> {
+        let others = waiting(&self.name(), self.leftovers()).await?;
+        let of_chosen = |leftovers: &mut Leftovers| {
+            leftovers.retain(|id, _| chosen.run().is_none_or(|run| run == id));
+        };
+        let mut leftovers = others.clone();
+        of_chosen(&mut leftovers);
         if leftovers.is_empty() {
             return chosen.none(&self.place(), Some(&others));
         }
@@ -208,13 +261,13 @@ impl RemoteStore {
         }
         for (run, left) in &leftovers {
             out(&format!("removing run {run}: {}", left.join(", ")));
-            self.remove(run).await?;
+            waiting(&format!("{}: removal of run {run}", self.name()), self.remove(run)).await?;
         }
         let began = Instant::now();
         let mut told = began;
         loop {
-            let mut leftovers = self.leftovers().await?;
-            of(&mut leftovers);
+            let mut leftovers = waiting(&self.name(), self.leftovers()).await?;
+            of_chosen(&mut leftovers);
             if leftovers.is_empty() {
                 out(&format!("removed in {:.1} s", began.elapsed().as_secs_f64()));
                 return Ok(ExitCode::SUCCESS);
@@ -236,13 +289,13 @@ impl RemoteStore {
     }
 
     /// A run whose process is still at work would go on without its instances.
-    async fn ensure_has_ended(&self, run: &str) -> Result<(), String> {
+    async fn ensure_has_ended(&self, run: &str) -> Result<(), CommandError> {
         let Self::Kubernetes(client, namespace) = self else { return Ok(()) };
         match kubernetes::is_running(client, namespace, run).await? {
-            Some((true, process)) => Err(format!(
+            Some((true, process)) => Err(CommandError::Failed(format!(
                 "run {run} is under way ({process}), nothing was removed; interrupt it (kill -INT), and it removes its instances \
                  itself"
-            )),
+            ))),
             Some((false, process)) => {
                 out(&format!("run {run} was begun by {process}; if that still runs, it ends now"));
                 Ok(())
@@ -259,10 +312,10 @@ impl RemoteStore {
                 .unwrap_or_else(|failure| vec![failure.message]),
         };
         if lines.is_empty() {
-            let left: Vec<&str> = leftovers.values().flatten().map(String::as_str).collect();
-            out(&format!("waiting for {} to be gone", left.join(", ")));
+            let left: Vec<&String> = leftovers.values().flatten().collect();
+            notice(&format!("waiting for {} to be gone", first_names(&left, NAMED)));
         }
-        lines.iter().for_each(|line| out(line));
+        lines.iter().for_each(|line| notice(line));
     }
 }
 
@@ -283,10 +336,10 @@ mod tests {
         let others = Leftovers::from([("r2".to_owned(), Vec::new())]);
         let message = Chosen::Named("r1").none("in namespace workload", Some(&others)).unwrap_err();
         assert!(
-            message.starts_with(
+            message.message().starts_with(
                 "no run r1 found in namespace workload; runs that have left something there: r2"
             ),
-            "{message}"
+            "{message:?}"
         );
         assert!(Chosen::Recorded("r1").none("on this machine", None).is_ok(), "its directory is known");
     }

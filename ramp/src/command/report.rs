@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::error::{DOES_NOT_HOLD, MALFORMED};
 use crate::cli::ReportArgs;
 use crate::ui::{error, out};
 use ramp_report::dataset::{Dataset, tell_apart};
@@ -18,10 +19,6 @@ use ramp_report::report::terminal::text;
 
 /// Default directory of a report.
 const USUAL_DIRECTORY: &str = "ramp-report";
-/// Exit status if data cannot be read or is malformed.
-const MALFORMED: u8 = 2;
-/// Exit status if an assertion does not hold.
-const DOES_NOT_HOLD: u8 = 4;
 
 /// Reports on runs. Errors are printed on standard error.
 #[must_use]

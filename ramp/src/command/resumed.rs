@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
+use super::CommandError;
 use crate::clock::Clock;
 use crate::engine::EngineSpec;
 use crate::engine::factory::AnyEngine;
@@ -20,16 +21,17 @@ pub(super) async fn resumed(
     file: &RunFile,
     view: View,
     interrupts: watch::Receiver<u32>,
-) -> Result<Run<AnyEngine>, String> {
-    let scenario =
-        Scenario::of(file.manifest.clone()).map_err(|error| format!("run.json: manifest: {error}"))?;
+) -> Result<Run<AnyEngine>, CommandError> {
+    let scenario = Scenario::of(file.manifest.clone());
+    let scenario = scenario.map_err(|error| CommandError::Input(format!("run.json: manifest: {error}")))?;
     let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
     let engine = AnyEngine::new(file.plan.engine, spec).await?;
     if file.plan.engine == EngineKind::Local {
-        check_machine(path, file)?;
+        check_machine(path, file).map_err(CommandError::Input)?;
     }
-    let before = Directory::resume(path).map_err(|error| error.to_string())?;
+    let before = Directory::resume(path).map_err(|error| CommandError::reading(&error))?;
     Run::resume(engine, before, Surroundings { clock: Clock::system(), view, interrupts })
+        .map_err(CommandError::Input)
 }
 
 /// Instances of the local engine are processes of the machine that the run was begun on.

@@ -100,7 +100,7 @@ impl KernelLog {
         log
     }
 
-    #[cfg(test)]
+    /// One that never tells anything.
     pub(crate) fn closed() -> Self {
         Self { file: None, readable: false, kills: VecDeque::new() }
     }

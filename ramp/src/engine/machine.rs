@@ -26,6 +26,10 @@ pub(crate) struct MachineFacts {
     pub(crate) swap: Option<Bytes>,
     /// All of its memory, or the limit of the cgroups of this process where that is lower: what a load takes a share of.
     pub(crate) memory: Option<Bytes>,
+    /// All memory that the kernel manages (`MemTotal`).
+    pub(crate) total: Option<Bytes>,
+    /// `MemAvailable`, whatever the limits of this process are.
+    pub(crate) total_available: Option<Bytes>,
 }
 
 impl MachineFacts {
@@ -41,6 +45,8 @@ impl MachineFacts {
             available: bytes("MemAvailable").into_iter().chain(memory.headroom).min(),
             swap: bytes("SwapTotal"),
             memory: bytes("MemTotal").into_iter().chain(limit).min(),
+            total: bytes("MemTotal"),
+            total_available: bytes("MemAvailable"),
         }
     }
 

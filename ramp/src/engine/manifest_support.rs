@@ -38,7 +38,12 @@ const FIELDS: &[(&str, Option<&str>, Option<&str>)] = &[
     ("env", None, None),
     ("workingDir", Some(NO_SUCH_THING), None),
     ("resources", None, None),
-    ("ports", Some("all instances share the machine's ports"), None),
+    (
+        "ports",
+        Some("all instances share the machine's ports"),
+        Some("not published; reports are read from the log of the container"),
+    ),
+    ("hostNetwork", None, None),
     (
         "readinessProbe",
         Some("not probed; an instance is ready when it reports that it holds its memory"),

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use super::kernel_log::KernelLog;
 use super::log_poller::LogQueue;
-use super::machine::Machine;
+use super::machine::{Machine, MachineFacts};
 use super::readiness::Readiness;
 use super::replicas::Demand;
 use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
@@ -49,6 +49,8 @@ pub struct PodmanEngine {
     readiness: Readiness,
     demand: Demand,
     tasks: JoinSet<()>,
+    /// Whether the removal of all containers was requested.
+    is_removed: bool,
 }
 
 impl PodmanEngine {
@@ -59,7 +61,14 @@ impl PodmanEngine {
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let api = open(&order.options)?;
         let readiness = Readiness::of(&order.scenario);
-        Ok(Self { order, api, readiness, demand: Demand::default(), tasks: JoinSet::new() })
+        Ok(Self {
+            order,
+            api,
+            readiness,
+            demand: Demand::default(),
+            tasks: JoinSet::new(),
+            is_removed: false,
+        })
     }
 }
 
@@ -76,6 +85,7 @@ impl Engine for PodmanEngine {
             image: self.api.image(&self.order.scenario.container.image).await,
             containers: self.api.list(None).await?,
             kernel_log: KernelLog::open().is_open(),
+            machine: MachineFacts::read(),
         };
         Ok(preflight::check(&self.order, &self.readiness, &answers))
     }
@@ -84,7 +94,10 @@ impl Engine for PodmanEngine {
         // Ends the tasks of an earlier attempt.
         self.tasks = JoinSet::new();
         self.api.negotiate().await?;
-        let node = preflight::node_name(&self.api.info().await?);
+        let info = self.api.info().await?;
+        let node = preflight::node_name(&info);
+        // The kernel log and the memory of this machine tell nothing of another one.
+        let is_here = preflight::elsewhere(&info, &MachineFacts::read()).is_none();
         let (begun, known) = oneshot::channel();
         let EngineSpec { run, scenario, options } = &self.order;
         let deps = ControllerDeps {
@@ -96,6 +109,7 @@ impl Engine for PodmanEngine {
             adopt,
             logs: LogQueue::of(&self.readiness),
             wanted: self.demand.begin(),
+            log: if is_here { KernelLog::open() } else { KernelLog::closed() },
             begun: Some(begun),
         };
         events.send(Event::Nodes(vec![NodeStatus::ready(&node)])).await;
@@ -108,7 +122,9 @@ impl Engine for PodmanEngine {
         );
         self.tasks.spawn(Controller::new(deps, population).run());
         let instances = known.await.map_err(|_| Failure::transient("the controller has ended"))??;
-        self.tasks.spawn(Machine::open(node).tell(events, || None));
+        if is_here {
+            self.tasks.spawn(Machine::open(node).tell(events, || None));
+        }
         Ok(Applied { manifest: scenario.manifest.clone(), instances })
     }
 
@@ -118,6 +134,7 @@ impl Engine for PodmanEngine {
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
+        self.is_removed = true;
         if self.demand.remove() {
             return Ok(());
         }
@@ -127,6 +144,11 @@ impl Engine for PodmanEngine {
 
     async fn left(&mut self) -> Result<Vec<String>, Failure> {
         let containers = self.api.list(Some(&self.order.run)).await?;
+        // Created after all were listed, by a request of an earlier process: the controller does not know of it.
+        for listed in containers.iter().filter(|listed| self.is_removed && !listed.is_running) {
+            // It is listed again where that fails.
+            let _ = self.api.remove(&listed.name).await;
+        }
         Ok(containers.into_iter().map(|listed| format!("container {}", listed.name)).collect())
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::EngineSpec;
 use crate::engine::machine::MachineFacts;
 use crate::engine::simulated::World;
+use crate::plan::engine_options;
 use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
@@ -22,6 +23,11 @@ const FIT: u64 = 20;
 const BEYOND: u32 = 50;
 /// The same for the built-in scenario on this machine, which takes about a minute.
 const BEYOND_BUILT_IN: u32 = 5;
+
+/// Default of `--hold`.
+const HOLD: Duration = Duration::from_secs(30);
+/// The same for the built-in scenario on this machine.
+const HOLD_BUILT_IN: Duration = Duration::from_secs(5);
 
 /// A plan, its scenario and its run directory.
 #[derive(Debug)]
@@ -44,6 +50,7 @@ impl PlanBuilder {
             Some(_) => EngineKind::Kubernetes,
             None => EngineKind::Local,
         });
+        engine_options::check(engine, args.engine.is_some(), engine_options::given(args))?;
         if args.from > args.to {
             return Err(format!("--from {} is greater than --to {}", args.from, args.to));
         }
@@ -61,8 +68,7 @@ impl PlanBuilder {
         let world = match (engine, &args.world) {
             (EngineKind::Simulated, Some(path)) => Some(World::read(path)?),
             (EngineKind::Simulated, None) => Some(World::default()),
-            (_, Some(_)) => return Err("--world requires --engine simulated".into()),
-            (_, None) => None,
+            (_, _) => None,
         };
         if let Some(world) = &world {
             scenario = world.applied_to(&scenario)?;
@@ -82,7 +88,7 @@ impl PlanBuilder {
             pace: args.pace,
             step_timeout: args.step_timeout,
             settle: args.settle,
-            hold: if built_in { args.hold.min(Duration::from_secs(5)) } else { args.hold },
+            hold: args.hold.unwrap_or(if built_in { HOLD_BUILT_IN } else { HOLD }),
             down: args.down,
             stop: rules(args, engine, budget, &scenario.needs())?,
             note: args.note.clone(),

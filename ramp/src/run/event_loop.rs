@@ -33,7 +33,7 @@ use ramp_format::text::count;
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interrupt {
-    /// SIGINT or SIGTERM.
+    /// SIGINT, SIGTERM or SIGHUP.
     Interrupted,
     /// The time limit of a rule.
     TimeUp,
@@ -254,6 +254,11 @@ impl EventLoop {
         is_blocked
             && self.tracker.counts().of(State::Ready) == 0
             && self.blocked_rules.iter().any(|(_, only_noted)| !only_noted)
+    }
+
+    /// Acknowledges the interrupts so far, and the first one even if it is still to come: it asks for what is being done.
+    pub(super) fn acknowledge_first_interrupt(&mut self) {
+        self.acknowledged = (*self.interrupts.borrow()).max(1);
     }
 
     /// Acknowledges the interrupts so far: only another one counts.

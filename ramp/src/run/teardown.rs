@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Run;
-use super::event_loop::Interrupt;
+use super::event_loop::{EventLoop, Interrupt};
 use super::retry::{PATIENCE, RampEnd, retry};
 use crate::engine::{Engine, Failure};
 use ramp_format::rows::{Part, StepOutcome};
@@ -23,8 +23,8 @@ const LONGER_THAN_BEFORE: u32 = 3;
 impl<E: Engine> Run<E> {
     /// Removes all instances and checks for leftovers.
     pub(super) async fn clean(&mut self) -> Teardown {
-        // Only another interrupt ends the teardown.
-        self.event_loop.acknowledge_interrupts();
+        // Only the second interrupt ends the teardown: a terminal may be closed during it.
+        self.event_loop.acknowledge_first_interrupt();
         self.event_loop.part = Part::Clean;
         let (began, instances) = (Instant::now(), self.event_loop.tracker.in_place());
         let gone = match self.remove().await {
@@ -100,10 +100,21 @@ impl<E: Engine> Run<E> {
     async fn watch_memory(&mut self) -> f64 {
         let began = Instant::now();
         self.event_loop.memory.begin_after();
+        self.event_loop.acknowledge_interrupts();
         if !self.idle.is_empty() {
-            let deadline = began + self.plan.settle * LONGER_THAN_BEFORE;
+            let longest = self.plan.settle * LONGER_THAN_BEFORE;
+            let deadline = began + longest;
+            let is_back = |event_loop: &EventLoop| event_loop.memory.is_back();
             // An interrupt only ends the wait: what is known is reported.
-            let _ = self.event_loop.until(deadline, |event_loop| event_loop.memory.is_back()).await;
+            let told_at = deadline.min(began + FIRST_TOLD_AFTER);
+            if let Ok(false) = self.event_loop.until(told_at, is_back).await
+                && told_at < deadline
+            {
+                let words = humantime::format_duration(longest);
+                let message = format!("watching memory until it is steady, for at most {words}");
+                self.event_loop.view.say(&message);
+                let _ = self.event_loop.until(deadline, is_back).await;
+            }
         }
         seconds(began.elapsed())
     }

@@ -49,12 +49,13 @@ async fn above_its_own_limit_an_instance_is_oom_killed_and_started_again() {
 #[tokio::test]
 #[ignore = "needs root and cgroups"]
 async fn above_the_budget_the_kernel_ends_one_and_the_machine_is_spared() {
-    let size = unique_size(25);
+    let size = unique_size(60);
     let id = run_id("budget");
-    let mut run = Run::begin(engine(&id, load(&size, &json!({})), Some(60_000_000))).await;
+    let mut run = Run::begin(engine(&id, load(&size, &json!({})), Some(150_000_000))).await;
     assert!(!cgroups(&id).is_empty());
     run.ready(2).await;
-    // Of each instance's resident set some megabytes are the program's own pages, which all share: more than three are needed.
+    // Of each instance's resident set some megabytes are the program's own pages, which all share, also with other runs of this
+    // program: more than three are needed.
     run.engine.scale(GroupId::ONLY, 8).await.unwrap();
     run.until("OOM kill", |run| {
         run.statuses.iter().any(|instance_status| instance_status.state == State::OomKilled)

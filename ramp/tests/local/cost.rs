@@ -12,7 +12,8 @@ const BUDGET: f64 = 2e9;
 
 /// Runs and reports, as a newcomer does, within a budget. What the report says, and the last lines of the run.
 fn run_and_report(out: &Path) -> (Value, String) {
-    let run = Command::new(RAMP).args(["run", "--budget", "2G", "--out"]).arg(out).output().unwrap();
+    let run =
+        Command::new(RAMP).args(["run", "--force", "--budget", "2G", "--out"]).arg(out).output().unwrap();
     let words = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.success(), "{words}");
     let report = Command::new(RAMP).args(["report", "--json"]).arg(out).output().unwrap();

@@ -22,14 +22,24 @@ async fn a_container_takes_what_its_memory_cgroup_is_charged() {
     let out = directory.path().join("run");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/runc/memory-capacity.yaml");
     let mut run = Command::new(RAMP);
-    run.args(["run", "--engine", "podman", "--memory", "100M", "--to", &CONTAINERS.to_string(), "--socket"])
-        .arg(service.socket())
-        .arg("--out")
-        .arg(&out)
-        .arg(manifest)
-        .stdin(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true);
+    run.args([
+        "run",
+        "--force",
+        "--engine",
+        "podman",
+        "--memory",
+        "100M",
+        "--to",
+        &CONTAINERS.to_string(),
+        "--socket",
+    ])
+    .arg(service.socket())
+    .arg("--out")
+    .arg(&out)
+    .arg(manifest)
+    .stdin(std::process::Stdio::null())
+    .stderr(std::process::Stdio::piped())
+    .kill_on_drop(true);
     let run = run.spawn().unwrap();
     timeout(Duration::from_secs(300), async {
         while std::fs::read_to_string(out.join("steps.csv")).map_or(0, |rows| rows.lines().count())

@@ -194,7 +194,7 @@ fn the_page_of_the_study_s_files_works_in_a_browser() {
 fn the_page_of_a_run_works_in_a_browser() {
     let directory = tempfile::tempdir().unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_ramp"))
-        .args(["run", "--to", "8", "--memory", "20M", "--hold", "2s", "--out", "run"])
+        .args(["run", "--force", "--to", "8", "--memory", "20M", "--hold", "2s", "--out", "run"])
         .current_dir(directory.path())
         .output()
         .unwrap();

@@ -16,6 +16,9 @@ pub(crate) struct Service {
     child: Child,
 }
 
+/// The configuration of a service, in its directory; else that of the caller.
+const CONFIGURATION: &str = "containers.conf";
+
 impl Service {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -23,10 +26,23 @@ impl Service {
         Self { dir, child }
     }
 
+    /// A service with this `containers.conf`.
+    pub(crate) async fn with(configuration: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIGURATION), configuration).unwrap();
+        let child = Self::spawn(dir.path()).await;
+        Self { dir, child }
+    }
+
     async fn spawn(dir: &Path) -> Child {
         let socket = dir.join("podman.sock");
         let _ = std::fs::remove_file(&socket);
-        let child = Command::new("podman")
+        let configuration = dir.join(CONFIGURATION);
+        let mut command = Command::new("podman");
+        if configuration.exists() {
+            command.env("CONTAINERS_CONF", configuration);
+        }
+        let child = command
             .args(["system", "service", "--time", "0"])
             .arg(format!("unix://{}", socket.display()))
             .current_dir(dir)

@@ -51,7 +51,8 @@ const NOT_EXECUTED: u8 = 127;
 #[must_use]
 pub fn instance(args: &InstanceArgs) -> ExitCode {
     // A log that is set up already stays.
-    let _ = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_target(false).with_writer(io::stderr);
+    let _ = log.log_internal_errors(false).try_init();
     if let Err(error) = join(args) {
         tracing::error!("{error}");
         return ExitCode::FAILURE;

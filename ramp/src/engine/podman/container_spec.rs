@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
 use serde_json::Value;
 
 use crate::engine::kubelet::{cpu_request, cpu_shares, grace};
@@ -13,6 +13,9 @@ use ramp_format::scenario::Scenario;
 
 /// Label of an instance's [`uid`](crate::engine::InstanceStatus::uid).
 pub(super) const UID_LABEL: &str = "ramp/uid";
+
+/// A log driver that can be read on Docker and on Podman, which takes it for k8s-file.
+pub(super) const LOG_DRIVER: &str = "json-file";
 
 /// The create request of every instance, to which each adds its uid as a label.
 pub(super) fn create_body(scenario: &Scenario, run: &str, runtime: Option<&str>) -> ContainerCreateBody {
@@ -62,6 +65,10 @@ fn host_config(scenario: &Scenario, runtime: Option<&str>) -> HostConfig {
         cap_drop: words(&security["capabilities"]["drop"]),
         security_opt: privileges,
         readonly_rootfs: security["readOnlyRootFilesystem"].as_bool(),
+        // Reports are read from the log, whatever the service's default driver.
+        log_config: Some(HostConfigLogConfig { typ: Some(LOG_DRIVER.to_owned()), config: None }),
+        // The load needs no network, and a bridge costs time and memory.
+        network_mode: Some(if has_host_network(scenario) { "host" } else { "none" }.to_owned()),
         ..HostConfig::default()
     }
 }
@@ -93,6 +100,14 @@ pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness
             "readiness: an instance is ready as soon as its container runs, and its log is not read: {reason}"
         ));
     }
+    let load = scenario.command_line().ok();
+    if let Some(address) = load.and_then(|load| load.reports().listen).filter(|_| !has_host_network(scenario))
+    {
+        sentences.push(format!(
+            "--listen {address}: cannot be reached, as the container has no network (hostNetwork: true gives it the host's); \
+             reports are read from its log"
+        ));
+    }
     for holder in [spec(scenario), pod(scenario)] {
         let profile = &holder["securityContext"]["seccompProfile"]["type"];
         if !profile.is_null() && profile != "RuntimeDefault" {
@@ -100,6 +115,11 @@ pub(super) fn not_honoured(scenario: &Scenario, runtime: Option<&str>, readiness
         }
     }
     sentences
+}
+
+/// Whether the manifest asks for the network of the host; else there is none.
+fn has_host_network(scenario: &Scenario) -> bool {
+    pod(scenario)["hostNetwork"] == true
 }
 
 fn pod(scenario: &Scenario) -> &Value {
@@ -174,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn the_log_can_be_read_and_there_is_no_network_unless_the_manifest_asks_for_the_hosts() {
+        let host = |scenario: &Scenario| {
+            serde_json::to_value(create_body(scenario, "r1", None)).unwrap()["HostConfig"].clone()
+        };
+        let mut scenario = restricted();
+        assert_eq!(host(&scenario)["LogConfig"], json!({"Type": "json-file"}));
+        assert_eq!(host(&scenario)["NetworkMode"], "none");
+        scenario.manifest["spec"]["template"]["spec"]["hostNetwork"] = true.into();
+        assert_eq!(host(&scenario)["NetworkMode"], "host");
+        let said = not_honoured(&scenario, None, &Readiness::of(&scenario));
+        assert!(!said.iter().any(|said| said.starts_with("--listen") || said.starts_with("hostNetwork")));
+    }
+
+    #[test]
     fn users_are_numbers_of_the_container_before_those_of_the_pod() {
         let mut manifest = restricted().manifest;
         let pod = &mut manifest["spec"]["template"]["spec"];
@@ -189,7 +223,8 @@ mod tests {
         let said = not_honoured(&scenario, None, &Readiness::of(&scenario));
         let about = |key: &str| said.iter().filter(|sentence| sentence.starts_with(key)).count();
         assert_eq!((about("readinessProbe"), about("livenessProbe"), about("priorityClassName")), (1, 1, 1));
-        assert_eq!(said.len(), 3, "{said:?}");
+        assert_eq!((about("ports"), about("--listen")), (1, 1));
+        assert_eq!(said.len(), 5, "{said:?}");
         let mut manifest = scenario.manifest.clone();
         manifest["spec"]["template"]["spec"]["runtimeClassName"] = "kata".into();
         let kata = Scenario::of(manifest).unwrap();

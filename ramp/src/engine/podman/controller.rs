@@ -1,4 +1,5 @@
-//! Controller: the event loop that watches the containers, lists them after each gap, and sends the requests that are due.
+//! Controller: the event loop that watches the containers, lists them after each gap, and sends the requests that are due. Where the
+//! service delivers no events, it lists them each second.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,12 +23,21 @@ use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, ReadOutcome, l
 use crate::engine::outage::Outage;
 use crate::engine::replicas::{BothClocks, Desired};
 use crate::engine::timed::measured;
-use crate::engine::{Event, Events, Failure, InstanceStatus};
+use crate::engine::{Event, Events, Failure, InstanceStatus, Notice};
 
 /// A silent stream tells nothing of the server's health, so the server is pinged.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// A new stream begins this much earlier: events are stamped in whole seconds.
 const OVERLAP: Duration = Duration::from_secs(2);
+
+/// A stream of events that ends sooner than this was never one: the service keeps no events.
+const SHORTEST_STREAM: Duration = Duration::from_secs(2);
+/// So many streams in a row that are none: from then on containers are listed.
+const FAILED_STREAMS: u32 = 2;
+/// A container that was started is told of within this time, unless there are no events (`events_logger=journald` without journald).
+const FIRST_EVENT_WITHIN: Duration = Duration::from_secs(5);
+/// Interval of the lists where there are no events.
+const LIST_EVERY: Duration = Duration::from_secs(1);
 
 /// What the controller is made from.
 pub(super) struct ControllerDeps {
@@ -40,16 +50,25 @@ pub(super) struct ControllerDeps {
     /// The queue of logs to read, where instances report.
     pub(super) logs: Option<LogQueue>,
     pub(super) wanted: watch::Receiver<Desired>,
+    /// The kernel log of the engine's machine.
+    pub(super) log: KernelLog,
     /// Receives the number of instances once they are known.
     pub(super) begun: Option<oneshot::Sender<Result<u32, Failure>>>,
 }
 
-/// The watch over events.
+/// The watch over containers.
 enum Watch {
-    /// The stream of events, and whether the list of containers has been taken since.
-    On { stream: BoxStream<'static, Result<EventMessage, Refusal>>, listed: bool },
+    /// Events, and whether the list of containers has been taken since.
+    On { events: EventSource, listed: bool },
     /// There is no stream; the next attempt is at that time.
     Off { until: Instant },
+}
+
+enum EventSource {
+    /// The stream of events.
+    Stream { stream: BoxStream<'static, Result<EventMessage, Refusal>>, since: Instant },
+    /// The service has none; the next list is at that time, none while one is awaited.
+    Lists { at: Option<Instant> },
 }
 
 enum OperationResult {
@@ -58,19 +77,26 @@ enum OperationResult {
     Looked { number: u32, asked: u64, result: Result<InspectedContainer, Refusal> },
     Listed { watch: u64, asked: u64, result: Result<Vec<ListedContainer>, Refusal> },
     Pinged { watch: u64, result: Result<(), Refusal> },
-    Read { turn: LogRead, record: Option<Map<String, Value>> },
+    Read { turn: LogRead, result: Result<Option<Map<String, Value>>, Refusal> },
 }
 
 pub(super) struct Controller {
     deps: ControllerDeps,
     population: ContainerPopulation,
-    log: KernelLog,
     jobs: JoinSet<OperationResult>,
     readings: usize,
     watch: Watch,
     /// The number of this watch: answers to requests of an earlier one are stale.
     watches: u64,
     pauses: Backoff,
+    /// Streams of events in a row that were none.
+    failed_streams: u32,
+    /// Since when an event is due that proves that there are any; none while none is due.
+    event_due: Option<Instant>,
+    /// Whether this watch has had an event.
+    had_event: bool,
+    /// Whether a log that cannot be read has been told.
+    told_of_logs: bool,
     gap: Outage,
     seen_until: SystemTime,
     ping_at: Instant,
@@ -84,12 +110,15 @@ impl Controller {
             gap: Outage::of("watch/containers", deps.events.clone()),
             deps,
             population,
-            log: KernelLog::open(),
             jobs: JoinSet::new(),
             readings: 0,
             watch: Watch::Off { until: now },
             watches: 0,
             pauses: Backoff::short(),
+            failed_streams: 0,
+            event_due: None,
+            had_event: false,
+            told_of_logs: false,
             ping_at: now,
         }
     }
@@ -113,15 +142,16 @@ impl Controller {
                     }
                 }
                 happened = next(&mut self.watch) => match happened {
-                    ControllerInput::Event(Some(Ok(event))) => self.handle_event(event),
-                    ControllerInput::Event(Some(Err(refusal))) => self.lose(&refusal.message).await,
-                    ControllerInput::Event(None) => self.lose("the stream of events has ended").await,
+                    ControllerInput::Event(event) => self.handle_event(event),
+                    ControllerInput::NoEvents(ended) => self.no_events(ended).await,
+                    ControllerInput::TimeToList => self.list(),
                     ControllerInput::TimeToConnect => self.connect(),
                 },
                 _ = ticks.tick() => {
-                    self.log.refresh();
+                    self.deps.log.refresh();
                     self.read_one();
                     self.ping();
+                    self.check_events().await;
                 }
             }
         }
@@ -181,14 +211,63 @@ impl Controller {
 
     fn connect(&mut self) {
         self.watches += 1;
-        let since = self.seen_until.checked_sub(OVERLAP).unwrap_or(self.seen_until);
-        self.watch = Watch::On { stream: self.deps.api.events(&self.deps.run, since), listed: false };
+        (self.event_due, self.had_event) = (None, false);
+        let events = if self.failed_streams < FAILED_STREAMS {
+            let since = self.seen_until.checked_sub(OVERLAP).unwrap_or(self.seen_until);
+            let stream = self.deps.api.events(&self.deps.run, since);
+            EventSource::Stream { stream, since: Instant::now() }
+        } else {
+            EventSource::Lists { at: None }
+        };
+        self.watch = Watch::On { events, listed: false };
+        self.list();
+    }
+
+    /// Lists all containers. Those that run and are known need no inspection.
+    fn list(&mut self) {
+        if let Watch::On { events: EventSource::Lists { at }, .. } = &mut self.watch {
+            *at = None;
+        }
         let (watch, asked, known) = (self.watches, self.population.ask(), self.population.known());
         let (api, run) = (self.deps.api.clone(), self.deps.run.clone());
         self.jobs.spawn(async move {
             let result = list(&api, &run, |listed| !listed.is_running || !known.contains(&listed.name)).await;
             OperationResult::Listed { watch, asked, result }
         });
+    }
+
+    /// The stream of events has ended. Where the server ends it at once, or refuses it, it has none (`events_logger=none`).
+    async fn no_events(&mut self, ended: StreamEnd) {
+        let Watch::On { events: EventSource::Stream { since, .. }, .. } = &self.watch else { return };
+        let at_once = since.elapsed() < SHORTEST_STREAM;
+        if !ended.by_server || !at_once {
+            self.failed_streams = 0;
+            return self.lose(&ended.why).await;
+        }
+        self.failed_streams += 1;
+        if self.failed_streams == FAILED_STREAMS {
+            return self.without_events(&format!("{}; events_logger=none?", ended.why)).await;
+        }
+        self.connect();
+    }
+
+    /// From here on containers are listed.
+    async fn without_events(&mut self, why: &str) {
+        self.failed_streams = FAILED_STREAMS;
+        let message =
+            format!("the service delivers no events ({why}): containers are listed every second instead");
+        self.deps.events.send(Event::Notice(Notice::note("watch/containers", "NoEvents", message))).await;
+        self.connect();
+    }
+
+    async fn check_events(&mut self) {
+        let is_silent = self.event_due.is_some_and(|since| since.elapsed() >= FIRST_EVENT_WITHIN);
+        if is_silent && matches!(self.watch, Watch::On { events: EventSource::Stream { .. }, .. }) {
+            self.without_events(
+                "none came of a container that was started; events_logger=journald without journald?",
+            )
+            .await;
+        }
     }
 
     /// The watch has failed, for this reason.
@@ -202,10 +281,11 @@ impl Controller {
     }
 
     fn handle_event(&mut self, event: EventMessage) {
+        (self.event_due, self.had_event) = (None, true);
         let Some(event) = ContainerEvent::of(event) else { return };
         self.seen_until = self.seen_until.max(event.at.unwrap_or(self.seen_until));
         // A kill is in the kernel log before the engine sends its event.
-        self.log.refresh();
+        self.deps.log.refresh();
         let Some((number, name)) = self.population.happened(&event, self.now()) else { return };
         let (api, asked) = (self.deps.api.clone(), self.population.ask());
         self.jobs.spawn(async move {
@@ -215,15 +295,18 @@ impl Controller {
 
     /// Handles a result. None where the controller has to end.
     async fn take(&mut self, done: OperationResult) -> Option<()> {
-        self.log.refresh();
+        self.deps.log.refresh();
         let now = self.now();
         match done {
             OperationResult::Came { number, asked, result } => {
-                self.population.came(number, asked, result, &mut self.log, now);
+                if result.is_ok() && !self.had_event {
+                    self.event_due.get_or_insert(now.instant);
+                }
+                self.population.came(number, asked, result, &mut self.deps.log, now);
             }
             OperationResult::Went { number, result } => self.population.went(number, result, now),
             OperationResult::Looked { number, asked, result: Ok(seen) } => {
-                self.population.saw(number, asked, &seen, &mut self.log, now);
+                self.population.saw(number, asked, &seen, &mut self.deps.log, now);
             }
             OperationResult::Looked { number, result: Err(refusal), .. } if refusal.is_not_there() => {
                 self.population.missed(number, now);
@@ -236,8 +319,16 @@ impl Controller {
                 self.lose(&refusal.message).await;
             }
             OperationResult::Pinged { .. } => {}
-            OperationResult::Read { turn, record } => {
+            OperationResult::Read { turn, result } => {
                 self.readings = self.readings.saturating_sub(1);
+                // A log that cannot be read now is read later; the watch tells of a server that is gone.
+                let record = match result {
+                    Ok(record) => record,
+                    Err(refusal) => {
+                        self.tell_of_logs(&turn.name, &refusal).await;
+                        None
+                    }
+                };
                 let Some(logs) = &mut self.deps.logs else { return Some(()) };
                 logs.done(&turn, ReadOutcome::Read, now.instant);
                 let time = |record: &Map<String, Value>| record.get("time")?.as_str().map(str::to_owned);
@@ -269,13 +360,20 @@ impl Controller {
                 return None;
             }
         };
-        if let Watch::On { listed, .. } = &mut self.watch {
-            *listed = true;
+        let mut goes_on = false;
+        if let Watch::On { events, listed } = &mut self.watch {
+            goes_on = std::mem::replace(listed, true);
+            if let EventSource::Lists { at } = events {
+                *at = Some(now.instant + LIST_EVERY);
+            }
         }
         self.ping_at = now.instant + PING_EVERY;
-        self.population.listed(asked, &found, &mut self.log, now);
+        let gone = if goes_on { "removed by someone else" } else { "was gone when the watch came back" };
+        self.population.listed(asked, &found, gone, &mut self.deps.log, now);
         self.send_events().await;
-        self.deps.events.send(Event::All(self.population.replicas.statuses())).await;
+        if !goes_on {
+            self.deps.events.send(Event::All(self.population.replicas.statuses())).await;
+        }
         self.gap.ends().await;
         self.pauses.succeeded();
         if let Some(begun) = self.deps.begun.take() {
@@ -294,10 +392,18 @@ impl Controller {
         self.readings += 1;
         let api = self.deps.api.clone();
         self.jobs.spawn(async move {
-            // A log that cannot be read now is read later; the watch tells of a server that is gone.
-            let log = api.last_line(&turn.name).await.unwrap_or_default();
-            OperationResult::Read { turn, record: last_record(&log) }
+            let result = api.last_line(&turn.name).await.map(|log| last_record(&log));
+            OperationResult::Read { turn, result }
         });
+    }
+
+    /// Told once: without its log an instance is never ready.
+    async fn tell_of_logs(&mut self, name: &str, refusal: &Refusal) {
+        if refusal.is_answer() && !refusal.is_not_there() && !std::mem::replace(&mut self.told_of_logs, true)
+        {
+            let notice = Notice::note(format!("container/{name}"), "LogNotRead", &refusal.message);
+            self.deps.events.send(Event::Notice(notice)).await;
+        }
     }
 
     fn ping(&mut self) {
@@ -314,13 +420,36 @@ impl Controller {
 }
 
 enum ControllerInput {
-    Event(Option<Result<EventMessage, Refusal>>),
+    Event(EventMessage),
+    NoEvents(StreamEnd),
+    TimeToList,
     TimeToConnect,
+}
+
+/// How a stream of events has ended.
+struct StreamEnd {
+    /// By the server, which has answered; else the connection was lost.
+    by_server: bool,
+    why: String,
 }
 
 async fn next(watch: &mut Watch) -> ControllerInput {
     match watch {
-        Watch::On { stream, .. } => ControllerInput::Event(stream.next().await),
+        Watch::On { events: EventSource::Stream { stream, .. }, .. } => match stream.next().await {
+            Some(Ok(event)) => ControllerInput::Event(event),
+            Some(Err(refusal)) => {
+                ControllerInput::NoEvents(StreamEnd { by_server: refusal.is_answer(), why: refusal.message })
+            }
+            None => {
+                let why = "the stream of events has ended".to_owned();
+                ControllerInput::NoEvents(StreamEnd { by_server: true, why })
+            }
+        },
+        Watch::On { events: EventSource::Lists { at: Some(at) }, .. } => {
+            sleep_until(*at).await;
+            ControllerInput::TimeToList
+        }
+        Watch::On { events: EventSource::Lists { at: None }, .. } => std::future::pending().await,
         Watch::Off { until } => {
             sleep_until(*until).await;
             ControllerInput::TimeToConnect

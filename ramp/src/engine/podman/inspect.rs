@@ -30,6 +30,7 @@ pub(super) enum ContainerActivity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InspectedContainer {
     pub(super) id: String,
+    pub(super) run: Option<String>,
     pub(super) uid: Option<String>,
     pub(super) doing: ContainerActivity,
     /// Process id of its first process, while it runs.
@@ -57,6 +58,7 @@ impl InspectedContainer {
         let labels = answer.config.as_ref().and_then(|config| config.labels.as_ref());
         Self {
             id: answer.id.clone().unwrap_or_default(),
+            run: labels.and_then(|labels| labels.get(RUN_LABEL)).cloned(),
             uid: labels.and_then(|labels| labels.get(UID_LABEL)).cloned(),
             doing,
             pid: state.pid.filter(|pid| *pid > 0),
@@ -211,7 +213,7 @@ mod tests {
         );
         assert_eq!((seen.doing, seen.pid, seen.finished), (ContainerActivity::Running, Some(30833), None));
         assert_eq!(seen.life(), "2b5a/2026-11-25T05:17:34.270768498Z");
-        assert_eq!(seen.uid.as_deref(), Some("u2"));
+        assert_eq!((seen.run.as_deref(), seen.uid.as_deref()), (Some("exp"), Some("u2")));
     }
 
     #[test]

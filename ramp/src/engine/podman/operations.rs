@@ -7,13 +7,14 @@ use futures::stream;
 use super::api::{Api, Refusal};
 use super::inspect::{InspectedContainer, Listed};
 use super::population::{ListedContainer, UpFailure};
-use crate::engine::Events;
 use crate::engine::timed::measured;
+use crate::engine::{Events, RUN_LABEL};
 
 /// Containers inspected at once.
 const AT_ONCE: usize = 8;
 
-/// Creates a container if there is a `body`, starts it and inspects it.
+/// Creates a container if there is a `body`, starts it and inspects it. One of that name which an earlier process of the run had
+/// requested is removed first: it was created after all were listed.
 pub(super) async fn bring_up(
     api: &Api,
     events: &Events,
@@ -23,11 +24,20 @@ pub(super) async fn bring_up(
 ) -> Result<InspectedContainer, UpFailure> {
     let mut id = None;
     if let Some(body) = body {
+        let again = body.clone();
         id = match measured(events, Refusal::is_answer, api.create(name, body)).await {
             Ok(id) => Some(id),
             // The container may exist although the answer to an earlier request was lost.
             Err(refusal) => match api.inspect(name).await {
                 Ok(seen) if seen.uid.as_deref() == Some(uid) => Some(seen.id),
+                Ok(seen) if seen.run == run_of(&again) => {
+                    let removed = async {
+                        api.remove(name).await?;
+                        measured(events, Refusal::is_answer, api.create(name, again)).await
+                    };
+                    let failed = |refusal| UpFailure { id: None, word: "FailedCreate", refusal };
+                    Some(removed.await.map_err(failed)?)
+                }
                 _ => return Err(UpFailure { id: None, word: "FailedCreate", refusal }),
             },
         };
@@ -37,6 +47,10 @@ pub(super) async fn bring_up(
         Ok(()) => api.inspect(name).await.map_err(trouble("FailedInspect")),
         Err(refusal) => Err(trouble("FailedStart")(refusal)),
     }
+}
+
+fn run_of(body: &ContainerCreateBody) -> Option<String> {
+    body.labels.as_ref()?.get(RUN_LABEL).cloned()
 }
 
 /// Stops and removes a container; without a grace period `by_force`.

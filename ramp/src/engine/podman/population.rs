@@ -220,11 +220,12 @@ impl ContainerPopulation {
         known.map(|(_, replica)| replica.name.clone()).collect()
     }
 
-    /// Takes the list of all containers of the run.
+    /// Takes the list of all containers of the run. Those that are missing in it are gone, for this reason unless they were removed.
     pub(super) fn listed(
         &mut self,
         asked: u64,
         found: &[ListedContainer],
+        gone_because: &str,
         log: &mut KernelLog,
         now: BothClocks,
     ) {
@@ -234,7 +235,7 @@ impl ContainerPopulation {
             id.is_some() && !replica.busy && *answered < asked && !there.contains(replica.name.as_str())
         });
         for number in gone.map(|(number, _)| number).collect::<Vec<_>>() {
-            self.replicas.gone(number, now.time, "was gone when the watch came back");
+            self.replicas.gone(number, now.time, gone_because);
         }
         for (listed, seen) in found {
             let Some(number) = self.replicas.ordinal(&listed.name) else { continue };

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bollard::models::{ImageInspect, SystemInfo, SystemInfoCgroupVersionEnum, SystemVersion};
 
 use super::api::Refusal;
-use super::container_spec::{must_not_be_root, not_honoured};
+use super::container_spec::{LOG_DRIVER, must_not_be_root, not_honoured};
 use super::inspect::Listed;
 use crate::engine::EngineSpec;
+use crate::engine::machine::MachineFacts;
 use crate::engine::manifest_support::above_limit;
 use crate::engine::readiness::Readiness;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
@@ -23,6 +24,8 @@ pub(super) struct EngineAnswers {
     pub(super) containers: Vec<Listed>,
     /// Whether the kernel log can be read.
     pub(super) kernel_log: bool,
+    /// The machine of ramp.
+    pub(super) machine: MachineFacts,
 }
 
 /// The preflight results.
@@ -33,7 +36,7 @@ pub(super) fn check(order: &EngineSpec, readiness: &Readiness, answers: &EngineA
     Preflight {
         admitted: Some(order.scenario.container.alone(is_limited)),
         versions: versions(&answers.version, &answers.info),
-        nodes: vec![node(&answers.version, &answers.info)],
+        nodes: vec![node(answers)],
         findings,
         not_honoured: not_honoured(&order.scenario, order.options.runtime.as_deref(), readiness),
         ..Preflight::default()
@@ -72,18 +75,38 @@ fn versions(version: &SystemVersion, info: &SystemInfo) -> BTreeMap<String, Stri
     versions
 }
 
-fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
+/// Why the engine is not on the machine of ramp; none if it is. A socket may be forwarded from another one, or from a virtual machine.
+pub(super) fn elsewhere(info: &SystemInfo, machine: &MachineFacts) -> Option<String> {
     let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    let bytes = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+    let (total, own) = (number(info.mem_total), machine.total.map(|total| total.0));
+    let kernel = info.kernel_version.as_deref().unwrap_or("?");
+    let start = &machine.start;
+    let facts = [
+        ("hostname", node_name(info), start.hostname.clone()),
+        ("kernel", kernel.to_owned(), start.kernel.clone()),
+        ("memory", bytes(total), bytes(own)),
+    ];
+    let (what, theirs, own) = facts.into_iter().find(|(_, theirs, own)| theirs != own)?;
+    Some(format!("its {what} is {theirs}, and {own} here"))
+}
+
+fn node(answers: &EngineAnswers) -> NodeFacts {
+    let EngineAnswers { version, info, machine, .. } = answers;
+    let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    let total = number(info.mem_total).filter(|bytes| *bytes > 0);
+    // The API tells of no memory that is available.
+    let available = machine.total_available.filter(|_| elsewhere(info, machine).is_none());
     NodeFacts {
         name: node_name(info),
         eligible: true,
         kernel: info.kernel_version.clone(),
         container_runtime: version.version.as_ref().map(|number| format!("{}://{number}", engine(version))),
-        memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
-        allocatable_memory_bytes: number(info.mem_total).filter(|bytes| *bytes > 0),
+        memory_bytes: total,
+        allocatable_memory_bytes: total,
         allocatable_cpu_cores: info.ncpu.filter(|count| *count > 0).map(|count| count as f64),
+        requested_memory_bytes: total.zip(available).map(|(total, free)| total.saturating_sub(free.0)),
         // Nothing is reserved for other containers.
-        requested_memory_bytes: Some(0),
         requested_cpu_cores: Some(0.0),
         pods: number(info.containers_running),
         ..NodeFacts::default()
@@ -91,7 +114,7 @@ fn node(version: &SystemVersion, info: &SystemInfo) -> NodeFacts {
 }
 
 fn findings(order: &EngineSpec, answers: &EngineAnswers) -> Vec<Finding> {
-    let EngineAnswers { version, info, image, containers, kernel_log } = answers;
+    let EngineAnswers { version, info, image, containers, kernel_log, machine } = answers;
     let mut findings = Vec::new();
     findings.extend(about_image(order, image));
     findings
@@ -99,7 +122,13 @@ fn findings(order: &EngineSpec, answers: &EngineAnswers) -> Vec<Finding> {
     findings.extend(about_leftovers(&order.run, containers));
     findings.extend(about_limits(order, info));
     findings.extend(about_memory(order, info));
-    if is_podman(version) && !kernel_log {
+    findings.extend(about_log_drivers(info));
+    if let Some(why) = elsewhere(info, machine) {
+        findings.push(Finding::warning(format!(
+            "the engine behind the socket runs on another machine ({why}): its memory is not sampled, and neither available \
+             memory nor saturation is known; run ramp on that machine"
+        )));
+    } else if is_podman(version) && !kernel_log {
         findings.push(Finding::warning(
             "the kernel log (/dev/kmsg) cannot be read, and Podman before 4.4 does not tell OOM kills: they are \
              recorded as \"Killed, and whether for want of memory is not told\"; run ramp as root, or set \
@@ -152,6 +181,19 @@ fn about_runtime(runtime: &str, version: &SystemVersion, info: &SystemInfo) -> O
         let mut known = known;
         known.sort_unstable();
         Finding::refusal(format!("--runtime {runtime}: unknown runtime; the engine has {}", known.join(", ")))
+    })
+}
+
+/// Reports are read from logs of the driver `json-file`, which Podman takes for `k8s-file`.
+fn about_log_drivers(info: &SystemInfo) -> Option<Finding> {
+    let known = info.plugins.as_ref()?.log.clone().filter(|known| !known.is_empty())?;
+    let has = |driver: &str| known.iter().any(|known| known == driver);
+    (!has(LOG_DRIVER) && !has("k8s-file")).then(|| {
+        Finding::refusal(format!(
+            "the engine has none of the log drivers {LOG_DRIVER} and k8s-file, only {}: reports are read from the logs of \
+             containers; use another engine",
+            known.join(", ")
+        ))
     })
 }
 

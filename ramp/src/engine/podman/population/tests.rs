@@ -31,6 +31,7 @@ fn population() -> ContainerPopulation {
 fn running(id: &str, started: u64) -> InspectedContainer {
     InspectedContainer {
         id: id.into(),
+        run: None,
         uid: None,
         doing: ContainerActivity::Running,
         pid: Some(7),
@@ -195,7 +196,7 @@ fn what_a_list_does_not_have_is_gone_and_made_up_for_and_what_it_has_is_taken_ov
         (listed("test-r1-0007", "c7"), Some(running("c7", 3))),
         (listed("stranger", "s"), None),
     ];
-    population.listed(asked, &found, &mut log(), now(4));
+    population.listed(asked, &found, "was gone when the watch came back", &mut log(), now(4));
     let names: Vec<_> =
         population.replicas.statuses().into_iter().map(|instance_status| instance_status.name).collect();
     assert_eq!(names, ["test-r1-0001", "test-r1-0007"]);

@@ -1,6 +1,7 @@
 use super::*;
 use ramp_format::plan::EngineOptions;
 use ramp_format::scenario::Scenario;
+use workload::quantity::Bytes;
 
 /// As Podman 4.3.1 answers, shortened.
 const VERSION: &str = r#"{"Components":[
@@ -17,6 +18,20 @@ fn order(runtime: Option<&str>) -> EngineSpec {
     EngineSpec { run: "r1".into(), scenario: Scenario::embedded().unwrap(), options }
 }
 
+/// The machine of [`INFO`].
+fn machine() -> MachineFacts {
+    let mut facts = MachineFacts::read();
+    facts.start.hostname = "vm".into();
+    facts.start.kernel = "6.1.0".into();
+    MachineFacts {
+        total: Some(Bytes(25_276_510_208)),
+        total_available: Some(Bytes(20_000_000_000)),
+        // The limit of ramp's own cgroup is not that of the containers.
+        available: Some(Bytes(1_000_000)),
+        ..facts
+    }
+}
+
 fn answers() -> EngineAnswers {
     EngineAnswers {
         version: serde_json::from_str(VERSION).unwrap(),
@@ -24,6 +39,7 @@ fn answers() -> EngineAnswers {
         image: Ok(serde_json::from_str(r#"{"Config":{"User":"65532:65532"}}"#).unwrap()),
         containers: Vec::new(),
         kernel_log: true,
+        machine: machine(),
     }
 }
 
@@ -50,6 +66,44 @@ fn a_good_host_has_a_node_and_versions_and_nothing_is_found() {
     assert_eq!((node.name.as_str(), node.eligible, node.pods), ("vm", true, Some(3)));
     assert_eq!(node.allocatable_memory_bytes, Some(25_276_510_208));
     assert_eq!(node.container_runtime.as_deref(), Some("podman://4.3.1"));
+}
+
+#[test]
+fn free_is_what_is_available_on_this_machine_and_not_known_of_another_one() {
+    let free = |answers: &EngineAnswers| {
+        let node = preflight(&order(None), answers).nodes.swap_remove(0);
+        node.requested_memory_bytes.map(|taken| node.allocatable_memory_bytes.unwrap() - taken)
+    };
+    assert_eq!(free(&answers()), Some(20_000_000_000));
+    type Change = fn(&mut SystemInfo);
+    let others: [(Change, &str); 3] = [
+        (|info| info.name = Some("docker-desktop".into()), "its hostname is docker-desktop, and vm here"),
+        (|info| info.kernel_version = Some("6.8.0".into()), "its kernel is 6.8.0, and 6.1.0 here"),
+        (|info| info.mem_total = Some(8_000_000_000), "its memory is 8000000000, and 25276510208 here"),
+    ];
+    for (change, why) in others {
+        let mut other = answers();
+        change(&mut other.info);
+        assert_eq!(free(&other), None);
+        let finding = found(&order(None), &other);
+        assert!(!finding.refuses && finding.message.contains(why), "{finding:?}");
+    }
+}
+
+#[test]
+fn an_engine_without_a_log_that_can_be_read_is_refused() {
+    let with = |drivers: &[&str]| {
+        let mut answers = answers();
+        let log = Some(drivers.iter().map(|&driver| driver.to_owned()).collect());
+        answers.info.plugins = Some(bollard::models::PluginsInfo { log, ..Default::default() });
+        preflight(&order(None), &answers).findings
+    };
+    // As Podman 4.3.1, Docker 28, and one that tells of none answer.
+    assert_eq!(with(&["k8s-file", "none", "passthrough", "journald"]), []);
+    assert_eq!(with(&["awslogs", "fluentd", "json-file", "local", "syslog"]), []);
+    assert_eq!(with(&[]), []);
+    let [finding] = &with(&["none", "journald"])[..] else { panic!() };
+    assert!(finding.refuses && finding.message.contains("only none, journald"), "{finding:?}");
 }
 
 #[test]
@@ -118,6 +172,7 @@ fn limits_that_are_not_set_are_warned_of() {
 fn a_machine_too_small_for_one_and_a_log_that_cannot_be_read_are_found() {
     let mut small = answers();
     small.info.mem_total = Some(400_000_000);
+    small.machine.total = Some(Bytes(400_000_000));
     assert!(found(&order(None), &small).refuses);
     let blind = EngineAnswers { kernel_log: false, ..answers() };
     let finding = found(&order(None), &blind);
@@ -142,6 +197,7 @@ fn what_is_said_is_as_written_down() {
     rootless.info.memory_limit = Some(false);
     let mut small = answers();
     small.info.mem_total = Some(400_000_000);
+    small.machine.total = Some(Bytes(400_000_000));
     let mut docker = answers();
     docker.version = serde_json::from_str(r#"{"Components":[{"Name":"Engine","Version":"29"}]}"#).unwrap();
     let mut left = answers();
@@ -156,6 +212,11 @@ fn what_is_said_is_as_written_down() {
     let mut limited = order(None);
     limited.scenario.container.memory_limit = Some("1G".parse().unwrap());
     limited.scenario.container.cpu_limit = Some("0.5".parse().unwrap());
+    let mut other = answers();
+    other.info.name = Some("docker-desktop".into());
+    let mut unread = answers();
+    let log = Some(vec!["none".to_owned(), "journald".to_owned()]);
+    unread.info.plugins = Some(bollard::models::PluginsInfo { log, ..Default::default() });
     let text = [
         told("no image", &order(None), &EngineAnswers { image: refusal(Some(404)), ..answers() }),
         told("the image is not known", &order(None), &EngineAnswers { image: refusal(None), ..answers() }),
@@ -170,6 +231,8 @@ fn what_is_said_is_as_written_down() {
         told("too small a machine", &order(None), &small),
         told("no kernel log", &order(None), &EngineAnswers { kernel_log: false, ..answers() }),
         told("an earlier run", &order(None), &left),
+        told("another machine", &order(None), &other),
+        told("no log driver", &order(None), &unread),
     ];
     insta::assert_snapshot!("findings", text.concat());
     insta::assert_snapshot!("not_honoured", preflight(&order(None), &answers()).not_honoured.join("\n"));
