@@ -42,6 +42,9 @@ pub(super) struct Refusal {
     pub(super) status: Option<u16>,
     /// The socket, the request, and the answer.
     pub(super) message: String,
+    /// Whether there was an answer with something unknown in it, such as the status `stopped`, which a container of Podman has for a
+    /// moment and Docker's never.
+    pub(super) unreadable: bool,
 }
 
 impl fmt::Display for Refusal {
@@ -56,9 +59,9 @@ impl Refusal {
         self.status.is_some()
     }
 
-    /// Whether what was requested does not exist (404).
+    /// Whether what was requested does not exist: 404, and 500 where Podman is just removing it.
     pub(super) fn is_not_there(&self) -> bool {
-        self.status == Some(404)
+        self.status == Some(404) || (self.status == Some(500) && self.message.ends_with("no such container"))
     }
 }
 
@@ -186,6 +189,7 @@ impl Api {
         match timeout(patience, request).await {
             Ok(answer) => answer.map_err(|error| self.refusal(what, &error)),
             Err(_) => Err(Refusal {
+                unreadable: false,
                 status: None,
                 message: format!(
                     "{}: {what}: no answer within {} s",
@@ -203,7 +207,8 @@ impl Api {
             }
             error => (None, causes(error)),
         };
-        Refusal { status, message: format!("{}: {what}: {said}", self.socket.display()) }
+        let unreadable = matches!(error, Error::JsonDataError { .. });
+        Refusal { status, message: format!("{}: {what}: {said}", self.socket.display()), unreadable }
     }
 }
 
@@ -218,8 +223,19 @@ mod tests {
 
     #[test]
     fn no_answer_and_a_servers_trouble_may_pass_and_a_refusal_is_for_good() {
-        let transient = |status| Failure::from(Refusal { status, message: String::new() }).transient;
+        let transient =
+            |status| Failure::from(Refusal { status, message: String::new(), unreadable: false }).transient;
         assert!(transient(None) && transient(Some(500)) && transient(Some(409)));
         assert!(!transient(Some(400)) && !transient(Some(404)));
+    }
+
+    #[test]
+    fn a_container_that_is_just_removed_is_not_there() {
+        let is_not_there = |status, message: &str| {
+            Refusal { status: Some(status), message: message.into(), unreadable: false }.is_not_there()
+        };
+        // As Podman 4.3.1 answers.
+        let message = "500: container 19f8 does not exist in database: no such container";
+        assert!(is_not_there(500, message) && is_not_there(404, "") && !is_not_there(500, "500: no space"));
     }
 }

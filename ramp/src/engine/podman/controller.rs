@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::api::{Api, Refusal};
 use super::container_spec::with_uid;
@@ -36,6 +36,8 @@ const SHORTEST_STREAM: Duration = Duration::from_secs(2);
 const FAILED_STREAMS: u32 = 2;
 /// A container that was started is told of within this time, unless there are no events (`events_logger=journald` without journald).
 const FIRST_EVENT_WITHIN: Duration = Duration::from_secs(5);
+/// When a container whose status is unknown is inspected again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Interval of the lists where there are no events.
 const LIST_EVERY: Duration = Duration::from_secs(1);
 
@@ -311,6 +313,9 @@ impl Controller {
             OperationResult::Looked { number, result: Err(refusal), .. } if refusal.is_not_there() => {
                 self.population.missed(number, now);
             }
+            OperationResult::Looked { number, asked, result: Err(refusal) } if refusal.unreadable => {
+                self.look_again(number, asked);
+            }
             // It is inspected again when all are listed.
             OperationResult::Looked { result: Err(refusal), .. } => self.lose(&refusal.message).await,
             OperationResult::Listed { watch, .. } if watch != self.watches => {}
@@ -382,6 +387,17 @@ impl Controller {
         }
         self.population.replicas.reconcile(now);
         Some(())
+    }
+
+    fn look_again(&mut self, number: u32, asked: u64) {
+        let Some(name) = self.population.replicas.get(number).map(|replica| replica.name.clone()) else {
+            return;
+        };
+        let api = self.deps.api.clone();
+        self.jobs.spawn(async move {
+            sleep(LOOK_AGAIN_AFTER).await;
+            OperationResult::Looked { number, asked, result: api.inspect(&name).await }
+        });
     }
 
     fn read_one(&mut self) {

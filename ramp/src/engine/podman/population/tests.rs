@@ -90,7 +90,7 @@ fn happening(name: &str, id: &str, what: ContainerEventKind) -> ContainerEvent {
 }
 
 fn refusal(status: Option<u16>) -> Refusal {
-    Refusal { status, message: "no".into() }
+    Refusal { status, message: "no".into(), unreadable: false }
 }
 
 #[test]

@@ -109,13 +109,13 @@ fn an_engine_without_a_log_that_can_be_read_is_refused() {
 #[test]
 fn an_image_that_is_not_there_is_refused_with_how_to_get_it() {
     let mut answers = answers();
-    answers.image = Err(Refusal { status: Some(404), message: String::new() });
+    answers.image = Err(Refusal { status: Some(404), message: String::new(), unreadable: false });
     let finding = found(&order(None), &answers);
     assert!(
         finding.refuses && finding.message.contains("podman build --tag localhost/workload:0.1.0"),
         "{finding:?}"
     );
-    answers.image = Err(Refusal { status: None, message: String::new() });
+    answers.image = Err(Refusal { status: None, message: String::new(), unreadable: false });
     assert!(!found(&order(None), &answers).refuses, "not known is not missing");
 }
 
@@ -191,7 +191,7 @@ fn what_is_said_is_as_written_down() {
         });
         format!("{what}\n{}", lines.collect::<String>())
     };
-    let refusal = |status| Err(Refusal { status, message: "no answer".into() });
+    let refusal = |status| Err(Refusal { status, message: "no answer".into(), unreadable: false });
     let mut rootless = answers();
     rootless.info.security_options = Some(vec!["name=rootless".into()]);
     rootless.info.memory_limit = Some(false);
