@@ -2,6 +2,7 @@
 //!
 //! `RAMP_TEST_ROUNDS` sets the number of rounds of each test, `RAMP_TEST_SEED` the moments, which are random otherwise.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the seed, to repeat a test that fails")]
 
 mod session;
 
