@@ -420,7 +420,10 @@ mod tests {
         let mut nodes = NodeTracker::default();
         let status = |name: &str, ready, eligible| NodeStatus { ready, eligible, ..NodeStatus::ready(name) };
         assert_eq!(nodes.status(status("windows", false, false)).as_deref(), Some("not ready, not eligible"));
-        assert!(!nodes.all_sampled() && nodes.sums(at(0.0)).kernels == 0, "no eligible node is known");
+        assert!(
+            nodes.all_sampled() && nodes.sums(at(0.0)).kernels == 0,
+            "there is no eligible node to wait for"
+        );
         nodes.status(status("a", true, true));
         nodes.sample(at(1.0), &sample("a", Some("one"), 1.0, 40));
         nodes.sample(at(1.0), &sample("windows", Some("two"), 1.0, 7));
