@@ -24,7 +24,9 @@ pub(crate) fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
         let builder = Builder::new().name(format!("workload-{name}")).stack_size(STACK_BYTES);
         let handle = builder.spawn(move || {
             let body = its.lock().unwrap_or_else(PoisonError::into_inner).take();
-            body.map(|body| body());
+            if let Some(body) = body {
+                body();
+            }
         })?;
         Ok(handle.thread().clone())
     };
