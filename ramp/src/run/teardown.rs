@@ -25,6 +25,7 @@ impl<E: Engine> Run<E> {
     pub(super) async fn clean(&mut self) -> Teardown {
         // Only the second interrupt ends the teardown: a terminal may be closed during it.
         self.event_loop.acknowledge_first_interrupt();
+        self.event_loop.handle_arrived();
         self.event_loop.part = Part::Clean;
         let (began, instances) = (Instant::now(), self.event_loop.tracker.in_place());
         let gone = match self.remove().await {

@@ -13,7 +13,7 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::{Report, narrative};
 use ramp_report::stats::Quantile;
 
-use crate::experiment::{Shape, StepOutcome, run};
+use crate::experiment::{Shape, StepOutcome, catalogue, run};
 use crate::truth::wrong;
 
 const LOAD: &str = "load: {memory: 100M, growth_rate: 200M/s, report_every: 5s, cpu: 0.02}\n";
@@ -384,4 +384,27 @@ fn a_suspension_of_the_recording_machine_is_no_time_of_the_run_and_is_told() {
     }
     let notes = suspended.data.notes.join("\n");
     assert!(notes.contains("was suspended for 30m at 19.0 s: nothing was observed"), "{notes}");
+}
+
+/// A world of the catalogue, ramped to a thousand at once. Nothing that is said of it is wrong.
+fn at_once(name: &str, seed: u64, down: bool) -> StepOutcome {
+    let named = catalogue().into_iter().find(|(known, _)| known == name);
+    let world = World { seed, ..named.unwrap().1 };
+    let directory = tempfile::tempdir().unwrap();
+    let shape = Shape { steps: 1000, from: 10, down, pace: Pace::None };
+    let outcome = run(world, shape, &directory.path().join("run"));
+    assert_eq!(wrong(&outcome), Vec::<String>::new());
+    outcome
+}
+
+#[test]
+fn what_becomes_ready_while_all_are_removed_was_never_held_with_the_others() {
+    assert_eq!(at_once("slow-growth", 30, false).summary.held.count, 322);
+}
+
+#[test]
+fn an_autoscaler_whose_request_the_next_step_overrides_is_named_all_the_same() {
+    let outcome = at_once("scaled-by-others", 156, true);
+    let change = &outcome.found.changed_by_others[0];
+    assert_eq!(change.to_string(), "2 instances requested instead of 261 by horizontalpodautoscaler/load");
 }

@@ -51,6 +51,7 @@ fn whoever_runs_the_ramp_may_do_what_it_needs_and_nothing_else() {
         "get pods/log",
         of_events,
         "list resourcequotas",
+        "list horizontalpodautoscalers.autoscaling",
     ];
     set_up();
     let ramp = ["--as", "system:serviceaccount:workload:ramp"];

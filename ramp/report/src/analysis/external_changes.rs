@@ -68,6 +68,10 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     let mut found: Vec<Change> = removed.into_iter().map(of_removed).collect();
     found.extend(data.steps.iter().filter_map(|step| raised(recorded, step)));
     found.extend(surplus.raised);
+    let without_effect: Vec<Change> = rescaled(data, recorded, until)
+        .filter(|change| found.iter().all(|known| known.step.abs_diff(change.step) > 1))
+        .collect();
+    found.extend(without_effect);
     found.sort_by_key(|change| change.step);
     found.dedup();
     found
@@ -280,6 +284,22 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
         what: format!("{there} instances where {asked} were requested"),
         who: by.map(|event| event.object.clone()).or_else(|| author(&noticed()?.message)),
         step: step.step,
+    })
+}
+
+/// Other numbers of instances that others have asked for while ramp was asking for its own: the next step may have come before any
+/// instance was made or removed.
+fn rescaled<'d>(data: &'d Dataset, recorded: &'d Recorded, until: f64) -> impl Iterator<Item = Change> {
+    let asked_in = |number: u32| data.steps.iter().find(|step| step.step == number)?.asked;
+    let before = recorded.events.iter().take_while(move |event| event.elapsed_seconds < until);
+    before.filter(|event| event.reason == "SuccessfulRescale").filter_map(move |event| {
+        let (size, asked) = (new_size(event)?, asked_in(event.step)?);
+        let own = [Some(asked), asked_in(event.step + 1), event.step.checked_sub(1).and_then(asked_in)];
+        (!own.contains(&Some(size))).then(|| Change {
+            what: format!("{size} instances requested instead of {asked}"),
+            who: Some(event.object.clone()),
+            step: event.step,
+        })
     })
 }
 

@@ -180,10 +180,10 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         let instances = step.asked.unwrap_or(step.running);
         return SaturationVerdict::at((rule, (index, step)), instances, Some(resource));
     }
-    let held = recorded.population.held().count;
+    let held = recorded.held().count;
     let told = blocked_reason(recorded);
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
-    if recorded.population.running().count == 0 {
+    if recorded.running().count == 0 {
         let said = told.or(blocked.map(|loss| loss.row.reason.as_str()));
         let why = match (said, recorded.pods.is_empty()) {
             (Some(reason), _) => {
@@ -246,7 +246,7 @@ pub(super) fn blocked_reason(recorded: &Recorded) -> Option<&str> {
             fired.message.split_once(" cannot start: ").map_or(fired.message.as_str(), |(_, reason)| reason),
         );
     }
-    if recorded.population.running().count == 0
+    if recorded.running().count == 0
         && let Some(note) =
             recorded.events.iter().rfind(|event| event.kind == "note" && event.reason == "Blocked")
     {

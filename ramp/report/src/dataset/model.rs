@@ -268,16 +268,17 @@ pub struct Settings {
 }
 
 impl Recorded {
-    /// The most instances that held all of their memory at once. Where rows are missing, as the run itself has counted.
+    /// The most instances that held all of their memory at once: as the run itself has counted until it removed them, or by its rows
+    /// where it has not come to that.
     #[must_use]
     pub fn held(&self) -> Most {
-        self.run.held.filter(|_| self.run.rows_lost > 0).unwrap_or_else(|| self.population.held())
+        self.run.held.unwrap_or_else(|| self.population.held())
     }
 
     /// The most that ran at once.
     #[must_use]
     pub fn running(&self) -> Most {
-        self.run.running.filter(|_| self.run.rows_lost > 0).unwrap_or_else(|| self.population.running())
+        self.run.running.unwrap_or_else(|| self.population.running())
     }
 
     /// What the container was told to do.

@@ -46,7 +46,10 @@ impl EventLoop {
             {
                 self.view.say(&line);
             }
-            self.population.follow(&row);
+            // What still becomes ready while all are removed is never held with the others.
+            if self.part != Part::Clean {
+                self.population.follow(&row);
+            }
             // Of more than were asked for the controller ends some itself.
             let is_wanted = matches!(self.part, Part::Up | Part::Hold) && self.tracker.wanted() < self.asked;
             if is_wanted && removed {
