@@ -73,6 +73,8 @@ pub struct TrackedInstance {
     pub state: State,
     /// Whether it is over: it does not run again, and may be replaced.
     pub over: bool,
+    /// Whether its eviction was counted. What its container ended by may be reported later.
+    is_evicted: bool,
     restarts: u32,
     /// Containers whose end was counted. A kubelet may report an earlier one after a later one.
     ended: Vec<String>,
@@ -109,6 +111,7 @@ impl InstanceTracker {
         }
         let mut from = known.map(|entry| entry.state);
         let restarts_before = known.map_or(0, |entry| entry.restarts);
+        let was_evicted = known.is_some_and(|entry| entry.is_evicted);
         let mut ended = known.map(|entry| entry.ended.clone()).unwrap_or_default();
         if is_late(status, from, &ended) {
             return Vec::new();
@@ -136,13 +139,15 @@ impl InstanceTracker {
             from = Some(end.state);
             ended.push(end.container.clone());
         }
-        if from != Some(status.state) {
-            transitions.push(transition(from, status.state, status.since, status.reason.clone(), None));
+        // An eviction is counted once: it stays the state that its container has ended in since.
+        let state = from.filter(|_| was_evicted && status.state == State::Evicted).unwrap_or(status.state);
+        if from != Some(state) {
+            transitions.push(transition(from, state, status.since, status.reason.clone(), None));
         }
         for transition in &transitions {
             self.count(transition);
         }
-        self.keep(status, ended);
+        self.keep(&InstanceStatus { state, ..status.clone() }, ended);
         transitions
     }
 
@@ -190,9 +195,13 @@ impl InstanceTracker {
 
     fn keep(&mut self, status: &InstanceStatus, mut ended: Vec<String>) {
         ended.drain(..ended.len().saturating_sub(EXITS_REMEMBERED));
-        if let Some(before) = self.instances.remove(&status.uid) {
-            self.places.change(&before, -1);
+        let before = self.instances.remove(&status.uid);
+        if let Some(before) = &before {
+            self.places.change(before, -1);
         }
+        let is_end = matches!(status.state, State::OomKilled | State::Failed);
+        let is_evicted =
+            status.state == State::Evicted || (is_end && before.is_some_and(|before| before.is_evicted));
         if status.state == State::Gone {
             self.gone.add(&status.uid);
             return;
@@ -201,7 +210,8 @@ impl InstanceTracker {
             name: status.name.clone(),
             node: status.node.clone(),
             state: status.state,
-            over: status.over,
+            over: status.over || (is_end && is_evicted),
+            is_evicted,
             restarts: status.restarts,
             ended,
         };

@@ -115,7 +115,7 @@ impl<'d> ExternalSurplus<'d> {
     /// Takes a row in.
     fn follow(&mut self, row: &'d PodRow) {
         let was_evicted = row.from.as_deref().and_then(|from| from.parse().ok()) == Some(State::Evicted);
-        if was_evicted && !matches!(row.to.parse(), Ok(State::Evicted | State::Terminating | State::Gone)) {
+        if was_evicted && !is_over(&row.to) {
             self.back.push_back(row.elapsed_seconds);
         }
         if is_over(&row.to) {

@@ -79,6 +79,22 @@ fn an_earlier_end_that_is_told_after_a_later_one_is_not_counted_again() {
 }
 
 #[test]
+fn an_eviction_is_counted_once_where_the_oom_kill_before_it_is_reported_later() {
+    let mut tracker = InstanceTracker::default();
+    tracker.see(&instance_status("a", State::Ready));
+    tracker.see(&instance_status("a", State::Evicted));
+    let late = InstanceStatus { over: true, ..ended("a", State::Evicted, 0, "c1", State::OomKilled) };
+    let told = tracker.see(&late);
+    assert_eq!(path(&told), [(Some(State::Evicted), State::OomKilled)]);
+    assert_eq!(tracker.see(&late), []);
+    assert_eq!((tracker.totals().evictions, tracker.totals().oom_kills), (1, 1));
+    let mut resumed = InstanceTracker::default();
+    resumed.see(&instance_status("a", State::Evicted));
+    told.iter().for_each(|row| resumed.replay(row));
+    assert_eq!((resumed.see(&late), resumed.in_place()), (Vec::new(), tracker.in_place()));
+}
+
+#[test]
 fn what_was_told_to_end_and_does_is_no_failure() {
     let mut tracker = InstanceTracker::default();
     tracker.see(&instance_status("a", State::Ready));
