@@ -76,7 +76,7 @@ pub(crate) fn worlds(often: Worlds) -> Outcome {
     }
     run_command(
         tests
-            .args(["--release", "--package", "ramp"])
+            .args(["--release", "--package", "ramp", "--test", "worlds"])
             .args(IGNORED)
             .env("SEEDS", seeds.to_string())
             .env("COVERAGE", std::env::current_dir().map_err(|error| error.to_string())?.join(table)),

@@ -123,9 +123,9 @@ pub struct Forecast {
     pub steps: u32,
     /// How long all of these take, in seconds.
     pub seconds: f64,
-    /// Those that fit, and those beyond it; none if the capacity is unknown.
+    /// Those until saturation and beyond it, at most `steps`; none if the capacity is unknown or the plan ends before it.
     pub steps_to_saturation: Option<u32>,
-    /// How long those take that fit, and those beyond it; none if the capacity is unknown.
+    /// How long these take, in seconds.
     pub seconds_to_saturation: Option<f64>,
 }
 

@@ -88,10 +88,10 @@ pub fn forecast(
     forecast.bounds.extend(quotas);
     let each = seconds_per_step(plan, fill_seconds);
     forecast.seconds = each * f64::from(forecast.steps);
-    forecast.steps_to_saturation = forecast.capacity().map(|capacity| {
+    let reached = forecast.capacity().filter(|capacity| capacity.instances <= plan.to.into());
+    forecast.steps_to_saturation = reached.map(|capacity| {
         let steps = capacity.instances.saturating_sub(plan.from.into()) / u64::from(plan.step.max(1)) + 1;
-        // At most those of the plan: that fits.
-        u32::try_from(steps).unwrap_or(u32::MAX).min(forecast.steps).saturating_add(plan.beyond)
+        u32::try_from(steps).unwrap_or(u32::MAX).saturating_add(plan.beyond).min(forecast.steps)
     });
     forecast.seconds_to_saturation = forecast.steps_to_saturation.map(|steps| each * f64::from(steps));
     forecast
@@ -325,5 +325,9 @@ mod tests {
         assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
         let plan = Plan { pace: "5s".parse().unwrap(), ..plan };
         assert_eq!(forecast(&preflight, &needs(), &plan, None).seconds, 500.0);
+        let longer = forecast(&preflight, &needs(), &Plan { beyond: 200, ..plan.clone() }, None);
+        assert_eq!(longer.seconds_to_saturation, Some(500.0), "no more steps than planned");
+        let short = forecast(&preflight, &needs(), &Plan { to: 5, ..plan }, None);
+        assert_eq!((short.seconds, short.seconds_to_saturation), (25.0, None), "saturation is not reached");
     }
 }

@@ -52,7 +52,7 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
             "--step",
             "4",
             "--step-timeout",
-            "20s",
+            "12s",
             "--beyond",
             "2",
             "--stop",
