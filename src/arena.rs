@@ -148,8 +148,9 @@ impl Arena {
         }
         // SAFETY: populating memory that was just mapped changes none of its contents.
         match unsafe { madvise(start, bytes, MmapAdvise::MADV_POPULATE_WRITE) } {
-            // Linux before 5.14 and sandbox kernels do not know it: the fill faults the pages in.
-            Err(Errno::EINVAL | Errno::ENOSYS) => Ok(()),
+            // Linux before 5.14 and sandbox kernels do not know it, and a seccomp profile may refuse all advice: the fill faults the
+            // pages in.
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => Ok(()),
             result => result,
         }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
+use crate::clock::monotonic_ns;
 use crate::quantity::Cores;
 use crate::threads;
 use state::{CpuState, WorkerState};
@@ -25,6 +26,8 @@ pub struct CpuLoad {
     shared: Arc<CpuState>,
     /// Those that have been started.
     workers: Vec<(Thread, Arc<WorkerState>)>,
+    /// Why there are fewer than the plan takes.
+    refused: Option<io::Error>,
 }
 
 impl CpuLoad {
@@ -32,34 +35,50 @@ impl CpuLoad {
     /// threads, which comes out of the budget.
     ///
     /// # Errors
-    /// Where the system refuses a thread.
+    /// Where the system refuses the first worker. Where it refuses another one, those that there are burn as much as they can: see
+    /// [`Self::refused`].
     pub fn start(plan: &CpuPlan, others_ns: impl Fn() -> u64 + Send + Sync + 'static) -> io::Result<Self> {
         let shared = Arc::new(CpuState::new(plan, others_ns));
-        let mut load = Self { shared, workers: Vec::new() };
-        load.start_up_to(plan.workers())?;
+        let mut load = Self { shared, workers: Vec::new(), refused: None };
+        load.start_up_to(plan.workers());
+        match load.refused.take() {
+            Some(error) if load.workers.is_empty() => return Err(error),
+            Some(error) => {
+                load.share(plan.wanted, load.threads(), monotonic_ns());
+                load.refused = Some(error);
+            }
+            None => {}
+        }
         Ok(load)
     }
 
+    /// Why there are fewer workers than the plan takes: they count as given up what they cannot burn.
+    #[must_use]
+    pub fn refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
+    }
+
     /// Changes the plan to `wanted` on `cpus` CPUs from `now_ns` on. To be called no more often than a burst is long
-    /// (125 ms): a worker that misses a plan altogether follows the previous one meanwhile.
-    ///
-    /// # Errors
-    /// Where it takes more threads and the system refuses one: the running ones burn as much as they can, and count
-    /// the rest as given up.
-    pub fn change(&mut self, wanted: Cores, cpus: u64, now_ns: u64) -> io::Result<()> {
+    /// (125 ms): a worker that misses a plan altogether follows the previous one meanwhile. It may take more threads, which may be
+    /// [refused](Self::refused).
+    pub fn change(&mut self, wanted: Cores, cpus: u64, now_ns: u64) {
         // Before the plan changes: new workers have no share of the old one, and owe nothing from it.
-        let started = self.start_up_to(workers(wanted, cpus));
+        self.start_up_to(workers(wanted, cpus));
+        self.share(wanted, if self.refused.is_none() { cpus } else { self.threads() }, now_ns);
+    }
+
+    /// Shares `wanted` among the workers for `cpus` CPUs.
+    fn share(&self, wanted: Cores, cpus: u64, now_ns: u64) {
         {
             let mut plan = self.shared.plan();
             plan.wanted = wanted;
-            plan.cpus = if started.is_ok() { cpus } else { self.threads() };
+            plan.cpus = cpus;
             plan.origin_ns = now_ns;
         }
         self.shared.changes.fetch_add(1, Ordering::Release);
         for (thread, _) in &self.workers {
             thread.unpark();
         }
-        started
     }
 
     /// Threads started so far, with or without a share at present.
@@ -68,11 +87,12 @@ impl CpuLoad {
         self.workers.len() as u64
     }
 
-    /// Starts threads until there are `workers`. They wait for [`Self::change`] to give them a share.
-    ///
-    /// # Errors
-    /// Where the system refuses one.
-    pub fn start_up_to(&mut self, workers: u64) -> io::Result<()> {
+    /// Starts threads until there are `workers`, or one is refused. They wait for [`Self::change`] to give them a share.
+    pub fn start_up_to(&mut self, workers: u64) {
+        self.refused = self.try_start_up_to(workers).err();
+    }
+
+    fn try_start_up_to(&mut self, workers: u64) -> io::Result<()> {
         let (plan, changes) = (*self.shared.plan(), self.shared.changes.load(Ordering::Acquire));
         while self.threads() < workers {
             let (index, worker) = (self.threads(), Arc::new(WorkerState::default()));

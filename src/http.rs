@@ -250,12 +250,16 @@ impl Server {
 
 /// Binds a port of every address: of IPv6 and IPv4 alike, or of IPv4 alone where there is no IPv6.
 fn bind_every(port: u16) -> io::Result<TcpListener> {
-    match bind_both(port) {
+    or_ipv4_alone(bind_both(port), port)
+}
+
+fn or_ipv4_alone(both: nix::Result<TcpListener>, port: u16) -> io::Result<TcpListener> {
+    match both {
         Ok(listener) => Ok(listener),
-        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT | Errno::ENOPROTOOPT) => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
-        }
-        Err(error) => Err(error.into()),
+        // By another process on IPv6: to serve IPv4 alone would hide it.
+        Err(Errno::EADDRINUSE) => Err(Errno::EADDRINUSE.into()),
+        // Kernels, sandboxes and seccomp profiles without IPv6 differ in what they answer. What is no matter of IPv6 fails again.
+        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)),
     }
 }
 
@@ -275,4 +279,19 @@ fn bind_both(port: u16) -> nix::Result<TcpListener> {
 fn is_exhaustion(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_every_address_is_one_of_ipv4_where_there_is_no_ipv6() {
+        for errno in [Errno::EAFNOSUPPORT, Errno::EADDRNOTAVAIL, Errno::EPERM, Errno::EINVAL] {
+            let listener = or_ipv4_alone(Err(errno), 0).unwrap();
+            assert!(listener.local_addr().unwrap().is_ipv4(), "{errno}");
+        }
+        let error = or_ipv4_alone(Err(Errno::EADDRINUSE), 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
 }

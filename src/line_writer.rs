@@ -47,12 +47,17 @@ impl Loss {
 pub(crate) struct Losses {
     pub(crate) count: u64,
     pub(crate) first: Option<Loss>,
+    /// The first error of a descriptor that could not be written to.
+    pub(crate) failed: Option<Errno>,
 }
 
 impl Losses {
     fn add(&mut self, loss: Loss) {
         self.count += 1;
         self.first.get_or_insert(loss);
+        if let Loss::Failed(error) = loss {
+            self.failed.get_or_insert(error);
+        }
     }
 }
 
@@ -116,6 +121,11 @@ impl LineWriter {
         let begin = Instant::now();
         let slot = self.settled(self.lock(), patience);
         self.hand_over(slot, line, patience.saturating_sub(begin.elapsed()))
+    }
+
+    /// Waits until no line is pending, for `patience` at most.
+    pub(crate) fn wait(&self, patience: Duration) {
+        drop(self.settled(self.lock(), patience));
     }
 
     fn hand_over<'a>(

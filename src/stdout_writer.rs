@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat};
 use tracing::warn;
 
 use crate::clock::ThreadClock;
@@ -14,6 +16,7 @@ use crate::line_writer::{LineStatus, LineWriter, Loss};
 #[derive(Debug)]
 pub struct StdoutWriter {
     writer: Arc<LineWriter>,
+    is_file: bool,
     /// The first loss has been logged.
     logged: bool,
 }
@@ -28,7 +31,9 @@ impl StdoutWriter {
     }
 
     fn to(descriptor: impl AsFd + Send + 'static) -> io::Result<Self> {
-        Ok(Self { writer: LineWriter::open("stdout", descriptor)?, logged: false })
+        let is_file = fstat(&descriptor)
+            .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG);
+        Ok(Self { writer: LineWriter::open("stdout", descriptor)?, is_file, logged: false })
     }
 
     /// The CPU clock of the thread that writes.
@@ -41,6 +46,17 @@ impl StdoutWriter {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.writer.losses().count
+    }
+
+    /// Whether records are missing where they were to be kept, as on a full disk. A reader that went away wants no more.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self.writer.losses().failed {
+            None | Some(Errno::EPIPE | Errno::ECONNRESET) => false,
+            // Of a terminal that was closed.
+            Some(Errno::EIO) => self.is_file,
+            Some(_) => true,
+        }
     }
 
     /// Writes a record, and waits for it for `patience`. One that finds another still pending is lost.
@@ -63,7 +79,7 @@ impl StdoutWriter {
         if let Some(loss) = self.writer.losses().first.filter(|_| !self.logged) {
             self.logged = true;
             let why = loss.reason();
-            warn!("standard output: {why}; the load continues, lost reports are counted");
+            warn!("standard output: {why}; continuing, lost reports are counted");
         }
         match status {
             LineStatus::Written | LineStatus::Lost(Loss::Failed(_)) => true,

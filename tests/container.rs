@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -123,6 +124,28 @@ fn under_the_default_seccomp_profile_nothing_is_refused_that_it_needs() {
     assert!(resident.abs_diff(50_000_000) <= 64 << 10, "{report}");
     let burnt = container.next().expect("it goes on");
     assert!(burnt["cpu_used_seconds_total"].as_f64().expect("a number") > 0.0, "{burnt}");
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn under_a_seccomp_profile_that_refuses_clone3_all_of_its_threads_run() {
+    // As that of Docker before 20.10.10 answers it. The C library falls back on clone for ENOSYS alone.
+    const PROFILE: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}"#;
+    let mut profile = tempfile::NamedTempFile::new().expect("a file");
+    profile.write_all(PROFILE.as_bytes()).expect("room for it");
+    let profile = format!("seccomp={}", profile.path().display());
+    let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+    let options = [&["--network=none", "--security-opt", &profile][..], &limits].concat();
+    let args = ["--memory", "20M", "--growth-rate", "instant", "--cpu", "max"];
+    let mut container = Container::run("clone3", &options, &args);
+    let first = container.next().expect("a first record");
+    container.wait_until_holding();
+    assert_eq!(status_of(&container, "Seccomp"), "2", "a filter is in force");
+    // The main thread, those of reports and memory, and one per CPU; that of messages where there was one.
+    let threads: u64 = status_of(&container, "Threads").parse().expect("a number");
+    let cpus = first["cpus"].as_u64().expect("a number");
+    assert!((3 + cpus..=4 + cpus).contains(&threads), "{threads} threads on {cpus} CPUs: {first}");
 }
 
 #[test]

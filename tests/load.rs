@@ -152,14 +152,73 @@ fn after_a_stop_what_was_missed_is_given_up_and_not_caught_up() {
 }
 
 #[test]
-fn sigterm_and_sigint_end_it_with_status_0_and_a_last_record() {
-    for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT")] {
-        let mut load = Load::start(&["--memory", "20M", "--cpu", "0.1"]);
-        load.next().expect("a first record");
-        load.running.signal(signal);
-        let (last, status) = load.finish();
-        assert_eq!(status, Some(0));
-        assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &Value::from(name)));
+fn sigterm_sigint_and_sighup_end_it_with_status_0_and_a_last_record() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        for mode in [&["--memory", "20M", "--cpu", "0.1"][..], &["node"]] {
+            let mut load = Load::start(mode);
+            load.next().expect("a first record");
+            load.running.signal(signal);
+            let (last, status) = load.finish();
+            assert_eq!(status, Some(0));
+            let reason = Value::from(signal.as_str());
+            assert_eq!((&last["record"], &last["reason"]), (&Value::from("end"), &reason));
+        }
+    }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_as_under_nohup_does_not_end_it() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", WORKLOAD]);
+    let mut load = Load::spawn(&mut command);
+    load.next().expect("a first record");
+    load.running.signal(Signal::SIGHUP);
+    for _ in 0..3 {
+        assert_eq!(load.next().expect("it goes on")["record"], "report");
+    }
+    load.running.signal(Signal::SIGTERM);
+    let (last, status) = load.finish();
+    assert_eq!((&last["reason"], status), (&Value::from("SIGTERM"), Some(0)));
+}
+
+/// Runs to its end with so many descriptors: the records, the exit status, and standard error.
+fn with_descriptors(limit: &str, mode: &[&str]) -> (Vec<Value>, Option<i32>, String) {
+    let mut command = Command::new("prlimit");
+    command.args([&format!("--nofile={limit}"), WORKLOAD]).args(mode);
+    command.args(["--listen", "127.0.0.1:0", "--duration", "300ms", "--format", "json"]);
+    let output = command.stdin(Stdio::null()).output().expect("util-linux has it");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let records = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (records, output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+const MODES: [&[&str]; 2] = [&["--memory", "10M", "--growth-rate", "instant", "--cpu", "0.1"], &["node"]];
+
+#[test]
+fn with_24_descriptors_nothing_is_missing() {
+    let nulls = |records: &[Value]| -> Vec<String> {
+        let last = records.last().and_then(Value::as_object).expect("a record");
+        last.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()).collect()
+    };
+    for mode in MODES {
+        let (records, status, words) = with_descriptors("24:24", mode);
+        assert_eq!(status, Some(0), "{words}");
+        assert!(!words.contains("open files"), "{words}");
+        assert_eq!(nulls(&records), nulls(&with_descriptors("1024:1024", mode).0));
+    }
+}
+
+#[test]
+fn with_too_few_descriptors_it_says_what_it_was_doing_and_how_many_are_enough() {
+    for (limit, doing) in [("3", "cannot wait for signals"), ("5", "--listen 127.0.0.1:0")] {
+        for mode in MODES {
+            let (_, status, words) = with_descriptors(limit, mode);
+            assert_eq!(status, Some(1), "{words}");
+            assert!(words.contains(&format!("{doing}: Too many open files")), "{words}");
+            let limit =
+                format!("the limit on open files is {limit} (RLIMIT_NOFILE, ulimit -n); 24 are enough");
+            assert!(words.contains(&limit), "{words}");
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 mod support;
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -215,15 +215,66 @@ fn a_reader_that_stalls_and_goes_on_after_sigterm_gets_the_last_record() {
     assert!(text.ends_with('\n'));
 }
 
-#[test]
-fn a_full_disk_does_not_end_it() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
-    let mut command = support::workload();
-    command.args(["--duration", "50ms", "--report-every", "10ms"]).stdout(full);
-    let output = command.output().expect("the program starts");
-    assert_eq!(output.status.code(), Some(0));
+/// Runs to its end with reports that go to `file`; gives how often standard error has `words`.
+fn told_while_writing_to(file: std::fs::File, limit: &str, mode: &[&str], words: &str) -> usize {
+    let mut command = Command::new("prlimit");
+    command.args([limit, support::WORKLOAD]).args(mode);
+    command.args(["--duration", "200ms", "--report-every", "10ms", "--format", "json"]).stdout(file);
+    let output = command.output().expect("util-linux has it");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(message.matches("No space left on device").count(), 1, "{message}");
+    assert_eq!(output.status.code(), Some(1), "{mode:?}: {message}");
+    assert!(message.contains("reports could not be written to standard output"), "{message}");
+    message.matches(words).count()
+}
+
+const MODES: [&[&str]; 2] = [&["--memory", "5M"], &["node"]];
+
+#[test]
+fn a_full_disk_does_not_end_it_and_is_an_error_in_the_end() {
+    for mode in MODES {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+        assert_eq!(told_while_writing_to(full, "--core=0", mode, "No space left on device"), 1);
+    }
+}
+
+#[test]
+fn a_file_at_its_size_limit_is_a_full_disk() {
+    for mode in MODES {
+        let mut file = tempfile::tempfile().expect("a file");
+        let its = file.try_clone().expect("a descriptor");
+        assert_eq!(told_while_writing_to(its, "--fsize=8192", mode, "File too large"), 1);
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("UTF-8");
+        assert_eq!(text.len(), 8192, "as much as there was room for");
+        // Only the last line is cut short.
+        let whole = text.rsplit_once('\n').expect("a first record").0;
+        for line in whole.lines() {
+            serde_json::from_str::<Value>(line).expect("JSON");
+        }
+    }
+}
+
+#[test]
+fn an_error_waits_for_a_slow_reader_of_standard_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("a port").to_string();
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    let size = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe of one page");
+    writer.write_all(&vec![b'.'; usize::try_from(size).expect("positive")]).expect("there is room");
+    let mut command = support::workload();
+    command.args(["--listen", &address]).stdout(Stdio::null()).stderr(writer);
+    let mut running = started(&mut command).expect("the program starts");
+    // Its copy of the pipe's end.
+    drop(command);
+    wait_for("the thread that writes", Duration::from_secs(10), || {
+        (support::threads(running.child.id(), "workload-stderr") == 1).then_some(())
+    });
+    // Longer than other lines are waited for.
+    std::thread::sleep(Duration::from_millis(30));
+    let mut words = String::new();
+    reader.read_to_string(&mut words).expect("UTF-8");
+    assert_eq!(running.child.wait().expect("it is ours").code(), Some(1));
+    assert!(words.contains(&address) && words.contains("in use"), "{words}");
 }
 
 #[test]
@@ -239,7 +290,7 @@ fn a_full_or_closed_standard_error_does_not_end_it() {
     let status = asking_too_much().stderr(full()).status().expect("the program starts");
     assert_eq!(status.code(), Some(0));
     let status = asking_too_much().stdout(full()).stderr(full()).status().expect("the program starts");
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(status.code(), Some(1), "that of the full standard output");
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let both = writer.try_clone().expect("a descriptor");

@@ -21,6 +21,23 @@ fn bad_input_is_refused_with_the_flag_what_was_given_and_what_is_allowed() {
         ("--memory", "-5M", "negative"),
         ("--memory", "NaN", "does not begin with a number"),
         ("--memory", "99999E", "too large"),
+        ("--memory", "1e300", "too large"),
+        ("--memory", "99999999999999999999999999999999999999", "more than 30 digits"),
+        ("--memory", "0x10", "unknown unit"),
+        ("--memory", "%", "does not begin with a number"),
+        ("--memory", "\u{ff11}", "does not begin with a number"),
+        ("--memory", "", "empty"),
+        ("--growth-rate", "", "not a rate"),
+        ("--growth-rate", "0x10", "not a rate"),
+        ("--growth-step", "10%", "unknown unit"),
+        ("--cpu", "1e300", "too large"),
+        ("--cpu", "0x1", "unknown unit"),
+        ("--cpu", " ", "empty"),
+        ("--duration", "1e300", "unknown time unit"),
+        ("--touch-every", "", "empty"),
+        ("--listen", "", "empty"),
+        ("--listen", "0x50", "not an address"),
+        ("--listen", ":99999", "not an address"),
         ("--growth-rate", "10M", "did you mean 10M/s?"),
         ("--growth-rate", "0/s", "zero"),
         ("--growth-step", "0", "zero"),
@@ -110,6 +127,31 @@ fn a_bad_variable_is_refused_like_a_bad_flag() {
     let output = support::workload().env("WORKLOAD_MEMORY", "1GB").output().expect("the program starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("did you mean 1G (10^9) or 1Gi (2^30)?"));
+}
+
+#[test]
+fn an_empty_variable_is_refused_by_its_name() {
+    let help = text(&workload(&["--help"]).stdout);
+    let names = help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next());
+    let names: std::collections::BTreeSet<&str> = names.collect();
+    assert!(names.len() >= 13, "{names:?}");
+    for name in names {
+        let output = support::workload().env(name, "").output().expect("the program starts");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {message}");
+        assert!(message.contains(&format!("the environment variable {name} (option")), "{message}");
+    }
+}
+
+#[test]
+fn help_and_version_that_cannot_be_written_are_an_error() {
+    for args in [&["--help"][..], &["-h"], &["--version"], &["node", "--help"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+        let output = support::workload().args(args).stdout(full).output().expect("the program starts");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
+        assert!(message.contains("cannot write to standard output: No space left"), "{args:?}: {message}");
+    }
 }
 
 #[test]

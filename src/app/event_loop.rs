@@ -65,7 +65,8 @@ pub(super) fn open_server(spec: &ReportSpec) -> io::Result<Option<Server>> {
         };
         io::Error::new(error.kind(), format!("--listen {address}: {error} ({advice})"))
     })?;
-    info!("listening on http://{}", server.address()?);
+    let address = server.address().map_err(in_context("cannot tell the address of --listen"))?;
+    info!("listening on http://{address}");
     Ok(Some(server))
 }
 
@@ -88,7 +89,7 @@ pub(super) fn run_event_loop(
         let now_ns = monotonic_ns();
         let server_due_ns = server.as_ref().map_or(u64::MAX, |server| server.due_ns(now_ns));
         let due_ns = next_ns.min(end_ns.unwrap_or(u64::MAX)).min(server_due_ns).min(handler.refresh_due_ns());
-        timer.set(due_ns)?;
+        timer.set(due_ns).map_err(in_context("cannot set a timer"))?;
         let requests = server.as_ref().and_then(|server| server.events(now_ns));
         if let Err(error) = wait(signals, &timer, handler.changed(), requests) {
             fallback.sleep(error, due_ns);

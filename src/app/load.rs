@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
 use super::outcome::Outcome;
 use super::process_info::ProcessInfo;
-use super::refusal::in_context;
+use super::refusal::thread_refused;
 use super::reporter::Reporter;
 use super::set_points::SetPoints;
 use super::signals::Signals;
@@ -58,7 +58,14 @@ pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Re
         return Ok(Outcome::CouldNotHold);
     }
     let outcome = start_loads(spec, &target, &info, &plan, &mut reporter)
-        .and_then(|()| run_event_loop(&mut reporter, server, signals, schedule));
+        .and_then(|()| match reporter.could_not_hold() {
+            Some(reason) => {
+                reporter.record(Record::End(reason), false);
+                Ok(Outcome::CouldNotHold)
+            }
+            None => run_event_loop(&mut reporter, server, signals, schedule),
+        })
+        .map(|outcome| reporter.outcome(outcome));
     if let Err(error) = &outcome {
         reporter.record(Record::End(&error.to_string()), false);
     }
@@ -98,6 +105,7 @@ fn start_loads(
     reporter: &mut Reporter<'_>,
 ) -> io::Result<()> {
     let mut others = vec![reporter.clock(), ThreadClock::of_current()];
+    let threads = reporter.threads();
     let memory_plan = MemoryPlan {
         target: target.memory,
         rate: spec.growth_rate,
@@ -111,15 +119,15 @@ fn start_loads(
     };
     if target.memory != Some(Bytes(0)) {
         let memory = MemoryLoad::start(memory_plan, HostMemory::open(Path::new("/")))
-            .map_err(in_context("cannot start the thread that holds memory"))?;
+            .map_err(thread_refused("cannot start the thread that holds memory", threads))?;
         others.extend(memory.clock());
         reporter.loads().memory = Some(memory);
     }
     if plan.workers() > 0 {
         let others_ns = move || others.iter().chain(&LogWriter::clock()).map(|clock| clock.read_ns()).sum();
-        let cpu =
-            CpuLoad::start(plan, others_ns).map_err(in_context("cannot start the threads that burn CPU"))?;
-        reporter.loads().cpu = Some(cpu);
+        let cpu = CpuLoad::start(plan, others_ns)
+            .map_err(thread_refused("cannot start the threads that burn CPU", threads))?;
+        reporter.burn(cpu);
     }
     if let Some(memory) = &reporter.loads().memory {
         memory.begin();

@@ -10,6 +10,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::event_loop::{EventHandler, ReportSchedule, open_server, run_event_loop};
 use super::outcome::Outcome;
 use super::process_info::ProcessInfo;
+use super::refusal::PROGRAM_THREADS;
 use super::signals::Signals;
 use super::sink::Sink;
 use crate::clock::{monotonic_ns, process_cpu_ns};
@@ -21,9 +22,10 @@ use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
 pub(super) fn run(spec: &ReportSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let server = open_server(spec)?;
     let sampler = NodeSampler::open(Path::new("/"), spec.settings(), started_ns);
-    let mut probe = NodeProbe { sampler, sink: Sink::open(spec.format)? };
+    let mut probe = NodeProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)? };
     probe.record(Record::Start, true);
-    run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))
+    let outcome = run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))?;
+    Ok(probe.sink.outcome(outcome))
 }
 
 /// The sampler and the sink of its records.

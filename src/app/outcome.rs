@@ -1,6 +1,7 @@
 //! Outcome of a run, and its exit status.
 
 use crate::arena::exit_at_once;
+use crate::log_writer::LogWriter;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,13 +10,17 @@ pub enum Outcome {
     Done,
     /// The target could not be held, with `--on-failure exit`.
     CouldNotHold,
+    /// Done, or asked to stop, but reports could not be written.
+    Incomplete,
 }
 
 impl Outcome {
     /// Exits at once with its status: everything has been written, and a clean-up might wait for memory.
     pub fn exit(self) -> ! {
+        LogWriter::finish();
         exit_at_once(match self {
             Self::Done => 0,
+            Self::Incomplete => 1,
             Self::CouldNotHold => 3,
         })
     }

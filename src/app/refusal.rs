@@ -12,7 +12,10 @@ use crate::host::thread_limit;
 /// Descriptors that are enough, whatever is asked for and however deep the cgroup is.
 const ENOUGH_DESCRIPTORS: u64 = 24;
 
-/// Adds to an error what was being done, the limit that is likely to be the cause, and the way out.
+/// Threads of the program itself: the main one, and those that write reports and messages.
+pub(super) const PROGRAM_THREADS: u64 = 3;
+
+/// Adds to an error what was being done, its likely cause, and the way out.
 pub(super) fn in_context(what: &str) -> impl Fn(io::Error) -> io::Error {
     move |error| {
         let text = match cause(&error) {
@@ -20,6 +23,20 @@ pub(super) fn in_context(what: &str) -> impl Fn(io::Error) -> io::Error {
             None => format!("{what}: {error}"),
         };
         io::Error::new(error.kind(), text)
+    }
+}
+
+/// The same of a thread, one of `threads` of this process.
+pub(super) fn thread_refused(what: &str, threads: u64) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {}", thread_refusal(&error, threads)))
+}
+
+/// Why the system refuses one of `threads` of this process, as far as that can be told.
+pub(super) fn thread_refusal(error: &io::Error, threads: u64) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        // The C library gives it also where there is no address space for the stack.
+        Some(Errno::EAGAIN) => format!("{error}: {}", too_many_threads(threads)),
+        _ => cause(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
     }
 }
 
@@ -44,34 +61,64 @@ fn cause(error: &io::Error) -> Option<String> {
         Errno::ENFILE => {
             Some("the machine's limit on open files is reached (/proc/sys/fs/file-max)".to_owned())
         }
-        // The C library gives the first also where there is no address space for the stack.
-        Errno::EAGAIN | Errno::ENOMEM => too_many_threads(),
         Errno::EPERM => Some(
-            "the seccomp profile refuses clone3, and clone as well: use a newer container runtime, or \
-             --security-opt seccomp=unconfined (Kubernetes: seccompProfile type Unconfined)"
+            "a seccomp profile or another security policy refuses the system call (that of Docker before 20.10.10 refuses clone3): \
+             use a newer container runtime or another profile, or --security-opt seccomp=unconfined (Kubernetes: seccompProfile type \
+             Unconfined)"
                 .to_owned(),
         ),
+        Errno::ENOSYS => {
+            Some("the kernel lacks the system call, or a seccomp profile hides it: Linux 4.14 and later have it".to_owned())
+        }
         _ => None,
     }
 }
 
-/// All limits that there are on threads.
-fn too_many_threads() -> Option<String> {
+/// What is needed, and all limits on threads that there are.
+fn too_many_threads(threads: u64) -> String {
     let processes = soft_limit(Resource::RLIMIT_NPROC)
-        .map(|limit| format!("at most {limit} threads of this user (RLIMIT_NPROC, ulimit -u)"));
-    let cgroup = thread_limit(Path::new("/"))
-        .map(|(limit, cgroup)| format!("at most {limit} threads in cgroup {cgroup} (pids.max)"));
-    let address_space = soft_limit(Resource::RLIMIT_AS)
-        .map(|limit| format!("at most {limit} bytes of address space (RLIMIT_AS, ulimit -v)"));
-    let limits: Vec<_> = processes.into_iter().chain(cgroup).chain(address_space).collect();
-    (!limits.is_empty()).then(|| {
-        let needs = "it takes one thread each for the program, its reports, its messages and its memory, and one per \
-                     core of --cpu";
-        format!("the limits are: {}; {needs}", limits.join(", "))
-    })
+        .map(|limit| format!("RLIMIT_NPROC (ulimit -u) is {limit} for all processes of this user"));
+    let cgroup = match thread_limit(Path::new("/")) {
+        Some((limit, cgroup)) => format!("pids.max (podman --pids-limit) is {limit} in cgroup {cgroup}"),
+        None => "a cgroup out of sight may set pids.max (podPidsLimit of the kubelet)".to_owned(),
+    };
+    let address_space =
+        soft_limit(Resource::RLIMIT_AS).map(|limit| format!("RLIMIT_AS (ulimit -v) is {limit} bytes"));
+    let limits: Vec<_> = processes.into_iter().chain([cgroup]).chain(address_space).collect();
+    format!("this process needs {threads} threads; {}: raise the limit that is reached", limits.join(", "))
 }
 
 /// The limit in force; `None` where there is none.
 fn soft_limit(resource: Resource) -> Option<u64> {
     getrlimit(resource).ok().map(|(soft, _)| soft).filter(|soft| *soft != RLIM_INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(errno: Errno) -> String {
+        in_context("cannot create a timer")(io::Error::from(errno)).to_string()
+    }
+
+    #[test]
+    fn what_was_being_done_is_told_with_the_likely_cause_and_the_way_out() {
+        assert!(
+            told(Errno::EPERM).contains("cannot create a timer: ") && told(Errno::EPERM).contains("seccomp")
+        );
+        assert!(told(Errno::ENOSYS).contains("seccomp profile hides it"));
+        assert!(told(Errno::EMFILE).contains("(RLIMIT_NOFILE, ulimit -n); 24 are enough"));
+        assert!(told(Errno::ENFILE).contains("file-max"));
+        for unknown in [Errno::EAGAIN, Errno::ENOMEM] {
+            assert!(!told(unknown).contains("thread"), "{}", told(unknown));
+        }
+    }
+
+    #[test]
+    fn a_refused_thread_is_told_with_how_many_are_needed_and_the_limits() {
+        let words = thread_refused("cannot start", 6)(io::Error::from(Errno::EAGAIN)).to_string();
+        assert!(words.contains("needs 6 threads") && words.contains("pids.max"), "{words}");
+        let words = thread_refused("cannot start", 6)(io::Error::from(Errno::EPERM)).to_string();
+        assert!(words.contains("clone3") && !words.contains("6 threads"), "{words}");
+    }
 }

@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::event_loop::{EventHandler, ReportSchedule};
 use super::loads::Loads;
+use super::outcome::Outcome;
 use super::set_points::SetPoints;
 use super::sink::Sink;
 use crate::clock::{ThreadClock, monotonic_ns, next_point_ns};
@@ -80,10 +81,10 @@ impl<'a> Reporter<'a> {
         schedule: ReportSchedule,
     ) -> io::Result<Self> {
         let own = host.process.correction();
-        let (loads, progress) = (Loads::default(), Progress::default());
+        let (loads, progress, threads) = (Loads::default(), Progress::default(), set_points.threads());
         Ok(Self {
             observer: Observer { loads, host, start, set_points, schedule, progress, own },
-            sink: Sink::open(spec.reports.format)?,
+            sink: Sink::open(spec.reports.format, threads)?,
             on_failure: spec.on_failure,
             next_refresh_ns: schedule.started_ns + REFRESH_EVERY_NS,
         })
@@ -92,6 +93,34 @@ impl<'a> Reporter<'a> {
     /// The loads that it reports on.
     pub(super) fn loads(&mut self) -> &mut Loads {
         &mut self.observer.loads
+    }
+
+    /// Takes the CPU load, and logs what it lacks.
+    pub(super) fn burn(&mut self, cpu: CpuLoad) {
+        self.observer.set_points.log_refusal(&cpu);
+        self.observer.loads.cpu = Some(cpu);
+    }
+
+    /// Threads that the process takes in all.
+    pub(super) fn threads(&self) -> u64 {
+        self.observer.set_points.threads()
+    }
+
+    /// The reason to end with `--on-failure exit`.
+    pub(super) fn could_not_hold(&self) -> Option<&'static str> {
+        let Loads { memory, cpu } = &self.observer.loads;
+        let is_stuck = memory.as_ref().is_some_and(|memory| memory.counters().stuck);
+        let is_refused = cpu.as_ref().is_some_and(|cpu| cpu.refused().is_some());
+        match self.on_failure {
+            OnFailure::Exit if is_stuck => Some("memory could not be allocated"),
+            OnFailure::Exit if is_refused => Some("threads to burn CPU were refused"),
+            OnFailure::Exit | OnFailure::Hold => None,
+        }
+    }
+
+    /// The outcome of a run that ended so: an error where reports are missing.
+    pub(super) fn outcome(&self, outcome: Outcome) -> Outcome {
+        self.sink.outcome(outcome)
     }
 
     /// The CPU clock of the thread that writes.
@@ -145,7 +174,7 @@ impl EventHandler for Reporter<'_> {
         }
         let snapshot = self.observer.snapshot(record, self.sink.lost());
         let settled = self.sink.write::<WorkloadReport>(&snapshot);
-        let (counters, stuck) = (snapshot.observed.counters(), snapshot.observed.memory.stuck);
+        let counters = snapshot.observed.counters();
         let rates = (snapshot.rates, snapshot.work_rate_of_best);
         if let (true, Some(memory), Some(asked)) = (settled, &self.observer.loads.memory, asked) {
             memory.report_is_out(asked);
@@ -153,7 +182,7 @@ impl EventHandler for Reporter<'_> {
         if on_grid {
             self.observer.progress.report_is_out(counters, rates);
         }
-        (stuck && self.on_failure == OnFailure::Exit).then_some("memory could not be allocated")
+        self.could_not_hold()
     }
 
     fn refresh_due_ns(&self) -> u64 {

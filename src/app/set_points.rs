@@ -7,9 +7,10 @@ use tracing::{info, warn};
 use super::event_loop::ReportSchedule;
 use super::loads::Loads;
 use super::process_info::usable_cpus;
-use crate::cpu::workers;
+use super::refusal::{PROGRAM_THREADS, thread_refusal};
+use crate::cpu::{CpuLoad, workers};
 use crate::host::Host;
-use crate::quantity::Cores;
+use crate::quantity::{Bytes, Cores};
 use crate::report::Wanted;
 use crate::sample::Sample;
 use crate::target::{Capacity, KnownLimits, Target, TargetSpec};
@@ -78,6 +79,11 @@ impl SetPoints {
         workers(self.target.cpu, self.cpus)
     }
 
+    /// Threads that the process takes in all.
+    pub(super) fn threads(&self) -> u64 {
+        PROGRAM_THREADS + u64::from(self.target.memory != Some(Bytes(0))) + self.cpu_threads()
+    }
+
     /// What is wanted beside what was observed.
     pub(super) fn beside(&self, observed: &Sample<'_>) -> Wanted {
         let until_ns = self.end_ns.unwrap_or(u64::MAX).min(observed.monotonic_ns);
@@ -112,8 +118,7 @@ impl SetPoints {
     fn has_got_threads(&self, loads: &mut Loads) -> bool {
         loads.cpu.as_mut().is_some_and(|load| {
             let before = load.threads();
-            // The refusal has been logged.
-            let _ = load.start_up_to(self.cpu_threads());
+            load.start_up_to(self.cpu_threads());
             load.threads() > before
         })
     }
@@ -140,13 +145,21 @@ impl SetPoints {
         let rate = self.target.cpu;
         self.budget = Budget { rate, since_ns: now_ns, before: self.budget.at(now_ns) };
         let Some(load) = &mut loads.cpu else { return };
-        let result = load.change(rate, self.cpus, now_ns);
-        if let Err(error) = &result
+        load.change(rate, self.cpus, now_ns);
+        self.log_refusal(load);
+    }
+
+    /// Logs that a thread is refused, unless that has been logged and none has been started since.
+    pub(super) fn log_refusal(&mut self, load: &CpuLoad) {
+        if let Some(error) = load.refused()
             && !self.logged
         {
-            let threads = load.threads();
-            warn!("cannot start more than {threads} threads to burn CPU; the rest is given up: {error}");
+            let (threads, wanted) = (load.threads(), self.cpu_threads());
+            let why = thread_refusal(error, self.threads());
+            warn!(
+                "only {threads} of {wanted} threads burn CPU; the rest is given up, and retried every second: {why}"
+            );
         }
-        self.logged = result.is_err();
+        self.logged = load.refused().is_some();
     }
 }

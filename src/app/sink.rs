@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::error;
 
-use super::refusal::in_context;
+use super::outcome::Outcome;
+use super::refusal::thread_refused;
 use crate::clock::ThreadClock;
 use crate::report::{Format, Kind, Record, Writer};
 use crate::stdout_writer::StdoutWriter;
@@ -24,10 +25,10 @@ pub(super) struct Sink {
 
 impl Sink {
     /// # Errors
-    /// Where the system refuses the thread that writes.
-    pub(super) fn open(format: Format) -> io::Result<Self> {
-        let reports =
-            StdoutWriter::open().map_err(in_context("cannot start the thread that writes reports"))?;
+    /// Where the system refuses the thread that writes, one of `threads` of this process.
+    pub(super) fn open(format: Format, threads: u64) -> io::Result<Self> {
+        let refused = thread_refused("cannot start the thread that writes reports", threads);
+        let reports = StdoutWriter::open().map_err(refused)?;
         Ok(Self { writer: Writer::new(format), reports })
     }
 
@@ -39,6 +40,15 @@ impl Sink {
     /// Records lost.
     pub(super) fn lost(&self) -> u64 {
         self.reports.lost()
+    }
+
+    /// The outcome of a run that ended so: an error where records are missing.
+    pub(super) fn outcome(&self, outcome: Outcome) -> Outcome {
+        if outcome != Outcome::Done || !self.reports.is_incomplete() {
+            return outcome;
+        }
+        error!("{} reports could not be written to standard output", self.lost());
+        Outcome::Incomplete
     }
 
     /// Whether growth that waits for this record may go on: it is written, or there is no reader. `false` while it, or one

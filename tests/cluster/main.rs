@@ -17,6 +17,7 @@ mod watch;
 /// The tests. By the name of this module they can be told from those that need no cluster.
 mod needs_a_cluster {
     mod pressure;
+    mod sandbox;
     mod scenarios;
     mod setup;
     mod table;

@@ -5,8 +5,9 @@ mod changes;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -167,6 +168,97 @@ fn more_cores_than_its_cpuset_has_are_given_up_and_told() {
     assert!(first["cpuset_cgroup"].as_str().expect("a path").contains("workload-test"), "{first}");
     assert!(number(&last, "cpu_used_seconds_total") < 2.1, "{last}");
     assert!(number(&last, "cpu_given_up_seconds_total") > 0.5, "{last}");
+}
+
+/// The load in a cgroup of two CPUs, where it wants five threads, with what it says on standard error.
+fn with_threads(cgroup: &Cgroup, threads: u64, args: &[&str]) -> (Inside, ChildStderr) {
+    cgroup.set_thread_limit(threads);
+    let mut command = cgroup.enter(&[support::WORKLOAD, "--cpu", "1.5", "--format", "json"]);
+    command.args(["--report-every", "100ms", "--duration", "20s"]).args(args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("there is a shell");
+    let (stderr, records) = (child.stderr.take().expect("a pipe"), Records::of(&mut child));
+    (Inside { running: Running { child, started: Instant::now() }, records }, stderr)
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn with_too_few_threads_it_says_which_limit_to_raise_and_how_many_it_needs() {
+    let cgroup = Cgroup::with_cpus("0-1").expect("root can");
+    for (threads, doing) in [(1, "the thread that writes reports"), (2, "the threads that burn CPU")] {
+        let (inside, stderr) = with_threads(&cgroup, threads, &[]);
+        let (_, status) = inside.finish();
+        let words = std::io::read_to_string(stderr).expect("UTF-8");
+        assert_eq!(status.code(), Some(1), "{words}");
+        for told in [
+            format!("cannot start {doing}: "),
+            "this process needs 5 threads; ".into(),
+            format!("pids.max (podman --pids-limit) is {threads} in cgroup /workload-test-"),
+        ] {
+            assert!(words.contains(&told), "{told}: {words}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn with_some_of_its_cpu_threads_it_burns_what_it_can_and_asks_for_the_others_again() {
+    let cgroup = Cgroup::with_cpus("0-1").expect("root can");
+    let (mut inside, stderr) = with_threads(&cgroup, 3, &[]);
+    let begun = inside.wait_for("half a second", |report| number(report, "elapsed_seconds") > 0.5);
+    let id = inside.running.child.id();
+    assert_eq!(support::threads(id, "workload-burn"), 1);
+    let given_up = number(&begun, "cpu_given_up_seconds_total");
+    inside.wait_for("more to be given up", |report| number(report, "cpu_given_up_seconds_total") > given_up);
+    cgroup.allow_threads();
+    inside.wait_for("another thread", |_| support::threads(id, "workload-burn") == 2);
+    inside.running.signal(Signal::SIGTERM);
+    let (_, status) = inside.finish();
+    assert!(status.success(), "{status}");
+    let words = std::io::read_to_string(stderr).expect("UTF-8");
+    assert!(words.contains("only 1 of 2 threads burn CPU") && words.contains("pids.max"), "{words}");
+}
+
+#[test]
+#[ignore = "needs the right to make cgroups"]
+fn with_on_failure_exit_a_refused_thread_ends_it_with_status_3() {
+    let cgroup = Cgroup::with_cpus("0-1").expect("root can");
+    let (last, status) = with_threads(&cgroup, 3, &["--on-failure", "exit"]).0.finish();
+    assert_eq!(status.code(), Some(3), "{last}");
+    assert_eq!(last["reason"], "threads to burn CPU were refused");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_limit_on_the_processes_of_its_user_is_named() {
+    // A user that has no other processes.
+    let user = (1 << 30) + std::process::id();
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={user}"), "--clear-groups", "prlimit", "--nproc=1", "--core=0"]);
+    let output = command.args([support::WORKLOAD, "--cpu", "0.5"]).output().expect("util-linux has it");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("needs 4 threads; RLIMIT_NPROC (ulimit -u) is 1 for all processes"), "{words}");
+}
+
+#[test]
+#[ignore = "needs cgroup v1"]
+fn in_a_cgroup_of_any_depth_24_descriptors_are_enough() {
+    // The innermost is removed first.
+    let mut cgroups = VecDeque::from([Cgroup::new().expect("root can")]);
+    cgroups[0].set_memory_limit(300 * MIB);
+    for _ in 0..24 {
+        cgroups.push_front(cgroups[0].nested().expect("root can"));
+    }
+    let mut command = cgroups[0].enter(&["prlimit", "--nofile=24:24", support::WORKLOAD]);
+    command.args(["--memory", "20M", "--growth-rate", "instant", "--cpu", "0.1", "--listen", "127.0.0.1:0"]);
+    let output =
+        command.args(["--duration", "300ms", "--format", "json"]).output().expect("there is a shell");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !words.contains("open files"), "{words}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a record")).expect("JSON");
+    assert_eq!(last["memory_limit_bytes"], 300 * MIB, "the one of the outermost: {last}");
+    assert!(last["cgroup_memory_bytes"].is_u64() && last["cpu_periods_total"].is_u64(), "{last}");
 }
 
 /// The last record of a command that a shell runs, with `$WORKLOAD` for the program.

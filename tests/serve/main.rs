@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{ChildStderr, Command, Stdio};
 use std::time::Duration;
 
+use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 use support::{Records, Running, started, wait_for};
 use workload::report::{Kind, NodeReport, Record, Unit, WorkloadReport};
@@ -201,11 +202,62 @@ fn a_request_may_come_in_pieces() {
 #[test]
 fn an_address_that_cannot_be_had_ends_it_with_what_to_do() {
     let serving = Serving::start(&[]);
-    let taken = serving.address.to_string();
-    let output = support::workload().args(["--listen", &taken]).output().expect("the program starts");
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains(&taken) && words.contains("in use"), "{words}");
+    for taken in [serving.address.to_string(), format!(":{}", serving.address.port())] {
+        for mode in [&[][..], &["node"]] {
+            let mut command = support::workload();
+            let output = command.args(mode).args(["--listen", &taken]).output().expect("the program starts");
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{words}");
+            assert!(words.contains(&format!("--listen {taken}: ")) && words.contains("in use"), "{words}");
+        }
+    }
+}
+
+/// Whether it answers at one of the loopback addresses.
+fn answers(serving: &Serving, address: IpAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect((address, serving.address.port())) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.1 200")
+}
+
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+#[test]
+fn a_port_alone_is_served_on_every_protocol_that_the_host_has() {
+    for (address, on) in [(":0", LOOPBACK.to_vec()), ("127.0.0.1:0", LOOPBACK[..1].to_vec())] {
+        let serving = Serving::listening_on(address, Stdio::null(), &[]);
+        for loopback in LOOPBACK {
+            // A machine may have no IPv6.
+            let is_expected = on.contains(&loopback) && TcpListener::bind((loopback, 0)).is_ok();
+            assert_eq!(answers(&serving, loopback), is_expected, "{address} at {loopback}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_ipv6_is_disabled_it_serves_on_ipv4() {
+    // A network namespace is that of one thread and its children.
+    let test = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).expect("root can");
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        assert!(up.expect("iproute2 is installed").success());
+        std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("root can");
+        for address in [":0", "0.0.0.0:0", "[::]:0"] {
+            let serving = Serving::listening_on(address, Stdio::null(), &[]);
+            assert_eq!(LOOPBACK.map(|loopback| answers(&serving, loopback)), [true, false], "{address}");
+        }
+        let output = support::workload().args(["--listen", "[::1]:0"]).output().expect("the program starts");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(
+            words.contains("--listen [::1]:0: ") && words.contains("its protocol is disabled"),
+            "{words}"
+        );
+    });
+    test.join().expect("it serves on IPv4");
 }
 
 #[test]

@@ -86,7 +86,22 @@ impl Cgroup {
 
     /// Lets no further threads be started.
     pub(crate) fn refuse_threads(&self) {
-        fs::write(self.file("pids", "pids.max"), "0").expect("our own cgroup");
+        self.set_thread_limit(0);
+    }
+
+    /// Lets it have so many threads at once.
+    pub(crate) fn set_thread_limit(&self, threads: u64) {
+        fs::write(self.file("pids", "pids.max"), threads.to_string()).expect("our own cgroup");
+    }
+
+    /// Starts a command that moves in by itself, before it is executed: no other thread is ever in it.
+    pub(crate) fn enter(&self, command: &[&str]) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "for file in $FILES; do echo $$ > $file; done; exec \"$@\"", "sh"]).args(command);
+        let files = self.directories.iter().map(|directory| directory.path.join("cgroup.procs"));
+        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
+        shell.env("FILES", files.join(" "));
+        shell
     }
 
     /// Lets them.
