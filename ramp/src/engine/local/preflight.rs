@@ -11,6 +11,7 @@ use super::cgroup_removal::processes;
 use super::cgroup_root::{CgroupRoot, OwnCgroups};
 use super::cleanup::stale_cgroups;
 use crate::engine::machine::MachineFacts;
+use crate::live_runs::process_of;
 use ramp_format::preflight::{Finding, NodeFacts};
 
 /// File descriptors of ramp for each instance: two pipes, and one to wait for its end.
@@ -87,7 +88,12 @@ fn leftover(run: &str, directories: &[PathBuf]) -> String {
     let count = directories.iter().map(|directory| processes(directory).len()).max().unwrap_or(0);
     let places: Vec<_> = directories.iter().map(|directory| directory.display().to_string()).collect();
     let places = places.join(" and ");
-    if count > 0 {
+    if let Some(process) = process_of(run) {
+        format!(
+            "run {run} is under way (process {process} on this machine), in {places}: both would share its memory; wait until it has \
+             ended"
+        )
+    } else if count > 0 {
         format!("run {run} is still running in {places} (processes: {count}; wait until it ends, or end it)")
     } else {
         format!("run {run} has left {places} (remove it: ramp clean --engine local)")
