@@ -141,9 +141,10 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Bytes,
         definition: "memory of each additional instance before saturation, with its confidence interval",
         json: Object("estimates.marginal_cost", &["bytes", "low", "high"]),
-        scope: Scope::Run(|_, run| {
+        scope: Scope::Run(|data, run| {
             let cost = known(&run.estimates.marginal_cost)?;
             Ok(Reading {
+                note: format::with_sidecars(data),
                 interval: Some(cost.interval),
                 inputs: format!("{}; {}", format::confidence(), cost.inputs),
                 details: json!({"points": cost.points, "inputs": cost.inputs}),
