@@ -130,8 +130,8 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        let health_check =
-            HealthCheck { api, name: self.order.scenario.name.clone(), events: events.clone() };
+        let (name, own) = (self.order.scenario.name.clone(), self.own.clone());
+        let health_check = HealthCheck { api, name, events: events.clone(), own };
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();

@@ -7,11 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use ramp_format::state::State;
-use ramp_format::text::{count, one_line, shortened};
+use ramp_format::text::{count, one_line};
 use ramp_report::analysis::causes::{Cause, named_in};
 use tokio::time::Instant;
 
-use crate::engine::{InstanceStatus, Obstacle};
+use crate::engine::{InstanceStatus, Obstacle, Rescaled};
 
 /// An instance younger than this tells nothing yet: the next one may replace it, and with a fixed pace there is always one.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -23,10 +23,12 @@ const CRASH_LOOP: u32 = 2;
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// Exit status of a load that could not hold its memory, as the engines write it.
 const NOT_HELD: [&str; 3] = ["exit 3", "exit status 3", "(exit status 3)"];
-/// Characters of a reason that are shown: events.csv has the whole.
-const REASON_CHARS: usize = 240;
+/// Characters of a reason that are shown, from its beginning and from its end: events.csv has the whole.
+const REASON_CHARS: [usize; 2] = [120, 150];
 /// Kinds of reasons announced in a run.
 const KINDS: usize = 50;
+/// An instance that is not ready and in one state for this long is told, with what it waits for.
+const WAITS_LONG: Duration = Duration::from_secs(30);
 
 /// Words of errors that overloaded nodes and API servers give, and of nodes that may be back soon.
 const PASSING: [&str; 9] = [
@@ -58,6 +60,8 @@ pub(super) struct BlockageTracker {
     members: HashMap<String, Member>,
     /// Why requested instances are not created, or are refused by their nodes, as of that time.
     refusal: Option<(String, Instant)>,
+    /// What others have set the number of instances to, and when that was observed.
+    rescaled: Option<(Rescaled, Instant)>,
     /// Sources that cannot be observed.
     unobserved: BTreeSet<String>,
     /// Whether an instance has become ready since the last evaluation.
@@ -124,6 +128,16 @@ impl BlockageTracker {
         }
     }
 
+    /// Others have set the number of requested instances, or ramp has after them.
+    pub(super) fn rescaled(&mut self, rescaled: Rescaled, now: Instant) {
+        self.rescaled = Some((rescaled, now));
+    }
+
+    /// A request of ramp, of that time, has set it.
+    pub(super) fn scaled(&mut self, requested: Instant) {
+        self.rescaled.take_if(|(_, at)| *at < requested);
+    }
+
     /// A source of statuses cannot be observed, or can be again.
     pub(super) fn observed(&mut self, source: &str, is_observed: bool) {
         if is_observed {
@@ -135,12 +149,16 @@ impl BlockageTracker {
 
     /// What is blocked now, with this many instances requested.
     pub(super) fn evaluate(&mut self, asked: u32, now: Instant) -> Option<Blockage> {
-        let absent = asked.saturating_sub(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let not_requested = self.rescaled.as_ref().map_or(0, |(now, _)| asked.saturating_sub(now.instances));
+        let absent = asked.saturating_sub(members).saturating_sub(not_requested);
         self.refusal.take_if(|(_, at)| absent == 0 && now.duration_since(*at) >= REFUSED_FOR);
         let refused = self.refusal.iter().map(|(reason, _)| (absent.max(1), reason.clone()));
+        let rescaled = self.rescaled.iter().filter(|_| not_requested > 0);
+        let rescaled = rescaled.map(|(now, _)| (not_requested, format!("ScaledByOthers: {}", now.by)));
         let blocked = self.members.values().filter_map(|member| Some((1, member.blocked(now)?)));
         let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
-        for (instances, reason) in refused.chain(blocked) {
+        for (instances, reason) in refused.chain(rescaled).chain(blocked) {
             by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
         }
         let may_progress = self.members.values().any(|member| member.may_progress(now));
@@ -152,7 +170,29 @@ impl BlockageTracker {
         };
         let instances = by_kind.values().map(|(instances, _)| instances).sum();
         let (_, reason) = by_kind.into_values().max_by_key(|(instances, _)| *instances)?;
-        Some(Blockage { instances, reason: shortened(&one_line(&reason), REASON_CHARS), since: self.since })
+        Some(Blockage { instances, reason: shown(&reason), since: self.since })
+    }
+
+    /// Whether an instance cannot start, or has exited before it was ever ready, which may be the first exit of a crash loop.
+    pub(super) fn has_blocked(&self, now: Instant) -> bool {
+        let has_failed =
+            |member: &Member| member.exits > 0 && !member.was_ready && member.state == State::Failed;
+        self.members.values().any(|member| member.blocked(now).is_some() || has_failed(member))
+    }
+
+    /// What instances wait for that are neither ready nor blocked; each kind once.
+    pub(super) fn waiting(&mut self, now: Instant) -> Option<String> {
+        let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
+        for reason in self.members.values().filter_map(|member| member.waits_for(now)) {
+            by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += 1;
+        }
+        by_kind.retain(|kind, _| !self.announced.contains(kind));
+        let (kind, (instances, reason)) = by_kind.into_iter().max_by_key(|(_, (instances, _))| *instances)?;
+        let is_news = self.announced.len() < KINDS && self.announced.insert(kind);
+        let since = WAITS_LONG.as_secs();
+        let reason = shown(&reason);
+        is_news
+            .then(|| format!("{} not ready, unchanged for {since} s: {reason}", count(instances, "instance")))
     }
 
     /// Whether a kind of reason is told for the first time.
@@ -191,12 +231,11 @@ impl Member {
 
     fn see(&mut self, status: &InstanceStatus, now: Instant) {
         if status.state != self.state {
+            // What kept it from starting is over, and what a container that ran lacked does not keep the next one from starting.
+            self.obstacle.take_if(|_| self.state.is_at_work() || status.state.is_at_work());
             (self.state, self.state_since) = (status.state, now);
         }
         status.reason.clone_into(&mut self.reason);
-        if status.state.is_at_work() {
-            self.obstacle = None;
-        }
         self.was_ready |= status.state == State::Ready;
         let Some(end) = &status.end else { return };
         if self.last_exit.as_ref().is_none_or(|(container, _)| *container != end.container) {
@@ -219,7 +258,7 @@ impl Member {
                 Some(self.reason.clone())
             }
             State::Creating if blocks(&self.reason) => Some(self.reason.clone()),
-            State::Creating => self.obstacle.clone(),
+            State::Creating => self.obstacle.clone().filter(|reason| kind(reason) != UNHEALTHY),
             State::Failed => self.crash_loop(),
             State::Running if now.duration_since(self.state_since) < RUNS_ON => self.crash_loop(),
             _ => None,
@@ -231,11 +270,46 @@ impl Member {
         Some(format!("CrashLoopBackOff: exited {} times before it was ready: {reason}", self.exits))
     }
 
+    /// What it waits for, where it has been in a state before ready for long and is not blocked.
+    fn waits_for(&self, now: Instant) -> Option<String> {
+        if self.was_ready || now.duration_since(self.state_since) < WAITS_LONG || self.blocked(now).is_some()
+        {
+            return None;
+        }
+        match self.state {
+            State::Creating if !self.reason.is_empty() => Some(self.reason.clone()),
+            State::Creating => Some("Creating: its node has not started its container".to_owned()),
+            State::Running => {
+                let unready = self.obstacle.clone().filter(|reason| kind(reason) == UNHEALTHY);
+                Some(unready.unwrap_or_else(|| "Running: it does not hold all of its memory yet".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is not blocked, and something is still to be expected of it.
     fn may_progress(&self, now: Instant) -> bool {
         let is_young = now.duration_since(self.first_seen) < YOUNG;
         let may_exit_again = self.exits > 0 && now.duration_since(self.state_since) < RUNS_ON;
         !self.state.is_settled() && !is_young && !may_exit_again && self.blocked(now).is_none()
+    }
+}
+
+/// A reason, without the middle of a long one: nested errors begin with what failed and end with why.
+fn shown(reason: &str) -> String {
+    let reason = one_line(reason);
+    let [first, last] = REASON_CHARS;
+    let all: Vec<char> = reason.chars().collect();
+    match all.len().checked_sub(last) {
+        Some(rest) if rest > first => {
+            let part = |chars: &[char]| chars.iter().collect::<String>();
+            format!(
+                "{} … {}",
+                part(all.get(..first).unwrap_or(&all)),
+                part(all.get(rest..).unwrap_or_default())
+            )
+        }
+        _ => reason.into_owned(),
     }
 }
 
@@ -251,6 +325,9 @@ fn blocks(reason: &str) -> bool {
 fn passes(reason: &str) -> bool {
     PASSING.iter().any(|word| reason.contains(word))
 }
+
+/// The reason of a probe that fails.
+const UNHEALTHY: &str = "Unhealthy";
 
 /// Reasons of one image, between which a kubelet alternates.
 const IMAGE: &str = "image";

@@ -13,7 +13,7 @@ use super::deployment::REMOVED_BY;
 use super::managed_fields::{Author, author};
 use super::request::{optional, within};
 use super::watch::Sink;
-use crate::engine::{Event, Events, Notice, RUN_LABEL};
+use crate::engine::{Event, Events, Notice, RUN_LABEL, Rescaled};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
 /// Time limit of the requests that tell who has removed the Deployment: changes are to be told within two seconds.
@@ -64,6 +64,11 @@ impl OwnRequests {
     /// Before its removal.
     pub(super) fn removes(&self) {
         self.lock().removing = true;
+    }
+
+    /// Whether ramp removes the Deployment.
+    pub(super) fn is_removing(&self) -> bool {
+        self.lock().removing
     }
 }
 
@@ -136,6 +141,8 @@ pub(super) struct DeploymentWatch {
     events: Events,
     own: OwnRequests,
     known: Option<ObservedDeployment>,
+    /// Replicas that others have set.
+    rescaled: Option<u32>,
     is_removed: bool,
     other_runs: BTreeSet<String>,
 }
@@ -156,6 +163,7 @@ impl DeploymentWatch {
             events,
             own,
             known: None,
+            rescaled: None,
             is_removed: false,
             other_runs: BTreeSet::new(),
         }
@@ -172,7 +180,7 @@ impl DeploymentWatch {
 
     /// Looks at this run's Deployment.
     async fn own(&mut self, now: ObservedDeployment) {
-        if self.own.lock().removing || self.is_removed {
+        if self.own.is_removing() || self.is_removed {
             return;
         }
         if now.is_deleted {
@@ -185,7 +193,13 @@ impl DeploymentWatch {
             let by = author(managers, &now.managers, &["f:spec", "f:replicas"]);
             let message =
                 format!("replicas changed from {before} to {} {}", now.replicas, words(by.as_ref()));
-            self.changed_by_others(message, by.as_ref()).await;
+            self.changed_by_others(message.clone(), by.as_ref()).await;
+            self.rescaled = Some(now.replicas);
+            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by: message })).await;
+        } else if self.rescaled.take_if(|replicas| *replicas != now.replicas).is_some() {
+            // By ramp again.
+            let by = String::new();
+            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by })).await;
         }
         if let Some(known) =
             self.known.as_ref().filter(|known| known.uid == now.uid && known.spec != now.spec)
@@ -220,7 +234,7 @@ impl DeploymentWatch {
 
     /// This run's Deployment is gone, or is being deleted: nothing can come of the run any more.
     async fn removed(&mut self, removed_by: Option<String>) {
-        if self.own.lock().removing || self.is_removed {
+        if self.own.is_removing() || self.is_removed {
             return;
         }
         self.is_removed = true;
@@ -259,7 +273,7 @@ impl DeploymentWatch {
     }
 
     async fn gone(&mut self, removed_by: Option<String>) {
-        let is_mine_to_tell = !self.own.lock().removing && !self.is_removed;
+        let is_mine_to_tell = !self.own.is_removing() && !self.is_removed;
         if is_mine_to_tell && !self.has_lost_its_label().await {
             self.removed(removed_by).await;
         }

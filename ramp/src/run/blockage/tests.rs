@@ -246,5 +246,65 @@ fn each_kind_of_reason_is_news_once_and_a_long_one_is_shortened() {
     assert!(is_news("CreateContainerConfigError: secret"));
     let long = format!("InvalidImageName: {}", "x".repeat(10_000));
     watched.see("a", State::Creating, &long);
-    assert_eq!(watched.look().unwrap().reason.chars().count(), REASON_CHARS + 1);
+    let reason = watched.look().unwrap().reason;
+    assert_eq!(reason.chars().count(), REASON_CHARS.iter().sum::<usize>() + 3);
+    let nested = format!("ErrImagePull: failed to pull {}: i/o timeout", "x".repeat(500));
+    watched.see("a", State::Creating, &nested);
+    let reason = watched.look().unwrap().reason;
+    assert!(
+        reason.starts_with("ErrImagePull: failed to pull") && reason.ends_with(": i/o timeout"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn instances_that_others_no_longer_request_are_blocked_until_someone_requests_them_again() {
+    let mut watched = Watched::new(5);
+    for uid in ["a", "b"] {
+        watched.see(uid, State::Ready, "");
+    }
+    let rescaled = |instances| Rescaled { instances, by: "replicas changed from 5 to 2 by kubectl".into() };
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    assert_eq!(watched.after(31), 30);
+    let blocked = watched.look().unwrap();
+    assert_eq!(blocked.to_string(), "3 instances: ScaledByOthers: replicas changed from 5 to 2 by kubectl");
+    watched.tracker.rescaled(rescaled(5), watched.now);
+    assert_eq!(watched.look(), None, "put back");
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    watched.tracker.scaled(watched.now);
+    assert_eq!(watched.look().map(|blocked| blocked.instances), Some(3), "seen after the request was made");
+    watched.now += SECOND;
+    watched.tracker.scaled(watched.now);
+    assert_eq!(watched.look(), None, "ramp has set the number since");
+    watched.asked = 2;
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    assert_eq!(watched.look(), None, "as many as are requested");
+}
+
+#[test]
+fn what_instances_wait_for_without_being_blocked_is_told_once_after_a_while() {
+    let mut watched = Watched::new(3);
+    watched.see("a", State::Creating, "PodInitializing: init container setup is running");
+    watched.see("b", State::Running, "");
+    watched.see("c", State::Ready, "");
+    let unhealthy = "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404";
+    let obstacle = Obstacle { instance: Some("pod-b".into()), reason: unhealthy.into() };
+    watched.tracker.obstacle(obstacle, watched.now);
+    watched.now += 29 * SECOND;
+    assert_eq!(watched.tracker.waiting(watched.now), None);
+    watched.now += SECOND;
+    let mut told = Vec::from_iter(watched.tracker.waiting(watched.now));
+    told.extend(watched.tracker.waiting(watched.now));
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "1 instance not ready, unchanged for 30 s: PodInitializing: init container setup is running"
+                .to_owned(),
+            format!("1 instance not ready, unchanged for 30 s: {unhealthy}"),
+        ]
+    );
+    assert_eq!((watched.tracker.waiting(watched.now), watched.look()), (None, None));
+    watched.see("b", State::Creating, "");
+    assert_eq!(watched.look(), None, "a probe that failed does not keep the next container from starting");
 }
