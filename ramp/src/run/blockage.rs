@@ -60,6 +60,9 @@ pub(super) struct BlockageTracker {
     members: HashMap<String, Member>,
     /// Why requested instances are not created, or are refused by their nodes, as of that time.
     refusal: Option<(String, Instant)>,
+    /// Why requested instances are not created so far, which may pass by itself, since when, and how many are absent.
+    delay: Option<(String, Instant)>,
+    absent: u32,
     /// What others have set the number of instances to, and when that was observed.
     rescaled: Option<(Rescaled, Instant)>,
     /// Sources that cannot be observed.
@@ -84,6 +87,8 @@ struct Member {
     last_exit: Option<(String, String)>,
     /// What the cluster told beside its status.
     obstacle: Option<String>,
+    /// The same, where it may pass by itself.
+    delay: Option<String>,
 }
 
 impl BlockageTracker {
@@ -115,14 +120,20 @@ impl BlockageTracker {
     /// Takes what the cluster tells beside the statuses.
     pub(super) fn obstacle(&mut self, obstacle: Obstacle, now: Instant) {
         let Obstacle { instance, reason } = obstacle;
-        if passes(&reason) || matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
+        let passes = passes(&reason);
+        if matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
             return;
         }
         match instance {
+            None if passes => {
+                let since = self.delay.take().map_or(now, |(_, since)| since);
+                self.delay = Some((reason, since));
+            }
             None => self.refusal = Some((reason, now)),
             Some(name) => {
                 if let Some(member) = self.members.values_mut().find(|member| member.name == name) {
-                    member.obstacle = Some(reason);
+                    let told = if passes { &mut member.delay } else { &mut member.obstacle };
+                    *told = Some(reason);
                 }
             }
         }
@@ -152,6 +163,8 @@ impl BlockageTracker {
         let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         let not_requested = self.rescaled.as_ref().map_or(0, |(now, _)| asked.saturating_sub(now.instances));
         let absent = asked.saturating_sub(members).saturating_sub(not_requested);
+        self.absent = absent;
+        self.delay.take_if(|_| absent == 0);
         self.refusal.take_if(|(_, at)| absent == 0 && now.duration_since(*at) >= REFUSED_FOR);
         let refused = self.refusal.iter().map(|(reason, _)| (absent.max(1), reason.clone()));
         let rescaled = self.rescaled.iter().filter(|_| not_requested > 0);
@@ -183,8 +196,11 @@ impl BlockageTracker {
     /// What instances wait for that are neither ready nor blocked; each kind once.
     pub(super) fn waiting(&mut self, now: Instant) -> Option<String> {
         let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
-        for reason in self.members.values().filter_map(|member| member.waits_for(now)) {
-            by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += 1;
+        let delayed = self.delay.iter().filter(|(_, since)| now.duration_since(*since) >= WAITS_LONG);
+        let delayed = delayed.map(|(reason, _)| (self.absent, reason.clone()));
+        let waiting = self.members.values().filter_map(|member| Some((1, member.waits_for(now)?)));
+        for (instances, reason) in delayed.chain(waiting) {
+            by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
         }
         by_kind.retain(|kind, _| !self.announced.contains(kind));
         let (kind, (instances, reason)) = by_kind.into_iter().max_by_key(|(_, (instances, _))| *instances)?;
@@ -226,13 +242,16 @@ impl Member {
             exits: 0,
             last_exit: None,
             obstacle: None,
+            delay: None,
         }
     }
 
     fn see(&mut self, status: &InstanceStatus, now: Instant) {
         if status.state != self.state {
             // What kept it from starting is over, and what a container that ran lacked does not keep the next one from starting.
-            self.obstacle.take_if(|_| self.state.is_at_work() || status.state.is_at_work());
+            if self.state.is_at_work() || status.state.is_at_work() {
+                (self.obstacle, self.delay) = (None, None);
+            }
             (self.state, self.state_since) = (status.state, now);
         }
         status.reason.clone_into(&mut self.reason);
@@ -278,9 +297,14 @@ impl Member {
         }
         match self.state {
             State::Creating if !self.reason.is_empty() => Some(self.reason.clone()),
-            State::Creating => Some("Creating: its node has not started its container".to_owned()),
+            State::Creating => Some(
+                self.delay
+                    .clone()
+                    .unwrap_or_else(|| "Creating: its node has not started its container".to_owned()),
+            ),
             State::Running => {
-                let unready = self.obstacle.clone().filter(|reason| kind(reason) == UNHEALTHY);
+                let told = self.obstacle.clone().or(self.delay.clone());
+                let unready = told.filter(|reason| kind(reason) == UNHEALTHY);
                 Some(unready.unwrap_or_else(|| "Running: it does not hold all of its memory yet".to_owned()))
             }
             _ => None,

@@ -388,7 +388,8 @@ fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
     let divisor =
         if data.is_study() { "running instances, as recorded" } else { "instances that hold their memory" };
     let inputs = format!("{} ÷ {divisor}", data.usage_measure());
-    Ok(Reading { step: Some(usage.step), inputs, ..Reading::number(usage.mib) })
+    let note = format::with_sidecars(data);
+    Ok(Reading { step: Some(usage.step), note, inputs, ..Reading::number(usage.mib) })
 }
 
 fn ratio(ratio: &Estimate<f64>, inputs: String) -> Estimate<Reading> {

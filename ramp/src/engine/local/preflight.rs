@@ -135,6 +135,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::live_runs::LiveRun;
     use workload::host::{Hierarchy, Level, Version};
 
     #[test]
@@ -163,6 +164,14 @@ mod tests {
         assert_eq!((found.len(), found.iter().all(|finding| finding.refuses)), (2, true), "{found:?}");
         assert!(found[0].message.starts_with("run busy is still running in"));
         assert!(found[1].message.contains("ramp-old (remove it: ramp clean --engine local"), "{found:?}");
+        // A run that has no process yet is live all the same.
+        let run = format!("live-{}", std::process::id());
+        let _live = LiveRun::begin(&run).unwrap();
+        let message = leftover(&run, &[root.path().join("ramp-live")]);
+        assert!(
+            message.starts_with(&format!("run {run} is under way (process {} on", std::process::id())),
+            "{message}"
+        );
     }
 
     #[test]

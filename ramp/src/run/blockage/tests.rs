@@ -308,3 +308,25 @@ fn what_instances_wait_for_without_being_blocked_is_told_once_after_a_while() {
     watched.see("b", State::Creating, "");
     assert_eq!(watched.look(), None, "a probe that failed does not keep the next container from starting");
 }
+
+#[test]
+fn refusals_of_admission_block_and_a_webhook_that_does_not_answer_in_time_is_waited_for_and_told() {
+    let created = |reason: &str| {
+        let mut watched = Watched::new(1);
+        let obstacle = Obstacle { instance: None, reason: format!("FailedCreate: Error creating: {reason}") };
+        watched.tracker.obstacle(obstacle, watched.now);
+        let lasts = watched.after(32);
+        (lasts, watched.tracker.waiting(watched.now).is_some())
+    };
+    for refusal in [
+        "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false",
+        "pods \"a\" is forbidden: exceeded quota: two, requested: pods=1, used: pods=2, limited: pods=2",
+        "pods \"a\" is forbidden: maximum memory usage per Container is 20Mi, but limit is 50Mi",
+        "admission webhook \"policy\" denied the request: no",
+        "Internal error occurred: failed calling webhook \"policy\": dial tcp 10.0.0.1:443: connect: connection refused",
+    ] {
+        assert_eq!(created(refusal), (31, false), "{refusal}");
+    }
+    let late = "Internal error occurred: failed calling webhook \"policy\": context deadline exceeded";
+    assert_eq!(created(late), (0, true));
+}
