@@ -1,7 +1,6 @@
 //! Watch of the Deployments that runs have made: changes of this run's own by others, and other runs in the namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use super::deployment::REMOVED_BY;
 use super::managed_fields::{Author, author};
+use super::own_requests::{OwnRequests, number};
 use super::request::{optional, within};
 use super::watch::Sink;
 use crate::engine::{Event, Events, Notice, RUN_LABEL, Rescaled};
@@ -27,75 +27,6 @@ const LONGEST_VALUE: usize = 60;
 
 /// The manager of the controllers, the HorizontalPodAutoscaler's among them.
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
-
-/// What ramp itself has requested of its Deployment, so that its own changes are told from those of others.
-#[derive(Clone, Default)]
-pub(super) struct OwnRequests(Arc<Mutex<RequestedReplicas>>);
-
-#[derive(Debug, Default)]
-struct RequestedReplicas {
-    /// In requests without an answer so far, which may have been carried out all the same.
-    pending: Vec<u32>,
-    /// The last known number.
-    current: Option<u32>,
-    /// Resource version of the last answer: watches deliver what was before it a moment later.
-    answered: u64,
-    /// The newest resource version observed.
-    observed: u64,
-    /// Whether ramp removes the Deployment.
-    removing: bool,
-}
-
-impl OwnRequests {
-    fn lock(&self) -> MutexGuard<'_, RequestedReplicas> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Before a request for so many.
-    pub(super) fn asks(&self, replicas: u32) {
-        self.lock().pending.push(replicas);
-    }
-
-    /// A request was answered, with this resource version.
-    pub(super) fn answered(&self, replicas: u32, version: Option<&str>) {
-        self.lock().answer(replicas, number(version));
-    }
-
-    /// Before its removal.
-    pub(super) fn removes(&self) {
-        self.lock().removing = true;
-    }
-
-    /// Whether ramp removes the Deployment.
-    pub(super) fn is_removing(&self) -> bool {
-        self.lock().removing
-    }
-}
-
-impl RequestedReplicas {
-    fn answer(&mut self, replicas: u32, version: u64) {
-        self.pending.clear();
-        self.answered = self.answered.max(version);
-        if version >= self.observed {
-            self.current = Some(replicas);
-        }
-    }
-
-    /// The number before, where others have changed it.
-    fn changed_by_others(&mut self, replicas: u32, version: u64) -> Option<u32> {
-        if version < self.answered {
-            return None;
-        }
-        self.observed = self.observed.max(version);
-        let before = self.current.replace(replicas);
-        before.filter(|before| *before != replicas && !self.pending.contains(&replicas))
-    }
-}
-
-/// Resource versions of one kind are increasing integers (Kubernetes API concepts, "Resource versions").
-fn number(version: Option<&str>) -> u64 {
-    version.and_then(|version| version.parse().ok()).unwrap_or_default()
-}
 
 /// A Deployment that a run has made.
 #[derive(Debug)]
@@ -187,7 +118,7 @@ impl DeploymentWatch {
             self.removed(now.removed_by.clone()).await;
             return;
         }
-        let before = self.own.lock().changed_by_others(now.replicas, now.version);
+        let before = self.own.changed_by_others(now.replicas, now.version);
         let managers = self.known.as_ref().map_or(&[][..], |known| &known.managers);
         if let Some(before) = before {
             let by = author(managers, &now.managers, &["f:spec", "f:replicas"]);

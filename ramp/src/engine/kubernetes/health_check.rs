@@ -9,7 +9,7 @@ use kube::core::DynamicObject;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::deployment_watch::OwnRequests;
+use super::own_requests::OwnRequests;
 use super::request::{RequestError, measured};
 use crate::engine::outage::Outage;
 use crate::engine::{Event, Events};
