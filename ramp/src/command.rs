@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::factory::AnyEngine;
 use crate::engine::simulated::World;
+use crate::live_runs::LiveRun;
 use crate::plan::builder::PlanBuilder;
 use crate::preflight::forecast::{forecast, largest_load, needs, no_room};
 use crate::preflight::summary;
@@ -91,6 +92,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     let file = RunFile::new(plan, scenario.name, scenario.manifest, preflight, Time(clock.now()));
     let directory = Directory::create(&out, RunFile { forecast: Some(forecast), ..file })
         .map_err(|error| format!("{}: {error}", out.display()))?;
+    let _live = mark_as_live(&directory.run.run);
     let run = Run::new(engine, directory, Surroundings { clock, view, interrupts: interrupts.clone() });
     finish(run, &interrupts).await
 }
@@ -174,7 +176,14 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
         return Err(CommandError::Input(format!("{at}: nothing to resume: {why}")));
     }
     let interrupts = interrupts::count();
-    finish(resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?, &interrupts).await
+    let run = resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?;
+    let _live = mark_as_live(&file.run);
+    finish(run, &interrupts).await
+}
+
+/// Other processes neither remove the instances of this run nor take them for left behind.
+fn mark_as_live(run: &str) -> Option<LiveRun> {
+    LiveRun::begin(run).inspect_err(|error| tracing::debug!("run {run} is not marked as live: {error}")).ok()
 }
 
 async fn finish(run: Run<AnyEngine>, interrupts: &watch::Receiver<u32>) -> Result<ExitCode, CommandError> {

@@ -173,8 +173,19 @@ pub enum Event {
     Obstacle(Obstacle),
     /// A request to the engine's API, answered or not.
     Call(Call),
+    /// The number of requested instances has changed after others had set it.
+    Rescaled(Rescaled),
     /// What holds the instances was removed by others, who and how: the run cannot go on.
     Removed(String),
+}
+
+/// Requested instances, as others have set them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescaled {
+    /// Their number now.
+    pub instances: u32,
+    /// Who has changed it from what, in words.
+    pub by: String,
 }
 
 /// What keeps instances from starting, and does not pass by itself.

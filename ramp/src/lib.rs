@@ -18,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod engine;
+mod live_runs;
 pub mod plan;
 pub mod preflight;
 mod process_id;

@@ -53,6 +53,7 @@ impl Seen {
             Event::Report(report) => *self.reports.entry(report.uid).or_default() += 1,
             Event::Notice(notice) => self.notices.push(notice),
             Event::Sample(_) => self.samples.push(at),
+            Event::Rescaled(rescaled) => panic!("nobody else scales: {rescaled:?}"),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
             Event::Call(_) => self.calls += 1,
             Event::Obstacle(_) => {}

@@ -22,6 +22,7 @@ pub mod run_clock;
 pub mod run_file;
 pub mod running_count;
 pub mod scenario;
+pub mod sidecar;
 pub mod state;
 pub mod stop_rule;
 pub mod table_writer;

@@ -14,6 +14,7 @@ use super::waiting::waiting;
 use super::{CommandError, interrupts};
 use crate::cli::CleanArgs;
 use crate::engine::{Failure, kubernetes, local, podman};
+use crate::live_runs::process_of;
 use crate::plan::engine_options::check;
 use crate::ui::{View, notice, out};
 use ramp_format::directory::Directory;
@@ -290,8 +291,14 @@ impl RemoteStore {
 
     /// A run whose process is still at work would go on without its instances.
     async fn ensure_has_ended(&self, run: &str) -> Result<(), CommandError> {
-        let Self::Kubernetes(client, namespace) = self else { return Ok(()) };
-        match kubernetes::is_running(client, namespace, run).await? {
+        let found = match self {
+            Self::Kubernetes(client, namespace) => kubernetes::is_running(client, namespace, run).await?,
+            // Their labels cannot be changed when another process resumes the run.
+            Self::Podman(_) => {
+                process_of(run).map(|process| (true, format!("process {process} on this machine")))
+            }
+        };
+        match found {
             Some((true, process)) => Err(CommandError::Failed(format!(
                 "run {run} is under way ({process}), nothing was removed; interrupt it (kill -INT), and it removes its instances \
                  itself"

@@ -15,6 +15,7 @@ mod managed_fields;
 mod manifest;
 mod node;
 mod object;
+mod own_requests;
 mod pod;
 mod preflight;
 mod probe;
@@ -37,10 +38,11 @@ pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
 
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
-use self::deployment_watch::{DeploymentWatch, OwnRequests};
+use self::deployment_watch::DeploymentWatch;
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
+use self::own_requests::OwnRequests;
 use self::probe::Probes;
 use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
@@ -130,8 +132,8 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        let health_check =
-            HealthCheck { api, name: self.order.scenario.name.clone(), events: events.clone() };
+        let (name, own) = (self.order.scenario.name.clone(), self.own.clone());
+        let health_check = HealthCheck { api, name, events: events.clone(), own };
         self.tasks.spawn(health_check.run(health));
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();

@@ -35,6 +35,7 @@ use super::machine::{Machine, MachineFacts};
 use super::manifest_support;
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
+use crate::live_runs::process_of;
 use cgroup_removal::{processes, remove};
 use cgroup_root::{CgroupRoot, OwnCgroups, find_root};
 use cleanup::{StaleCgroup, cgroup_name, stale_cgroups};
@@ -286,6 +287,14 @@ pub async fn clean(run: Option<&str>) -> Cleaned {
     let mut cleaned = Cleaned::default();
     for StaleCgroup { run: of, directory } in stale_cgroups(&OwnCgroups::find(Path::new("/")), run) {
         let count = processes(&directory).len();
+        if let Some(process) = process_of(&of) {
+            cleaned.kept.push(format!(
+                "{}: run {of} is under way (process {process} on this machine); interrupt it (kill -INT), and it removes its \
+                 instances itself",
+                directory.display()
+            ));
+            continue;
+        }
         if run.is_none() && count > 0 {
             let at = directory.display();
             cleaned.kept.push(format!(

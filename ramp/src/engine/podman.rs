@@ -204,3 +204,6 @@ fn open(options: &EngineOptions) -> Result<Api, Failure> {
     let wishes = socket::SocketChoice::of_environment(options.socket.clone());
     Api::of(&wishes.socket(|path| path.exists())?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use ramp_format::state::State;
-use ramp_format::text::{count, one_line, shortened};
+use ramp_format::text::{count, one_line};
 use ramp_report::analysis::causes::{Cause, named_in};
 use tokio::time::Instant;
 
-use crate::engine::{InstanceStatus, Obstacle};
+use crate::engine::{InstanceStatus, Obstacle, Rescaled};
 
 /// An instance younger than this tells nothing yet: the next one may replace it, and with a fixed pace there is always one.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -23,10 +23,12 @@ const CRASH_LOOP: u32 = 2;
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// Exit status of a load that could not hold its memory, as the engines write it.
 const NOT_HELD: [&str; 3] = ["exit 3", "exit status 3", "(exit status 3)"];
-/// Characters of a reason that are shown: events.csv has the whole.
-const REASON_CHARS: usize = 240;
+/// Characters of a reason that are shown, from its beginning and from its end: events.csv has the whole.
+const REASON_CHARS: [usize; 2] = [120, 150];
 /// Kinds of reasons announced in a run.
 const KINDS: usize = 50;
+/// An instance that is not ready and in one state for this long is told, with what it waits for.
+const WAITS_LONG: Duration = Duration::from_secs(30);
 
 /// Words of errors that overloaded nodes and API servers give, and of nodes that may be back soon.
 const PASSING: [&str; 9] = [
@@ -58,6 +60,11 @@ pub(super) struct BlockageTracker {
     members: HashMap<String, Member>,
     /// Why requested instances are not created, or are refused by their nodes, as of that time.
     refusal: Option<(String, Instant)>,
+    /// Why requested instances are not created so far, which may pass by itself, since when, and how many are absent.
+    delay: Option<(String, Instant)>,
+    absent: u32,
+    /// What others have set the number of instances to, and when that was observed.
+    rescaled: Option<(Rescaled, Instant)>,
     /// Sources that cannot be observed.
     unobserved: BTreeSet<String>,
     /// Whether an instance has become ready since the last evaluation.
@@ -80,6 +87,8 @@ struct Member {
     last_exit: Option<(String, String)>,
     /// What the cluster told beside its status.
     obstacle: Option<String>,
+    /// The same, where it may pass by itself.
+    delay: Option<String>,
 }
 
 impl BlockageTracker {
@@ -111,17 +120,33 @@ impl BlockageTracker {
     /// Takes what the cluster tells beside the statuses.
     pub(super) fn obstacle(&mut self, obstacle: Obstacle, now: Instant) {
         let Obstacle { instance, reason } = obstacle;
-        if passes(&reason) || matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
+        let passes = passes(&reason);
+        if matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
             return;
         }
         match instance {
+            None if passes => {
+                let since = self.delay.take().map_or(now, |(_, since)| since);
+                self.delay = Some((reason, since));
+            }
             None => self.refusal = Some((reason, now)),
             Some(name) => {
                 if let Some(member) = self.members.values_mut().find(|member| member.name == name) {
-                    member.obstacle = Some(reason);
+                    let told = if passes { &mut member.delay } else { &mut member.obstacle };
+                    *told = Some(reason);
                 }
             }
         }
+    }
+
+    /// Others have set the number of requested instances, or ramp has after them.
+    pub(super) fn rescaled(&mut self, rescaled: Rescaled, now: Instant) {
+        self.rescaled = Some((rescaled, now));
+    }
+
+    /// A request of ramp, of that time, has set it.
+    pub(super) fn scaled(&mut self, requested: Instant) {
+        self.rescaled.take_if(|(_, at)| *at < requested);
     }
 
     /// A source of statuses cannot be observed, or can be again.
@@ -135,12 +160,18 @@ impl BlockageTracker {
 
     /// What is blocked now, with this many instances requested.
     pub(super) fn evaluate(&mut self, asked: u32, now: Instant) -> Option<Blockage> {
-        let absent = asked.saturating_sub(u32::try_from(self.members.len()).unwrap_or(u32::MAX));
+        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let not_requested = self.rescaled.as_ref().map_or(0, |(now, _)| asked.saturating_sub(now.instances));
+        let absent = asked.saturating_sub(members).saturating_sub(not_requested);
+        self.absent = absent;
+        self.delay.take_if(|_| absent == 0);
         self.refusal.take_if(|(_, at)| absent == 0 && now.duration_since(*at) >= REFUSED_FOR);
         let refused = self.refusal.iter().map(|(reason, _)| (absent.max(1), reason.clone()));
+        let rescaled = self.rescaled.iter().filter(|_| not_requested > 0);
+        let rescaled = rescaled.map(|(now, _)| (not_requested, format!("ScaledByOthers: {}", now.by)));
         let blocked = self.members.values().filter_map(|member| Some((1, member.blocked(now)?)));
         let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
-        for (instances, reason) in refused.chain(blocked) {
+        for (instances, reason) in refused.chain(rescaled).chain(blocked) {
             by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
         }
         let may_progress = self.members.values().any(|member| member.may_progress(now));
@@ -152,7 +183,32 @@ impl BlockageTracker {
         };
         let instances = by_kind.values().map(|(instances, _)| instances).sum();
         let (_, reason) = by_kind.into_values().max_by_key(|(instances, _)| *instances)?;
-        Some(Blockage { instances, reason: shortened(&one_line(&reason), REASON_CHARS), since: self.since })
+        Some(Blockage { instances, reason: shown(&reason), since: self.since })
+    }
+
+    /// Whether an instance cannot start, or has exited before it was ever ready, which may be the first exit of a crash loop.
+    pub(super) fn has_blocked(&self, now: Instant) -> bool {
+        let has_failed =
+            |member: &Member| member.exits > 0 && !member.was_ready && member.state == State::Failed;
+        self.members.values().any(|member| member.blocked(now).is_some() || has_failed(member))
+    }
+
+    /// What instances wait for that are neither ready nor blocked; each kind once.
+    pub(super) fn waiting(&mut self, now: Instant) -> Option<String> {
+        let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
+        let delayed = self.delay.iter().filter(|(_, since)| now.duration_since(*since) >= WAITS_LONG);
+        let delayed = delayed.map(|(reason, _)| (self.absent, reason.clone()));
+        let waiting = self.members.values().filter_map(|member| Some((1, member.waits_for(now)?)));
+        for (instances, reason) in delayed.chain(waiting) {
+            by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
+        }
+        by_kind.retain(|kind, _| !self.announced.contains(kind));
+        let (kind, (instances, reason)) = by_kind.into_iter().max_by_key(|(_, (instances, _))| *instances)?;
+        let is_news = self.announced.len() < KINDS && self.announced.insert(kind);
+        let since = WAITS_LONG.as_secs();
+        let reason = shown(&reason);
+        is_news
+            .then(|| format!("{} not ready, unchanged for {since} s: {reason}", count(instances, "instance")))
     }
 
     /// Whether a kind of reason is told for the first time.
@@ -186,17 +242,19 @@ impl Member {
             exits: 0,
             last_exit: None,
             obstacle: None,
+            delay: None,
         }
     }
 
     fn see(&mut self, status: &InstanceStatus, now: Instant) {
         if status.state != self.state {
+            // What kept it from starting is over, and what a container that ran lacked does not keep the next one from starting.
+            if self.state.is_at_work() || status.state.is_at_work() {
+                (self.obstacle, self.delay) = (None, None);
+            }
             (self.state, self.state_since) = (status.state, now);
         }
         status.reason.clone_into(&mut self.reason);
-        if status.state.is_at_work() {
-            self.obstacle = None;
-        }
         self.was_ready |= status.state == State::Ready;
         let Some(end) = &status.end else { return };
         if self.last_exit.as_ref().is_none_or(|(container, _)| *container != end.container) {
@@ -219,7 +277,7 @@ impl Member {
                 Some(self.reason.clone())
             }
             State::Creating if blocks(&self.reason) => Some(self.reason.clone()),
-            State::Creating => self.obstacle.clone(),
+            State::Creating => self.obstacle.clone().filter(|reason| kind(reason) != UNHEALTHY),
             State::Failed => self.crash_loop(),
             State::Running if now.duration_since(self.state_since) < RUNS_ON => self.crash_loop(),
             _ => None,
@@ -231,11 +289,51 @@ impl Member {
         Some(format!("CrashLoopBackOff: exited {} times before it was ready: {reason}", self.exits))
     }
 
+    /// What it waits for, where it has been in a state before ready for long and is not blocked.
+    fn waits_for(&self, now: Instant) -> Option<String> {
+        if self.was_ready || now.duration_since(self.state_since) < WAITS_LONG || self.blocked(now).is_some()
+        {
+            return None;
+        }
+        match self.state {
+            State::Creating if !self.reason.is_empty() => Some(self.reason.clone()),
+            State::Creating => Some(
+                self.delay
+                    .clone()
+                    .unwrap_or_else(|| "Creating: its node has not started its container".to_owned()),
+            ),
+            State::Running => {
+                let told = self.obstacle.clone().or(self.delay.clone());
+                let unready = told.filter(|reason| kind(reason) == UNHEALTHY);
+                Some(unready.unwrap_or_else(|| "Running: it does not hold all of its memory yet".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is not blocked, and something is still to be expected of it.
     fn may_progress(&self, now: Instant) -> bool {
         let is_young = now.duration_since(self.first_seen) < YOUNG;
         let may_exit_again = self.exits > 0 && now.duration_since(self.state_since) < RUNS_ON;
         !self.state.is_settled() && !is_young && !may_exit_again && self.blocked(now).is_none()
+    }
+}
+
+/// A reason, without the middle of a long one: nested errors begin with what failed and end with why.
+fn shown(reason: &str) -> String {
+    let reason = one_line(reason);
+    let [first, last] = REASON_CHARS;
+    let all: Vec<char> = reason.chars().collect();
+    match all.len().checked_sub(last) {
+        Some(rest) if rest > first => {
+            let part = |chars: &[char]| chars.iter().collect::<String>();
+            format!(
+                "{} … {}",
+                part(all.get(..first).unwrap_or(&all)),
+                part(all.get(rest..).unwrap_or_default())
+            )
+        }
+        _ => reason.into_owned(),
     }
 }
 
@@ -251,6 +349,9 @@ fn blocks(reason: &str) -> bool {
 fn passes(reason: &str) -> bool {
     PASSING.iter().any(|word| reason.contains(word))
 }
+
+/// The reason of a probe that fails.
+const UNHEALTHY: &str = "Unhealthy";
 
 /// Reasons of one image, between which a kubelet alternates.
 const IMAGE: &str = "image";

@@ -248,12 +248,17 @@ impl EventLoop {
         self.tracker.is_settled(asked) && (none || waited) && !self.waits_for_the_first()
     }
 
-    /// Whether no instance is ready because none can start, which a rule is about to end: more of them would not start either.
+    /// Whether no instance is ready because none can start, which a rule is about to end, or has ended: more of them would not start
+    /// either.
     fn waits_for_the_first(&self) -> bool {
-        let is_blocked = self.blocked.as_ref().is_some_and(|blocked| blocked.since.is_some());
-        is_blocked
-            && self.tracker.counts().of(State::Ready) == 0
-            && self.blocked_rules.iter().any(|(_, only_noted)| !only_noted)
+        let is_ruled =
+            self.blocked_by.is_some() || self.blocked_rules.iter().any(|(_, only_noted)| !only_noted);
+        is_ruled && self.tracker.counts().of(State::Ready) == 0 && self.blockage.has_blocked(Instant::now())
+    }
+
+    /// ramp itself has set the number of instances, by a request of that time.
+    pub(super) fn scaled(&mut self, requested: Instant) {
+        self.blockage.scaled(requested);
     }
 
     /// Acknowledges the interrupts so far, and the first one even if it is still to come: it asks for what is being done.
@@ -293,7 +298,9 @@ impl EventLoop {
             Event::Notice(notice) => self.event(at, &notice),
             Event::Obstacle(obstacle) => self.blockage.obstacle(obstacle, Instant::now()),
             Event::Call(call) => self.calls.add(call),
-            Event::Removed(why) => self.removed = Some(why),
+            Event::Rescaled(rescaled) => self.blockage.rescaled(rescaled, Instant::now()),
+            // The first source knows best.
+            Event::Removed(why) => drop(self.removed.get_or_insert(why)),
         }
     }
 
@@ -311,6 +318,11 @@ impl EventLoop {
             Part::Up | Part::Hold => self.blockage.evaluate(self.asked, now),
             Part::Down | Part::Clean => None,
         };
+        if matches!(self.part, Part::Up | Part::Hold)
+            && let Some(waiting) = self.blockage.waiting(now)
+        {
+            self.note("instances", "Waiting", waiting);
+        }
         let Some(blocked) = self.blocked.clone() else { return };
         if self.blockage.is_news(&blocked) {
             self.row(

@@ -68,6 +68,7 @@ impl<E: Engine> Run<E> {
         deadline: Instant,
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<(StepOutcome, Option<Duration>), RampEnd> {
+        let requested = Instant::now();
         let scale = async |engine: &mut E| {
             let asked_at = Instant::now();
             for (group, instances) in asked {
@@ -76,6 +77,9 @@ impl<E: Engine> Run<E> {
             Ok(asked_at.elapsed())
         };
         let latency = retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
+        if latency.is_some() {
+            self.event_loop.scaled(requested);
+        }
         let outcome = match (self.plan.pace, latency) {
             (Pace::Every(_), _) => {
                 self.event_loop.wait(deadline).await?;

@@ -66,6 +66,7 @@ impl Observer {
             Event::Report(report) => {
                 self.reported.insert(report.uid);
             }
+            Event::Rescaled(rescaled) => panic!("nobody else scales: {rescaled:?}"),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
             Event::Node(_) | Event::NodeGone(_) | Event::Notice(_) | Event::Obstacle(_) | Event::Call(_) => {}
         }

@@ -94,6 +94,41 @@ fn killed_at_any_moment(engine: &Engine) {
     println!("before the run directory, after the end, cleaned, resumed: {seen:?}");
 }
 
+/// `ramp clean` by ID and by directory, and `ramp run --resume`, while the run is under way.
+fn clean_leaves_a_live_run_alone(engine: &Engine) {
+    let session = Session::new(engine);
+    let mut ramp =
+        session.on_terminal(Terminal::OfRamp, &["--to", "2", "--settle", "500ms", "--hold", "60s"]);
+    session.until_rows("steps.csv", 2, &mut ramp);
+    let run = session.run_id().expect("it has begun");
+    let before = engine.left(&run).len();
+    assert!(before > 0);
+    let (status, text) = engine.clean(&run);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains(&format!("run {run} is under way (process ")), "{text}");
+    for words in [&["clean"][..], &["run", "--resume"]] {
+        let (status, text) = session.ramp(words);
+        assert!(status.is_some_and(|status| status > 0), "{words:?}: {text}");
+    }
+    assert_eq!(engine.left(&run).len(), before);
+    ramp.hang_up();
+    session.until_ended();
+    session.is_whole("interrupted");
+    assert_eq!(engine.left(&run), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs root and cgroups"]
+fn local_clean_leaves_a_live_run_alone() {
+    clean_leaves_a_live_run_alone(&Engine::Local);
+}
+
+#[test]
+#[ignore = "needs podman"]
+fn podman_clean_leaves_a_live_run_alone() {
+    with_podman(clean_leaves_a_live_run_alone);
+}
+
 #[test]
 #[ignore = "needs root and cgroups"]
 fn local_closed_terminal() {

@@ -67,6 +67,20 @@ impl Engine {
         }
     }
 
+    /// `ramp clean` of a run by its ID: its exit status and what it said.
+    pub(crate) fn clean(&self, run: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(RAMP);
+        match self {
+            Self::Local => command.args(["clean", "--engine", "local", run]),
+            Self::Podman(socket) => {
+                command.args(["clean", "--engine", "podman", "--socket"]).arg(socket).arg(run)
+            }
+        };
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Cgroups in which runs try whether they can make any.
     pub(crate) fn trials(&self) -> Vec<String> {
         match self {

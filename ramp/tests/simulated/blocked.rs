@@ -119,9 +119,43 @@ async fn a_workload_that_others_delete_while_a_step_waits_ends_the_run() {
     let stage = Stage::new();
     let world = "phases: {create: 40s}\nevents: [{what: delete-workload, at: 50s}]";
     let summary = run(&stage, &usual(100), world).await;
-    assert!(summary.why_ended.contains("DeploymentNotFound"), "{}", summary.why_ended);
+    assert_eq!(summary.why_ended, "deployment/memory-capacity was deleted by another client");
     let last = numbers(&stage.path(), "steps.csv", "elapsed_seconds").into_iter().fold(0.0, f64::max);
     assert!(last < 100.0, "{last}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_others_scale_down_ends_within_the_rule_s_time_and_names_them() {
+    for (by, who) in [("", "another client"), (", by: load", "horizontal-pod-autoscaler")] {
+        let stage = Stage::new();
+        let world = format!("phases: {{create: 40s}}\nevents: [{{what: scale, to: 2, at: 250s{by}}}]");
+        let summary = run(&stage, &usual(100), &world).await;
+        let why = &summary.why_ended;
+        assert!(why.starts_with("blocked:30s: ") && !summary.failed, "{why}");
+        assert!(why.contains("cannot start: ScaledByOthers: replicas changed from "), "{why}");
+        assert!(why.ends_with(&format!(" to 2 by {who}")), "{why}");
+        let ends = numbers(&stage.path(), "steps.csv", "elapsed_seconds");
+        assert!(ends.iter().any(|end| (279.0..285.0).contains(end)), "{ends:?}");
+        assert!(said(&stage.path()).contains("changed by others"), "{}", said(&stage.path()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_that_the_next_step_sets_again_ends_nothing() {
+    let stage = Stage::new();
+    let plan = Plan { pace: Pace::Every(20 * SECOND), ..usual(8) };
+    let summary = run(&stage, &plan, "events: [{what: scale, to: 1, at: 65s}]").await;
+    assert_eq!((summary.why_ended.as_str(), summary.held.count), ("all planned steps completed", 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_follows_the_one_in_which_the_rule_has_ended_the_ramp() {
+    for world in ["events: [{what: crash-loop}]", "nodes: [{count: 2, eligible: false}]"] {
+        let stage = Stage::new();
+        run(&stage, &usual(1000), world).await;
+        let asked = numbers(&stage.path(), "steps.csv", "asked_instances");
+        assert!(asked.iter().all(|asked| *asked <= 1.0), "{world}: {asked:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,13 +10,14 @@ use ramp_format::preflight::Preflight;
 
 use crate::support::{SECOND, Stage, column, engine, plan, script};
 
-/// A cluster on which others remove the workload after a while.
-struct RemovedByOthers {
-    engine: SimulatedEngine,
-    after: Duration,
+/// A cluster on which something is observed after a while that it does not simulate.
+pub(crate) struct Observing {
+    pub(crate) engine: SimulatedEngine,
+    pub(crate) after: Duration,
+    pub(crate) event: Event,
 }
 
-impl Engine for RemovedByOthers {
+impl Engine for Observing {
     fn name(&self) -> &'static str {
         self.engine.name()
     }
@@ -26,10 +27,10 @@ impl Engine for RemovedByOthers {
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
-        let (sender, after) = (events.clone(), self.after);
+        let (sender, after, event) = (events.clone(), self.after, self.event.clone());
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            sender.send(Event::Removed("deployment/a was deleted by another client".into())).await;
+            sender.send(event).await;
         });
         self.engine.begin(events, adopt).await
     }
@@ -53,7 +54,8 @@ async fn a_run_whose_workload_others_remove_ends_at_once_whatever_it_waits_for()
     for (to, hold, after) in [(20, Duration::ZERO, 100), (2, 600 * SECOND, 60)] {
         let stage = Stage::new();
         let plan = Plan { to, hold, step_timeout: 300 * SECOND, ..plan() };
-        let engine = RemovedByOthers { engine: engine(&script()), after: after * SECOND };
+        let event = Event::Removed("deployment/a was deleted by another client".into());
+        let engine = Observing { engine: engine(&script()), after: after * SECOND, event };
         let summary = Run::new(engine, stage.create(&plan), stage.surroundings()).go().await.unwrap();
         assert_eq!(summary.why_ended, "deployment/a was deleted by another client");
         assert!(summary.failed);

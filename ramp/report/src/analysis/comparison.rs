@@ -5,6 +5,7 @@ use super::marginal_cost::{MarginalCost, interval, narrow, of_two_measures, pool
 use super::{Estimate, Unavailable, unavailable};
 use crate::dataset::Dataset;
 use crate::stats::{Interval, SEED};
+use ramp_format::sidecar::Sidecar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
@@ -12,6 +13,8 @@ use rand_pcg::Pcg64Mcg;
 /// What one runtime costs more than another. Overheads are ratios − 1: 0 is none, 1 is twice as much.
 #[derive(Clone, Debug)]
 pub struct Comparison {
+    /// Whether the instances of both were the same containers; if not, no difference is that of the runtimes.
+    pub same_containers: Estimate<()>,
     /// Instances asked for at saturation: base ÷ other − 1.
     pub overhead_by_saturation: Estimate<f64>,
     /// Most instances that held their memory (in the study's files: that were running), where both were saturated: base ÷ other − 1.
@@ -48,6 +51,8 @@ impl PerPod {
 /// One run, or repeats of it together.
 #[derive(Clone, Debug)]
 pub struct Pooled {
+    /// Containers beside the load's own in each pod.
+    pub sidecars: Estimate<Vec<Sidecar>>,
     /// Instances at saturation, on average, and which kind of end that was.
     pub saturation: Estimate<(f64, &'static str)>,
     /// Most instances that held their memory, on average, where all of them were saturated.
@@ -63,6 +68,7 @@ impl Pooled {
     #[must_use]
     pub fn of(runs: &[(&Dataset, &Estimates)]) -> Self {
         Self {
+            sidecars: sidecars(runs),
             saturation: saturation(runs),
             maximum_running: runs
                 .iter()
@@ -72,6 +78,24 @@ impl Pooled {
             marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
         }
     }
+}
+
+fn sidecars(runs: &[(&Dataset, &Estimates)]) -> Estimate<Vec<Sidecar>> {
+    let mut all = runs.iter().map(|(data, _)| (&data.name, data.sidecars()));
+    let Some((first, sidecars)) = all.next() else { return Ok(Vec::new()) };
+    match all.find(|(_, other)| *other != sidecars) {
+        None => Ok(sidecars),
+        Some((other, others)) => unavailable(format!(
+            "repeats have different sidecars, whose memory is not told apart: {} in {first}, {} in {other}",
+            names(&sidecars),
+            names(&others)
+        )),
+    }
+}
+
+fn names(sidecars: &[Sidecar]) -> String {
+    let all: Vec<String> = sidecars.iter().map(ToString::to_string).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 /// A run that was not saturated does not tell how many fit.
@@ -109,16 +133,35 @@ impl Comparison {
     /// What `other` costs more than `base`.
     #[must_use]
     pub fn of(base: &Pooled, other: &Pooled) -> Self {
+        let same = same_containers(base, other);
+        // Of instances that differ by more than their runtime no ratio is stated.
+        let known = || same.clone();
         Self {
-            overhead_by_saturation: by_saturation(base, other),
-            overhead_by_maximum: both(&base.maximum_running, &other.maximum_running)
+            overhead_by_saturation: known().and_then(|()| by_saturation(base, other)),
+            overhead_by_maximum: known()
+                .and_then(|()| both(&base.maximum_running, &other.maximum_running))
                 .and_then(|(base, other)| ratio(*base, *other)),
-            overhead_by_usage: both(&base.usage_at_saturation_mib, &other.usage_at_saturation_mib)
+            overhead_by_usage: known()
+                .and_then(|()| both(&base.usage_at_saturation_mib, &other.usage_at_saturation_mib))
                 .and_then(|(base, other)| ratio(*other, *base)),
-            overhead_per_pod: both(&base.marginal_cost, &other.marginal_cost)
+            overhead_per_pod: known()
+                .and_then(|()| both(&base.marginal_cost, &other.marginal_cost))
                 .and_then(|(base, other)| per_pod(base, other)),
+            same_containers: same,
         }
     }
+}
+
+fn same_containers(base: &Pooled, other: &Pooled) -> Estimate<()> {
+    let (base, other) = both(&base.sidecars, &other.sidecars)?;
+    if base == other {
+        return Ok(());
+    }
+    unavailable(format!(
+        "the pods differ by more than the runtime: sidecars of the base: {}, of the other: {}; their memory is not told apart",
+        names(base),
+        names(other)
+    ))
 }
 
 /// Both, or why one of them is unavailable.

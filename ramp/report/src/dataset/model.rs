@@ -1,6 +1,6 @@
 //! A run as data, whatever recorded it: its steps, the samples of its nodes, and what a run directory has beside them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::observation_gaps::Undated;
 use super::workload_reports::Reports;
@@ -8,6 +8,7 @@ use ramp_format::rows::{EventRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
 use ramp_format::running_count::{Most, PeakCounts};
 use ramp_format::scenario::Scenario;
+use ramp_format::sidecar::Sidecar;
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -215,6 +216,12 @@ impl Cells {
 }
 
 impl Dataset {
+    /// [`Recorded::sidecars`], of what recorded them.
+    #[must_use]
+    pub fn sidecars(&self) -> Vec<Sidecar> {
+        self.recorded().map(Recorded::sidecars).unwrap_or_default()
+    }
+
     /// Steps that asked for more, with their indices.
     pub fn way_up(&self) -> impl Iterator<Item = (usize, &Step)> {
         self.steps.iter().enumerate().filter(|(_, step)| step.part == Part::Up)
@@ -268,6 +275,13 @@ pub struct Settings {
 }
 
 impl Recorded {
+    /// Containers beside the load's own in the pods of the run, by name. What they use is in each figure per instance.
+    #[must_use]
+    pub fn sidecars(&self) -> Vec<Sidecar> {
+        let found = self.events.iter().filter_map(|row| Sidecar::of(&row.object, &row.reason, &row.message));
+        found.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The most instances that held all of their memory at once: as the run itself has counted until it removed them, or by its rows
     /// where it has not come to that.
     #[must_use]

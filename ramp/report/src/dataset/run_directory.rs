@@ -10,6 +10,7 @@ use super::{clocks, observation_gaps};
 use ramp_format::rows::{EventRow, PodRow, StepRow};
 use ramp_format::run_file::read_run;
 use ramp_format::running_count::PeakCounts;
+use ramp_format::sidecar::Sidecar;
 use ramp_format::text::first_names;
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
@@ -74,6 +75,7 @@ pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
         reports,
         kernels,
     };
+    notes.extend(with_sidecars(&recorded.sidecars()));
     Ok(Dataset {
         name: name_of(directory),
         source: Source::Run(Box::new(recorded)),
@@ -123,6 +125,18 @@ fn complete_until(steps: &[Step], nodes: &[NodeSeries], events: &[EventRow]) -> 
     let samples = nodes.iter().flat_map(|node| &node.samples);
     let sample = samples.filter_map(|sample| sample.elapsed_seconds).max_by(f64::total_cmp);
     step.into_iter().chain(sample).fold(f64::INFINITY, f64::min)
+}
+
+/// What is measured with each instance.
+fn with_sidecars(sidecars: &[Sidecar]) -> Option<String> {
+    let all: Vec<String> = sidecars.iter().map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "pods of the run had further containers: {}; their memory and CPU time are included in each figure per instance, and not \
+             told apart from the load's and the runtime's",
+            all.join(", ")
+        )
+    })
 }
 
 /// Files that could not be written, as the run noted.

@@ -1,5 +1,6 @@
 //! Formatting of numbers and text.
 
+use crate::dataset::Dataset;
 use crate::stats::Quantile;
 
 /// So many decimals that there are about four digits; with few that say nothing left out.
@@ -77,6 +78,12 @@ pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     }
     lines.push_str(&format!("{:indent$}{line}\n", ""));
     lines
+}
+
+/// What is measured with each instance, after a figure of one.
+pub(super) fn with_sidecars(data: &Dataset) -> String {
+    let names: Vec<String> = data.sidecars().into_iter().map(|sidecar| sidecar.container).collect();
+    if names.is_empty() { String::new() } else { format!(", with the memory of {} in it", names.join(", ")) }
 }
 
 #[cfg(test)]

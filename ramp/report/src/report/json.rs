@@ -39,11 +39,14 @@ fn run(data: &Dataset, found: &RunResults) -> Value {
             "elapsed_seconds": broke.elapsed_seconds, "evidence": broke.evidence,
         })
     });
+    let sidecars =
+        data.sidecars().into_iter().map(|found| json!({"container": found.container, "image": found.image}));
     let mut object = json!({
         "name": data.name,
         "cells": cells.all,
         "missing_cells": cells.missing,
         "notes": data.notes,
+        "sidecars": sidecars.collect::<Vec<_>>(),
         "breaks": breaks.collect::<Vec<_>>(),
     });
     for figure in FIGURES {

@@ -45,7 +45,7 @@ fn of_one(data: &Dataset, found: &RunResults) -> String {
     sentence += &match &estimates.marginal_cost {
         Ok(cost) => {
             let cost = Unit::Bytes.with_interval(cost.bytes, cost.interval);
-            format!("; each additional instance costs {cost}.")
+            format!("; each additional instance costs {cost}{}.", format::with_sidecars(data))
         }
         Err(_) => "; marginal cost: n/a.".into(),
     };
@@ -67,6 +67,9 @@ fn of_two(report: &Report, compared: &Compared) -> String {
     let mut sentence = format!("{base}: up to {of_base} instances {what} at once; {other}: {of_other}");
     if let Ok(ratio) = compared.comparison.overhead_by_maximum {
         sentence += &format!("; overhead by maximum: {}", format::percent(ratio));
+    }
+    if let Err(why) = &compared.comparison.same_containers {
+        return format!("{sentence}; not comparable: {}.", why.0);
     }
     sentence += &match &compared.comparison.overhead_per_pod {
         Ok(per_pod) => {

@@ -141,9 +141,10 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Bytes,
         definition: "memory of each additional instance before saturation, with its confidence interval",
         json: Object("estimates.marginal_cost", &["bytes", "low", "high"]),
-        scope: Scope::Run(|_, run| {
+        scope: Scope::Run(|data, run| {
             let cost = known(&run.estimates.marginal_cost)?;
             Ok(Reading {
+                note: format::with_sidecars(data),
                 interval: Some(cost.interval),
                 inputs: format!("{}; {}", format::confidence(), cost.inputs),
                 details: json!({"points": cost.points, "inputs": cost.inputs}),
@@ -387,7 +388,8 @@ fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
     let divisor =
         if data.is_study() { "running instances, as recorded" } else { "instances that hold their memory" };
     let inputs = format!("{} ÷ {divisor}", data.usage_measure());
-    Ok(Reading { step: Some(usage.step), inputs, ..Reading::number(usage.mib) })
+    let note = format::with_sidecars(data);
+    Ok(Reading { step: Some(usage.step), note, inputs, ..Reading::number(usage.mib) })
 }
 
 fn ratio(ratio: &Estimate<f64>, inputs: String) -> Estimate<Reading> {

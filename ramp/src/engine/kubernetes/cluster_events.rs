@@ -97,6 +97,8 @@ fn obstacle(notice: &Notice, deployment: &str) -> Option<Obstacle> {
         ("replicaset", "FailedCreate") if is_of(name) => None,
         ("deployment", "ReplicaSetCreateError") if name == deployment => None,
         ("pod", "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox") => Some(name.to_owned()),
+        // Of a liveness probe the restarts tell.
+        ("pod", "Unhealthy") if !notice.message.starts_with("Liveness") => Some(name.to_owned()),
         _ => return None,
     };
     let message = notice.message.trim_start_matches("(combined from similar events): ");
@@ -179,6 +181,10 @@ mod tests {
         assert_eq!(of("deployment/load", "ReplicaSetCreateError"), Some(None));
         assert_eq!(of("pod/load-5d4f8c-x", "FailedMount"), Some(Some("load-5d4f8c-x".into())));
         assert_eq!(of("pod/load-5d4f8c-x", "FailedCreatePodSandBox"), Some(Some("load-5d4f8c-x".into())));
+        assert_eq!(of("pod/load-5d4f8c-x", "Unhealthy"), Some(Some("load-5d4f8c-x".into())));
+        let liveness =
+            Notice::new(NoticeKind::Cluster, "pod/load-5d4f8c-x", "Unhealthy", "Liveness probe failed");
+        assert_eq!(obstacle(&liveness, "load"), None);
         for (object, reason) in [
             ("replicaset/loader-5d4f8c", "FailedCreate"),
             ("replicaset/load-b-5d4f8c", "FailedCreate"),

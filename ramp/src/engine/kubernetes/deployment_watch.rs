@@ -1,7 +1,6 @@
 //! Watch of the Deployments that runs have made: changes of this run's own by others, and other runs in the namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -11,9 +10,10 @@ use serde_json::Value;
 
 use super::deployment::REMOVED_BY;
 use super::managed_fields::{Author, author};
+use super::own_requests::{OwnRequests, number};
 use super::request::{optional, within};
 use super::watch::Sink;
-use crate::engine::{Event, Events, Notice, RUN_LABEL};
+use crate::engine::{Event, Events, Notice, RUN_LABEL, Rescaled};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
 /// Time limit of the requests that tell who has removed the Deployment: changes are to be told within two seconds.
@@ -27,70 +27,6 @@ const LONGEST_VALUE: usize = 60;
 
 /// The manager of the controllers, the HorizontalPodAutoscaler's among them.
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
-
-/// What ramp itself has requested of its Deployment, so that its own changes are told from those of others.
-#[derive(Clone, Default)]
-pub(super) struct OwnRequests(Arc<Mutex<RequestedReplicas>>);
-
-#[derive(Debug, Default)]
-struct RequestedReplicas {
-    /// In requests without an answer so far, which may have been carried out all the same.
-    pending: Vec<u32>,
-    /// The last known number.
-    current: Option<u32>,
-    /// Resource version of the last answer: watches deliver what was before it a moment later.
-    answered: u64,
-    /// The newest resource version observed.
-    observed: u64,
-    /// Whether ramp removes the Deployment.
-    removing: bool,
-}
-
-impl OwnRequests {
-    fn lock(&self) -> MutexGuard<'_, RequestedReplicas> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Before a request for so many.
-    pub(super) fn asks(&self, replicas: u32) {
-        self.lock().pending.push(replicas);
-    }
-
-    /// A request was answered, with this resource version.
-    pub(super) fn answered(&self, replicas: u32, version: Option<&str>) {
-        self.lock().answer(replicas, number(version));
-    }
-
-    /// Before its removal.
-    pub(super) fn removes(&self) {
-        self.lock().removing = true;
-    }
-}
-
-impl RequestedReplicas {
-    fn answer(&mut self, replicas: u32, version: u64) {
-        self.pending.clear();
-        self.answered = self.answered.max(version);
-        if version >= self.observed {
-            self.current = Some(replicas);
-        }
-    }
-
-    /// The number before, where others have changed it.
-    fn changed_by_others(&mut self, replicas: u32, version: u64) -> Option<u32> {
-        if version < self.answered {
-            return None;
-        }
-        self.observed = self.observed.max(version);
-        let before = self.current.replace(replicas);
-        before.filter(|before| *before != replicas && !self.pending.contains(&replicas))
-    }
-}
-
-/// Resource versions of one kind are increasing integers (Kubernetes API concepts, "Resource versions").
-fn number(version: Option<&str>) -> u64 {
-    version.and_then(|version| version.parse().ok()).unwrap_or_default()
-}
 
 /// A Deployment that a run has made.
 #[derive(Debug)]
@@ -136,6 +72,8 @@ pub(super) struct DeploymentWatch {
     events: Events,
     own: OwnRequests,
     known: Option<ObservedDeployment>,
+    /// Replicas that others have set.
+    rescaled: Option<u32>,
     is_removed: bool,
     other_runs: BTreeSet<String>,
 }
@@ -156,6 +94,7 @@ impl DeploymentWatch {
             events,
             own,
             known: None,
+            rescaled: None,
             is_removed: false,
             other_runs: BTreeSet::new(),
         }
@@ -172,20 +111,26 @@ impl DeploymentWatch {
 
     /// Looks at this run's Deployment.
     async fn own(&mut self, now: ObservedDeployment) {
-        if self.own.lock().removing || self.is_removed {
+        if self.own.is_removing() || self.is_removed {
             return;
         }
         if now.is_deleted {
             self.removed(now.removed_by.clone()).await;
             return;
         }
-        let before = self.own.lock().changed_by_others(now.replicas, now.version);
+        let before = self.own.changed_by_others(now.replicas, now.version);
         let managers = self.known.as_ref().map_or(&[][..], |known| &known.managers);
         if let Some(before) = before {
             let by = author(managers, &now.managers, &["f:spec", "f:replicas"]);
             let message =
                 format!("replicas changed from {before} to {} {}", now.replicas, words(by.as_ref()));
-            self.changed_by_others(message, by.as_ref()).await;
+            self.changed_by_others(message.clone(), by.as_ref()).await;
+            self.rescaled = Some(now.replicas);
+            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by: message })).await;
+        } else if self.rescaled.take_if(|replicas| *replicas != now.replicas).is_some() {
+            // By ramp again.
+            let by = String::new();
+            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by })).await;
         }
         if let Some(known) =
             self.known.as_ref().filter(|known| known.uid == now.uid && known.spec != now.spec)
@@ -220,7 +165,7 @@ impl DeploymentWatch {
 
     /// This run's Deployment is gone, or is being deleted: nothing can come of the run any more.
     async fn removed(&mut self, removed_by: Option<String>) {
-        if self.own.lock().removing || self.is_removed {
+        if self.own.is_removing() || self.is_removed {
             return;
         }
         self.is_removed = true;
@@ -259,7 +204,7 @@ impl DeploymentWatch {
     }
 
     async fn gone(&mut self, removed_by: Option<String>) {
-        let is_mine_to_tell = !self.own.lock().removing && !self.is_removed;
+        let is_mine_to_tell = !self.own.is_removing() && !self.is_removed;
         if is_mine_to_tell && !self.has_lost_its_label().await {
             self.removed(removed_by).await;
         }

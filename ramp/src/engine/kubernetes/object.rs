@@ -41,12 +41,18 @@ pub(super) struct ContainerObject {
     pub(super) restart_policy: Option<String>,
 }
 
+impl ContainerObject {
+    /// Whether it is an init container that runs as long as the pod (Kubernetes 1.28).
+    pub(super) fn is_sidecar(&self) -> bool {
+        self.restart_policy.as_deref() == Some("Always")
+    }
+}
+
 impl PodSpec {
     /// Containers that run beside the one of this name: sidecars, also native ones (init containers that are restarted always,
     /// Kubernetes 1.28), and those of `kubectl debug`.
     pub(super) fn beside<'a>(&'a self, own: &'a str) -> impl Iterator<Item = &'a ContainerObject> {
-        let is_sidecar = |container: &&ContainerObject| container.restart_policy.as_deref() == Some("Always");
-        let native = self.init_containers.iter().flatten().filter(is_sidecar);
+        let native = self.init_containers.iter().flatten().filter(|container| container.is_sidecar());
         let all = self.containers.iter().chain(native).chain(self.ephemeral_containers.iter().flatten());
         all.filter(move |container| container.name != own)
     }
@@ -60,6 +66,7 @@ pub(super) struct PodStatus {
     pub(super) message: Option<String>,
     pub(super) conditions: Option<Vec<Condition>>,
     pub(super) container_statuses: Option<Vec<ContainerStatus>>,
+    pub(super) init_container_statuses: Option<Vec<ContainerStatus>>,
 }
 
 /// Of a pod or of a node.
@@ -109,6 +116,7 @@ pub(super) struct Running {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Terminated {
     pub(super) reason: Option<String>,
+    pub(super) message: Option<String>,
     pub(super) exit_code: i32,
     pub(super) finished_at: Option<Time>,
     #[serde(rename = "containerID")]

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use super::object::{
-    Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, deleted_since, time,
+    Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, Waiting, deleted_since,
+    time,
 };
 use crate::engine::{ContainerExit, InstanceStatus};
 use ramp_format::state::State;
@@ -147,12 +148,48 @@ impl<'a> PodView<'a> {
             return ended(last);
         }
         let since = self.condition("PodScheduled").and_then(since);
+        if let Some(reason) = self.init_container() {
+            return PodStateAt { state: State::Creating, since, reason };
+        }
         let waiting = state.and_then(|state| state.waiting.as_ref());
         let reason = match waiting.map(|waiting| (waiting.reason.as_deref(), waiting.message.as_deref())) {
             None | Some((None | Some("ContainerCreating" | "PodInitializing"), _)) => String::new(),
             Some((Some(reason), message)) => joined(reason, message),
         };
         PodStateAt { state: State::Creating, since, reason }
+    }
+
+    /// The init container that its containers wait for, and how far it is.
+    fn init_container(&self) -> Option<String> {
+        let is_sidecar = |name: &str| {
+            let mut all = self.pod.spec.init_containers.iter().flatten();
+            all.any(|container| container.name == name && container.is_sidecar())
+        };
+        let waits = |status: &&ContainerStatus| match &status.state {
+            Some(ContainerState { terminated: Some(terminated), .. }) => terminated.exit_code != 0,
+            Some(ContainerState { running: Some(_), .. }) => !is_sidecar(&status.name),
+            _ => true,
+        };
+        let status = self.status.init_container_statuses.iter().flatten().find(waits)?;
+        let state = status.state.clone().unwrap_or_default();
+        let last = status.last_state.as_ref().and_then(|last| last.terminated.clone());
+        let exits = status.restart_count + u32::from(state.running.is_none());
+        let name = format!("init container {}", status.name);
+        match (state.terminated.or(last).filter(|exit| exit.exit_code != 0), state.waiting) {
+            (Some(exit), _) => {
+                let exit = ended(&exit).reason;
+                Some(if exits > 1 {
+                    format!("CrashLoopBackOff: {name} exited {exits} times: {exit}")
+                } else {
+                    format!("PodInitializing: {name} exited: {exit}")
+                })
+            }
+            (None, Some(Waiting { reason: Some(reason), message })) if reason != "PodInitializing" => {
+                Some(joined(&format!("{reason}: {name}"), message.as_deref()))
+            }
+            (None, None) if state.running.is_some() => Some(format!("PodInitializing: {name} is running")),
+            _ => None,
+        }
     }
 
     /// How its container last ended.
@@ -212,11 +249,11 @@ impl<'a> PodView<'a> {
 fn ended(terminated: &Terminated) -> PodStateAt {
     let state = if is_oom(terminated) { State::OomKilled } else { State::Failed };
     let word = terminated.reason.as_deref().unwrap_or("Ended");
-    PodStateAt {
-        state,
-        since: terminated.finished_at.as_ref().map(time),
-        reason: format!("{word}, exit {}", terminated.exit_code),
-    }
+    let reason = format!("{word}, exit {}", terminated.exit_code);
+    // A process that never began tells nothing of itself; the message of one that did is its own.
+    let message =
+        terminated.message.as_deref().filter(|_| matches!(word, "StartError" | "ContainerCannotRun"));
+    PodStateAt { state, since: terminated.finished_at.as_ref().map(time), reason: joined(&reason, message) }
 }
 
 /// The kubelet's reason. 137 alone only says that the container was killed.

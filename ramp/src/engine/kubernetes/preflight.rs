@@ -104,6 +104,7 @@ fn judge(
         let may_not_create = permissions::may_not_create(&facts.access);
         preflight.findings.extend(facts.dry_run.judge(manifest, load, may_not_create));
     }
+    preflight.findings.extend(admission::declared_sidecars(&order.scenario));
     preflight.findings.extend(namespace_missing);
     preflight.findings.append(&mut template.findings);
     let load = facts.load.as_ref().ok();

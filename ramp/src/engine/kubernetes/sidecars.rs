@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::object::ContainerObject;
 use crate::engine::{Event, Events, Notice};
+use ramp_format::sidecar::{SIDECAR, Sidecar};
 
 /// Containers that were told. One of a name is told once, in however many pods it is.
 pub(super) struct Sidecars {
@@ -18,24 +19,33 @@ impl Sidecars {
 
     /// Containers in a pod of the run.
     pub(super) async fn of_instances(&mut self, beside: &[ContainerObject]) {
-        let consequence =
-            "what it uses counts as overhead of the instance, and whether it is ready does not count";
-        self.tell("the run", beside, consequence).await;
+        self.tell("the run", beside, Sidecar::message).await;
     }
 
     /// Containers in a pod of the node probe.
     pub(super) async fn of_probes(&mut self, beside: &[ContainerObject]) {
-        self.tell("the node probe", beside, "what it uses is part of the memory at rest").await;
+        let message = |sidecar: &Sidecar| {
+            let image = &sidecar.image;
+            format!(
+                "pods of the node probe have a further container (image {image}): what it uses is part of the memory at rest"
+            )
+        };
+        self.tell("the node probe", beside, message).await;
     }
 
-    async fn tell(&mut self, whose: &'static str, beside: &[ContainerObject], consequence: &str) {
+    async fn tell(
+        &mut self,
+        whose: &'static str,
+        beside: &[ContainerObject],
+        message: impl Fn(&Sidecar) -> String,
+    ) {
         for container in beside {
             if !self.told.insert((whose, container.name.clone())) {
                 continue;
             }
-            let image = container.image.as_deref().unwrap_or("unknown");
-            let message = format!("pods of {whose} have a further container (image {image}): {consequence}");
-            let notice = Notice::note(format!("container/{}", container.name), "Sidecar", message);
+            let image = container.image.clone().unwrap_or_else(|| "unknown".to_owned());
+            let message = message(&Sidecar { container: container.name.clone(), image });
+            let notice = Notice::note(Sidecar::object(&container.name), SIDECAR, message);
             self.events.send(Event::Notice(notice)).await;
         }
     }
@@ -64,9 +74,12 @@ mod tests {
         drop(sidecars);
         let mut objects = Vec::new();
         while let Some((_, Event::Notice(notice))) = told.recv().await {
-            assert!(notice.message.contains("counts as overhead of the instance"), "{}", notice.message);
-            objects.push(notice.object);
+            let found = Sidecar::of(&notice.object, &notice.reason, &notice.message).unwrap();
+            objects.push(found.to_string());
         }
-        assert_eq!(objects, ["container/istio-proxy", "container/native", "container/debugger-1"]);
+        assert_eq!(
+            objects,
+            ["istio-proxy (image proxyv2:1)", "native (image n)", "debugger-1 (image busybox)"]
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::cgroup_removal::processes;
 use super::cgroup_root::{CgroupRoot, OwnCgroups};
 use super::cleanup::stale_cgroups;
 use crate::engine::machine::MachineFacts;
+use crate::live_runs::process_of;
 use ramp_format::preflight::{Finding, NodeFacts};
 
 /// File descriptors of ramp for each instance: two pipes, and one to wait for its end.
@@ -87,7 +88,12 @@ fn leftover(run: &str, directories: &[PathBuf]) -> String {
     let count = directories.iter().map(|directory| processes(directory).len()).max().unwrap_or(0);
     let places: Vec<_> = directories.iter().map(|directory| directory.display().to_string()).collect();
     let places = places.join(" and ");
-    if count > 0 {
+    if let Some(process) = process_of(run) {
+        format!(
+            "run {run} is under way (process {process} on this machine), in {places}: both would share its memory; wait until it has \
+             ended"
+        )
+    } else if count > 0 {
         format!("run {run} is still running in {places} (processes: {count}; wait until it ends, or end it)")
     } else {
         format!("run {run} has left {places} (remove it: ramp clean --engine local)")
@@ -129,6 +135,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::live_runs::LiveRun;
     use workload::host::{Hierarchy, Level, Version};
 
     #[test]
@@ -157,6 +164,14 @@ mod tests {
         assert_eq!((found.len(), found.iter().all(|finding| finding.refuses)), (2, true), "{found:?}");
         assert!(found[0].message.starts_with("run busy is still running in"));
         assert!(found[1].message.contains("ramp-old (remove it: ramp clean --engine local"), "{found:?}");
+        // A run that has no process yet is live all the same.
+        let run = format!("live-{}", std::process::id());
+        let _live = LiveRun::begin(&run).unwrap();
+        let message = leftover(&run, &[root.path().join("ramp-live")]);
+        assert!(
+            message.starts_with(&format!("run {run} is under way (process {} on", std::process::id())),
+            "{message}"
+        );
     }
 
     #[test]

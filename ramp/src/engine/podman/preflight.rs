@@ -1,6 +1,6 @@
 //! Preflight of the Podman engine: image, runtime, limits, memory, kernel log, and containers of other runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::{ImageInspect, SystemInfo, SystemInfoCgroupVersionEnum, SystemVersion};
 
@@ -11,6 +11,7 @@ use crate::engine::EngineSpec;
 use crate::engine::machine::MachineFacts;
 use crate::engine::manifest_support::above_limit;
 use crate::engine::readiness::Readiness;
+use crate::live_runs::process_of;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::text::first_names;
 use workload::quantity::Bytes;
@@ -119,7 +120,7 @@ fn findings(order: &EngineSpec, answers: &EngineAnswers) -> Vec<Finding> {
     findings.extend(about_image(order, image));
     findings
         .extend(order.options.runtime.as_deref().and_then(|runtime| about_runtime(runtime, version, info)));
-    findings.extend(about_leftovers(&order.run, containers));
+    findings.extend(about_leftovers(&order.run, containers, process_of));
     findings.extend(about_limits(order, info));
     findings.extend(about_memory(order, info));
     findings.extend(about_log_drivers(info));
@@ -197,17 +198,31 @@ fn about_log_drivers(info: &SystemInfo) -> Option<Finding> {
     })
 }
 
-fn about_leftovers(run: &str, containers: &[Listed]) -> Option<Finding> {
+/// Containers of other runs; `process_of` knows those that are live.
+fn about_leftovers(
+    run: &str,
+    containers: &[Listed],
+    process_of: impl Fn(&str) -> Option<u32>,
+) -> Vec<Finding> {
     /// At most this many are named.
     const NAMED: usize = 10;
-    let left: Vec<_> =
-        containers.iter().filter(|listed| listed.run != run).map(|listed| &*listed.name).collect();
-    (!left.is_empty()).then(|| {
+    let others: BTreeSet<&str> = containers.iter().map(|listed| &*listed.run).collect();
+    let live = others.into_iter().filter(|other| *other != run);
+    let live: BTreeMap<&str, u32> = live.filter_map(|other| Some((other, process_of(other)?))).collect();
+    let is_left = |listed: &&Listed| listed.run != run && !live.contains_key(&*listed.run);
+    let left: Vec<_> = containers.iter().filter(is_left).map(|listed| &*listed.name).collect();
+    let under_way = live.iter().map(|(other, process)| {
+        Finding::refusal(format!(
+            "run {other} is under way (process {process} on this machine): both would share its memory; wait until it has ended"
+        ))
+    });
+    let left = (!left.is_empty()).then(|| {
         Finding::refusal(format!(
             "containers of other runs exist: {}; remove them with `ramp clean --engine podman`",
             first_names(&left, NAMED)
         ))
-    })
+    });
+    under_way.chain(left).collect()
 }
 
 fn about_limits(order: &EngineSpec, info: &SystemInfo) -> Option<Finding> {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::super::replicas::difference;
 use super::super::{
     ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeStatus, Notice, NoticeKind,
-    Obstacle,
+    Obstacle, Rescaled,
 };
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance};
@@ -686,6 +686,10 @@ impl Cluster {
             IncidentKind::Scale => {
                 let to = event.to.unwrap_or_default();
                 let way = if to < self.wanted { "down" } else { "up" };
+                let by = event.by.as_ref().map_or("another client", |_| "horizontal-pod-autoscaler");
+                let by = format!("replicas changed from {} to {to} by {by}", self.wanted);
+                let rescaled = Event::Rescaled(Rescaled { instances: to, by });
+                self.seen.push(ObservedEvent { at: now, event: rescaled });
                 self.wanted = to;
                 self.truth.changed_by_others = true;
                 let (object, reason, message) = match &event.by {
@@ -735,7 +739,8 @@ impl Cluster {
             }
             IncidentKind::DeleteWorkload => {
                 self.truth.changed_by_others = true;
-                self.obstacle("DeploymentNotFound: deployment memory-capacity no longer exists".into(), now);
+                let why = "deployment/memory-capacity was deleted by another client".to_owned();
+                self.seen.push(ObservedEvent { at: now, event: Event::Removed(why) });
                 for at in self.there.clone() {
                     if self.instances[at].counts() {
                         self.end(at, "", now);

@@ -246,5 +246,87 @@ fn each_kind_of_reason_is_news_once_and_a_long_one_is_shortened() {
     assert!(is_news("CreateContainerConfigError: secret"));
     let long = format!("InvalidImageName: {}", "x".repeat(10_000));
     watched.see("a", State::Creating, &long);
-    assert_eq!(watched.look().unwrap().reason.chars().count(), REASON_CHARS + 1);
+    let reason = watched.look().unwrap().reason;
+    assert_eq!(reason.chars().count(), REASON_CHARS.iter().sum::<usize>() + 3);
+    let nested = format!("ErrImagePull: failed to pull {}: i/o timeout", "x".repeat(500));
+    watched.see("a", State::Creating, &nested);
+    let reason = watched.look().unwrap().reason;
+    assert!(
+        reason.starts_with("ErrImagePull: failed to pull") && reason.ends_with(": i/o timeout"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn instances_that_others_no_longer_request_are_blocked_until_someone_requests_them_again() {
+    let mut watched = Watched::new(5);
+    for uid in ["a", "b"] {
+        watched.see(uid, State::Ready, "");
+    }
+    let rescaled = |instances| Rescaled { instances, by: "replicas changed from 5 to 2 by kubectl".into() };
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    assert_eq!(watched.after(31), 30);
+    let blocked = watched.look().unwrap();
+    assert_eq!(blocked.to_string(), "3 instances: ScaledByOthers: replicas changed from 5 to 2 by kubectl");
+    watched.tracker.rescaled(rescaled(5), watched.now);
+    assert_eq!(watched.look(), None, "put back");
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    watched.tracker.scaled(watched.now);
+    assert_eq!(watched.look().map(|blocked| blocked.instances), Some(3), "seen after the request was made");
+    watched.now += SECOND;
+    watched.tracker.scaled(watched.now);
+    assert_eq!(watched.look(), None, "ramp has set the number since");
+    watched.asked = 2;
+    watched.tracker.rescaled(rescaled(2), watched.now);
+    assert_eq!(watched.look(), None, "as many as are requested");
+}
+
+#[test]
+fn what_instances_wait_for_without_being_blocked_is_told_once_after_a_while() {
+    let mut watched = Watched::new(3);
+    watched.see("a", State::Creating, "PodInitializing: init container setup is running");
+    watched.see("b", State::Running, "");
+    watched.see("c", State::Ready, "");
+    let unhealthy = "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404";
+    let obstacle = Obstacle { instance: Some("pod-b".into()), reason: unhealthy.into() };
+    watched.tracker.obstacle(obstacle, watched.now);
+    watched.now += 29 * SECOND;
+    assert_eq!(watched.tracker.waiting(watched.now), None);
+    watched.now += SECOND;
+    let mut told = Vec::from_iter(watched.tracker.waiting(watched.now));
+    told.extend(watched.tracker.waiting(watched.now));
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "1 instance not ready, unchanged for 30 s: PodInitializing: init container setup is running"
+                .to_owned(),
+            format!("1 instance not ready, unchanged for 30 s: {unhealthy}"),
+        ]
+    );
+    assert_eq!((watched.tracker.waiting(watched.now), watched.look()), (None, None));
+    watched.see("b", State::Creating, "");
+    assert_eq!(watched.look(), None, "a probe that failed does not keep the next container from starting");
+}
+
+#[test]
+fn refusals_of_admission_block_and_a_webhook_that_does_not_answer_in_time_is_waited_for_and_told() {
+    let created = |reason: &str| {
+        let mut watched = Watched::new(1);
+        let obstacle = Obstacle { instance: None, reason: format!("FailedCreate: Error creating: {reason}") };
+        watched.tracker.obstacle(obstacle, watched.now);
+        let lasts = watched.after(32);
+        (lasts, watched.tracker.waiting(watched.now).is_some())
+    };
+    for refusal in [
+        "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false",
+        "pods \"a\" is forbidden: exceeded quota: two, requested: pods=1, used: pods=2, limited: pods=2",
+        "pods \"a\" is forbidden: maximum memory usage per Container is 20Mi, but limit is 50Mi",
+        "admission webhook \"policy\" denied the request: no",
+        "Internal error occurred: failed calling webhook \"policy\": dial tcp 10.0.0.1:443: connect: connection refused",
+    ] {
+        assert_eq!(created(refusal), (31, false), "{refusal}");
+    }
+    let late = "Internal error occurred: failed calling webhook \"policy\": context deadline exceeded";
+    assert_eq!(created(late), (0, true));
 }

@@ -60,3 +60,25 @@ fn changes_by_others_are_told_within_two_seconds_and_a_deletion_ends_the_run() {
     assert!(events.iter().any(|row| row["reason"] == "RemovedByOthers"), "the instance that went");
     assert_eq!(left_in(namespace.0), Vec::<serde_json::Value>::new());
 }
+
+#[test]
+#[ignore = "needs a cluster that is set up"]
+fn a_run_that_others_scale_down_ends_and_names_them() {
+    let namespace = Namespace::create("ramp-test-rescaled");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let words = "--memory 5M --from 3 --to 3 --hold 10m --settle 1s --stop blocked:5s --namespace";
+    let options: Vec<&str> = words.split(' ').chain([namespace.0]).collect();
+    let running = run(&scenario("runc/memory-capacity.yaml"), &out, &options);
+    let deployments = || list(namespace.0, "deployments", "ramp/run");
+    let is_scaled = || deployments().first().is_some_and(|found| found["status"]["readyReplicas"] == 3);
+    wait("three instances", Duration::from_secs(40), is_scaled);
+    let object = format!("deployment/{}", deployments()[0]["metadata"]["name"].as_str().unwrap());
+    let patch = r#"{"spec":{"replicas":1}}"#;
+    kubectl(&["--namespace", namespace.0, "patch", &object, "--field-manager=someone", "--patch", patch]);
+    let (_, said) = running.wait_for(Duration::from_secs(60));
+    let why = ramp_format::run_file::read_run(&out).unwrap().why_ended.unwrap();
+    let expected = "blocked:5s: 2 of 3 requested instances cannot start: ScaledByOthers: replicas changed from 3 to 1 by someone at ";
+    assert!(why.starts_with(expected), "{why}\n{said}");
+    assert_eq!(left_in(namespace.0), Vec::<serde_json::Value>::new());
+}

@@ -22,7 +22,7 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     sentences.extend(changed(found));
     sentences.extend(seen_late(data));
     sentences.push(usage(data, found));
-    sentences.push(marginal_cost(found));
+    sentences.push(marginal_cost(data, found));
     sentences.push(startup(&found.latency));
     sentences.push(goodput(data, &found.goodput));
     sentences.extend(teardown(data, found));
@@ -133,7 +133,7 @@ fn usage(data: &Dataset, found: &RunResults) -> Sentence {
     }
 }
 
-fn marginal_cost(found: &RunResults) -> Sentence {
+fn marginal_cost(data: &Dataset, found: &RunResults) -> Sentence {
     let rule = format!(
         "marginal cost: memory of each additional instance before saturation, with its {}",
         format::confidence()
@@ -141,9 +141,10 @@ fn marginal_cost(found: &RunResults) -> Sentence {
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
-                "Each additional instance costs {}, that is {}.",
+                "Each additional instance costs {}, that is {}{}.",
                 Unit::Bytes.with_interval(cost.bytes, cost.interval),
-                format::mib(cost.bytes)
+                format::mib(cost.bytes),
+                format::with_sidecars(data)
             ),
             format!("{rule}; {}", cost.inputs),
         ),

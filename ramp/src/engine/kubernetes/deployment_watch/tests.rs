@@ -53,6 +53,7 @@ fn messages(told: &mut mpsc::Receiver<(crate::clock::Moment, Event)>) -> Vec<Str
             Event::Notice(notice) => {
                 messages.push(format!("{} {}: {}", notice.object, notice.reason, notice.message));
             }
+            Event::Rescaled(rescaled) => messages.push(format!("RESCALED {}", rescaled.instances)),
             Event::Removed(why) => messages.push(format!("REMOVED {why}")),
             other => panic!("{other:?}"),
         }
@@ -98,7 +99,10 @@ async fn replicas_that_others_set_are_told_once_with_who_has_set_them() {
         [
             "deployment/a ChangedByOthers: replicas changed from 5 to 2 by kube-controller-manager (scale) at 12:00:03, as a \
              HorizontalPodAutoscaler does",
+            "RESCALED 2",
+            "RESCALED 6",
             "deployment/a ChangedByOthers: replicas changed from 6 to 3 by another client (no field manager is recorded)",
+            "RESCALED 3",
         ]
     );
 }

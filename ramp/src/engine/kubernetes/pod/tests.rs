@@ -168,3 +168,53 @@ fn who_removes_a_pod_is_its_reason_where_the_cluster_tells() {
     assert_eq!(status.state, State::Terminating);
     assert_eq!(status.reason, "EvictionByEvictionAPI: Eviction API: evicting");
 }
+
+#[test]
+fn a_pod_that_waits_for_an_init_container_says_so_and_a_crash_loop_of_it_is_one() {
+    let pod = |init: Value| {
+        json!({
+            "metadata": {"uid": "u1", "name": "p"},
+            "spec": {"nodeName": "n", "containers": [{"name": "workload"}],
+                "initContainers": [{"name": "proxy", "restartPolicy": "Always"}, {"name": "setup"}]},
+            "status": {"phase": "Pending",
+                "initContainerStatuses": [{"name": "proxy", "state": {"running": {}}}, init],
+                "containerStatuses": [{"name": "workload", "state": {"waiting": {"reason": "PodInitializing"}}}]}
+        })
+    };
+    let reason = |init: Value| {
+        let status = instance_status(&serde_json::from_value(pod(init)).unwrap(), "workload");
+        assert_eq!((status.state, status.end), (State::Creating, None));
+        status.reason
+    };
+    let failed = json!({"terminated": {"reason": "Error", "exitCode": 2}});
+    assert_eq!(
+        reason(json!({"name": "setup", "state": {"running": {"startedAt": AT}}})),
+        "PodInitializing: init container setup is running"
+    );
+    assert_eq!(
+        reason(json!({"name": "setup", "state": failed})),
+        "PodInitializing: init container setup exited: Error, exit 2"
+    );
+    let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}});
+    let again = json!({"name": "setup", "restartCount": 1, "state": waiting, "lastState": failed});
+    assert_eq!(reason(again), "CrashLoopBackOff: init container setup exited 2 times: Error, exit 2");
+    let running = json!({"name": "setup", "restartCount": 2, "state": {"running": {}}, "lastState": failed});
+    assert_eq!(reason(running), "CrashLoopBackOff: init container setup exited 2 times: Error, exit 2");
+    let image = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
+    assert_eq!(
+        reason(json!({"name": "setup", "state": image})),
+        "ErrImagePull: init container setup: not found"
+    );
+    assert_eq!(reason(json!({"name": "setup", "state": {"terminated": {"exitCode": 0}}})), "");
+}
+
+#[test]
+fn a_process_that_never_began_is_told_with_why() {
+    let reason = |word: &str| {
+        let terminated = json!({"reason": word, "exitCode": 128, "message": "exec: \"/no\": no such file"});
+        let terminated: Terminated = serde_json::from_value(terminated).unwrap();
+        ended(&terminated).reason
+    };
+    assert_eq!(reason("StartError"), "StartError, exit 128: exec: \"/no\": no such file");
+    assert_eq!(reason("Error"), "Error, exit 128");
+}

@@ -177,11 +177,28 @@ fn changes(sent: &Value, admitted: &Value, load: &str) -> Vec<Finding> {
     });
     let added = (!added.is_empty()).then(|| {
         Finding::warning(format!(
-            "admission adds containers to each instance, which are measured with it: {}; use a namespace without injection",
+            "admission adds containers to each instance, which are measured with it: {}; their memory is included in each figure per \
+             instance and not told apart; use a namespace without injection",
             added.join(", ")
         ))
     });
     changed.into_iter().chain(added).collect()
+}
+
+/// Containers of the manifest that run beside the load.
+pub(super) fn declared_sidecars(scenario: &Scenario) -> Option<Finding> {
+    let own = scenario.container.name.as_str();
+    let beside = containers(scenario.pod_spec()).filter(|container| container["name"] != own);
+    let names: Vec<String> = beside
+        .map(|container| format!("{} (image {})", text(&container["name"]), text(&container["image"])))
+        .collect();
+    (!names.is_empty()).then(|| {
+        Finding::warning(format!(
+            "the pods have containers beside the load: {}; their memory is included in each figure per instance and not told apart; \
+             remove them from the manifest to measure the load and the runtime alone",
+            names.join(", ")
+        ))
+    })
 }
 
 /// The containers that run as long as the pod: init containers that are restarted always are sidecars (Kubernetes 1.28).

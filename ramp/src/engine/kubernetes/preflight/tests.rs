@@ -511,6 +511,8 @@ fn what_is_said_of_admission_is_as_written_down() {
         |why: &str| pod(refused(403, &format!("pods \"memory-capacity-x7k2f\" is forbidden: {why}")));
     let none = json!({});
     let defaults = json!({"limits": {"memory": "512Mi"}, "requests": {"memory": "512Mi", "cpu": "100m"}});
+    let mut with_proxy = Scenario::embedded().unwrap().pod_spec()["containers"].clone();
+    with_proxy.as_array_mut().unwrap().push(json!({"name": "proxy", "image": "proxy:1"}));
     let text = [
         told(
             "a quota",
@@ -566,6 +568,7 @@ fn what_is_said_of_admission_is_as_written_down() {
             },
             &none,
         ),
+        told("a sidecar of the manifest", clean(), &json!({"containers": with_proxy})),
     ];
     insta::assert_snapshot!("admission", text.concat());
 }

@@ -237,3 +237,24 @@ fn what_is_said_is_as_written_down() {
     insta::assert_snapshot!("findings", text.concat());
     insta::assert_snapshot!("not_honoured", preflight(&order(None), &answers()).not_honoured.join("\n"));
 }
+
+#[test]
+fn containers_of_a_live_run_are_not_to_be_removed() {
+    let listed = |run: &str| Listed {
+        id: "1".into(),
+        name: format!("load-{run}-1"),
+        run: run.into(),
+        uid: None,
+        is_running: true,
+    };
+    let containers = ["own", "live", "dead", "live"].map(listed);
+    let found = about_leftovers("own", &containers, |run| (run == "live").then_some(77));
+    let messages: Vec<String> = found.into_iter().map(|finding| finding.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "run live is under way (process 77 on this machine): both would share its memory; wait until it has ended",
+            "containers of other runs exist: load-dead-1; remove them with `ramp clean --engine podman`",
+        ]
+    );
+}
