@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
+            LogWriter::finish();
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,7 @@
 //! Outcome of a run, and its exit status.
 
 use crate::arena::exit_at_once;
+use crate::log_writer::LogWriter;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Exits at once with its status: everything has been written, and a clean-up might wait for memory.
+    /// Exits with its status once the log is written, and without a clean-up, which might wait for memory.
     pub fn exit(self) -> ! {
+        LogWriter::finish();
         exit_at_once(match self {
             Self::Done => 0,
             Self::CouldNotHold => 3,

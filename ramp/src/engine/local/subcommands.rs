@@ -110,6 +110,7 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
+            LogWriter::finish();
             ExitCode::FAILURE
         }
     }
