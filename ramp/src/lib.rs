@@ -23,3 +23,4 @@ pub mod preflight;
 mod process_id;
 pub mod run;
 pub mod ui;
+mod waiting;

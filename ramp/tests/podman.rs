@@ -55,6 +55,7 @@ impl Seen {
             Event::Sample(_) => self.samples.push(at),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
             Event::Call(_) => self.calls += 1,
+            Event::WaitsFor(_) => {}
             Event::Obstacle(_) => {}
             Event::Node(_) | Event::Nodes(_) | Event::NodeGone(_) => {}
         }

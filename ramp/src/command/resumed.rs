@@ -25,7 +25,13 @@ pub(super) async fn resumed(
     let scenario = Scenario::of(file.manifest.clone());
     let scenario = scenario.map_err(|error| CommandError::Input(format!("run.json: manifest: {error}")))?;
     let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
-    let engine = AnyEngine::new(file.plan.engine, spec).await?;
+    let mut seen = interrupts.clone();
+    // An exec plugin of the kubeconfig may take minutes.
+    let engine = tokio::select! {
+        biased;
+        engine = AnyEngine::new(file.plan.engine, spec) => engine?,
+        Ok(_) = seen.wait_for(|count| *count > 0) => return Err(CommandError::Interrupted),
+    };
     if file.plan.engine == EngineKind::Local {
         check_machine(path, file).map_err(CommandError::Input)?;
     }

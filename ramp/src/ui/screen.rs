@@ -82,6 +82,11 @@ impl Screen {
         }
     }
 
+    /// Whether there is a status area.
+    pub(super) fn has_status(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Updates the status area, if there is one.
     pub(super) fn status(&self, words: impl FnOnce() -> String) {
         let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };

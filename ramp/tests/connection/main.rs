@@ -48,9 +48,15 @@ impl Place {
 
     /// What `ramp plan` says. It has nothing of the caller's environment.
     fn plan(&self, env: &[(&str, &str)], options: &[&str]) -> String {
+        let Output { stdout, stderr, .. } = self.output(&["plan"], env, options);
+        String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap()
+    }
+
+    fn output(&self, command: &[&str], env: &[(&str, &str)], options: &[&str]) -> Output {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/runc/memory-capacity.yaml");
-        let Output { stdout, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_ramp"))
-            .args(["plan", manifest.to_str().unwrap(), "--engine", "kubernetes", "--to", "1"])
+        Command::new(env!("CARGO_BIN_EXE_ramp"))
+            .args(command)
+            .args([manifest.to_str().unwrap(), "--engine", "kubernetes", "--to", "1"])
             .args(options)
             .current_dir(self.path())
             .env_clear()
@@ -61,8 +67,7 @@ impl Place {
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .output()
-            .unwrap();
-        String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap()
+            .unwrap()
     }
 }
 

@@ -67,7 +67,12 @@ impl Observer {
                 self.reported.insert(report.uid);
             }
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
-            Event::Node(_) | Event::NodeGone(_) | Event::Notice(_) | Event::Obstacle(_) | Event::Call(_) => {}
+            Event::Node(_)
+            | Event::NodeGone(_)
+            | Event::Notice(_)
+            | Event::Obstacle(_)
+            | Event::Call(_)
+            | Event::WaitsFor(_) => {}
         }
     }
 

@@ -21,6 +21,10 @@ impl Engine for RemovedByOthers {
         self.engine.name()
     }
 
+    fn place(&self) -> String {
+        self.engine.place()
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.engine.preflight().await
     }
