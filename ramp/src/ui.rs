@@ -1,7 +1,9 @@
 //! Live view: a line per step, messages, and a status area on a terminal; or JSON lines.
 
+mod progress;
 mod screen;
 
+pub(crate) use progress::ProgressView;
 pub use screen::Screen;
 
 use std::io::{self, Write};

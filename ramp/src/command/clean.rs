@@ -15,7 +15,7 @@ use crate::cli::CleanArgs;
 use crate::engine::kubernetes::ServerIdentity;
 use crate::engine::{Failure, kubernetes, local, podman};
 use crate::plan::engine_options::check;
-use crate::ui::{View, notice, out};
+use crate::ui::{ProgressView, View, notice, out};
 use crate::waiting::Wait;
 use ramp_format::directory::Directory;
 use ramp_format::plan::{EngineKind, EngineOptions};
@@ -46,7 +46,10 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     names_its_own(args, &file)?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
-        match Directory::check_resumable(path) {
+        let reading = ProgressView::busy(format!("{}: its rows to be read", path.display()));
+        let resumable = Directory::check_resumable(path);
+        drop(reading);
+        match resumable {
             // What another version has begun, or what lacks a table, is removed all the same.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) => {
                 out(&format!("the end of the run is not recorded: {error}"));

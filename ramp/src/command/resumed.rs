@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::engine::EngineSpec;
 use crate::engine::factory::AnyEngine;
 use crate::run::{Run, Surroundings};
-use crate::ui::View;
+use crate::ui::{ProgressView, View};
 use ramp_format::directory::Directory;
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::RunFile;
@@ -35,6 +35,7 @@ pub(super) async fn resumed(
     if file.plan.engine == EngineKind::Local {
         check_machine(path, file).map_err(CommandError::Input)?;
     }
+    let _reading = ProgressView::busy(format!("{}: its rows to be read", path.display()));
     let before = Directory::resume(path).map_err(|error| CommandError::reading(&error))?;
     Run::resume(engine, before, Surroundings { clock: Clock::system(), view, interrupts })
         .map_err(CommandError::Input)

@@ -11,3 +11,4 @@ mod paces;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
+mod waits;
