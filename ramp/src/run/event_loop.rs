@@ -314,9 +314,14 @@ impl EventLoop {
     /// Writes `run.json`, and retries for a limited time if the disk is full.
     pub(super) async fn save(&self, limit: Duration) -> std::io::Result<()> {
         let deadline = Instant::now() + limit;
+        let mut wait = Self::wait_until(deadline);
         loop {
             match self.directory.save() {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound && Instant::now() < deadline => {
+                    let now = Instant::now();
+                    if wait.is_due(now) {
+                        self.view.say(&wait.line(&format!("run.json to be written: {error}"), now));
+                    }
                     sleep(TICK).await;
                 }
                 saved => return saved,

@@ -8,6 +8,7 @@ use super::Run;
 use super::event_loop::EventLoop;
 use super::retry::{PATIENCE, RampEnd, retry};
 use crate::engine::{Engine, Failure};
+use crate::waiting::{Wait, telling};
 use ramp_format::rows::{Part, StepOutcome};
 use ramp_format::run_file::{MemoryReturned, Teardown};
 use ramp_format::time::seconds;
@@ -73,10 +74,16 @@ impl<E: Engine> Run<E> {
         let deadline = Instant::now() + PATIENCE;
         match retry(&mut self.engine, &mut self.event_loop, deadline, "check for leftovers", ask).await {
             Ok(Some(none)) => none,
-            _ => match self.engine.left().await {
-                Ok(left) => left,
-                Err(failure) => vec![format!("unknown: {failure}")],
-            },
+            _ => {
+                let (place, view) = (self.engine.place(), &self.event_loop.view);
+                let what = || format!("{place}: check for leftovers");
+                let wait = Wait::begin(Instant::now());
+                // Not interrupted: what is left has to be said at the end.
+                match telling(wait, what, |line| view.say(line), self.engine.left()).await {
+                    Ok(left) => left,
+                    Err(failure) => vec![format!("unknown: {failure}")],
+                }
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! Files of `KUBECONFIG`, contexts, clusters and users.
 
 use std::fs;
-use std::net::TcpListener;
 
 use serde_json::json;
 
@@ -120,24 +119,6 @@ fn without_any_configuration_it_is_said_where_it_was_looked_for() {
     assert_said(&place.plan(&pod, &[]), &["the service account of this pod cannot be used ("]);
     let said = place.plan(&[("KUBECONFIG", "one")], &["--context", "x"]);
     assert_said(&said, &["kubeconfig one does not exist or is empty; set KUBECONFIG"]);
-}
-
-#[test]
-fn a_server_that_accepts_connections_and_never_answers_is_told_within_seconds_and_ends_it() {
-    // The kernel accepts.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let place = Place::new();
-    let output = place.put(&url, json!({})).output(&["plan"], &[], &[]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let lines: Vec<&str> = said.lines().collect();
-    let [wait, error] = lines[..] else { panic!("{said}") };
-    assert_eq!(wait, format!("  ! waiting for the API server {url} (context \"test\"): preflight (3 s)"));
-    let why = format!(
-        "cannot get the version of the API server: {url} (context \"test\"): no answer within 10 s; check that it is up"
-    );
-    assert!(error.contains(&why), "{error}");
 }
 
 #[test]
