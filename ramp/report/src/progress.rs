@@ -108,7 +108,8 @@ mod tests {
         let its = told.clone();
         let observer = Observer::new(move |progress| its.borrow_mut().push(progress));
         let data = [(); 2].map(|()| Dataset::read_observed(file.path(), &observer).unwrap());
-        let bytes: u64 = told.take().iter().map(|told| if let Progress::Read(bytes) = told { *bytes } else { 0 }).sum();
+        let bytes: u64 =
+            told.take().iter().map(|told| if let Progress::Read(bytes) = told { *bytes } else { 0 }).sum();
         assert_eq!(bytes, 2 * text.len() as u64);
         drop(Report::observed(data.into(), None, &observer));
         let told = told.take();

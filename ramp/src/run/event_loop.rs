@@ -266,7 +266,13 @@ impl EventLoop {
     fn tell_wait(&mut self, wait: &mut Wait, object: &str, what: &str) {
         let now = Instant::now();
         if wait.is_due(now) {
-            self.note(object, "Waiting", wait.line(what, now));
+            let line = wait.line(what, now);
+            self.row(
+                self.clock.moment(),
+                NoticeKind::Note.name(),
+                &Notice::note(object, "Waiting", line.as_str()),
+            );
+            self.view.say(&line);
         }
     }
 

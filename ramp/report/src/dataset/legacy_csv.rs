@@ -18,9 +18,9 @@
 
 use std::path::Path;
 
-use crate::progress::Observer;
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Source, Step, name_of};
+use crate::progress::Observer;
 
 /// Reads a file of the study.
 pub(super) fn read(file: &Path, observer: &Observer) -> Result<Dataset, Unreadable> {

@@ -363,7 +363,10 @@ mod tests {
                     2,0,a,sample,2026-11-25T12:00:01Z,3,false\n2,0,old,sample,2026-11-25T12:00:01Z,0,\n";
         fs::write(place.path().join("nodes.csv"), [header, rows].concat()).unwrap();
         let mut notes = Vec::new();
-        let (nodes, _) = RunReader { directory: place.path(), observer: &Observer::default(), notes: &mut notes }.nodes().unwrap();
+        let (nodes, _) =
+            RunReader { directory: place.path(), observer: &Observer::default(), notes: &mut notes }
+                .nodes()
+                .unwrap();
         let seen: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.samples.len())).collect();
         assert_eq!(seen, [("a", 2), ("old", 1)], "a was cordoned, and may have instances");
         assert_eq!(notes, ["nodes left out, as instances may not be placed on them: 1 (windows)"]);

@@ -140,9 +140,7 @@ impl TableReader {
         let mut source = File::open(file).map_err(io)?;
         match whole_bytes(&mut source) {
             Ok((0, _)) => Ok(None),
-            Ok((whole, torn)) => {
-                Self::read(file, observer.counted(source.take(whole)), torn).map(Some)
-            }
+            Ok((whole, torn)) => Self::read(file, observer.counted(source.take(whole)), torn).map(Some),
             // A pipe has no end to look at first.
             Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
                 let mut text = Vec::new();

@@ -68,8 +68,10 @@ fn of_two(report: &Report, compared: &Compared) -> String {
     if let Ok(ratio) = compared.comparison.overhead_by_maximum {
         sentence += &format!("; overhead by maximum: {}", format::percent(ratio));
     }
-    let run = report.findings.groups.get(compared.other).and_then(|group| report.data.get(*group.runs.first()?));
-    let instance = run.and_then(Dataset::recorded).map_or("pod", |recorded| recorded.run.plan.engine.instance());
+    let run =
+        report.findings.groups.get(compared.other).and_then(|group| report.data.get(*group.runs.first()?));
+    let instance =
+        run.and_then(Dataset::recorded).map_or("pod", |recorded| recorded.run.plan.engine.instance());
     sentence += &match &compared.comparison.overhead_per_pod {
         Ok(per_pod) => {
             let cost = Unit::BinaryBytes.with_interval(per_pod.bytes, per_pod.interval);
