@@ -3,7 +3,7 @@
 //! The reader of standard error may be slow, gone or a stopped terminal, and a `write` may then block for ever. A line waits for its
 //! reader, the program does not. Lines that find the queue full are dropped and counted, and the next line that is written says how many.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct LogWriter;
 /// Opened by the first line; `None` where the system refused the thread.
 static LOG: OnceLock<Option<Arc<LineQueue>>> = OnceLock::new();
 
-/// Lines that wait for a slow reader: hundreds of them. Pages that no line has ever reached are not resident.
+/// Lines that wait for a slow reader: hundreds of them.
 const QUEUE_BYTES: usize = 64 << 10;
 
 /// How long a line is waited for, so that it is usually written before the program goes on.
@@ -44,7 +44,7 @@ impl LogWriter {
     }
 }
 
-impl io::Write for LogWriter {
+impl Write for LogWriter {
     /// Never fails: there would be nowhere to log it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match LOG.get_or_init(|| LineQueue::open("stderr", io::stderr()).ok()) {
@@ -86,15 +86,16 @@ impl Pending {
 
 impl LineQueue {
     /// # Errors
-    /// Where the system refuses a thread.
+    /// Where the system refuses a thread or the memory: the first line may say that there is no more.
     fn open(name: &str, descriptor: impl AsFd + Send + 'static) -> io::Result<Arc<Self>> {
-        let pending = Pending { lines: Vec::with_capacity(QUEUE_BYTES), dropped: 0, is_writing: false };
+        let (lines, taken) = (buffer()?, buffer()?);
+        let pending = Pending { lines, dropped: 0, is_writing: false };
         let queue =
             Arc::new(Self { pending: Mutex::new(pending), changed: Condvar::new(), clock: OnceLock::new() });
         let its = Arc::clone(&queue);
         threads::start(name, move || {
             its.clock.get_or_init(ThreadClock::of_current);
-            its.serve(descriptor.as_fd());
+            its.serve(descriptor.as_fd(), taken);
         })?;
         Ok(queue)
     }
@@ -107,8 +108,8 @@ impl LineQueue {
     /// Appends a line, and waits until all are written, for `patience` at most.
     fn send(&self, line: &[u8], patience: Duration) {
         let mut pending = self.lock();
-        // A single line that is longer than the queue is no reason to lose it.
-        if pending.lines.is_empty() || pending.lines.len() + line.len() <= QUEUE_BYTES {
+        // Within its capacity: there may be no more memory.
+        if pending.lines.len() + line.len() <= QUEUE_BYTES {
             pending.lines.extend_from_slice(line);
         } else {
             pending.dropped += 1;
@@ -130,8 +131,7 @@ impl LineQueue {
     }
 
     /// Writes lines for ever.
-    fn serve(&self, descriptor: BorrowedFd<'_>) {
-        let mut lines = Vec::with_capacity(QUEUE_BYTES);
+    fn serve(&self, descriptor: BorrowedFd<'_>, mut lines: Vec<u8>) {
         let (mut lost, mut torn) = (0, false);
         loop {
             let waited = self
@@ -148,7 +148,7 @@ impl LineQueue {
             }
             // Those of a full queue came after these. Where nothing can be written, as on a full disk, the next line tries again.
             lost += dropped;
-            if lost > 0 && write_line(descriptor, dropped_message(lost).as_bytes(), &mut torn) {
+            if lost > 0 && write_dropped(descriptor, lost, &mut torn) {
                 lost = 0;
             }
             self.lock().is_writing = false;
@@ -167,15 +167,27 @@ fn write_line(descriptor: BorrowedFd<'_>, line: &[u8], torn: &mut bool) -> bool 
     status == LineStatus::Written
 }
 
-fn dropped_message(lines: u64) -> String {
-    let (lines, were) =
-        if lines == 1 { ("1 line".to_owned(), "was") } else { (format!("{lines} lines"), "were") };
-    format!("{lines} of the log {were} dropped: standard error took no more\n")
+/// Says how many lines were dropped. Allocates nothing.
+fn write_dropped(descriptor: BorrowedFd<'_>, lines: u64, torn: &mut bool) -> bool {
+    let mut text = [0; 128];
+    let mut rest = &mut text[..];
+    let were = if lines == 1 { " was" } else { "s were" };
+    // It fits.
+    let _ = writeln!(rest, "{lines} line{were} dropped from the log: standard error took no more");
+    let left = rest.len();
+    write_line(descriptor, text.get(..text.len() - left).unwrap_or_default(), torn)
+}
+
+/// Room for the lines of a queue. Pages that no line reaches are not resident.
+fn buffer() -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(QUEUE_BYTES).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    Ok(buffer)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     use super::*;
 
@@ -201,7 +213,8 @@ mod tests {
         );
         let dropped = queue.lock().dropped as usize;
         assert!((1..count - QUEUE_BYTES / LINE_BYTES).contains(&dropped), "{dropped}");
-        let expected = (0..count - dropped).map(line).collect::<String>() + &dropped_message(dropped as u64);
+        let expected = (0..count - dropped).map(line).collect::<String>()
+            + &format!("{dropped} lines were dropped from the log: standard error took no more\n");
         let mut text = vec![0; expected.len()];
         reader.read_exact(&mut text).unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), expected);
@@ -235,8 +248,12 @@ mod tests {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut torn = false;
         assert!(!write_line(full.as_fd(), b"a line\n", &mut torn) && !torn);
-        assert_eq!(dropped_message(1), "1 line of the log was dropped: standard error took no more\n");
-        assert_eq!(dropped_message(2), "2 lines of the log were dropped: standard error took no more\n");
+        let (mut reader, writer) = io::pipe().unwrap();
+        assert!(write_dropped(writer.as_fd(), 1, &mut torn));
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "1 line was dropped from the log: standard error took no more\n");
     }
 
     #[test]
