@@ -1,8 +1,9 @@
-//! Line writer: one thread per descriptor, so that a slow reader never blocks the load.
+//! Line writer: a thread that writes reports, so that a slow reader never blocks the load.
 //!
-//! The reader of standard output or standard error may be slow, gone, a stopped terminal, or a full disk, and a `write`
-//! may then block for ever. So each is written by its own thread, a line with one `write`; the sender waits briefly for
-//! its line, then goes on. A line that finds the thread still busy is lost.
+//! The reader of standard output may be slow, gone, a stopped terminal, or a full disk, and a `write` may then block for
+//! ever. So it is written by its own thread, a line with one `write`; the sender waits briefly for its line, then goes on.
+//! A report that finds the thread still busy is lost: a later one replaces it. (Lines of the log wait in a queue:
+//! `log_writer`.)
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -97,11 +98,6 @@ impl LineWriter {
         *self.clock.wait()
     }
 
-    /// The same, where the thread has begun: never waits.
-    pub(crate) fn clock_if_begun(&self) -> Option<ThreadClock> {
-        self.clock.get().copied()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Slot> {
         // Nobody panics while holding it, and a line would be as good afterwards.
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,11 +117,6 @@ impl LineWriter {
         let begin = Instant::now();
         let slot = self.settled(self.lock(), patience);
         self.hand_over(slot, line, patience.saturating_sub(begin.elapsed()))
-    }
-
-    /// Waits until no line is pending, for `patience` at most.
-    pub(crate) fn wait(&self, patience: Duration) {
-        drop(self.settled(self.lock(), patience));
     }
 
     fn hand_over<'a>(
@@ -183,7 +174,7 @@ impl LineWriter {
 }
 
 /// Writes as much as possible; more than one `write` only after a short one.
-fn write_all(descriptor: BorrowedFd<'_>, line: &[u8]) -> (usize, LineStatus) {
+pub(crate) fn write_all(descriptor: BorrowedFd<'_>, line: &[u8]) -> (usize, LineStatus) {
     let mut written = 0;
     while let Some(rest) = line.get(written..).filter(|rest| !rest.is_empty()) {
         match nix::unistd::write(descriptor, rest) {

@@ -19,13 +19,14 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(args.reports().log.filter())
         .with_target(false)
-        .with_writer(LogWriter)
+        .with_writer(|| LogWriter)
         .log_internal_errors(false)
         .init();
     match signals.and_then(|signals| app::run(&args, &signals, started_ns, Residency::Locked)) {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
+            LogWriter::finish();
             ExitCode::FAILURE
         }
     }

@@ -215,6 +215,33 @@ fn a_reader_that_stalls_and_goes_on_after_sigterm_gets_the_last_record() {
     assert!(text.ends_with('\n'));
 }
 
+#[test]
+fn warnings_wait_for_a_log_reader_that_is_slow() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let size = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe of one page");
+    // It is full before the program starts.
+    (&writer).write_all(&vec![b'\n'; usize::try_from(size).expect("a size")]).expect("room for that");
+    let mut command = support::workload();
+    command.args(["--memory", "1Pi", "--growth-rate", "1M/s", "--cpu", "100000", "--format", "json"]);
+    command.args(["--report-every", "10ms", "--duration", "300ms"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer);
+    let mut running = started(&mut command).expect("the program starts");
+    drop(command);
+    let stdout = BufReader::new(running.child.stdout.take().expect("a pipe"));
+    let records =
+        stdout.lines().take_while(|line| !line.as_ref().expect("UTF-8").contains("\"end\"")).count();
+    assert!(records > 5, "the load goes on meanwhile: {records} records");
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(running.child.wait().expect("it is ours").code(), Some(0));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines.len() >= 2, "{text}");
+    assert!(
+        lines[0].contains("--memory 1Pi is more than") && lines[1].contains("--cpu 100000 is more than"),
+        "{text}"
+    );
+}
+
 /// Runs to its end with reports that go to `file`; gives how often standard error has `words`.
 fn told_while_writing_to(file: std::fs::File, limit: &str, mode: &[&str], words: &str) -> usize {
     let mut command = Command::new("prlimit");

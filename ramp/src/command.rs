@@ -6,20 +6,19 @@ mod interrupts;
 mod output_directory;
 mod report;
 mod resumed;
-mod waiting;
 
 pub use clean::clean;
 pub use error::CommandError;
 pub use report::report;
 
 use error::{INTERRUPTED, REFUSED};
-use waiting::waiting;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::cli::RunArgs;
 use crate::clock::Clock;
@@ -31,7 +30,8 @@ use crate::plan::builder::PlanBuilder;
 use crate::preflight::forecast::{forecast, largest_load, needs, no_room};
 use crate::preflight::summary;
 use crate::run::{Run, Surroundings};
-use crate::ui::{Summary, View, out};
+use crate::ui::{Summary, View, notice, out};
+use crate::waiting::{Wait, telling};
 use ramp_format::directory::Directory;
 use ramp_format::plan::EngineKind;
 use ramp_format::preflight::{Forecast, Preflight};
@@ -97,6 +97,11 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     finish(run, &interrupts).await
 }
 
+/// Does `work`, and says on standard error what it waits for.
+async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
+    telling(Wait::begin(Instant::now()), || what.to_owned(), notice, work).await
+}
+
 /// Plan, engine and clock of a new run.
 async fn prepare(args: &RunArgs) -> Result<(PlanBuilder, AnyEngine, Clock), CommandError> {
     let mut clock = Clock::system();
@@ -126,7 +131,8 @@ struct RunDiscovery {
 
 async fn preflight(engine: &mut impl Engine, builder: &PlanBuilder) -> Result<RunDiscovery, CommandError> {
     let PlanBuilder { plan, scenario, out } = builder;
-    let mut preflight = waiting(&format!("{}: preflight", plan.engine), engine.preflight()).await?;
+    let what = format!("{}: preflight", engine.place());
+    let mut preflight = waiting(&what, engine.preflight()).await?;
     preflight.versions.insert("ramp".into(), env!("CARGO_PKG_VERSION").into());
     preflight.findings.extend(output_directory::findings(out));
     let needs = needs(scenario, &preflight);

@@ -48,6 +48,9 @@ pub trait Engine {
     /// As on the command line.
     fn name(&self) -> &'static str;
 
+    /// What requests are sent to, for messages: a server, with its address and the user, or this machine.
+    fn place(&self) -> String;
+
     /// Observes the environment before the first step. Changes nothing.
     ///
     /// # Errors
@@ -175,6 +178,8 @@ pub enum Event {
     Call(Call),
     /// The number of requested instances has changed after others had set it.
     Rescaled(Rescaled),
+    /// What the operation under way waits for, for as long as it waits; nothing once it goes on.
+    WaitsFor(Option<String>),
     /// What holds the instances was removed by others, who and how: the run cannot go on.
     Removed(String),
 }

@@ -24,3 +24,4 @@ pub mod preflight;
 mod process_id;
 pub mod run;
 pub mod ui;
+mod waiting;

@@ -13,6 +13,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use workload::clock::monotonic_ns;
+use workload::log_writer::LogWriter;
 
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
@@ -53,26 +54,33 @@ fn ramp(command: &Command) -> ExitCode {
     // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
     // only thread while nobody reads it.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
-    // A terminal that was closed cannot be written to; to print that would panic.
+    // By a thread of its own: a terminal that is stopped must not stop the run. One that was closed cannot be written to; to print that
+    // would panic.
     let log = tracing_subscriber::fmt()
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogWriter)
         .log_internal_errors(false)
         .finish();
     log.with(own).init();
     // One thread: tasks wait for the network, the disk or the clock, and the CPUs are for the load.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match &runtime {
-        Ok(runtime) => runtime.block_on(async {
-            match command {
-                Command::Plan(args) => command::plan(args).await,
-                Command::Run(args) => command::run(args).await,
-                Command::Clean(args) => command::clean(args).await,
-                Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
-            }
-        }),
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(async {
+                match command {
+                    Command::Plan(args) => command::plan(args).await,
+                    Command::Run(args) => command::run(args).await,
+                    Command::Clean(args) => command::clean(args).await,
+                    Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
+                }
+            });
+            // A name that is still being resolved (getaddrinfo cannot be cancelled) is not waited for.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(CommandError::Failed(format!("cannot start the runtime: {error}"))),
     };
+    LogWriter::finish();
     result.unwrap_or_else(|error| {
         ui::error(error.message());
         error.exit_code()

@@ -37,6 +37,7 @@ use crate::clock::{Clock, Moment};
 use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
 use crate::plan::pacing::{Pacing, pacing};
 use crate::ui::{Summary, View};
+use crate::waiting;
 use ramp_format::directory::{Before, Directory};
 use ramp_format::plan::Plan;
 use ramp_format::rows::{Part, StepOutcome, StepRow};
@@ -50,9 +51,6 @@ use ramp_format::time::Time;
 const LAST_ROWS_WITHIN: Duration = Duration::from_secs(30);
 /// Time limit for the first sample of each node: without them memory at rest is unknown.
 const FIRST_SAMPLES_WITHIN: Duration = Duration::from_secs(5);
-
-/// Idle times of this length are told.
-const TOLD_FROM: Duration = Duration::from_secs(3);
 
 /// Environment of a run.
 #[derive(Debug)]
@@ -348,7 +346,12 @@ impl<E: Engine> Run<E> {
         }
         self.event_loop.view.heading();
         let first = Instant::now() + FIRST_SAMPLES_WITHIN;
-        self.event_loop.until(first, |event_loop| event_loop.nodes.all_sampled()).await?;
+        let sampled = |event_loop: &EventLoop| event_loop.nodes.all_sampled();
+        let what = |event_loop: &EventLoop| {
+            let unsampled: Vec<&str> = event_loop.nodes.unsampled().collect();
+            format!("the first sample of {}", first_names(&unsampled, 3))
+        };
+        self.event_loop.until_told(first, "nodes", sampled, what).await?;
         let unsampled: Vec<String> = self.event_loop.nodes.unsampled().map(str::to_owned).collect();
         if !unsampled.is_empty() {
             let names = first_names(&unsampled, 3);
@@ -359,7 +362,7 @@ impl<E: Engine> Run<E> {
         }
         if self.resumed.is_none() {
             // Memory and CPU of the idle nodes.
-            if self.plan.settle >= TOLD_FROM {
+            if self.plan.settle >= waiting::FIRST {
                 let words = humantime::format_duration(self.plan.settle);
                 self.event_loop
                     .view
@@ -417,7 +420,7 @@ impl<E: Engine> Run<E> {
         let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
         let scale = async |engine: &mut E| engine.scale(GroupId::ONLY, asked).await;
         retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
-        self.event_loop.until(deadline, |event_loop| event_loop.is_settled(asked)).await?;
+        self.event_loop.until_settled(deadline, |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())
     }
 
@@ -427,6 +430,10 @@ impl<E: Engine> Run<E> {
             return Ok(None);
         }
         self.event_loop.part = Part::Hold;
+        if self.plan.hold >= waiting::FIRST {
+            let words = humantime::format_duration(self.plan.hold);
+            self.event_loop.view.say(&format!("holding for {words}"));
+        }
         let began = Instant::now();
         let why = match self.event_loop.wait(began + self.plan.hold).await {
             Err(Interrupt::Blocked) => Some(self.event_loop.take_blocked()),

@@ -1,7 +1,9 @@
 //! Live view: a line per step, messages, and a status area on a terminal; or JSON lines.
 
+mod progress;
 mod screen;
 
+pub(crate) use progress::ProgressView;
 pub use screen::Screen;
 
 use std::io::{self, Write};
@@ -66,6 +68,11 @@ impl View {
     #[must_use]
     pub fn of(json: bool) -> Self {
         if json { Self::json() } else { Self::words() }
+    }
+
+    /// Whether people read it without a status area, which would show what a step waits for.
+    pub(crate) fn is_plain_text(&self) -> bool {
+        matches!(self, Self::Words(screen) if !screen.has_status())
     }
 
     /// The preflight summary.
@@ -298,25 +305,29 @@ impl Status {
             .blocked
             .as_ref()
             .map_or_else(String::new, |blocked| format!("blocked: {} | ", shortened(blocked, BLOCKED_CHARS)));
-        format!("{blocked}{}\n{}{separator}{memory} | API {api}{left}", self.instances(), self.unwritten)
+        format!(
+            "{blocked}{}\n{}{separator}{memory} | API {api}{left}",
+            instances(self.asked, &self.counts, &self.totals),
+            self.unwritten
+        )
     }
+}
 
-    /// Requested instances, those in each state, and those lost.
-    fn instances(&self) -> String {
-        let of = |state| self.counts.of(state);
-        let by_state = [
-            (of(State::Pending) + of(State::Unschedulable), "pending"),
-            (of(State::Creating), "creating"),
-            (of(State::Running), "running"),
-            (of(State::Ready), "ready"),
-            (of(State::Terminating), "terminating"),
-            (self.totals.evictions, "evicted"),
-            (self.totals.oom_kills, "OOM-killed"),
-        ];
-        let present = by_state.into_iter().filter(|(count, _)| *count > 0);
-        let parts = present.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>();
-        format!("{} requested: {}", count(self.asked, "instance"), parts.join(", "))
-    }
+/// Requested instances, those in each state, and those lost.
+pub(crate) fn instances(asked: u32, counts: &Counts, totals: &Totals) -> String {
+    let of = |state| counts.of(state);
+    let by_state = [
+        (of(State::Pending) + of(State::Unschedulable), "pending"),
+        (of(State::Creating), "creating"),
+        (of(State::Running), "running"),
+        (of(State::Ready), "ready"),
+        (of(State::Terminating), "terminating"),
+        (totals.evictions, "evicted"),
+        (totals.oom_kills, "OOM-killed"),
+    ];
+    let present = by_state.into_iter().filter(|(count, _)| *count > 0);
+    let parts = present.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>();
+    format!("{} requested: {}", count(asked, "instance"), parts.join(", "))
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ impl Seen {
             Event::Rescaled(rescaled) => panic!("nobody else scales: {rescaled:?}"),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
             Event::Call(_) => self.calls += 1,
+            Event::WaitsFor(_) => {}
             Event::Obstacle(_) => {}
             Event::Node(_) | Event::Nodes(_) | Event::NodeGone(_) => {}
         }

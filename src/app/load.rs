@@ -32,16 +32,11 @@ pub(super) fn run(spec: &LoadSpec, signals: &Signals, started_ns: u64) -> io::Re
     let asked = TargetSpec { memory: spec.memory, cpu: spec.cpu };
     let target = Target::resolve(asked, &capacity).map_err(io::Error::other)?;
     let shortfalls: Vec<_> = target.shortfalls(asked, &capacity).iter().map(ToString::to_string).collect();
-    // One line for both: a line that finds another one still pending may be dropped.
-    let mut of_machine = Vec::new();
     for doubt in target.doubts(asked, &capacity) {
         match doubt {
             Doubt::OfLimit(text) => info!("{text}"),
-            Doubt::OfMachine(text) => of_machine.push(text),
+            Doubt::OfMachine(text) => warn!("{text}"),
         }
-    }
-    if !of_machine.is_empty() {
-        warn!("{}", of_machine.join(". "));
     }
     let schedule = ReportSchedule::new(&spec.reports, started_ns);
     let set_points = SetPoints::new(asked, target, &capacity, schedule);

@@ -15,7 +15,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Exits at once with its status: everything has been written, and a clean-up might wait for memory.
+    /// Exits with its status once the log is written, and without a clean-up, which might wait for memory.
     pub fn exit(self) -> ! {
         LogWriter::finish();
         exit_at_once(match self {

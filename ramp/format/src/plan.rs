@@ -82,6 +82,26 @@ impl EngineKind {
             Self::Simulated => "A cluster whose truth is known, in simulated time",
         }
     }
+
+    /// What one of its instances is.
+    #[must_use]
+    pub fn instance(self) -> &'static str {
+        match self {
+            Self::Local => "process",
+            Self::Podman => "container",
+            Self::Kubernetes | Self::Simulated => "pod",
+        }
+    }
+
+    /// What its instances are.
+    #[must_use]
+    pub fn instances(self) -> &'static str {
+        match self {
+            Self::Local => "processes",
+            Self::Podman => "containers",
+            Self::Kubernetes | Self::Simulated => "pods",
+        }
+    }
 }
 
 /// What belongs to one engine or another.

@@ -35,6 +35,8 @@ pub use workload_reports::{ReportRow, Reports};
 
 use std::path::Path;
 
+use crate::progress::Observer;
+
 impl Dataset {
     /// Reads a run directory or a CSV file of the study.
     ///
@@ -42,7 +44,15 @@ impl Dataset {
     /// Where there is none, and where something in it is not what it should be: file, line, column, what was found and what was
     /// expected. A torn last row is no error: it is among the [notes](Self::notes).
     pub fn read(path: &Path) -> Result<Self, Unreadable> {
-        if path.is_dir() { run_directory::read(path) } else { legacy_csv::read(path) }
+        Self::read_observed(path, &Observer::default())
+    }
+
+    /// The same, and tells how much is read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_observed(path: &Path, observer: &Observer) -> Result<Self, Unreadable> {
+        if path.is_dir() { run_directory::read(path, observer) } else { legacy_csv::read(path, observer) }
     }
 }
 

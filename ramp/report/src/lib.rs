@@ -3,5 +3,6 @@
 
 pub mod analysis;
 pub mod dataset;
+pub mod progress;
 pub mod report;
 pub mod stats;

@@ -27,6 +27,7 @@ pub mod terminal;
 
 use crate::analysis::results::{Compared, Results, RunResults};
 use crate::dataset::Dataset;
+use crate::progress::Observer;
 
 /// Runs, and what they say.
 #[derive(Clone, Debug)]
@@ -41,7 +42,13 @@ impl Report {
     /// A report of runs. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
     #[must_use]
     pub fn of(data: Vec<Dataset>, memory_each: Option<u64>) -> Self {
-        let findings = Results::of(&data, memory_each);
+        Self::observed(data, memory_each, &Observer::default())
+    }
+
+    /// The same, and tells each figure before it is computed.
+    #[must_use]
+    pub fn observed(data: Vec<Dataset>, memory_each: Option<u64>, observer: &Observer) -> Self {
+        let findings = Results::of(&data, memory_each, observer);
         Self { data, findings }
     }
 

@@ -10,20 +10,20 @@ use kube::Client;
 use tokio::time::{Instant, sleep};
 
 use super::resumed::resumed;
-use super::waiting::waiting;
-use super::{CommandError, interrupts};
+use super::{CommandError, interrupts, waiting};
 use crate::cli::CleanArgs;
+use crate::engine::kubernetes::ServerIdentity;
 use crate::engine::{Failure, kubernetes, local, podman};
 use crate::live_runs::process_of;
 use crate::plan::engine_options::check;
-use crate::ui::{View, notice, out};
+use crate::ui::{ProgressView, View, notice, out};
+use crate::waiting::Wait;
 use ramp_format::directory::Directory;
 use ramp_format::plan::{EngineKind, EngineOptions};
 use ramp_format::run_file::{RunFile, read_run};
 use ramp_format::text::first_names;
 
-/// How often a removal that takes long is told, and how many objects are named.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
+/// Objects that are named.
 const NAMED: usize = 5;
 
 /// Time limit for the removal.
@@ -47,7 +47,10 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     names_its_own(args, &file)?;
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
-        match Directory::check_resumable(path) {
+        let reading = ProgressView::busy(format!("{}: its rows to be read", path.display()));
+        let resumable = Directory::check_resumable(path);
+        drop(reading);
+        match resumable {
             // What another version has begun, or what lacks a table, is removed all the same.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) => {
                 out(&format!("the end of the run is not recorded: {error}"));
@@ -175,10 +178,13 @@ async fn remove_leftovers(
             out("no leftovers: a simulated cluster ends with its process");
             Ok(ExitCode::SUCCESS)
         }
-        EngineKind::Podman => RemoteStore::Podman(options.clone()).clean(chosen).await,
+        EngineKind::Podman => {
+            let place = podman::place(options)?;
+            RemoteStore::Podman { options: options.clone(), place }.clean(chosen).await
+        }
         EngineKind::Kubernetes => {
-            let client = waiting("the API server", kubernetes::connect(options)).await?;
-            RemoteStore::Kubernetes(client, namespace.to_owned()).clean(chosen).await
+            let (client, server) = kubernetes::connect(options).await?;
+            RemoteStore::Kubernetes { client, server, namespace: namespace.to_owned() }.clean(chosen).await
         }
     }
 }
@@ -203,52 +209,56 @@ async fn clean_machine(chosen: Chosen<'_>) -> Result<ExitCode, CommandError> {
 
 /// Server that may have leftovers.
 enum RemoteStore {
-    Podman(EngineOptions),
-    Kubernetes(Client, String),
+    Podman { options: EngineOptions, place: String },
+    Kubernetes { client: Client, server: ServerIdentity, namespace: String },
 }
 
 impl RemoteStore {
     async fn leftovers(&self) -> Result<Leftovers, Failure> {
         match self {
-            Self::Podman(options) => {
+            Self::Podman { options, .. } => {
                 let mut leftovers = Leftovers::new();
                 for left in podman::leftovers(options).await? {
                     leftovers.entry(left.run).or_default().push(format!("container/{}", left.name));
                 }
                 Ok(leftovers)
             }
-            Self::Kubernetes(client, namespace) => kubernetes::runs(client, namespace).await,
+            Self::Kubernetes { client, server, namespace } => {
+                kubernetes::runs(client, namespace).await.map_err(|failure| server.failed(failure))
+            }
         }
     }
 
     async fn remove(&self, run: &str) -> Result<(), Failure> {
         match self {
-            Self::Podman(options) => podman::remove_leftovers(options, Some(run)).await.map(|_| ()),
-            Self::Kubernetes(client, namespace) => kubernetes::remove_run(client, namespace, run).await,
+            Self::Podman { options, .. } => podman::remove_leftovers(options, Some(run)).await.map(|_| ()),
+            Self::Kubernetes { client, server, namespace } => {
+                kubernetes::remove_run(client, namespace, run).await.map_err(|failure| server.failed(failure))
+            }
         }
     }
 
     fn place(&self) -> String {
         match self {
-            Self::Podman(_) => "in Podman".to_owned(),
-            Self::Kubernetes(_, namespace) => format!("in namespace {namespace}"),
+            Self::Podman { .. } => "in Podman".to_owned(),
+            Self::Kubernetes { namespace, .. } => format!("in namespace {namespace}"),
         }
     }
 
     /// What is waited for.
     fn name(&self) -> String {
         match self {
-            Self::Podman(EngineOptions { socket: Some(socket), .. }) => {
-                format!("podman at {}", socket.display())
+            Self::Podman { place, .. } => place.clone(),
+            Self::Kubernetes { server, namespace, .. } => {
+                format!("the API server {}, namespace {namespace}", server.place)
             }
-            Self::Podman(_) => "podman".into(),
-            Self::Kubernetes(_, namespace) => format!("the API server, namespace {namespace}"),
         }
     }
 
     /// Removes the leftovers of a run, or of all runs, and waits until they are gone.
     async fn clean(&self, chosen: Chosen<'_>) -> Result<ExitCode, CommandError> {
-        let others = waiting(&self.name(), self.leftovers()).await?;
+        let listing = format!("{}: list of leftovers", self.name());
+        let others = waiting(&listing, self.leftovers()).await?;
         let of_chosen = |leftovers: &mut Leftovers| {
             leftovers.retain(|id, _| chosen.run().is_none_or(|run| run == id));
         };
@@ -258,25 +268,27 @@ impl RemoteStore {
             return chosen.none(&self.place(), Some(&others));
         }
         for run in leftovers.keys() {
-            self.ensure_has_ended(run).await?;
+            waiting(&format!("{}: process of run {run}", self.name()), self.ensure_has_ended(run)).await?;
         }
         for (run, left) in &leftovers {
             out(&format!("removing run {run}: {}", left.join(", ")));
             waiting(&format!("{}: removal of run {run}", self.name()), self.remove(run)).await?;
         }
         let began = Instant::now();
-        let mut told = began;
+        let mut wait = Wait::begin(began).at_most(GONE_WITHIN);
         loop {
-            let mut leftovers = waiting(&self.name(), self.leftovers()).await?;
+            let mut leftovers = waiting(&listing, self.leftovers()).await?;
             of_chosen(&mut leftovers);
             if leftovers.is_empty() {
                 out(&format!("removed in {:.1} s", began.elapsed().as_secs_f64()));
                 return Ok(ExitCode::SUCCESS);
             }
             let is_late = began.elapsed() >= GONE_WITHIN;
-            if is_late || told.elapsed() >= TOLD_EVERY {
-                told = Instant::now();
-                self.tell_what_is_left(chosen.run(), &leftovers).await;
+            let now = Instant::now();
+            if wait.is_due(now) || is_late {
+                let what = format!("{}: what is left", self.name());
+                let lines = waiting(&what, self.what_is_left(chosen.run(), &leftovers)).await;
+                lines.iter().for_each(|line| notice(&wait.line(line, now)));
             }
             if is_late {
                 for (run, left) in &leftovers {
@@ -292,9 +304,12 @@ impl RemoteStore {
     /// A run whose process is still at work would go on without its instances.
     async fn ensure_has_ended(&self, run: &str) -> Result<(), CommandError> {
         let found = match self {
-            Self::Kubernetes(client, namespace) => kubernetes::is_running(client, namespace, run).await?,
+            Self::Kubernetes { client, server, namespace } => {
+                let found = kubernetes::is_running(client, namespace, run).await;
+                found.map_err(|failure| server.failed(failure))?
+            }
             // Their labels cannot be changed when another process resumes the run.
-            Self::Podman(_) => {
+            Self::Podman { .. } => {
                 process_of(run).map(|process| (true, format!("process {process} on this machine")))
             }
         };
@@ -311,18 +326,20 @@ impl RemoteStore {
         }
     }
 
-    async fn tell_what_is_left(&self, run: Option<&str>, leftovers: &Leftovers) {
+    /// What is waited for, by node where that is known.
+    async fn what_is_left(&self, run: Option<&str>, leftovers: &Leftovers) -> Vec<String> {
         let lines = match self {
-            Self::Podman(_) => Vec::new(),
-            Self::Kubernetes(client, namespace) => kubernetes::remaining(client, namespace, run)
-                .await
-                .unwrap_or_else(|failure| vec![failure.message]),
+            Self::Podman { .. } => Vec::new(),
+            // Why it could not be asked is told with the next list.
+            Self::Kubernetes { client, namespace, .. } => {
+                kubernetes::remaining(client, namespace, run).await.unwrap_or_default()
+            }
         };
-        if lines.is_empty() {
-            let left: Vec<&String> = leftovers.values().flatten().collect();
-            notice(&format!("waiting for {} to be gone", first_names(&left, NAMED)));
+        if !lines.is_empty() {
+            return lines;
         }
-        lines.iter().for_each(|line| notice(line));
+        let left: Vec<&String> = leftovers.values().flatten().collect();
+        vec![format!("{} to be gone", first_names(&left, NAMED))]
     }
 }
 

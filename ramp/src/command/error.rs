@@ -12,6 +12,8 @@ pub enum CommandError {
     Input(String),
     /// Anything else: the environment, a server, the disk.
     Failed(String),
+    /// An interrupt, before anything was changed.
+    Interrupted,
 }
 
 impl CommandError {
@@ -20,6 +22,7 @@ impl CommandError {
     pub fn message(&self) -> &str {
         match self {
             Self::Input(message) | Self::Failed(message) => message,
+            Self::Interrupted => "interrupted: nothing was changed",
         }
     }
 
@@ -29,6 +32,7 @@ impl CommandError {
         match self {
             Self::Input(_) => ExitCode::from(MALFORMED),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Interrupted => ExitCode::from(INTERRUPTED),
         }
     }
 

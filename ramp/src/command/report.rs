@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use super::error::{DOES_NOT_HOLD, MALFORMED};
 use crate::cli::ReportArgs;
-use crate::ui::{error, out};
+use crate::ui::{ProgressView, error, out};
 use ramp_report::dataset::{Dataset, tell_apart};
+use ramp_report::progress::Observer;
 use ramp_report::report::Report;
 use ramp_report::report::charts::{charts, marks};
 use ramp_report::report::html::page as html;
@@ -23,14 +24,18 @@ const USUAL_DIRECTORY: &str = "ramp-report";
 /// Reports on runs. Errors are printed on standard error.
 #[must_use]
 pub fn report(args: &ReportArgs) -> ExitCode {
-    let data = match read(&args.runs) {
+    let progress = ProgressView::of_report(args.runs.iter().map(|path| table_bytes(path)).sum());
+    let observer = Observer::new(progress.observer());
+    let data = match read(&args.runs, &observer) {
         Ok(data) => data,
         Err(errors) => {
+            drop(progress);
             errors.iter().for_each(|message| error(message));
             return ExitCode::from(MALFORMED);
         }
     };
-    let report = Report::of(data, args.memory.map(|bytes| bytes.0));
+    let report = Report::observed(data, args.memory.map(|bytes| bytes.0), &observer);
+    drop(progress);
     if args.json {
         out(&format!("{:#}", json(&report)));
     } else {
@@ -68,11 +73,24 @@ fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
     Ok(page)
 }
 
+/// Bytes of the tables of a run; 0 where they cannot be known.
+fn table_bytes(path: &Path) -> u64 {
+    let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
+    if !path.is_dir() {
+        return length(path);
+    }
+    let files = path.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "csv"))
+        .map(|file| length(&file))
+        .sum()
+}
+
 /// Reads all datasets, or returns the errors of those that cannot be read.
-fn read(paths: &[PathBuf]) -> Result<Vec<Dataset>, Vec<String>> {
+fn read(paths: &[PathBuf], observer: &Observer) -> Result<Vec<Dataset>, Vec<String>> {
     let (mut data, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
-        match Dataset::read(path) {
+        match Dataset::read_observed(path, observer) {
             Ok(read) => data.push(read),
             Err(error) => errors.push(error.to_string()),
         }

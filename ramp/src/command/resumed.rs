@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::engine::EngineSpec;
 use crate::engine::factory::AnyEngine;
 use crate::run::{Run, Surroundings};
-use crate::ui::View;
+use crate::ui::{ProgressView, View};
 use ramp_format::directory::Directory;
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::RunFile;
@@ -25,10 +25,17 @@ pub(super) async fn resumed(
     let scenario = Scenario::of(file.manifest.clone());
     let scenario = scenario.map_err(|error| CommandError::Input(format!("run.json: manifest: {error}")))?;
     let spec = EngineSpec { run: file.run.clone(), scenario, options: file.plan.options.clone() };
-    let engine = AnyEngine::new(file.plan.engine, spec).await?;
+    let mut seen = interrupts.clone();
+    // An exec plugin of the kubeconfig may take minutes.
+    let engine = tokio::select! {
+        biased;
+        engine = AnyEngine::new(file.plan.engine, spec) => engine?,
+        Ok(_) = seen.wait_for(|count| *count > 0) => return Err(CommandError::Interrupted),
+    };
     if file.plan.engine == EngineKind::Local {
         check_machine(path, file).map_err(CommandError::Input)?;
     }
+    let _reading = ProgressView::busy(format!("{}: its rows to be read", path.display()));
     let before = Directory::resume(path).map_err(|error| CommandError::reading(&error))?;
     Run::resume(engine, before, Surroundings { clock: Clock::system(), view, interrupts })
         .map_err(CommandError::Input)

@@ -53,6 +53,10 @@ impl Engine for AnyEngine {
         delegate!(self, engine => engine.name())
     }
 
+    fn place(&self) -> String {
+        delegate!(self, engine => engine.place())
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         delegate!(self, engine => engine.preflight().await)
     }

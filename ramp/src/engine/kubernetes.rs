@@ -32,9 +32,10 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
+pub use self::kubeconfig::ServerIdentity;
 
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
@@ -48,15 +49,12 @@ use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
 use self::watch_handlers::{NodeWatch, Pods};
-use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, Notice, RUN_LABEL};
+use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, RUN_LABEL};
 use ramp_format::plan::EngineOptions;
 use ramp_format::preflight::Preflight;
 
 /// Time limit of the first lists.
 const FIRST_LIST_LIMIT: Duration = Duration::from_secs(30);
-
-/// A wait for them is told so often.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
 
 /// The namespace of node events.
 const NAMESPACE_OF_NODE_EVENTS: &str = "default";
@@ -66,6 +64,7 @@ pub struct KubernetesEngine {
     /// Whether another run's Deployment of the same name is replaced instead of refused.
     pub replace: bool,
     client: Client,
+    server: ServerIdentity,
     order: EngineSpec,
     namespace: String,
     manifest: Value,
@@ -83,7 +82,7 @@ pub struct KubernetesEngine {
 ///
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
-pub async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
+pub async fn connect(options: &EngineOptions) -> Result<(Client, ServerIdentity), Failure> {
     connect::connect(options).await
 }
 
@@ -93,13 +92,14 @@ impl KubernetesEngine {
     /// # Errors
     /// If no configuration is found, or it is invalid. The server is not contacted.
     pub async fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let client = connect::connect(&order.options).await?;
+        let (client, server) = connect::connect(&order.options).await?;
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);
         Ok(Self {
             replace: false,
             client,
+            server,
             order,
             namespace,
             manifest,
@@ -213,8 +213,13 @@ impl Engine for KubernetesEngine {
         "kubernetes"
     }
 
+    fn place(&self) -> String {
+        format!("the API server {}", self.server.place)
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
-        let (preflight, constraints) = preflight::check(&self.client, &self.namespace, &self.order).await?;
+        let (preflight, constraints) =
+            preflight::check(&self.client, &self.server, &self.namespace, &self.order).await?;
         self.constraints = Some(constraints);
         Ok(preflight)
     }
@@ -297,16 +302,10 @@ impl Watches<'_> {
     async fn all_listed(&mut self) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + FIRST_LIST_LIMIT;
         for (object, progress) in &mut self.needed {
-            let mut is_listed = false;
+            self.events.send(Event::WaitsFor(Some(format!("the first list of {object}")))).await;
+            let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
             // The task lives as long as the engine, so that only the timeout can end this.
-            while !is_listed && tokio::time::Instant::now() < deadline {
-                let listed = progress.wait_for(|progress| matches!(progress, Progress::Listed));
-                is_listed = timeout(TOLD_EVERY, listed).await.is_ok_and(|listed| listed.is_ok());
-                if !is_listed {
-                    let message = "waiting for the first list of the API server";
-                    self.events.send(Event::Notice(Notice::note(*object, "Waiting", message))).await;
-                }
-            }
+            let is_listed = timeout_at(deadline, listed).await.is_ok_and(|listed| listed.is_ok());
             if !is_listed {
                 let why = match &*progress.borrow() {
                     Progress::Failing(why) => why.clone(),
@@ -316,6 +315,7 @@ impl Watches<'_> {
                 return Err(Failure::transient(format!("{object}: no list within {seconds} s: {why}")));
             }
         }
+        self.events.send(Event::WaitsFor(None)).await;
         Ok(())
     }
 }

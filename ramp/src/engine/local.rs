@@ -191,6 +191,10 @@ impl Engine for LocalEngine {
         "local"
     }
 
+    fn place(&self) -> String {
+        "this machine".into()
+    }
+
     /// Creates a cgroup and moves a process into it, and removes both.
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.machine = MachineFacts::read();

@@ -77,6 +77,10 @@ impl Engine for PodmanEngine {
         "podman"
     }
 
+    fn place(&self) -> String {
+        self.api.place()
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.api.negotiate().await?;
         let answers = EngineAnswers {
@@ -160,6 +164,14 @@ pub struct Leftover {
     pub run: String,
     /// The container's name.
     pub name: String,
+}
+
+/// The engine and its socket, for messages.
+///
+/// # Errors
+/// Where there is no socket.
+pub fn place(options: &EngineOptions) -> Result<String, Failure> {
+    open(options).map(|api| api.place())
 }
 
 /// All containers that any run has made, by run and name.

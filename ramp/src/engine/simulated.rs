@@ -133,6 +133,10 @@ impl Engine for SimulatedEngine {
         "simulated"
     }
 
+    fn place(&self) -> String {
+        "the simulated cluster".into()
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.request().await?;
         let cluster = self.cluster();

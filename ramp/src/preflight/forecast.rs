@@ -1,6 +1,6 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
-use ramp_format::plan::{Pace, Plan};
+use ramp_format::plan::{EngineKind, Pace, Plan};
 use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight};
 use ramp_format::scenario::resources::PodResources;
 use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
@@ -78,7 +78,7 @@ pub fn forecast(
     if nodes.is_empty() {
         forecast.unknown.push("capacity: no node is known that takes instances".into());
     } else {
-        bounds(&mut forecast, &nodes, preflight, needs);
+        bounds(&mut forecast, &nodes, preflight, needs, plan.engine);
     }
     let quotas = preflight.quotas.iter().map(|quota| Bound {
         by: "quota".into(),
@@ -97,7 +97,13 @@ pub fn forecast(
     forecast
 }
 
-fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, needs: &InstanceNeeds) {
+fn bounds(
+    forecast: &mut Forecast,
+    nodes: &[&NodeFacts],
+    preflight: &Preflight,
+    needs: &InstanceNeeds,
+    engine: EngineKind,
+) {
     let class = preflight.runtime_class.clone().unwrap_or_default();
     let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
     let beside = |what: String, overhead: String| match preflight.runtime_class {
@@ -146,7 +152,12 @@ fn bounds(forecast: &mut Forecast, nodes: &[&NodeFacts], preflight: &Preflight, 
     add(forecast, "CPU requests", nodes, free_cpu, requested, &inputs);
     if nodes.iter().any(|node| node.allocatable_pods.is_some()) {
         let free = |node: &NodeFacts| Some(node.allocatable_pods?.saturating_sub(node.pods?) as f64);
-        add(forecast, "pods per node", nodes, free, 1.0, "one pod each");
+        let by = match engine {
+            EngineKind::Local => "limits on processes and open files",
+            EngineKind::Podman => "containers per node",
+            EngineKind::Kubernetes | EngineKind::Simulated => "pods per node",
+        };
+        add(forecast, by, nodes, free, 1.0, &format!("one {} each", engine.instance()));
     }
 }
 
@@ -203,6 +214,7 @@ mod tests {
     use super::{
         Bytes, Forecast, InstanceNeeds, MemoryNeed, NodeFacts, Plan, PodResources, Preflight, forecast,
     };
+    use ramp_format::plan::EngineKind;
     use ramp_format::preflight::{AdmittedResources, RuntimeClassFacts};
     use ramp_format::scenario::Scenario;
 
@@ -237,7 +249,12 @@ mod tests {
     #[test]
     fn whole_instances_fit_on_each_node_and_the_least_bound_is_the_capacity() {
         let preflight = Preflight { nodes: vec![node("a"), node("b")], ..Preflight::default() };
-        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
+        let forecast = forecast(
+            &preflight,
+            &needs(),
+            &Plan { to: 5, engine: EngineKind::Kubernetes, ..Plan::default() },
+            Some(2.0),
+        );
         assert_eq!(by(&forecast, "memory in use"), Some(36), "9 GB free on each");
         assert_eq!(by(&forecast, "pods per node"), Some(200));
         assert_eq!(by(&forecast, "CPU requests"), None, "nothing is requested");

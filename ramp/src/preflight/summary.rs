@@ -6,7 +6,7 @@ use humantime::format_duration;
 use workload::quantity::Bytes;
 
 use super::forecast::{largest_load, needs};
-use ramp_format::plan::{Pace, Plan};
+use ramp_format::plan::{EngineKind, Pace, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::scenario::{MemoryNeed, Scenario};
@@ -39,7 +39,7 @@ fn write_all(
     let versions = preflight.versions.iter().map(|(name, version)| format!("{name} {version}"));
     let versions = versions.collect::<Vec<_>>().join(", ");
     line(text, "engine", &format!("{}: {versions}", plan.engine.name()))?;
-    nodes(text, &preflight.nodes)?;
+    nodes(text, &preflight.nodes, plan.engine)?;
     line(text, "steps", &steps(plan))?;
     let rules = |rules: &[ramp_format::stop_rule::StopRule]| {
         rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -91,12 +91,12 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
     format!("{}: {takes}{}{runtime}", scenario.name, limit.unwrap_or_default())
 }
 
-fn nodes(text: &mut String, nodes: &[NodeFacts]) -> fmt::Result {
+fn nodes(text: &mut String, nodes: &[NodeFacts], engine: EngineKind) -> fmt::Result {
     let (eligible, others): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.eligible);
     line(text, "nodes", &format!("{} eligible, {} not eligible", eligible.len(), others.len()))?;
     for (nodes, which) in [(eligible, "eligible"), (others, "not eligible")] {
         for node in nodes.iter().take(NODES_LISTED) {
-            line(text, "", &if node.eligible { capacity(node) } else { exclusion(node) })?;
+            line(text, "", &if node.eligible { capacity(node, engine) } else { exclusion(node) })?;
         }
         if nodes.len() > NODES_LISTED {
             line(text, "", &format!("and {} more {which}", nodes.len() - NODES_LISTED))?;
@@ -110,7 +110,7 @@ fn exclusion(node: &NodeFacts) -> String {
     format!("{}: not eligible: {why}", node.name)
 }
 
-fn capacity(node: &NodeFacts) -> String {
+fn capacity(node: &NodeFacts, engine: EngineKind) -> String {
     let of = |free: Option<String>, all: Option<String>| match (free, all) {
         (Some(free), Some(all)) => format!("{free} of {all}"),
         (None, Some(all)) => format!("? of {all}"),
@@ -128,7 +128,8 @@ fn capacity(node: &NodeFacts) -> String {
     let mut words = format!("{}: free {}, ", node.name, of(free_memory, memory.map(bytes)));
     let _ = write!(words, "{} cores", of(free_cpu, cpu.map(cores)));
     if pods.is_some() {
-        let _ = write!(words, ", {} pods", of(free_pods, pods.map(|pods| pods.to_string())));
+        let free_pods = of(free_pods, pods.map(|pods| pods.to_string()));
+        let _ = write!(words, ", {free_pods} {}", engine.instances());
     }
     words
 }
@@ -241,5 +242,25 @@ mod tests {
         let text = described(&preflight, &Plan { run: "test".into(), to: 5, ..Plan::default() });
         assert!(text.contains("200 instances predicted, limited by memory in use; the ramp ends"), "{text}");
         assert!(text.contains("a: free 100.00 GB of 100.00 GB, ? cores"), "{text}");
+    }
+
+    #[test]
+    fn instances_are_called_what_the_engine_makes_of_them() {
+        let node = NodeFacts {
+            name: "a".into(),
+            eligible: true,
+            allocatable_pods: Some(9),
+            pods: Some(1),
+            ..NodeFacts::default()
+        };
+        let preflight = Preflight { nodes: vec![node], ..Preflight::default() };
+        let text =
+            |engine| described(&preflight, &Plan { run: "test".into(), to: 5, engine, ..Plan::default() });
+        let local = text(EngineKind::Local);
+        assert!(local.contains("8 of 9 processes") && !local.contains("pod"), "{local}");
+        assert!(local.contains("8 by limits on processes and open files: one process each"), "{local}");
+        let podman = text(EngineKind::Podman);
+        assert!(podman.contains("8 of 9 containers") && !podman.contains(" pods"), "{podman}");
+        assert!(text(EngineKind::Kubernetes).contains("8 by pods per node: one pod each"));
     }
 }

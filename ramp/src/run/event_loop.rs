@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
 
 use super::api_calls::ApiCalls;
 use super::blockage::{Blockage, BlockageTracker};
@@ -21,7 +21,8 @@ use crate::clock::{Clock, Moment};
 use crate::engine::{Event, InstanceStatus, NodeStatus, Notice, NoticeKind};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
-use crate::ui::{Status, View};
+use crate::ui::{Status, View, instances};
+use crate::waiting::Wait;
 use ramp_format::directory::Directory;
 use ramp_format::rows::{NodeRowKind, Part};
 use ramp_format::running_count::PeakCounts;
@@ -81,6 +82,8 @@ pub(super) struct EventLoop {
     pub(super) clocks: ClockWatch,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
+    /// What the engine says that its operation waits for.
+    waits_for: Option<String>,
     /// When an instance last became unschedulable.
     unschedulable_at: Option<Instant>,
     events: mpsc::Receiver<(Moment, Event)>,
@@ -135,6 +138,7 @@ impl EventLoop {
             time_left: TimeLeft::default(),
             clocks: ClockWatch::default(),
             acknowledged: 0,
+            waits_for: None,
             unschedulable_at: None,
             events,
             interrupts,
@@ -156,6 +160,30 @@ impl EventLoop {
                 // A closed channel never interrupts.
                 Ok(()) = self.interrupts.changed() => {}
             }
+        }
+    }
+
+    /// The same until a deadline, and tells what is waited for. None at the deadline.
+    pub(super) async fn during_told<T>(
+        &mut self,
+        deadline: Instant,
+        what: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<Option<T>, Interrupt> {
+        let mut work = pin!(work);
+        let mut wait = Self::wait_until(deadline);
+        self.waits_for = None;
+        loop {
+            let until = deadline.min(wait.due_at());
+            if let Ok(value) = self.during(timeout_at(until, &mut work)).await? {
+                return Ok(Some(value));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            let all =
+                self.waits_for.as_ref().map_or_else(|| what.to_owned(), |part| format!("{what}: {part}"));
+            self.tell_wait(&mut wait, "engine", &all);
         }
     }
 
@@ -183,6 +211,68 @@ impl EventLoop {
                 _ = self.tick.tick() => self.on_tick(),
                 Ok(()) = self.interrupts.changed() => {}
             }
+        }
+    }
+
+    /// The same, and tells what is waited for.
+    pub(super) async fn until_told(
+        &mut self,
+        deadline: Instant,
+        object: &str,
+        is_met: impl Fn(&Self) -> bool,
+        what: impl Fn(&Self) -> String,
+    ) -> Result<bool, Interrupt> {
+        let mut wait = Self::wait_until(deadline);
+        loop {
+            if self.until(deadline.min(wait.due_at()), &is_met).await? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            let what = what(self);
+            self.tell_wait(&mut wait, object, &what);
+        }
+    }
+
+    /// Handles events until a step has settled. Where no status area shows what is waited for, lines do.
+    pub(super) async fn until_settled(
+        &mut self,
+        deadline: Instant,
+        is_met: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Interrupt> {
+        let mut wait = Self::wait_until(deadline);
+        loop {
+            if self.until(deadline.min(wait.due_at()), &is_met).await? {
+                return Ok(true);
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(false);
+            }
+            if wait.is_due(now) && self.view.is_plain_text() {
+                let instances = instances(self.asked, &self.tracker.counts(), &self.tracker.totals());
+                self.view.say(&wait.line(&format!("step {}: {instances}", self.step), now));
+            }
+        }
+    }
+
+    fn wait_until(deadline: Instant) -> Wait {
+        let now = Instant::now();
+        Wait::begin(now).at_most(deadline.duration_since(now))
+    }
+
+    /// Records and shows what is waited for, if that is due.
+    fn tell_wait(&mut self, wait: &mut Wait, object: &str, what: &str) {
+        let now = Instant::now();
+        if wait.is_due(now) {
+            let line = wait.line(what, now);
+            self.row(
+                self.clock.moment(),
+                NoticeKind::Note.name(),
+                &Notice::note(object, "Waiting", line.as_str()),
+            );
+            self.view.say(&line);
         }
     }
 
@@ -230,9 +320,14 @@ impl EventLoop {
     /// Writes `run.json`, and retries for a limited time if the disk is full.
     pub(super) async fn save(&self, limit: Duration) -> std::io::Result<()> {
         let deadline = Instant::now() + limit;
+        let mut wait = Self::wait_until(deadline);
         loop {
             match self.directory.save() {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound && Instant::now() < deadline => {
+                    let now = Instant::now();
+                    if wait.is_due(now) {
+                        self.view.say(&wait.line(&format!("run.json to be written: {error}"), now));
+                    }
                     sleep(TICK).await;
                 }
                 saved => return saved,
@@ -301,6 +396,7 @@ impl EventLoop {
             Event::Rescaled(rescaled) => self.blockage.rescaled(rescaled, Instant::now()),
             // The first source knows best.
             Event::Removed(why) => drop(self.removed.get_or_insert(why)),
+            Event::WaitsFor(what) => self.waits_for = what,
         }
     }
 
@@ -449,8 +545,8 @@ impl EventLoop {
         format!("{text}: {} waiting{lost}", count(waiting, "row"))
     }
 
-    /// Tells which instances are still there, by node.
-    pub(super) fn tell_remaining(&mut self) {
+    /// The instances that are still there, by node.
+    pub(super) fn remaining(&self) -> String {
         let by_node = self.tracker.there_by_node();
         let parts = by_node.iter().map(|(node, number)| match node {
             None => format!("{number} on no node"),
@@ -465,7 +561,7 @@ impl EventLoop {
         });
         let parts: Vec<String> = parts.collect();
         let all = count(self.tracker.there(), "instance");
-        self.note("teardown", "Waiting", format!("waiting for {all} to end: {}", parts.join(", ")));
+        format!("{all} to end: {}", parts.join(", "))
     }
 
     fn show_external_removals(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::event_loop::{EventLoop, Interrupt};
 use crate::backoff::Backoff;
@@ -35,12 +35,13 @@ pub(super) async fn retry<E: Engine, T>(
     mut work: impl AsyncFnMut(&mut E) -> Result<T, Failure>,
 ) -> Result<Option<T>, RampEnd> {
     let mut backoff = Backoff::short();
+    let waited_for = format!("{}: {what}", engine.place());
     loop {
-        let failure = match event_loop.during(timeout_at(deadline, work(engine))).await? {
-            Ok(Ok(value)) => return Ok(Some(value)),
-            Err(_) => return Ok(None),
-            Ok(Err(failure)) if failure.transient => failure,
-            Ok(Err(failure)) => return Err(RampEnd::Failed(failure)),
+        let failure = match event_loop.during_told(deadline, &waited_for, work(engine)).await? {
+            Some(Ok(value)) => return Ok(Some(value)),
+            None => return Ok(None),
+            Some(Err(failure)) if failure.transient => failure,
+            Some(Err(failure)) => return Err(RampEnd::Failed(failure)),
         };
         let pause = backoff.failed();
         event_loop.note("engine", "Retried", format!("{what}: {failure}; retrying in {pause:?}"));

@@ -92,7 +92,7 @@ impl<E: Engine> Run<E> {
             }
             (Pace::Ready, Some(_)) => {
                 let so = |event_loop: &EventLoop| settled(event_loop, event_loop.asked);
-                let is_settled = self.event_loop.until(deadline, so).await?;
+                let is_settled = self.event_loop.until_settled(deadline, so).await?;
                 if is_settled { StepOutcome::Settled } else { StepOutcome::TimedOut }
             }
         };

@@ -5,18 +5,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Run;
-use super::event_loop::{EventLoop, Interrupt};
+use super::event_loop::EventLoop;
 use super::retry::{PATIENCE, RampEnd, retry};
 use crate::engine::{Engine, Failure};
+use crate::waiting::{Wait, telling};
 use ramp_format::rows::{Part, StepOutcome};
 use ramp_format::run_file::{MemoryReturned, Teardown};
 use ramp_format::time::seconds;
 
 /// Time limit for the removal of all instances.
 const TEARDOWN_AT_MOST: Duration = Duration::from_secs(600);
-/// What the teardown waits for is told after this time, then at doubling intervals.
-const FIRST_TOLD_AFTER: Duration = Duration::from_secs(3);
-const TOLD_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 /// Memory is watched for at most this many times as long as before the first step.
 const LONGER_THAN_BEFORE: u32 = 3;
 
@@ -61,24 +59,10 @@ impl<E: Engine> Run<E> {
         if asked.is_none() || !self.begun {
             return Ok(None);
         }
-        let all_gone = self.all_gone(deadline).await?;
+        let none_is_there = |event_loop: &EventLoop| event_loop.tracker.there() == 0;
+        let all_gone =
+            self.event_loop.until_told(deadline, "teardown", none_is_there, EventLoop::remaining).await?;
         Ok(all_gone.then(|| began.elapsed()))
-    }
-
-    /// Waits until no instance is left, and tells at growing intervals which it waits for.
-    async fn all_gone(&mut self, deadline: Instant) -> Result<bool, Interrupt> {
-        let mut pause = FIRST_TOLD_AFTER;
-        loop {
-            let next = deadline.min(Instant::now() + pause);
-            if self.event_loop.until(next, |event_loop| event_loop.tracker.there() == 0).await? {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            self.event_loop.tell_remaining();
-            pause = (pause * 2).min(TOLD_AT_LEAST_EVERY);
-        }
     }
 
     async fn left(&mut self) -> Vec<String> {
@@ -90,10 +74,16 @@ impl<E: Engine> Run<E> {
         let deadline = Instant::now() + PATIENCE;
         match retry(&mut self.engine, &mut self.event_loop, deadline, "check for leftovers", ask).await {
             Ok(Some(none)) => none,
-            _ => match self.engine.left().await {
-                Ok(left) => left,
-                Err(failure) => vec![format!("unknown: {failure}")],
-            },
+            _ => {
+                let (place, view) = (self.engine.place(), &self.event_loop.view);
+                let what = || format!("{place}: check for leftovers");
+                let wait = Wait::begin(Instant::now());
+                // Not interrupted: what is left has to be said at the end.
+                match telling(wait, what, |line| view.say(line), self.engine.left()).await {
+                    Ok(left) => left,
+                    Err(failure) => vec![format!("unknown: {failure}")],
+                }
+            }
         }
     }
 
@@ -106,16 +96,9 @@ impl<E: Engine> Run<E> {
             let longest = self.plan.settle * LONGER_THAN_BEFORE;
             let deadline = began + longest;
             let is_back = |event_loop: &EventLoop| event_loop.memory.is_back();
+            let what = |_: &EventLoop| "memory of the nodes to be steady".to_owned();
             // An interrupt only ends the wait: what is known is reported.
-            let told_at = deadline.min(began + FIRST_TOLD_AFTER);
-            if let Ok(false) = self.event_loop.until(told_at, is_back).await
-                && told_at < deadline
-            {
-                let words = humantime::format_duration(longest);
-                let message = format!("watching memory until it is steady, for at most {words}");
-                self.event_loop.view.say(&message);
-                let _ = self.event_loop.until(deadline, is_back).await;
-            }
+            let _ = self.event_loop.until_told(deadline, "teardown", is_back, what).await;
         }
         seconds(began.elapsed())
     }

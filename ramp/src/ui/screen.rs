@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Lines queued for a slow reader. Further ones are dropped and counted; the run directory has all records.
 const LINES_WAITING: usize = 10_000;
 
-/// Time limit for writing the last lines.
-const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
+/// The last lines are waited for until none has been written for this long: a reader that is slow gets them all.
+const LAST_LINE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Writer of lines, with a status area below them on a terminal.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Screen {
     shown: Option<SyncSender<ScreenMessage>>,
     /// Disconnected once everything is written.
     written: Receiver<()>,
+    /// Messages that the thread has taken.
+    taken: Arc<AtomicU64>,
     /// Next status; none without a terminal.
     status: Option<Arc<Mutex<Option<String>>>>,
     /// Lines dropped since the last one was written.
@@ -33,6 +35,23 @@ enum ScreenMessage {
     Line(String),
     /// There is a new status.
     Status,
+}
+
+/// The messages of a screen, for the thread that writes them.
+#[derive(Debug)]
+struct Messages {
+    queue: Receiver<ScreenMessage>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Iterator for Messages {
+    type Item = ScreenMessage;
+
+    fn next(&mut self) -> Option<ScreenMessage> {
+        let message = self.queue.recv().ok()?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Some(message)
+    }
 }
 
 impl Screen {
@@ -56,16 +75,18 @@ impl Screen {
 
     fn start(
         status: Option<Arc<Mutex<Option<String>>>>,
-        write: impl FnOnce(&Receiver<ScreenMessage>) + Send + 'static,
+        write: impl FnOnce(Messages) + Send + 'static,
     ) -> Self {
-        let (shown, to_show) = sync_channel(LINES_WAITING);
+        let (shown, queue) = sync_channel(LINES_WAITING);
         let (done, written) = channel();
+        let taken: Arc<AtomicU64> = Arc::default();
+        let messages = Messages { queue, taken: taken.clone() };
         let writer = thread::Builder::new().name("view".into()).spawn(move || {
-            write(&to_show);
+            write(messages);
             drop(done);
         });
         // Without a thread nothing is shown; the run is recorded all the same.
-        Self { shown: writer.ok().map(|_| shown), written, status, dropped: AtomicU64::new(0) }
+        Self { shown: writer.ok().map(|_| shown), written, taken, status, dropped: AtomicU64::new(0) }
     }
 
     pub(super) fn line(&self, line: String) {
@@ -82,6 +103,11 @@ impl Screen {
         }
     }
 
+    /// Whether there is a status area.
+    pub(super) fn has_status(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Updates the status area, if there is one.
     pub(super) fn status(&self, words: impl FnOnce() -> String) {
         let (Some(shown), Some(status)) = (&self.shown, &self.status) else { return };
@@ -96,13 +122,19 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.shown = None;
+        let taken = || self.taken.load(Ordering::Relaxed);
+        let mut before = taken();
         // A writer that is still blocked then is abandoned.
-        let _ = self.written.recv_timeout(LAST_LINES_WITHIN);
+        while self.written.recv_timeout(LAST_LINE_WITHIN) == Err(RecvTimeoutError::Timeout)
+            && taken() > before
+        {
+            before = taken();
+        }
     }
 }
 
 /// Writes lines. A closed pipe or a full disk does not end a run.
-fn write_lines(out: &mut impl Write, shown: &Receiver<ScreenMessage>, failed: impl Fn(&io::Error)) {
+fn write_lines(out: &mut impl Write, shown: Messages, failed: impl Fn(&io::Error)) {
     for shown in shown {
         if let ScreenMessage::Line(text) = shown {
             let written = writeln!(out, "{text}").and_then(|()| out.flush());
@@ -115,7 +147,7 @@ fn locked(status: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
     status.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn draw(bar: &ProgressBar, status: &Mutex<Option<String>>, shown: &Receiver<ScreenMessage>) {
+fn draw(bar: &ProgressBar, status: &Mutex<Option<String>>, shown: Messages) {
     for shown in shown {
         match shown {
             ScreenMessage::Line(text) => bar.suspend(|| {

@@ -148,7 +148,24 @@ fn a_token_that_is_rejected_or_missing_is_said() {
     let server = Server::start("127.0.0.1:0", Some("server.pem"));
     let (place, url) = (Place::new(), format!("https://{}", server.address));
     let said = place.put(&url, json!({"token": "rejected"})).plan(&[], &[]);
-    assert_said(&said, &["HTTP 401: Unauthorized; renew the credentials in the kubeconfig"]);
+    let parts = [
+        &format!(
+            "{url} (context \"test\"): HTTP 401: Unauthorized; the credentials of user \"test\" of the kubeconfig"
+        ),
+        "rejected: log in again, renew them in the kubeconfig, or choose another context (--context)",
+    ];
+    assert_said(&said, &parts);
+    let said = place.put(&url, json!({"token": "forbidden"})).plan(&[], &[]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_said(
+        &said,
+        &[
+            "permissions could not be checked: ",
+            &url,
+            "user \"test\" of the",
+            "HTTP 403: Forbidden; allow create on",
+        ],
+    );
     assert_said(
         &place.put(&url, json!({"tokenFile": "nowhere"})).plan(&[], &[]),
         &["nowhere\" cannot be read"],

@@ -8,6 +8,7 @@ mod proxies;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod server;
+mod silence;
 mod tls;
 
 use std::fs;
@@ -49,20 +50,27 @@ impl Place {
     /// What `ramp plan` says. It has nothing of the caller's environment.
     fn plan(&self, env: &[(&str, &str)], options: &[&str]) -> String {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/runc/memory-capacity.yaml");
-        let Output { stdout, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_ramp"))
-            .args(["plan", manifest.to_str().unwrap(), "--engine", "kubernetes", "--to", "1"])
+        let Output { stdout, stderr, .. } = self
+            .ramp(&["plan", manifest.to_str().unwrap(), "--engine", "kubernetes", "--to", "1"])
             .args(options)
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap()
+    }
+
+    fn ramp(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ramp"));
+        command
+            .args(arguments)
             .current_dir(self.path())
             .env_clear()
             .env("HOME", self.path())
             .env("PATH", "/usr/bin:/bin")
             .env("COLUMNS", "1000")
             .env("KUBECONFIG", self.path().join("config"))
-            .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap()
+            .stdin(Stdio::null());
+        command
     }
 }
 

@@ -181,6 +181,7 @@ fn answer(
         let authorization = header("authorization");
         let (status, body) = match (authorization.as_deref(), path.ends_with("/version")) {
             (Some("Bearer rejected"), _) => (401, failure(401, "Unauthorized")),
+            (Some("Bearer forbidden"), _) => (403, failure(403, "Forbidden")),
             (_, true) => (200, version()),
             _ => (404, failure(404, "NotFound")),
         };

@@ -68,7 +68,12 @@ impl Observer {
             }
             Event::Rescaled(rescaled) => panic!("nobody else scales: {rescaled:?}"),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
-            Event::Node(_) | Event::NodeGone(_) | Event::Notice(_) | Event::Obstacle(_) | Event::Call(_) => {}
+            Event::Node(_)
+            | Event::NodeGone(_)
+            | Event::Notice(_)
+            | Event::Obstacle(_)
+            | Event::Call(_)
+            | Event::WaitsFor(_) => {}
         }
     }
 

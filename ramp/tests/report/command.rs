@@ -1,10 +1,15 @@
 //! `ramp report` as a command: output, files, exit status.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 
+use nix::pty::openpty;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::Value;
 
-use crate::{report, study};
+use crate::{report, study, study_layout};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -141,4 +146,47 @@ fn an_assertion_that_does_not_hold_ends_with_4_and_says_what_is() {
     assert_eq!(failed.status.code(), Some(4));
     assert_eq!(text(&failed.stderr), "error: max_running>=100: it is 40 in runc\n");
     assert_eq!(status("walking>=100").status.code(), Some(2), "no such figure");
+}
+
+/// `ramp report` of a file that has no contents until it is given some.
+fn report_of_pipe(directory: &std::path::Path, stderr: impl Into<Stdio>) -> Child {
+    mkfifo(&directory.join("runc.csv"), Mode::S_IRWXU).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramp"));
+    command.args(["report", "runc.csv", "--json"]).current_dir(directory).env("TERM", "xterm");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+}
+
+#[test]
+fn a_report_that_takes_long_says_what_it_waits_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = report_of_pipe(directory.path(), Stdio::piped());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert_eq!(line, "  ! waiting for the report: 0 B read (3 s)\n");
+    fs::write(directory.path().join("runc.csv"), study_layout::rows(60, 500)).unwrap();
+    line.clear();
+    stderr.read_to_string(&mut line).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(line.lines().all(|line| line.starts_with("  ! waiting for the report: ")), "{line}");
+}
+
+#[test]
+fn on_a_terminal_a_report_that_takes_long_shows_a_bar_and_removes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let terminal = openpty(None, None).unwrap();
+    let mut child = report_of_pipe(directory.path(), terminal.slave);
+    let (mut shown, mut buffer) = (String::new(), [0; 1024]);
+    let mut master = File::from(terminal.master);
+    while !shown.contains("the report: 0 B read") {
+        let count = master.read(&mut buffer).unwrap();
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    fs::write(directory.path().join("runc.csv"), study_layout::rows(60, 500)).unwrap();
+    // Until the terminal is closed.
+    while let Ok(count @ 1..) = master.read(&mut buffer) {
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(shown.ends_with("\r\x1b[2K") && !shown.contains("waiting for"), "{shown:?}");
 }

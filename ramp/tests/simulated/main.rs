@@ -12,3 +12,4 @@ mod sidecars;
 mod stops;
 #[path = "../support/mod.rs"]
 mod support;
+mod waits;

@@ -22,6 +22,10 @@ impl Engine for Observing {
         self.engine.name()
     }
 
+    fn place(&self) -> String {
+        self.engine.place()
+    }
+
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
         self.engine.preflight().await
     }

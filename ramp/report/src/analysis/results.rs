@@ -11,6 +11,7 @@ use super::repeats::{RepeatGroup, groups, pairs};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
 use crate::dataset::Dataset;
+use crate::progress::{Figures, Observer};
 use crate::stats::Survival;
 
 /// What runs say.
@@ -61,9 +62,12 @@ pub struct Compared {
 impl Results {
     /// What runs say. `memory_each` is what each instance was asked to take, in bytes, where the data does not tell.
     #[must_use]
-    pub fn of(data: &[Dataset], memory_each: Option<u64>) -> Self {
-        let runs: Vec<RunResults> = data.iter().map(|data| RunResults::of(data, memory_each)).collect();
+    pub fn of(data: &[Dataset], memory_each: Option<u64>, observer: &Observer) -> Self {
         let groups = groups(data);
+        let pairs = pairs(&groups);
+        let mut figures = Figures::new(observer, RunResults::FIGURES * data.len() + pairs.len());
+        let runs: Vec<RunResults> =
+            data.iter().map(|data| RunResults::of(data, memory_each, &mut figures)).collect();
         let members = |group: usize| -> Vec<(&Dataset, &Estimates)> {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
@@ -74,7 +78,12 @@ impl Results {
             comparison: Comparison::of(&Pooled::of(&members(base)), &Pooled::of(&members(other))),
             drift: drift(&members(base), &members(other)),
         };
-        let comparisons = pairs(&groups).into_iter().map(compare).collect();
+        let name = |group: usize| groups.get(group).map_or("", |group| &group.name);
+        let compared = pairs.into_iter().map(|(base, other)| {
+            let of = format!("{} and {}", name(base), name(other));
+            figures.compute("comparison", &of, || compare((base, other)))
+        });
+        let comparisons = compared.collect();
         Self { runs, groups, comparisons }
     }
 
@@ -93,9 +102,17 @@ impl Results {
 }
 
 impl RunResults {
-    fn of(data: &Dataset, memory_each: Option<u64>) -> Self {
-        let (losses, changed_by_others) = (losses(data), changes(data));
-        let estimates = Estimates::after(data, memory_each, &losses, &changed_by_others);
+    /// How many are computed one after the other.
+    const FIGURES: usize = 9;
+
+    fn of(data: &Dataset, memory_each: Option<u64>, figures: &mut Figures<'_>) -> Self {
+        let name = data.name.as_str();
+        let losses = figures.compute("losses", name, || losses(data));
+        let changed_by_others = figures.compute("changes by others", name, || changes(data));
+        let estimates = figures.compute("capacity and cost", name, || {
+            Estimates::after(data, memory_each, &losses, &changed_by_others)
+        });
+        let saturated_at = estimates.saturation.saturation.as_ref().ok().map(|at| at.index);
         // Where nothing ran out, the load is measured by the most that there was.
         let full = match (&estimates.saturation.saturation, &estimates.running) {
             (Ok(saturation), _) => saturation.instances,
@@ -103,13 +120,13 @@ impl RunResults {
             _ => 0,
         };
         Self {
-            breaks: breaks(data, &losses, &changed_by_others),
+            breaks: figures.compute("failure modes", name, || breaks(data, &losses, &changed_by_others)),
             changed_by_others,
-            startups: startups(data),
-            latency: latency(data, full),
-            goodput: goodput(data),
-            terminations: terminations(data),
-            leak: leak(data, estimates.saturation.saturation.as_ref().ok().map(|at| at.index)),
+            startups: figures.compute("startups", name, || startups(data)),
+            latency: figures.compute("startup latency", name, || latency(data, full)),
+            goodput: figures.compute("goodput", name, || goodput(data)),
+            terminations: figures.compute("terminations", name, || terminations(data)),
+            leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
             estimates,
         }
     }

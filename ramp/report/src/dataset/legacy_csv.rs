@@ -20,10 +20,11 @@ use std::path::Path;
 
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Source, Step, name_of};
+use crate::progress::Observer;
 
 /// Reads a file of the study.
-pub(super) fn read(file: &Path) -> Result<Dataset, Unreadable> {
-    dataset(file, TableReader::open(file)?)
+pub(super) fn read(file: &Path, observer: &Observer) -> Result<Dataset, Unreadable> {
+    dataset(file, TableReader::open(file, observer)?)
 }
 
 /// Where the columns of a file are that have no name of their own.

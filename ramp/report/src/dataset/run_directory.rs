@@ -7,6 +7,7 @@ use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
 use super::{clocks, observation_gaps};
+use crate::progress::Observer;
 use ramp_format::rows::{EventRow, PodRow, StepRow};
 use ramp_format::run_file::read_run;
 use ramp_format::running_count::PeakCounts;
@@ -15,10 +16,10 @@ use ramp_format::text::first_names;
 use ramp_format::unreclaimable::{UNRECLAIMABLE_FIELDS, unreclaimable_bytes};
 
 /// Reads a run directory.
-pub(super) fn read(directory: &Path) -> Result<Dataset, Unreadable> {
+pub(super) fn read(directory: &Path, observer: &Observer) -> Result<Dataset, Unreadable> {
     let run = read_run(directory).map_err(Unreadable::RunFile)?;
     let mut notes = Vec::new();
-    let mut reader = RunReader { directory, notes: &mut notes };
+    let mut reader = RunReader { directory, observer, notes: &mut notes };
     let mut steps: Vec<Step> = reader.records::<StepRow>("steps.csv")?.into_iter().map(step).collect();
     let (mut nodes, kernels) = reader.nodes()?;
     let mut pods: Vec<PodRow> = reader.records("pods.csv")?;
@@ -185,6 +186,7 @@ fn step(row: StepRow) -> Step {
 
 struct RunReader<'r> {
     directory: &'r Path,
+    observer: &'r Observer,
     notes: &'r mut Vec<String>,
 }
 
@@ -192,7 +194,7 @@ impl RunReader<'_> {
     /// A table, or none where it is missing or has not even a header: that is said.
     fn table(&mut self, name: &str) -> Result<Option<TableReader>, Unreadable> {
         let file = self.directory.join(name);
-        let table = match TableReader::open_begun(&file) {
+        let table = match TableReader::open_begun(&file, self.observer) {
             Ok(Some(table)) => table,
             Ok(None) => {
                 self.notes.push(format!("{name} was cut off before its first row"));
@@ -375,7 +377,10 @@ mod tests {
                     2,0,a,sample,2026-11-25T12:00:01Z,3,false\n2,0,old,sample,2026-11-25T12:00:01Z,0,\n";
         fs::write(place.path().join("nodes.csv"), [header, rows].concat()).unwrap();
         let mut notes = Vec::new();
-        let (nodes, _) = RunReader { directory: place.path(), notes: &mut notes }.nodes().unwrap();
+        let (nodes, _) =
+            RunReader { directory: place.path(), observer: &Observer::default(), notes: &mut notes }
+                .nodes()
+                .unwrap();
         let seen: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.samples.len())).collect();
         assert_eq!(seen, [("a", 2), ("old", 1)], "a was cordoned, and may have instances");
         assert_eq!(notes, ["nodes left out, as instances may not be placed on them: 1 (windows)"]);

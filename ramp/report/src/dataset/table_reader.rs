@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use csv::ByteRecord;
 
 use super::row_deserializer::NamedCells;
+use crate::progress::Observer;
 
 /// Why a dataset cannot be read.
 #[derive(Debug)]
@@ -128,24 +129,22 @@ pub(super) struct TableRow<'t> {
 impl TableReader {
     /// Opens a file, and reads its header. A last line without an end was cut while it was written: nobody knows whether its last cell
     /// is whole, so that it is left out, as is what is written from now on.
-    pub(super) fn open(file: &Path) -> Result<Self, Unreadable> {
+    pub(super) fn open(file: &Path, observer: &Observer) -> Result<Self, Unreadable> {
         // Without a line it has no header, which is told as of any table.
-        Self::open_begun(file)?.map_or_else(|| Self::of(file, Vec::new()), Ok)
+        Self::open_begun(file, observer)?.map_or_else(|| Self::of(file, Vec::new()), Ok)
     }
 
     /// The same of a file that may have been cut off before the end of its header: there is no table then.
-    pub(super) fn open_begun(file: &Path) -> Result<Option<Self>, Unreadable> {
+    pub(super) fn open_begun(file: &Path, observer: &Observer) -> Result<Option<Self>, Unreadable> {
         let io = |error| Unreadable::Io { file: file.to_owned(), error };
         let mut source = File::open(file).map_err(io)?;
         match whole_bytes(&mut source) {
             Ok((0, _)) => Ok(None),
-            Ok((whole, torn)) => {
-                Self::read(file, Box::new(io::BufReader::new(source).take(whole)), torn).map(Some)
-            }
+            Ok((whole, torn)) => Self::read(file, observer.counted(source.take(whole)), torn).map(Some),
             // A pipe has no end to look at first.
             Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
                 let mut text = Vec::new();
-                source.read_to_end(&mut text).map_err(io)?;
+                observer.counted(source).read_to_end(&mut text).map_err(io)?;
                 Self::of(file, text).map(Some)
             }
             Err(error) => Err(io(error)),

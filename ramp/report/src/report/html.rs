@@ -160,7 +160,7 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
             node.allocatable_memory_bytes
                 .map(|bytes| format!("{} allocatable", crate::report::format::mib(bytes as f64))),
             node.allocatable_cpu_cores.map(|cores| format!("{cores} cores")),
-            node.allocatable_pods.map(|pods| format!("{pods} pods")),
+            node.allocatable_pods.map(|pods| format!("{pods} {}", run.plan.engine.instances())),
             node.not_eligible_because.clone(),
         ];
         facts.push((

@@ -71,12 +71,16 @@ fn of_two(report: &Report, compared: &Compared) -> String {
     if let Err(why) = &compared.comparison.same_containers {
         return format!("{sentence}; not comparable: {}.", why.0);
     }
+    let run =
+        report.findings.groups.get(compared.other).and_then(|group| report.data.get(*group.runs.first()?));
+    let instance =
+        run.and_then(Dataset::recorded).map_or("pod", |recorded| recorded.run.plan.engine.instance());
     sentence += &match &compared.comparison.overhead_per_pod {
         Ok(per_pod) => {
             let cost = Unit::BinaryBytes.with_interval(per_pod.bytes, per_pod.interval);
-            format!("; overhead per pod: {cost}.")
+            format!("; overhead per {instance}: {cost}.")
         }
-        Err(_) => "; overhead per pod: n/a.".into(),
+        Err(_) => format!("; overhead per {instance}: n/a."),
     };
     sentence
 }

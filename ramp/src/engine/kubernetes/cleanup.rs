@@ -122,8 +122,8 @@ fn waiting_words(
             (node, Some(what)) => (
                 format!(" on {node}, {what}"),
                 format!(
-                    "; if it does not come back: kubectl --namespace {namespace} delete pod --force --grace-period 0 --selector \
-                     {RUN_LABEL} --field-selector spec.nodeName={node}"
+                    "; if it does not come back: `kubectl --namespace {namespace} delete pod --force --grace-period 0 --selector \
+                     {RUN_LABEL} --field-selector spec.nodeName={node}`"
                 ),
             ),
             (node, None) => (format!(" on {node}"), String::new()),
@@ -132,7 +132,7 @@ fn waiting_words(
         let held =
             if held.is_empty() { String::new() } else { format!(", held by finalizers {}", held.join(", ")) };
         let number = count(u32::try_from(pods.len()).unwrap_or(u32::MAX), "pod");
-        format!("waiting for {number}{place}: {}{more}{since}{held}{advice}", named.join(", "))
+        format!("{number}{place}: {}{more}{since}{held}{advice}", named.join(", "))
     };
     by_node.into_iter().map(line).collect()
 }
@@ -265,11 +265,11 @@ mod tests {
         assert_eq!(
             waiting_words(&pods, &trouble, "workload", now),
             [
-                "waiting for 1 pod on no node: f, not terminating yet",
-                "waiting for 1 pod on node-1: e, terminating for 45 s, held by finalizers example.com/a",
-                "waiting for 4 pods on node-2, which is not ready: a, b, c, …, terminating for 45 s; if it does not come back: \
-                 kubectl --namespace workload delete pod --force --grace-period 0 --selector ramp/run --field-selector \
-                 spec.nodeName=node-2",
+                "1 pod on no node: f, not terminating yet",
+                "1 pod on node-1: e, terminating for 45 s, held by finalizers example.com/a",
+                "4 pods on node-2, which is not ready: a, b, c, …, terminating for 45 s; if it does not come back: \
+                 `kubectl --namespace workload delete pod --force --grace-period 0 --selector ramp/run --field-selector \
+                 spec.nodeName=node-2`",
             ]
         );
     }

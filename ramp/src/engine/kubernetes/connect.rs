@@ -19,7 +19,7 @@ use self::credential::Credential;
 use self::exec_plugin::Terminal;
 use self::proxy::{Proxy, ProxyProtocol};
 use self::transport::Transport;
-use super::kubeconfig::{self, Access};
+use super::kubeconfig::{self, Access, ServerIdentity};
 use crate::engine::Failure;
 use crate::engine::timed::causes;
 use ramp_format::plan::EngineOptions;
@@ -28,12 +28,13 @@ use ramp_format::plan::EngineOptions;
 ///
 /// # Errors
 /// If no configuration is found, or it is invalid. The server is not contacted.
-pub(super) async fn connect(options: &EngineOptions) -> Result<Client, Failure> {
+pub(super) async fn connect(options: &EngineOptions) -> Result<(Client, ServerIdentity), Failure> {
     let access = kubeconfig::read(options.context.as_deref())?;
-    let place = access.place();
-    client(access, |name| std::env::var(name).ok())
-        .await
-        .map_err(|error| Failure::permanent(format!("{place}: {error}")))
+    let server = access.server();
+    match client(access, |name| std::env::var(name).ok()).await {
+        Ok(client) => Ok((client, server)),
+        Err(error) => Err(Failure::permanent(format!("{}: {error}", server.place))),
+    }
 }
 
 async fn client(access: Access, env: impl Fn(&str) -> Option<String>) -> Result<Client, String> {

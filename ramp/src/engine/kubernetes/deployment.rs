@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::manifest::PROCESS;
 use super::object::PodObject;
 use super::request::{REQUEST_LIMIT, RequestError, measured, optional, within};
-use crate::engine::{Event, Events, Failure, Notice, RUN_LABEL};
+use crate::engine::{Event, Events, Failure, RUN_LABEL};
 use crate::process_id::ProcessId;
 
 /// Field manager for server-side apply.
@@ -20,9 +20,6 @@ const FIELD_MANAGER: &str = "ramp";
 
 /// Annotation that says who removes a Deployment: the run that has made it may still be running.
 pub(super) const REMOVED_BY: &str = "ramp/removed-by";
-
-/// A wait for the removal of a replaced Deployment is told so often.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Time limit for the pods of a replaced Deployment to be gone.
 const REPLACE_LIMIT: Duration = Duration::from_secs(180);
@@ -117,7 +114,7 @@ impl Target<'_> {
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), self.namespace);
         let selection = ListParams::default().labels(&match_labels(&found.data)).limit(1);
         let until = Instant::now() + REPLACE_LIMIT;
-        let mut told = Instant::now();
+        self.waits_for(Some("the replaced Deployment and its pods to be gone")).await;
         loop {
             let is_there = self.find().await?.is_some_and(|now| now.metadata.uid == found.metadata.uid);
             if !is_there {
@@ -125,6 +122,7 @@ impl Target<'_> {
                 let left =
                     left.map_err(|trouble| trouble.failure("listing pods of the replaced deployment"))?;
                 if left.items.is_empty() {
+                    self.waits_for(None).await;
                     return Ok(());
                 }
             }
@@ -135,22 +133,13 @@ impl Target<'_> {
                     self.here()
                 )));
             }
-            if told.elapsed() >= TOLD_EVERY {
-                told = Instant::now();
-                let left = until.saturating_duration_since(told).as_secs();
-                self.waits(format!(
-                    "waiting for the replaced Deployment and its pods to be gone, at most {left} s more"
-                ))
-                .await;
-            }
             sleep(Duration::from_millis(500)).await;
         }
     }
 
-    async fn waits(&self, message: String) {
+    async fn waits_for(&self, what: Option<&str>) {
         if let Some(events) = self.events {
-            let notice = Notice::note(format!("deployment/{}", self.name), "Waiting", message);
-            events.send(Event::Notice(notice)).await;
+            events.send(Event::WaitsFor(what.map(str::to_owned))).await;
         }
     }
 

@@ -15,6 +15,27 @@ use rustls::pki_types::pem::PemObject;
 use crate::engine::Failure;
 use crate::engine::timed::causes;
 
+/// An API server and who asks it, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// The server, with the context that names it.
+    pub place: String,
+    /// The user.
+    pub user: String,
+}
+
+impl ServerIdentity {
+    /// The failure of a request to it, which names it.
+    #[must_use]
+    pub fn failed(&self, failure: Failure) -> Failure {
+        let Self { place, user } = self;
+        let message = failure.message;
+        // Errors of the connection name it already.
+        let message = if message.contains(place) { message } else { format!("{place}, {user}: {message}") };
+        Failure { message, ..failure }
+    }
+}
+
 /// Where the API server is, and who asks.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
@@ -26,6 +47,8 @@ pub(super) struct Access {
     pub(super) exec_cluster: Option<ExecAuthCluster>,
     /// The context of the kubeconfig; none in a pod.
     pub(super) context: Option<String>,
+    /// The user that the context names.
+    user: Option<String>,
     /// The files of the kubeconfig.
     files: Vec<PathBuf>,
 }
@@ -39,6 +62,16 @@ impl Access {
             Some(context) => format!("{server} (context {context:?})"),
             None => format!("{server} (service account of the pod)"),
         }
+    }
+
+    /// The server and the user, for messages.
+    pub(super) fn server(&self) -> ServerIdentity {
+        let user = match (&self.context, &self.user) {
+            (None, _) => "the service account of the pod".to_owned(),
+            (Some(_), Some(user)) => format!("user {user:?} of the kubeconfig"),
+            (Some(_), None) => "no user, as the context names none".to_owned(),
+        };
+        ServerIdentity { place: self.place(), user }
     }
 
     /// Reads the same files again: the user may have logged in again.
@@ -144,7 +177,7 @@ fn in_cluster(origin: &str) -> Result<Access, String> {
              your cluster, or run in a pod with a service account"
         )
     })?;
-    Ok(Access { config, proxy_url: None, exec_cluster: None, context: None, files: Vec::new() })
+    Ok(Access { config, proxy_url: None, exec_cluster: None, context: None, user: None, files: Vec::new() })
 }
 
 /// The context, with its cluster and user.
@@ -214,8 +247,9 @@ fn access(name: &str, context: &Context, cluster: Cluster, user: AuthInfo) -> Re
     let exec_cluster = wants_cluster.then(|| ExecAuthCluster::try_from(&cluster)).transpose();
     let exec_cluster = exec_cluster.map_err(|error| causes(&error))?;
     config.auth_info = user;
-    let context = Some(name.to_owned());
-    Ok(Access { config, proxy_url: cluster.proxy_url, exec_cluster, context, files: Vec::new() })
+    let user = context.user.clone().filter(|user| !user.is_empty());
+    let (proxy_url, context) = (cluster.proxy_url, Some(name.to_owned()));
+    Ok(Access { config, proxy_url, exec_cluster, context, user, files: Vec::new() })
 }
 
 /// The URL of the server. As for kubectl, one without a scheme is https if something of TLS is configured.

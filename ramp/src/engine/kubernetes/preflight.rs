@@ -21,6 +21,7 @@ use quota::PodRequests;
 use serde_json::Value;
 use template::Template;
 
+use super::kubeconfig::ServerIdentity;
 use super::manifest;
 use super::request::{Answer, REQUEST_LIMIT, RequestError, within};
 use super::scheduling::PodConstraints;
@@ -38,6 +39,7 @@ const OLDEST_MINOR: u32 = 20;
 /// If the API server does not answer, or rejects the credentials.
 pub(super) async fn check(
     client: &kube::Client,
+    server: &ServerIdentity,
     namespace: &str,
     order: &EngineSpec,
 ) -> Result<(Preflight, PodConstraints), Failure> {
@@ -45,12 +47,13 @@ pub(super) async fn check(
         Ok(version) => Some(version),
         // A server that keeps its version secret answers all the same.
         Err(error) if error.status() == Some(403) => None,
-        Err(error) => return Err(unreachable(&error)),
+        Err(error) => return Err(unreachable(&error, server)),
     };
+    let access = facts::access(client, namespace).await.map_err(|error| silent(&error, server))?;
     let manifest = manifest::of(order, namespace);
     let mut template = Template::of(order, &manifest);
-    let facts = facts::gather(client, namespace, &manifest, template.runtime_class.as_deref()).await;
-    let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, namespace, order);
+    let facts = facts::gather(client, access, namespace, &manifest, template.runtime_class.as_deref()).await;
+    let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
     Ok((preflight, template.wants))
 }
 
@@ -71,16 +74,33 @@ pub(super) async fn constraints(
     template.wants
 }
 
-fn unreachable(error: &RequestError) -> Failure {
-    let message =
-        |advice: &str| format!("cannot get the version of the API server: {}; {advice}", error.message());
+fn unreachable(error: &RequestError, server: &ServerIdentity) -> Failure {
+    let ServerIdentity { place, user } = server;
+    // Errors of the connection name the server already.
+    let why = match error {
+        RequestError::Silence(_) | RequestError::Refused { .. } => format!("{place}: {}", error.message()),
+        RequestError::Unreachable(_) | RequestError::Misconfigured(_) => error.message(),
+    };
+    let message = |advice: &str| format!("cannot get the version of the API server: {why}; {advice}");
     if let RequestError::Misconfigured(what_and_advice) = error {
         return Failure::permanent(format!("cannot get the version of the API server: {what_and_advice}"));
     }
     if error.status() == Some(401) {
-        return Failure::permanent(message("renew the credentials in the kubeconfig"));
+        return Failure::permanent(message(&format!(
+            "the credentials of {user} are rejected: log in again, renew them in the kubeconfig, or choose another context (--context)"
+        )));
     }
     Failure::transient(message("check that it is up, and the context of the kubeconfig (--context)"))
+}
+
+/// An API server that has given its version, and does not answer what it has to look up.
+fn silent(error: &RequestError, server: &ServerIdentity) -> Failure {
+    Failure::transient(format!(
+        "cannot check permissions: {}: {}, although it has answered with its version; check its state (kubectl get --raw \
+         '/readyz?verbose'), and try again",
+        server.place,
+        error.message()
+    ))
 }
 
 /// What the facts mean.
@@ -89,12 +109,12 @@ fn judge(
     facts: &ClusterFacts,
     template: &mut Template,
     manifest: &Value,
-    namespace: &str,
+    (server, namespace): (&ServerIdentity, &str),
     order: &EngineSpec,
 ) -> Preflight {
     let mut preflight = Preflight::default();
     versions(&mut preflight, version, facts);
-    preflight.findings.extend(permissions::judge(&facts.access, namespace));
+    preflight.findings.extend(permissions::judge(&facts.access, namespace, server));
     unknown(&mut preflight, facts);
     let namespace_missing = namespace_missing(&facts.namespace, namespace);
     let class_missing = classes(&mut preflight, facts, template);

@@ -102,7 +102,7 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
         .with_max_level(args.reports().log.filter())
         .with_ansi(false)
         .with_target(false)
-        .with_writer(LogWriter)
+        .with_writer(|| LogWriter)
         .log_internal_errors(false)
         .try_init();
     let outcome = signals.and_then(|signals| app::run(&args, &signals, started_ns, Residency::Reclaimable));
@@ -110,6 +110,7 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
         Ok(outcome) => outcome.exit(),
         Err(error) => {
             tracing::error!("{error}");
+            LogWriter::finish();
             ExitCode::FAILURE
         }
     }

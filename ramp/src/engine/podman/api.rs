@@ -83,10 +83,22 @@ impl Api {
         Ok(Self { docker, socket: socket.to_owned() })
     }
 
+    /// For messages.
+    pub(super) fn place(&self) -> String {
+        format!("podman at {}", self.socket.display())
+    }
+
     /// Negotiates the version of the API: the server's where that is older.
     pub(super) async fn negotiate(&self) -> Result<(), Refusal> {
         let agreed = self.docker.clone().negotiate_version();
-        self.within(PATIENCE, "negotiate the API version", agreed).await.map(drop)
+        let agreed = self.within(PATIENCE, "negotiate the API version", agreed).await;
+        agreed.map(drop).map_err(|refusal| match refusal.status {
+            Some(_) => refusal,
+            None => {
+                let advice = "check that the service runs (podman info), restart it, or name another socket with --socket";
+                Refusal { message: format!("{}; {advice}", refusal.message), ..refusal }
+            }
+        })
     }
 
     pub(super) async fn version(&self) -> Result<SystemVersion, Refusal> {

@@ -1,7 +1,6 @@
 //! Credential plugins (`exec` in the kubeconfig): how they are started, and what they print.
 
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -12,14 +11,14 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::error::Elapsed;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use crate::waiting::{Wait, telling};
 
 /// How long a plugin may take. Where it can ask at a terminal, somebody may have to log in.
 const LIMIT: Duration = Duration::from_secs(60);
 const LIMIT_AT_TERMINAL: Duration = Duration::from_secs(300);
-
-/// After this long without an answer the user is told what is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a plugin answers: <https://kubernetes.io/docs/reference/config-api/client-authentication.v1/>.
 #[derive(Deserialize)]
@@ -135,14 +134,9 @@ async fn printed_by(
 }
 
 async fn waited_for<T>(name: &str, limit: Duration, output: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut ended = pin!(timeout(limit, output));
-    tokio::select! {
-        result = &mut ended => result,
-        () = sleep(PATIENCE) => {
-            tracing::warn!("waiting for exec plugin {name:?} of the kubeconfig, at most {} s", limit.as_secs());
-            ended.await
-        }
-    }
+    let what = || format!("exec plugin {name:?} of the kubeconfig");
+    telling(Wait::begin(Instant::now()).at_most(limit), what, |line| warn!("{line}"), timeout(limit, output))
+        .await
 }
 
 fn not_started(name: &str, error: &std::io::Error, exec: &ExecConfig) -> String {
@@ -263,6 +257,10 @@ mod tests {
         );
         assert_eq!(begin.elapsed().as_secs(), LIMIT.as_secs());
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains("waiting for exec plugin \"sleep\" of the kubeconfig, at most 60 s"), "{log}");
+        assert!(
+            log.contains("waiting for exec plugin \"sleep\" of the kubeconfig (3 s of at most 60 s)"),
+            "{log}"
+        );
+        assert_eq!(log.lines().count(), 6, "each 10 s: {log}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::request::{Answer, REQUEST_LIMIT, pages, within};
+use super::super::request::{Answer, REQUEST_LIMIT, RequestError, pages, within};
 use super::admission::DryRun;
 use super::permissions::{PermissionReview, RIGHTS};
 use super::requested::{self, RequestedResources};
@@ -56,6 +56,7 @@ pub(super) struct ClusterFacts {
 /// Asks for all of it, much of it at once.
 pub(super) async fn gather(
     client: &Client,
+    access: Vec<PermissionReview>,
     namespace: &str,
     manifest: &Value,
     runtime_class: Option<&str>,
@@ -67,7 +68,6 @@ pub(super) async fn gather(
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let classes: Api<RuntimeClass> = Api::all(client.clone());
     let (nodes, everywhere): (Api<Node>, Api<Pod>) = (Api::all(client.clone()), Api::all(client.clone()));
-    let access = access(client, namespace).await;
     let (groups, phase, runtime_class, probe) = tokio::join!(
         within(REQUEST_LIMIT, client.list_api_groups()),
         within(REQUEST_LIMIT, namespaces.get_opt(namespace)),
@@ -118,8 +118,12 @@ where
     pages(ListParams::default(), async |params| api.list(params).await, keep).await
 }
 
-/// All access reviews, a few at a time.
-async fn access(client: &Client, namespace: &str) -> Vec<PermissionReview> {
+/// All access reviews, a few at a time. They need no more of the server than its storage: a server that leaves one unanswered would
+/// leave the others unanswered too, each until its time limit.
+///
+/// # Errors
+/// If one is not answered.
+pub(super) async fn access(client: &Client, namespace: &str) -> Answer<Vec<PermissionReview>> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let questions = RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
     let answers = questions.map(|(right, verb)| {
@@ -132,8 +136,11 @@ async fn access(client: &Client, namespace: &str) -> Vec<PermissionReview> {
         async move {
             let answer = within(REQUEST_LIMIT, reviews.create(&PostParams::default(), &review)).await;
             let granted = answer.map(|review| review.status.is_some_and(|status| status.allowed));
-            PermissionReview { right, verb, granted }
+            match granted {
+                Err(error @ RequestError::Silence(_)) => Err(error),
+                granted => Ok(PermissionReview { right, verb, granted }),
+            }
         }
     });
-    stream::iter(answers).buffered(AT_A_TIME).collect().await
+    stream::iter(answers).buffered(AT_A_TIME).try_collect().await
 }

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
+use super::super::kubeconfig::ServerIdentity;
 use super::super::request::Answer;
 use ramp_format::preflight::Finding;
 
@@ -119,7 +120,8 @@ pub(super) struct PermissionReview {
 }
 
 /// What follows from missing permissions: one error for those that a run needs, a warning for each consequence.
-pub(super) fn judge(answers: &[PermissionReview], namespace: &str) -> Vec<Finding> {
+pub(super) fn judge(answers: &[PermissionReview], namespace: &str, server: &ServerIdentity) -> Vec<Finding> {
+    let ServerIdentity { place, user } = server;
     let (mut needed, mut findings) = (Vec::new(), Vec::new());
     for right in &RIGHTS {
         let denied =
@@ -139,11 +141,27 @@ pub(super) fn judge(answers: &[PermissionReview], namespace: &str) -> Vec<Findin
         }
     }
     if !needed.is_empty() {
-        let message = format!("no permission to {}; {}", needed.join("; "), advice(namespace));
+        let what = needed.join("; ");
+        let advice = advice(namespace);
+        let message = format!(
+            "no permission to {what}, for {user} at {place}; {advice}, or choose another context (--context)"
+        );
         findings.insert(0, Finding::refusal(message));
     }
     if let Some(error) = answers.iter().find_map(|answer| answer.granted.as_ref().err()) {
-        findings.push(Finding::warning(format!("permissions could not be checked: {}", error.message())));
+        let advice = match error.status() {
+            Some(401) => {
+                "; log in again, renew the credentials in the kubeconfig, or choose another context (--context)"
+            }
+            Some(403) => {
+                "; allow create on selfsubjectaccessreviews (ClusterRole system:basic-user), or choose another context (--context)"
+            }
+            _ => "",
+        };
+        findings.push(Finding::warning(format!(
+            "permissions could not be checked: {place}, {user}: {}{advice}",
+            error.message()
+        )));
     }
     findings
 }
@@ -171,6 +189,13 @@ mod tests {
 
     use super::super::super::request::{REQUEST_LIMIT, RequestError};
     use super::*;
+
+    fn server() -> ServerIdentity {
+        ServerIdentity {
+            place: "https://test (context \"c\")".into(),
+            user: "user \"u\" of the kubeconfig".into(),
+        }
+    }
 
     fn answers(granted: impl Fn(&Permission, &str) -> bool) -> Vec<PermissionReview> {
         let each = RIGHTS.iter().flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
@@ -215,13 +240,16 @@ mod tests {
 
     #[test]
     fn all_rights_granted_is_nothing_to_speak_of() {
-        assert_eq!(judge(&answers(|_, _| true), "workload"), []);
+        assert_eq!(judge(&answers(|_, _| true), "workload", &server()), []);
     }
 
     #[test]
     fn what_a_run_cannot_do_without_is_one_refusal_that_lists_it_all() {
-        let findings =
-            judge(&answers(|right, verb| right.resource != "pods" && verb != "create"), "workload");
+        let findings = judge(
+            &answers(|right, verb| right.resource != "pods" && verb != "create"),
+            "workload",
+            &server(),
+        );
         let refusals: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses).collect();
         let [refusal] = refusals.as_slice() else { panic!("{findings:?}") };
         assert!(refusal.message.contains("create deployments in namespace \"workload\""), "{refusal:?}");
@@ -232,7 +260,7 @@ mod tests {
     #[test]
     fn what_will_be_unknown_is_a_warning_for_each_consequence() {
         let missing = ["resourcequotas", "runtimeclasses"];
-        let findings = judge(&answers(|right, _| !missing.contains(&right.resource)), "workload");
+        let findings = judge(&answers(|right, _| !missing.contains(&right.resource)), "workload", &server());
         assert!(findings.iter().all(|finding| !finding.refuses), "{findings:?}");
         assert_eq!(findings.len(), 2, "{findings:?}");
         assert!(findings[0].message.contains("list resourcequotas in namespace \"workload\"; unknown"));
@@ -243,7 +271,7 @@ mod tests {
     fn a_right_that_could_not_be_asked_for_is_not_taken_for_one_that_is_missing() {
         let mut answers = answers(|_, _| true);
         answers[0].granted = Err(RequestError::Silence(REQUEST_LIMIT));
-        let findings = judge(&answers, "workload");
+        let findings = judge(&answers, "workload", &server());
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(!findings[0].refuses && findings[0].message.contains("no answer within 10 s"));
     }

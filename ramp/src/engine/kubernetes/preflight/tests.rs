@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use k8s_openapi::api::node::v1::RuntimeClass;
+use kube::client::Body;
 use kube::core::DynamicObject;
 use serde_json::{Value, from_value, json};
 
@@ -93,6 +94,13 @@ fn silence() -> RequestError {
     RequestError::Silence(REQUEST_LIMIT)
 }
 
+fn server() -> ServerIdentity {
+    ServerIdentity {
+        place: "https://test:6443 (context \"c\")".into(),
+        user: "user \"u\" of the kubeconfig".into(),
+    }
+}
+
 /// The API server admits the pod as it is, unless the facts have another one.
 fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
     let order = order(spec);
@@ -105,7 +113,7 @@ fn judged(mut facts: ClusterFacts, spec: &Value) -> Preflight {
         &facts,
         &mut Template::of(&order, &manifest),
         &manifest,
-        "workload",
+        (&server(), "workload"),
         &order,
     )
 }
@@ -271,8 +279,35 @@ fn kubernetes_before_1_20_is_refused() {
 
 #[test]
 fn a_server_that_does_not_answer_is_worth_another_try_and_credentials_that_it_refuses_are_not() {
-    assert!(unreachable(&RequestError::Unreachable("connection refused".into())).transient);
-    assert!(!unreachable(&refused(401, "Unauthorized")).transient);
+    assert!(unreachable(&RequestError::Unreachable("connection refused".into()), &server()).transient);
+    assert!(!unreachable(&refused(401, "Unauthorized"), &server()).transient);
+}
+
+/// A client of a server that answers with its version and then with nothing, or with nothing at all.
+fn silent_client(gives_version: bool) -> kube::Client {
+    let answer = tower::service_fn(move |request: http::Request<Body>| async move {
+        if !(gives_version && request.uri().path() == "/version") {
+            std::future::pending::<()>().await;
+        }
+        let version = serde_json::to_vec(&version("1", "34")).unwrap();
+        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(version)))
+    });
+    kube::Client::new(answer, "workload")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_answering_ends_preflight_at_the_limit_of_one_request() {
+    let order = order(&json!({}));
+    for (gives_version, seconds, expected) in
+        [(false, 10, "cannot get the version of the API server: "), (true, 10, "cannot check permissions: ")]
+    {
+        let begin = tokio::time::Instant::now();
+        let failure =
+            check(&silent_client(gives_version), &server(), "workload", &order).await.err().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), seconds, "{failure}");
+        let start = format!("{expected}https://test:6443 (context \"c\"): no answer within 10 s");
+        assert!(failure.message.starts_with(&start), "{failure}");
+    }
 }
 
 /// The findings, after the situation.
@@ -344,9 +379,11 @@ fn what_is_said_of_rights_is_as_written_down() {
 fn what_is_said_of_what_is_not_known_is_as_written_down() {
     let text = told("nothing was answered", dark(&silence()), &json!({"runtimeClassName": "kata"}));
     let old = too_old(&version("1", "19")).unwrap().message;
-    let errors = [RequestError::Unreachable("connection refused".into()), refused(401, "Unauthorized")];
-    let unreachable = errors.map(|error| unreachable(&error).message + "\n");
-    let more = format!("too old\n  {old}\nunreachable\n  {}", unreachable.join("  "));
+    let errors =
+        [RequestError::Unreachable("connection refused".into()), silence(), refused(401, "Unauthorized")];
+    let unreachable = errors.map(|error| unreachable(&error, &server()).message + "\n");
+    let silent = silent(&silence(), &server()).message;
+    let more = format!("too old\n  {old}\nunreachable\n  {}silent\n  {silent}\n", unreachable.join("  "));
     insta::assert_snapshot!("not_known", text + &more);
 }
 
