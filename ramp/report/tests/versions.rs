@@ -115,8 +115,8 @@ fn a_time_that_is_no_time_of_a_run_is_no_panic() {
         match file.file_name().to_str().unwrap() {
             // Two nodes, whose missing samples are added up.
             NodeRow::FILE => {
-                text +=
-                    &text.replace(",node,sample,", ",other,sample,").split_once('\n').unwrap().1.to_owned()
+                let other = text.replace(",node,sample,", ",other,sample,");
+                text += other.split_once('\n').unwrap().1;
             }
             StepRow::FILE => {
                 let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
