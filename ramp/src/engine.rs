@@ -114,6 +114,12 @@ pub struct EngineSpec {
     pub options: EngineOptions,
 }
 
+/// Reason of an instance that is not among all that an engine lists: it ended or was removed during a gap.
+pub(crate) const NOT_LISTED: &str = "no longer there when all were listed";
+
+/// The same where a watch that was lost is back.
+pub(crate) const NOT_THERE_AGAIN: &str = "was gone when the watch came back";
+
 /// Label of everything that a run creates; its value is the run's id.
 pub const RUN_LABEL: &str = "ramp/run";
 

@@ -196,22 +196,24 @@ fn create<R: Table>(directory: &Path) -> io::Result<TableWriter> {
 fn reopen<R: Table>(directory: &Path, run: &RunFile) -> io::Result<TableWriter> {
     let path = directory.join(R::FILE);
     let table = TableWriter::reopen(path.clone())?;
-    let (found, expected) = (reader(&path)?.headers()?.clone(), R::header());
+    let headers = reader(&path)?.headers().map_err(|error| invalid(&path, error))?.clone();
+    let (found, expected) = (headers, R::header());
     if found.iter().eq(expected.iter().copied()) {
         return Ok(table);
     }
     let at = found.iter().zip(&expected).take_while(|(found, expected)| found == *expected).count();
     let name = |column: Option<&str>| column.map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));
-    Err(invalid(
-        &path,
-        format!(
-            "column {} is {}, expected {}: the run was begun by ramp {}; resume it with that version, or start a new run",
-            at + 1,
-            name(found.get(at)),
-            name(expected.get(at).copied()),
-            run.ramp_version
-        ),
-    ))
+    let version = &run.ramp_version;
+    let way_out = match version == env!("CARGO_PKG_VERSION") {
+        true => {
+            format!("the file was changed, or written by another build of ramp {version}; start a new run")
+        }
+        false => {
+            format!("the run was begun by ramp {version}; resume it with that version, or start a new run")
+        }
+    };
+    let (found, expected) = (name(found.get(at)), name(expected.get(at).copied()));
+    Err(invalid(&path, format!("column {} is {found}, expected {expected}: {way_out}", at + 1)))
 }
 
 /// Whether no table lacks rows that others show to have been written: a run cannot go on from states that are not known.
@@ -251,6 +253,10 @@ fn check_complete(path: &Path, before: &Before) -> io::Result<()> {
 /// The complete rows of a table.
 fn reader(path: &Path) -> io::Result<csv::Reader<io::Take<File>>> {
     let mut file = File::open(path)?;
+    // A pipe would be waited for, and a device never ends.
+    if !file.metadata()?.is_file() {
+        return Err(invalid(path, "not a regular file"));
+    }
     let (whole, _) = whole_rows(&mut file)?;
     file.rewind()?;
     Ok(csv::Reader::from_reader(file.take(whole)))
@@ -325,12 +331,13 @@ mod tests {
     #[test]
     fn a_refused_resume_leaves_every_byte_as_it_was() {
         type Edit = (&'static str, &'static str, &'static str, &'static str);
-        let version = concat!("begun by ramp ", env!("CARGO_PKG_VERSION"));
-        let edits: [Edit; 6] = [
+        let build = concat!("by another build of ramp ", env!("CARGO_PKG_VERSION"), "; start a new run");
+        let edits: [Edit; 7] = [
             ("nodes.csv", ",ready,", ",", "nodes.csv: column 9 is \"budget_bytes\", expected \"ready\""),
             ("events.csv", ",count", "", "events.csv: column 9 is nothing, expected \"count\""),
-            ("workloads.csv", ",phase,", ",state,", version),
+            ("workloads.csv", ",phase,", ",state,", build),
             ("pods.csv", "container\n", "container\nx,0,1\n", "pods.csv: CSV"),
+            ("steps.csv", "time,", "time\",", "steps.csv: column 1"),
             (
                 "run.json",
                 "\"format_version\": 1",

@@ -142,10 +142,11 @@ impl FromStr for Pace {
             "none" => Ok(Self::None),
             text => match parse_time(text) {
                 Ok(beat) if beat.is_zero() => {
-                    Err("a beat of zero is none (allowed: ready, none, or a time such as 5s)".into())
+                    Err("an interval of zero is not allowed (allowed: ready, none, or a time such as 5s)"
+                        .into())
                 }
                 Ok(beat) => Ok(Self::Every(beat)),
-                Err(_) => Err(format!("{text:?} is no pace (allowed: ready, none, or a time such as 5s)")),
+                Err(_) => Err(format!("{text:?} is not a pace (allowed: ready, none, or a time such as 5s)")),
             },
         }
     }

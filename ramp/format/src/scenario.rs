@@ -3,6 +3,7 @@
 mod documents;
 mod environment;
 pub mod resources;
+mod shape;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -141,9 +142,12 @@ impl Scenario {
     /// Parses the text of a manifest.
     ///
     /// # Errors
-    /// If it has not exactly one Deployment, or none of its containers is known to be the load.
+    /// If it has not exactly one Deployment, or a field that is read has a wrong type, or none of its containers is known to be the
+    /// load.
     pub fn parse(text: &str) -> Result<Self, String> {
-        Self::among(documents::parse(text)?)
+        let documents = documents::parse(text)?;
+        shape::check(&documents.deployment)?;
+        Self::among(documents)
     }
 
     /// Reads a parsed manifest.

@@ -285,6 +285,10 @@ impl Parameters {
                 _ => parsed.time = parse_time(value).map_err(error)?,
             }
         }
+        // Nothing happens within no time: the rule would never fire.
+        if syntax.contains("COUNT") && parsed.time.is_zero() {
+            return Err("TIME: zero is not allowed".into());
+        }
         if values.is_empty() { Ok(parsed) } else { Err(format!("unexpected {values:?}")) }
     }
 }
@@ -432,6 +436,8 @@ mod tests {
             ("stalled:0", "STEPS: \"0\" is not a whole number from 1; expected stalled:STEPS"),
             ("evictions:3", "no \"/\" after COUNT"),
             ("oom-kills:x/1m", "COUNT: \"x\" is not a whole number from 0"),
+            ("evictions:0/0s", "TIME: zero is not allowed; expected evictions:COUNT/TIME"),
+            ("oom-kills:3/0s", "TIME: zero is not allowed"),
             ("time:", "TIME is missing"),
             ("time:x", "TIME: "),
             ("node-not-ready:3", "unexpected \"3\"; expected node-not-ready"),

@@ -94,6 +94,46 @@ fn every_version_is_read_with_its_figures() {
 }
 
 #[test]
+fn memory_per_container_is_that_of_the_instances_cgroup_although_samples_follow_its_removal() {
+    for directory in ["1-without-forecast", "1-with-forecast"] {
+        let nodes = fs::read_to_string(path(directory).join(NodeRow::FILE)).unwrap();
+        assert!(nodes.lines().last().unwrap().contains(",0,true,,,"), "the last sample has no budget");
+        let report = report(directory);
+        let (data, found) = report.runs().next().unwrap();
+        assert_eq!(data.usage_measure(), "memory charged to the instances' cgroup", "{directory}");
+        let max = found.estimates.usage.max.as_ref().unwrap().mib;
+        assert!((40.0..60.0).contains(&max), "{directory}: {max} MiB for a load of 50 MB");
+    }
+}
+
+#[test]
+fn a_time_that_is_no_time_of_a_run_is_no_panic() {
+    let place = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(path("1-with-forecast")).unwrap() {
+        let file = file.unwrap();
+        let mut text = fs::read_to_string(file.path()).unwrap();
+        match file.file_name().to_str().unwrap() {
+            // Two nodes, whose missing samples are added up.
+            NodeRow::FILE => {
+                let other = text.replace(",node,sample,", ",other,sample,");
+                text += other.split_once('\n').unwrap().1;
+            }
+            StepRow::FILE => {
+                let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
+                let cells: Vec<&str> = last.split(',').collect();
+                text = format!("{rest}\n{},1e308,{}\n", cells[0], cells[2..].join(","));
+            }
+            _ => {}
+        }
+        fs::write(place.path().join(file.file_name()), text).unwrap();
+    }
+    let data = Dataset::read(place.path()).unwrap();
+    assert!(data.notes.iter().any(|note| note.contains("samples are missing")), "{:?}", data.notes);
+    let report = Report::of(vec![data], None);
+    assert!(json(&report).is_object());
+}
+
+#[test]
 fn the_number_of_a_figure_is_at_its_documented_key() {
     for stored in STORED {
         let report = report(stored.directory);

@@ -572,8 +572,8 @@ impl EventLoop {
             Some(false) => Some("their node is not ready"),
             Some(true) => None,
         };
-        for message in self.external_removals.due(Instant::now(), what) {
-            self.note("instances", "RemovedByOthers", message);
+        for (reason, message) in self.external_removals.due(Instant::now(), what) {
+            self.note("instances", reason, message);
         }
     }
 

@@ -1,11 +1,11 @@
-//! Instances that others remove while the run asks for them: told live, by number and cause.
+//! Removals of instances that the run still asks for: told live, by number and cause.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::{Notice, NoticeKind};
+use crate::engine::{NOT_LISTED, NOT_THERE_AGAIN, Notice, NoticeKind};
 use ramp_format::state::{State, Transition};
 use ramp_format::text::count;
 
@@ -84,8 +84,12 @@ impl ExternalRemovals {
         });
     }
 
-    /// What is to be told now: one message per cause. `node` tells what has happened to a node.
-    pub(super) fn due(&mut self, now: Instant, node: impl Fn(&str) -> Option<&'static str>) -> Vec<String> {
+    /// What is to be told now: one reason and message per cause. `node` tells what has happened to a node.
+    pub(super) fn due(
+        &mut self,
+        now: Instant,
+        node: impl Fn(&str) -> Option<&'static str>,
+    ) -> Vec<(&'static str, String)> {
         if self.since.is_none_or(|since| now.duration_since(since) < COLLECTED_FOR) {
             return Vec::new();
         }
@@ -138,7 +142,7 @@ fn fewer(message: &str) -> Option<u32> {
     before.checked_sub(now).filter(|fewer| *fewer > 0)
 }
 
-fn words(cause: &str, number: usize, nodes: &BTreeSet<String>) -> String {
+fn words(cause: &str, number: usize, nodes: &BTreeSet<String>) -> (&'static str, String) {
     let named: Vec<&str> = nodes.iter().take(NODES_NAMED).map(String::as_str).collect();
     let place = match nodes.len() {
         0 => String::new(),
@@ -146,7 +150,12 @@ fn words(cause: &str, number: usize, nodes: &BTreeSet<String>) -> String {
         _ => format!(" on {}", named.join(", ")),
     };
     let number = u32::try_from(number).unwrap_or(u32::MAX);
-    format!("{} removed by others{place}: {cause}", count(number, "instance"))
+    let number = count(number, "instance");
+    // Nobody knows who or what ended them: processes end with ramp, if it is killed.
+    if [NOT_LISTED, NOT_THERE_AGAIN].contains(&cause) {
+        return ("GoneUnobserved", format!("{number} ended or removed{place} while nothing was observed"));
+    }
+    ("RemovedByOthers", format!("{number} removed by others{place}: {cause}"))
 }
 
 #[cfg(test)]
@@ -171,6 +180,10 @@ mod tests {
         Notice::new(NoticeKind::Cluster, object, reason, message)
     }
 
+    fn by_others(message: &str) -> (&'static str, String) {
+        ("RemovedByOthers", message.to_owned())
+    }
+
     #[test]
     fn removals_of_one_cause_are_one_message_a_second_after_the_first() {
         let (mut removals, start) = (ExternalRemovals::default(), Instant::now());
@@ -178,16 +191,18 @@ mod tests {
             removals.add(&removal(name, node, ""), start);
         }
         let node = |name: &str| (name == "node-1").then_some("their node is cordoned, as by kubectl drain");
-        assert_eq!(removals.due(start + Duration::from_millis(900), node), [""; 0]);
+        assert_eq!(removals.due(start + Duration::from_millis(900), node), []);
         let later = start + COLLECTED_FOR;
         assert_eq!(
             removals.due(later, node),
             [
-                "1 instance removed by others on node-2: deleted",
-                "2 instances removed by others on node-1: their node is cordoned, as by kubectl drain",
+                by_others("1 instance removed by others on node-2: deleted"),
+                by_others(
+                    "2 instances removed by others on node-1: their node is cordoned, as by kubectl drain"
+                ),
             ]
         );
-        assert_eq!(removals.due(later + COLLECTED_FOR, node), [""; 0]);
+        assert_eq!(removals.due(later + COLLECTED_FOR, node), []);
     }
 
     #[test]
@@ -201,9 +216,11 @@ mod tests {
         assert_eq!(
             removals.due(start + COLLECTED_FOR, |_| None),
             [
-                "1 instance removed by others on n: EvictionByEvictionAPI: Eviction API: evicting",
-                "1 instance removed by others on n: preempted by prod/api",
-                "1 instance removed by others on n: their node is tainted or not ready (TaintManagerEviction)",
+                by_others("1 instance removed by others on n: EvictionByEvictionAPI: Eviction API: evicting"),
+                by_others("1 instance removed by others on n: preempted by prod/api"),
+                by_others(
+                    "1 instance removed by others on n: their node is tainted or not ready (TaintManagerEviction)"
+                ),
             ]
         );
         let scaled =
@@ -215,10 +232,22 @@ mod tests {
         assert_eq!(
             removals.due(start + COLLECTED_FOR, |_| None),
             [
-                "1 instance removed by others on n: deleted",
-                "3 instances removed by others on n: the Deployment was scaled down by others",
+                by_others("1 instance removed by others on n: deleted"),
+                by_others("3 instances removed by others on n: the Deployment was scaled down by others"),
             ]
         );
+    }
+
+    #[test]
+    fn what_ended_while_nothing_was_observed_is_not_said_to_be_removed_by_others() {
+        let (mut removals, start) = (ExternalRemovals::default(), Instant::now());
+        for reason in [NOT_LISTED, NOT_LISTED, NOT_THERE_AGAIN] {
+            removals.add(&removal("a", "n", reason), start);
+        }
+        let told = removals.due(start + COLLECTED_FOR, |_| None);
+        let gone =
+            |number| ("GoneUnobserved", format!("{number} ended or removed on n while nothing was observed"));
+        assert_eq!(told, [gone("2 instances"), gone("1 instance")]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::engine::InstanceStatus;
+use crate::engine::{InstanceStatus, NOT_LISTED};
 use ramp_format::state::{Counts, State, Totals, Transition};
 
 /// Instances by state, and totals of their ends.
@@ -162,7 +162,7 @@ impl InstanceTracker {
                 node: entry.node.clone(),
                 state: State::Gone,
                 since: None,
-                reason: "no longer there when all were listed".into(),
+                reason: NOT_LISTED.into(),
                 restarts: entry.restarts,
                 end: None,
                 over: true,

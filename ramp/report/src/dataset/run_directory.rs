@@ -103,7 +103,7 @@ fn missing_samples(steps: &[Step], pods: &[PodRow], nodes: &[NodeSeries]) -> Opt
         // One may be on its way when a run ends.
         let count = ((end - last) / usual.max(1e-3)).floor();
         if count >= 2.0 {
-            missing += count as u64;
+            missing = missing.saturating_add(count as u64);
             since = since.min(*last);
         }
     }

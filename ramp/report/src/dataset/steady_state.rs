@@ -275,9 +275,10 @@ pub struct RetainedMemory {
 
 impl Dataset {
     /// What memory per container is made from: what the kernel charges to the instances alone, where they have a cgroup of their own; else
-    /// anonymous and shared memory of the machines, of all programs.
+    /// anonymous and shared memory of the machines, of all programs. Samples after the last instance do not count: the cgroup is gone by
+    /// then.
     fn measure_of_usage(&self, recorded: &Recorded) -> &'static Measure {
-        let measure = self.measure(recorded, f64::INFINITY);
+        let measure = self.measure(recorded, self.until(None));
         if measure.is_charged {
             return measure;
         }

@@ -1,10 +1,12 @@
 //! Supervisor: the event loop that starts, stops and restarts the processes of all instances.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -123,8 +125,7 @@ impl Supervisor {
             Ok(child) => child,
             // The kernel has refused a process, a file descriptor or a cgroup.
             Err(error) => {
-                let why =
-                    format!("could not be started: {error} (limits on processes or open files too low?)");
+                let why = format!("could not be started: {error}{}", hint(&error));
                 let Some(replica) = self.replicas.get(ordinal) else { return };
                 let exit = exit_of(replica, (State::Failed, why), now);
                 return self.replicas.exited(ordinal, exit, None, now);
@@ -244,6 +245,16 @@ impl Supervisor {
     }
 }
 
+/// What may be the cause where the kernel has too few of something.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC) => {
+            " (limits on processes or open files too low?)"
+        }
+        _ => "",
+    }
+}
+
 fn exit_of(
     replica: &Replica<Option<Process>>,
     (state, reason): (State, String),
@@ -251,4 +262,17 @@ fn exit_of(
 ) -> ContainerExit {
     let container = format!("{}/{}", replica.uid, replica.restarts);
     ContainerExit { container, state, at: Some(now.time), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_named_only_where_they_may_be_the_cause() {
+        for (errno, is_limit) in [(Errno::EAGAIN, true), (Errno::EMFILE, true), (Errno::ENOENT, false)] {
+            assert_eq!(hint(&io::Error::from(errno)).contains("limits"), is_limit, "{errno}");
+        }
+        assert_eq!(hint(&io::Error::new(io::ErrorKind::InvalidInput, "nul byte found")), "");
+    }
 }

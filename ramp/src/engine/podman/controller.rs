@@ -23,7 +23,7 @@ use crate::engine::log_poller::{AT_ONCE, BEAT, LogQueue, LogRead, ReadOutcome, l
 use crate::engine::outage::Outage;
 use crate::engine::replicas::{BothClocks, Desired};
 use crate::engine::timed::measured;
-use crate::engine::{Event, Events, Failure, InstanceStatus, Notice};
+use crate::engine::{Event, Events, Failure, InstanceStatus, NOT_THERE_AGAIN, Notice};
 
 /// A silent stream tells nothing of the server's health, so the server is pinged.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -373,7 +373,7 @@ impl Controller {
             }
         }
         self.ping_at = now.instant + PING_EVERY;
-        let gone = if goes_on { "removed by someone else" } else { "was gone when the watch came back" };
+        let gone = if goes_on { "removed by someone else" } else { NOT_THERE_AGAIN };
         self.population.listed(asked, &found, gone, &mut self.deps.log, now);
         self.send_events().await;
         if !goes_on {

@@ -1,6 +1,7 @@
 //! Socket of Podman or Docker: from --socket, `DOCKER_HOST`, or the usual places.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::engine::Failure;
@@ -19,10 +20,16 @@ pub(super) struct SocketChoice {
 impl SocketChoice {
     /// Those of this process's environment.
     pub(super) fn of_environment(asked: Option<PathBuf>) -> Self {
+        Self::of(asked, |name| env::var_os(name))
+    }
+
+    /// An empty variable counts as unset, as for Docker and Podman.
+    fn of(asked: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         Self {
             asked,
-            docker_host: env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()),
-            runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
+            docker_host: set("DOCKER_HOST").and_then(|host| host.into_string().ok()),
+            runtime_dir: set("XDG_RUNTIME_DIR").map(PathBuf::from),
         }
     }
 
@@ -32,7 +39,7 @@ impl SocketChoice {
             return one(asked, "--socket", is_there);
         }
         if let Some(host) = &self.docker_host {
-            let Some(path) = host.strip_prefix("unix://") else {
+            let Some(path) = host.strip_prefix("unix://").filter(|path| !path.is_empty()) else {
                 return Err(Failure::permanent(format!(
                     "DOCKER_HOST is {host:?} (expected: unix:///PATH, as only sockets of this machine are supported; or pass --socket)"
                 )));
@@ -89,6 +96,15 @@ mod tests {
         assert_eq!(found(&wishes), Path::new("/run/user/1000/podman/podman.sock"));
         let docker = wishes.socket(|path| path.ends_with("docker.sock")).unwrap();
         assert_eq!(docker, Path::new("/var/run/docker.sock"));
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let choice = SocketChoice::of(None, |_| Some(OsString::new()));
+        let mut tried = choice.usual().into_iter();
+        assert!(choice.docker_host.is_none() && tried.all(|path| path.is_absolute()), "{choice:?}");
+        let empty = SocketChoice { docker_host: Some("unix://".into()), ..SocketChoice::default() };
+        assert!(empty.socket(|_| true).unwrap_err().message.contains("expected: unix:///PATH"));
     }
 
     #[test]

@@ -77,6 +77,10 @@ mod tests {
             ("events: [{what: scale, at: 11s, to: 4000000000}]", "events[0]: to: 4000000000"),
             ("events: [{what: kill, at: 11s, count: 0}]", "events[0]: count: 0"),
             ("events: [{what: preempt, at: 11s, lasts: 3s}]", "events[0]: lasts is given"),
+            (
+                "events: [{what: recorder-suspended, at: 11s, lasts: 100d}]",
+                "events[0]: recorder-suspended lasts 3months 8days 16h 19m 12s (expected at most 1day)",
+            ),
         ] {
             assert!(refused(text).starts_with(at), "{text}: {}", refused(text));
         }

@@ -18,6 +18,8 @@ const MOST_OTHERS: f64 = 1000.0;
 const MOST_DRIFT: u64 = 1_000_000_000_000;
 /// The year 2200: much later times of day cannot be written.
 const LATEST_SECONDS: u64 = 7_258_118_400;
+/// A longer suspension of the machine that records takes gigabytes.
+const LONGEST_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
 /// Existing names listed where an unknown one is given.
 const NAMES: usize = 10;
 
@@ -143,6 +145,12 @@ fn check_event(event: &Incident, nodes: &[String]) -> Result<(), String> {
     })?;
     ensure(what != Kind::RecorderSuspended || event.lasts.is_some(), || {
         "recorder-suspended without lasts (expected a time, such as 10m)".into()
+    })?;
+    // What the cluster tells meanwhile waits in memory.
+    let suspended = event.lasts.filter(|_| what == Kind::RecorderSuspended).unwrap_or_default();
+    ensure(suspended <= LONGEST_SUSPENSION, || {
+        let lasts = humantime::format_duration(suspended);
+        format!("recorder-suspended lasts {lasts} (expected at most 1day)")
     })?;
     let strikes = matches!(what, Kind::Evict | Kind::Preempt | Kind::OomKill | Kind::Kill | Kind::Delete);
     let of_node = matches!(what, Kind::Drain | Kind::NodeNotReady | Kind::ProbeSilent | Kind::ClockSet);
