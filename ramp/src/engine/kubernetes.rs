@@ -18,6 +18,7 @@ mod object;
 mod pod;
 mod preflight;
 mod probe;
+mod relabelled;
 mod request;
 mod scheduling;
 mod sidecars;
@@ -42,6 +43,7 @@ use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::probe::Probes;
+use self::relabelled::RelabelledPods;
 use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
@@ -139,7 +141,7 @@ impl KubernetesEngine {
         let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
         self.tasks.spawn(reader.run());
         let sink = Pods {
-            run: self.order.run.clone(),
+            relabelled: RelabelledPods::new(pods.clone(), events.clone(), &self.order.run),
             container,
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),

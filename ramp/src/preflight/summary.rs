@@ -167,11 +167,14 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
     for unknown in &forecast.unknown {
         line(text, "", &format!("n/a: {unknown}"))?;
     }
+    let about = if forecast.at_most { "at most" } else { "about" };
     let time_to = match forecast.seconds_to_saturation {
-        Some(seconds) => format!("about {} up to and beyond saturation; ", rounded(seconds)),
+        Some(seconds) => format!("{about} {} up to and beyond saturation; ", rounded(seconds)),
         None => String::new(),
     };
-    line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
+    let all = if forecast.at_most { "at most " } else { "" };
+    let all = format!("{time_to}{all}{} for all {} steps", rounded(forecast.seconds), forecast.steps);
+    line(text, "time", &all)
 }
 
 fn rounded(seconds: f64) -> String {

@@ -39,6 +39,9 @@ const CHANGED_BY_OTHERS: &str = "ChangedByOthers";
 /// How its message begins where the number of replicas was changed.
 const REPLICAS: &str = "replicas changed from ";
 
+/// How it begins where the pod template was changed.
+const TEMPLATE: &str = "spec.template";
+
 /// What is seen so close together may be of one moment.
 const TOGETHER_SECONDS: f64 = 0.005;
 
@@ -75,6 +78,11 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     found.sort_by_key(|change| change.step);
     found.dedup();
     found
+}
+
+/// Changes by others that the run has noticed, in the order of their time.
+pub fn noticed_changes(recorded: &Recorded) -> impl Iterator<Item = &EventRow> {
+    recorded.events.iter().filter(|event| event.reason == CHANGED_BY_OTHERS)
 }
 
 /// Instances beyond those that ramp asks for, which others have made: ramp itself ends as many when its next step begins.
@@ -235,7 +243,14 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     let scaled =
         |event: &EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
     if events().any(scaled) {
-        return ("removed by scaling".into(), None);
+        // A rollout scales the ReplicaSet of the template before down, step by step.
+        let seen = recorded.events.get(..before(LATE_SECONDS)).unwrap_or_default();
+        let is_template =
+            |event: &&EventRow| event.reason == CHANGED_BY_OTHERS && event.message.starts_with(TEMPLATE);
+        return match seen.iter().rfind(is_template) {
+            Some(event) => ("replaced by a rollout of a changed template".into(), author(&event.message)),
+            None => ("removed by scaling".into(), None),
+        };
     }
     (ExternalAction::Deleted.name().into(), None)
 }
