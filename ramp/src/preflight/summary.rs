@@ -10,6 +10,7 @@ use ramp_format::plan::{Pace, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::scenario::{MemoryNeed, Scenario};
+use ramp_format::text::count;
 
 /// Column at which lines wrap.
 const WIDTH: usize = 80;
@@ -153,7 +154,8 @@ fn steps(plan: &Plan) -> String {
 fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
     match forecast.capacity() {
         Some(capacity) => {
-            let mut words = format!("{} instances predicted, limited by {}", capacity.instances, capacity.by);
+            let instances = count(capacity.instances, "instance");
+            let mut words = format!("{instances} predicted, limited by {}", capacity.by);
             if capacity.instances > plan.to.into() {
                 let _ = write!(words, "; the ramp ends before saturation (--to {})", plan.to);
             }

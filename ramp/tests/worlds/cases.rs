@@ -198,7 +198,7 @@ fn what_the_api_hides_for_a_while_takes_as_long_as_its_source_says() {
 
 #[test]
 fn what_is_told_late_without_a_gap_is_no_outage_and_what_is_scaled_away_before_it_ran_is_no_riddle() {
-    let away = outcome("phases: {create: 40s}\nevents: [{what: scale, instances: 2, to: 0}]", steps(2));
+    let away = outcome("phases: {create: 40s}\nevents: [{what: scale, at: 15s, to: 0}]", steps(1));
     let said = said(&away);
     assert!(said.contains("no instance ever ran: population changed by others ("), "{said}");
     assert!(said.contains("removed by scaling in step"), "{said}");

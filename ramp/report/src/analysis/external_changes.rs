@@ -39,6 +39,8 @@ const CHANGED_BY_OTHERS: &str = "ChangedByOthers";
 /// How its message begins where the number of replicas was changed.
 const REPLICAS: &str = "replicas changed from ";
 
+/// How the reason begins of an instance that the run cannot observe any more, though it still runs.
+const RELABELLED: &str = "its labels were changed by others";
 /// How it begins where the pod template was changed.
 const TEMPLATE: &str = "spec.template";
 
@@ -211,6 +213,9 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     if let Some(event) = of_this.clone().find(|event| event.reason == "Preempted") {
         let by = event.message.strip_prefix("Preempted by ").and_then(|rest| rest.split(' ').next());
         return (ExternalAction::Preempted.name().into(), by.map(str::to_owned));
+    }
+    if row.reason.starts_with(RELABELLED) {
+        return ("lost from sight as their labels were changed".into(), None);
     }
     if let Some(Cause::Others(act)) = named_in(&row.reason) {
         return (act.name().into(), None);
