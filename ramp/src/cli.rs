@@ -110,7 +110,7 @@ pub struct RunArgs {
     pub stop: Vec<String>,
 
     /// Rule that is only recorded when it fires. Repeatable
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_parser = StopRule::requested)]
     pub note: Vec<StopRule>,
 
     /// Steps to go on after the first rule of saturation fired [default: 50; 5 with the built-in scenario and --engine local]

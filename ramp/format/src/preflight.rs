@@ -17,6 +17,9 @@ pub struct Preflight {
     /// What quotas leave, where there are any.
     #[serde(default)]
     pub quotas: Vec<QuotaFacts>,
+    /// Bounds by what only the engine counts: other resources, ports of the nodes, anti-affinity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
     /// Requests and limits of an instance as admitted, where that is known: with the defaults of a LimitRange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<AdmittedResources>,
@@ -123,6 +126,9 @@ pub struct Forecast {
     pub steps: u32,
     /// How long all of these take, in seconds.
     pub seconds: f64,
+    /// Whether they take that long only where each step lasts until its timeout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_most: bool,
     /// Those until saturation and beyond it, at most `steps`; none if the capacity is unknown or the plan ends before it.
     pub steps_to_saturation: Option<u32>,
     /// How long these take, in seconds.

@@ -209,6 +209,13 @@ impl Scenario {
         Ok(self.reading()?.load)
     }
 
+    /// Why the load of the container cannot start with its arguments. None where it can, or where the container runs something else.
+    #[must_use]
+    pub fn malformed_arguments(&self) -> Option<String> {
+        self.container.runs_the_load().ok()?;
+        self.reading().err()
+    }
+
     /// Options of the load whose values the manifest does not determine, such as those from a Secret, each with the reason.
     #[must_use]
     pub fn unknown_settings(&self) -> BTreeMap<String, String> {
@@ -252,7 +259,9 @@ impl Scenario {
             Variable::Unset => None,
         };
         let load = parse(arguments, &variable).map_err(|error| {
-            format!("the arguments of the container are malformed: {}", without_label(&error))
+            let error = without_label(&error);
+            let error = error.split("\n\nFor more information").next().unwrap_or_default();
+            format!("the arguments of the container are malformed: {error}")
         })?;
         Ok(LoadReading { load, unknown: unknown.into_inner() })
     }

@@ -19,6 +19,7 @@ mod own_requests;
 mod pod;
 mod preflight;
 mod probe;
+mod relabelled;
 mod request;
 mod scheduling;
 mod sidecars;
@@ -45,6 +46,7 @@ use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::own_requests::OwnRequests;
 use self::probe::Probes;
+use self::relabelled::RelabelledPods;
 use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
@@ -141,7 +143,7 @@ impl KubernetesEngine {
         let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
         self.tasks.spawn(reader.run());
         let sink = Pods {
-            run: self.order.run.clone(),
+            relabelled: RelabelledPods::new(pods.clone(), events.clone(), &self.order.run),
             container,
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),

@@ -172,7 +172,7 @@ fn rules(
             rules.cloned().collect::<Vec<_>>().join(" --stop ")
         ));
     }
-    rules.map(|rule| rule.parse().map_err(|error| format!("--stop {error}"))).collect()
+    rules.map(|rule| StopRule::requested(rule).map_err(|error| format!("--stop {error}"))).collect()
 }
 
 /// ID of a new run: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.

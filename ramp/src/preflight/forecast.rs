@@ -71,6 +71,7 @@ pub fn forecast(
         unknown: Vec::new(),
         steps: plan.steps(),
         seconds: 0.0,
+        at_most: plan.pace == Pace::Ready && fill_seconds.is_none(),
         steps_to_saturation: None,
         seconds_to_saturation: None,
     };
@@ -86,6 +87,7 @@ pub fn forecast(
         inputs: quota.what.clone(),
     });
     forecast.bounds.extend(quotas);
+    forecast.bounds.extend(preflight.bounds.iter().cloned());
     let each = seconds_per_step(plan, fill_seconds);
     forecast.seconds = each * f64::from(forecast.steps);
     let reached = forecast.capacity().filter(|capacity| capacity.instances <= plan.to.into());

@@ -10,6 +10,7 @@ use ramp_format::plan::{EngineKind, Pace, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
 use ramp_format::scenario::{MemoryNeed, Scenario};
+use ramp_format::text::count;
 
 /// Column at which lines wrap.
 const WIDTH: usize = 80;
@@ -154,7 +155,8 @@ fn steps(plan: &Plan) -> String {
 fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result {
     match forecast.capacity() {
         Some(capacity) => {
-            let mut words = format!("{} instances predicted, limited by {}", capacity.instances, capacity.by);
+            let instances = count(capacity.instances, "instance");
+            let mut words = format!("{instances} predicted, limited by {}", capacity.by);
             if capacity.instances > plan.to.into() {
                 let _ = write!(words, "; the ramp ends before saturation (--to {})", plan.to);
             }
@@ -168,11 +170,14 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
     for unknown in &forecast.unknown {
         line(text, "", &format!("n/a: {unknown}"))?;
     }
+    let about = if forecast.at_most { "at most" } else { "about" };
     let time_to = match forecast.seconds_to_saturation {
-        Some(seconds) => format!("about {} up to and beyond saturation; ", rounded(seconds)),
+        Some(seconds) => format!("{about} {} up to and beyond saturation; ", rounded(seconds)),
         None => String::new(),
     };
-    line(text, "time", &format!("{time_to}{} for all {} steps", rounded(forecast.seconds), forecast.steps))
+    let all = if forecast.at_most { "at most " } else { "" };
+    let all = format!("{time_to}{all}{} for all {} steps", rounded(forecast.seconds), forecast.steps);
+    line(text, "time", &all)
 }
 
 fn rounded(seconds: f64) -> String {

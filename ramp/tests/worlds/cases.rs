@@ -197,6 +197,15 @@ fn what_the_api_hides_for_a_while_takes_as_long_as_its_source_says() {
 }
 
 #[test]
+fn what_is_told_late_without_a_gap_is_no_outage_and_what_is_scaled_away_before_it_ran_is_no_riddle() {
+    let away = outcome("phases: {create: 40s}\nevents: [{what: scale, at: 15s, to: 0}]", steps(1));
+    let said = said(&away);
+    assert!(said.contains("no instance ever ran: population changed by others ("), "{said}");
+    assert!(said.contains("removed by scaling in step"), "{said}");
+    assert!(!said.contains("while the API or the watch was unavailable"), "{said}");
+}
+
+#[test]
 fn a_program_that_somebody_killed_is_no_want_of_anything_and_one_that_the_kernel_killed_is() {
     let outcome = outcome("events: [{what: kill, instances: 4}]", steps(8));
     assert!(said(&outcome).contains("An instance was killed by an unknown process"));

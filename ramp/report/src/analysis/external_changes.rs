@@ -39,6 +39,11 @@ const CHANGED_BY_OTHERS: &str = "ChangedByOthers";
 /// How its message begins where the number of replicas was changed.
 const REPLICAS: &str = "replicas changed from ";
 
+/// How the reason begins of an instance that the run cannot observe any more, though it still runs.
+const RELABELLED: &str = "its labels were changed by others";
+/// How it begins where the pod template was changed.
+const TEMPLATE: &str = "spec.template";
+
 /// What is seen so close together may be of one moment.
 const TOGETHER_SECONDS: f64 = 0.005;
 
@@ -75,6 +80,11 @@ pub fn changes(data: &Dataset) -> Vec<Change> {
     found.sort_by_key(|change| change.step);
     found.dedup();
     found
+}
+
+/// Changes by others that the run has noticed, in the order of their time.
+pub fn noticed_changes(recorded: &Recorded) -> impl Iterator<Item = &EventRow> {
+    recorded.events.iter().filter(|event| event.reason == CHANGED_BY_OTHERS)
 }
 
 /// Instances beyond those that ramp asks for, which others have made: ramp itself ends as many when its next step begins.
@@ -204,6 +214,9 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
         let by = event.message.strip_prefix("Preempted by ").and_then(|rest| rest.split(' ').next());
         return (ExternalAction::Preempted.name().into(), by.map(str::to_owned));
     }
+    if row.reason.starts_with(RELABELLED) {
+        return ("lost from sight as their labels were changed".into(), None);
+    }
     if let Some(Cause::Others(act)) = named_in(&row.reason) {
         return (act.name().into(), None);
     }
@@ -235,7 +248,14 @@ fn act(recorded: &Recorded, row: &PodRow, seconds: f64, asked: u32) -> (String, 
     let scaled =
         |event: &EventRow| event.reason == "ScalingReplicaSet" && event.message.contains("Scaled down");
     if events().any(scaled) {
-        return ("removed by scaling".into(), None);
+        // A rollout scales the ReplicaSet of the template before down, step by step.
+        let seen = recorded.events.get(..before(LATE_SECONDS)).unwrap_or_default();
+        let is_template =
+            |event: &&EventRow| event.reason == CHANGED_BY_OTHERS && event.message.starts_with(TEMPLATE);
+        return match seen.iter().rfind(is_template) {
+            Some(event) => ("replaced by a rollout of a changed template".into(), author(&event.message)),
+            None => ("removed by scaling".into(), None),
+        };
     }
     (ExternalAction::Deleted.name().into(), None)
 }

@@ -183,6 +183,9 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
     let held = recorded.held().count;
     let told = blocked_reason(recorded);
     let blocked = losses.iter().rfind(|loss| matches!(loss.cause, Cause::Blocked | Cause::Unknown));
+    let first = changes.first();
+    let changed =
+        first.map(|change| format!("population changed by others ({change} in step {})", change.step));
     if recorded.running().count == 0 {
         let said = told.or(blocked.map(|loss| loss.row.reason.as_str()));
         let why = match (said, recorded.pods.is_empty()) {
@@ -190,13 +193,15 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
                 format!("no instance ever ran: {}", reason.trim().trim_end_matches('.'))
             }
             (None, true) => "no instance was observed".into(),
-            (None, false) => "no instance ever ran, for an unknown reason".into(),
+            (None, false) => match changed {
+                Some(changed) => format!("no instance ever ran: {changed}"),
+                None => "no instance ever ran, for an unknown reason".into(),
+            },
         };
         return SaturationVerdict::unknown(why);
     }
-    if let Some(change) = changes.first() {
-        let step = change.step;
-        return SaturationVerdict::unknown(format!("population changed by others ({change} in step {step})"));
+    if let Some(changed) = changed {
+        return SaturationVerdict::unknown(changed);
     }
     let (_, last) = last;
     let asked = last.asked.unwrap_or(held);

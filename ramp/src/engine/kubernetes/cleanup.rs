@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, ListParams};
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta, PartialObjectMetaExt as _};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -180,13 +180,37 @@ pub(super) async fn remove(
     events: Option<&Events>,
 ) -> Result<(), Failure> {
     let selector = format!("{RUN_LABEL}={run}");
-    let deployments = list::<Deployment>(client, namespace, &selector, "").await?;
+    let mut deployments = list::<Deployment>(client, namespace, &selector, "").await?;
+    if deployments.is_empty() {
+        deployments = unlabelled(client, namespace, run).await?;
+    }
     delete::<Deployment>(client, namespace, deployments, events).await?;
     let ended = list::<PodObject>(client, namespace, &selector, "status.phase=Failed").await?;
     delete::<PodObject>(client, namespace, ended, events).await?;
     let mut pods = list::<PodObject>(client, namespace, &selector, "").await?;
     pods.retain(|pod| pod.owner_references().is_empty() && pod.metadata.deletion_timestamp.is_none());
     delete::<PodObject>(client, namespace, pods, events).await
+}
+
+/// Deployments whose own label others have removed: their pods have the label of the run, and would be created again.
+async fn unlabelled(
+    client: &Client,
+    namespace: &str,
+    run: &str,
+) -> Result<Vec<PartialObjectMeta<Deployment>>, Failure> {
+    let pods = list::<PodObject>(client, namespace, &format!("{RUN_LABEL}={run}"), "").await?;
+    if pods.iter().all(|pod| pod.owner_references().is_empty() || pod.metadata.deletion_timestamp.is_some()) {
+        return Ok(Vec::new());
+    }
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let of_the_run = |found: Deployment| {
+        let labels = found.spec.template.metadata.as_ref()?.labels.as_ref()?;
+        let name =
+            found.metadata.name.clone().filter(|_| labels.get(RUN_LABEL).is_some_and(|of| of == run))?;
+        Some(ObjectMeta { name: Some(name), ..ObjectMeta::default() }.into_request_partial())
+    };
+    let found = pages(ListParams::default(), async |params| api.list(params).await, of_the_run).await;
+    found.map_err(|error| error.failure(&format!("listing deployments of {namespace}")))
 }
 
 /// The metadata of all objects of a kind, page by page.
@@ -250,6 +274,37 @@ mod tests {
         let mut object = json!({"metadata": metadata, "spec": {"nodeName": node}});
         object["metadata"]["name"] = json!(name);
         serde_json::from_value(object).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_has_lost_its_label_is_removed_by_the_label_of_its_template() {
+        let (requests, mut made) = tokio::sync::mpsc::unbounded_channel();
+        let answer = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let path = request.uri().path().to_owned();
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a-1", "uid": "u1", "controller": true}]);
+            let pod = json!({"metadata": {"name": "a-1-x", "ownerReferences": owner, "labels": {"ramp/run": "r1"}}});
+            let deployment = |name: &str, run: &str| {
+                json!({"metadata": {"name": name}, "spec": {"selector": {},
+                    "template": {"metadata": {"labels": {"ramp/run": run}}}}})
+            };
+            let items = match (path.ends_with("/deployments"), query.contains("labelSelector")) {
+                _ if query.contains("status.phase") => json!([]),
+                (false, _) => json!([pod]),
+                (true, true) => json!([]),
+                (true, false) => json!([deployment("a", "r1"), deployment("b", "r2")]),
+            };
+            let mut body = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+            if request.method() == http::Method::DELETE {
+                body = json!({"apiVersion": "v1", "kind": "Status", "status": "Success"});
+                requests.send(path).unwrap();
+            }
+            let body = kube::client::Body::from(body.to_string().into_bytes());
+            async { Ok::<_, std::convert::Infallible>(http::Response::new(body)) }
+        });
+        remove(&Client::new(answer, "workload"), "workload", "r1", None).await.unwrap();
+        assert_eq!(made.try_recv().unwrap(), "/apis/apps/v1/namespaces/workload/deployments/a");
+        assert!(made.try_recv().is_err(), "its pods are removed with it, and the other run's stays");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::engine::{Event, Events, Failure, RUN_LABEL};
 use crate::process_id::ProcessId;
 
 /// Field manager for server-side apply.
-const FIELD_MANAGER: &str = "ramp";
+pub(super) const FIELD_MANAGER: &str = "ramp";
 
 /// Annotation that says who removes a Deployment: the run that has made it may still be running.
 pub(super) const REMOVED_BY: &str = "ramp/removed-by";

@@ -94,13 +94,27 @@ impl Access {
 /// If no configuration is found, or it cannot be used.
 pub(super) fn read(context: Option<&str>) -> Result<Access, Failure> {
     let (paths, origin) = paths(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
-    let is_there = context.is_some() || merged(&paths).map_err(Failure::permanent)?.1;
-    let access = if is_there { of_files(&paths, context) } else { in_cluster(&origin) };
-    access.map_err(Failure::permanent)
+    found(&paths, &origin, context).map_err(Failure::permanent)
+}
+
+/// Reads the files once: one may be a pipe, as of `KUBECONFIG=<(command)`.
+fn found(paths: &[PathBuf], origin: &str, context: Option<&str>) -> Result<Access, String> {
+    let merged = merged(paths)?;
+    if context.is_none() && !merged.1 {
+        return in_cluster(origin);
+    }
+    of_merged(merged, paths, context)
 }
 
 fn of_files(paths: &[PathBuf], context: Option<&str>) -> Result<Access, String> {
-    let (merged, has_content) = merged(paths)?;
+    of_merged(merged(paths)?, paths, context)
+}
+
+fn of_merged(
+    (merged, has_content): (Kubeconfig, bool),
+    paths: &[PathBuf],
+    context: Option<&str>,
+) -> Result<Access, String> {
     let files = shown(paths);
     if !has_content {
         return Err(format!(
@@ -300,5 +314,28 @@ fn certificates(pem: &[u8], origin: &str) -> Result<Vec<Vec<u8>>, String> {
 impl Access {
     pub(super) fn of_file(path: &Path) -> Self {
         of_files(&[path.to_owned()], None).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_that_is_a_pipe_is_read_once() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer
+            .write_all(
+                b"{clusters: [{name: c, cluster: {server: 'https://a.test'}}], users: [{name: u, user: {token: t}}], \
+                  contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}",
+            )
+            .unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let access = found(&[path], "nowhere", None).unwrap();
+        assert_eq!(access.context.as_deref(), Some("x"));
     }
 }

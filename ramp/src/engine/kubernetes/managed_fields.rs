@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
+use super::deployment::FIELD_MANAGER;
 use super::object::time;
 
 /// The client that has made a change.
@@ -32,13 +33,15 @@ impl fmt::Display for Author {
     }
 }
 
-/// Who has changed a field between two observations of an object: whose entry is new or differs, and has the field.
+/// Who has changed a field between two observations of an object: whose entry is new or differs, and has the field. Not ramp
+/// itself: its entry also differs where another client has removed a field that ramp had set.
 pub(super) fn author(
     before: &[ManagedFieldsEntry],
     now: &[ManagedFieldsEntry],
     field: &[&str],
 ) -> Option<Author> {
-    let changed = now.iter().filter(|entry| !before.contains(entry) && has(entry, field));
+    let is_own = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
+    let changed = now.iter().filter(|entry| !before.contains(entry) && has(entry, field) && !is_own(entry));
     let latest = changed.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
     Some(Author {
         manager: latest.manager.clone().filter(|name| !name.is_empty())?,
@@ -80,5 +83,14 @@ mod tests {
         assert_eq!(found.to_string(), "kubectl (scale) at 12:00:03");
         let untold = author(std::slice::from_ref(&ramp), &[ramp.clone(), status], &field);
         assert_eq!(untold, None, "the scale subresource of older API servers records nobody");
+        let labels = entry(
+            "ramp",
+            "2026-11-25T12:00:00Z",
+            "",
+            json!({"f:metadata": {"f:labels": {"f:ramp/run": {}}}}),
+        );
+        let removed = entry("ramp", "2026-11-25T12:00:00Z", "", json!({"f:metadata": {"f:labels": {}}}));
+        let untold = author(&[labels], &[removed], &["f:metadata", "f:labels"]);
+        assert_eq!(untold, None, "who removes a field of ramp's is not ramp");
     }
 }

@@ -6,6 +6,7 @@ mod image;
 mod nodes;
 mod owners;
 mod permissions;
+mod placement;
 mod probe;
 mod quantity;
 mod quota;
@@ -133,6 +134,9 @@ fn judge(
         preflight.nodes = judged;
         preflight.findings.extend(findings);
         preflight.findings.extend(image::judge(template, nodes, &preflight.nodes));
+        let spec = facts.dry_run.admitted().unwrap_or(&manifest["spec"]["template"]["spec"]);
+        let labels = &manifest["spec"]["template"]["metadata"]["labels"];
+        preflight.bounds = placement::bounds(spec, labels, nodes, &preflight.nodes, load);
     }
     if let (Ok(deployments), Ok(pods)) = (&facts.deployments, &facts.pods) {
         preflight.findings.extend(stale_runs::judge(deployments, pods, template, &order.run, namespace));
@@ -152,6 +156,9 @@ fn judge(
         needs.resources = resources;
     }
     preflight.findings.extend(above_limit(&needs));
+    preflight.findings.extend(order.scenario.malformed_arguments().map(|why| {
+        Finding::warning(format!("each instance will exit when it starts: {why}; correct the manifest"))
+    }));
     preflight
 }
 

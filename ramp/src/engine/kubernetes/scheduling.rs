@@ -17,6 +17,8 @@ pub(super) const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
 /// What a pod requires of its node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodConstraints {
+    /// `nodeName`: the only node, which the pod gets without the scheduler.
+    pub(super) node_name: Option<String>,
     /// Required labels: those of the pod and of its RuntimeClass.
     pub(super) node_selector: Labels,
     /// `requiredDuringSchedulingIgnoredDuringExecution` of its node affinity.
@@ -30,6 +32,9 @@ pub(super) struct PodConstraints {
 impl PodConstraints {
     /// Why a node is excluded, whatever its conditions.
     pub(super) fn against(&self, name: &str, labels: &Labels, taints: &[Taint]) -> Option<String> {
+        if let Some(only) = self.node_name.as_deref().filter(|only| *only != name) {
+            return Some(format!("nodeName is {only}"));
+        }
         for (key, value) in &self.node_selector {
             match labels.get(key) {
                 Some(found) if found == value => {}
@@ -59,8 +64,12 @@ impl PodConstraints {
 
     fn repelled<'a>(&self, mut taints: impl Iterator<Item = &'a Taint>) -> Option<&'a Taint> {
         taints.find(|taint| {
-            matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
-                && !self.tolerations.iter().any(|toleration| tolerates(toleration, taint))
+            // What is not scheduled is kept off by no NoSchedule.
+            let repels = match taint.effect.as_str() {
+                "NoSchedule" => self.node_name.is_none(),
+                effect => effect == "NoExecute",
+            };
+            repels && !self.tolerations.iter().any(|toleration| tolerates(toleration, taint))
         })
     }
 }
@@ -149,6 +158,14 @@ mod tests {
         assert_eq!(against(&wants, &[], json!([])).unwrap(), "no label disk=ssd");
         let found = against(&wants, &[("disk", "hdd")], json!([])).unwrap();
         assert_eq!(found, "label disk=hdd, required disk=ssd");
+    }
+
+    #[test]
+    fn a_pod_with_a_node_name_has_that_node_only_whether_others_may_be_scheduled_there_or_not() {
+        let wants = |name: &str| PodConstraints { node_name: Some(name.into()), ..PodConstraints::default() };
+        assert_eq!(against(&wants("worker-2"), &[], json!([])).unwrap(), "nodeName is worker-2");
+        assert_eq!(against(&wants("worker-1"), &[], json!([{"key": "a", "effect": "NoSchedule"}])), None);
+        assert!(against(&wants("worker-1"), &[], json!([{"key": "a", "effect": "NoExecute"}])).is_some());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::node;
 use super::object::{ContainerObject, NodeObject, PodObject};
 use super::pod;
 use super::probe::{ProbePod, Probes};
+use super::relabelled::{PodChange, RelabelledPods};
 use super::scheduling::PodConstraints;
 use super::sidecars::Sidecars;
 use super::watch::Sink;
@@ -18,27 +19,21 @@ const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// A pod of interest.
 pub(super) enum WatchedPod {
-    /// A pod of the run, with the containers beside its own.
-    Load(InstanceStatus, Vec<ContainerObject>),
+    /// A pod of the run, with the containers beside its own, and what others have changed of it.
+    Load(InstanceStatus, Vec<ContainerObject>, Option<PodChange>),
     /// A pod of the node probe, with the containers beside its own.
     Probe(ProbePod, Vec<ContainerObject>),
 }
 
 /// Pods of the run and of the probe.
 pub(super) struct Pods {
-    pub(super) run: String,
+    pub(super) relabelled: RelabelledPods,
     /// The name of the container that counts.
     pub(super) container: String,
     pub(super) events: Events,
     pub(super) probes: Probes,
     pub(super) queue: SharedLogQueue,
     pub(super) sidecars: Sidecars,
-}
-
-impl Pods {
-    fn is_of_the_run(&self, pod: &PodObject) -> bool {
-        pod.label(RUN_LABEL) == Some(self.run.as_str())
-    }
 }
 
 fn probe(pod: &PodObject) -> Option<ProbePod> {
@@ -55,9 +50,10 @@ impl Sink for Pods {
     type Kept = WatchedPod;
 
     fn keep(&self, object: &PodObject) -> Option<WatchedPod> {
-        if self.is_of_the_run(object) {
+        if self.relabelled.is_of_the_run(object) {
             let beside = object.spec.beside(&self.container).cloned().collect();
-            return Some(WatchedPod::Load(pod::instance_status(object, &self.container), beside));
+            let status = pod::instance_status(object, &self.container);
+            return Some(WatchedPod::Load(status, beside, self.relabelled.change(object)));
         }
         let probe = probe(object)?;
         let beside = object.spec.beside(&probe.container).cloned().collect();
@@ -67,10 +63,12 @@ impl Sink for Pods {
     async fn all(&mut self, kept: Vec<WatchedPod>) {
         let mut loads = Vec::new();
         let mut probes = Vec::new();
+        let mut changes = Vec::new();
         for kept in kept {
             match kept {
-                WatchedPod::Load(instance_status, beside) => {
+                WatchedPod::Load(instance_status, beside, change) => {
                     self.sidecars.of_instances(&beside).await;
+                    changes.push(change);
                     loads.push(instance_status);
                 }
                 WatchedPod::Probe(pod, beside) => {
@@ -81,13 +79,18 @@ impl Sink for Pods {
         }
         self.probes.all(&probes);
         self.queue.lock().all(&loads);
+        self.relabelled.all(loads.iter().map(|load| load.uid.as_str()));
+        for (load, change) in loads.iter().zip(changes) {
+            self.relabelled.seen(&load.uid, &load.name, change).await;
+        }
         self.events.send(Event::All(loads)).await;
     }
 
     async fn changed(&mut self, kept: WatchedPod) {
         match kept {
-            WatchedPod::Load(instance_status, beside) => {
+            WatchedPod::Load(instance_status, beside, change) => {
                 self.sidecars.of_instances(&beside).await;
+                self.relabelled.seen(&instance_status.uid, &instance_status.name, change).await;
                 self.queue.lock().saw(&instance_status);
                 self.events.send(Event::Instance(instance_status)).await;
             }
@@ -99,8 +102,11 @@ impl Sink for Pods {
     }
 
     async fn deleted(&mut self, object: &PodObject) {
-        if self.is_of_the_run(object) {
-            let instance_status = pod::gone(object, &self.container);
+        if self.relabelled.is_of_the_run(object) {
+            let mut instance_status = pod::gone(object, &self.container);
+            if let Some(reason) = self.relabelled.gone(object).await {
+                reason.clone_into(&mut instance_status.reason);
+            }
             self.queue.lock().saw(&instance_status);
             self.events.send(Event::Instance(instance_status)).await;
         } else if let Some(pod) = probe(object) {

@@ -3,13 +3,14 @@
 use super::super::figure::Unit;
 use super::super::{format, registry};
 use super::sentence::{Section, Sentence, says, sentence_case};
+use crate::analysis::external_changes::noticed_changes;
 use crate::analysis::failure_modes::Resource;
 use crate::analysis::goodput::{GoodputCourse, PROGRESS};
 use crate::analysis::latency::{LoadLevel, QUARTERS};
 use crate::analysis::results::RunResults;
 use crate::analysis::teardown::{Leak, Returned};
 use crate::analysis::{Estimate, SaturationRule};
-use crate::dataset::{Dataset, SEEN_LATE_SECONDS, Source};
+use crate::dataset::{Dataset, ObservationGaps, SEEN_LATE_SECONDS, Source};
 use crate::stats::LITTLE_BYTES;
 use ramp_format::text::count;
 
@@ -20,6 +21,7 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     sentences.push(saturation(data, found));
     sentences.extend(broke(found));
     sentences.extend(changed(found));
+    sentences.extend(noticed(data));
     sentences.extend(seen_late(data));
     sentences.push(usage(data, found));
     sentences.push(marginal_cost(data, found));
@@ -65,18 +67,45 @@ fn changed(found: &RunResults) -> Option<Sentence> {
     })
 }
 
+/// Changes by others that are told by name; further ones are counted.
+const NOTICED_TOLD: usize = 5;
+
+/// What the run has noticed of others while it went on: an image, arguments or a label that was changed, a Deployment that was deleted.
+fn noticed(data: &Dataset) -> Option<Sentence> {
+    let recorded = data.recorded()?;
+    let all: Vec<String> = noticed_changes(recorded)
+        .map(|event| format!("{}: {} (step {})", event.object, event.message, event.step))
+        .collect();
+    let more = all.len().saturating_sub(NOTICED_TOLD);
+    let told = all.iter().take(NOTICED_TOLD).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = if more == 0 { String::new() } else { format!("; {more} more in events.csv") };
+    (!told.is_empty()).then(|| {
+        says(
+            format!("Changed by others during the run: {told}{more}."),
+            "noticed by ramp: events of the reason ChangedByOthers",
+        )
+    })
+}
+
 fn seen_late(data: &Dataset) -> Option<Sentence> {
     let recorded = data.recorded()?;
     (recorded.seen_late > 0).then(|| {
         says(
             format!(
-                "{} observed late, while the API or the watch was unavailable: times are the cluster's own, in whole seconds.",
+                "{} observed late{}: times are the cluster's own, in whole seconds.",
                 match recorded.seen_late {
                     1 => "1 transition was".to_owned(),
                     count => format!("{count} transitions were"),
+                },
+                // Without a gap it was the source that told late, such as a kubelet with many updates to send.
+                match ObservationGaps::of_the_api(&recorded.events) == ObservationGaps::default() {
+                    true => "",
+                    false => ", while the API or the watch was unavailable",
                 }
             ),
-            format!("observed late: at least {SEEN_LATE_SECONDS} s later than others after the source's timestamp"),
+            format!(
+                "observed late: at least {SEEN_LATE_SECONDS} s later than others after the source's timestamp"
+            ),
         )
     })
 }

@@ -17,6 +17,9 @@ use ramp_format::preflight::Finding;
 use ramp_format::scenario::Scenario;
 use ramp_format::scenario::resources::PodResources;
 
+/// Ignored fields that are named.
+const FIELDS_TOLD: usize = 5;
+
 /// Longer messages of the API server are cut.
 const LONGEST_MESSAGE: usize = 700;
 
@@ -83,7 +86,9 @@ impl DryRun {
             findings.extend(error.map(|error| finding(what, error)));
         }
         if let Some(admitted) = self.admitted() {
-            findings.extend(changes(&sent["spec"]["template"]["spec"], admitted, load));
+            let sent = &sent["spec"]["template"]["spec"];
+            findings.extend(changes(sent, admitted, load));
+            findings.extend(ignored(sent, admitted));
         }
         findings
     }
@@ -201,6 +206,63 @@ pub(super) fn declared_sidecars(scenario: &Scenario) -> Option<Finding> {
     })
 }
 
+/// Fields of the pod that the API server does not know: it drops them without a word, as it is not asked to validate strictly.
+fn ignored(sent: &Value, admitted: &Value) -> Option<Finding> {
+    let mut fields = Vec::new();
+    missing("spec.template.spec", sent, admitted, &mut fields);
+    let more = fields.len().saturating_sub(FIELDS_TOLD);
+    fields.truncate(FIELDS_TOLD);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!fields.is_empty()).then(|| {
+        Finding::warning(format!(
+            "the API server ignores fields of the manifest: {}{more}; correct their names, or remove what this version of \
+             Kubernetes does not know",
+            fields.join(", ")
+        ))
+    })
+}
+
+/// Fields that have a value and are not there in what was admitted.
+fn missing(path: &str, sent: &Value, admitted: &Value, fields: &mut Vec<String>) {
+    match (sent, admitted) {
+        (Value::Object(sent), Value::Object(admitted)) => {
+            for (key, value) in sent.iter().filter(|(_, value)| !is_empty(value)) {
+                let path = format!("{path}.{key}");
+                match admitted.get(key) {
+                    Some(found) => missing(&path, value, found, fields),
+                    None => fields.push(path),
+                }
+            }
+        }
+        (Value::Array(sent), Value::Array(admitted)) => {
+            for (index, part) in sent.iter().enumerate() {
+                // Webhooks insert containers and volumes, which are known by their names.
+                let found = match part["name"].as_str() {
+                    Some(name) => admitted.iter().find(|found| found["name"] == name),
+                    None => admitted.get(index).filter(|_| sent.len() == admitted.len()),
+                };
+                let name = part["name"].as_str().map_or_else(|| index.to_string(), str::to_owned);
+                if let Some(found) = found {
+                    missing(&format!("{path}[{name}]"), part, found, fields);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is one that the API server leaves out of its answers.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(truth) => !truth,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(parts) => parts.is_empty(),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
+}
+
 /// The containers that run as long as the pod: init containers that are restarted always are sidecars (Kubernetes 1.28).
 fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     let of = |list: &str| spec[list].as_array().into_iter().flatten();
@@ -210,4 +272,31 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
 /// Quantities may be written as numbers.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_the_api_server_drops_are_told_and_what_it_adds_or_leaves_out_as_empty_is_not() {
+        let container = json!({"name": "a", "resources": {"limits": {"memory": "1Gi"}, "limit": {"cpu": "1"}},
+            "env": [{"name": "A", "value": ""}], "stdin": false});
+        let sent = json!({"containers": [container], "resources": {"limits": {"memory": "1Gi"}},
+            "affinity": {"podAntiAffinity": {}}, "hostNetwork": false, "tolerations": [{"key": "a", "operatr": "Exists"}]});
+        let container = json!({"name": "a", "resources": {"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}},
+            "env": [{"name": "A"}]});
+        let admitted = json!({"containers": [{"name": "proxy"}, container], "tolerations": [{"key": "a"}], "priority": 5});
+        let told = ignored(&sent, &admitted).unwrap();
+        assert!(!told.refuses);
+        assert!(
+            told.message.starts_with(
+                "the API server ignores fields of the manifest: spec.template.spec.containers[a].resources.limit, \
+                 spec.template.spec.resources, spec.template.spec.tolerations[0].operatr; correct"
+            ),
+            "{}",
+            told.message
+        );
+        assert_eq!(ignored(&admitted, &admitted), None);
+    }
 }

@@ -11,7 +11,6 @@ use super::quantity::number;
 use super::requested::RequestedResources;
 use super::wording::some_of;
 use ramp_format::preflight::{Finding, NodeFacts};
-use ramp_format::scenario::resources::Amount;
 
 /// Conditions of a node under pressure.
 const PRESSURES: [&str; 3] = ["MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -36,7 +35,7 @@ pub(super) fn judge(
         let cordoned = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
         fact.not_eligible_because = unsuitable
             .or(unhealthy)
-            .or_else(|| cordoned.then(|| "cordoned".to_owned()))
+            .or_else(|| (cordoned && wants.node_name.is_none()).then(|| "cordoned".to_owned()))
             .or_else(|| wants.against_condition(&taints));
         fact.eligible = fact.not_eligible_because.is_none();
         facts.push(fact);
@@ -64,9 +63,8 @@ fn of(
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
     let capacity = status.capacity.as_ref().and_then(|all| number("memory", &all.get("memory")?.0).ok());
     // If all pods can be listed, a node without any runs nothing.
-    let nothing = RequestedResources { pods: 0, requested: Some(Amount::default()) };
-    let load = load.map(|load| load.get(&name).copied().unwrap_or(nothing));
-    let requested = load.and_then(|load| load.requested);
+    let load = load.map(|load| load.get(&name).cloned().unwrap_or_else(RequestedResources::nothing));
+    let requested = load.as_ref().and_then(|load| load.requested);
     NodeFacts {
         kernel: info.map(|info| info.kernel_version.clone()),
         container_runtime: info.map(|info| info.container_runtime_version.clone()),
@@ -206,8 +204,14 @@ mod tests {
 
     #[test]
     fn a_node_that_is_well_and_suits_is_eligible_and_nothing_to_speak_of() {
-        let load =
-            RequestedResources { pods: 3, requested: Some(Amount { memory: 500, nano_cores: 250_000_000 }) };
+        let load = RequestedResources {
+            pods: 3,
+            requested: Some(ramp_format::scenario::resources::Amount {
+                memory: 500,
+                nano_cores: 250_000_000,
+            }),
+            ..RequestedResources::nothing()
+        };
         let load = BTreeMap::from([("a".to_owned(), load)]);
         let (facts, findings) =
             judge(&[node("a", &json!({})), node("b", &json!({}))], &PodConstraints::default(), Some(&load));

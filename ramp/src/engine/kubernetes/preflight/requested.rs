@@ -1,40 +1,110 @@
 //! Requested resources: what the pods of the cluster request, by node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::quantity::{Amounts, amount};
+use super::quantity::{Amounts, amount, number};
 use ramp_format::scenario::resources::{Amount, effective_requests};
 
 /// What runs on a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestedResources {
     /// Pods that have not ended.
     pub(super) pods: u64,
     /// Their requests; none if one of them is not valid.
     pub(super) requested: Option<Amount>,
+    /// What else is taken.
+    pub(super) others: OtherRequests,
+}
+
+/// What a pod requests beside memory and CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OtherRequests {
+    /// By the name of the resource, such as `ephemeral-storage`, `hugepages-2Mi` or `example.com/gpu`.
+    pub(super) resources: BTreeMap<String, u64>,
+    /// Ports of the node, such as `TCP 8080`.
+    pub(super) host_ports: BTreeSet<String>,
+}
+
+impl RequestedResources {
+    /// Those of a node without pods.
+    pub(super) fn nothing() -> Self {
+        Self { requested: Some(Amount::default()), ..Self::default() }
+    }
+}
+
+impl OtherRequests {
+    /// Those of a pod. A quantity that is not valid is left out: the API server stores none.
+    pub(super) fn of(spec: &PodSpec) -> Self {
+        let init = || spec.init_containers.iter().flatten();
+        let mut resources = BTreeMap::new();
+        for container in spec.containers.iter().chain(init()) {
+            for name in lists(container).flat_map(BTreeMap::keys) {
+                if name == "memory" || name == "cpu" || resources.contains_key(name) {
+                    continue;
+                }
+                let of = |container: &Container| {
+                    let found = lists(container).find_map(|list| number(name, &list.get(name)?.0).ok());
+                    Amount { memory: found.unwrap_or_default(), nano_cores: 0 }
+                };
+                let containers = spec.containers.iter().map(of);
+                let init = init().map(|container| (of(container), is_sidecar(container)));
+                resources.insert(name.clone(), effective_requests(containers, init).memory);
+            }
+        }
+        let on_host = spec.host_network == Some(true);
+        let running = spec.containers.iter().chain(init().filter(|container| is_sidecar(container)));
+        let ports = running.flat_map(|container| container.ports.iter().flatten());
+        let host_ports = ports.filter_map(|port| {
+            let found = port.host_port.filter(|port| *port > 0);
+            let found = found.or(on_host.then_some(port.container_port))?;
+            Some(format!("{} {found}", port.protocol.as_deref().unwrap_or("TCP")))
+        });
+        Self { host_ports: host_ports.collect(), resources }
+    }
+
+    fn add(&mut self, other: Self) {
+        for (name, amount) in other.resources {
+            let sum = self.resources.entry(name).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        self.host_ports.extend(other.host_ports);
+    }
+}
+
+/// Requests and limits of a container: a missing request is the limit.
+fn lists(container: &Container) -> impl Iterator<Item = &BTreeMap<String, Quantity>> {
+    let resources = container.resources.as_ref();
+    let requests = resources.and_then(|resources| resources.requests.as_ref());
+    requests.into_iter().chain(resources.and_then(|resources| resources.limits.as_ref()))
+}
+
+fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
 }
 
 /// The node of a pod and its requests; none if it is on no node, or has ended.
-pub(super) fn of(pod: &Pod) -> Option<(String, Option<Amount>)> {
+pub(super) fn of(pod: &Pod) -> Option<(String, Option<Amount>, OtherRequests)> {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     if matches!(phase, Some("Succeeded" | "Failed")) {
         return None;
     }
     let spec = pod.spec.as_ref()?;
-    Some((spec.node_name.clone().filter(|name| !name.is_empty())?, requested(spec).ok()))
+    let node = spec.node_name.clone().filter(|name| !name.is_empty())?;
+    Some((node, requested(spec).ok(), OtherRequests::of(spec)))
 }
 
 /// The sum by node.
 pub(super) fn sum(
-    pods: impl IntoIterator<Item = (String, Option<Amount>)>,
+    pods: impl IntoIterator<Item = (String, Option<Amount>, OtherRequests)>,
 ) -> BTreeMap<String, RequestedResources> {
     let mut nodes = BTreeMap::new();
-    for (node, requested) in pods {
-        let load =
-            nodes.entry(node).or_insert(RequestedResources { pods: 0, requested: Some(Amount::default()) });
+    for (node, requested, others) in pods {
+        let load = nodes.entry(node).or_insert_with(RequestedResources::nothing);
         load.pods += 1;
+        load.others.add(others);
         load.requested = load.requested.zip(requested).map(|(sum, more)| sum.plus(more));
     }
     nodes
@@ -43,9 +113,11 @@ pub(super) fn sum(
 /// What the scheduler counts for a pod: what is requested for it as a whole, else the sum of its containers, plus the overhead.
 fn requested(spec: &PodSpec) -> Result<Amount, String> {
     let containers: Vec<Amount> = spec.containers.iter().map(of_container).collect::<Result<_, _>>()?;
-    let init = spec.init_containers.iter().flatten().map(|container| {
-        Ok((of_container(container)?, container.restart_policy.as_deref() == Some("Always")))
-    });
+    let init = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .map(|container| Ok((of_container(container)?, is_sidecar(container))));
     let init: Vec<(Amount, bool)> = init.collect::<Result<_, String>>()?;
     let mut total = effective_requests(containers, init);
     let whole: &Amounts = &spec.resources.as_ref().and_then(|resources| resources.requests.clone());
@@ -88,7 +160,8 @@ mod tests {
     fn a_pod_takes_its_containers_and_its_overhead() {
         let spec = json!({"nodeName": "a", "containers": [container("100", "1"), container("50", "100m")],
             "overhead": {"memory": "7", "cpu": "250m"}});
-        assert_eq!(of(&pod(spec, "Running")), Some(("a".into(), Some(sum_of(157, 1350)))));
+        let found = of(&pod(spec, "Running")).unwrap();
+        assert_eq!((found.0.as_str(), found.1), ("a", Some(sum_of(157, 1350))));
     }
 
     #[test]
@@ -120,6 +193,28 @@ mod tests {
         let good = json!({"nodeName": "a", "containers": [container("100", "1")]});
         let bad = json!({"nodeName": "a", "containers": [container("100X", "1")]});
         let nodes = sum([good, bad].map(|spec| of(&pod(spec, "Running")).unwrap()));
-        assert_eq!(nodes["a"], RequestedResources { pods: 2, requested: None });
+        assert_eq!(
+            nodes["a"],
+            RequestedResources { pods: 2, requested: None, ..RequestedResources::default() }
+        );
+    }
+
+    #[test]
+    fn what_is_requested_beside_memory_and_cpu_is_summed_by_its_name_with_the_ports_of_the_node() {
+        let gpu = json!({"limits": {"example.com/gpu": "1", "memory": "5"}, "requests": {"ephemeral-storage": "1k"}});
+        let port = json!([{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}]);
+        let spec = json!({"nodeName": "a", "containers": [{"name": "c", "resources": gpu, "ports": port}],
+            "initContainers": [{"name": "i", "resources": {"requests": {"ephemeral-storage": "3k"}}}]});
+        let nodes = sum([spec.clone(), spec].map(|spec| of(&pod(spec, "Running")).unwrap()));
+        let others = &nodes["a"].others;
+        let expected = [("ephemeral-storage".to_owned(), 6000), ("example.com/gpu".to_owned(), 2)];
+        assert_eq!(others.resources, BTreeMap::from(expected));
+        assert_eq!(others.host_ports, BTreeSet::from(["TCP 8080".to_owned()]));
+        let on_host =
+            json!({"hostNetwork": true, "containers": [{"name": "c", "ports": [{"containerPort": 81}]}]});
+        assert_eq!(
+            OtherRequests::of(&from_value(on_host).unwrap()).host_ports,
+            BTreeSet::from(["TCP 81".to_owned()])
+        );
     }
 }

@@ -58,9 +58,11 @@ impl Template {
         let spread = &spec["topologySpreadConstraints"];
         if affinity.pod_affinity.is_some() || affinity.pod_anti_affinity.is_some() || spread.is_array() {
             self.findings.push(Finding::warning(
-                "the forecast ignores inter-pod affinity and topology spread constraints: fewer instances may fit",
+                "the forecast ignores topology spread constraints and inter-pod affinity, except anti-affinity among the instances: \
+                 fewer instances may fit",
             ));
         }
+        self.wants.node_name = spec["nodeName"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
         self.wants.node_selector = self.part("nodeSelector", &spec["nodeSelector"]);
         self.wants.tolerations = self.part("tolerations", &spec["tolerations"]);
         let node_affinity = affinity.node_affinity;
@@ -89,17 +91,21 @@ impl Template {
 
     /// Whether the Deployment selects a pod with these labels.
     pub(super) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        let wanted = self.selector.match_labels.iter().flatten();
-        let expressions = self.selector.match_expressions.iter().flatten();
-        let mut all =
-            wanted.map(|(key, value)| labels.get(key) == Some(value)).chain(expressions.map(|asked| {
-                let values = asked.values.as_deref().unwrap_or_default();
-                expression(&asked.key, &asked.operator, values, labels.get(&asked.key)).unwrap_or(false)
-            }));
-        // The API server refuses an empty selector.
-        let first = all.next();
-        first == Some(true) && all.all(|holds| holds)
+        selects(&self.selector, labels)
     }
+}
+
+/// Whether a selector selects a pod with these labels; an empty one selects none.
+pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let wanted = selector.match_labels.iter().flatten();
+    let expressions = selector.match_expressions.iter().flatten();
+    let mut all = wanted.map(|(key, value)| labels.get(key) == Some(value)).chain(expressions.map(|asked| {
+        let values = asked.values.as_deref().unwrap_or_default();
+        expression(&asked.key, &asked.operator, values, labels.get(&asked.key)).unwrap_or(false)
+    }));
+    // The API server refuses an empty selector.
+    let first = all.next();
+    first == Some(true) && all.all(|holds| holds)
 }
 
 /// Whether a pod has neither requests nor limits; those of 0 do not count.

@@ -537,11 +537,17 @@ fn what_is_said_of_admission_is_as_written_down() {
         let dry_run = DryRun { deployment: Err(error), pod: Ok(object(Value::Null)) };
         ClusterFacts { dry_run, ..clean() }
     };
-    let admitted = |containers: Value| {
-        let dry_run = DryRun {
-            deployment: Ok(object(Value::Null)),
-            pod: Ok(object(json!({"containers": containers}))),
-        };
+    let admitted = |mut containers: Value| {
+        let mut spec = order(&json!({})).scenario.pod_spec().clone();
+        for container in
+            containers.as_array_mut().unwrap().iter_mut().filter(|found| found["name"] == "workload")
+        {
+            for (field, value) in spec["containers"][0].as_object().unwrap() {
+                container.as_object_mut().unwrap().entry(field).or_insert_with(|| value.clone());
+            }
+        }
+        spec["containers"] = containers;
+        let dry_run = DryRun { deployment: Ok(object(Value::Null)), pod: Ok(object(spec)) };
         ClusterFacts { dry_run, ..clean() }
     };
     let forbidden =
@@ -595,13 +601,13 @@ fn what_is_said_of_admission_is_as_written_down() {
         ),
         told(
             "a sidecar among the init containers",
-            ClusterFacts {
-                dry_run: DryRun {
-                    deployment: Ok(object(Value::Null)),
-                    pod: Ok(object(json!({"containers": [{"name": "workload"}], "initContainers": [
-                        {"name": "istio-init"}, {"name": "istio-proxy", "restartPolicy": "Always"}]}))),
-                },
-                ..clean()
+            {
+                let mut facts = admitted(json!([{"name": "workload"}]));
+                if let Ok(pod) = &mut facts.dry_run.pod {
+                    pod.data["spec"]["initContainers"] =
+                        json!([{"name": "istio-init"}, {"name": "istio-proxy", "restartPolicy": "Always"}]);
+                }
+                facts
             },
             &none,
         ),
