@@ -200,8 +200,8 @@ fn what_the_api_hides_for_a_while_takes_as_long_as_its_source_says() {
 fn what_is_told_late_without_a_gap_is_no_outage_and_what_is_scaled_away_before_it_ran_is_no_riddle() {
     let away = outcome("phases: {create: 40s}\nevents: [{what: scale, at: 15s, to: 0}]", steps(1));
     let said = said(&away);
-    assert!(said.contains("no instance ever ran: population changed by others ("), "{said}");
-    assert!(said.contains("removed by scaling in step"), "{said}");
+    assert!(said.contains("no instance ever ran: ScaledByOthers: replicas changed from 1 to 0"), "{said}");
+    assert!(said.contains("1 instance removed by scaling (step 1)"), "{said}");
     assert!(!said.contains("while the API or the watch was unavailable"), "{said}");
 }
 
