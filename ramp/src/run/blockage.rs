@@ -70,7 +70,9 @@ pub(super) struct BlockageTracker {
     /// Whether an instance has become ready since the last evaluation.
     progressed: bool,
     since: Option<Instant>,
+    /// Kinds of reasons of blockages, and of waits, that have been announced.
     announced: BTreeSet<String>,
+    waits_announced: BTreeSet<String>,
 }
 
 /// An instance that is neither over nor terminating.
@@ -202,9 +204,9 @@ impl BlockageTracker {
         for (instances, reason) in delayed.chain(waiting) {
             by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
         }
-        by_kind.retain(|kind, _| !self.announced.contains(kind));
+        by_kind.retain(|kind, _| !self.waits_announced.contains(kind));
         let (kind, (instances, reason)) = by_kind.into_iter().max_by_key(|(_, (instances, _))| *instances)?;
-        let is_news = self.announced.len() < KINDS && self.announced.insert(kind);
+        let is_news = self.waits_announced.len() < KINDS && self.waits_announced.insert(kind);
         let since = WAITS_LONG.as_secs();
         let reason = shown(&reason);
         is_news
@@ -296,7 +298,7 @@ impl Member {
             return None;
         }
         match self.state {
-            State::Creating if !self.reason.is_empty() => Some(self.reason.clone()),
+            State::Creating | State::Unschedulable if !self.reason.is_empty() => Some(self.reason.clone()),
             State::Creating => Some(
                 self.delay
                     .clone()

@@ -310,6 +310,27 @@ fn what_instances_wait_for_without_being_blocked_is_told_once_after_a_while() {
 }
 
 #[test]
+fn want_of_a_resource_is_told_once_and_hides_no_blockage_of_the_same_kind() {
+    let mut watched = Watched::new(2);
+    watched.see(
+        "a",
+        State::Unschedulable,
+        "Unschedulable: 0/2 nodes are available: 2 Insufficient example.com/gpu.",
+    );
+    watched.now += 30 * SECOND;
+    let told = watched.tracker.waiting(watched.now).unwrap();
+    assert!(told.starts_with("1 instance not ready, unchanged for 30 s: Unschedulable: 0/2 nodes"), "{told}");
+    assert_eq!((watched.tracker.waiting(watched.now), watched.look()), (None, None));
+    watched.see(
+        "b",
+        State::Unschedulable,
+        "Unschedulable: 0/2 nodes are available: 2 node(s) didn't match node selector.",
+    );
+    let blockage = watched.tracker.evaluate(2, watched.now).unwrap();
+    assert!(watched.tracker.is_news(&blockage), "{blockage}");
+}
+
+#[test]
 fn refusals_of_admission_block_and_a_webhook_that_does_not_answer_in_time_is_waited_for_and_told() {
     let created = |reason: &str| {
         let mut watched = Watched::new(1);
