@@ -130,13 +130,24 @@ pub struct MemoryReturned {
     pub after_bytes: u64,
 }
 
+/// Refuses what a reader may wait for without end (a FIFO, a device).
+///
+/// # Errors
+/// If there is no such file, or it is not a regular one.
+pub fn ensure_is_regular(file: &Path) -> io::Result<()> {
+    if fs::metadata(file)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+}
+
 /// Reads the `run.json` of a directory.
 ///
 /// # Errors
 /// Where there is none, or none of this format.
 pub fn read_run(path: &Path) -> io::Result<RunFile> {
     let file = path.join("run.json");
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let text = ensure_is_regular(&file).and_then(|()| fs::read_to_string(&file)).map_err(|error| {
         io::Error::new(error.kind(), format!("{}: {error}; is it a run directory?", file.display()))
     })?;
     let value: Value = serde_json::from_str(&text).map_err(|error| match error.classify() {

@@ -178,3 +178,19 @@ fn every_stored_version_is_checked_and_small_and_each_of_its_columns_is_still_on
         has(EventRow::FILE, EventRow::header());
     }
 }
+
+#[test]
+fn a_device_in_place_of_a_file_is_refused_and_not_waited_for() {
+    for name in ["run.json", "nodes.csv"] {
+        let directory = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(path("1-current")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != name {
+                fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
+            }
+        }
+        std::os::unix::fs::symlink("/dev/zero", directory.path().join(name)).unwrap();
+        let refusal = Dataset::read(directory.path()).unwrap_err().to_string();
+        assert!(refusal.contains(name) && refusal.contains("not a regular file"), "{refusal}");
+    }
+}

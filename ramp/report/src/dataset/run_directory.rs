@@ -9,7 +9,7 @@ use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, So
 use super::{clocks, observation_gaps};
 use crate::progress::Observer;
 use ramp_format::rows::{EventRow, PodRow, StepRow};
-use ramp_format::run_file::read_run;
+use ramp_format::run_file::{ensure_is_regular, read_run};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::sidecar::Sidecar;
 use ramp_format::text::first_names;
@@ -194,7 +194,8 @@ impl RunReader<'_> {
     /// A table, or none where it is missing or has not even a header: that is said.
     fn table(&mut self, name: &str) -> Result<Option<TableReader>, Unreadable> {
         let file = self.directory.join(name);
-        let table = match TableReader::open_begun(&file, self.observer) {
+        let opened = ensure_is_regular(&file).map_err(|error| Unreadable::Io { file: file.clone(), error });
+        let table = match opened.and_then(|()| TableReader::open_begun(&file, self.observer)) {
             Ok(Some(table)) => table,
             Ok(None) => {
                 self.notes.push(format!("{name} was cut off before its first row"));
