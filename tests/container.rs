@@ -65,6 +65,8 @@ impl Drop for Container {
     fn drop(&mut self) {
         // Gone already is as good.
         let _ = podman_command().args(["rm", "--force", "--time", "0", &self.name]).output();
+        // It may be writing to the pipe of the records, which nobody reads any more.
+        let _ = self.podman.kill();
         let _ = self.podman.wait();
     }
 }
