@@ -95,6 +95,10 @@ impl Engine {
     /// Those of a run that was killed before it had a directory can be removed.
     pub(crate) fn clean_trials(&self, before: &[String]) {
         for trial in self.trials().iter().filter(|trial| !before.contains(trial)) {
+            // One run may have tried in several hierarchies, and is cleaned once.
+            if !Path::new(trial).exists() {
+                continue;
+            }
             let name = Path::new(trial).file_name().unwrap().to_str().unwrap();
             let output = Command::new(RAMP)
                 .args(["clean", "--engine", "local", &name["ramp-".len()..]])
