@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
-use crate::run_file::{RunFile, invalid, read_run};
+use crate::run_file::{RunFile, ensure_is_regular, invalid, read_run};
 use crate::table_writer::{TableWriter, last_line, whole_rows};
 use crate::text::count;
 use crate::time::Time;
@@ -252,11 +252,11 @@ fn check_complete(path: &Path, before: &Before) -> io::Result<()> {
 
 /// The complete rows of a table.
 fn reader(path: &Path) -> io::Result<csv::Reader<io::Take<File>>> {
+    ensure_is_regular(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => invalid(path, error),
+        _ => error,
+    })?;
     let mut file = File::open(path)?;
-    // A pipe would be waited for, and a device never ends.
-    if !file.metadata()?.is_file() {
-        return Err(invalid(path, "not a regular file"));
-    }
     let (whole, _) = whole_rows(&mut file)?;
     file.rewind()?;
     Ok(csv::Reader::from_reader(file.take(whole)))

@@ -138,7 +138,7 @@ pub fn ensure_is_regular(file: &Path) -> io::Result<()> {
     if fs::metadata(file)?.is_file() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"))
 }
 
 /// Reads the `run.json` of a directory.
