@@ -222,17 +222,11 @@ impl EventLoop {
         is_met: impl Fn(&Self) -> bool,
         what: impl Fn(&Self) -> String,
     ) -> Result<bool, Interrupt> {
-        let mut wait = Self::wait_until(deadline);
-        loop {
-            if self.until(deadline.min(wait.due_at()), &is_met).await? {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            let what = what(self);
-            self.tell_wait(&mut wait, object, &what);
-        }
+        let tell = |event_loop: &mut Self, wait: &mut Wait| {
+            let what = what(event_loop);
+            event_loop.tell_wait(wait, object, &what);
+        };
+        self.until_telling(deadline, is_met, tell).await
     }
 
     /// Handles events until a step has settled. Where no status area shows what is waited for, lines do.
@@ -241,19 +235,33 @@ impl EventLoop {
         deadline: Instant,
         is_met: impl Fn(&Self) -> bool,
     ) -> Result<bool, Interrupt> {
+        let tell = |event_loop: &mut Self, wait: &mut Wait| {
+            let now = Instant::now();
+            if wait.is_due(now) && event_loop.view.is_plain_text() {
+                let (counts, totals) = (event_loop.tracker.counts(), event_loop.tracker.totals());
+                let instances = instances(event_loop.asked, &counts, &totals);
+                event_loop.view.say(&wait.line(&format!("step {}: {instances}", event_loop.step), now));
+            }
+        };
+        self.until_telling(deadline, is_met, tell).await
+    }
+
+    /// The same, and calls `tell` whenever a line about the wait is due.
+    async fn until_telling(
+        &mut self,
+        deadline: Instant,
+        is_met: impl Fn(&Self) -> bool,
+        tell: impl Fn(&mut Self, &mut Wait),
+    ) -> Result<bool, Interrupt> {
         let mut wait = Self::wait_until(deadline);
         loop {
             if self.until(deadline.min(wait.due_at()), &is_met).await? {
                 return Ok(true);
             }
-            let now = Instant::now();
-            if now >= deadline {
+            if Instant::now() >= deadline {
                 return Ok(false);
             }
-            if wait.is_due(now) && self.view.is_plain_text() {
-                let instances = instances(self.asked, &self.tracker.counts(), &self.tracker.totals());
-                self.view.say(&wait.line(&format!("step {}: {instances}", self.step), now));
-            }
+            tell(self, &mut wait);
         }
     }
 
