@@ -102,8 +102,8 @@ impl Run {
         });
         if waited.await.is_err() {
             panic!(
-                "not so within a minute: {what}; now {:#?}, notices {:#?}",
-                self.seen.now, self.seen.notices
+                "not so within a minute: {what}; now {:#?}, all {:#?}, notices {:#?}",
+                self.seen.now, self.seen.all, self.seen.notices
             );
         }
     }

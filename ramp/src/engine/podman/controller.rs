@@ -238,15 +238,16 @@ impl Controller {
         });
     }
 
-    /// The stream of events has ended. Where the server ends it at once, or refuses it, it has none (`events_logger=none`).
+    /// The stream of events has ended. Podman ends it where it rotates its log of events, and another one goes on; where the
+    /// server ends it at once, or refuses it, it has none (`events_logger=none`).
     async fn no_events(&mut self, ended: StreamEnd) {
         let Watch::On { events: EventSource::Stream { since, .. }, .. } = &self.watch else { return };
         let at_once = since.elapsed() < SHORTEST_STREAM;
-        if !ended.by_server || !at_once {
+        if !ended.by_server {
             self.failed_streams = 0;
             return self.lose(&ended.why).await;
         }
-        self.failed_streams += 1;
+        self.failed_streams = if at_once { self.failed_streams + 1 } else { 0 };
         if self.failed_streams == FAILED_STREAMS {
             return self.without_events(&format!("{}; events_logger=none?", ended.why)).await;
         }
@@ -373,7 +374,9 @@ impl Controller {
             }
         }
         self.ping_at = now.instant + PING_EVERY;
-        let gone = if goes_on { "removed by someone else" } else { NOT_THERE_AGAIN };
+        // A stream that the server has ended, and that was begun again at once, is no gap.
+        let is_seen = goes_on || !self.gap.is_open();
+        let gone = if is_seen { "removed by someone else" } else { NOT_THERE_AGAIN };
         self.population.listed(asked, &found, gone, &mut self.deps.log, now);
         self.send_events().await;
         if !goes_on {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::clock::{Clock, Moment};
-use crate::engine::RUN_LABEL;
+use crate::engine::{InstanceStatus, RUN_LABEL};
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
 
@@ -32,12 +32,18 @@ struct Containers {
 struct SlowService {
     containers: Arc<Mutex<Containers>>,
     may_create: watch::Sender<bool>,
+    /// The streams of events that have begun, and how many of them are to end.
+    streams: watch::Sender<(u32, u32)>,
 }
 
 impl SlowService {
     fn start(socket: PathBuf) -> Self {
         let listener = UnixListener::bind(socket).unwrap();
-        let service = Self { containers: Arc::default(), may_create: watch::Sender::new(false) };
+        let service = Self {
+            containers: Arc::default(),
+            may_create: watch::Sender::new(false),
+            streams: watch::Sender::new((0, 0)),
+        };
         let serving = service.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -54,7 +60,13 @@ impl SlowService {
                 let head =
                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
                 client.write_all(head.as_bytes()).await.unwrap();
-                return std::future::pending().await;
+                let mut number = 0;
+                self.streams.send_modify(|(begun, _)| {
+                    *begun += 1;
+                    number = *begun;
+                });
+                self.streams.subscribe().wait_for(|(_, ended)| *ended >= number).await.unwrap();
+                return client.write_all(b"0\r\n\r\n").await.unwrap();
             }
             let (status, answer) = self.answer(&request, &body).await;
             let text = if answer.is_null() { String::new() } else { answer.to_string() };
@@ -169,16 +181,16 @@ impl Stage {
     }
 
     /// Waits for an instance of this state.
-    async fn until(&mut self, state: State) {
+    async fn until(&mut self, state: State) -> InstanceStatus {
         let told = async {
             loop {
                 match self.told.recv().await.unwrap().1 {
-                    Event::Instance(status) if status.state == state => return,
+                    Event::Instance(status) if status.state == state => return status,
                     _ => {}
                 }
             }
         };
-        timeout(Duration::from_secs(20), told).await.unwrap();
+        timeout(Duration::from_secs(20), told).await.unwrap()
     }
 }
 
@@ -213,4 +225,17 @@ async fn a_container_that_a_request_of_an_earlier_process_creates_after_the_tear
         (stage.service.changes(), stage.service.names()),
         (vec!["remove late".to_owned()], Vec::new())
     );
+}
+
+#[tokio::test]
+async fn a_container_that_is_missing_after_the_stream_of_events_was_begun_again_was_removed_by_someone() {
+    let mut stage = Stage::begin().await;
+    stage.service.may_create.send_replace(true);
+    stage.engine.scale(GroupId::ONLY, 1).await.unwrap();
+    stage.until(State::Running).await;
+    stage.service.containers.lock().unwrap().by_name.clear();
+    // As Podman ends it where it rotates its log of events.
+    stage.service.streams.send_modify(|(_, ended)| *ended = 1);
+    let gone = stage.until(State::Gone).await;
+    assert_eq!(gone.reason, "removed by someone else");
 }
