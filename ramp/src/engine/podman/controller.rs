@@ -375,8 +375,7 @@ impl Controller {
         }
         self.ping_at = now.instant + PING_EVERY;
         // A stream that the server has ended, and that was begun again at once, is no gap.
-        let is_seen = goes_on || !self.gap.is_open();
-        let gone = if is_seen { "removed by someone else" } else { NOT_THERE_AGAIN };
+        let gone = if self.gap.is_open() { NOT_THERE_AGAIN } else { "removed by someone else" };
         self.population.listed(asked, &found, gone, &mut self.deps.log, now);
         self.send_events().await;
         if !goes_on {
