@@ -194,9 +194,7 @@ impl StopRule {
     pub fn usual() -> Vec<Self> {
         USUAL.iter().filter_map(|rule| rule.parse().ok()).collect()
     }
-}
 
-impl StopRule {
     /// Parses a rule of the command line.
     ///
     /// # Errors

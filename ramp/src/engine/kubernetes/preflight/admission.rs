@@ -13,12 +13,11 @@ use serde_json::{Value, from_value, json};
 use super::super::deployment;
 use super::super::request::{Answer, REQUEST_LIMIT, RequestError, within};
 use super::quantity;
+use super::wording::some_of;
 use ramp_format::preflight::Finding;
 use ramp_format::scenario::Scenario;
 use ramp_format::scenario::resources::PodResources;
-
-/// Ignored fields that are named.
-const FIELDS_TOLD: usize = 5;
+use ramp_format::sidecar::Sidecar;
 
 /// Longer messages of the API server are cut.
 const LONGEST_MESSAGE: usize = 700;
@@ -167,12 +166,7 @@ fn changes(sent: &Value, admitted: &Value, load: &str) -> Vec<Finding> {
     }
     let is_sent = |name: &&Value| containers(sent).any(|container| container["name"] == **name);
     let added = containers(admitted).filter(|container| !is_sent(&&container["name"]));
-    let added: Vec<String> = added
-        .map(|container| {
-            let image = container["image"].as_str().unwrap_or("unknown");
-            format!("{} (image {image})", text(&container["name"]))
-        })
-        .collect();
+    let added: Vec<String> = added.map(described).collect();
     let changed = (!changed.is_empty()).then(|| {
         Finding::refusal(format!(
             "admission changes the resources of each instance: {}; set them in the manifest, or use a namespace without the \
@@ -194,9 +188,7 @@ fn changes(sent: &Value, admitted: &Value, load: &str) -> Vec<Finding> {
 pub(super) fn declared_sidecars(scenario: &Scenario) -> Option<Finding> {
     let own = scenario.container.name.as_str();
     let beside = containers(scenario.pod_spec()).filter(|container| container["name"] != own);
-    let names: Vec<String> = beside
-        .map(|container| format!("{} (image {})", text(&container["name"]), text(&container["image"])))
-        .collect();
+    let names: Vec<String> = beside.map(described).collect();
     (!names.is_empty()).then(|| {
         Finding::warning(format!(
             "the pods have containers beside the load: {}; their memory is included in each figure per instance and not told apart; \
@@ -210,14 +202,11 @@ pub(super) fn declared_sidecars(scenario: &Scenario) -> Option<Finding> {
 fn ignored(sent: &Value, admitted: &Value) -> Option<Finding> {
     let mut fields = Vec::new();
     missing("spec.template.spec", sent, admitted, &mut fields);
-    let more = fields.len().saturating_sub(FIELDS_TOLD);
-    fields.truncate(FIELDS_TOLD);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     (!fields.is_empty()).then(|| {
         Finding::warning(format!(
-            "the API server ignores fields of the manifest: {}{more}; correct their names, or remove what this version of \
-             Kubernetes does not know",
-            fields.join(", ")
+            "the API server ignores fields of the manifest: {}; correct their names, or remove what this version of Kubernetes \
+             does not know",
+            some_of(&fields)
         ))
     })
 }
@@ -270,6 +259,12 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Quantities may be written as numbers.
+/// A container by its name and its image.
+fn described(container: &Value) -> String {
+    let image = container["image"].as_str().unwrap_or("unknown").to_owned();
+    Sidecar { container: text(&container["name"]), image }.to_string()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

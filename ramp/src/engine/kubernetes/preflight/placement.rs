@@ -10,6 +10,7 @@ use super::quantity::number;
 use super::requested::{OtherRequests, RequestedResources};
 use super::template::selects;
 use ramp_format::preflight::{Bound, NodeFacts};
+use ramp_format::text::count;
 
 /// Bounds of the instances with this pod spec and these labels. `load` is none if it is unknown what runs on the nodes.
 pub(super) fn bounds(
@@ -39,7 +40,7 @@ pub(super) fn bounds(
 }
 
 fn on(nodes: usize) -> String {
-    format!("on {nodes} node{}", if nodes == 1 { "" } else { "s" })
+    format!("on {}", count(nodes as u64, "node"))
 }
 
 fn of_resource(name: &str, each: u64, nodes: &[&Node], load: &BTreeMap<String, RequestedResources>) -> Bound {

@@ -3,6 +3,6 @@
 use ramp_format::text::first_names;
 
 /// The first five names, and how many more there are.
-pub(super) fn some_of(names: &[&str]) -> String {
+pub(super) fn some_of(names: &[impl AsRef<str>]) -> String {
     first_names(names, 5)
 }
