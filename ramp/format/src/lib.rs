@@ -25,6 +25,7 @@ pub mod scenario;
 pub mod sidecar;
 pub mod state;
 pub mod stop_rule;
+pub mod study;
 pub mod table_writer;
 pub mod time;
 pub mod unreclaimable;

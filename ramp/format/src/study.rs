@@ -1,0 +1,16 @@
+//! Study: repeated runs of the same scenarios under several runtimes and sizes. The file that describes it (`study.yaml`), and the record
+//! of what was run (`study.json`).
+//!
+//! A *cell* is one scenario under one runtime in one size. A *block* has one run of each cell, so that whatever is the same for all runs
+//! of a block (the state of the cluster, the hour) is the same for all cells. The run is the unit of every comparison.
+
+mod amount;
+mod file;
+mod record;
+
+pub use amount::Amount;
+pub use file::{
+    Amounts, Blocks, Cooldown, Limits, Order, RampSettings, Runtimes, SearchSettings, Size, StudyFile,
+    StudyScenario,
+};
+pub use record::{Cell, Decision, RunRecord, RunRecordState, STUDY_FORMAT_VERSION, StudyRecord};
