@@ -2,13 +2,21 @@
 
 mod interval;
 mod local_level;
+mod log_rank;
+mod paired;
+mod permutation;
 mod steady;
 mod survival;
 mod theil_sen;
+mod threshold;
 
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile};
 pub use local_level::{Fit, Observation, dot, fit};
+pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};
+pub use paired::{FEWEST_FOR_DRIFT, MeanEstimate, Pair, PairedDifference, paired, ratio, student};
+pub use permutation::{PermutationTest, holm, permutation_test};
 pub use steady::{LITTLE_BYTES, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range};
 pub use survival::{Duration, Quantile, Survival};
 pub(crate) use theil_sen::{FEWEST_POINTS, SEED};
 pub use theil_sen::{Point, Slope, slope};
+pub use threshold::{Climb, Thresholds};

@@ -15,6 +15,18 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Whether it holds a value.
+    #[must_use]
+    pub fn contains(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+
+    /// Half of its width.
+    #[must_use]
+    pub fn half_width(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+
     /// The middle 95 of 100 of what a bootstrap has drawn: the percentile interval (Efron and Tibshirani, An Introduction to the
     /// Bootstrap, 1993, chapter 13). None where nothing was drawn.
     #[must_use]
