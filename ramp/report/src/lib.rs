@@ -6,3 +6,4 @@ pub mod dataset;
 pub mod progress;
 pub mod report;
 pub mod stats;
+pub mod study;

@@ -1,0 +1,76 @@
+//! Figures of a study: what is compared of two runs. Each run gives one value of each, or why it has none.
+
+use crate::analysis::results::RunResults;
+use crate::analysis::{Estimate, Unavailable, unavailable};
+use crate::dataset::Dataset;
+use crate::stats::{Quantile, Survival};
+
+/// A figure that runs of a study are compared by.
+#[derive(Debug)]
+pub struct StudyFigure {
+    /// Its name, in the study file and in JSON.
+    pub name: &'static str,
+    /// What it is called for people.
+    pub title: &'static str,
+    /// Its unit.
+    pub unit: StudyUnit,
+    /// What it is, in a sentence without its full stop.
+    pub definition: &'static str,
+    /// Its value in a run.
+    pub value: fn(&Dataset, &RunResults) -> Estimate<f64>,
+}
+
+/// The unit of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StudyUnit {
+    /// Bytes.
+    Bytes,
+    /// Instances.
+    Instances,
+    /// Seconds.
+    Seconds,
+}
+
+/// All figures. The p-values of a comparison are adjusted for being so many.
+pub const STUDY_FIGURES: &[StudyFigure] = &[
+    StudyFigure {
+        name: "memory_per_instance",
+        title: "memory per instance",
+        unit: StudyUnit::Bytes,
+        definition: "memory of each additional instance before saturation (marginal cost); its difference is the overhead per pod",
+        value: |_, run| Ok(run.estimates.rough_cost.as_ref().map_err(Clone::clone)?.bytes),
+    },
+    StudyFigure {
+        name: "instances_held",
+        title: "instances held",
+        unit: StudyUnit::Instances,
+        definition: "largest number of instances that held all of their memory at the same time, in runs past saturation",
+        value: held,
+    },
+    StudyFigure {
+        name: "startup_median",
+        title: "median startup",
+        unit: StudyUnit::Seconds,
+        definition: "time within which half of the instances of a run came to hold all of their memory",
+        value: |_, run| startup_median(run),
+    },
+];
+
+fn held(_: &Dataset, run: &RunResults) -> Estimate<f64> {
+    if let Err(why) = &run.estimates.saturation.saturation {
+        return unavailable(format!("saturation: {}", why.0));
+    }
+    Ok(run.estimates.held.as_ref().map_err(Clone::clone)?.count.into())
+}
+
+fn startup_median(run: &RunResults) -> Estimate<f64> {
+    let startups = run.startups.as_ref().map_err(Clone::clone)?;
+    let took: Vec<_> = startups.iter().map(|startup| startup.took).collect();
+    let survival = Survival::of(&took).ok_or_else(|| Unavailable("no instance was started".into()))?;
+    match survival.quantile(0.5) {
+        Quantile::Seconds(seconds, ..) => Ok(seconds),
+        Quantile::LongerThan(seconds) => {
+            unavailable(format!("fewer than half of the instances held their memory within {seconds:.1} s"))
+        }
+    }
+}
