@@ -3,7 +3,7 @@
 //! | source | read from |
 //! |---|---|
 //! | [`Source::Run`] | a run directory of ramp, whole or cut short anywhere |
-//! | [`Source::Study`] | a CSV file in one of the layouts that the study of 2021 and its successors left |
+//! | [`Source::LegacyCsv`] | a CSV file in one of the layouts that the study of 2021 and its successors left |
 //!
 //! Reading decides nothing but what is fresh: a sample that only repeats an older one is [`Freshness::Stale`], one that is not there
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
@@ -73,7 +73,7 @@ pub(crate) mod tests {
     pub(crate) fn data(steps: Vec<Step>) -> Dataset {
         Dataset {
             name: "made".into(),
-            source: Source::Study,
+            source: Source::LegacyCsv,
             rows: steps.len(),
             notes: Vec::new(),
             steps,

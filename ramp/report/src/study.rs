@@ -1,5 +1,7 @@
 //! Studies: comparisons whose unit is the run.
 
 pub mod comparison;
+pub mod data;
 pub mod figure;
+pub mod planning;
 pub mod verdict;

@@ -128,7 +128,7 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Boun
     if let Some(capacity) = forecast.and_then(Forecast::capacity) {
         return Ok(capacity.clone());
     }
-    if !data.is_study() && memory_each.is_none() {
+    if !data.is_legacy_csv() && memory_each.is_none() {
         return unavailable("the run has no forecast (set the memory of each instance with --memory)");
     }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
@@ -184,7 +184,7 @@ fn per_container(
     of_machines: bool,
 ) -> Vec<(usize, PerContainer)> {
     let steps = data.steps.iter().enumerate();
-    if data.is_study() {
+    if data.is_legacy_csv() {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
     let own = |(index, bytes): (usize, f64)| {
@@ -203,8 +203,8 @@ fn per_container(
 }
 
 fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
-    let is_study = data.is_study();
-    let of_machines = !is_study && !data.is_charged();
+    let is_legacy_csv = data.is_legacy_csv();
+    let of_machines = !is_legacy_csv && !data.is_charged();
     if of_machines && cost.is_err() {
         let why =
             || unavailable("needs a marginal cost, to separate it from other memory use of the machines");
@@ -214,7 +214,7 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
-            None if is_study => {
+            None if is_legacy_csv => {
                 unavailable(format!("memory or number of instances unknown at step {}", at.step))
             }
             None => unavailable(format!(
@@ -222,14 +222,16 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
                  little other memory use",
                 at.step
             )),
-            Some((_, usage)) if is_study && at.rule != SaturationRule::NodesFull => unavailable(format!(
-                "the nodes were never full; at step {} ({}) it is {:.0} MiB",
-                at.step, at.rule, usage.mib
-            )),
+            Some((_, usage)) if is_legacy_csv && at.rule != SaturationRule::NodesFull => {
+                unavailable(format!(
+                    "the nodes were never full; at step {} ({}) it is {:.0} MiB",
+                    at.step, at.rule, usage.mib
+                ))
+            }
             Some((_, usage)) => Ok(*usage),
         },
     };
-    let none = || match is_study {
+    let none = || match is_legacy_csv {
         true => unavailable("no step has both a running instance and active memory of all nodes"),
         false => unavailable(
             "no step has samples of all nodes with all instances holding their memory and none starting or ending, and samples from \

@@ -105,6 +105,12 @@ impl RunResults {
     /// How many are computed one after the other.
     const FIGURES: usize = 9;
 
+    /// What a run says by itself.
+    #[must_use]
+    pub fn alone(data: &Dataset, observer: &Observer) -> Self {
+        Self::of(data, None, &mut Figures::new(observer, Self::FIGURES))
+    }
+
     fn of(data: &Dataset, memory_each: Option<u64>, figures: &mut Figures<'_>) -> Self {
         let name = data.name.as_str();
         let losses = figures.compute("losses", name, || losses(data));

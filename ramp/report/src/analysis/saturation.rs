@@ -108,7 +108,7 @@ impl fmt::Display for SaturationRule {
 /// Whether a run was saturated, and at which step.
 pub(super) fn saturation(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> SaturationVerdict {
     match &data.source {
-        Source::Study => of_study(data),
+        Source::LegacyCsv => of_study(data),
         Source::Run(recorded) => of_run(data, recorded, losses, changes),
     }
 }

@@ -202,7 +202,7 @@ fn dataset(file: &Path, mut table: TableReader) -> Result<Dataset, Unreadable> {
     sums(&mut steps, &nodes, &mut notes);
     notes.extend(leftovers(&steps));
     notes.extend(in_no_state(&steps));
-    Ok(Dataset { name: name_of(file), source: Source::Study, rows: steps.len(), notes, steps, nodes })
+    Ok(Dataset { name: name_of(file), source: Source::LegacyCsv, rows: steps.len(), notes, steps, nodes })
 }
 
 /// When each step ended and how long it took, from the one column of the two that the layout has. The step that `Start` tells of

@@ -33,7 +33,7 @@ pub enum Source {
     /// A run directory of ramp.
     Run(Box<Recorded>),
     /// A CSV file of the study.
-    Study,
+    LegacyCsv,
 }
 
 /// How new a sample is.
@@ -231,14 +231,14 @@ impl Dataset {
     #[must_use]
     pub fn recorded(&self) -> Option<&Recorded> {
         match &self.source {
-            Source::Study => None,
+            Source::LegacyCsv => None,
             Source::Run(recorded) => Some(recorded),
         }
     }
 
     /// Whether it is a file of the study.
     #[must_use]
-    pub fn is_study(&self) -> bool {
+    pub fn is_legacy_csv(&self) -> bool {
         self.recorded().is_none()
     }
 

@@ -49,7 +49,7 @@ impl Dataset {
     #[must_use]
     pub fn costs(&self, before: Option<usize>) -> Costs {
         match &self.source {
-            Source::Study => self.costs_by_steps(before),
+            Source::LegacyCsv => self.costs_by_steps(before),
             Source::Run(recorded) => self.costs_by_samples(recorded, before),
         }
     }
@@ -295,7 +295,7 @@ impl Dataset {
     #[must_use]
     pub fn usage_measure(&self) -> &'static str {
         match &self.source {
-            Source::Study => "active memory of all nodes",
+            Source::LegacyCsv => "active memory of all nodes",
             Source::Run(recorded) => self.measure_of_usage(recorded).name,
         }
     }

@@ -135,7 +135,7 @@ fn broke(found: &RunResults) -> Option<Sentence> {
 fn usage(data: &Dataset, found: &RunResults) -> Sentence {
     let usage = &found.estimates.usage;
     let (what, rule) = match data.source {
-        Source::Study => (
+        Source::LegacyCsv => (
             "Active memory per container",
             "usage per container: active memory of all nodes ÷ running instances, stale rows included, idle cluster not subtracted"
                 .to_owned(),
