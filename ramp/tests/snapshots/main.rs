@@ -10,6 +10,7 @@ mod preflight_summary;
 mod recorded;
 mod report;
 mod session;
+mod studies;
 #[path = "../support/study_layout.rs"]
 mod study_layout;
 #[path = "../support/mod.rs"]

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 pub(crate) mod script;
+pub(crate) mod studies;
 pub(crate) mod transitions;
 
 use std::collections::BTreeMap;
