@@ -10,7 +10,8 @@ use workload::quantity::{Bytes, MemoryTarget};
 use ramp_format::plan::{EngineKind, Pace};
 use ramp_format::stop_rule::{StopRule, syntax};
 use ramp_format::time::parse_time;
-use ramp_report::report::assertion::{Assertion, help as assertion_help};
+use ramp_report::report::assertion::help as assertion_help;
+use ramp_report::study::report::assertion::ReportAssertion;
 
 /// Scales a calibrated container load past saturation, step by step, and records everything.
 ///
@@ -200,8 +201,8 @@ pub struct CleanArgs {
 /// Arguments of `report`.
 #[derive(Clone, Debug, Args)]
 pub struct ReportArgs {
-    /// Run directories (complete, cut off or still running), or CSV files of the study of 2021 and its successors. Runs of one load
-    /// under two runtimes are compared; repeats are pooled
+    /// Run directories (complete, cut off or still running), the directory of a study, or CSV files of the study of 2021 and its
+    /// successors. Runs of one load under two runtimes are compared; repeats are pooled
     #[arg(value_name = "DIR|FILE", required = true)]
     pub runs: Vec<PathBuf>,
 
@@ -216,7 +217,7 @@ pub struct ReportArgs {
     /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4.
     /// Repeatable
     #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
-    pub assertions: Vec<Assertion>,
+    pub assertions: Vec<ReportAssertion>,
 
     /// Memory requested per instance, if the data does not say; used for the predicted capacity
     #[arg(long, value_name = "SIZE")]

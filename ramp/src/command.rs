@@ -5,7 +5,9 @@ mod error;
 mod interrupts;
 mod output_directory;
 mod report;
+mod report_files;
 mod resumed;
+mod study_report;
 
 pub use clean::clean;
 pub use error::CommandError;

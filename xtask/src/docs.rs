@@ -10,9 +10,18 @@ fn files() -> Vec<GeneratedFile> {
     vec![
         ("docs/fields.md".into(), fields()),
         ("docs/run-format.md".into(), run_format()),
-        ("docs/report.md".into(), ramp_report::report::reference::markdown()),
+        ("docs/report.md".into(), figures()),
         ("docs/ramp.md".into(), stop_rules(include_str!("../../docs/ramp.md"))),
     ]
+}
+
+/// The figures of runs and of studies.
+fn figures() -> String {
+    format!(
+        "{}\n{}",
+        ramp_report::report::reference::markdown(),
+        ramp_report::study::report::reference::markdown()
+    )
 }
 
 /// The manual of `ramp` with its table of stop rules.

@@ -6,24 +6,73 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::error::{DOES_NOT_HOLD, MALFORMED};
+use super::report_files::{USUAL_DIRECTORY, table_bytes};
+use super::study_report::{is_study, report_study};
 use crate::cli::ReportArgs;
 use crate::ui::{ProgressView, error, out};
 use ramp_report::dataset::{Dataset, tell_apart};
 use ramp_report::progress::Observer;
 use ramp_report::report::Report;
+use ramp_report::report::assertion::Assertion;
 use ramp_report::report::charts::{charts, marks};
 use ramp_report::report::html::page as html;
 use ramp_report::report::json::json;
 use ramp_report::report::markdown::markdown;
 use ramp_report::report::svg::svg;
 use ramp_report::report::terminal::text;
-
-/// Default directory of a report.
-const USUAL_DIRECTORY: &str = "ramp-report";
+use ramp_report::study::report::assertion::{ReportAssertion, StudyAssertion};
 
 /// Reports on runs. Errors are printed on standard error.
 #[must_use]
 pub fn report(args: &ReportArgs) -> ExitCode {
+    let assertions = match assertions(args) {
+        Ok(assertions) => assertions,
+        Err(message) => {
+            error(&message);
+            return ExitCode::from(MALFORMED);
+        }
+    };
+    match (&args.runs[..], assertions) {
+        ([study], Assertions::Study(assertions)) => {
+            report_study(study, args.json, args.out.as_deref(), &assertions)
+        }
+        (_, Assertions::Runs(assertions)) => report_runs(args, &assertions),
+        (_, Assertions::Study(_)) => {
+            error("a study is reported on alone: give its directory without others");
+            ExitCode::from(MALFORMED)
+        }
+    }
+}
+
+/// Assertions on runs, or on a study, which also say of what the report is.
+enum Assertions {
+    Runs(Vec<Assertion>),
+    Study(Vec<StudyAssertion>),
+}
+
+/// The assertions, which must be of what is reported on.
+fn assertions(args: &ReportArgs) -> Result<Assertions, String> {
+    let (mut of_runs, mut of_study) = (Vec::new(), Vec::new());
+    for assertion in args.assertions.iter().cloned() {
+        match assertion {
+            ReportAssertion::Runs(assertion) => of_runs.push(assertion),
+            ReportAssertion::Study(assertion) => of_study.push(assertion),
+        }
+    }
+    let of_all = args.runs.iter().any(|path| is_study(path));
+    match (of_all, of_runs.first(), of_study.first()) {
+        (true, Some(wrong), _) => {
+            Err(format!("--assert {wrong}: a figure of runs; the report is on a study"))
+        }
+        (false, _, Some(wrong)) => {
+            Err(format!("--assert {wrong}: a figure of a study; the report is on runs"))
+        }
+        (true, None, _) => Ok(Assertions::Study(of_study)),
+        (false, _, None) => Ok(Assertions::Runs(of_runs)),
+    }
+}
+
+fn report_runs(args: &ReportArgs, assertions: &[Assertion]) -> ExitCode {
     let progress = ProgressView::of_report(args.runs.iter().map(|path| table_bytes(path)).sum());
     let observer = Observer::new(progress.observer());
     let data = match read(&args.runs, &observer) {
@@ -52,8 +101,7 @@ pub fn report(args: &ReportArgs) -> ExitCode {
             }
         }
     }
-    let failures: Vec<String> =
-        args.assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
+    let failures: Vec<String> = assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
     failures.iter().for_each(|failure| error(failure));
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
 }
@@ -71,19 +119,6 @@ fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
     put(&out.join("report.md"), &markdown(report, &charts))?;
     put(&page, &html(report, &charts, &marks)?)?;
     Ok(page)
-}
-
-/// Bytes of the tables of a run; 0 where they cannot be known.
-fn table_bytes(path: &Path) -> u64 {
-    let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
-    if !path.is_dir() {
-        return length(path);
-    }
-    let files = path.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-    files
-        .filter(|file| file.extension().is_some_and(|extension| extension == "csv"))
-        .map(|file| length(&file))
-        .sum()
 }
 
 /// Reads all datasets, or returns the errors of those that cannot be read.

@@ -1,19 +1,13 @@
 //! Reports of studies.
 
-use ramp_report::study::data::StudyData;
-
-use super::session::Place;
-use super::support::studies::StudyFixture;
+use super::support::studies::{CRUN, KATA, RUNC, StudyFixture};
 
 #[test]
 fn a_study_is_told_of() {
-    let place = Place::new();
-    let t = std::time::Instant::now();
-    StudyFixture::of_sizes().record(&place.path().join("study"));
-    eprintln!("recorded {:?}", t.elapsed());
-    let data = StudyData::read(&place.path().join("study"), &Default::default()).unwrap();
-    eprintln!("read {:?}", t.elapsed());
-    for run in &data.runs { eprintln!("{} {:?} {:?}", run.directory.display(), run.figures.figures, run.results.estimates.rough_cost.as_ref().map(|c| (c.interval, c.systematic))); }
-    for c in data.comparisons() { eprintln!("{:#?}", c); }
-    eprintln!("compared {:?}", t.elapsed());
+    let place = std::path::Path::new("/tmp/w/page");
+    let _ = std::fs::remove_dir_all(place);
+    StudyFixture::of_sizes().record(&place.join("sizes"));
+    StudyFixture::small().record(&place.join("small"));
+    StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 6, ..StudyFixture::small() }.record(&place.join("three"));
+    StudyFixture { runtimes: vec![RUNC], ..StudyFixture::small() }.record(&place.join("one"));
 }

@@ -222,10 +222,8 @@ fn simulate(world: &World, plan: Plan, directory: &Path) -> SystemTime {
             manifest: scenario.manifest.clone(),
             ..run_file(&plan, clock.now())
         };
-        let options = EngineOptions {
-            world: Some(serde_json::to_value(world).unwrap()),
-            ..plan.options.clone()
-        };
+        let options =
+            EngineOptions { world: Some(serde_json::to_value(world).unwrap()), ..plan.options.clone() };
         let engine = SimulatedEngine::new(EngineSpec { run: plan.run.clone(), scenario, options }).unwrap();
         let (_never, interrupts) = watch::channel(0);
         let surroundings = Surroundings { clock: clock.clone(), view: View::Nothing, interrupts };

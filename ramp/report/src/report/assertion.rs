@@ -21,7 +21,7 @@ pub struct Assertion {
 }
 
 /// Whether a figure and a number are in a relation.
-type Relation = fn(&f64, &f64) -> bool;
+pub(crate) type Relation = fn(&f64, &f64) -> bool;
 
 /// Longer signs first: `>=` begins as `>` does.
 const RELATIONS: [(&str, Relation); 6] =
@@ -37,20 +37,27 @@ pub fn help() -> String {
     )
 }
 
+/// Splits an assertion into the name of a figure, a relation, and a value.
+///
+/// # Errors
+/// Where it has no relation.
+pub(crate) fn relation(text: &str) -> Result<(&str, &'static str, Relation, &str), String> {
+    let place = |(sign, relation): &(&'static str, Relation)| Some((text.find(sign)?, *sign, *relation));
+    let Some((at, sign, relation)) =
+        RELATIONS.iter().filter_map(place).min_by_key(|(at, sign, _)| (*at, 2 - sign.len()))
+    else {
+        return Err("no >=, <=, ==, !=, > or < found; expected a relation like max_running>=100".into());
+    };
+    let (name, value) =
+        (text.get(..at).unwrap_or_default().trim(), text.get(at + sign.len()..).unwrap_or_default().trim());
+    Ok((name, sign, relation, value))
+}
+
 impl FromStr for Assertion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let place = |(sign, relation): &(&'static str, Relation)| Some((text.find(sign)?, *sign, *relation));
-        let Some((at, sign, relation)) =
-            RELATIONS.iter().filter_map(place).min_by_key(|(at, sign, _)| (*at, 2 - sign.len()))
-        else {
-            return Err("no >=, <=, ==, !=, > or < found; expected a relation like max_running>=100".into());
-        };
-        let (name, value) = (
-            text.get(..at).unwrap_or_default().trim(),
-            text.get(at + sign.len()..).unwrap_or_default().trim(),
-        );
+        let (name, sign, relation, value) = relation(text)?;
         let Some((_, figure)) = assertable().find(|(figure, _)| *figure == name) else {
             let names: Vec<&str> = assertable().map(|(name, _)| name).collect();
             return Err(format!("unknown figure {name:?}; expected one of {}", names.join(", ")));

@@ -4,7 +4,7 @@ use crate::dataset::Dataset;
 use crate::stats::Quantile;
 
 /// So many decimals that there are about four digits; with few that say nothing left out.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if size >= 1000.0 || size.fract() == 0.0 && size >= 1.0 {
         format!("{value:.0}")
@@ -20,33 +20,33 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// Bytes in MB, as quantities like 500M have them.
-pub(super) fn mb(bytes: f64) -> String {
+pub(crate) fn mb(bytes: f64) -> String {
     format!("{} MB", number(bytes / 1e6))
 }
 
 /// Bytes in MiB.
-pub(super) fn mib(bytes: f64) -> String {
+pub(crate) fn mib(bytes: f64) -> String {
     format!("{} MiB", number(crate::analysis::mib(bytes)))
 }
 
 /// A ratio − 1 in percent.
-pub(super) fn percent(ratio: f64) -> String {
+pub(crate) fn percent(ratio: f64) -> String {
     let percent = 100.0 * ratio;
     if percent.abs() >= 100.0 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
 }
 
 /// A share, such as the limit of a rule, in percent.
-pub(super) fn share(share: f64) -> String {
+pub(crate) fn share(share: f64) -> String {
     format!("{:.0}%", 100.0 * share)
 }
 
 /// What an interval is called.
-pub(super) fn confidence() -> String {
+pub(crate) fn confidence() -> String {
     format!("{}% CI", crate::stats::CONFIDENCE_PERCENT)
 }
 
 /// Seconds.
-pub(super) fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     match seconds {
         _ if seconds >= 100.0 => format!("{seconds:.0} s"),
         _ if seconds >= 10.0 => format!("{seconds:.1} s"),
@@ -55,7 +55,7 @@ pub(super) fn seconds(seconds: f64) -> String {
 }
 
 /// A quantile that may lie beyond what was watched.
-pub(super) fn quantile(quantile: Quantile) -> String {
+pub(crate) fn quantile(quantile: Quantile) -> String {
     match quantile {
         Quantile::Seconds(at, ..) => seconds(at),
         Quantile::LongerThan(at) => format!("longer than {}", seconds(at)),
@@ -63,7 +63,7 @@ pub(super) fn quantile(quantile: Quantile) -> String {
 }
 
 /// Text wrapped at `width` characters, indented.
-pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
+pub(crate) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -81,7 +81,7 @@ pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
 }
 
 /// What is measured with each instance, after a figure of one.
-pub(super) fn with_sidecars(data: &Dataset) -> String {
+pub(crate) fn with_sidecars(data: &Dataset) -> String {
     let names: Vec<String> = data.sidecars().into_iter().map(|sidecar| sidecar.container).collect();
     if names.is_empty() { String::new() } else { format!(", with the memory of {} in it", names.join(", ")) }
 }

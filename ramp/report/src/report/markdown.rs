@@ -40,7 +40,7 @@ fn table(text: &mut String, lines: &[estimate_table::EstimateRow]) {
 }
 
 /// Text in which nothing is markup.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

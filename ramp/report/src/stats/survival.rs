@@ -75,6 +75,37 @@ impl Survival {
         })
     }
 
+    /// From each of these times on, in seconds, this share takes longer.
+    pub fn curve(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.steps.iter().map(|step| (step.seconds, step.left))
+    }
+
+    /// The time until which the curve is known, in seconds; none where it is known to its end.
+    #[must_use]
+    pub fn known_until(&self) -> Option<f64> {
+        let is_whole = self.steps.last().is_some_and(|step| step.left <= 1e-12);
+        if is_whole { None } else { self.shortest.last().copied() }
+    }
+
+    /// The share that takes longer than a time.
+    #[must_use]
+    pub fn left_at(&self, seconds: f64) -> f64 {
+        self.steps.iter().take_while(|step| step.seconds <= seconds).last().map_or(1.0, |step| step.left)
+    }
+
+    /// The mean of the times, each counted up to a limit: the area below the curve (J. O. Irwin, The Standard Error of an Estimate of
+    /// Expectation of Life, 1949). The limit must not lie beyond [`known_until`](Self::known_until).
+    #[must_use]
+    pub fn restricted_mean(&self, limit: f64) -> f64 {
+        let (mut mean, mut from, mut left) = (0.0, 0.0, 1.0);
+        for step in self.steps.iter().take_while(|step| step.seconds < limit) {
+            mean += left * (step.seconds - from);
+            (from, left) = (step.seconds, step.left);
+        }
+        // Of a curve that has come to its end nothing is left, up to whichever limit.
+        if left > 1e-12 { mean + left * (limit - from) } else { mean }
+    }
+
     /// The time within which such a share comes to its end. Its interval is between two of the times that were watched, which
     /// hold the quantile between them in 95 of 100 experiments whatever the times are distributed like, also where they are few
     /// (H. A. David and H. N. Nagaraja, Order Statistics, 2003, section 7.1); what was not seen to end may have ended at once,
@@ -161,6 +192,27 @@ mod tests {
         assert_eq!(survival.quantile(0.3), Quantile::Seconds(1.0, None, None));
         assert_eq!(survival.quantile(0.5), Quantile::LongerThan(60.0));
         assert_eq!(Survival::of(&[]), None);
+    }
+
+    #[test]
+    fn the_restricted_mean_is_the_mean_of_what_is_seen_up_to_the_limit() {
+        let all = Survival::of(&durations(&[(1.0, true), (2.0, true), (6.0, true)])).unwrap();
+        assert_eq!((all.known_until(), all.restricted_mean(f64::INFINITY)), (None, 3.0));
+        assert_eq!(all.restricted_mean(3.0), 2.0, "1, 2 and 3");
+        assert!((all.left_at(2.0) - 1.0 / 3.0).abs() < 1e-12 && all.left_at(0.5) == 1.0);
+        let waiting = Survival::of(&durations(&[(1.0, true), (60.0, false)])).unwrap();
+        assert_eq!((waiting.known_until(), waiting.restricted_mean(60.0)), (Some(60.0), 30.5));
+        // Freireich's curve up to 23 weeks, step by step.
+        let curve: Vec<_> = freireich().curve().collect();
+        assert_eq!(curve.first().map(|(seconds, _)| *seconds), Some(6.0));
+        let by_hand = 6.0
+            + 0.857_142
+            + 0.806_722 * 3.0
+            + 0.752_941 * 3.0
+            + 0.690_196 * 3.0
+            + 0.627_451 * 6.0
+            + 0.537_815;
+        assert!((freireich().restricted_mean(23.0) - by_hand).abs() < 1e-4);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::comparison::{CellComparison, StudyRun};
-use super::figure::STUDY_FIGURES;
+use super::figure::{STARTUP_MEAN, STUDY_FIGURES, startup_limit, startup_mean};
 use crate::analysis::results::RunResults;
 use crate::dataset::Dataset;
 use crate::progress::Observer;
@@ -64,7 +64,33 @@ impl StudyData {
                 Err(why) => unreadable.push((run.directory.clone(), why)),
             }
         }
-        Ok(Self { record, runs, unreadable })
+        let mut data = Self { record, runs, unreadable };
+        data.set_startup_means();
+        Ok(data)
+    }
+
+    /// Means of startups, each counted up to the same time in all runs that are compared.
+    fn set_startup_means(&mut self) {
+        let limits: Vec<Option<f64>> =
+            (0..self.record.cells.len()).map(|cell| self.startup_limit(cell)).collect();
+        let at = STUDY_FIGURES.iter().position(|figure| figure.name == STARTUP_MEAN);
+        for run in &mut self.runs {
+            let limit = limits.get(run.cell).copied().flatten();
+            if let Some(Some(figure)) = at.map(|at| run.figures.figures.get_mut(at))
+                && run.results.startups.is_ok()
+            {
+                *figure = startup_mean(&run.figures.startups, limit);
+            }
+        }
+    }
+
+    /// The longest time up to which startups are known in all runs of the scenario and size of a cell, in seconds; none where all have ended.
+    #[must_use]
+    pub fn startup_limit(&self, cell: usize) -> Option<f64> {
+        let cells = &self.record.cells;
+        let base = base_of(cells, cell);
+        let runs = self.runs.iter().filter(|run| base_of(cells, run.cell) == base);
+        startup_limit(runs.map(|run| &run.figures.startups[..]))
     }
 
     /// The runs of a cell, in the order of their blocks.

@@ -3,7 +3,7 @@
 use crate::analysis::results::RunResults;
 use crate::analysis::{Estimate, Unavailable, unavailable};
 use crate::dataset::Dataset;
-use crate::stats::{Quantile, Survival};
+use crate::stats::{Duration, Quantile, Survival};
 
 /// A figure that runs of a study are compared by.
 #[derive(Debug)]
@@ -54,7 +54,21 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         definition: "time within which half of the instances of a run came to hold all of their memory",
         value: |_, run| startup_median(run),
     },
+    StudyFigure {
+        name: "startup_mean",
+        title: "mean startup",
+        unit: StudyUnit::Seconds,
+        definition: "mean time until an instance held all of its memory, each counted up to the longest time that all runs of the same \
+                     scenario and size were watched for",
+        value: |_, run| {
+            let took = startup_times(run)?;
+            startup_mean(&took, startup_limit([&took[..]]))
+        },
+    },
 ];
+
+/// The figure whose value needs the runs that it is compared with.
+pub(super) const STARTUP_MEAN: &str = "startup_mean";
 
 fn held(_: &Dataset, run: &RunResults) -> Estimate<f64> {
     if let Err(why) = &run.estimates.saturation.saturation {
@@ -63,10 +77,36 @@ fn held(_: &Dataset, run: &RunResults) -> Estimate<f64> {
     Ok(run.estimates.held.as_ref().map_err(Clone::clone)?.count.into())
 }
 
+/// What the instances of a run took to hold their memory.
+fn startup_times(run: &RunResults) -> Estimate<Vec<Duration>> {
+    Ok(run.startups.as_ref().map_err(Clone::clone)?.iter().map(|startup| startup.took).collect())
+}
+
+fn survival(took: &[Duration]) -> Estimate<Survival> {
+    Survival::of(took).ok_or_else(|| Unavailable("no instance was started".into()))
+}
+
+/// The longest time up to which the startups of all these runs are known, in seconds; none where all of them have ended.
+pub(super) fn startup_limit<'d>(runs: impl IntoIterator<Item = &'d [Duration]>) -> Option<f64> {
+    let known = runs.into_iter().filter_map(|took| Survival::of(took)?.known_until());
+    known.min_by(f64::total_cmp)
+}
+
+/// The mean of startups, each counted up to a limit.
+pub(super) fn startup_mean(took: &[Duration], limit: Option<f64>) -> Estimate<f64> {
+    let survival = survival(took)?;
+    let limit = limit.unwrap_or(f64::INFINITY);
+    // Up to a limit that few reach before it every mean is the limit.
+    if survival.left_at(limit) > 0.5 {
+        return unavailable(format!(
+            "fewer than half of the instances held their memory within {limit:.1} s"
+        ));
+    }
+    Ok(survival.restricted_mean(limit))
+}
+
 fn startup_median(run: &RunResults) -> Estimate<f64> {
-    let startups = run.startups.as_ref().map_err(Clone::clone)?;
-    let took: Vec<_> = startups.iter().map(|startup| startup.took).collect();
-    let survival = Survival::of(&took).ok_or_else(|| Unavailable("no instance was started".into()))?;
+    let survival = survival(&startup_times(run)?)?;
     match survival.quantile(0.5) {
         Quantile::Seconds(seconds, ..) => Ok(seconds),
         Quantile::LongerThan(seconds) => {

@@ -7,7 +7,7 @@ pub const RISK: f64 = 0.05;
 /// Probability with which the number of blocks that is advised is enough.
 const POWER: f64 = 0.8;
 /// More blocks than this are no advice.
-const MOST_BLOCKS: u32 = 1000;
+pub(super) const MOST_BLOCKS: u32 = 1000;
 
 /// What can be said of a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]

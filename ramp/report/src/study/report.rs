@@ -1,0 +1,39 @@
+//! Reports on studies: text, JSON, Markdown and a page.
+//!
+//! | made by | what |
+//! |---|---|
+//! | [`overview`] | the study as its report has it: groups of cells, comparisons, runs |
+//! | [`answer`] | each comparison, in sentences |
+//! | [`cell`] | the figures of each cell, over its runs |
+//! | [`findings`] | what limits the study as a whole |
+//! | [`runs`] | the runs, with their own intervals |
+//! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
+//! | [`json`] | all of it, for programs |
+//! | [`provenance`] | how the study came about, and how much of it is done |
+//! | [`naming`] | names of cells and of instances |
+//! | [`charts`], [`plot`] | the charts, and how they are drawn |
+//! | [`assertion`] | whether a figure is what it has to be |
+//! | [`reference`] | the documentation of the figures |
+
+pub mod answer;
+pub mod assertion;
+pub mod cell;
+pub mod charts;
+pub mod findings;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod naming;
+pub mod overview;
+pub mod plot;
+pub mod provenance;
+pub mod reference;
+pub mod runs;
+pub mod terminal;
+pub mod words;
+
+pub use html::page;
+pub use json::json;
+pub use markdown::markdown;
+pub use overview::{CellGroup, StudyReport};
+pub use terminal::text;

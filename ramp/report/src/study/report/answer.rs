@@ -1,0 +1,386 @@
+//! Answers of a study: each comparison of two cells, in sentences.
+
+use super::naming::{engine, label};
+use super::words::{blocks, duration, interval, list, number, p_value, value};
+use crate::analysis::Estimate;
+use crate::report::format;
+use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
+use crate::study::comparison::{FigureComparison, StartupComparison};
+use crate::study::data::{ComparedCells, StudyData};
+use crate::study::figure::{STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
+use ramp_format::plan::EngineKind;
+use ramp_format::study::Amount;
+use ramp_format::text::count;
+
+/// A cell, compared with the base of its scenario and size.
+#[derive(Clone, Debug)]
+pub struct ComparedReport {
+    /// Both, figure by figure.
+    pub compared: ComparedCells,
+    /// What the base is called.
+    pub base: String,
+    /// What the other one is called.
+    pub other: String,
+    /// Each figure, in the order of [`STUDY_FIGURES`].
+    pub answers: Vec<FigureAnswer>,
+    /// The startups as a whole.
+    pub startups: Estimate<String>,
+    /// How the drift of the cluster was dealt with, in sentences.
+    pub drift: Vec<String>,
+}
+
+/// What a study says of one figure of two cells.
+#[derive(Clone, Debug)]
+pub struct FigureAnswer {
+    /// The figure.
+    pub figure: &'static StudyFigure,
+    /// The answer.
+    pub sentence: String,
+    /// Ratio and p-values; empty where it cannot be compared.
+    pub statistics: String,
+    /// What limits the answer, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// One-sided and two-sided p-values of a permutation test, with the least that each can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PermutationPValue {
+    /// p-value of no difference in either direction.
+    pub p: f64,
+    /// The least that it can be with so many blocks.
+    pub least: f64,
+}
+
+impl PermutationPValue {
+    /// In either direction, as the verdicts are.
+    #[must_use]
+    pub fn of(test: &PermutationTest) -> Self {
+        // Of all relabellings two differ as much as any: the one that swaps no block, and the one that swaps all of them.
+        let least = if test.is_exact { 2.0 * test.least } else { test.least };
+        Self { p: test.two_sided, least: least.min(1.0) }
+    }
+
+    fn text(self, test: &PermutationTest, count_of: u32) -> String {
+        let Self { p, least } = self;
+        let one_sided = p_value(test.one_sided);
+        let can_show = format!("{} can show", count(count_of, "block"));
+        match p <= least * (1.0 + 1e-9) {
+            true => {
+                format!("permutation p {} (one-sided {one_sided}), the least that {can_show}", p_value(p))
+            }
+            false => format!(
+                "permutation p {} (one-sided {one_sided}; the least that {can_show} is {})",
+                p_value(p),
+                p_value(least).trim_start_matches("= ")
+            ),
+        }
+    }
+}
+
+impl ComparedReport {
+    /// The answers of a comparison.
+    #[must_use]
+    pub fn of(data: &StudyData, compared: ComparedCells) -> Self {
+        let cells = &data.record.cells;
+        let context = Context {
+            data,
+            compared: &compared,
+            engine: engine(data),
+            base: label(cells, compared.base),
+            other: label(cells, compared.other),
+        };
+        let figures = &compared.comparison.figures;
+        let answers = STUDY_FIGURES.iter().zip(figures).enumerate();
+        let answers = answers.map(|(at, (figure, found))| context.answer(at, figure, found)).collect();
+        let startups = compared.comparison.startups.clone().map(|startups| context.startups(startups));
+        let drift = context.drift();
+        let Context { base, other, .. } = context;
+        Self { base, other, answers, startups, drift, compared }
+    }
+}
+
+/// What sentences on a comparison need.
+struct Context<'d> {
+    data: &'d StudyData,
+    compared: &'d ComparedCells,
+    engine: EngineKind,
+    base: String,
+    other: String,
+}
+
+impl Context<'_> {
+    fn answer(
+        &self,
+        at: usize,
+        figure: &'static StudyFigure,
+        found: &Estimate<FigureComparison>,
+    ) -> FigureAnswer {
+        match found {
+            Ok(found) => FigureAnswer {
+                figure,
+                sentence: self.sentence(found),
+                statistics: self.statistics(found),
+                notes: self.notes(at, found),
+            },
+            Err(why) => FigureAnswer {
+                figure,
+                sentence: format!("{}: not compared: {}.", figure.title, self.not_compared(at, &why.0)),
+                statistics: String::new(),
+                notes: Vec::new(),
+            },
+        }
+    }
+
+    /// Begins as its verdict is.
+    fn sentence(&self, found: &FigureComparison) -> String {
+        let seen = self.difference(found);
+        let title = found.figure.title;
+        match found.verdict {
+            Verdict::Differs => format!("{seen}."),
+            Verdict::NoLargerThan(margin) => {
+                let share = match self.data.record.definition.margin.of(found.figure.name) {
+                    Some(Amount::Absolute(_)) => String::new(),
+                    Some(Amount::Share(share)) => format!(", {} of {}", format::percent(share), self.base),
+                    None => format!(", 5% of {}", self.base),
+                };
+                let margin = value(found.figure.unit, self.engine, margin);
+                let narrower = found.difference.difference.interval(1.0 - 2.0 * RISK);
+                let is_outside = found.interval.low < -found.margin || found.interval.high > found.margin;
+                let rests_on = match is_outside {
+                    true => format!(
+                        "; the answer has a risk of 5% and rests on the 90% CI, {} to {}",
+                        number(found.figure.unit, narrower.low),
+                        number(found.figure.unit, narrower.high)
+                    ),
+                    false => String::new(),
+                };
+                format!("no difference larger than {margin}{share} in {title}: {seen}{rests_on}.")
+            }
+            Verdict::CannotTell(more) => {
+                let more = match more {
+                    Some(more) => format!(
+                        "{} more {} would probably tell, if the difference is what it seems",
+                        more,
+                        if more == 1 { "block" } else { "blocks" }
+                    ),
+                    None => format!("fewer than {MOST_BLOCKS} blocks would probably not tell"),
+                };
+                format!("cannot tell yet whether {title} differs: {seen}; {more}.")
+            }
+        }
+    }
+
+    /// What was seen, with its interval and the number of blocks.
+    fn difference(&self, found: &FigureComparison) -> String {
+        let mean = found.difference.difference.mean;
+        let Interval { low, high } = found.interval;
+        // Of what is less, how much less.
+        let shown = if mean < 0.0 { Interval { low: -high, high: -low } } else { found.interval };
+        let amount = value(found.figure.unit, self.engine, mean.abs());
+        let blocks = count(found.difference.blocks as u32, "block");
+        let within = match low == high {
+            true => format!("the same in each of {blocks}"),
+            false => format!("{}, {blocks}", interval(found.figure.unit, shown)),
+        };
+        let is_more = mean >= 0.0;
+        let (base, other) = (&self.base, &self.other);
+        let instance = self.engine.instance();
+        let phrase = match found.figure.name {
+            "memory_per_instance" => {
+                format!("{other} takes {amount} {} per {instance} than {base}", pick(is_more, "more", "less"))
+            }
+            "instances_held" => {
+                format!("{other} holds {amount} {} than {base}", pick(is_more, "more", "fewer"))
+            }
+            _ if found.figure.unit == StudyUnit::Seconds => {
+                let limit = self.limit(found.figure);
+                let longer = pick(is_more, "longer", "shorter");
+                format!(
+                    "the {}{limit} is {amount} {longer} under {other} than under {base}",
+                    found.figure.title
+                )
+            }
+            _ => {
+                let more = pick(is_more, "more", "less");
+                format!("{} is {amount} {more} under {other} than under {base}", found.figure.title)
+            }
+        };
+        format!("{phrase} ({within})")
+    }
+
+    /// Up to which time means of startups count.
+    fn limit(&self, figure: &StudyFigure) -> String {
+        match self.data.startup_limit(self.compared.base).filter(|_| figure.name == STARTUP_MEAN) {
+            Some(limit) => format!(", each counted up to {},", format::seconds(limit)),
+            None => String::new(),
+        }
+    }
+
+    fn statistics(&self, found: &FigureComparison) -> String {
+        let ratio = found.ratio.map(|(ratio, Interval { low, high })| {
+            let within = if low == high { String::new() } else { format!(" ({low:.3} to {high:.3})") };
+            format!("{ratio:.3} times {}{within}", self.base)
+        });
+        let figures = self.compared.comparison.figures.iter().flatten().count() as u32;
+        let adjusted = match figures {
+            1 => String::new(),
+            _ => format!(", adjusted for {figures} figures (Holm) {}", p_value(found.adjusted_p)),
+        };
+        let test = &found.permutation;
+        let blocks = found.difference.blocks as u32;
+        let permutation = PermutationPValue::of(test).text(test, blocks);
+        let parts = [ratio, Some(format!("p {}{adjusted}", p_value(found.p_value))), Some(permutation)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn notes(&self, at: usize, found: &FigureComparison) -> Vec<String> {
+        let mut notes = Vec::new();
+        if found.difference.deviation == 0.0 && found.figure.unit == StudyUnit::Instances {
+            notes.push(format!(
+                "{} are whole: the p-values do not allow for rounding",
+                capitalized(self.engine.instances())
+            ));
+        }
+        if !found.missing.is_empty() {
+            let without: Vec<u32> = found.missing.iter().map(|(block, _)| *block).collect();
+            notes.push(format!("without {}: {}", blocks(&without), self.missing(at)));
+        }
+        notes
+    }
+
+    /// Why a figure is not compared.
+    fn not_compared(&self, at: usize, why: &str) -> String {
+        match self.missing(at) {
+            missing if missing.is_empty() => why.to_owned(),
+            missing => format!("fewer than two blocks have it for both; {missing}"),
+        }
+    }
+
+    /// Runs of either cell that lack a figure, and why.
+    fn missing(&self, at: usize) -> String {
+        let of = |cell: usize, name: &str| {
+            let runs = self.data.runs_of(cell);
+            let missing =
+                runs.iter().filter_map(|run| Some((run.figures.block, run.figures.figures.get(at)?)));
+            let missing: Vec<(u32, &str)> = missing
+                .filter_map(|(block, figure)| Some((block, figure.as_ref().err()?.0.as_str())))
+                .collect();
+            missing_of(&missing, runs.len()).map(|missing| format!("{name}: {missing}"))
+        };
+        let both = [of(self.compared.base, &self.base), of(self.compared.other, &self.other)];
+        both.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn startups(&self, found: StartupComparison) -> String {
+        let blocks = self.blocks().len() as u32;
+        let faster = pick(found.z >= 0.0, "faster", "slower");
+        let test = PermutationPValue::of(&found.permutation);
+        format!(
+            "{} of {} start {faster} than of {}: z {:.1}; {}",
+            self.engine.instances(),
+            self.other,
+            self.base,
+            found.z,
+            test.text(&found.permutation, blocks)
+        )
+    }
+
+    /// Blocks that have a run of both, with the time by which that of the other one began later.
+    fn blocks(&self) -> Vec<(u32, f64)> {
+        let others = self.data.runs_of(self.compared.other);
+        let pair = |base: &&crate::study::data::MeasuredRun| {
+            let other = others.iter().find(|other| other.figures.block == base.figures.block)?;
+            Some((base.figures.block, other.figures.begin_seconds - base.figures.begin_seconds))
+        };
+        self.data.runs_of(self.compared.base).iter().filter_map(pair).collect()
+    }
+
+    fn drift(&self) -> Vec<String> {
+        let blocks = self.blocks();
+        if blocks.len() < 2 {
+            return Vec::new();
+        }
+        let figures: Vec<&FigureComparison> = self.compared.comparison.figures.iter().flatten().collect();
+        let removed: Vec<String> = figures.iter().filter_map(|found| self.removed_drift(found)).collect();
+        let kept: Vec<String> = figures
+            .iter()
+            .filter(|found| !found.difference.is_drift_removed)
+            .map(|found| found.figure.title.to_owned())
+            .collect();
+        let mut sentences = Vec::new();
+        if !removed.is_empty() {
+            let over = duration(self.span_seconds());
+            sentences
+                .push(format!("drift over {over}, removed from the differences: {}", removed.join("; ")));
+        }
+        if kept.is_empty() {
+            return sentences;
+        }
+        let of = if removed.is_empty() { String::new() } else { format!(" in {}", list(&kept)) };
+        let one_sided =
+            blocks.iter().all(|(_, later)| *later > 0.0) || blocks.iter().all(|(_, later)| *later < 0.0);
+        if one_sided {
+            let first = if blocks.iter().all(|(_, later)| *later > 0.0) { &self.base } else { &self.other };
+            sentences.push(format!(
+                "{first} came first in each block: a drift of the cluster would be part of the differences{of}, and no interval allows for it"
+            ));
+        } else if blocks.len() < FEWEST_FOR_DRIFT {
+            sentences.push(format!(
+                "drift{of}: not separable with {} ({FEWEST_FOR_DRIFT} are needed); not removed, so that it widens the intervals",
+                count(blocks.len() as u32, "block")
+            ));
+        } else {
+            sentences.push(format!("drift{of}: not removed; it widens the intervals"));
+        }
+        sentences
+    }
+
+    fn removed_drift(&self, found: &FigureComparison) -> Option<String> {
+        let drift = found.difference.drift.filter(|_| found.difference.is_drift_removed)?;
+        let span = self.span_seconds();
+        let within = drift.interval(0.95);
+        let within = Interval { low: within.low * span, high: within.high * span };
+        Some(format!(
+            "{} {}{} ({})",
+            found.figure.title,
+            if drift.mean < 0.0 { "" } else { "+" },
+            value(found.figure.unit, self.engine, drift.mean * span),
+            interval(found.figure.unit, within)
+        ))
+    }
+
+    /// From the begin of the first run to that of the last one.
+    fn span_seconds(&self) -> f64 {
+        let is_of = |cell: usize| cell == self.compared.base || cell == self.compared.other;
+        let begins = self.data.runs.iter().filter(|run| is_of(run.cell)).map(|run| run.figures.begin_seconds);
+        let (first, last) =
+            begins.fold((f64::MAX, f64::MIN), |(first, last), at| (first.min(at), last.max(at)));
+        (last - first).max(0.0)
+    }
+}
+
+/// Runs that lack a figure, with the reasons, of which each stands once. None where none does.
+pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String> {
+    let mut reasons: Vec<(&str, Vec<u32>)> = Vec::new();
+    for (block, why) in missing {
+        match reasons.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, blocks)) => blocks.push(*block),
+            None => reasons.push((why, vec![*block])),
+        }
+    }
+    let reason = |(why, of): &(&str, Vec<u32>)| match of.len() == runs {
+        true => format!("in all of {}, {why}", count(runs as u32, "run")),
+        false => format!("in {}, {why}", blocks(of)),
+    };
+    (!reasons.is_empty()).then(|| reasons.iter().map(reason).collect::<Vec<_>>().join("; "))
+}
+
+fn pick(is_first: bool, first: &'static str, second: &'static str) -> &'static str {
+    if is_first { first } else { second }
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,184 @@
+//! Assertions on figures of a study: `--assert 'memory_per_instance_difference<=130Mi'`, checked for each cell or comparison.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::overview::StudyReport;
+use crate::report::assertion::{Assertion, Relation, relation};
+use crate::report::figure::Unit;
+use crate::study::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+
+/// What has to be so of runs, or of a study.
+#[derive(Clone, Debug)]
+pub enum ReportAssertion {
+    /// Of each run or comparison of runs.
+    Runs(Assertion),
+    /// Of each cell or comparison of cells.
+    Study(StudyAssertion),
+}
+
+impl FromStr for ReportAssertion {
+    type Err = String;
+
+    /// Figures of runs and of studies have different names.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_of_study = relation(text).is_ok_and(|(name, ..)| named(name).is_some());
+        if is_of_study { text.parse().map(Self::Study) } else { text.parse().map(Self::Runs) }
+    }
+}
+
+/// What has to be so.
+#[derive(Clone, Debug)]
+pub struct StudyAssertion {
+    name: String,
+    /// Index in [`STUDY_FIGURES`].
+    figure: usize,
+    subject: AssertionSubject,
+    relation: Relation,
+    value: f64,
+    said: String,
+}
+
+/// What an assertion is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AssertionSubject {
+    /// The mean of each cell.
+    Cell,
+    /// The difference of each comparison.
+    Difference,
+    /// The ratio of each comparison.
+    Ratio,
+}
+
+/// The names that `--assert` takes of a study, one a line, with their definitions.
+#[must_use]
+pub fn assertable_list() -> String {
+    let lines = |figure: &StudyFigure| {
+        let StudyFigure { name, title, definition, .. } = figure;
+        format!(
+            "{name}: {definition}; mean of each cell\n{name}_difference: {title}: other − base, of each comparison\n\
+             {name}_ratio: {title}: other ÷ base, of each comparison"
+        )
+    };
+    STUDY_FIGURES.iter().map(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn named(name: &str) -> Option<(usize, AssertionSubject)> {
+    STUDY_FIGURES.iter().enumerate().find_map(|(at, figure)| {
+        let subject = match name.strip_prefix(figure.name)? {
+            "" => AssertionSubject::Cell,
+            "_difference" => AssertionSubject::Difference,
+            "_ratio" => AssertionSubject::Ratio,
+            _ => return None,
+        };
+        Some((at, subject))
+    })
+}
+
+impl FromStr for StudyAssertion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, sign, relation, value) = relation(text)?;
+        let Some((figure, subject)) = named(name) else {
+            let all: Vec<&str> = STUDY_FIGURES.iter().map(|figure| figure.name).collect();
+            return Err(format!(
+                "unknown figure {name:?} of a study; expected one of {}, or one of these with _difference or _ratio",
+                all.join(", ")
+            ));
+        };
+        let unit = match (subject, STUDY_FIGURES.get(figure).map(|figure| figure.unit)) {
+            (AssertionSubject::Ratio, _) => Unit::Count,
+            (_, Some(StudyUnit::Bytes)) => Unit::BinaryBytes,
+            (_, Some(StudyUnit::Instances | StudyUnit::Seconds) | None) => Unit::Count,
+        };
+        let number = unit.number(value)?;
+        Ok(Self {
+            name: name.into(),
+            figure,
+            subject,
+            relation,
+            value: number,
+            said: format!("{sign}{value}"),
+        })
+    }
+}
+
+impl fmt::Display for StudyAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, self.said)
+    }
+}
+
+impl StudyAssertion {
+    /// What is not so, in sentences. None of them: it holds.
+    #[must_use]
+    pub fn failures(&self, report: &StudyReport<'_>) -> Vec<String> {
+        let found = match self.subject {
+            AssertionSubject::Cell => self.of_cells(report),
+            _ => self.of_comparisons(report),
+        };
+        if found.is_empty() {
+            return vec![format!("{self}: no two cells are compared")];
+        }
+        found.into_iter().filter_map(|(name, value)| self.failure(&name, value)).collect()
+    }
+
+    fn of_cells(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
+        let cells = report.groups.iter().flat_map(|group| &group.cells);
+        let value = |cell: &super::cell::CellReport| {
+            let name =
+                report.data.record.cells.get(cell.cell).map_or_else(String::new, |cell| cell.name.clone());
+            let figure = cell.figures.get(self.figure)?;
+            let why = || figure.why_missing().unwrap_or_else(|| "no run that counts".into());
+            Some((name, figure.mean.map(|mean| mean.mean).ok_or_else(why)))
+        };
+        cells.filter_map(value).collect()
+    }
+
+    fn of_comparisons(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
+        let value = |compared: &super::answer::ComparedReport| {
+            let name = |cell: usize| report.data.record.cells.get(cell).map_or("", |cell| cell.name.as_str());
+            let names = format!("{} against {}", name(compared.compared.other), name(compared.compared.base));
+            let found = compared.compared.comparison.figures.get(self.figure)?;
+            let value = match (found, self.subject) {
+                (Err(why), _) => Err(why.0.clone()),
+                (Ok(found), AssertionSubject::Ratio) => {
+                    found.ratio.map(|(ratio, _)| ratio).ok_or_else(|| "the base may be 0".into())
+                }
+                (Ok(found), _) => Ok(found.difference.difference.mean),
+            };
+            Some((names, value))
+        };
+        report.comparisons().filter_map(value).collect()
+    }
+
+    fn failure(&self, name: &str, value: Result<f64, String>) -> Option<String> {
+        match value {
+            Ok(number) if (self.relation)(&number, &self.value) => None,
+            Ok(number) => Some(format!("{self}: it is {number} in {name}")),
+            Err(why) => Some(format!("{self}: n/a in {name}: {why}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_figure_can_be_named_as_mean_as_difference_and_as_ratio() {
+        for text in [
+            "memory_per_instance<=520M",
+            "memory_per_instance_difference<=130Mi",
+            "startup_median_ratio<2",
+            "instances_held>=9",
+        ] {
+            assert_eq!(text.parse::<StudyAssertion>().unwrap().to_string(), text);
+        }
+        let refused = |text: &str| text.parse::<StudyAssertion>().unwrap_err();
+        assert!(refused("running>=1").contains("instances_held"));
+        assert!(refused("memory_per_instance_ratio<=5Mi").contains("expected one like"));
+        assert!(refused("memory_per_instance").contains(">="));
+    }
+}

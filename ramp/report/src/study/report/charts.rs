@@ -1,0 +1,239 @@
+//! The charts of a study, each defined once.
+
+use super::naming::engine;
+use super::overview::{CellGroup, StudyReport};
+use super::plot::{PlotAxis, PlotMark, StudyChart};
+use crate::analysis::mib;
+use crate::report::chart::{LINES, Stroke};
+use crate::stats::Survival;
+use crate::study::comparison::FigureComparison;
+use crate::study::data::MeasuredRun;
+
+/// Points of all lines of a chart together.
+const MOST_POINTS: usize = 4000;
+
+/// All charts that have anything to show.
+#[must_use]
+pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
+    let of_group = |(number, group): (usize, &CellGroup)| {
+        let place = ChartPlace {
+            report,
+            group,
+            number,
+            title: if report.groups.len() > 1 { format!(", {}", group.title) } else { String::new() },
+        };
+        [place.memory(), place.differences(), place.ramp(), place.startups()]
+    };
+    let mut charts: Vec<StudyChart> = report.groups.iter().enumerate().flat_map(of_group).collect();
+    charts.retain(|chart| !chart.is_empty());
+    charts
+}
+
+/// A group of cells, whose charts are made.
+struct ChartPlace<'r> {
+    report: &'r StudyReport<'r>,
+    group: &'r CellGroup,
+    number: usize,
+    title: String,
+}
+
+impl ChartPlace<'_> {
+    fn id(&self, name: &str) -> String {
+        if self.report.groups.len() > 1 { format!("{name}-{}", self.number + 1) } else { name.to_owned() }
+    }
+
+    /// Cells with the index of their colour: the same runtime has the same colour in every chart.
+    fn cells(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.group.cells.iter().enumerate().map(|(at, cell)| (cell.cell, at))
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (&MeasuredRun, usize, usize)> {
+        self.cells().flat_map(|(cell, colour)| {
+            let runs = self.report.data.runs_of(cell);
+            runs.into_iter().enumerate().map(move |(number, run)| (run, colour, number))
+        })
+    }
+
+    fn legend(&self) -> Vec<(String, usize)> {
+        self.group.cells.iter().enumerate().map(|(at, cell)| (cell.label.clone(), at)).collect()
+    }
+
+    /// Lines of repeats.
+    fn stroke(number: usize) -> Stroke {
+        LINES.get(number % LINES.len()).copied().unwrap_or(Stroke::Dots)
+    }
+
+    /// Memory of each additional instance by runtime: a dot for each run.
+    fn memory(&self) -> StudyChart {
+        let mut marks = Vec::new();
+        for (at, cell) in self.group.cells.iter().enumerate() {
+            let Some(figure) = cell.figures.first() else { continue };
+            let values: Vec<f64> = self
+                .report
+                .data
+                .runs_of(cell.cell)
+                .iter()
+                .filter_map(|run| run.figures.figures.first()?.as_ref().ok().copied())
+                .collect();
+            let centre = (values.len() as f64 - 1.0) / 2.0;
+            let place = |(number, value): (usize, &f64)| {
+                (at as f64 - 0.12 + 0.03 * (number as f64 - centre), mib(*value))
+            };
+            // Dots of many runs stay on the left of the mean.
+            let places: Vec<(f64, f64)> = values
+                .iter()
+                .enumerate()
+                .map(place)
+                .map(|(x, y)| (x.max(at as f64 - 0.45).min(at as f64), y))
+                .collect();
+            marks.push(PlotMark::Dots { places, colour: at });
+            if let Some(mean) = figure.mean
+                && let Some(within) = mean.interval
+            {
+                let (low, mean, high) = (mib(within.low), mib(mean.mean), mib(within.high));
+                marks.push(PlotMark::Interval { x: at as f64 + 0.15, low, mean, high, colour: at });
+            }
+        }
+        StudyChart {
+            id: self.id("memory"),
+            title: format!("Memory per {} by runtime{}", engine(self.report.data).instance(), self.title),
+            x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
+            y: "MiB".into(),
+            marks,
+            legend: Vec::new(),
+            note: "A dot for each run; beside them their mean and its 95% CI.".into(),
+        }
+    }
+
+    /// Difference of memory by block, with its interval and the margin.
+    fn differences(&self) -> StudyChart {
+        let mut marks = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut legend = Vec::new();
+        let known = |at: usize| -> Option<&FigureComparison> {
+            self.group.comparisons.get(at)?.compared.comparison.figures.first()?.as_ref().ok()
+        };
+        if let Some(found) = (0..self.group.comparisons.len()).find_map(known) {
+            marks.push(PlotMark::Band { low: -mib(found.margin), high: mib(found.margin) });
+        }
+        for (at, compared) in self.group.comparisons.iter().enumerate() {
+            let Some(found) = known(at) else { continue };
+            let colour = self
+                .cells()
+                .find(|(cell, _)| *cell == compared.compared.other)
+                .map_or(0, |(_, colour)| colour);
+            legend.push((format!("{} − {}", compared.other, compared.base), colour));
+            let others = self.report.data.runs_of(compared.compared.other);
+            for base in self.report.data.runs_of(compared.compared.base) {
+                let block = base.figures.block;
+                let other = others.iter().find(|other| other.figures.block == block);
+                let memory = |run: &MeasuredRun| run.figures.figures.first()?.as_ref().ok().copied();
+                let Some((base, other)) = memory(base).zip(other.and_then(|other| memory(other))) else {
+                    continue;
+                };
+                let name = format!("block {block}");
+                let x = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    names.push(name);
+                    names.len() - 1
+                });
+                marks.push(PlotMark::Dots { places: vec![(x as f64, mib(other - base))], colour });
+            }
+            let (low, high) = (mib(found.interval.low), mib(found.interval.high));
+            let mean = mib(found.difference.difference.mean);
+            marks.push(PlotMark::Interval { x: -1.0 - at as f64, low, mean, high, colour });
+        }
+        // Means stand behind the last block, whichever that is.
+        let blocks = names.len();
+        for mark in &mut marks {
+            if let PlotMark::Interval { x, .. } = mark {
+                *x = blocks as f64 + 0.15 * (-1.0 - *x);
+            }
+        }
+        if !names.is_empty() {
+            names.push("mean".into());
+        }
+        StudyChart {
+            id: self.id("difference"),
+            title: format!("Difference of memory per {} by block{}", engine(self.report.data).instance(), self.title),
+            x: PlotAxis::Names(short(names)),
+            y: "MiB".into(),
+            marks,
+            legend,
+            note: "A dot for each block; mean and 95% CI beside them. Grey: the margin, differences of no consequence.".into(),
+        }
+    }
+
+    /// Memory against instances.
+    fn ramp(&self) -> StudyChart {
+        let runs = self.runs().count().max(1);
+        let line = |(run, colour, number): (&MeasuredRun, usize, usize)| {
+            let place = |(_, step): (usize, &crate::dataset::Step)| {
+                let bytes = step.memory.anon_and_shared.or_else(|| step.memory.not_available())?;
+                let count = step.ready.unwrap_or(step.running);
+                step.fresh.then(|| (f64::from(count), bytes as f64 / f64::from(1 << 30)))
+            };
+            let all: Vec<(f64, f64)> = run.data.way_up().filter_map(place).collect();
+            let every = all.len().div_ceil((MOST_POINTS / runs).max(20)).max(1);
+            PlotMark::Line {
+                places: all.into_iter().step_by(every).collect(),
+                colour,
+                stroke: Self::stroke(number),
+            }
+        };
+        StudyChart {
+            id: self.id("ramp"),
+            title: format!("Memory in use against {} held{}", engine(self.report.data).instances(), self.title),
+            x: PlotAxis::Number("instances that hold their memory"),
+            y: "GiB, all nodes".into(),
+            marks: self.runs().map(line).collect(),
+            legend: self.legend(),
+            note: "A line for each run, while scaling up; anonymous and shared memory of all nodes, where recorded.".into(),
+        }
+    }
+
+    /// Startup curves.
+    fn startups(&self) -> StudyChart {
+        let runs = self.runs().count().max(1);
+        let line = |(run, colour, number): (&MeasuredRun, usize, usize)| {
+            let survival = Survival::of(&run.figures.startups)?;
+            let mut places = vec![(0.0, 0.0)];
+            let curve: Vec<(f64, f64)> = survival.curve().collect();
+            let every = curve.len().div_ceil((MOST_POINTS / 2 / runs).max(20)).max(1);
+            for (seconds, left) in curve.into_iter().step_by(every) {
+                let before = places.last().map_or(0.0, |(_, share)| *share);
+                places.extend([(seconds, before), (seconds, 100.0 * (1.0 - left))]);
+            }
+            // What is still waiting is so until it is no longer watched.
+            if let Some(until) = survival.known_until() {
+                let share = places.last().map_or(0.0, |(_, share)| *share);
+                places.push((until, share));
+            }
+            Some(PlotMark::Line { places, colour, stroke: Self::stroke(number) })
+        };
+        StudyChart {
+            id: self.id("startup"),
+            title: format!("Startup{}", self.title),
+            x: PlotAxis::Number("seconds from creation to holding all memory"),
+            y: format!("% of {}", engine(self.report.data).instances()),
+            marks: self.runs().filter_map(line).collect(),
+            legend: self.legend(),
+            note: "Share that holds its memory within a time (Kaplan–Meier), a line for each run.".into(),
+        }
+    }
+}
+
+/// Names that have room beside each other.
+fn short(names: Vec<String>) -> Vec<String> {
+    const WHOLE: usize = 7;
+    if names.len() <= WHOLE {
+        return names;
+    }
+    let every = names.len().div_ceil(14);
+    let last = names.len() - 1;
+    let name = |(at, name): (usize, String)| match at {
+        at if at == last => name,
+        at if at % every == 0 && at + 1 < last => name.trim_start_matches("block ").to_owned(),
+        _ => String::new(),
+    };
+    names.into_iter().enumerate().map(name).collect()
+}

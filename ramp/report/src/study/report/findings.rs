@@ -1,0 +1,114 @@
+//! Findings on a study: what limits it as a whole, in sentences.
+
+use super::naming::label;
+use super::words::list;
+use crate::study::data::StudyData;
+use ramp_format::study::{RunRecord, RunRecordState};
+use ramp_format::text::count;
+
+/// What finds something.
+type Rule = fn(&StudyData) -> Vec<String>;
+
+/// All rules, in the order of their findings.
+const RULES: &[Rule] =
+    &[not_ended, incomplete_blocks, failed, unreadable, without_runs, mixed, nothing_to_compare, versions];
+
+/// What is to be known of a study before its answers are used.
+#[must_use]
+pub fn findings(data: &StudyData) -> Vec<String> {
+    RULES.iter().flat_map(|rule| rule(data)).collect()
+}
+
+fn not_ended(data: &StudyData) -> Vec<String> {
+    match data.record.end {
+        Some(_) => Vec::new(),
+        None => vec!["the study has not ended: it is still running, or was cut off".into()],
+    }
+}
+
+fn incomplete_blocks(data: &StudyData) -> Vec<String> {
+    let record = &data.record;
+    let last = record.runs.iter().map(|run| run.block).max().unwrap_or(0);
+    let finding = |block: u32| {
+        let lacks = |cell: &usize| !record.done(block).any(|run| run.cell == *cell);
+        let missing: Vec<String> = (0..record.cells.len())
+            .filter(lacks)
+            .filter_map(|cell| Some(record.cells.get(cell)?.name.clone()))
+            .collect();
+        let has = if missing.len() == 1 { "has" } else { "have" };
+        (!missing.is_empty())
+            .then(|| format!("block {block} is not whole: {} {has} no run in it that counts", list(&missing)))
+    };
+    (1..=last).filter_map(finding).collect()
+}
+
+fn failed(data: &StudyData) -> Vec<String> {
+    let of = |state: RunRecordState| data.record.runs.iter().filter(move |run| run.state == state);
+    let mut findings: Vec<String> = of(RunRecordState::Failed)
+        .map(|run| {
+            let why =
+                if run.notes.is_empty() { String::new() } else { format!(": {}", run.notes.join("; ")) };
+            format!("{} failed and counts in no figure{why}", name(run))
+        })
+        .collect();
+    let cut_off = of(RunRecordState::CutOff).count() as u32;
+    if cut_off > 0 {
+        let was = if cut_off == 1 { "was cut off and counts" } else { "were cut off and count" };
+        findings.push(format!("{} {was} in no figure", count(cut_off, "run")));
+    }
+    findings
+}
+
+fn unreadable(data: &StudyData) -> Vec<String> {
+    let finding = |(directory, why): &(std::path::PathBuf, String)| {
+        format!("{} is recorded as done, and cannot be read: {why}", directory.display())
+    };
+    data.unreadable.iter().map(finding).collect()
+}
+
+fn without_runs(data: &StudyData) -> Vec<String> {
+    let cells = &data.record.cells;
+    if data.runs.is_empty() {
+        return vec!["no run counts yet".into()];
+    }
+    let without = (0..cells.len()).filter(|cell| data.runs_of(*cell).is_empty());
+    let names: Vec<String> = without.filter_map(|cell| Some(cells.get(cell)?.name.clone())).collect();
+    match names.len() {
+        0 => Vec::new(),
+        1 => vec![format!("{} has no run that counts", list(&names))],
+        _ => vec![format!("{} have no run that counts", list(&names))],
+    }
+}
+
+fn mixed(data: &StudyData) -> Vec<String> {
+    match data.record.definition.mix {
+        true => vec!["the runtimes share each run: figures are those of all runtimes together".into()],
+        false => Vec::new(),
+    }
+}
+
+fn nothing_to_compare(data: &StudyData) -> Vec<String> {
+    let cells = &data.record.cells;
+    if data.record.definition.mix || cells.is_empty() || !data.comparisons().is_empty() {
+        return Vec::new();
+    }
+    let mut runtimes: Vec<String> = (0..cells.len()).map(|cell| label(cells, cell)).collect();
+    runtimes.dedup();
+    vec![format!("nothing is compared: the study has one runtime, {}", list(&runtimes))]
+}
+
+/// Versions of ramp whose runs are compared with each other.
+fn versions(data: &StudyData) -> Vec<String> {
+    let recorded = data.runs.iter().filter_map(|run| Some(run.data.recorded()?.run.ramp_version.clone()));
+    let mut versions: Vec<String> = recorded.collect();
+    versions.sort();
+    versions.dedup();
+    match versions.len() {
+        0 | 1 => Vec::new(),
+        _ => vec![format!("runs are of different versions of ramp: {}", list(&versions))],
+    }
+}
+
+fn name(run: &RunRecord) -> String {
+    run.directory.display().to_string()
+}

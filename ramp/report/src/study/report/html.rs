@@ -1,0 +1,123 @@
+//! The report of a study as a page: one file that needs no network.
+
+use askama::Template;
+
+use super::answer::ComparedReport;
+use super::cell::CellReport;
+use super::naming::engine;
+use super::overview::{CellGroup, StudyReport};
+use super::plot::StudyChart;
+use super::provenance::{decisions, headline, provenance};
+use super::runs::RunReport;
+use crate::study::figure::STUDY_FIGURES;
+
+#[derive(Template)]
+#[template(path = "study.html")]
+struct StudyPage<'p> {
+    name: &'p str,
+    headline: String,
+    ramp_version: &'static str,
+    findings: &'p [String],
+    groups: Vec<PageGroup<'p>>,
+    charts: Vec<PageChart<'p>>,
+    runs: Vec<PageRun<'p>>,
+    decisions: Vec<String>,
+    provenance: String,
+    definition: String,
+    css: &'static str,
+}
+
+/// A scenario in one size.
+struct PageGroup<'p> {
+    title: &'p str,
+    comparisons: Vec<PageComparison<'p>>,
+    cells: &'p [CellReport],
+    /// Each figure, and what it is in each cell.
+    rows: Vec<PageRow>,
+}
+
+/// A comparison: its answers, and what they rest on.
+struct PageComparison<'p> {
+    compared: &'p ComparedReport,
+    startups: String,
+}
+
+/// A figure in each cell.
+struct PageRow {
+    title: &'static str,
+    definition: &'static str,
+    /// The value, and what it rests on.
+    values: Vec<(String, String)>,
+}
+
+/// A chart.
+struct PageChart<'p> {
+    chart: &'p StudyChart,
+    svg: String,
+}
+
+/// A run, with the link to its directory.
+struct PageRun<'p> {
+    run: &'p RunReport,
+    link: String,
+    memory: String,
+}
+
+/// The page. `study` is the path from the page to the study's directory, for links to its runs.
+///
+/// # Errors
+/// Where a chart cannot be drawn, or the template cannot be filled.
+pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Result<String, String> {
+    let chart = |chart| -> Result<PageChart<'_>, String> {
+        Ok(PageChart { chart, svg: StudyChart::inline_svg(chart)? })
+    };
+    let page = StudyPage {
+        name: &report.data.record.name,
+        headline: headline(report),
+        ramp_version: env!("CARGO_PKG_VERSION"),
+        findings: &report.findings,
+        groups: groups(report),
+        charts: charts.iter().map(chart).collect::<Result<_, _>>()?,
+        runs: runs(report, study),
+        decisions: decisions(report),
+        provenance: provenance(report),
+        definition: serde_json::to_string_pretty(&report.data.record.definition).unwrap_or_default(),
+        css: concat!(include_str!("../../../assets/page.css"), include_str!("../../../assets/study.css")),
+    };
+    page.render().map_err(|error| format!("the page: {error}"))
+}
+
+fn groups<'r>(report: &'r StudyReport<'_>) -> Vec<PageGroup<'r>> {
+    let engine = engine(report.data);
+    let group = |group: &'r CellGroup| {
+        let row = |at: usize| {
+            let figures = || group.cells.iter().filter_map(move |cell| cell.figures.get(at));
+            let first = figures().next()?.figure;
+            let values = figures().map(|figure| (figure.text(engine), figure.basis(engine)));
+            Some(PageRow { title: first.title, definition: first.definition, values: values.collect() })
+        };
+        let compared = |compared: &'r ComparedReport| PageComparison {
+            compared,
+            startups: compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0)),
+        };
+        PageGroup {
+            title: &group.title,
+            comparisons: group.comparisons.iter().map(compared).collect(),
+            cells: &group.cells,
+            rows: (0..STUDY_FIGURES.len()).filter_map(row).collect(),
+        }
+    };
+    report.groups.iter().map(group).collect()
+}
+
+fn runs<'r>(report: &'r StudyReport<'_>, study: &str) -> Vec<PageRun<'r>> {
+    let run = |run: &'r RunReport| PageRun {
+        link: format!("{}/{}", study.trim_end_matches('/'), run.directory)
+            .replace('%', "%25")
+            .replace('#', "%23")
+            .replace('?', "%3F"),
+        memory: run.memory_text(report.data),
+        run,
+    };
+    report.runs.iter().map(run).collect()
+}

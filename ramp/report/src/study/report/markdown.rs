@@ -1,0 +1,84 @@
+//! The report of a study as Markdown, beside charts as SVG: for a repository.
+
+use super::naming::engine;
+use super::overview::{CellGroup, StudyReport};
+use super::plot::StudyChart;
+use super::provenance::{decisions, headline, provenance};
+use crate::report::markdown::escaped;
+
+/// The report, with links to `charts/ID.svg`.
+#[must_use]
+pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
+    let mut text = format!("# {}\n\n{}\n", escaped(&report.data.record.name), escaped(&headline(report)));
+    if !report.findings.is_empty() {
+        text += "\n";
+    }
+    for finding in &report.findings {
+        text += &format!("- {}\n", escaped(finding));
+    }
+    for group in &report.groups {
+        push_group(&mut text, report, group);
+    }
+    text += "\n## Charts\n";
+    for chart in charts {
+        let (title, note) = (escaped(&chart.title), escaped(&chart.note));
+        text += &format!("\n![{title}](charts/{}.svg)\n\n{note}\n", chart.id);
+    }
+    text += "\n## Runs\n\n| block | cell | begin | duration | held | memory of each | state | directory |\n|---|---|---|---|---|---|---|---|\n";
+    for run in &report.runs {
+        let held = run.held.map_or_else(String::new, |held| held.to_string());
+        let notes: String = run.notes.iter().map(|note| format!(": {note}")).collect();
+        let cells = [
+            run.block_text(),
+            run.label.clone(),
+            run.begin.clone(),
+            run.duration_text(),
+            held,
+            run.memory_text(report.data),
+            format!("{}{notes}", run.state),
+            run.directory.clone(),
+        ];
+        text += &format!("| {} |\n", cells.map(|cell| escaped(&cell)).join(" | "));
+    }
+    text += "\n## Decisions\n\n";
+    for decision in decisions(report) {
+        text += &format!("- {}\n", escaped(&decision));
+    }
+    text += &format!("\n## Provenance\n\n{}\n", escaped(&provenance(report)));
+    text
+}
+
+fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
+    let engine = engine(report.data);
+    *text += &format!("\n## {}\n", escaped(&group.title));
+    for compared in &group.comparisons {
+        *text += &format!("\n### {} against {}\n\n", escaped(&compared.other), escaped(&compared.base));
+        for answer in &compared.answers {
+            *text += &format!("- {}", escaped(&answer.sentence));
+            for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
+            {
+                *text += &format!(" *({})*", escaped(part));
+            }
+            text.push('\n');
+        }
+        let startups = compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0));
+        *text += &format!("- startups, log-rank test: {}\n", escaped(&startups));
+        for sentence in &compared.drift {
+            *text += &format!("- {}\n", escaped(sentence));
+        }
+    }
+    *text += "\n| figure |";
+    for cell in &group.cells {
+        *text += &format!(" {} |", escaped(&cell.label));
+    }
+    *text += &format!("\n|---|{}\n", "---|".repeat(group.cells.len()));
+    for at in 0..crate::study::figure::STUDY_FIGURES.len() {
+        let figures = || group.cells.iter().filter_map(|cell| cell.figures.get(at));
+        let Some(first) = figures().next() else { continue };
+        *text += &format!("| {} |", first.figure.title);
+        for figure in figures() {
+            *text += &format!(" {}; {} |", escaped(&figure.text(engine)), escaped(&figure.basis(engine)));
+        }
+        text.push('\n');
+    }
+}

@@ -1,0 +1,311 @@
+//! Charts of a study as SVG: for a file, and for a page, whose colours it follows.
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::report::chart::{PALETTE, Stroke};
+
+/// Width of a chart, in pixels.
+const WIDTH: u32 = 620;
+/// Height of a chart, in pixels, without its legend.
+const HEIGHT: u32 = 330;
+/// Height of a line of the legend.
+const LINE: u32 = 18;
+/// Half of the width of the cap of an interval, in pixels.
+const CAP: i32 = 5;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// A chart of a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyChart {
+    /// Unique name, for file names and anchors.
+    pub id: String,
+    /// What it shows.
+    pub title: String,
+    /// What runs along x.
+    pub x: PlotAxis,
+    /// What runs along y, with its unit.
+    pub y: String,
+    /// What is drawn, from the back to the front.
+    pub marks: Vec<PlotMark>,
+    /// Names of the colours.
+    pub legend: Vec<(String, usize)>,
+    /// What has to be known to read it.
+    pub note: String,
+}
+
+/// What runs along x.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlotAxis {
+    /// A number, which is called so.
+    Number(&'static str),
+    /// These names, at 0, 1, ….
+    Names(Vec<String>),
+}
+
+/// Something that is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlotMark {
+    /// A dot at each place.
+    Dots {
+        /// Where.
+        places: Vec<(f64, f64)>,
+        /// Index in [`PALETTE`].
+        colour: usize,
+    },
+    /// A line through these places.
+    Line {
+        /// Where.
+        places: Vec<(f64, f64)>,
+        /// Index in [`PALETTE`].
+        colour: usize,
+        /// How it is drawn.
+        stroke: Stroke,
+    },
+    /// A mean with its interval.
+    Interval {
+        /// Where.
+        x: f64,
+        /// The lower end.
+        low: f64,
+        /// The mean.
+        mean: f64,
+        /// The upper end.
+        high: f64,
+        /// Index in [`PALETTE`].
+        colour: usize,
+    },
+    /// A band across the chart.
+    Band {
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+}
+
+impl PlotMark {
+    fn places(&self) -> Vec<(f64, f64)> {
+        match self {
+            Self::Dots { places, .. } | Self::Line { places, .. } => places.clone(),
+            Self::Interval { x, low, high, .. } => vec![(*x, *low), (*x, *high)],
+            Self::Band { .. } => Vec::new(),
+        }
+    }
+
+    /// Heights that the chart has to show.
+    fn heights(&self) -> Vec<f64> {
+        match self {
+            Self::Band { low, high } => vec![*low, *high],
+            _ => self.places().into_iter().map(|(_, y)| y).collect(),
+        }
+    }
+}
+
+impl StudyChart {
+    /// Whether there is anything to draw.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.marks.iter().all(|mark| mark.places().is_empty())
+    }
+
+    /// The chart, for a file.
+    ///
+    /// # Errors
+    /// Why it could not be drawn.
+    pub fn svg(&self) -> Result<String, String> {
+        self.draw(true)
+    }
+
+    /// The chart, for a page: axes and text have the colour of the text around it.
+    ///
+    /// # Errors
+    /// Why it could not be drawn.
+    pub fn inline_svg(&self) -> Result<String, String> {
+        let text = self.draw(false)?;
+        Ok(text.replace("#000000", "currentColor").replace("<svg ", "<svg aria-hidden=\"true\" "))
+    }
+
+    fn draw(&self, on_white: bool) -> Result<String, String> {
+        let mut text = String::new();
+        let legend = self.legend_rows();
+        let size = (WIDTH, HEIGHT + LINE * legend.len() as u32 + 6);
+        {
+            let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
+            let drawn = self
+                .draw_on(&root, on_white)
+                .and_then(|()| draw_legend(&root, &legend))
+                .and_then(|()| root.present());
+            drawn.map_err(|error| format!("chart {}: {error}", self.id))?;
+        }
+        Ok(text)
+    }
+
+    fn draw_on(&self, root: &Area<'_>, on_white: bool) -> DrawResult {
+        if on_white {
+            root.fill(&WHITE)?;
+        }
+        let (upper, _) = root.split_vertically(HEIGHT);
+        let ((left, right), (bottom, top)) = self.bounds();
+        let mut builder = ChartBuilder::on(&upper);
+        builder.margin(10).x_label_area_size(40).y_label_area_size(66);
+        if on_white {
+            builder.caption(&self.title, ("sans-serif", 16));
+        }
+        let mut plot: Plot<'_, '_> = builder.build_cartesian_2d(left..right, bottom..top)?;
+        let mut mesh = plot.configure_mesh();
+        mesh.light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.12))
+            .axis_style(BLACK.mix(0.5))
+            .label_style(("sans-serif", 13))
+            .y_labels(6)
+            .y_desc(&self.y)
+            .y_label_formatter(&|y| tick(*y));
+        match &self.x {
+            PlotAxis::Number(name) => mesh.x_desc(*name).x_label_formatter(&|x| tick(*x)).draw()?,
+            PlotAxis::Names(_) => mesh.disable_x_mesh().x_labels(0).draw()?,
+        }
+        if let PlotAxis::Names(names) = &self.x {
+            draw_names(root, &plot, names, bottom)?;
+        }
+        if bottom < 0.0 {
+            plot.draw_series(LineSeries::new([(left, 0.0), (right, 0.0)], BLACK.mix(0.6).stroke_width(1)))?;
+        }
+        self.marks.iter().try_for_each(|mark| draw_mark(&mut plot, mark, (left, right)))
+    }
+
+    /// Bounds of x and of y. Zero is always in the chart.
+    fn bounds(&self) -> ((f64, f64), (f64, f64)) {
+        let ends = |values: Vec<f64>| {
+            values
+                .into_iter()
+                .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)))
+        };
+        let (low, high) = ends(self.marks.iter().flat_map(PlotMark::heights).collect());
+        let span = if high > low { high - low } else { 1.0 };
+        let bottom = if low < 0.0 { low - 0.06 * span } else { 0.0 };
+        let x = match &self.x {
+            PlotAxis::Names(names) => (-0.5, names.len() as f64 - 0.5),
+            PlotAxis::Number(_) => {
+                let places = self.marks.iter().flat_map(PlotMark::places).map(|(x, _)| x);
+                let (low, high) = ends(places.collect());
+                (low, if high > low { high * 1.02 } else { low + 1.0 })
+            }
+        };
+        (x, (bottom, high + 0.06 * span))
+    }
+
+    /// Entries of the legend with where each begins, in rows.
+    fn legend_rows(&self) -> Vec<Vec<(i32, &(String, usize))>> {
+        let mut rows: Vec<Vec<(i32, &(String, usize))>> = Vec::new();
+        let mut x = i32::MAX;
+        for entry in &self.legend {
+            let wide = 40 + 8 * entry.0.chars().count() as i32;
+            if x.saturating_add(wide) > WIDTH as i32 {
+                rows.push(Vec::new());
+                x = 72;
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push((x, entry));
+            }
+            x += wide;
+        }
+        rows
+    }
+}
+
+fn draw_names(root: &Area<'_>, plot: &Plot<'_, '_>, names: &[String], bottom: f64) -> DrawResult {
+    for (at, name) in names.iter().enumerate() {
+        let (x, y) = plot.backend_coord(&(at as f64, bottom));
+        let font = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
+        root.draw(&Text::new(name.clone(), (x, y + 8), font))?;
+    }
+    Ok(())
+}
+
+fn draw_mark(plot: &mut Plot<'_, '_>, mark: &PlotMark, (left, right): (f64, f64)) -> DrawResult {
+    match mark {
+        PlotMark::Band { low, high } => {
+            let style = BLACK.mix(0.08).filled();
+            plot.draw_series([Rectangle::new([(left, *low), (right, *high)], style)])?;
+        }
+        PlotMark::Dots { places, colour } => {
+            let style = rgb(*colour).mix(0.75).filled();
+            plot.draw_series(places.iter().map(|at| Circle::new(*at, 4, style)))?;
+        }
+        PlotMark::Line { places, colour, stroke } => {
+            let style = rgb(*colour).stroke_width(1);
+            match stroke {
+                Stroke::Line([dash, space]) if *dash > 0 => {
+                    let (dash, space) = (f32::from(*dash), f32::from(*space));
+                    plot.draw_series(DashedLineSeries::new(places.clone(), dash, space, style))?;
+                }
+                _ => {
+                    plot.draw_series(LineSeries::new(places.clone(), style))?;
+                }
+            }
+        }
+        PlotMark::Interval { x, low, mean, high, colour } => {
+            let style = rgb(*colour).stroke_width(2);
+            plot.draw_series([PathElement::new([(*x, *low), (*x, *high)], style)])?;
+            for (at, half) in [(*low, CAP), (*high, CAP), (*mean, 2 * CAP)] {
+                let cap = EmptyElement::at((*x, at)) + PathElement::new([(-half, 0), (half, 0)], style);
+                plot.draw_series([cap])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn draw_legend(root: &Area<'_>, rows: &[Vec<(i32, &(String, usize))>]) -> DrawResult {
+    for (row, entries) in rows.iter().enumerate() {
+        let y = HEIGHT as i32 + LINE as i32 * row as i32 + 4;
+        for (x, (name, colour)) in entries {
+            root.draw(&Circle::new((x + 6, y), 5, rgb(*colour).filled()))?;
+            let font = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+            root.draw(&Text::new(name.clone(), (x + 18, y), font))?;
+        }
+    }
+    Ok(())
+}
+
+fn rgb(index: usize) -> RGBColor {
+    let hex = PALETTE.get(index % PALETTE.len()).copied().unwrap_or("#7f7f7f");
+    let part =
+        |at: usize| hex.get(at..at + 2).and_then(|part| u8::from_str_radix(part, 16).ok()).unwrap_or(0);
+    RGBColor(part(1), part(3), part(5))
+}
+
+fn tick(value: f64) -> String {
+    ((value * 1000.0).round() / 1000.0).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_page_text_has_the_page_s_colour_and_names_stand_below_their_dots() {
+        let chart = StudyChart {
+            id: "memory".into(),
+            title: "Memory".into(),
+            x: PlotAxis::Names(vec!["runc".into(), "ka<ta".into()]),
+            y: "MiB".into(),
+            marks: vec![PlotMark::Interval { x: 1.0, low: 1.0, mean: 2.0, high: 3.0, colour: 1 }],
+            legend: vec![("runc".into(), 0)],
+            note: String::new(),
+        };
+        let page = chart.inline_svg().unwrap();
+        assert!(
+            page.contains("currentColor") && !page.contains("#000000") && page.contains("ka&lt;ta"),
+            "{page}"
+        );
+        assert!(chart.svg().unwrap().contains("#FFFFFF"));
+        assert!(!chart.is_empty() && StudyChart { marks: Vec::new(), ..chart }.is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! Runs of a study: the table of them.
+
+use super::naming::{engine, label};
+use super::words::{duration, interval, value};
+use crate::stats::Interval;
+use crate::study::data::StudyData;
+use crate::study::figure::StudyUnit;
+use ramp_format::study::{RunRecordState, Size};
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// Block; 0 for the warm-up.
+    pub block: u32,
+    /// Index in [`StudyRecord::cells`](ramp_format::study::StudyRecord::cells).
+    pub cell: usize,
+    /// Runtime and size.
+    pub label: String,
+    /// Its directory, relative to that of the study.
+    pub directory: String,
+    /// When it began.
+    pub begin: String,
+    /// How long it took, in seconds; none where it has not ended.
+    pub seconds: Option<f64>,
+    /// Most instances that held their memory at once; none where it does not count, or that is not known.
+    pub held: Option<u32>,
+    /// Memory of each additional instance, in bytes, with its interval within the run.
+    pub memory: Option<(f64, Interval)>,
+    /// `running`, `done`, `failed` or `cut off`.
+    pub state: &'static str,
+    /// What is to be known of it.
+    pub notes: Vec<String>,
+}
+
+/// All runs, in the order in which they were begun.
+#[must_use]
+pub fn runs(data: &StudyData) -> Vec<RunReport> {
+    let cells = &data.record.cells;
+    let run = |record: &ramp_format::study::RunRecord| {
+        let measured = data.runs.iter().find(|run| run.directory == record.directory);
+        let estimates = measured.map(|run| &run.results.estimates);
+        let size = cells.get(record.cell).and_then(|cell| cell.size.as_ref()).map(Size::label);
+        let mut notes = record.notes.clone();
+        let unreadable = data.unreadable.iter().find(|(directory, _)| *directory == record.directory);
+        notes.extend(unreadable.map(|(_, why)| format!("cannot be read: {why}")));
+        notes.extend(measured.map(|run| run.data.notes.clone()).unwrap_or_default());
+        let since = |end: ramp_format::time::Time| end.0.duration_since(record.begin.0).ok();
+        let label = label(cells, record.cell);
+        RunReport {
+            block: record.block,
+            cell: record.cell,
+            label: size
+                .filter(|size| !size.is_empty())
+                .map_or_else(|| label.clone(), |size| format!("{label}, {size}")),
+            directory: record.directory.display().to_string(),
+            begin: humantime::format_rfc3339_seconds(record.begin.0).to_string(),
+            seconds: record.end.and_then(since).map(|time| time.as_secs_f64()),
+            held: estimates.and_then(|found| Some(found.held.as_ref().ok()?.count)),
+            memory: estimates.and_then(|found| {
+                let cost = found.rough_cost.as_ref().ok()?;
+                Some((cost.bytes, cost.interval))
+            }),
+            state: match (record.state, unreadable) {
+                (RunRecordState::Done, Some(_)) => "unreadable",
+                (RunRecordState::Done, None) => "done",
+                (RunRecordState::Running, _) => "running or killed",
+                (RunRecordState::Failed, _) => "failed",
+                (RunRecordState::CutOff, _) => "cut off",
+            },
+            notes,
+        }
+    };
+    data.record.runs.iter().map(run).collect()
+}
+
+impl RunReport {
+    /// Its block, or that it is the warm-up.
+    #[must_use]
+    pub fn block_text(&self) -> String {
+        if self.block == 0 { "warm-up".into() } else { self.block.to_string() }
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub fn duration_text(&self) -> String {
+        self.seconds.map_or_else(String::new, duration)
+    }
+
+    /// Memory of each additional instance, with its interval within the run.
+    #[must_use]
+    pub fn memory_text(&self, data: &StudyData) -> String {
+        self.memory.map_or_else(String::new, |(bytes, within)| {
+            format!(
+                "{} ({})",
+                value(StudyUnit::Bytes, engine(data), bytes),
+                interval(StudyUnit::Bytes, within)
+            )
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! The report of a study as text, for a terminal.
+
+use super::naming::engine;
+use super::overview::{CellGroup, StudyReport};
+use super::provenance::{self, headline};
+use super::words::list;
+use crate::report::format::wrapped;
+use ramp_format::text::count;
+
+/// Width of the text.
+const WIDTH: usize = 100;
+
+/// All of it in words, for a terminal.
+#[must_use]
+pub fn text(report: &StudyReport<'_>) -> String {
+    let mut text = wrapped(&headline(report), 0, WIDTH);
+    for finding in &report.findings {
+        text += &item(finding, 0);
+    }
+    for group in &report.groups {
+        push_group(&mut text, report, group);
+    }
+    push_runs(&mut text, report);
+    text += &format!("\n{}", wrapped(&provenance::provenance(report), 0, WIDTH));
+    text
+}
+
+/// An item of a list.
+fn item(sentence: &str, indent: usize) -> String {
+    let text = wrapped(sentence, indent + 2, WIDTH);
+    format!("{:indent$}- {}", "", text.trim_start())
+}
+
+fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
+    let engine = engine(report.data);
+    *text += &format!("\n{}\n", group.title);
+    for compared in &group.comparisons {
+        for answer in &compared.answers {
+            *text += &item(&answer.sentence, 2);
+            for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
+            {
+                *text += &wrapped(part, 6, WIDTH);
+            }
+        }
+        let startups = match &compared.startups {
+            Ok(startups) => format!("startups, log-rank test: {startups}"),
+            Err(why) => format!("startups, log-rank test: not compared: {}", why.0),
+        };
+        for sentence in [&startups].into_iter().chain(&compared.drift) {
+            *text += &item(sentence, 2);
+        }
+    }
+    for cell in &group.cells {
+        let figures: Vec<String> = cell
+            .figures
+            .iter()
+            .map(|figure| format!("{} {}", figure.figure.title, figure.text(engine)))
+            .collect();
+        let line = format!("{} ({}): {}", cell.label, count(cell.runs as u32, "run"), figures.join("; "));
+        *text += &item(&line, 2);
+    }
+}
+
+fn push_runs(text: &mut String, report: &StudyReport<'_>) {
+    if report.runs.is_empty() {
+        return;
+    }
+    let wide = |of: fn(&super::runs::RunReport) -> &str, least: usize| {
+        report.runs.iter().map(|run| of(run).chars().count()).fold(least, usize::max)
+    };
+    let (label, directory) = (wide(|run| &run.label, 4), wide(|run| &run.directory, 9));
+    *text += &format!(
+        "\n{:<7}  {:<label$}  {:>7}  {:>4}  {:<32}  {:<directory$}\n",
+        "block", "cell", "time", "held", "memory of each", "directory"
+    );
+    for run in &report.runs {
+        let held = run.held.map_or_else(String::new, |held| held.to_string());
+        let memory = match run.state {
+            "done" => run.memory_text(report.data),
+            state => state.to_owned(),
+        };
+        let line = format!(
+            "{:<7}  {:<label$}  {:>7}  {held:>4}  {memory:<32}  {:<directory$}",
+            run.block_text(),
+            run.label,
+            run.duration_text(),
+            run.directory,
+        );
+        *text += line.trim_end();
+        text.push('\n');
+        for note in &run.notes {
+            *text += &wrapped(note, 9, WIDTH);
+        }
+    }
+    if let Some(decision) = report.data.record.decisions.last() {
+        let needed = decision.blocks_needed.map_or_else(
+            || "it is not known how many are needed".to_owned(),
+            |blocks| format!("{} expected to be needed", count(blocks, "block")),
+        );
+        let after = count(decision.after_blocks, "block");
+        let all = list(&[format!("after {after}: {needed} ({})", decision.reason)]);
+        *text += &wrapped(&all, 0, WIDTH);
+    }
+}

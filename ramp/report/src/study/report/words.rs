@@ -1,0 +1,95 @@
+//! Formatting of a study's figures.
+
+use crate::analysis::mib;
+use crate::report::format;
+use crate::stats::Interval;
+use crate::study::figure::StudyUnit;
+use ramp_format::plan::EngineKind;
+
+/// A value without its unit.
+#[must_use]
+pub fn number(unit: StudyUnit, value: f64) -> String {
+    match unit {
+        StudyUnit::Bytes => format::number(mib(value)),
+        StudyUnit::Instances | StudyUnit::Seconds => format::number(value),
+    }
+}
+
+/// The name of a unit.
+#[must_use]
+pub fn unit_name(unit: StudyUnit, engine: EngineKind) -> &'static str {
+    match unit {
+        StudyUnit::Bytes => "MiB",
+        StudyUnit::Instances => engine.instances(),
+        StudyUnit::Seconds => "s",
+    }
+}
+
+/// A value with its unit.
+#[must_use]
+pub fn value(unit: StudyUnit, engine: EngineKind, value: f64) -> String {
+    let number = number(unit, value);
+    let name = if unit == StudyUnit::Instances && number == "1" {
+        engine.instance()
+    } else {
+        unit_name(unit, engine)
+    };
+    format!("{number} {name}")
+}
+
+/// An interval, after its value.
+#[must_use]
+pub fn interval(unit: StudyUnit, interval: Interval) -> String {
+    let Interval { low, high } = interval;
+    format!("{} {} to {}", format::confidence(), number(unit, low), number(unit, high))
+}
+
+/// A p-value.
+#[must_use]
+pub fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p if p < 0.1 => format!("= {p:.3}"),
+        p => format!("= {p:.2}"),
+    }
+}
+
+/// Several names or numbers in a sentence.
+#[must_use]
+pub fn list(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
+/// Numbers of blocks in a sentence.
+#[must_use]
+pub fn blocks(blocks: &[u32]) -> String {
+    let word = if blocks.len() == 1 { "block" } else { "blocks" };
+    format!("{word} {}", list(&blocks.iter().map(u32::to_string).collect::<Vec<_>>()))
+}
+
+/// A time that something lasts: seconds up to two minutes, then minutes, then hours.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    match seconds.round() as u64 {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds if seconds < 7200 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_instance_is_one_and_what_is_small_is_not_zero() {
+        let of = |number: f64| value(StudyUnit::Instances, EngineKind::Local, number);
+        assert_eq!([of(1.0), of(2.0), of(1.5)], ["1 process", "2 processes", "1.50 processes"]);
+        assert_eq!([p_value(1e-9), p_value(0.04), p_value(0.125)], ["< 0.001", "= 0.040", "= 0.12"]);
+        assert_eq!([duration(90.0), duration(600.0), duration(9000.0)], ["90 s", "10 min", "2 h 30 min"]);
+    }
+}
