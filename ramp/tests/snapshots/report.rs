@@ -42,7 +42,7 @@ fn four_runs() -> Place {
 }
 
 /// What the page says to who reads it: neither scripts, styles and their data nor the markup.
-fn prose_of(page: &str) -> String {
+pub(crate) fn prose_of(page: &str) -> String {
     let mut rest = page.to_owned();
     for element in ["script", "style"] {
         while let Some(begin) = rest.find(&format!("<{element}")) {
@@ -66,7 +66,7 @@ fn prose_of(page: &str) -> String {
 }
 
 /// Six digits of each number: another processor may round the last ones differently.
-fn rounded(value: &mut Value) {
+pub(crate) fn rounded(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(rounded),
         Value::Object(values) => values.values_mut().for_each(rounded),

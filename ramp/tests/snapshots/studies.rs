@@ -1,13 +1,192 @@
 //! Reports of studies.
 
+use std::fs;
+use std::path::Path;
+
+use ramp_format::plan::EngineKind;
+use ramp_format::study::{RunRecordState, StudyRecord};
+use serde_json::Value;
+
+use super::report::{prose_of, rounded};
+use super::session::{Place, hold, text};
 use super::support::studies::{CRUN, KATA, RUNC, StudyFixture};
 
+/// A study in the directory `study`.
+fn recorded(fixture: &StudyFixture) -> (Place, StudyRecord) {
+    let place = Place::new();
+    let record = fixture.record(&place.path().join("study"));
+    (place, record)
+}
+
+fn told(place: &Place) -> String {
+    place.session(&["report", "study", "--out", "out"])
+}
+
+fn json(place: &Place) -> Value {
+    let output = place.ramp(&["report", "study", "--json"], "100");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn save(place: &Place, record: &StudyRecord) {
+    record.save(&place.path().join("study")).unwrap();
+}
+
+fn file(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
 #[test]
-fn a_study_is_told_of() {
-    let place = std::path::Path::new("/tmp/w/page");
-    let _ = std::fs::remove_dir_all(place);
-    StudyFixture::of_sizes().record(&place.join("sizes"));
-    StudyFixture::small().record(&place.join("small"));
-    StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 6, ..StudyFixture::small() }.record(&place.join("three"));
-    StudyFixture { runtimes: vec![RUNC], ..StudyFixture::small() }.record(&place.join("one"));
+fn a_study_of_two_runtimes_is_told_of_in_words_in_markdown_and_on_a_page() {
+    let (place, _) = recorded(&StudyFixture::small());
+    let told = told(&place);
+    assert!(told.lines().count() <= 46, "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
+    hold("study_words", &told);
+    hold("study_markdown", &file(&place.path().join("out/report.md")));
+    let page = file(&place.path().join("out/report.html"));
+    assert!(page.contains("href=\"./../study/runs/1-workload-kata\""), "runs are linked");
+    assert!(
+        !page.contains("<script") && !page.contains("http://www") || page.contains("xmlns"),
+        "nothing is fetched"
+    );
+    hold("study_page", &prose_of(&page));
+}
+
+#[test]
+fn a_study_is_told_of_as_json() {
+    let (place, _) = recorded(&StudyFixture::small());
+    let mut found = json(&place);
+    rounded(&mut found);
+    found["runs"].as_array_mut().unwrap().truncate(2);
+    hold("study_json", &format!("{found:#}"));
+}
+
+#[test]
+fn sizes_are_compared_each_for_itself_and_what_is_not_comparable_has_its_reason() {
+    let (place, _) = recorded(&StudyFixture::of_sizes());
+    hold("study_sizes", &told(&place));
+}
+
+#[test]
+fn runtimes_that_are_alike_are_told_so_and_drift_is_a_term_from_five_blocks_on() {
+    let fixture = StudyFixture { runtimes: vec![RUNC, CRUN], blocks: 6, ..StudyFixture::small() };
+    hold("study_alike", &told(&recorded(&fixture).0));
+}
+
+#[test]
+fn processes_are_called_so() {
+    let fixture = StudyFixture { engine: EngineKind::Local, blocks: 2, ..StudyFixture::small() };
+    let (place, _) = recorded(&fixture);
+    let told = told(&place);
+    assert!(told.contains("more per process than") && !told.contains("pod"), "{told}");
+    let page = file(&place.path().join("out/report.html"));
+    assert!(!prose_of(&page).contains(" pods"), "{}", prose_of(&page));
+}
+
+#[test]
+fn a_study_of_one_runtime_compares_nothing() {
+    let fixture = StudyFixture { runtimes: vec![KATA], blocks: 2, ..StudyFixture::small() };
+    hold("study_one_runtime", &told(&recorded(&fixture).0));
+}
+
+#[test]
+fn a_study_that_was_cut_off_in_its_second_block_is_told_of() {
+    let (place, mut record) = recorded(&StudyFixture { blocks: 2, ..StudyFixture::small() });
+    let last = record.runs.last_mut().unwrap();
+    (last.state, last.end) = (RunRecordState::Running, None);
+    (record.end, record.why_ended) = (None, None);
+    record.decisions.pop();
+    save(&place, &record);
+    hold("study_cut", &told(&place));
+}
+
+#[test]
+fn failed_and_unreadable_runs_count_in_no_figure_and_are_told_of() {
+    let (place, mut record) = recorded(&StudyFixture::small());
+    let failed = &mut record.runs[2];
+    failed.state = RunRecordState::Failed;
+    failed.notes = vec!["the API refused connections".into()];
+    let unreadable = place.path().join("study").join(&record.runs[5].directory).join("run.json");
+    save(&place, &record);
+    fs::write(unreadable, "{").unwrap();
+    hold("study_failed_runs", &told(&place));
+}
+
+#[test]
+fn a_study_without_runs_is_told_of() {
+    let (place, mut record) = recorded(&StudyFixture { blocks: 1, ..StudyFixture::small() });
+    record.runs.clear();
+    record.decisions.clear();
+    save(&place, &record);
+    hold("study_no_runs", &told(&place));
+}
+
+#[test]
+fn each_sentence_is_of_the_verdict_that_stands_beside_it() {
+    for fixture in [
+        StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 3, ..StudyFixture::small() },
+        StudyFixture::of_sizes(),
+    ] {
+        let (place, _) = recorded(&fixture);
+        for comparison in json(&place)["comparisons"].as_array().unwrap() {
+            let sentence = comparison["sentence"].as_str().unwrap();
+            let answer = match sentence {
+                told if told.starts_with("cannot tell yet whether ") => "cannot_tell",
+                told if told.starts_with("no difference larger than ") => "no_larger_than",
+                told if told.contains(": not compared: ") => "",
+                _ => "differs",
+            };
+            assert_eq!(comparison["verdict"]["answer"].as_str().unwrap_or_default(), answer, "{sentence}");
+            if comparison["verdict"].is_null() {
+                assert!(
+                    comparison["reason"].is_string() && comparison["difference"].is_null(),
+                    "{comparison}"
+                );
+                continue;
+            }
+            let number = |value: &Value| value.as_f64().unwrap();
+            let [low, high] = ["low", "high"].map(|end| number(&comparison["interval"][end]));
+            if answer == "differs" && comparison["deviation"] != 0.0 {
+                assert!(low > 0.0 || high < 0.0, "{comparison}");
+            }
+            let blocks = comparison["blocks"].as_u64().unwrap();
+            assert!(sentence.contains(&format!("{blocks} blocks")), "{sentence}");
+            let is_more = [" more ", " longer "].iter().any(|word| sentence.contains(word));
+            let is_less = [" less ", " fewer ", " shorter "].iter().any(|word| sentence.contains(word));
+            let difference = number(&comparison["difference"]);
+            let seen = sentence.split("; ").next().unwrap();
+            assert!(difference <= 0.0 || is_more, "{seen} {difference}");
+            assert!(difference >= 0.0 || is_less, "{seen} {difference}");
+        }
+    }
+}
+
+#[test]
+fn assertions_on_a_study_hold_or_fail_or_are_of_something_else() {
+    let (place, _) = recorded(&StudyFixture { blocks: 2, ..StudyFixture::of_sizes() });
+    let asserted = |assertion: &str| {
+        let told = place.session(&["report", "study", "--json", "--assert", assertion]);
+        let is_of_it = |line: &&str| line.starts_with(['$', '[']) || line.starts_with("error");
+        told.lines().filter(is_of_it).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let assertions = [
+        "memory_per_instance<=200Mi",
+        "memory_per_instance_difference<=39Mi",
+        "memory_per_instance_difference<=100",
+        "startup_median_ratio>=1",
+        "instances_held>=8",
+        "instances_held_difference<0",
+        "running>=1",
+    ];
+    // Digits that another processor may round differently.
+    let told = assertions.map(asserted).join("\n");
+    let without_digits: String = told
+        .split(' ')
+        .map(|word| word.parse::<f64>().map_or_else(|_| word.to_owned(), |number| format!("{number:.0}")))
+        .collect::<Vec<_>>()
+        .join(" ");
+    hold("study_assertions", &without_digits);
+    let both = place.session(&["report", "study", "study/runs/1-workload-kata-32M"]);
+    hold("study_beside_runs", &both);
 }

@@ -14,7 +14,7 @@ use ramp_format::run_file::RunFile;
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::StopRule;
 use ramp_format::study::{
-    Cell, Decision, RunRecord, RunRecordState, STUDY_FORMAT_VERSION, Size, StudyFile, StudyRecord,
+    Blocks, Cell, Decision, RunRecord, RunRecordState, STUDY_FORMAT_VERSION, Size, StudyFile, StudyRecord,
 };
 use ramp_format::time::Time;
 use tokio::sync::watch;
@@ -112,7 +112,7 @@ impl StudyFixture {
             end: None,
             why_ended: None,
             resumes: Vec::new(),
-            definition: self.definition.clone(),
+            definition: StudyFile { blocks: Blocks::Fixed(self.blocks), ..self.definition.clone() },
             seed: 7,
             cells: self.cells(),
             runs: Vec::new(),

@@ -34,6 +34,8 @@ pub struct SystematicError {
     /// It may be so much less: what the first instance on a node took once, where that cannot be told from what each takes; and
     /// what did not come back.
     pub below: f64,
+    /// The part of that which is of the first instance on a node: repeats do not tell it better, and two runtimes may differ in it.
+    pub first: f64,
     /// It may be so much more: what did not come back, or came back besides.
     pub above: f64,
     /// It may be so much more or less: how exact the loads are. The same for all runs of one load.
@@ -130,14 +132,14 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     let overhead = fit.mean(EACH);
     let drawn = drawn_of(&fit, beyond);
     let first_is_told = fit.identified[1];
+    let first = match first_is_told {
+        true => 0.0,
+        false => FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances),
+    };
     let systematic = SystematicError {
         above: 0.0,
-        below: match first_is_told {
-            true => 0.0,
-            false => {
-                FIRST_AT_MOST * overhead.max(0.0) * f64::from(beyond.nodes) / f64::from(beyond.instances)
-            }
-        },
+        below: first,
+        first,
         load: (measure.load_exact * beyond.load_bytes).max(measure.uncounted),
     };
     let mut inputs = match beyond.reported {
@@ -252,6 +254,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / number as f64;
     let systematic = SystematicError {
         below: mean(|run| run.systematic.below),
+        first: mean(|run| run.systematic.first),
         above: mean(|run| run.systematic.above),
         load: mean(|run| run.systematic.load),
     };
@@ -347,7 +350,7 @@ mod tests {
     #[test]
     fn what_no_run_can_tell_better_repeats_leave_as_open_as_it_was() {
         let run = cost(100.0).map(|run| MarginalCost {
-            systematic: SystematicError { below: 3.0, above: 0.0, load: 1.0 },
+            systematic: SystematicError { below: 3.0, load: 1.0, ..SystematicError::default() },
             ..run
         });
         let Interval { low, high } = pooled(&[&run; 20]).unwrap().interval;

@@ -12,7 +12,8 @@ use ramp_format::study::Amount;
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;
 /// The margin where the study file sets none, as a share of the base.
-const USUAL_MARGIN: Amount = Amount::Share(0.05);
+pub(super) const USUAL_SHARE: f64 = 0.05;
+const USUAL_MARGIN: Amount = Amount::Share(USUAL_SHARE);
 
 /// A run of a cell, as far as comparisons need it.
 #[derive(Clone, Debug)]

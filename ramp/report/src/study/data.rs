@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::comparison::{CellComparison, StudyRun};
-use super::figure::{STARTUP_MEAN, STUDY_FIGURES, startup_limit, startup_mean};
+use super::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, startup_limit, startup_mean};
 use crate::analysis::results::RunResults;
+use crate::analysis::unavailable;
 use crate::dataset::Dataset;
 use crate::progress::Observer;
 use ramp_format::study::{Cell, RunRecord, RunRecordState, StudyRecord};
@@ -66,6 +67,7 @@ impl StudyData {
         }
         let mut data = Self { record, runs, unreadable };
         data.set_startup_means();
+        data.refuse_different_measures();
         Ok(data)
     }
 
@@ -80,6 +82,28 @@ impl StudyData {
                 && run.results.startups.is_ok()
             {
                 *figure = startup_mean(&run.figures.startups, limit);
+            }
+        }
+    }
+
+    /// Memory of different measures is not compared: which one a run has depends on what its nodes tell.
+    fn refuse_different_measures(&mut self) {
+        let measure = |run: &MeasuredRun| Some(run.results.estimates.rough_cost.as_ref().ok()?.measure);
+        let measures: Vec<(Option<usize>, &'static str)> = self
+            .runs
+            .iter()
+            .filter_map(|run| Some((base_of(&self.record.cells, run.cell), measure(run)?.name)))
+            .collect();
+        let Some(at) = STUDY_FIGURES.iter().position(|figure| figure.name == MEMORY_PER_INSTANCE) else {
+            return;
+        };
+        for run in &mut self.runs {
+            let base = base_of(&self.record.cells, run.cell);
+            let Some(own) = measure(run) else { continue };
+            let other = measures.iter().find(|(of, name)| *of == base && *name != own.name);
+            if let (Some((_, other)), Some(figure)) = (other, run.figures.figures.get_mut(at)) {
+                *figure =
+                    unavailable(format!("runs have different measures of memory: {}, {other}", own.name));
             }
         }
     }

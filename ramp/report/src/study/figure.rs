@@ -67,6 +67,8 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
     },
 ];
 
+/// The figure that is of one measure of memory or another.
+pub(super) const MEMORY_PER_INSTANCE: &str = "memory_per_instance";
 /// The figure whose value needs the runs that it is compared with.
 pub(super) const STARTUP_MEAN: &str = "startup_mean";
 

@@ -1,11 +1,11 @@
 //! Answers of a study: each comparison of two cells, in sentences.
 
 use super::naming::{engine, label};
-use super::words::{blocks, duration, interval, list, number, p_value, value};
+use super::words::{blocks, duration, interval, list, number, p_value, plain_p, value};
 use crate::analysis::Estimate;
 use crate::report::format;
 use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
-use crate::study::comparison::{FigureComparison, StartupComparison};
+use crate::study::comparison::{FigureComparison, StartupComparison, USUAL_SHARE};
 use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
 use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
@@ -26,6 +26,8 @@ pub struct ComparedReport {
     pub answers: Vec<FigureAnswer>,
     /// The startups as a whole.
     pub startups: Estimate<String>,
+    /// Instances that startups know little of, in a sentence.
+    pub waiting: Option<String>,
     /// How the drift of the cluster was dealt with, in sentences.
     pub drift: Vec<String>,
 }
@@ -37,6 +39,8 @@ pub struct FigureAnswer {
     pub figure: &'static StudyFigure,
     /// The answer.
     pub sentence: String,
+    /// What can be said; none where it cannot be compared.
+    pub verdict: Option<Verdict>,
     /// Ratio and p-values; empty where it cannot be compared.
     pub statistics: String,
     /// What limits the answer, in sentences.
@@ -63,7 +67,7 @@ impl PermutationPValue {
 
     fn text(self, test: &PermutationTest, count_of: u32) -> String {
         let Self { p, least } = self;
-        let one_sided = p_value(test.one_sided);
+        let one_sided = plain_p(test.one_sided);
         let can_show = format!("{} can show", count(count_of, "block"));
         match p <= least * (1.0 + 1e-9) {
             true => {
@@ -72,8 +76,21 @@ impl PermutationPValue {
             false => format!(
                 "permutation p {} (one-sided {one_sided}; the least that {can_show} is {})",
                 p_value(p),
-                p_value(least).trim_start_matches("= ")
+                plain_p(least)
             ),
+        }
+    }
+}
+
+impl FigureAnswer {
+    /// The answer in a word or two.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match self.verdict {
+            Some(Verdict::Differs) => "differs",
+            Some(Verdict::NoLargerThan(_)) => "no larger difference",
+            Some(Verdict::CannotTell(_)) => "cannot tell yet",
+            None => "not compared",
         }
     }
 }
@@ -94,9 +111,9 @@ impl ComparedReport {
         let answers = STUDY_FIGURES.iter().zip(figures).enumerate();
         let answers = answers.map(|(at, (figure, found))| context.answer(at, figure, found)).collect();
         let startups = compared.comparison.startups.clone().map(|startups| context.startups(startups));
-        let drift = context.drift();
+        let (waiting, drift) = (context.waiting(), context.drift());
         let Context { base, other, .. } = context;
-        Self { base, other, answers, startups, drift, compared }
+        Self { base, other, answers, startups, waiting, drift, compared }
     }
 }
 
@@ -120,12 +137,14 @@ impl Context<'_> {
             Ok(found) => FigureAnswer {
                 figure,
                 sentence: self.sentence(found),
+                verdict: Some(found.verdict),
                 statistics: self.statistics(found),
                 notes: self.notes(at, found),
             },
             Err(why) => FigureAnswer {
                 figure,
                 sentence: format!("{}: not compared: {}.", figure.title, self.not_compared(at, &why.0)),
+                verdict: None,
                 statistics: String::new(),
                 notes: Vec::new(),
             },
@@ -141,8 +160,8 @@ impl Context<'_> {
             Verdict::NoLargerThan(margin) => {
                 let share = match self.data.record.definition.margin.of(found.figure.name) {
                     Some(Amount::Absolute(_)) => String::new(),
-                    Some(Amount::Share(share)) => format!(", {} of {}", format::percent(share), self.base),
-                    None => format!(", 5% of {}", self.base),
+                    Some(Amount::Share(share)) => self.share_of_base(share),
+                    None => self.share_of_base(USUAL_SHARE),
                 };
                 let margin = value(found.figure.unit, self.engine, margin);
                 let narrower = found.difference.difference.interval(1.0 - 2.0 * RISK);
@@ -171,6 +190,10 @@ impl Context<'_> {
         }
     }
 
+    fn share_of_base(&self, share: f64) -> String {
+        format!(" ({}% of {})", format::number(100.0 * share), self.base)
+    }
+
     /// What was seen, with its interval and the number of blocks.
     fn difference(&self, found: &FigureComparison) -> String {
         let mean = found.difference.difference.mean;
@@ -189,6 +212,9 @@ impl Context<'_> {
         let phrase = match found.figure.name {
             "memory_per_instance" => {
                 format!("{other} takes {amount} {} per {instance} than {base}", pick(is_more, "more", "less"))
+            }
+            "instances_held" if mean == 0.0 => {
+                format!("{other} holds as many {} as {base}", self.engine.instances())
             }
             "instances_held" => {
                 format!("{other} holds {amount} {} than {base}", pick(is_more, "more", "fewer"))
@@ -225,7 +251,7 @@ impl Context<'_> {
         let figures = self.compared.comparison.figures.iter().flatten().count() as u32;
         let adjusted = match figures {
             1 => String::new(),
-            _ => format!(", adjusted for {figures} figures (Holm) {}", p_value(found.adjusted_p)),
+            _ => format!(", adjusted for {figures} figures (Holm) {}", plain_p(found.adjusted_p)),
         };
         let test = &found.permutation;
         let blocks = found.difference.blocks as u32;
@@ -241,6 +267,9 @@ impl Context<'_> {
                 "{} are whole: the p-values do not allow for rounding",
                 capitalized(self.engine.instances())
             ));
+        }
+        if found.figure.name == "memory_per_instance" {
+            notes.extend(self.first_instances());
         }
         if !found.missing.is_empty() {
             let without: Vec<u32> = found.missing.iter().map(|(block, _)| *block).collect();
@@ -284,6 +313,51 @@ impl Context<'_> {
             found.z,
             test.text(&found.permutation, blocks)
         )
+    }
+
+    /// Instances that were not seen to hold their memory: what startups say of them depends on how long they were watched.
+    fn waiting(&self) -> Option<String> {
+        let of = |cell: usize, name: &str| {
+            let runs = self.data.runs_of(cell);
+            let all = runs.iter().flat_map(|run| &run.figures.startups);
+            let waiting = all.clone().filter(|took| !took.ended).count();
+            (waiting > 0)
+                .then(|| format!("{waiting} of {} {} of {name}", all.count(), self.engine.instances()))
+        };
+        let both = [of(self.compared.base, &self.base), of(self.compared.other, &self.other)];
+        let both: Vec<String> = both.into_iter().flatten().collect();
+        (!both.is_empty()).then(|| {
+            format!(
+                "{} were not seen to hold their memory: startups count them as longer than they were watched",
+                list(&both)
+            )
+        })
+    }
+
+    /// Memory that the first instance on a node takes once, where runs do not tell it from what each takes.
+    fn first_instances(&self) -> Option<String> {
+        let of = |cell: usize| {
+            let costs = self.data.runs_of(cell);
+            let first: Vec<f64> = costs
+                .iter()
+                .filter_map(|run| Some(run.results.estimates.rough_cost.as_ref().ok()?.systematic.first))
+                .collect();
+            first.iter().sum::<f64>() / first.len().max(1) as f64
+        };
+        let [base, other] = [self.compared.base, self.compared.other].map(of);
+        let amount = |bytes: f64| value(StudyUnit::Bytes, self.engine, bytes);
+        let ends = [
+            (other > 0.0).then(|| format!("up to {} less", amount(other))),
+            (base > 0.0).then(|| format!("up to {} more", amount(base))),
+        ];
+        let ends: Vec<String> = ends.into_iter().flatten().collect();
+        (!ends.is_empty()).then(|| {
+            format!(
+                "runs do not tell what the first {} on a node takes once from what each takes: the true difference may be {}",
+                self.engine.instance(),
+                ends.join(", or ")
+            )
+        })
     }
 
     /// Blocks that have a run of both, with the time by which that of the other one began later.
@@ -341,13 +415,13 @@ impl Context<'_> {
         let span = self.span_seconds();
         let within = drift.interval(0.95);
         let within = Interval { low: within.low * span, high: within.high * span };
-        Some(format!(
-            "{} {}{} ({})",
-            found.figure.title,
-            if drift.mean < 0.0 { "" } else { "+" },
-            value(found.figure.unit, self.engine, drift.mean * span),
-            interval(found.figure.unit, within)
-        ))
+        let sign = if drift.mean < 0.0 { "" } else { "+" };
+        let amount = value(found.figure.unit, self.engine, drift.mean * span);
+        let within = match within.low < within.high {
+            true => format!(" ({})", interval(found.figure.unit, within)),
+            false => String::new(),
+        };
+        Some(format!("{} {sign}{amount}{within}", found.figure.title))
     }
 
     /// From the begin of the first run to that of the last one.

@@ -183,7 +183,7 @@ impl ChartPlace<'_> {
         StudyChart {
             id: self.id("ramp"),
             title: format!("Memory in use against {} held{}", engine(self.report.data).instances(), self.title),
-            x: PlotAxis::Number("instances that hold their memory"),
+            x: PlotAxis::Number("instances held"),
             y: "GiB, all nodes".into(),
             marks: self.runs().map(line).collect(),
             legend: self.legend(),
@@ -194,6 +194,8 @@ impl ChartPlace<'_> {
     /// Startup curves.
     fn startups(&self) -> StudyChart {
         let runs = self.runs().count().max(1);
+        let ended = self.runs().flat_map(|(run, ..)| &run.figures.startups).filter(|took| took.ended);
+        let shown = 1.25 * ended.map(|took| took.seconds).fold(0.0, f64::max);
         let line = |(run, colour, number): (&MeasuredRun, usize, usize)| {
             let survival = Survival::of(&run.figures.startups)?;
             let mut places = vec![(0.0, 0.0)];
@@ -203,8 +205,9 @@ impl ChartPlace<'_> {
                 let before = places.last().map_or(0.0, |(_, share)| *share);
                 places.extend([(seconds, before), (seconds, 100.0 * (1.0 - left))]);
             }
-            // What is still waiting is so until it is no longer watched.
-            if let Some(until) = survival.known_until() {
+            // What is still waiting is so until it is no longer watched; beyond the chart nothing more comes.
+            let until = survival.known_until().unwrap_or(shown).min(shown);
+            if places.last().is_some_and(|(seconds, _)| *seconds < until) {
                 let share = places.last().map_or(0.0, |(_, share)| *share);
                 places.push((until, share));
             }
@@ -217,7 +220,9 @@ impl ChartPlace<'_> {
             y: format!("% of {}", engine(self.report.data).instances()),
             marks: self.runs().filter_map(line).collect(),
             legend: self.legend(),
-            note: "Share that holds its memory within a time (Kaplan–Meier), a line for each run.".into(),
+            note: "Share that holds its memory within a time (Kaplan–Meier), a line for each run. Where a line stays below 100 %, the others \
+                   were still waiting when last seen."
+                .into(),
         }
     }
 }

@@ -116,7 +116,7 @@ fn runs<'r>(report: &'r StudyReport<'_>, study: &str) -> Vec<PageRun<'r>> {
             .replace('%', "%25")
             .replace('#', "%23")
             .replace('?', "%3F"),
-        memory: run.memory_text(report.data),
+        memory: run.memory_text(),
         run,
     };
     report.runs.iter().map(run).collect()

@@ -156,7 +156,7 @@ fn startups(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {
         (Ok(found), Ok(sentence)) => {
             let test = PermutationPValue::of(&found.permutation);
             json!({
-                "base": base, "other": other, "z": found.z, "sentence": sentence,
+                "base": base, "other": other, "z": found.z, "sentence": sentence, "note": compared.waiting,
                 "permutation": {"p": test.p, "least": test.least, "exact": found.permutation.is_exact},
             })
         }

@@ -24,7 +24,7 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
         let (title, note) = (escaped(&chart.title), escaped(&chart.note));
         text += &format!("\n![{title}](charts/{}.svg)\n\n{note}\n", chart.id);
     }
-    text += "\n## Runs\n\n| block | cell | begin | duration | held | memory of each | state | directory |\n|---|---|---|---|---|---|---|---|\n";
+    text += "\n## Runs\n\n| block | cell | begin | duration | held | memory of each, MiB (95% CI) | state | directory |\n|---|---|---|---|---|---|---|---|\n";
     for run in &report.runs {
         let held = run.held.map_or_else(String::new, |held| held.to_string());
         let notes: String = run.notes.iter().map(|note| format!(": {note}")).collect();
@@ -34,7 +34,7 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
             run.begin.clone(),
             run.duration_text(),
             held,
-            run.memory_text(report.data),
+            run.memory_text(),
             format!("{}{notes}", run.state),
             run.directory.clone(),
         ];
@@ -63,6 +63,9 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         }
         let startups = compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0));
         *text += &format!("- startups, log-rank test: {}\n", escaped(&startups));
+        if let Some(waiting) = &compared.waiting {
+            *text += &format!("- {}\n", escaped(waiting));
+        }
         for sentence in &compared.drift {
             *text += &format!("- {}\n", escaped(sentence));
         }

@@ -8,9 +8,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::report::chart::{PALETTE, Stroke};
 
 /// Width of a chart, in pixels.
-const WIDTH: u32 = 620;
+const WIDTH: u32 = 520;
 /// Height of a chart, in pixels, without its legend.
-const HEIGHT: u32 = 330;
+const HEIGHT: u32 = 300;
 /// Height of a line of the legend.
 const LINE: u32 = 18;
 /// Half of the width of the cap of an interval, in pixels.
@@ -153,7 +153,7 @@ impl StudyChart {
         let (upper, _) = root.split_vertically(HEIGHT);
         let ((left, right), (bottom, top)) = self.bounds();
         let mut builder = ChartBuilder::on(&upper);
-        builder.margin(10).x_label_area_size(40).y_label_area_size(66);
+        builder.margin(10).x_label_area_size(44).y_label_area_size(66);
         if on_white {
             builder.caption(&self.title, ("sans-serif", 16));
         }
@@ -162,7 +162,7 @@ impl StudyChart {
         mesh.light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
             .axis_style(BLACK.mix(0.5))
-            .label_style(("sans-serif", 13))
+            .label_style(("sans-serif", 14))
             .y_labels(6)
             .y_desc(&self.y)
             .y_label_formatter(&|y| tick(*y));
@@ -222,7 +222,7 @@ impl StudyChart {
 fn draw_names(root: &Area<'_>, plot: &Plot<'_, '_>, names: &[String], bottom: f64) -> DrawResult {
     for (at, name) in names.iter().enumerate() {
         let (x, y) = plot.backend_coord(&(at as f64, bottom));
-        let font = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
+        let font = ("sans-serif", 14).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
         root.draw(&Text::new(name.clone(), (x, y + 8), font))?;
     }
     Ok(())
@@ -267,7 +267,7 @@ fn draw_legend(root: &Area<'_>, rows: &[Vec<(i32, &(String, usize))>]) -> DrawRe
         let y = HEIGHT as i32 + LINE as i32 * row as i32 + 4;
         for (x, (name, colour)) in entries {
             root.draw(&Circle::new((x + 6, y), 5, rgb(*colour).filled()))?;
-            let font = ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+            let font = ("sans-serif", 14).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
             root.draw(&Text::new(name.clone(), (x + 18, y), font))?;
         }
     }

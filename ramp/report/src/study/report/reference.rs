@@ -39,7 +39,7 @@ const AFTER: &str = "
 | `comparisons[].verdict` | `answer`: `differs`; `no_larger_than` with `margin`; or `cannot_tell` with `more_blocks`, null where that is more than 1000 |
 | `comparisons[].permutation` | `p` of no difference in either direction, and the `least` that it can be with so many blocks; `exact` where all relabellings were tried; the same of one direction in `one_sided` |
 | `comparisons[].drift` | growth of the figure in a second, with its interval, and whether it is `removed` from the difference; null where it cannot be told |
-| `startups` | the log-rank test of each pair of cells: `base`, `other`, `z` (positive where the other one starts faster), `permutation`, `sentence` |
+| `startups` | the log-rank test of each pair of cells: `base`, `other`, `z` (positive where the other one starts faster), `permutation`, `sentence`, `note` |
 | `decisions` | `time`, `after_blocks`, `blocks_needed`, `reason` |
 | `runs` | `block` (0 for the warm-up), `cell`, `directory`, `begin`, `seconds`, `held`, `memory_per_instance` (`value`, and the `interval` within the run), `state`, `notes` |
 ";

@@ -1,7 +1,7 @@
 //! Runs of a study: the table of them.
 
-use super::naming::{engine, label};
-use super::words::{duration, interval, value};
+use super::naming::label;
+use super::words::{duration, number};
 use crate::stats::Interval;
 use crate::study::data::StudyData;
 use crate::study::figure::StudyUnit;
@@ -86,15 +86,12 @@ impl RunReport {
         self.seconds.map_or_else(String::new, duration)
     }
 
-    /// Memory of each additional instance, with its interval within the run.
+    /// Memory of each additional instance in MiB, with its interval within the run.
     #[must_use]
-    pub fn memory_text(&self, data: &StudyData) -> String {
-        self.memory.map_or_else(String::new, |(bytes, within)| {
-            format!(
-                "{} ({})",
-                value(StudyUnit::Bytes, engine(data), bytes),
-                interval(StudyUnit::Bytes, within)
-            )
+    pub fn memory_text(&self) -> String {
+        self.memory.map_or_else(String::new, |(bytes, Interval { low, high })| {
+            let [bytes, low, high] = [bytes, low, high].map(|bytes| number(StudyUnit::Bytes, bytes));
+            format!("{bytes} ({low} to {high})")
         })
     }
 }

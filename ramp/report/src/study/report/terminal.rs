@@ -10,6 +10,8 @@ use ramp_format::text::count;
 /// Width of the text.
 const WIDTH: usize = 100;
 
+const MEMORY: &str = "memory of each, MiB (95% CI)";
+
 /// All of it in words, for a terminal.
 #[must_use]
 pub fn text(report: &StudyReport<'_>) -> String {
@@ -46,7 +48,11 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
             Ok(startups) => format!("startups, log-rank test: {startups}"),
             Err(why) => format!("startups, log-rank test: not compared: {}", why.0),
         };
-        for sentence in [&startups].into_iter().chain(&compared.drift) {
+        *text += &item(&startups, 2);
+        if let Some(waiting) = &compared.waiting {
+            *text += &wrapped(waiting, 6, WIDTH);
+        }
+        for sentence in &compared.drift {
             *text += &item(sentence, 2);
         }
     }
@@ -68,19 +74,21 @@ fn push_runs(text: &mut String, report: &StudyReport<'_>) {
     let wide = |of: fn(&super::runs::RunReport) -> &str, least: usize| {
         report.runs.iter().map(|run| of(run).chars().count()).fold(least, usize::max)
     };
-    let (label, directory) = (wide(|run| &run.label, 4), wide(|run| &run.directory, 9));
+    let label = wide(|run| &run.label, 4);
+    let memory =
+        report.runs.iter().map(|run| run.memory_text().chars().count()).fold(MEMORY.len(), usize::max);
     *text += &format!(
-        "\n{:<7}  {:<label$}  {:>7}  {:>4}  {:<32}  {:<directory$}\n",
-        "block", "cell", "time", "held", "memory of each", "directory"
+        "\n{:<7}  {:<label$}  {:>7}  {:>4}  {MEMORY:<memory$}  directory\n",
+        "block", "cell", "time", "held"
     );
     for run in &report.runs {
         let held = run.held.map_or_else(String::new, |held| held.to_string());
-        let memory = match run.state {
-            "done" => run.memory_text(report.data),
+        let of_each = match run.state {
+            "done" => run.memory_text(),
             state => state.to_owned(),
         };
         let line = format!(
-            "{:<7}  {:<label$}  {:>7}  {held:>4}  {memory:<32}  {:<directory$}",
+            "{:<7}  {:<label$}  {:>7}  {held:>4}  {of_each:<memory$}  {}",
             run.block_text(),
             run.label,
             run.duration_text(),

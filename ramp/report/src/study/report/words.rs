@@ -49,9 +49,15 @@ pub fn interval(unit: StudyUnit, interval: Interval) -> String {
 pub fn p_value(p: f64) -> String {
     match p {
         p if p < 0.001 => "< 0.001".into(),
-        p if p < 0.1 => format!("= {p:.3}"),
+        p if p < 0.2 => format!("= {p:.3}"),
         p => format!("= {p:.2}"),
     }
+}
+
+/// A p-value after a word.
+#[must_use]
+pub fn plain_p(p: f64) -> String {
+    p_value(p).trim_start_matches("= ").to_owned()
 }
 
 /// Several names or numbers in a sentence.
@@ -89,7 +95,7 @@ mod tests {
     fn one_instance_is_one_and_what_is_small_is_not_zero() {
         let of = |number: f64| value(StudyUnit::Instances, EngineKind::Local, number);
         assert_eq!([of(1.0), of(2.0), of(1.5)], ["1 process", "2 processes", "1.50 processes"]);
-        assert_eq!([p_value(1e-9), p_value(0.04), p_value(0.125)], ["< 0.001", "= 0.040", "= 0.12"]);
+        assert_eq!([p_value(1e-9), p_value(0.04), p_value(0.125)], ["< 0.001", "= 0.040", "= 0.125"]);
         assert_eq!([duration(90.0), duration(600.0), duration(9000.0)], ["90 s", "10 min", "2 h 30 min"]);
     }
 }
