@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::studies::StudyFixture;
 use crate::{report, study};
 
 /// Collects what goes wrong from the first moment on.
@@ -201,4 +202,70 @@ fn the_page_of_a_run_works_in_a_browser() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(report(directory.path(), &["run"]).status.success());
     all(&directory.path().join("ramp-report/report.html"), "run");
+}
+
+/// What is wrong with a page without scripts, and whether it is wider than its window.
+fn is_read(page: &Path, window: &str) {
+    const READER: &str = r##"<script>
+const found = {
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  // What a chart shows, and how wide it is beside its place.
+  charts: [...document.querySelectorAll("figure.chart")].map(figure => {
+    const svg = figure.querySelector("svg");
+    return { id: figure.id, marks: svg.querySelectorAll("polyline, circle, line").length,
+      beyond: svg.getBoundingClientRect().width - figure.getBoundingClientRect().width };
+  }),
+  links: [...document.querySelectorAll(".list a")].map(link => link.getAttribute("href")),
+  fetched: performance.getEntriesByType("resource").map(entry => entry.name),
+};
+const result = document.createElement("pre");
+result.id = "result";
+result.textContent = JSON.stringify(found);
+document.body.replaceChildren(result);
+</script>"##;
+    let text = fs::read_to_string(page).unwrap();
+    // The page has no scripts of its own, and allows none.
+    assert!(!text.contains("<script"));
+    let text = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'");
+    let visited = page.with_file_name("visited.html");
+    fs::write(&visited, text.replacen("</body>", &format!("{READER}</body>"), 1)).unwrap();
+    let (document, said) = chromium(&visited, &[&format!("--window-size={window},900"), "--dump-dom"]);
+    let result = document.split_once("<pre id=\"result\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let (result, _) = result.unwrap_or_else(|| panic!("the visit did not end: {said}\n{document:.2000}"));
+    let found: Value = serde_json::from_str(&result.replace("&amp;", "&").replace("&lt;", "<")).unwrap();
+    assert_eq!(found["overflow"].as_i64(), Some(0), "at {window}: {found}");
+    assert_eq!(found["fetched"], Value::Array(Vec::new()), "nothing is fetched");
+    let charts = found["charts"].as_array().unwrap();
+    assert_eq!(charts.len(), 8, "four of each size: {found}");
+    for chart in charts {
+        assert!(chart["marks"].as_u64() > Some(10), "{chart} has not drawn");
+        assert!(chart["beyond"].as_f64() <= Some(0.5), "{chart} is wider than its place");
+    }
+    let links = found["links"].as_array().unwrap();
+    assert_eq!(links.len(), 16);
+    for link in links {
+        assert!(page.parent().unwrap().join(link.as_str().unwrap()).join("run.json").is_file(), "{link}");
+    }
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_of_a_study_of_runtimes_can_be_read_in_a_browser() {
+    let directory = tempfile::tempdir().unwrap();
+    StudyFixture::of_sizes().record(&directory.path().join("study"));
+    assert!(report(directory.path(), &["study"]).status.success());
+    let page = directory.path().join("ramp-report/report.html");
+    is_read(&page, "1280");
+    is_read(&page, "500");
+    photograph(&page, "runtimes-light", &["--window-size=1280,3600"]);
+    photograph(
+        &page,
+        "runtimes-dark",
+        &["--window-size=1280,3600", "--blink-settings=preferredColorScheme=0"],
+    );
+    // A window is at least 500 pixels wide: a frame may be narrower.
+    let phone = page.with_file_name("phone.html");
+    fs::write(&phone, "<iframe style='width:400px;height:6000px;border:0' src=report.html></iframe>")
+        .unwrap();
+    photograph(&phone, "runtimes-phone", &["--window-size=500,6100", "--allow-file-access-from-files"]);
 }

@@ -5,6 +5,8 @@ mod browser;
 mod command;
 #[path = "../support/study_layout.rs"]
 mod study_layout;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -120,7 +120,8 @@ fn compare(
     let Some(difference) = paired(&pairs) else {
         return match missing.first() {
             Some((block, why)) => {
-                unavailable(format!("needs two blocks, {} has it; block {block}: {why}", pairs.len()))
+                let have = if pairs.len() == 1 { "has" } else { "have" };
+                unavailable(format!("needs two blocks, {} {have} it; block {block}: {why}", pairs.len()))
             }
             None => unavailable(format!(
                 "needs two blocks, there {} {}",
@@ -165,7 +166,8 @@ fn startups(blocks: &[(&StudyRun, &StudyRun)]) -> Estimate<StartupComparison> {
         })
         .collect();
     if terms.len() < 2 {
-        return unavailable(format!("needs two blocks with startups, there are {}", terms.len()));
+        let are = if terms.len() == 1 { "is" } else { "are" };
+        return unavailable(format!("needs two blocks with startups, there {are} {}", terms.len()));
     }
     let variance: f64 = terms.iter().map(|term| term.variance).sum();
     let excess: Vec<f64> = terms.iter().map(|term| term.excess).collect();

@@ -1,7 +1,7 @@
 //! Answers of a study: each comparison of two cells, in sentences.
 
 use super::naming::{engine, label};
-use super::words::{blocks, duration, interval, list, number, p_value, plain_p, value};
+use super::words::{blocks, duration, ends, interval, list, p_value, plain_p, value};
 use crate::analysis::Estimate;
 use crate::report::format;
 use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
@@ -12,6 +12,9 @@ use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
 use ramp_format::plan::EngineKind;
 use ramp_format::study::Amount;
 use ramp_format::text::count;
+
+/// Fewer blocks than this are told to be few.
+const FEWEST_FOR_TRUST: usize = 4;
 
 /// A cell, compared with the base of its scenario and size.
 #[derive(Clone, Debug)]
@@ -96,6 +99,16 @@ impl FigureAnswer {
 }
 
 impl ComparedReport {
+    /// Why nothing is compared, where it is the same for all figures.
+    #[must_use]
+    pub fn not_compared(&self) -> Option<String> {
+        let figures = &self.compared.comparison.figures;
+        let mut reasons = figures.iter().map(|figure| figure.as_ref().err().map(|why| why.0.as_str()));
+        let first = reasons.next().flatten()?;
+        let is_same = reasons.all(|why| why == Some(first));
+        is_same.then(|| format!("{} is not compared with {}: {first}", self.other, self.base))
+    }
+
     /// The answers of a comparison.
     #[must_use]
     pub fn of(data: &StudyData, compared: ComparedCells) -> Self {
@@ -168,9 +181,8 @@ impl Context<'_> {
                 let is_outside = found.interval.low < -found.margin || found.interval.high > found.margin;
                 let rests_on = match is_outside {
                     true => format!(
-                        "; the answer has a risk of 5% and rests on the 90% CI, {} to {}",
-                        number(found.figure.unit, narrower.low),
-                        number(found.figure.unit, narrower.high)
+                        "; the answer has a risk of 5% and rests on the 90% CI, {}",
+                        ends(found.figure.unit, narrower)
                     ),
                     false => String::new(),
                 };
@@ -237,8 +249,8 @@ impl Context<'_> {
 
     /// Up to which time means of startups count.
     fn limit(&self, figure: &StudyFigure) -> String {
-        match self.data.startup_limit(self.compared.base).filter(|_| figure.name == STARTUP_MEAN) {
-            Some(limit) => format!(", each counted up to {},", format::seconds(limit)),
+        match startup_limit(self.data, self.compared.base, figure) {
+            Some(limit) => format!(", each counted up to {limit},"),
             None => String::new(),
         }
     }
@@ -263,9 +275,12 @@ impl Context<'_> {
     fn notes(&self, at: usize, found: &FigureComparison) -> Vec<String> {
         let mut notes = Vec::new();
         if found.difference.deviation == 0.0 && found.figure.unit == StudyUnit::Instances {
+            notes.push("counts are whole numbers: the p-values do not allow for rounding".into());
+        }
+        let blocks_of_it = found.difference.blocks;
+        if blocks_of_it < FEWEST_FOR_TRUST && found.difference.deviation > 0.0 {
             notes.push(format!(
-                "{} are whole: the p-values do not allow for rounding",
-                capitalized(self.engine.instances())
+                "the interval rests on the spread of {blocks_of_it} differences alone, which may lie close by chance"
             ));
         }
         if found.figure.name == "memory_per_instance" {
@@ -450,11 +465,11 @@ pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String>
     (!reasons.is_empty()).then(|| reasons.iter().map(reason).collect::<Vec<_>>().join("; "))
 }
 
-fn pick(is_first: bool, first: &'static str, second: &'static str) -> &'static str {
-    if is_first { first } else { second }
+/// Up to which time a figure counts startups, where it does and some had not ended.
+pub(super) fn startup_limit(data: &StudyData, cell: usize, figure: &StudyFigure) -> Option<String> {
+    data.startup_limit(cell).filter(|_| figure.name == STARTUP_MEAN).map(format::seconds)
 }
 
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+fn pick(is_first: bool, first: &'static str, second: &'static str) -> &'static str {
+    if is_first { first } else { second }
 }

@@ -1,6 +1,6 @@
 //! Cells of a study: the mean of each figure over the runs of a cell.
 
-use super::answer::missing_of;
+use super::answer::{missing_of, startup_limit};
 use super::naming::label;
 use super::words::{interval, value};
 use crate::stats::{Interval, MeanEstimate};
@@ -27,6 +27,8 @@ pub struct CellReport {
 pub struct CellFigure {
     /// The figure.
     pub figure: &'static StudyFigure,
+    /// What it is called, with the time up to which it counts.
+    pub title: String,
     /// Its mean; none where no run has it.
     pub mean: Option<CellMean>,
     /// Blocks of the runs that lack it, and why.
@@ -59,7 +61,17 @@ impl CellReport {
             let known: Vec<f64> = values().filter_map(|(_, value)| value.as_ref().ok().copied()).collect();
             let missing =
                 values().filter_map(|(block, value)| Some((block, value.as_ref().err()?.0.clone())));
-            CellFigure { figure, mean: CellMean::of(&known), missing: missing.collect(), runs: runs.len() }
+            let title = match startup_limit(data, cell, figure) {
+                Some(limit) => format!("{} (up to {limit})", figure.title),
+                None => figure.title.to_owned(),
+            };
+            CellFigure {
+                figure,
+                title,
+                mean: CellMean::of(&known),
+                missing: missing.collect(),
+                runs: runs.len(),
+            }
         };
         Self {
             cell,

@@ -33,18 +33,20 @@ struct PageGroup<'p> {
     comparisons: Vec<PageComparison<'p>>,
     cells: &'p [CellReport],
     /// Each figure, and what it is in each cell.
-    rows: Vec<PageRow>,
+    rows: Vec<PageRow<'p>>,
 }
 
 /// A comparison: its answers, and what they rest on.
 struct PageComparison<'p> {
     compared: &'p ComparedReport,
+    /// Why nothing is compared.
+    not_compared: Option<String>,
     startups: String,
 }
 
 /// A figure in each cell.
-struct PageRow {
-    title: &'static str,
+struct PageRow<'p> {
+    title: &'p str,
     definition: &'static str,
     /// The value, and what it rests on.
     values: Vec<(String, String)>,
@@ -92,12 +94,17 @@ fn groups<'r>(report: &'r StudyReport<'_>) -> Vec<PageGroup<'r>> {
     let group = |group: &'r CellGroup| {
         let row = |at: usize| {
             let figures = || group.cells.iter().filter_map(move |cell| cell.figures.get(at));
-            let first = figures().next()?.figure;
+            let first = figures().next()?;
             let values = figures().map(|figure| (figure.text(engine), figure.basis(engine)));
-            Some(PageRow { title: first.title, definition: first.definition, values: values.collect() })
+            Some(PageRow {
+                title: &first.title,
+                definition: first.figure.definition,
+                values: values.collect(),
+            })
         };
         let compared = |compared: &'r ComparedReport| PageComparison {
             compared,
+            not_compared: compared.not_compared(),
             startups: compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0)),
         };
         PageGroup {

@@ -53,6 +53,10 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
     *text += &format!("\n## {}\n", escaped(&group.title));
     for compared in &group.comparisons {
         *text += &format!("\n### {} against {}\n\n", escaped(&compared.other), escaped(&compared.base));
+        if let Some(why) = compared.not_compared() {
+            *text += &format!("{}\n", escaped(&why));
+            continue;
+        }
         for answer in &compared.answers {
             *text += &format!("- {}", escaped(&answer.sentence));
             for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
@@ -78,7 +82,7 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
     for at in 0..crate::study::figure::STUDY_FIGURES.len() {
         let figures = || group.cells.iter().filter_map(|cell| cell.figures.get(at));
         let Some(first) = figures().next() else { continue };
-        *text += &format!("| {} |", first.figure.title);
+        *text += &format!("| {} |", escaped(&first.title));
         for figure in figures() {
             *text += &format!(" {}; {} |", escaped(&figure.text(engine)), escaped(&figure.basis(engine)));
         }

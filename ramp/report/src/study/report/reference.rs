@@ -24,6 +24,11 @@ const BEFORE: &str = "\
 the cells of one scenario and size, within blocks. `precision` and `margin` of a study file name them in the same way. `--assert` takes
 each as the mean of every cell (`memory_per_instance<=520M`), and, for every comparison, as its difference
 (`memory_per_instance_difference<=130Mi`) or ratio (`memory_per_instance_ratio<=2`).
+
+Each comparison has one of three answers. *Differs*: p, adjusted for the figures of the comparison (Holm), is at most 5 %. *No difference
+larger than* the margin, at a risk of 5 % (two one-sided tests), which comes first: a difference within the margin is of no consequence.
+*Cannot tell yet* else, with the number of blocks that would probably tell if the difference is what it seems. p-values are not adjusted
+for the number of comparisons. A drift of the cluster is a term of the difference from five blocks on.
 ";
 
 const AFTER: &str = "

@@ -37,6 +37,10 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
     let engine = engine(report.data);
     *text += &format!("\n{}\n", group.title);
     for compared in &group.comparisons {
+        if let Some(why) = compared.not_compared() {
+            *text += &item(&why, 2);
+            continue;
+        }
         for answer in &compared.answers {
             *text += &item(&answer.sentence, 2);
             for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
@@ -57,11 +61,8 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         }
     }
     for cell in &group.cells {
-        let figures: Vec<String> = cell
-            .figures
-            .iter()
-            .map(|figure| format!("{} {}", figure.figure.title, figure.text(engine)))
-            .collect();
+        let figures: Vec<String> =
+            cell.figures.iter().map(|figure| format!("{} {}", figure.title, figure.text(engine))).collect();
         let line = format!("{} ({}): {}", cell.label, count(cell.runs as u32, "run"), figures.join("; "));
         *text += &item(&line, 2);
     }

@@ -40,8 +40,21 @@ pub fn value(unit: StudyUnit, engine: EngineKind, value: f64) -> String {
 /// An interval, after its value.
 #[must_use]
 pub fn interval(unit: StudyUnit, interval: Interval) -> String {
-    let Interval { low, high } = interval;
-    format!("{} {} to {}", format::confidence(), number(unit, low), number(unit, high))
+    format!("{} {}", format::confidence(), ends(unit, interval))
+}
+
+/// The ends of an interval, with as many digits as tell them apart.
+#[must_use]
+pub fn ends(unit: StudyUnit, Interval { low, high }: Interval) -> String {
+    let [mut from, mut to] = [low, high].map(|end| number(unit, end));
+    let scale = |value: f64| if unit == StudyUnit::Bytes { mib(value) } else { value };
+    for digits in 3..=6 {
+        if from != to || low >= high {
+            break;
+        }
+        [from, to] = [low, high].map(|end| format!("{:.digits$}", scale(end)));
+    }
+    format!("{from} to {to}")
 }
 
 /// A p-value.
@@ -95,6 +108,8 @@ mod tests {
     fn one_instance_is_one_and_what_is_small_is_not_zero() {
         let of = |number: f64| value(StudyUnit::Instances, EngineKind::Local, number);
         assert_eq!([of(1.0), of(2.0), of(1.5)], ["1 process", "2 processes", "1.50 processes"]);
+        let narrow = Interval { low: 38.22 * 1_048_576.0, high: 38.2202 * 1_048_576.0 };
+        assert_eq!(interval(StudyUnit::Bytes, narrow), "95% CI 38.2200 to 38.2202");
         assert_eq!([p_value(1e-9), p_value(0.04), p_value(0.125)], ["< 0.001", "= 0.040", "= 0.125"]);
         assert_eq!([duration(90.0), duration(600.0), duration(9000.0)], ["90 s", "10 min", "2 h 30 min"]);
     }
