@@ -123,7 +123,23 @@ fn a_study_without_runs_is_told_of() {
 }
 
 #[test]
+fn a_runtime_that_came_first_in_each_block_is_told_of_since_a_drift_would_look_like_a_difference() {
+    let (place, mut record) = recorded(&StudyFixture::small());
+    let begins: Vec<_> = record.runs.iter().filter(|run| run.cell == 0).map(|run| run.begin).collect();
+    for (run, begin) in record.runs.iter_mut().filter(|run| run.cell == 1).zip(begins) {
+        run.begin.0 = begin.0 + std::time::Duration::from_secs(100);
+    }
+    save(&place, &record);
+    let told = told(&place);
+    assert!(
+        told.contains("runc came first in each block: a drift of the cluster would be part of"),
+        "{told}"
+    );
+}
+
+#[test]
 fn each_sentence_is_of_the_verdict_that_stands_beside_it() {
+    let mut answers = std::collections::BTreeSet::new();
     for fixture in [
         StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 3, ..StudyFixture::small() },
         StudyFixture::of_sizes(),
@@ -137,6 +153,7 @@ fn each_sentence_is_of_the_verdict_that_stands_beside_it() {
                 told if told.contains(": not compared: ") => "",
                 _ => "differs",
             };
+            answers.insert(answer);
             assert_eq!(comparison["verdict"]["answer"].as_str().unwrap_or_default(), answer, "{sentence}");
             if comparison["verdict"].is_null() {
                 assert!(
@@ -160,6 +177,7 @@ fn each_sentence_is_of_the_verdict_that_stands_beside_it() {
             assert!(difference >= 0.0 || is_less, "{seen} {difference}");
         }
     }
+    assert_eq!(answers.len(), 4, "each of them is there: {answers:?}");
 }
 
 #[test]

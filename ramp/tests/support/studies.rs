@@ -155,7 +155,7 @@ impl StudyFixture {
         let runtime = *self.runtimes.iter().find(|one| one.name == cell.runtimes[0]).unwrap();
         let seed = u64::from(block) * 100 + index as u64;
         let memory = self.sizes.get(index / self.runtimes.len()).copied().unwrap_or(64_000_000);
-        let end = simulate(&world(runtime, memory, seed, begin), self.plan(cell, block), &at);
+        let end = simulate(&world(runtime, memory, seed, begin), &self.plan(cell, block), &at);
         RunRecord {
             block,
             cell: index,
@@ -211,7 +211,7 @@ fn world(runtime: SimulatedRuntime, memory: u64, seed: u64, begin: SystemTime) -
 }
 
 /// Runs a world in a directory. Returns when it ended.
-fn simulate(world: &World, plan: Plan, directory: &Path) -> SystemTime {
+fn simulate(world: &World, plan: &Plan, directory: &Path) -> SystemTime {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -220,7 +220,7 @@ fn simulate(world: &World, plan: Plan, directory: &Path) -> SystemTime {
         let file = RunFile {
             scenario: scenario.name.clone(),
             manifest: scenario.manifest.clone(),
-            ..run_file(&plan, clock.now())
+            ..run_file(plan, clock.now())
         };
         let options =
             EngineOptions { world: Some(serde_json::to_value(world).unwrap()), ..plan.options.clone() };

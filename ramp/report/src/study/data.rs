@@ -108,7 +108,8 @@ impl StudyData {
         }
     }
 
-    /// The longest time up to which startups are known in all runs of the scenario and size of a cell, in seconds; none where all have ended.
+    /// The longest time up to which startups are known in all runs of the scenario and size of a cell, in seconds; none where all
+    /// have ended.
     #[must_use]
     pub fn startup_limit(&self, cell: usize) -> Option<f64> {
         let cells = &self.record.cells;

@@ -412,7 +412,8 @@ impl Context<'_> {
         if one_sided {
             let first = if blocks.iter().all(|(_, later)| *later > 0.0) { &self.base } else { &self.other };
             sentences.push(format!(
-                "{first} came first in each block: a drift of the cluster would be part of the differences{of}, and no interval allows for it"
+                "{first} came first in each block: a drift of the cluster would be part of the differences{of}, and no interval \
+                 allows for it"
             ));
         } else if blocks.len() < FEWEST_FOR_DRIFT {
             sentences.push(format!(

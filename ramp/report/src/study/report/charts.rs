@@ -24,7 +24,15 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
         };
         [place.memory(), place.differences(), place.ramp(), place.startups()]
     };
-    let mut charts: Vec<StudyChart> = report.groups.iter().enumerate().flat_map(of_group).collect();
+    let mut groups: Vec<[StudyChart; 4]> = report.groups.iter().enumerate().map(of_group).collect();
+    // Charts of one kind have the same axes.
+    let reach: [Vec<(f64, f64)>; 4] = std::array::from_fn(|kind| {
+        groups.iter().filter_map(|charts| charts.get(kind)).flat_map(StudyChart::extent).collect()
+    });
+    for charts in &mut groups {
+        charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
+    }
+    let mut charts: Vec<StudyChart> = groups.into_iter().flatten().collect();
     charts.retain(|chart| !chart.is_empty());
     charts
 }
@@ -101,6 +109,7 @@ impl ChartPlace<'_> {
             y: "MiB".into(),
             marks,
             legend: Vec::new(),
+            reach: Vec::new(),
             note: "A dot for each run; beside them their mean and its 95% CI.".into(),
         }
     }
@@ -159,6 +168,7 @@ impl ChartPlace<'_> {
             y: "MiB".into(),
             marks,
             legend,
+            reach: Vec::new(),
             note: "A dot for each block; mean and 95% CI beside them. Grey: the margin, differences of no consequence.".into(),
         }
     }
@@ -187,6 +197,7 @@ impl ChartPlace<'_> {
             y: "GiB, all nodes".into(),
             marks: self.runs().map(line).collect(),
             legend: self.legend(),
+            reach: Vec::new(),
             note: "A line for each run, while scaling up; anonymous and shared memory of all nodes, where recorded.".into(),
         }
     }
@@ -220,8 +231,9 @@ impl ChartPlace<'_> {
             y: format!("% of {}", engine(self.report.data).instances()),
             marks: self.runs().filter_map(line).collect(),
             legend: self.legend(),
-            note: "Share that holds its memory within a time (Kaplan–Meier), a line for each run. Where a line stays below 100 %, the others \
-                   were still waiting when last seen."
+            reach: Vec::new(),
+            note: "Share that holds its memory within a time (Kaplan–Meier), a line for each run. Where a line stays below \
+                   100 %, the others were still waiting when last seen."
                 .into(),
         }
     }

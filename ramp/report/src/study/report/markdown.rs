@@ -24,7 +24,8 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
         let (title, note) = (escaped(&chart.title), escaped(&chart.note));
         text += &format!("\n![{title}](charts/{}.svg)\n\n{note}\n", chart.id);
     }
-    text += "\n## Runs\n\n| block | cell | begin | duration | held | memory of each, MiB (95% CI) | state | directory |\n|---|---|---|---|---|---|---|---|\n";
+    text += "\n## Runs\n\n| block | cell | begin | duration | held | memory of each, MiB (95% CI) | state | directory |\n";
+    text += "|---|---|---|---|---|---|---|---|\n";
     for run in &report.runs {
         let held = run.held.map_or_else(String::new, |held| held.to_string());
         let notes: String = run.notes.iter().map(|note| format!(": {note}")).collect();

@@ -1,11 +1,10 @@
 //! Charts of a study as SVG: for a file, and for a page, whose colours it follows.
 
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::chart::{PALETTE, Stroke};
+use crate::report::chart::Stroke;
+use crate::report::svg::{Area, DrawResult, Plot, colour as rgb, label as tick};
 
 /// Width of a chart, in pixels.
 const WIDTH: u32 = 520;
@@ -15,10 +14,6 @@ const HEIGHT: u32 = 300;
 const LINE: u32 = 18;
 /// Half of the width of the cap of an interval, in pixels.
 const CAP: i32 = 5;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type DrawResult = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// A chart of a study.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +32,8 @@ pub struct StudyChart {
     pub legend: Vec<(String, usize)>,
     /// What has to be known to read it.
     pub note: String,
+    /// Places that its axes include, for charts that are to be read beside each other.
+    pub reach: Vec<(f64, f64)>,
 }
 
 /// What runs along x.
@@ -55,14 +52,14 @@ pub enum PlotMark {
     Dots {
         /// Where.
         places: Vec<(f64, f64)>,
-        /// Index in [`PALETTE`].
+        /// Index in the palette.
         colour: usize,
     },
     /// A line through these places.
     Line {
         /// Where.
         places: Vec<(f64, f64)>,
-        /// Index in [`PALETTE`].
+        /// Index in the palette.
         colour: usize,
         /// How it is drawn.
         stroke: Stroke,
@@ -77,7 +74,7 @@ pub enum PlotMark {
         mean: f64,
         /// The upper end.
         high: f64,
-        /// Index in [`PALETTE`].
+        /// Index in the palette.
         colour: usize,
     },
     /// A band across the chart.
@@ -108,6 +105,18 @@ impl PlotMark {
 }
 
 impl StudyChart {
+    /// The least and the largest place of what is drawn.
+    #[must_use]
+    pub fn extent(&self) -> Vec<(f64, f64)> {
+        let places = || self.marks.iter().flat_map(PlotMark::places);
+        let heights = || self.marks.iter().flat_map(PlotMark::heights);
+        let of = |x: fn(f64, f64) -> f64| {
+            let widest = places().map(|(x, _)| x).reduce(x)?;
+            Some((widest, heights().reduce(x)?))
+        };
+        [of(f64::min), of(f64::max)].into_iter().flatten().collect()
+    }
+
     /// Whether there is anything to draw.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -186,14 +195,15 @@ impl StudyChart {
                 .into_iter()
                 .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)))
         };
-        let (low, high) = ends(self.marks.iter().flat_map(PlotMark::heights).collect());
+        let heights = self.marks.iter().flat_map(PlotMark::heights).chain(self.reach.iter().map(|(_, y)| *y));
+        let (low, high) = ends(heights.collect());
         let span = if high > low { high - low } else { 1.0 };
         let bottom = if low < 0.0 { low - 0.06 * span } else { 0.0 };
         let x = match &self.x {
             PlotAxis::Names(names) => (-0.5, names.len() as f64 - 0.5),
             PlotAxis::Number(_) => {
-                let places = self.marks.iter().flat_map(PlotMark::places).map(|(x, _)| x);
-                let (low, high) = ends(places.collect());
+                let places = self.marks.iter().flat_map(PlotMark::places).chain(self.reach.iter().copied());
+                let (low, high) = ends(places.map(|(x, _)| x).collect());
                 (low, if high > low { high * 1.02 } else { low + 1.0 })
             }
         };
@@ -274,17 +284,6 @@ fn draw_legend(root: &Area<'_>, rows: &[Vec<(i32, &(String, usize))>]) -> DrawRe
     Ok(())
 }
 
-fn rgb(index: usize) -> RGBColor {
-    let hex = PALETTE.get(index % PALETTE.len()).copied().unwrap_or("#7f7f7f");
-    let part =
-        |at: usize| hex.get(at..at + 2).and_then(|part| u8::from_str_radix(part, 16).ok()).unwrap_or(0);
-    RGBColor(part(1), part(3), part(5))
-}
-
-fn tick(value: f64) -> String {
-    ((value * 1000.0).round() / 1000.0).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,7 +298,9 @@ mod tests {
             marks: vec![PlotMark::Interval { x: 1.0, low: 1.0, mean: 2.0, high: 3.0, colour: 1 }],
             legend: vec![("runc".into(), 0)],
             note: String::new(),
+            reach: vec![(0.0, 5.0)],
         };
+        assert_eq!(chart.extent(), [(1.0, 1.0), (1.0, 3.0)]);
         let page = chart.inline_svg().unwrap();
         assert!(
             page.contains("currentColor") && !page.contains("#000000") && page.contains("ka&lt;ta"),

@@ -36,15 +36,26 @@ const AFTER: &str = "
 
 | key | what |
 |---|---|
-| `study` | `id`, `name`, `headline`, `ramp_version`, `engine`, `begin`, `end`, `why_ended`, `resumes`, `seed`, `order`, `blocks` (`whole`, `least`, `most`), `definition` |
+| `study` | `id`, `name`, `headline`, `ramp_version`, `engine`, `begin`, `end`, `why_ended`, `resumes`, `seed`, \
+`order`, `blocks` (`whole`, `least`, `most`), `definition` |
 | `summary` | the sentence of each comparison |
 | `findings` | what limits the study as a whole |
-| `cells` | `name`, `scenario`, `manifest`, `runtimes`, `size`, `runs`, and in `figures` under the name of each: `value` (mean over runs), `interval` (95 %, over runs), `deviation` (between runs), `runs`, `missing` (`block`, `reason`); `reason` where `value` is null |
-| `comparisons` | one for each figure of each pair of cells: `figure`, `scenario`, `size`, `base`, `other` (names of cells), `base_mean`, `other_mean`, `blocks`, `difference` (other − base), `interval`, `deviation` (of the differences between blocks), `ratio` (`value`, `interval`), `p`, `adjusted_p`, `adjusted_for` (figures), `permutation`, `drift`, `margin`, `verdict`, `missing`, `sentence`, `notes`, `drift_notes`; `reason` where `difference` is null |
-| `comparisons[].verdict` | `answer`: `differs`; `no_larger_than` with `margin`; or `cannot_tell` with `more_blocks`, null where that is more than 1000 |
-| `comparisons[].permutation` | `p` of no difference in either direction, and the `least` that it can be with so many blocks; `exact` where all relabellings were tried; the same of one direction in `one_sided` |
-| `comparisons[].drift` | growth of the figure in a second, with its interval, and whether it is `removed` from the difference; null where it cannot be told |
-| `startups` | the log-rank test of each pair of cells: `base`, `other`, `z` (positive where the other one starts faster), `permutation`, `sentence`, `note` |
+| `cells` | `name`, `scenario`, `manifest`, `runtimes`, `size`, `runs`, and in `figures` under the name of each: \
+`value` (mean over runs), `interval` (95 %, over runs), `deviation` (between runs), `runs`, `missing` (`block`, \
+`reason`); `reason` where `value` is null |
+| `comparisons` | one for each figure of each pair of cells: `figure`, `scenario`, `size`, `base`, `other` (names of \
+cells), `base_mean`, `other_mean`, `blocks`, `difference` (other − base), `interval`, `deviation` (of the differences \
+between blocks), `ratio` (`value`, `interval`), `p`, `adjusted_p`, `adjusted_for` (figures), `permutation`, `drift`, \
+`margin`, `verdict`, `missing`, `sentence`, `notes`, `drift_notes`; `reason` where `difference` is null |
+| `comparisons[].verdict` | `answer`: `differs`; `no_larger_than` with `margin`; or `cannot_tell` with `more_blocks`, \
+null where that is more than 1000 |
+| `comparisons[].permutation` | `p` of no difference in either direction, and the `least` that it can be with so many \
+blocks; `exact` where all relabellings were tried; the same of one direction in `one_sided` |
+| `comparisons[].drift` | growth of the figure in a second, with its interval, and whether it is `removed` from the \
+difference; null where it cannot be told |
+| `startups` | the log-rank test of each pair of cells: `base`, `other`, `z` (positive where the other one starts \
+faster), `permutation`, `sentence`, `note` |
 | `decisions` | `time`, `after_blocks`, `blocks_needed`, `reason` |
-| `runs` | `block` (0 for the warm-up), `cell`, `directory`, `begin`, `seconds`, `held`, `memory_per_instance` (`value`, and the `interval` within the run), `state`, `notes` |
+| `runs` | `block` (0 for the warm-up), `cell`, `directory`, `begin`, `seconds`, `held`, `memory_per_instance` \
+(`value`, and the `interval` within the run), `state`, `notes` |
 ";
