@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ramp_format::plan::EngineKind;
+use ramp_format::sidecar::{SIDECAR, Sidecar};
 use ramp_format::study::{RunRecordState, StudyRecord};
 use serde_json::Value;
 
@@ -111,6 +112,47 @@ fn failed_and_unreadable_runs_count_in_no_figure_and_are_told_of() {
     save(&place, &record);
     fs::write(unreadable, "{").unwrap();
     hold("study_failed_runs", &told(&place));
+}
+
+#[test]
+fn pods_of_one_runtime_that_have_a_sidecar_are_not_compared_with_those_that_have_none() {
+    let (place, record) = recorded(&StudyFixture { blocks: 2, ..StudyFixture::small() });
+    let with_sidecar = |cell: usize| {
+        for run in record.runs.iter().filter(|run| run.cell == cell) {
+            add_sidecar(&place.path().join("study").join(&run.directory));
+        }
+    };
+    with_sidecar(1);
+    let one = told(&place);
+    assert!(one.contains("kata is not compared with runc: ") && !one.contains("more per pod"), "{one}");
+    let words = one.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("not told apart: istio-proxy (image istio-proxy:1); no sidecar"), "{one}");
+    with_sidecar(0);
+    let both = told(&place);
+    assert!(
+        both.contains("- figures include the memory of sidecars: istio-proxy (image istio-proxy:1)"),
+        "{both}"
+    );
+    assert!(both.contains("more per pod than runc"), "{both}");
+}
+
+/// As if each of its pods had a further container.
+fn add_sidecar(run: &Path) {
+    let sidecar = Sidecar { container: "istio-proxy".into(), image: "istio-proxy:1".into() };
+    let table = run.join("events.csv");
+    let text = file(&table);
+    let header = text.lines().next().unwrap();
+    let cell = |name: &str| match name {
+        "time" => "2026-11-29T12:00:00.000Z".to_owned(),
+        "elapsed_seconds" | "step" => "0".to_owned(),
+        "kind" => "note".to_owned(),
+        "object" => Sidecar::object(&sidecar.container),
+        "reason" => SIDECAR.to_owned(),
+        "message" => format!("\"{}\"", sidecar.message()),
+        _ => String::new(),
+    };
+    let row = header.split(',').map(cell).collect::<Vec<_>>().join(",");
+    fs::write(&table, text + &row + "\n").unwrap();
 }
 
 #[test]

@@ -67,7 +67,16 @@ impl StudyData {
         }
         let mut data = Self { record, runs, unreadable };
         data.set_startup_means();
-        data.refuse_different_measures();
+        data.refuse_where_different(
+            measure,
+            |figure| figure == MEMORY_PER_INSTANCE,
+            "runs have different measures of memory",
+        );
+        data.refuse_where_different(
+            sidecars,
+            |_| true,
+            "instances differ by more than the runtime, and the memory of sidecars is not told apart",
+        );
         Ok(data)
     }
 
@@ -86,24 +95,32 @@ impl StudyData {
         }
     }
 
-    /// Memory of different measures is not compared: which one a run has depends on what its nodes tell.
-    fn refuse_different_measures(&mut self) {
-        let measure = |run: &MeasuredRun| Some(run.results.estimates.rough_cost.as_ref().ok()?.measure);
-        let measures: Vec<(Option<usize>, &'static str)> = self
-            .runs
-            .iter()
-            .filter_map(|run| Some((base_of(&self.record.cells, run.cell), measure(run)?.name)))
-            .collect();
-        let Some(at) = STUDY_FIGURES.iter().position(|figure| figure.name == MEMORY_PER_INSTANCE) else {
-            return;
-        };
+    /// Takes figures from runs that differ from others of their scenario and size in something that makes these incomparable.
+    fn refuse_where_different(
+        &mut self,
+        of: fn(&MeasuredRun) -> Option<String>,
+        concerns: fn(&str) -> bool,
+        what: &str,
+    ) {
+        let cells = &self.record.cells;
+        let known: Vec<(Option<usize>, String)> =
+            self.runs.iter().filter_map(|run| Some((base_of(cells, run.cell), of(run)?))).collect();
         for run in &mut self.runs {
-            let base = base_of(&self.record.cells, run.cell);
-            let Some(own) = measure(run) else { continue };
-            let other = measures.iter().find(|(of, name)| *of == base && *name != own.name);
-            if let (Some((_, other)), Some(figure)) = (other, run.figures.figures.get_mut(at)) {
-                *figure =
-                    unavailable(format!("runs have different measures of memory: {}, {other}", own.name));
+            let base = base_of(cells, run.cell);
+            let Some(own) = of(run) else { continue };
+            let Some((_, other)) = known.iter().find(|(at, other)| *at == base && *other != own) else {
+                continue;
+            };
+            let mut both = [own.as_str(), other.as_str()];
+            both.sort_unstable();
+            let why = format!("{what}: {}", both.join("; "));
+            for (figure, value) in STUDY_FIGURES.iter().zip(&mut run.figures.figures) {
+                if concerns(figure.name) {
+                    *value = unavailable(why.clone());
+                }
+            }
+            if concerns(STARTUP_MEAN) {
+                run.figures.startups.clear();
             }
         }
     }
@@ -148,6 +165,17 @@ impl StudyData {
 pub fn base_of(cells: &[Cell], cell: usize) -> Option<usize> {
     let of = cells.get(cell)?;
     cells.iter().position(|other| other.scenario == of.scenario && other.size == of.size)
+}
+
+/// The measure of the memory of each instance: which one a run has depends on what its nodes tell.
+fn measure(run: &MeasuredRun) -> Option<String> {
+    Some(run.results.estimates.rough_cost.as_ref().ok()?.measure.name.to_owned())
+}
+
+/// Containers beside the load's own.
+fn sidecars(run: &MeasuredRun) -> Option<String> {
+    let names: Vec<String> = run.data.sidecars().iter().map(ToString::to_string).collect();
+    Some(if names.is_empty() { "no sidecar".into() } else { names.join(", ") })
 }
 
 impl MeasuredRun {

@@ -10,8 +10,17 @@ use ramp_format::text::count;
 type Rule = fn(&StudyData) -> Vec<String>;
 
 /// All rules, in the order of their findings.
-const RULES: &[Rule] =
-    &[not_ended, incomplete_blocks, failed, unreadable, without_runs, mixed, nothing_to_compare, versions];
+const RULES: &[Rule] = &[
+    not_ended,
+    incomplete_blocks,
+    failed,
+    unreadable,
+    without_runs,
+    mixed,
+    nothing_to_compare,
+    sidecars,
+    versions,
+];
 
 /// What is to be known of a study before its answers are used.
 #[must_use]
@@ -95,6 +104,19 @@ fn nothing_to_compare(data: &StudyData) -> Vec<String> {
     let mut runtimes: Vec<String> = (0..cells.len()).map(|cell| label(cells, cell)).collect();
     runtimes.dedup();
     vec![format!("nothing is compared: the study has one runtime, {}", list(&runtimes))]
+}
+
+/// Containers beside the load's own, whose memory is in the figures.
+fn sidecars(data: &StudyData) -> Vec<String> {
+    let all = data.runs.iter().flat_map(|run| run.data.sidecars());
+    let names: std::collections::BTreeSet<String> = all.map(|sidecar| sidecar.to_string()).collect();
+    match names.is_empty() {
+        true => Vec::new(),
+        false => {
+            let names: Vec<String> = names.into_iter().collect();
+            vec![format!("figures include the memory of sidecars: {}", list(&names))]
+        }
+    }
 }
 
 /// Versions of ramp whose runs are compared with each other.
