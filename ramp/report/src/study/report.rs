@@ -7,13 +7,13 @@
 //! | [`cell`] | the figures of each cell, over its runs |
 //! | [`findings`] | what limits the study as a whole |
 //! | [`runs`] | the runs, with their own intervals |
-//! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
-//! | [`json`] | all of it, for programs |
+//! | [`terminal`], [`mod@markdown`], [`html`] | all of it, for people |
+//! | [`mod@json`] | all of it, for programs |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
 //! | [`charts`], [`plot`] | the charts, and how they are drawn |
 //! | [`assertion`] | whether a figure is what it has to be |
-//! | [`reference`] | the documentation of the figures |
+//! | [`mod@reference`] | the documentation of the figures |
 
 pub mod answer;
 pub mod assertion;

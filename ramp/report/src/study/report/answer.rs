@@ -86,14 +86,14 @@ impl PermutationPValue {
 }
 
 impl FigureAnswer {
-    /// The answer in a word or two.
+    /// The class of its verdict, for styles.
     #[must_use]
-    pub fn verdict(&self) -> &'static str {
+    pub fn class(&self) -> &'static str {
         match self.verdict {
             Some(Verdict::Differs) => "differs",
-            Some(Verdict::NoLargerThan(_)) => "no larger difference",
-            Some(Verdict::CannotTell(_)) => "cannot tell yet",
-            None => "not compared",
+            Some(Verdict::NoLargerThan(_)) => "no-larger",
+            Some(Verdict::CannotTell(_)) => "cannot-tell",
+            None => "not-compared",
         }
     }
 }
@@ -320,8 +320,9 @@ impl Context<'_> {
         let blocks = self.blocks().len() as u32;
         let faster = pick(found.z >= 0.0, "faster", "slower");
         let test = PermutationPValue::of(&found.permutation);
+        let whether = if test.p <= RISK { "" } else { "cannot tell whether " };
         format!(
-            "{} of {} start {faster} than of {}: z {:.1}; {}",
+            "{whether}{} of {} start {faster} than of {}: z {:.1}; {}",
             self.engine.instances(),
             self.other,
             self.base,
@@ -400,8 +401,10 @@ impl Context<'_> {
         let mut sentences = Vec::new();
         if !removed.is_empty() {
             let over = duration(self.span_seconds());
-            sentences
-                .push(format!("drift over {over}, removed from the differences: {}", removed.join("; ")));
+            sentences.push(format!(
+                "drift over {over}, removed from the differences (not from ratios and permutation tests): {}",
+                removed.join("; ")
+            ));
         }
         if kept.is_empty() {
             return sentences;
