@@ -11,6 +11,7 @@
 mod clocks;
 mod legacy_csv;
 mod measure;
+mod mixed_groups;
 mod model;
 mod names;
 mod observation_gaps;
@@ -26,6 +27,7 @@ pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRE
 pub use model::{
     Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };
+pub use mixed_groups::{GroupCosts, GroupLoad};
 use names::name_of;
 pub use names::tell_apart;
 pub use observation_gaps::{ObservationGaps, Undated};

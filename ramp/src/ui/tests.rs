@@ -27,6 +27,7 @@ fn status() -> Status {
             restarts: 0,
             end: None,
             over: state == State::Evicted,
+            group: None,
         });
     }
     let memory =

@@ -11,6 +11,7 @@ mod cases;
 mod coverage;
 mod experiment;
 mod soak;
+mod mixed;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,7 @@ use super::external_changes::{Change, changes};
 use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
+use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::teardown::{Leak, leak, terminations};
@@ -44,6 +45,8 @@ pub struct RunResults {
     pub terminations: Estimate<Survival>,
     /// Memory that did not come back.
     pub leak: Estimate<Leak>,
+    /// Its groups, where it is a mixed run.
+    pub mixed: Vec<GroupResults>,
 }
 
 /// Two groups of runs, held against each other.
@@ -103,7 +106,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 9;
+    const FIGURES: usize = 10;
 
     /// What a run says by itself.
     #[must_use]
@@ -133,6 +136,7 @@ impl RunResults {
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
+            mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
             estimates,
         }
     }

@@ -40,6 +40,7 @@ impl EventLoop {
                 reason: one_line(&transition.reason).into_owned(),
                 restarts: transition.restarts,
                 container: transition.container.clone(),
+                group: transition.group.clone(),
             };
             if transition.to == State::Failed
                 && let Some(line) = self.lines.failure(&row.reason, Instant::now())
