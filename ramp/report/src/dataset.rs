@@ -24,10 +24,10 @@ mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
+pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{
     Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };
-pub use mixed_groups::{GroupCosts, GroupLoad};
 use names::name_of;
 pub use names::tell_apart;
 pub use observation_gaps::{ObservationGaps, Undated};

@@ -126,9 +126,13 @@ impl PlanBuilder {
 fn check_mix(runtimes: &[String]) -> Result<(), String> {
     let given = runtimes.join(",");
     if let Some(name) = runtimes.iter().find(|name| name.is_empty()) {
-        return Err(format!("--mix {given}: {name:?} is not the name of a runtime (\"default\" is no RuntimeClass)"));
+        return Err(format!(
+            "--mix {given}: {name:?} is not the name of a runtime (\"default\" is no RuntimeClass)"
+        ));
     }
-    if let Some(twice) = runtimes.iter().find(|name| runtimes.iter().filter(|other| other == name).count() > 1) {
+    if let Some(twice) =
+        runtimes.iter().find(|name| runtimes.iter().filter(|other| other == name).count() > 1)
+    {
         return Err(format!("--mix {given}: {twice} is given twice"));
     }
     if runtimes.len() == 1 || runtimes.len() > MOST_GROUPS {
@@ -257,7 +261,11 @@ mod tests {
         let small = builder(&["--budget", "10M", "--memory", "5M", "--to", "1"]).unwrap();
         assert_eq!(small.scenario.needs().memory_on(None), Some(Bytes(5_000_000)));
         assert_eq!(small.plan.stop[0].to_string(), "available-memory:5M:3");
-        assert!(builder(&["--mix", "runc,kata"]).unwrap_err().starts_with("--mix applies to --engine kubernetes or"));
+        assert!(
+            builder(&["--mix", "runc,kata"])
+                .unwrap_err()
+                .starts_with("--mix applies to --engine kubernetes or")
+        );
         for (mix, expected) in [
             ("kata", "expected 2 to 4 runtimes"),
             ("a,b,c,d,e", "expected 2 to 4 runtimes"),

@@ -1,7 +1,7 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
 use ramp_format::plan::{EngineKind, Pace, Plan};
-use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight};
+use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
 use ramp_format::scenario::resources::PodResources;
 use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
 use workload::quantity::{Bytes, Cores};
@@ -26,8 +26,11 @@ pub fn needs(scenario: &Scenario, preflight: &Preflight) -> InstanceNeeds {
             ..needs.resources
         };
     }
-    let sandboxed = preflight.runtime_class.as_ref();
-    let sandboxed = sandboxed.filter(|class| !ON_THE_NODE.contains(&class.handler.as_str()));
+    let mut classes = preflight.runtime_class.iter().chain(&preflight.runtime_classes);
+    let is_sandbox = |class: &&RuntimeClassFacts| {
+        !class.handler.is_empty() && !ON_THE_NODE.contains(&class.handler.as_str())
+    };
+    let sandboxed = classes.find(is_sandbox);
     if let (MemoryNeed::Share(percent), None, Some(class)) =
         (&needs.memory, needs.resources.load_limit, sandboxed)
     {
@@ -106,11 +109,16 @@ fn bounds(
     needs: &InstanceNeeds,
     engine: EngineKind,
 ) {
-    let class = preflight.runtime_class.clone().unwrap_or_default();
-    let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
-    let beside = |what: String, overhead: String| match preflight.runtime_class {
-        Some(_) => format!("{what} and {overhead} of the runtime"),
-        None => what,
+    // Of a mixed run on average: its groups alternate.
+    let classes: Vec<&RuntimeClassFacts> =
+        preflight.runtime_class.iter().chain(&preflight.runtime_classes).collect();
+    let groups = classes.len().max(1) as u64;
+    let memory = classes.iter().map(|class| class.overhead_memory_bytes).sum::<u64>() / groups;
+    let cpu = classes.iter().map(|class| class.overhead_cpu_cores).sum::<f64>() / groups as f64;
+    let beside = |what: String, overhead: String| match classes.len() {
+        0 => what,
+        1 => format!("{what} and {overhead} of the runtime"),
+        _ => format!("{what} and {overhead} of the runtimes on average"),
     };
     let bytes = |bytes: u64| Bytes(bytes).rounded().to_string();
     let free_memory = |node: &NodeFacts| {

@@ -10,8 +10,8 @@
 mod cases;
 mod coverage;
 mod experiment;
-mod soak;
 mod mixed;
+mod soak;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;

@@ -119,7 +119,12 @@ impl<'d> InstanceLives<'d> {
         let startup = |life: StartedInstance| {
             let made_seconds = life.made_seconds?;
             let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
-            Some(Startup { made_seconds, at_work: life.at_work, took: life.took.unwrap_or(still), group: life.group })
+            Some(Startup {
+                made_seconds,
+                at_work: life.at_work,
+                took: life.took.unwrap_or(still),
+                group: life.group,
+            })
         };
         self.begun.into_iter().filter_map(startup).collect()
     }

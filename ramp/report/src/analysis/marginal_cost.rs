@@ -203,7 +203,9 @@ fn with_what_stayed(
         let note = if measure.is_charged { "" } else { "; memory retained after the run is unknown" };
         return Ok((within, note.into()));
     }
-    let Some(fit) = fit(&whole_series(&beyond.observations, &beyond.after)) else { return Ok((within, String::new())) };
+    let Some(fit) = fit(&whole_series(&beyond.observations, &beyond.after)) else {
+        return Ok((within, String::new()));
+    };
     let with = interval(&drawn_of(&fit, beyond))?;
     let both = widest(within, with);
     Ok((both, "; the interval includes the estimate with the time after the last instance".into()))

@@ -76,7 +76,8 @@ fn fitted(costs: &GroupCosts, is_saturated: bool) -> Estimate<FittedGroups<'_>> 
         return few();
     }
     let has_after = costs.after.iter().any(|after| !after.is_empty());
-    let with_after = has_after.then(|| fit_groups(&whole_series(&costs.observations, &costs.after))).flatten();
+    let with_after =
+        has_after.then(|| fit_groups(&whole_series(&costs.observations, &costs.after))).flatten();
     Ok(FittedGroups {
         drawn: up.draws(DRAWS, SEED),
         with_after: with_after.map(|fit| fit.draws(DRAWS, SEED)),
@@ -115,7 +116,8 @@ impl FittedGroups<'_> {
         if group.first_is_told && self.up.identified[MOST_GROUPS + index] {
             return 0.0;
         }
-        FIRST_AT_MOST * self.coefficient(index).max(0.0) * f64::from(group.nodes) / f64::from(group.instances.max(1))
+        FIRST_AT_MOST * self.coefficient(index).max(0.0) * f64::from(group.nodes)
+            / f64::from(group.instances.max(1))
     }
 
     fn cost(&self, index: usize) -> Estimate<MarginalCost> {
@@ -140,7 +142,11 @@ impl FittedGroups<'_> {
         }
         let samples: usize = self.costs.observations.iter().map(Vec::len).sum();
         let load = match self.costs.reported {
-            true => format!("{} reported per instance, corrected by {}", measure.text(group.load_bytes), measure.text(beyond)),
+            true => format!(
+                "{} reported per instance, corrected by {}",
+                measure.text(group.load_bytes),
+                measure.text(beyond)
+            ),
             false => "instances do not report".to_owned(),
         };
         Ok(MarginalCost {

@@ -2,12 +2,13 @@
 
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
+use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
 use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
-use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::latency::{LoadLevel, Startup, latency, startups};
+use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
@@ -132,7 +133,8 @@ impl RunResults {
             breaks: figures.compute("failure modes", name, || breaks(data, &losses, &changed_by_others)),
             changed_by_others,
             startups: figures.compute("startups", name, || startups(data)),
-            latency: figures.compute("startup latency", name, || latency(data, full)),
+            latency: figures
+                .compute("startup latency", name, || of_one_runtime(data).and_then(|()| latency(data, full))),
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),

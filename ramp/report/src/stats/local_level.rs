@@ -303,8 +303,7 @@ fn persistence<const C: usize, const K: usize>(
     walk: Walk,
     coefficients: &[f64; C],
 ) -> f64 {
-    let left: Vec<Vec<f64>> =
-        series.iter().map(|one| innovations::<C, K>(one, walk, coefficients)).collect();
+    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations::<C, K>(one, walk, coefficients)).collect();
     let count: usize = left.iter().map(Vec::len).sum();
     let square: f64 = left.iter().flatten().map(|value| value * value).sum();
     if square <= 0.0 {

@@ -71,6 +71,10 @@ pub(super) struct DeploymentWatch {
     run: String,
     events: Events,
     own: OwnRequests,
+    /// What ramp has requested of the other Deployments of a mixed run.
+    siblings: Vec<OwnRequests>,
+    /// Whether other runs are told by the watch of another Deployment of this run.
+    is_second: bool,
     known: Option<ObservedDeployment>,
     /// Replicas that others have set.
     rescaled: Option<u32>,
@@ -93,11 +97,24 @@ impl DeploymentWatch {
             run: run.to_owned(),
             events,
             own,
+            siblings: Vec::new(),
+            is_second: false,
             known: None,
             rescaled: None,
             is_removed: false,
             other_runs: BTreeSet::new(),
         }
+    }
+
+    /// The watch of one of several Deployments of a run, the first of which also tells of other runs.
+    pub(super) fn beside(self, siblings: Vec<OwnRequests>, is_second: bool) -> Self {
+        Self { siblings, is_second, ..self }
+    }
+
+    /// Instances of the whole run, of which others have set those of this Deployment.
+    fn rescaled(&self, replicas: u32, by: String) -> Event {
+        let others: u32 = self.siblings.iter().map(OwnRequests::current).sum();
+        Event::Rescaled(Rescaled { instances: replicas.saturating_add(others), by })
     }
 
     async fn note(&self, object: String, reason: &str, message: String, author: Option<&Author>) {
@@ -126,11 +143,10 @@ impl DeploymentWatch {
                 format!("replicas changed from {before} to {} {}", now.replicas, words(by.as_ref()));
             self.changed_by_others(message.clone(), by.as_ref()).await;
             self.rescaled = Some(now.replicas);
-            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by: message })).await;
+            self.events.send(self.rescaled(now.replicas, message)).await;
         } else if self.rescaled.take_if(|replicas| *replicas != now.replicas).is_some() {
             // By ramp again.
-            let by = String::new();
-            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by })).await;
+            self.events.send(self.rescaled(now.replicas, String::new())).await;
         }
         if let Some(known) =
             self.known.as_ref().filter(|known| known.uid == now.uid && known.spec != now.spec)
@@ -155,11 +171,14 @@ impl DeploymentWatch {
     }
 
     async fn see(&mut self, now: ObservedDeployment) {
-        match now.run == self.run && now.name == self.name {
-            true => self.own(now).await,
+        match (now.run == self.run, now.name == self.name) {
+            (true, true) => self.own(now).await,
+            // Another Deployment of this run has a watch of its own.
+            (true, false) => {}
+            _ if self.is_second => {}
             // Of that name: one that --force is about to replace.
-            false if now.name != self.name || self.known.is_some() => self.other(&now).await,
-            false => {}
+            _ if now.name != self.name || self.known.is_some() => self.other(&now).await,
+            _ => {}
         }
     }
 

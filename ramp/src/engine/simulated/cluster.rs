@@ -392,7 +392,11 @@ impl Cluster {
         (*made, *overheads) = (*made + 1, *overheads + overhead);
         self.truth.marginal_cost_bytes = self.cost()
             + self.overheads.iter().map(|(_, overheads)| overheads).sum::<f64>() / f64::from(number);
-        self.truth.group_cost_bytes = self.overheads.iter().map(|(made, overheads)| self.cost() + overheads / f64::from((*made).max(1))).collect();
+        self.truth.group_cost_bytes = self
+            .overheads
+            .iter()
+            .map(|(made, overheads)| self.cost() + overheads / f64::from((*made).max(1)))
+            .collect();
         self.there.push(at);
         self.changed.push(at);
         let wait = self.draw.phase(self.world.phases.schedule);

@@ -186,6 +186,10 @@ impl EventLoop {
         }
         self.record(|directory| &mut directory.steps, row);
         self.view.step(row);
+        let groups = self.groups();
+        if !groups.is_empty() && row.part != Part::Clean {
+            self.view.groups(&groups);
+        }
     }
 
     fn record<R: Table>(&mut self, table: fn(&mut Directory) -> &mut TableWriter, row: &R) {
