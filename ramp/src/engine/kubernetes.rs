@@ -13,7 +13,6 @@ mod kubeconfig;
 mod load_reports;
 mod managed_fields;
 mod manifest;
-mod mixed;
 mod node;
 mod object;
 mod own_requests;
@@ -282,7 +281,7 @@ impl Engine for KubernetesEngine {
             group.constraints = Some(constraints);
             all.push(preflight);
         }
-        Ok(mixed::merged(&self.order.options.mix, all))
+        Ok(preflight::merged(&self.order.options.mix, all))
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {

@@ -3,6 +3,7 @@
 mod admission;
 mod facts;
 mod image;
+mod mixed;
 mod nodes;
 mod owners;
 mod permissions;
@@ -14,6 +15,8 @@ mod requested;
 mod stale_runs;
 mod template;
 mod wording;
+
+pub(super) use mixed::merged;
 
 use facts::ClusterFacts;
 use k8s_openapi::api::node::v1::RuntimeClass;
