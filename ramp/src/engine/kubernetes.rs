@@ -40,7 +40,7 @@ pub use self::kubeconfig::ServerIdentity;
 
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
-use self::deployment_watch::DeploymentWatch;
+use self::deployment_watch::{DeploymentWatch, DeploymentWatches};
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
@@ -186,19 +186,18 @@ impl KubernetesEngine {
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
+        let mut changes = Vec::new();
         for (index, group) in self.groups.iter().enumerate() {
             let place = (self.namespace.as_str(), group.order.scenario.name.as_str());
             let (client, run, own) = (self.client.clone(), &self.order.run, group.own.clone());
             let siblings = self.groups.iter().enumerate().filter(|(other, _)| *other != index);
             let siblings = siblings.map(|(_, other)| other.own.clone()).collect();
-            let changes = DeploymentWatch::new(client, place, run, events.clone(), own);
-            watches.start(
-                "watch/deployments",
-                Api::namespaced(self.client.clone(), &self.namespace),
-                watcher::Config::default().labels(RUN_LABEL),
-                changes.beside(siblings, index > 0),
-            );
+            let watch = DeploymentWatch::new(client, place, run, events.clone(), own);
+            changes.push(watch.beside(siblings));
         }
+        let deployments = Api::namespaced(self.client.clone(), &self.namespace);
+        let of_runs = watcher::Config::default().labels(RUN_LABEL);
+        watches.start("watch/deployments", deployments, of_runs, DeploymentWatches(changes));
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
         let names: Vec<String> = self.groups.iter().map(|group| group.order.scenario.name.clone()).collect();

@@ -73,8 +73,6 @@ pub(super) struct DeploymentWatch {
     own: OwnRequests,
     /// What ramp has requested of the other Deployments of a mixed run.
     siblings: Vec<OwnRequests>,
-    /// Whether other runs are told by the watch of another Deployment of this run.
-    is_second: bool,
     known: Option<ObservedDeployment>,
     /// Replicas that others have set.
     rescaled: Option<u32>,
@@ -98,7 +96,6 @@ impl DeploymentWatch {
             events,
             own,
             siblings: Vec::new(),
-            is_second: false,
             known: None,
             rescaled: None,
             is_removed: false,
@@ -106,9 +103,9 @@ impl DeploymentWatch {
         }
     }
 
-    /// The watch of one of several Deployments of a run, the first of which also tells of other runs.
-    pub(super) fn beside(self, siblings: Vec<OwnRequests>, is_second: bool) -> Self {
-        Self { siblings, is_second, ..self }
+    /// The same beside other Deployments of the run.
+    pub(super) fn beside(self, siblings: Vec<OwnRequests>) -> Self {
+        Self { siblings, ..self }
     }
 
     /// Instances of the whole run, of which others have set those of this Deployment.
@@ -171,14 +168,11 @@ impl DeploymentWatch {
     }
 
     async fn see(&mut self, now: ObservedDeployment) {
-        match (now.run == self.run, now.name == self.name) {
-            (true, true) => self.own(now).await,
-            // Another Deployment of this run has a watch of its own.
-            (true, false) => {}
-            _ if self.is_second => {}
+        match now.run == self.run && now.name == self.name {
+            true => self.own(now).await,
             // Of that name: one that --force is about to replace.
-            _ if now.name != self.name || self.known.is_some() => self.other(&now).await,
-            _ => {}
+            false if now.name != self.name || self.known.is_some() => self.other(&now).await,
+            false => {}
         }
     }
 
@@ -261,6 +255,57 @@ impl Sink for DeploymentWatch {
         {
             let message = "its deployment has been deleted".to_owned();
             self.note(format!("run/{run}"), "OtherRun", message, None).await;
+        }
+    }
+}
+
+/// The Deployments of a run, one for each group. The first also takes what is of other runs.
+pub(super) struct DeploymentWatches(pub(super) Vec<DeploymentWatch>);
+
+impl DeploymentWatches {
+    fn of(&mut self, is: impl Fn(&DeploymentWatch) -> bool) -> Option<&mut DeploymentWatch> {
+        let at = self.0.iter().position(is).unwrap_or(0);
+        self.0.get_mut(at)
+    }
+
+    fn of_kept(&mut self, found: &ObservedDeployment) -> Option<&mut DeploymentWatch> {
+        self.of(|watch| watch.run == found.run && watch.name == found.name)
+    }
+}
+
+impl Sink for DeploymentWatches {
+    type Object = Deployment;
+    type Kept = ObservedDeployment;
+
+    fn keep(&self, object: &Deployment) -> Option<ObservedDeployment> {
+        observed(object)
+    }
+
+    async fn all(&mut self, deployments: Vec<ObservedDeployment>) {
+        let mut rest = deployments;
+        for watch in self.0.iter_mut().rev() {
+            let is_own = |found: &mut ObservedDeployment| found.run == watch.run && found.name == watch.name;
+            let own = rest.extract_if(.., is_own).collect();
+            watch.all(own).await;
+        }
+        for other in rest {
+            self.changed(other).await;
+        }
+    }
+
+    async fn changed(&mut self, now: ObservedDeployment) {
+        if let Some(watch) = self.of_kept(&now) {
+            watch.changed(now).await;
+        }
+    }
+
+    async fn deleted(&mut self, object: &Deployment) {
+        let uid = object.uid();
+        let is_known = |watch: &DeploymentWatch| {
+            watch.known.as_ref().is_some_and(|known| Some(&known.uid) == uid.as_ref())
+        };
+        if let Some(watch) = self.of(is_known) {
+            watch.deleted(object).await;
         }
     }
 }
