@@ -122,7 +122,7 @@ async fn a_mixed_run_adds_to_its_groups_in_turn_and_tells_what_each_costs_and_th
     assert!(
         said.contains("s under default (p90") && format!("{:?}", median(1)) != format!("{:?}", median(0))
     );
-    assert!(said.contains("n/a: a mixed run, whose instances are under default and kata"), "{said}");
+    assert!(said.contains("n/a: a mixed run of default, kata: see the figures of each runtime"), "{said}");
     let json = json(&report);
     assert_eq!(json["runs"][0]["groups"][1]["runtime"], "kata");
     assert_eq!(json["runs"][0]["mixed_overhead_per_pod"]["bytes"], found.bytes);

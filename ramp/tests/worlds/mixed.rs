@@ -155,6 +155,6 @@ fn intervals_of_mixed_runs_hold_the_truth_and_are_half_as_wide_as_those_of_four_
         (median(&ratios(|world| world == "noisy")), median(&ratios(|world| world != "noisy")));
     println!("ratio of the widths: {others:.2}; where samples are off by 20 MB: {noisy:.2}");
     assert!(others <= 0.5, "{others:.2}");
-    // Alternation keeps the numbers of the groups close to each other: noise of single samples averages out as slowly as their difference grows.
+    // Alternation keeps the numbers of the groups close to each other, which noise of single samples hides.
     assert!(noisy <= 0.65, "{noisy:.2}");
 }

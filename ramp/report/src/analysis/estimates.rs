@@ -132,10 +132,7 @@ impl Estimates {
 pub(super) fn of_one_runtime(data: &Dataset) -> Estimate<()> {
     match data.mix() {
         [] => Ok(()),
-        mix => unavailable(format!(
-            "a mixed run, whose instances are under {}: see the figures of each",
-            mix.join(" and ")
-        )),
+        mix => unavailable(format!("a mixed run of {}: see the figures of each runtime", mix.join(", "))),
     }
 }
 

@@ -16,8 +16,6 @@ mod stale_runs;
 mod template;
 mod wording;
 
-pub(super) use mixed::merged;
-
 use facts::ClusterFacts;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::version::Info;
@@ -59,6 +57,11 @@ pub(super) async fn check(
     let facts = facts::gather(client, access, namespace, &manifest, template.runtime_class.as_deref()).await;
     let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
     Ok((preflight, template.wants))
+}
+
+/// What was found for each of these runtimes of a mixed run, in this order; of a run of one runtime what was found.
+pub(super) fn merged(mix: &[String], all: Vec<Preflight>) -> Preflight {
+    mixed::merged(mix, all)
 }
 
 /// What the pods of a run require of nodes, for a process that has made no preflight.

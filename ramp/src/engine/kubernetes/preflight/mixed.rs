@@ -9,7 +9,7 @@ use ramp_format::text::first_names;
 const NAMED: usize = 3;
 
 /// What was found for each of these runtimes, in this order; of a run of one runtime what was found.
-pub(in crate::engine::kubernetes) fn merged(mix: &[String], mut all: Vec<Preflight>) -> Preflight {
+pub(super) fn merged(mix: &[String], mut all: Vec<Preflight>) -> Preflight {
     if all.len() < 2 {
         return all.pop().unwrap_or_default();
     }
