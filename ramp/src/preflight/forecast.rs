@@ -288,6 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn in_a_mixed_run_the_overhead_is_that_of_the_groups_on_average() {
+        let class = |name: &str, overhead_memory_bytes| RuntimeClassFacts {
+            name: name.into(),
+            overhead_memory_bytes,
+            ..RuntimeClassFacts::default()
+        };
+        let runtime_classes = vec![class("default", 0), class("kata", GB)];
+        let preflight = Preflight { nodes: vec![node("a")], runtime_classes, ..Preflight::default() };
+        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
+        assert_eq!(by(&forecast, "memory in use"), Some(9), "9 GB by 0.5 GB and 1.5 GB in turn");
+        assert!(forecast.bounds[0].inputs.contains("500.00 MB of the runtimes on average"), "{forecast:?}");
+    }
+
+    #[test]
     fn a_share_is_of_the_smaller_of_the_limit_and_each_node() {
         let small = NodeFacts { memory_bytes: Some(2 * GB), ..node("small") };
         let nodes = vec![NodeFacts { memory_bytes: Some(10 * GB), ..node("large") }, small];

@@ -132,6 +132,14 @@ async fn a_mixed_run_adds_to_its_groups_in_turn_and_tells_what_each_costs_and_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_costs_less_than_the_first_is_said_to_cost_less() {
+    let (stage, _) = Mixed::of(&["kata", "default"], 12).run().await;
+    let said = text(&Report::of(vec![Dataset::read(&stage.path()).unwrap()], None));
+    let sentence = said.lines().next().unwrap();
+    assert!(sentence.contains("each default pod costs 12") && sentence.contains(" less than kata"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mixed_run_is_neither_pooled_with_nor_compared_to_runs_of_one_runtime() {
     let (mixed, _) = Mixed::of(&["default", "kata"], 8).run().await;
     let (single, _) = Mixed::of(&[], 8).run().await;

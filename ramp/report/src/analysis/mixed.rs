@@ -149,6 +149,11 @@ impl FittedGroups<'_> {
             ),
             false => "instances do not report".to_owned(),
         };
+        let after = match (&self.with_after, measure.is_charged) {
+            (Some(_), _) => "; the interval includes the estimate with the time after the last instance",
+            (None, true) => "",
+            (None, false) => "; memory retained after the run is unknown",
+        };
         Ok(MarginalCost {
             bytes: group.load_bytes + beyond,
             interval,
@@ -158,7 +163,7 @@ impl FittedGroups<'_> {
             measure,
             inputs: format!(
                 "regression of {} per kernel on the instances of all groups, where the machine's own is a level, a drift and a \
-                 random walk; {load}; {samples} samples at up to {} of {} per kernel, {}",
+                 random walk; {load}; {samples} samples at up to {} of {} per kernel, {}{after}",
                 measure.name,
                 count(group.points as u64, "number"),
                 group.runtime,
