@@ -138,6 +138,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub runtime: Option<String>,
 
+    /// kubernetes, simulated: both runtimes at once: a group of instances under each of these RuntimeClasses ("default" for none), each
+    /// step adding to one group in turn; the difference is then free of drift. At least two
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', conflicts_with = "runtime")]
+    pub mix: Vec<String>,
+
     /// podman: API socket [default: DOCKER_HOST, else Podman's, else Docker's]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
@@ -169,7 +174,7 @@ pub struct RunArgs {
     /// Resume the run of this directory at the step it had reached, with its own options
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "settle", "hold", "down", "stop", "note", "beyond", "out",
-        "label", "memory", "budget", "runtime", "socket", "namespace", "context", "world", "force", "keep",
+        "label", "memory", "budget", "runtime", "mix", "socket", "namespace", "context", "world", "force", "keep",
     ])]
     pub resume: Option<PathBuf>,
 }

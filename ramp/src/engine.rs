@@ -83,8 +83,8 @@ pub trait Engine {
     async fn left(&mut self) -> Result<Vec<String>, Failure>;
 }
 
-/// A group of instances: all of one scenario under one runtime. A run has [one](Self::ONLY) today; a mixed run will have one for
-/// each runtime.
+/// A group of instances: all of one scenario under one runtime. A run has [one](Self::ONLY), a mixed run one for each runtime, in the
+/// order of [`EngineOptions::mix`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);
 
@@ -93,13 +93,18 @@ impl GroupId {
     pub const ONLY: Self = Self(0);
 
     /// # Errors
-    /// Where it is another group: no engine has any yet.
+    /// Where it is another group, of an engine that has no mixed runs.
     fn only(self) -> Result<(), Failure> {
-        if self == Self::ONLY {
-            Ok(())
-        } else {
-            Err(Failure::permanent(format!("there is no group {}", self.0)))
-        }
+        self.index(1).map(|_| ())
+    }
+
+    /// Its index among so many groups.
+    ///
+    /// # Errors
+    /// Where there are fewer.
+    fn index(self, groups: usize) -> Result<usize, Failure> {
+        let index = usize::try_from(self.0).ok().filter(|index| *index < groups);
+        index.ok_or_else(|| Failure::permanent(format!("there is no group {}", self.0)))
     }
 }
 
@@ -122,6 +127,9 @@ pub(crate) const NOT_THERE_AGAIN: &str = "was gone when the watch came back";
 
 /// Label of everything that a run creates; its value is the run's id.
 pub const RUN_LABEL: &str = "ramp/run";
+
+/// Label of what belongs to a group of a mixed run; its value is the runtime.
+pub const GROUP_LABEL: &str = "ramp/group";
 
 /// The sender of an engine's events. Each is stamped with the time at which it was observed.
 #[derive(Clone, Debug)]
@@ -229,6 +237,8 @@ pub struct InstanceStatus {
     pub end: Option<ContainerExit>,
     /// Whether it has ended for good: it is not restarted, and another one may take its place.
     pub over: bool,
+    /// The runtime of its group, in a mixed run.
+    pub group: Option<String>,
 }
 
 /// The exit of a container.

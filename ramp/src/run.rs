@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Moment};
-use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
+use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
 use crate::plan::pacing::{Pacing, pacing};
 use crate::ui::{Summary, View};
 use crate::waiting;
@@ -418,7 +418,13 @@ impl<E: Engine> Run<E> {
     /// Scales to the number requested by the earlier process: instances of some engines end with it.
     async fn restore(&mut self) -> Result<(), RampEnd> {
         let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
-        let scale = async |engine: &mut E| engine.scale(GroupId::ONLY, asked).await;
+        let groups = self.pacing.groups(asked);
+        let scale = async |engine: &mut E| {
+            for (group, instances) in &groups {
+                engine.scale(*group, *instances).await?;
+            }
+            Ok(())
+        };
         retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
         self.event_loop.until_settled(deadline, |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())

@@ -35,6 +35,8 @@ pub enum View {
 pub struct Status {
     /// Instances requested.
     pub asked: u32,
+    /// Groups of a mixed run, with those of each that hold their memory, as text; empty for a run of one runtime.
+    pub groups: String,
     /// Instances by state.
     pub counts: Counts,
     /// Events so far.
@@ -88,6 +90,11 @@ impl View {
     /// A step has ended.
     pub fn step(&self, row: &StepRow) {
         self.record("step", row, || step_line(row));
+    }
+
+    /// The groups of a mixed run after a step.
+    pub fn groups(&self, groups: &str) {
+        self.text(|| format!("      {groups}"));
     }
 
     /// A message.
@@ -305,8 +312,9 @@ impl Status {
             .blocked
             .as_ref()
             .map_or_else(String::new, |blocked| format!("blocked: {} | ", shortened(blocked, BLOCKED_CHARS)));
+        let groups = if self.groups.is_empty() { String::new() } else { format!(" | {}", self.groups) };
         format!(
-            "{blocked}{}\n{}{separator}{memory} | API {api}{left}",
+            "{blocked}{}{groups}\n{}{separator}{memory} | API {api}{left}",
             instances(self.asked, &self.counts, &self.totals),
             self.unwritten
         )

@@ -336,7 +336,7 @@ mod tests {
             ("nodes.csv", ",ready,", ",", "nodes.csv: column 9 is \"budget_bytes\", expected \"ready\""),
             ("events.csv", ",count", "", "events.csv: column 9 is nothing, expected \"count\""),
             ("workloads.csv", ",phase,", ",state,", build),
-            ("pods.csv", "container\n", "container\nx,0,1\n", "pods.csv: CSV"),
+            ("pods.csv", "group\n", "group\nx,0,1\n", "pods.csv: CSV"),
             ("steps.csv", "time,", "time\",", "steps.csv: column 1"),
             (
                 "run.json",
@@ -373,7 +373,7 @@ mod tests {
     }
 
     fn pod(step: u32, uid: &str) -> String {
-        format!("2026-01-01T00:00:0{step}.500Z,{step}.5,,{step},{uid},{uid},node,,ready,,0,\n")
+        format!("2026-01-01T00:00:0{step}.500Z,{step}.5,,{step},{uid},{uid},node,,ready,,0,,\n")
     }
 
     fn append(directory: &Path, file: &str, rows: &str) {

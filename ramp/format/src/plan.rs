@@ -120,7 +120,13 @@ pub struct EngineOptions {
     /// `simulated`: the cluster, as docs/worlds.md describes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub world: Option<Value>,
+    /// `kubernetes`, `simulated`: runtimes of a mixed run, one group of instances each; empty for a run of one runtime.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<String>,
 }
+
+/// Groups of a mixed run at most: as many as a report tells apart.
+pub const MOST_GROUPS: usize = 4;
 
 /// When the next step comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

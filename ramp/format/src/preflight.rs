@@ -14,6 +14,9 @@ pub struct Preflight {
     pub nodes: Vec<NodeFacts>,
     /// The RuntimeClass that the scenario names.
     pub runtime_class: Option<RuntimeClassFacts>,
+    /// Of each group of a mixed run, under the name of its runtime, in the order of the plan; without overhead where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runtime_classes: Vec<RuntimeClassFacts>,
     /// What quotas leave, where there are any.
     #[serde(default)]
     pub quotas: Vec<QuotaFacts>,

@@ -274,6 +274,8 @@ table! {
         restarts: u32,
         /// ID of the container that ended, if one did.
         container: Option<String>,
+        /// Runtime of the instance's group in a mixed run.
+        group: Option<String>,
     }
 }
 
@@ -355,6 +357,7 @@ impl PodRow {
             reason: self.reason.clone(),
             restarts: self.restarts,
             container: self.container.clone(),
+            group: self.group.clone(),
         })
     }
 }

@@ -46,6 +46,9 @@ pub struct RunFile {
     pub nodes: Vec<NodeFacts>,
     /// The RuntimeClass, where there is one.
     pub runtime_class: Option<RuntimeClassFacts>,
+    /// Those of the groups of a mixed run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runtime_classes: Vec<RuntimeClassFacts>,
     /// How many instances were expected to fit, and from which figures.
     #[serde(default)]
     pub forecast: Option<Forecast>,
@@ -87,6 +90,7 @@ impl RunFile {
             versions: preflight.versions,
             nodes: preflight.nodes,
             runtime_class: preflight.runtime_class,
+            runtime_classes: preflight.runtime_classes,
             forecast: None,
             findings: preflight.findings,
             not_honoured: preflight.not_honoured,

@@ -77,6 +77,8 @@ pub struct Transition {
     pub restarts: u32,
     /// The container that has ended, where one has.
     pub container: Option<String>,
+    /// Its group, in a mixed run.
+    pub group: Option<String>,
 }
 
 /// Instances that are there, by state.

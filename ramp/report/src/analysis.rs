@@ -11,6 +11,7 @@ pub mod goodput;
 pub mod instance_losses;
 pub mod latency;
 mod marginal_cost;
+pub mod mixed;
 pub mod repeats;
 pub mod results;
 mod saturation;

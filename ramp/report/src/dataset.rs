@@ -11,6 +11,7 @@
 mod clocks;
 mod legacy_csv;
 mod measure;
+mod mixed_groups;
 mod model;
 mod names;
 mod observation_gaps;
@@ -23,6 +24,7 @@ mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
+pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{
     Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
 };

@@ -11,7 +11,7 @@ mod theil_sen;
 mod threshold;
 
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile};
-pub use local_level::{Fit, Observation, dot, fit};
+pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};
 pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};
 pub use paired::{FEWEST_FOR_DRIFT, MeanEstimate, Pair, PairedDifference, paired, ratio, student};
 pub use permutation::{PermutationTest, holm, permutation_test};

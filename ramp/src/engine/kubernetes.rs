@@ -40,7 +40,7 @@ pub use self::kubeconfig::ServerIdentity;
 
 use self::cluster_events::ClusterEvents;
 use self::deployment::Target;
-use self::deployment_watch::DeploymentWatch;
+use self::deployment_watch::{DeploymentWatch, DeploymentWatches};
 use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
@@ -69,12 +69,20 @@ pub struct KubernetesEngine {
     server: ServerIdentity,
     order: EngineSpec,
     namespace: String,
+    /// The manifest of the scenario, which those of the groups differ from in a mixed run.
+    manifest: Value,
+    groups: Vec<Group>,
+    events: Option<Events>,
+    tasks: JoinSet<()>,
+}
+
+/// A group of instances: the pods of one Deployment.
+struct Group {
+    order: EngineSpec,
     manifest: Value,
     /// What its pods require of nodes, once that is known.
     constraints: Option<PodConstraints>,
-    events: Option<Events>,
-    tasks: JoinSet<()>,
-    /// What it has requested itself.
+    /// What ramp has requested itself.
     own: OwnRequests,
     /// Whether an earlier attempt in this process may have created the Deployment.
     has_applied: bool,
@@ -98,6 +106,14 @@ impl KubernetesEngine {
         let named = order.options.namespace.clone().or_else(|| order.scenario.namespace.clone());
         let namespace = named.unwrap_or_else(|| client.default_namespace().to_owned());
         let manifest = manifest::of(&order, &namespace);
+        let group = |order: EngineSpec| Group {
+            manifest: manifest::of(&order, &namespace),
+            order,
+            constraints: None,
+            own: OwnRequests::default(),
+            has_applied: false,
+        };
+        let groups = manifest::orders(&order).into_iter().map(group).collect();
         Ok(Self {
             replace: false,
             client,
@@ -105,11 +121,9 @@ impl KubernetesEngine {
             order,
             namespace,
             manifest,
-            constraints: None,
+            groups,
             events: None,
             tasks: JoinSet::new(),
-            own: OwnRequests::default(),
-            has_applied: false,
         })
     }
 
@@ -119,11 +133,11 @@ impl KubernetesEngine {
         &self.namespace
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target<'a>(&'a self, group: &'a Group) -> Target<'a> {
         Target {
             client: &self.client,
             namespace: &self.namespace,
-            name: &self.order.scenario.name,
+            name: &group.order.scenario.name,
             events: self.events.as_ref(),
         }
     }
@@ -134,9 +148,12 @@ impl KubernetesEngine {
         self.tasks = JoinSet::new();
         let (health, healthy) = tokio::sync::watch::channel(Health::GOOD);
         let api: Api<DynamicObject> = deployment::api(&self.client, &self.namespace);
-        let (name, own) = (self.order.scenario.name.clone(), self.own.clone());
-        let health_check = HealthCheck { api, name, events: events.clone(), own };
-        self.tasks.spawn(health_check.run(health));
+        // Of one Deployment: the others' watches tell where they are deleted.
+        if let Some(Group { order, own, .. }) = self.groups.first() {
+            let name = order.scenario.name.clone();
+            let health_check = HealthCheck { api, name, events: events.clone(), own: own.clone() };
+            self.tasks.spawn(health_check.run(health));
+        }
         let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let queue = SharedLogQueue::default();
         let container = self.order.scenario.container.name.clone();
@@ -150,10 +167,13 @@ impl KubernetesEngine {
             queue,
             sidecars: Sidecars::new(events.clone()),
         };
-        let constraints = match self.constraints.clone() {
-            Some(constraints) => constraints,
-            None => preflight::constraints(&self.client, &self.order, &self.manifest).await,
-        };
+        let mut constraints = Vec::new();
+        for group in &self.groups {
+            constraints.push(match group.constraints.clone() {
+                Some(constraints) => constraints,
+                None => preflight::constraints(&self.client, &group.order, &group.manifest).await,
+            });
+        }
         let selection = watcher::Config::default().labels(&manifest::selector(&self.manifest));
         let mut watches = Watches { events, healthy, tasks: &mut self.tasks, needed: Vec::new() };
         let nodes: Api<NodeObject> = Api::all(self.client.clone());
@@ -166,20 +186,22 @@ impl KubernetesEngine {
         // First, so that the node of a sample is known.
         watches.all_listed().await?;
         watches.need("watch/pods", pods, selection, sink);
-        let (deployments, name) =
-            (Api::namespaced(self.client.clone(), &self.namespace), &self.order.scenario.name);
-        let place = (self.namespace.as_str(), name.as_str());
-        let (client, run, own) = (self.client.clone(), &self.order.run, self.own.clone());
-        let changes = DeploymentWatch::new(client, place, run, events.clone(), own);
-        watches.start(
-            "watch/deployments",
-            deployments,
-            watcher::Config::default().labels(RUN_LABEL),
-            changes,
-        );
+        let mut changes = Vec::new();
+        for (index, group) in self.groups.iter().enumerate() {
+            let place = (self.namespace.as_str(), group.order.scenario.name.as_str());
+            let (client, run, own) = (self.client.clone(), &self.order.run, group.own.clone());
+            let siblings = self.groups.iter().enumerate().filter(|(other, _)| *other != index);
+            let siblings = siblings.map(|(_, other)| other.own.clone()).collect();
+            let watch = DeploymentWatch::new(client, place, run, events.clone(), own);
+            changes.push(watch.beside(siblings));
+        }
+        let deployments = Api::namespaced(self.client.clone(), &self.namespace);
+        let of_runs = watcher::Config::default().labels(RUN_LABEL);
+        watches.start("watch/deployments", deployments, of_runs, DeploymentWatches(changes));
         let here: Api<EventObject> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = watcher::Config::default();
-        let told = || ClusterEvents::new(events.clone(), &self.order.scenario.name);
+        let names: Vec<String> = self.groups.iter().map(|group| group.order.scenario.name.clone()).collect();
+        let told = || ClusterEvents::new(events.clone(), &names);
         watches.start("watch/events", here, all.clone(), told());
         if self.namespace != NAMESPACE_OF_NODE_EVENTS {
             let of_nodes: Api<EventObject> = Api::namespaced(self.client.clone(), NAMESPACE_OF_NODE_EVENTS);
@@ -189,14 +211,15 @@ impl KubernetesEngine {
         watches.all_listed().await
     }
 
-    /// Adopts what an earlier process has created for this run.
-    fn adopted(&self, found: Option<&DynamicObject>) -> Result<Applied, Failure> {
-        let target = self.target();
+    /// Adopts what an earlier process has created for a group of this run.
+    fn adopted<'a>(
+        &self,
+        group: &Group,
+        found: Option<&'a DynamicObject>,
+    ) -> Result<&'a DynamicObject, Failure> {
+        let target = self.target(group);
         match found {
-            Some(found) if self.is_ours(found) => {
-                let instances = deployment::replicas(found);
-                Ok(Applied { manifest: manifest::as_recorded(found), instances })
-            }
+            Some(found) if self.is_ours(found) => Ok(found),
             Some(found) => Err(target.in_the_way(found)),
             None => Err(Failure::permanent(format!(
                 "deployment {} of run {} does not exist in namespace {}: nothing to resume",
@@ -205,8 +228,38 @@ impl KubernetesEngine {
         }
     }
 
+    /// What was created or adopted, of each group. A mixed run records the manifest that those of its groups are made from.
+    fn applied(&self, made: &[DynamicObject]) -> Applied {
+        let manifest = match made {
+            [only] => manifest::as_recorded(only),
+            _ => self.manifest.clone(),
+        };
+        Applied { manifest, instances: made.iter().map(deployment::replicas).sum() }
+    }
+
     fn is_ours(&self, found: &DynamicObject) -> bool {
         deployment::run_of(found) == Some(self.order.run.as_str())
+    }
+}
+
+impl KubernetesEngine {
+    /// Creates the Deployment of a group, of whose name there is this one.
+    async fn create(&mut self, index: usize, found: Option<DynamicObject>) -> Result<DynamicObject, Failure> {
+        let group = &self.groups[index];
+        if let Some(found) = found {
+            match (group.has_applied && self.is_ours(&found), self.replace) {
+                (true, _) => {}
+                (false, true) => self.target(group).replace(&found).await?,
+                (false, false) => return Err(self.target(group).in_the_way(&found)),
+            }
+        }
+        let group = &mut self.groups[index];
+        group.has_applied = true;
+        manifest::set_process(&mut group.manifest);
+        let group = &self.groups[index];
+        let made = self.target(group).apply(&group.manifest).await?;
+        group.own.answered(deployment::replicas(&made), made.metadata.resource_version.as_deref());
+        Ok(made)
     }
 }
 
@@ -220,46 +273,51 @@ impl Engine for KubernetesEngine {
     }
 
     async fn preflight(&mut self) -> Result<Preflight, Failure> {
-        let (preflight, constraints) =
-            preflight::check(&self.client, &self.server, &self.namespace, &self.order).await?;
-        self.constraints = Some(constraints);
-        Ok(preflight)
+        let mut all = Vec::new();
+        for group in &mut self.groups {
+            let (preflight, constraints) =
+                preflight::check(&self.client, &self.server, &self.namespace, &group.order).await?;
+            group.constraints = Some(constraints);
+            all.push(preflight);
+        }
+        Ok(preflight::merged(&self.order.options.mix, all))
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {
         self.events = Some(events.clone());
         // First: on another cluster every pod of the run would be reported as gone.
-        let found = self.target().find().await?;
-        let taken_over = if adopt { Some(self.adopted(found.as_ref())?) } else { None };
-        self.observe(&events).await?;
-        if let Some(applied) = taken_over {
-            self.target().take_over().await;
-            return Ok(applied);
-        }
-        if let Some(found) = found {
-            match (self.has_applied && self.is_ours(&found), self.replace) {
-                (true, _) => {}
-                (false, true) => self.target().replace(&found).await?,
-                (false, false) => return Err(self.target().in_the_way(&found)),
+        let mut there = Vec::new();
+        for group in &self.groups {
+            let found = self.target(group).find().await?;
+            if adopt {
+                self.adopted(group, found.as_ref())?;
             }
+            there.push(found);
         }
-        self.has_applied = true;
-        manifest::set_process(&mut self.manifest);
-        let made = self.target().apply(&self.manifest).await?;
-        self.own.answered(deployment::replicas(&made), made.metadata.resource_version.as_deref());
-        Ok(Applied { manifest: manifest::as_recorded(&made), instances: deployment::replicas(&made) })
+        self.observe(&events).await?;
+        if adopt {
+            for group in &self.groups {
+                self.target(group).take_over().await;
+            }
+            return Ok(self.applied(&there.into_iter().flatten().collect::<Vec<_>>()));
+        }
+        let mut made = Vec::new();
+        for (index, found) in there.into_iter().enumerate() {
+            made.push(self.create(index, found).await?);
+        }
+        Ok(self.applied(&made))
     }
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
-        group.only()?;
-        self.own.asks(instances);
-        let version = self.target().scale(instances).await?;
-        self.own.answered(instances, version.as_deref());
+        let group = &self.groups[group.index(self.groups.len())?];
+        group.own.asks(instances);
+        let version = self.target(group).scale(instances).await?;
+        group.own.answered(instances, version.as_deref());
         Ok(())
     }
 
     async fn remove(&mut self) -> Result<(), Failure> {
-        self.own.removes();
+        self.groups.iter().for_each(|group| group.own.removes());
         cleanup::remove(&self.client, &self.namespace, &self.order.run, self.events.as_ref()).await
     }
 

@@ -264,6 +264,7 @@ mod tests {
             restarts: 0,
             end: None,
             over: false,
+            group: None,
         }
     }
 

@@ -111,6 +111,7 @@ impl<B> Replica<B> {
             end: self.end.clone(),
             // An evicted one keeps its place until another one takes it.
             over: self.state == State::Gone,
+            group: None,
         }
     }
 

@@ -15,8 +15,8 @@ mod world;
 pub use ground_truth::{TrueLoss, Truth};
 pub use quantities::SignedQuantity;
 pub use world::{
-    Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, Others, PhaseTime, PhaseTimes, RuntimeTruth,
-    Shortage, World,
+    Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime, PhaseTimes,
+    RuntimeTruth, Shortage, World,
 };
 
 use std::collections::BTreeMap;
@@ -59,7 +59,9 @@ impl SimulatedEngine {
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
         let world = World::of(&order.options).map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
-        Ok(Self::at(order, Arc::new(Mutex::new(Cluster::new(world, load))), Instant::now()))
+        world.check_mix(&order.options.mix).map_err(Failure::permanent)?;
+        let groups = world.groups(&order.options.mix);
+        Ok(Self::at(order, Arc::new(Mutex::new(Cluster::new(world, groups, load))), Instant::now()))
     }
 
     fn at(order: EngineSpec, cluster: Arc<Mutex<Cluster>>, made: Instant) -> Self {
@@ -184,10 +186,10 @@ impl Engine for SimulatedEngine {
     }
 
     async fn scale(&mut self, group: GroupId, instances: u32) -> Result<(), Failure> {
-        group.only()?;
+        let group = group.index(self.cluster().group_count())?;
         self.request().await?;
         let now = self.now();
-        self.cluster().ask(instances, now);
+        self.cluster().ask(group, instances, now);
         self.asked.notify_one();
         Ok(())
     }

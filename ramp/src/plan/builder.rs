@@ -12,7 +12,7 @@ use crate::engine::EngineSpec;
 use crate::engine::machine::MachineFacts;
 use crate::engine::simulated::World;
 use crate::plan::engine_options;
-use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
+use ramp_format::plan::{EngineKind, EngineOptions, MOST_GROUPS, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::StopRule;
@@ -58,6 +58,7 @@ impl PlanBuilder {
             (EngineKind::Local, None) => MachineFacts::read().default_budget(),
             (_, budget) => budget,
         };
+        check_mix(&args.mix)?;
         let built_in = engine == EngineKind::Local && args.manifest.is_none();
         let mut scenario = match &args.manifest {
             Some(path) => Scenario::read(path)?,
@@ -71,6 +72,7 @@ impl PlanBuilder {
             (_, _) => None,
         };
         if let Some(world) = &world {
+            world.check_mix(&args.mix)?;
             scenario = world.applied_to(&scenario)?;
         }
         if let Some(memory) = args.memory {
@@ -103,6 +105,7 @@ impl PlanBuilder {
                 namespace: args.namespace.clone(),
                 context: args.context.clone(),
                 world: world.map(serde_json::to_value).transpose().map_err(|error| error.to_string())?,
+                mix: args.mix.clone(),
             },
         };
         Ok(Self { plan, scenario, out })
@@ -117,6 +120,27 @@ impl PlanBuilder {
             options: self.plan.options.clone(),
         }
     }
+}
+
+/// Runtimes of a mixed run: at least two, each once, and no more than a report can tell apart.
+fn check_mix(runtimes: &[String]) -> Result<(), String> {
+    let given = runtimes.join(",");
+    if let Some(name) = runtimes.iter().find(|name| name.is_empty()) {
+        return Err(format!(
+            "--mix {given}: {name:?} is not the name of a runtime (\"default\" is no RuntimeClass)"
+        ));
+    }
+    if let Some(twice) =
+        runtimes.iter().find(|name| runtimes.iter().filter(|other| other == name).count() > 1)
+    {
+        return Err(format!("--mix {given}: {twice} is given twice"));
+    }
+    if runtimes.len() == 1 || runtimes.len() > MOST_GROUPS {
+        return Err(format!(
+            "--mix {given}: expected 2 to {MOST_GROUPS} runtimes, such as default,kata (--runtime for a single one)"
+        ));
+    }
+    Ok(())
 }
 
 /// The built-in scenario, scaled to twenty instances in the budget, each of which allocates its memory within a second.
@@ -237,6 +261,21 @@ mod tests {
         let small = builder(&["--budget", "10M", "--memory", "5M", "--to", "1"]).unwrap();
         assert_eq!(small.scenario.needs().memory_on(None), Some(Bytes(5_000_000)));
         assert_eq!(small.plan.stop[0].to_string(), "available-memory:5M:3");
+        assert!(
+            builder(&["--mix", "runc,kata"])
+                .unwrap_err()
+                .starts_with("--mix applies to --engine kubernetes or")
+        );
+        for (mix, expected) in [
+            ("kata", "expected 2 to 4 runtimes"),
+            ("a,b,c,d,e", "expected 2 to 4 runtimes"),
+            ("kata,kata", "kata is given twice"),
+            ("kata,", "\"\" is not the name of a runtime"),
+            ("default,gvisor", "no runtime gvisor in the world"),
+        ] {
+            let error = builder(&["--engine", "simulated", "--mix", mix]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
         assert!(builder(&["no/such/file.yaml"]).unwrap_err().contains("no/such/file.yaml"));
     }
 }

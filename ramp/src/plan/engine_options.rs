@@ -8,6 +8,7 @@ use crate::cli::RunArgs;
 const APPLIES: &[(&str, &[EngineKind])] = &[
     ("budget", &[EngineKind::Local]),
     ("runtime", &[EngineKind::Podman, EngineKind::Kubernetes]),
+    ("mix", &[EngineKind::Kubernetes, EngineKind::Simulated]),
     ("socket", &[EngineKind::Podman]),
     ("namespace", &[EngineKind::Kubernetes]),
     ("context", &[EngineKind::Kubernetes]),
@@ -17,10 +18,11 @@ const APPLIES: &[(&str, &[EngineKind])] = &[
 ];
 
 /// Those of `plan` and `run` that are given.
-pub(crate) fn given(args: &RunArgs) -> [(&'static str, bool); 7] {
+pub(crate) fn given(args: &RunArgs) -> [(&'static str, bool); 8] {
     [
         ("budget", args.budget.is_some()),
         ("runtime", args.runtime.is_some()),
+        ("mix", !args.mix.is_empty()),
         ("socket", args.socket.is_some()),
         ("namespace", args.namespace.is_some()),
         ("context", args.context.is_some()),

@@ -1,7 +1,7 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
 use ramp_format::plan::{EngineKind, Pace, Plan};
-use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight};
+use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
 use ramp_format::scenario::resources::PodResources;
 use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
 use workload::quantity::{Bytes, Cores};
@@ -26,8 +26,11 @@ pub fn needs(scenario: &Scenario, preflight: &Preflight) -> InstanceNeeds {
             ..needs.resources
         };
     }
-    let sandboxed = preflight.runtime_class.as_ref();
-    let sandboxed = sandboxed.filter(|class| !ON_THE_NODE.contains(&class.handler.as_str()));
+    let mut classes = preflight.runtime_class.iter().chain(&preflight.runtime_classes);
+    let is_sandbox = |class: &&RuntimeClassFacts| {
+        !class.handler.is_empty() && !ON_THE_NODE.contains(&class.handler.as_str())
+    };
+    let sandboxed = classes.find(is_sandbox);
     if let (MemoryNeed::Share(percent), None, Some(class)) =
         (&needs.memory, needs.resources.load_limit, sandboxed)
     {
@@ -106,11 +109,16 @@ fn bounds(
     needs: &InstanceNeeds,
     engine: EngineKind,
 ) {
-    let class = preflight.runtime_class.clone().unwrap_or_default();
-    let (memory, cpu) = (class.overhead_memory_bytes, class.overhead_cpu_cores);
-    let beside = |what: String, overhead: String| match preflight.runtime_class {
-        Some(_) => format!("{what} and {overhead} of the runtime"),
-        None => what,
+    // Of a mixed run on average: its groups alternate.
+    let classes: Vec<&RuntimeClassFacts> =
+        preflight.runtime_class.iter().chain(&preflight.runtime_classes).collect();
+    let groups = classes.len().max(1) as u64;
+    let memory = classes.iter().map(|class| class.overhead_memory_bytes).sum::<u64>() / groups;
+    let cpu = classes.iter().map(|class| class.overhead_cpu_cores).sum::<f64>() / groups as f64;
+    let beside = |what: String, overhead: String| match classes.len() {
+        0 => what,
+        1 => format!("{what} and {overhead} of the runtime"),
+        _ => format!("{what} and {overhead} of the runtimes on average"),
     };
     let bytes = |bytes: u64| Bytes(bytes).rounded().to_string();
     let free_memory = |node: &NodeFacts| {
@@ -277,6 +285,20 @@ mod tests {
         assert_eq!(by(&forecast, "CPU requests"), Some(14), "3.5 cores in quarters");
         assert_eq!(by(&forecast, "memory in use"), Some(13), "9 GB by 667.8 MB");
         assert_eq!(by(&forecast, "memory requests"), Some(53), "9 GB by 167.8 MB");
+    }
+
+    #[test]
+    fn in_a_mixed_run_the_overhead_is_that_of_the_groups_on_average() {
+        let class = |name: &str, overhead_memory_bytes| RuntimeClassFacts {
+            name: name.into(),
+            overhead_memory_bytes,
+            ..RuntimeClassFacts::default()
+        };
+        let runtime_classes = vec![class("default", 0), class("kata", GB)];
+        let preflight = Preflight { nodes: vec![node("a")], runtime_classes, ..Preflight::default() };
+        let forecast = forecast(&preflight, &needs(), &Plan { to: 5, ..Plan::default() }, Some(2.0));
+        assert_eq!(by(&forecast, "memory in use"), Some(9), "9 GB by 0.5 GB and 1.5 GB in turn");
+        assert!(forecast.bounds[0].inputs.contains("500.00 MB of the runtimes on average"), "{forecast:?}");
     }
 
     #[test]

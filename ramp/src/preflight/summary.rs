@@ -80,6 +80,9 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
     };
     let limit = needs.resources.load_limit.map(|limit| format!(", limit {}", limit.rounded()));
     let runtime = match (&preflight.runtime_class, &plan.options.runtime) {
+        _ if !plan.options.mix.is_empty() => {
+            format!("; mixed, in alternation: {}", groups(preflight, &plan.options.mix))
+        }
         (Some(class), _) => format!(
             "; RuntimeClass {} (overhead {}, {} cores)",
             class.name,
@@ -90,6 +93,22 @@ fn what_runs(scenario: &Scenario, preflight: &Preflight, plan: &Plan) -> String 
         (None, None) => String::new(),
     };
     format!("{}: {takes}{}{runtime}", scenario.name, limit.unwrap_or_default())
+}
+
+/// The runtimes of a mixed run, with the overhead of each that has one.
+fn groups(preflight: &Preflight, mix: &[String]) -> String {
+    let group = |runtime: &String| {
+        let class = preflight.runtime_classes.iter().find(|class| class.name == *runtime);
+        match class.filter(|class| class.overhead_memory_bytes > 0 || class.overhead_cpu_cores > 0.0) {
+            None => runtime.clone(),
+            Some(class) => format!(
+                "{runtime} (overhead {}, {} cores)",
+                Bytes(class.overhead_memory_bytes).rounded(),
+                class.overhead_cpu_cores
+            ),
+        }
+    };
+    mix.iter().map(group).collect::<Vec<_>>().join(", ")
 }
 
 fn nodes(text: &mut String, nodes: &[NodeFacts], engine: EngineKind) -> fmt::Result {

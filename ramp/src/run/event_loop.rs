@@ -29,7 +29,7 @@ use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 use ramp_format::stop_rule::StopRule;
 use ramp_format::table_writer::TableWriter;
-use ramp_format::text::count;
+use ramp_format::text::{count, shortened};
 
 /// What ends a wait early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,9 @@ pub(super) struct EventLoop {
 
 /// An instance must be unschedulable for this long before a step is settled.
 const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(5);
+
+/// Characters of a runtime in the line on groups: four fit on a terminal of 80 columns.
+const RUNTIME_CHARS: usize = 10;
 
 /// Interval at which it is said that files cannot be written.
 const SAY_UNWRITTEN_EVERY: Duration = Duration::from_secs(30);
@@ -572,6 +575,20 @@ impl EventLoop {
         format!("{all} to end: {}", parts.join(", "))
     }
 
+    /// The groups of a mixed run, with those of each that hold their memory.
+    pub(super) fn groups(&self) -> String {
+        let mix = &self.directory.run.plan.options.mix;
+        if mix.is_empty() {
+            return String::new();
+        }
+        let ready = self.tracker.ready_by_group();
+        let group = |runtime: &String| {
+            let ready = ready.get(runtime.as_str()).copied().unwrap_or_default();
+            format!("{} {ready}", shortened(runtime, RUNTIME_CHARS))
+        };
+        format!("ready: {}", mix.iter().map(group).collect::<Vec<_>>().join(", "))
+    }
+
     fn show_external_removals(&mut self) {
         let nodes = &self.nodes;
         let what = |name: &str| match nodes.is_ready(name) {
@@ -602,6 +619,7 @@ impl EventLoop {
         };
         self.view.status(&Status {
             asked: self.asked,
+            groups: self.groups(),
             counts: self.tracker.counts(),
             totals: self.tracker.totals(),
             sums: self.nodes.sums(now.passed()),

@@ -173,6 +173,7 @@ mod tests {
             reason: reason.into(),
             restarts: 0,
             container: None,
+            group: None,
         }
     }
 

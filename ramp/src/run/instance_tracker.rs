@@ -69,6 +69,8 @@ pub struct TrackedInstance {
     pub name: String,
     /// Its node.
     pub node: Option<String>,
+    /// Its group, in a mixed run.
+    pub group: Option<String>,
     /// Its state.
     pub state: State,
     /// Whether it is over: it does not run again, and may be replaced.
@@ -127,6 +129,7 @@ impl InstanceTracker {
             reason,
             restarts: status.restarts,
             container,
+            group: status.group.clone(),
         };
         // The end of a terminating instance is neither a failure nor an OOM kill, whatever its exit status.
         let terminating = matches!(status.state, State::Terminating | State::Gone);
@@ -166,6 +169,7 @@ impl InstanceTracker {
                 restarts: entry.restarts,
                 end: None,
                 over: true,
+                group: entry.group.clone(),
             })
             .collect();
         // Sorted by name, so that recordings are reproducible.
@@ -189,6 +193,7 @@ impl InstanceTracker {
             restarts: transition.restarts,
             end: None,
             over: matches!(transition.to, State::Evicted | State::Gone),
+            group: transition.group.clone(),
         };
         self.keep(&status, ended);
     }
@@ -209,6 +214,7 @@ impl InstanceTracker {
         let entry = TrackedInstance {
             name: status.name.clone(),
             node: status.node.clone(),
+            group: status.group.clone(),
             state: status.state,
             over: status.over || (is_end && is_evicted),
             is_evicted,
@@ -279,6 +285,16 @@ impl InstanceTracker {
         let mut numbers = BTreeMap::new();
         for entry in self.instances.values() {
             *numbers.entry(entry.node.as_deref()).or_default() += 1;
+        }
+        numbers
+    }
+
+    /// Numbers of instances that hold their memory, by group.
+    #[must_use]
+    pub fn ready_by_group(&self) -> BTreeMap<&str, u32> {
+        let mut numbers = BTreeMap::new();
+        for entry in self.instances.values().filter(|entry| entry.state == State::Ready) {
+            *numbers.entry(entry.group.as_deref().unwrap_or_default()).or_default() += 1;
         }
         numbers
     }

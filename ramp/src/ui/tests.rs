@@ -27,11 +27,13 @@ fn status() -> Status {
             restarts: 0,
             end: None,
             over: state == State::Evicted,
+            group: None,
         });
     }
     let memory =
         MemoryTotals { total: Bytes(4_000_000_000), free: Bytes(1_500_000_000), ..MemoryTotals::default() };
     Status {
+        groups: String::new(),
         asked: 8,
         counts: tracker.counts(),
         totals: Totals { evictions: 1, oom_kills: 2, failures: 3, gone: 4 },
@@ -59,8 +61,10 @@ fn the_state_of_things_reads_as_written_down() {
     let unwritten = "not written: nodes.csv, 34 rows waiting (No space left on device)".to_owned();
     let blocked = Status { blocked: Some("1 instance: ErrImagePull: not found".into()), ..whole.clone() };
     let full = Status { unwritten, ..whole.clone() };
+    let mixed = Status { groups: "ready: default 3, kata 2".into(), ..whole.clone() };
     let all = [
         ("usual", whole),
+        ("mixed", mixed),
         ("disk full", full),
         ("blocked", blocked),
         ("confined", confined),

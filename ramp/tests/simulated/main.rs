@@ -6,6 +6,7 @@ mod clocks;
 mod datasets;
 mod disks;
 mod faults;
+mod mixed;
 mod others;
 mod paces;
 mod sidecars;

@@ -140,6 +140,7 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
             ..LoadTruth::default()
         },
         runtime: RuntimeTruth { memory: Bytes(0), ..RuntimeTruth::default() },
+        runtimes: std::collections::BTreeMap::new(),
         phases: PhaseTimes {
             schedule: fixed(Duration::from_millis(10)),
             create: fixed(script.create),

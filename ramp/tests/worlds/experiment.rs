@@ -80,7 +80,13 @@ fn plan(shape: Shape, world: &World) -> Plan {
 
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
-    let plan = plan(shape, &world);
+    run_mixed(world, shape, &[], directory)
+}
+
+/// The same with a group of instances under each of these runtimes.
+pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Path) -> StepOutcome {
+    let mut plan = plan(shape, &world);
+    plan.options.mix = mix.iter().map(|runtime| (*runtime).to_owned()).collect();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {

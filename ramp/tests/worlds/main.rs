@@ -10,6 +10,7 @@
 mod cases;
 mod coverage;
 mod experiment;
+mod mixed;
 mod soak;
 mod studies;
 #[path = "../support/mod.rs"]

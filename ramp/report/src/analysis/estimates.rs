@@ -108,7 +108,9 @@ impl Estimates {
         let saturation = saturation(data, losses, changes);
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
         let timed = data.recorded().map_or(Ok(()), timed);
-        let rough_cost = timed.and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
+        let rough_cost = timed
+            .and_then(|()| of_one_runtime(data))
+            .and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let marginal_cost = of_use(&rough_cost);
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
@@ -120,6 +122,17 @@ impl Estimates {
             costs,
             saturation,
         }
+    }
+}
+
+/// That all instances are under one runtime: what is of any instance is of none in a mixed run.
+///
+/// # Errors
+/// Where it is a mixed run.
+pub(super) fn of_one_runtime(data: &Dataset) -> Estimate<()> {
+    match data.mix() {
+        [] => Ok(()),
+        mix => unavailable(format!("a mixed run of {}: see the figures of each runtime", mix.join(", "))),
     }
 }
 
@@ -203,6 +216,10 @@ fn per_container(
 }
 
 fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCost>) -> Usage {
+    if let Err(why) = of_one_runtime(data) {
+        let why = || Err(why.clone());
+        return Usage { steps: Vec::new(), at_saturation: why(), min: why(), max: why() };
+    }
     let is_legacy_csv = data.is_legacy_csv();
     let of_machines = !is_legacy_csv && !data.is_charged();
     if of_machines && cost.is_err() {

@@ -312,7 +312,9 @@ fn raised(recorded: &Recorded, step: &Step) -> Option<Change> {
 fn rescaled<'d>(data: &'d Dataset, recorded: &'d Recorded, until: f64) -> impl Iterator<Item = Change> {
     let asked_in = |number: u32| data.steps.iter().find(|step| step.step == number)?.asked;
     let before = recorded.events.iter().take_while(move |event| event.elapsed_seconds < until);
-    before.filter(|event| event.reason == "SuccessfulRescale").filter_map(move |event| {
+    // In a mixed run a size is of one group, and steps have the instances of all: what was noticed of it is told all the same.
+    let is_mixed = !data.mix().is_empty();
+    before.filter(move |event| !is_mixed && event.reason == "SuccessfulRescale").filter_map(move |event| {
         let (size, asked) = (new_size(event)?, asked_in(event.step)?);
         let own = [Some(asked), asked_in(event.step + 1), event.step.checked_sub(1).and_then(asked_in)];
         (!own.contains(&Some(size))).then(|| Change {
@@ -342,6 +344,7 @@ mod tests {
             reason: reason.into(),
             restarts: 0,
             container: None,
+            group: None,
         }
     }
 

@@ -22,7 +22,7 @@ pub struct LoadLevel {
 }
 
 /// An instance's way to being ready.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Startup {
     /// When it was first seen, in seconds since the run began.
     pub made_seconds: f64,
@@ -30,6 +30,8 @@ pub struct Startup {
     pub at_work: u32,
     /// How long it took, or was watched without getting there: it was evicted, killed or removed before, or the run ended.
     pub took: Duration,
+    /// Its group, in a mixed run.
+    pub group: Option<String>,
 }
 
 /// Levels of load: quarters of the instances at saturation, and one level beyond it.
@@ -82,6 +84,7 @@ struct StartedInstance {
     made_seconds: Option<f64>,
     at_work: u32,
     took: Option<Duration>,
+    group: Option<String>,
 }
 
 impl<'d> InstanceLives<'d> {
@@ -96,6 +99,7 @@ impl<'d> InstanceLives<'d> {
                 made_seconds,
                 at_work: self.population.running_now(),
                 took: None,
+                group: row.group.clone(),
             });
         }
         self.population.follow(row);
@@ -115,7 +119,12 @@ impl<'d> InstanceLives<'d> {
         let startup = |life: StartedInstance| {
             let made_seconds = life.made_seconds?;
             let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
-            Some(Startup { made_seconds, at_work: life.at_work, took: life.took.unwrap_or(still) })
+            Some(Startup {
+                made_seconds,
+                at_work: life.at_work,
+                took: life.took.unwrap_or(still),
+                group: life.group,
+            })
         };
         self.begun.into_iter().filter_map(startup).collect()
     }

@@ -205,20 +205,26 @@ fn with_what_stayed(
         let note = if measure.is_charged { "" } else { "; memory retained after the run is unknown" };
         return Ok((within, note.into()));
     }
-    let whole: Vec<_> = beyond
-        .observations
-        .iter()
-        .zip(&beyond.after)
-        .map(|(up, after)| [&up[..], &after[..]].concat())
-        .collect();
-    let Some(fit) = fit(&whole) else { return Ok((within, String::new())) };
+    let Some(fit) = fit(&whole_series(&beyond.observations, &beyond.after)) else {
+        return Ok((within, String::new()));
+    };
     let with = interval(&drawn_of(&fit, beyond))?;
-    let both = Interval { low: within.low.min(with.low), high: within.high.max(with.high) };
+    let both = widest(within, with);
     Ok((both, "; the interval includes the estimate with the time after the last instance".into()))
 }
 
+/// Each series with what came after it.
+pub(super) fn whole_series<T: Clone>(up: &[Vec<T>], after: &[Vec<T>]) -> Vec<Vec<T>> {
+    up.iter().zip(after).map(|(up, after)| [&up[..], &after[..]].concat()).collect()
+}
+
+/// The interval that holds two others.
+pub(super) fn widest(one: Interval, other: Interval) -> Interval {
+    Interval { low: one.low.min(other.low), high: one.high.max(other.high) }
+}
+
 impl SystematicError {
-    fn widen(self, Interval { low, high }: Interval) -> Interval {
+    pub(super) fn widen(self, Interval { low, high }: Interval) -> Interval {
         Interval { low: low - self.below - self.load, high: high + self.above + self.load }
     }
 }

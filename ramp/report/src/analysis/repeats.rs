@@ -15,6 +15,8 @@ pub struct RepeatGroup {
     pub scenario: String,
     /// What each instance was to do. Only groups of the same load are held against each other.
     load: String,
+    /// Whether they are mixed runs, which are held against no other: each has its comparison within itself.
+    is_mixed: bool,
     /// Indices of its runs.
     pub runs: Vec<usize>,
 }
@@ -39,6 +41,7 @@ pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
                 runtime,
                 scenario,
                 load,
+                is_mixed: !data.mix().is_empty(),
                 runs: vec![index],
             }),
         }
@@ -57,14 +60,17 @@ pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
 pub fn pairs(groups: &[RepeatGroup]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        let of_scenario: Vec<usize> = (0..groups.len())
-            .filter(|other| groups.get(*other).is_some_and(|other| other.load == group.load))
-            .collect();
+        if group.is_mixed {
+            continue;
+        }
+        let comparable = |other: &RepeatGroup| other.load == group.load && !other.is_mixed;
+        let of_scenario: Vec<usize> =
+            (0..groups.len()).filter(|other| groups.get(*other).is_some_and(comparable)).collect();
         let base = base_of(groups, &of_scenario);
         pairs.extend(base.filter(|base| *base != index).map(|base| (base, index)));
     }
     // Whatever they are called: who names two wants to know.
-    if pairs.is_empty() && groups.len() == 2 {
+    if pairs.is_empty() && groups.len() == 2 && groups.iter().all(|group| !group.is_mixed) {
         pairs.extend(base_of(groups, &[0, 1]).map(|base| (base, 1 - base)));
     }
     pairs
@@ -89,6 +95,7 @@ fn identity(data: &Dataset) -> Identity {
     let Some(recorded) = data.recorded() else { return of_a_name(&data.name) };
     let run = &recorded.run;
     let runtime = match run.plan.engine {
+        _ if !data.mix().is_empty() => data.mix().join(" and "),
         EngineKind::Local => "processes".to_owned(),
         EngineKind::Simulated => run
             .plan

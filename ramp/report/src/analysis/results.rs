@@ -2,11 +2,13 @@
 
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
+use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
 use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
+use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
@@ -44,6 +46,8 @@ pub struct RunResults {
     pub terminations: Estimate<Survival>,
     /// Memory that did not come back.
     pub leak: Estimate<Leak>,
+    /// Its groups, where it is a mixed run.
+    pub mixed: Vec<GroupResults>,
 }
 
 /// Two groups of runs, held against each other.
@@ -103,7 +107,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 9;
+    const FIGURES: usize = 10;
 
     /// What a run says by itself.
     #[must_use]
@@ -129,10 +133,12 @@ impl RunResults {
             breaks: figures.compute("failure modes", name, || breaks(data, &losses, &changed_by_others)),
             changed_by_others,
             startups: figures.compute("startups", name, || startups(data)),
-            latency: figures.compute("startup latency", name, || latency(data, full)),
+            latency: figures
+                .compute("startup latency", name, || of_one_runtime(data).and_then(|()| latency(data, full))),
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
+            mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
             estimates,
         }
     }

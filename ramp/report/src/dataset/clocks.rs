@@ -303,6 +303,7 @@ mod tests {
             reason: String::new(),
             restarts: 0,
             container: None,
+            group: None,
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct ReportedLoad<'d> {
     full: f64,
     /// Of that: anonymous memory.
     pub(super) anon: f64,
+    /// The same of each group of a mixed run that reports.
+    of_group: HashMap<&'d str, f64>,
 }
 
 impl<'d> ReportedLoad<'d> {
@@ -55,8 +57,19 @@ impl<'d> ReportedLoad<'d> {
                 |reports: &Vec<&ReportRow>| reports.last()?.memory_target_bytes.map(|bytes| bytes as f64);
             full.extend(by_uid.values().filter_map(target));
         }
-        let mean = full.iter().sum::<f64>() / full.len().max(1) as f64;
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let mut of_group: HashMap<&str, Vec<f64>> = HashMap::new();
+        let groups = recorded.pods.iter().filter_map(|row| Some((row.uid.as_str(), row.group.as_deref()?)));
+        for (uid, group) in groups.collect::<HashMap<_, _>>() {
+            let last = by_uid.get(uid).and_then(of_one).and_then(|report| report.memory_resident_bytes);
+            if let Some(bytes) = last {
+                of_group.entry(group).or_default().push(bytes as f64);
+            }
+        }
+        let of_group = of_group.into_iter().map(|(group, bytes)| (group, mean(&bytes))).collect();
+        let mean = mean(&full);
         Self {
+            of_group,
             known: !full.is_empty(),
             full: mean,
             anon: anon.iter().sum::<f64>() / anon.len().max(1) as f64,
@@ -68,6 +81,11 @@ impl<'d> ReportedLoad<'d> {
     /// What each that holds its memory takes, with page tables; 0 where none reports.
     pub(super) fn each(&self) -> f64 {
         self.full * (1.0 + PAGE_TABLES)
+    }
+
+    /// The same of a group: that of all where none of it reports.
+    pub(super) fn each_of(&self, group: &str) -> f64 {
+        self.of_group.get(group).copied().unwrap_or(self.full) * (1.0 + PAGE_TABLES)
     }
 
     /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report.
@@ -105,6 +123,10 @@ pub(super) struct KernelInstances<'d> {
     unknown: HashSet<&'d str>,
     /// Nodes that have had one.
     pub(super) nodes: HashSet<&'d str>,
+    /// The group of each that there has been, in a mixed run.
+    groups: HashMap<&'d str, &'d str>,
+    /// Nodes that have had one of a group.
+    group_nodes: HashSet<(&'d str, &'d str)>,
     /// Whether any was told to end: what had been there may come back slowly.
     pub(super) any_ended: bool,
 }
@@ -114,6 +136,10 @@ impl<'d> KernelInstances<'d> {
         let uid = row.uid.as_str();
         self.unknown.remove(uid);
         self.nodes.extend(row.node.as_deref());
+        if let Some(group) = row.group.as_deref() {
+            self.groups.insert(uid, group);
+            self.group_nodes.extend(row.node.as_deref().map(|node| (group, node)));
+        }
         match row.to.parse::<State>() {
             Ok(State::Running) => {
                 self.alive.entry(uid).or_insert(false);
@@ -133,6 +159,16 @@ impl<'d> KernelInstances<'d> {
                 self.alive.remove(uid);
             }
         }
+    }
+
+    /// Instances of each of these groups, and nodes that have had one of it.
+    pub(super) fn by_group(&self, groups: &[String]) -> Vec<(u32, u32)> {
+        let of = |group: &String| {
+            let alive = self.alive.keys().filter(|uid| self.groups.get(*uid) == Some(&group.as_str()));
+            let nodes = self.group_nodes.iter().filter(|(of, _)| of == group);
+            (alive.count() as u32, nodes.count() as u32)
+        };
+        groups.iter().map(of).collect()
     }
 
     /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where

@@ -114,7 +114,10 @@ impl Dataset {
                     .iter()
                     .enumerate()
                     .map(|(kernel, looks)| {
-                        self.observed_after(recorded, kernel, measure, looks, first_is_told)
+                        let first = looks.last().filter(|_| first_is_told).map_or(0, |look| look.nodes);
+                        let x = [0.0, first.into(), 0.0];
+                        let after = self.observed_after(recorded, kernel, measure, looks);
+                        after.into_iter().map(|(seconds, y)| Observation { seconds, x, y }).collect()
                     })
                     .collect(),
                 load_bytes: if measure.is_reported { load.each() } else { 0.0 },
@@ -126,33 +129,25 @@ impl Dataset {
         }
     }
 
-    /// What a kernel held after the last instance was gone, where that was steady.
-    fn observed_after(
+    /// What a kernel held after the last instance was gone, where that was steady: seconds by the node's clock, and bytes.
+    pub(super) fn observed_after(
         &self,
         recorded: &Recorded,
         kernel: usize,
         measure: &'static Measure,
         looks: &[KernelObservation],
-        first_is_told: bool,
-    ) -> Vec<Observation> {
+    ) -> Vec<(f64, f64)> {
         let MemoryAfter { values, .. } = self.after_the_last(recorded, kernel, measure);
         if is_steady(&values, &before_the_first(looks)) != Some(true) {
             return Vec::new();
         }
-        // Times of observations are those of the node's clock.
         let ahead = looks.first().map_or(0.0, |look| look.seconds - look.elapsed_seconds);
-        let first = looks.last().filter(|_| first_is_told).map_or(0, |look| look.nodes);
-        let of = |(seconds, bytes): &(f64, f64)| Observation {
-            seconds: seconds + ahead,
-            x: [0.0, first.into(), 0.0],
-            y: *bytes,
-        };
-        last(&values, STEADY_FOR_SECONDS).iter().map(of).collect()
+        last(&values, STEADY_FOR_SECONDS).iter().map(|(seconds, bytes)| (seconds + ahead, *bytes)).collect()
     }
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
-    fn until(&self, before: Option<usize>) -> f64 {
+    pub(super) fn until(&self, before: Option<usize>) -> f64 {
         let counts = |(index, step): &(usize, &Step)| match before {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),
@@ -162,7 +157,7 @@ impl Dataset {
     }
 
     /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else what the machine holds.
-    fn measure(&self, recorded: &Recorded, until: f64) -> &'static Measure {
+    pub(super) fn measure(&self, recorded: &Recorded, until: f64) -> &'static Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let counts = |sample: &&NodeSample| {
             sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
@@ -179,7 +174,7 @@ impl Dataset {
     }
 
     /// The same of each kernel.
-    fn of_kernels(
+    pub(super) fn of_kernels(
         &self,
         recorded: &Recorded,
         load: &ReportedLoad<'_>,
@@ -210,6 +205,7 @@ impl Dataset {
         let mut pods = recorded.happened(&names).into_iter().peekable();
         let mut there = KernelInstances::default();
         let mut looked: Vec<KernelObservation> = Vec::new();
+        let groups = &recorded.run.plan.options.mix;
         for sample in samples {
             let Some(now) = taken(sample) else { continue };
             // What came to be seen in the same millisecond had no time to take anything.
@@ -241,6 +237,7 @@ impl Dataset {
                 instances: there.alive.len() as u32,
                 nodes: there.nodes.len() as u32,
                 all_full,
+                groups: there.by_group(groups),
             });
         }
         looked
@@ -466,18 +463,20 @@ pub(super) fn taken(sample: &NodeSample) -> Option<f64> {
 }
 
 /// A sample of a kernel of which it is known what was there.
-struct KernelObservation {
+pub(super) struct KernelObservation {
     /// When, by its node's clock.
-    seconds: f64,
+    pub(super) seconds: f64,
     /// When it was recorded, since the run began.
-    elapsed_seconds: f64,
-    bytes: f64,
+    pub(super) elapsed_seconds: f64,
+    pub(super) bytes: f64,
     /// What the instances held then, with page tables.
-    reported: f64,
+    pub(super) reported: f64,
     instances: u32,
     /// Nodes of the kernel that have had an instance by then.
     nodes: u32,
-    all_full: bool,
+    pub(super) all_full: bool,
+    /// Of each group of a mixed run: its instances, and the nodes of the kernel that have had one.
+    pub(super) groups: Vec<(u32, u32)>,
 }
 
 impl KernelObservation {

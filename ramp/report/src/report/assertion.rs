@@ -81,6 +81,10 @@ impl Assertion {
             Scope::Run(of) => {
                 report.runs().map(|(data, found)| (data.name.as_str(), of(data, found))).collect()
             }
+            Scope::Mixed(of) => {
+                let mixed = report.runs().filter(|(data, _)| !data.mix().is_empty());
+                mixed.map(|(data, found)| (data.name.as_str(), of(data, found))).collect()
+            }
             Scope::Comparison(of) => {
                 let read = |compared| {
                     let names @ [_, other] = report.names(compared);
@@ -90,7 +94,11 @@ impl Assertion {
             }
         };
         if figures.is_empty() {
-            return vec![format!("{self}: no two runs are compared")];
+            let none = match self.figure.scope {
+                Scope::Mixed(_) => "there is no mixed run",
+                Scope::Run(_) | Scope::Comparison(_) => "no two runs are compared",
+            };
+            return vec![format!("{self}: {none}")];
         }
         figures.into_iter().filter_map(|(name, figure)| self.failure(name, &figure)).collect()
     }

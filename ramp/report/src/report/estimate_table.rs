@@ -33,6 +33,7 @@ impl EstimateRow {
 pub fn of_run(data: &Dataset, found: &RunResults) -> Vec<EstimateRow> {
     rows(|scope| match scope {
         Scope::Run(of) => Some(of(data, found)),
+        Scope::Mixed(of) => (!data.mix().is_empty()).then(|| of(data, found)),
         Scope::Comparison(_) => None,
     })
 }
@@ -41,7 +42,7 @@ pub fn of_run(data: &Dataset, found: &RunResults) -> Vec<EstimateRow> {
 #[must_use]
 pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<EstimateRow> {
     rows(|scope| match scope {
-        Scope::Run(_) => None,
+        Scope::Run(_) | Scope::Mixed(_) => None,
         Scope::Comparison(of) => Some(of(compared, report.names(compared))),
     })
 }

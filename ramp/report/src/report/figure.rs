@@ -34,6 +34,8 @@ pub struct Figure {
 pub enum Scope {
     /// Of each run.
     Run(fn(&Dataset, &RunResults) -> Estimate<Reading>),
+    /// Of each mixed run; other runs have no such figure.
+    Mixed(fn(&Dataset, &RunResults) -> Estimate<Reading>),
     /// Of two groups of runs: given the names of the base and of the other.
     Comparison(fn(&Compared, [&str; 2]) -> Estimate<Reading>),
 }

@@ -99,13 +99,18 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
 /// Estimates as rows, runs as columns.
 fn rows(report: &Report) -> Vec<HtmlRow> {
     let mut rows: Vec<HtmlRow> = Vec::new();
-    for (data, found) in report.runs() {
-        for (at, line) in estimate_table::of_run(data, found).into_iter().enumerate() {
-            match rows.get_mut(at) {
-                Some(row) => row.cells.push(line),
-                None => rows.push(HtmlRow { name: line.name, basis: String::new(), cells: vec![line] }),
-            }
-        }
+    let tables: Vec<Vec<EstimateRow>> =
+        report.runs().map(|(data, found)| estimate_table::of_run(data, found)).collect();
+    // Mixed runs have more lines than others.
+    let longest = tables.iter().max_by_key(|lines| lines.len());
+    for line in longest.into_iter().flatten() {
+        let none =
+            || EstimateRow { value: Err("not a mixed run".into()), basis: String::new(), ..line.clone() };
+        let cell = |lines: &Vec<EstimateRow>| {
+            lines.iter().find(|other| other.name == line.name).cloned().unwrap_or_else(none)
+        };
+        let cells = tables.iter().map(cell).collect();
+        rows.push(HtmlRow { name: line.name, basis: String::new(), cells });
     }
     rows.into_iter().map(HtmlRow::shared).collect()
 }
@@ -145,7 +150,7 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
     ];
     let versions = run.versions.iter().map(|(what, version)| format!("{what} {version}"));
     facts.push(("versions", versions.collect::<Vec<_>>().join(", ")));
-    if let Some(class) = &run.runtime_class {
+    for class in run.runtime_class.iter().chain(&run.runtime_classes) {
         let overhead = crate::report::format::mib(class.overhead_memory_bytes as f64);
         let text = format!(
             "{} (handler {}), podFixed {overhead}, {} cores",

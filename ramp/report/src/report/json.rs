@@ -50,8 +50,10 @@ fn run(data: &Dataset, found: &RunResults) -> Value {
         "breaks": breaks.collect::<Vec<_>>(),
     });
     for figure in FIGURES {
-        if let Scope::Run(of) = figure.scope {
-            figure.put(&mut object, &of(data, found));
+        match figure.scope {
+            Scope::Run(of) => figure.put(&mut object, &of(data, found)),
+            Scope::Mixed(of) if !data.mix().is_empty() => figure.put(&mut object, &of(data, found)),
+            Scope::Mixed(_) | Scope::Comparison(_) => {}
         }
     }
     object

@@ -1,6 +1,7 @@
 //! The analysis in sentences. Each quotes its figures and names the rule that it follows.
 
 mod comparison;
+mod mixed;
 mod run;
 mod sentence;
 
@@ -41,6 +42,14 @@ fn of_one(data: &Dataset, found: &RunResults) -> String {
         (Ok(at), _) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule),
         (Err(why), Some(_)) => sentence += &format!("; saturation: {}", why.0),
         (Err(why), None) => sentence += &format!("; saturation: n/a ({})", why.0),
+    }
+    if let Some(base) = found.mixed.first() {
+        let more: Vec<String> =
+            found.mixed.iter().filter_map(|group| mixed::costs_more(data, base, group)).collect();
+        return match more.as_slice() {
+            [] => format!("{sentence}; overhead in a mixed run: n/a."),
+            more => format!("{sentence}; {}.", more.join("; ")),
+        };
     }
     sentence += &match &estimates.marginal_cost {
         Ok(cost) => {

@@ -6,8 +6,10 @@ use super::registry::FIGURES;
 /// The document, in Markdown.
 #[must_use]
 pub fn markdown() -> String {
-    let is_of_run = |figure: &&Figure| matches!(figure.scope, Scope::Run(_));
-    let (runs, comparisons): (Vec<&Figure>, Vec<&Figure>) = FIGURES.iter().partition(is_of_run);
+    let of = |is: fn(Scope) -> bool| FIGURES.iter().filter(|figure| is(figure.scope)).collect::<Vec<_>>();
+    let runs = of(|scope| matches!(scope, Scope::Run(_)));
+    let mixed = of(|scope| matches!(scope, Scope::Mixed(_)));
+    let comparisons = of(|scope| matches!(scope, Scope::Comparison(_)));
     format!(
         "<!-- Written by `cargo xtask docs` from ramp/report/src/report/registry.rs: change that, not this file. -->\n\
          # Figures of a report\n\n\
@@ -15,8 +17,10 @@ pub fn markdown() -> String {
          unit, by the name in the first column: `ramp report DIR --assert 'running>=100'`. `--json` has each under the key in the\n\
          third column; where a figure is unavailable it is `null`, and `reason` beside it says why.\n\n\
          ## Of each run\n\nKeys are those of an object in `runs`.\n\n{}\n\
+         ## Of each mixed run\n\nOf a run with `--mix`, beside those of each run. Keys are those of an object in `runs`.\n\n{}\n\
          ## Of each comparison\n\nKeys are those of an object in `comparisons`.\n\n{}",
         table(&runs),
+        table(&mixed),
         table(&comparisons)
     )
 }

@@ -12,6 +12,7 @@ use crate::analysis::comparison::PerPod;
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
+use crate::analysis::mixed::GroupResults;
 use crate::analysis::results::RunResults;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
@@ -150,6 +151,31 @@ pub const FIGURES: &[Figure] = &[
                 details: json!({"points": cost.points, "inputs": cost.inputs}),
                 ..Reading::number(cost.bytes)
             })
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "group_costs",
+        title: Some("memory by runtime"),
+        definition: "memory of each additional instance of each group of a mixed run, with its confidence interval",
+        json: Plain("groups"),
+        scope: Scope::Mixed(|_, run| Ok(groups(&run.mixed))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "mixed_overhead_per_pod",
+        title: Some("overhead in mixed run"),
+        unit: Unit::BinaryBytes,
+        definition: "memory that an instance of the second group of a mixed run takes more than one of the first, with its confidence \
+                     interval",
+        json: Object("mixed_overhead_per_pod", &["bytes", "low", "high", "mib", "pod_fixed_mib"]),
+        scope: Scope::Mixed(|_, run| {
+            let [base, other, ..] = run.mixed.as_slice() else {
+                return unavailable("there are no two groups");
+            };
+            let reading = per_pod(known(other.overhead.as_ref().unwrap_or(&unavailable("no first group")))?);
+            let note = format!(", {} over {}{}", other.runtime, base.runtime, reading.note);
+            Ok(Reading { note, ..reading })
         }),
         ..OF_RUN
     },
@@ -412,6 +438,46 @@ fn per_pod(per_pod: &PerPod) -> Reading {
         }
     };
     Reading { interval: Some(per_pod.interval), note, details, ..Reading::number(per_pod.bytes) }
+}
+
+/// What an instance of each group costs, and what it costs more than one of the first.
+fn groups(groups: &[GroupResults]) -> Reading {
+    let text = |group: &GroupResults| {
+        let cost = match &group.cost {
+            Ok(cost) => Unit::Bytes.with_interval(cost.bytes, cost.interval),
+            Err(why) => format!("n/a ({})", why.0),
+        };
+        format!("{}: {cost}", group.runtime)
+    };
+    let details = |group: &GroupResults| {
+        let mut value = json!({"runtime": group.runtime});
+        value["marginal_cost"] = match &group.cost {
+            Ok(cost) => json!({
+                "bytes": cost.bytes, "low": cost.interval.low, "high": cost.interval.high, "points": cost.points,
+                "inputs": cost.inputs,
+            }),
+            Err(why) => json!({"bytes": null, "low": null, "high": null, "reason": why.0}),
+        };
+        value["overhead_per_pod"] = match &group.overhead {
+            None => Value::Null,
+            Some(Ok(found)) => json!({
+                "bytes": found.bytes, "low": found.interval.low, "high": found.interval.high, "mib": mib(found.bytes),
+                "pod_fixed_mib": found.pod_fixed_mib().ok(),
+            }),
+            Some(Err(why)) => json!({"bytes": null, "low": null, "high": null, "reason": why.0}),
+        };
+        value["startup"] = match &group.startup {
+            Ok(startup) => survival(startup),
+            Err(why) => json!({"reason": why.0}),
+        };
+        value
+    };
+    let inputs = groups.iter().find_map(|group| Some(group.cost.as_ref().ok()?.inputs.clone()));
+    Reading {
+        note: groups.iter().map(text).collect::<Vec<_>>().join("; "),
+        inputs: inputs.unwrap_or_default(),
+        ..Reading::structure(groups.iter().map(details).collect())
+    }
 }
 
 fn level(level: &LoadLevel) -> Value {

@@ -27,6 +27,12 @@ impl Interval {
         (self.high - self.low) / 2.0
     }
 
+    /// That of the negative.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        Self { low: -self.high, high: -self.low }
+    }
+
     /// The middle 95 of 100 of what a bootstrap has drawn: the percentile interval (Efron and Tibshirani, An Introduction to the
     /// Bootstrap, 1993, chapter 13). None where nothing was drawn.
     #[must_use]

@@ -10,50 +10,59 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
-/// Regressors that all series have in common.
-pub(super) const COMMON: usize = 3;
-/// Those of each series alone: its level, and its drift with time.
-const OWN: usize = 2;
-/// And what was observed.
-const COLUMNS: usize = OWN + COMMON + 1;
+use ramp_format::plan::MOST_GROUPS;
 
-/// The normal equations of the common ones and y, and the identity beside them.
-const BORDERED: usize = 2 * COMMON + 1;
+/// Regressors that all series have in common.
+const COMMON: usize = 3;
+/// The same of a mixed run: the instances of each group, and the nodes that have had one of it.
+pub const OF_GROUPS: usize = 2 * MOST_GROUPS;
+/// Regressors of each series alone: its level, and its drift with time.
+const OWN: usize = 2;
+
+/// Numbers of columns by the number of common regressors, which stable Rust does not compute from it: those of a series with what was
+/// observed, and those of the normal equations with the identity beside them.
+const fn columns(common: usize) -> usize {
+    OWN + common + 1
+}
+
+const fn bordered(common: usize) -> usize {
+    2 * common + 1
+}
 
 /// One observation of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observation {
+pub struct Observation<const C: usize = COMMON> {
     /// When, in seconds. Observations of a series come in this order.
     pub seconds: f64,
     /// The common regressors.
-    pub x: [f64; COMMON],
+    pub x: [f64; C],
     /// What was observed.
     pub y: f64,
 }
 
 /// The common coefficients, as a mixture over ratios of walks to noise.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fit {
-    components: Vec<Component>,
+pub struct Fit<const C: usize = COMMON> {
+    components: Vec<Component<C>>,
     /// Observations that it rests on.
     pub observations: usize,
     /// Whether each of the common coefficients can be told from those before it, from drift and from the level. One that cannot is 0.
-    pub identified: [bool; COMMON],
+    pub identified: [bool; C],
 }
 
 /// The coefficients for one walk.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Component {
+struct Component<const C: usize> {
     weight: f64,
-    coefficients: [f64; COMMON],
+    coefficients: [f64; C],
     /// Lower triangular root of their covariance.
-    root: [[f64; COMMON]; COMMON],
+    root: [[f64; C]; C],
     freedom: f64,
 }
 
 /// Variance of the walk in a second, in variances of the noise.
 const RATIOS: [f64; 12] = [0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 3.0, 10.0, 100.0];
-/// Variance of what one unit of the first regressor brings, in variances of the noise: instances are not all alike.
+/// Variance of what one instance brings, in variances of the noise: instances are not all alike.
 const UNLIKE: [f64; 4] = [0.0, 0.3, 10.0, 300.0];
 
 /// What the walk is made of, in variances of the noise.
@@ -76,25 +85,31 @@ impl Walk {
 }
 
 /// Columns of a series (level, time, the common ones, y), whitened.
-type WhitenedRows = Vec<[f64; COLUMNS]>;
+type WhitenedRows<const K: usize> = Vec<[f64; K]>;
 
 /// Whitens a series for a walk by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
 /// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika 66,
 /// 1979). And the logarithm of the determinant that this takes away.
-fn whitened(series: &[Observation], walk: Walk) -> (WhitenedRows, f64) {
+fn whitened<const C: usize, const K: usize>(series: &[Observation<C>], walk: Walk) -> (WhitenedRows<K>, f64) {
     let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
     let Some(first) = series.first() else { return (white, log_determinant) };
-    let mut states = [0.0; COLUMNS];
-    let (mut variance, mut last, mut units) = (0.0, first.seconds, first.x[0]);
+    let mut states = [0.0; K];
+    // The instances: one regressor, or one of each group.
+    let counts = if C == COMMON { 1 } else { MOST_GROUPS };
+    let (mut variance, mut last) = (0.0, first);
     for observation in series {
-        variance += walk.second * (observation.seconds - last).max(0.0);
-        variance += walk.unit * (observation.x[0] - units).abs();
-        (last, units) = (observation.seconds, observation.x[0]);
-        let [a, b, c] = observation.x;
-        let columns = [1.0, observation.seconds - first.seconds, a, b, c, observation.y];
+        variance += walk.second * (observation.seconds - last.seconds).max(0.0);
+        let units = observation.x.iter().zip(last.x).take(counts).map(|(now, before)| (now - before).abs());
+        variance += walk.unit * units.sum::<f64>();
+        last = observation;
+        let mut columns = [0.0; K];
+        columns[0] = 1.0;
+        columns[1] = observation.seconds - first.seconds;
+        columns[OWN..OWN + C].copy_from_slice(&observation.x);
+        columns[OWN + C] = observation.y;
         let total: f64 = variance + 1.0;
         let (gain, scale) = (variance / total, total.sqrt().recip());
-        let mut row = [0.0; COLUMNS];
+        let mut row = [0.0; K];
         for ((cell, state), column) in row.iter_mut().zip(&mut states).zip(columns) {
             let innovation = column - *state;
             *state += gain * innovation;
@@ -134,24 +149,29 @@ fn sweep<const N: usize>(products: &mut [[f64; N]; N], at: usize, square: f64) -
 }
 
 /// What all series say together for one walk.
-struct Information {
-    /// The common columns and y, with what each series has for itself taken out.
-    information: [[f64; COMMON + 1]; COMMON + 1],
-    squares: [f64; COMMON],
+struct Information<const C: usize> {
+    /// The common columns, with what each series has for itself taken out.
+    information: [[f64; C]; C],
+    /// Products of the common ones with y, and the square of y.
+    with_y: [f64; C],
+    of_y: f64,
+    squares: [f64; C],
     log_determinant: f64,
     freedom: f64,
 }
 
-fn sums(series: &[Vec<Observation>], walk: Walk) -> Information {
+fn sums<const C: usize, const K: usize>(series: &[Vec<Observation<C>>], walk: Walk) -> Information<C> {
     let mut sums = Information {
-        information: [[0.0; COMMON + 1]; COMMON + 1],
-        squares: [0.0; COMMON],
+        information: [[0.0; C]; C],
+        with_y: [0.0; C],
+        of_y: 0.0,
+        squares: [0.0; C],
         log_determinant: 0.0,
         freedom: 0.0,
     };
     for one in series {
-        let (white, log_determinant) = whitened(one, walk);
-        let mut products = [[0.0; COLUMNS]; COLUMNS];
+        let (white, log_determinant) = whitened::<C, K>(one, walk);
+        let mut products = [[0.0; K]; K];
         for row in &white {
             for (cells, left) in products.iter_mut().zip(row) {
                 cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
@@ -172,25 +192,36 @@ fn sums(series: &[Vec<Observation>], walk: Walk) -> Information {
         for (row, from) in sums.information.iter_mut().zip(&products[OWN..]) {
             row.iter_mut().zip(&from[OWN..]).for_each(|(cell, value)| *cell += value);
         }
+        for (cell, from) in sums.with_y.iter_mut().zip(&products[OWN..]) {
+            *cell += from[K - 1];
+        }
+        sums.of_y += products[K - 1][K - 1];
     }
     sums
 }
 
+/// A component, its restricted log likelihood, and which coefficients can be told.
+type FittedComponent<const C: usize> = (Component<C>, f64, [bool; C]);
+
 /// The coefficients for one walk, their restricted log likelihood, and which can be told; none where nothing is left to tell the
 /// noise from.
-fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64, [bool; COMMON])> {
-    let Information { information, squares, mut log_determinant, mut freedom } = sums(series, walk);
+fn component<const C: usize, const K: usize, const B: usize>(
+    series: &[Vec<Observation<C>>],
+    walk: Walk,
+) -> Option<FittedComponent<C>> {
+    let Information { information, with_y, of_y, squares, mut log_determinant, mut freedom } =
+        sums::<C, K>(series, walk);
     // Bordered by the identity: what elimination leaves in its corner is the inverse of the information, negative.
-    let mut products = [[0.0; BORDERED]; BORDERED];
-    for (row, from) in products.iter_mut().zip(&information) {
-        row[..=COMMON].copy_from_slice(from);
+    let mut products = [[0.0; B]; B];
+    for at in 0..C {
+        products[at][..C].copy_from_slice(&information[at]);
+        (products[at][C], products[C][at]) = (with_y[at], with_y[at]);
+        products[at][C + 1 + at] = 1.0;
+        products[C + 1 + at][at] = 1.0;
     }
-    for at in 0..COMMON {
-        products[at][COMMON + 1 + at] = 1.0;
-        products[COMMON + 1 + at][at] = 1.0;
-    }
-    let mut identified = [false; COMMON];
-    for at in 0..COMMON {
+    products[C][C] = of_y;
+    let mut identified = [false; C];
+    for at in 0..C {
         if let Some(pivot) = sweep(&mut products, at, squares[at]) {
             identified[at] = true;
             log_determinant += pivot;
@@ -202,20 +233,20 @@ fn component(series: &[Vec<Observation>], walk: Walk) -> Option<(Component, f64,
     }
     // A kernel counts in pages: less than one is no noise.
     const PAGE: f64 = 4096.0;
-    let variance = (products[COMMON][COMMON] / freedom).max(PAGE * PAGE);
-    let mut coefficients = [0.0; COMMON];
-    for at in (0..COMMON).filter(|at| identified[*at]) {
-        coefficients[at] = products[at][COMMON] / products[at][at];
+    let variance = (products[C][C] / freedom).max(PAGE * PAGE);
+    let mut coefficients = [0.0; C];
+    for at in (0..C).filter(|at| identified[*at]) {
+        coefficients[at] = products[at][C] / products[at][at];
     }
-    let root = cholesky(|row, column| -products[COMMON + 1 + row][COMMON + 1 + column] * variance);
+    let root = cholesky(|row, column| -products[C + 1 + row][C + 1 + column] * variance);
     let likelihood = -0.5 * (freedom * variance.ln() + log_determinant);
     Some((Component { weight: 0.0, coefficients, root, freedom }, likelihood, identified))
 }
 
 /// Lower triangular root of a covariance, which is zero for coefficients that cannot be told.
-fn cholesky(covariance: impl Fn(usize, usize) -> f64) -> [[f64; COMMON]; COMMON] {
-    let mut root = [[0.0; COMMON]; COMMON];
-    for row in 0..COMMON {
+fn cholesky<const C: usize>(covariance: impl Fn(usize, usize) -> f64) -> [[f64; C]; C] {
+    let mut root = [[0.0; C]; C];
+    for row in 0..C {
         for column in 0..=row {
             let known: f64 = (0..column).map(|at| root[row][at] * root[column][at]).sum();
             let rest = covariance(row, column) - known;
@@ -233,14 +264,25 @@ fn cholesky(covariance: impl Fn(usize, usize) -> f64) -> [[f64; COMMON]; COMMON]
 /// regressors cannot be told from level and drift.
 #[must_use]
 pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
-    let mut found: Vec<_> = Walk::all().filter_map(|walk| Some((walk, component(series, walk)?))).collect();
+    fitted::<COMMON, { columns(COMMON) }, { bordered(COMMON) }>(series)
+}
+
+/// The same of a mixed run: the first regressors are the instances of each group, the others the nodes that have had one.
+#[must_use]
+pub fn fit_groups(series: &[Vec<Observation<OF_GROUPS>>]) -> Option<Fit<OF_GROUPS>> {
+    fitted::<OF_GROUPS, { columns(OF_GROUPS) }, { bordered(OF_GROUPS) }>(series)
+}
+
+fn fitted<const C: usize, const K: usize, const B: usize>(series: &[Vec<Observation<C>>]) -> Option<Fit<C>> {
+    let mut found: Vec<_> =
+        Walk::all().filter_map(|walk| Some((walk, component::<C, K, B>(series, walk)?))).collect();
     let (best_walk, best) = found
         .iter()
         .map(|(walk, (component, likelihood, _))| (*walk, (*component, *likelihood)))
         .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
     let identified = found.first()?.1.2;
     let total: f64 = found.iter().map(|(_, (_, likelihood, _))| (likelihood - best.1).exp()).sum();
-    let wider = persistence(series, best_walk, &best.0.coefficients).sqrt();
+    let wider = persistence::<C, K>(series, best_walk, &best.0.coefficients).sqrt();
     let components = found
         .drain(..)
         .map(|(_, (component, likelihood, _))| Component {
@@ -256,8 +298,12 @@ pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
 /// variances: 1 where the model holds. A compiler that takes memory for ten seconds on end is no random walk. With Bartlett's
 /// weights (W. K. Newey and K. D. West, A Simple, Positive Semi-Definite, Heteroskedasticity and Autocorrelation Consistent
 /// Covariance Matrix, Econometrica 55, 1987).
-fn persistence(series: &[Vec<Observation>], walk: Walk, coefficients: &[f64; COMMON]) -> f64 {
-    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations(one, walk, coefficients)).collect();
+fn persistence<const C: usize, const K: usize>(
+    series: &[Vec<Observation<C>>],
+    walk: Walk,
+    coefficients: &[f64; C],
+) -> f64 {
+    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations::<C, K>(one, walk, coefficients)).collect();
     let count: usize = left.iter().map(Vec::len).sum();
     let square: f64 = left.iter().flatten().map(|value| value * value).sum();
     if square <= 0.0 {
@@ -273,12 +319,16 @@ fn persistence(series: &[Vec<Observation>], walk: Walk, coefficients: &[f64; COM
 }
 
 /// What is left of a series, whitened, without the common regressors, its level and its drift.
-fn innovations(series: &[Observation], walk: Walk, coefficients: &[f64; COMMON]) -> Vec<f64> {
-    let (white, _) = whitened(series, walk);
-    let rest = |row: &[f64; COLUMNS]| {
+fn innovations<const C: usize, const K: usize>(
+    series: &[Observation<C>],
+    walk: Walk,
+    coefficients: &[f64; C],
+) -> Vec<f64> {
+    let (white, _) = whitened::<C, K>(series, walk);
+    let rest = |row: &[f64; K]| {
         let common: f64 =
             row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();
-        [row[0], row[1], row[COLUMNS - 1] - common]
+        [row[0], row[1], row[K - 1] - common]
     };
     let rows: Vec<[f64; OWN + 1]> = white.iter().map(rest).collect();
     let mut products = [[0.0; OWN + 1]; OWN + 1];
@@ -297,17 +347,17 @@ fn innovations(series: &[Observation], walk: Walk, coefficients: &[f64; COMMON])
     rows.iter().map(|[one, time, y]| y - level * one - drift * time).collect()
 }
 
-impl Fit {
+impl<const C: usize> Fit<C> {
     /// The mean of a linear combination of the coefficients.
     #[must_use]
-    pub fn mean(&self, of: [f64; COMMON]) -> f64 {
-        let of_one = |one: &Component| one.weight * dot(of, one.coefficients);
+    pub fn mean(&self, of: [f64; C]) -> f64 {
+        let of_one = |one: &Component<C>| one.weight * dot(of, one.coefficients);
         self.components.iter().map(of_one).sum()
     }
 
     /// Draws of the coefficients, as far as the observations tell them. `seed` tells fits apart that are drawn from side by side.
     #[must_use]
-    pub fn draws(&self, count: usize, seed: u64) -> Vec<[f64; COMMON]> {
+    pub fn draws(&self, count: usize, seed: u64) -> Vec<[f64; C]> {
         let mut random = Pcg64Mcg::seed_from_u64(seed);
         let mut draw = || {
             let mut at = random.random::<f64>();
@@ -323,16 +373,16 @@ impl Fit {
 
 /// The sum of products.
 #[must_use]
-pub fn dot(left: [f64; COMMON], right: [f64; COMMON]) -> f64 {
+pub fn dot<const C: usize>(left: [f64; C], right: [f64; C]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
-impl Component {
+impl<const C: usize> Component<C> {
     /// Student's t of several dimensions: normal ones with their covariance, by one chance of the variance.
-    fn draw(&self, random: &mut Pcg64Mcg) -> [f64; COMMON] {
+    fn draw(&self, random: &mut Pcg64Mcg) -> [f64; C] {
         let spread =
             ChiSquared::new(self.freedom).map_or(1.0, |chi| (chi.sample(random) / self.freedom).sqrt());
-        let normal: [f64; COMMON] = std::array::from_fn(|_| StandardNormal.sample(random));
+        let normal: [f64; C] = std::array::from_fn(|_| StandardNormal.sample(random));
         std::array::from_fn(|at| self.coefficients[at] + dot(self.root[at], normal) / spread)
     }
 }
@@ -402,5 +452,42 @@ mod tests {
             .collect();
         assert_eq!(fit(&[series]), None);
         assert_eq!(fit(&[]), None);
+    }
+
+    /// A mixed ramp on two machines: a step every three seconds, to either group at random, after ten seconds of nothing.
+    fn mixed(steps: usize, noise: f64, walk: f64, random: &mut Pcg64Mcg) -> Vec<Vec<Observation<OF_GROUPS>>> {
+        const MB: f64 = 1e6;
+        let normal = |random: &mut Pcg64Mcg| -> f64 { StandardNormal.sample(random) };
+        let order: Vec<usize> = (0..steps).map(|_| random.random_range(0..2)).collect();
+        let mut of_machine = |machine: usize| {
+            let mut level = 1000.0 * MB;
+            let at = |second: usize| {
+                level += walk * MB * normal(random);
+                let made = (second.saturating_sub(10) / 3).min(steps);
+                let here = order[..made].iter().enumerate().filter(|(step, _)| step % 2 == machine);
+                let mut x = [0.0; OF_GROUPS];
+                here.for_each(|(_, group)| x[*group] += 1.0);
+                let y = level + 7.0 * MB * x[0] + 107.0 * MB * x[1] + noise * MB * normal(random);
+                Observation { seconds: second as f64, x, y }
+            };
+            (0..10 + 3 * steps + 30).map(at).collect()
+        };
+        vec![of_machine(0), of_machine(1)]
+    }
+
+    #[test]
+    fn intervals_of_the_difference_of_two_groups_hold_the_truth() {
+        for (noise, walk) in [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            let mut random = Pcg64Mcg::seed_from_u64(7);
+            let runs = 100;
+            let holds = (0..runs).filter(|_| {
+                let fit = fit_groups(&mixed(20, noise, walk, &mut random)).unwrap();
+                assert_eq!(fit.identified[..3], [true, true, false], "there is no third group");
+                let drawn: Vec<f64> = fit.draws(400, 1).iter().map(|drawn| drawn[1] - drawn[0]).collect();
+                Interval::of(&drawn).unwrap().contains(100e6)
+            });
+            let holds = holds.count();
+            assert!(holds * 100 >= 92 * runs, "{holds} of {runs}: noise {noise}, walk {walk}");
+        }
     }
 }

@@ -19,22 +19,22 @@ pub(super) struct ClusterEvent {
 /// the cluster's clock, which may differ from ours.
 pub(super) struct ClusterEvents {
     events: Events,
-    /// The name of the Deployment.
-    deployment: String,
+    /// The names of the run's Deployments.
+    deployments: Vec<String>,
     has_listed: bool,
     told: SentEvents,
 }
 
 impl ClusterEvents {
     /// From now on.
-    pub(super) fn new(events: Events, deployment: &str) -> Self {
-        Self { events, deployment: deployment.to_owned(), has_listed: false, told: SentEvents::default() }
+    pub(super) fn new(events: Events, deployments: &[String]) -> Self {
+        Self { events, deployments: deployments.to_vec(), has_listed: false, told: SentEvents::default() }
     }
 
     async fn tell(&mut self, happening: ClusterEvent) {
         let count = happening.notice.count.unwrap_or(1);
         if self.told.is_news(&happening.uid, count) && self.has_listed {
-            let obstacle = obstacle(&happening.notice, &self.deployment);
+            let obstacle = obstacle(&happening.notice, &self.deployments);
             self.events.send(Event::Notice(happening.notice)).await;
             if let Some(obstacle) = obstacle {
                 self.events.send(Event::Obstacle(obstacle)).await;
@@ -87,15 +87,15 @@ fn notice(event: &EventObject) -> Notice {
 }
 
 /// What an event tells that the status of no pod does: a pod was not created, or waits without a reason.
-fn obstacle(notice: &Notice, deployment: &str) -> Option<Obstacle> {
+fn obstacle(notice: &Notice, deployments: &[String]) -> Option<Obstacle> {
     let (kind, name) = notice.object.split_once('/')?;
     let is_of = |replica_set: &str| {
-        let hash = replica_set.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
-        hash.is_some_and(|hash| !hash.contains('-'))
+        let hash = |name: &String| replica_set.strip_prefix(name.as_str())?.strip_prefix('-');
+        deployments.iter().filter_map(hash).any(|hash| !hash.contains('-'))
     };
     let instance = match (kind, notice.reason.as_str()) {
         ("replicaset", "FailedCreate") if is_of(name) => None,
-        ("deployment", "ReplicaSetCreateError") if name == deployment => None,
+        ("deployment", "ReplicaSetCreateError") if deployments.iter().any(|own| own == name) => None,
         ("pod", "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox") => Some(name.to_owned()),
         // Of a liveness probe the restarts tell.
         ("pod", "Unhealthy") if !notice.message.starts_with("Liveness") => Some(name.to_owned()),
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_keeps_pods_from_being_created_or_started_is_an_obstacle() {
         let of = |object: &str, reason: &str| {
-            obstacle(&Notice::new(NoticeKind::Cluster, object, reason, "why"), "load")
+            obstacle(&Notice::new(NoticeKind::Cluster, object, reason, "why"), &["load".to_owned()])
                 .map(|found| found.instance)
         };
         assert_eq!(of("replicaset/load-5d4f8c", "FailedCreate"), Some(None));
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(of("pod/load-5d4f8c-x", "Unhealthy"), Some(Some("load-5d4f8c-x".into())));
         let liveness =
             Notice::new(NoticeKind::Cluster, "pod/load-5d4f8c-x", "Unhealthy", "Liveness probe failed");
-        assert_eq!(obstacle(&liveness, "load"), None);
+        assert_eq!(obstacle(&liveness, &["load".to_owned()]), None);
         for (object, reason) in [
             ("replicaset/loader-5d4f8c", "FailedCreate"),
             ("replicaset/load-b-5d4f8c", "FailedCreate"),
@@ -199,7 +199,7 @@ mod tests {
     async fn what_was_before_the_run_is_not_told_and_the_rest_once_for_each_count() {
         let event: EventObject = serde_json::from_str(EVICTED).unwrap();
         let (events, mut told) = Events::channel(Clock::system());
-        let mut cluster_events = ClusterEvents::new(events, "load");
+        let mut cluster_events = ClusterEvents::new(events, &["load".to_owned()]);
         let before = cluster_events.keep(&EventObject { count: Some(1), ..event.clone() }).unwrap();
         cluster_events.all(vec![before]).await;
         for count in [1, 2, 2, 3, 3, 2] {

@@ -71,6 +71,8 @@ pub(super) struct DeploymentWatch {
     run: String,
     events: Events,
     own: OwnRequests,
+    /// What ramp has requested of the other Deployments of a mixed run.
+    siblings: Vec<OwnRequests>,
     known: Option<ObservedDeployment>,
     /// Replicas that others have set.
     rescaled: Option<u32>,
@@ -93,11 +95,23 @@ impl DeploymentWatch {
             run: run.to_owned(),
             events,
             own,
+            siblings: Vec::new(),
             known: None,
             rescaled: None,
             is_removed: false,
             other_runs: BTreeSet::new(),
         }
+    }
+
+    /// The same beside other Deployments of the run.
+    pub(super) fn beside(self, siblings: Vec<OwnRequests>) -> Self {
+        Self { siblings, ..self }
+    }
+
+    /// Instances of the whole run, of which others have set those of this Deployment.
+    fn rescaled(&self, replicas: u32, by: String) -> Event {
+        let others: u32 = self.siblings.iter().map(OwnRequests::current).sum();
+        Event::Rescaled(Rescaled { instances: replicas.saturating_add(others), by })
     }
 
     async fn note(&self, object: String, reason: &str, message: String, author: Option<&Author>) {
@@ -126,11 +140,10 @@ impl DeploymentWatch {
                 format!("replicas changed from {before} to {} {}", now.replicas, words(by.as_ref()));
             self.changed_by_others(message.clone(), by.as_ref()).await;
             self.rescaled = Some(now.replicas);
-            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by: message })).await;
+            self.events.send(self.rescaled(now.replicas, message)).await;
         } else if self.rescaled.take_if(|replicas| *replicas != now.replicas).is_some() {
             // By ramp again.
-            let by = String::new();
-            self.events.send(Event::Rescaled(Rescaled { instances: now.replicas, by })).await;
+            self.events.send(self.rescaled(now.replicas, String::new())).await;
         }
         if let Some(known) =
             self.known.as_ref().filter(|known| known.uid == now.uid && known.spec != now.spec)
@@ -242,6 +255,57 @@ impl Sink for DeploymentWatch {
         {
             let message = "its deployment has been deleted".to_owned();
             self.note(format!("run/{run}"), "OtherRun", message, None).await;
+        }
+    }
+}
+
+/// The Deployments of a run, one for each group. The first also takes what is of other runs.
+pub(super) struct DeploymentWatches(pub(super) Vec<DeploymentWatch>);
+
+impl DeploymentWatches {
+    fn of(&mut self, is: impl Fn(&DeploymentWatch) -> bool) -> Option<&mut DeploymentWatch> {
+        let at = self.0.iter().position(is).unwrap_or(0);
+        self.0.get_mut(at)
+    }
+
+    fn of_kept(&mut self, found: &ObservedDeployment) -> Option<&mut DeploymentWatch> {
+        self.of(|watch| watch.run == found.run && watch.name == found.name)
+    }
+}
+
+impl Sink for DeploymentWatches {
+    type Object = Deployment;
+    type Kept = ObservedDeployment;
+
+    fn keep(&self, object: &Deployment) -> Option<ObservedDeployment> {
+        observed(object)
+    }
+
+    async fn all(&mut self, deployments: Vec<ObservedDeployment>) {
+        let mut rest = deployments;
+        for watch in self.0.iter_mut().rev() {
+            let is_own = |found: &mut ObservedDeployment| found.run == watch.run && found.name == watch.name;
+            let own = rest.extract_if(.., is_own).collect();
+            watch.all(own).await;
+        }
+        for other in rest {
+            self.changed(other).await;
+        }
+    }
+
+    async fn changed(&mut self, now: ObservedDeployment) {
+        if let Some(watch) = self.of_kept(&now) {
+            watch.changed(now).await;
+        }
+    }
+
+    async fn deleted(&mut self, object: &Deployment) {
+        let uid = object.uid();
+        let is_known = |watch: &DeploymentWatch| {
+            watch.known.as_ref().is_some_and(|known| Some(&known.uid) == uid.as_ref())
+        };
+        if let Some(watch) = self.of(is_known) {
+            watch.deleted(object).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::engine::{EngineSpec, RUN_LABEL};
+use crate::engine::{EngineSpec, GROUP_LABEL, RUN_LABEL};
 use crate::process_id::ProcessId;
 
 /// Label of all pods of the program, whatever the scenario.
@@ -52,6 +52,32 @@ pub(super) fn of(order: &EngineSpec, namespace: &str) -> Value {
         set(&mut manifest, &["spec", "template", "metadata", "labels", NAME_LABEL], json!(NAME));
     }
     manifest
+}
+
+/// What each group of a run is made from: the order itself, or of a mixed run one for each runtime, with a Deployment, labels and a
+/// selector of its own.
+pub(super) fn orders(order: &EngineSpec) -> Vec<EngineSpec> {
+    if order.options.mix.is_empty() {
+        return vec![order.clone()];
+    }
+    let of_group = |runtime: &String| {
+        let mut order = order.clone();
+        order.options.mix.clear();
+        order.options.runtime = Some(runtime.clone());
+        let name = format!("{}-{runtime}", order.scenario.name);
+        let manifest = &mut order.scenario.manifest;
+        set(manifest, &["metadata", "name"], json!(name));
+        for path in [
+            &["metadata", "labels"][..],
+            &["spec", "selector", "matchLabels"],
+            &["spec", "template", "metadata", "labels"],
+        ] {
+            set(manifest, &[path, &[GROUP_LABEL]].concat(), json!(runtime));
+        }
+        order.scenario.name = name;
+        order
+    };
+    order.options.mix.iter().map(of_group).collect()
 }
 
 /// Writes this process into the manifest, so that others see whether the run is under way.
@@ -151,6 +177,24 @@ mod tests {
         assert_eq!(class(&kata), Value::Null);
         kata.options.runtime = None;
         assert_eq!(class(&kata), "kata");
+    }
+
+    #[test]
+    fn each_group_of_a_mixed_run_has_a_deployment_that_selects_its_own_pods() {
+        let mut mixed = order(None);
+        mixed.options.mix = vec!["default".into(), "kata".into()];
+        let manifests: Vec<Value> = orders(&mixed).iter().map(|order| of(order, "workload")).collect();
+        let [default, kata] = manifests.as_slice() else { panic!("{manifests:?}") };
+        let name = mixed.scenario.name.as_str();
+        assert_eq!(default["metadata"]["name"], format!("{name}-default"));
+        assert_eq!(kata["metadata"]["name"], format!("{name}-kata"));
+        assert_eq!(default["spec"]["template"]["spec"]["runtimeClassName"], Value::Null);
+        assert_eq!(kata["spec"]["template"]["spec"]["runtimeClassName"], "kata");
+        for place in ["/metadata/labels", "/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+            assert_eq!(kata.pointer(place).unwrap()[GROUP_LABEL], "kata", "{place}");
+        }
+        assert_eq!(kata["spec"]["template"]["metadata"]["labels"][RUN_LABEL], "r1");
+        assert_eq!(orders(&order(None)).len(), 1);
     }
 
     #[test]

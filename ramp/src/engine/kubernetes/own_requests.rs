@@ -35,6 +35,11 @@ impl OwnRequests {
         self.lock().answer(replicas, number(version));
     }
 
+    /// The last known number.
+    pub(super) fn current(&self) -> u32 {
+        self.lock().current.unwrap_or_default()
+    }
+
     /// Before its removal.
     pub(super) fn removes(&self) {
         self.lock().removing = true;

@@ -6,7 +6,7 @@ use super::object::{
     Condition, ContainerState, ContainerStatus, PodObject, PodStatus, Terminated, Waiting, deleted_since,
     time,
 };
-use crate::engine::{ContainerExit, InstanceStatus};
+use crate::engine::{ContainerExit, GROUP_LABEL, InstanceStatus};
 use ramp_format::state::State;
 
 #[cfg(test)]
@@ -27,6 +27,7 @@ pub(super) fn instance_status(pod: &PodObject, container: &str) -> InstanceStatu
         restarts: status.container.map_or(0, |container| container.restart_count),
         end: status.end(),
         over: status.is_over(),
+        group: pod.label(GROUP_LABEL).map(str::to_owned),
     }
 }
 

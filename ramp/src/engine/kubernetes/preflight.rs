@@ -3,6 +3,7 @@
 mod admission;
 mod facts;
 mod image;
+mod mixed;
 mod nodes;
 mod owners;
 mod permissions;
@@ -56,6 +57,11 @@ pub(super) async fn check(
     let facts = facts::gather(client, access, namespace, &manifest, template.runtime_class.as_deref()).await;
     let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
     Ok((preflight, template.wants))
+}
+
+/// What was found for each of these runtimes of a mixed run, in this order; of a run of one runtime what was found.
+pub(super) fn merged(mix: &[String], all: Vec<Preflight>) -> Preflight {
+    mixed::merged(mix, all)
 }
 
 /// What the pods of a run require of nodes, for a process that has made no preflight.

@@ -118,13 +118,13 @@ impl Sink for Pods {
 /// Nodes. A kubelet updates its node far more often than its status changes.
 pub(super) struct NodeWatch {
     events: Events,
-    /// What the pods of the run require of nodes.
-    constraints: PodConstraints,
+    /// What the pods of each group of the run require of nodes.
+    constraints: Vec<PodConstraints>,
     told: HashMap<String, NodeStatus>,
 }
 
 impl NodeWatch {
-    pub(super) fn new(events: Events, constraints: PodConstraints) -> Self {
+    pub(super) fn new(events: Events, constraints: Vec<PodConstraints>) -> Self {
         Self { events, constraints, told: HashMap::new() }
     }
 
@@ -141,7 +141,9 @@ impl Sink for NodeWatch {
     type Kept = NodeStatus;
 
     fn keep(&self, node: &NodeObject) -> Option<NodeStatus> {
-        Some(node::status(node, &self.constraints))
+        // Eligible for one group: it may have instances.
+        let statuses = self.constraints.iter().map(|constraints| node::status(node, constraints));
+        statuses.reduce(|first, other| NodeStatus { eligible: first.eligible || other.eligible, ..first })
     }
 
     async fn all(&mut self, statuses: Vec<NodeStatus>) {

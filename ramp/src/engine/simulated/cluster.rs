@@ -14,7 +14,7 @@ use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
-use super::world::{Incident, IncidentKind, NodeKind, Shortage, World};
+use super::world::{GroupTruth, Incident, IncidentKind, NodeKind, Shortage, World};
 use ramp_format::state::State;
 use ramp_format::time::Time;
 
@@ -51,6 +51,7 @@ pub(super) struct ObservedEvent {
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) world: World,
+    groups: Vec<GroupTruth>,
     load: LoadFacts,
     nodes: Vec<SimulatedNode>,
     names: Vec<String>,
@@ -60,14 +61,15 @@ pub(super) struct Cluster {
     instances: Vec<SimulatedInstance>,
     /// Indices of the instances that exist.
     there: Vec<usize>,
-    /// Memory of the runtime for all instances ever created.
-    overheads: f64,
+    /// Instances ever created of each group, and memory of its runtime for them.
+    overheads: Vec<(u32, f64)>,
     /// The numbers of instances that hold all of their memory, and that run.
     held: u32,
     running: u32,
     /// Indices of instances that have changed since the last events.
     changed: Vec<usize>,
-    wanted: u32,
+    /// Instances requested of each group.
+    wanted: Vec<u32>,
     agenda: Agenda,
     planned: u64,
     draw: Random,
@@ -88,7 +90,8 @@ pub(super) struct Cluster {
 struct SimulatedNode {
     kind: NodeKind,
     kernel: usize,
-    used_before: bool,
+    /// Whether it has had an instance, of each group.
+    used_before: Vec<bool>,
     /// The offset of its clock.
     ahead: SignedQuantity<Duration>,
     draw: Random,
@@ -103,7 +106,7 @@ const CRASHES_AFTER: Duration = Duration::from_millis(50);
 const CONTROL: Duration = Duration::from_millis(20);
 
 impl Cluster {
-    pub(super) fn new(world: World, load: LoadFacts) -> Self {
+    pub(super) fn new(world: World, groups: Vec<GroupTruth>, load: LoadFacts) -> Self {
         let (mut nodes, mut names, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
         let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
         for (number, (name, kind)) in world.node_names().enumerate() {
@@ -115,7 +118,8 @@ impl Cluster {
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
             let (kind, ahead) = (kind.clone(), SignedQuantity::default());
-            nodes.push(SimulatedNode { kind, kernel, used_before: false, ahead, draw });
+            let used_before = vec![false; groups.len()];
+            nodes.push(SimulatedNode { kind, kernel, used_before, ahead, draw });
             names.push(name);
         }
         let truth = Truth {
@@ -132,11 +136,12 @@ impl Cluster {
             kernels,
             instances: Vec::new(),
             there: Vec::new(),
-            overheads: 0.0,
+            overheads: vec![(0, 0.0); groups.len()],
             held: 0,
             running: 0,
             changed: Vec::new(),
-            wanted: 0,
+            wanted: vec![0; groups.len()],
+            groups,
             agenda: Agenda::new(),
             planned: 0,
             epoch: world.begin.0,
@@ -182,15 +187,19 @@ impl Cluster {
     }
 
     pub(super) fn wanted(&self) -> u32 {
-        self.wanted
+        self.wanted.iter().sum()
+    }
+
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     pub(super) fn truth(&self) -> &Truth {
         &self.truth
     }
 
-    pub(super) fn ask(&mut self, instances: u32, now: Duration) {
-        self.wanted = instances;
+    pub(super) fn ask(&mut self, group: usize, instances: u32, now: Duration) {
+        self.wanted[group] = instances;
         self.plan(now + CONTROL, PlannedEvent::Reconcile);
     }
 
@@ -200,7 +209,9 @@ impl Cluster {
             self.truth.count();
             self.truth.removed = true;
         }
-        self.ask(0, now);
+        for group in 0..self.groups.len() {
+            self.ask(group, 0, now);
+        }
         for at in self.there.clone() {
             if self.instances[at].over {
                 self.instances[at].over = false;
@@ -318,22 +329,30 @@ impl Cluster {
 
     /// Creates missing instances and ends surplus ones; those that are over do not count.
     fn reconcile(&mut self, now: Duration) {
+        for group in 0..self.groups.len() {
+            self.reconcile_group(group, now);
+        }
+        self.collect_the_oldest(now);
+        self.schedule_the_waiting(now);
+    }
+
+    fn reconcile_group(&mut self, group: usize, now: Duration) {
         let counting: Vec<usize> =
             self.there.iter().copied().filter(|at| self.instances[*at].counts()).collect();
-        let (surplus, missing) = difference(&counting, self.wanted);
+        let own: Vec<usize> =
+            counting.iter().copied().filter(|at| self.instances[*at].group == group).collect();
+        let (surplus, missing) = difference(&own, self.wanted[group]);
         for at in surplus {
             self.end(at, "", now);
         }
         let missing = if self.is_active(IncidentKind::DeleteWorkload) { 0 } else { missing };
         let allowed = self.quota().map_or(usize::MAX, |quota| quota.saturating_sub(counting.len()));
         for _ in 0..missing.min(allowed) {
-            self.make(now);
+            self.make(group, now);
         }
         if missing > allowed {
             self.exceed_quota(now);
         }
-        self.collect_the_oldest(now);
-        self.schedule_the_waiting(now);
     }
 
     /// The number of instances that a quota allows.
@@ -362,19 +381,31 @@ impl Cluster {
         }
     }
 
-    fn make(&mut self, now: Duration) {
+    fn make(&mut self, group: usize, now: Duration) {
         let number = self.instances.len() as u32 + 1;
-        let spread = 1.0 + self.world.runtime.spread * self.draw.normal();
-        let overhead = self.world.runtime.memory.0 as f64 * spread.max(0.0);
+        let runtime = &self.groups[group].runtime;
+        let spread = 1.0 + runtime.spread * self.draw.normal();
+        let overhead = runtime.memory.0 as f64 * spread.max(0.0);
         let at = self.instances.len();
-        self.instances.push(SimulatedInstance::new(number, overhead, now));
-        self.overheads += overhead;
-        self.truth.marginal_cost_bytes =
-            self.load.cost() + self.world.machine.keeps.0 as f64 + self.overheads / f64::from(number);
+        self.instances.push(SimulatedInstance::new(number, group, overhead, now));
+        let (made, overheads) = &mut self.overheads[group];
+        (*made, *overheads) = (*made + 1, *overheads + overhead);
+        self.truth.marginal_cost_bytes = self.cost()
+            + self.overheads.iter().map(|(_, overheads)| overheads).sum::<f64>() / f64::from(number);
+        self.truth.group_cost_bytes = self
+            .overheads
+            .iter()
+            .map(|(made, overheads)| self.cost() + overheads / f64::from((*made).max(1)))
+            .collect();
         self.there.push(at);
         self.changed.push(at);
         let wait = self.draw.phase(self.world.phases.schedule);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life: 0 });
+    }
+
+    /// What an instance takes beside its runtime's memory.
+    fn cost(&self) -> f64 {
+        self.load.cost() + self.world.machine.keeps.0 as f64
     }
 
     /// Schedules the unschedulable instances for which there is room now.
@@ -383,15 +414,15 @@ impl Cluster {
         let waiting: Vec<usize> =
             waiting.filter(|at| self.instances[*at].state == State::Unschedulable).collect();
         for at in waiting {
-            // All request the same.
-            let Ok(node) = self.place() else { break };
+            // All of a group request the same.
+            let Ok(node) = self.place(self.instances[at].group) else { continue };
             self.put(at, node, now);
         }
     }
 
     fn next_state(&mut self, at: usize, now: Duration) {
         match self.instances[at].state {
-            State::Pending => match self.place() {
+            State::Pending => match self.place(self.instances[at].group) {
                 Ok(node) => self.put(at, node, now),
                 Err(why) => {
                     self.turn(at, State::Unschedulable, &why, now);
@@ -451,12 +482,13 @@ impl Cluster {
     }
 
     fn create(&mut self, at: usize, now: Duration) {
-        let wait = self.draw.phase(self.world.phases.create);
+        let group = self.instances[at].group;
+        let wait = self.draw.phase(self.groups[group].create);
         self.turn(at, State::Creating, "", now);
         let instance = &mut self.instances[at];
         instance.sandbox = Some((now, now + wait));
         let (life, node) = (instance.life, instance.node.unwrap_or(0));
-        self.nodes[node].used_before = true;
+        self.nodes[node].used_before[group] = true;
         let kernel = self.nodes[node].kernel;
         let is_on_kernel = |node: usize| self.nodes[node].kernel == kernel;
         let made = self.there.iter().map(|at| &self.instances[*at]).filter(|other| other.sandbox.is_some());
@@ -571,18 +603,23 @@ impl Cluster {
     ///
     /// # Errors
     /// Why none has room.
-    fn place(&self) -> Result<usize, String> {
+    fn place(&self, group: usize) -> Result<usize, String> {
         let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
         let mut best: Option<(u32, usize)> = None;
-        let each = self.load.target + self.world.runtime.memory.0 as f64;
-        let request = self.world.runtime.cpu_request;
-        let mut on_nodes = vec![0_u32; self.nodes.len()];
+        let request = |group: usize| {
+            let runtime = &self.groups[group].runtime;
+            (self.load.target + runtime.memory.0 as f64, runtime.cpu_request)
+        };
+        // Instances on each node, and what these and the new one request.
+        let mut on_nodes = vec![(0_u32, request(group)); self.nodes.len()];
         let instances = self.there.iter().map(|at| &self.instances[*at]);
-        for node in instances.filter(|one| !one.over && one.state != State::Gone).filter_map(|one| one.node) {
-            on_nodes[node] += 1;
+        for one in instances.filter(|one| !one.over && one.state != State::Gone) {
+            let Some((there, requested)) = one.node.map(|node| &mut on_nodes[node]) else { continue };
+            let each = request(one.group);
+            *there += 1;
+            *requested = (requested.0 + each.0, requested.1 + each.1);
         }
-        for (at, (node, there)) in self.nodes.iter().zip(on_nodes).enumerate() {
-            let requested = f64::from(there + 1);
+        for (at, (node, (there, (memory, cpu)))) in self.nodes.iter().zip(on_nodes).enumerate() {
             let allocatable = node.kind.memory.0.saturating_sub(node.kind.idle.0) as f64;
             let refusal = if !node.kind.eligible {
                 Some("node(s) didn't match node selector")
@@ -590,9 +627,9 @@ impl Cluster {
                 Some("node(s) were unschedulable")
             } else if there >= node.kind.pods {
                 Some("Too many pods")
-            } else if requested * request > node.kind.cores {
+            } else if cpu > node.kind.cores {
                 Some("Insufficient cpu")
-            } else if self.world.shortage == Shortage::Refuse && requested * each > allocatable {
+            } else if self.world.shortage == Shortage::Refuse && memory > allocatable {
                 Some("Insufficient memory")
             } else {
                 None
@@ -617,8 +654,10 @@ impl Cluster {
                 instance.add_to(&mut used, &self.load, now);
             }
         }
-        let first = self.nodes.iter().filter(|node| node.kernel == kernel && node.used_before).count();
-        used.anon += first as f64 * self.world.runtime.first.0 as f64;
+        for node in self.nodes.iter().filter(|node| node.kernel == kernel) {
+            let firsts = self.groups.iter().zip(&node.used_before).filter(|(_, used_before)| **used_before);
+            used.anon += firsts.map(|(group, _)| group.runtime.first.0 as f64).sum::<f64>();
+        }
         used.kept += f64::from(self.most[kernel]) * self.world.machine.keeps.0 as f64;
         used
     }
@@ -657,7 +696,7 @@ impl Cluster {
         if !self.truth.removed {
             self.truth.losses.push(TrueLoss {
                 seconds: now.as_secs_f64(),
-                asked: self.wanted,
+                asked: self.wanted(),
                 reason: to.to_owned(),
             });
         }
@@ -685,12 +724,14 @@ impl Cluster {
         match event.what {
             IncidentKind::Scale => {
                 let to = event.to.unwrap_or_default();
-                let way = if to < self.wanted { "down" } else { "up" };
+                // In a mixed run others set the number of the first group.
+                let (before, others) = (self.wanted[0], self.wanted() - self.wanted[0]);
+                let way = if to < before { "down" } else { "up" };
                 let by = event.by.as_ref().map_or("another client", |_| "horizontal-pod-autoscaler");
-                let by = format!("replicas changed from {} to {to} by {by}", self.wanted);
-                let rescaled = Event::Rescaled(Rescaled { instances: to, by });
+                let by = format!("replicas changed from {before} to {to} by {by}");
+                let rescaled = Event::Rescaled(Rescaled { instances: to + others, by });
                 self.seen.push(ObservedEvent { at: now, event: rescaled });
-                self.wanted = to;
+                self.wanted[0] = to;
                 self.truth.changed_by_others = true;
                 let (object, reason, message) = match &event.by {
                     Some(by) => (
@@ -812,7 +853,8 @@ impl Cluster {
     }
 
     fn instance_status(&self, instance: &SimulatedInstance) -> InstanceStatus {
-        instance.instance_status(&self.names, |told_by, at| self.time_on(told_by, at))
+        let status = instance.instance_status(&self.names, |told_by, at| self.time_on(told_by, at));
+        InstanceStatus { group: self.groups[instance.group].name.clone(), ..status }
     }
 
     fn sample(&mut self, node: usize, now: Duration) {
@@ -845,7 +887,8 @@ impl Cluster {
         if any_gone {
             self.there.retain(|at| self.instances[*at].state != State::Gone);
         }
-        self.truth.see(now, self.held, self.running, self.wanted);
+        let wanted = self.wanted();
+        self.truth.see(now, self.held, self.running, wanted);
     }
 
     /// Instances on each node, by its name.

@@ -8,6 +8,8 @@ pub struct Truth {
     /// Mean memory of an instance of the run, in bytes: its load without what all share, its page tables, its runtime, and what the
     /// machine keeps because of it.
     pub marginal_cost_bytes: f64,
+    /// The same of each group of a mixed run.
+    pub group_cost_bytes: Vec<f64>,
     /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
     /// Maximum of those that ran at once.

@@ -88,6 +88,8 @@ impl LoadFacts {
 #[derive(Clone, Debug)]
 pub(super) struct SimulatedInstance {
     pub(super) number: u32,
+    /// Index of its group.
+    pub(super) group: usize,
     pub(super) state: State,
     pub(super) node: Option<usize>,
     pub(super) since: Duration,
@@ -110,9 +112,10 @@ pub(super) struct SimulatedInstance {
 }
 
 impl SimulatedInstance {
-    pub(super) fn new(number: u32, overhead: f64, now: Duration) -> Self {
+    pub(super) fn new(number: u32, group: usize, overhead: f64, now: Duration) -> Self {
         Self {
             number,
+            group,
             state: State::Pending,
             node: None,
             since: now,
@@ -190,6 +193,7 @@ impl SimulatedInstance {
             restarts: self.restarts,
             end: self.end.clone().filter(|_| self.state != State::Terminating),
             over: self.over || self.state == State::Gone,
+            group: None,
         }
     }
 

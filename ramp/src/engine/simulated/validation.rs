@@ -51,6 +51,12 @@ pub(super) fn check(world: &World) -> Result<(), String> {
     ensure_share("load.page_tables", world.load.page_tables, 1.0)?;
     ensure_share("load.starved", world.load.starved, 1.0 + f64::EPSILON)?;
     ensure_share("runtime.spread", world.runtime.spread, 1.0)?;
+    for (name, other) in &world.runtimes {
+        ensure(!name.is_empty() && !name.contains(','), || {
+            format!("runtimes: {name:?} (expected a name without commas, as --mix has it)")
+        })?;
+        ensure_share(&format!("runtimes.{name}.spread"), other.spread.unwrap_or_default(), 1.0)?;
+    }
     ensure_share("machine.lost", machine.lost, 1.0)?;
     ensure_long_enough("machine.sample_every", machine.sample_every)?;
     if let Some(every) = world.load.report_every {
@@ -70,13 +76,14 @@ pub(super) fn check(world: &World) -> Result<(), String> {
         format!("machine.drift: {drift} (expected at most 1T in a second)")
     })?;
     let phases = &world.phases;
-    for (name, PhaseTime { spread, .. }) in [
+    let others = world.runtimes.values().filter_map(|other| Some(("create of runtimes", other.create?)));
+    for (name, PhaseTime { spread, .. }) in others.chain([
         ("schedule", phases.schedule),
         ("create", phases.create),
         ("ready", phases.ready),
         ("stop", phases.stop),
         ("restart", phases.restart),
-    ] {
+    ]) {
         ensure((0.0..10.0).contains(&spread), || {
             format!("phases.{name}: spread: {spread} (expected 0 to below 10)")
         })?;

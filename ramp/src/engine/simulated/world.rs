@@ -1,5 +1,6 @@
 //! World: the description of a simulated cluster, a YAML file (docs/worlds.md).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ramp_format::plan::EngineOptions;
@@ -10,6 +11,9 @@ use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
 use super::quantities::{self, SignedQuantity};
+
+/// The runtime of a mixed run that is the world's own.
+const DEFAULT_RUNTIME: &str = "default";
 
 /// A world: its nodes, the memory and CPU of instances, the durations of phases, and incidents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub struct World {
     pub load: LoadTruth,
     /// The runtime: memory and CPU of an instance beyond its load.
     pub runtime: RuntimeTruth,
+    /// Other runtimes by name, for mixed runs: where they differ from `runtime` and `phases`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub runtimes: BTreeMap<String, OtherRuntime>,
     /// Durations of the phases of an instance.
     pub phases: PhaseTimes,
     /// Memory of the nodes beside the instances.
@@ -106,6 +113,36 @@ pub struct RuntimeTruth {
     pub first: Bytes,
     /// CPU request of each, in cores.
     pub cpu_request: f64,
+}
+
+/// Another runtime of a mixed run; what it does not say is as of the world's runtime.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtherRuntime {
+    /// Memory of each instance.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Standard deviation of that between instances, as a share of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
+    /// Memory that the first instance on a node takes once.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub first: Option<Bytes>,
+    /// CPU request of each, in cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_request: Option<f64>,
+    /// From being scheduled to the start of its program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<PhaseTime>,
+}
+
+/// A group of instances: those of a mixed run under one runtime, or all.
+#[derive(Clone, Debug)]
+pub(super) struct GroupTruth {
+    /// The runtime's name in a mixed run.
+    pub(super) name: Option<String>,
+    pub(super) runtime: RuntimeTruth,
+    pub(super) create: PhaseTime,
 }
 
 /// Durations of the phases of an instance.
@@ -289,6 +326,7 @@ impl Default for World {
             nodes: vec![NodeKind::default()],
             load: LoadTruth::default(),
             runtime: RuntimeTruth::default(),
+            runtimes: BTreeMap::new(),
             phases: PhaseTimes::default(),
             machine: MachineTruth::default(),
             shortage: Shortage::default(),
@@ -378,6 +416,46 @@ impl World {
     pub fn of(options: &EngineOptions) -> Result<Self, String> {
         let world = options.world.clone().map(serde_json::from_value).transpose();
         Ok(world.map_err(|error| format!("options.world: {error}"))?.unwrap_or_default())
+    }
+
+    /// That the world has these runtimes: its own, also called `default`, and those of `runtimes`.
+    ///
+    /// # Errors
+    /// Where it lacks one.
+    pub fn check_mix(&self, mix: &[String]) -> Result<(), String> {
+        let own = |name: &String| *name == self.runtime.name || name == DEFAULT_RUNTIME;
+        let Some(missing) = mix.iter().find(|name| !own(name) && !self.runtimes.contains_key(*name)) else {
+            return Ok(());
+        };
+        let known: Vec<&str> =
+            [DEFAULT_RUNTIME].into_iter().chain(self.runtimes.keys().map(String::as_str)).collect();
+        Err(format!(
+            "--mix: no runtime {missing} in the world (it has {}); name it under runtimes",
+            known.join(", ")
+        ))
+    }
+
+    /// The groups of a run with this mix.
+    pub(super) fn groups(&self, mix: &[String]) -> Vec<GroupTruth> {
+        let own = GroupTruth { name: None, runtime: self.runtime.clone(), create: self.phases.create };
+        if mix.is_empty() {
+            return vec![own];
+        }
+        let group = |name: &String| {
+            let other = self.runtimes.get(name).cloned().unwrap_or_default();
+            GroupTruth {
+                name: Some(name.clone()),
+                runtime: RuntimeTruth {
+                    name: name.clone(),
+                    memory: other.memory.unwrap_or(self.runtime.memory),
+                    spread: other.spread.unwrap_or(self.runtime.spread),
+                    first: other.first.unwrap_or(self.runtime.first),
+                    cpu_request: other.cpu_request.unwrap_or(self.runtime.cpu_request),
+                },
+                create: other.create.unwrap_or(self.phases.create),
+            }
+        };
+        mix.iter().map(group).collect()
     }
 
     /// The scenario with the load of this world, if it has one.

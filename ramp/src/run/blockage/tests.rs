@@ -14,6 +14,7 @@ fn status(uid: &str, state: State, reason: &str) -> InstanceStatus {
         restarts: 0,
         end: None,
         over: false,
+        group: None,
     }
 }
 

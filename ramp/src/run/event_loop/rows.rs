@@ -40,6 +40,7 @@ impl EventLoop {
                 reason: one_line(&transition.reason).into_owned(),
                 restarts: transition.restarts,
                 container: transition.container.clone(),
+                group: transition.group.clone(),
             };
             if transition.to == State::Failed
                 && let Some(line) = self.lines.failure(&row.reason, Instant::now())
@@ -185,6 +186,10 @@ impl EventLoop {
         }
         self.record(|directory| &mut directory.steps, row);
         self.view.step(row);
+        let groups = self.groups();
+        if !groups.is_empty() && row.part != Part::Clean {
+            self.view.groups(&groups);
+        }
     }
 
     fn record<R: Table>(&mut self, table: fn(&mut Directory) -> &mut TableWriter, row: &R) {

@@ -14,6 +14,7 @@ fn instance_status(uid: &str, state: State) -> InstanceStatus {
         restarts: 0,
         end: None,
         over: state == State::Evicted,
+        group: None,
     }
 }
 

@@ -66,6 +66,27 @@ fn at_any_other_pace_the_interval_holds_the_overhead_or_there_is_none() {
 }
 
 #[test]
+#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
+fn the_interval_of_a_mixed_run_holds_the_overhead_per_pod() {
+    tidy_cluster();
+    let _others_are_cordoned = one_node();
+    let directory = tempfile::tempdir().unwrap();
+    let _class = KataWithoutCpu::named(CLASS);
+    let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("mixed"));
+    let mix = format!("default,{CLASS}");
+    let options = ["--mix", &mix, "--memory", "20M", "--to", "16", "--hold", "10s"];
+    let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(400));
+    assert!(status.success(), "{status}: {said}");
+    assert_eq!(left(), Vec::<Value>::new());
+    let report = Report::of(vec![Dataset::read(&out).unwrap()], None);
+    println!("{}", text(&report));
+    let found = report.findings.runs[0].mixed[1].overhead.clone().unwrap().unwrap();
+    let (low, high) = (found.interval.low, found.interval.high);
+    println!("{:.1} ({:.1} to {:.1}) MiB", found.bytes / MIB, low / MIB, high / MIB);
+    assert!(low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= high, "{:.1} to {:.1} MiB", low / MIB, high / MIB);
+}
+
+#[test]
 #[ignore = "needs a cluster with a RuntimeClass gvisor, whose pods' memory cgroups are on this machine"]
 fn the_overhead_per_pod_of_gvisor_is_what_the_kernel_charges_to_its_pods() {
     tidy_cluster();

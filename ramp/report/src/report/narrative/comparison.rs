@@ -4,6 +4,8 @@ use super::super::{Report, estimate_table, format};
 use super::sentence::{Section, Sentence, says, sentence_case};
 use crate::analysis::drift::MAY_EXPLAIN;
 use crate::analysis::results::Compared;
+use crate::stats::Interval;
+use ramp_format::preflight::RuntimeClassFacts;
 
 pub(super) fn section(report: &Report, compared: &Compared) -> Section {
     let [base, other] = report.names(compared);
@@ -25,7 +27,11 @@ fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     let runs = &report.findings.groups.get(compared.other)?.runs;
     let recorded = report.data.get(*runs.first()?)?.recorded()?;
     let class = recorded.run.runtime_class.as_ref()?;
-    let interval = compared.comparison.overhead_per_pod.as_ref().ok()?.interval;
+    Some(pod_fixed_verdict(class, compared.comparison.overhead_per_pod.as_ref().ok()?.interval))
+}
+
+/// The same of one RuntimeClass, by the interval of the overhead per pod.
+pub(super) fn pod_fixed_verdict(class: &RuntimeClassFacts, interval: Interval) -> Sentence {
     let has = class.overhead_memory_bytes as f64;
     let verdict = if has > interval.high {
         "more than measured: nodes take fewer pods than fit"
@@ -34,13 +40,13 @@ fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
     } else {
         "within the measured interval"
     };
-    Some(says(
+    says(
         format!("RuntimeClass {} has podFixed.memory of {}, {verdict}.", class.name, format::mib(has)),
         format!(
             "podFixed compared with the {} of the overhead per pod; its upper end is suggested",
             format::confidence()
         ),
-    ))
+    )
 }
 
 fn drift(compared: &Compared) -> Sentence {

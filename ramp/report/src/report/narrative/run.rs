@@ -23,9 +23,13 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     sentences.extend(changed(found));
     sentences.extend(noticed(data));
     sentences.extend(seen_late(data));
-    sentences.push(usage(data, found));
-    sentences.push(marginal_cost(data, found));
-    sentences.push(startup(&found.latency));
+    if found.mixed.is_empty() {
+        sentences.push(usage(data, found));
+        sentences.push(marginal_cost(data, found));
+        sentences.push(startup(&found.latency));
+    } else {
+        sentences.extend(super::mixed::sentences(data, found));
+    }
     sentences.push(goodput(data, &found.goodput));
     sentences.extend(teardown(data, found));
     sentences.push(leak(found));

@@ -189,3 +189,37 @@ async fn one_that_went_while_the_watch_was_away_is_told_and_another_run_is_told_
     assert_eq!(told[1], "run/r2 OtherRun: its deployment has been deleted");
     assert!(told[3].starts_with("REMOVED deployment/a was deleted"), "{told:?}");
 }
+
+#[tokio::test]
+async fn of_the_deployments_of_a_mixed_run_each_change_is_told_once_with_the_instances_of_all() {
+    let (first, mut told, own) = watch(None);
+    let (client, events, other_own) = (first.client.clone(), first.events.clone(), OwnRequests::default());
+    let second = DeploymentWatch::new(client, ("workload", "b"), "r1", events, other_own.clone());
+    let mut watches =
+        DeploymentWatches(vec![first.beside(vec![other_own.clone()]), second.beside(vec![own.clone()])]);
+    own.answered(5, Some("10"));
+    other_own.answered(5, Some("11"));
+    let of_second = |version: u32, replicas: u32| {
+        deployment(version, json!({"/metadata/name": "b", "/metadata/uid": "u2", "/spec/replicas": replicas}))
+    };
+    let of_other = deployment(
+        12,
+        json!({"/metadata/name": "c", "/metadata/uid": "u3", "/metadata/labels": {"ramp/run": "r2"}}),
+    );
+    let all = [deployment(10, json!({})), of_second(11, 5), of_other];
+    let all = all.iter().filter_map(|object| watches.keep(object)).collect();
+    watches.all(all).await;
+    let messages_of_others = messages(&mut told);
+    assert_eq!(messages_of_others.len(), 1, "{messages_of_others:?}");
+    assert!(messages_of_others[0].starts_with("run/r2 OtherRun: "));
+    let changed = watches.keep(&of_second(13, 2)).unwrap();
+    watches.changed(changed).await;
+    let messages_of_change = messages(&mut told);
+    assert!(messages_of_change[0].starts_with("deployment/b ChangedByOthers: replicas changed from 5 to 2"));
+    assert_eq!(messages_of_change[1], "RESCALED 7");
+    watches.deleted(&of_second(14, 2)).await;
+    assert_eq!(
+        messages(&mut told).last().unwrap(),
+        "REMOVED deployment/b was deleted by another client (Kubernetes does not record which)"
+    );
+}
