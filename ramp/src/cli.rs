@@ -10,8 +10,7 @@ use workload::quantity::{Bytes, MemoryTarget};
 use ramp_format::plan::{EngineKind, Pace};
 use ramp_format::stop_rule::{StopRule, syntax};
 use ramp_format::time::parse_time;
-use ramp_report::report::assertion::help as assertion_help;
-use ramp_report::study::report::assertion::ReportAssertion;
+use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_help};
 
 /// Scales a calibrated container load past saturation, step by step, and records everything.
 ///

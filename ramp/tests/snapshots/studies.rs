@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::report::{prose_of, rounded};
 use super::session::{Place, hold, text};
-use super::support::studies::{CRUN, KATA, RUNC, StudyFixture};
+use super::support::studies::{CRUN, KATA, RUNC, StudyFixture, request_memory};
 
 /// A study in the directory `study`.
 fn recorded(fixture: &StudyFixture) -> (Place, StudyRecord) {
@@ -134,6 +134,14 @@ fn pods_of_one_runtime_that_have_a_sidecar_are_not_compared_with_those_that_have
         "{both}"
     );
     assert!(both.contains("more per pod than runc"), "{both}");
+}
+
+#[test]
+fn a_study_whose_runtimes_request_different_memory_is_told_of() {
+    let (place, record) = recorded(&StudyFixture { blocks: 2, ..StudyFixture::small() });
+    request_memory(&place.path().join("study"), &record, "kata", "200M");
+    let told = told(&place);
+    assert!(told.contains("[exit status 0]") && told.contains("more per pod than runc"), "{told}");
 }
 
 /// As if each of its pods had a further container.

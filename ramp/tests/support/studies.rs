@@ -232,3 +232,16 @@ fn simulate(world: &World, plan: &Plan, directory: &Path) -> SystemTime {
         clock.now()
     })
 }
+
+/// Gives the instances of all runs under a runtime another memory request, as their manifests have it.
+pub(crate) fn request_memory(study: &Path, record: &StudyRecord, runtime: &str, memory: &str) {
+    let is_of = |run: &&RunRecord| record.cells[run.cell].runtimes == [runtime];
+    for run in record.runs.iter().filter(is_of) {
+        let file = study.join(&run.directory).join("run.json");
+        let mut json: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let container = json.pointer_mut("/manifest/spec/template/spec/containers/0").unwrap();
+        container["resources"]["requests"]["memory"] = memory.into();
+        std::fs::write(&file, json.to_string()).unwrap();
+    }
+}

@@ -1,6 +1,6 @@
 //! Comparison of two cells of a study, figure by figure: the difference, the ratio, and what can be said of it.
 
-use super::figure::{STUDY_FIGURES, StudyFigure};
+use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
 use super::verdict::Verdict;
 use crate::analysis::{Estimate, unavailable};
 use crate::stats::{
@@ -14,6 +14,9 @@ const CONFIDENCE: f64 = 0.95;
 /// The margin where the study file sets none, as a share of the base.
 pub(super) const USUAL_SHARE: f64 = 0.05;
 const USUAL_MARGIN: Amount = Amount::Share(USUAL_SHARE);
+
+/// Standard deviation of the difference of two numbers that are rounded to whole ones: √(1/12 + 1/12).
+pub(super) const ROUNDING_DEVIATION: f64 = 0.408_248_290_463_863;
 
 /// A run of a cell, as far as comparisons need it.
 #[derive(Clone, Debug)]
@@ -117,7 +120,11 @@ fn compare(
             _ => {}
         }
     }
-    let Some(difference) = paired(&pairs) else {
+    let difference = paired(&pairs).map(|difference| match figure.unit {
+        StudyUnit::Instances => of_whole_numbers(difference),
+        StudyUnit::Bytes | StudyUnit::Seconds => difference,
+    });
+    let Some(difference) = difference else {
         return match missing.first() {
             Some((block, why)) => {
                 let have = if pairs.len() == 1 { "has" } else { "have" };
@@ -151,6 +158,15 @@ fn compare(
     })
 }
 
+/// A difference of counts: these are whole numbers, and where they are the same in each block that does not make them exact. Rounding adds
+/// the variance of a uniform distribution to each.
+fn of_whole_numbers(mut found: PairedDifference) -> PairedDifference {
+    let least = ROUNDING_DEVIATION / (found.blocks as f64).sqrt();
+    found.difference.standard_error = found.difference.standard_error.max(least);
+    found.deviation = found.deviation.max(ROUNDING_DEVIATION);
+    found
+}
+
 fn startups(blocks: &[(&StudyRun, &StudyRun)]) -> Estimate<StartupComparison> {
     let terms: Vec<_> = blocks
         .iter()
@@ -178,4 +194,39 @@ fn startups(blocks: &[(&StudyRun, &StudyRun)]) -> Estimate<StartupComparison> {
         z: excess.iter().sum::<f64>() / variance.sqrt(),
         permutation: permutation_test(&excess, SEED),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(held: &[f64]) -> Vec<StudyRun> {
+        let run = |(block, held): (u32, &f64)| {
+            let value = |figure: &StudyFigure| match figure.name {
+                "instances_held" => Ok(*held),
+                _ => unavailable("not measured"),
+            };
+            let figures = STUDY_FIGURES.iter().map(value).collect();
+            StudyRun { block, begin_seconds: f64::from(block), figures, startups: Vec::new() }
+        };
+        (1..).zip(held).map(run).collect()
+    }
+
+    fn held(base: &[f64], other: &[f64]) -> FigureComparison {
+        let compared = CellComparison::of(&runs(base), &runs(other), |_| None);
+        compared.figures.into_iter().flatten().next().unwrap()
+    }
+
+    #[test]
+    fn counts_that_are_the_same_in_each_block_are_not_exact() {
+        let two = held(&[14.0, 14.0], &[13.0, 13.0]);
+        assert!(
+            matches!(two.verdict, Verdict::CannotTell(_)),
+            "two blocks may both be one apart by chance: {two:?}"
+        );
+        let four = held(&[14.0; 4], &[8.0; 4]);
+        assert_eq!(four.verdict, Verdict::Differs);
+        assert!((0.5..0.8).contains(&four.interval.half_width()), "{four:?}");
+        assert!(matches!(held(&[14.0; 4], &[14.0; 4]).verdict, Verdict::NoLargerThan(_)));
+    }
 }

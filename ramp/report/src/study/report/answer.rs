@@ -5,7 +5,7 @@ use super::words::{blocks, duration, ends, interval, list, p_value, plain_p, val
 use crate::analysis::Estimate;
 use crate::report::format;
 use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
-use crate::study::comparison::{FigureComparison, StartupComparison, USUAL_SHARE};
+use crate::study::comparison::{FigureComparison, ROUNDING_DEVIATION, StartupComparison, USUAL_SHARE};
 use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
 use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
@@ -274,11 +274,12 @@ impl Context<'_> {
 
     fn notes(&self, at: usize, found: &FigureComparison) -> Vec<String> {
         let mut notes = Vec::new();
-        if found.difference.deviation == 0.0 && found.figure.unit == StudyUnit::Instances {
-            notes.push("counts are whole numbers: the p-values do not allow for rounding".into());
+        let is_count = found.figure.unit == StudyUnit::Instances;
+        if is_count && found.difference.deviation <= ROUNDING_DEVIATION {
+            notes.push("the interval allows for counts being whole numbers".into());
         }
         let blocks_of_it = found.difference.blocks;
-        if blocks_of_it < FEWEST_FOR_TRUST && found.difference.deviation > 0.0 {
+        if blocks_of_it < FEWEST_FOR_TRUST {
             notes.push(format!(
                 "the interval rests on the spread of {blocks_of_it} differences alone, which may lie close by chance"
             ));

@@ -50,17 +50,15 @@ enum AssertionSubject {
     Ratio,
 }
 
-/// The names that `--assert` takes of a study, one a line, with their definitions.
+/// What `--assert` takes, for the long help of the report on runs or on a study.
 #[must_use]
-pub fn assertable_list() -> String {
-    let lines = |figure: &StudyFigure| {
-        let StudyFigure { name, title, definition, .. } = figure;
-        format!(
-            "{name}: {definition}; mean of each cell\n{name}_difference: {title}: other − base, of each comparison\n\
-             {name}_ratio: {title}: other ÷ base, of each comparison"
-        )
-    };
-    STUDY_FIGURES.iter().map(lines).collect::<Vec<_>>().join("\n")
+pub fn help() -> String {
+    let line = |figure: &StudyFigure| format!("{}: {}", figure.name, figure.definition);
+    format!(
+        "{}\n\nOf a study, for the mean of each cell, or with _difference or _ratio after the name for each comparison:\n\n{}",
+        crate::report::assertion::help(),
+        STUDY_FIGURES.iter().map(line).collect::<Vec<_>>().join("\n")
+    )
 }
 
 fn named(name: &str) -> Option<(usize, AssertionSubject)> {
