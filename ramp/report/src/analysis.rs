@@ -14,6 +14,7 @@ mod marginal_cost;
 pub mod repeats;
 pub mod results;
 mod saturation;
+pub mod search;
 pub mod teardown;
 
 pub(crate) use estimate::unavailable;

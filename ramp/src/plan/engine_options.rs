@@ -70,6 +70,8 @@ mod tests {
         "stop",
         "note",
         "beyond",
+        "search",
+        "precision",
         "out",
         "label",
         "memory",

@@ -2,8 +2,10 @@
 
 use std::fmt::Debug;
 
+use super::search::SearchPacing;
 use crate::engine::GroupId;
 use ramp_format::plan::Plan;
+use ramp_format::rows::Part;
 use ramp_format::stop_rule::StepObservation;
 
 /// Sizes of the steps of a run.
@@ -17,6 +19,39 @@ pub trait Pacing: Debug {
 
     /// Largest number of steps up, if known beforehand.
     fn steps(&self) -> Option<u32>;
+
+    /// The level that the last size is, in a search.
+    fn level(&self) -> Option<Level> {
+        None
+    }
+
+    /// The size in place of the last one where instances may have ended since the one before, as after a resume.
+    fn restart(&mut self) -> Option<Vec<(GroupId, u32)>> {
+        None
+    }
+
+    /// What a search has found, in words.
+    fn found(&self) -> Option<String> {
+        None
+    }
+
+    /// Why there is no next step, if that is not because all are made.
+    fn why_ended(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A level of a search: as many instances as have to hold for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Phase of the run.
+    pub part: Part,
+    /// Climb that it belongs to, counted from 1.
+    pub climb: Option<u32>,
+    /// Climbs after which the search ends.
+    pub climbs_at_most: u32,
+    /// Whether it is the return to where a climb begins: what is lost until all are ready is not of this level.
+    pub is_foot: bool,
 }
 
 /// Pacing by a constant increment.
@@ -26,7 +61,10 @@ pub struct LinearPacing(Plan);
 /// The pacing of a plan.
 #[must_use]
 pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
-    Box::new(LinearPacing(plan.clone()))
+    match SearchPacing::of(plan) {
+        Some(search) => Box::new(search),
+        None => Box::new(LinearPacing(plan.clone())),
+    }
 }
 
 impl Pacing for LinearPacing {

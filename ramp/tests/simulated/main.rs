@@ -8,6 +8,7 @@ mod disks;
 mod faults;
 mod others;
 mod paces;
+mod searches;
 mod sidecars;
 mod stops;
 #[path = "../support/mod.rs"]

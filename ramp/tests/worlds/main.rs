@@ -10,6 +10,7 @@
 mod cases;
 mod coverage;
 mod experiment;
+mod searches;
 mod soak;
 mod studies;
 #[path = "../support/mod.rs"]

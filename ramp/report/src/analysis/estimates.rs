@@ -110,6 +110,10 @@ impl Estimates {
         let timed = data.recorded().map_or(Ok(()), timed);
         let rough_cost = timed.and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let marginal_cost = of_use(&rough_cost);
+        let saturation = match data.recorded() {
+            Some(recorded) if recorded.run.plan.search.is_some() => SaturationVerdict::of_search(),
+            _ => saturation,
+        };
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             held: held(data),

@@ -8,6 +8,7 @@ use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::repeats::{RepeatGroup, groups, pairs};
+use super::search::{SearchResult, search};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
 use crate::dataset::Dataset;
@@ -44,6 +45,8 @@ pub struct RunResults {
     pub terminations: Estimate<Survival>,
     /// Memory that did not come back.
     pub leak: Estimate<Leak>,
+    /// What a search has found.
+    pub search: Estimate<SearchResult>,
 }
 
 /// Two groups of runs, held against each other.
@@ -103,7 +106,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 9;
+    const FIGURES: usize = 10;
 
     /// What a run says by itself.
     #[must_use]
@@ -133,6 +136,7 @@ impl RunResults {
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
+            search: figures.compute("search", name, || search(data)),
             estimates,
         }
     }
