@@ -117,6 +117,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub beyond: Option<u32>,
 
+    /// Search for the number of instances that holds with a probability of 95%, by up to CLIMBS climbs from well below it to the first
+    /// level that does not hold. --from is the first level, --to the highest, and each level is kept for --hold [CLIMBS default: 20]
+    #[arg(long, value_name = "CLIMBS", num_args = 0..=1, default_missing_value = "20",
+        value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["step", "beyond", "down"])]
+    pub search: Option<u32>,
+
+    /// With --search: end once the 95% interval is this many instances wide to either side, after 20 climbs or more
+    #[arg(long, value_name = "N", requires = "search", value_parser = precision)]
+    pub precision: Option<f64>,
+
     /// Run directory to create [default: ramp-RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -173,7 +183,7 @@ pub struct RunArgs {
     /// Resume the run of this directory at the step it had reached, with its own options
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "manifest", "engine", "from", "to", "step", "pace", "step_timeout", "settle", "hold", "down", "stop", "note", "beyond", "out",
-        "label", "memory", "budget", "runtime", "mix", "socket", "namespace", "context", "world", "force", "keep",
+        "search", "precision", "label", "memory", "budget", "runtime", "mix", "socket", "namespace", "context", "world", "force", "keep",
     ])]
     pub resume: Option<PathBuf>,
 }
@@ -226,6 +236,13 @@ pub struct ReportArgs {
     /// Memory requested per instance, if the data does not say; used for the predicted capacity
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Bytes>,
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number of instances above 0, such as 2".into()),
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -3,3 +3,4 @@
 pub mod builder;
 pub(crate) mod engine_options;
 pub mod pacing;
+pub mod search;

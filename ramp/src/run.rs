@@ -14,6 +14,7 @@ mod eta;
 mod event_loop;
 mod external_removals;
 pub mod instance_tracker;
+mod level;
 mod line_limiter;
 mod memory_watch;
 pub mod node_tracker;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use beats::Beats;
 use clock_watch::ClockWatch;
+use eta::ClimbTimes;
 use event_loop::{EventLoop, Interrupt};
 use retry::{PATIENCE, RampEnd, retry};
 use stop_rules::StopRules;
@@ -34,7 +36,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Moment};
-use crate::engine::{Engine, Events, Failure, Notice, NoticeKind};
+use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
 use crate::plan::pacing::{Pacing, pacing};
 use crate::ui::{Summary, View};
 use crate::waiting;
@@ -72,6 +74,11 @@ struct Missed {
     by: &'static str,
     /// Damage to the files.
     notes: Vec<String>,
+}
+
+/// Instances of all groups.
+fn size(asked: &[(GroupId, u32)]) -> u32 {
+    asked.iter().map(|(_, instances)| instances).sum()
 }
 
 /// A run.
@@ -154,8 +161,12 @@ impl<E: Engine> Run<E> {
             run.event_loop.population.follow(row);
             run.event_loop.tracker.replay(&row.transition().map_err(|error| format!("pods.csv: {error}"))?);
         }
-        for row in before.steps.iter().filter(|row| row.part == Part::Up) {
-            run.pacing.next(run.observed.as_ref());
+        for row in before.steps.iter().filter(|row| matches!(row.part, Part::Up | Part::Search)) {
+            let next = run.pacing.next(run.observed.as_ref());
+            // After an earlier resume a climb began again.
+            if next.is_some_and(|next| size(&next) != row.asked_instances) {
+                run.pacing.restart();
+            }
             run.decided = run.rules.look(&row.into()).end;
             run.steps_up = row.step;
             run.observed = Some(row.into());
@@ -271,6 +282,7 @@ impl<E: Engine> Run<E> {
             oom_kills: totals.oom_kills,
             teardown_seconds: teardown.as_ref().and_then(|teardown| teardown.seconds),
             left: teardown.as_ref().map(|teardown| teardown.left.clone()).unwrap_or_default(),
+            search: self.pacing.found(),
             rows_lost,
             directory: self.event_loop.directory.path().display().to_string(),
         };
@@ -296,19 +308,20 @@ impl<E: Engine> Run<E> {
     async fn ramp(&mut self) -> Result<String, RampEnd> {
         self.begin().await?;
         let decided = self.decided.take();
-        let goes_up = matches!(self.resumed, None | Some(Part::Up));
+        let goes_up = matches!(self.resumed, None | Some(Part::Up | Part::Search));
+        let is_search = self.plan.search.is_some();
         let why = match decided {
             None if goes_up => {
                 let reached = self.event_loop.step;
                 let why = self.up_in_time().await?;
-                if self.resumed.is_some() && self.event_loop.step == reached {
+                if self.resumed.is_some() && self.event_loop.step == reached && !is_search {
                     // Killed after the last step, and instances may have ended with the process.
                     self.restore().await?;
                 }
                 why
             }
             decided => {
-                if goes_up {
+                if goes_up && !is_search {
                     self.restore().await?;
                 }
                 decided
@@ -316,8 +329,11 @@ impl<E: Engine> Run<E> {
         };
         // Without a running instance there is nothing to hold.
         let is_in_vain = why.is_some() && self.event_loop.has_none_running_because_blocked();
-        let held = if goes_up && !is_in_vain { self.hold().await? } else { None };
-        let why = why.or(held).unwrap_or_else(|| "all planned steps completed".to_owned());
+        let held = if goes_up && !is_in_vain && !is_search { self.hold().await? } else { None };
+        let why = why
+            .or(held)
+            .or_else(|| self.pacing.why_ended())
+            .unwrap_or_else(|| "all planned steps completed".to_owned());
         if self.plan.down && self.resumed != Some(Part::Clean) {
             self.down().await?;
         }
@@ -392,9 +408,23 @@ impl<E: Engine> Run<E> {
     /// Scales up step by step. Returns why a rule ended it.
     async fn up(&mut self) -> Result<Option<String>, RampEnd> {
         let mut beats = Beats::new(self.plan.pace);
-        while let Some(asked) = self.pacing.next(self.observed.as_ref()) {
+        let mut climbs = ClimbTimes::default();
+        let mut is_resumed = self.resumed.is_some();
+        while let Some(mut asked) = self.pacing.next(self.observed.as_ref()) {
+            // Instances may have ended with the earlier process.
+            if std::mem::take(&mut is_resumed)
+                && let Some(again) = self.pacing.restart()
+            {
+                asked = again;
+            }
             self.event_loop.step += 1;
-            let row = self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?;
+            let row = match self.pacing.level() {
+                Some(level) => {
+                    self.event_loop.searched = Some(climbs.words(level, Instant::now()));
+                    self.level(&asked, level).await?
+                }
+                None => self.step(&asked, Part::Up, beats.next(), EventLoop::is_settled).await?,
+            };
             self.observed = Some((&row).into());
             if let Some(why) = self.apply_rules(row) {
                 return Ok(Some(why));

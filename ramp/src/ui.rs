@@ -89,7 +89,15 @@ impl View {
 
     /// A step has ended.
     pub fn step(&self, row: &StepRow) {
-        self.record("step", row, || step_line(row));
+        self.record("step", row, || match (&row.not_held_because, row.level_held) {
+            (None, _) => step_line(row),
+            (Some(why), Some(_)) => {
+                format!("{}\n  ! {} not held: {why}", step_line(row), row.asked_instances)
+            }
+            (Some(why), None) => {
+                format!("{}\n  ! whether {} hold is not known: {why}", step_line(row), row.asked_instances)
+            }
+        });
     }
 
     /// The groups of a mixed run after a step.
@@ -161,6 +169,9 @@ pub struct Summary {
     pub teardown_seconds: Option<f64>,
     /// Objects left behind.
     pub left: Vec<String>,
+    /// What a search has found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// Rows that could not be written.
     #[serde(skip_serializing_if = "is_zero")]
     pub rows_lost: u64,
@@ -181,6 +192,9 @@ impl Summary {
             count(self.oom_kills, "OOM kill"),
             count(self.steps, "step")
         );
+        if let Some(search) = &self.search {
+            words.push_str(&format!("search: {search}\n"));
+        }
         match (self.teardown_seconds, self.left.as_slice()) {
             (Some(seconds), _) => words.push_str(&format!("teardown: {seconds:.1} s\n")),
             (None, []) => {}
@@ -269,14 +283,16 @@ fn step_line(row: &StepRow) -> String {
         .api_latency_max_seconds
         .map_or_else(|| "-".into(), |seconds| format!("{:.0} ms", seconds * 1000.0));
     let step = match row.part {
-        Part::Up => row.step.to_string(),
+        Part::Up | Part::Search => row.step.to_string(),
         Part::Hold => "hold".into(),
         Part::Down => "down".into(),
         Part::Clean => "clean".into(),
     };
-    let how = match row.outcome {
-        StepOutcome::TimedOut => "  timed out",
-        StepOutcome::Unanswered => "  no answer",
+    let how = match (row.outcome, row.level_held) {
+        (_, Some(true)) => "  held",
+        (_, Some(false)) => "  not held",
+        (StepOutcome::TimedOut, _) => "  timed out",
+        (StepOutcome::Unanswered, _) => "  no answer",
         _ => "",
     };
     format!(

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::stop_rule::StopRule;
+use crate::study::SearchSettings;
 use crate::time::parse_time;
 
 /// What a run is to do.
@@ -53,6 +54,9 @@ pub struct Plan {
     pub labels: Vec<(String, String)>,
     /// What belongs to the engine.
     pub options: EngineOptions,
+    /// Searches for how many hold, instead of scaling up in steps: each level is then kept for [`Self::hold`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchSettings>,
 }
 
 named_enum! {
@@ -192,6 +196,7 @@ impl Default for Plan {
             force: false,
             labels: Vec::new(),
             options: EngineOptions::default(),
+            search: None,
         }
     }
 }

@@ -145,6 +145,8 @@ pub enum Part {
     Up,
     /// Holding.
     Hold,
+    /// A search, after the first level that did not hold.
+    Search,
     /// Scaling down.
     Down,
     /// Removing all instances.
@@ -178,7 +180,7 @@ table! {
         elapsed_seconds: f64,
         /// Number of the step: steps up, then steps down, counted from 1.
         step: u32,
-        /// Phase of the run: `up`, `hold`, `down`, `clean`.
+        /// Phase of the run: `up`, `hold`, `search`, `down`, `clean`. Of a search the levels up to the first that did not hold are `up`.
         part: Part,
         /// How the step ended: `settled`, `timed_out`, `beat`, `taken`, `unanswered`, `ended`.
         outcome: StepOutcome,
@@ -244,6 +246,14 @@ table! {
         budget_used_bytes: Option<u64>,
         /// Stop rules that held after this step, separated by spaces.
         rules: String,
+        /// Climb of a search that the step belongs to, counted from 1; empty while the search grows and bisects. A climb that is
+        /// made again has the same number.
+        climb: Option<u32>,
+        /// Whether the level held: all instances became ready, and were neither lost nor stalled within `--hold`. Empty where that
+        /// is not known: others changed the instances, the API did not answer, or the step was interrupted.
+        level_held: Option<bool>,
+        /// Why the level did not hold, or why that is not known.
+        not_held_because: Option<String>,
     }
 }
 

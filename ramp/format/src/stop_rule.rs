@@ -168,6 +168,13 @@ impl StopRule {
         self.kind.parts().0
     }
 
+    /// Whether it ends a search. Rules of saturation do not: a search looks for that. But a node that is not ready changes what it
+    /// looks for.
+    #[must_use]
+    pub fn ends_search(&self) -> bool {
+        !self.kind.is_of_saturation || self.name() == "node-not-ready"
+    }
+
     /// The time after which it ends a run, if it is a time limit.
     #[must_use]
     pub fn time_limit(&self) -> Option<Duration> {
@@ -331,6 +338,8 @@ pub struct StepObservation {
     pub oom_kills: u32,
     /// Nodes that are not ready.
     pub not_ready: u32,
+    /// Whether the level of a search held, if that is known.
+    pub level_held: Option<bool>,
 }
 
 impl From<&StepRow> for StepObservation {
@@ -349,6 +358,7 @@ impl From<&StepRow> for StepObservation {
             evictions: row.evictions_total,
             oom_kills: row.oom_kills_total,
             not_ready: row.nodes_not_ready,
+            level_held: row.level_held,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod mixed;
 pub mod repeats;
 pub mod results;
 mod saturation;
+pub mod search;
 pub mod teardown;
 
 pub(crate) use estimate::unavailable;

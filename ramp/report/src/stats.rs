@@ -10,7 +10,7 @@ mod survival;
 mod theil_sen;
 mod threshold;
 
-pub use interval::{CONFIDENCE_PERCENT, Interval, quantile};
+pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
 pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};
 pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};
 pub use paired::{FEWEST_FOR_DRIFT, MeanEstimate, Pair, PairedDifference, paired, ratio, student};
@@ -19,4 +19,4 @@ pub use steady::{LITTLE_BYTES, STEADY_FOR_SECONDS, is_steady, is_steady_for, las
 pub use survival::{Duration, Quantile, Survival};
 pub(crate) use theil_sen::{FEWEST_POINTS, SEED};
 pub use theil_sen::{Point, Slope, slope};
-pub use threshold::{Climb, Thresholds};
+pub use threshold::{Climb, Thresholds, held_with_95_percent};

@@ -15,8 +15,8 @@ mod world;
 pub use ground_truth::{TrueLoss, Truth};
 pub use quantities::SignedQuantity;
 pub use world::{
-    Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime, PhaseTimes,
-    RuntimeTruth, Shortage, World,
+    Beyond, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime,
+    PhaseTimes, Placement, RuntimeTruth, Shortage, World,
 };
 
 use std::collections::BTreeMap;

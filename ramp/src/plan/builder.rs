@@ -16,6 +16,7 @@ use ramp_format::plan::{EngineKind, EngineOptions, MOST_GROUPS, Pace, Plan};
 use ramp_format::scenario::InstanceNeeds;
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::StopRule;
+use ramp_format::study::SearchSettings;
 
 /// Instances of the built-in scenario that fit in the budget.
 const FIT: u64 = 20;
@@ -53,6 +54,12 @@ impl PlanBuilder {
         engine_options::check(engine, args.engine.is_some(), engine_options::given(args))?;
         if args.from > args.to {
             return Err(format!("--from {} is greater than --to {}", args.from, args.to));
+        }
+        if args.search.is_some() && args.pace != Pace::Ready {
+            return Err(format!(
+                "--search and --pace {}: a level holds once all of its instances are ready; use --pace ready",
+                args.pace
+            ));
         }
         let budget = match (engine, args.budget) {
             (EngineKind::Local, None) => MachineFacts::read().default_budget(),
@@ -94,7 +101,11 @@ impl PlanBuilder {
             down: args.down,
             stop: rules(args, engine, budget, &scenario.needs())?,
             note: args.note.clone(),
-            beyond: args.beyond.unwrap_or(if built_in { BEYOND_BUILT_IN } else { BEYOND }),
+            beyond: match args.search {
+                // Rules that end a search end it at once.
+                Some(_) => 0,
+                None => args.beyond.unwrap_or(if built_in { BEYOND_BUILT_IN } else { BEYOND }),
+            },
             keep: args.keep,
             force: args.force,
             labels: args.label.clone(),
@@ -107,6 +118,7 @@ impl PlanBuilder {
                 world: world.map(serde_json::to_value).transpose().map_err(|error| error.to_string())?,
                 mix: args.mix.clone(),
             },
+            search: args.search.map(|climbs| SearchSettings { climbs, precision: args.precision }),
         };
         Ok(Self { plan, scenario, out })
     }
@@ -180,7 +192,9 @@ fn rules(
         // A rule given by --note does not stop; with --pace none instances have no time to become ready.
         let is_noted = |rule: &StopRule| args.note.iter().any(|note| note.kind() == rule.kind());
         let applies = |rule: &StopRule| args.pace != Pace::None || rule.name() != "stalled";
-        let usual = StopRule::usual().into_iter().filter(|rule| applies(rule) && !is_noted(rule));
+        let ends = |rule: &StopRule| args.search.is_none() || rule.ends_search();
+        let usual =
+            StopRule::usual().into_iter().filter(|rule| applies(rule) && ends(rule) && !is_noted(rule));
         // A budget is much smaller than a cluster: it is exhausted when no further instance fits.
         let least = needs.memory_on(budget).or(budget.map(|budget| Bytes(budget.0 / FIT)));
         let fitted = usual.map(|rule| match (engine, least) {
@@ -196,7 +210,14 @@ fn rules(
             rules.cloned().collect::<Vec<_>>().join(" --stop ")
         ));
     }
-    rules.map(|rule| StopRule::requested(rule).map_err(|error| format!("--stop {error}"))).collect()
+    let parsed = rules.map(|rule| StopRule::requested(rule).map_err(|error| format!("--stop {error}")));
+    let parsed: Vec<StopRule> = parsed.collect::<Result<_, _>>()?;
+    match parsed.iter().find(|rule| args.search.is_some() && !rule.ends_search()) {
+        Some(rule) => Err(format!(
+            "--search and --stop {rule}: saturation is what a search looks for, and ends a level, not the search; use --note {rule}"
+        )),
+        None => Ok(parsed),
+    }
 }
 
 /// ID of a new run: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.

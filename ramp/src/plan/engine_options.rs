@@ -72,6 +72,8 @@ mod tests {
         "stop",
         "note",
         "beyond",
+        "search",
+        "precision",
         "out",
         "label",
         "memory",

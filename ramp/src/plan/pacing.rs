@@ -7,8 +7,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
+use super::search::SearchPacing;
 use crate::engine::GroupId;
 use ramp_format::plan::Plan;
+use ramp_format::rows::Part;
 use ramp_format::stop_rule::StepObservation;
 
 /// Sizes of the steps of a run.
@@ -27,6 +29,39 @@ pub trait Pacing: Debug {
 
     /// Largest number of steps up, if known beforehand.
     fn steps(&self) -> Option<u32>;
+
+    /// The level that the last size is, in a search.
+    fn level(&self) -> Option<Level> {
+        None
+    }
+
+    /// The size in place of the last one where instances may have ended since the one before, as after a resume.
+    fn restart(&mut self) -> Option<Vec<(GroupId, u32)>> {
+        None
+    }
+
+    /// What a search has found, in words.
+    fn found(&self) -> Option<String> {
+        None
+    }
+
+    /// Why there is no next step, if that is not because all are made.
+    fn why_ended(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A level of a search: as many instances as have to hold for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Phase of the run.
+    pub part: Part,
+    /// Climb that it belongs to, counted from 1.
+    pub climb: Option<u32>,
+    /// Climbs after which the search ends.
+    pub climbs_at_most: u32,
+    /// Whether it is the return to where a climb begins: what is lost until all are ready is not of this level.
+    pub is_foot: bool,
 }
 
 /// Pacing by a constant increment.
@@ -45,6 +80,9 @@ pub struct MixedPacing {
 /// The pacing of a plan.
 #[must_use]
 pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
+    if let Some(search) = SearchPacing::of(plan) {
+        return Box::new(search);
+    }
     let linear = LinearPacing(plan.clone());
     match plan.options.mix.len() {
         0 | 1 => Box::new(linear),

@@ -11,6 +11,9 @@ const START_SECONDS: f64 = 2.0;
 /// Sequential requests per second that an API accepts.
 const STEPS_PER_SECOND: f64 = 20.0;
 
+/// Levels of a climb of a search, about: from 2.5 standard deviations below the mean in steps of half of one.
+pub(super) const LEVELS_PER_CLIMB: u32 = 7;
+
 /// RuntimeClass handlers whose containers see the node's own memory; those of others may run in a virtual machine.
 const ON_THE_NODE: [&str; 4] = ["runc", "crun", "youki", "nvidia"];
 
@@ -91,6 +94,13 @@ pub fn forecast(
     });
     forecast.bounds.extend(quotas);
     forecast.bounds.extend(preflight.bounds.iter().cloned());
+    if let Some(search) = plan.search {
+        // Growing and bisecting take a level for each doubling.
+        forecast.steps = 2 * plan.to.max(1).ilog2() + search.climbs.saturating_mul(LEVELS_PER_CLIMB);
+        let each = seconds_per_step(plan, fill_seconds) + plan.hold.as_secs_f64();
+        forecast.seconds = each * f64::from(forecast.steps);
+        return forecast;
+    }
     let each = seconds_per_step(plan, fill_seconds);
     forecast.seconds = each * f64::from(forecast.steps);
     let reached = forecast.capacity().filter(|capacity| capacity.instances <= plan.to.into());

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use humantime::format_duration;
 use workload::quantity::Bytes;
 
-use super::forecast::{largest_load, needs};
+use super::forecast::{LEVELS_PER_CLIMB, largest_load, needs};
 use ramp_format::plan::{EngineKind, Pace, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::preflight::{Finding, NodeFacts, Preflight};
@@ -46,7 +46,9 @@ fn write_all(
         rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     let stop = match plan.stop.as_slice() {
+        [] if plan.search.is_some() => "none: the search ends with its last climb".into(),
         [] => "none: the ramp ends with its last step".into(),
+        stop if plan.search.is_some() => format!("{}; the first that fires ends the search", rules(stop)),
         stop => format!("{}; {} more steps after the first rule of saturation", rules(stop), plan.beyond),
     };
     line(text, "stop", &stop)?;
@@ -162,6 +164,19 @@ fn steps(plan: &Plan) -> String {
         Pace::Every(beat) => format!("one every {}", format_duration(beat)),
         Pace::None => "as fast as requests are accepted".into(),
     };
+    if let Some(search) = plan.search {
+        let precision =
+            search.precision.map_or_else(String::new, |by| format!(", or ±{by} instances reached"));
+        let keep = if plan.keep { "keep all instances" } else { "remove all" };
+        return format!(
+            "search from {} up to {} instances, each level held for {} once all are ready (timeout {}); {}{precision}; then {keep}",
+            plan.from,
+            plan.to,
+            format_duration(plan.hold),
+            format_duration(plan.step_timeout),
+            count(search.climbs, "climb")
+        );
+    }
     let end = [
         (!plan.hold.is_zero()).then(|| format!("hold {}", format_duration(plan.hold))),
         plan.down.then(|| "scale down step by step".to_owned()),
@@ -177,7 +192,8 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
             let instances = count(capacity.instances, "instance");
             let mut words = format!("{instances} predicted, limited by {}", capacity.by);
             if capacity.instances > plan.to.into() {
-                let _ = write!(words, "; the ramp ends before saturation (--to {})", plan.to);
+                let ends = if plan.search.is_some() { "search" } else { "ramp" };
+                let _ = write!(words, "; the {ends} ends before saturation (--to {})", plan.to);
             }
             line(text, "capacity", &words)?;
         }
@@ -188,6 +204,15 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
     }
     for unknown in &forecast.unknown {
         line(text, "", &format!("n/a: {unknown}"))?;
+    }
+    if let Some(search) = plan.search {
+        let about = if forecast.at_most { "at most about" } else { "about" };
+        let climbs = count(search.climbs, "climb");
+        return line(
+            text,
+            "time",
+            &format!("{about} {} for {climbs} of {LEVELS_PER_CLIMB} levels", rounded(forecast.seconds)),
+        );
     }
     let about = if forecast.at_most { "at most" } else { "about" };
     let time_to = match forecast.seconds_to_saturation {

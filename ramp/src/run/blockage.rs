@@ -151,6 +151,11 @@ impl BlockageTracker {
         self.rescaled.take_if(|(_, at)| *at < requested);
     }
 
+    /// Another number is requested: what was refused of an earlier one does not tell of it.
+    pub(super) fn forget_refusal(&mut self) {
+        (self.refusal, self.since) = (None, None);
+    }
+
     /// A source of statuses cannot be observed, or can be again.
     pub(super) fn observed(&mut self, source: &str, is_observed: bool) {
         if is_observed {
@@ -158,6 +163,11 @@ impl BlockageTracker {
         } else if matches!(source, "api" | "watch/pods" | "watch/containers") {
             self.unobserved.insert(source.to_owned());
         }
+    }
+
+    /// Whether a source of statuses cannot be observed.
+    pub(super) fn is_unobserved(&self) -> bool {
+        !self.unobserved.is_empty()
     }
 
     /// What is blocked now, with this many instances requested.

@@ -3,6 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use crate::plan::pacing::Level;
+use ramp_format::rows::Part;
+
 /// Number of recent steps that the estimate is based on: past saturation steps take longer.
 const RECENT: usize = 8;
 
@@ -50,6 +55,36 @@ impl TimeLeft {
     }
 }
 
+/// When the climbs of a search began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClimbTimes {
+    /// The first climb of this process, and when it began.
+    first: Option<(u32, Instant)>,
+}
+
+impl ClimbTimes {
+    /// How far a search has come, and the time left if all of its climbs are made.
+    pub(super) fn words(&mut self, level: Level, now: Instant) -> String {
+        let Some(climb) = level.climb else {
+            return match level.part {
+                Part::Up => "search: doubling until a level does not hold".to_owned(),
+                _ => "search: bisecting".to_owned(),
+            };
+        };
+        let (first, began) = *self.first.get_or_insert((climb, now));
+        let all = level.climbs_at_most;
+        let left = match climb.checked_sub(first) {
+            None | Some(0) => String::new(),
+            Some(made) => {
+                let each = now.duration_since(began) / made;
+                let left = each.saturating_mul(all.saturating_add(1).saturating_sub(climb));
+                format!(", at most about {} left", short(left))
+            }
+        };
+        format!("search: climb {climb} of {all}{left}")
+    }
+}
+
 /// Rounds to the precision of the estimate.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -79,6 +114,19 @@ mod tests {
         assert_eq!(left.words(steps(51), None), "at most 63 min left");
         (0..RECENT).for_each(|_| left.step(SECOND));
         assert_eq!(left.words(steps(45), None), "about 6 s left", "what was long ago does not count");
+    }
+
+    #[test]
+    fn a_search_tells_its_climb_and_the_time_left_by_those_made() {
+        let (mut times, start) = (ClimbTimes::default(), Instant::now());
+        let level = |climb, part| Level { part, climb, climbs_at_most: 20, is_foot: false };
+        assert_eq!(times.words(level(None, Part::Search), start), "search: bisecting");
+        assert_eq!(times.words(level(Some(1), Part::Search), start), "search: climb 1 of 20");
+        let later = start + 60 * SECOND;
+        assert_eq!(
+            times.words(level(Some(3), Part::Search), later),
+            "search: climb 3 of 20, at most about 9 min left"
+        );
     }
 
     #[test]

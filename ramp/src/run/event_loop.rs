@@ -15,6 +15,7 @@ use super::blockage::{Blockage, BlockageTracker};
 use super::clock_watch::{ClockWatch, Noticed};
 use super::eta::{Steps, TimeLeft};
 use super::external_removals::ExternalRemovals;
+use super::level::LevelWatch;
 use super::line_limiter::LineLimiter;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, Moment};
@@ -70,6 +71,10 @@ pub(super) struct EventLoop {
     pub(super) blocked_rules: Vec<(StopRule, bool)>,
     /// The rule of them that ends the ramp, and why.
     pub(super) blocked_by: Option<(StopRule, String)>,
+    /// What happens to the instances of the present level of a search.
+    pub(super) level: LevelWatch,
+    /// How far a search has come, in words; none in other runs.
+    pub(super) searched: Option<String>,
     blockage: BlockageTracker,
     /// What is blocked now.
     blocked: Option<Blockage>,
@@ -133,6 +138,8 @@ impl EventLoop {
             time_limit: None,
             blocked_rules: Vec::new(),
             blocked_by: None,
+            level: LevelWatch::default(),
+            searched: None,
             blockage: BlockageTracker::default(),
             blocked: None,
             lines: LineLimiter::default(),
@@ -422,10 +429,10 @@ impl EventLoop {
     fn apply_blocked_rules(&mut self) {
         let now = Instant::now();
         self.blocked = match self.part {
-            Part::Up | Part::Hold => self.blockage.evaluate(self.asked, now),
+            Part::Up | Part::Hold | Part::Search => self.blockage.evaluate(self.asked, now),
             Part::Down | Part::Clean => None,
         };
-        if matches!(self.part, Part::Up | Part::Hold)
+        if matches!(self.part, Part::Up | Part::Hold | Part::Search)
             && let Some(waiting) = self.blockage.waiting(now)
         {
             self.note("instances", "Waiting", waiting);
@@ -438,6 +445,10 @@ impl EventLoop {
                 &Notice::note("instances", "Blocked", blocked.to_string()),
             );
             self.view.say(&format!("blocked: {blocked}"));
+        }
+        // Where others are ready it is the limit that a search looks for.
+        if self.level_blocked().is_some() {
+            return;
         }
         let lasts = blocked.lasts(now);
         let is_due =
@@ -452,6 +463,27 @@ impl EventLoop {
                 self.blocked_by.get_or_insert((rule, why));
             }
         }
+    }
+
+    /// Why further instances cannot start, in a search and for as long as a rule allows, where others are ready: the level does not hold.
+    pub(super) fn level_blocked(&self) -> Option<String> {
+        self.searched.as_ref()?;
+        let blocked = self.blocked.as_ref()?;
+        let limit = self.blocked_rules.iter().filter_map(|(rule, _)| rule.blocked_limit()).min()?;
+        let is_limit = self.tracker.counts().of(State::Ready) > 0 && blocked.lasts(Instant::now()) >= limit;
+        is_limit.then(|| format!("cannot start: {}", blocked.reason))
+    }
+
+    /// A level begins.
+    pub(super) fn begin_level(&mut self) {
+        self.level.begin();
+        self.blockage.forget_refusal();
+        self.blocked = None;
+    }
+
+    /// Whether a source of statuses cannot be observed.
+    pub(super) fn is_unobserved(&self) -> bool {
+        self.blockage.is_unobserved()
     }
 
     /// Whether instances cannot start, and none runs.
@@ -612,7 +644,10 @@ impl EventLoop {
         };
         let limit = self.time_limit.map(|limit| limit.saturating_sub(now.elapsed));
         let time_left = match self.part {
-            Part::Up => self.time_left.words(steps, limit),
+            Part::Up | Part::Search => match &self.searched {
+                Some(words) => words.clone(),
+                None => self.time_left.words(steps, limit),
+            },
             Part::Hold => "holding".to_owned(),
             Part::Down => "scaling down".to_owned(),
             Part::Clean => "removing instances".to_owned(),

@@ -144,6 +144,9 @@ impl<E: Engine> Run<E> {
             budget_bytes: sums.budget.map(|budget| budget.limit.0),
             budget_used_bytes: sums.budget.map(|budget| budget.used.0),
             rules: String::new(),
+            climb: None,
+            level_held: None,
+            not_held_because: None,
         }
     }
 }

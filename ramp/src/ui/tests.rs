@@ -90,6 +90,7 @@ fn how_a_run_ended_reads_as_written_down() {
         oom_kills: 1,
         teardown_seconds: None,
         left: vec!["deployment/load".into(), "2 pods".into()],
+        search: None,
         rows_lost: 0,
         directory: "ramp-r".into(),
     };

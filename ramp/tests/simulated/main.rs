@@ -9,6 +9,7 @@ mod faults;
 mod mixed;
 mod others;
 mod paces;
+mod searches;
 mod sidecars;
 mod stops;
 #[path = "../support/mod.rs"]

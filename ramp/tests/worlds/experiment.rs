@@ -51,7 +51,7 @@ pub(crate) fn catalogue() -> Vec<(String, World)> {
     files.iter().map(named).collect()
 }
 
-fn plan(shape: Shape, world: &World) -> Plan {
+pub(crate) fn shaped_plan(shape: Shape, world: &World) -> Plan {
     let is_of_use = |rule: &StopRule| shape.pace != Pace::None || rule.name() != "stalled";
     Plan {
         run: format!("20260101-120000-{:04x}", world.seed & 0xffff),
@@ -75,18 +75,24 @@ fn plan(shape: Shape, world: &World) -> Plan {
             world: Some(serde_json::to_value(world).unwrap()),
             ..EngineOptions::default()
         },
+        search: None,
     }
 }
 
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
-    run_mixed(world, shape, &[], directory)
+    run_plan(world.clone(), shaped_plan(shape, &world), directory)
 }
 
 /// The same with a group of instances under each of these runtimes.
 pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Path) -> StepOutcome {
-    let mut plan = plan(shape, &world);
+    let mut plan = shaped_plan(shape, &world);
     plan.options.mix = mix.iter().map(|runtime| (*runtime).to_owned()).collect();
+    run_plan(world, plan, directory)
+}
+
+/// The same by a plan.
+pub(crate) fn run_plan(world: World, plan: Plan, directory: &Path) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {

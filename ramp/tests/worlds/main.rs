@@ -11,6 +11,7 @@ mod cases;
 mod coverage;
 mod experiment;
 mod mixed;
+mod searches;
 mod soak;
 mod studies;
 #[path = "../support/mod.rs"]

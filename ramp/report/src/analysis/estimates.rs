@@ -112,6 +112,10 @@ impl Estimates {
             .and_then(|()| of_one_runtime(data))
             .and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let marginal_cost = of_use(&rough_cost);
+        let saturation = match data.recorded() {
+            Some(recorded) if recorded.run.plan.search.is_some() => SaturationVerdict::of_search(),
+            _ => saturation,
+        };
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
             held: held(data),

@@ -17,7 +17,7 @@ pub struct Loss<'d> {
 
 /// Until when more were asked for, or as many, in seconds since the run began; for ever where the run has not got beyond that.
 pub(super) fn until(data: &Dataset) -> f64 {
-    let later = data.steps.iter().any(|step| matches!(step.part, Part::Down | Part::Clean));
+    let later = data.steps.iter().any(|step| matches!(step.part, Part::Search | Part::Down | Part::Clean));
     let last = data.steps.iter().rfind(|step| matches!(step.part, Part::Up | Part::Hold));
     let ended = |recorded: &Recorded| recorded.run.teardown.is_some() || recorded.run.end.is_some();
     let is_over = data.recorded().is_some_and(|recorded| later || ended(recorded));

@@ -125,8 +125,10 @@ impl FittedGroups<'_> {
         let measure = self.costs.measure;
         let beyond = self.coefficient(index);
         let (drawn, within, both) = self.drawn(|drawn| group.load_bytes + drawn[index])?;
+        let first = self.first(index, group);
         let systematic = SystematicError {
-            below: self.first(index, group) + within.low - both.low,
+            below: first + within.low - both.low,
+            first,
             above: both.high - within.high,
             load: (measure.load_exact * group.load_bytes).max(measure.uncounted),
         };

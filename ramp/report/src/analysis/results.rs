@@ -10,6 +10,7 @@ use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
+use super::search::{SearchResult, search};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
 use crate::dataset::Dataset;
@@ -48,6 +49,8 @@ pub struct RunResults {
     pub leak: Estimate<Leak>,
     /// Its groups, where it is a mixed run.
     pub mixed: Vec<GroupResults>,
+    /// What a search has found.
+    pub search: Estimate<SearchResult>,
 }
 
 /// Two groups of runs, held against each other.
@@ -139,6 +142,7 @@ impl RunResults {
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
             mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
+            search: figures.compute("search", name, || search(data)),
             estimates,
         }
     }

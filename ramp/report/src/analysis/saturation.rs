@@ -121,6 +121,11 @@ impl SaturationVerdict {
         is_known.then_some(self.saturation.is_ok())
     }
 
+    /// That of a search: it doubles its levels, and what it finds is a distribution.
+    pub(super) fn of_search() -> Self {
+        Self::unknown("the run is a search, whose steps are too far apart to tell one".into())
+    }
+
     fn at((rule, (index, step)): RuleMatch<'_>, instances: u32, resource: Option<Resource>) -> Self {
         let saturation = Ok(Saturation { step: step.step, index, instances, rule, resource });
         Self { saturation, up_to: None }

@@ -97,6 +97,12 @@ pub struct Step {
     pub fresh: bool,
     /// Stop rules that were true after it, separated by blanks.
     pub rules: String,
+    /// Climb of a search that it belongs to.
+    pub climb: Option<u32>,
+    /// Whether it held, as a level of a search.
+    pub level_held: Option<bool>,
+    /// Why it did not, or why that is not known.
+    pub not_held_because: Option<String>,
 }
 
 /// Memory in bytes, as `/proc/meminfo` tells of it. What the source does not say is none.

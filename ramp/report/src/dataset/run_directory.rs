@@ -181,6 +181,9 @@ fn step(row: StepRow) -> Step {
         },
         fresh: row.kernels > 0 && row.kernels_fresh == row.kernels,
         rules: row.rules,
+        climb: row.climb,
+        level_held: row.level_held,
+        not_held_because: row.not_held_because,
     }
 }
 

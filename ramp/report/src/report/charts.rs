@@ -3,6 +3,7 @@
 mod instances;
 mod nodes;
 mod overall;
+mod search;
 mod series;
 
 use super::Report;
@@ -15,6 +16,7 @@ pub fn charts(report: &Report) -> Vec<Chart> {
     let mut charts = vec![
         overall::memory(report),
         overall::instances(report),
+        search::levels(report),
         overall::usage(report),
         overall::cost(report),
     ];

@@ -38,7 +38,18 @@ fn of_one(data: &Dataset, found: &RunResults) -> String {
         }
         (_, Err(why)) => format!("{}: no results ({})", data.name, why.0),
     };
+    if let Ok(search) = &found.search {
+        sentence = match &search.held {
+            Ok(held) => {
+                format!("{}: {}, by {}", data.name, held.words(), count(search.climbs.len() as u64, "climb"))
+            }
+            Err(why) => {
+                format!("{}: instances that hold with a probability of 95%: n/a ({})", data.name, why.0)
+            }
+        };
+    }
     match (&estimates.saturation.saturation, estimates.saturation.up_to) {
+        _ if found.search.is_ok() => {}
         (Ok(at), _) => sentence += &format!(", saturated at step {} ({})", at.step, at.rule),
         (Err(why), Some(_)) => sentence += &format!("; saturation: {}", why.0),
         (Err(why), None) => sentence += &format!("; saturation: n/a ({})", why.0),

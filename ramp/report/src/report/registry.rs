@@ -14,10 +14,11 @@ use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
 use crate::analysis::mixed::GroupResults;
 use crate::analysis::results::RunResults;
+use crate::analysis::search::SearchResult;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
-use crate::stats::{Quantile, Survival};
+use crate::stats::{Interval, Quantile, Survival};
 use ramp_format::running_count::Most;
 use ramp_format::text::count;
 
@@ -97,7 +98,24 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Count,
         definition: "largest number of instances that held all of their memory at the same time: the capacity",
         json: Object("estimates.held", HELD),
-        scope: Scope::Run(|_, run| most(&run.estimates.held)),
+        scope: Scope::Run(|_, run| {
+            let reading = most(&run.estimates.held)?;
+            // Of many climbs the most is that of the luckiest.
+            let note = if run.search.is_ok() { ", the most of all climbs" } else { "" };
+            Ok(Reading { note: note.into(), ..reading })
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "held_with_95_percent",
+        title: Some("held with 95%"),
+        unit: Unit::Instances,
+        definition: "instances that hold with a probability of 95%, by the climbs of a search, with its confidence interval",
+        json: Object(
+            "estimates.held_with_95_percent",
+            &["instances", "low", "high", "estimate", "climbs", "starts", "mean", "deviation", "levels"],
+        ),
+        scope: Scope::Run(|_, run| held_with_95_percent(known(&run.search)?)),
         ..OF_RUN
     },
     Figure {
@@ -402,6 +420,35 @@ fn saturation(data: &Dataset, run: &RunResults) -> Estimate<Reading> {
         (Err(why), None) => return Err(why.clone()),
     };
     Ok(Reading { inputs: saturation_rule(data).into(), ..reading })
+}
+
+fn held_with_95_percent(search: &SearchResult) -> Estimate<Reading> {
+    let held = known(&search.held)?;
+    let levels: Vec<Value> = search
+        .levels
+        .iter()
+        .map(|at| {
+            json!({
+                "level": at.level, "held": at.held, "of": at.of, "low": at.interval.low, "high": at.interval.high,
+            })
+        })
+        .collect();
+    let (low, high) = (held.interval.low.floor(), held.interval.high.floor());
+    Ok(Reading {
+        interval: Some(Interval { low, high }),
+        inputs: format!(
+            "{}; interval-censored normal thresholds by maximum likelihood, {} by profile likelihood, in whole instances",
+            search.thresholds_words(),
+            format::confidence()
+        ),
+        details: json!({
+            "estimate": held.instances, "climbs": search.climbs.len(), "starts": search.starts,
+            "mean": search.thresholds.map(|found| found.mean),
+            "deviation": search.thresholds.map(|found| found.deviation),
+            "levels": levels,
+        }),
+        ..Reading::number(held.instances.floor())
+    })
 }
 
 fn most(most: &Estimate<Most>) -> Estimate<Reading> {

@@ -43,6 +43,21 @@ impl Interval {
     }
 }
 
+/// The 95 % interval of a share of which `some` of `all` were seen (Wilson, Probable inference, the law of succession, and statistical
+/// inference, 1927).
+#[must_use]
+pub fn wilson(some: u32, all: u32) -> Interval {
+    const Z: f64 = 1.959_964;
+    if all == 0 {
+        return Interval { low: 0.0, high: 1.0 };
+    }
+    let (number, share) = (f64::from(all), f64::from(some) / f64::from(all));
+    let middle = share + Z * Z / (2.0 * number);
+    let half = Z * (share * (1.0 - share) / number + Z * Z / (4.0 * number * number)).sqrt();
+    let whole = 1.0 + Z * Z / number;
+    Interval { low: ((middle - half) / whole).max(0.0), high: ((middle + half) / whole).min(1.0) }
+}
+
 /// A quantile of sorted numbers, between neighbours in proportion (type 7 of Hyndman and Fan, Sample Quantiles in Statistical
 /// Packages, 1996). None of no numbers.
 #[must_use]
@@ -57,6 +72,17 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_within_its_interval_whether_all_were_seen_or_none() {
+        let close = |interval: Interval, low: f64, high: f64| {
+            assert!((interval.low - low).abs() < 1e-3 && (interval.high - high).abs() < 1e-3, "{interval:?}");
+        };
+        close(wilson(0, 10), 0.0, 0.2775);
+        close(wilson(10, 10), 0.7225, 1.0);
+        close(wilson(81, 263), 0.2553, 0.3662);
+        close(wilson(0, 0), 0.0, 1.0);
+    }
 
     #[test]
     fn quantiles_lie_between_their_neighbours() {

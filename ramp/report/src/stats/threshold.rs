@@ -118,6 +118,15 @@ impl Thresholds {
     }
 }
 
+/// How many hold with a probability of 95 %, and its 95 % interval; neither is below none.
+#[must_use]
+pub fn held_with_95_percent(found: &Thresholds, climbs: &[Climb]) -> Option<(f64, Interval)> {
+    const FAIL: f64 = 0.05;
+    let interval = found.quantile_interval(climbs, FAIL)?;
+    let interval = Interval { low: interval.low.max(0.0), high: interval.high.max(0.0) };
+    Some((found.quantile(FAIL).max(0.0), interval))
+}
+
 /// Bounds of the mean, and the least deviation that can be told.
 fn bounds(climbs: &[Climb]) -> Option<(f64, f64, f64)> {
     let held = climbs.iter().filter_map(|climb| climb.held).map(f64::from);

@@ -14,7 +14,7 @@ use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
-use super::world::{GroupTruth, Incident, IncidentKind, NodeKind, Shortage, World};
+use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
 use ramp_format::state::State;
 use ramp_format::time::Time;
 
@@ -70,6 +70,9 @@ pub(super) struct Cluster {
     changed: Vec<usize>,
     /// Instances requested of each group.
     wanted: Vec<u32>,
+    /// How many fit at the moment, by the world's placement, and the source of the next such number.
+    fits: f64,
+    placements: Random,
     agenda: Agenda,
     planned: u64,
     draw: Random,
@@ -142,6 +145,8 @@ impl Cluster {
             changed: Vec::new(),
             wanted: vec![0; groups.len()],
             groups,
+            fits: f64::INFINITY,
+            placements: Random::new(world.seed, 3),
             agenda: Agenda::new(),
             planned: 0,
             epoch: world.begin.0,
@@ -153,6 +158,7 @@ impl Cluster {
             world,
         };
         cluster.plan_from_the_start();
+        cluster.draw_placement();
         cluster
     }
 
@@ -198,7 +204,23 @@ impl Cluster {
         &self.truth
     }
 
+    /// How many fit from now on.
+    fn draw_placement(&mut self) {
+        if let Some(Placement { mean, deviation, .. }) = self.world.placement {
+            self.fits = mean + deviation * self.placements.normal();
+        }
+    }
+
+    /// Whether so many fit beside what happens to the first that does not.
+    fn is_beyond(&self, instances: usize, beyond: Beyond) -> bool {
+        self.world.placement.is_some_and(|placement| placement.beyond == beyond)
+            && instances as f64 > self.fits
+    }
+
     pub(super) fn ask(&mut self, group: usize, instances: u32, now: Duration) {
+        if instances < self.wanted[group] {
+            self.draw_placement();
+        }
         self.wanted[group] = instances;
         self.plan(now + CONTROL, PlannedEvent::Reconcile);
     }
@@ -291,6 +313,7 @@ impl Cluster {
             PlannedEvent::Full { instance, life } if self.instances[instance].life == life => {
                 self.report(instance, "report", now);
                 self.run_short(now);
+                self.lose_beyond(instance, now);
                 if self.instances[instance].life == life {
                     let wait = self.draw.phase(self.world.phases.ready);
                     self.plan(now + wait, PlannedEvent::Next { instance, life });
@@ -606,6 +629,16 @@ impl Cluster {
     fn place(&self, group: usize) -> Result<usize, String> {
         let mut refusals: BTreeMap<&str, usize> = BTreeMap::new();
         let mut best: Option<(u32, usize)> = None;
+        let placed = self.there.iter().filter(|at| {
+            let instance = &self.instances[**at];
+            instance.node.is_some() && instance.counts()
+        });
+        if self.is_beyond(placed.count() + 1, Beyond::Unschedulable) {
+            let nodes = self.nodes.len();
+            return Err(format!(
+                "Unschedulable: 0/{nodes} nodes are available: {nodes} Insufficient memory."
+            ));
+        }
         let request = |group: usize| {
             let runtime = &self.groups[group].runtime;
             (self.load.target + runtime.memory.0 as f64, runtime.cpu_request)
@@ -681,6 +714,16 @@ impl Cluster {
                 Shortage::Evict => self.evict(victim, "memory", now),
                 Shortage::OomKill | Shortage::Refuse => self.kill_for_memory(victim, now),
             }
+        }
+    }
+
+    /// Loses an instance that holds its memory and does not fit.
+    fn lose_beyond(&mut self, at: usize, now: Duration) {
+        let running = self.there.iter().filter(|other| self.instances[**other].began.is_some()).count();
+        if self.is_beyond(running, Beyond::Evict) {
+            self.evict(at, "memory", now);
+        } else if self.is_beyond(running, Beyond::OomKill) {
+            self.kill_for_memory(at, now);
         }
     }
 

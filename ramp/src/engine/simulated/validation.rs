@@ -88,6 +88,17 @@ pub(super) fn check(world: &World) -> Result<(), String> {
             format!("phases.{name}: spread: {spread} (expected 0 to below 10)")
         })?;
     }
+    if let Some(placement) = world.placement {
+        ensure((0.0..=f64::from(MOST_INSTANCES)).contains(&placement.mean), || {
+            format!(
+                "placement.mean: {} (expected a number of instances from 0 to {MOST_INSTANCES})",
+                placement.mean
+            )
+        })?;
+        ensure((0.0..=f64::from(MOST_INSTANCES)).contains(&placement.deviation), || {
+            format!("placement.deviation: {} (expected 0 to {MOST_INSTANCES})", placement.deviation)
+        })?;
+    }
     let names: Vec<String> = world.node_names().map(|(name, _)| name).collect();
     for (number, event) in world.events.iter().enumerate() {
         check_event(event, &names).map_err(|error| format!("events[{number}]: {error}"))?;

@@ -38,6 +38,9 @@ pub struct World {
     pub machine: MachineTruth,
     /// What happens when a node runs out of memory.
     pub shortage: Shortage,
+    /// A random number of instances that fit, beside all other limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
     /// Incidents.
     pub events: Vec<Incident>,
 }
@@ -232,6 +235,33 @@ pub enum Shortage {
     OomKill,
 }
 
+/// How many instances fit, drawn anew from a normal distribution whenever fewer are requested than before, as by fragmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    #[serde(default)]
+    pub deviation: f64,
+    /// What happens to the first that does not fit.
+    #[serde(default)]
+    pub beyond: Beyond,
+}
+
+/// What happens to an instance that does not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beyond {
+    /// No node has room for it.
+    #[default]
+    Unschedulable,
+    /// It is evicted and replaced once it holds its memory.
+    Evict,
+    /// It is OOM-killed and restarted once it holds its memory.
+    OomKill,
+}
+
 /// An incident: a fault, or an action of others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -330,6 +360,7 @@ impl Default for World {
             phases: PhaseTimes::default(),
             machine: MachineTruth::default(),
             shortage: Shortage::default(),
+            placement: None,
             events: Vec::new(),
         }
     }

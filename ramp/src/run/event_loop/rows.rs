@@ -52,7 +52,9 @@ impl EventLoop {
                 self.population.follow(&row);
             }
             // Of more than were asked for the controller ends some itself.
-            let is_wanted = matches!(self.part, Part::Up | Part::Hold) && self.tracker.wanted() < self.asked;
+            let is_wanted = matches!(self.part, Part::Up | Part::Hold | Part::Search)
+                && self.tracker.wanted() < self.asked;
+            self.level.see(&transition, is_wanted && removed);
             if is_wanted && removed {
                 self.external_removals.add(&transition, Instant::now());
             }
@@ -122,6 +124,7 @@ impl EventLoop {
     }
 
     pub(super) fn report(&mut self, at: Moment, report: &InstanceReport) {
+        self.level.hear(&report.uid, &report.record);
         let entry = self.tracker.instance(&report.uid);
         let row = WorkloadRow {
             time: Time(at.wall),

@@ -8,6 +8,7 @@ use crate::analysis::failure_modes::Resource;
 use crate::analysis::goodput::{GoodputCourse, PROGRESS};
 use crate::analysis::latency::{LoadLevel, QUARTERS};
 use crate::analysis::results::RunResults;
+use crate::analysis::search::{LevelShare, SearchResult};
 use crate::analysis::teardown::{Leak, Returned};
 use crate::analysis::{Estimate, SaturationRule};
 use crate::dataset::{Dataset, ObservationGaps, SEEN_LATE_SECONDS, Source};
@@ -18,7 +19,10 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     let mut sentences = Vec::new();
     sentences.extend(data.notes.iter().map(|note| says(sentence_case(note) + ".", "input")));
     sentences.extend(stale(data));
-    sentences.push(saturation(data, found));
+    match &found.search {
+        Ok(search) => sentences.extend(searched(search)),
+        Err(_) => sentences.push(saturation(data, found)),
+    }
     sentences.extend(broke(found));
     sentences.extend(changed(found));
     sentences.extend(noticed(data));
@@ -58,6 +62,51 @@ fn saturation(data: &Dataset, found: &RunResults) -> Sentence {
         (Err(why), Some(_)) => says(format!("Saturation: {}.", why.0), rule()),
         (Err(why), None) => says(format!("Saturation: n/a: {}.", why.0), rule()),
     }
+}
+
+/// Levels of a search that are told by number.
+const REASONS_TOLD: usize = 3;
+
+fn searched(search: &SearchResult) -> Vec<Sentence> {
+    let rule = "search: a level holds where all of its instances become ready, and none is lost or stalls for the time of --hold; \
+                thresholds of the climbs are taken as normal, each between the last level that held and the first that did not";
+    let text = match &search.held {
+        Ok(held) => format!("{}, by {}.", held.words(), search.thresholds_words()),
+        Err(why) => format!("Instances that hold with a probability of 95%: n/a: {}.", why.0),
+    };
+    let mut sentences = vec![says(text, rule)];
+    if !search.levels.is_empty() {
+        let level = |at: &LevelShare| {
+            let (low, high) = (100.0 * at.interval.low, 100.0 * at.interval.high);
+            format!("{} in {} of {} ({low:.0} to {high:.0}%)", at.level, at.held, at.of)
+        };
+        let all: Vec<String> = search.levels.iter().map(level).collect();
+        sentences.push(says(
+            format!("Levels that held: {}.", all.join(", ")),
+            "levels: in how many of the climbs that tell of it each number of instances held, with the 95% interval of that share (Wilson)",
+        ));
+    }
+    if !search.reasons.is_empty() {
+        let told = search.reasons.iter().take(REASONS_TOLD);
+        let told: Vec<String> = told.map(|(reason, times)| format!("{reason} ({times})")).collect();
+        let more = search.reasons.len().saturating_sub(REASONS_TOLD);
+        let more = if more == 0 { String::new() } else { format!("; {more} more in steps.csv") };
+        sentences.push(says(
+            format!("Levels did not hold because: {}{more}.", told.join("; ")),
+            "reasons: of the first instance that was lost or not ready in each level that did not hold",
+        ));
+    }
+    if let Some((levels, why)) = &search.unknown {
+        let levels = count(*levels as u64, "level");
+        let why = if why.is_empty() { "interrupted" } else { why };
+        sentences.push(says(
+            format!(
+                "Of {levels} it is not known whether they held, and they count for nothing; the last: {why}."
+            ),
+            "unknown: others changed the instances, nothing was observed, or the step was interrupted",
+        ));
+    }
+    sentences
 }
 
 fn changed(found: &RunResults) -> Option<Sentence> {
