@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::overview::StudyReport;
 use crate::report::assertion::{Assertion, Relation, relation};
 use crate::report::figure::Unit;
+use crate::report::registry::assertable;
 use crate::study::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
 
 /// What has to be so of runs, or of a study.
@@ -22,9 +23,26 @@ impl FromStr for ReportAssertion {
 
     /// Figures of runs and of studies have different names.
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_of_study = relation(text).is_ok_and(|(name, ..)| named(name).is_some());
-        if is_of_study { text.parse().map(Self::Study) } else { text.parse().map(Self::Runs) }
+        let (name, ..) = relation(text)?;
+        if named(name).is_some() {
+            return text.parse().map(Self::Study);
+        }
+        let of_runs: Vec<&str> = assertable().map(|(name, _)| name).collect();
+        if of_runs.contains(&name) {
+            return text.parse().map(Self::Runs);
+        }
+        Err(format!(
+            "unknown figure {name:?}; expected one of {}; of a study {}",
+            of_runs.join(", "),
+            names()
+        ))
     }
+}
+
+/// The names of figures of a study.
+fn names() -> String {
+    let all: Vec<&str> = STUDY_FIGURES.iter().map(|figure| figure.name).collect();
+    format!("one of {}, or one of these with _difference or _ratio", all.join(", "))
 }
 
 /// What has to be so.
@@ -79,11 +97,7 @@ impl FromStr for StudyAssertion {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, sign, relation, value) = relation(text)?;
         let Some((figure, subject)) = named(name) else {
-            let all: Vec<&str> = STUDY_FIGURES.iter().map(|figure| figure.name).collect();
-            return Err(format!(
-                "unknown figure {name:?} of a study; expected one of {}, or one of these with _difference or _ratio",
-                all.join(", ")
-            ));
+            return Err(format!("unknown figure {name:?} of a study; expected {}", names()));
         };
         let unit = match (subject, STUDY_FIGURES.get(figure).map(|figure| figure.unit)) {
             (AssertionSubject::Ratio, _) => Unit::Count,

@@ -59,6 +59,9 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         for sentence in &compared.drift {
             *text += &item(sentence, 2);
         }
+        if group.comparisons.len() > 1 {
+            text.push('\n');
+        }
     }
     for cell in &group.cells {
         let figures: Vec<String> =
