@@ -4,4 +4,5 @@ pub mod comparison;
 pub mod data;
 pub mod figure;
 pub mod planning;
+pub mod stopping;
 pub mod verdict;
