@@ -1,5 +1,6 @@
 //! Analysis of datasets: pure estimates, each with its inputs and its interval, or why it is unavailable.
 
+pub mod capacity;
 pub mod causes;
 pub mod comparison;
 pub mod drift;
@@ -12,6 +13,7 @@ pub mod instance_losses;
 pub mod latency;
 mod marginal_cost;
 pub mod repeats;
+pub mod requests;
 pub mod results;
 mod saturation;
 pub mod teardown;
