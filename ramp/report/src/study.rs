@@ -1,5 +1,6 @@
 //! Studies: comparisons whose unit is the run.
 
+pub mod capacity;
 pub mod comparison;
 pub mod data;
 pub mod figure;

@@ -18,7 +18,7 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::Report;
 use tokio::sync::watch;
 
-use crate::support::run_file;
+use crate::support::{run_file, surveyed_run_file};
 
 /// How a world is ramped.
 #[derive(Clone, Copy, Debug)]
@@ -80,19 +80,32 @@ fn plan(shape: Shape, world: &World) -> Plan {
 
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
+    run_with(world, shape, directory, false)
+}
+
+/// The same with what the preflight finds and forecasts.
+pub(crate) fn run_surveyed(world: World, shape: Shape, directory: &Path) -> StepOutcome {
+    run_with(world, shape, directory, true)
+}
+
+fn run_with(world: World, shape: Shape, directory: &Path, is_surveyed: bool) -> StepOutcome {
     let plan = plan(shape, &world);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
         let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
-        let file = RunFile {
-            scenario: scenario.name.clone(),
-            manifest: scenario.manifest.clone(),
-            ..run_file(&plan, clock.now())
+        let order =
+            EngineSpec { run: plan.run.clone(), scenario: scenario.clone(), options: plan.options.clone() };
+        let mut engine = SimulatedEngine::new(order).unwrap();
+        let file = match is_surveyed {
+            true => surveyed_run_file(&mut engine, &scenario, &plan, clock.now()).await,
+            false => RunFile {
+                scenario: scenario.name.clone(),
+                manifest: scenario.manifest.clone(),
+                ..run_file(&plan, clock.now())
+            },
         };
-        let order = EngineSpec { run: plan.run.clone(), scenario, options: plan.options.clone() };
-        let engine = SimulatedEngine::new(order).unwrap();
         let truth = engine.truth();
         let (_never, interrupts) = watch::channel(0);
         let surroundings = Surroundings { clock, view: View::Nothing, interrupts };

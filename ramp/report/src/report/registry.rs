@@ -325,7 +325,7 @@ pub const FIGURES: &[Figure] = &[
             let requests = known(&compared.requests)?;
             let [base, other] = requests.exhausted.map(|exhausted| exhausted.map(Exhausted::words));
             Ok(Reading::structure(json!({
-                "base": pod_requests(&requests.base, base), "other": pod_requests(&requests.other, other),
+                "base": pod_requests(&requests.base, base.as_deref()), "other": pod_requests(&requests.other, other.as_deref()),
                 "difference": requests.words(), "finding": requests.finding(names),
             })))
         }),
@@ -504,7 +504,7 @@ fn group_capacities(group: &GroupCapacities) -> Value {
     json!({"by_requests": by_requests, "by_memory": by_memory})
 }
 
-fn pod_requests(requests: &PodRequests, exhausted: Option<String>) -> Value {
+fn pod_requests(requests: &PodRequests, exhausted: Option<&str>) -> Value {
     json!({
         "memory_bytes": requests.memory_bytes, "cpu_cores": requests.cpu_cores,
         "overhead_memory_bytes": requests.overhead_memory_bytes, "overhead_cpu_cores": requests.overhead_cpu_cores,

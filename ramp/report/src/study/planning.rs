@@ -101,7 +101,7 @@ pub fn plan_blocks(data: &StudyData) -> BlockPlan {
             };
             // One amount for all figures is asked for of those that the runs have.
             let is_named = matches!(wanted, Amounts::ByFigure(_));
-            if pairs.is_empty() && !is_named {
+            if !is_named && (pairs.is_empty() || figure.is_derived()) {
                 continue;
             }
             let blocks = u32::try_from(blocks_of(&base, &other)).unwrap_or(u32::MAX);
