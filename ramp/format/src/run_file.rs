@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::plan::Plan;
-use crate::preflight::{Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
+use crate::preflight::{AdmittedResources, Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
 use crate::run_clock::RunClock;
 use crate::running_count::Most;
 use crate::time::Time;
@@ -49,6 +49,9 @@ pub struct RunFile {
     /// Those of the groups of a mixed run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runtime_classes: Vec<RuntimeClassFacts>,
+    /// Requests and limits of an instance as admitted, without overhead of its RuntimeClass; none where only the manifest tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<AdmittedResources>,
     /// How many instances were expected to fit, and from which figures.
     #[serde(default)]
     pub forecast: Option<Forecast>,
@@ -91,6 +94,7 @@ impl RunFile {
             nodes: preflight.nodes,
             runtime_class: preflight.runtime_class,
             runtime_classes: preflight.runtime_classes,
+            admitted: preflight.admitted,
             forecast: None,
             findings: preflight.findings,
             not_honoured: preflight.not_honoured,

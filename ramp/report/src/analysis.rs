@@ -1,5 +1,6 @@
 //! Analysis of datasets: pure estimates, each with its inputs and its interval, or why it is unavailable.
 
+pub mod capacity;
 pub mod causes;
 pub mod comparison;
 pub mod drift;
@@ -13,6 +14,7 @@ pub mod latency;
 mod marginal_cost;
 pub mod mixed;
 pub mod repeats;
+pub mod requests;
 pub mod results;
 mod saturation;
 pub mod search;

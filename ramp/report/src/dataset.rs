@@ -31,7 +31,7 @@ pub use model::{
 use names::name_of;
 pub use names::tell_apart;
 pub use observation_gaps::{ObservationGaps, Undated};
-pub use steady_state::{BeyondReported, Costs, RetainedMemory};
+pub use steady_state::{BeyondReported, Costs, KernelRoom, RetainedMemory};
 pub use table_reader::{Malformed, Unreadable};
 pub use workload_reports::{ReportRow, Reports};
 

@@ -1,8 +1,10 @@
 //! Studies: comparisons whose unit is the run.
 
+pub mod capacity;
 pub mod comparison;
 pub mod data;
 pub mod figure;
 pub mod planning;
 pub mod report;
+pub mod stopping;
 pub mod verdict;

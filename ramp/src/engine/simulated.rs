@@ -31,7 +31,7 @@ use super::outage::Outage;
 use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
-use ramp_format::preflight::{AdmittedResources, NodeFacts, Preflight};
+use ramp_format::preflight::{NodeFacts, Preflight};
 use ramp_format::scenario::resources::PodResources;
 
 /// Latency of requests that are answered.
@@ -161,7 +161,7 @@ impl Engine for SimulatedEngine {
         Ok(Preflight {
             nodes: nodes.collect(),
             versions,
-            admitted: Some(AdmittedResources::default()),
+            admitted: Some(cluster.requests()),
             not_honoured: Vec::from_iter(not_honoured),
             ..Preflight::default()
         })

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blocked;
+mod capacities;
 mod clocks;
 mod datasets;
 mod disks;

@@ -11,12 +11,14 @@ use std::time::{Duration, SystemTime};
 
 use ramp::clock::Clock;
 use ramp::engine::Engine;
+use ramp::preflight::forecast::{forecast, needs};
 use ramp::run::{Run, Surroundings};
 use ramp::ui::{Summary, View};
 use ramp_format::directory::Directory;
 use ramp_format::plan::Plan;
 use ramp_format::preflight::Preflight;
 use ramp_format::run_file::RunFile;
+use ramp_format::scenario::Scenario;
 use ramp_format::time::Time;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,6 +84,20 @@ impl Stage {
 pub(crate) fn run_file(plan: &Plan, begin: SystemTime) -> RunFile {
     let file = RunFile::new(plan.clone(), "test".into(), Value::Null, Preflight::default(), Time(begin));
     RunFile { ramp_version: "0.0.0".into(), ..file }
+}
+
+/// The same with what the preflight of an engine finds and forecasts.
+pub(crate) async fn surveyed_run_file(
+    engine: &mut impl Engine,
+    scenario: &Scenario,
+    plan: &Plan,
+    begin: SystemTime,
+) -> RunFile {
+    let preflight = engine.preflight().await.unwrap();
+    let forecast = forecast(&preflight, &needs(scenario, &preflight), plan, Some(1.0));
+    let file =
+        RunFile::new(plan.clone(), scenario.name.clone(), scenario.manifest.clone(), preflight, Time(begin));
+    RunFile { forecast: Some(forecast), ramp_version: "0.0.0".into(), ..file }
 }
 
 /// The rows of a table, each as a map of its cells.

@@ -18,7 +18,7 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::Report;
 use tokio::sync::watch;
 
-use crate::support::run_file;
+use crate::support::{run_file, surveyed_run_file};
 
 /// How a world is ramped.
 #[derive(Clone, Copy, Debug)]
@@ -93,18 +93,31 @@ pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Pa
 
 /// The same by a plan.
 pub(crate) fn run_plan(world: World, plan: Plan, directory: &Path) -> StepOutcome {
+    run_with(world, plan, directory, false)
+}
+
+/// The same as [`run`] with what the preflight finds and forecasts.
+pub(crate) fn run_surveyed(world: World, shape: Shape, directory: &Path) -> StepOutcome {
+    run_with(world.clone(), shaped_plan(shape, &world), directory, true)
+}
+
+fn run_with(world: World, plan: Plan, directory: &Path, is_surveyed: bool) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
         let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
-        let file = RunFile {
-            scenario: scenario.name.clone(),
-            manifest: scenario.manifest.clone(),
-            ..run_file(&plan, clock.now())
+        let order =
+            EngineSpec { run: plan.run.clone(), scenario: scenario.clone(), options: plan.options.clone() };
+        let mut engine = SimulatedEngine::new(order).unwrap();
+        let file = match is_surveyed {
+            true => surveyed_run_file(&mut engine, &scenario, &plan, clock.now()).await,
+            false => RunFile {
+                scenario: scenario.name.clone(),
+                manifest: scenario.manifest.clone(),
+                ..run_file(&plan, clock.now())
+            },
         };
-        let order = EngineSpec { run: plan.run.clone(), scenario, options: plan.options.clone() };
-        let engine = SimulatedEngine::new(order).unwrap();
         let truth = engine.truth();
         let (_never, interrupts) = watch::channel(0);
         let surroundings = Surroundings { clock, view: View::Nothing, interrupts };

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod capacities;
 mod cases;
 mod coverage;
 mod experiment;

@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ramp_format::plan::Pace;
-use ramp_report::stats::Duration;
+use ramp_report::stats::{Duration, Pair, paired};
 use ramp_report::study::comparison::{CellComparison, StudyRun};
 use ramp_report::study::figure::STUDY_FIGURES;
+use ramp_report::study::stopping::Stopping;
 use ramp_report::study::verdict::Verdict;
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -16,6 +18,8 @@ use crate::experiment::{Shape, StepOutcome, catalogue, run};
 
 /// Worlds that studies are of.
 const WORLDS: [&str; 5] = ["quiet", "noisy", "wandering", "drifting-up", "uneven-runtime"];
+/// How each run of a study is.
+const SHAPE: Shape = Shape { steps: 12, from: 1, down: false, pace: Pace::Ready };
 /// What the other runtime takes more, in MiB: in the studies with a difference, and in those without.
 const MORE_MIB: u64 = 16;
 
@@ -45,9 +49,8 @@ fn study(seed: u64, more: u64, directory: &Path) -> (Option<(bool, f64)>, Verdic
             let mut world = world.clone();
             world.seed = random.random::<u64>() >> 1;
             world.runtime.memory.0 += (u64::from(is_other) * more) << 20;
-            let shape = Shape { steps: 12, from: 1, down: false, pace: Pace::Ready };
             let at = directory.join(format!("{seed}-{block}-{is_other}"));
-            let outcome = run(world, shape, &at);
+            let outcome = run(world, SHAPE, &at);
             std::fs::remove_dir_all(&at).unwrap();
             let into = if is_other { &mut other } else { &mut base };
             into.push(of_outcome(&outcome, block, clock));
@@ -73,6 +76,62 @@ fn of_outcome(outcome: &StepOutcome, block: u32, begin_seconds: f64) -> StudyRun
         figures: STUDY_FIGURES.iter().map(|figure| (figure.value)(data, found)).collect(),
         startups,
     }
+}
+
+/// Runs of a world without and with what the other runtime takes more.
+fn pairs(name: &str, count: usize, directory: &Path) -> Vec<[f64; 2]> {
+    let worlds = catalogue();
+    let world = worlds.iter().find(|(at, _)| at == name).map(|(_, world)| world.clone()).unwrap();
+    let cost = |seed: usize, more: u64| {
+        let mut world = world.clone();
+        world.seed = seed as u64;
+        world.runtime.memory.0 += more << 20;
+        let at = directory.join(format!("{name}-{seed}"));
+        let outcome = run(world, SHAPE, &at);
+        std::fs::remove_dir_all(&at).unwrap();
+        of_outcome(&outcome, 1, 0.0).figures[0].clone().unwrap()
+    };
+    (0..count).map(|pair| [cost(2 * pair, 0), cost(2 * pair + 1, MORE_MIB)]).collect()
+}
+
+#[test]
+#[ignore = "needs minutes, and a release build"]
+fn intervals_of_studies_that_end_by_their_precision_hold_the_truth() {
+    const PAIRS: usize = 60;
+    const STUDIES: u32 = 200;
+    let directory = tempfile::tempdir().unwrap();
+    let (mut holds, mut blocks) = (0, 0);
+    let pools: Vec<Vec<[f64; 2]>> = std::thread::scope(|scope| {
+        let handles = WORLDS.map(|name| scope.spawn(|| pairs(name, PAIRS, directory.path())));
+        handles.map(|handle| handle.join().unwrap()).into()
+    });
+    let truth = (MORE_MIB << 20) as f64;
+    for (world, pool) in pools.into_iter().enumerate() {
+        let mut random = Pcg64Mcg::seed_from_u64(world as u64);
+        let squares: f64 = pool.iter().map(|[base, other]| (other - base - truth).powi(2)).sum();
+        let deviation = (squares / PAIRS as f64).sqrt();
+        for study in 0..STUDIES {
+            let half_width = deviation / [0.7, 1.0, 1.5, 2.0][study as usize % 4];
+            let mut pairs: Vec<Pair> = Vec::new();
+            while !Stopping::AtPrecision.is_reached(&pairs, half_width) && pairs.len() < PAIRS {
+                let [base, other] = *pool.choose(&mut random).unwrap();
+                let later_seconds = if random.random() { 120.0 } else { -120.0 };
+                let begin_seconds = pairs.len() as f64 * 240.0;
+                pairs.push(Pair { base, other, begin_seconds, later_seconds });
+            }
+            let interval =
+                paired(&pairs).unwrap().difference.interval(Stopping::AtPrecision.nominal_confidence());
+            holds += u32::from(interval.contains(truth));
+            blocks += pairs.len();
+        }
+    }
+    let all = f64::from(STUDIES * WORLDS.len() as u32);
+    let share = f64::from(holds) / all;
+    println!(
+        "{share:.3} of the intervals hold the truth, after {:.1} blocks on average",
+        blocks as f64 / all
+    );
+    assert!((0.93..=0.97).contains(&share), "{share}");
 }
 
 #[test]

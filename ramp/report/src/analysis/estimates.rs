@@ -1,5 +1,6 @@
 //! The named estimates of one run.
 
+use super::capacity::Capacities;
 use super::external_changes::{Change, changes};
 use super::instance_losses::{Loss, losses};
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
@@ -15,6 +16,8 @@ use ramp_format::running_count::Most;
 pub struct Estimates {
     /// How many instances should have fit.
     pub predicted_capacity: Estimate<Bound>,
+    /// How many fit by what they request, and by the memory that they use.
+    pub capacities: Capacities,
     /// From which step on the run was saturated, or how far it was not.
     pub saturation: SaturationVerdict,
     /// The most that held all of their memory at once: what capacity means.
@@ -112,13 +115,16 @@ impl Estimates {
             .and_then(|()| of_one_runtime(data))
             .and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let marginal_cost = of_use(&rough_cost);
+        let held = held(data);
+        let most_held = held.as_ref().ok().map(|most| most.count);
         let saturation = match data.recorded() {
             Some(recorded) if recorded.run.plan.search.is_some() => SaturationVerdict::of_search(),
             _ => saturation,
         };
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
-            held: held(data),
+            capacities: Capacities::of(data, losses, &saturation, most_held, &rough_cost),
+            held,
             running: running(data),
             usage: usage(data, &saturation, &marginal_cost),
             marginal_cost,

@@ -1,5 +1,6 @@
 //! Results of all runs and of their comparisons.
 
+use super::capacity::{CapacityComparison, GroupCapacities};
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
@@ -10,6 +11,7 @@ use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
+use super::requests::RequestDifference;
 use super::search::{SearchResult, search};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
@@ -64,6 +66,10 @@ pub struct Compared {
     pub comparison: Comparison,
     /// How far repeats lie apart.
     pub drift: Estimate<Drift>,
+    /// What fits of each, by requests and by memory in use.
+    pub capacities: CapacityComparison,
+    /// What their pods request.
+    pub requests: Estimate<RequestDifference>,
 }
 
 impl Results {
@@ -79,11 +85,19 @@ impl Results {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
         };
-        let compare = |(base, other): (usize, usize)| Compared {
-            base,
-            other,
-            comparison: Comparison::of(&Pooled::of(&members(base)), &Pooled::of(&members(other))),
-            drift: drift(&members(base), &members(other)),
+        let compare = |(base, other): (usize, usize)| {
+            let (of_base, of_other) = (members(base), members(other));
+            Compared {
+                base,
+                other,
+                comparison: Comparison::of(&Pooled::of(&of_base), &Pooled::of(&of_other)),
+                drift: drift(&of_base, &of_other),
+                capacities: CapacityComparison {
+                    base: GroupCapacities::of_runs(&of_base),
+                    other: GroupCapacities::of_runs(&of_other),
+                },
+                requests: RequestDifference::of(&of_base, &of_other),
+            }
         };
         let name = |group: usize| groups.get(group).map_or("", |group| &group.name);
         let compared = pairs.into_iter().map(|(base, other)| {

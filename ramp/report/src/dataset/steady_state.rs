@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 use super::reported_load::{KernelInstances, ReportedLoad};
-use super::{Dataset, Freshness, NodeSample, Recorded, Source, Step};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
 };
@@ -145,6 +145,39 @@ impl Dataset {
         last(&values, STEADY_FOR_SECONDS).iter().map(|(seconds, bytes)| (seconds + ahead, *bytes)).collect()
     }
 
+    /// Memory of each kernel at rest and with the most instances before a step (its index), where samples tell.
+    #[must_use]
+    pub fn rooms(&self, before: Option<usize>) -> Vec<KernelRoom> {
+        let Some(recorded) = self.recorded() else { return Vec::new() };
+        let until = self.until(before);
+        let load = ReportedLoad::of(recorded, until);
+        let kernels = self.of_kernels(recorded, &load, &NOT_AVAILABLE).into_iter().enumerate();
+        kernels
+            .filter_map(|(kernel, looks)| {
+                let known = || looks.iter().filter(|look| look.all_full && look.elapsed_seconds <= until);
+                let instances = known().map(|look| look.instances).max()?;
+                let mean_with = |instances: u32, of: fn(&KernelObservation) -> Option<u64>| {
+                    let all = known().filter(|look| look.instances == instances);
+                    let values: Vec<(f64, f64)> =
+                        all.map(|look| Some((look.seconds, of(look)? as f64))).collect::<Option<_>>()?;
+                    (!values.is_empty()).then(|| mean(&values))
+                };
+                let nodes = recorded.kernels.get(kernel)?.iter().filter_map(|at| self.nodes.get(*at));
+                Some(KernelRoom {
+                    nodes: nodes.map(|node| node.name.clone()).collect(),
+                    instances,
+                    total: mean_with(instances, |look| look.memory.total)?,
+                    available: mean_with(instances, |look| look.memory.available)?,
+                    at_rest: mean_with(0, |look| look.memory.available),
+                    reclaimable: mean_with(instances, |look| {
+                        Some(look.memory.total?.saturating_sub(look.memory.unreclaimable?))
+                    }),
+                    budget_used: mean_with(instances, |look| look.budget_used),
+                })
+            })
+            .collect()
+    }
+
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
     pub(super) fn until(&self, before: Option<usize>) -> f64 {
@@ -238,6 +271,8 @@ impl Dataset {
                 nodes: there.nodes.len() as u32,
                 all_full,
                 groups: there.by_group(groups),
+                memory: sample.memory,
+                budget_used: sample.budget_used,
             });
         }
         looked
@@ -477,6 +512,29 @@ pub(super) struct KernelObservation {
     pub(super) all_full: bool,
     /// Of each group of a mixed run: its instances, and the nodes of the kernel that have had one.
     pub(super) groups: Vec<(u32, u32)>,
+    /// Memory of the machine.
+    memory: NodeMemory,
+    /// What all instances had together, where they are confined together.
+    budget_used: Option<u64>,
+}
+
+/// Memory of a kernel at rest, and with the most instances of which it was known that all of them held theirs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelRoom {
+    /// Its nodes.
+    pub nodes: Vec<String>,
+    /// Instances then.
+    pub instances: u32,
+    /// MemTotal.
+    pub total: f64,
+    /// MemAvailable then.
+    pub available: f64,
+    /// MemAvailable before the first instance.
+    pub at_rest: Option<f64>,
+    /// MemTotal less what the kernel could not take back, where that is known.
+    pub reclaimable: Option<f64>,
+    /// What all instances had together, where they are confined together.
+    pub budget_used: Option<f64>,
 }
 
 impl KernelObservation {

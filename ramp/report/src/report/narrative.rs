@@ -102,6 +102,11 @@ fn of_two(report: &Report, compared: &Compared) -> String {
         }
         Err(_) => format!("; overhead per {instance}: n/a."),
     };
+    if let Some(finding) =
+        compared.requests.as_ref().ok().and_then(|requests| requests.finding([base, other]))
+    {
+        sentence += &format!(" {finding}.");
+    }
     sentence
 }
 

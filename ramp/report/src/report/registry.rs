@@ -8,17 +8,22 @@ use serde_json::{Value, json};
 use super::figure::JsonKey::{Object, Plain, Renamed, Structure, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
 use super::format;
+use crate::analysis::capacity::{
+    CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
+};
 use crate::analysis::comparison::PerPod;
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
 use crate::analysis::mixed::GroupResults;
+use crate::analysis::requests::PodRequests;
 use crate::analysis::results::RunResults;
 use crate::analysis::search::SearchResult;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
 use crate::stats::{Interval, Quantile, Survival};
+use ramp_format::preflight::Bound;
 use ramp_format::running_count::Most;
 use ramp_format::text::count;
 
@@ -68,6 +73,25 @@ pub const FIGURES: &[Figure] = &[
             let inputs = format!("{}: {}", capacity.by, capacity.inputs);
             Ok(Reading { inputs, ..Reading::number(capacity.instances as f64) })
         }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "capacity_by_requests",
+        title: Some("capacity by requests"),
+        unit: Unit::Instances,
+        definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, pods per node, quotas; exact",
+        json: Object("estimates.capacity_by_requests", &["instances", "by", "bounds"]),
+        scope: Scope::Run(|_, run| Ok(by_requests(known(&run.estimates.capacities.by_requests)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "capacity_by_memory",
+        title: Some("capacity by memory"),
+        unit: Unit::Instances,
+        definition: "instances that fit by the memory that they use, each whole on one node, whatever they request; measured where memory \
+                     gave way, else extrapolated by the marginal cost",
+        json: Object("estimates.capacity_by_memory", &["instances", "low", "high", "extrapolated_from"]),
+        scope: Scope::Run(|_, run| Ok(by_memory(known(&run.estimates.capacities.by_memory)?))),
         ..OF_RUN
     },
     Figure {
@@ -325,6 +349,33 @@ pub const FIGURES: &[Figure] = &[
         ..OF_RUN
     },
     Figure {
+        name: "capacities",
+        definition: "instances that fit of both, by requests and by memory in use, and which of these makes the difference",
+        json: Plain("capacities"),
+        scope: Scope::Comparison(|compared, names| {
+            let CapacityComparison { base, other } = &compared.capacities;
+            Ok(Reading::structure(json!({
+                "base": group_capacities(base), "other": group_capacities(other),
+                "sentence": compared.capacities.sentence(names),
+            })))
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "requests",
+        definition: "what the pods of both request, and whether that explains the difference in instances held (finding)",
+        json: Plain("requests"),
+        scope: Scope::Comparison(|compared, names| {
+            let requests = known(&compared.requests)?;
+            let [base, other] = requests.exhausted.map(|exhausted| exhausted.map(Exhausted::words));
+            Ok(Reading::structure(json!({
+                "base": pod_requests(&requests.base, base.as_deref()), "other": pod_requests(&requests.other, other.as_deref()),
+                "difference": requests.words(), "finding": requests.finding(names),
+            })))
+        }),
+        ..OF_RUN
+    },
+    Figure {
         name: "drift",
         definition: "difference between repeats, and whether it may explain the difference between the two",
         json: Plain("drift"),
@@ -525,6 +576,53 @@ fn groups(groups: &[GroupResults]) -> Reading {
         inputs: inputs.unwrap_or_default(),
         ..Reading::structure(groups.iter().map(details).collect())
     }
+}
+
+fn by_requests(capacity: &RequestCapacity) -> Reading {
+    let bound = |bound: &Bound| json!({"by": bound.by, "instances": bound.instances, "inputs": bound.inputs});
+    let RequestCapacity { least, bounds } = capacity;
+    Reading {
+        note: format!(" by {}", least.by),
+        inputs: format!("{}: {}", least.by, least.inputs),
+        details: json!({"by": least.by, "bounds": bounds.iter().map(bound).collect::<Vec<_>>()}),
+        ..Reading::number(least.instances as f64)
+    }
+}
+
+fn by_memory(capacity: &MemoryCapacity) -> Reading {
+    Reading {
+        interval: capacity.interval,
+        note: match capacity.extrapolated_from {
+            Some(from) => format!(", extrapolated from {from}"),
+            None => ", measured".into(),
+        },
+        inputs: capacity.inputs.clone(),
+        details: json!({"extrapolated_from": capacity.extrapolated_from}),
+        ..Reading::number(capacity.instances as f64)
+    }
+}
+
+fn group_capacities(group: &GroupCapacities) -> Value {
+    let by_requests = match &group.by_requests {
+        Ok(capacity) => json!({"instances": capacity.least.instances, "by": capacity.least.by}),
+        Err(why) => json!({"instances": null, "reason": why.0}),
+    };
+    let by_memory = match &group.by_memory {
+        Ok(capacity) => json!({
+            "instances": capacity.instances, "low": capacity.interval.low, "high": capacity.interval.high,
+            "extrapolated": capacity.is_extrapolated,
+        }),
+        Err(why) => json!({"instances": null, "reason": why.0}),
+    };
+    json!({"by_requests": by_requests, "by_memory": by_memory})
+}
+
+fn pod_requests(requests: &PodRequests, exhausted: Option<&str>) -> Value {
+    json!({
+        "memory_bytes": requests.memory_bytes, "cpu_cores": requests.cpu_cores,
+        "overhead_memory_bytes": requests.overhead_memory_bytes, "overhead_cpu_cores": requests.overhead_cpu_cores,
+        "memory_limit_bytes": requests.memory_limit_bytes, "exhausted": exhausted,
+    })
 }
 
 fn level(level: &LoadLevel) -> Value {

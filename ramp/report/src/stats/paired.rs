@@ -3,19 +3,21 @@
 //! A block holds one run of each. Whatever was the same for both runs of a block (the state of the cluster, the hour) cancels in their
 //! difference, and the differences are what the interval rests on: the run is the unit, not the sample. The order within a block is
 //! random, so a drift of the cluster makes differences uncertain, not wrong; where there are enough blocks its slope is a term of the
-//! model (R. Mead, The Design of Experiments, 1988, chapters 2 and 7).
+//! model, and where chance had one order in all blocks it is taken from the runs over time (R. Mead, The Design of Experiments, 1988, chapters 2 and 7).
 
 use distrs::StudentsT;
 
 use super::Interval;
 
 /// The two runs of a block.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pair {
     /// The figure of the base.
     pub base: f64,
     /// The figure of the other one.
     pub other: f64,
+    /// When the run of the base began, in seconds since the study did.
+    pub begin_seconds: f64,
     /// Time by which the other run began later than that of the base, in seconds; negative if it came first.
     pub later_seconds: f64,
 }
@@ -64,7 +66,17 @@ impl MeanEstimate {
         if self.standard_error <= 0.0 {
             return if off > 0.0 { 0.0 } else { 1.0 };
         }
-        2.0 * StudentsT::cdf(-off / self.standard_error, self.freedom)
+        2.0 * student_tail(off / self.standard_error, self.freedom)
+    }
+
+    /// The p-value of the hypothesis that the mean is at least 0 with a `sign` of 1, or at most 0 with one of −1.
+    #[must_use]
+    pub fn p_below(&self, sign: f64) -> f64 {
+        let off = sign * self.mean;
+        if self.standard_error <= 0.0 {
+            return if off < 0.0 { 0.0 } else { 1.0 };
+        }
+        student_tail(-off / self.standard_error, self.freedom)
     }
 
     /// The larger p-value of the two hypotheses that the mean is at least this far from 0, on either side (D. J. Schuirmann, A Comparison of the
@@ -75,7 +87,7 @@ impl MeanEstimate {
         if self.standard_error <= 0.0 {
             return if inside > 0.0 { 0.0 } else { 1.0 };
         }
-        StudentsT::cdf(-inside / self.standard_error, self.freedom)
+        student_tail(inside / self.standard_error, self.freedom)
     }
 }
 
@@ -83,6 +95,25 @@ impl MeanEstimate {
 #[must_use]
 pub fn student(probability: f64, freedom: f64) -> f64 {
     StudentsT::ppf(probability, freedom)
+}
+
+/// Probability beyond a value of Student's distribution, of whole degrees of freedom (M. Abramowitz and I. Stegun, Handbook of Mathematical
+/// Functions, 1964, 26.7.3 and 26.7.4). `StudentsT::cdf` of distrs 0.2.3 counts the terms of its series in a byte, which overflows with a dozen degrees
+/// of freedom.
+fn student_tail(value: f64, freedom: f64) -> f64 {
+    let whole = freedom.max(1.0).round() as u32;
+    let angle = (value / freedom.sqrt()).atan();
+    let (sine, cosine) = (angle.sin(), angle.cos());
+    let is_odd = whole % 2 == 1;
+    let (mut term, mut sum) = (if is_odd { cosine } else { 1.0 }, 0.0);
+    for power in (whole % 2..whole - 1).step_by(2) {
+        sum += term;
+        let power = f64::from(power);
+        term *= cosine * cosine * (power + 1.0) / (power + 2.0);
+    }
+    // The probability within ± the value.
+    let inside = if is_odd { (angle + sine * sum) * std::f64::consts::FRAC_2_PI } else { sine * sum };
+    ((1.0 - inside) / 2.0).clamp(0.0, 1.0)
 }
 
 /// The difference of two groups. None with fewer than two blocks.
@@ -98,8 +129,6 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
     let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
     let deviation = (squares / (n - 1.0)).sqrt();
     let plain = MeanEstimate { mean, standard_error: deviation / n.sqrt(), freedom: n - 1.0 };
-    let spread: f64 = later.iter().map(|later| (later - mean_later).powi(2)).sum();
-    let largest = later.iter().fold(0.0_f64, |largest, later| largest.max(later.abs()));
     let mut found = PairedDifference {
         difference: plain,
         drift: None,
@@ -107,6 +136,13 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
         blocks: pairs.len(),
         deviation,
     };
+    if let Some(difference) = without_trend(pairs, plain) {
+        found.difference = difference;
+        found.is_drift_removed = true;
+        return Some(found);
+    }
+    let spread: f64 = later.iter().map(|later| (later - mean_later).powi(2)).sum();
+    let largest = later.iter().fold(0.0_f64, |largest, later| largest.max(later.abs()));
     // The difference at no lag would lie far from what was seen.
     if pairs.len() < 3 || spread <= n * (0.1 * largest).powi(2) {
         return Some(found);
@@ -130,6 +166,39 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
         };
     }
     Some(found)
+}
+
+/// The difference where the same one came first in all blocks, so that a drift looks like a difference: without the trend of the runs of each,
+/// which is uncertain itself. None where the order changes, or the times are not known.
+fn without_trend(
+    pairs: &[Pair],
+    MeanEstimate { mean, standard_error, freedom }: MeanEstimate,
+) -> Option<MeanEstimate> {
+    let is_later = |pair: &Pair| pair.later_seconds > 0.0;
+    let is_one_order = pairs.iter().all(is_later) || pairs.iter().all(|pair| pair.later_seconds < 0.0);
+    let base = pairs.iter().map(|pair| (pair.begin_seconds, pair.base));
+    let other = pairs.iter().map(|pair| (pair.begin_seconds + pair.later_seconds, pair.other));
+    let (mut spread, mut products, mut squares) = (0.0, 0.0, 0.0);
+    for runs in [base.collect::<Vec<_>>(), other.collect()] {
+        let (seconds, figures): (Vec<f64>, Vec<f64>) = runs.iter().copied().unzip();
+        let (mean_seconds, mean_figure) = (mean_of(&seconds), mean_of(&figures));
+        for (seconds, figure) in runs {
+            spread += (seconds - mean_seconds).powi(2);
+            products += (seconds - mean_seconds) * (figure - mean_figure);
+            squares += (figure - mean_figure).powi(2);
+        }
+    }
+    if !is_one_order || spread <= 0.0 {
+        return None;
+    }
+    let slope = products / spread;
+    let variance = (squares - slope * products).max(0.0) / (2.0 * pairs.len() as f64 - 3.0) / spread;
+    let later = mean_of(&pairs.iter().map(|pair| pair.later_seconds).collect::<Vec<_>>());
+    Some(MeanEstimate {
+        mean: mean - slope * later,
+        standard_error: (standard_error.powi(2) + variance * later.powi(2)).sqrt(),
+        freedom,
+    })
 }
 
 /// The ratio other ÷ base of the means, with its interval (E. C. Fieller, Some Problems in Interval Estimation, JRSS B 16, 1954). None where
@@ -178,6 +247,7 @@ mod tests {
                 base: 100.0 + 5.0 * block + base - 0.01 * later,
                 other: 228.0 + 5.0 * block + 2.0 * other + 0.01 * later,
                 later_seconds: later,
+                ..Pair::default()
             }
         };
         drawn.into_iter().map(pair).collect()
@@ -205,32 +275,60 @@ mod tests {
     }
 
     #[test]
+    fn tails_are_those_of_the_quantiles_with_any_degrees_of_freedom() {
+        for freedom in 1..400 {
+            for tail in [0.45, 0.1, 0.025, 1e-3, 1e-6] {
+                let found = student_tail(student(1.0 - tail, freedom.into()), freedom.into());
+                assert!((found / tail - 1.0).abs() < 2e-3, "{found} of {tail} with {freedom}");
+            }
+        }
+        assert_eq!((student_tail(0.0, 7.0), student_tail(1e9, 19.0)), (0.5, 0.0));
+        // Tables have 2.228 and 2.086 for 2.5 %.
+        assert!(
+            (student_tail(2.228, 10.0) - 0.025).abs() < 1e-5
+                && (student_tail(-2.086, 20.0) - 0.975).abs() < 1e-5
+        );
+    }
+
+    #[test]
     fn a_drift_is_told_from_the_difference_where_the_order_changes() {
         let pair = |order: f64, noise: f64| Pair {
             base: 100.0,
             other: 110.0 + 0.1 * order * 60.0 + noise,
             later_seconds: order * 60.0,
+            ..Pair::default()
         };
         let pairs = [(1.0, 0.1), (-1.0, 0.0), (1.0, -0.1), (1.0, 0.0), (-1.0, 0.1), (-1.0, -0.1)];
         let found = paired(&pairs.map(|(order, noise)| pair(order, noise))).unwrap();
         assert!(found.is_drift_removed && (found.difference.mean - 10.0).abs() < 0.1, "{found:?}");
         assert!((found.drift.unwrap().mean - 0.1).abs() < 0.01, "{found:?}");
-        // A before B each time: what is drift and what is difference nobody can tell.
+        // A before B each time: the trend of the runs is all there is, and where times are not known not even that.
         let in_order = paired(&[pair(1.0, 0.1), pair(1.0, 0.0), pair(1.0, -0.1)]).unwrap();
         assert!(in_order.drift.is_none() && !in_order.is_drift_removed);
+        let at = |block: f64, pair: Pair| Pair {
+            base: pair.base + block * 12.0,
+            other: pair.other + block * 12.0,
+            begin_seconds: block * 120.0,
+            ..pair
+        };
+        let noise = [0.1, 0.0, -0.1];
+        let with_times = [0.0, 1.0, 2.0].map(|block| at(block, pair(1.0, noise[block as usize])));
+        let found = paired(&with_times).unwrap();
+        assert!(found.is_drift_removed && (found.difference.mean - 10.0).abs() < 0.1, "{found:?}");
     }
 
     #[test]
     fn nothing_is_said_of_one_block_and_no_ratio_to_what_may_be_nothing() {
         let mut random = Pcg64Mcg::seed_from_u64(1);
         assert!(paired(&draw(1, &mut random)).is_none() && ratio(&draw(1, &mut random), 0.95).is_none());
-        let around_nothing = [-1.0, 1.0, 2.0].map(|base| Pair { base, other: 5.0, later_seconds: 0.0 });
+        let around_nothing =
+            [-1.0, 1.0, 2.0].map(|base| Pair { base, other: 5.0, later_seconds: 0.0, ..Pair::default() });
         assert!(ratio(&around_nothing, 0.95).is_none());
     }
 
     #[test]
     fn what_is_always_the_same_is_certain() {
-        let pairs = [Pair { base: 1.0, other: 3.0, later_seconds: 0.0 }; 3];
+        let pairs = [Pair { base: 1.0, other: 3.0, later_seconds: 0.0, ..Pair::default() }; 3];
         let found = paired(&pairs).unwrap().difference;
         assert_eq!((found.p_value(0.0), found.p_value(2.0), found.p_equivalent(1.9)), (0.0, 1.0, 1.0));
         assert_eq!(found.interval(0.95), Interval { low: 2.0, high: 2.0 });

@@ -1,6 +1,7 @@
 //! Comparison of two cells of a study, figure by figure: the difference, the ratio, and what can be said of it.
 
 use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+use super::stopping::Stopping;
 use super::verdict::Verdict;
 use crate::analysis::{Estimate, unavailable};
 use crate::stats::{
@@ -9,8 +10,6 @@ use crate::stats::{
 };
 use ramp_format::study::Amount;
 
-/// Confidence of the intervals.
-const CONFIDENCE: f64 = 0.95;
 /// The margin where the study file sets none, as a share of the base.
 pub(super) const USUAL_SHARE: f64 = 0.05;
 const USUAL_MARGIN: Amount = Amount::Share(USUAL_SHARE);
@@ -59,6 +58,8 @@ pub struct FigureComparison {
     pub p_value: f64,
     /// The same, adjusted for the number of figures.
     pub adjusted_p: f64,
+    /// The p-value of a difference that is at least as large as the margin.
+    pub p_equivalent: f64,
     /// The same by relabelling the runs of each block.
     pub permutation: PermutationTest,
     /// The largest difference that is of no consequence, in the unit of the figure.
@@ -82,30 +83,51 @@ impl CellComparison {
     /// Compares runs of two cells. `margin` is the largest difference that is of no consequence, by the name of the figure.
     #[must_use]
     pub fn of(base: &[StudyRun], other: &[StudyRun], margin: impl Fn(&str) -> Option<Amount>) -> Self {
-        let blocks: Vec<(&StudyRun, &StudyRun)> = base
-            .iter()
-            .filter_map(|run| Some((run, other.iter().find(|other| other.block == run.block)?)))
-            .collect();
+        Self::stopped(base, other, margin, |_| Stopping::Fixed)
+    }
+
+    /// The same where the number of blocks may depend on what was seen, by the name of the figure.
+    #[must_use]
+    pub fn stopped(
+        base: &[StudyRun],
+        other: &[StudyRun],
+        margin: impl Fn(&str) -> Option<Amount>,
+        stopping: impl Fn(&str) -> Stopping,
+    ) -> Self {
+        let blocks = whole_blocks(base, other);
         let mut figures: Vec<Estimate<FigureComparison>> = STUDY_FIGURES
             .iter()
             .enumerate()
-            .map(|(at, figure)| compare(figure, at, &blocks, margin(figure.name).unwrap_or(USUAL_MARGIN)))
+            .map(|(at, figure)| {
+                let margin = margin(figure.name).unwrap_or(USUAL_MARGIN);
+                compare(figure, at, &blocks, margin, stopping(figure.name))
+            })
             .collect();
-        let known: Vec<f64> = figures.iter().flatten().map(|figure| figure.p_value).collect();
-        for (figure, adjusted) in figures.iter_mut().flatten().zip(holm(&known)) {
+        let is_measured = |figure: &FigureComparison| !figure.figure.is_exact();
+        let known: Vec<f64> = figures
+            .iter()
+            .flatten()
+            .filter(|figure| is_measured(figure))
+            .map(|figure| figure.p_value)
+            .collect();
+        let measured = figures.iter_mut().flatten().filter(|figure| is_measured(figure));
+        for (figure, adjusted) in measured.zip(holm(&known)) {
             figure.adjusted_p = adjusted;
-            figure.verdict = Verdict::of(&figure.difference, adjusted, Some(figure.margin));
+            let margin = (figure.margin, figure.p_equivalent);
+            let risk = stopping(figure.figure.name).nominal_risk();
+            figure.verdict = Verdict::at_risk(risk, &figure.difference, adjusted, Some(margin));
         }
         Self { figures, startups: startups(&blocks) }
     }
 }
 
-fn compare(
-    figure: &'static StudyFigure,
-    at: usize,
-    blocks: &[(&StudyRun, &StudyRun)],
-    margin: Amount,
-) -> Estimate<FigureComparison> {
+/// The runs of each block that has both.
+fn whole_blocks<'r>(base: &'r [StudyRun], other: &'r [StudyRun]) -> Vec<(&'r StudyRun, &'r StudyRun)> {
+    base.iter().filter_map(|run| Some((run, other.iter().find(|other| other.block == run.block)?))).collect()
+}
+
+/// A figure (its index) of the runs of each block, and the blocks without it, with the reason.
+fn pairs_of(at: usize, blocks: &[(&StudyRun, &StudyRun)]) -> (Vec<Pair>, Vec<(u32, String)>) {
     let (mut pairs, mut missing) = (Vec::new(), Vec::new());
     for (base, other) in blocks {
         match (base.figures.get(at), other.figures.get(at)) {
@@ -113,6 +135,7 @@ fn compare(
                 pairs.push(Pair {
                     base: *a,
                     other: *b,
+                    begin_seconds: base.begin_seconds,
                     later_seconds: other.begin_seconds - base.begin_seconds,
                 });
             }
@@ -120,11 +143,36 @@ fn compare(
             _ => {}
         }
     }
-    let difference = paired(&pairs).map(|difference| match figure.unit {
-        StudyUnit::Instances => of_whole_numbers(difference),
-        StudyUnit::Bytes | StudyUnit::Seconds => difference,
-    });
-    let Some(difference) = difference else {
+    (pairs, missing)
+}
+
+/// A figure (its index) of the runs of each block of two cells, where both have it.
+pub(super) fn figure_pairs(at: usize, base: &[StudyRun], other: &[StudyRun]) -> Vec<Pair> {
+    pairs_of(at, &whole_blocks(base, other)).0
+}
+
+/// The larger p-value of the two hypotheses that the other one is larger or smaller than the base by at least the margin. A share is of the true
+/// base, of which the runs tell only so much: other − (1 ± share) × base is what is tested.
+fn p_equivalent(figure: &StudyFigure, pairs: &[Pair], difference: &PairedDifference, margin: Amount) -> f64 {
+    let Amount::Share(share) = margin else { return difference.difference.p_equivalent(margin.of(0.0)) };
+    let beyond = |sign: f64| {
+        let shifted = |pair: &Pair| Pair { base: pair.base + sign * share * pair.base.abs(), ..*pair };
+        let found = difference_of(figure, &pairs.iter().map(shifted).collect::<Vec<_>>());
+        found.map_or(1.0, |found| found.difference.p_below(sign))
+    };
+    beyond(1.0).max(beyond(-1.0))
+}
+
+fn compare(
+    figure: &'static StudyFigure,
+    at: usize,
+    blocks: &[(&StudyRun, &StudyRun)],
+    margin: Amount,
+    stopping: Stopping,
+) -> Estimate<FigureComparison> {
+    let (pairs, missing) = pairs_of(at, blocks);
+    let confidence = stopping.nominal_confidence();
+    let Some(difference) = difference_of(figure, &pairs) else {
         return match missing.first() {
             Some((block, why)) => {
                 let have = if pairs.len() == 1 { "has" } else { "have" };
@@ -141,20 +189,36 @@ fn compare(
     let differences: Vec<f64> = pairs.iter().map(|pair| pair.other - pair.base).collect();
     let p_value = difference.difference.p_value(0.0);
     let base = mean(|pair| pair.base);
+    let p_equivalent = p_equivalent(figure, &pairs, &difference, margin);
     let margin = margin.of(base);
     Ok(FigureComparison {
         figure,
         base,
         other: mean(|pair| pair.other),
-        interval: difference.difference.interval(CONFIDENCE),
-        ratio: ratio(&pairs, CONFIDENCE),
+        interval: difference.difference.interval(confidence),
+        ratio: ratio(&pairs, confidence),
         p_value,
         adjusted_p: p_value,
+        p_equivalent,
         permutation: permutation_test(&differences, SEED),
         margin,
-        verdict: Verdict::of(&difference, p_value, Some(margin)),
+        verdict: Verdict::at_risk(
+            stopping.nominal_risk(),
+            &difference,
+            p_value,
+            Some((margin, p_equivalent)),
+        ),
         difference,
         missing,
+    })
+}
+
+/// The difference between the runs of each block; none with fewer than two blocks.
+pub(super) fn difference_of(figure: &StudyFigure, pairs: &[Pair]) -> Option<PairedDifference> {
+    let difference = paired(pairs)?;
+    Some(match figure.unit {
+        StudyUnit::Instances if !figure.is_exact() => of_whole_numbers(difference),
+        StudyUnit::Instances | StudyUnit::Bytes | StudyUnit::Seconds => difference,
     })
 }
 
@@ -198,6 +262,10 @@ fn startups(blocks: &[(&StudyRun, &StudyRun)]) -> Estimate<StartupComparison> {
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_distr::{Distribution, Normal as Drawn, StandardNormal, StudentT};
+    use rand_pcg::Pcg64Mcg;
+
     use super::*;
 
     fn runs(held: &[f64]) -> Vec<StudyRun> {
@@ -228,5 +296,95 @@ mod tests {
         assert_eq!(four.verdict, Verdict::Differs);
         assert!((0.5..0.8).contains(&four.interval.half_width()), "{four:?}");
         assert!(matches!(held(&[14.0; 4], &[14.0; 4]).verdict, Verdict::NoLargerThan(_)));
+    }
+
+    /// What the figures of a run are off by; their deviation is 1.
+    #[derive(Clone, Copy, Debug)]
+    enum Errors {
+        Normal,
+        /// Of Student's distribution with three degrees of freedom.
+        HeavyTails,
+        /// Normal, and a drift from run to run of so many deviations of that.
+        Drift(f64),
+    }
+
+    /// Runs of two cells, whose figures differ by this many per cent of the base. Blocks differ much, which cancels in differences.
+    fn study(
+        errors: Errors,
+        blocks: u32,
+        noise: f64,
+        percent: f64,
+        random: &mut Pcg64Mcg,
+    ) -> [Vec<StudyRun>; 2] {
+        let (mut base, mut other) = (Vec::new(), Vec::new());
+        for block in 1..=blocks {
+            let of_block: f64 = Drawn::new(0.0, 5.0).unwrap().sample(random);
+            let is_first: bool = random.random();
+            for is_other in [is_first, !is_first] {
+                let begin_seconds = (f64::from(block) - f64::from(blocks + 1) / 2.0) * 100.0 - 25.0
+                    + if is_other == is_first { 0.0 } else { 50.0 };
+                let mut figure = || {
+                    let normal: f64 = StandardNormal.sample(random);
+                    let off = match errors {
+                        Errors::Normal => normal,
+                        Errors::HeavyTails => StudentT::new(3.0).unwrap().sample(random) / 3.0_f64.sqrt(),
+                        Errors::Drift(drift) => normal + drift * begin_seconds / 50.0,
+                    };
+                    100.0 + of_block + noise * off + if is_other { percent } else { 0.0 }
+                };
+                let figures = STUDY_FIGURES.iter().map(|_| Ok(figure())).collect();
+                let run = StudyRun { block, begin_seconds, figures, startups: Vec::new() };
+                if is_other { other.push(run) } else { base.push(run) }
+            }
+        }
+        [base, other]
+    }
+
+    #[test]
+    fn at_most_5_percent_of_the_statements_on_differences_are_wrong() {
+        const STUDIES: u32 = 1200;
+        let usual = USUAL_MARGIN.of(100.0);
+        for errors in [Errors::Normal, Errors::HeavyTails, Errors::Drift(1.0), Errors::Drift(3.0)] {
+            let mut random = Pcg64Mcg::seed_from_u64(21);
+            let (mut differ, mut equal) = (0, 0);
+            for number in 0..STUDIES {
+                // With little noise a difference of nothing is within the margin, with more there is more to be wrong on.
+                let (blocks, noise) = (3 + number % 4, [1.0, 3.0, 6.0][(number / 4 % 3) as usize]);
+                let mut verdicts = |percent: f64| -> Vec<Verdict> {
+                    let [base, other] = study(errors, blocks, noise, percent, &mut random);
+                    let found = CellComparison::of(&base, &other, |_| None);
+                    found.figures.iter().flatten().map(|figure| figure.verdict).collect()
+                };
+                // Holm: of all figures together.
+                differ += u32::from(verdicts(0.0).contains(&Verdict::Differs));
+                // Each by itself: that one difference is within its margin says nothing of the others.
+                equal += u32::from(matches!(verdicts(usual)[0], Verdict::NoLargerThan(_)));
+            }
+            let share = |count: u32| f64::from(count) / f64::from(STUDIES);
+            #[allow(clippy::print_stdout, reason = "how often each is wrong is what a reader looks for")]
+            {
+                println!(
+                    "{errors:?}: {:.3} wrongly differ, {:.3} are wrongly within the margin",
+                    share(differ),
+                    share(equal)
+                );
+            }
+            // Two standard errors of such a share of so many are 1.3 %.
+            assert!(
+                share(differ) <= 0.063 && share(equal) <= 0.063,
+                "{errors:?}: {differ} {equal} of {STUDIES}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_base_is_as_uncertain_as_the_base() {
+        // Other − base is 4.8 each time, which is less than 5 % of a base of 100, and of one of 90 is not.
+        let pairs = [80.0, 100.0, 120.0].map(|base| Pair { base, other: base + 4.8, ..Pair::default() });
+        let difference = paired(&pairs).unwrap();
+        let p = |margin: &str| p_equivalent(&pairs, &difference, margin.parse().unwrap());
+        assert_eq!(p("5"), 0.0);
+        assert!(p("5%") > 0.3, "{}", p("5%"));
+        assert!(p("20%") < 0.05, "{}", p("20%"));
     }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::comparison::{CellComparison, StudyRun};
 use super::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, startup_limit, startup_mean};
+use super::stopping::Stopping;
 use crate::analysis::results::RunResults;
 use crate::analysis::unavailable;
 use crate::dataset::Dataset;
@@ -143,17 +144,25 @@ impl StudyData {
         runs
     }
 
+    /// The figures of these.
+    #[must_use]
+    pub fn figures_of(&self, cell: usize) -> Vec<StudyRun> {
+        self.runs_of(cell).iter().map(|run| run.figures.clone()).collect()
+    }
+
     /// Each cell that is not the base of its scenario and size, compared with that.
     #[must_use]
     pub fn comparisons(&self) -> Vec<ComparedCells> {
         let cells = &self.record.cells;
-        let figures = |cell: usize| -> Vec<StudyRun> {
-            self.runs_of(cell).iter().map(|run| run.figures.clone()).collect()
-        };
-        let margin = &self.record.definition.margin;
+        let definition = &self.record.definition;
         let compare = |other: usize| {
             let base = base_of(cells, other).filter(|base| *base != other)?;
-            let comparison = CellComparison::of(&figures(base), &figures(other), |figure| margin.of(figure));
+            let comparison = CellComparison::stopped(
+                &self.figures_of(base),
+                &self.figures_of(other),
+                |figure| definition.margin.of(figure),
+                |figure| Stopping::of(definition, figure),
+            );
             Some(ComparedCells { base, other, comparison })
         };
         (0..cells.len()).filter_map(compare).collect()

@@ -65,12 +65,49 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
             startup_mean(&took, startup_limit([&took[..]]))
         },
     },
+    StudyFigure {
+        name: CAPACITY_BY_REQUESTS,
+        title: "capacity by requests",
+        unit: StudyUnit::Instances,
+        definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, pods per node, quotas; exact",
+        value: |_, run| {
+            let capacity = run.estimates.capacities.by_requests.as_ref().map_err(Clone::clone)?;
+            Ok(capacity.least.instances as f64)
+        },
+    },
+    StudyFigure {
+        name: CAPACITY_BY_MEMORY,
+        title: "capacity by memory",
+        unit: StudyUnit::Instances,
+        definition: "instances that fit by the memory that they use, whatever they request; measured where memory gave way, else \
+                     extrapolated by the memory per instance",
+        value: |_, run| {
+            let capacity = run.estimates.capacities.by_memory.as_ref().map_err(Clone::clone)?;
+            Ok(capacity.instances as f64)
+        },
+    },
 ];
 
 /// The figure that is of one measure of memory or another.
 pub(super) const MEMORY_PER_INSTANCE: &str = "memory_per_instance";
 /// The figure whose value needs the runs that it is compared with.
 pub(super) const STARTUP_MEAN: &str = "startup_mean";
+const CAPACITY_BY_REQUESTS: &str = "capacity_by_requests";
+const CAPACITY_BY_MEMORY: &str = "capacity_by_memory";
+
+impl StudyFigure {
+    /// Whether it is counted before a run and not measured: it has no error, and needs no adjustment for being one of several.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.name == CAPACITY_BY_REQUESTS
+    }
+
+    /// Whether it follows from another figure: a precision that is asked for of all figures is not one of this.
+    #[must_use]
+    pub fn is_derived(&self) -> bool {
+        [CAPACITY_BY_REQUESTS, CAPACITY_BY_MEMORY].contains(&self.name)
+    }
+}
 
 fn held(_: &Dataset, run: &RunResults) -> Estimate<f64> {
     if let Err(why) = &run.estimates.saturation.saturation {

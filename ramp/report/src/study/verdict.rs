@@ -25,37 +25,32 @@ impl Verdict {
     /// where it is not 0.
     #[must_use]
     pub fn of(found: &PairedDifference, adjusted_p: f64, margin: Option<f64>) -> Self {
-        if let Some(margin) = margin.filter(|margin| found.difference.p_equivalent(*margin) <= RISK) {
-            return Self::NoLargerThan(margin);
+        let margin = margin.map(|margin| (margin, found.difference.p_equivalent(margin)));
+        Self::at_risk(RISK, found, adjusted_p, margin)
+    }
+
+    /// The same at another nominal risk. The margin comes with the p-value of a difference at least as large.
+    #[must_use]
+    pub fn at_risk(risk: f64, found: &PairedDifference, adjusted_p: f64, margin: Option<(f64, f64)>) -> Self {
+        match margin {
+            Some((margin, p_equivalent)) if p_equivalent <= risk => Self::NoLargerThan(margin),
+            _ if adjusted_p <= risk => Self::Differs,
+            _ => Self::CannotTell(more_blocks(risk, found, margin.map(|(margin, _)| margin))),
         }
-        if adjusted_p <= RISK {
-            return Self::Differs;
-        }
-        Self::CannotTell(more_blocks(found, margin))
     }
 }
 
 /// More blocks that would probably show that the difference is not 0, or is within the margin, if it is what it seems.
-fn more_blocks(found: &PairedDifference, margin: Option<f64>) -> Option<u32> {
+fn more_blocks(risk: f64, found: &PairedDifference, margin: Option<f64>) -> Option<u32> {
     let seen = found.difference.mean.abs();
     let enough = |blocks: u32| {
         let freedom = f64::from(blocks) - 1.0;
         let error = found.deviation / f64::from(blocks).sqrt();
         let needs = |risk: f64| (student(1.0 - risk, freedom) + student(POWER, freedom)) * error;
-        needs(RISK / 2.0) <= seen || margin.is_some_and(|margin| needs(RISK) <= margin - seen)
+        needs(risk / 2.0) <= seen || margin.is_some_and(|margin| needs(risk) <= margin - seen)
     };
     let now = u32::try_from(found.blocks).ok()?;
     (now + 1..=MOST_BLOCKS).find(|blocks| enough(*blocks)).map(|blocks| blocks - now)
-}
-
-/// Blocks in all with which the 95 % interval would probably be this half-width, by the deviation of the differences so far (T. Kalibera and R.
-/// Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013, section 6). None where that is more than anybody would run.
-#[must_use]
-pub fn blocks_for(deviation: f64, half_width: f64) -> Option<u32> {
-    (2..=MOST_BLOCKS).find(|blocks| {
-        let blocks = f64::from(*blocks);
-        student(1.0 - RISK / 2.0, blocks - 1.0) * deviation / blocks.sqrt() <= half_width
-    })
 }
 
 #[cfg(test)]
@@ -64,7 +59,12 @@ mod tests {
     use crate::stats::{Pair, paired};
 
     fn of(differences: &[f64]) -> PairedDifference {
-        let pair = |difference: &f64| Pair { base: 100.0, other: 100.0 + difference, later_seconds: 0.0 };
+        let pair = |difference: &f64| Pair {
+            base: 100.0,
+            other: 100.0 + difference,
+            later_seconds: 0.0,
+            ..Pair::default()
+        };
         paired(&differences.iter().map(pair).collect::<Vec<_>>()).unwrap()
     }
 
@@ -83,13 +83,5 @@ mod tests {
         };
         assert!((10..200).contains(&more), "{more}");
         assert_eq!(verdict(&[100.0, -100.0], 1e-3), Verdict::CannotTell(None));
-    }
-
-    #[test]
-    fn the_blocks_needed_grow_with_the_square_of_the_precision() {
-        assert_eq!(blocks_for(1.0, 10.0), Some(2));
-        let (some, more) = (blocks_for(1.0, 0.5).unwrap(), blocks_for(1.0, 0.25).unwrap());
-        assert!((17..20).contains(&some) && (62..66).contains(&more), "{some} {more}");
-        assert_eq!(blocks_for(1.0, 1e-6), None);
     }
 }

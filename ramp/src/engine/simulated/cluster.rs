@@ -15,6 +15,7 @@ use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
 use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
+use ramp_format::preflight::AdmittedResources;
 use ramp_format::state::State;
 use ramp_format::time::Time;
 
@@ -620,6 +621,18 @@ impl Cluster {
         self.turn(at, state, reason, now);
         let (wait, life) = (self.draw.phase(self.world.phases.restart), self.instances[at].life);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
+    }
+
+    /// What [`Self::place`] goes by.
+    pub(super) fn requests(&self) -> AdmittedResources {
+        let World { runtime, shortage, .. } = &self.world;
+        let memory = (self.load.target + runtime.memory.0 as f64) as u64;
+        let nano_cores = (runtime.cpu_request * 1e9).round() as u64;
+        AdmittedResources {
+            memory_request_bytes: (*shortage == Shortage::Refuse).then_some(memory),
+            cpu_request_nano_cores: (nano_cores > 0).then_some(nano_cores),
+            memory_limit_bytes: None,
+        }
     }
 
     /// The node with the fewest instances of those that have room.

@@ -17,9 +17,28 @@ pub(super) fn section(report: &Report, compared: &Compared) -> Section {
             Err(why) => says(format!("{name}: n/a: {why}."), line.definition),
         });
     }
+    sentences.extend(requests(compared, [base, other]));
+    sentences.extend(capacities(compared, [base, other]));
     sentences.extend(pod_fixed(report, compared));
     sentences.push(drift(compared));
     Section { title: format!("{other} against {base}"), sentences }
+}
+
+/// That a difference in instances held is one of requests.
+fn requests(compared: &Compared, names: [&str; 2]) -> Option<Sentence> {
+    let finding = compared.requests.as_ref().ok()?.finding(names)?;
+    Some(says(
+        finding + ".",
+        "requests: a resource that instances lacked to be scheduled or admitted, and that the pods of both request different amounts of",
+    ))
+}
+
+fn capacities(compared: &Compared, names: [&str; 2]) -> Option<Sentence> {
+    let text = compared.capacities.sentence(names)?;
+    Some(says(
+        text + ".",
+        "capacity by requests and by memory in use: the smaller one limits, where it is outside of the interval of the other",
+    ))
 }
 
 /// What the RuntimeClass declares, compared with what was measured.
