@@ -175,8 +175,8 @@ fn rules(
     rules.map(|rule| StopRule::requested(rule).map_err(|error| format!("--stop {error}"))).collect()
 }
 
-/// ID of a new run: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.
-fn id(clock: &Clock) -> String {
+/// ID of a new run or study: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.
+pub(crate) fn id(clock: &Clock) -> String {
     let time = humantime::format_rfc3339_seconds(clock.now()).to_string();
     let digits: String = time.chars().filter(|character| *character != '-' && *character != ':').collect();
     let (day, second) = digits.split_once('T').unwrap_or((&digits, ""));

@@ -10,6 +10,7 @@ mod others;
 mod paces;
 mod sidecars;
 mod stops;
+mod studies;
 #[path = "../support/mod.rs"]
 mod support;
 mod waits;
