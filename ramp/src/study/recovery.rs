@@ -11,7 +11,7 @@ use crate::engine::local;
 use crate::ui::View;
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::{RunFile, read_run};
-use ramp_format::study::{RunRecord, RunRecordState, StudyRecord};
+use ramp_format::study::{RunRecordState, StudyRecord};
 use ramp_format::time::Time;
 
 /// Why a run ended that was interrupted, in its `run.json`.
@@ -58,7 +58,7 @@ pub(super) async fn recover(
         }
         _ => {
             run.end = Some(now);
-            cut_off(directory, run, "its process was killed").map_err(CommandError::Failed)?;
+            cut_off(directory, record, "its process was killed").map_err(CommandError::Failed)?;
         }
     }
     Ok(())
@@ -77,21 +77,31 @@ fn ended(file: &RunFile, mut notes: Vec<String>) -> (RunRecordState, Vec<String>
     (RunRecordState::Failed, notes)
 }
 
-/// Records that a run was cut off, and moves its directory aside: the run is repeated in another one of its name.
+/// Records that the last run was cut off, and moves its directory aside: the run is repeated in another one of its name.
 ///
 /// # Errors
 /// Where it cannot be moved.
-pub(super) fn cut_off(directory: &Path, run: &mut RunRecord, why: &str) -> Result<(), String> {
-    let path = directory.join(&run.directory);
-    let aside = (1..).map(|number| aside(&run.directory, number)).find(|name| !directory.join(name).exists());
-    if let Some(aside) = aside.filter(|_| path.exists()) {
-        let to = directory.join(&aside);
-        std::fs::rename(&path, &to)
-            .map_err(|error| format!("{}: cannot be renamed to {}: {error}", path.display(), to.display()))?;
-        run.directory = aside;
+pub(super) fn cut_off(directory: &Path, record: &mut StudyRecord, why: &str) -> Result<(), String> {
+    let Some(name) = record.runs.last().map(|run| run.directory.clone()) else { return Ok(()) };
+    let from = directory.join(&name);
+    // A run that was killed before it had a directory has a name of its own all the same. One that is moved and not recorded was moved by
+    // a process that was killed then.
+    let is_free = |aside: &PathBuf| {
+        (!from.exists() || !directory.join(aside).exists())
+            && record.runs.iter().all(|run| run.directory != *aside)
+    };
+    let to = (1..).map(|number| aside(&name, number)).find(is_free).unwrap_or_else(|| aside(&name, 0));
+    let path = directory.join(&to);
+    if from.exists() {
+        std::fs::rename(&from, &path).map_err(|error| {
+            format!("{}: cannot be renamed to {}: {error}", from.display(), path.display())
+        })?;
     }
-    run.state = RunRecordState::CutOff;
-    run.notes.push(format!("cut off: {why}"));
+    if let Some(run) = record.runs.last_mut() {
+        run.directory = to;
+        run.state = RunRecordState::CutOff;
+        run.notes.push(format!("cut off: {why}"));
+    }
     Ok(())
 }
 

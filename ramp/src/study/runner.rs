@@ -282,7 +282,11 @@ impl StudyRunner {
             1 => Path::new("runs").join(&name),
             attempt => Path::new("runs").join(format!("{name}.repeat-{}", attempt - 1)),
         };
-        (1..).map(attempt).find(|path| !self.directory.join(path).exists()).unwrap_or_else(|| attempt(1))
+        // One that has failed before it had a directory has a name of its own all the same.
+        let is_free = |path: &PathBuf| {
+            !self.directory.join(path).exists() && self.record.runs.iter().all(|run| run.directory != *path)
+        };
+        (1..).map(attempt).find(is_free).unwrap_or_else(|| attempt(1))
     }
 
     async fn run(&mut self, block: u32, cell: usize, notes: Vec<String>) -> Result<(), CommandError> {
@@ -320,7 +324,7 @@ impl StudyRunner {
             }
             RunEnd::Interrupted(notes) => {
                 run.notes.extend(notes);
-                cut_off(&self.directory, run, "interrupted").map_err(CommandError::Failed)?;
+                cut_off(&self.directory, &mut self.record, "interrupted").map_err(CommandError::Failed)?;
                 None
             }
         };
