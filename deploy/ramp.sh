@@ -58,7 +58,7 @@ set -- ${options[@]+"${options[@]}"}
 while [ $# -gt 0 ]; do
   case $1 in
     --*=*) option=${1%%=*} value=${1#*=} ;;
-    *) option=$1; [ $# -gt 1 ] || fail "$1: expected a value (see --help)"; value=$2; shift ;;
+    *) option=$1 value=${2-} ;;
   esac
   key=${option#--} key=${key//-/_}
   case $option in
@@ -69,9 +69,12 @@ while [ $# -gt 0 ]; do
     --label) labels+=("  $(quoted "${value%%=*}"): $(quoted "${value#*=}")") ;;
     --memory) study+=("sizes: [{memory: $(quoted "$value")}]") ;;
     --namespace | --context) study+=("$key: $(quoted "$value")") ;;
-    *) fail "$option is not an option of this script (see --help); write a study file of your own: ramp study init" ;;
+    *) fail "$option is not one of the options of ramp run that a study has (see --help); write a study file of your own: ramp study init" ;;
   esac
-  shift
+  case $1 in
+    --*=*) shift ;;
+    *) [ $# -gt 1 ] || fail "$1: expected a value (see --help)"; shift 2 ;;
+  esac
 done
 names=()
 for runtime in "${runtimes[@]}"; do

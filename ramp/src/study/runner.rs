@@ -203,14 +203,15 @@ impl StudyRunner {
                     let expected = self.durations.expected(&self.record, block, cell);
                     if !fits_budget(&self.record, self.clock.now(), expected) {
                         let why = self.budget_ends();
-                        return self.end(why, false);
+                        return self.end(why);
                     }
                     if let Some(notes) = self.cool_down().await {
                         self.run(block, cell, notes).await?;
                     }
                 }
                 StudyStep::Decide { block } => self.decide(block)?,
-                StudyStep::End { why, failed } => return self.end(why, failed),
+                StudyStep::Stop { why } => return Ok(self.stopped(&why)),
+                StudyStep::End { why } => return self.end(why),
             }
         }
     }
@@ -253,13 +254,19 @@ impl StudyRunner {
         )
     }
 
-    fn end(mut self, why: String, failed: bool) -> Result<ExitCode, CommandError> {
+    fn end(mut self, why: String) -> Result<ExitCode, CommandError> {
         let message = format!("\nstudy ended: {why}\nreport: ramp study report {}", self.directory.display());
         self.record.end = Some(self.now());
         self.record.why_ended = Some(why);
         self.save()?;
         self.tell(&message);
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn stopped(&self, why: &str) -> ExitCode {
+        let at = self.directory.display();
+        self.tell(&format!("\nstudy stopped: {why}\nfix the cause, then: ramp study run --resume {at}"));
+        ExitCode::FAILURE
     }
 
     /// Waits until the next run may begin. What is to be known of it; none if it is interrupted.

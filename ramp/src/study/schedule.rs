@@ -24,8 +24,10 @@ pub(crate) enum StudyStep {
     Run { block: u32, cell: usize },
     /// A decision on the number of blocks, after this one.
     Decide { block: u32 },
+    /// The study stops: more runs would fail. It can be resumed.
+    Stop { why: String },
     /// The study ends.
-    End { why: String, failed: bool },
+    End { why: String },
 }
 
 /// The cells of a study: scenarios × sizes × runtimes. `scenarios` are the names of those in the file, in its order.
@@ -154,10 +156,14 @@ fn ended<'r>(
     record.runs.iter().filter(move |run| run.block == block && run.cell == cell && run.state == state)
 }
 
-/// Failed attempts at the run of a cell in a block; none where one has succeeded.
+/// Failed attempts at the run of a cell in a block; none where one has succeeded. In the last block those before the study was resumed do
+/// not count: their cause may be gone.
 fn failures(record: &StudyRecord, block: u32, cell: usize) -> Option<usize> {
     let is_done = ended(record, block, cell, RunRecordState::Done).next().is_some();
-    (!is_done).then(|| ended(record, block, cell, RunRecordState::Failed).count())
+    let is_last = record.runs.iter().all(|run| run.block <= block);
+    let since = record.resumes.last().filter(|_| is_last);
+    let counts = |run: &&RunRecord| since.is_none_or(|since| run.begin >= *since);
+    (!is_done).then(|| ended(record, block, cell, RunRecordState::Failed).filter(counts).count())
 }
 
 /// Runs of a block that are still to come, in their order; those that failed are repeated once, at the end.
@@ -174,7 +180,7 @@ pub(crate) fn to_come(record: &StudyRecord, block: u32) -> Vec<usize> {
 fn all_failed(record: &StudyRecord, block: u32) -> Option<String> {
     let cells = of_block(record, block);
     let each = cells.iter().all(|cell| failures(record, block, *cell).is_some_and(|count| count > 0));
-    let first = cells.iter().find_map(|cell| ended(record, block, *cell, RunRecordState::Failed).next());
+    let first = cells.iter().find_map(|cell| ended(record, block, *cell, RunRecordState::Failed).last());
     let why = first.and_then(|run| run.notes.last()).map_or("", String::as_str);
     (each && !cells.is_empty()).then(|| format!("all runs of block {block} failed: {why}"))
 }
@@ -191,7 +197,7 @@ pub(crate) fn next(record: &StudyRecord) -> StudyStep {
         if block > 0
             && let Some(why) = all_failed(record, block)
         {
-            return StudyStep::End { why, failed: true };
+            return StudyStep::Stop { why };
         }
         if let Some(cell) = to_come(record, block).first() {
             return StudyStep::Run { block, cell: *cell };
@@ -205,7 +211,7 @@ pub(crate) fn next(record: &StudyRecord) -> StudyStep {
             None => return StudyStep::Decide { block },
             Some(decision) if is_enough(decision) && block >= least && block < most => {
                 let why = format!("precision reached after {} ({})", blocks(block), decision.reason);
-                return StudyStep::End { why, failed: false };
+                return StudyStep::End { why };
             }
             Some(_) => {}
         }
@@ -216,7 +222,7 @@ pub(crate) fn next(record: &StudyRecord) -> StudyStep {
         Some(decision) => format!(", precision not reached ({})", decision.reason),
         None => String::new(),
     };
-    StudyStep::End { why: format!("{} completed{precision}", blocks(most)), failed: false }
+    StudyStep::End { why: format!("{} completed{precision}", blocks(most)) }
 }
 
 pub(crate) fn blocks(number: u32) -> String {
@@ -353,7 +359,7 @@ mod tests {
                     ran(record, block, cell, state(block, cell, attempt));
                 }
                 StudyStep::Decide { block } => decide(record, block, needed(block)),
-                StudyStep::End { why, .. } => return (all, why),
+                StudyStep::Stop { why } | StudyStep::End { why } => return (all, why),
             }
         }
     }
@@ -448,6 +454,8 @@ mod tests {
         let mut record = study("warmup: false\n");
         let (all, why) = runs(&mut record, |_, _, _| RunRecordState::Failed, |_| None);
         assert_eq!((all.len(), why.as_str()), (3, "all runs of block 1 failed: no memory"));
+        record.resumes.push(at(50));
+        assert_eq!(to_come(&record, 1).len(), 3, "the cause may be gone");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn local_study_killed_at_any_moment() {
             assert_eq!(status, Some(0), "{what}: {said}");
         }
         let record = place.record().unwrap();
-        assert_eq!(counted(&record), undisturbed, "{what}");
+        assert_eq!(counted(&record), undisturbed, "{what}: {:#?}", record.runs);
         is_whole(&place.out(), &record, &what);
         assert_eq!(Engine::Local.trials(), trials, "{what}");
     }

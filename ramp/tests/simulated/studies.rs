@@ -148,7 +148,7 @@ fn a_run_that_fails_is_repeated_once_and_the_study_goes_on_without_it() {
     let alone = Place::new(&text.replace("[a, b]", "[b]"));
     let output = alone.study(&["run", "study.yaml", "--out", "s"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(error(&output).contains("study ended: all runs of block 1 failed: "), "{}", error(&output));
+    assert!(error(&output).contains("study stopped: all runs of block 1 failed: "), "{}", error(&output));
 }
 
 #[test]
