@@ -69,7 +69,7 @@ while [ $# -gt 0 ]; do
     --label) labels+=("  $(quoted "${value%%=*}"): $(quoted "${value#*=}")") ;;
     --memory) study+=("sizes: [{memory: $(quoted "$value")}]") ;;
     --namespace | --context) study+=("$key: $(quoted "$value")") ;;
-    *) fail "$option is not one of the options of ramp run that a study has (see --help); write a study file of your own: ramp study init" ;;
+    *) fail "$option is not an option of ramp run that a study has (see --help; for others: ramp study init)" ;;
   esac
   case $1 in
     --*=*) shift ;;

@@ -74,7 +74,8 @@ pub(crate) fn planned_runs(record: &StudyRecord) -> Vec<Value> {
     let block = |block: u32| {
         let cells: Vec<&str> = of_block(record, block).into_iter().map(name).collect();
         let has_order = is_drawn || block == 0;
-        json!({"block": block, "order_is_drawn_later": !has_order, "cells": if has_order { cells } else { (0..record.cells.len()).map(name).collect() }})
+        let cells = if has_order { cells } else { (0..record.cells.len()).map(name).collect() };
+        json!({"block": block, "order_is_drawn_later": !has_order, "cells": cells})
     };
     let first = u32::from(!record.definition.warmup);
     (first..=BlocksExpected::of(record).number()).map(block).collect()

@@ -81,6 +81,18 @@ fn counted(record: &StudyRecord) -> Vec<(u32, usize)> {
     done.map(|run| (run.block, run.cell)).collect()
 }
 
+/// Whether a run of somebody else on this machine was in the way of a study, as both would share the memory.
+fn is_disturbed(record: &StudyRecord, said: &str) -> bool {
+    let is_of_another = |line: &str| {
+        let (_, id) = line.split_once("run ").unwrap_or_default();
+        (line.contains(" is under way (process ") || line.contains(" is still running in "))
+            && !id.starts_with(&record.study)
+    };
+    said.lines()
+        .chain(record.runs.iter().flat_map(|run| run.notes.iter().map(String::as_str)))
+        .any(is_of_another)
+}
+
 /// Each run that counts has an end and whole tables, and nothing is left of any.
 fn is_whole(out: &Path, record: &StudyRecord, what: &str) {
     for (at, run) in record.runs.iter().enumerate() {
@@ -118,8 +130,9 @@ fn local_study_killed_at_any_moment() {
     let took = began.end.unwrap().0.duration_since(began.begin.0).unwrap();
     let mut random = random();
     let mut states: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut kills = 0;
+    let (mut kills, mut disturbed) = (0, 0);
     while kills < rounds() {
+        let before = kills;
         let place = StudyPlace::new();
         let trials = Engine::Local.trials();
         // Several times each, so that what resumes is killed, too.
@@ -146,6 +159,12 @@ fn local_study_killed_at_any_moment() {
         let what = format!("after {kills} kills");
         if place.record().is_none_or(|record| record.end.is_none()) {
             let (status, said) = place.end(place.begin());
+            let record = place.record();
+            if record.is_some_and(|record| is_disturbed(&record, &said)) {
+                (kills, disturbed) = (before, disturbed + 1);
+                assert!(disturbed < 20, "{what}: {said}");
+                continue;
+            }
             assert_eq!(status, Some(0), "{what}: {said}");
         }
         let record = place.record().unwrap();
@@ -153,7 +172,7 @@ fn local_study_killed_at_any_moment() {
         is_whole(&place.out(), &record, &what);
         assert_eq!(Engine::Local.trials(), trials, "{what}");
     }
-    println!("{kills} kills: {states:?}");
+    println!("{kills} kills: {states:?}, {disturbed} studies disturbed by others");
 }
 
 #[test]
