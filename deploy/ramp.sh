@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Ramps a scenario under several runtimes, one after the other, and compares them. See --help.
+# Runs a scenario under several runtimes as a study, and reports on its runs. See --help.
 set -euo pipefail
 
 usage() {
@@ -7,16 +7,19 @@ usage() {
 Usage: deploy/ramp.sh [--interleave] [--out DIR] SCENARIO [RUNTIME...] [-- OPTION...]
 
 Fills the cluster of the current kubectl (or oc) context with pods of a scenario, one more with each step, until past
-saturation, once under each runtime. Records each run and reports on all of them (ramp report, in DIR-report/report.html).
+saturation, once under each runtime, by ramp study. Records each run and reports on all of them (ramp report, in
+DIR-report/report.html). For more runs, sizes or a precision write a study file of your own: ramp study init.
 
   SCENARIO      the name of a file in deploy/runc, without .yaml: memory-capacity, memory-hungry, cpu-50, ...
-  RUNTIME       runc, kata, or the name of any other RuntimeClass [default: runc kata]
+  RUNTIME       runc (no RuntimeClass), kata, or the name of any other RuntimeClass [default: runc kata]
   --interleave  run A B B A instead of A B, so that drift of the cluster can be told from a difference between runtimes
-  --out DIR     record the runs in DIR, each in a directory of its own [default: runs]
-  OPTION        passed to ramp run: --to 500 --pace 5s --beyond 50 --down --memory 100M --label rack=7 ... (ramp run --help)
+  --out DIR     study directory to create; its runs are in DIR/runs [default: SCENARIO-TIME]
+  OPTION        of ramp run: --from --to --step --pace --step-timeout --settle --hold --beyond --stop --note --label
+                --memory --namespace --context (ramp run --help)
 
 Applies deploy/setup (namespace, priority classes, RBAC, node probe) and does not remove it. Everything that a run creates is
-removed when the run ends, even if it fails. Environment variable RAMP: the ramp program [default: ramp, else cargo run].
+removed when the run ends, even if it fails. Interrupted, it goes on with: ramp study run --resume DIR. Environment variable
+RAMP: the ramp program [default: ramp, else cargo run].
 
 Examples:
   deploy/ramp.sh memory-capacity
@@ -25,13 +28,16 @@ TEXT
 }
 
 fail() { echo "ramp.sh: $*" >&2; exit 2; }
+# A text of YAML.
+quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
+joined() { local IFS=,; echo "$*"; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-interleave=no out=runs words=() options=()
+blocks=1 out='' words=() options=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit ;;
-    --interleave) interleave=yes ;;
+    --interleave) blocks=2 ;;
     --out) [ $# -gt 1 ] || fail "--out: expected a directory"; out=$2; shift ;;
     --) shift; options=("$@"); break ;;
     -*) fail "unknown option $1 (options for ramp run go after --; see --help)" ;;
@@ -44,6 +50,39 @@ scenario=${words[0]} runtimes=("${words[@]:1}")
 [ ${#runtimes[@]} -gt 0 ] || runtimes=(runc kata)
 [ -e "$here/runc/$scenario.yaml" ] ||
   fail "no scenario $scenario; expected one of: $(cd "$here/runc" && for file in *-*.yaml; do echo -n "${file%.yaml} "; done)"
+[ -n "$out" ] || out=$scenario-$(date -u +%Y%m%d-%H%M%S)
+
+# The study file: keys of the study, of how its runs scale up, and its labels.
+study=() scaling=() stop=() note=() labels=()
+set -- ${options[@]+"${options[@]}"}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --*=*) option=${1%%=*} value=${1#*=} ;;
+    *) option=$1 value=${2-} ;;
+  esac
+  key=${option#--} key=${key//-/_}
+  case $option in
+    --from | --to | --step | --beyond) scaling+=("  $key: $value") ;;
+    --pace | --step-timeout | --settle | --hold) scaling+=("  $key: $(quoted "$value")") ;;
+    --stop) stop+=("$(quoted "$value")") ;;
+    --note) note+=("$(quoted "$value")") ;;
+    --label) labels+=("  $(quoted "${value%%=*}"): $(quoted "${value#*=}")") ;;
+    --memory) study+=("sizes: [{memory: $(quoted "$value")}]") ;;
+    --namespace | --context) study+=("$key: $(quoted "$value")") ;;
+    *) fail "$option is not an option of ramp run that a study has (see --help; for others: ramp study init)" ;;
+  esac
+  case $1 in
+    --*=*) shift ;;
+    *) [ $# -gt 1 ] || fail "$1: expected a value (see --help)"; shift 2 ;;
+  esac
+done
+names=()
+for runtime in "${runtimes[@]}"; do
+  [ "$runtime" = runc ] && runtime=default
+  names+=("$(quoted "$runtime")")
+done
+[ ${#stop[@]} -eq 0 ] || scaling+=("  stop: [$(joined "${stop[@]}")]")
+[ ${#note[@]} -eq 0 ] || scaling+=("  note: [$(joined "${note[@]}")]")
 
 if command -v kubectl >/dev/null; then kubectl=kubectl
 elif command -v oc >/dev/null; then kubectl=oc
@@ -61,33 +100,25 @@ echo "applying deploy/setup: namespace, priority classes, RBAC, node probe"
 "$kubectl" apply -k "$here/setup" >/dev/null
 "$kubectl" --namespace workload rollout status daemonset/node-probe --timeout 120s >/dev/null
 
-current=
+file=$(mktemp)
 clean() {
+  rm -f "$file"
   # ramp cleans up by itself on SIGINT and SIGTERM; this is for when it was killed.
-  if [ -n "$current" ]; then "${ramp[@]}" clean "$current" || true; fi
+  for run in "$out"/runs/*/; do
+    if grep -qs '"end": *null' "$run/run.json"; then "${ramp[@]}" clean "$run" || true; fi
+  done
 }
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-order=("${runtimes[@]}")
-if [ $interleave = yes ]; then
-  for ((i = ${#runtimes[@]} - 1; i >= 0; i--)); do order+=("${runtimes[i]}"); done
-fi
+{
+  printf '%s\n' "name: $(quoted "$scenario")" "engine: kubernetes" "runtimes: [$(joined "${names[@]}")]" \
+    "scenarios: [{manifest: $(quoted "$here/runc/$scenario.yaml")}]" "blocks: $blocks" "order: balanced" "warmup: false"
+  printf '%s\n' ${study[@]+"${study[@]}"} "ramp:" ${scaling[@]+"${scaling[@]}"}
+  [ ${#labels[@]} -eq 0 ] || printf '%s\n' "labels:" "${labels[@]}"
+} >"$file"
+[ ${#scaling[@]} -gt 0 ] || sed -i '/^ramp:$/d' "$file"
+"${ramp[@]}" study run "$file" --out "$out"
 
-directories=() number=0
-mkdir -p "$out"
-for runtime in "${order[@]}"; do
-  number=$((number + 1))
-  directory=$out/$scenario-$number-$runtime-$(date -u +%Y%m%d-%H%M%S)
-  manifest=$here/$runtime/$scenario.yaml which=()
-  [ -e "$manifest" ] || { manifest=$here/runc/$scenario.yaml; which=(--runtime "$runtime"); }
-  echo "run $number of ${#order[@]}: $scenario under $runtime, recorded in $directory"
-  current=$directory
-  "${ramp[@]}" run "$manifest" --engine kubernetes --out "$directory" "${which[@]}" "${options[@]}"
-  current=
-  directories+=("$directory")
-done
-
-# Not inside DIR, so that DIR/* matches runs only.
-"${ramp[@]}" report --out "${out%/}-report" "${directories[@]}"
-echo "recorded: ${directories[*]}"
+"${ramp[@]}" report --out "${out%/}-report" "$out"/runs/block-*
+echo "recorded: $out"

@@ -49,6 +49,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Remove what earlier runs left behind
     Clean(CleanArgs),
+    /// Repeat runs of several runtimes and sizes in random order, and compare them
+    Study(StudyArgs),
     /// An instance of the local engine: joins its cgroup, then executes its command
     #[command(hide = true)]
     Instance(crate::engine::local::subcommands::InstanceArgs),
@@ -243,6 +245,111 @@ fn precision(text: &str) -> Result<f64, String> {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
         _ => Err("expected a number of instances above 0, such as 2".into()),
     }
+}
+
+/// Arguments of `study`.
+///
+/// A study is a file that says which scenarios are run under which runtimes in which sizes. Each block has a run of each, in random order;
+/// the differences between the runs of a block are compared.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ramp study init\n  ramp study plan study.yaml\n  ramp study run study.yaml --out study-1\n  \
+                        ramp study status study-1\n  ramp study run --resume study-1\n  ramp study report study-1"
+)]
+pub struct StudyArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: StudyCommand,
+}
+
+/// Subcommands of `study`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StudyCommand {
+    /// Write a study file with comments: two sizes on this machine, without any set-up or privileges
+    Init(StudyInitArgs),
+    /// Preflight of all runs, their order and expected duration; creates nothing
+    Plan(StudyPlanArgs),
+    /// Run a study, or go on with one
+    Run(StudyRunArgs),
+    /// Where a study stands, also while another process runs it
+    Status(StudyDirectoryArgs),
+    /// Differences between the cells of a study, with intervals and verdicts
+    Report(StudyReportArgs),
+    /// Print the JSON schema of study files
+    Schema,
+}
+
+/// Arguments of `study init`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyInitArgs {
+    /// Study file to create
+    #[arg(value_name = "FILE", default_value = "study.yaml")]
+    pub file: PathBuf,
+}
+
+/// Arguments of `study plan`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyPlanArgs {
+    /// Study file (see ramp study init)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `study run`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyRunArgs {
+    /// Study file (see ramp study init)
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    pub file: Option<PathBuf>,
+
+    /// Study directory to create [default: study-ID]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Go on with the study of this directory: the run that was cut off is repeated
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out"])]
+    pub resume: Option<PathBuf>,
+
+    /// Print JSON lines on standard output instead of text on standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `study status`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyDirectoryArgs {
+    /// Study directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `study report`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyReportArgs {
+    /// Study directory (complete, interrupted or still under way)
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// Directory for report.html, report.md and charts [default: ramp-report; with --json none]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print all figures as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Condition that every cell or comparison must meet, such as memory_per_instance_difference<=130Mi; else exit status 4.
+    /// Repeatable
+    #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
+    pub assertions: Vec<ReportAssertion>,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -23,5 +23,6 @@ pub mod plan;
 pub mod preflight;
 mod process_id;
 pub mod run;
+mod study;
 pub mod ui;
 mod waiting;

@@ -27,16 +27,25 @@ impl LiveRun {
     }
 }
 
+/// Another process than this one that runs a run.
+pub(crate) fn other_process_of(run: &str) -> Option<u32> {
+    processes_in(&sockets(), run).find(|process| *process != std::process::id())
+}
+
 /// The process that runs a run on this machine, in its own PID namespace; none where none does. Runs in other network namespaces are
 /// not seen.
 pub(crate) fn process_of(run: &str) -> Option<u32> {
-    let sockets = fs::read(Path::new("/proc/net/unix")).unwrap_or_default();
-    process_in(&String::from_utf8_lossy(&sockets), run)
+    processes_in(&sockets(), run).next()
 }
 
-fn process_in(sockets: &str, run: &str) -> Option<u32> {
+fn sockets() -> String {
+    String::from_utf8_lossy(&fs::read(Path::new("/proc/net/unix")).unwrap_or_default()).into_owned()
+}
+
+fn processes_in<'s>(sockets: &'s str, run: &'s str) -> impl Iterator<Item = u32> + 's {
     let names = sockets.lines().filter_map(|line| line.rsplit_once(" @")?.1.strip_prefix(PREFIX));
-    names.filter_map(|name| name.rsplit_once('/')).find(|(id, _)| *id == run)?.1.parse().ok()
+    let of_run = names.filter_map(|name| name.rsplit_once('/')).filter(move |(id, _)| *id == run);
+    of_run.filter_map(|(_, process)| process.parse().ok())
 }
 
 #[cfg(test)]
@@ -50,6 +59,7 @@ mod tests {
         let live = LiveRun::begin(&run).unwrap();
         assert_eq!(process_of(&run), Some(std::process::id()));
         assert_eq!(process_of("live"), None, "another one");
+        assert_eq!(other_process_of(&run), None, "it is this one");
         drop(live);
         assert_eq!(process_of(&run), None);
     }
@@ -60,7 +70,7 @@ mod tests {
             0000000000000000: 00000002 00000000 00010000 0001 01 16163 /run/dbus/system_bus_socket\n\
             0000000000000000: 00000002 00000000 00000000 0002 01 16170\n\
             0000000000000000: 00000002 00000000 00000000 0002 01 40001 @ramp/run/20261129-100648-f9d2/5774\n";
-        assert_eq!(process_in(sockets, "20261129-100648-f9d2"), Some(5774));
-        assert_eq!(process_in(sockets, "20261129-100648"), None);
+        assert_eq!(processes_in(sockets, "20261129-100648-f9d2").collect::<Vec<_>>(), [5774]);
+        assert_eq!(processes_in(sockets, "20261129-100648").next(), None);
     }
 }

@@ -71,6 +71,7 @@ fn ramp(command: &Command) -> ExitCode {
                     Command::Plan(args) => command::plan(args).await,
                     Command::Run(args) => command::run(args).await,
                     Command::Clean(args) => command::clean(args).await,
+                    Command::Study(args) => command::study(args).await,
                     Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
                 }
             });

@@ -99,6 +99,8 @@ pub struct Run<E> {
     begun: bool,
     steps_up: u32,
     pacing: Box<dyn Pacing>,
+    /// For how long memory is watched at most after the last instance; none for the usual time.
+    watched_at_most: Option<Duration>,
     /// Observation of the last step up.
     observed: Option<StepObservation>,
     /// Available memory of each kernel before the first step, by boot ID.
@@ -130,9 +132,16 @@ impl<E: Engine> Run<E> {
             begun: false,
             steps_up: 0,
             pacing,
+            watched_at_most: None,
             observed: None,
             idle: BTreeMap::new(),
         }
+    }
+
+    /// Memory is watched for longer after the last instance, until it is steady and back: another run begins then.
+    #[must_use]
+    pub fn watching_memory_for(self, at_most: Duration) -> Self {
+        Self { watched_at_most: Some(at_most), ..self }
     }
 
     /// Resumes the run of an earlier process.
@@ -289,6 +298,7 @@ impl<E: Engine> Run<E> {
         let run = &mut self.event_loop.directory.run;
         run.end = Some(Time(self.event_loop.clock.now()));
         run.why_ended = Some(why);
+        run.failed = failed;
         run.teardown = teardown;
         run.held = Some(held);
         run.running = Some(running);

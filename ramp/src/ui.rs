@@ -128,7 +128,13 @@ impl View {
         }
     }
 
-    fn record(&self, record: &'static str, value: &impl Serialize, words: impl FnOnce() -> String) {
+    /// Something with a record of its own in JSON.
+    pub(crate) fn record(
+        &self,
+        record: &'static str,
+        value: &impl Serialize,
+        words: impl FnOnce() -> String,
+    ) {
         match self {
             Self::Nothing => {}
             Self::Words(screen) => screen.line(words()),

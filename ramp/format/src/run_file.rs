@@ -34,6 +34,9 @@ pub struct RunFile {
     pub end: Option<Time>,
     /// Why it ended, in a sentence.
     pub why_ended: Option<String>,
+    /// Whether it ended by an error rather than by a stop rule, the last step or an interrupt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     /// What it was to do.
     pub plan: Plan,
     /// The scenario's name.
@@ -87,6 +90,7 @@ impl RunFile {
             begin,
             end: None,
             why_ended: None,
+            failed: false,
             plan,
             scenario,
             manifest,

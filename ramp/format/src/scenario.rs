@@ -13,9 +13,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use workload::cli::Args;
 use workload::config::LoadSpec;
-use workload::quantity::{Bytes, Cores, MemoryTarget, Percent, Rate};
+use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget, Percent, Rate};
 
 use crate::preflight::AdmittedResources;
+use crate::study::Limits;
 use crate::text::{scalar as text, without_label};
 use documents::Documents;
 pub use environment::Environment;
@@ -290,6 +291,37 @@ impl Scenario {
         self.with_load(|load| load.memory = memory)
     }
 
+    /// Changes the CPU usage of each instance.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn with_cpu(&self, cpu: CpuTarget) -> Result<Self, String> {
+        self.with_load(|load| load.cpu = cpu)
+    }
+
+    /// Changes the limits of the load's container; other containers keep theirs. A request that is larger than its limit becomes the limit.
+    ///
+    /// # Errors
+    /// If a quantity of the manifest is malformed.
+    pub fn with_limits(&self, limits: &Limits) -> Result<Self, String> {
+        let mut manifest = self.manifest.clone();
+        let container = &mut manifest["spec"]["template"]["spec"]["containers"][self.index];
+        let before = ContainerResources::of(container)?;
+        let mut set = |resource: &str, limit: String, is_exceeded: bool| {
+            container["resources"]["limits"][resource] = json!(limit);
+            if is_exceeded {
+                container["resources"]["requests"][resource] = json!(limit);
+            }
+        };
+        if let Some(limit) = limits.memory {
+            set("memory", limit.0.to_string(), before.memory_request.is_some_and(|request| request > limit));
+        }
+        if let Some(limit) = limits.cpu {
+            set("cpu", limit.to_string(), before.cpu_request.is_some_and(|request| request > limit));
+        }
+        Self::among(Documents { deployment: manifest, others: self.other_objects.clone() })
+    }
+
     /// Changes the load of each instance. What the manifest does not determine stays as it is written, unless it is changed.
     ///
     /// # Errors
@@ -538,6 +570,28 @@ mod tests {
         let again = Scenario::of(scenario.manifest.clone()).unwrap();
         assert_eq!(again.load().unwrap().settings(), scenario.load().unwrap().settings());
         assert_eq!(again.container, scenario.container);
+    }
+
+    #[test]
+    fn limits_lower_the_requests_above_them_and_other_containers_keep_theirs() {
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec":
+        {"containers": [
+            {"name": "proxy", "image": "proxy", "resources": {"limits": {"memory": "64Mi"}}},
+            {"name": "workload", "image": "workload", "args": ["--memory=100M"],
+             "resources": {"requests": {"memory": "300Mi", "cpu": "100m"}, "limits": {"memory": "300Mi"}}},
+        ]}}}});
+        let scenario = Scenario::of(manifest).unwrap();
+        let limits = Limits { memory: Some(Bytes(200 << 20)), cpu: Some("0.2".parse().unwrap()) };
+        let limited = scenario.with_cpu("50m".parse().unwrap()).unwrap().with_limits(&limits).unwrap();
+        let found = ContainerResources::of(limited.container_spec()).unwrap();
+        assert_eq!((found.memory_limit, found.memory_request), (limits.memory, limits.memory));
+        assert_eq!((found.cpu_limit, found.cpu_request), (limits.cpu, Some("0.1".parse().unwrap())));
+        assert_eq!(limited.load().unwrap().cpu, "0.05".parse().unwrap());
+        assert_eq!(limited.needs().resources.load_limit, limits.memory);
+        assert_eq!(limited.pod_spec()["containers"][0], scenario.pod_spec()["containers"][0]);
+        assert_eq!(scenario.with_limits(&Limits::default()).unwrap().manifest, scenario.manifest);
+        let without = Scenario::embedded().unwrap().with_limits(&limits).unwrap();
+        assert_eq!(without.needs().resources.load_limit, limits.memory);
     }
 
     /// A container of the load with this environment and these arguments.

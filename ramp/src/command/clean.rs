@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kube::Client;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::resumed::resumed;
-use super::{CommandError, interrupts, waiting};
+use super::single_run::waiting;
+use super::{CommandError, interrupts};
 use crate::cli::CleanArgs;
 use crate::engine::kubernetes::ServerIdentity;
 use crate::engine::{Failure, kubernetes, local, podman};
@@ -45,6 +47,16 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     };
     let file = read_run(path).map_err(|error| CommandError::reading(&error))?;
     names_its_own(args, &file)?;
+    clean_directory(path, &file, View::words(), interrupts::count()).await
+}
+
+/// Removes the leftovers of the run of a directory, and records its end where its process could not.
+pub(crate) async fn clean_directory(
+    path: &Path,
+    file: &RunFile,
+    view: View,
+    interrupts: watch::Receiver<u32>,
+) -> Result<ExitCode, CommandError> {
     let (engine, options) = (file.plan.engine, &file.plan.options);
     if file.end.is_none() && engine != EngineKind::Simulated {
         let reading = ProgressView::busy(format!("{}: its rows to be read", path.display()));
@@ -58,7 +70,7 @@ pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
             Err(error) => return Err(CommandError::reading(&error)),
             Ok(()) => {
                 // Also records the end, which its process could not.
-                let run = resumed(path, &file, View::words(), interrupts::count()).await?;
+                let run = resumed(path, file, view, interrupts).await?;
                 return Ok(exit_code(run.clean_up().await?.left.is_empty()));
             }
         }

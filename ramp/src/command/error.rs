@@ -37,7 +37,7 @@ impl CommandError {
     }
 
     /// An error of reading a run directory.
-    pub(super) fn reading(error: &io::Error) -> Self {
+    pub(crate) fn reading(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 Self::Input(error.to_string())
@@ -48,13 +48,13 @@ impl CommandError {
 }
 
 /// Exit status of wrong usage and malformed data, as clap's.
-pub(super) const MALFORMED: u8 = 2;
+pub(crate) const MALFORMED: u8 = 2;
 /// Exit status if preflight failed.
-pub(super) const REFUSED: u8 = 3;
+pub(crate) const REFUSED: u8 = 3;
 /// Exit status if an assertion does not hold.
-pub(super) const DOES_NOT_HOLD: u8 = 4;
+pub(crate) const DOES_NOT_HOLD: u8 = 4;
 /// Exit status after SIGINT, SIGTERM and SIGHUP, as of shells after the first of them.
-pub(super) const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 impl From<Failure> for CommandError {
     fn from(failure: Failure) -> Self {

@@ -8,7 +8,7 @@ use tracing::warn;
 
 /// Counts the interrupts from now on. SIGHUP is one only where there was none before: a terminal that is closed sends it twice (from
 /// the kernel and from the shell), and the second interrupt would leave the instances. Under `nohup` it stays ignored.
-pub(super) fn count() -> watch::Receiver<u32> {
+pub(crate) fn count() -> watch::Receiver<u32> {
     let (sender, receiver) = watch::channel(0);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         handle(kind, &sender, |count| count + 1);

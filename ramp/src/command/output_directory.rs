@@ -22,7 +22,7 @@ const VIRTUAL: [FsType; 6] =
     [PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC];
 
 /// Findings on a run directory to be created.
-pub(super) fn findings(out: &Path) -> Vec<Finding> {
+pub(crate) fn findings(out: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         findings.push(Finding::refusal(not_empty(out)));

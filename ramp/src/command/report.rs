@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::error::{DOES_NOT_HOLD, MALFORMED};
 use super::report_files::{USUAL_DIRECTORY, table_bytes};
 use super::study_report::{is_study, report_study};
-use crate::cli::ReportArgs;
+use crate::cli::{ReportArgs, StudyReportArgs};
 use crate::ui::{ProgressView, error, out};
 use ramp_report::dataset::{Dataset, tell_apart};
 use ramp_report::progress::Observer;
@@ -44,6 +44,25 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     }
 }
 
+/// Reports on a study. Errors are printed on standard error.
+#[must_use]
+pub(super) fn report_of_study(args: &StudyReportArgs) -> ExitCode {
+    let of_study = |assertion: &ReportAssertion| match assertion {
+        ReportAssertion::Study(assertion) => Ok(assertion.clone()),
+        ReportAssertion::Runs(wrong) => Err(format!("--assert {wrong}: {OF_RUNS}")),
+    };
+    match args.assertions.iter().map(of_study).collect::<Result<Vec<_>, _>>() {
+        Ok(assertions) => report_study(&args.directory, args.json, args.out.as_deref(), &assertions),
+        Err(message) => {
+            error(&message);
+            ExitCode::from(MALFORMED)
+        }
+    }
+}
+
+/// Why an assertion does not go together with a study.
+const OF_RUNS: &str = "a figure of runs; the report is on a study";
+
 /// Assertions on runs, or on a study, which also say of what the report is.
 enum Assertions {
     Runs(Vec<Assertion>),
@@ -61,9 +80,7 @@ fn assertions(args: &ReportArgs) -> Result<Assertions, String> {
     }
     let of_all = args.runs.iter().any(|path| is_study(path));
     match (of_all, of_runs.first(), of_study.first()) {
-        (true, Some(wrong), _) => {
-            Err(format!("--assert {wrong}: a figure of runs; the report is on a study"))
-        }
+        (true, Some(wrong), _) => Err(format!("--assert {wrong}: {OF_RUNS}")),
         (false, _, Some(wrong)) => {
             Err(format!("--assert {wrong}: a figure of a study; the report is on runs"))
         }

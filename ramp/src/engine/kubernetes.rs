@@ -35,7 +35,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-pub use self::cleanup::{is_running, left, remaining, remove_run, runs};
+pub use self::cleanup::{is_running, left, remaining, remove_run, runs, runtime_classes};
 pub use self::kubeconfig::ServerIdentity;
 
 use self::cluster_events::ClusterEvents;

@@ -66,6 +66,11 @@ impl PlanBuilder {
             (_, budget) => budget,
         };
         check_mix(&args.mix)?;
+        if args.search.is_some() && !args.mix.is_empty() {
+            return Err(
+                "--search and --mix: a level is so many instances of one runtime; search under each".into()
+            );
+        }
         let built_in = engine == EngineKind::Local && args.manifest.is_none();
         let mut scenario = match &args.manifest {
             Some(path) => Scenario::read(path)?,
@@ -220,8 +225,8 @@ fn rules(
     }
 }
 
-/// ID of a new run: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.
-fn id(clock: &Clock) -> String {
+/// ID of a new run or study: time, and four hexadecimal digits because of others in the same second. Valid as a label and as a file name.
+pub(crate) fn id(clock: &Clock) -> String {
     let time = humantime::format_rfc3339_seconds(clock.now()).to_string();
     let digits: String = time.chars().filter(|character| *character != '-' && *character != ':').collect();
     let (day, second) = digits.split_once('T').unwrap_or((&digits, ""));

@@ -93,7 +93,8 @@ impl<E: Engine> Run<E> {
         self.event_loop.memory.begin_after();
         self.event_loop.acknowledge_interrupts();
         if !self.idle.is_empty() {
-            let longest = self.plan.settle * LONGER_THAN_BEFORE;
+            let usual = self.plan.settle * LONGER_THAN_BEFORE;
+            let longest = self.watched_at_most.map_or(usual, |at_most| usual.max(at_most));
             let deadline = began + longest;
             let is_back = |event_loop: &EventLoop| event_loop.memory.is_back();
             let what = |_: &EventLoop| "memory of the nodes to be steady".to_owned();

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the seed, to repeat a test that fails")]
 
 mod session;
+mod study;
 
 #[path = "../support/podman.rs"]
 mod service;

@@ -22,7 +22,7 @@ const RAMP: &str = env!("CARGO_BIN_EXE_ramp");
 const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
-const MANIFEST: &str = r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "session"}, "spec": {"template":
+pub(crate) const MANIFEST: &str = r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "session"}, "spec": {"template":
     {"spec": {"containers": [{"name": "workload", "image": "localhost/workload:0.1.0", "args":
     ["--memory=5M", "--growth-rate=instant", "--format=json", "--report-every=1s"]}]}}}}"#;
 

@@ -13,6 +13,7 @@ mod paces;
 mod searches;
 mod sidecars;
 mod stops;
+mod studies;
 #[path = "../support/mod.rs"]
 mod support;
 mod waits;

@@ -10,6 +10,10 @@ fn help_says_what_there_is() {
         hold(&format!("help_{command}_short"), &sessions(&[&[command, "-h"]]));
         hold(&format!("help_{command}_long"), &sessions(&[&[command, "--help"]]));
     }
+    hold("help_study", &sessions(&[&["study", "--help"], &["study", "-h"]]));
+    for command in ["init", "plan", "run", "status", "report", "schema"] {
+        hold(&format!("help_study_{command}"), &sessions(&[&["study", command, "--help"]]));
+    }
     // Hidden; but who looks at the processes of a run sees it.
     hold("help_instance", &sessions(&[&["instance", "--help"]]));
     hold("version", &sessions(&[&["--version"], &["-V"], &["run", "--version"]]));

@@ -227,7 +227,7 @@ pub enum Blocks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "expected an amount such as 2%, or amounts by figure, such as {overhead_per_pod: 2%}"
+    expecting = "expected an amount such as 2%, or amounts by figure, such as {memory_per_instance: 2%}"
 )]
 pub enum Amounts {
     /// The same for all figures.
@@ -563,7 +563,7 @@ mod tests {
         .unwrap();
         assert_eq!(study.sizes[0].label(), "100M, 0.2 CPU, limit 256Mi, limit 0.5 CPU");
         assert_eq!(study.sizes[1].label(), "L");
-        assert_eq!(study.precision.of("overhead_per_pod"), Some(Amount::Share(0.02)));
+        assert_eq!(study.precision.of("memory_per_instance"), Some(Amount::Share(0.02)));
         assert_eq!(study.margin.of("startup_median"), Some(Amount::Absolute(0.5)));
         assert_eq!(study.budget, Some(Duration::from_secs(5400)));
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::api::{DeleteParams, ListParams};
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta, PartialObjectMetaExt as _};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -229,6 +230,17 @@ async fn list<K: Kind>(
     let found =
         pages(selection, async |params| api.list_metadata(params).await, without_managed_fields).await;
     found.map_err(|error| error.failure(&format!("listing {} of {namespace} with {labels}", K::plural(&()))))
+}
+
+/// The names of all RuntimeClasses.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn runtime_classes(client: &Client) -> Result<Vec<String>, Failure> {
+    let api: Api<RuntimeClass> = Api::all(client.clone());
+    let name = |class: PartialObjectMeta<RuntimeClass>| class.metadata.name;
+    let found = pages(ListParams::default(), async |params| api.list_metadata(params).await, name).await;
+    found.map_err(|error| error.failure("listing RuntimeClasses"))
 }
 
 /// Deletes objects, a few at a time, with background propagation. One that fails does not keep others from being tried.

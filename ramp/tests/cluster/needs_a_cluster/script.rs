@@ -6,18 +6,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use ramp_format::run_file::read_run;
+use ramp_format::study::StudyRecord;
 use serde_json::Value;
 
 use crate::process::{Namespace, left_in, script, wait};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// The run directories of a study, in the order in which they were begun.
 fn directories(out: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(out)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    found.sort();
-    found
+    let record = StudyRecord::read(out);
+    record.map(|record| record.runs.iter().map(|run| out.join(&run.directory)).collect()).unwrap_or_default()
 }
 
 #[test]
@@ -25,7 +24,7 @@ fn directories(out: &Path) -> Vec<PathBuf> {
 fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
     let namespace = Namespace::create("ramp-test-script-in-turn");
     let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("runs");
+    let out = directory.path().join("study");
     let options = [
         "--",
         "--namespace",
@@ -53,7 +52,7 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
         assert_eq!(run.plan.labels, [("rack".to_owned(), "7".to_owned())]);
     }
     assert_eq!(left_in(namespace.0), Vec::<Value>::new());
-    let report = directory.path().join("runs-report");
+    let report = directory.path().join("study-report");
     assert!(report.join("report.html").exists(), "{said}");
     let words = fs::read_to_string(report.join("report.md")).unwrap();
     assert!(words.contains("A B B A"), "it is told whether drift explains the difference: {words}");
@@ -64,7 +63,7 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
 fn it_removes_what_a_ramp_that_was_killed_has_left() {
     let namespace = Namespace::create("ramp-test-script-killed");
     let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("runs");
+    let out = directory.path().join("study");
     let options = ["--", "--namespace", namespace.0, "--memory", "20M", "--pace", "2s"];
     let arguments = ["--out", out.to_str().unwrap(), "memory-capacity", "runc"];
     let script = script(&[&arguments[..], &options].concat());

@@ -1,0 +1,111 @@
+//! Check of a study before its first run: the preflight of each cell.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::durations::{RunDurations, forecast_seconds};
+use super::request::RunRequest;
+use crate::clock::Clock;
+use crate::command::CommandError;
+use crate::command::single_run::{engine_of, unless_interrupted};
+use ramp_format::plan::Plan;
+use ramp_format::preflight::{Finding, Forecast, Preflight};
+use ramp_format::study::StudyRecord;
+
+/// What is known of a cell before its first run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CheckedCell {
+    pub(crate) cell: String,
+    pub(crate) plan: Plan,
+    pub(crate) preflight: Preflight,
+    pub(crate) forecast: Forecast,
+    /// Expected seconds of a run.
+    pub(crate) seconds: f64,
+    /// Expected seconds of the warm-up.
+    pub(crate) warm_up_seconds: f64,
+}
+
+/// Runs the preflight of each cell; none if it is interrupted. `directory` is that of the study.
+///
+/// # Errors
+/// Where a cell cannot be planned, or its engine cannot be reached; the cell is named.
+pub(crate) async fn check_cells(
+    record: &StudyRecord,
+    directory: &Path,
+    clock: &Clock,
+    interrupts: &watch::Receiver<u32>,
+) -> Result<Option<Vec<CheckedCell>>, CommandError> {
+    let mut checked = Vec::new();
+    for (cell_index, cell) in record.cells.iter().enumerate() {
+        let named = |error: CommandError| {
+            let message = format!("cell {}: {}", cell.name, error.message());
+            match error {
+                CommandError::Input(_) => CommandError::Input(message),
+                CommandError::Failed(_) => CommandError::Failed(message),
+                CommandError::Interrupted => CommandError::Interrupted,
+            }
+        };
+        let request = RunRequest {
+            definition: &record.definition,
+            seed: record.seed,
+            block: 1,
+            cell_index,
+            cell,
+            // What its preflight tries is found by this name if it is killed.
+            run: record.study.clone(),
+            out: directory.join("runs").join(format!("{}.check", cell.name)),
+            warm_up: None,
+        };
+        let builder = request.builder(clock).map_err(|error| named(CommandError::Input(error)))?;
+        let mut engine = engine_of(&builder).await.map_err(named)?;
+        let found = unless_interrupted(interrupts, &mut engine, &builder).await.map_err(named)?;
+        let Some(found) = found else { return Ok(None) };
+        let (seconds, warm_up_seconds) = forecast_seconds(&builder.plan, &found.forecast);
+        checked.push(CheckedCell {
+            cell: cell.name.clone(),
+            plan: builder.plan,
+            preflight: found.preflight,
+            forecast: found.forecast,
+            seconds,
+            warm_up_seconds,
+        });
+    }
+    Ok(Some(checked))
+}
+
+impl CheckedCell {
+    /// Nodes that instances may be put on: the number of instances of the warm-up.
+    pub(crate) fn eligible_nodes(&self) -> u32 {
+        let eligible = self.preflight.nodes.iter().filter(|node| node.eligible).count();
+        u32::try_from(eligible).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Expected durations by the forecasts.
+pub(crate) fn durations(checked: &[CheckedCell]) -> RunDurations {
+    RunDurations {
+        forecast: checked.iter().map(|cell| Some(cell.seconds)).collect(),
+        warm_up: checked.iter().map(|cell| Some(cell.warm_up_seconds)).collect(),
+    }
+}
+
+/// Findings, each with the cells that have it: `cells a, b: no node …`.
+pub(crate) fn findings(checked: &[CheckedCell], refuses: bool) -> Vec<String> {
+    let mut found: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for cell in checked {
+        for finding in cell.preflight.findings.iter().filter(|finding| finding.refuses == refuses) {
+            match found.iter_mut().find(|(other, _)| *other == finding) {
+                Some((_, cells)) => cells.push(&cell.cell),
+                None => found.push((finding, vec![&cell.cell])),
+            }
+        }
+    }
+    let words = |(finding, cells): (&Finding, Vec<&str>)| match cells.as_slice() {
+        all if all.len() == checked.len() && all.len() > 1 => format!("all cells: {}", finding.message),
+        [one] => format!("cell {one}: {}", finding.message),
+        some => format!("cells {}: {}", some.join(", "), finding.message),
+    };
+    found.into_iter().map(words).collect()
+}

@@ -1,0 +1,258 @@
+//! Studies of simulated clusters, as the program `ramp` runs them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use ramp_format::run_file::read_run;
+use ramp_format::study::{RunRecordState, StudyRecord};
+use ramp_report::progress::Observer;
+use ramp_report::study::data::{MeasuredRun, StudyData};
+use ramp_report::study::verdict::Verdict;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Two runtimes, of which one takes 30 MB more for each instance.
+const TWO: &str = "engine: simulated\nseed: 7\nruntimes: [runc, kata]\nworlds: {kata: {runtime: {memory: 32M}}}\n\
+                   sizes: [{memory: 100M}]\nramp: {to: 12, hold: 10s}\n";
+
+/// A directory with a study file in it.
+struct Place(TempDir);
+
+impl Place {
+    fn new(text: &str) -> Self {
+        let place = Self(TempDir::new().unwrap());
+        std::fs::write(place.path().join("study.yaml"), text).unwrap();
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn study(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ramp"));
+        command.arg("study").args(words).current_dir(self.path()).output().unwrap()
+    }
+
+    fn run(&self, out: &str) -> (StudyRecord, String) {
+        let output = self.study(&["run", "study.yaml", "--out", out]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        (StudyRecord::read(&self.path().join(out)).unwrap(), said)
+    }
+
+    fn entries(&self) -> Vec<String> {
+        let entries = self.path().read_dir().unwrap().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn order(record: &StudyRecord) -> Vec<(u32, usize, RunRecordState)> {
+    record.runs.iter().map(|run| (run.block, run.cell, run.state)).collect()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_study_is_run_block_by_block_and_its_seed_gives_its_order_and_its_figures() {
+    let place = Place::new(&format!("{TWO}blocks: 3\n"));
+    let ((first, said), (second, _)) = (place.run("a"), place.run("b"));
+    assert!(said.contains("block 2 of 3, run 1 of 2: "), "{said}");
+    assert!(said.contains("study ended: 3 blocks completed"), "{said}");
+    assert_eq!(first.runs.len(), 2 + 3 * 2);
+    assert_eq!(first.whole_blocks(), 3);
+    assert_eq!(order(&first), order(&second));
+    let figures = |out: &str| {
+        let data = StudyData::read(&place.path().join(out), &Observer::default()).unwrap();
+        assert_eq!(data.unreadable.len(), 0, "{:?}", data.unreadable);
+        // Timers are of a millisecond; memory does not depend on which one.
+        let of = |run: &MeasuredRun| {
+            let figures = &run.figures.figures;
+            let startup = figures[2].as_ref().unwrap();
+            (figures[0].clone().unwrap(), (startup * 20.0).round(), run.figures.begin_seconds.round())
+        };
+        let runs: Vec<_> = data.runs.iter().map(of).collect();
+        (runs, data)
+    };
+    let ((runs, data), (again, _)) = (figures("a"), figures("b"));
+    let is_near = |(a, b): (&(f64, f64, f64), &(f64, f64, f64))| {
+        a.0 == b.0 && (a.1 - b.1).abs() <= 1.0 && (a.2 - b.2).abs() <= 1.0
+    };
+    assert!(runs.len() == again.len() && runs.iter().zip(&again).all(is_near), "{runs:?} {again:?}");
+    let compared = data.comparisons().remove(0);
+    assert_eq!(data.record.cells[compared.other].runtimes, ["kata"]);
+    let memory = compared.comparison.figures[0].as_ref().unwrap();
+    assert_eq!(memory.verdict, Verdict::Differs);
+    assert!((25e6..35e6).contains(&memory.difference.difference.mean), "{memory:?}");
+    // Ids begin with the study's, and times are simulated ones, one run after the other.
+    for (at, run) in first.runs.iter().enumerate() {
+        let file = read_run(&place.path().join("a").join(&run.directory)).unwrap();
+        assert_eq!(file.run, format!("{}-{}", first.study, at + 1));
+        assert!(run.begin <= file.begin && file.end <= run.end, "{run:?}");
+        assert!(at == 0 || first.runs[at - 1].end.unwrap() <= run.begin, "{run:?}");
+    }
+    let other = Place::new(&TWO.replace("seed: 7", "seed: 8"));
+    assert_ne!(order(&other.run("c").0)[2..], order(&first)[2..], "another seed");
+}
+
+#[test]
+fn blocks_go_on_until_the_precision_is_reached_and_each_decision_is_told() {
+    let text = format!(
+        "{TWO}warmup: false\nblocks: {{least: 3, most: 9}}\nprecision: {{memory_per_instance: 40%}}\n"
+    );
+    let place = Place::new(&text);
+    let (record, said) = place.run("a");
+    let why = record.why_ended.clone().unwrap();
+    assert!(why.starts_with("precision reached after 3 blocks ("), "{why}");
+    let after: Vec<u32> = record.decisions.iter().map(|decision| decision.after_blocks).collect();
+    assert_eq!((after, record.runs.len()), (vec![2, 3], 6));
+    assert!(said.contains("after 2 blocks: "), "{said}");
+}
+
+#[test]
+fn no_run_begins_that_would_end_after_the_budget_and_times_are_simulated_ones() {
+    let text = format!("{TWO}warmup: false\nblocks: {{least: 1, most: 500}}\nbudget: 20m\n");
+    let place = Place::new(&text);
+    let (record, _) = place.run("a");
+    let why = record.why_ended.clone().unwrap();
+    assert!(why.starts_with("budget of 20m: the next run would probably end later; "), "{why}");
+    let took = record.end.unwrap().0.duration_since(record.begin.0).unwrap();
+    let minute = Duration::from_secs(60);
+    assert!(
+        (15 * minute..=21 * minute).contains(&took) && record.runs.len() > 5,
+        "{took:?}: {}",
+        record.runs.len()
+    );
+}
+
+#[test]
+fn a_run_that_fails_is_repeated_once_and_the_study_goes_on_without_it() {
+    let text = "engine: simulated\nseed: 7\nruntimes: [a, b]\nwarmup: false\nblocks: 2\nramp: {to: 4, hold: 1s}\n\
+                worlds: {b: {events: [{what: delete-workload, at: 12s}]}}\n";
+    let place = Place::new(text);
+    let (record, said) = place.run("s");
+    for block in [1, 2] {
+        let of: Vec<_> = record.runs.iter().filter(|run| run.block == block).collect();
+        let states: Vec<_> = of.iter().map(|run| (run.cell, run.state)).collect();
+        assert_eq!(states.len(), 3, "{states:?}");
+        assert_eq!(states[2], (1, RunRecordState::Failed), "the repetition is the last one of the block");
+        assert!(states.contains(&(0, RunRecordState::Done)));
+        assert!(of[2].directory.ends_with(format!("block-{block}-b.repeat-1")) && !of[2].notes.is_empty());
+    }
+    assert!(said.contains("it is repeated at the end of the block"), "{said}");
+    assert!(said.contains("it has failed twice: the block goes on without it"), "{said}");
+    assert_eq!(record.why_ended.as_deref(), Some("2 blocks completed"));
+    let alone = Place::new(&text.replace("[a, b]", "[b]"));
+    let output = alone.study(&["run", "study.yaml", "--out", "s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error(&output).contains("study stopped: all runs of block 1 failed: "), "{}", error(&output));
+}
+
+#[test]
+fn a_cell_that_cannot_run_refuses_the_study_before_anything_is_created() {
+    let place = Place::new(&TWO.replace("memory: 32M", "memry: 32M"));
+    for command in [&["plan", "study.yaml"][..], &["run", "study.yaml", "--out", "s"]] {
+        let output = place.study(command);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = error(&output);
+        assert!(said.contains("cell kata: worlds.kata: ") && said.contains("memry"), "{said}");
+        assert_eq!(place.entries(), ["study.yaml"]);
+    }
+    for (key, why) in [("mix: true\n", "mix: not supported yet"), ("nonsense: 1\n", "nonsense")] {
+        let output = Place::new(&format!("{TWO}{key}")).study(&["plan", "study.yaml"]);
+        assert!(output.status.code() == Some(2) && error(&output).contains(why), "{}", error(&output));
+    }
+    std::fs::create_dir_all(place.path().join("full/x")).unwrap();
+    std::fs::write(place.path().join("study.yaml"), TWO).unwrap();
+    let output = place.study(&["run", "study.yaml", "--out", "full"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(error(&output).contains("is not empty"), "{}", error(&output));
+    let output = place.study(&["run", "study.yaml", "--out", "study.yaml/below"]);
+    assert_eq!(output.status.code(), Some(3), "{}", error(&output));
+}
+
+#[test]
+fn a_directory_that_has_the_study_already_is_told_with_how_to_go_on() {
+    let place = Place::new(&format!("{TWO}blocks: 1\nwarmup: false\n"));
+    let (record, _) = place.run("s");
+    let again = |words: &[&str]| {
+        let output = place.study(words);
+        (output.status.code(), error(&output))
+    };
+    let (code, said) = again(&["run", "study.yaml", "--out", "s"]);
+    assert!(code == Some(2) && said.contains("report on it with: ramp study report s"), "{said}");
+    let (code, said) = again(&["run", "--resume", "s"]);
+    assert!(code == Some(2) && said.contains("nothing to resume: the study ended at"), "{said}");
+    // As if it had been interrupted before its last run.
+    let mut cut = record.clone();
+    (cut.end, cut.why_ended) = (None, None);
+    let last = cut.runs.pop().unwrap();
+    std::fs::remove_dir_all(place.path().join("s").join(&last.directory)).unwrap();
+    cut.save(&place.path().join("s")).unwrap();
+    let (code, said) = again(&["run", "study.yaml", "--out", "s"]);
+    assert!(code == Some(2) && said.contains("go on with: ramp study run --resume s"), "{said}");
+    let (code, said) = again(&["run", "--resume", "s"]);
+    assert_eq!(code, Some(0), "{said}");
+    let resumed = StudyRecord::read(&place.path().join("s")).unwrap();
+    assert_eq!((order(&resumed), resumed.resumes.len()), (order(&record), 1));
+    std::fs::write(place.path().join("study.yaml"), TWO).unwrap();
+    let (code, said) = again(&["run", "study.yaml", "--out", "s"]);
+    assert!(code == Some(2) && said.contains("another study, study, was begun there"), "{said}");
+}
+
+#[test]
+fn a_run_that_was_under_way_is_repeated_unless_it_had_ended() {
+    let place = Place::new(&format!("{TWO}blocks: 1\nwarmup: false\n"));
+    let (record, _) = place.run("s");
+    let path = place.path().join("s");
+    let mut cut = record.clone();
+    (cut.end, cut.why_ended) = (None, None);
+    cut.runs[1].state = RunRecordState::Running;
+    cut.save(&path).unwrap();
+    assert!(place.study(&["run", "--resume", "s"]).status.success());
+    assert_eq!(order(&StudyRecord::read(&path).unwrap()), order(&record), "its directory is complete");
+    // Now its end is missing.
+    let file = path.join(&record.runs[1].directory).join("run.json");
+    let mut run: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    run["end"] = Value::Null;
+    std::fs::write(&file, run.to_string()).unwrap();
+    cut.save(&path).unwrap();
+    let status: Value = serde_json::from_slice(&place.study(&["status", "s", "--json"]).stdout).unwrap();
+    assert_eq!((&status["runs"]["done"], &status["under_way"]["step"]), (&1.into(), &12.into()), "{status}");
+    let status = String::from_utf8(place.study(&["status", "s"]).stdout).unwrap();
+    assert!(status.contains("cut off    block 1, ") && status.contains("--resume s"), "{status}");
+    let output = place.study(&["run", "--resume", "s"]);
+    assert!(output.status.success(), "{}", error(&output));
+    let resumed = StudyRecord::read(&path).unwrap();
+    let states: Vec<_> = resumed.runs.iter().map(|run| (run.cell, run.state)).collect();
+    let cell = record.runs[1].cell;
+    assert_eq!(states[1..].to_vec(), [(cell, RunRecordState::CutOff), (cell, RunRecordState::Done)]);
+    assert!(resumed.runs[1].directory.to_str().unwrap().ends_with(".cut-1"));
+    assert!(path.join(&resumed.runs[1].directory).join("run.json").exists());
+    assert_eq!(resumed.runs[2].directory, record.runs[1].directory);
+}
+
+#[test]
+fn a_plan_tells_the_runs_and_their_duration_and_creates_nothing() {
+    let place = Place::new(&format!("{TWO}blocks: 2\norder: balanced\n"));
+    let output = place.study(&["plan", "study.yaml"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("block 1: runc · kata") && said.contains("block 2: kata · runc"), "{said}");
+    let json: Value = serde_json::from_slice(&place.study(&["plan", "study.yaml", "--json"]).stdout).unwrap();
+    assert!(json["expected_seconds"].as_f64().unwrap() > 100.0, "{json}");
+    assert_eq!(json["runs"][1]["cells"], serde_json::json!(["runc", "kata"]));
+    assert_eq!(place.entries(), ["study.yaml"]);
+}
+
+#[test]
+fn a_study_file_is_written_once_and_its_schema_is_printed() {
+    let place = Place::new("");
+    let init = |file: &str| place.study(&["init", file]).status.code();
+    assert_eq!((init("new.yaml"), init("new.yaml")), (Some(0), Some(2)));
+    let schema: Value = serde_json::from_slice(&place.study(&["schema"]).stdout).unwrap();
+    assert!(schema["properties"]["cooldown"].is_object(), "{schema}");
+}
