@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ramp::engine::simulated::World;
 use ramp_format::plan::Pace;
 use ramp_report::stats::Duration;
 use ramp_report::study::comparison::{CellComparison, StudyRun};
