@@ -474,6 +474,14 @@ impl EventLoop {
         is_limit.then(|| format!("cannot start: {}", blocked.reason))
     }
 
+    /// Whether an instance is unschedulable, and for so long that no room is to be expected: nothing ends that would give some.
+    pub(super) fn has_no_room(&self) -> bool {
+        let counts = self.tracker.counts();
+        counts.of(State::Unschedulable) > 0
+            && counts.of(State::Terminating) == 0
+            && self.unschedulable_at.is_some_and(|at| at.elapsed() >= UNSCHEDULABLE_FOR)
+    }
+
     /// A level begins.
     pub(super) fn begin_level(&mut self) {
         self.level.begin();

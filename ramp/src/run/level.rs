@@ -17,6 +17,9 @@ use ramp_format::text::{count, one_line};
 use ramp_report::analysis::causes::{Cause, named_in};
 use ramp_report::analysis::goodput::PROGRESS;
 
+/// What has no room at a foot after this time will have none: the requests for more are withdrawn by then.
+const RESTORED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Whether a level held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -52,7 +55,8 @@ struct LoadProgress {
 
 impl LevelWatch {
     pub(super) fn begin(&mut self) {
-        *self = Self::default();
+        // Which instances have no room is a state.
+        *self = Self { unschedulable: self.unschedulable.take(), ..Self::default() };
     }
 
     fn hold(&mut self, now: Instant) {
@@ -133,6 +137,12 @@ impl EventLoop {
         }
         if let Some(lost) = &self.level.lost {
             return Some(Verdict::NotHeld(lost.clone()));
+        }
+        // Others may still be starting.
+        if self.has_no_room()
+            && let Some(unschedulable) = &self.level.unschedulable
+        {
+            return Some(Verdict::NotHeld(unschedulable.clone()));
         }
         self.level_blocked().map(Verdict::NotHeld)
     }
@@ -224,7 +234,9 @@ impl<E: Engine> Run<E> {
         }
         event_loop.scaled(began);
         let is_settled = if level.is_foot {
-            let settled = event_loop.until_settled(deadline, |now| now.is_restored(number)).await?;
+            let is_hopeless = |now: &EventLoop| began.elapsed() >= RESTORED_WITHIN && now.has_no_room();
+            let settled =
+                event_loop.until_settled(deadline, |now| now.is_restored(number) || is_hopeless(now)).await?;
             // What was lost until then is what had not held before.
             event_loop.level.begin();
             settled

@@ -244,7 +244,7 @@ async fn what_does_not_belong_there_is_refused_with_its_place() {
     assert_eq!(
         said("steps.csv", ",up,", ",sideways,"),
         "2: column \"part\": found \"sideways\", expected a value that ramp writes (unknown variant `sideways`, expected one of \
-         `up`, `hold`, `down`, `clean`)"
+         `up`, `hold`, `search`, `down`, `clean`)"
     );
     let number = said("steps.csv", ",settled,", ",settled,x");
     assert!(number.starts_with(r#"2: column "step_seconds": found "x"#), "{number}");

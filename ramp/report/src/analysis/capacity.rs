@@ -39,6 +39,9 @@ pub struct MemoryCapacity {
     pub instances: u64,
     /// The 95 % interval; none where it was measured.
     pub interval: Option<Interval>,
+    /// Where it was measured: the most that were held before memory first gave way. More may be held later, on other nodes or while some are
+    /// killed and restarted.
+    pub held_before: Option<u64>,
     /// From how many this is extrapolated; none where memory gave way, and the number is the one that was held.
     pub extrapolated_from: Option<u32>,
     /// What it rests on.
@@ -73,9 +76,13 @@ impl Capacities {
                 return unavailable("the data has no available memory of each node");
             };
             if let (Some(Exhausted::Use(Resource::Memory)), Some(held)) = (exhausted, held) {
+                let at = verdict.saturation.as_ref().map_or(usize::MAX, |at| at.index);
+                let before =
+                    data.way_up().filter(|(index, _)| *index < at).filter_map(|(_, step)| step.ready);
                 return Ok(MemoryCapacity {
                     instances: held.into(),
                     interval: None,
+                    held_before: Some(before.max().unwrap_or(0).min(held).into()),
                     extrapolated_from: None,
                     inputs: "measured: the most held at once, in a run in which memory gave way".into(),
                 });
@@ -191,6 +198,7 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
     Ok(MemoryCapacity {
         instances: instances as u64,
         interval: Some(Interval { low, high }),
+        held_before: None,
         extrapolated_from: Some(from),
         inputs: format!(
             "extrapolated from {from}: {} available then ÷ {} for each more, whole on each node; {gives_way}",
@@ -256,7 +264,8 @@ pub struct GroupCapacities {
 pub struct MeanMemoryCapacity {
     /// Instances.
     pub instances: f64,
-    /// From the mean of the lower ends to the mean of the upper ends of the intervals; where it was measured, the number itself.
+    /// From the mean of the lower ends to the mean of the upper ends of the intervals; where it was measured, from what was held before memory
+    /// first gave way.
     pub interval: Interval,
     /// Whether one of them is extrapolated.
     pub is_extrapolated: bool,
@@ -336,7 +345,11 @@ fn mean_of(runs: &[&Capacities]) -> Estimate<MeanMemoryCapacity> {
     Ok(MeanMemoryCapacity {
         instances: mean(&instances),
         interval: Interval {
-            low: mean(&|run| run.interval.map_or(instances(run), |interval| interval.low)),
+            low: mean(&|run| match (run.interval, run.held_before) {
+                (Some(interval), _) => interval.low,
+                (None, Some(before)) => before as f64,
+                (None, None) => instances(run),
+            }),
             high: mean(&|run| run.interval.map_or(instances(run), |interval| interval.high)),
         },
         is_extrapolated: all.iter().any(|run| run.extrapolated_from.is_some()),
@@ -497,6 +510,7 @@ mod tests {
             by_memory: Ok(MemoryCapacity {
                 instances: memory,
                 interval: (low < high).then_some(Interval { low, high }),
+                held_before: None,
                 extrapolated_from: (low < high).then_some(3),
                 inputs: String::new(),
             }),

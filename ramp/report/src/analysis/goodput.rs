@@ -78,6 +78,10 @@ pub fn goodput(data: &Dataset) -> Estimate<GoodputCourse> {
             held_unseen = held_unseen.max(held);
             continue;
         }
+        // In a level of a search that does not hold instances were still starting, or are lost.
+        if step.level_held == Some(false) {
+            continue;
+        }
         let bad = known.bad(|since| end - since - blind.between(since, end) > counts_seconds);
         steps.push(Goodput {
             index,

@@ -68,7 +68,12 @@ pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
     for (row, seconds) in recorded.pods.iter().zip(&recorded.happened_seconds) {
         lives.follow(row, *seconds);
     }
-    Ok(lives.startups(data.end_seconds()))
+    // A level of a search that does not hold ends at once, so that nobody knows how long its instances would have taken.
+    let is_cut_short = |step: u32| {
+        recorded.run.plan.search.is_some()
+            && data.steps.iter().any(|row| row.step == step && row.level_held == Some(false))
+    };
+    Ok(lives.startups(data.end_seconds(), is_cut_short))
 }
 
 /// Instances, followed from row to row.
@@ -81,6 +86,7 @@ struct InstanceLives<'d> {
 }
 
 struct StartedInstance {
+    step: u32,
     made_seconds: Option<f64>,
     at_work: u32,
     took: Option<Duration>,
@@ -96,6 +102,7 @@ impl<'d> InstanceLives<'d> {
             // Of one that was first seen with all of its memory nobody knows when it was made.
             let made_seconds = (state != State::Ready).then_some(happened_seconds);
             self.begun.push(StartedInstance {
+                step: row.step,
                 made_seconds,
                 at_work: self.population.running_now(),
                 took: None,
@@ -115,7 +122,7 @@ impl<'d> InstanceLives<'d> {
     }
 
     /// What is still under way when the data ends takes longer than that.
-    fn startups(self, end: f64) -> Vec<Startup> {
+    fn startups(self, end: f64, is_cut_short: impl Fn(u32) -> bool) -> Vec<Startup> {
         let startup = |life: StartedInstance| {
             let made_seconds = life.made_seconds?;
             let still = Duration { seconds: (end - made_seconds).max(0.0), ended: false };
@@ -126,6 +133,6 @@ impl<'d> InstanceLives<'d> {
                 group: life.group,
             })
         };
-        self.begun.into_iter().filter_map(startup).collect()
+        self.begun.into_iter().filter(|life| !is_cut_short(life.step)).filter_map(startup).collect()
     }
 }

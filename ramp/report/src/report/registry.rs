@@ -90,7 +90,10 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Instances,
         definition: "instances that fit by the memory that they use, each whole on one node, whatever they request; measured where memory \
                      gave way, else extrapolated by the marginal cost",
-        json: Object("estimates.capacity_by_memory", &["instances", "low", "high", "extrapolated_from"]),
+        json: Object(
+            "estimates.capacity_by_memory",
+            &["instances", "low", "high", "extrapolated_from", "held_before"],
+        ),
         scope: Scope::Run(|_, run| Ok(by_memory(known(&run.estimates.capacities.by_memory)?))),
         ..OF_RUN
     },
@@ -592,12 +595,15 @@ fn by_requests(capacity: &RequestCapacity) -> Reading {
 fn by_memory(capacity: &MemoryCapacity) -> Reading {
     Reading {
         interval: capacity.interval,
-        note: match capacity.extrapolated_from {
-            Some(from) => format!(", extrapolated from {from}"),
-            None => ", measured".into(),
+        note: match (capacity.extrapolated_from, capacity.held_before) {
+            (Some(from), _) => format!(", extrapolated from {from}"),
+            (None, Some(before)) if before < capacity.instances => {
+                format!(", measured ({before} before memory first gave way)")
+            }
+            (None, _) => ", measured".into(),
         },
         inputs: capacity.inputs.clone(),
-        details: json!({"extrapolated_from": capacity.extrapolated_from}),
+        details: json!({"extrapolated_from": capacity.extrapolated_from, "held_before": capacity.held_before}),
         ..Reading::number(capacity.instances as f64)
     }
 }
