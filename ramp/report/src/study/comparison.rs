@@ -382,7 +382,7 @@ mod tests {
         // Other − base is 4.8 each time, which is less than 5 % of a base of 100, and of one of 90 is not.
         let pairs = [80.0, 100.0, 120.0].map(|base| Pair { base, other: base + 4.8, ..Pair::default() });
         let difference = paired(&pairs).unwrap();
-        let p = |margin: &str| p_equivalent(&pairs, &difference, margin.parse().unwrap());
+        let p = |margin: &str| p_equivalent(&STUDY_FIGURES[0], &pairs, &difference, margin.parse().unwrap());
         assert_eq!(p("5"), 0.0);
         assert!(p("5%") > 0.3, "{}", p("5%"));
         assert!(p("20%") < 0.05, "{}", p("20%"));
