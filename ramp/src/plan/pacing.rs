@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use super::search::SearchPacing;
 use crate::engine::GroupId;
 use ramp_format::plan::Plan;
 use ramp_format::rows::Part;
@@ -58,12 +57,11 @@ pub struct Level {
 #[derive(Clone, Debug)]
 pub struct LinearPacing(Plan);
 
-/// The pacing of a plan.
-#[must_use]
-pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
-    match SearchPacing::of(plan) {
-        Some(search) => Box::new(search),
-        None => Box::new(LinearPacing(plan.clone())),
+impl LinearPacing {
+    /// The ramp of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self(plan.clone())
     }
 }
 
@@ -92,7 +90,7 @@ mod tests {
 
     #[test]
     fn up_by_the_plans_step_to_its_last_number_and_down_by_it_to_none() {
-        let mut pacing = pacing(&Plan { from: 1, to: 10, step: 4, ..Plan::default() });
+        let mut pacing = LinearPacing::of(&Plan { from: 1, to: 10, step: 4, ..Plan::default() });
         let up: Vec<_> = (0..5).map(|step| pacing.next(Some(&observed(step)))).collect();
         let some = |asked| Some(vec![(GroupId::ONLY, asked)]);
         assert_eq!(up, [some(1), some(5), some(9), some(10), None]);

@@ -82,11 +82,11 @@ pub(crate) fn shaped_plan(shape: Shape, world: &World) -> Plan {
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
     let plan = shaped_plan(shape, &world);
-    run_plan(world, plan, directory)
+    run_plan(world, &plan, directory)
 }
 
 /// The same by a plan.
-pub(crate) fn run_plan(world: World, plan: Plan, directory: &Path) -> StepOutcome {
+pub(crate) fn run_plan(world: World, plan: &Plan, directory: &Path) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
@@ -95,7 +95,7 @@ pub(crate) fn run_plan(world: World, plan: Plan, directory: &Path) -> StepOutcom
         let file = RunFile {
             scenario: scenario.name.clone(),
             manifest: scenario.manifest.clone(),
-            ..run_file(&plan, clock.now())
+            ..run_file(plan, clock.now())
         };
         let order = EngineSpec { run: plan.run.clone(), scenario, options: plan.options.clone() };
         let engine = SimulatedEngine::new(order).unwrap();

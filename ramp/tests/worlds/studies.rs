@@ -44,7 +44,7 @@ fn study(seed: u64, more: u64, directory: &Path) -> (Option<(bool, f64)>, Verdic
         for is_other in [first, !first] {
             let mut world = world.clone();
             world.seed = random.random::<u64>() >> 1;
-            world.runtime.memory.0 += u64::from(is_other) * more << 20;
+            world.runtime.memory.0 += (u64::from(is_other) * more) << 20;
             let shape = Shape { steps: 12, from: 1, down: false, pace: Pace::Ready };
             let at = directory.join(format!("{seed}-{block}-{is_other}"));
             let outcome = run(world, shape, &at);

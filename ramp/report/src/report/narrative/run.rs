@@ -29,7 +29,11 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     sentences.extend(seen_late(data));
     sentences.push(usage(data, found));
     sentences.push(marginal_cost(data, found));
-    sentences.push(startup(&found.latency));
+    let mut started = startup(&found.latency);
+    if found.search.is_ok() {
+        started.rule += "; of a search, of instances made in levels that held";
+    }
+    sentences.push(started);
     sentences.push(goodput(data, &found.goodput));
     sentences.extend(teardown(data, found));
     sentences.push(leak(found));
