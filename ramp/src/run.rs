@@ -15,6 +15,7 @@ mod event_loop;
 mod external_removals;
 pub mod instance_tracker;
 mod level;
+mod level_watch;
 mod line_limiter;
 mod memory_watch;
 pub mod node_tracker;
@@ -37,7 +38,8 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Moment};
 use crate::engine::{Engine, Events, Failure, GroupId, Notice, NoticeKind};
-use crate::plan::pacing::{Pacing, pacing};
+use crate::plan::pacing::Pacing;
+use crate::plan::pacing_of;
 use crate::ui::{Summary, View};
 use crate::waiting;
 use ramp_format::directory::{Before, Directory};
@@ -115,7 +117,7 @@ impl<E: Engine> Run<E> {
         directory.run.clock.get_or_insert_with(|| surroundings.clock.recorded());
         let Surroundings { clock, view, interrupts } = surroundings;
         let (events, receiver) = Events::channel(clock.clone());
-        let pacing = pacing(&plan);
+        let pacing = pacing_of(&plan);
         let mut event_loop = EventLoop::new(clock, directory, view, receiver, interrupts);
         event_loop.planned_steps = pacing.steps();
         let rules = StopRules::of(&plan);

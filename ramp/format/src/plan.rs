@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::stop_rule::StopRule;
-use crate::study::SearchSettings;
 use crate::time::parse_time;
 
 /// What a run is to do.
@@ -131,6 +131,23 @@ pub struct EngineOptions {
 
 /// Groups of a mixed run at most: as many as a report tells apart.
 pub const MOST_GROUPS: usize = 4;
+
+/// How a search goes on once it has found how many hold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchSettings {
+    /// Climbs to the number that no longer holds.
+    pub climbs: u32,
+    /// Half of the width of the 95 % interval of N₉₅, in instances, at which no more climbs are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self { climbs: 5, precision: None }
+    }
+}
 
 /// When the next step comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ mod amount;
 mod file;
 mod record;
 
+pub use crate::plan::SearchSettings;
 pub use amount::Amount;
 pub use file::{
-    Amounts, Blocks, Cooldown, Limits, Order, RampSettings, Runtimes, SearchSettings, Size, StudyFile,
-    StudyScenario,
+    Amounts, Blocks, Cooldown, Limits, Order, RampSettings, Runtimes, Size, StudyFile, StudyScenario,
 };
 pub use record::{Cell, Decision, RunRecord, RunRecordState, STUDY_FORMAT_VERSION, StudyRecord};

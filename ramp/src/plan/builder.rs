@@ -281,6 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn a_search_has_the_rules_that_end_one_and_refuses_those_that_it_looks_for() {
+        let plan = builder(&["--search"]).unwrap().plan;
+        assert_eq!(plan.search, Some(SearchSettings { climbs: 20, precision: None }));
+        assert_eq!(plan.stop, ["node-not-ready".parse().unwrap(), "blocked:30s".parse().unwrap()]);
+        let plan = builder(&["--search", "40", "--precision", "2", "--stop", "time:10m"]).unwrap().plan;
+        assert_eq!(plan.search, Some(SearchSettings { climbs: 40, precision: Some(2.0) }));
+        assert_eq!(plan.stop, ["time:10m".parse().unwrap()]);
+        let refused = builder(&["--search", "--stop", "evictions:0/1m"]).unwrap_err();
+        assert!(refused.contains("use --note evictions:0/1m"), "{refused}");
+        assert!(builder(&["--search", "--pace", "5s"]).unwrap_err().contains("use --pace ready"));
+        for meaningless in [["--step", "2"], ["--beyond", "3"], ["--search", "0"]] {
+            let words = [&["ramp", "run", "--search", "9"], meaningless.as_slice()].concat();
+            assert!(Cli::try_parse_from(words).is_err(), "{meaningless:?}");
+        }
+        assert!(Cli::try_parse_from(["ramp", "run", "--precision", "2"]).is_err(), "it is of a search");
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_refused() {
         assert!(builder(&["--from", "9", "--to", "3"]).unwrap_err().contains("greater"));
         assert!(builder(&["--budget", "1M"]).unwrap_err().contains("too small"));

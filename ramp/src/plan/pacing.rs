@@ -7,7 +7,6 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
-use super::search::SearchPacing;
 use crate::engine::GroupId;
 use ramp_format::plan::Plan;
 use ramp_format::rows::Part;
@@ -77,16 +76,11 @@ pub struct MixedPacing {
     after: Vec<Vec<u32>>,
 }
 
-/// The pacing of a plan.
-#[must_use]
-pub fn pacing(plan: &Plan) -> Box<dyn Pacing> {
-    if let Some(search) = SearchPacing::of(plan) {
-        return Box::new(search);
-    }
-    let linear = LinearPacing(plan.clone());
-    match plan.options.mix.len() {
-        0 | 1 => Box::new(linear),
-        groups => Box::new(MixedPacing::new(linear, groups)),
+impl LinearPacing {
+    /// The ramp of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self(plan.clone())
     }
 }
 
@@ -106,7 +100,7 @@ impl Pacing for LinearPacing {
 }
 
 impl MixedPacing {
-    fn new(linear: LinearPacing, groups: usize) -> Self {
+    pub(super) fn new(linear: LinearPacing, groups: usize) -> Self {
         let plan = &linear.0;
         let mut hasher = DefaultHasher::new();
         plan.run.hash(&mut hasher);
@@ -170,7 +164,7 @@ mod tests {
 
     #[test]
     fn up_by_the_plans_step_to_its_last_number_and_down_by_it_to_none() {
-        let mut pacing = pacing(&Plan { from: 1, to: 10, step: 4, ..Plan::default() });
+        let mut pacing = LinearPacing::of(&Plan { from: 1, to: 10, step: 4, ..Plan::default() });
         let up: Vec<_> = (0..5).map(|step| pacing.next(Some(&observed(step)))).collect();
         let some = |asked| Some(vec![(GroupId::ONLY, asked)]);
         assert_eq!(up, [some(1), some(5), some(9), some(10), None]);
@@ -178,10 +172,11 @@ mod tests {
         assert_eq!([10, 2, 0].map(|asked| pacing.down(asked)), [some(6), some(0), None]);
     }
 
-    fn mixed(run: &str, from: u32, to: u32, step: u32, groups: usize) -> Box<dyn Pacing> {
+    fn mixed(run: &str, from: u32, to: u32, step: u32, groups: usize) -> MixedPacing {
         let mix = (0..groups).map(|group| format!("runtime-{group}")).collect();
         let options = EngineOptions { mix, ..EngineOptions::default() };
-        pacing(&Plan { run: run.into(), from, to, step, options, ..Plan::default() })
+        let plan = Plan { run: run.into(), from, to, step, options, ..Plan::default() };
+        MixedPacing::new(LinearPacing::of(&plan), plan.options.mix.len())
     }
 
     fn counts(asked: Option<Vec<(GroupId, u32)>>) -> Option<Vec<u32>> {

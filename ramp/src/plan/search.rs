@@ -103,7 +103,7 @@ impl SearchPacing {
         }
         match (self.phase, held) {
             (Phase::Grow, None) => {}
-            (_, None) => self.to_foot(),
+            (_, None) => self.return_to_foot(),
             (Phase::Grow, Some(true)) => {
                 self.bracket.0 = self.size;
                 if self.size >= self.to {
@@ -168,7 +168,7 @@ impl SearchPacing {
     }
 
     fn bisect(&mut self) {
-        if self.is_narrow() { self.begin_climbs() } else { self.to_foot() }
+        if self.is_narrow() { self.begin_climbs() } else { self.return_to_foot() }
     }
 
     fn begin_climbs(&mut self) {
@@ -176,17 +176,17 @@ impl SearchPacing {
         let width = high.map_or(low / BRACKET, |high| high.saturating_sub(low)).max(1);
         self.guess = Some((f64::from(low) + f64::from(high.map_or(0, |_| width)) / 2.0, width.into()));
         self.failed_foot = None;
-        self.to_foot();
+        self.return_to_foot();
     }
 
     fn record(&mut self, climb: Climb) {
         self.climbs.push(climb);
-        self.to_foot();
+        self.return_to_foot();
         self.ended = self.why_enough();
     }
 
     /// Back below what has failed.
-    fn to_foot(&mut self) {
+    fn return_to_foot(&mut self) {
         (self.phase, self.held) = (Phase::Foot, None);
         let foot = match self.guess {
             None => self.bracket.0,
@@ -292,7 +292,7 @@ impl Pacing for SearchPacing {
 
     fn restart(&mut self) -> Option<Vec<(GroupId, u32)>> {
         if self.phase == Phase::Ascend {
-            self.to_foot();
+            self.return_to_foot();
         }
         self.ended.is_none().then(|| vec![(GroupId::ONLY, self.size)])
     }

@@ -15,7 +15,7 @@ use super::blockage::{Blockage, BlockageTracker};
 use super::clock_watch::{ClockWatch, Noticed};
 use super::eta::{Steps, TimeLeft};
 use super::external_removals::ExternalRemovals;
-use super::level::LevelWatch;
+use super::level_watch::LevelWatch;
 use super::line_limiter::LineLimiter;
 use super::memory_watch::MemoryWatch;
 use crate::clock::{Clock, Moment};

@@ -148,8 +148,7 @@ async fn a_search_that_is_killed_is_resumed_at_the_foot_of_its_climb() {
     let stage = Stage::new();
     let plan = Plan { keep: true, ..search(8) };
     let engine = engine(&plan, "placement: {mean: 40, deviation: 3}");
-    let mut resumed = 0;
-    for seconds in [60, 30, 45] {
+    for (resumed, seconds) in [60, 30, 45].into_iter().enumerate() {
         let run = if resumed == 0 {
             Run::new(engine.another(), stage.create(&plan), stage.surroundings())
         } else {
@@ -157,7 +156,6 @@ async fn a_search_that_is_killed_is_resumed_at_the_foot_of_its_climb() {
             Run::resume(engine.another(), before, stage.surroundings()).unwrap()
         };
         assert!(tokio::time::timeout(seconds * SECOND, run.go()).await.is_err(), "it was at its end");
-        resumed += 1;
     }
     let before = Directory::resume(&stage.path()).unwrap();
     let summary = Run::resume(engine, before, stage.surroundings()).unwrap().go().await.unwrap();
@@ -166,4 +164,13 @@ async fn a_search_that_is_killed_is_resumed_at_the_foot_of_its_climb() {
     assert_eq!(climbs.iter().rfind(|climb| !climb.is_empty()).unwrap(), "8");
     let report = report(&stage.path());
     assert_eq!(report.findings.runs[0].search.as_ref().unwrap().climbs.len(), 8);
+}
+
+#[test]
+fn a_placement_that_is_none_is_refused_with_what_is_expected() {
+    let refused = |placement: &str| World::parse(&format!("placement: {placement}")).unwrap_err();
+    assert!(refused("{mean: -1}").contains("placement.mean: -1 (expected a number of instances from 0"));
+    assert!(refused("{mean: 5, deviation: -2}").contains("placement.deviation: -2"));
+    assert!(refused("{mean: 5, beyond: explode}").contains("unschedulable"));
+    assert!(refused("{deviation: 2}").contains("mean"));
 }

@@ -106,9 +106,9 @@ fn blocks_go_on_until_the_precision_is_reached_and_each_decision_is_told() {
     let place = Place::new(&text);
     let (record, said) = place.run("a");
     let why = record.why_ended.clone().unwrap();
-    assert!(why.starts_with("precision reached after 3 blocks ("), "{why}");
+    assert!(why.starts_with("precision reached after 4 blocks ("), "{why}");
     let after: Vec<u32> = record.decisions.iter().map(|decision| decision.after_blocks).collect();
-    assert_eq!((after, record.runs.len()), (vec![2, 3], 6));
+    assert_eq!((after, record.runs.len()), (vec![2, 3, 4], 8));
     assert!(said.contains("after 2 blocks: "), "{said}");
 }
 
@@ -161,7 +161,7 @@ fn a_cell_that_cannot_run_refuses_the_study_before_anything_is_created() {
         assert!(said.contains("cell kata: worlds.kata: ") && said.contains("memry"), "{said}");
         assert_eq!(place.entries(), ["study.yaml"]);
     }
-    for (key, why) in [("mix: true\n", "mix: not supported yet"), ("nonsense: 1\n", "nonsense")] {
+    for (key, why) in [("mix: true\n", "worlds: with mix all runtimes are in one world"), ("nonsense: 1\n", "nonsense")] {
         let output = Place::new(&format!("{TWO}{key}")).study(&["plan", "study.yaml"]);
         assert!(output.status.code() == Some(2) && error(&output).contains(why), "{}", error(&output));
     }

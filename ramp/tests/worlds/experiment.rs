@@ -81,27 +81,29 @@ pub(crate) fn shaped_plan(shape: Shape, world: &World) -> Plan {
 
 /// Runs a world in a directory, and reports on it.
 pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
-    run_plan(world.clone(), shaped_plan(shape, &world), directory)
+    let plan = shaped_plan(shape, &world);
+    run_plan(world, &plan, directory)
 }
 
 /// The same with a group of instances under each of these runtimes.
 pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Path) -> StepOutcome {
     let mut plan = shaped_plan(shape, &world);
     plan.options.mix = mix.iter().map(|runtime| (*runtime).to_owned()).collect();
-    run_plan(world, plan, directory)
+    run_plan(world, &plan, directory)
 }
 
 /// The same by a plan.
-pub(crate) fn run_plan(world: World, plan: Plan, directory: &Path) -> StepOutcome {
+pub(crate) fn run_plan(world: World, plan: &Plan, directory: &Path) -> StepOutcome {
     run_with(world, plan, directory, false)
 }
 
 /// The same as [`run`] with what the preflight finds and forecasts.
 pub(crate) fn run_surveyed(world: World, shape: Shape, directory: &Path) -> StepOutcome {
-    run_with(world.clone(), shaped_plan(shape, &world), directory, true)
+    let plan = shaped_plan(shape, &world);
+    run_with(world, &plan, directory, true)
 }
 
-fn run_with(world: World, plan: Plan, directory: &Path, is_surveyed: bool) -> StepOutcome {
+fn run_with(world: World, plan: &Plan, directory: &Path, is_surveyed: bool) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
@@ -111,11 +113,11 @@ fn run_with(world: World, plan: Plan, directory: &Path, is_surveyed: bool) -> St
             EngineSpec { run: plan.run.clone(), scenario: scenario.clone(), options: plan.options.clone() };
         let mut engine = SimulatedEngine::new(order).unwrap();
         let file = match is_surveyed {
-            true => surveyed_run_file(&mut engine, &scenario, &plan, clock.now()).await,
+            true => surveyed_run_file(&mut engine, &scenario, plan, clock.now()).await,
             false => RunFile {
                 scenario: scenario.name.clone(),
                 manifest: scenario.manifest.clone(),
-                ..run_file(&plan, clock.now())
+                ..run_file(plan, clock.now())
             },
         };
         let truth = engine.truth();

@@ -27,7 +27,7 @@ fn search(seed: u64, directory: &std::path::Path) -> (f64, bool, f64) {
     plan.settle = Duration::from_secs(2);
     plan.stop.retain(ramp_format::stop_rule::StopRule::ends_search);
     let at = directory.join(seed.to_string());
-    let outcome = run_plan(world, plan, &at);
+    let outcome = run_plan(world, &plan, &at);
     std::fs::remove_dir_all(&at).unwrap();
     let found = outcome.found.search.unwrap();
     let held = found.held.unwrap();

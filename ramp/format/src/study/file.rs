@@ -10,7 +10,7 @@ use serde_json::Value;
 use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
 use super::amount::Amount;
-use crate::plan::{EngineKind, Pace};
+use crate::plan::{EngineKind, Pace, SearchSettings};
 use crate::stop_rule::StopRule;
 use crate::text::without_label;
 use crate::time::parse_time;
@@ -197,17 +197,6 @@ pub struct RampSettings {
     pub search: Option<SearchSettings>,
 }
 
-/// How a search goes on once it has found how many hold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SearchSettings {
-    /// Climbs to the number that no longer holds.
-    pub climbs: u32,
-    /// Half of the width of the 95 % interval of N₉₅, in instances, at which no more climbs are needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub precision: Option<f64>,
-}
-
 /// Blocks of a study: a number, or bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of blocks, or: {least: 4, most: 20}")]
@@ -277,12 +266,6 @@ impl Default for Blocks {
 impl Default for Amounts {
     fn default() -> Self {
         Self::ByFigure(BTreeMap::new())
-    }
-}
-
-impl Default for SearchSettings {
-    fn default() -> Self {
-        Self { climbs: 5, precision: None }
     }
 }
 

@@ -124,7 +124,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 10;
+    const FIGURES: usize = 11;
 
     /// What a run says by itself.
     #[must_use]

@@ -70,7 +70,7 @@ pub fn search(data: &Dataset) -> Estimate<SearchResult> {
     let asked_for = plan.search.map_or(0, |settings| settings.climbs);
     Ok(SearchResult {
         starts: recorded.pods.iter().filter(|row| row.from.is_none()).count() as u32,
-        unknown: (!unknown.is_empty()).then(|| (unknown.len(), last_unknown)),
+        unknown: (!unknown.is_empty()).then_some((unknown.len(), last_unknown)),
         reasons: reasons(judged.filter(|step| step.level_held == Some(false))),
         levels: levels(&climbs),
         held: held(&climbs, thresholds.as_ref(), plan.to, asked_for),

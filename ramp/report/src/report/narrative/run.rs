@@ -30,7 +30,11 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     if found.mixed.is_empty() {
         sentences.push(usage(data, found));
         sentences.push(marginal_cost(data, found));
-        sentences.push(startup(&found.latency));
+        let mut started = startup(&found.latency);
+        if found.search.is_ok() {
+            started.rule += "; of a search, of instances made in levels that held";
+        }
+        sentences.push(started);
     } else {
         sentences.extend(super::mixed::sentences(data, found));
     }
