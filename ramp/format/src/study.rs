@@ -4,13 +4,13 @@
 //! A *cell* is one scenario under one runtime in one size. A *block* has one run of each cell, so that whatever is the same for all runs
 //! of a block (the state of the cluster, the hour) is the same for all cells. The run is the unit of every comparison.
 
-mod amount;
 mod file;
 mod record;
+mod tolerance;
 
 pub use crate::plan::SearchSettings;
-pub use amount::Amount;
 pub use file::{
-    Amounts, Blocks, Cooldown, Limits, Order, RampSettings, Runtimes, Size, StudyFile, StudyScenario,
+    Blocks, Cooldown, Limits, Order, RampSettings, Runtimes, Size, StudyFile, StudyScenario, Tolerances,
 };
 pub use record::{Cell, Decision, RunRecord, RunRecordState, STUDY_FORMAT_VERSION, StudyRecord};
+pub use tolerance::Tolerance;

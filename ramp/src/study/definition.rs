@@ -15,7 +15,7 @@ use crate::plan::builder;
 use crate::plan::engine_options;
 use ramp_format::plan::{EngineKind, EngineOptions};
 use ramp_format::scenario::Scenario;
-use ramp_format::study::{Amounts, Cell, Runtimes, STUDY_FORMAT_VERSION, StudyFile, StudyRecord};
+use ramp_format::study::{Cell, Runtimes, STUDY_FORMAT_VERSION, StudyFile, StudyRecord, Tolerances};
 use ramp_format::time::Time;
 use ramp_report::study::figure::STUDY_FIGURES;
 
@@ -153,9 +153,9 @@ fn check(definition: &StudyFile, engine: EngineKind) -> Result<(), String> {
     }
 }
 
-/// Amounts are by the names of figures.
-fn check_figures(amounts: &Amounts) -> Result<(), String> {
-    let Amounts::ByFigure(amounts) = amounts else { return Ok(()) };
+/// Tolerances are by the names of figures.
+fn check_figures(amounts: &Tolerances) -> Result<(), String> {
+    let Tolerances::ByFigure(amounts) = amounts else { return Ok(()) };
     let known: Vec<&str> = STUDY_FIGURES.iter().map(|figure| figure.name).collect();
     match amounts.keys().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => Err(format!("no figure {unknown} (known: {})", known.join(", "))),

@@ -161,7 +161,9 @@ fn a_cell_that_cannot_run_refuses_the_study_before_anything_is_created() {
         assert!(said.contains("cell kata: worlds.kata: ") && said.contains("memry"), "{said}");
         assert_eq!(place.entries(), ["study.yaml"]);
     }
-    for (key, why) in [("mix: true\n", "worlds: with mix all runtimes are in one world"), ("nonsense: 1\n", "nonsense")] {
+    for (key, why) in
+        [("mix: true\n", "worlds: with mix all runtimes are in one world"), ("nonsense: 1\n", "nonsense")]
+    {
         let output = Place::new(&format!("{TWO}{key}")).study(&["plan", "study.yaml"]);
         assert!(output.status.code() == Some(2) && error(&output).contains(why), "{}", error(&output));
     }

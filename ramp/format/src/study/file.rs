@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
-use super::amount::Amount;
+use super::tolerance::Tolerance;
 use crate::plan::{EngineKind, Pace, SearchSettings};
 use crate::stop_rule::StopRule;
 use crate::text::without_label;
@@ -30,8 +30,8 @@ pub struct StudyFile {
     /// What is run. By default the built-in scenario.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scenarios: Vec<StudyScenario>,
-    /// Under which runtimes: a list of names, or `all` RuntimeClasses of the cluster. The first one is the base of the comparisons. By default
-    /// that of the scenarios.
+    /// Under which runtimes: a list of names, or `all` RuntimeClasses of the cluster. The first one is the base of the comparisons. By
+    /// default that of the scenarios.
     #[serde(skip_serializing_if = "Runtimes::is_default")]
     pub runtimes: Runtimes,
     /// Sizes of an instance. By default the one that the scenarios have.
@@ -45,11 +45,11 @@ pub struct StudyFile {
     /// How many blocks: a number, or the least and the most where a precision is asked for.
     pub blocks: Blocks,
     /// Half of the width of the 95 % interval at which no more blocks are needed, by figure.
-    #[serde(skip_serializing_if = "Amounts::is_empty")]
-    pub precision: Amounts,
+    #[serde(skip_serializing_if = "Tolerances::is_empty")]
+    pub precision: Tolerances,
     /// The largest difference from the base that is of no consequence, by figure. By default 5 % of the base.
-    #[serde(skip_serializing_if = "Amounts::is_empty")]
-    pub margin: Amounts,
+    #[serde(skip_serializing_if = "Tolerances::is_empty")]
+    pub margin: Tolerances,
     /// The order of the runs of a block.
     pub order: Order,
     /// Seed of the order. By default drawn, and recorded.
@@ -212,17 +212,17 @@ pub enum Blocks {
     },
 }
 
-/// Amounts by figure. One for all is a plain text, such as `2%`.
+/// Tolerances by figure. One for all is a plain text, such as `2%`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected an amount such as 2%, or amounts by figure, such as {memory_per_instance: 2%}"
 )]
-pub enum Amounts {
+pub enum Tolerances {
     /// The same for all figures.
-    All(#[schemars(with = "AmountText")] Amount),
+    All(#[schemars(with = "ToleranceText")] Tolerance),
     /// By the name of the figure, as in docs/report.md.
-    ByFigure(#[schemars(with = "BTreeMap<String, AmountText>")] BTreeMap<String, Amount>),
+    ByFigure(#[schemars(with = "BTreeMap<String, ToleranceText>")] BTreeMap<String, Tolerance>),
 }
 
 /// The order of the runs of a block.
@@ -263,7 +263,7 @@ impl Default for Blocks {
     }
 }
 
-impl Default for Amounts {
+impl Default for Tolerances {
     fn default() -> Self {
         Self::ByFigure(BTreeMap::new())
     }
@@ -287,7 +287,7 @@ impl Limits {
     }
 }
 
-impl Amounts {
+impl Tolerances {
     /// Whether there is none for any figure.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -296,7 +296,7 @@ impl Amounts {
 
     /// The amount for a figure.
     #[must_use]
-    pub fn of(&self, figure: &str) -> Option<Amount> {
+    pub fn of(&self, figure: &str) -> Option<Tolerance> {
         match self {
             Self::All(amount) => Some(*amount),
             Self::ByFigure(all) => all.get(figure).copied(),
@@ -436,7 +436,7 @@ struct TimeText;
 /// For the schema: a quantity such as `500M` or `0.2`.
 struct QuantityText;
 /// For the schema: an amount such as `2%` or `5Mi`.
-struct AmountText;
+struct ToleranceText;
 
 macro_rules! text_schema {
     ($($type:ident: $types:tt, $pattern:literal, $example:literal;)*) => {$(
@@ -455,7 +455,7 @@ macro_rules! text_schema {
 text_schema! {
     TimeText: "string", r"^([0-9]+ *[a-z]+ *)+$", "10s";
     QuantityText: ["string", "number"], r"^([0-9.]+ *(%|[a-zA-Z]*)|max)$", "500M";
-    AmountText: ["string", "number"], r"^[0-9.]+ *(%|[a-zA-Z]*)$", "2%";
+    ToleranceText: ["string", "number"], r"^[0-9.]+ *(%|[a-zA-Z]*)$", "2%";
 }
 
 /// Values as text, or as the numbers that YAML takes some of them for.
@@ -546,8 +546,8 @@ mod tests {
         .unwrap();
         assert_eq!(study.sizes[0].label(), "100M, 0.2 CPU, limit 256Mi, limit 0.5 CPU");
         assert_eq!(study.sizes[1].label(), "L");
-        assert_eq!(study.precision.of("memory_per_instance"), Some(Amount::Share(0.02)));
-        assert_eq!(study.margin.of("startup_median"), Some(Amount::Absolute(0.5)));
+        assert_eq!(study.precision.of("memory_per_instance"), Some(Tolerance::Share(0.02)));
+        assert_eq!(study.margin.of("startup_median"), Some(Tolerance::Absolute(0.5)));
         assert_eq!(study.budget, Some(Duration::from_secs(5400)));
     }
 

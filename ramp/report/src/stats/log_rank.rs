@@ -1,6 +1,6 @@
-//! Log-rank test of two groups of durations, some censored, within strata (N. Mantel, Evaluation of Survival Data and Two New Rank Order Statistics,
-//! 1966). Instances of one run are not independent, so a p-value comes from relabelling the runs of each block, which changes the sign of
-//! its excess ([`permutation_test`](super::permutation_test)).
+//! Log-rank test of two groups of durations, some censored, within strata (N. Mantel, Evaluation of Survival Data and Two New Rank Order
+//! Statistics, 1966). Instances of one run are not independent, so a p-value comes from relabelling the runs of each block, which changes
+//! the sign of its excess ([`permutation_test`](super::permutation_test)).
 
 use super::Duration;
 

@@ -1,5 +1,5 @@
-//! Permutation tests within blocks: how often a relabelling of the runs of each block differs as much (E. S. Edgington and P. Onghena, Randomization
-//! Tests, 2007, chapter 4). They assume nothing but that the order was drawn at random.
+//! Permutation tests within blocks: how often a relabelling of the runs of each block differs as much (E. S. Edgington and P. Onghena,
+//! Randomization Tests, 2007, chapter 4). They assume nothing but that the order was drawn at random.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;

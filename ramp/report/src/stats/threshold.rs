@@ -1,8 +1,9 @@
 //! Threshold: how many hold with a probability, from climbs that each ended between a number that held and one that did not.
 //!
-//! Each climb tells an interval that its threshold lies in. Thresholds are taken as normal; mean and deviation are those of the largest likelihood,
-//! and the interval of a quantile is that of its profile likelihood (W. Q. Meeker and L. A. Escobar, Statistical Methods for Reliability Data, 1998,
-//! chapters 7 and 8), with the quantile of an F distribution in place of the chi-squared one since climbs are few.
+//! Each climb tells an interval that its threshold lies in. Thresholds are taken as normal; mean and deviation are those of the largest
+//! likelihood, and the interval of a quantile is that of its profile likelihood (W. Q. Meeker and L. A. Escobar, Statistical Methods for
+//! Reliability Data, 1998, chapters 7 and 8), with the quantile of an F distribution in place of the chi-squared one since climbs are
+//! few.
 
 use distrs::Normal;
 

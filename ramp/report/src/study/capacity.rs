@@ -23,8 +23,8 @@ pub fn compared_requests(data: &StudyData, base: usize, other: usize) -> Estimat
     RequestDifference::of(&runs(data, base), &runs(data, other))
 }
 
-/// What is to be said of requests and capacities of two cells (their indices), in sentences: whether the difference in instances held is one of
-/// requests, and which capacity limits.
+/// What is to be said of requests and capacities of two cells (their indices), in sentences: whether the difference in instances held is
+/// one of requests, and which capacity limits.
 #[must_use]
 pub fn capacity_sentences(data: &StudyData, base: usize, other: usize) -> Vec<String> {
     let name = |cell: usize| data.record.cells.get(cell).map_or("", |cell| cell.name.as_str());

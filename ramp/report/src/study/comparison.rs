@@ -8,11 +8,11 @@ use crate::stats::{
     GroupedDuration, Interval, Pair, PairedDifference, PermutationTest, SEED, holm, log_rank, paired,
     permutation_test, ratio,
 };
-use ramp_format::study::Amount;
+use ramp_format::study::Tolerance;
 
 /// The margin where the study file sets none, as a share of the base.
 pub(super) const USUAL_SHARE: f64 = 0.05;
-const USUAL_MARGIN: Amount = Amount::Share(USUAL_SHARE);
+const USUAL_MARGIN: Tolerance = Tolerance::Share(USUAL_SHARE);
 
 /// Standard deviation of the difference of two numbers that are rounded to whole ones: √(1/12 + 1/12).
 pub(super) const ROUNDING_DEVIATION: f64 = 0.408_248_290_463_863;
@@ -82,7 +82,7 @@ pub struct StartupComparison {
 impl CellComparison {
     /// Compares runs of two cells. `margin` is the largest difference that is of no consequence, by the name of the figure.
     #[must_use]
-    pub fn of(base: &[StudyRun], other: &[StudyRun], margin: impl Fn(&str) -> Option<Amount>) -> Self {
+    pub fn of(base: &[StudyRun], other: &[StudyRun], margin: impl Fn(&str) -> Option<Tolerance>) -> Self {
         Self::stopped(base, other, margin, |_| Stopping::Fixed)
     }
 
@@ -91,7 +91,7 @@ impl CellComparison {
     pub fn stopped(
         base: &[StudyRun],
         other: &[StudyRun],
-        margin: impl Fn(&str) -> Option<Amount>,
+        margin: impl Fn(&str) -> Option<Tolerance>,
         stopping: impl Fn(&str) -> Stopping,
     ) -> Self {
         let blocks = whole_blocks(base, other);
@@ -151,10 +151,15 @@ pub(super) fn figure_pairs(at: usize, base: &[StudyRun], other: &[StudyRun]) -> 
     pairs_of(at, &whole_blocks(base, other)).0
 }
 
-/// The larger p-value of the two hypotheses that the other one is larger or smaller than the base by at least the margin. A share is of the true
-/// base, of which the runs tell only so much: other − (1 ± share) × base is what is tested.
-fn p_equivalent(figure: &StudyFigure, pairs: &[Pair], difference: &PairedDifference, margin: Amount) -> f64 {
-    let Amount::Share(share) = margin else { return difference.difference.p_equivalent(margin.of(0.0)) };
+/// The larger p-value of the two hypotheses that the other one is larger or smaller than the base by at least the margin. A share is of
+/// the true base, of which the runs tell only so much: other − (1 ± share) × base is what is tested.
+fn p_equivalent(
+    figure: &StudyFigure,
+    pairs: &[Pair],
+    difference: &PairedDifference,
+    margin: Tolerance,
+) -> f64 {
+    let Tolerance::Share(share) = margin else { return difference.difference.p_equivalent(margin.of(0.0)) };
     let beyond = |sign: f64| {
         let shifted = |pair: &Pair| Pair { base: pair.base + sign * share * pair.base.abs(), ..*pair };
         let found = difference_of(figure, &pairs.iter().map(shifted).collect::<Vec<_>>());
@@ -167,7 +172,7 @@ fn compare(
     figure: &'static StudyFigure,
     at: usize,
     blocks: &[(&StudyRun, &StudyRun)],
-    margin: Amount,
+    margin: Tolerance,
     stopping: Stopping,
 ) -> Estimate<FigureComparison> {
     let (pairs, missing) = pairs_of(at, blocks);

@@ -10,7 +10,7 @@ use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
 use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
 use ramp_format::plan::EngineKind;
-use ramp_format::study::Amount;
+use ramp_format::study::Tolerance;
 use ramp_format::text::count;
 
 /// Fewer blocks than this are told to be few.
@@ -172,8 +172,8 @@ impl Context<'_> {
             Verdict::Differs => format!("{seen}."),
             Verdict::NoLargerThan(margin) => {
                 let share = match self.data.record.definition.margin.of(found.figure.name) {
-                    Some(Amount::Absolute(_)) => String::new(),
-                    Some(Amount::Share(share)) => self.share_of_base(share),
+                    Some(Tolerance::Absolute(_)) => String::new(),
+                    Some(Tolerance::Share(share)) => self.share_of_base(share),
                     None => self.share_of_base(USUAL_SHARE),
                 };
                 let margin = value(found.figure.unit, self.engine, margin);

@@ -1,4 +1,4 @@
-//! Amount: a precision or a margin, as a share of the figure that it is of or in the figure's own unit.
+//! Tolerance: a precision or a margin, as a share of the figure that it is of or in the figure's own unit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,14 +11,14 @@ use crate::text::scalar;
 
 /// A precision or a margin: `2%`, `5Mi`, or a plain number in the figure's unit (instances, seconds).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Amount {
+pub enum Tolerance {
     /// A share of the figure: 0.02 for 2 %.
     Share(f64),
     /// In the unit of the figure: bytes, instances, seconds.
     Absolute(f64),
 }
 
-impl Amount {
+impl Tolerance {
     /// In the unit of a figure of this size.
     #[must_use]
     pub fn of(self, figure: f64) -> f64 {
@@ -29,7 +29,7 @@ impl Amount {
     }
 }
 
-impl FromStr for Amount {
+impl FromStr for Tolerance {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -51,7 +51,7 @@ impl FromStr for Amount {
     }
 }
 
-impl fmt::Display for Amount {
+impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // Of 0.07 as a share, 7 and not 7.000000000000001.
@@ -61,13 +61,13 @@ impl fmt::Display for Amount {
     }
 }
 
-impl Serialize for Amount {
+impl Serialize for Tolerance {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Amount {
+impl<'de> Deserialize<'de> for Tolerance {
     /// Of a text, or of the number that YAML takes some of them for.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn shares_sizes_and_plain_numbers_are_amounts() {
-        let amount = |text: &str| text.parse::<Amount>();
-        assert_eq!(amount("2%"), Ok(Amount::Share(0.02)));
-        assert_eq!(amount("5Mi"), Ok(Amount::Absolute(5_242_880.0)));
-        assert_eq!(amount("1.5"), Ok(Amount::Absolute(1.5)));
-        assert_eq!((Amount::Share(0.02).of(-300.0), Amount::Absolute(3.0).of(300.0)), (6.0, 3.0));
+        let amount = |text: &str| text.parse::<Tolerance>();
+        assert_eq!(amount("2%"), Ok(Tolerance::Share(0.02)));
+        assert_eq!(amount("5Mi"), Ok(Tolerance::Absolute(5_242_880.0)));
+        assert_eq!(amount("1.5"), Ok(Tolerance::Absolute(1.5)));
+        assert_eq!((Tolerance::Share(0.02).of(-300.0), Tolerance::Absolute(3.0).of(300.0)), (6.0, 3.0));
         for wrong in ["", "0", "-2%", "nan", "inf%", "2 %%", "two"] {
             assert!(amount(wrong).is_err(), "{wrong}");
         }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn an_amount_reads_as_it_is_written() {
         for text in ["7%", "0.1%", "5242880", "1.5"] {
-            assert_eq!(text.parse::<Amount>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Tolerance>().unwrap().to_string(), text);
         }
     }
 }
