@@ -1,5 +1,5 @@
-//! Capacities on worlds: what a run that ended by requests says of how many fit by memory, against a run of the same world in which memory gave
-//! way.
+//! Capacities on worlds: what a run that ended by requests says of how many fit by memory, against a run of the same world in which
+//! memory gave way.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -48,7 +48,7 @@ fn study(seed: u64, more: u64, directory: &Path) -> (Option<(bool, f64)>, Verdic
         for is_other in [first, !first] {
             let mut world = world.clone();
             world.seed = random.random::<u64>() >> 1;
-            world.runtime.memory.0 += u64::from(is_other) * more << 20;
+            world.runtime.memory.0 += (u64::from(is_other) * more) << 20;
             let at = directory.join(format!("{seed}-{block}-{is_other}"));
             let outcome = run(world, SHAPE, &at);
             std::fs::remove_dir_all(&at).unwrap();

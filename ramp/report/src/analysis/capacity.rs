@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::causes::{Cause, Resource};
 use super::instance_losses::Loss;
-use super::{Estimate, Estimates, MarginalCost, SaturationVerdict, unavailable};
+use super::{Estimate, MarginalCost, SaturationVerdict, unavailable};
 use crate::dataset::{Dataset, KernelRoom};
 use crate::stats::{Interval, LITTLE_BYTES};
 use ramp_format::plan::EngineKind;
@@ -39,8 +39,8 @@ pub struct MemoryCapacity {
     pub instances: u64,
     /// The 95 % interval; none where it was measured.
     pub interval: Option<Interval>,
-    /// Where it was measured: the most that were held before memory first gave way. More may be held later, on other nodes or while some are
-    /// killed and restarted.
+    /// Where it was measured: the most that were held before memory first gave way. More may be held later, on other nodes or while some
+    /// are killed and restarted.
     pub held_before: Option<u64>,
     /// From how many this is extrapolated; none where memory gave way, and the number is the one that was held.
     pub extrapolated_from: Option<u32>,
@@ -218,8 +218,8 @@ struct EvictionThreshold {
     most: f64,
 }
 
-/// A kubelet's threshold is part of what a node does not offer for pods: capacity − allocatable. Other engines end an instance where the kernel
-/// has no more.
+/// A kubelet's threshold is part of what a node does not offer for pods: capacity − allocatable. Other engines end an instance where the
+/// kernel has no more.
 fn threshold(run: &RunFile, room: &KernelRoom) -> Estimate<EvictionThreshold> {
     if run.plan.engine != EngineKind::Kubernetes {
         return Ok(EvictionThreshold { expected: 0.0, most: 0.0 });
@@ -264,8 +264,8 @@ pub struct GroupCapacities {
 pub struct MeanMemoryCapacity {
     /// Instances.
     pub instances: f64,
-    /// From the mean of the lower ends to the mean of the upper ends of the intervals; where it was measured, from what was held before memory
-    /// first gave way.
+    /// From the mean of the lower ends to the mean of the upper ends of the intervals; where it was measured, from what was held before
+    /// memory first gave way.
     pub interval: Interval,
     /// Whether one of them is extrapolated.
     pub is_extrapolated: bool,
@@ -289,12 +289,6 @@ impl GroupCapacities {
             _ => None,
         };
         Self { by_requests, by_memory, exhausted }
-    }
-
-    /// Those of runs with their estimates.
-    #[must_use]
-    pub fn of_runs(runs: &[(&Dataset, &Estimates)]) -> Self {
-        Self::of(&runs.iter().map(|(_, run)| &run.capacities).collect::<Vec<_>>())
     }
 
     fn limit(&self) -> Option<(Limit, f64, MeanMemoryCapacity)> {
@@ -357,7 +351,8 @@ fn mean_of(runs: &[&Capacities]) -> Estimate<MeanMemoryCapacity> {
 }
 
 impl CapacityComparison {
-    /// Both capacities of both, and which of them makes the difference, in sentences without the last full stop; none where one is not known.
+    /// Both capacities of both, and which of them makes the difference, in sentences without the last full stop; none where one is not
+    /// known.
     #[must_use]
     pub fn sentence(&self, [base, other]: [&str; 2]) -> Option<String> {
         let [of_base, of_other] = [self.base.words()?, self.other.words()?];
@@ -526,8 +521,9 @@ mod tests {
         };
         assert_eq!(
             of(group(16, 31, 30.0, 33.0), group(7, 11, 10.0, 12.0)).unwrap(),
-            "Instances that fit: runc: 16 by CPU requests, 31 (30 to 33) by memory in use, extrapolated; kata: 7 by CPU requests, 11 (10 to \
-             12) by memory in use, extrapolated. Both are limited by requests, by which the difference is 9; by memory in use it would be 20"
+            "Instances that fit: runc: 16 by CPU requests, 31 (30 to 33) by memory in use, extrapolated; kata: 7 by CPU \
+             requests, 11 (10 to 12) by memory in use, extrapolated. Both are limited by requests, by which the difference is \
+             9; by memory in use it would be 20"
         );
         assert!(
             of(group(40, 31, 31.0, 31.0), group(7, 11, 10.0, 12.0)).unwrap().ends_with(

@@ -117,7 +117,7 @@ impl RequestDifference {
         Ok(Self {
             base: requests(base)?,
             other: requests(other)?,
-            exhausted: [base, other].map(|runs| GroupCapacities::of_runs(runs).exhausted),
+            exhausted: [base, other].map(|runs| group_capacities(runs).exhausted),
             held: [base, other].map(held),
         })
     }
@@ -167,8 +167,8 @@ impl RequestDifference {
         }
     }
 
-    /// A sentence, without its full stop, where the difference in instances held is one of requests: where it was requests that were exhausted in
-    /// the runs that held fewer, of a resource of which the pods request different amounts.
+    /// A sentence, without its full stop, where the difference in instances held is one of requests: where it was requests that were
+    /// exhausted in the runs that held fewer, of a resource of which the pods request different amounts.
     #[must_use]
     pub fn finding(&self, [base, other]: [&str; 2]) -> Option<String> {
         let [Some(held_base), Some(held_other)] = self.held else { return None };
@@ -186,11 +186,17 @@ impl RequestDifference {
         let exhausted = self.exhausted[fewer].map(Exhausted::words).unwrap_or_default();
         let name = [base, other][fewer];
         Some(format!(
-            "The pods of {other} request {} than those of {base}, and {exhausted} ended the runs of {name}: the difference in instances held \
-             is by requests, not by use",
+            "The pods of {other} request {} than those of {base}, and {exhausted} ended the runs of {name}: the difference in \
+             instances held is by requests, not by use",
             self.words()?
         ))
     }
+}
+
+/// The capacities of runs together.
+#[must_use]
+pub fn group_capacities(runs: &[(&Dataset, &Estimates)]) -> GroupCapacities {
+    GroupCapacities::of(&runs.iter().map(|(_, run)| &run.capacities).collect::<Vec<_>>())
 }
 
 fn milli_cores(cores: f64) -> i64 {
@@ -220,8 +226,8 @@ mod tests {
         let names = ["runc", "kata"];
         assert_eq!(
             difference([memory, cpu]).finding(names).unwrap(),
-            "The pods of kata request 160 MiB and 250m CPU more (RuntimeClass overhead) than those of runc, and CPU requests ended the runs \
-             of kata: the difference in instances held is by requests, not by use"
+            "The pods of kata request 160 MiB and 250m CPU more (RuntimeClass overhead) than those of runc, and CPU requests \
+             ended the runs of kata: the difference in instances held is by requests, not by use"
         );
         assert_eq!(difference([cpu, memory]).finding(names), None, "kata ended by memory in use");
         assert_eq!(difference([memory, None]).finding(names), None, "nobody tells");

@@ -3,7 +3,8 @@
 //! A block holds one run of each. Whatever was the same for both runs of a block (the state of the cluster, the hour) cancels in their
 //! difference, and the differences are what the interval rests on: the run is the unit, not the sample. The order within a block is
 //! random, so a drift of the cluster makes differences uncertain, not wrong; where there are enough blocks its slope is a term of the
-//! model, and where chance had one order in all blocks it is taken from the runs over time (R. Mead, The Design of Experiments, 1988, chapters 2 and 7).
+//! model, and where chance had one order in all blocks it is taken from the runs over time (R. Mead, The Design of Experiments, 1988,
+//! chapters 2 and 7).
 
 use distrs::StudentsT;
 
@@ -79,8 +80,8 @@ impl MeanEstimate {
         student_tail(-off / self.standard_error, self.freedom)
     }
 
-    /// The larger p-value of the two hypotheses that the mean is at least this far from 0, on either side (D. J. Schuirmann, A Comparison of the
-    /// Two One-Sided Tests Procedure, 1987).
+    /// The larger p-value of the two hypotheses that the mean is at least this far from 0, on either side (D. J. Schuirmann, A Comparison
+    /// of the Two One-Sided Tests Procedure, 1987).
     #[must_use]
     pub fn p_equivalent(&self, margin: f64) -> f64 {
         let inside = margin - self.mean.abs();
@@ -98,8 +99,8 @@ pub fn student(probability: f64, freedom: f64) -> f64 {
 }
 
 /// Probability beyond a value of Student's distribution, of whole degrees of freedom (M. Abramowitz and I. Stegun, Handbook of Mathematical
-/// Functions, 1964, 26.7.3 and 26.7.4). `StudentsT::cdf` of distrs 0.2.3 counts the terms of its series in a byte, which overflows with a dozen degrees
-/// of freedom.
+/// Functions, 1964, 26.7.3 and 26.7.4). `StudentsT::cdf` of distrs 0.2.3 counts the terms of its series in a byte, which overflows with a
+/// dozen degrees of freedom.
 fn student_tail(value: f64, freedom: f64) -> f64 {
     let whole = freedom.max(1.0).round() as u32;
     let angle = (value / freedom.sqrt()).atan();
@@ -168,8 +169,8 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
     Some(found)
 }
 
-/// The difference where the same one came first in all blocks, so that a drift looks like a difference: without the trend of the runs of each,
-/// which is uncertain itself. None where the order changes, or the times are not known.
+/// The difference where the same one came first in all blocks, so that a drift looks like a difference: without the trend of the runs of
+/// each, which is uncertain itself. None where the order changes, or the times are not known.
 fn without_trend(
     pairs: &[Pair],
     MeanEstimate { mean, standard_error, freedom }: MeanEstimate,
@@ -201,8 +202,8 @@ fn without_trend(
     })
 }
 
-/// The ratio other ÷ base of the means, with its interval (E. C. Fieller, Some Problems in Interval Estimation, JRSS B 16, 1954). None where
-/// the base may be 0, or there are fewer than two blocks.
+/// The ratio other ÷ base of the means, with its interval (E. C. Fieller, Some Problems in Interval Estimation, JRSS B 16, 1954). None
+/// where the base may be 0, or there are fewer than two blocks.
 #[must_use]
 pub fn ratio(pairs: &[Pair], confidence: f64) -> Option<(f64, Interval)> {
     let n = pairs.len() as f64;

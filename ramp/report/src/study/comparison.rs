@@ -147,8 +147,8 @@ pub(super) fn figure_pairs(at: usize, base: &[StudyRun], other: &[StudyRun]) -> 
     pairs_of(at, &whole_blocks(base, other)).0
 }
 
-/// The larger p-value of the two hypotheses that the other one is larger or smaller than the base by at least the margin. A share is of the true
-/// base, of which the runs tell only so much: other − (1 ± share) × base is what is tested.
+/// The larger p-value of the two hypotheses that the other one is larger or smaller than the base by at least the margin. A share is of
+/// the true base, of which the runs tell only so much: other − (1 ± share) × base is what is tested.
 fn p_equivalent(pairs: &[Pair], difference: &PairedDifference, margin: Amount) -> f64 {
     let Amount::Share(share) = margin else { return difference.difference.p_equivalent(margin.of(0.0)) };
     let beyond = |sign: f64| {

@@ -58,7 +58,7 @@ pub struct LongerRuns {
 /// Variances of a difference, and the time that a run takes (T. Kalibera and R. Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013,
 /// section 9).
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Costs {
+struct BlockCosts {
     /// Variance of the differences within blocks.
     variance: f64,
     /// Of that, by the standard errors of the runs.
@@ -91,7 +91,7 @@ pub fn plan_blocks(data: &StudyData) -> BlockPlan {
             let plan = FigurePlan {
                 base: compared.base,
                 other: compared.other,
-                longer: costs(data, &compared, figure, &pairs).and_then(Costs::longer_runs),
+                longer: costs(data, &compared, figure, &pairs).and_then(BlockCosts::longer_runs),
                 ..FigurePlan::of(
                     figure,
                     precision,
@@ -171,7 +171,7 @@ impl FigurePlan {
     }
 }
 
-impl Costs {
+impl BlockCosts {
     /// Runs of a length with which the time to a precision is the least, where they save enough of it.
     fn longer_runs(self) -> Option<LongerRuns> {
         let Self { variance, within, steps_seconds: steps, rest_seconds: rest } = self;
@@ -188,7 +188,12 @@ impl Costs {
     }
 }
 
-fn costs(data: &StudyData, compared: &ComparedCells, figure: &StudyFigure, pairs: &[Pair]) -> Option<Costs> {
+fn costs(
+    data: &StudyData,
+    compared: &ComparedCells,
+    figure: &StudyFigure,
+    pairs: &[Pair],
+) -> Option<BlockCosts> {
     let found = paired(pairs).filter(|_| pairs.len() >= FEWEST_FOR_VARIANCES)?;
     let runs = [data.runs_of(compared.base), data.runs_of(compared.other)];
     let mut within = 0.0;
@@ -200,7 +205,7 @@ fn costs(data: &StudyData, compared: &ComparedCells, figure: &StudyFigure, pairs
     let mean = |seconds: f64| seconds / all.len() as f64;
     let steps_seconds = mean(all.iter().sum());
     let whole = mean(runs.iter().flatten().map(|run| run.data.end_seconds()).sum());
-    Some(Costs {
+    Some(BlockCosts {
         variance: found.difference.standard_error.powi(2) * pairs.len() as f64,
         within,
         steps_seconds,
@@ -325,16 +330,16 @@ mod tests {
 
     #[test]
     fn longer_runs_are_advised_where_most_of_the_variance_is_within_them() {
-        let costs = Costs { variance: 10.0, within: 9.0, steps_seconds: 60.0, rest_seconds: 60.0 };
+        let costs = BlockCosts { variance: 10.0, within: 9.0, steps_seconds: 60.0, rest_seconds: 60.0 };
         let longer = costs.longer_runs().unwrap();
         assert!((longer.times - 3.0).abs() < 1e-9 && (longer.within - 0.9).abs() < 1e-9, "{longer:?}");
-        assert_eq!(Costs { within: 1.0, ..costs }.longer_runs(), None, "they differ between runs");
+        assert_eq!(BlockCosts { within: 1.0, ..costs }.longer_runs(), None, "they differ between runs");
         assert_eq!(
-            Costs { rest_seconds: 1.0, ..costs }.longer_runs(),
+            BlockCosts { rest_seconds: 1.0, ..costs }.longer_runs(),
             None,
             "a block costs little more than its steps"
         );
-        assert_eq!(Costs { within: 20.0, ..costs }.longer_runs().unwrap().times, LONGEST);
+        assert_eq!(BlockCosts { within: 20.0, ..costs }.longer_runs().unwrap().times, LONGEST);
         let plan = FigurePlan { longer: Some(longer), ..plan(&[30.0, 36.0, 28.0, 31.0], "2Mi") };
         assert!(sentence("it", &plan, StudyUnit::Bytes).ends_with(
             "runs of 3.0 times as many steps would take less time: 90% of the variance is within runs"

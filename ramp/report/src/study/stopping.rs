@@ -1,9 +1,10 @@
 //! Stopping rule: when a study whose number of blocks is open has the precision asked for, and what that does to its intervals.
 //!
-//! A study that ends as soon as its interval is narrow ends more often where the deviation was underestimated: of ordinary 95 % intervals as
-//! few as 89 of 100 hold the truth then. Stein's two stages (C. Stein, A Two-Sample Test for a Linear Hypothesis Whose Power is Independent of
-//! the Variance, 1945) would be exact, and need more than twice the blocks of this rule: at least four blocks, the precision reached with all of
-//! them and with all but the last, and intervals of a nominal confidence of 97 %. Of these 94 to 97 of 100 hold the truth.
+//! A study that ends as soon as its interval is narrow ends more often where the deviation was underestimated: of ordinary 95 % intervals
+//! as few as 89 of 100 hold the truth then. Stein's two stages (C. Stein, A Two-Sample Test for a Linear Hypothesis Whose Power is
+//! Independent of the Variance, 1945) would be exact, and need more than twice the blocks of this rule: at least four blocks, the
+//! precision reached with all of them and with all but the last, and intervals of a nominal confidence of 97 %. Of these 94 to 97 of 100
+//! hold the truth.
 
 use super::verdict::{MOST_BLOCKS, RISK};
 use crate::stats::{FEWEST_FOR_DRIFT, Pair, PairedDifference, paired, student};
@@ -65,8 +66,9 @@ impl Stopping {
         }
     }
 
-    /// Blocks in all with which the interval would probably have this half-width, where it has not yet, by the deviation of the differences so far
-    /// (T. Kalibera and R. Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013, section 6). None where that is more than anybody would run.
+    /// Blocks in all with which the interval would probably have this half-width, where it has not yet, by the deviation of the
+    /// differences so far (T. Kalibera and R. Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013, section 6). None where that is
+    /// more than anybody would run.
     #[must_use]
     pub fn blocks_needed(self, found: &PairedDifference, half_width: f64) -> Option<u32> {
         let n = found.blocks as f64;
