@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::causes::{Cause, Resource};
 use super::instance_losses::Loss;
-use super::{Estimate, Estimates, MarginalCost, SaturationVerdict, unavailable};
+use super::{Estimate, MarginalCost, SaturationVerdict, unavailable};
 use crate::dataset::{Dataset, KernelRoom};
 use crate::stats::{Interval, LITTLE_BYTES};
 use ramp_format::plan::EngineKind;
@@ -291,12 +291,6 @@ impl GroupCapacities {
         Self { by_requests, by_memory, exhausted }
     }
 
-    /// Those of runs with their estimates.
-    #[must_use]
-    pub fn of_runs(runs: &[(&Dataset, &Estimates)]) -> Self {
-        Self::of(&runs.iter().map(|(_, run)| &run.capacities).collect::<Vec<_>>())
-    }
-
     fn limit(&self) -> Option<(Limit, f64, MeanMemoryCapacity)> {
         let (requests, memory) = (self.by_requests.as_ref().ok()?, *self.by_memory.as_ref().ok()?);
         let requests = requests.least.instances as f64;
@@ -527,9 +521,9 @@ mod tests {
         };
         assert_eq!(
             of(group(16, 31, 30.0, 33.0), group(7, 11, 10.0, 12.0)).unwrap(),
-            "Instances that fit: runc: 16 by CPU requests, 31 (30 to 33) by memory in use, extrapolated; kata: 7 by CPU requests, \
-             11 (10 to 12) by memory in use, extrapolated. Both are limited by requests, by which the difference is 9; by memory \
-             in use it would be 20"
+            "Instances that fit: runc: 16 by CPU requests, 31 (30 to 33) by memory in use, extrapolated; kata: 7 by CPU \
+             requests, 11 (10 to 12) by memory in use, extrapolated. Both are limited by requests, by which the difference is \
+             9; by memory in use it would be 20"
         );
         assert!(
             of(group(40, 31, 31.0, 31.0), group(7, 11, 10.0, 12.0)).unwrap().ends_with(

@@ -117,7 +117,7 @@ impl RequestDifference {
         Ok(Self {
             base: requests(base)?,
             other: requests(other)?,
-            exhausted: [base, other].map(|runs| GroupCapacities::of_runs(runs).exhausted),
+            exhausted: [base, other].map(|runs| group_capacities(runs).exhausted),
             held: [base, other].map(held),
         })
     }
@@ -193,6 +193,12 @@ impl RequestDifference {
     }
 }
 
+/// The capacities of runs together.
+#[must_use]
+pub fn group_capacities(runs: &[(&Dataset, &Estimates)]) -> GroupCapacities {
+    GroupCapacities::of(&runs.iter().map(|(_, run)| &run.capacities).collect::<Vec<_>>())
+}
+
 fn milli_cores(cores: f64) -> i64 {
     (cores * 1000.0).round() as i64
 }
@@ -220,8 +226,8 @@ mod tests {
         let names = ["runc", "kata"];
         assert_eq!(
             difference([memory, cpu]).finding(names).unwrap(),
-            "The pods of kata request 160 MiB and 250m CPU more (RuntimeClass overhead) than those of runc, and CPU requests ended \
-             the runs of kata: the difference in instances held is by requests, not by use"
+            "The pods of kata request 160 MiB and 250m CPU more (RuntimeClass overhead) than those of runc, and CPU requests \
+             ended the runs of kata: the difference in instances held is by requests, not by use"
         );
         assert_eq!(difference([cpu, memory]).finding(names), None, "kata ended by memory in use");
         assert_eq!(difference([memory, None]).finding(names), None, "nobody tells");

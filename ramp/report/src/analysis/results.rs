@@ -1,6 +1,6 @@
 //! Results of all runs and of their comparisons.
 
-use super::capacity::{CapacityComparison, GroupCapacities};
+use super::capacity::CapacityComparison;
 use super::comparison::{Comparison, Pooled};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
@@ -11,7 +11,7 @@ use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
-use super::requests::RequestDifference;
+use super::requests::{RequestDifference, group_capacities};
 use super::search::{SearchResult, search};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
@@ -93,8 +93,8 @@ impl Results {
                 comparison: Comparison::of(&Pooled::of(&of_base), &Pooled::of(&of_other)),
                 drift: drift(&of_base, &of_other),
                 capacities: CapacityComparison {
-                    base: GroupCapacities::of_runs(&of_base),
-                    other: GroupCapacities::of_runs(&of_other),
+                    base: group_capacities(&of_base),
+                    other: group_capacities(&of_other),
                 },
                 requests: RequestDifference::of(&of_base, &of_other),
             }

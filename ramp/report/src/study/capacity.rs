@@ -1,8 +1,8 @@
 //! Capacities of the cells of a study: how many instances fit by requests and by memory in use, and what of a difference is which.
 
 use super::data::StudyData;
-use crate::analysis::capacity::{CapacityComparison, GroupCapacities};
-use crate::analysis::requests::RequestDifference;
+use crate::analysis::capacity::CapacityComparison;
+use crate::analysis::requests::{RequestDifference, group_capacities};
 use crate::analysis::{Estimate, Estimates};
 use crate::dataset::Dataset;
 
@@ -10,8 +10,8 @@ use crate::dataset::Dataset;
 #[must_use]
 pub fn compared_capacities(data: &StudyData, base: usize, other: usize) -> CapacityComparison {
     CapacityComparison {
-        base: GroupCapacities::of_runs(&runs(data, base)),
-        other: GroupCapacities::of_runs(&runs(data, other)),
+        base: group_capacities(&runs(data, base)),
+        other: group_capacities(&runs(data, other)),
     }
 }
 
