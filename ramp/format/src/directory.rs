@@ -368,7 +368,7 @@ mod tests {
     }
 
     fn step(step: u32, ready_instances: u32) -> String {
-        let counts = format!("{step},0,0,0,0,{ready_instances},0,0,0,0,0,0,0,0,,,0,0,1,0,1,1,,,,,,,,,,,,,,");
+        let counts = format!("{step},0,0,0,0,{ready_instances},0,0,0,0,0,0,0,0,,,0,0,1,0,1,1,,,,,,,,,,,");
         format!("2026-01-01T00:00:0{step}.000Z,{step}.0,{step},up,settled,1,{counts}\n")
     }
 

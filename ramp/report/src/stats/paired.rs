@@ -137,8 +137,9 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
         blocks: pairs.len(),
         deviation,
     };
-    if let Some(difference) = without_trend(pairs, plain) {
+    if let Some((difference, trend)) = without_trend(pairs, plain) {
         found.difference = difference;
+        found.drift = Some(trend);
         found.is_drift_removed = true;
         return Some(found);
     }
@@ -174,7 +175,7 @@ pub fn paired(pairs: &[Pair]) -> Option<PairedDifference> {
 fn without_trend(
     pairs: &[Pair],
     MeanEstimate { mean, standard_error, freedom }: MeanEstimate,
-) -> Option<MeanEstimate> {
+) -> Option<(MeanEstimate, MeanEstimate)> {
     let is_later = |pair: &Pair| pair.later_seconds > 0.0;
     let is_one_order = pairs.iter().all(is_later) || pairs.iter().all(|pair| pair.later_seconds < 0.0);
     let base = pairs.iter().map(|pair| (pair.begin_seconds, pair.base));
@@ -193,13 +194,18 @@ fn without_trend(
         return None;
     }
     let slope = products / spread;
-    let variance = (squares - slope * products).max(0.0) / (2.0 * pairs.len() as f64 - 3.0) / spread;
+    let freedom_of_trend = 2.0 * pairs.len() as f64 - 3.0;
+    let variance = (squares - slope * products).max(0.0) / freedom_of_trend / spread;
     let later = mean_of(&pairs.iter().map(|pair| pair.later_seconds).collect::<Vec<_>>());
-    Some(MeanEstimate {
+    let difference = MeanEstimate {
         mean: mean - slope * later,
         standard_error: (standard_error.powi(2) + variance * later.powi(2)).sqrt(),
         freedom,
-    })
+    };
+    Some((
+        difference,
+        MeanEstimate { mean: slope, standard_error: variance.sqrt(), freedom: freedom_of_trend },
+    ))
 }
 
 /// The ratio other ÷ base of the means, with its interval (E. C. Fieller, Some Problems in Interval Estimation, JRSS B 16, 1954). None

@@ -69,7 +69,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: CAPACITY_BY_REQUESTS,
         title: "capacity by requests",
         unit: StudyUnit::Instances,
-        definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, pods per node, quotas; exact",
+        definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, instances per node, quotas; exact",
         value: |_, run| {
             let capacity = run.estimates.capacities.by_requests.as_ref().map_err(Clone::clone)?;
             Ok(capacity.least.instances as f64)

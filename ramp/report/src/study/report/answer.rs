@@ -407,14 +407,19 @@ impl Context<'_> {
                 removed.join("; ")
             ));
         }
+        let one_sided =
+            blocks.iter().all(|(_, later)| *later > 0.0) || blocks.iter().all(|(_, later)| *later < 0.0);
+        let first = if blocks.iter().all(|(_, later)| *later > 0.0) { &self.base } else { &self.other };
         if kept.is_empty() {
+            if one_sided {
+                sentences.push(format!(
+                    "{first} came first in each block: of a drift only the trend of the runs of each is removed"
+                ));
+            }
             return sentences;
         }
         let of = if removed.is_empty() { String::new() } else { format!(" in {}", list(&kept)) };
-        let one_sided =
-            blocks.iter().all(|(_, later)| *later > 0.0) || blocks.iter().all(|(_, later)| *later < 0.0);
         if one_sided {
-            let first = if blocks.iter().all(|(_, later)| *later > 0.0) { &self.base } else { &self.other };
             sentences.push(format!(
                 "{first} came first in each block: a drift of the cluster would be part of the differences{of}, and no interval \
                  allows for it"
