@@ -168,6 +168,7 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
     };
     let (mut instances, mut low, mut high, mut from) = (0.0, 0.0, 0.0, 0);
     let (mut available, mut largest_threshold) = (0.0_f64, 0.0_f64);
+    let (mut allocatable, mut by_allocatable) = (0.0_f64, false);
     for room in rooms.iter().filter(takes) {
         let threshold = threshold(run, room)?;
         let there = f64::from(room.instances);
@@ -181,9 +182,15 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
         let own = room.at_rest.map_or(0.0, |rest| (rest - room.available - there * cost.bytes).abs());
         let times = ((expected - there) / there.max(1.0)).clamp(0.0, MOST_TIMES);
         let uncertain = LITTLE_BYTES + own * times;
-        instances += expected;
-        low += fit(free - threshold.most - uncertain, cost.interval.high);
-        high += fit(most_free + uncertain, cost.interval.low);
+        // Pods together may use no more than is allocatable to them; what others use of it is near what they request.
+        let all_pods = |taken: f64, each: f64| ((threshold.allocatable - taken) / each).floor().max(0.0);
+        let expected_of_pods = all_pods(threshold.requested_by_others, cost.bytes);
+        by_allocatable |= expected_of_pods < expected;
+        instances += expected.min(expected_of_pods);
+        low += fit(free - threshold.most - uncertain, cost.interval.high)
+            .min(all_pods(threshold.requested_by_others, cost.interval.high));
+        high += fit(most_free + uncertain, cost.interval.low).min(all_pods(0.0, cost.interval.low));
+        allocatable += threshold.allocatable;
         from += room.instances;
         available += free;
         largest_threshold = largest_threshold.max(threshold.most);
@@ -192,6 +199,9 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
         return unavailable("no sample has all instances present holding their memory");
     }
     let gives_way = match largest_threshold > 0.0 {
+        _ if by_allocatable => {
+            format!("pods together may use the {} that nodes allocate to them", mib(allocatable))
+        }
         true => format!("evictions begin at 0 to {} available", mib(largest_threshold)),
         false => "memory gives way when none is available".into(),
     };
@@ -212,20 +222,27 @@ fn mib(bytes: f64) -> String {
     format!("{:.0} MiB", super::mib(bytes))
 }
 
-/// Available memory at which a node evicts, in bytes.
+/// Memory at which a node evicts, in bytes.
 struct EvictionThreshold {
+    /// Available memory of the machine, as is usual.
     expected: f64,
+    /// The same at most.
     most: f64,
+    /// What all pods together may use: the limit of the cgroup of pods is the allocatable memory (kubelet, `enforceNodeAllocatable`).
+    allocatable: f64,
+    /// What pods that were there before request of it.
+    requested_by_others: f64,
 }
 
 /// A kubelet's threshold is part of what a node does not offer for pods: capacity − allocatable. Other engines end an instance where the
 /// kernel has no more.
 fn threshold(run: &RunFile, room: &KernelRoom) -> Estimate<EvictionThreshold> {
     if run.plan.engine != EngineKind::Kubernetes {
-        return Ok(EvictionThreshold { expected: 0.0, most: 0.0 });
+        let allocatable = f64::INFINITY;
+        return Ok(EvictionThreshold { expected: 0.0, most: 0.0, allocatable, requested_by_others: 0.0 });
     }
     let facts = run.nodes.iter().filter(|node| room.nodes.contains(&node.name));
-    let mut most = 0.0_f64;
+    let (mut most, mut all, mut requested_by_others) = (0.0_f64, 0.0_f64, 0.0_f64);
     for node in facts {
         let Some(allocatable) = node.allocatable_memory_bytes else {
             return unavailable(format!(
@@ -235,8 +252,11 @@ fn threshold(run: &RunFile, room: &KernelRoom) -> Estimate<EvictionThreshold> {
         };
         let total = node.memory_bytes.map_or(room.total, |bytes| bytes as f64);
         most = most.max(total - allocatable as f64);
+        all += allocatable as f64;
+        requested_by_others += node.requested_memory_bytes.unwrap_or(0) as f64;
     }
-    Ok(EvictionThreshold { expected: USUAL_EVICTION_BYTES.min(most), most })
+    let allocatable = if all > 0.0 { all } else { f64::INFINITY };
+    Ok(EvictionThreshold { expected: USUAL_EVICTION_BYTES.min(most), most, allocatable, requested_by_others })
 }
 
 /// Two groups of runs by their capacities.
@@ -459,6 +479,17 @@ mod tests {
         unknown.nodes[0].allocatable_memory_bytes = None;
         let why = by_memory(&unknown, &rooms, &cost(100.0, 0.5)).unwrap_err().0;
         assert!(why.contains("allocatable memory of node a is unknown"), "{why}");
+    }
+
+    #[test]
+    fn pods_together_use_no_more_than_what_a_node_allocates_to_them() {
+        let mut small = run(EngineKind::Kubernetes, &["a"]);
+        small.nodes[0].allocatable_memory_bytes = Some(1000 << 20);
+        small.nodes[0].requested_memory_bytes = Some(100 << 20);
+        let found = by_memory(&small, &[room("a", 2, 3800.0)], &cost(100.0, 0.5)).unwrap();
+        assert_eq!(found.instances, 9, "of a machine that has room for 39");
+        assert_eq!(found.interval.unwrap().high, 10.0, "others may use nothing");
+        assert!(found.inputs.contains("pods together may use the 1000 MiB"), "{}", found.inputs);
     }
 
     #[test]
