@@ -256,11 +256,16 @@ impl Context<'_> {
     }
 
     fn statistics(&self, found: &FigureComparison) -> String {
+        if found.figure.is_exact() {
+            return "counted before the runs, not measured".into();
+        }
         let ratio = found.ratio.map(|(ratio, Interval { low, high })| {
             let within = if low == high { String::new() } else { format!(" ({low:.3} to {high:.3})") };
             format!("{ratio:.3} times {}{within}", self.base)
         });
-        let figures = self.compared.comparison.figures.iter().flatten().count() as u32;
+        let measured =
+            self.compared.comparison.figures.iter().flatten().filter(|found| !found.figure.is_exact());
+        let figures = measured.count() as u32;
         let adjusted = match figures {
             1 => String::new(),
             _ => format!(", adjusted for {figures} figures (Holm) {}", plain_p(found.adjusted_p)),
@@ -274,7 +279,7 @@ impl Context<'_> {
 
     fn notes(&self, at: usize, found: &FigureComparison) -> Vec<String> {
         let mut notes = Vec::new();
-        let is_count = found.figure.unit == StudyUnit::Instances;
+        let is_count = found.figure.unit == StudyUnit::Instances && !found.figure.is_exact();
         if is_count && found.difference.deviation <= ROUNDING_DEVIATION {
             notes.push("the interval allows for counts being whole numbers".into());
         }
@@ -321,7 +326,13 @@ impl Context<'_> {
         let blocks = self.blocks().len() as u32;
         let faster = pick(found.z >= 0.0, "faster", "slower");
         let test = PermutationPValue::of(&found.permutation);
-        let whether = if test.p <= RISK { "" } else { "cannot tell whether " };
+        let whether = match test.p <= RISK {
+            true => String::new(),
+            false if test.least > RISK => {
+                format!("{} cannot tell by this test whether ", count(blocks, "block"))
+            }
+            false => "cannot tell whether ".to_owned(),
+        };
         format!(
             "{whether}{} of {} start {faster} than of {}: z {:.1}; {}",
             self.engine.instances(),
@@ -392,7 +403,8 @@ impl Context<'_> {
         if blocks.len() < 2 {
             return Vec::new();
         }
-        let figures: Vec<&FigureComparison> = self.compared.comparison.figures.iter().flatten().collect();
+        let all = self.compared.comparison.figures.iter().flatten();
+        let figures: Vec<&FigureComparison> = all.filter(|found| !found.figure.is_exact()).collect();
         let removed: Vec<String> = figures.iter().filter_map(|found| self.removed_drift(found)).collect();
         let kept: Vec<String> = figures
             .iter()
