@@ -654,9 +654,10 @@ impl Cluster {
         }
         let request = |group: usize| {
             let runtime = &self.groups[group].runtime;
-            (self.load.target + runtime.memory.0 as f64, runtime.cpu_request)
+            let nano_cores = (runtime.cpu_request * 1e9).round();
+            (self.load.target + runtime.memory.0 as f64, nano_cores)
         };
-        // Instances on each node, and what these and the new one request.
+        // Whole numbers, whose sums are exact. Instances on each node, and what these and the new one request.
         let mut on_nodes = vec![(0_u32, request(group)); self.nodes.len()];
         let instances = self.there.iter().map(|at| &self.instances[*at]);
         for one in instances.filter(|one| !one.over && one.state != State::Gone) {
@@ -665,7 +666,7 @@ impl Cluster {
             *there += 1;
             *requested = (requested.0 + each.0, requested.1 + each.1);
         }
-        for (at, (node, (there, (memory, cpu)))) in self.nodes.iter().zip(on_nodes).enumerate() {
+        for (at, (node, (there, (memory, nano_cores)))) in self.nodes.iter().zip(on_nodes).enumerate() {
             let allocatable = node.kind.memory.0.saturating_sub(node.kind.idle.0) as f64;
             let refusal = if !node.kind.eligible {
                 Some("node(s) didn't match node selector")
@@ -673,7 +674,7 @@ impl Cluster {
                 Some("node(s) were unschedulable")
             } else if there >= node.kind.pods {
                 Some("Too many pods")
-            } else if cpu > node.kind.cores {
+            } else if nano_cores > (node.kind.cores * 1e9).round() {
                 Some("Insufficient cpu")
             } else if self.world.shortage == Shortage::Refuse && memory > allocatable {
                 Some("Insufficient memory")
