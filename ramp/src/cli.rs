@@ -222,6 +222,18 @@ pub struct ReportArgs {
     #[arg(value_name = "DIR|FILE", required = true)]
     pub runs: Vec<PathBuf>,
 
+    /// What is printed and written.
+    #[command(flatten)]
+    pub output: ReportOutputArgs,
+
+    /// Memory requested per instance, if the data does not say; used for the predicted capacity
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
+}
+
+/// What a report prints and writes.
+#[derive(Clone, Debug, Args)]
+pub struct ReportOutputArgs {
     /// Directory for report.html, report.md and charts [default: ramp-report; with --json none]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -230,14 +242,10 @@ pub struct ReportArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; else exit status 4.
-    /// Repeatable
+    /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; of a study every cell or
+    /// comparison, such as memory_per_instance_difference<=130Mi; else exit status 4. Repeatable
     #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
     pub assertions: Vec<ReportAssertion>,
-
-    /// Memory requested per instance, if the data does not say; used for the predicted capacity
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<Bytes>,
 }
 
 fn precision(text: &str) -> Result<f64, String> {
@@ -338,18 +346,9 @@ pub struct StudyReportArgs {
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
 
-    /// Directory for report.html, report.md and charts [default: ramp-report; with --json none]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Print all figures as JSON
-    #[arg(long)]
-    pub json: bool,
-
-    /// Condition that every cell or comparison must meet, such as memory_per_instance_difference<=130Mi; else exit status 4.
-    /// Repeatable
-    #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
-    pub assertions: Vec<ReportAssertion>,
+    /// What is printed and written.
+    #[command(flatten)]
+    pub output: ReportOutputArgs,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -461,13 +461,7 @@ impl<E: Engine> Run<E> {
     async fn restore(&mut self) -> Result<(), RampEnd> {
         let (asked, deadline) = (self.event_loop.asked, Instant::now() + self.plan.step_timeout);
         let groups = self.pacing.groups(asked);
-        let scale = async |engine: &mut E| {
-            for (group, instances) in &groups {
-                engine.scale(*group, *instances).await?;
-            }
-            Ok(())
-        };
-        retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
+        self.scale(&groups, deadline).await?;
         self.event_loop.until_settled(deadline, |event_loop| event_loop.is_settled(asked)).await?;
         Ok(())
     }

@@ -1,15 +1,16 @@
 //! `ramp report`: reads run directories, prints figures and writes the report.
 
 use std::collections::HashSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::error::{DOES_NOT_HOLD, MALFORMED};
-use super::report_files::{USUAL_DIRECTORY, table_bytes};
+use serde_json::Value;
+
+use super::error::MALFORMED;
+use super::report_files::{Published, ReportFiles, publish, table_bytes};
 use super::study_report::{is_study, report_study};
 use crate::cli::{ReportArgs, StudyReportArgs};
-use crate::ui::{ProgressView, error, out};
+use crate::ui::{ProgressView, error};
 use ramp_report::dataset::{Dataset, tell_apart};
 use ramp_report::progress::Observer;
 use ramp_report::report::Report;
@@ -33,9 +34,7 @@ pub fn report(args: &ReportArgs) -> ExitCode {
         }
     };
     match (&args.runs[..], assertions) {
-        ([study], Assertions::Study(assertions)) => {
-            report_study(study, args.json, args.out.as_deref(), &assertions)
-        }
+        ([study], Assertions::Study(assertions)) => report_study(study, &args.output, &assertions),
         (_, Assertions::Runs(assertions)) => report_runs(args, &assertions),
         (_, Assertions::Study(_)) => {
             error("a study is reported on alone: give its directory without others");
@@ -51,8 +50,8 @@ pub(super) fn report_of_study(args: &StudyReportArgs) -> ExitCode {
         ReportAssertion::Study(assertion) => Ok(assertion.clone()),
         ReportAssertion::Runs(wrong) => Err(format!("--assert {wrong}: {OF_RUNS}")),
     };
-    match args.assertions.iter().map(of_study).collect::<Result<Vec<_>, _>>() {
-        Ok(assertions) => report_study(&args.directory, args.json, args.out.as_deref(), &assertions),
+    match args.output.assertions.iter().map(of_study).collect::<Result<Vec<_>, _>>() {
+        Ok(assertions) => report_study(&args.directory, &args.output, &assertions),
         Err(message) => {
             error(&message);
             ExitCode::from(MALFORMED)
@@ -72,7 +71,7 @@ enum Assertions {
 /// The assertions, which must be of what is reported on.
 fn assertions(args: &ReportArgs) -> Result<Assertions, String> {
     let (mut of_runs, mut of_study) = (Vec::new(), Vec::new());
-    for assertion in args.assertions.iter().cloned() {
+    for assertion in args.output.assertions.iter().cloned() {
         match assertion {
             ReportAssertion::Runs(assertion) => of_runs.push(assertion),
             ReportAssertion::Study(assertion) => of_study.push(assertion),
@@ -102,40 +101,30 @@ fn report_runs(args: &ReportArgs, assertions: &[Assertion]) -> ExitCode {
     };
     let report = Report::observed(data, args.memory.map(|bytes| bytes.0), &observer);
     drop(progress);
-    if args.json {
-        out(&format!("{:#}", json(&report)));
-    } else {
-        out(text(&report).trim_end());
-    }
-    let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
-    if let Some(directory) = args.out.clone().or_else(usual) {
-        match write(&report, &directory) {
-            Ok(page) if !args.json => out(&format!("\npage: {}", page.display())),
-            Ok(_) => {}
-            Err(cause) => {
-                error(&format!("{cause} (choose another directory with --out)"));
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    let failures: Vec<String> = assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
-    failures.iter().for_each(|failure| error(failure));
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
+    let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
+    publish(&report, &args.output, failures)
 }
 
-/// Writes the page, and Markdown with charts. Returns the path of the page.
-fn write(report: &Report, out: &Path) -> Result<PathBuf, String> {
-    let (charts, marks) = (charts(report), marks(report));
-    let page = out.join("report.html");
-    let named = |file: &Path, error: io::Error| format!("{}: {error}", file.display());
-    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| named(file, error));
-    std::fs::create_dir_all(out.join("charts")).map_err(|error| named(out, error))?;
-    for chart in &charts {
-        put(&out.join("charts").join(format!("{}.svg", chart.id)), &svg(chart, &marks)?)?;
+impl Published for Report {
+    fn json(&self) -> Value {
+        json(self)
     }
-    put(&out.join("report.md"), &markdown(report, &charts))?;
-    put(&page, &html(report, &charts, &marks)?)?;
-    Ok(page)
+
+    fn text(&self) -> String {
+        text(self)
+    }
+
+    fn files(&self, _: &Path) -> Result<ReportFiles, String> {
+        let (charts, marks) = (charts(self), marks(self));
+        Ok(ReportFiles {
+            charts: charts
+                .iter()
+                .map(|chart| Ok((chart.id.clone(), svg(chart, &marks)?)))
+                .collect::<Result<_, String>>()?,
+            markdown: markdown(self, &charts),
+            page: html(self, &charts, &marks)?,
+        })
+    }
 }
 
 /// Reads all datasets, or returns the errors of those that cannot be read.

@@ -1,9 +1,17 @@
-//! Files that a report is made from, and where it is written.
+//! Files that a report is made from, what is printed of it, and where it is written.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::error::DOES_NOT_HOLD;
+use crate::cli::ReportOutputArgs;
+use crate::ui::{error, out};
 
 /// Default directory of a report.
-pub(super) const USUAL_DIRECTORY: &str = "ramp-report";
+const USUAL_DIRECTORY: &str = "ramp-report";
 
 /// Bytes of the tables of a run; 0 where they cannot be known.
 pub(super) fn table_bytes(path: &Path) -> u64 {
@@ -16,4 +24,71 @@ pub(super) fn table_bytes(path: &Path) -> u64 {
         .filter(|file| file.extension().is_some_and(|extension| extension == "csv"))
         .map(|file| length(&file))
         .sum()
+}
+
+/// A report in each of its forms, made when it is asked for.
+pub(super) trait Published {
+    /// All figures.
+    fn json(&self) -> Value;
+
+    /// All of it, for a terminal.
+    fn text(&self) -> String;
+
+    /// The files in a directory.
+    ///
+    /// # Errors
+    /// Where a chart or the page cannot be made.
+    fn files(&self, directory: &Path) -> Result<ReportFiles, String>;
+}
+
+/// Files of a report.
+pub(super) struct ReportFiles {
+    /// Charts as SVG, by their names.
+    pub(super) charts: Vec<(String, String)>,
+    /// Markdown, which shows the charts.
+    pub(super) markdown: String,
+    /// The page.
+    pub(super) page: String,
+}
+
+/// Prints a report, writes its files where they are wanted, and tells which assertions fail. Errors are printed on standard error.
+pub(super) fn publish(
+    report: &impl Published,
+    args: &ReportOutputArgs,
+    failures: impl FnOnce() -> Vec<String>,
+) -> ExitCode {
+    if args.json {
+        out(&format!("{:#}", report.json()));
+    } else {
+        out(report.text().trim_end());
+    }
+    let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
+    if let Some(directory) = args.out.clone().or_else(usual) {
+        match write(report, &directory) {
+            Ok(page) if !args.json => out(&format!("\npage: {}", page.display())),
+            Ok(_) => {}
+            Err(cause) => {
+                error(&format!("{cause} (choose another directory with --out)"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let failures = failures();
+    failures.iter().for_each(|failure| error(failure));
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
+}
+
+/// Writes the page, and Markdown with charts. Returns the path of the page.
+fn write(report: &impl Published, directory: &Path) -> Result<PathBuf, String> {
+    let named = |file: &Path, error: io::Error| format!("{}: {error}", file.display());
+    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| named(file, error));
+    std::fs::create_dir_all(directory.join("charts")).map_err(|error| named(directory, error))?;
+    let ReportFiles { charts, markdown, page } = report.files(directory)?;
+    for (name, chart) in &charts {
+        put(&directory.join("charts").join(format!("{name}.svg")), chart)?;
+    }
+    put(&directory.join("report.md"), &markdown)?;
+    let file = directory.join("report.html");
+    put(&file, &page)?;
+    Ok(file)
 }

@@ -1,11 +1,14 @@
 //! The report of a study: reads its directory, prints figures and writes the page.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::process::ExitCode;
 
-use super::error::{DOES_NOT_HOLD, MALFORMED};
-use super::report_files::{USUAL_DIRECTORY, table_bytes};
-use crate::ui::{ProgressView, error, out};
+use serde_json::Value;
+
+use super::error::MALFORMED;
+use super::report_files::{Published, ReportFiles, publish, table_bytes};
+use crate::cli::ReportOutputArgs;
+use crate::ui::{ProgressView, error};
 use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
 use ramp_report::study::report::assertion::StudyAssertion;
@@ -20,8 +23,7 @@ pub(crate) fn is_study(path: &Path) -> bool {
 /// Reports on a study. Errors are printed on standard error.
 pub(crate) fn report_study(
     directory: &Path,
-    as_json: bool,
-    to: Option<&Path>,
+    args: &ReportOutputArgs,
     assertions: &[StudyAssertion],
 ) -> ExitCode {
     let progress = ProgressView::of_report(study_bytes(directory));
@@ -36,40 +38,36 @@ pub(crate) fn report_study(
         }
     };
     let report = StudyReport::of(&data);
-    if as_json {
-        out(&format!("{:#}", json(&report)));
-    } else {
-        out(text(&report).trim_end());
-    }
-    let usual = || (!as_json).then(|| PathBuf::from(USUAL_DIRECTORY));
-    if let Some(to) = to.map(Path::to_owned).or_else(usual) {
-        match write(&report, directory, &to) {
-            Ok(page) if !as_json => out(&format!("\npage: {}", page.display())),
-            Ok(_) => {}
-            Err(cause) => {
-                error(&format!("{cause} (choose another directory with --out)"));
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    let failures: Vec<String> = assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
-    failures.iter().for_each(|failure| error(failure));
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
+    let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
+    publish(&PublishedStudy { report: &report, directory }, args, failures)
 }
 
-/// Writes the page, and Markdown with charts. Returns the path of the page.
-fn write(report: &StudyReport<'_>, study: &Path, to: &Path) -> Result<PathBuf, String> {
-    let charts = charts(report);
-    let named = |file: &Path, error: std::io::Error| format!("{}: {error}", file.display());
-    let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| named(file, error));
-    std::fs::create_dir_all(to.join("charts")).map_err(|error| named(to, error))?;
-    for chart in &charts {
-        put(&to.join("charts").join(format!("{}.svg", chart.id)), &chart.svg()?)?;
+/// The report of the study in a directory.
+struct PublishedStudy<'s> {
+    report: &'s StudyReport<'s>,
+    directory: &'s Path,
+}
+
+impl Published for PublishedStudy<'_> {
+    fn json(&self) -> Value {
+        json(self.report)
     }
-    put(&to.join("report.md"), &markdown(report, &charts))?;
-    let file = to.join("report.html");
-    put(&file, &page(report, &charts, &path_to(study, to))?)?;
-    Ok(file)
+
+    fn text(&self) -> String {
+        text(self.report)
+    }
+
+    fn files(&self, directory: &Path) -> Result<ReportFiles, String> {
+        let charts = charts(self.report);
+        Ok(ReportFiles {
+            charts: charts
+                .iter()
+                .map(|chart| Ok((chart.id.clone(), chart.svg()?)))
+                .collect::<Result<_, String>>()?,
+            markdown: markdown(self.report, &charts),
+            page: page(self.report, &charts, &path_to(self.directory, directory))?,
+        })
+    }
 }
 
 /// The path from one directory to another, for links: it begins with a dot, so that no name in it is taken for a scheme.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Run;
 use super::event_loop::EventLoop;
-use super::retry::{RampEnd, retry};
+use super::retry::RampEnd;
 use crate::engine::{Engine, GroupId};
 use crate::plan::pacing::Level;
 use ramp_format::rows::{StepOutcome, StepRow};
@@ -80,10 +80,7 @@ impl<E: Engine> Run<E> {
     /// Makes a level of a search: requests its instances, waits until they are ready, holds them, and judges. What is certain not to
     /// hold ends at once. Returns its row.
     pub(super) async fn level(&mut self, asked: &[(GroupId, u32)], level: Level) -> Result<StepRow, RampEnd> {
-        let began = Instant::now();
-        self.event_loop.part = level.part;
-        self.event_loop.asked = asked.iter().map(|(_, instances)| instances).sum();
-        self.event_loop.calls.take();
+        let began = self.begin_step(asked, level.part);
         self.event_loop.begin_level();
         let result = self.hold_level(asked, level, began).await;
         let (outcome, latency, verdict) = match &result {
@@ -98,14 +95,13 @@ impl<E: Engine> Run<E> {
         };
         let row = self.row(outcome, began, latency);
         let row = StepRow { climb: level.climb, level_held, not_held_because, ..row };
-        if let Err(end) = result {
-            let rules = self.event_loop.blocked_by.as_ref().map(|(rule, _)| rule.to_string());
-            // Keeps what the interrupted level has observed.
-            self.event_loop.step_row(&StepRow { rules: rules.unwrap_or_default(), ..row.clone() });
-            self.steps_up = row.step;
-            return Err(end);
+        match result {
+            Ok(_) => Ok(row),
+            Err(end) => {
+                self.keep_interrupted(row);
+                Err(end)
+            }
         }
-        Ok(row)
     }
 
     async fn hold_level(
@@ -116,14 +112,7 @@ impl<E: Engine> Run<E> {
     ) -> Result<(StepOutcome, Option<Duration>, Verdict), RampEnd> {
         let (timeout, hold) = (self.plan.step_timeout, self.plan.hold);
         let deadline = began + timeout;
-        let scale = async |engine: &mut E| {
-            let asked_at = Instant::now();
-            for (group, instances) in asked {
-                engine.scale(*group, *instances).await?;
-            }
-            Ok(asked_at.elapsed())
-        };
-        let latency = retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
+        let latency = self.scale(asked, deadline).await?;
         let event_loop = &mut self.event_loop;
         let number = event_loop.asked;
         if latency.is_none() {

@@ -27,10 +27,7 @@ impl<E: Engine> Run<E> {
         next_beat: Option<Instant>,
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<StepRow, RampEnd> {
-        let began = Instant::now();
-        self.event_loop.part = part;
-        self.event_loop.asked = asked.iter().map(|(_, instances)| instances).sum();
-        self.event_loop.calls.take();
+        let began = self.begin_step(asked, part);
         let deadline = next_beat.unwrap_or(began + self.plan.step_timeout);
         let (outcome, latency, mut end) = match self.ask(asked, deadline, settled).await {
             Ok((outcome, latency)) => (outcome, latency, None),
@@ -40,15 +37,47 @@ impl<E: Engine> Run<E> {
         if part == Part::Up && outcome == StepOutcome::Settled {
             end = self.sample_settled().await.err();
         }
-        let mut row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
-        let Some(end) = end else { return Ok(row) };
+        let row = StepRow { step_seconds: seconds(took), ..self.row(outcome, began, latency) };
+        match end {
+            None => Ok(row),
+            Some(end) => {
+                self.keep_interrupted(row);
+                Err(end)
+            }
+        }
+    }
+
+    /// From here on requests and observations are of this step. When that is.
+    pub(super) fn begin_step(&mut self, asked: &[(GroupId, u32)], part: Part) -> Instant {
+        self.event_loop.part = part;
+        self.event_loop.asked = asked.iter().map(|(_, instances)| instances).sum();
+        self.event_loop.calls.take();
+        Instant::now()
+    }
+
+    /// Requests instances of each group. Returns how long that took; none where it was not answered in time.
+    pub(super) async fn scale(
+        &mut self,
+        asked: &[(GroupId, u32)],
+        deadline: Instant,
+    ) -> Result<Option<Duration>, RampEnd> {
+        let scale = async |engine: &mut E| {
+            let asked_at = Instant::now();
+            for (group, instances) in asked {
+                engine.scale(*group, *instances).await?;
+            }
+            Ok(asked_at.elapsed())
+        };
+        retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await
+    }
+
+    /// Keeps what an interrupted step has observed.
+    pub(super) fn keep_interrupted(&mut self, mut row: StepRow) {
         row.rules = self.event_loop.blocked_by.as_ref().map(|(rule, _)| rule.to_string()).unwrap_or_default();
-        // Keeps what the interrupted step has observed.
         self.event_loop.step_row(&row);
-        if part == Part::Up {
+        if row.part != Part::Down {
             self.steps_up = row.step;
         }
-        Err(end)
     }
 
     /// Waits for a sample of each node with all instances of the step settled. Without one, steps about as long as the sampling
@@ -69,14 +98,7 @@ impl<E: Engine> Run<E> {
         settled: impl Fn(&EventLoop, u32) -> bool,
     ) -> Result<(StepOutcome, Option<Duration>), RampEnd> {
         let requested = Instant::now();
-        let scale = async |engine: &mut E| {
-            let asked_at = Instant::now();
-            for (group, instances) in asked {
-                engine.scale(*group, *instances).await?;
-            }
-            Ok(asked_at.elapsed())
-        };
-        let latency = retry(&mut self.engine, &mut self.event_loop, deadline, "scale", scale).await?;
+        let latency = self.scale(asked, deadline).await?;
         if latency.is_some() {
             self.event_loop.scaled(requested);
         }

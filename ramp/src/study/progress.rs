@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::durations::{RunDurations, rounded};
-use super::schedule::{BlocksExpected, label, of_block};
-use ramp_format::study::{RunRecordState, StudyRecord};
+use super::schedule::{BlocksExpected, has_failed, label, of_block};
+use ramp_format::study::StudyRecord;
 
 /// Where the run that begins stands in its study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,9 +37,6 @@ impl StudyProgress {
         let run = record.runs.last()?;
         let order = of_block(record, run.block);
         let blocks = BlocksExpected::of(record);
-        let failed = |other: &&ramp_format::study::RunRecord| {
-            (other.block, other.cell, other.state) == (run.block, run.cell, RunRecordState::Failed)
-        };
         Some(Self {
             study: record.study.clone(),
             block: run.block,
@@ -49,7 +46,7 @@ impl StudyProgress {
             runs: order.len(),
             cell: record.cells[run.cell].name.clone(),
             label: label(&record.cells, run.cell),
-            repeated: record.runs.iter().any(|other| failed(&other)),
+            repeated: has_failed(record, run.block, run.cell),
             directory: run.directory.display().to_string(),
             seconds_left: durations.left(record, now).map(f64::round),
         })

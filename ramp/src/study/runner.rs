@@ -14,7 +14,7 @@ use super::durations::{RunDurations, fits_budget};
 use super::progress::StudyProgress;
 use super::recovery::{INTERRUPTED_RUN, cut_off, recover, run_id};
 use super::request::RunRequest;
-use super::schedule::{StudyStep, blocks, is_enough, label, next};
+use super::schedule::{StudyStep, blocks, has_failed, is_enough, label, next};
 use crate::clock::Clock;
 use crate::command::error::{INTERRUPTED, REFUSED};
 use crate::command::single_run::{begin, engine_of, is_refused, mark_as_live, unless_interrupted};
@@ -307,9 +307,7 @@ impl StudyRunner {
         }
         let end = self.one_run(block, cell, view).await;
         let now = self.now();
-        let failed =
-            |run: &&RunRecord| (run.block, run.cell, run.state) == (block, cell, RunRecordState::Failed);
-        let is_repeated = self.record.runs.iter().any(|run| failed(&run));
+        let is_repeated = has_failed(&self.record, block, cell);
         let name = label(&self.record.cells, cell);
         let Some(run) = self.record.runs.last_mut() else { return Ok(()) };
         run.end = Some(now);

@@ -156,6 +156,11 @@ fn ended<'r>(
     record.runs.iter().filter(move |run| run.block == block && run.cell == cell && run.state == state)
 }
 
+/// Whether a run of a cell in a block has failed before.
+pub(super) fn has_failed(record: &StudyRecord, block: u32, cell: usize) -> bool {
+    ended(record, block, cell, RunRecordState::Failed).next().is_some()
+}
+
 /// Failed attempts at the run of a cell in a block; none where one has succeeded. In the last block those before the study was resumed do
 /// not count: their cause may be gone.
 fn failures(record: &StudyRecord, block: u32, cell: usize) -> Option<usize> {

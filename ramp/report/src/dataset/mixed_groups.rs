@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::reported_load::ReportedLoad;
 use super::steady_state::KernelObservation;
 use super::{Dataset, Measure};
 use crate::stats::{OF_GROUPS, Observation};
@@ -57,13 +56,7 @@ impl Dataset {
         let runtimes = self.mix();
         // More than this ramp makes are those of a newer one.
         let recorded = self.recorded().filter(|_| (2..=MOST_GROUPS).contains(&runtimes.len()))?;
-        let until = self.until(before);
-        let measure = self.measure(recorded, until);
-        let load = ReportedLoad::of(recorded, until);
-        let mut kernels = self.of_kernels(recorded, &load, measure);
-        for looks in &mut kernels {
-            looks.retain(|look| look.elapsed_seconds <= until);
-        }
+        let (measure, load, kernels) = self.looks(recorded, before);
         let full = kernels.iter().map(|looks| {
             let full = looks.iter().filter(|look| look.all_full);
             full.map(|look| &look.groups).collect::<BTreeSet<_>>().len()

@@ -70,13 +70,7 @@ impl Dataset {
     /// fills, what it holds follows from its last report and its growth rate; where there are enough samples with all instances
     /// full, these alone count.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
-        let until = self.until(before);
-        let measure = self.measure(recorded, until);
-        let load = ReportedLoad::of(recorded, until);
-        let mut kernels = self.of_kernels(recorded, &load, measure);
-        for looks in &mut kernels {
-            looks.retain(|look| look.elapsed_seconds <= until);
-        }
+        let (measure, load, kernels) = self.looks(recorded, before);
         let full = |looks: &&Vec<KernelObservation>| {
             let numbers: HashSet<u32> =
                 looks.iter().filter(|look| look.all_full).map(|look| look.instances).collect();
@@ -180,7 +174,7 @@ impl Dataset {
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
-    pub(super) fn until(&self, before: Option<usize>) -> f64 {
+    fn until(&self, before: Option<usize>) -> f64 {
         let counts = |(index, step): &(usize, &Step)| match before {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),
@@ -190,7 +184,7 @@ impl Dataset {
     }
 
     /// What is asked of each sample: what instances have together, where a kernel accounts for that alone; else what the machine holds.
-    pub(super) fn measure(&self, recorded: &Recorded, until: f64) -> &'static Measure {
+    fn measure(&self, recorded: &Recorded, until: f64) -> &'static Measure {
         let fresh = self.nodes.iter().flat_map(|node| &node.samples);
         let counts = |sample: &&NodeSample| {
             sample.freshness == Freshness::Fresh && sample.elapsed_seconds.is_some_and(|at| at <= until)
@@ -206,8 +200,24 @@ impl Dataset {
         self.measure_of_machine()
     }
 
+    /// Samples of each kernel before a step (its index), of which measure, and what instances report until then.
+    pub(super) fn looks<'r>(
+        &self,
+        recorded: &'r Recorded,
+        before: Option<usize>,
+    ) -> (&'static Measure, ReportedLoad<'r>, Vec<Vec<KernelObservation>>) {
+        let until = self.until(before);
+        let measure = self.measure(recorded, until);
+        let load = ReportedLoad::of(recorded, until);
+        let mut kernels = self.of_kernels(recorded, &load, measure);
+        for looks in &mut kernels {
+            looks.retain(|look| look.elapsed_seconds <= until);
+        }
+        (measure, load, kernels)
+    }
+
     /// The same of each kernel.
-    pub(super) fn of_kernels(
+    fn of_kernels(
         &self,
         recorded: &Recorded,
         load: &ReportedLoad<'_>,

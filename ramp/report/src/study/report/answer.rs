@@ -86,6 +86,11 @@ impl PermutationPValue {
 }
 
 impl FigureAnswer {
+    /// What the answer rests on, and what limits it.
+    pub fn details(&self) -> impl Iterator<Item = &String> {
+        [&self.statistics].into_iter().chain(&self.notes).filter(|part| !part.is_empty())
+    }
+
     /// The class of its verdict, for styles.
     #[must_use]
     pub fn class(&self) -> &'static str {
@@ -107,6 +112,12 @@ impl ComparedReport {
         let first = reasons.next().flatten()?;
         let is_same = reasons.all(|why| why == Some(first));
         is_same.then(|| format!("{} is not compared with {}: {first}", self.other, self.base))
+    }
+
+    /// What can be said of the startups as a whole, or why nothing.
+    #[must_use]
+    pub fn startups_text(&self) -> String {
+        self.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0))
     }
 
     /// The answers of a comparison.
@@ -191,9 +202,8 @@ impl Context<'_> {
             Verdict::CannotTell(more) => {
                 let more = match more {
                     Some(more) => format!(
-                        "{} more {} would probably tell, if the difference is what it seems",
-                        more,
-                        if more == 1 { "block" } else { "blocks" }
+                        "{more} more {} would probably tell, if the difference is what it seems",
+                        pick(more == 1, "block", "blocks")
                     ),
                     None => format!("fewer than {MOST_BLOCKS} blocks would probably not tell"),
                 };

@@ -105,7 +105,7 @@ fn groups<'r>(report: &'r StudyReport<'_>) -> Vec<PageGroup<'r>> {
         let compared = |compared: &'r ComparedReport| PageComparison {
             compared,
             not_compared: compared.not_compared(),
-            startups: compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0)),
+            startups: compared.startups_text(),
         };
         PageGroup {
             title: &group.title,

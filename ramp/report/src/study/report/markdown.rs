@@ -60,14 +60,12 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         }
         for answer in &compared.answers {
             *text += &format!("- {}", escaped(&answer.sentence));
-            for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
-            {
+            for part in answer.details() {
                 *text += &format!(" *({})*", escaped(part));
             }
             text.push('\n');
         }
-        let startups = compared.startups.clone().unwrap_or_else(|why| format!("not compared: {}", why.0));
-        *text += &format!("- startups, log-rank test: {}\n", escaped(&startups));
+        *text += &format!("- startups, log-rank test: {}\n", escaped(&compared.startups_text()));
         if let Some(waiting) = &compared.waiting {
             *text += &format!("- {}\n", escaped(waiting));
         }

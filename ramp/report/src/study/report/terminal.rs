@@ -3,7 +3,6 @@
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
-use super::words::list;
 use crate::report::format::wrapped;
 use ramp_format::text::count;
 
@@ -43,16 +42,11 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         }
         for answer in &compared.answers {
             *text += &item(&answer.sentence, 2);
-            for part in [&answer.statistics].into_iter().chain(&answer.notes).filter(|part| !part.is_empty())
-            {
+            for part in answer.details() {
                 *text += &wrapped(part, 6, WIDTH);
             }
         }
-        let startups = match &compared.startups {
-            Ok(startups) => format!("startups, log-rank test: {startups}"),
-            Err(why) => format!("startups, log-rank test: not compared: {}", why.0),
-        };
-        *text += &item(&startups, 2);
+        *text += &item(&format!("startups, log-rank test: {}", compared.startups_text()), 2);
         if let Some(waiting) = &compared.waiting {
             *text += &wrapped(waiting, 6, WIDTH);
         }
@@ -110,7 +104,6 @@ fn push_runs(text: &mut String, report: &StudyReport<'_>) {
             |blocks| format!("{} expected to be needed", count(blocks, "block")),
         );
         let after = count(decision.after_blocks, "block");
-        let all = list(&[format!("after {after}: {needed} ({})", decision.reason)]);
-        *text += &wrapped(&all, 0, WIDTH);
+        *text += &wrapped(&format!("after {after}: {needed} ({})", decision.reason), 0, WIDTH);
     }
 }
