@@ -224,7 +224,20 @@ pub(super) fn widest(one: Interval, other: Interval) -> Interval {
 }
 
 impl SystematicError {
-    pub(super) fn widen(self, Interval { low, high }: Interval) -> Interval {
+    /// That of a mean over runs: no number of them makes it smaller.
+    pub(crate) fn mean(runs: &[&MarginalCost]) -> Self {
+        let mean = |of: fn(&Self) -> f64| {
+            runs.iter().map(|run| of(&run.systematic)).sum::<f64>() / runs.len().max(1) as f64
+        };
+        Self {
+            below: mean(|error| error.below),
+            first: mean(|error| error.first),
+            above: mean(|error| error.above),
+            load: mean(|error| error.load),
+        }
+    }
+
+    pub(crate) fn widen(self, Interval { low, high }: Interval) -> Interval {
         Interval { low: low - self.below - self.load, high: high + self.above + self.load }
     }
 }
@@ -258,12 +271,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     };
     let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / number as f64;
-    let systematic = SystematicError {
-        below: mean(|run| run.systematic.below),
-        first: mean(|run| run.systematic.first),
-        above: mean(|run| run.systematic.above),
-        load: mean(|run| run.systematic.load),
-    };
+    let systematic = SystematicError::mean(&runs);
     Ok(MarginalCost {
         bytes: mean(|run| run.bytes),
         interval: systematic.widen(interval(&drawn)?),

@@ -79,11 +79,15 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: CAPACITY_BY_MEMORY,
         title: "capacity by memory",
         unit: StudyUnit::Instances,
-        definition: "instances that fit by the memory that they use, whatever they request; measured where memory gave way, else \
-                     extrapolated by the memory per instance",
+        definition: "instances that fit by the memory that they use, whatever they request, in runs in which memory gave way",
         value: |_, run| {
             let capacity = run.estimates.capacities.by_memory.as_ref().map_err(Clone::clone)?;
-            Ok(capacity.instances as f64)
+            match capacity.extrapolated_from {
+                None => Ok(capacity.instances as f64),
+                Some(_) => unavailable(
+                    "extrapolated, with an error that all runs have in common: see the report of each run",
+                ),
+            }
         },
     },
 ];

@@ -3,9 +3,10 @@
 use super::answer::{missing_of, startup_limit};
 use super::naming::label;
 use super::words::{interval, value};
+use crate::analysis::{MarginalCost, SystematicError};
 use crate::stats::{Interval, MeanEstimate};
-use crate::study::data::StudyData;
-use crate::study::figure::{STUDY_FIGURES, StudyFigure};
+use crate::study::data::{MeasuredRun, StudyData};
+use crate::study::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES, StudyFigure};
 use ramp_format::plan::EngineKind;
 use ramp_format::text::count;
 
@@ -44,7 +45,7 @@ pub struct CellMean {
     pub mean: f64,
     /// Standard deviation between runs; none of one run.
     pub deviation: Option<f64>,
-    /// 95 % interval of the mean, by Student's distribution; none of one run.
+    /// 95 % interval of the mean, by Student's distribution, and with what is common to all runs; none of one run.
     pub interval: Option<Interval>,
     /// Runs that have the figure.
     pub runs: usize,
@@ -68,7 +69,10 @@ impl CellReport {
             CellFigure {
                 figure,
                 title,
-                mean: CellMean::of(&known),
+                mean: CellMean::of(&known).map(|mean| match figure.name {
+                    MEMORY_PER_INSTANCE => mean.widened(&runs),
+                    _ => mean,
+                }),
                 missing: missing.collect(),
                 runs: runs.len(),
             }
@@ -93,6 +97,14 @@ impl CellMean {
             MeanEstimate { mean, standard_error: deviation / n.sqrt(), freedom: n - 1.0 }.interval(0.95)
         });
         Some(Self { mean, deviation, interval, runs })
+    }
+
+    /// The interval with what no number of runs makes more exact: how exact the loads are, which cancels in a difference of cells, and what
+    /// no run can tell apart.
+    fn widened(self, runs: &[&MeasuredRun]) -> Self {
+        let costs: Vec<&MarginalCost> =
+            runs.iter().filter_map(|run| run.results.estimates.rough_cost.as_ref().ok()).collect();
+        Self { interval: self.interval.map(|interval| SystematicError::mean(&costs).widen(interval)), ..self }
     }
 }
 

@@ -1,9 +1,8 @@
 //! Findings on a study: what limits it as a whole, in sentences.
 
-use super::naming::label;
 use super::words::list;
 use crate::study::data::StudyData;
-use ramp_format::study::{RunRecord, RunRecordState};
+use ramp_format::study::{Cell, RunRecord, RunRecordState};
 use ramp_format::text::count;
 
 /// What finds something.
@@ -101,9 +100,19 @@ fn nothing_to_compare(data: &StudyData) -> Vec<String> {
     if data.record.definition.mix || cells.is_empty() || !data.comparisons().is_empty() {
         return Vec::new();
     }
-    let mut runtimes: Vec<String> = (0..cells.len()).map(|cell| label(cells, cell)).collect();
+    vec![format!("nothing is compared: {}", runtimes_words(cells))]
+}
+
+/// Which runtimes a study without comparisons has: at most one of each scenario and size.
+fn runtimes_words(cells: &[Cell]) -> String {
+    let mut runtimes: Vec<String> = cells.iter().flat_map(|cell| cell.runtimes.clone()).collect();
+    runtimes.sort();
     runtimes.dedup();
-    vec![format!("nothing is compared: the study has one runtime, {}", list(&runtimes))]
+    match runtimes.as_slice() {
+        [] => "the study names no runtimes".into(),
+        [one] => format!("the study has one runtime, {one}"),
+        several => format!("each scenario and size has one runtime, {}", list(several)),
+    }
 }
 
 /// Containers beside the load's own, whose memory is in the figures.
@@ -133,4 +142,22 @@ fn versions(data: &StudyData) -> Vec<String> {
 
 fn name(run: &RunRecord) -> String {
     run.directory.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_study_of_sizes_alone_has_no_runtimes() {
+        let cell = |runtime: &str| Cell {
+            name: "n".into(),
+            scenario: "s".into(),
+            manifest: None,
+            runtimes: Some(runtime.to_owned()).filter(|runtime| !runtime.is_empty()).into_iter().collect(),
+            size: None,
+        };
+        assert_eq!(runtimes_words(&[cell(""), cell("")]), "the study names no runtimes");
+        assert_eq!(runtimes_words(&[cell("kata"), cell("kata")]), "the study has one runtime, kata");
+    }
 }

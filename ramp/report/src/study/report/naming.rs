@@ -25,6 +25,17 @@ pub fn label(cells: &[Cell], cell: usize) -> String {
     if of.runtimes.is_empty() || !is_alone { of.name.clone() } else { of.runtimes.join(" + ") }
 }
 
+/// What a cell is called among all of the study: with its size, unless that is part of its name.
+#[must_use]
+pub fn label_with_size(cells: &[Cell], cell: usize) -> String {
+    let label = label(cells, cell);
+    let of = cells.get(cell).filter(|of| of.name != label);
+    match of.and_then(|of| of.size.as_ref()).map(Size::label).filter(|size| !size.is_empty()) {
+        Some(size) => format!("{label}, {size}"),
+        None => label,
+    }
+}
+
 /// What a scenario in one size is called.
 #[must_use]
 pub fn group_title(cells: &[Cell], cell: &Cell) -> String {
@@ -34,4 +45,28 @@ pub fn group_title(cells: &[Cell], cell: &Cell) -> String {
         parts.remove(0);
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(name: &str, runtime: Option<&str>, size: &str) -> Cell {
+        Cell {
+            name: name.into(),
+            scenario: "s".into(),
+            manifest: None,
+            runtimes: runtime.map(str::to_owned).into_iter().collect(),
+            size: Some(Size { name: Some(size.into()), ..Size::default() }),
+        }
+    }
+
+    #[test]
+    fn a_size_is_told_once() {
+        let sizes = [cell("small", None, "small"), cell("large", None, "large")];
+        assert_eq!([0, 1].map(|at| label_with_size(&sizes, at)), ["small", "large"]);
+        let runtimes = [cell("runc-small", Some("runc"), "small"), cell("kata-small", Some("kata"), "small")];
+        assert_eq!([0, 1].map(|at| label(&runtimes, at)), ["runc", "kata"]);
+        assert_eq!([0, 1].map(|at| label_with_size(&runtimes, at)), ["runc, small", "kata, small"]);
+    }
 }

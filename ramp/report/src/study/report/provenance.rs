@@ -56,6 +56,8 @@ pub fn provenance(report: &StudyReport<'_>) -> String {
         .iter()
         .filter_map(|run| run.data.recorded())
         .flat_map(|recorded| recorded.run.versions.iter().map(|(what, version)| format!("{what} {version}")))
+        // Told of the study.
+        .filter(|version| *version != format!("ramp {}", record.ramp_version))
         .collect();
     versions.sort();
     versions.dedup();

@@ -1,11 +1,11 @@
 //! Runs of a study: the table of them.
 
-use super::naming::label;
+use super::naming::label_with_size;
 use super::words::{duration, number};
 use crate::stats::Interval;
 use crate::study::data::StudyData;
 use crate::study::figure::StudyUnit;
-use ramp_format::study::{RunRecordState, Size};
+use ramp_format::study::RunRecordState;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -39,19 +39,15 @@ pub fn runs(data: &StudyData) -> Vec<RunReport> {
     let run = |record: &ramp_format::study::RunRecord| {
         let measured = data.runs.iter().find(|run| run.directory == record.directory);
         let estimates = measured.map(|run| &run.results.estimates);
-        let size = cells.get(record.cell).and_then(|cell| cell.size.as_ref()).map(Size::label);
         let mut notes = record.notes.clone();
         let unreadable = data.unreadable.iter().find(|(directory, _)| *directory == record.directory);
         notes.extend(unreadable.map(|(_, why)| format!("cannot be read: {why}")));
         notes.extend(measured.map(|run| run.data.notes.clone()).unwrap_or_default());
         let since = |end: ramp_format::time::Time| end.0.duration_since(record.begin.0).ok();
-        let label = label(cells, record.cell);
         RunReport {
             block: record.block,
             cell: record.cell,
-            label: size
-                .filter(|size| !size.is_empty())
-                .map_or_else(|| label.clone(), |size| format!("{label}, {size}")),
+            label: label_with_size(cells, record.cell),
             directory: record.directory.display().to_string(),
             begin: humantime::format_rfc3339_seconds(record.begin.0).to_string(),
             seconds: record.end.and_then(since).map(|time| time.as_secs_f64()),
