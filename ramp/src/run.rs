@@ -140,7 +140,7 @@ impl<E: Engine> Run<E> {
         }
     }
 
-    /// Memory is watched for longer after the last instance, until it is steady and back: another run begins then.
+    /// Memory is watched for longer after the last instance, until it is back, or stays where it is: another run begins then.
     #[must_use]
     pub fn watching_memory_for(self, at_most: Duration) -> Self {
         Self { watched_at_most: Some(at_most), ..self }

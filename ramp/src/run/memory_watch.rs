@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ramp_report::stats::{STEADY_FOR_SECONDS, is_steady, last, matters, mean};
+use ramp_report::stats::{STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean};
+
+/// Memory that has not come back, but stays where it is for so long, is not waited for any longer: kernels keep some of what they have
+/// allocated (slab, page tables, per-CPU pages), and the next run measures from there.
+const KEPT_AFTER_SECONDS: f64 = 20.0;
 
 /// Seconds since the run began, and unreclaimable bytes.
 type MemorySeries = Vec<(f64, f64)>;
@@ -47,6 +51,14 @@ impl MemoryWatch {
         !self.quiet.is_empty() && self.quiet.iter().all(is)
     }
 
+    /// Whether another run can begin: memory of each kernel is back, or has not moved for a while.
+    pub(super) fn has_settled(&self) -> bool {
+        let is = |(kernel, quiet): (&String, &MemorySeries)| {
+            is_steady_for(self.after(kernel), KEPT_AFTER_SECONDS, quiet)
+        };
+        self.is_back() || (!self.quiet.is_empty() && self.quiet.iter().all(is))
+    }
+
     /// Whether memory of each kernel that was sampled before is steady; none with too few samples.
     pub(super) fn is_steady(&self) -> Option<bool> {
         let each = self.quiet.iter().map(|(kernel, quiet)| is_steady(self.after(kernel), quiet));
@@ -68,7 +80,23 @@ mod tests {
         assert!(!watch.is_back(), "nothing is known yet");
         (100..105).for_each(|second| watch.see("boot-1", f64::from(second), 900.0 * MIB));
         assert_eq!((watch.is_back(), watch.is_steady()), (false, Some(true)), "400 MiB are missing");
+        assert!(!watch.has_settled(), "they may be on their way for a few seconds");
         (105..110).for_each(|second| watch.see("boot-1", f64::from(second), 501.0 * MIB));
         assert_eq!((watch.is_back(), watch.is_steady()), (true, Some(true)));
+        assert!(watch.has_settled());
+    }
+
+    #[test]
+    fn what_stays_missing_for_20_seconds_is_kept() {
+        const MIB: f64 = 1_048_576.0;
+        let mut watch = MemoryWatch::default();
+        (0..8).for_each(|second| watch.see("boot-1", f64::from(second), 500.0 * MIB));
+        watch.begin_after();
+        (100..=110).for_each(|second| watch.see("boot-1", f64::from(second), 700.0 * MIB));
+        // It falls until here.
+        (111..=130).for_each(|second| watch.see("boot-1", f64::from(second), 516.0 * MIB));
+        assert!(!watch.has_settled());
+        watch.see("boot-1", 131.0, 516.0 * MIB);
+        assert_eq!((watch.has_settled(), watch.is_back()), (true, false), "16 MiB are missing");
     }
 }

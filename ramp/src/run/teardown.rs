@@ -96,7 +96,11 @@ impl<E: Engine> Run<E> {
             let usual = self.plan.settle * LONGER_THAN_BEFORE;
             let longest = self.watched_at_most.map_or(usual, |at_most| usual.max(at_most));
             let deadline = began + longest;
-            let is_back = |event_loop: &EventLoop| event_loop.memory.is_back();
+            let between_runs = self.watched_at_most.is_some();
+            let is_back = |event_loop: &EventLoop| {
+                let memory = &event_loop.memory;
+                if between_runs { memory.has_settled() } else { memory.is_back() }
+            };
             let what = |_: &EventLoop| "memory of the nodes to be steady".to_owned();
             // An interrupt only ends the wait: what is known is reported.
             let _ = self.event_loop.until_told(deadline, "teardown", is_back, what).await;

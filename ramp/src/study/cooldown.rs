@@ -1,7 +1,7 @@
 //! Cool-down between the runs of a study: nothing left of the last run, and memory steady again. Pure.
 //!
-//! A run of a study watches memory after its last instance until it is steady and back, for as long as `cooldown.most`; so what is left
-//! here is the rest of `cooldown.least`, and a note where the state of rest was not reached.
+//! A run of a study watches memory after its last instance until it is back or stays where it is, for as long as `cooldown.most`; so
+//! what is left here is the rest of `cooldown.least`, and a note where the state of rest was not reached.
 
 use std::time::{Duration, SystemTime};
 
