@@ -1,123 +1,180 @@
 //! Overhead per pod where it is known: a cluster whose kata is runc plus a process of 128 MiB per pod. On one node, since nodes
 //! that share a kernel report the same memory.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use ramp_format::run_file::read_run;
+use ramp_format::study::{RunRecordState, StudyRecord};
 use ramp_report::analysis::Estimate;
 use ramp_report::analysis::comparison::PerPod;
 use ramp_report::dataset::Dataset;
+use ramp_report::progress::Observer;
 use ramp_report::report::Report;
 use ramp_report::report::terminal::text;
+use ramp_report::stats::Interval;
+use ramp_report::study::comparison::{CellComparison, StudyRun};
+use ramp_report::study::data::StudyData;
 use serde_json::Value;
 
 use crate::charged::charged;
-use crate::process::{self, KataWithoutCpu, kubectl, left, one_node, scenario, tidy_cluster, wait};
+use crate::process::{self, KataWithoutCpu, kubectl, left, one_node, ramp, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
 /// Resident in each pod, as is said of the stand-in.
 const TRUE_OVERHEAD: f64 = 128.0 * MIB;
 const CLASS: &str = "ramp-test-overhead";
+/// Instances of each run of the study.
+const INSTANCES: u32 = 7;
 
 #[test]
-#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
-fn the_overhead_per_pod_of_one_pair_is_estimated_within_3_percent_and_its_interval_holds_it() {
+#[ignore = "needs a cluster with RuntimeClasses gvisor, whose pods' memory cgroups are on this machine, and kata, runc and 128 MiB in each pod"]
+fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     tidy_cluster();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::named(CLASS);
-    // A B, with as many as the node has room for without losing any.
-    let runs = [
-        ramp_to(&directory.path().join("1"), "default", "14", "ready"),
-        ramp_to(&directory.path().join("2"), CLASS, "7", "ready"),
-    ];
-    assert_eq!(left(), Vec::<Value>::new());
-    let found = overhead(runs).unwrap();
-    let (low, high) = (found.interval.low, found.interval.high);
-    println!("{:.1} ({:.1} to {:.1}) MiB", found.bytes / MIB, low / MIB, high / MIB);
-    assert!(low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= high, "{:.1} to {:.1} MiB", low / MIB, high / MIB);
-    assert!(
-        (found.bytes / TRUE_OVERHEAD - 1.0).abs() <= 0.03,
-        "no farther than 3 %: {:.1} MiB",
-        found.bytes / MIB
-    );
-}
-
-#[test]
-#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
-fn at_any_other_pace_the_interval_holds_the_overhead_or_there_is_none() {
-    tidy_cluster();
-    let _others_are_cordoned = one_node();
-    let directory = tempfile::tempdir().unwrap();
-    let _class = KataWithoutCpu::named(CLASS);
-    for pace in ["5s", "none"] {
-        let out = |name: &str| directory.path().join(format!("{name}-{pace}"));
-        let runs = [ramp_to(&out("runc"), "default", "6", pace), ramp_to(&out("kata"), CLASS, "6", pace)];
-        match overhead(runs) {
-            Ok(found) => {
-                let (low, high) = (found.interval.low, found.interval.high);
-                println!("{pace}: {:.1} ({:.1} to {:.1}) MiB", found.bytes / MIB, low / MIB, high / MIB);
-                assert!(low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= high, "{pace}: {low} to {high}");
-            }
-            Err(why) => assert!(why.0.contains("too wide to be of use"), "{pace}: {why}"),
-        }
-    }
-    assert_eq!(left(), Vec::<Value>::new());
-}
-
-#[test]
-#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
-fn the_interval_of_a_mixed_run_holds_the_overhead_per_pod() {
-    tidy_cluster();
-    let _others_are_cordoned = one_node();
-    let directory = tempfile::tempdir().unwrap();
-    let _class = KataWithoutCpu::named(CLASS);
-    let (manifest, out) = (scenario("runc/memory-capacity.yaml"), directory.path().join("mixed"));
-    let mix = format!("default,{CLASS}");
-    let options = ["--mix", &mix, "--memory", "20M", "--to", "16", "--hold", "10s"];
-    let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(400));
+    let file = directory.path().join("study.yaml");
+    let out = directory.path().join("study");
+    fs::write(&file, definition()).unwrap();
+    let study = ramp(&["study", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let charges = charged_to_gvisor_and_runc(&out, Duration::from_secs(300));
+    let (status, said) = study.wait_for(Duration::from_secs(2400));
     assert!(status.success(), "{status}: {said}");
     assert_eq!(left(), Vec::<Value>::new());
-    let report = Report::of(vec![Dataset::read(&out).unwrap()], None);
+
+    let data = StudyData::read(&out, &Observer::default()).unwrap();
+    assert!(data.record.why_ended.as_deref().unwrap().starts_with("precision reached"), "{said}");
+    let compared = data.comparisons();
+    let [kata, gvisor] = [0, 1].map(|at| difference(&compared[at].comparison));
+    println!("{} blocks; kata {}", data.runs_of(0).len(), in_mib(&kata));
+    println!("gvisor {} where {:.1} MiB more are charged than under runc", in_mib(&gvisor), charges / MIB);
+    assert!(kata.1.low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= kata.1.high, "kata {}", in_mib(&kata));
+    assert!(half_width(kata.1) <= 0.02 * TRUE_OVERHEAD, "±2 % at most: {}", in_mib(&kata));
+    assert!(
+        (gvisor.0 - charges).abs() <= 3.0 * MIB,
+        "gvisor {}, {:.1} charged",
+        in_mib(&gvisor),
+        charges / MIB
+    );
+
+    // A B and B A, of the study's first two blocks, and a mixed run in the same time.
+    let early = |cell: usize| -> Vec<StudyRun> {
+        data.figures_of(cell).into_iter().filter(|run| run.block <= 2).collect()
+    };
+    let in_turn = difference(&CellComparison::of(&early(0), &early(1), |_| None));
+    let of_each: Vec<PathBuf> = data
+        .record
+        .runs
+        .iter()
+        .filter(|run| (1..=2).contains(&run.block) && run.cell <= 1 && run.state == RunRecordState::Done)
+        .map(|run| out.join(&run.directory))
+        .collect();
+    let pooled = overhead(&of_each).unwrap();
+    let off = (pooled.bytes / TRUE_OVERHEAD - 1.0).abs();
+    assert!(off <= 0.03, "{}", in_mib(&(pooled.bytes, pooled.interval)));
+    let in_turn_seconds: f64 = of_each.iter().map(|run| seconds_of(run)).sum();
+
+    let mixed_out = directory.path().join("mixed");
+    let mix = format!("default,{CLASS}");
+    let options = ["--mix", &mix, "--memory", "20M", "--to", "16", "--settle", "10s", "--hold", "10s"];
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let (status, said) = process::run(&manifest, &mixed_out, &options).wait_for(Duration::from_secs(400));
+    assert!(status.success(), "{status}: {said}");
+    assert_eq!(left(), Vec::<Value>::new());
+    let report = Report::of(vec![Dataset::read(&mixed_out).unwrap()], None);
     println!("{}", text(&report));
-    let found = report.findings.runs[0].mixed[1].overhead.clone().unwrap().unwrap();
-    let (low, high) = (found.interval.low, found.interval.high);
-    println!("{:.1} ({:.1} to {:.1}) MiB", found.bytes / MIB, low / MIB, high / MIB);
-    assert!(low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= high, "{:.1} to {:.1} MiB", low / MIB, high / MIB);
+    let mixed = report.findings.runs[0].mixed[1].overhead.clone().unwrap().unwrap();
+    let mixed = (mixed.bytes, mixed.interval);
+    println!(
+        "mixed, {:.0} s: {}; 4 runs in turn, {in_turn_seconds:.0} s: {} by a study, {} by `ramp report`",
+        seconds_of(&mixed_out),
+        in_mib(&mixed),
+        in_mib(&in_turn),
+        in_mib(&(pooled.bytes, pooled.interval))
+    );
+    assert!(mixed.1.low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= mixed.1.high, "mixed {}", in_mib(&mixed));
+    assert!(half_width(mixed.1) <= 0.5 * half_width(in_turn.1), "half as wide: {}", in_mib(&mixed));
+}
+
+/// A study of the base, what is known, and gVisor.
+fn definition() -> String {
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let mut text = String::from("name: overhead of runtimes\nengine: kubernetes\n");
+    writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
+    writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
+    text += "sizes: [{name: 100M, memory: 100M, limits: {memory: 150Mi}}]\n";
+    writeln!(text, "ramp: {{to: {INSTANCES}, settle: 10s, hold: 5s}}").unwrap();
+    text += "blocks: {least: 4, most: 10}\nprecision: {memory_per_instance: 2.5Mi}\n";
+    text
+}
+
+/// What differs per pod between two cells: memory and its 95 % interval, in bytes.
+fn difference(compared: &CellComparison) -> (f64, Interval) {
+    let memory = compared.figures[0].as_ref().unwrap();
+    (memory.difference.difference.mean, memory.interval)
+}
+
+fn half_width(interval: Interval) -> f64 {
+    (interval.high - interval.low) / 2.0
+}
+
+fn in_mib((found, interval): &(f64, Interval)) -> String {
+    format!("{:.1} MiB ({:.1} to {:.1})", found / MIB, interval.low / MIB, interval.high / MIB)
+}
+
+fn seconds_of(run: &Path) -> f64 {
+    let run = read_run(run).unwrap();
+    run.end.unwrap().0.duration_since(run.begin.0).unwrap().as_secs_f64()
+}
+
+/// By how much more the kernel charges to a pod of a study's runs under gVisor than to one under runc, in bytes: each looked at once, while
+/// all pods of a run are at rest.
+fn charged_to_gvisor_and_runc(study: &Path, longest: Duration) -> f64 {
+    let (mut runc, mut gvisor) = (None, None);
+    let deadline = Instant::now() + longest;
+    loop {
+        assert!(Instant::now() < deadline, "a run under each within {longest:?}");
+        thread::sleep(Duration::from_millis(500));
+        let Ok(record) = StudyRecord::read(study) else { continue };
+        let Some(run) = record.runs.iter().find(|run| run.state == RunRecordState::Running) else { continue };
+        let of_class = match run.cell {
+            0 => &mut runc,
+            2 => &mut gvisor,
+            _ => continue,
+        };
+        let steps = fs::read_to_string(study.join(&run.directory).join("steps.csv")).unwrap_or_default();
+        // A header and all steps up: it holds.
+        if run.block > 0 && of_class.is_none() && steps.lines().count() == 1 + INSTANCES as usize {
+            *of_class = Some(charged_to_each_pod());
+        }
+        if let (Some(runc), Some(gvisor)) = (runc, gvisor) {
+            return gvisor - runc;
+        }
+    }
 }
 
 #[test]
-#[ignore = "needs a cluster with a RuntimeClass gvisor, whose pods' memory cgroups are on this machine"]
-fn the_overhead_per_pod_of_gvisor_is_what_the_kernel_charges_to_its_pods() {
+#[ignore = "needs a cluster with a RuntimeClass kata that is runc and 128 MiB in each pod"]
+fn at_a_pace_of_5_seconds_the_interval_holds_the_overhead_or_there_is_none() {
     tidy_cluster();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
-    let mut charged = Vec::new();
-    let runs = ["default", "gvisor"].map(|class| {
-        let out = directory.path().join(class);
-        let manifest = scenario("runc/memory-capacity.yaml");
-        let options = ["--runtime", class, "--memory", "100M", "--to", "8", "--hold", "20s"];
-        let run = process::run(&manifest, &out, &options);
-        wait("all of them at rest", Duration::from_secs(300), || {
-            let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap_or_default();
-            steps.lines().count() > 8
-        });
-        // Into the hold.
-        std::thread::sleep(Duration::from_secs(10));
-        charged.push(charged_to_each_pod());
-        let (status, said) = run.wait_for(Duration::from_secs(300));
-        assert!(status.success(), "{status}: {said}");
-        out
-    });
-    let truth = charged[1] - charged[0];
-    let found = overhead(runs).unwrap();
-    println!("{:.1} MiB where {:.1} are charged", found.bytes / MIB, truth / MIB);
-    assert!(
-        (found.bytes - truth).abs() <= 3.0 * MIB,
-        "{:.1} where {:.1} are true",
-        found.bytes / MIB,
-        truth / MIB
-    );
+    let _class = KataWithoutCpu::named(CLASS);
+    let out = |name: &str| directory.path().join(name);
+    let runs = [ramp_to(&out("runc"), "default", "6", "5s"), ramp_to(&out("kata"), CLASS, "6", "5s")];
+    match overhead(&runs) {
+        Ok(found) => {
+            let found = (found.bytes, found.interval);
+            println!("{}", in_mib(&found));
+            assert!(found.1.low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= found.1.high, "{}", in_mib(&found));
+        }
+        Err(why) => assert!(why.0.contains("too wide to be of use"), "{why}"),
+    }
+    assert_eq!(left(), Vec::<Value>::new());
 }
 
 /// What the kernel charges to the memory cgroup of each pod of the load on average, without page cache, in bytes. (What gVisor has for its
@@ -153,8 +210,8 @@ fn cgroup_of(directory: &Path, uid: &str) -> Option<PathBuf> {
 }
 
 /// What a report on both says that each pod costs more under the second.
-fn overhead(runs: [PathBuf; 2]) -> Estimate<PerPod> {
-    let report = Report::of(runs.map(|run| Dataset::read(&run).unwrap()).into(), None);
+fn overhead(runs: &[PathBuf]) -> Estimate<PerPod> {
+    let report = Report::of(runs.iter().map(|run| Dataset::read(run).unwrap()).collect(), None);
     println!("{}", text(&report));
     report.findings.comparisons[0].comparison.overhead_per_pod.clone()
 }
