@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ramp_format::run_file::read_run;
 use ramp_format::study::{RunRecordState, StudyRecord};
@@ -41,7 +41,7 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     let out = directory.path().join("study");
     fs::write(&file, definition()).unwrap();
     let study = ramp(&["study", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
-    let charges = charged_to_gvisor_and_runc(&out, Duration::from_secs(300));
+    let charges = charged_to_gvisor_and_runc(&out, || study.costs().is_some());
     let (status, said) = study.wait_for(Duration::from_secs(2400));
     assert!(status.success(), "{status}: {said}");
     assert_eq!(left(), Vec::<Value>::new());
@@ -107,8 +107,8 @@ fn definition() -> String {
     writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
     writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
     text += "sizes: [{name: 100M, memory: 100M, limits: {memory: 150Mi}}]\n";
-    writeln!(text, "ramp: {{to: {INSTANCES}, settle: 10s, hold: 5s}}").unwrap();
-    text += "blocks: {least: 4, most: 10}\nprecision: {memory_per_instance: 2.5Mi}\n";
+    writeln!(text, "ramp: {{to: {INSTANCES}, settle: 10s, hold: 8s}}").unwrap();
+    text += "cooldown: {most: 40s}\nblocks: {least: 4, most: 10}\nprecision: {memory_per_instance: 2.5Mi}\n";
     text
 }
 
@@ -133,11 +133,10 @@ fn seconds_of(run: &Path) -> f64 {
 
 /// By how much more the kernel charges to a pod of a study's runs under gVisor than to one under runc, in bytes: each looked at once, while
 /// all pods of a run are at rest.
-fn charged_to_gvisor_and_runc(study: &Path, longest: Duration) -> f64 {
+fn charged_to_gvisor_and_runc(study: &Path, is_under_way: impl Fn() -> bool) -> f64 {
     let (mut runc, mut gvisor) = (None, None);
-    let deadline = Instant::now() + longest;
     loop {
-        assert!(Instant::now() < deadline, "a run under each within {longest:?}");
+        assert!(is_under_way(), "the study ended before a run under each");
         thread::sleep(Duration::from_millis(500));
         let Ok(record) = StudyRecord::read(study) else { continue };
         let Some(run) = record.runs.iter().find(|run| run.state == RunRecordState::Running) else { continue };
@@ -146,10 +145,12 @@ fn charged_to_gvisor_and_runc(study: &Path, longest: Duration) -> f64 {
             2 => &mut gvisor,
             _ => continue,
         };
-        let steps = fs::read_to_string(study.join(&run.directory).join("steps.csv")).unwrap_or_default();
-        // A header and all steps up: it holds.
-        if run.block > 0 && of_class.is_none() && steps.lines().count() == 1 + INSTANCES as usize {
-            *of_class = Some(charged_to_each_pod());
+        let steps = study.join(&run.directory).join("steps.csv");
+        // A header and all steps up.
+        let holds =
+            || fs::read_to_string(&steps).is_ok_and(|text| text.lines().count() == 1 + INSTANCES as usize);
+        if run.block > 0 && of_class.is_none() && holds() {
+            *of_class = charged_to_each_pod().filter(|_| holds());
         }
         if let (Some(runc), Some(gvisor)) = (runc, gvisor) {
             return gvisor - runc;
@@ -178,8 +179,8 @@ fn at_a_pace_of_5_seconds_the_interval_holds_the_overhead_or_there_is_none() {
 }
 
 /// What the kernel charges to the memory cgroup of each pod of the load on average, without page cache, in bytes. (What gVisor has for its
-/// containers is shared memory, which counts as cache and is none.)
-fn charged_to_each_pod() -> f64 {
+/// containers is shared memory, which counts as cache and is none.) None where one is already gone.
+fn charged_to_each_pod() -> Option<f64> {
     let pods: Value =
         serde_json::from_str(&kubectl(&["get", "pods", "-n", "workload", "-o", "json"])).unwrap();
     let of_load = |pod: &&Value| pod["metadata"]["name"].as_str().unwrap().starts_with("memory-capacity");
@@ -190,14 +191,10 @@ fn charged_to_each_pod() -> f64 {
         .filter(of_load)
         .map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned())
         .collect();
-    let charged: Vec<f64> = uids
-        .iter()
-        .map(|uid| {
-            let group = cgroup_of(Path::new("/sys/fs/cgroup/memory"), uid);
-            charged(&group.expect("the pod's cgroup is here"))
-        })
-        .collect();
-    charged.iter().sum::<f64>() / charged.len() as f64
+    let group = |uid: &String| cgroup_of(Path::new("/sys/fs/cgroup/memory"), uid);
+    let groups: Vec<PathBuf> = uids.iter().map(group).collect::<Option<_>>()?;
+    let charged: Vec<f64> = groups.iter().map(|group| charged(group)).collect();
+    Some(charged.iter().sum::<f64>() / charged.len() as f64)
 }
 
 /// The directory below this one whose name has the uid of a pod in it.
