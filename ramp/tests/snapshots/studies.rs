@@ -41,9 +41,10 @@ fn file(path: &Path) -> String {
 fn a_study_of_two_runtimes_is_told_of_in_words_in_markdown_and_on_a_page() {
     let (place, _) = recorded(&StudyFixture::small());
     let told = told(&place);
-    assert!(told.lines().count() <= 56, "{told}");
+    assert!(told.lines().count() <= 40, "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
     hold("study_words", &told);
+    hold("study_words_verbose", &place.session(&["report", "study", "--verbose"]));
     hold("study_markdown", &file(&place.path().join("out/report.md")));
     let page = file(&place.path().join("out/report.html"));
     assert!(page.contains("href=\"./../study/runs/1-workload-kata\""), "runs are linked");
@@ -144,6 +145,33 @@ fn a_study_whose_runtimes_request_different_memory_is_told_of() {
     assert!(told.contains("[exit status 0]") && told.contains("more per pod than runc"), "{told}");
 }
 
+#[test]
+fn three_runtimes_and_six_blocks_fit_on_a_screen_and_what_is_unusual_is_told_of() {
+    let fixture = StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 6, ..StudyFixture::small() };
+    let (place, mut record) = recorded(&fixture);
+    record.runs[4].notes = vec!["before it, memory was not steady 2 min after the run before".into()];
+    save(&place, &record);
+    let told = told(&place);
+    assert!(told.lines().count() <= 60, "{told}");
+    assert!(told.contains("- block 2, ") && told.contains("memory was not steady 2 min after"), "{told}");
+    let all = place.session(&["report", "study", "--verbose"]);
+    assert!(all.contains("runs/6-workload-crun") && !told.contains("runs/6-workload-crun"), "{all}");
+}
+
+#[test]
+fn a_difference_that_needs_far_more_blocks_than_planned_is_said_so_and_json_has_the_number() {
+    let fixture = StudyFixture { runtimes: vec![RUNC, CRUN], blocks: 6, ..StudyFixture::small() };
+    let (place, mut record) = recorded(&fixture);
+    record.definition.margin = serde_json::from_str("{\"memory_per_instance\": \"1000\"}").unwrap();
+    save(&place, &record);
+    let found = json(&place)["comparisons"][0].clone();
+    let more = &found["verdict"]["more_blocks"];
+    assert!(more.is_null() || more.as_u64().unwrap() > 100, "{found}");
+    let sentence = found["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("cannot tell yet whether memory per instance differs"), "{sentence}");
+    assert!(sentence.ends_with("would need far more blocks than planned (> 100)."), "{sentence}");
+}
+
 /// As if each of its pods had a further container.
 fn add_sidecar(run: &Path) {
     let sidecar = Sidecar { container: "istio-proxy".into(), image: "istio-proxy:1".into() };
@@ -180,13 +208,12 @@ fn a_runtime_that_came_first_in_each_block_is_told_of_since_a_drift_would_look_l
         run.begin.0 = begin.0 + std::time::Duration::from_secs(100);
     }
     save(&place, &record);
+    let order = "runc came first in each block: of a drift only the trend of the runs";
     let told = told(&place);
-    assert!(told.contains("removed from the differences"), "{told}");
-    assert!(
-        told.replace("\n    ", " ")
-            .contains("runc came first in each block: of a drift only the trend of the runs"),
-        "{told}"
-    );
+    assert!(told.replace("\n    ", " ").contains(order), "{told}");
+    let all = place.session(&["report", "study", "--verbose"]);
+    assert!(all.contains("removed from the differences"), "{all}");
+    assert!(all.replace("\n    ", " ").contains(order), "{all}");
 }
 
 #[test]

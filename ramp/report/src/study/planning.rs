@@ -223,7 +223,7 @@ fn steps_seconds(run: &MeasuredRun) -> f64 {
 fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
     let interval = match figure.name {
         // How exact the load is is the same for all runs.
-        "memory_per_instance" => Interval::of(&run.results.estimates.rough_cost.as_ref().ok()?.drawn)?,
+        "memory_per_instance" => Interval::of(&run.memory().ok()?.drawn)?,
         "startup_median" => match Survival::of(&run.figures.startups)?.quantile(0.5) {
             Quantile::Seconds(_, Some(low), Some(high)) => Interval { low, high },
             _ => return None,
@@ -234,7 +234,7 @@ fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
 }
 
 fn text(data: &StudyData, plan: &FigurePlan, figure: &StudyFigure) -> String {
-    let name = |cell: usize| data.record.cells.get(cell).map_or("", |cell| cell.name.as_str());
+    let name = |cell: usize| data.cells.get(cell).map_or("", |cell| cell.name.as_str());
     let of = format!("{} of {} against {}", figure.title, name(plan.other), name(plan.base));
     sentence(&of, plan, figure.unit)
 }

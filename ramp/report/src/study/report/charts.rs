@@ -195,7 +195,8 @@ impl ChartPlace<'_> {
             title: format!("Memory in use against {} held{}", engine(self.report.data).instances(), self.title),
             x: PlotAxis::Number("instances held"),
             y: "GiB, all nodes".into(),
-            marks: self.runs().map(line).collect(),
+            // Instances of all runtimes of a mixed run are no measure of one.
+            marks: self.runs().filter(|(run, ..)| run.group.is_none()).map(line).collect(),
             legend: self.legend(),
             reach: Vec::new(),
             note: "A line for each run, while scaling up; anonymous and shared memory of all nodes, where recorded.".into(),
