@@ -329,3 +329,34 @@ fn a_precision_of_a_mixed_study_ends_it() {
     let why = record.why_ended.unwrap();
     assert!(why.starts_with("precision reached after 4 blocks"), "{why}");
 }
+
+#[test]
+fn a_study_of_searches_tells_how_many_hold_by_the_climbs_of_all_runs_and_how_many_more() {
+    // What holds with a probability of 95 % is the mean less 1.645 deviations.
+    const BASE: f64 = 30.0 - 1.645 * 2.0;
+    const OTHER: f64 = 20.0 - 1.645;
+    let place = Place::new(
+        "engine: simulated\nseed: 3\nruntimes: [runc, kata]\nworld: world.yaml\nwarmup: false\nblocks: 2\n\
+         worlds: {kata: {placement: {mean: 20, deviation: 1}}}\n\
+         ramp: {to: 60, hold: 2s, step_timeout: 60s, search: {climbs: 8}}\n",
+    );
+    let world = "nodes: [{count: 2, memory: 64Gi, cores: 64, pods: 500}]\n\
+                 load: {memory: 20M, growth_rate: 100M/s, report_every: 2s, cpu: 0.05}\n\
+                 placement: {mean: 30, deviation: 2}\n";
+    std::fs::write(place.path().join("world.yaml"), world).unwrap();
+    place.run("s");
+    let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    for (cell, truth) in json["cells"].as_array().unwrap().iter().zip([BASE, OTHER]) {
+        let found = &cell["held_with_95_percent"];
+        assert_eq!((&found["climbs"], &found["runs"]), (&16.into(), &2.into()), "{found}");
+        assert!((number(&found["value"]) - truth).abs() <= 2.5, "{found} where {truth} is true");
+        assert!(number(&found["interval"]["low"]) <= number(&found["value"]), "{found}");
+    }
+    let found = &json["searches"][0];
+    assert!((number(&found["difference"]) - (OTHER - BASE)).abs() <= 3.5, "{found}");
+    assert!(number(&found["interval"]["high"]) < 0.0, "{found}");
+    let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("fewer pods of kata than of runc hold with a probability of 95%"), "{told}");
+    assert!(told.contains("hold with 95%"), "{told}");
+}

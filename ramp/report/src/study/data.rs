@@ -246,8 +246,12 @@ impl MeasuredRun {
     /// The most instances that were held at once, where the run did not reach saturation: more may be.
     #[must_use]
     pub fn at_least_held(&self) -> Option<u32> {
-        let is_whole = self.group.is_none() && self.results.estimates.saturation.saturation.is_err();
-        is_whole.then(|| self.results.estimates.held.as_ref().ok().map(|held| held.count)).flatten()
+        // The most that a search has seen are not held again and again.
+        let is_ramp = self.group.is_none() && self.results.search.is_err();
+        let is_below = self.results.estimates.saturation.saturation.is_err();
+        (is_ramp && is_below)
+            .then(|| self.results.estimates.held.as_ref().ok().map(|held| held.count))
+            .flatten()
     }
 }
 

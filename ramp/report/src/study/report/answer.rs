@@ -1,5 +1,6 @@
 //! Answers of a study: each comparison of two cells, in sentences.
 
+use super::cell::HELD_95;
 use super::naming::{engine, label, label_with_size};
 use super::words::{blocks, duration, ends, interval, list, p_value, plain_p, value};
 use crate::analysis::Estimate;
@@ -12,6 +13,7 @@ use crate::study::comparison::{
 };
 use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::search::{SearchDifference, cell_search};
 use crate::study::verdict::{RISK, Verdict, most_advised};
 use ramp_format::plan::EngineKind;
 use ramp_format::study::Tolerance;
@@ -41,6 +43,10 @@ pub struct ComparedReport {
     pub drift: Vec<String>,
     /// What no interval allows for, in sentences.
     pub caveats: Vec<String>,
+    /// How many more hold with a probability of 95 %, where both are searched for.
+    pub search: Option<Estimate<SearchDifference>>,
+    /// The same in a sentence.
+    pub search_sentence: Option<String>,
     /// Requests and capacities, in sentences.
     pub capacities: Vec<String>,
 }
@@ -114,6 +120,7 @@ impl FigureAnswer {
             Some(Verdict::Differs) => "differs",
             Some(Verdict::NoLargerThan(_)) => "no-larger",
             Some(Verdict::CannotTell(_)) => "cannot-tell",
+            None if self.within_run.is_some() => "cannot-tell",
             None => "not-compared",
         }
     }
@@ -145,6 +152,26 @@ impl ComparedReport {
         }
     }
 
+    /// The figures that are compared.
+    pub fn compared_answers(&self) -> impl Iterator<Item = &FigureAnswer> {
+        self.answers.iter().filter(|answer| answer.short.is_some() || answer.within_run.is_some())
+    }
+
+    /// Which figures are not compared; none where all are.
+    #[must_use]
+    pub fn missing_text(&self) -> Option<String> {
+        let missing =
+            self.answers.iter().filter(|answer| answer.short.is_none() && answer.within_run.is_none());
+        let missing: Vec<String> = missing.map(|answer| answer.figure.title.to_owned()).collect();
+        (!missing.is_empty()).then(|| format!("not compared: {}", list(&missing)))
+    }
+
+    /// The class of the first answer, for styles.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        self.answers.first().map_or("not-compared", FigureAnswer::class)
+    }
+
     /// What can be said of the startups as a whole, or why nothing.
     #[must_use]
     pub fn startups_text(&self) -> String {
@@ -169,10 +196,25 @@ impl ComparedReport {
         let startups = found.clone().map(|startups| context.startups(startups));
         let startups_short = found.as_ref().ok().map(|startups| context.startups_short(*startups));
         let (waiting, drift, caveats) = (context.waiting(), context.drift(), context.caveats());
+        let search = context.search();
+        let search_sentence = search.as_ref().map(|found| context.search_sentence(found));
         let names = [compared.base, compared.other].map(|cell| label_with_size(cells, cell));
         let capacities = capacity_sentences(data, [compared.base, compared.other], &names);
         let Context { base, other, .. } = context;
-        Self { base, other, answers, startups, startups_short, waiting, drift, caveats, capacities, compared }
+        Self {
+            base,
+            other,
+            answers,
+            startups,
+            startups_short,
+            waiting,
+            drift,
+            caveats,
+            search,
+            search_sentence,
+            capacities,
+            compared,
+        }
     }
 }
 
@@ -283,6 +325,34 @@ impl Context<'_> {
         }
     }
 
+    fn search(&self) -> Option<Estimate<SearchDifference>> {
+        let of = |cell: usize| cell_search(self.data, cell);
+        let (base, other) = (of(self.compared.base)?, of(self.compared.other)?);
+        Some(SearchDifference::of(&base, &other, [&self.base, &self.other]))
+    }
+
+    fn search_sentence(&self, found: &Estimate<SearchDifference>) -> String {
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => return format!("{HELD_95}: not compared: {}.", why.0),
+        };
+        let is_more = found.instances >= 0.0;
+        let shown = if is_more { found.interval } else { found.interval.negated() };
+        let seen = format!(
+            "{} {} {} of {} than of {} hold with a probability of 95% ({})",
+            format::number(found.instances.abs()),
+            pick(is_more, "more", "fewer"),
+            self.engine.instances(),
+            self.other,
+            self.base,
+            interval(StudyUnit::Instances, shown)
+        );
+        match found.is_told() {
+            true => format!("{seen}."),
+            false => format!("cannot tell yet whether as many hold with a probability of 95%: {seen}."),
+        }
+    }
+
     /// More blocks that are worth a try, or the most that are.
     fn advice(&self, more: Option<u32>) -> Result<u32, u32> {
         let most = most_advised(&self.data.record.definition);
@@ -319,7 +389,7 @@ impl Context<'_> {
                 format!("no difference larger than {}: {seen}", value(unit, self.engine, margin))
             }
             Verdict::CannotTell(more) => match self.advice(more) {
-                Ok(more) => format!("cannot tell: {seen}; {} would", count(more, "more block")),
+                Ok(more) => format!("cannot tell: {seen}; {} would probably tell", count(more, "more block")),
                 Err(most) => format!("cannot tell: {seen}; would need > {most} more blocks"),
             },
         }
@@ -391,7 +461,7 @@ impl Context<'_> {
                 )
             }
             _ => {
-                let more = pick(is_more, "more", "less");
+                let more = pick(is_more, "more", "fewer");
                 format!("{} is {amount} {more} under {other} than under {base}", found.figure.title)
             }
         };

@@ -4,11 +4,13 @@ use super::answer::{by_reason, missing_of, title};
 use super::naming::label;
 use super::words::{interval, value};
 use crate::analysis::capacity::GroupCapacities;
+use crate::analysis::search::HeldWithProbability;
 use crate::analysis::{MarginalCost, SystematicError};
 use crate::stats::{Interval, MeanEstimate};
 use crate::study::capacity::cell_capacities;
 use crate::study::data::{MeasuredRun, StudyData};
 use crate::study::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES, StudyFigure};
+use crate::study::search::{CellSearch, cell_search};
 use ramp_format::plan::EngineKind;
 use ramp_format::text::count;
 
@@ -25,6 +27,8 @@ pub struct CellReport {
     pub figures: Vec<CellFigure>,
     /// How many fit, by requests and by memory in use.
     pub capacities: GroupCapacities,
+    /// How many hold with a probability of 95 %, where its runs are searches.
+    pub search: Option<CellSearch>,
 }
 
 /// A figure of a cell.
@@ -83,7 +87,21 @@ impl CellReport {
             runs: runs.len(),
             figures: STUDY_FIGURES.iter().enumerate().map(figure).collect(),
             capacities: cell_capacities(data, cell),
+            search: cell_search(data, cell),
         }
+    }
+}
+
+/// What the result of a search is called.
+pub const HELD_95: &str = "held with a probability of 95%";
+
+impl CellReport {
+    /// How many hold with a probability of 95 %, with the interval.
+    #[must_use]
+    pub fn held_text(&self) -> Option<String> {
+        let HeldWithProbability { instances, interval: Interval { low, high } } =
+            *self.search.as_ref()?.held.as_ref().ok()?;
+        Some(format!("{} ({} to {})", instances.floor(), low.floor(), high.floor()))
     }
 }
 

@@ -104,7 +104,12 @@ impl ChartPlace<'_> {
         }
         StudyChart {
             id: self.id("memory"),
-            title: format!("Memory per {} by runtime{}", engine(self.report.data).instance(), self.title),
+            title: format!(
+                "Memory per {}{}{}",
+                engine(self.report.data).instance(),
+                if self.group.cells.len() > 1 { " by runtime" } else { "" },
+                self.title
+            ),
             x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
             y: "MiB".into(),
             marks,

@@ -10,6 +10,7 @@ use super::provenance::headline;
 use crate::analysis::capacity::GroupCapacities;
 use crate::stats::Interval;
 use crate::study::comparison::FigureComparison;
+use crate::study::search::CellSearch;
 use crate::study::verdict::Verdict;
 use ramp_format::study::{Decision, Size};
 
@@ -31,6 +32,7 @@ pub fn json(report: &StudyReport<'_>) -> Value {
         "notes": report.notes,
         "cells": cells.into_iter().map(|found| cell(report, found)).collect::<Vec<_>>(),
         "comparisons": answers.collect::<Vec<_>>(),
+        "searches": report.comparisons().filter_map(|compared| compared_search(report, compared)).collect::<Vec<_>>(),
         "capacities": report.comparisons().map(|compared| compared_capacities(report, compared)).collect::<Vec<_>>(),
         "startups": report.comparisons().map(|compared| startups(report, compared)).collect::<Vec<_>>(),
         "decisions": report.data.record.decisions.iter().map(decision).collect::<Vec<_>>(),
@@ -73,6 +75,7 @@ fn cell(report: &StudyReport<'_>, found: &CellReport) -> Value {
         "runtimes": of.map(|cell| &cell.runtimes), "size": size(report, found.cell),
         "runs": found.runs, "figures": figures.collect::<serde_json::Map<_, _>>(),
         "capacities": capacities(&found.capacities),
+        "held_with_95_percent": found.search.as_ref().map(search),
     })
 }
 
@@ -170,6 +173,33 @@ fn verdict(verdict: Verdict) -> Value {
         Verdict::NoLargerThan(margin) => json!({"answer": "no_larger_than", "margin": margin}),
         Verdict::CannotTell(more) => json!({"answer": "cannot_tell", "more_blocks": more}),
     }
+}
+
+fn search(found: &CellSearch) -> Value {
+    let mut value = json!({"climbs": found.climbs, "runs": found.runs, "value": null, "interval": null});
+    match &found.held {
+        Ok(held) => {
+            value["value"] = held.instances.into();
+            value["interval"] = interval(Some(held.interval));
+        }
+        Err(why) => value["reason"] = why.0.clone().into(),
+    }
+    value
+}
+
+fn compared_search(report: &StudyReport<'_>, compared: &ComparedReport) -> Option<Value> {
+    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
+    let mut value = json!({
+        "base": base, "other": other, "difference": null, "interval": null, "sentence": compared.search_sentence,
+    });
+    match compared.search.as_ref()? {
+        Ok(found) => {
+            value["difference"] = found.instances.into();
+            value["interval"] = interval(Some(found.interval));
+        }
+        Err(why) => value["reason"] = why.0.clone().into(),
+    }
+    Some(value)
 }
 
 fn compared_capacities(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {

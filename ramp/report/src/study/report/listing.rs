@@ -54,7 +54,7 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         if let Some(waiting) = &compared.waiting {
             *text += &wrapped(waiting, 6, WIDTH);
         }
-        for sentence in compared.drift.iter().chain(&compared.capacities) {
+        for sentence in compared.drift.iter().chain(&compared.search_sentence).chain(&compared.capacities) {
             *text += &item(sentence, 2);
         }
         if group.comparisons.len() > 1 {

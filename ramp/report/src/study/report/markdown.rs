@@ -4,6 +4,7 @@ use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
+use super::table;
 use crate::report::markdown::escaped;
 
 /// The report, with links to `charts/ID.svg`.
@@ -15,6 +16,20 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
     }
     for finding in &report.findings {
         text += &format!("- {}\n", escaped(finding));
+    }
+    let (headings, rows) = table::columns(report);
+    if report.data.run_count() > 0 {
+        text += &format!("\n| {} |\n|{}\n", headings.join(" | "), "---|".repeat(headings.len()));
+        for row in rows {
+            text +=
+                &format!("| {} |\n", row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | "));
+        }
+    }
+    if !report.notes.is_empty() {
+        text += "\n";
+    }
+    for note in &report.notes {
+        text += &format!("- {}\n", escaped(note));
     }
     for group in &report.groups {
         push_group(&mut text, report, group);
@@ -69,7 +84,13 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         if let Some(waiting) = &compared.waiting {
             *text += &format!("- {}\n", escaped(waiting));
         }
-        for sentence in &compared.drift {
+        for sentence in compared
+            .caveats
+            .iter()
+            .chain(&compared.search_sentence)
+            .chain(&compared.capacities)
+            .chain(&compared.drift)
+        {
             *text += &format!("- {}\n", escaped(sentence));
         }
     }

@@ -1,5 +1,6 @@
 //! Figures that are not available: each reason once, for all cells that share it.
 
+use super::cell::HELD_95;
 use super::overview::StudyReport;
 use super::words::{blocks, list};
 use crate::study::figure::EXTRAPOLATED;
@@ -52,6 +53,16 @@ fn absences(report: &StudyReport<'_>) -> Vec<Absence> {
                         cells: vec![here],
                     }),
                 }
+            }
+        }
+        if let Some(Err(why)) = cell.search.as_ref().map(|search| &search.held) {
+            match all.iter_mut().find(|found| found.figures == [HELD_95] && found.reason == why.0) {
+                Some(found) => found.cells.push((name, None)),
+                None => all.push(Absence {
+                    figures: vec![HELD_95],
+                    reason: why.0.clone(),
+                    cells: vec![(name, None)],
+                }),
             }
         }
     }

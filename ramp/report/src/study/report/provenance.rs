@@ -66,6 +66,8 @@ pub fn provenance(report: &StudyReport<'_>) -> String {
         .iter()
         .filter_map(|run| run.data.recorded())
         .flat_map(|recorded| recorded.run.versions.iter().map(|(what, version)| format!("{what} {version}")))
+        // Each run has its own.
+        .filter(|version| !version.starts_with("world seed "))
         // Told of the study.
         .filter(|version| *version != format!("ramp {}", record.ramp_version))
         .collect();

@@ -43,6 +43,7 @@ fn all_columns(report: &StudyReport<'_>) -> Vec<Column> {
             mean(cell, MEMORY_PER_INSTANCE)
         }),
         column("held", &|cell| held(report, cell)),
+        column("hold with 95%", &CellReport::held_text),
         column("median startup, s", &|cell| mean(cell, STARTUP_MEDIAN)),
         column("fit by requests", &by_requests),
         column("fit by memory", &by_memory),

@@ -7,7 +7,7 @@ use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::runs::RunReport;
 use super::table;
-use super::words::{duration, list};
+use super::words::duration;
 use crate::report::format::wrapped;
 use ramp_format::text::count;
 
@@ -44,6 +44,9 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
             continue;
         }
         *text += &wrapped(&format!("{title}{}", compared.heading()), 0, WIDTH);
+        if let Some(sentence) = &compared.search_sentence {
+            *text += &wrapped(sentence, 0, WIDTH);
+        }
         push_rows(text, compared);
         for sentence in compared.caveats.iter().chain(&compared.capacities) {
             *text += &item(sentence, 2);
@@ -65,15 +68,8 @@ fn push_rows(text: &mut String, compared: &ComparedReport) {
         let line = wrapped(&short, width + 4, WIDTH);
         *text += &format!("  {title:<width$}  {}", line.trim_start());
     }
-    let missing: Vec<String> = compared
-        .answers
-        .iter()
-        .skip(1)
-        .filter(|answer| answer.short.is_none())
-        .map(|answer| answer.figure.title.to_owned())
-        .collect();
-    if !missing.is_empty() {
-        *text += &wrapped(&format!("not compared: {}", list(&missing)), 2, WIDTH);
+    if let Some(missing) = compared.missing_text() {
+        *text += &wrapped(&missing, 2, WIDTH);
     }
 }
 
