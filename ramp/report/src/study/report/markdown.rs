@@ -1,5 +1,6 @@
 //! The report of a study as Markdown, beside charts as SVG: for a repository.
 
+use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
@@ -25,11 +26,13 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
                 &format!("| {} |\n", row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | "));
         }
     }
-    if !report.notes.is_empty() {
+    let notes: Vec<String> =
+        missing::reasons(report).into_iter().chain(report.notes.iter().cloned()).collect();
+    if !notes.is_empty() {
         text += "\n";
     }
-    for note in &report.notes {
-        text += &format!("- {}\n", escaped(note));
+    for note in notes {
+        text += &format!("- {}\n", escaped(&note));
     }
     for group in &report.groups {
         push_group(&mut text, report, group);
@@ -73,17 +76,17 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
             *text += &format!("{}\n", escaped(&why));
             continue;
         }
-        for answer in &compared.answers {
+        for answer in compared.compared_answers() {
             *text += &format!("- {}", escaped(&answer.sentence));
             for part in answer.details() {
                 *text += &format!(" *({})*", escaped(part));
             }
             text.push('\n');
         }
-        *text += &format!("- startups, log-rank test: {}\n", escaped(&compared.startups_text()));
-        if let Some(waiting) = &compared.waiting {
-            *text += &format!("- {}\n", escaped(waiting));
+        if let Some(missing) = compared.missing_text() {
+            *text += &format!("- {}\n", escaped(&missing));
         }
+        *text += &format!("- startups, log-rank test: {}\n", escaped(&compared.startups_text()));
         for sentence in compared
             .caveats
             .iter()
