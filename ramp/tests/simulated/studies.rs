@@ -299,6 +299,7 @@ fn a_study_of_mixed_runs_tells_what_each_runtime_takes_and_the_difference_within
         let cells = json["cells"].as_array().unwrap();
         let names: Vec<&str> = cells.iter().map(|cell| cell["label"].as_str().unwrap()).collect();
         assert_eq!(names, ["default", "kata"]);
+        assert_eq!((&found["base"], &found["other"]), (&"default".into(), &"kata".into()));
         for (cell, startup) in cells.iter().zip([0.6, 1.6]) {
             let figures = &cell["figures"];
             assert_eq!((&cell["runs"], &figures["memory_per_instance"]["runs"]), (&3.into(), &3.into()));

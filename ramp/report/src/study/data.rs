@@ -209,6 +209,15 @@ struct ComparedCell {
     group: Option<usize>,
 }
 
+/// The name that a cell of this runtime alone would have.
+fn of_runtime_name(cell: &Cell, runtime: &str) -> String {
+    let all = cell.runtimes.join("+");
+    match cell.name.contains(&all) {
+        true => cell.name.replacen(&all, runtime, 1),
+        false => format!("{}: {runtime}", cell.name),
+    }
+}
+
 fn compared_cells(record: &StudyRecord) -> Vec<ComparedCell> {
     let of = |(recorded, cell): (usize, &Cell)| -> Vec<ComparedCell> {
         if !record.definition.mix {
@@ -216,7 +225,7 @@ fn compared_cells(record: &StudyRecord) -> Vec<ComparedCell> {
         }
         let of_runtime = |(group, runtime): (usize, &String)| ComparedCell {
             cell: Cell {
-                name: format!("{}: {runtime}", cell.name),
+                name: of_runtime_name(cell, runtime),
                 runtimes: vec![runtime.clone()],
                 ..cell.clone()
             },

@@ -289,6 +289,10 @@ impl Context<'_> {
     fn sentence(&self, found: &FigureComparison) -> String {
         let seen = self.difference(found);
         let title = found.figure.title;
+        if found.figure.is_exact() && found.difference.difference.mean == 0.0 {
+            let blocks = count(found.difference.blocks as u32, "block");
+            return format!("no difference in {title} (the same in each of {blocks}).");
+        }
         match found.verdict {
             Verdict::Differs => format!("{seen}."),
             Verdict::NoLargerThan(margin) => {
