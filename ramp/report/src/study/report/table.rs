@@ -68,7 +68,7 @@ fn mean(cell: &CellReport, name: &str) -> Option<String> {
 fn held(report: &StudyReport<'_>, cell: &CellReport) -> Option<String> {
     mean(cell, INSTANCES_HELD).or_else(|| {
         let runs = report.data.runs_of(cell.cell);
-        let held = runs.iter().map(|run| Some(run.at_least_held()?)).collect::<Option<Vec<u32>>>()?;
+        let held = runs.iter().map(|run| run.at_least_held()).collect::<Option<Vec<u32>>>()?;
         Some(format!("≥ {}", held.into_iter().min()?))
     })
 }
@@ -91,32 +91,47 @@ fn by_memory(cell: &CellReport) -> Option<String> {
 #[must_use]
 pub fn cells(report: &StudyReport<'_>) -> String {
     let all = all_columns(report);
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> = all
-        .iter()
-        .map(|column| column.cells.iter().map(|cell| width(cell)).fold(width(&column.heading), usize::max))
-        .collect();
-    let is_wide = widths.iter().sum::<usize>() + 2 * (widths.len().max(1) - 1) > WIDTH;
     let rows = report.cells().count();
-    if is_wide {
-        return (0..rows).map(|row| record(&all, row)).collect();
+    let in_lines = |lines: usize| aligned(&all, rows, lines);
+    in_lines(1).or_else(|| in_lines(2)).unwrap_or_else(|| (0..rows).map(|row| record(&all, row)).collect())
+}
+
+/// In columns, below headings of so many lines; none where that is too wide.
+fn aligned(all: &[Column], rows: usize, lines: usize) -> Option<String> {
+    let headings: Vec<Vec<&str>> = all.iter().map(|column| column.heading_in(lines)).collect();
+    let width = |text: &str| text.chars().count();
+    let widths = all.iter().zip(&headings).map(|(column, heading)| {
+        let texts = column.cells.iter().map(String::as_str).chain(heading.iter().copied());
+        texts.map(width).fold(0, usize::max)
+    });
+    let widths: Vec<usize> = widths.collect();
+    if widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > WIDTH {
+        return None;
     }
-    let line = |of: &dyn Fn(&Column) -> String| {
-        let parts: Vec<String> = all
-            .iter()
-            .zip(&widths)
-            .map(|(column, width)| {
-                let text = of(column);
-                format!("{text:<width$}")
-            })
-            .collect();
+    let line = |texts: Vec<&str>| {
+        let parts: Vec<String> =
+            texts.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
         format!("{}\n", parts.join("  ").trim_end())
     };
-    let mut text = line(&|column| column.heading.clone());
-    for row in 0..rows {
-        text += &line(&|column| column.cells.get(row).cloned().unwrap_or_default());
+    let mut text = String::new();
+    for number in 0..lines {
+        text +=
+            &line(headings.iter().map(|heading| heading.get(number).copied().unwrap_or_default()).collect());
     }
-    text
+    for row in 0..rows {
+        text += &line(all.iter().map(|column| column.cells.get(row).map_or("", String::as_str)).collect());
+    }
+    Some(text)
+}
+
+impl Column {
+    /// Its heading, broken before its last word where there are two lines.
+    fn heading_in(&self, lines: usize) -> Vec<&str> {
+        match self.heading.rsplit_once(' ') {
+            Some((first, last)) if lines > 1 => vec![first, last],
+            _ => vec![&self.heading],
+        }
+    }
 }
 
 /// A row as a list, where the table would be too wide.
