@@ -72,7 +72,7 @@ impl StudyData {
         for run in record.runs.iter().filter(counts) {
             let groups: Vec<_> =
                 compared.iter().enumerate().filter(|(_, cell)| cell.recorded == run.cell).collect();
-            let reader = RunReader { study: directory, record: run, begin };
+            let reader = RunSource { study: directory, record: run, begin };
             match reader.read(observer) {
                 Ok(read) => runs.extend(groups.into_iter().map(|(at, cell)| read.of_group(at, cell.group))),
                 Err(why) => unreadable.push((run.directory.clone(), why)),
@@ -264,8 +264,8 @@ impl MeasuredRun {
     }
 }
 
-/// What reads a run.
-struct RunReader<'r> {
+/// A run to be read.
+struct RunSource<'r> {
     study: &'r Path,
     record: &'r RunRecord,
     begin: SystemTime,
@@ -280,7 +280,7 @@ struct ReadRun {
     results: Arc<RunResults>,
 }
 
-impl RunReader<'_> {
+impl RunSource<'_> {
     fn read(&self, observer: &Observer) -> Result<ReadRun, String> {
         let Self { study, record, begin } = self;
         let data = Dataset::read_observed(&study.join(&record.directory), observer)

@@ -30,6 +30,8 @@ pub struct SearchDifference {
     pub interval: Interval,
 }
 
+/// What the result of searches is called.
+pub const HELD_95: &str = "held with a probability of 95%";
 /// Relabellings of climbs.
 const RELABELLINGS: usize = 999;
 /// Runs whose thresholds differ so much by chance as rarely as this are not pooled.

@@ -1,6 +1,5 @@
 //! Answers of a study: each comparison of two cells, in sentences.
 
-use super::cell::HELD_95;
 use super::naming::{engine, label, label_with_size};
 use super::words::{blocks, duration, ends, interval, list, p_value, plain_p, value};
 use crate::analysis::Estimate;
@@ -13,7 +12,7 @@ use crate::study::comparison::{
 };
 use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
-use crate::study::search::{SearchDifference, cell_search};
+use crate::study::search::{HELD_95, SearchDifference, cell_search};
 use crate::study::verdict::{RISK, Verdict, most_advised};
 use ramp_format::plan::EngineKind;
 use ramp_format::study::Tolerance;

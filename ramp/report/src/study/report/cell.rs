@@ -92,9 +92,6 @@ impl CellReport {
     }
 }
 
-/// What the result of a search is called.
-pub const HELD_95: &str = "held with a probability of 95%";
-
 impl CellReport {
     /// How many hold with a probability of 95 %, with the interval.
     #[must_use]

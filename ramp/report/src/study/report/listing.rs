@@ -4,11 +4,9 @@ use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::table;
+use super::words::WIDTH;
 use crate::report::format::wrapped;
 use ramp_format::text::count;
-
-/// Width of the text.
-pub(super) const WIDTH: usize = 100;
 
 const MEMORY: &str = "memory of each, MiB (95% CI)";
 

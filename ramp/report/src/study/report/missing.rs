@@ -1,9 +1,9 @@
 //! Figures that are not available: each reason once, for all cells that share it.
 
-use super::cell::HELD_95;
 use super::overview::StudyReport;
 use super::words::{blocks, list};
 use crate::study::figure::EXTRAPOLATED;
+use crate::study::search::HELD_95;
 
 /// Why figures are not available in some runs.
 #[derive(Clone, Debug, PartialEq)]

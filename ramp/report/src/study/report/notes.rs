@@ -8,10 +8,10 @@ use crate::study::figure::StudyUnit;
 use ramp_format::plan::EngineKind;
 
 /// What makes a note.
-type Rule = fn(&StudyData) -> Vec<String>;
+type NoteRule = fn(&StudyData) -> Vec<String>;
 
 /// All rules, in the order of their notes.
-const RULES: &[Rule] = &[mixed, nothing_to_compare, shared_pages, extrapolated];
+const RULES: &[NoteRule] = &[mixed, nothing_to_compare, shared_pages, extrapolated];
 
 /// What an instance takes less than it reports before that is told, as a share.
 const SHARED_SHARE: f64 = 0.05;

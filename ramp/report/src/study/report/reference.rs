@@ -60,8 +60,8 @@ const AFTER: &str = "
 | `comparisons` | one for each figure of each pair of cells: `figure`, `scenario`, `size`, `base`, `other` (names of \
 cells), `base_mean`, `other_mean`, `blocks`, `difference` (other − base), `interval`, `deviation` (of the differences \
 between blocks), `ratio` (`value`, `interval`), `p`, `adjusted_p`, `adjusted_for` (figures), `permutation`, `drift`, \
-`margin`, `verdict`, `missing`, `sentence`, `notes`, `caveats`, `drift_notes`; `reason` where `difference` is null; `within_run` (`difference`, \
-`interval`) of a study of one mixed run |
+`margin`, `verdict`, `missing`, `sentence`, `notes`, `caveats`, `drift_notes`; `reason` where `difference` is null; \
+`within_run` (`difference`, `interval`) of a study of one mixed run |
 | `comparisons[].verdict` | `answer`: `differs`; `no_larger_than` with `margin`; or `cannot_tell` with `more_blocks`, \
 null where that is more than 1000 |
 | `comparisons[].permutation` | `p` of no difference in either direction, and the `least` that it can be with so many \

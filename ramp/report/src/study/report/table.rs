@@ -1,10 +1,9 @@
 //! Table of a study's cells: a row for each, with what is asked most often of it.
 
 use super::cell::CellReport;
-use super::listing::WIDTH;
 use super::naming::{engine, label_with_size};
 use super::overview::StudyReport;
-use super::words::{ends, number};
+use super::words::{WIDTH, ends, number};
 use crate::stats::Interval;
 use crate::study::figure::{INSTANCES_HELD, MEMORY_PER_INSTANCE, STARTUP_MEDIAN, StudyUnit};
 

@@ -1,13 +1,13 @@
 //! The report of a study as text, for a terminal: what it says, without the statistics that it rests on.
 
 use super::answer::ComparedReport;
-use super::listing::{WIDTH, item};
+use super::listing::item;
 use super::missing;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::runs::RunReport;
 use super::table;
-use super::words::duration;
+use super::words::{WIDTH, duration};
 use crate::report::format::wrapped;
 use ramp_format::text::count;
 
