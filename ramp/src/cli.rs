@@ -242,6 +242,10 @@ pub struct ReportOutputArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Of a study: also print p-values, ratios, drift and every run, which the page and --json always have
+    #[arg(long)]
+    pub verbose: bool,
+
     /// Condition that every run or comparison must meet, such as max_running>=100 or overhead_by_maximum<=50%; of a study every cell or
     /// comparison, such as memory_per_instance_difference<=130Mi; else exit status 4. Repeatable
     #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]

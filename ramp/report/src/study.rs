@@ -6,5 +6,6 @@ pub mod data;
 pub mod figure;
 pub mod planning;
 pub mod report;
+pub mod search;
 pub mod stopping;
 pub mod verdict;

@@ -13,7 +13,7 @@ use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
 use ramp_report::study::report::assertion::StudyAssertion;
 use ramp_report::study::report::charts::charts;
-use ramp_report::study::report::{StudyReport, json, markdown, page, text};
+use ramp_report::study::report::{StudyReport, json, listing, markdown, page, text};
 
 /// Whether a path is the directory of a study.
 pub(crate) fn is_study(path: &Path) -> bool {
@@ -39,13 +39,14 @@ pub(crate) fn report_study(
     };
     let report = StudyReport::of(&data);
     let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
-    publish(&PublishedStudy { report: &report, directory }, args, failures)
+    publish(&PublishedStudy { report: &report, directory, verbose: args.verbose }, args, failures)
 }
 
 /// The report of the study in a directory.
 struct PublishedStudy<'s> {
     report: &'s StudyReport<'s>,
     directory: &'s Path,
+    verbose: bool,
 }
 
 impl Published for PublishedStudy<'_> {
@@ -54,7 +55,7 @@ impl Published for PublishedStudy<'_> {
     }
 
     fn text(&self) -> String {
-        text(self.report)
+        if self.verbose { listing(self.report) } else { text(self.report) }
     }
 
     fn files(&self, directory: &Path) -> Result<ReportFiles, String> {

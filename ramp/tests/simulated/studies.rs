@@ -258,3 +258,132 @@ fn a_study_file_is_written_once_and_its_schema_is_printed() {
     let schema: Value = serde_json::from_slice(&place.study(&["schema"]).stdout).unwrap();
     assert!(schema["properties"]["cooldown"].is_object(), "{schema}");
 }
+
+/// A cluster in which each instance of kata takes 128 MiB more than one of the other runtime.
+const MIXED_WORLD: &str = "nodes: [{count: 2, memory: 64Gi}]\nload: {memory: 50M, report_every: 5s}\n\
+                           runtime: {name: runc, memory: 2Mi}\nruntimes: {kata: {memory: 130Mi, create: 1600ms}}\n";
+const MIXED: &str = "engine: simulated\nruntimes: [default, kata]\nworld: world.yaml\nmix: true\nwarmup: false\n\
+                     ramp: {to: 12, hold: 5s}\n";
+
+fn mixed(text: &str) -> Place {
+    let place = Place::new(&format!("{MIXED}{text}"));
+    std::fs::write(place.path().join("world.yaml"), MIXED_WORLD).unwrap();
+    place
+}
+
+fn report(place: &Place, words: &[&str]) -> String {
+    let output = place.study(&[&["report", "s", "--out", "page"], words].concat());
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_study_of_mixed_runs_tells_what_each_runtime_takes_and_the_difference_within_runs() {
+    const TRUTH: f64 = 128.0 * 1_048_576.0;
+    let (mut held, mut near) = (0, 0);
+    for seed in 1..=6 {
+        let place = mixed(&format!("blocks: 3\nseed: {seed}\n"));
+        place.run("s");
+        let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+        let found = &json["comparisons"][0];
+        assert_eq!(
+            (&found["figure"], &found["blocks"]),
+            (&"memory_per_instance".into(), &3.into()),
+            "{found}"
+        );
+        assert_eq!(found["verdict"]["answer"], "differs", "{found}");
+        let end = |name: &str| found["interval"][name].as_f64().unwrap();
+        held += u32::from(end("low") <= TRUTH && TRUTH <= end("high"));
+        let difference = found["difference"].as_f64().unwrap();
+        near += u32::from((difference - TRUTH).abs() < 0.01 * TRUTH);
+        let cells = json["cells"].as_array().unwrap();
+        let names: Vec<&str> = cells.iter().map(|cell| cell["label"].as_str().unwrap()).collect();
+        assert_eq!(names, ["default", "kata"]);
+        assert_eq!((&found["base"], &found["other"]), (&"default".into(), &"kata".into()));
+        for (cell, startup) in cells.iter().zip([0.6, 1.6]) {
+            let figures = &cell["figures"];
+            assert_eq!((&cell["runs"], &figures["memory_per_instance"]["runs"]), (&3.into(), &3.into()));
+            let median = figures["startup_median"]["value"].as_f64().unwrap();
+            assert!((startup..startup + 1.0).contains(&median), "{median}");
+            assert!(figures["instances_held"]["value"].is_null());
+        }
+    }
+    // Of intervals of 95 % three of six miss with a probability of 2 in 1000, four with 1 in 10 000.
+    assert!(held >= 3 && near == 6, "{held} of 6 hold the truth, {near} are within 1 % of it");
+}
+
+#[test]
+fn one_mixed_run_tells_the_difference_with_its_own_interval() {
+    let place = mixed("blocks: 1\nseed: 3\n");
+    place.run("s");
+    let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("kata takes 12") && told.contains("within one mixed run"), "{told}");
+    assert!(told.contains("how much runs differ is unknown"), "{told}");
+    let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
+    assert!(page.contains("kata takes 12") && page.contains("chart-memory"), "the page has it");
+}
+
+#[test]
+fn a_precision_of_a_mixed_study_ends_it() {
+    let place = mixed("blocks: {least: 2, most: 9}\nprecision: {memory_per_instance: 20%}\nseed: 3\n");
+    let (record, _) = place.run("s");
+    let why = record.why_ended.unwrap();
+    assert!(why.starts_with("precision reached after 4 blocks"), "{why}");
+}
+
+#[test]
+fn a_study_of_searches_tells_how_many_hold_by_the_climbs_of_all_runs_and_how_many_more() {
+    // What holds with a probability of 95 % is the mean less 1.645 deviations.
+    const BASE: f64 = 30.0 - 1.645 * 2.0;
+    const OTHER: f64 = 20.0 - 1.645;
+    let place = Place::new(
+        "engine: simulated\nseed: 3\nruntimes: [runc, kata]\nworld: world.yaml\nwarmup: false\nblocks: 2\n\
+         worlds: {kata: {placement: {mean: 20, deviation: 1}}}\n\
+         ramp: {to: 60, hold: 2s, step_timeout: 60s, search: {climbs: 8}}\n",
+    );
+    let world = "nodes: [{count: 2, memory: 64Gi, cores: 64, pods: 500}]\n\
+                 load: {memory: 20M, growth_rate: 100M/s, report_every: 2s, cpu: 0.05}\n\
+                 placement: {mean: 30, deviation: 2}\n";
+    std::fs::write(place.path().join("world.yaml"), world).unwrap();
+    place.run("s");
+    let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    for (cell, truth) in json["cells"].as_array().unwrap().iter().zip([BASE, OTHER]) {
+        let found = &cell["held_with_95_percent"];
+        assert_eq!((&found["climbs"], &found["runs"]), (&16.into(), &2.into()), "{found}");
+        assert!((number(&found["value"]) - truth).abs() <= 2.5, "{found} where {truth} is true");
+        assert!(number(&found["interval"]["low"]) <= number(&found["value"]), "{found}");
+    }
+    let found = &json["searches"][0];
+    assert!((number(&found["difference"]) - (OTHER - BASE)).abs() <= 3.5, "{found}");
+    assert!(number(&found["interval"]["high"]) < 0.0, "{found}");
+    let told = report(&place, &[]);
+    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
+    let row = told.lines().find(|line| line.starts_with("kata ")).unwrap();
+    assert!(row.contains("  1") && row.contains(" to "), "the table has it: {told}");
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("fewer pods of kata than of runc hold with a probability of 95%"), "{told}");
+}
+
+#[test]
+fn both_capacities_of_two_runtimes_are_told_and_that_their_requests_differ() {
+    let place = Place::new(
+        "engine: simulated\nseed: 7\nruntimes: [runc, kata]\nwarmup: false\nblocks: 2\nsizes: [{memory: 100M}]\n\
+         worlds: {kata: {runtime: {memory: 130Mi, cpu_request: 0.25}}}\nramp: {to: 12, hold: 5s}\n",
+    );
+    place.run("s");
+    let told = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("- pods of kata request 128.1 MiB and 250m CPU more (requests of containers)"),
+        "{told}"
+    );
+    assert!(told.contains("Instances that fit: runc: ") && told.contains(" by CPU requests, "), "{told}");
+    let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+    let [runc, kata] = [0, 1].map(|at| &json["cells"][at]["capacities"]);
+    assert_eq!(kata["by_requests"]["by"], "CPU requests", "{kata}");
+    assert!(kata["by_requests"]["value"].as_u64() < runc["by_requests"]["value"].as_u64(), "{json}");
+    assert!(kata["by_memory"]["value"].as_f64() < runc["by_memory"]["value"].as_f64(), "{json}");
+    assert!(json["capacities"][0]["sentences"][0].as_str().unwrap().starts_with("Instances that fit: "));
+    let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
+    assert!(page.contains("Instances that fit: runc: "), "the page has it");
+}

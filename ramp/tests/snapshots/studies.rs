@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use ramp_format::plan::EngineKind;
 use ramp_format::sidecar::{SIDECAR, Sidecar};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::report::{prose_of, rounded};
 use super::session::{Place, hold, text};
-use super::support::studies::{CRUN, KATA, RUNC, StudyFixture, request_memory};
+use super::support::studies::{CRUN, KATA, RUNC, SimulatedRuntime, StudyFixture, request_memory};
 
 /// A study in the directory `study`.
 fn recorded(fixture: &StudyFixture) -> (Place, StudyRecord) {
@@ -41,9 +42,10 @@ fn file(path: &Path) -> String {
 fn a_study_of_two_runtimes_is_told_of_in_words_in_markdown_and_on_a_page() {
     let (place, _) = recorded(&StudyFixture::small());
     let told = told(&place);
-    assert!(told.lines().count() <= 56, "{told}");
+    assert!(told.lines().count() <= 40, "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
     hold("study_words", &told);
+    hold("study_words_verbose", &place.session(&["report", "study", "--verbose"]));
     hold("study_markdown", &file(&place.path().join("out/report.md")));
     let page = file(&place.path().join("out/report.html"));
     assert!(page.contains("href=\"./../study/runs/1-workload-kata\""), "runs are linked");
@@ -72,7 +74,16 @@ fn sizes_are_compared_each_for_itself_and_what_is_not_comparable_has_its_reason(
 #[test]
 fn runtimes_that_are_alike_are_told_so_and_drift_is_a_term_from_five_blocks_on() {
     let fixture = StudyFixture { runtimes: vec![RUNC, CRUN], blocks: 6, ..StudyFixture::small() };
-    hold("study_alike", &told(&recorded(&fixture).0));
+    let (place, _) = recorded(&fixture);
+    hold("study_alike", &told(&place));
+    let all = place.session(&["report", "study", "--verbose"]);
+    let words = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("removed from the differences (not from ratios and permutation tests): "),
+        "{all}"
+    );
+    let drift = "memory per instance cannot tell (95% CI -";
+    assert!(words.contains(drift), "an interval with 0 in it is no drift: {all}");
 }
 
 #[test]
@@ -142,6 +153,50 @@ fn a_study_whose_runtimes_request_different_memory_is_told_of() {
     request_memory(&place.path().join("study"), &record, "kata", "200M");
     let told = told(&place);
     assert!(told.contains("[exit status 0]") && told.contains("more per pod than runc"), "{told}");
+    assert!(told.contains("- pods of kata request ") && told.contains("(requests of containers)"), "{told}");
+}
+
+#[test]
+fn three_runtimes_and_six_blocks_fit_on_a_screen_and_what_is_unusual_is_told_of() {
+    let fixture = StudyFixture { runtimes: vec![RUNC, CRUN, KATA], blocks: 6, ..StudyFixture::small() };
+    let (place, mut record) = recorded(&fixture);
+    record.runs[4].notes = vec!["before it, memory was not steady 2 min after the run before".into()];
+    save(&place, &record);
+    let told = told(&place);
+    assert!(told.lines().count() <= 60, "{told}");
+    assert!(told.contains("- block 2, ") && told.contains("memory was not steady 2 min after"), "{told}");
+    let all = place.session(&["report", "study", "--verbose"]);
+    assert!(all.contains("runs/6-workload-crun") && !told.contains("runs/6-workload-crun"), "{all}");
+}
+
+#[test]
+fn a_difference_that_needs_far_more_blocks_than_planned_is_said_so_and_json_has_the_number() {
+    let fixture = StudyFixture { runtimes: vec![RUNC, CRUN], blocks: 6, ..StudyFixture::small() };
+    let (place, mut record) = recorded(&fixture);
+    record.definition.margin = serde_json::from_str("{\"memory_per_instance\": \"1000\"}").unwrap();
+    save(&place, &record);
+    let found = json(&place)["comparisons"][0].clone();
+    let more = &found["verdict"]["more_blocks"];
+    assert!(more.is_null() || more.as_u64().unwrap() > 100, "{found}");
+    let sentence = found["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("cannot tell yet whether memory per instance differs"), "{sentence}");
+    assert!(sentence.ends_with("would need far more blocks than planned (> 100)."), "{sentence}");
+}
+
+#[test]
+fn processes_that_share_the_pages_of_their_program_take_less_than_they_report() {
+    let bare = SimulatedRuntime { name: "runc", memory: 0, create: Duration::from_millis(600) };
+    let fixture = StudyFixture {
+        runtimes: vec![bare],
+        sizes: vec![16_000_000, 64_000_000],
+        engine: EngineKind::Local,
+        blocks: 2,
+        ..StudyFixture::small()
+    };
+    let told = told(&recorded(&fixture).0).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("- processes take less than the resident set that each reports (1"), "{told}");
+    assert!(told.contains("MiB of runc, 16M): they share the pages of their program"), "{told}");
+    assert!(told.contains("- runtimes are compared, sizes are not compared with each other"), "{told}");
 }
 
 /// As if each of its pods had a further container.
@@ -177,16 +232,15 @@ fn a_runtime_that_came_first_in_each_block_is_told_of_since_a_drift_would_look_l
     let (place, mut record) = recorded(&StudyFixture::small());
     let begins: Vec<_> = record.runs.iter().filter(|run| run.cell == 0).map(|run| run.begin).collect();
     for (run, begin) in record.runs.iter_mut().filter(|run| run.cell == 1).zip(begins) {
-        run.begin.0 = begin.0 + std::time::Duration::from_secs(100);
+        run.begin.0 = begin.0 + Duration::from_secs(100);
     }
     save(&place, &record);
+    let order = "runc came first in each block: of a drift only the trend of the runs";
     let told = told(&place);
-    assert!(told.contains("removed from the differences"), "{told}");
-    assert!(
-        told.replace("\n    ", " ")
-            .contains("runc came first in each block: of a drift only the trend of the runs"),
-        "{told}"
-    );
+    assert!(told.replace("\n    ", " ").contains(order), "{told}");
+    let all = place.session(&["report", "study", "--verbose"]);
+    assert!(all.contains("removed from the differences"), "{all}");
+    assert!(all.replace("\n    ", " ").contains(order), "{all}");
 }
 
 #[test]

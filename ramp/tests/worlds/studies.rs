@@ -64,7 +64,7 @@ fn study(seed: u64, more: u64, directory: &Path) -> (Option<(bool, f64)>, Verdic
 }
 
 fn of_outcome(outcome: &StepOutcome, block: u32, begin_seconds: f64) -> StudyRun {
-    let StepOutcome { data, found, .. } = outcome;
+    let StepOutcome { found, .. } = outcome;
     let startups: Vec<Duration> = found
         .startups
         .as_ref()
@@ -73,7 +73,7 @@ fn of_outcome(outcome: &StepOutcome, block: u32, begin_seconds: f64) -> StudyRun
     StudyRun {
         block,
         begin_seconds,
-        figures: STUDY_FIGURES.iter().map(|figure| (figure.value)(data, found)).collect(),
+        figures: STUDY_FIGURES.iter().map(|figure| figure.of(found, None)).collect(),
         startups,
     }
 }

@@ -430,6 +430,7 @@ mod tests {
             points: 9,
             drawn: Vec::new(),
             systematic: SystematicError::default(),
+            reported: None,
             measure: &crate::dataset::UNRECLAIMABLE,
             inputs: String::new(),
         })

@@ -217,6 +217,7 @@ mod tests {
                 points: 9,
                 drawn,
                 systematic: SystematicError::default(),
+                reported: None,
                 measure: &crate::dataset::UNRECLAIMABLE,
                 inputs: String::new(),
             })

@@ -22,6 +22,8 @@ pub struct MarginalCost {
     pub drawn: Vec<f64>,
     /// By how much no run can tell it better, in bytes.
     pub systematic: SystematicError,
+    /// What an instance reports to hold on average, in bytes; none where instances do not report.
+    pub reported: Option<f64>,
     /// Of which measure.
     pub measure: &'static Measure,
     /// Memory against instances of what, and how it is estimated.
@@ -108,7 +110,7 @@ fn of_slope(costs: &Costs, when: &str) -> Estimate<MarginalCost> {
         measure.name
     );
     let systematic = SystematicError::default();
-    Ok(MarginalCost { bytes: slope, interval, points, drawn, systematic, measure, inputs })
+    Ok(MarginalCost { bytes: slope, interval, points, drawn, systematic, reported: None, measure, inputs })
 }
 
 fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<MarginalCost> {
@@ -184,6 +186,7 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
         points,
         drawn,
         systematic,
+        reported: beyond.reported.then_some(beyond.load_bytes),
         measure,
         inputs,
     })
@@ -278,6 +281,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
         points: runs.iter().map(|run| run.points).sum(),
         drawn,
         systematic,
+        reported: first.reported,
         measure: first.measure,
         inputs: format!("{number} runs; first: {}", first.inputs),
     })
@@ -298,7 +302,8 @@ mod tests {
         let drawn: Vec<f64> = (-500..500).map(|draw| bytes + f64::from(draw) / 100.0).collect();
         let interval = Interval::of(&drawn).unwrap();
         let (inputs, systematic) = (String::new(), SystematicError::default());
-        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, measure: &UNRECLAIMABLE, inputs })
+        let measure = &UNRECLAIMABLE;
+        Ok(MarginalCost { bytes, interval, points: 10, drawn, systematic, reported: None, measure, inputs })
     }
 
     /// Ten seconds of nothing, then an instance each three seconds, with 2 MB each beyond its report, and 5 MB once.

@@ -162,6 +162,7 @@ impl FittedGroups<'_> {
             points: group.points,
             drawn,
             systematic,
+            reported: self.costs.reported.then_some(group.load_bytes),
             measure,
             inputs: format!(
                 "regression of {} per kernel on the instances of all groups, where the machine's own is a level, a drift and a \

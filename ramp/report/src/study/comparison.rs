@@ -17,6 +17,9 @@ const USUAL_MARGIN: Tolerance = Tolerance::Share(USUAL_SHARE);
 /// Standard deviation of the difference of two numbers that are rounded to whole ones: √(1/12 + 1/12).
 pub(super) const ROUNDING_DEVIATION: f64 = 0.408_248_290_463_863;
 
+/// How each reason begins that is one of too few blocks.
+pub(super) const FEW_BLOCKS: &str = "needs two blocks";
+
 /// A run of a cell, as far as comparisons need it.
 #[derive(Clone, Debug)]
 pub struct StudyRun {
@@ -181,10 +184,10 @@ fn compare(
         return match missing.first() {
             Some((block, why)) => {
                 let have = if pairs.len() == 1 { "has" } else { "have" };
-                unavailable(format!("needs two blocks, {} {have} it; block {block}: {why}", pairs.len()))
+                unavailable(format!("{FEW_BLOCKS}, {} {have} it; block {block}: {why}", pairs.len()))
             }
             None => unavailable(format!(
-                "needs two blocks, there {} {}",
+                "{FEW_BLOCKS}, there {} {}",
                 if pairs.len() == 1 { "is" } else { "are" },
                 pairs.len()
             )),

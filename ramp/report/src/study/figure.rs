@@ -1,8 +1,7 @@
 //! Figures of a study: what is compared of two runs. Each run gives one value of each, or why it has none.
 
 use crate::analysis::results::RunResults;
-use crate::analysis::{Estimate, Unavailable, unavailable};
-use crate::dataset::Dataset;
+use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
 use crate::stats::{Duration, Quantile, Survival};
 
 /// A figure that runs of a study are compared by.
@@ -16,8 +15,8 @@ pub struct StudyFigure {
     pub unit: StudyUnit,
     /// What it is, in a sentence without its full stop.
     pub definition: &'static str,
-    /// Its value in a run.
-    pub value: fn(&Dataset, &RunResults) -> Estimate<f64>,
+    /// Its value in a run, or of the runtime with an index of a mixed run.
+    value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
 }
 
 /// The unit of a figure.
@@ -34,34 +33,34 @@ pub enum StudyUnit {
 /// All figures. The p-values of a comparison are adjusted for being so many.
 pub const STUDY_FIGURES: &[StudyFigure] = &[
     StudyFigure {
-        name: "memory_per_instance",
+        name: MEMORY_PER_INSTANCE,
         title: "memory per instance",
         unit: StudyUnit::Bytes,
         definition: "memory of each additional instance before saturation (marginal cost); its difference is the overhead per pod",
-        value: |_, run| Ok(run.estimates.rough_cost.as_ref().map_err(Clone::clone)?.bytes),
+        value: |run, group| Ok(memory_of(run, group)?.bytes),
     },
     StudyFigure {
-        name: "instances_held",
+        name: INSTANCES_HELD,
         title: "instances held",
         unit: StudyUnit::Instances,
         definition: "largest number of instances that held all of their memory at the same time, in runs past saturation",
         value: held,
     },
     StudyFigure {
-        name: "startup_median",
+        name: STARTUP_MEDIAN,
         title: "median startup",
         unit: StudyUnit::Seconds,
         definition: "time within which half of the instances of a run came to hold all of their memory",
-        value: |_, run| startup_median(run),
+        value: startup_median,
     },
     StudyFigure {
-        name: "startup_mean",
+        name: STARTUP_MEAN,
         title: "mean startup",
         unit: StudyUnit::Seconds,
         definition: "mean time until an instance held all of its memory, each counted up to the longest time that all runs of the same \
                      scenario and size were watched for",
-        value: |_, run| {
-            let took = startup_times(run)?;
+        value: |run, group| {
+            let took = startup_times(run, group)?;
             startup_mean(&took, startup_limit([&took[..]]))
         },
     },
@@ -70,7 +69,8 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         title: "capacity by requests",
         unit: StudyUnit::Instances,
         definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, instances per node, quotas; exact",
-        value: |_, run| {
+        value: |run, group| {
+            whole(group)?;
             let capacity = run.estimates.capacities.by_requests.as_ref().map_err(Clone::clone)?;
             Ok(capacity.least.instances as f64)
         },
@@ -80,13 +80,12 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         title: "capacity by memory",
         unit: StudyUnit::Instances,
         definition: "instances that fit by the memory that they use, whatever they request, in runs in which memory gave way",
-        value: |_, run| {
+        value: |run, group| {
+            whole(group)?;
             let capacity = run.estimates.capacities.by_memory.as_ref().map_err(Clone::clone)?;
             match capacity.extrapolated_from {
                 None => Ok(capacity.instances as f64),
-                Some(_) => unavailable(
-                    "extrapolated, with an error that all runs have in common: see the report of each run",
-                ),
+                Some(_) => unavailable(EXTRAPOLATED),
             }
         },
     },
@@ -94,12 +93,25 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
 
 /// The figure that is of one measure of memory or another.
 pub(super) const MEMORY_PER_INSTANCE: &str = "memory_per_instance";
+/// The largest number that held.
+pub(super) const INSTANCES_HELD: &str = "instances_held";
+pub(super) const STARTUP_MEDIAN: &str = "startup_median";
 /// The figure whose value needs the runs that it is compared with.
 pub(super) const STARTUP_MEAN: &str = "startup_mean";
+/// Why a capacity by memory is none of a run.
+pub(super) const EXTRAPOLATED: &str = "extrapolated, with an error that all runs have in common";
 const CAPACITY_BY_REQUESTS: &str = "capacity_by_requests";
 const CAPACITY_BY_MEMORY: &str = "capacity_by_memory";
 
 impl StudyFigure {
+    /// Its value in a run, or of the runtime with an index of a mixed run.
+    ///
+    /// # Errors
+    /// Where the run does not tell.
+    pub fn of(&self, run: &RunResults, group: Option<usize>) -> Estimate<f64> {
+        (self.value)(run, group)
+    }
+
     /// Whether it is counted before a run and not measured: it has no error, and needs no adjustment for being one of several.
     #[must_use]
     pub fn is_exact(&self) -> bool {
@@ -113,16 +125,43 @@ impl StudyFigure {
     }
 }
 
-fn held(_: &Dataset, run: &RunResults) -> Estimate<f64> {
+/// Figures of all instances together are none of one runtime of a mixed run.
+fn whole(group: Option<usize>) -> Estimate<()> {
+    match group {
+        None => Ok(()),
+        Some(_) => unavailable("of all instances of a mixed run together: see the report of each run"),
+    }
+}
+
+/// What one instance more costs, in a run or of one runtime of a mixed run.
+pub(super) fn memory_of(run: &RunResults, group: Option<usize>) -> Estimate<&MarginalCost> {
+    let cost = match group {
+        None => &run.estimates.rough_cost,
+        Some(index) => match run.mixed.get(index) {
+            Some(group) => &group.cost,
+            None => return unavailable("the run is not mixed, or has fewer runtimes"),
+        },
+    };
+    cost.as_ref().map_err(Clone::clone)
+}
+
+fn held(run: &RunResults, group: Option<usize>) -> Estimate<f64> {
+    whole(group)?;
     if let Err(why) = &run.estimates.saturation.saturation {
         return unavailable(format!("saturation: {}", why.0));
     }
     Ok(run.estimates.held.as_ref().map_err(Clone::clone)?.count.into())
 }
 
-/// What the instances of a run took to hold their memory.
-fn startup_times(run: &RunResults) -> Estimate<Vec<Duration>> {
-    Ok(run.startups.as_ref().map_err(Clone::clone)?.iter().map(|startup| startup.took).collect())
+/// What the instances of a run, or of one runtime of a mixed run, took to hold their memory.
+pub(super) fn startup_times(run: &RunResults, group: Option<usize>) -> Estimate<Vec<Duration>> {
+    let runtime = group.and_then(|index| run.mixed.get(index)).map(|group| group.runtime.as_str());
+    if group.is_some() && runtime.is_none() {
+        return unavailable("the run is not mixed, or has fewer runtimes");
+    }
+    let all = run.startups.as_ref().map_err(Clone::clone)?.iter();
+    let own = all.filter(|startup| runtime.is_none() || startup.group.as_deref() == runtime);
+    Ok(own.map(|startup| startup.took).collect())
 }
 
 fn survival(took: &[Duration]) -> Estimate<Survival> {
@@ -148,8 +187,8 @@ pub(super) fn startup_mean(took: &[Duration], limit: Option<f64>) -> Estimate<f6
     Ok(survival.restricted_mean(limit))
 }
 
-fn startup_median(run: &RunResults) -> Estimate<f64> {
-    let survival = survival(&startup_times(run)?)?;
+fn startup_median(run: &RunResults, group: Option<usize>) -> Estimate<f64> {
+    let survival = survival(&startup_times(run, group)?)?;
     match survival.quantile(0.5) {
         Quantile::Seconds(seconds, ..) => Ok(seconds),
         Quantile::LongerThan(seconds) => {

@@ -4,6 +4,7 @@ use super::comparison::{StudyRun, figure_pairs};
 use super::data::{ComparedCells, MeasuredRun, StudyData};
 use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
 use super::stopping::Stopping;
+use super::verdict::most_advised;
 use crate::analysis::mib;
 use crate::stats::{Interval, Pair, Quantile, Survival, paired};
 use ramp_format::rows::Part;
@@ -223,7 +224,7 @@ fn steps_seconds(run: &MeasuredRun) -> f64 {
 fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
     let interval = match figure.name {
         // How exact the load is is the same for all runs.
-        "memory_per_instance" => Interval::of(&run.results.estimates.rough_cost.as_ref().ok()?.drawn)?,
+        "memory_per_instance" => Interval::of(&run.memory().ok()?.drawn)?,
         "startup_median" => match Survival::of(&run.figures.startups)?.quantile(0.5) {
             Quantile::Seconds(_, Some(low), Some(high)) => Interval { low, high },
             _ => return None,
@@ -234,12 +235,12 @@ fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
 }
 
 fn text(data: &StudyData, plan: &FigurePlan, figure: &StudyFigure) -> String {
-    let name = |cell: usize| data.record.cells.get(cell).map_or("", |cell| cell.name.as_str());
+    let name = |cell: usize| data.cells.get(cell).map_or("", |cell| cell.name.as_str());
     let of = format!("{} of {} against {}", figure.title, name(plan.other), name(plan.base));
-    sentence(&of, plan, figure.unit)
+    sentence(&of, plan, figure.unit, most_advised(&data.record.definition))
 }
 
-fn sentence(of: &str, plan: &FigurePlan, unit: StudyUnit) -> String {
+fn sentence(of: &str, plan: &FigurePlan, unit: StudyUnit, most: u32) -> String {
     let (Some(reached), Some(asked)) = (plan.reached, plan.asked) else {
         return format!("{of}: needs two blocks that have it");
     };
@@ -247,9 +248,9 @@ fn sentence(of: &str, plan: &FigurePlan, unit: StudyUnit) -> String {
     if plan.is_reached {
         return text;
     }
-    text += &match plan.blocks_needed {
+    text += &match plan.blocks_needed.filter(|blocks| *blocks <= most) {
         Some(blocks) => format!("; {} in all would probably do", count(blocks, "block")),
-        None => "; more blocks than anybody would run".into(),
+        None => format!("; would need far more blocks than planned (> {most})"),
     };
     if let Some(LongerRuns { times, within }) = plan.longer {
         text += &format!(
@@ -299,7 +300,10 @@ mod tests {
     fn plan(differences: &[f64], precision: &str) -> FigurePlan {
         let plan =
             FigurePlan::of(FIGURE, precision.parse().unwrap(), Stopping::AtPrecision, &pairs(differences));
-        FigurePlan { text: sentence("memory per instance of kata against runc", &plan, FIGURE.unit), ..plan }
+        FigurePlan {
+            text: sentence("memory per instance of kata against runc", &plan, FIGURE.unit, 100),
+            ..plan
+        }
     }
 
     #[test]
@@ -341,7 +345,7 @@ mod tests {
         );
         assert_eq!(BlockCosts { within: 20.0, ..costs }.longer_runs().unwrap().times, LONGEST);
         let plan = FigurePlan { longer: Some(longer), ..plan(&[30.0, 36.0, 28.0, 31.0], "2Mi") };
-        assert!(sentence("it", &plan, StudyUnit::Bytes).ends_with(
+        assert!(sentence("it", &plan, StudyUnit::Bytes, 100).ends_with(
             "runs of 3.0 times as many steps would take less time: 90% of the variance is within runs"
         ));
     }

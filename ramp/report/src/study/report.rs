@@ -6,8 +6,11 @@
 //! | [`answer`] | each comparison, in sentences |
 //! | [`cell`] | the figures of each cell, over its runs |
 //! | [`findings`] | what limits the study as a whole |
+//! | [`mod@notes`] | what helps to read its figures |
 //! | [`runs`] | the runs, with their own intervals |
-//! | [`terminal`], [`mod@markdown`], [`html`] | all of it, for people |
+//! | [`terminal`] | what it says, for a terminal |
+//! | [`mod@listing`], [`mod@markdown`], [`html`] | all of it, for people |
+//! | [`table`], [`missing`] | a row for each cell, and why figures are not available |
 //! | [`mod@json`] | all of it, for programs |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
@@ -22,18 +25,23 @@ pub mod charts;
 pub mod findings;
 pub mod html;
 pub mod json;
+pub mod listing;
 pub mod markdown;
+pub mod missing;
 pub mod naming;
+pub mod notes;
 pub mod overview;
 pub mod plot;
 pub mod provenance;
 pub mod reference;
 pub mod runs;
+pub mod table;
 pub mod terminal;
 pub mod words;
 
 pub use html::page;
 pub use json::json;
+pub use listing::listing;
 pub use markdown::markdown;
 pub use overview::{CellGroup, StudyReport};
 pub use terminal::text;

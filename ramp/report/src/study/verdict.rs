@@ -1,13 +1,22 @@
 //! Verdict on a difference: it differs, it is no larger than a margin, or it cannot be told yet.
 
 use crate::stats::{PairedDifference, student};
+use ramp_format::study::StudyFile;
 
 /// Risk of each wrong statement.
 pub const RISK: f64 = 0.05;
 /// Probability with which the number of blocks that is advised is enough.
 const POWER: f64 = 0.8;
-/// More blocks than this are no advice.
+/// More blocks than this are not looked for.
 pub(super) const MOST_BLOCKS: u32 = 1000;
+/// More blocks than this are no advice, unless a study has planned them.
+const MOST_ADVISED: u32 = 100;
+
+/// The most blocks that are advised in words. Programs have the number itself.
+#[must_use]
+pub fn most_advised(definition: &StudyFile) -> u32 {
+    definition.blocks.bounds().1.max(MOST_ADVISED)
+}
 
 /// What can be said of a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -353,11 +353,17 @@ fn leak(found: &RunResults) -> Sentence {
         count(*instances, "instance"),
     );
     let between = leak.interval.map_or_else(String::new, |interval| {
-        format!(
-            "; {} to {} of it because of the instances",
-            format::mb(interval.low),
-            format::mb(interval.high)
-        )
+        let (low, high) = (format::mb(interval.low), format::mb(interval.high));
+        // Instances take no memory away from what was there before them.
+        match interval.low < -leak.matters_bytes() {
+            true => {
+                format!(
+                    "; how much of it because of the instances cannot be told ({} {low} to {high})",
+                    format::confidence()
+                )
+            }
+            false => format!("; {low} to {high} of it because of the instances"),
+        }
     });
     let text = match leak.returned() {
         Returned::All if leak.is_others_doing() => {

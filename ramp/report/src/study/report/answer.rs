@@ -1,14 +1,19 @@
 //! Answers of a study: each comparison of two cells, in sentences.
 
-use super::naming::{engine, label};
+use super::naming::{engine, label, label_with_size};
 use super::words::{blocks, duration, ends, interval, list, p_value, plain_p, value};
 use crate::analysis::Estimate;
+use crate::analysis::comparison::PerPod;
 use crate::report::format;
 use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
-use crate::study::comparison::{FigureComparison, ROUNDING_DEVIATION, StartupComparison, USUAL_SHARE};
+use crate::study::capacity::capacity_sentences;
+use crate::study::comparison::{
+    FEW_BLOCKS, FigureComparison, ROUNDING_DEVIATION, StartupComparison, USUAL_SHARE,
+};
 use crate::study::data::{ComparedCells, StudyData};
-use crate::study::figure::{STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
-use crate::study::verdict::{MOST_BLOCKS, RISK, Verdict};
+use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::search::{HELD_95, SearchDifference, cell_search};
+use crate::study::verdict::{RISK, Verdict, most_advised};
 use ramp_format::plan::EngineKind;
 use ramp_format::study::Tolerance;
 use ramp_format::text::count;
@@ -29,10 +34,20 @@ pub struct ComparedReport {
     pub answers: Vec<FigureAnswer>,
     /// The startups as a whole.
     pub startups: Estimate<String>,
+    /// The same in a line; none where they are not compared.
+    pub startups_short: Option<String>,
     /// Instances that startups know little of, in a sentence.
     pub waiting: Option<String>,
     /// How the drift of the cluster was dealt with, in sentences.
     pub drift: Vec<String>,
+    /// What no interval allows for, in sentences.
+    pub caveats: Vec<String>,
+    /// How many more hold with a probability of 95 %, where both are searched for.
+    pub search: Option<Estimate<SearchDifference>>,
+    /// The same in a sentence.
+    pub search_sentence: Option<String>,
+    /// Requests and capacities, in sentences.
+    pub capacities: Vec<String>,
 }
 
 /// What a study says of one figure of two cells.
@@ -40,8 +55,14 @@ pub struct ComparedReport {
 pub struct FigureAnswer {
     /// The figure.
     pub figure: &'static StudyFigure,
+    /// What it is called, with the time up to which it counts.
+    pub title: String,
     /// The answer.
     pub sentence: String,
+    /// The same in a line, after the title of the figure; none where it cannot be compared.
+    pub short: Option<String>,
+    /// The difference within the only run, of a mixed study.
+    pub within_run: Option<PerPod>,
     /// What can be said; none where it cannot be compared.
     pub verdict: Option<Verdict>,
     /// Ratio and p-values; empty where it cannot be compared.
@@ -98,6 +119,7 @@ impl FigureAnswer {
             Some(Verdict::Differs) => "differs",
             Some(Verdict::NoLargerThan(_)) => "no-larger",
             Some(Verdict::CannotTell(_)) => "cannot-tell",
+            None if self.within_run.is_some() => "cannot-tell",
             None => "not-compared",
         }
     }
@@ -107,11 +129,46 @@ impl ComparedReport {
     /// Why nothing is compared, where it is the same for all figures.
     #[must_use]
     pub fn not_compared(&self) -> Option<String> {
-        let figures = &self.compared.comparison.figures;
-        let mut reasons = figures.iter().map(|figure| figure.as_ref().err().map(|why| why.0.as_str()));
-        let first = reasons.next().flatten()?;
-        let is_same = reasons.all(|why| why == Some(first));
+        if self.answers.iter().any(|answer| answer.within_run.is_some()) {
+            return None;
+        }
+        let figures = self.compared.comparison.figures.iter();
+        let reasons: Vec<&str> =
+            figures.map(|figure| figure.as_ref().err().map(|why| why.0.as_str())).collect::<Option<_>>()?;
+        let first = *reasons.first()?;
+        // With fewer than two blocks there is nothing else to be said of any figure.
+        let is_of_blocks = first.starts_with(FEW_BLOCKS);
+        let is_same = reasons.iter().all(|why| *why == first || is_of_blocks && why.starts_with(FEW_BLOCKS));
         is_same.then(|| format!("{} is not compared with {}: {first}", self.other, self.base))
+    }
+
+    /// The answer on the first figure, for a heading.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        match self.answers.first() {
+            Some(answer) => answer.sentence.clone(),
+            None => format!("{} against {}", self.other, self.base),
+        }
+    }
+
+    /// The figures that are compared.
+    pub fn compared_answers(&self) -> impl Iterator<Item = &FigureAnswer> {
+        self.answers.iter().filter(|answer| answer.short.is_some() || answer.within_run.is_some())
+    }
+
+    /// Which figures are not compared; none where all are.
+    #[must_use]
+    pub fn missing_text(&self) -> Option<String> {
+        let missing =
+            self.answers.iter().filter(|answer| answer.short.is_none() && answer.within_run.is_none());
+        let missing: Vec<String> = missing.map(|answer| answer.figure.title.to_owned()).collect();
+        (!missing.is_empty()).then(|| format!("not compared: {}", list(&missing)))
+    }
+
+    /// The class of the first answer, for styles.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        self.answers.first().map_or("not-compared", FigureAnswer::class)
     }
 
     /// What can be said of the startups as a whole, or why nothing.
@@ -123,7 +180,7 @@ impl ComparedReport {
     /// The answers of a comparison.
     #[must_use]
     pub fn of(data: &StudyData, compared: ComparedCells) -> Self {
-        let cells = &data.record.cells;
+        let cells = &data.cells;
         let context = Context {
             data,
             compared: &compared,
@@ -134,10 +191,29 @@ impl ComparedReport {
         let figures = &compared.comparison.figures;
         let answers = STUDY_FIGURES.iter().zip(figures).enumerate();
         let answers = answers.map(|(at, (figure, found))| context.answer(at, figure, found)).collect();
-        let startups = compared.comparison.startups.clone().map(|startups| context.startups(startups));
-        let (waiting, drift) = (context.waiting(), context.drift());
+        let found = &compared.comparison.startups;
+        let startups = found.clone().map(|startups| context.startups(startups));
+        let startups_short = found.as_ref().ok().map(|startups| context.startups_short(*startups));
+        let (waiting, drift, caveats) = (context.waiting(), context.drift(), context.caveats());
+        let search = context.search();
+        let search_sentence = search.as_ref().map(|found| context.search_sentence(found));
+        let names = [compared.base, compared.other].map(|cell| label_with_size(cells, cell));
+        let capacities = capacity_sentences(data, [compared.base, compared.other], &names);
         let Context { base, other, .. } = context;
-        Self { base, other, answers, startups, waiting, drift, compared }
+        Self {
+            base,
+            other,
+            answers,
+            startups,
+            startups_short,
+            waiting,
+            drift,
+            caveats,
+            search,
+            search_sentence,
+            capacities,
+            compared,
+        }
     }
 }
 
@@ -160,25 +236,62 @@ impl Context<'_> {
         match found {
             Ok(found) => FigureAnswer {
                 figure,
+                title: title(self.data, self.compared.base, figure),
                 sentence: self.sentence(found),
+                short: Some(self.short(found)),
+                within_run: None,
                 verdict: Some(found.verdict),
                 statistics: self.statistics(found),
                 notes: self.notes(at, found),
             },
-            Err(why) => FigureAnswer {
-                figure,
-                sentence: format!("{}: not compared: {}.", figure.title, self.not_compared(at, &why.0)),
-                verdict: None,
-                statistics: String::new(),
-                notes: Vec::new(),
-            },
+            Err(why) => {
+                let within_run = self.within_run(figure);
+                FigureAnswer {
+                    figure,
+                    title: title(self.data, self.compared.base, figure),
+                    sentence: match within_run {
+                        Some(found) => self.sentence_within_run(found),
+                        None => format!("{}: not compared: {}.", figure.title, self.not_compared(at, &why.0)),
+                    },
+                    short: None,
+                    within_run,
+                    verdict: None,
+                    statistics: String::new(),
+                    notes: Vec::new(),
+                }
+            }
         }
+    }
+
+    /// What the only run of a mixed study says of the memory that each takes more.
+    fn within_run(&self, figure: &StudyFigure) -> Option<PerPod> {
+        let runs = self.data.runs_of(self.compared.other);
+        let [run] = runs.as_slice() else { return None };
+        let group = run.group.filter(|_| figure.name == MEMORY_PER_INSTANCE)?;
+        run.results.mixed.get(group)?.overhead.as_ref()?.as_ref().ok().copied()
+    }
+
+    fn sentence_within_run(&self, PerPod { bytes, interval: within }: PerPod) -> String {
+        let within = if bytes < 0.0 { within.negated() } else { within };
+        format!(
+            "{} takes {} {} per {} than {} ({}, within one mixed run: how much runs differ is unknown).",
+            self.other,
+            value(StudyUnit::Bytes, self.engine, bytes.abs()),
+            pick(bytes >= 0.0, "more", "less"),
+            self.engine.instance(),
+            self.base,
+            interval(StudyUnit::Bytes, within),
+        )
     }
 
     /// Begins as its verdict is.
     fn sentence(&self, found: &FigureComparison) -> String {
         let seen = self.difference(found);
         let title = found.figure.title;
+        if found.figure.is_exact() && found.difference.difference.mean == 0.0 {
+            let blocks = count(found.difference.blocks as u32, "block");
+            return format!("no difference in {title} (the same in each of {blocks}).");
+        }
         match found.verdict {
             Verdict::Differs => format!("{seen}."),
             Verdict::NoLargerThan(margin) => {
@@ -200,16 +313,118 @@ impl Context<'_> {
                 format!("no difference larger than {margin}{share} in {title}: {seen}{rests_on}.")
             }
             Verdict::CannotTell(more) => {
-                let more = match more {
-                    Some(more) => format!(
+                let more = match self.advice(more) {
+                    Ok(more) => format!(
                         "{more} more {} would probably tell, if the difference is what it seems",
                         pick(more == 1, "block", "blocks")
                     ),
-                    None => format!("fewer than {MOST_BLOCKS} blocks would probably not tell"),
+                    Err(most) => format!(
+                        "a difference as small as seen ({}) would need far more blocks than planned (> {most})",
+                        self.amount(found)
+                    ),
                 };
                 format!("cannot tell yet whether {title} differs: {seen}; {more}.")
             }
         }
+    }
+
+    fn search(&self) -> Option<Estimate<SearchDifference>> {
+        let of = |cell: usize| cell_search(self.data, cell);
+        let (base, other) = (of(self.compared.base)?, of(self.compared.other)?);
+        Some(SearchDifference::of(&base, &other, [&self.base, &self.other]))
+    }
+
+    fn search_sentence(&self, found: &Estimate<SearchDifference>) -> String {
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => return format!("{HELD_95}: not compared: {}.", why.0),
+        };
+        let is_more = found.instances >= 0.0;
+        let shown = if is_more { found.interval } else { found.interval.negated() };
+        let seen = format!(
+            "{} {} {} of {} than of {} hold with a probability of 95% ({})",
+            format::number(found.instances.abs()),
+            pick(is_more, "more", "fewer"),
+            self.engine.instances(),
+            self.other,
+            self.base,
+            interval(StudyUnit::Instances, shown)
+        );
+        match found.is_told() {
+            true => format!("{seen}."),
+            false => format!("cannot tell yet whether as many hold with a probability of 95%: {seen}."),
+        }
+    }
+
+    /// More blocks that are worth a try, or the most that are.
+    fn advice(&self, more: Option<u32>) -> Result<u32, u32> {
+        let most = most_advised(&self.data.record.definition);
+        more.filter(|more| *more <= most).ok_or(most)
+    }
+
+    /// The size of the difference, with its unit.
+    fn amount(&self, found: &FigureComparison) -> String {
+        value(found.figure.unit, self.engine, found.difference.difference.mean.abs())
+    }
+
+    /// The answer in a line.
+    fn short(&self, found: &FigureComparison) -> String {
+        let unit = found.figure.unit;
+        let is_more = found.difference.difference.mean >= 0.0;
+        let word = match unit {
+            StudyUnit::Seconds => pick(is_more, "longer", "shorter"),
+            StudyUnit::Bytes => pick(is_more, "more", "less"),
+            StudyUnit::Instances => pick(is_more, "more", "fewer"),
+        };
+        let shown = if is_more { found.interval } else { found.interval.negated() };
+        let within = match shown.low == shown.high {
+            true => format!("the same in each of {}", count(found.difference.blocks as u32, "block")),
+            false => ends(unit, shown),
+        };
+        let seen = match found.difference.difference.mean == 0.0 {
+            true => format!("none seen ({within})"),
+            false => format!("{} {word} ({within})", self.amount(found)),
+        };
+        match found.verdict {
+            _ if found.figure.is_exact() => seen,
+            Verdict::Differs => format!("differs: {seen}"),
+            Verdict::NoLargerThan(margin) => {
+                format!("no difference larger than {}: {seen}", value(unit, self.engine, margin))
+            }
+            Verdict::CannotTell(more) => match self.advice(more) {
+                Ok(more) => format!("cannot tell: {seen}; {} would probably tell", count(more, "more block")),
+                Err(most) => format!("cannot tell: {seen}; would need > {most} more blocks"),
+            },
+        }
+    }
+
+    /// What no interval allows for.
+    fn caveats(&self) -> Vec<String> {
+        let blocks = self.blocks();
+        let number = blocks.len();
+        let mut caveats: Vec<String> = self.first_instances().into_iter().collect();
+        if (2..FEWEST_FOR_TRUST).contains(&number) {
+            caveats.push(format!(
+                "intervals rest on the spread of {number} differences alone, which may lie close by chance"
+            ));
+        }
+        caveats.extend(self.order(&blocks));
+        caveats.extend(self.waiting());
+        caveats
+    }
+
+    /// That one of the two came first in each block.
+    fn order(&self, blocks: &[(u32, f64)]) -> Option<String> {
+        let is_base_first = blocks.iter().all(|(_, later)| *later > 0.0);
+        let is_one_sided = is_base_first || blocks.iter().all(|(_, later)| *later < 0.0);
+        let first = if is_base_first { &self.base } else { &self.other };
+        let mut measured =
+            self.compared.comparison.figures.iter().flatten().filter(|found| !found.figure.is_exact());
+        let what = match measured.all(|found| found.difference.is_drift_removed) {
+            true => "of a drift only the trend of the runs of each is removed",
+            false => "a drift of the cluster would be part of the differences, and no interval allows for it",
+        };
+        (is_one_sided && blocks.len() > 1).then(|| format!("{first} came first in each block: {what}"))
     }
 
     fn share_of_base(&self, share: f64) -> String {
@@ -222,7 +437,7 @@ impl Context<'_> {
         let Interval { low, high } = found.interval;
         // Of what is less, how much less.
         let shown = if mean < 0.0 { Interval { low: -high, high: -low } } else { found.interval };
-        let amount = value(found.figure.unit, self.engine, mean.abs());
+        let amount = self.amount(found);
         let blocks = count(found.difference.blocks as u32, "block");
         let within = match low == high {
             true => format!("the same in each of {blocks}"),
@@ -232,7 +447,7 @@ impl Context<'_> {
         let (base, other) = (&self.base, &self.other);
         let instance = self.engine.instance();
         let phrase = match found.figure.name {
-            "memory_per_instance" => {
+            MEMORY_PER_INSTANCE => {
                 format!("{other} takes {amount} {} per {instance} than {base}", pick(is_more, "more", "less"))
             }
             "instances_held" if mean == 0.0 => {
@@ -250,7 +465,7 @@ impl Context<'_> {
                 )
             }
             _ => {
-                let more = pick(is_more, "more", "less");
+                let more = pick(is_more, "more", "fewer");
                 format!("{} is {amount} {more} under {other} than under {base}", found.figure.title)
             }
         };
@@ -299,7 +514,7 @@ impl Context<'_> {
                 "the interval rests on the spread of {blocks_of_it} differences alone, which may lie close by chance"
             ));
         }
-        if found.figure.name == "memory_per_instance" {
+        if found.figure.name == MEMORY_PER_INSTANCE {
             notes.extend(self.first_instances());
         }
         if !found.missing.is_empty() {
@@ -353,6 +568,21 @@ impl Context<'_> {
         )
     }
 
+    fn startups_short(&self, found: StartupComparison) -> String {
+        let faster = pick(found.z >= 0.0, "faster", "slower");
+        match PermutationPValue::of(&found.permutation).p <= RISK {
+            true => format!(
+                "differ: {} of {} start {faster} (log-rank test)",
+                self.engine.instances(),
+                self.other
+            ),
+            false if PermutationPValue::of(&found.permutation).least > RISK => {
+                format!("{} are too few to tell (log-rank test)", count(self.blocks().len() as u32, "block"))
+            }
+            false => "cannot tell (log-rank test)".to_owned(),
+        }
+    }
+
     /// Instances that were not seen to hold their memory: what startups say of them depends on how long they were watched.
     fn waiting(&self) -> Option<String> {
         let of = |cell: usize, name: &str| {
@@ -376,10 +606,8 @@ impl Context<'_> {
     fn first_instances(&self) -> Option<String> {
         let of = |cell: usize| {
             let costs = self.data.runs_of(cell);
-            let first: Vec<f64> = costs
-                .iter()
-                .filter_map(|run| Some(run.results.estimates.rough_cost.as_ref().ok()?.systematic.first))
-                .collect();
+            let first: Vec<f64> =
+                costs.iter().filter_map(|run| Some(run.memory().ok()?.systematic.first)).collect();
             first.iter().sum::<f64>() / first.len().max(1) as f64
         };
         let [base, other] = [self.compared.base, self.compared.other].map(of);
@@ -410,7 +638,8 @@ impl Context<'_> {
 
     fn drift(&self) -> Vec<String> {
         let blocks = self.blocks();
-        if blocks.len() < 2 {
+        // Within a mixed run the drift of the machines is the same for all.
+        if blocks.len() < 2 || self.data.record.definition.mix {
             return Vec::new();
         }
         let all = self.compared.comparison.figures.iter().flatten();
@@ -464,11 +693,12 @@ impl Context<'_> {
         let within = Interval { low: within.low * span, high: within.high * span };
         let sign = if drift.mean < 0.0 { "" } else { "+" };
         let amount = value(found.figure.unit, self.engine, drift.mean * span);
-        let within = match within.low < within.high {
-            true => format!(" ({})", interval(found.figure.unit, within)),
-            false => String::new(),
-        };
-        Some(format!("{} {sign}{amount}{within}", found.figure.title))
+        let ci = interval(found.figure.unit, within);
+        Some(match within.low < within.high {
+            true if within.contains(0.0) => format!("{} cannot tell ({ci})", found.figure.title),
+            true => format!("{} {sign}{amount} ({ci})", found.figure.title),
+            false => format!("{} {sign}{amount}", found.figure.title),
+        })
     }
 
     /// From the begin of the first run to that of the last one.
@@ -481,8 +711,8 @@ impl Context<'_> {
     }
 }
 
-/// Runs that lack a figure, with the reasons, of which each stands once. None where none does.
-pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String> {
+/// Reasons, each with the blocks of the runs that have it.
+pub(super) fn by_reason<'r>(missing: &[(u32, &'r str)]) -> Vec<(&'r str, Vec<u32>)> {
     let mut reasons: Vec<(&str, Vec<u32>)> = Vec::new();
     for (block, why) in missing {
         match reasons.iter_mut().find(|(reason, _)| reason == why) {
@@ -490,6 +720,12 @@ pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String>
             None => reasons.push((why, vec![*block])),
         }
     }
+    reasons
+}
+
+/// Runs that lack a figure, with the reasons, of which each stands once. None where none does.
+pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String> {
+    let reasons = by_reason(missing);
     let reason = |(why, of): &(&str, Vec<u32>)| match of.len() == runs {
         true => format!("in all of {}, {why}", count(runs as u32, "run")),
         false => format!("in {}, {why}", blocks(of)),
@@ -500,6 +736,14 @@ pub(super) fn missing_of(missing: &[(u32, &str)], runs: usize) -> Option<String>
 /// Up to which time a figure counts startups, where it does and some had not ended.
 pub(super) fn startup_limit(data: &StudyData, cell: usize, figure: &StudyFigure) -> Option<String> {
     data.startup_limit(cell).filter(|_| figure.name == STARTUP_MEAN).map(format::seconds)
+}
+
+/// What a figure is called, with the time up to which it counts.
+pub(super) fn title(data: &StudyData, cell: usize, figure: &StudyFigure) -> String {
+    match startup_limit(data, cell, figure) {
+        Some(limit) => format!("{} (up to {limit})", figure.title),
+        None => figure.title.to_owned(),
+    }
 }
 
 fn pick(is_first: bool, first: &'static str, second: &'static str) -> &'static str {

@@ -139,8 +139,7 @@ impl StudyAssertion {
     fn of_cells(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
         let cells = report.groups.iter().flat_map(|group| &group.cells);
         let value = |cell: &super::cell::CellReport| {
-            let name =
-                report.data.record.cells.get(cell.cell).map_or_else(String::new, |cell| cell.name.clone());
+            let name = report.data.cells.get(cell.cell).map_or_else(String::new, |cell| cell.name.clone());
             let figure = cell.figures.get(self.figure)?;
             let why = || figure.why_missing().unwrap_or_else(|| "no run that counts".into());
             Some((name, figure.mean.map(|mean| mean.mean).ok_or_else(why)))
@@ -150,7 +149,7 @@ impl StudyAssertion {
 
     fn of_comparisons(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
         let value = |compared: &super::answer::ComparedReport| {
-            let name = |cell: usize| report.data.record.cells.get(cell).map_or("", |cell| cell.name.as_str());
+            let name = |cell: usize| report.data.cells.get(cell).map_or("", |cell| cell.name.as_str());
             let names = format!("{} against {}", name(compared.compared.other), name(compared.compared.base));
             let found = compared.compared.comparison.figures.get(self.figure)?;
             let value = match (found, self.subject) {

@@ -1,12 +1,16 @@
 //! Cells of a study: the mean of each figure over the runs of a cell.
 
-use super::answer::{missing_of, startup_limit};
+use super::answer::{by_reason, missing_of, title};
 use super::naming::label;
 use super::words::{interval, value};
+use crate::analysis::capacity::GroupCapacities;
+use crate::analysis::search::HeldWithProbability;
 use crate::analysis::{MarginalCost, SystematicError};
 use crate::stats::{Interval, MeanEstimate};
+use crate::study::capacity::cell_capacities;
 use crate::study::data::{MeasuredRun, StudyData};
 use crate::study::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES, StudyFigure};
+use crate::study::search::{CellSearch, cell_search};
 use ramp_format::plan::EngineKind;
 use ramp_format::text::count;
 
@@ -21,6 +25,10 @@ pub struct CellReport {
     pub runs: usize,
     /// Each figure, in the order of [`STUDY_FIGURES`].
     pub figures: Vec<CellFigure>,
+    /// How many fit, by requests and by memory in use.
+    pub capacities: GroupCapacities,
+    /// How many hold with a probability of 95 %, where its runs are searches.
+    pub search: Option<CellSearch>,
 }
 
 /// A figure of a cell.
@@ -62,15 +70,11 @@ impl CellReport {
             let known: Vec<f64> = values().filter_map(|(_, value)| value.as_ref().ok().copied()).collect();
             let missing =
                 values().filter_map(|(block, value)| Some((block, value.as_ref().err()?.0.clone())));
-            let title = match startup_limit(data, cell, figure) {
-                Some(limit) => format!("{} (up to {limit})", figure.title),
-                None => figure.title.to_owned(),
-            };
             CellFigure {
                 figure,
-                title,
+                title: title(data, cell, figure),
                 mean: CellMean::of(&known).map(|mean| match figure.name {
-                    MEMORY_PER_INSTANCE => mean.widened(&runs),
+                    MEMORY_PER_INSTANCE => mean.of_memory(&runs),
                     _ => mean,
                 }),
                 missing: missing.collect(),
@@ -79,10 +83,22 @@ impl CellReport {
         };
         Self {
             cell,
-            label: label(&data.record.cells, cell),
+            label: label(&data.cells, cell),
             runs: runs.len(),
             figures: STUDY_FIGURES.iter().enumerate().map(figure).collect(),
+            capacities: cell_capacities(data, cell),
+            search: cell_search(data, cell),
         }
+    }
+}
+
+impl CellReport {
+    /// How many hold with a probability of 95 %, with the interval.
+    #[must_use]
+    pub fn held_text(&self) -> Option<String> {
+        let HeldWithProbability { instances, interval: Interval { low, high } } =
+            *self.search.as_ref()?.held.as_ref().ok()?;
+        Some(format!("{} ({} to {})", instances.floor(), low.floor(), high.floor()))
     }
 }
 
@@ -100,11 +116,14 @@ impl CellMean {
     }
 
     /// The interval with what no number of runs makes more exact: how exact the loads are, which cancels in a difference of cells, and what
-    /// no run can tell apart.
-    fn widened(self, runs: &[&MeasuredRun]) -> Self {
-        let costs: Vec<&MarginalCost> =
-            runs.iter().filter_map(|run| run.results.estimates.rough_cost.as_ref().ok()).collect();
-        Self { interval: self.interval.map(|interval| SystematicError::mean(&costs).widen(interval)), ..self }
+    /// no run can tell apart. That of one run is its own.
+    fn of_memory(self, runs: &[&MeasuredRun]) -> Self {
+        let costs: Vec<&MarginalCost> = runs.iter().filter_map(|run| run.memory().ok()).collect();
+        let interval = match (&costs[..], self.interval) {
+            ([one], None) => Some(one.interval),
+            (_, interval) => interval.map(|interval| SystematicError::mean(&costs).widen(interval)),
+        };
+        Self { interval, ..self }
     }
 }
 
@@ -136,6 +155,9 @@ impl CellFigure {
                     format!("standard deviation {}", value(self.figure.unit, engine, deviation))
                 }
                 Some(_) => "the same in each".into(),
+                None if self.mean.is_some_and(|mean| mean.interval.is_some()) => {
+                    "the interval is that within the run: how much runs differ is unknown".into()
+                }
                 None => "no interval of one run".into(),
             });
         }
@@ -149,8 +171,15 @@ impl CellFigure {
     /// Why runs lack it.
     #[must_use]
     pub fn why_missing(&self) -> Option<String> {
-        let missing: Vec<(u32, &str)> =
-            self.missing.iter().map(|(block, why)| (*block, why.as_str())).collect();
-        missing_of(&missing, self.runs)
+        missing_of(&self.missing(), self.runs)
+    }
+
+    /// Each reason, with the blocks of the runs that lack it.
+    pub(super) fn missing_by_reason(&self) -> Vec<(&str, Vec<u32>)> {
+        by_reason(&self.missing())
+    }
+
+    fn missing(&self) -> Vec<(u32, &str)> {
+        self.missing.iter().map(|(block, why)| (*block, why.as_str())).collect()
     }
 }

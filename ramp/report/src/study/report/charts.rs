@@ -104,7 +104,12 @@ impl ChartPlace<'_> {
         }
         StudyChart {
             id: self.id("memory"),
-            title: format!("Memory per {} by runtime{}", engine(self.report.data).instance(), self.title),
+            title: format!(
+                "Memory per {}{}{}",
+                engine(self.report.data).instance(),
+                if self.group.cells.len() > 1 { " by runtime" } else { "" },
+                self.title
+            ),
             x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
             y: "MiB".into(),
             marks,
@@ -195,7 +200,8 @@ impl ChartPlace<'_> {
             title: format!("Memory in use against {} held{}", engine(self.report.data).instances(), self.title),
             x: PlotAxis::Number("instances held"),
             y: "GiB, all nodes".into(),
-            marks: self.runs().map(line).collect(),
+            // Instances of all runtimes of a mixed run are no measure of one.
+            marks: self.runs().filter(|(run, ..)| run.group.is_none()).map(line).collect(),
             legend: self.legend(),
             reach: Vec::new(),
             note: "A line for each run, while scaling up; anonymous and shared memory of all nodes, where recorded.".into(),

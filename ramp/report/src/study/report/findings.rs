@@ -1,25 +1,18 @@
 //! Findings on a study: what limits it as a whole, in sentences.
 
+use super::naming::label_with_size;
 use super::words::list;
-use crate::study::data::StudyData;
-use ramp_format::study::{Cell, RunRecord, RunRecordState};
+use crate::study::capacity::compared_requests;
+use crate::study::data::{StudyData, base_of};
+use ramp_format::study::{RunRecord, RunRecordState};
 use ramp_format::text::count;
 
 /// What finds something.
 type Rule = fn(&StudyData) -> Vec<String>;
 
 /// All rules, in the order of their findings.
-const RULES: &[Rule] = &[
-    not_ended,
-    incomplete_blocks,
-    failed,
-    unreadable,
-    without_runs,
-    mixed,
-    nothing_to_compare,
-    sidecars,
-    versions,
-];
+const RULES: &[Rule] =
+    &[not_ended, incomplete_blocks, failed, unreadable, without_runs, requests, sidecars, versions];
 
 /// What is to be known of a study before its answers are used.
 #[must_use]
@@ -75,7 +68,7 @@ fn unreadable(data: &StudyData) -> Vec<String> {
 }
 
 fn without_runs(data: &StudyData) -> Vec<String> {
-    let cells = &data.record.cells;
+    let cells = &data.cells;
     if data.runs.is_empty() {
         return vec!["no run counts yet".into()];
     }
@@ -88,31 +81,16 @@ fn without_runs(data: &StudyData) -> Vec<String> {
     }
 }
 
-fn mixed(data: &StudyData) -> Vec<String> {
-    match data.record.definition.mix {
-        true => vec!["the runtimes share each run: figures are those of all runtimes together".into()],
-        false => Vec::new(),
-    }
-}
-
-fn nothing_to_compare(data: &StudyData) -> Vec<String> {
-    let cells = &data.record.cells;
-    if data.record.definition.mix || cells.is_empty() || !data.comparisons().is_empty() {
-        return Vec::new();
-    }
-    vec![format!("nothing is compared: {}", runtimes_words(cells))]
-}
-
-/// Which runtimes a study without comparisons has: at most one of each scenario and size.
-fn runtimes_words(cells: &[Cell]) -> String {
-    let mut runtimes: Vec<String> = cells.iter().flat_map(|cell| cell.runtimes.clone()).collect();
-    runtimes.sort();
-    runtimes.dedup();
-    match runtimes.as_slice() {
-        [] => "the study names no runtimes".into(),
-        [one] => format!("the study has one runtime, {one}"),
-        several => format!("each scenario and size has one runtime, {}", list(several)),
-    }
+/// Runtimes whose pods request different amounts.
+fn requests(data: &StudyData) -> Vec<String> {
+    let cells = &data.cells;
+    let compared = (0..cells.len()).filter_map(|cell| Some((base_of(cells, cell)?, cell)));
+    let finding = |(base, other): (usize, usize)| {
+        let words = compared_requests(data, base, other).ok()?.words()?;
+        let [base, other] = [base, other].map(|cell| label_with_size(cells, cell));
+        Some(format!("pods of {other} request {words} than those of {base}"))
+    };
+    compared.filter(|(base, other)| base != other).filter_map(finding).collect()
 }
 
 /// Containers beside the load's own, whose memory is in the figures.
@@ -142,22 +120,4 @@ fn versions(data: &StudyData) -> Vec<String> {
 
 fn name(run: &RunRecord) -> String {
     run.directory.display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_study_of_sizes_alone_has_no_runtimes() {
-        let cell = |runtime: &str| Cell {
-            name: "n".into(),
-            scenario: "s".into(),
-            manifest: None,
-            runtimes: Some(runtime.to_owned()).filter(|runtime| !runtime.is_empty()).into_iter().collect(),
-            size: None,
-        };
-        assert_eq!(runtimes_words(&[cell(""), cell("")]), "the study names no runtimes");
-        assert_eq!(runtimes_words(&[cell("kata"), cell("kata")]), "the study has one runtime, kata");
-    }
 }

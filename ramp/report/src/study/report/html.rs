@@ -4,11 +4,13 @@ use askama::Template;
 
 use super::answer::ComparedReport;
 use super::cell::CellReport;
+use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
 use super::runs::RunReport;
+use super::table;
 use crate::study::figure::STUDY_FIGURES;
 
 #[derive(Template)]
@@ -18,6 +20,13 @@ struct StudyPage<'p> {
     headline: String,
     ramp_version: &'static str,
     findings: &'p [String],
+    /// The table of the cells.
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// Why figures are not available, and what helps to read those that are.
+    notes: Vec<String>,
+    has_runs: bool,
+    has_comparisons: bool,
     groups: Vec<PageGroup<'p>>,
     charts: Vec<PageChart<'p>>,
     runs: Vec<PageRun<'p>>,
@@ -73,7 +82,13 @@ pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Res
     let chart = |chart| -> Result<PageChart<'_>, String> {
         Ok(PageChart { chart, svg: StudyChart::inline_svg(chart)? })
     };
+    let (headings, rows) = table::columns(report);
     let page = StudyPage {
+        headings,
+        rows,
+        notes: missing::reasons(report).into_iter().chain(report.notes.iter().cloned()).collect(),
+        has_runs: report.data.run_count() > 0,
+        has_comparisons: report.comparisons().next().is_some(),
         name: &report.data.record.name,
         headline: headline(report),
         ramp_version: env!("CARGO_PKG_VERSION"),

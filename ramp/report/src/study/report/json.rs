@@ -7,8 +7,10 @@ use super::cell::{CellFigure, CellReport};
 use super::naming::engine;
 use super::overview::StudyReport;
 use super::provenance::headline;
+use crate::analysis::capacity::GroupCapacities;
 use crate::stats::Interval;
 use crate::study::comparison::FigureComparison;
+use crate::study::search::CellSearch;
 use crate::study::verdict::Verdict;
 use ramp_format::study::{Decision, Size};
 
@@ -27,8 +29,11 @@ pub fn json(report: &StudyReport<'_>) -> Value {
         "summary": report.comparisons().flat_map(|compared| &compared.answers)
             .map(|answer| &answer.sentence).collect::<Vec<_>>(),
         "findings": report.findings,
+        "notes": report.notes,
         "cells": cells.into_iter().map(|found| cell(report, found)).collect::<Vec<_>>(),
         "comparisons": answers.collect::<Vec<_>>(),
+        "searches": report.comparisons().filter_map(|compared| compared_search(report, compared)).collect::<Vec<_>>(),
+        "capacities": report.comparisons().map(|compared| compared_capacities(report, compared)).collect::<Vec<_>>(),
         "startups": report.comparisons().map(|compared| startups(report, compared)).collect::<Vec<_>>(),
         "decisions": report.data.record.decisions.iter().map(decision).collect::<Vec<_>>(),
         "runs": runs(report),
@@ -49,11 +54,11 @@ fn study(report: &StudyReport<'_>) -> Value {
 }
 
 fn name(report: &StudyReport<'_>, cell: usize) -> Value {
-    report.data.record.cells.get(cell).map_or(Value::Null, |cell| cell.name.clone().into())
+    report.data.cells.get(cell).map_or(Value::Null, |cell| cell.name.clone().into())
 }
 
 fn size(report: &StudyReport<'_>, cell: usize) -> Value {
-    let size = report.data.record.cells.get(cell).and_then(|cell| cell.size.as_ref());
+    let size = report.data.cells.get(cell).and_then(|cell| cell.size.as_ref());
     size.map(Size::label).filter(|label| !label.is_empty()).into()
 }
 
@@ -63,12 +68,29 @@ fn interval(interval: Option<Interval>) -> Value {
 
 fn cell(report: &StudyReport<'_>, found: &CellReport) -> Value {
     let figures = found.figures.iter().map(|figure| (figure.figure.name.to_owned(), cell_figure(figure)));
-    let of = report.data.record.cells.get(found.cell);
+    let of = report.data.cells.get(found.cell);
     json!({
         "name": name(report, found.cell), "label": found.label,
         "scenario": of.map(|cell| &cell.scenario), "manifest": of.map(|cell| &cell.manifest),
         "runtimes": of.map(|cell| &cell.runtimes), "size": size(report, found.cell),
         "runs": found.runs, "figures": figures.collect::<serde_json::Map<_, _>>(),
+        "capacities": capacities(&found.capacities),
+        "held_with_95_percent": found.search.as_ref().map(search),
+    })
+}
+
+fn capacities(found: &GroupCapacities) -> Value {
+    json!({
+        "by_requests": match &found.by_requests {
+            Ok(capacity) => json!({"value": capacity.least.instances, "by": capacity.least.by}),
+            Err(why) => json!({"value": null, "reason": why.0}),
+        },
+        "by_memory": match &found.by_memory {
+            Ok(capacity) => json!({
+                "value": capacity.instances, "interval": interval(Some(capacity.interval)), "extrapolated": capacity.is_extrapolated,
+            }),
+            Err(why) => json!({"value": null, "reason": why.0}),
+        },
     })
 }
 
@@ -96,13 +118,13 @@ fn comparison(
     at: usize,
     answer: &FigureAnswer,
 ) -> Value {
-    let cells = &report.data.record.cells;
+    let cells = &report.data.cells;
     let mut value = json!({
         "figure": answer.figure.name,
         "scenario": cells.get(compared.compared.base).map(|cell| &cell.scenario),
         "size": size(report, compared.compared.base),
         "base": name(report, compared.compared.base), "other": name(report, compared.compared.other),
-        "sentence": answer.sentence, "notes": answer.notes, "drift_notes": compared.drift,
+        "sentence": answer.sentence, "notes": answer.notes, "caveats": compared.caveats, "drift_notes": compared.drift,
     });
     let found = compared.compared.comparison.figures.get(at);
     let parts = match found {
@@ -115,6 +137,9 @@ fn comparison(
     };
     if let (Value::Object(value), Value::Object(parts)) = (&mut value, parts) {
         value.extend(parts);
+    }
+    if let Some(found) = answer.within_run {
+        value["within_run"] = json!({"difference": found.bytes, "interval": interval(Some(found.interval))});
     }
     value
 }
@@ -150,6 +175,38 @@ fn verdict(verdict: Verdict) -> Value {
     }
 }
 
+fn search(found: &CellSearch) -> Value {
+    let mut value = json!({"climbs": found.climbs, "runs": found.runs, "value": null, "interval": null});
+    match &found.held {
+        Ok(held) => {
+            value["value"] = held.instances.into();
+            value["interval"] = interval(Some(held.interval));
+        }
+        Err(why) => value["reason"] = why.0.clone().into(),
+    }
+    value
+}
+
+fn compared_search(report: &StudyReport<'_>, compared: &ComparedReport) -> Option<Value> {
+    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
+    let mut value = json!({
+        "base": base, "other": other, "difference": null, "interval": null, "sentence": compared.search_sentence,
+    });
+    match compared.search.as_ref()? {
+        Ok(found) => {
+            value["difference"] = found.instances.into();
+            value["interval"] = interval(Some(found.interval));
+        }
+        Err(why) => value["reason"] = why.0.clone().into(),
+    }
+    Some(value)
+}
+
+fn compared_capacities(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {
+    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
+    json!({"base": base, "other": other, "sentences": compared.capacities})
+}
+
 fn startups(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {
     let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
     match (&compared.compared.comparison.startups, &compared.startups) {
@@ -171,12 +228,18 @@ fn decision(decision: &Decision) -> Value {
     })
 }
 
+fn memory(found: &super::runs::RunMemory) -> Value {
+    json!({"value": found.bytes, "interval": interval(Some(found.interval))})
+}
+
 fn runs(report: &StudyReport<'_>) -> Vec<Value> {
     let run = |run: &super::runs::RunReport| {
         json!({
             "block": run.block, "cell": name(report, run.cell), "directory": run.directory, "begin": run.begin,
             "seconds": run.seconds, "held": run.held, "state": run.state, "notes": run.notes,
-            "memory_per_instance": run.memory.map(|(bytes, within)| json!({"value": bytes, "interval": interval(Some(within))})),
+            "memory_per_instance": run.memory.first().filter(|memory| memory.runtime.is_none()).map(memory),
+            "by_runtime": run.memory.iter().filter_map(|found| Some((found.runtime.clone()?, memory(found))))
+                .collect::<serde_json::Map<_, _>>(),
         })
     };
     report.runs.iter().map(run).collect()

@@ -1,9 +1,11 @@
 //! The report of a study as Markdown, beside charts as SVG: for a repository.
 
+use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
+use super::table;
 use crate::report::markdown::escaped;
 
 /// The report, with links to `charts/ID.svg`.
@@ -15,6 +17,22 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
     }
     for finding in &report.findings {
         text += &format!("- {}\n", escaped(finding));
+    }
+    let (headings, rows) = table::columns(report);
+    if report.data.run_count() > 0 {
+        text += &format!("\n| {} |\n|{}\n", headings.join(" | "), "---|".repeat(headings.len()));
+        for row in rows {
+            text +=
+                &format!("| {} |\n", row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | "));
+        }
+    }
+    let notes: Vec<String> =
+        missing::reasons(report).into_iter().chain(report.notes.iter().cloned()).collect();
+    if !notes.is_empty() {
+        text += "\n";
+    }
+    for note in notes {
+        text += &format!("- {}\n", escaped(&note));
     }
     for group in &report.groups {
         push_group(&mut text, report, group);
@@ -58,18 +76,24 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
             *text += &format!("{}\n", escaped(&why));
             continue;
         }
-        for answer in &compared.answers {
+        for answer in compared.compared_answers() {
             *text += &format!("- {}", escaped(&answer.sentence));
             for part in answer.details() {
                 *text += &format!(" *({})*", escaped(part));
             }
             text.push('\n');
         }
-        *text += &format!("- startups, log-rank test: {}\n", escaped(&compared.startups_text()));
-        if let Some(waiting) = &compared.waiting {
-            *text += &format!("- {}\n", escaped(waiting));
+        if let Some(missing) = compared.missing_text() {
+            *text += &format!("- {}\n", escaped(&missing));
         }
-        for sentence in &compared.drift {
+        *text += &format!("- startups, log-rank test: {}\n", escaped(&compared.startups_text()));
+        for sentence in compared
+            .caveats
+            .iter()
+            .chain(&compared.search_sentence)
+            .chain(&compared.capacities)
+            .chain(&compared.drift)
+        {
             *text += &format!("- {}\n", escaped(sentence));
         }
     }

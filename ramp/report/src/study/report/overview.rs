@@ -4,6 +4,7 @@ use super::answer::ComparedReport;
 use super::cell::CellReport;
 use super::findings;
 use super::naming::group_title;
+use super::notes;
 use super::runs::{RunReport, runs};
 use crate::study::data::{StudyData, base_of};
 
@@ -14,6 +15,8 @@ pub struct StudyReport<'d> {
     pub data: &'d StudyData,
     /// What limits it as a whole, in sentences.
     pub findings: Vec<String>,
+    /// What helps to read its figures, in sentences.
+    pub notes: Vec<String>,
     /// Each scenario in each size, in the order of the cells.
     pub groups: Vec<CellGroup>,
     /// Its runs, in the order in which they were begun.
@@ -35,7 +38,7 @@ impl<'d> StudyReport<'d> {
     /// The report of a study.
     #[must_use]
     pub fn of(data: &'d StudyData) -> Self {
-        let cells = &data.record.cells;
+        let cells = &data.cells;
         let bases = (0..cells.len()).filter(|cell| base_of(cells, *cell) == Some(*cell));
         let mut comparisons = data.comparisons();
         let groups = bases.map(|base| {
@@ -54,7 +57,12 @@ impl<'d> StudyReport<'d> {
             }
         });
         let groups = groups.collect();
-        Self { data, findings: findings::findings(data), groups, runs: runs(data) }
+        Self { data, findings: findings::findings(data), notes: notes::notes(data), groups, runs: runs(data) }
+    }
+
+    /// All cells, group by group.
+    pub fn cells(&self) -> impl Iterator<Item = &CellReport> {
+        self.groups.iter().flat_map(|group| &group.cells)
     }
 
     /// Each comparison in one sentence, the first figure first.

@@ -18,8 +18,8 @@ pub fn headline(report: &StudyReport<'_>) -> String {
         record.name,
         count(record.cells.len() as u32, "cell"),
         if whole == 1 { "block" } else { "blocks" },
-        count(report.data.runs.len() as u32, "run"),
-        if report.data.runs.len() == 1 { "s" } else { "" },
+        count(report.data.run_count() as u32, "run"),
+        if report.data.run_count() == 1 { "s" } else { "" },
     )
 }
 
@@ -41,6 +41,16 @@ pub fn decisions(report: &StudyReport<'_>) -> Vec<String> {
     report.data.record.decisions.iter().map(decision).collect()
 }
 
+/// Which study it was, in a line.
+#[must_use]
+pub fn short(report: &StudyReport<'_>) -> String {
+    let record = &report.data.record;
+    format!(
+        "study {}, {}, ramp {}; --verbose: all statistics and runs",
+        record.study, record.begin, record.ramp_version
+    )
+}
+
 /// How the study came about, in a sentence.
 #[must_use]
 pub fn provenance(report: &StudyReport<'_>) -> String {
@@ -56,6 +66,8 @@ pub fn provenance(report: &StudyReport<'_>) -> String {
         .iter()
         .filter_map(|run| run.data.recorded())
         .flat_map(|recorded| recorded.run.versions.iter().map(|(what, version)| format!("{what} {version}")))
+        // Each run has its own.
+        .filter(|version| !version.starts_with("world seed "))
         // Told of the study.
         .filter(|version| *version != format!("ramp {}", record.ramp_version))
         .collect();

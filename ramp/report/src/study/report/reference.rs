@@ -27,8 +27,19 @@ each as the mean of every cell (`memory_per_instance<=520M`), and, for every com
 
 Each comparison has one of three answers. *Differs*: p, adjusted for the figures of the comparison (Holm), is at most 5 %. *No difference
 larger than* the margin, at a risk of 5 % (two one-sided tests), which comes first: a difference within the margin is of no consequence.
-*Cannot tell yet* else, with the number of blocks that would probably tell if the difference is what it seems. p-values are not adjusted
-for the number of comparisons. A drift of the cluster is a term of the difference from five blocks on.
+*Cannot tell yet* else, with the number of blocks that would probably tell if the difference is what it seems; where that is more than
+100, and more than planned, it says so instead. p-values are not adjusted for the number of comparisons. A drift of the cluster is a term
+of the difference from five blocks on.
+
+The terminal has a row for each cell and a line for each figure of a comparison. `--verbose` adds ratios, p-values, startup curves, drift
+and every run, which the page and `--json` always have.
+
+*Mixed runs* (`mix: true`): each runtime is a cell; memory of each is from one regression on the instances of all, and its difference
+from that of the first runtime is taken within each run. The interval is over runs; that of a study of one run is the one within it.
+
+*Searches*: the number that holds with a probability of 95 % is estimated from the climbs of all runs of a cell together, unless runs
+differ by more than their climbs scatter (p ≤ 1 %, by relabelling climbs). The interval of the difference of two cells is made from the
+intervals of both (Zou and Donner, 2008).
 ";
 
 const AFTER: &str = "
@@ -39,14 +50,18 @@ const AFTER: &str = "
 | `study` | `id`, `name`, `headline`, `ramp_version`, `engine`, `begin`, `end`, `why_ended`, `resumes`, `seed`, \
 `order`, `blocks` (`whole`, `least`, `most`), `definition` |
 | `summary` | the sentence of each comparison |
-| `findings` | what limits the study as a whole |
+| `findings` | what limits the study as a whole, and where requests differ |
+| `notes` | what helps to read the figures |
 | `cells` | `name`, `scenario`, `manifest`, `runtimes`, `size`, `runs`, and in `figures` under the name of each: \
 `value` (mean over runs), `interval` (95 %, over runs), `deviation` (between runs), `runs`, `missing` (`block`, \
 `reason`); `reason` where `value` is null |
+| `cells[].capacities` | `by_requests` (`value`, `by`) and `by_memory` (`value`, `interval`, `extrapolated`): instances that fit |
+| `cells[].held_with_95_percent` | of searches: `value`, `interval`, `climbs`, `runs` |
 | `comparisons` | one for each figure of each pair of cells: `figure`, `scenario`, `size`, `base`, `other` (names of \
 cells), `base_mean`, `other_mean`, `blocks`, `difference` (other − base), `interval`, `deviation` (of the differences \
 between blocks), `ratio` (`value`, `interval`), `p`, `adjusted_p`, `adjusted_for` (figures), `permutation`, `drift`, \
-`margin`, `verdict`, `missing`, `sentence`, `notes`, `drift_notes`; `reason` where `difference` is null |
+`margin`, `verdict`, `missing`, `sentence`, `notes`, `caveats`, `drift_notes`; `reason` where `difference` is null; \
+`within_run` (`difference`, `interval`) of a study of one mixed run |
 | `comparisons[].verdict` | `answer`: `differs`; `no_larger_than` with `margin`; or `cannot_tell` with `more_blocks`, \
 null where that is more than 1000 |
 | `comparisons[].permutation` | `p` of no difference in either direction, and the `least` that it can be with so many \
@@ -55,7 +70,9 @@ blocks; `exact` where all relabellings were tried; the same of one direction in 
 difference; null where it cannot be told |
 | `startups` | the log-rank test of each pair of cells: `base`, `other`, `z` (positive where the other one starts \
 faster), `permutation`, `sentence`, `note` |
+| `capacities` | requests and both capacities of each pair of cells: `base`, `other`, `sentences` |
+| `searches` | of each pair of cells that were searched: `base`, `other`, `difference`, `interval`, `sentence` |
 | `decisions` | `time`, `after_blocks`, `blocks_needed`, `reason` |
 | `runs` | `block` (0 for the warm-up), `cell`, `directory`, `begin`, `seconds`, `held`, `memory_per_instance` \
-(`value`, and the `interval` within the run), `state`, `notes` |
+(`value`, and the `interval` within the run), `by_runtime` (the same of each runtime of a mixed run), `state`, `notes` |
 ";

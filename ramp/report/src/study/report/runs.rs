@@ -3,7 +3,7 @@
 use super::naming::label_with_size;
 use super::words::{duration, number};
 use crate::stats::Interval;
-use crate::study::data::StudyData;
+use crate::study::data::{MeasuredRun, StudyData};
 use crate::study::figure::StudyUnit;
 use ramp_format::study::RunRecordState;
 
@@ -24,18 +24,35 @@ pub struct RunReport {
     pub seconds: Option<f64>,
     /// Most instances that held their memory at once; none where it does not count, or that is not known.
     pub held: Option<u32>,
-    /// Memory of each additional instance, in bytes, with its interval within the run.
-    pub memory: Option<(f64, Interval)>,
+    /// Memory of each additional instance, in bytes, with its interval within the run; of each runtime of a mixed run.
+    pub memory: Vec<RunMemory>,
     /// `running`, `done`, `failed` or `cut off`.
     pub state: &'static str,
     /// What is to be known of it.
     pub notes: Vec<String>,
 }
 
+/// Memory of each additional instance in a run.
+#[derive(Clone, Debug)]
+pub struct RunMemory {
+    /// The runtime, of a mixed run.
+    pub runtime: Option<String>,
+    /// Bytes.
+    pub bytes: f64,
+    /// Its interval within the run.
+    pub interval: Interval,
+}
+
 /// All runs, in the order in which they were begun.
 #[must_use]
 pub fn runs(data: &StudyData) -> Vec<RunReport> {
     let cells = &data.record.cells;
+    let memory = |run: &MeasuredRun| {
+        let cost = run.memory().ok()?;
+        let cell = data.cells.get(run.cell).filter(|_| run.group.is_some());
+        let runtime = cell.map(|cell| cell.runtimes.join(" + "));
+        Some(RunMemory { runtime, bytes: cost.bytes, interval: cost.interval })
+    };
     let run = |record: &ramp_format::study::RunRecord| {
         let measured = data.runs.iter().find(|run| run.directory == record.directory);
         let estimates = measured.map(|run| &run.results.estimates);
@@ -52,10 +69,12 @@ pub fn runs(data: &StudyData) -> Vec<RunReport> {
             begin: humantime::format_rfc3339_seconds(record.begin.0).to_string(),
             seconds: record.end.and_then(since).map(|time| time.as_secs_f64()),
             held: estimates.and_then(|found| Some(found.held.as_ref().ok()?.count)),
-            memory: estimates.and_then(|found| {
-                let cost = found.rough_cost.as_ref().ok()?;
-                Some((cost.bytes, cost.interval))
-            }),
+            memory: data
+                .runs
+                .iter()
+                .filter(|run| run.directory == record.directory)
+                .filter_map(memory)
+                .collect(),
             state: match (record.state, unreadable) {
                 (RunRecordState::Done, Some(_)) => "unreadable",
                 (RunRecordState::Done, None) => "done",
@@ -85,9 +104,12 @@ impl RunReport {
     /// Memory of each additional instance in MiB, with its interval within the run.
     #[must_use]
     pub fn memory_text(&self) -> String {
-        self.memory.map_or_else(String::new, |(bytes, Interval { low, high })| {
-            let [bytes, low, high] = [bytes, low, high].map(|bytes| number(StudyUnit::Bytes, bytes));
-            format!("{bytes} ({low} to {high})")
-        })
+        let text = |memory: &RunMemory| {
+            let Interval { low, high } = memory.interval;
+            let [bytes, low, high] = [memory.bytes, low, high].map(|bytes| number(StudyUnit::Bytes, bytes));
+            let runtime = memory.runtime.as_ref().map_or_else(String::new, |runtime| format!("{runtime} "));
+            format!("{runtime}{bytes} ({low} to {high})")
+        };
+        self.memory.iter().map(text).collect::<Vec<_>>().join("; ")
     }
 }

@@ -1,109 +1,107 @@
-//! The report of a study as text, for a terminal.
+//! The report of a study as text, for a terminal: what it says, without the statistics that it rests on.
 
-use super::naming::engine;
+use super::answer::ComparedReport;
+use super::listing::item;
+use super::missing;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
+use super::runs::RunReport;
+use super::table;
+use super::words::{WIDTH, duration};
 use crate::report::format::wrapped;
 use ramp_format::text::count;
 
-/// Width of the text.
-const WIDTH: usize = 100;
+/// Runs that are listed because something is to be known of them.
+const MOST_RUNS: usize = 8;
 
-const MEMORY: &str = "memory of each, MiB (95% CI)";
-
-/// All of it in words, for a terminal.
+/// The answers in words, for a terminal.
 #[must_use]
 pub fn text(report: &StudyReport<'_>) -> String {
     let mut text = wrapped(&headline(report), 0, WIDTH);
     for finding in &report.findings {
         text += &item(finding, 0);
     }
+    if report.data.run_count() > 0 {
+        text += &format!("\n{}", table::cells(report));
+    }
+    for sentence in missing::reasons(report).iter().chain(&report.notes) {
+        text += &item(sentence, 0);
+    }
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
     push_runs(&mut text, report);
-    text += &format!("\n{}", wrapped(&provenance::provenance(report), 0, WIDTH));
+    text += &wrapped(&provenance::short(report), 0, WIDTH);
     text
 }
 
-/// An item of a list.
-fn item(sentence: &str, indent: usize) -> String {
-    let text = wrapped(sentence, indent + 2, WIDTH);
-    format!("{:indent$}- {}", "", text.trim_start())
-}
-
 fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
-    let engine = engine(report.data);
-    *text += &format!("\n{}\n", group.title);
+    let title = if report.groups.len() > 1 { format!("{}: ", group.title) } else { String::new() };
     for compared in &group.comparisons {
+        text.push('\n');
         if let Some(why) = compared.not_compared() {
-            *text += &item(&why, 2);
+            *text += &wrapped(&format!("{title}{why}"), 0, WIDTH);
             continue;
         }
-        for answer in &compared.answers {
-            *text += &item(&answer.sentence, 2);
-            for part in answer.details() {
-                *text += &wrapped(part, 6, WIDTH);
-            }
+        *text += &wrapped(&format!("{title}{}", compared.heading()), 0, WIDTH);
+        if let Some(sentence) = &compared.search_sentence {
+            *text += &wrapped(sentence, 0, WIDTH);
         }
-        *text += &item(&format!("startups, log-rank test: {}", compared.startups_text()), 2);
-        if let Some(waiting) = &compared.waiting {
-            *text += &wrapped(waiting, 6, WIDTH);
-        }
-        for sentence in &compared.drift {
+        push_rows(text, compared);
+        for sentence in compared.caveats.iter().chain(&compared.capacities) {
             *text += &item(sentence, 2);
         }
-        if group.comparisons.len() > 1 {
-            text.push('\n');
-        }
-    }
-    for cell in &group.cells {
-        let figures: Vec<String> =
-            cell.figures.iter().map(|figure| format!("{} {}", figure.title, figure.text(engine))).collect();
-        let line = format!("{} ({}): {}", cell.label, count(cell.runs as u32, "run"), figures.join("; "));
-        *text += &item(&line, 2);
     }
 }
 
+/// A line for each figure but the first, which is the heading.
+fn push_rows(text: &mut String, compared: &ComparedReport) {
+    let mut rows: Vec<(String, String)> = compared
+        .answers
+        .iter()
+        .skip(1)
+        .filter_map(|answer| Some((answer.title.clone(), answer.short.clone()?)))
+        .collect();
+    rows.extend(compared.startups_short.clone().map(|short| ("startup curves".to_owned(), short)));
+    let width = rows.iter().map(|(title, _)| title.chars().count()).fold(0, usize::max);
+    for (title, short) in rows {
+        let line = wrapped(&short, width + 4, WIDTH);
+        *text += &format!("  {title:<width$}  {}", line.trim_start());
+    }
+    if let Some(missing) = compared.missing_text() {
+        *text += &wrapped(&missing, 2, WIDTH);
+    }
+}
+
+/// How many runs there were, and those of which something is to be known.
 fn push_runs(text: &mut String, report: &StudyReport<'_>) {
-    if report.runs.is_empty() {
-        return;
-    }
-    let wide = |of: fn(&super::runs::RunReport) -> &str, least: usize| {
-        report.runs.iter().map(|run| of(run).chars().count()).fold(least, usize::max)
+    let seconds: f64 = report.runs.iter().filter_map(|run| run.seconds).sum();
+    let warm_up = report.runs.iter().filter(|run| run.block == 0).count();
+    let warm_up = match warm_up {
+        0 => String::new(),
+        number => format!(", {number} of them the warm-up"),
     };
-    let label = wide(|run| &run.label, 4);
-    let memory =
-        report.runs.iter().map(|run| run.memory_text().chars().count()).fold(MEMORY.len(), usize::max);
-    *text += &format!(
-        "\n{:<7}  {:<label$}  {:>7}  {:>4}  {MEMORY:<memory$}  directory\n",
-        "block", "cell", "time", "held"
-    );
-    for run in &report.runs {
-        let held = run.held.map_or_else(String::new, |held| held.to_string());
-        let of_each = match run.state {
-            "done" => run.memory_text(),
-            state => state.to_owned(),
-        };
-        let line = format!(
-            "{:<7}  {:<label$}  {:>7}  {held:>4}  {of_each:<memory$}  {}",
-            run.block_text(),
-            run.label,
-            run.duration_text(),
-            run.directory,
-        );
-        *text += line.trim_end();
-        text.push('\n');
-        for note in &run.notes {
-            *text += &wrapped(note, 9, WIDTH);
-        }
+    *text +=
+        &format!("\n{}{warm_up}, {} in all\n", count(report.runs.len() as u32, "run"), duration(seconds));
+    let unusual: Vec<String> = report.runs.iter().filter_map(unusual).collect();
+    for line in unusual.iter().take(MOST_RUNS) {
+        *text += &item(line, 0);
     }
-    if let Some(decision) = report.data.record.decisions.last() {
-        let needed = decision.blocks_needed.map_or_else(
-            || "it is not known how many are needed".to_owned(),
-            |blocks| format!("{} expected to be needed", count(blocks, "block")),
-        );
-        let after = count(decision.after_blocks, "block");
-        *text += &wrapped(&format!("after {after}: {needed} ({})", decision.reason), 0, WIDTH);
+    if let Some(more) = unusual.len().checked_sub(MOST_RUNS).filter(|more| *more > 0) {
+        *text += &item(&format!("{more} more: --verbose"), 0);
     }
+}
+
+/// What is to be known of a run; none where it went as planned.
+fn unusual(run: &RunReport) -> Option<String> {
+    // Of which findings tell.
+    if ["failed", "unreadable"].contains(&run.state) {
+        return None;
+    }
+    let state = (run.state != "done").then(|| run.state.to_owned());
+    let is_repeat = run.directory.contains(".repeat-");
+    let repeat = is_repeat.then(|| "repetition of one that failed".to_owned());
+    let parts: Vec<String> = [state, repeat].into_iter().flatten().chain(run.notes.iter().cloned()).collect();
+    let block = if run.block == 0 { run.block_text() } else { format!("block {}", run.block) };
+    (!parts.is_empty()).then(|| format!("{block}, {}: {}", run.label, parts.join("; ")))
 }

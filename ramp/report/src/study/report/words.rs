@@ -6,6 +6,9 @@ use crate::stats::Interval;
 use crate::study::figure::StudyUnit;
 use ramp_format::plan::EngineKind;
 
+/// Width of texts for a terminal.
+pub const WIDTH: usize = 100;
+
 /// A value without its unit.
 #[must_use]
 pub fn number(unit: StudyUnit, value: f64) -> String {
