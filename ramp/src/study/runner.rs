@@ -54,8 +54,8 @@ enum RunEnd {
 
 /// A line on the study, and in JSON.
 #[derive(Serialize)]
-struct StudyNote<'a> {
-    message: &'a str,
+pub(super) struct StudyNote<'a> {
+    pub(super) message: &'a str,
 }
 
 /// Begins a study in a new directory, and runs it.
@@ -81,12 +81,13 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
         tell(&view, "interrupted: nothing was created");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    if let Some(code) = told_findings(&view, &checked) {
+    if let Some(code) = told_findings(&view, &record, &checked) {
         return Ok(code);
     }
     drop(view);
     std::fs::create_dir_all(directory.join("runs"))
         .map_err(|error| CommandError::Failed(format!("{}: {error}", directory.display())))?;
+    save(&record, &directory).inspect_err(|_| remove_if_empty(&directory))?;
     let live = mark_as_live(&record.study);
     StudyRunner::new(directory, record, clock, interrupts, json, &checked, live).go().await
 }
@@ -121,7 +122,7 @@ pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<ExitCod
         tell(&view, "interrupted: no run was begun");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    if let Some(code) = told_findings(&view, &checked) {
+    if let Some(code) = told_findings(&view, &record, &checked) {
         return Ok(code);
     }
     drop(view);
@@ -158,16 +159,30 @@ fn refused(view: &View, refusals: &[String]) -> ExitCode {
 }
 
 /// Tells what preflight has found; the exit status where a cell cannot run.
-fn told_findings(view: &View, checked: &[CheckedCell]) -> Option<ExitCode> {
-    for warning in findings(checked, false) {
+fn told_findings(view: &View, record: &StudyRecord, checked: &[CheckedCell]) -> Option<ExitCode> {
+    for warning in findings(record, checked, false) {
         tell(view, &format!("warning: {warning}"));
     }
-    let refusals = findings(checked, true);
+    let refusals = findings(record, checked, true);
     (!refusals.is_empty()).then(|| refused(view, &refusals))
 }
 
 fn save(record: &StudyRecord, directory: &Path) -> Result<(), CommandError> {
-    record.save(directory).map_err(|error| CommandError::Failed(error.to_string()))
+    record.save(directory).map_err(|error| {
+        let at = directory.display();
+        CommandError::Failed(match StudyRecord::read(directory) {
+            Ok(_) => format!("{error}; once it can be written, go on with: ramp study run --resume {at}"),
+            Err(_) => error.to_string(),
+        })
+    })
+}
+
+/// A directory whose study could not even be begun is not in the way of the next attempt.
+fn remove_if_empty(directory: &Path) {
+    // As best it can: the error that is told is that of the study.
+    let _ = std::fs::remove_file(directory.join("study.json.new"));
+    let _ = std::fs::remove_dir(directory.join("runs"));
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// The last time that is recorded: a simulated cluster goes on from there.
