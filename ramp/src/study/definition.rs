@@ -143,7 +143,7 @@ pub(super) fn as_keys(error: &str) -> String {
 fn check(definition: &StudyFile, engine: EngineKind) -> Result<(), String> {
     let given = [
         ("budget", definition.memory_budget.is_some()),
-        ("socket", definition.socket.is_some()),
+        ("socket", definition.socket.is_some() || !definition.sockets.is_empty()),
         ("namespace", definition.namespace.is_some()),
         ("context", definition.context.is_some()),
         ("world", definition.world.is_some() || !definition.worlds.is_empty()),
@@ -165,10 +165,12 @@ fn check(definition: &StudyFile, engine: EngineKind) -> Result<(), String> {
             "runtimes: processes of engine local have no runtime: remove runtimes, or use engine podman or kubernetes".into(),
         ),
         Runtimes::Named(names) => {
-            let unknown = definition.worlds.keys().find(|key| !names.contains(key));
-            unknown.map_or(Ok(()), |key| {
+            let of_worlds = definition.worlds.keys().map(|name| ("worlds", name));
+            let mut by_runtime = of_worlds.chain(definition.sockets.keys().map(|name| ("sockets", name)));
+            let unknown = by_runtime.find(|(_, name)| !names.contains(name));
+            unknown.map_or(Ok(()), |(key, name)| {
                 let names = if names.is_empty() { "none is named".into() } else { names.join(", ") };
-                Err(format!("worlds.{key}: not one of the runtimes ({names})"))
+                Err(format!("{key}.{name}: not one of the runtimes ({names})"))
             })
         }
         Runtimes::All(_) => Ok(()),
@@ -233,6 +235,8 @@ mod tests {
         let budget = refused("engine: podman\nmemory_budget: 1G\n");
         assert!(budget.ends_with("memory_budget applies to engine local, not to podman"), "{budget}");
         assert!(refused("worlds: {kata: {}}\n").contains("world applies to engine simulated, not to local"));
+        let unknown = refused("engine: podman\nruntimes: [runc]\nsockets: {crun: /run/crun.sock}\n");
+        assert!(unknown.ends_with("sockets.crun: not one of the runtimes (runc)"), "{unknown}");
         let unknown = refused("engine: simulated\nruntimes: [runc]\nworlds: {kata: {}}\n");
         assert!(unknown.ends_with("worlds.kata: not one of the runtimes (runc)"), "{unknown}");
     }

@@ -85,6 +85,9 @@ pub struct StudyFile {
     /// podman: API socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+    /// podman: API sockets by runtime, as a service of Podman runs all containers under one.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub sockets: BTreeMap<String, PathBuf>,
     /// local: memory limit of all instances together.
     #[serde(with = "text_form", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<QuantityText>")]
@@ -784,6 +787,7 @@ mod tests {
             "margin",
             "cooldown",
             "labels",
+            "sockets",
             "worlds",
         ];
         for key in keys {
