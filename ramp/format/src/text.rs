@@ -73,7 +73,7 @@ pub fn without_label(error: &impl ToString) -> String {
 /// The message of the YAML parser without its label, and without advice for programmers.
 pub fn yaml_error(error: &impl ToString) -> String {
     /// What it says, and what a user of a file is told.
-    const WORDS: [(&str, &str); 7] = [
+    const WORDS: [(&str, &str); 10] = [
         (", set DuplicateKeyPolicy in Options if acceptable", ""),
         (
             "multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options",
@@ -83,6 +83,9 @@ pub fn yaml_error(error: &impl ToString) -> String {
         ("expected sequence start", "expected a list"),
         ("expected mapping start", "expected keys with values"),
         ("expected string scalar", "expected a text or a number"),
+        ("invalid u64", "expected a whole number"),
+        ("invalid u32", "expected a whole number"),
+        ("invalid boolean", "expected true or false"),
         ("budget breached", "the file is too large"),
     ];
     WORDS.iter().fold(without_label(error), |text, (parser, user)| text.replace(parser, user))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
-use super::runner::StudyNote;
+use super::progress::tell;
 use crate::command::CommandError;
 use crate::command::clean::clean_directory;
 use crate::engine::local;
@@ -84,9 +84,8 @@ fn set_unreadable_aside(directory: &Path, record: &mut StudyRecord, json: bool) 
             Ok(_) => "its run.json has no end".to_owned(),
             Err(error) => error.to_string(),
         };
-        let message = format!("{}: {UNREADABLE}: {why}; it is repeated", run.directory.display());
-        View::of(json)
-            .record("study_note", &StudyNote { message: &message }, || format!("warning: {message}"));
+        let message = format!("warning: {}: {UNREADABLE}: {why}; it is repeated", run.directory.display());
+        tell(&View::of(json), &message);
         set_aside(directory, record, at, &format!("{UNREADABLE}: {why}"))?;
     }
     Ok(())

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -11,7 +10,7 @@ use super::check::{CheckedCell, check_cells, durations, findings};
 use super::cooldown::before_next;
 use super::definition::{StudyPlan, clock};
 use super::durations::{RunDurations, fits_budget};
-use super::progress::StudyProgress;
+use super::progress::{StudyProgress, tell};
 use super::recovery::{INTERRUPTED_RUN, cut_off, recover, run_id};
 use super::request::RunRequest;
 use super::schedule::{StudyStep, blocks, has_failed, is_enough, label, next};
@@ -25,6 +24,7 @@ use crate::ui::{ProgressView, View};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
 use ramp_format::study::{Decision, RunRecord, RunRecordState, StudyRecord};
+use ramp_format::text::count;
 use ramp_format::time::Time;
 use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
@@ -50,12 +50,6 @@ enum RunEnd {
     Done,
     Failed(String),
     Interrupted(Vec<String>),
-}
-
-/// A line on the study, and in JSON.
-#[derive(Serialize)]
-pub(super) struct StudyNote<'a> {
-    pub(super) message: &'a str,
 }
 
 /// Begins a study in a new directory, and runs it.
@@ -145,10 +139,6 @@ fn check_directory(plan: &StudyPlan, file: &Path, directory: &Path) -> Result<()
         }
     };
     Err(CommandError::Input(format!("{at}: {why}")))
-}
-
-fn tell(view: &View, message: &str) {
-    view.record("study_note", &StudyNote { message }, || message.to_owned());
 }
 
 /// Tells what is against the study.
@@ -270,7 +260,13 @@ impl StudyRunner {
     }
 
     fn end(mut self, why: String) -> Result<ExitCode, CommandError> {
-        let message = format!("\nstudy ended: {why}\nreport: ramp study report {}", self.directory.display());
+        let failed = self.record.runs.iter().filter(|run| run.state == RunRecordState::Failed).count();
+        let at = self.directory.display();
+        let failed = match failed {
+            0 => String::new(),
+            failed => format!("; {} failed, see: ramp study status {at}", count(failed as u64, "run")),
+        };
+        let message = format!("\nstudy ended: {why}{failed}\nreport: ramp study report {at}");
         self.record.end = Some(self.now());
         self.record.why_ended = Some(why);
         self.save()?;

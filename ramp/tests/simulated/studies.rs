@@ -145,6 +145,13 @@ fn a_run_that_fails_is_repeated_once_and_the_study_goes_on_without_it() {
     assert!(said.contains("it is repeated at the end of the block"), "{said}");
     assert!(said.contains("it has failed twice: the block goes on without it"), "{said}");
     assert_eq!(record.why_ended.as_deref(), Some("2 blocks completed"));
+    assert!(said.contains("2 blocks completed; 4 runs failed, see: ramp study status s"), "{said}");
+    let status = String::from_utf8(place.study(&["status", "s"]).stdout).unwrap();
+    assert!(
+        status.contains("runs       2 done, 4 failed")
+            && status.contains("failed     the last: block 2, b: "),
+        "{status}"
+    );
     let alone = Place::new(&text.replace("[a, b]", "[b]"));
     let output = alone.study(&["run", "study.yaml", "--out", "s"]);
     assert_eq!(output.status.code(), Some(1));

@@ -173,9 +173,11 @@ pub struct RampSettings {
     pub from: Option<u32>,
     /// Instances in the last step, unless a stop rule ends the ramp earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub to: Option<u32>,
     /// Instances added by each step.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub step: Option<u32>,
     /// When the next step begins: `ready`, `none`, or an interval such as `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -592,8 +594,8 @@ macro_rules! text_schema {
 }
 
 text_schema! {
-    TimeText: "string", r"^([0-9]+ *[a-z]+ *)+$", "10s";
-    QuantityText: ["string", "number"], r"^([0-9.]+ *(%|[a-zA-Z]*)|max)$", "500M";
+    TimeText: "string", r"^([0-9]+([.][0-9]+)? *[a-z]+ *)+$", "10s";
+    QuantityText: ["string", "number"], r"^([+]?[0-9.]+([eE][+-]?[0-9]+)? *(%|[a-zA-Z]*)|max)$", "500M";
     ToleranceText: ["string", "number"], r"^[0-9.]+ *(%|[a-zA-Z]*)$", "2%";
 }
 

@@ -257,7 +257,7 @@ mod tests {
         StudyRecord { format_version: 9, ..written }.save(path).unwrap();
         assert!(StudyRecord::read(path).unwrap_err().to_string().contains("use a newer ramp"));
         for bytes in [0, 100] {
-            std::fs::write(path.join("study.json"), &" ".repeat(bytes)).unwrap();
+            std::fs::write(path.join("study.json"), " ".repeat(bytes)).unwrap();
             let error = StudyRecord::read(path).unwrap_err().to_string();
             assert!(
                 error.contains(&format!("incomplete ({bytes} bytes), expected the study.json")),
