@@ -110,8 +110,8 @@ async fn an_interrupt_while_a_settled_step_waits_for_a_sample_leaves_its_row() {
 #[tokio::test(start_paused = true)]
 async fn memory_is_watched_for_the_next_run_of_a_study_but_not_after_an_interrupt() {
     const MOST: Duration = Duration::from_mins(10);
-    // Memory that never comes back.
-    let world = World::parse("machine: {keeps: 500M}\n").unwrap();
+    // Memory that comes back slowly.
+    let world = World::parse("load: {memory: 2000M}\nmachine: {returns_within: 30m}\n").unwrap();
     for interrupted in [false, true] {
         let stage = Stage::new();
         let plan =

@@ -719,9 +719,7 @@ mod tests {
         assert!(error("blocks: 0\n").contains("at least 1"));
         assert!(error("blocks: {least: 2, most: 9}\n").contains("neither precision nor budget"));
         assert!(error("blocks: {least: 5, most: 2}\n").contains("least is 5 and most is 2"));
-        assert!(
-            error("blocks: {least: 2, most: 9, precison: 2%}\n").contains("expected a number of blocks, or")
-        );
+        assert!(error("blocks: {least: 2, most: 9, mean: 5}\n").contains("expected a number of blocks, or"));
         assert!(error("blocks: 1000000000\n").contains("expected at most 1000"));
         assert!(error("ramp: {hold: soon}\n").contains("allowed: times such as 5s"));
         assert!(error("sizes: [{memory: 5Q}]\n").contains("5Q"));
