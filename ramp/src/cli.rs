@@ -265,7 +265,10 @@ fn precision(text: &str) -> Result<f64, String> {
 /// the differences between the runs of a block are compared.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  ramp study init\n  ramp study plan study.yaml\n  ramp study run study.yaml --out study-1\n  \
+    after_help = "Exit status: 0 the study ended, 1 failure (such as all runs of a block), 2 usage error or malformed data \
+                        (study file, manifest, study directory), 3 preflight failed, 4 an --assert does not hold, 130 interrupted by \
+                        SIGINT, SIGTERM or SIGHUP (the study can be resumed).\n\n\
+                        Examples:\n  ramp study init\n  ramp study plan study.yaml\n  ramp study run study.yaml --out study-1\n  \
                         ramp study status study-1\n  ramp study run --resume study-1\n  ramp study report study-1"
 )]
 pub struct StudyArgs {

@@ -8,6 +8,8 @@ mod service;
 mod cost;
 #[path = "podman/services.rs"]
 mod services;
+#[path = "podman/studies.rs"]
+mod studies;
 
 #[path = "support/charged.rs"]
 mod charged;

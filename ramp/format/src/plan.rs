@@ -137,6 +137,7 @@ pub const MOST_GROUPS: usize = 4;
 #[serde(deny_unknown_fields, default)]
 pub struct SearchSettings {
     /// Climbs to the number that no longer holds.
+    #[schemars(range(min = 1))]
     pub climbs: u32,
     /// Half of the width of the 95 % interval of N₉₅, in instances, at which no more climbs are needed.
     #[serde(skip_serializing_if = "Option::is_none")]

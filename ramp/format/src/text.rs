@@ -70,6 +70,27 @@ pub fn without_label(error: &impl ToString) -> String {
     error.to_string().trim_start_matches("error: ").to_owned()
 }
 
+/// The message of the YAML parser without its label, and without advice for programmers.
+pub fn yaml_error(error: &impl ToString) -> String {
+    /// What it says, and what a user of a file is told.
+    const WORDS: [(&str, &str); 10] = [
+        (", set DuplicateKeyPolicy in Options if acceptable", ""),
+        (
+            "multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options",
+            "a second YAML document; expected one",
+        ),
+        ("externally tagged enum expected scalar or mapping", "expected a word"),
+        ("expected sequence start", "expected a list"),
+        ("expected mapping start", "expected keys with values"),
+        ("expected string scalar", "expected a text or a number"),
+        ("invalid u64", "expected a whole number"),
+        ("invalid u32", "expected a whole number"),
+        ("invalid boolean", "expected true or false"),
+        ("budget breached", "the file is too large"),
+    ];
+    WORDS.iter().fold(without_label(error), |text, (parser, user)| text.replace(parser, user))
+}
+
 /// A string, or a number or a truth value as text, such as `cpu: 1`.
 #[must_use]
 pub fn scalar(value: &Value) -> Option<String> {
@@ -104,6 +125,25 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_yaml_parser_gives_no_advice_to_programmers() {
+        let error = |text: &str| yaml_error(&serde_saphyr::from_str::<Vec<String>>(text).unwrap_err());
+        for (text, expected) in [
+            ("a: 1\n", "line 1 column 1: expected a list"),
+            ("- [a]\n", "line 1 column 3: expected a text or a number"),
+            ("- a\n---\n- b\n", "a second YAML document; expected one"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(expected) && !error.contains("from_str"), "{error}");
+        }
+        let twice = serde_saphyr::from_str::<serde_json::Value>("a: 1\na: 2\n").unwrap_err();
+        assert!(
+            yaml_error(&twice).starts_with("line 2 column 1: duplicate mapping key: a\n"),
+            "{}",
+            yaml_error(&twice)
+        );
+    }
 
     #[test]
     fn many_names_are_a_few_and_a_number() {

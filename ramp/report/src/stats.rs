@@ -9,6 +9,7 @@ mod steady;
 mod survival;
 mod theil_sen;
 mod threshold;
+mod trend;
 
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
 pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};
@@ -20,3 +21,4 @@ pub use survival::{Duration, Quantile, Survival};
 pub(crate) use theil_sen::{FEWEST_POINTS, SEED};
 pub use theil_sen::{Point, Slope, slope};
 pub use threshold::{Climb, Thresholds, held_with_95_percent};
+pub use trend::{Trend, trend};

@@ -69,7 +69,7 @@ async fn plan(file: &Path, json: bool) -> Result<ExitCode, CommandError> {
     } else {
         out(describe(&record, &checked).trim_end());
     }
-    let is_refused = !findings(&checked, true).is_empty();
+    let is_refused = !findings(&record, &checked, true).is_empty();
     Ok(if is_refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 

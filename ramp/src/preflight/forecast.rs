@@ -7,7 +7,13 @@ use ramp_format::scenario::{InstanceNeeds, MemoryNeed, Scenario};
 use workload::quantity::{Bytes, Cores};
 
 /// Time to start an instance, beside filling its memory: creation and readiness.
-const START_SECONDS: f64 = 2.0;
+fn start_seconds(engine: EngineKind) -> f64 {
+    match engine {
+        EngineKind::Local => 0.1,
+        EngineKind::Podman | EngineKind::Kubernetes | EngineKind::Simulated => 2.0,
+    }
+}
+
 /// Sequential requests per second that an API accepts.
 const STEPS_PER_SECOND: f64 = 20.0;
 
@@ -223,7 +229,7 @@ fn seconds_per_step(plan: &Plan, fill_seconds: Option<f64>) -> f64 {
     match (plan.pace, fill_seconds) {
         (Pace::Every(beat), _) => beat.as_secs_f64(),
         (Pace::None, _) => 1.0 / STEPS_PER_SECOND,
-        (Pace::Ready, Some(fill)) => fill + START_SECONDS,
+        (Pace::Ready, Some(fill)) => fill + start_seconds(plan.engine),
         // Never ready: each step lasts until its timeout.
         (Pace::Ready, None) => plan.step_timeout.as_secs_f64(),
     }
@@ -371,9 +377,12 @@ mod tests {
     #[test]
     fn a_run_takes_as_long_as_its_pace_says() {
         let preflight = Preflight { nodes: vec![node("a")], ..Preflight::default() };
-        let plan = Plan { to: 100, beyond: 10, ..Plan::default() };
+        let plan = Plan { to: 100, beyond: 10, engine: EngineKind::Kubernetes, ..Plan::default() };
         let ready = forecast(&preflight, &needs(), &plan, Some(2.0));
         assert_eq!((ready.steps, ready.seconds, ready.seconds_to_saturation), (100, 400.0, Some(112.0)));
+        let processes = Plan { engine: EngineKind::Local, ..plan.clone() };
+        let seconds = forecast(&preflight, &needs(), &processes, Some(2.0)).seconds;
+        assert!((seconds - 210.0).abs() < 1e-9, "a process starts at once: {seconds}");
         let plan = Plan { pace: "5s".parse().unwrap(), ..plan };
         assert_eq!(forecast(&preflight, &needs(), &plan, None).seconds, 500.0);
         let longer = forecast(&preflight, &needs(), &Plan { beyond: 200, ..plan.clone() }, None);

@@ -384,6 +384,11 @@ impl EventLoop {
         self.acknowledged = *self.interrupts.borrow();
     }
 
+    /// Whether the run was interrupted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        *self.interrupts.borrow() > 0
+    }
+
     fn handle(&mut self, at: Moment, event: Event) {
         self.check_clocks(at);
         match event {

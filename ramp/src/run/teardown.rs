@@ -94,7 +94,10 @@ impl<E: Engine> Run<E> {
         self.event_loop.acknowledge_interrupts();
         if !self.idle.is_empty() {
             let usual = self.plan.settle * LONGER_THAN_BEFORE;
-            let longest = self.watched_at_most.map_or(usual, |at_most| usual.max(at_most));
+            // No other run begins after one that was interrupted.
+            let is_interrupted = self.event_loop.is_interrupted();
+            let at_most = self.watched_at_most.filter(|_| !is_interrupted);
+            let longest = at_most.map_or(usual, |at_most| usual.max(at_most));
             let deadline = began + longest;
             let between_runs = self.watched_at_most.is_some();
             let is_back = |event_loop: &EventLoop| {

@@ -5,8 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::durations::{RunDurations, forecast_seconds};
+use super::definition::as_keys;
+use super::durations::{RunDurations, forecast_seconds, rounded};
 use super::request::RunRequest;
+use super::schedule::of_block;
 use crate::clock::Clock;
 use crate::command::CommandError;
 use crate::command::single_run::{engine_of, unless_interrupted};
@@ -58,7 +60,7 @@ pub(crate) async fn check_cells(
             out: directory.join("runs").join(format!("{}.check", cell.name)),
             warm_up: None,
         };
-        let builder = request.builder(clock).map_err(|error| named(CommandError::Input(error)))?;
+        let builder = request.builder(clock).map_err(|error| named(CommandError::Input(as_keys(&error))))?;
         let mut engine = engine_of(&builder).await.map_err(named)?;
         let found = unless_interrupted(interrupts, &mut engine, &builder).await.map_err(named)?;
         let Some(found) = found else { return Ok(None) };
@@ -91,8 +93,31 @@ pub(crate) fn durations(checked: &[CheckedCell]) -> RunDurations {
     }
 }
 
-/// Findings, each with the cells that have it: `cells a, b: no node …`.
-pub(crate) fn findings(checked: &[CheckedCell], refuses: bool) -> Vec<String> {
+/// Whether the budget is shorter than the first run, which is refused, or than two blocks, of which is warned.
+fn budget_finding(record: &StudyRecord, checked: &[CheckedCell], refuses: bool) -> Option<String> {
+    let budget = record.definition.budget.filter(|_| record.runs.is_empty())?;
+    let (words, seconds) = (humantime::format_duration(budget), budget.as_secs_f64());
+    let durations = durations(checked);
+    let block = u32::from(!record.definition.warmup);
+    let first = durations.expected(record, block, *of_block(record, block).first()?)?;
+    if seconds < first {
+        return refuses.then(|| {
+            format!(
+                "budget: {words} is shorter than the first run (about {}): set a longer budget",
+                rounded(first)
+            )
+        });
+    }
+    let runs =
+        (block..=2).flat_map(|block| of_block(record, block).into_iter().map(move |cell| (block, cell)));
+    let two = runs.map(|(block, cell)| durations.expected(record, block, cell)).sum::<Option<f64>>()?;
+    (!refuses && seconds < two && record.definition.blocks.bounds().1 >= 2).then(|| {
+        format!("budget: two blocks take about {}, longer than {words}; a comparison needs two", rounded(two))
+    })
+}
+
+/// Findings on the budget, and those of the preflight, each with the cells that have it: `cells a, b: no node …`.
+pub(crate) fn findings(record: &StudyRecord, checked: &[CheckedCell], refuses: bool) -> Vec<String> {
     let mut found: Vec<(&Finding, Vec<&str>)> = Vec::new();
     for cell in checked {
         for finding in cell.preflight.findings.iter().filter(|finding| finding.refuses == refuses) {
@@ -107,5 +132,5 @@ pub(crate) fn findings(checked: &[CheckedCell], refuses: bool) -> Vec<String> {
         [one] => format!("cell {one}: {}", finding.message),
         some => format!("cells {}: {}", some.join(", "), finding.message),
     };
-    found.into_iter().map(words).collect()
+    found.into_iter().map(words).chain(budget_finding(record, checked, refuses)).collect()
 }

@@ -55,7 +55,9 @@ impl StudyPlan {
             Runtimes::All(_) => runtime_classes(&definition).await?,
         };
         let cells = cells(&definition, &scenarios, &runtimes).map_err(at)?;
-        let clock = clock(&definition, None)?;
+        let clock = clock(&definition, None).map_err(|error| {
+            CommandError::Input(format!("{}: world: {}", path.display(), error.message()))
+        })?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = definition.name.clone().or(stem).unwrap_or_else(|| "study".into());
         // A number that every reader of JSON has exactly.
@@ -112,22 +114,41 @@ fn relative_to(definition: &mut StudyFile, directory: &Path) {
     }
 }
 
+/// An error on options of `ramp run`, with the keys of a study file in their place.
+pub(super) fn as_keys(error: &str) -> String {
+    let key = |option: &str| match option {
+        "from" | "to" | "step" | "pace" | "settle" | "hold" | "stop" | "note" | "beyond" | "search" => {
+            format!("ramp.{option}")
+        }
+        "step-timeout" => "ramp.step_timeout".into(),
+        "precision" => "ramp.search.precision".into(),
+        "memory" => "sizes: memory".into(),
+        "budget" => "memory_budget".into(),
+        "runtime" => "runtimes".into(),
+        other => other.to_owned(),
+    };
+    let mut parts = error.split("--");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end =
+            part.find(|letter: char| !letter.is_ascii_lowercase() && letter != '-').unwrap_or(part.len());
+        let (option, rest) = part.split_at(end);
+        text += &key(option);
+        text += rest;
+    }
+    text
+}
+
 /// What does not go together with the engine.
 fn check(definition: &StudyFile, engine: EngineKind) -> Result<(), String> {
     let given = [
         ("budget", definition.memory_budget.is_some()),
-        ("socket", definition.socket.is_some()),
+        ("socket", definition.socket.is_some() || !definition.sockets.is_empty()),
         ("namespace", definition.namespace.is_some()),
         ("context", definition.context.is_some()),
         ("world", definition.world.is_some() || !definition.worlds.is_empty()),
     ];
-    engine_options::check(engine, true, given).map_err(|error| {
-        // As the key is called in the file.
-        error
-            .trim_start_matches("--")
-            .replacen("budget applies", "memory_budget applies", 1)
-            .replace("--engine", "engine")
-    })?;
+    engine_options::check(engine, true, given).map_err(|error| as_keys(&error))?;
     if definition.mix && !definition.worlds.is_empty() {
         return Err(
             "worlds: with mix all runtimes are in one world: describe them by its own key runtimes".into()
@@ -144,9 +165,12 @@ fn check(definition: &StudyFile, engine: EngineKind) -> Result<(), String> {
             "runtimes: processes of engine local have no runtime: remove runtimes, or use engine podman or kubernetes".into(),
         ),
         Runtimes::Named(names) => {
-            let unknown = definition.worlds.keys().find(|key| !names.contains(key));
-            unknown.map_or(Ok(()), |key| {
-                Err(format!("worlds.{key}: not one of the runtimes ({})", names.join(", ")))
+            let of_worlds = definition.worlds.keys().map(|name| ("worlds", name));
+            let mut by_runtime = of_worlds.chain(definition.sockets.keys().map(|name| ("sockets", name)));
+            let unknown = by_runtime.find(|(_, name)| !names.contains(name));
+            unknown.map_or(Ok(()), |(key, name)| {
+                let names = if names.is_empty() { "none is named".into() } else { names.join(", ") };
+                Err(format!("{key}.{name}: not one of the runtimes ({names})"))
             })
         }
         Runtimes::All(_) => Ok(()),
@@ -211,8 +235,21 @@ mod tests {
         let budget = refused("engine: podman\nmemory_budget: 1G\n");
         assert!(budget.ends_with("memory_budget applies to engine local, not to podman"), "{budget}");
         assert!(refused("worlds: {kata: {}}\n").contains("world applies to engine simulated, not to local"));
+        let unknown = refused("engine: podman\nruntimes: [runc]\nsockets: {crun: /run/crun.sock}\n");
+        assert!(unknown.ends_with("sockets.crun: not one of the runtimes (runc)"), "{unknown}");
         let unknown = refused("engine: simulated\nruntimes: [runc]\nworlds: {kata: {}}\n");
         assert!(unknown.ends_with("worlds.kata: not one of the runtimes (runc)"), "{unknown}");
+    }
+
+    #[test]
+    fn options_of_a_run_are_called_by_their_keys() {
+        assert_eq!(as_keys("--from 5 is greater than --to 3"), "ramp.from 5 is greater than ramp.to 3");
+        assert_eq!(
+            as_keys("available memory is unknown on this machine: set --budget"),
+            "available memory is unknown on this machine: set memory_budget"
+        );
+        assert_eq!(as_keys("--step-timeout: a; use --memory"), "ramp.step_timeout: a; use sizes: memory");
+        assert!(refused("engine: simulated\nworld: no.yaml\n").contains("s.yaml: world: "));
     }
 
     #[test]

@@ -3,12 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use super::schedule::{remaining, time_spent};
-use ramp_format::plan::Plan;
+use ramp_format::plan::{EngineKind, Plan};
 use ramp_format::preflight::Forecast;
 use ramp_format::study::{RunRecordState, StudyRecord};
+use ramp_report::stats::STEADY_FOR_SECONDS;
 
-/// Time from the last step to the end of a run, beside watching memory: to remove all instances.
-const TEARDOWN_SECONDS: f64 = 5.0;
+/// Time to remove all instances: a process is killed at once, a pod has to be told.
+fn teardown_seconds(engine: EngineKind) -> f64 {
+    match engine {
+        EngineKind::Local => 0.5,
+        EngineKind::Podman => 2.0,
+        EngineKind::Kubernetes | EngineKind::Simulated => 5.0,
+    }
+}
 
 /// Expected durations of the runs of each cell, in seconds; none where nothing is known.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +38,10 @@ pub(crate) enum DurationBasis {
 pub(crate) fn forecast_seconds(plan: &Plan, forecast: &Forecast) -> (f64, f64) {
     let steps = forecast.seconds_to_saturation.unwrap_or(forecast.seconds);
     let ways = if plan.down { 2.0 } else { 1.0 };
-    let run = 2.0 * plan.settle.as_secs_f64() + ways * steps + plan.hold.as_secs_f64() + TEARDOWN_SECONDS;
-    (run, forecast.seconds / f64::from(forecast.steps.max(1)) + TEARDOWN_SECONDS)
+    // Memory is watched until it has been steady for some seconds.
+    let end = teardown_seconds(plan.engine) + STEADY_FOR_SECONDS;
+    let run = plan.settle.as_secs_f64() + ways * steps + plan.hold.as_secs_f64() + end;
+    (run, forecast.seconds / f64::from(forecast.steps.max(1)) + end)
 }
 
 impl RunDurations {
@@ -53,8 +62,20 @@ impl RunDurations {
         mean(&|_, other| other == cell).or(known.get(cell).copied().flatten()).or_else(|| mean(&|_, _| true))
     }
 
-    /// Expected seconds until the end; none where nothing is known of some run. The run under way is what remains of it.
+    /// Expected seconds of a study before its first run, whatever its budget.
+    pub(crate) fn whole(&self, record: &StudyRecord) -> Option<f64> {
+        self.of_runs(record, record.begin.0)
+    }
+
+    /// Expected seconds until the end, within the budget; none where nothing is known of some run. The run under way is what remains of
+    /// it.
     pub(crate) fn left(&self, record: &StudyRecord, now: SystemTime) -> Option<f64> {
+        let all = self.of_runs(record, now)?;
+        let budget = record.definition.budget.map(|budget| budget.saturating_sub(time_spent(record, now)));
+        Some(budget.map_or(all, |budget| all.min(budget.as_secs_f64())))
+    }
+
+    fn of_runs(&self, record: &StudyRecord, now: SystemTime) -> Option<f64> {
         let least = record.definition.cooldown.least.as_secs_f64();
         let under_way = record.runs.last().filter(|run| run.state == RunRecordState::Running);
         let passed = under_way.and_then(|run| now.duration_since(run.begin.0).ok()).unwrap_or_default();
@@ -63,9 +84,7 @@ impl RunDurations {
             let whole = self.expected(record, block, cell)? + least;
             Some(if is_under_way { (whole - passed.as_secs_f64()).max(0.0) } else { whole })
         });
-        let all = each.sum::<Option<f64>>()?;
-        let budget = record.definition.budget.map(|budget| budget.saturating_sub(time_spent(record, now)));
-        Some(budget.map_or(all, |budget| all.min(budget.as_secs_f64())))
+        each.sum()
     }
 
     /// What the estimates rest on.

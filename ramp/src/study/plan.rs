@@ -52,15 +52,20 @@ fn write_all(text: &mut String, record: &StudyRecord, checked: &[CheckedCell]) -
             writeln!(text, "{heading:<13}block {block}: {}", cells.join(" · "))?;
         }
     }
-    if let Some(seconds) = durations(checked).left(record, record.begin.0) {
-        let within = definition.budget.map_or_else(String::new, |budget| {
-            format!(", within the budget of {}", humantime::format_duration(budget))
-        });
-        writeln!(text, "time         about {} for {} blocks{within}", rounded(seconds), expected.words())?;
+    if let Some(seconds) = durations(checked).whole(record) {
+        let number = format!("{} block{}", expected.words(), if expected.number() == 1 { "" } else { "s" });
+        writeln!(text, "time         about {} for {number}", rounded(seconds))?;
+        if let Some(budget) = definition.budget.filter(|budget| budget.as_secs_f64() < seconds) {
+            writeln!(
+                text,
+                "             the budget of {} ends it earlier",
+                humantime::format_duration(budget)
+            )?;
+        }
         writeln!(text, "             by the forecast of each run; once runs have ended, by theirs")?;
     }
     for (heading, refuses) in [("error", true), ("warning", false)] {
-        for finding in findings(checked, refuses) {
+        for finding in findings(record, checked, refuses) {
             writeln!(text, "{heading:<13}{finding}")?;
         }
     }

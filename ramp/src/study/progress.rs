@@ -6,7 +6,19 @@ use serde::Serialize;
 
 use super::durations::{RunDurations, rounded};
 use super::schedule::{BlocksExpected, has_failed, label, of_block};
+use crate::ui::View;
 use ramp_format::study::StudyRecord;
+
+/// A line on the study.
+#[derive(Serialize)]
+struct StudyNote<'a> {
+    message: &'a str,
+}
+
+/// Shows a line on the study.
+pub(super) fn tell(view: &View, message: &str) {
+    view.record("study_note", &StudyNote { message }, || message.to_owned());
+}
 
 /// Where the run that begins stands in its study.
 #[derive(Clone, Debug, PartialEq, Serialize)]

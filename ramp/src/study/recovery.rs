@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
+use super::progress::tell;
 use crate::command::CommandError;
 use crate::command::clean::clean_directory;
 use crate::engine::local;
@@ -13,6 +14,9 @@ use ramp_format::plan::EngineKind;
 use ramp_format::run_file::{RunFile, read_run};
 use ramp_format::study::{RunRecordState, StudyRecord};
 use ramp_format::time::Time;
+
+/// Why a run that was recorded as done is repeated.
+const UNREADABLE: &str = "recorded as done, and cannot be read";
 
 /// Why a run ended that was interrupted, in its `run.json`.
 pub(super) const INTERRUPTED_RUN: &str = "interrupted";
@@ -34,6 +38,7 @@ pub(super) async fn recover(
     interrupts: &watch::Receiver<u32>,
 ) -> Result<(), CommandError> {
     remove_trials(record).await;
+    set_unreadable_aside(directory, record, json).map_err(CommandError::Failed)?;
     let Some(run) = record.runs.last_mut() else { return Ok(()) };
     let path = directory.join(&run.directory);
     let file = read_run(&path).ok();
@@ -64,6 +69,28 @@ pub(super) async fn recover(
     Ok(())
 }
 
+/// Runs of blocks that are recorded as done, and whose directory was removed or damaged since, are repeated: no figure would have them.
+///
+/// # Errors
+/// Where one cannot be moved aside.
+fn set_unreadable_aside(directory: &Path, record: &mut StudyRecord, json: bool) -> Result<(), String> {
+    for at in 0..record.runs.len() {
+        let run = &record.runs[at];
+        if run.block == 0 || run.state != RunRecordState::Done {
+            continue;
+        }
+        let why = match read_run(&directory.join(&run.directory)) {
+            Ok(file) if file.end.is_some() => continue,
+            Ok(_) => "its run.json has no end".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("warning: {}: {UNREADABLE}: {why}; it is repeated", run.directory.display());
+        tell(&View::of(json), &message);
+        set_aside(directory, record, at, &format!("{UNREADABLE}: {why}"))?;
+    }
+    Ok(())
+}
+
 /// How a run that has ended counts, with the notes of its record.
 fn ended(file: &RunFile, mut notes: Vec<String>) -> (RunRecordState, Vec<String>) {
     let left = file.teardown.as_ref().map_or(&[][..], |teardown| &teardown.left);
@@ -82,7 +109,15 @@ fn ended(file: &RunFile, mut notes: Vec<String>) -> (RunRecordState, Vec<String>
 /// # Errors
 /// Where it cannot be moved.
 pub(super) fn cut_off(directory: &Path, record: &mut StudyRecord, why: &str) -> Result<(), String> {
-    let Some(name) = record.runs.last().map(|run| run.directory.clone()) else { return Ok(()) };
+    match record.runs.len().checked_sub(1) {
+        Some(last) => set_aside(directory, record, last, &format!("cut off: {why}")),
+        None => Ok(()),
+    }
+}
+
+/// Records that a run counts in no figure, and moves its directory aside.
+fn set_aside(directory: &Path, record: &mut StudyRecord, at: usize, why: &str) -> Result<(), String> {
+    let name = record.runs[at].directory.clone();
     let from = directory.join(&name);
     // A run that was killed before it had a directory has a name of its own all the same. One that is moved and not recorded was moved by
     // a process that was killed then.
@@ -97,11 +132,10 @@ pub(super) fn cut_off(directory: &Path, record: &mut StudyRecord, why: &str) -> 
             format!("{}: cannot be renamed to {}: {error}", from.display(), path.display())
         })?;
     }
-    if let Some(run) = record.runs.last_mut() {
-        run.directory = to;
-        run.state = RunRecordState::CutOff;
-        run.notes.push(format!("cut off: {why}"));
-    }
+    let run = &mut record.runs[at];
+    run.directory = to;
+    run.state = RunRecordState::CutOff;
+    run.notes.push(why.to_owned());
     Ok(())
 }
 

@@ -120,7 +120,12 @@ fn run_args(definition: &StudyFile, cell: &Cell) -> Result<RunArgs, String> {
         budget: definition.memory_budget,
         runtime,
         mix,
-        socket: definition.socket.clone(),
+        socket: cell
+            .runtimes
+            .first()
+            .and_then(|name| definition.sockets.get(name))
+            .or(definition.socket.as_ref())
+            .cloned(),
         namespace: definition.namespace.clone(),
         context: definition.context.clone(),
         world: definition.world.clone(),
@@ -229,6 +234,16 @@ mod tests {
             let error = builder(&text, &["kata"], 0, None).unwrap_err();
             assert!(error.starts_with("worlds.kata: ") && error.contains(key), "{error}");
         }
+    }
+
+    #[test]
+    fn a_runtime_has_the_socket_of_its_own_service() {
+        let text = "engine: podman\nsocket: /run/all.sock\nsockets: {crun: /run/crun.sock}\n";
+        let definition = StudyFile::parse(text).unwrap();
+        let cells = cells(&definition, &["load".into()], &["runc".into(), "crun".into()]).unwrap();
+        let sockets: Vec<_> =
+            cells.iter().map(|cell| run_args(&definition, cell).unwrap().socket.unwrap()).collect();
+        assert_eq!(sockets, [PathBuf::from("/run/all.sock"), PathBuf::from("/run/crun.sock")]);
     }
 
     #[test]

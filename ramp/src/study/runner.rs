@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -11,7 +10,7 @@ use super::check::{CheckedCell, check_cells, durations, findings};
 use super::cooldown::before_next;
 use super::definition::{StudyPlan, clock};
 use super::durations::{RunDurations, fits_budget};
-use super::progress::StudyProgress;
+use super::progress::{StudyProgress, tell};
 use super::recovery::{INTERRUPTED_RUN, cut_off, recover, run_id};
 use super::request::RunRequest;
 use super::schedule::{StudyStep, blocks, has_failed, is_enough, label, next};
@@ -25,6 +24,7 @@ use crate::ui::{ProgressView, View};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
 use ramp_format::study::{Decision, RunRecord, RunRecordState, StudyRecord};
+use ramp_format::text::count;
 use ramp_format::time::Time;
 use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
@@ -52,12 +52,6 @@ enum RunEnd {
     Interrupted(Vec<String>),
 }
 
-/// A line on the study, and in JSON.
-#[derive(Serialize)]
-struct StudyNote<'a> {
-    message: &'a str,
-}
-
 /// Begins a study in a new directory, and runs it.
 ///
 /// # Errors
@@ -81,12 +75,13 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
         tell(&view, "interrupted: nothing was created");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    if let Some(code) = told_findings(&view, &checked) {
+    if let Some(code) = told_findings(&view, &record, &checked) {
         return Ok(code);
     }
     drop(view);
     std::fs::create_dir_all(directory.join("runs"))
         .map_err(|error| CommandError::Failed(format!("{}: {error}", directory.display())))?;
+    save(&record, &directory).inspect_err(|_| remove_if_empty(&directory))?;
     let live = mark_as_live(&record.study);
     StudyRunner::new(directory, record, clock, interrupts, json, &checked, live).go().await
 }
@@ -121,7 +116,7 @@ pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<ExitCod
         tell(&view, "interrupted: no run was begun");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    if let Some(code) = told_findings(&view, &checked) {
+    if let Some(code) = told_findings(&view, &record, &checked) {
         return Ok(code);
     }
     drop(view);
@@ -146,10 +141,6 @@ fn check_directory(plan: &StudyPlan, file: &Path, directory: &Path) -> Result<()
     Err(CommandError::Input(format!("{at}: {why}")))
 }
 
-fn tell(view: &View, message: &str) {
-    view.record("study_note", &StudyNote { message }, || message.to_owned());
-}
-
 /// Tells what is against the study.
 fn refused(view: &View, refusals: &[String]) -> ExitCode {
     refusals.iter().for_each(|refusal| tell(view, &format!("error: {refusal}")));
@@ -158,16 +149,30 @@ fn refused(view: &View, refusals: &[String]) -> ExitCode {
 }
 
 /// Tells what preflight has found; the exit status where a cell cannot run.
-fn told_findings(view: &View, checked: &[CheckedCell]) -> Option<ExitCode> {
-    for warning in findings(checked, false) {
+fn told_findings(view: &View, record: &StudyRecord, checked: &[CheckedCell]) -> Option<ExitCode> {
+    for warning in findings(record, checked, false) {
         tell(view, &format!("warning: {warning}"));
     }
-    let refusals = findings(checked, true);
+    let refusals = findings(record, checked, true);
     (!refusals.is_empty()).then(|| refused(view, &refusals))
 }
 
 fn save(record: &StudyRecord, directory: &Path) -> Result<(), CommandError> {
-    record.save(directory).map_err(|error| CommandError::Failed(error.to_string()))
+    record.save(directory).map_err(|error| {
+        let at = directory.display();
+        CommandError::Failed(match StudyRecord::read(directory) {
+            Ok(_) => format!("{error}; once it can be written, go on with: ramp study run --resume {at}"),
+            Err(_) => error.to_string(),
+        })
+    })
+}
+
+/// A directory whose study could not even be begun is not in the way of the next attempt.
+fn remove_if_empty(directory: &Path) {
+    // As best it can: the error that is told is that of the study.
+    let _ = std::fs::remove_file(directory.join("study.json.new"));
+    let _ = std::fs::remove_dir(directory.join("runs"));
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// The last time that is recorded: a simulated cluster goes on from there.
@@ -255,7 +260,13 @@ impl StudyRunner {
     }
 
     fn end(mut self, why: String) -> Result<ExitCode, CommandError> {
-        let message = format!("\nstudy ended: {why}\nreport: ramp study report {}", self.directory.display());
+        let failed = self.record.runs.iter().filter(|run| run.state == RunRecordState::Failed).count();
+        let at = self.directory.display();
+        let failed = match failed {
+            0 => String::new(),
+            failed => format!("; {} failed, see: ramp study status {at}", count(failed as u64, "run")),
+        };
+        let message = format!("\nstudy ended: {why}{failed}\nreport: ramp study report {at}");
         self.record.end = Some(self.now());
         self.record.why_ended = Some(why);
         self.save()?;

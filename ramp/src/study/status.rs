@@ -36,6 +36,8 @@ pub(crate) struct StudyStatus {
     #[serde(skip)]
     blocks_words: String,
     runs: Counted,
+    /// The last run that failed.
+    last_failure: Option<FailedRun>,
     under_way: Option<UnderWay>,
     next: Vec<ComingRun>,
     runs_left: usize,
@@ -51,6 +53,16 @@ struct Counted {
     done: usize,
     failed: usize,
     cut_off: usize,
+}
+
+/// A run that failed.
+#[derive(Clone, Debug, Serialize)]
+struct FailedRun {
+    block: u32,
+    cell: String,
+    #[serde(skip)]
+    label: String,
+    why: String,
 }
 
 /// The run that is under way.
@@ -115,6 +127,14 @@ impl StudyStatus {
                 failed: of(RunRecordState::Failed),
                 cut_off: of(RunRecordState::CutOff),
             },
+            last_failure: record.runs.iter().rfind(|run| run.state == RunRecordState::Failed).map(|run| {
+                FailedRun {
+                    block: run.block,
+                    cell: record.cells[run.cell].name.clone(),
+                    label: label(&record.cells, run.cell),
+                    why: run.notes.last().cloned().unwrap_or_default(),
+                }
+            }),
             under_way: last.map(|run| UnderWay::of(directory, record, run, now)),
             next: coming
                 .iter()
@@ -156,6 +176,10 @@ impl StudyStatus {
         runs.extend((self.runs.failed > 0).then(|| format!("{} failed", self.runs.failed)));
         runs.extend((self.runs.cut_off > 0).then(|| format!("{} cut off", self.runs.cut_off)));
         writeln!(text, "runs       {}", runs.join(", "))?;
+        if let Some(run) = &self.last_failure {
+            let which = if self.runs.failed > 1 { "the last: " } else { "" };
+            writeln!(text, "failed     {which}{}: {}", place(run.block, &run.label), run.why)?;
+        }
         if let Some(run) = &self.under_way {
             let what = if self.process.is_some() { "under way" } else { "cut off  " };
             writeln!(text, "{what}  {}: {}", place(run.block, &run.label), run.words())?;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use ramp_format::plan::{Pace, Plan};
+use ramp::engine::EngineSpec;
+use ramp::engine::simulated::{SimulatedEngine, World};
+use ramp::run::Run;
+use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::run_file::read_run;
+use ramp_format::scenario::Scenario;
 
 use crate::support::transitions::audit;
 use crate::support::{
@@ -101,6 +105,33 @@ async fn an_interrupt_while_a_settled_step_waits_for_a_sample_leaves_its_row() {
     let (summary, ()) = tokio::join!(run, interrupt);
     assert_eq!((summary.why_ended.as_str(), summary.steps), ("interrupted", 1));
     assert_eq!(column(&stage.path(), "steps.csv", "outcome")[0], "settled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_watched_for_the_next_run_of_a_study_but_not_after_an_interrupt() {
+    const MOST: Duration = Duration::from_mins(10);
+    // Memory that comes back slowly.
+    let world = World::parse("load: {memory: 2000M}\nmachine: {returns_within: 30m}\n").unwrap();
+    for interrupted in [false, true] {
+        let stage = Stage::new();
+        let plan =
+            Plan { engine: EngineKind::Simulated, to: 2, settle: 5 * SECOND, hold: 20 * SECOND, ..plan() };
+        let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
+        let options =
+            EngineOptions { world: Some(serde_json::to_value(&world).unwrap()), ..EngineOptions::default() };
+        let engine = SimulatedEngine::new(EngineSpec { run: plan.run.clone(), scenario, options }).unwrap();
+        let run = Run::new(engine, stage.create(&plan), stage.surroundings()).watching_memory_for(MOST).go();
+        let interrupt = async {
+            tokio::time::sleep(10 * SECOND).await;
+            stage.interrupt.send(u32::from(interrupted)).unwrap();
+        };
+        let (summary, ()) = tokio::join!(run, interrupt);
+        assert_eq!(summary.unwrap().why_ended == "interrupted", interrupted);
+        let teardown = read_run(&stage.path()).unwrap().teardown.unwrap();
+        let watched = teardown.watched_seconds.unwrap();
+        let most = if interrupted { 3.0 * 5.0 } else { MOST.as_secs_f64() };
+        assert!((watched - most).abs() < 1.0, "{interrupted}: {teardown:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

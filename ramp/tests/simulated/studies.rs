@@ -145,6 +145,13 @@ fn a_run_that_fails_is_repeated_once_and_the_study_goes_on_without_it() {
     assert!(said.contains("it is repeated at the end of the block"), "{said}");
     assert!(said.contains("it has failed twice: the block goes on without it"), "{said}");
     assert_eq!(record.why_ended.as_deref(), Some("2 blocks completed"));
+    assert!(said.contains("2 blocks completed; 4 runs failed, see: ramp study status s"), "{said}");
+    let status = String::from_utf8(place.study(&["status", "s"]).stdout).unwrap();
+    assert!(
+        status.contains("runs       2 done, 4 failed")
+            && status.contains("failed     the last: block 2, b: "),
+        "{status}"
+    );
     let alone = Place::new(&text.replace("[a, b]", "[b]"));
     let output = alone.study(&["run", "study.yaml", "--out", "s"]);
     assert_eq!(output.status.code(), Some(1));
@@ -235,6 +242,55 @@ fn a_run_that_was_under_way_is_repeated_unless_it_had_ended() {
     assert!(resumed.runs[1].directory.to_str().unwrap().ends_with(".cut-1"));
     assert!(path.join(&resumed.runs[1].directory).join("run.json").exists());
     assert_eq!(resumed.runs[2].directory, record.runs[1].directory);
+}
+
+#[test]
+fn a_run_whose_directory_is_lost_or_damaged_is_repeated_when_the_study_is_resumed() {
+    let place = Place::new(&format!("{TWO}blocks: 2\nwarmup: false\n"));
+    let (record, _) = place.run("s");
+    let path = place.path().join("s");
+    let mut cut = record.clone();
+    (cut.end, cut.why_ended) = (None, None);
+    let last = cut.runs.pop().unwrap();
+    std::fs::remove_dir_all(path.join(&last.directory)).unwrap();
+    cut.save(&path).unwrap();
+    std::fs::remove_dir_all(path.join(&record.runs[0].directory)).unwrap();
+    std::fs::write(path.join(&record.runs[2].directory).join("run.json"), "{\"format_ver").unwrap();
+    let output = place.study(&["run", "--resume", "s"]);
+    let said = error(&output);
+    assert!(output.status.success(), "{said}");
+    let lost = record.runs[0].directory.display();
+    assert!(said.contains(&format!("warning: {lost}: recorded as done, and cannot be read: ")), "{said}");
+    assert!(
+        said.contains("the file is incomplete (12 bytes)") && said.contains("; it is repeated"),
+        "{said}"
+    );
+    let resumed = StudyRecord::read(&path).unwrap();
+    assert_eq!(resumed.whole_blocks(), 2);
+    assert_eq!(resumed.runs.iter().filter(|run| run.state == RunRecordState::CutOff).count(), 2);
+    let data = StudyData::read(&path, &Observer::default()).unwrap();
+    assert_eq!((data.runs.len(), data.unreadable.len()), (4, 0), "{:?}", data.unreadable);
+}
+
+#[test]
+fn a_budget_that_is_shorter_than_a_run_is_refused_and_one_without_two_blocks_is_warned_of() {
+    let study = |budget: &str| Place::new(&format!("{TWO}warmup: false\nblocks: 2\nbudget: {budget}\n"));
+    let place = study("1s");
+    let output = place.study(&["plan", "study.yaml"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("budget: 1s is shorter than the first run (about "), "{said}");
+    assert_eq!(output.status.code(), Some(3));
+    let output = place.study(&["run", "study.yaml", "--out", "s"]);
+    assert_eq!(output.status.code(), Some(3), "{}", error(&output));
+    assert!(error(&output).contains("error: budget: 1s is shorter"), "{}", error(&output));
+    assert_eq!(place.entries(), ["study.yaml"]);
+    let output = study("3m").study(&["plan", "study.yaml"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.contains("warning      budget: two blocks take about "),
+        "{said}"
+    );
+    assert!(said.contains("the budget of 3m ends it earlier"), "{said}");
 }
 
 #[test]

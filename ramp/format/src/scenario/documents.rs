@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::text::without_label;
+use crate::text::yaml_error;
 
 /// The Deployment of a file, and the other objects in it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Documents, String> {
     // A byte order mark, as editors on Windows write it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| format!("malformed YAML: {}", without_label(&error)))?;
+        .map_err(|error| format!("malformed YAML: {}", yaml_error(&error)))?;
     of(documents)
 }
 

@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use workload::quantity::{Bytes, Cores, CpuTarget, MemoryTarget};
 
 use super::tolerance::Tolerance;
 use crate::plan::{EngineKind, Pace, SearchSettings};
 use crate::stop_rule::StopRule;
-use crate::text::without_label;
+use crate::text::{scalar, yaml_error};
 use crate::time::parse_time;
+
+/// More than any study of months has; what is computed for each block stays small.
+const MOST_BLOCKS: u32 = 1000;
+
+/// No stop rule.
+const NEVER: &str = "never";
 
 /// A study: repeated runs of the same scenarios under several runtimes and sizes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,21 +34,23 @@ pub struct StudyFile {
     #[schemars(with = "Option<EngineName>")]
     pub engine: Option<EngineKind>,
     /// What is run. By default the built-in scenario.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub scenarios: Vec<StudyScenario>,
     /// Under which runtimes: a list of names, or `all` RuntimeClasses of the cluster. The first one is the base of the comparisons. By
     /// default that of the scenarios.
-    #[serde(skip_serializing_if = "Runtimes::is_default")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Runtimes::is_default")]
     pub runtimes: Runtimes,
     /// Sizes of an instance. By default the one that the scenarios have.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<Size>,
     /// How each run scales up: the options of `ramp run`.
+    #[serde(deserialize_with = "or_default")]
     pub ramp: RampSettings,
     /// Whether the runtimes share each run, in alternation, instead of having a run each.
     #[serde(skip_serializing_if = "is_false")]
     pub mix: bool,
     /// How many blocks: a number, or the least and the most where a precision is asked for.
+    #[serde(deserialize_with = "or_default")]
     pub blocks: Blocks,
     /// Half of the width of the 95 % interval at which no more blocks are needed, by figure.
     #[serde(skip_serializing_if = "Tolerances::is_empty")]
@@ -63,9 +71,10 @@ pub struct StudyFile {
     #[schemars(with = "Option<TimeText>")]
     pub budget: Option<Duration>,
     /// What must be so before the next run begins.
+    #[serde(deserialize_with = "or_default")]
     pub cooldown: Cooldown,
     /// Labels that are stored in each run.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// kubernetes: namespace, in place of the manifests'.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +85,9 @@ pub struct StudyFile {
     /// podman: API socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+    /// podman: API sockets by runtime, as a service of Podman runs all containers under one.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub sockets: BTreeMap<String, PathBuf>,
     /// local: memory limit of all instances together.
     #[serde(with = "text_form", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<QuantityText>")]
@@ -84,7 +96,7 @@ pub struct StudyFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub world: Option<PathBuf>,
     /// simulated: what is true under each runtime, in place of what the world says; by its name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub worlds: BTreeMap<String, Value>,
 }
 
@@ -161,9 +173,11 @@ pub struct RampSettings {
     pub from: Option<u32>,
     /// Instances in the last step, unless a stop rule ends the ramp earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub to: Option<u32>,
     /// Instances added by each step.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub step: Option<u32>,
     /// When the next step begins: `ready`, `none`, or an interval such as `5s`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,8 +196,8 @@ pub struct RampSettings {
     #[schemars(with = "Option<TimeText>")]
     pub hold: Option<Duration>,
     /// Stop rules, or `never`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<String>>")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<StopTexts>")]
     pub stop: Option<Vec<String>>,
     /// Rules that are only recorded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -199,7 +213,7 @@ pub struct RampSettings {
 
 /// Blocks of a study: a number, or bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a number of blocks, or: {least: 4, most: 20}")]
+#[serde(untagged, deny_unknown_fields, expecting = "expected a number of blocks, or: {least: 4, most: 20}")]
 pub enum Blocks {
     /// So many.
     Fixed(u32),
@@ -213,11 +227,8 @@ pub enum Blocks {
 }
 
 /// Tolerances by figure. One for all is a plain text, such as `2%`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected an amount such as 2%, or amounts by figure, such as {memory_per_instance: 2%}"
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum Tolerances {
     /// The same for all figures.
     All(#[schemars(with = "ToleranceText")] Tolerance),
@@ -284,6 +295,31 @@ impl Runtimes {
 impl Limits {
     fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Tolerances {
+    /// Errors are those of the amount that is wrong, with its figure.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let amount = |value: &Value| match scalar(value) {
+            Some(text) => text.parse::<Tolerance>(),
+            None => Err("expected an amount such as 2% or 5Mi".into()),
+        };
+        let read = match Value::deserialize(deserializer)? {
+            Value::Null => Ok(Self::default()),
+            Value::Object(all) => {
+                let each = all.iter().map(|(figure, value)| match amount(value) {
+                    Ok(amount) => Ok((figure.clone(), amount)),
+                    Err(error) => Err(format!("{figure}: {error}")),
+                });
+                each.collect::<Result<_, _>>().map(Self::ByFigure)
+            }
+            Value::Array(_) => Err("expected an amount such as 2%, or amounts by figure, such as \
+                                    {memory_per_instance: 2%}"
+                .into()),
+            value => amount(&value).map(Self::All),
+        };
+        read.map_err(de::Error::custom)
     }
 }
 
@@ -355,15 +391,41 @@ impl StudyFile {
         let read = |text: &str| serde_saphyr::from_str::<Option<Self>>(text);
         // A file of comments alone is the default study.
         let parsed = read(text).and_then(|study| study.map_or_else(|| read("{}"), |study| Ok(Some(study))));
-        let study = parsed.map_err(|error| without_label(&error))?.unwrap_or_default();
+        let study = parsed.map_err(|error| yaml_error(&error))?.unwrap_or_default();
         study.check()?;
         Ok(study)
     }
 
     fn check(&self) -> Result<(), String> {
+        self.check_blocks()?;
+        self.check_names()?;
+        self.ramp.check()?;
+        if self.cooldown.least > self.cooldown.most {
+            return Err("cooldown: least is longer than most".into());
+        }
+        if self.mix && self.ramp.search.is_some() {
+            return Err("mix and ramp.search: a search is of one runtime; remove one of them".into());
+        }
+        match &self.runtimes {
+            Runtimes::Named(names) if self.mix && names.len() < 2 => {
+                Err("mix: expected at least two runtimes, such as runtimes: [default, kata]".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_blocks(&self) -> Result<(), String> {
         let (least, most) = self.blocks.bounds();
-        if least == 0 || least > most {
-            return Err(format!("blocks: {least} to {most}; expected at least 1, and no more than the most"));
+        if least == 0 {
+            return Err("blocks: 0; expected at least 1".into());
+        }
+        if least > most {
+            return Err(format!(
+                "blocks: least is {least} and most is {most}; expected least to be no more than most"
+            ));
+        }
+        if most > MOST_BLOCKS {
+            return Err(format!("blocks: {most}; expected at most {MOST_BLOCKS}"));
         }
         if let Blocks::Bounds { .. } = self.blocks
             && self.precision.is_empty()
@@ -373,27 +435,40 @@ impl StudyFile {
                         a number of blocks"
                 .into());
         }
-        if let Runtimes::Named(names) = &self.runtimes
-            && let Some(name) = repeated(names)
-        {
+        Ok(())
+    }
+
+    /// Names are shown in one line each, and are told apart.
+    fn check_names(&self) -> Result<(), String> {
+        let runtimes = match &self.runtimes {
+            Runtimes::Named(names) => names.as_slice(),
+            Runtimes::All(_) => &[],
+        };
+        let given = [("name", &self.name)]
+            .into_iter()
+            .chain(self.scenarios.iter().map(|scenario| ("scenarios: name", &scenario.name)))
+            .chain(self.sizes.iter().map(|size| ("sizes: name", &size.name)))
+            .filter_map(|(key, name)| Some((key, name.as_ref()?)))
+            .chain(runtimes.iter().map(|name| ("runtimes", name)));
+        for (key, name) in given {
+            if name.trim().is_empty() {
+                return Err(format!("{key}: {name:?}; expected a name"));
+            }
+            if name.chars().any(char::is_control) {
+                return Err(format!("{key}: {name:?}; expected a name without control characters"));
+            }
+        }
+        if let Some(name) = repeated(runtimes) {
             return Err(format!("runtimes: {name} is there twice"));
         }
-        if let Some(name) = repeated(&self.sizes.iter().map(Size::label).collect::<Vec<_>>()) {
-            return Err(format!("sizes: {name:?} is there twice; give each a name of its own"));
+        let labels: Vec<String> = self.sizes.iter().map(Size::label).collect();
+        if labels.len() > 1 && labels.iter().any(String::is_empty) {
+            return Err("sizes: one says nothing; expected memory, cpu, limits or a name".into());
         }
-        if let Some(rules) = &self.ramp.stop
-            && *rules != ["never"]
-            && let Some(error) = rules.iter().find_map(|rule| StopRule::requested(rule).err())
-        {
-            return Err(format!("ramp.stop: {error}"));
+        match repeated(&labels) {
+            Some(name) => Err(format!("sizes: {name:?} is there twice; give each a name of its own")),
+            None => Ok(()),
         }
-        if self.cooldown.least > self.cooldown.most {
-            return Err("cooldown: least is longer than most".into());
-        }
-        if self.mix && self.ramp.search.is_some() {
-            return Err("mix and ramp.search: a search is of one runtime; remove one of them".into());
-        }
-        Ok(())
     }
 
     /// The JSON schema of a study file.
@@ -401,6 +476,72 @@ impl StudyFile {
     pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
     }
+}
+
+impl RampSettings {
+    /// The bounds of the options of `ramp run`, and what does not go together.
+    fn check(&self) -> Result<(), String> {
+        for (key, number) in
+            [("to", self.to), ("step", self.step), ("search.climbs", self.search.map(|search| search.climbs))]
+        {
+            if number == Some(0) {
+                return Err(format!("ramp.{key}: 0; expected at least 1"));
+            }
+        }
+        if let Some(search) = self.search {
+            let is_amount = |precision: f64| precision.is_finite() && precision > 0.0;
+            if let Some(precision) = search.precision.filter(|precision| !is_amount(*precision)) {
+                return Err(format!(
+                    "ramp.search.precision: {precision}; expected a number of instances above 0, such as 2"
+                ));
+            }
+            for (key, is_given) in [("step", self.step.is_some()), ("beyond", self.beyond.is_some())] {
+                if is_given {
+                    return Err(format!("ramp.{key} does not apply to ramp.search: remove one of them"));
+                }
+            }
+        }
+        let Some(rules) = &self.stop else { return Ok(()) };
+        if rules.is_empty() {
+            return Err("ramp.stop: an empty list; expected stop rules, or: stop: never".into());
+        }
+        if *rules == [NEVER] {
+            return Ok(());
+        }
+        if rules.iter().any(|rule| rule == NEVER) {
+            return Err("ramp.stop: never contradicts the other rules: remove it, or them".into());
+        }
+        match rules.iter().find_map(|rule| StopRule::requested(rule).err()) {
+            Some(error) => Err(format!("ramp.stop: {error}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A key without a value, whose lines are commented out, is one that is left out.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// One text, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let texts = Option::<StopTexts>::deserialize(deserializer)?;
+    Ok(texts.map(|texts| match texts {
+        StopTexts::One(text) => vec![text],
+        StopTexts::More(texts) => texts,
+    }))
+}
+
+/// Stop rules as they are written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a list of stop rules, or: never")]
+enum StopTexts {
+    /// One, such as `never`.
+    One(String),
+    /// Several.
+    More(Vec<String>),
 }
 
 fn repeated(names: &[String]) -> Option<&String> {
@@ -453,8 +594,8 @@ macro_rules! text_schema {
 }
 
 text_schema! {
-    TimeText: "string", r"^([0-9]+ *[a-z]+ *)+$", "10s";
-    QuantityText: ["string", "number"], r"^([0-9.]+ *(%|[a-zA-Z]*)|max)$", "500M";
+    TimeText: "string", r"^([0-9]+([.][0-9]+)? *[a-z]+ *)+$", "10s";
+    QuantityText: ["string", "number"], r"^([+]?[0-9.]+([eE][+-]?[0-9]+)? *(%|[a-zA-Z]*)|max)$", "500M";
     ToleranceText: ["string", "number"], r"^[0-9.]+ *(%|[a-zA-Z]*)$", "2%";
 }
 
@@ -577,6 +718,9 @@ mod tests {
         assert!(error("runtimes: [a, a]\n").contains("twice"));
         assert!(error("blocks: 0\n").contains("at least 1"));
         assert!(error("blocks: {least: 2, most: 9}\n").contains("neither precision nor budget"));
+        assert!(error("blocks: {least: 5, most: 2}\n").contains("least is 5 and most is 2"));
+        assert!(error("blocks: {least: 2, most: 9, mean: 5}\n").contains("expected a number of blocks, or"));
+        assert!(error("blocks: 1000000000\n").contains("expected at most 1000"));
         assert!(error("ramp: {hold: soon}\n").contains("allowed: times such as 5s"));
         assert!(error("sizes: [{memory: 5Q}]\n").contains("5Q"));
         assert!(
@@ -584,5 +728,88 @@ mod tests {
             "{}",
             error("ramp: {stop: [soon]}\n")
         );
+    }
+
+    #[test]
+    fn options_of_a_run_have_the_bounds_that_they_have_on_the_command_line() {
+        for (ramp, expected) in [
+            ("{to: 0}", "ramp.to: 0; expected at least 1"),
+            ("{step: 0}", "ramp.step: 0; expected at least 1"),
+            ("{search: {climbs: 0}}", "ramp.search.climbs: 0; expected at least 1"),
+            (
+                "{search: {precision: -1}}",
+                "ramp.search.precision: -1; expected a number of instances above 0, such as 2",
+            ),
+            ("{search: {}, step: 2}", "ramp.step does not apply to ramp.search: remove one of them"),
+            ("{search: {}, beyond: 2}", "ramp.beyond does not apply to ramp.search: remove one of them"),
+            ("{stop: []}", "ramp.stop: an empty list; expected stop rules, or: stop: never"),
+            (
+                "{stop: [never, 'time:1h']}",
+                "ramp.stop: never contradicts the other rules: remove it, or them",
+            ),
+        ] {
+            assert_eq!(StudyFile::parse(&format!("ramp: {ramp}\n")).unwrap_err(), expected);
+        }
+        for never in ["never", "[never]"] {
+            let study = StudyFile::parse(&format!("ramp: {{stop: {never}}}\n")).unwrap();
+            assert_eq!(study.ramp.stop, Some(vec!["never".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn an_amount_that_is_none_is_refused_with_its_figure_and_the_reason() {
+        let error = |text: &str| StudyFile::parse(text).unwrap_err();
+        for key in ["precision", "margin"] {
+            for (amount, expected) in [
+                ("0%", "\"0%\" is not more than 0"),
+                ("-1", "\"-1\" is not more than 0"),
+                ("true", "\"true\" is neither a percentage such as 2%"),
+                ("{startup_median: 5Q}", "startup_median: \"5Q\" is neither a percentage"),
+                ("{startup_median: [1]}", "startup_median: expected an amount such as 2%"),
+                ("[2%]", "expected an amount such as 2%, or amounts by figure"),
+            ] {
+                let error = error(&format!("{key}: {amount}\n"));
+                assert!(error.starts_with("line 1 column ") && error.contains(expected), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_whose_lines_are_commented_out_is_left_out() {
+        let keys = [
+            "name",
+            "scenarios",
+            "runtimes",
+            "sizes",
+            "ramp",
+            "blocks",
+            "precision",
+            "margin",
+            "cooldown",
+            "labels",
+            "sockets",
+            "worlds",
+        ];
+        for key in keys {
+            let study = StudyFile::parse(&format!("{key}:\n# - a\n"))
+                .unwrap_or_else(|error| panic!("{key}: {error}"));
+            assert_eq!(study, StudyFile::parse("").unwrap(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_text_in_one_line() {
+        let error = |text: &str| StudyFile::parse(text).unwrap_err();
+        assert_eq!(error("runtimes: ['', kata]\n"), "runtimes: \"\"; expected a name");
+        assert_eq!(error("sizes: [{name: '  '}]\n"), "sizes: name: \"  \"; expected a name");
+        assert_eq!(error("scenarios: [{name: ''}]\n"), "scenarios: name: \"\"; expected a name");
+        assert_eq!(error("name: \"a\\nb\"\n"), "name: \"a\\nb\"; expected a name without control characters");
+        assert_eq!(
+            error("sizes: [{}, {memory: 5M}]\n"),
+            "sizes: one says nothing; expected memory, cpu, limits or a name"
+        );
+        for mix in ["mix: true\n", "mix: true\nruntimes: [kata]\n"] {
+            assert!(error(mix).starts_with("mix: expected at least two runtimes"), "{mix}");
+        }
     }
 }

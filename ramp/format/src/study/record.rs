@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use super::file::{Size, StudyFile};
 use crate::run_file::{ensure_is_regular, invalid};
@@ -120,7 +121,18 @@ impl StudyRecord {
                     format!("{}: {error}; is it the directory of a study?", file.display()),
                 )
             })?;
-        let value: Value = serde_json::from_str(&text).map_err(|error| invalid(&file, error))?;
+        let value: Value = serde_json::from_str(&text).map_err(|error| match error.classify() {
+            Category::Eof => invalid(
+                &file,
+                format!(
+                    "the file is incomplete ({} bytes), expected the study.json of a ramp study; \
+                     its runs can be read each by itself: ramp report {}",
+                    text.len(),
+                    directory.join("runs").join("*").display()
+                ),
+            ),
+            _ => invalid(&file, error),
+        })?;
         match value.get("format_version").and_then(Value::as_u64) {
             Some(version) if (1..=u64::from(STUDY_FORMAT_VERSION)).contains(&version) => {}
             Some(version) => {
@@ -244,5 +256,13 @@ mod tests {
         assert!(StudyRecord::read(path).unwrap_err().to_string().contains("cell 2 of 2"));
         StudyRecord { format_version: 9, ..written }.save(path).unwrap();
         assert!(StudyRecord::read(path).unwrap_err().to_string().contains("use a newer ramp"));
+        for bytes in [0, 100] {
+            std::fs::write(path.join("study.json"), " ".repeat(bytes)).unwrap();
+            let error = StudyRecord::read(path).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("incomplete ({bytes} bytes), expected the study.json")),
+                "{error}"
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Estimate, unavailable};
 use crate::dataset::{Dataset, Step};
-use crate::stats::{Climb, Interval, Thresholds, held_with_95_percent, wilson};
+use crate::stats::{Climb, Interval, Thresholds, Trend, held_with_95_percent, trend, wilson};
 use ramp_format::rows::Part;
 use ramp_format::text::count;
 
@@ -10,6 +10,8 @@ use ramp_format::text::count;
 pub const NOT_A_SEARCH: &str = "the run is not a search (ramp run --search)";
 /// Fewer climbs tell too little of how thresholds scatter.
 pub const FEWEST_CLIMBS: usize = 5;
+/// Thresholds without a trend have one as strong in one of a thousand searches.
+const DRIFTS: f64 = 0.001;
 /// Levels of the table.
 const LEVELS: u32 = 12;
 
@@ -135,11 +137,30 @@ pub fn held(
         let ended = if asked_for as usize > number { "; the search ended before its last climb" } else { "" };
         return unavailable(format!("needs {FEWEST_CLIMBS} climbs, there are {number}: {more}{ended}"));
     }
+    if let Some(drift) = drift(climbs) {
+        let direction = if drift.each < 0.0 { "fell" } else { "rose" };
+        return unavailable(format!(
+            "thresholds {direction} by about {:.2} with each of {}: the number that holds was not the same at the end as at the \
+             beginning; find what changes (memory that is not returned, other load), and search again",
+            drift.each.abs(),
+            count(number as u64, "climb")
+        ));
+    }
     let found = thresholds.and_then(|found| held_with_95_percent(found, climbs));
     match found {
         Some((instances, interval)) => Ok(HeldWithProbability { instances, interval }),
         None => unavailable("the climbs do not tell how thresholds scatter"),
     }
+}
+
+/// The trend of the thresholds over the climbs, where it is none of chance: they are then no sample of one distribution.
+fn drift(climbs: &[Climb]) -> Option<Trend> {
+    let middle = |climb: &Climb| match (climb.held, climb.failed) {
+        (Some(held), Some(failed)) => Some(f64::midpoint(held.into(), failed.into())),
+        (held, failed) => held.or(failed).map(f64::from),
+    };
+    let middles: Vec<f64> = climbs.iter().filter_map(middle).collect();
+    trend(&middles).filter(|trend| trend.p < DRIFTS)
 }
 
 /// Why levels did not hold, without the names of instances and their numbers.
@@ -242,6 +263,33 @@ mod tests {
             failed: Some(failed).filter(|failed| *failed > 0),
         };
         assert_eq!(climbs(&steps, 100), [climb(84, 88), climb(78, 82), climb(0, 76), climb(100, 0)]);
+    }
+
+    #[test]
+    fn thresholds_that_fall_over_the_climbs_promise_nothing() {
+        let falling: Vec<Climb> = (0..20)
+            .map(|at| Climb { held: Some(90 - at + at % 3), failed: Some(92 - at + at % 3) })
+            .collect();
+        let why = held(&falling, Thresholds::of(&falling).as_ref(), 500, 20).unwrap_err().0;
+        assert!(why.starts_with("thresholds fell by about 1.00 with each of 20 climbs: "), "{why}");
+        let mixed: Vec<Climb> = (0..20).map(|at| falling[at * 7 % 20]).collect();
+        assert!(held(&mixed, Thresholds::of(&mixed).as_ref(), 500, 20).is_ok(), "the same in another order");
+    }
+
+    #[test]
+    fn a_higher_level_never_held_more_often_than_a_lower_one() {
+        for seed in 0_u32..50 {
+            let climbs: Vec<Climb> = (0_u32..30)
+                .map(|at| {
+                    let held = 40 + (seed * 31 + at * 17) % 23;
+                    let failed = (at % 7 > 0).then_some(held + 1 + (seed + at) % 4);
+                    Climb { held: (at % 5 > 0 || failed.is_none()).then_some(held), failed }
+                })
+                .collect();
+            let shares: Vec<f64> =
+                levels(&climbs).iter().map(|at| f64::from(at.held) / f64::from(at.of)).collect();
+            assert!(shares.len() > 3 && shares.is_sorted_by(|lower, higher| lower >= higher), "{shares:?}");
+        }
     }
 
     #[test]

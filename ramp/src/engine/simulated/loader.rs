@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::validation::check;
 use super::world::World;
-use ramp_format::text::without_label;
+use ramp_format::text::yaml_error;
 
 impl World {
     /// Reads a world from a file.
@@ -23,7 +23,7 @@ impl World {
     /// Those of [`Self::read`], without the file.
     pub fn parse(text: &str) -> Result<Self, String> {
         // An empty file is the default world.
-        let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| without_label(&error))?;
+        let world: Option<Self> = serde_saphyr::from_str(text).map_err(|error| yaml_error(&error))?;
         let world = world.unwrap_or_default();
         check(&world)?;
         Ok(world)
