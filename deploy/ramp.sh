@@ -118,7 +118,8 @@ trap 'exit 130' INT TERM
   [ ${#labels[@]} -eq 0 ] || printf '%s\n' "labels:" "${labels[@]}"
 } >"$file"
 [ ${#scaling[@]} -gt 0 ] || sed -i '/^ramp:$/d' "$file"
-"${ramp[@]}" study run "$file" --out "$out"
+# Of one or two blocks the report on all of the runs says more than that of the study.
+"${ramp[@]}" study run "$file" --out "$out" --no-report
 
 "${ramp[@]}" report --out "${out%/}-report" "$out"/runs/block-*
 echo "recorded: $out"

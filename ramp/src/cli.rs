@@ -232,7 +232,7 @@ pub struct ReportArgs {
 }
 
 /// What a report prints and writes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ReportOutputArgs {
     /// Directory for report.html, report.md and charts [default: ramp-report; with --json none]
     #[arg(long, value_name = "DIR")]
@@ -325,6 +325,10 @@ pub struct StudyRunArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
+    /// Do not print the report at the end, nor write it to DIR/report
+    #[arg(long)]
+    pub no_report: bool,
+
     /// Go on with the study of this directory: the run that was cut off is repeated
     #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out"])]
     pub resume: Option<PathBuf>,
@@ -356,6 +360,15 @@ pub struct StudyReportArgs {
     /// What is printed and written.
     #[command(flatten)]
     pub output: ReportOutputArgs,
+}
+
+impl StudyReportArgs {
+    /// Those of the report that ends a study: below its directory.
+    #[must_use]
+    pub fn of(directory: PathBuf) -> Self {
+        let out = Some(directory.join("report"));
+        Self { directory, output: ReportOutputArgs { out, ..ReportOutputArgs::default() } }
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::{CommandError, INTERRUPTED, REFUSED};
 use super::interrupts;
 use super::report::report_of_study;
-use crate::cli::{StudyArgs, StudyCommand};
+use crate::cli::{StudyArgs, StudyCommand, StudyReportArgs, StudyRunArgs};
 use crate::study::StudyPlan;
 use crate::study::check::{CheckedCell, check_cells, durations, findings};
 use crate::study::init::init;
@@ -32,11 +32,7 @@ pub async fn study(args: &StudyArgs) -> Result<ExitCode, CommandError> {
             Ok(ExitCode::SUCCESS)
         }
         StudyCommand::Plan(args) => plan(&args.file, args.json).await,
-        StudyCommand::Run(args) => match (&args.resume, &args.file) {
-            (Some(directory), _) => resume_study(directory, args.json).await,
-            (None, Some(file)) => run_study(file, args.out.as_deref(), args.json).await,
-            (None, None) => Err(CommandError::Input("expected a study file, or --resume DIR".into())),
-        },
+        StudyCommand::Run(args) => run(args).await,
         StudyCommand::Status(args) => {
             let status = StudyStatus::read(&args.directory).map_err(|error| CommandError::reading(&error))?;
             if args.json {
@@ -52,6 +48,22 @@ pub async fn study(args: &StudyArgs) -> Result<ExitCode, CommandError> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs or resumes a study; at its end its report is printed and written.
+async fn run(args: &StudyRunArgs) -> Result<ExitCode, CommandError> {
+    let end = match (&args.resume, &args.file) {
+        (Some(directory), _) => resume_study(directory, args.json).await?,
+        (None, Some(file)) => run_study(file, args.out.as_deref(), args.json).await?,
+        (None, None) => return Err(CommandError::Input("expected a study file, or --resume DIR".into())),
+    };
+    let Some(directory) = end.complete.filter(|_| !args.json) else { return Ok(end.code) };
+    if args.no_report {
+        notice(&format!("report: ramp study report {}", directory.display()));
+        return Ok(end.code);
+    }
+    notice("");
+    Ok(report_of_study(&StudyReportArgs::of(directory)))
 }
 
 /// Preflight of all cells, the runs in their order, and how long they take.

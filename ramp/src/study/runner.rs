@@ -52,11 +52,25 @@ enum RunEnd {
     Interrupted(Vec<String>),
 }
 
+/// How `study run` ends.
+pub(crate) struct StudyEnd {
+    /// Exit status.
+    pub(crate) code: ExitCode,
+    /// Directory of the study, where all that was planned was run.
+    pub(crate) complete: Option<PathBuf>,
+}
+
+impl From<ExitCode> for StudyEnd {
+    fn from(code: ExitCode) -> Self {
+        Self { code, complete: None }
+    }
+}
+
 /// Begins a study in a new directory, and runs it.
 ///
 /// # Errors
 /// Where the file is wrong, a cell cannot run, or the directory cannot be written. Nothing was created then.
-pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Result<StudyEnd, CommandError> {
     let (plan, clock) = StudyPlan::read(file).await?;
     let directory = out.map_or_else(|| PathBuf::from(format!("study-{}", plan.id)), Path::to_owned);
     check_directory(&plan, file, &directory)?;
@@ -69,14 +83,14 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
     let record = plan.record(Time(clock.now()));
     let view = View::of(json);
     if !refusals.is_empty() {
-        return Ok(refused(&view, &refusals));
+        return Ok(refused(&view, &refusals).into());
     }
     let Some(checked) = check_cells(&record, &directory, &clock, &interrupts).await? else {
         tell(&view, "interrupted: nothing was created");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(INTERRUPTED).into());
     };
     if let Some(code) = told_findings(&view, &record, &checked) {
-        return Ok(code);
+        return Ok(code.into());
     }
     drop(view);
     std::fs::create_dir_all(directory.join("runs"))
@@ -90,7 +104,7 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
 ///
 /// # Errors
 /// Where it is none, has ended, is run by another process, or what is left of the run that was cut off cannot be removed.
-pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<ExitCode, CommandError> {
+pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<StudyEnd, CommandError> {
     let read = || StudyRecord::read(directory).map_err(|error| CommandError::reading(&error));
     let at = directory.display();
     let study = read()?.study;
@@ -114,10 +128,10 @@ pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<ExitCod
     let view = View::of(json);
     let Some(checked) = check_cells(&record, directory, &clock, &interrupts).await? else {
         tell(&view, "interrupted: no run was begun");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(ExitCode::from(INTERRUPTED).into());
     };
     if let Some(code) = told_findings(&view, &record, &checked) {
-        return Ok(code);
+        return Ok(code.into());
     }
     drop(view);
     StudyRunner::new(directory.to_owned(), record, clock, interrupts, json, &checked, live).go().await
@@ -197,11 +211,11 @@ impl StudyRunner {
         Self { directory, record, clock, interrupts, json, durations, nodes, _live: live }
     }
 
-    async fn go(mut self) -> Result<ExitCode, CommandError> {
+    async fn go(mut self) -> Result<StudyEnd, CommandError> {
         self.save()?;
         loop {
             if self.is_interrupted() {
-                return Ok(self.interrupted());
+                return Ok(self.interrupted().into());
             }
             match next(&self.record) {
                 StudyStep::Run { block, cell } => {
@@ -215,7 +229,7 @@ impl StudyRunner {
                     }
                 }
                 StudyStep::Decide { block } => self.decide(block)?,
-                StudyStep::Stop { why } => return Ok(self.stopped(&why)),
+                StudyStep::Stop { why } => return Ok(self.stopped(&why).into()),
                 StudyStep::End { why } => return self.end(why),
             }
         }
@@ -259,19 +273,19 @@ impl StudyRunner {
         )
     }
 
-    fn end(mut self, why: String) -> Result<ExitCode, CommandError> {
+    fn end(mut self, why: String) -> Result<StudyEnd, CommandError> {
         let failed = self.record.runs.iter().filter(|run| run.state == RunRecordState::Failed).count();
         let at = self.directory.display();
         let failed = match failed {
             0 => String::new(),
             failed => format!("; {} failed, see: ramp study status {at}", count(failed as u64, "run")),
         };
-        let message = format!("\nstudy ended: {why}{failed}\nreport: ramp study report {at}");
+        let message = format!("\nstudy ended: {why}{failed}");
         self.record.end = Some(self.now());
         self.record.why_ended = Some(why);
         self.save()?;
         self.tell(&message);
-        Ok(ExitCode::SUCCESS)
+        Ok(StudyEnd { code: ExitCode::SUCCESS, complete: Some(self.directory) })
     }
 
     fn stopped(&self, why: &str) -> ExitCode {
