@@ -1,6 +1,7 @@
 //! The lanes that need no cluster.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::image;
@@ -48,9 +49,14 @@ pub(crate) fn host() -> Outcome {
     step("tests that need root, cgroups, podman, a virtual machine, a browser or Python");
     run_command(tests_of("host")?.args(IGNORED))?;
     step("benchmarks, short");
-    calibration(&["--smoke"])?;
-    run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
+    // Whether they work: the binary of the image by a harness of the tests' profile, which is built already, and the hot parts once each.
+    let mut smoke = command("cargo bench --profile dev --locked -p workload --bench calibration -- --smoke");
+    run_command(smoke.env("CALIBRATED_PROGRAM", image::built("image", "workload")?))?;
+    run(TABLES)?;
+    run("cargo bench --profile dev --locked -p workload --bench hot -- --test")
 }
+
+const IN_MEMORY: &str = "/dev/shm";
 
 /// How often each simulated cluster is ramped.
 #[derive(Clone, Copy)]
@@ -74,9 +80,13 @@ pub(crate) fn worlds(often: Worlds) -> Outcome {
     if matches!(often, Worlds::AtNight) {
         tests.env("ALL_SHAPES", "1");
     }
+    // Thousands of run directories, one after the other: in memory where the machine has such a file system.
+    if Path::new(IN_MEMORY).is_dir() {
+        tests.env("TMPDIR", IN_MEMORY);
+    }
     run_command(
         tests
-            .args(["--release", "--package", "ramp", "--test", "worlds"])
+            .args(["--cargo-profile", "worlds", "--package", "ramp", "--test", "worlds"])
             .args(IGNORED)
             .env("SEEDS", seeds.to_string())
             .env("COVERAGE", std::env::current_dir().map_err(|error| error.to_string())?.join(table)),
@@ -90,15 +100,13 @@ pub(crate) fn nightly() -> Outcome {
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
     worlds(Worlds::AtNight)?;
     step("calibration");
-    calibration(&[])
+    // The profile of the image, so that its binary is not built twice.
+    run("cargo bench --profile image --locked -p workload --bench calibration")?;
+    run(TABLES)
 }
 
-fn calibration(options: &[&str]) -> Outcome {
-    // The profile of the image, so that nothing is built twice.
-    let mut bench = command("cargo bench --profile image --locked -p workload --bench calibration --");
-    run_command(bench.args(options))?;
-    run("benches/calibration/tables.py")
-}
+/// Tables of the last calibration.
+const TABLES: &str = "benches/calibration/tables.py";
 
 /// Every fuzz target, bounded.
 pub(crate) fn fuzz_bounded() -> Outcome {
