@@ -29,7 +29,7 @@ pub(crate) fn check() -> Outcome {
         command("cargo doc --workspace --no-deps --locked --quiet").env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("tests");
-    run_command(&mut tests_of("check")?)?;
+    run_command(one_more_than_cpus(&mut tests_of("check")?))?;
     run("cargo test --doc --workspace --locked --quiet")
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn host() -> Outcome {
     summary::forget("host")?;
     image::build()?;
     step("tests that need root, cgroups, podman, a virtual machine, a browser or Python");
-    run_command(tests_of("host")?.args(IGNORED))?;
+    run_command(one_more_than_cpus(&mut tests_of("host")?).args(IGNORED))?;
     step("benchmarks, short");
     // Whether they work: the binary of the image by a harness of the tests' profile, which is built already, and the hot parts once each.
     let mut smoke = command("cargo bench --profile dev --locked -p workload --bench calibration -- --smoke");
@@ -127,6 +127,12 @@ pub(crate) fn tests_of(lane: &str) -> Outcome<Command> {
     let mut nextest = command("cargo nextest run --workspace --locked --profile");
     nextest.arg(lane);
     Ok(nextest)
+}
+
+/// One test more at a time than there are CPUs: many wait for a time limit, a container or a guest.
+fn one_more_than_cpus(tests: &mut Command) -> &mut Command {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    tests.args(["--test-threads", &(cpus + 1).to_string()])
 }
 
 fn installed(program: &str, how: &str) -> Outcome {
