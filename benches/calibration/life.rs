@@ -11,9 +11,9 @@ use nix::unistd::Pid;
 use crate::memory::wait_until_holding;
 use crate::meter::Metered;
 use crate::peers::Peers;
-use crate::support::{WORKLOAD, rollup, started};
+use crate::support::{rollup, started};
 use crate::table::{Row, Table};
-use crate::{Effort, Outcome, workload};
+use crate::{Effort, Outcome, program, workload};
 
 pub(crate) fn idle(effort: Effort, _: &Peers, table: &mut Table) -> Outcome<()> {
     let time = effort.seconds(60, 2);
@@ -85,17 +85,8 @@ pub(crate) fn birth_and_death(effort: Effort, _: &Peers, table: &mut Table) -> O
 /// The same as process 1 of a process namespace, in milliseconds.
 fn death_of_process_1() -> Outcome<f64> {
     let mut command = Command::new("unshare");
-    command.args([
-        "--pid",
-        "--fork",
-        WORKLOAD,
-        "--memory",
-        "500M",
-        "--growth-rate",
-        "instant",
-        "--format",
-        "json",
-    ]);
+    command.args(["--pid", "--fork"]).arg(program());
+    command.args(["--memory", "500M", "--growth-rate", "instant", "--format", "json"]);
     let mut running = started(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
     wait_until_holding(&mut running)?;
     let pid = running.children().first().copied().ok_or("unshare has no child")?;

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench calibration` takes about twelve minutes; with `-- --smoke` one, with less to say.
 //! The table goes to the terminal, and as JSON to `target/calibration.json`, of which `tables.py` beside this file
-//! makes the tables of docs/. Needs the right to make cgroups.
+//! makes the tables of docs/. Needs the right to make cgroups. The binary is that of the profile, or the one in `CALIBRATED_PROGRAM`.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -25,6 +25,7 @@ mod table;
 mod support;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -49,9 +50,14 @@ impl Effort {
     }
 }
 
+/// The program that is measured.
+fn program() -> OsString {
+    std::env::var_os("CALIBRATED_PROGRAM").unwrap_or_else(|| support::WORKLOAD.into())
+}
+
 /// The program with these arguments and JSON reports; nobody reads them unless standard output is made a pipe.
 fn workload(args: &[&str]) -> Command {
-    let mut command = support::workload();
+    let mut command = support::without_settings(&program());
     command.args(args).args(["--format", "json"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command

@@ -3,6 +3,7 @@
 
 pub(crate) mod cgroup;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command};
@@ -20,7 +21,12 @@ pub(crate) const IMAGE: &str = concat!("localhost/workload:", env!("CARGO_PKG_VE
 
 /// The program, without what the caller's environment may ask of it.
 pub(crate) fn workload() -> Command {
-    let mut command = Command::new(WORKLOAD);
+    without_settings(WORKLOAD.as_ref())
+}
+
+/// A program, without what the caller's environment may ask of `workload`.
+pub(crate) fn without_settings(program: &OsStr) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WORKLOAD_") {
             command.env_remove(name);

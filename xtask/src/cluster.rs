@@ -43,6 +43,7 @@ pub(crate) fn lane(meanwhile: Option<&str>) -> Outcome {
     };
     tests(side_by_side, None)?;
     tests(alone, None)?;
+    step("the rest of what runs meanwhile");
     idle.into_iter().try_for_each(Idle::wait)?;
     tests(measured, Some(&image::built("release", "ramp")?))?;
     cluster.end()?;

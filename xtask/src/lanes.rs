@@ -1,6 +1,7 @@
 //! The lanes that need no cluster.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::image;
@@ -28,7 +29,7 @@ pub(crate) fn check() -> Outcome {
         command("cargo doc --workspace --no-deps --locked --quiet").env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("tests");
-    run_command(&mut tests_of("check")?)?;
+    run_command(one_more_than_cpus(&mut tests_of("check")?))?;
     run("cargo test --doc --workspace --locked --quiet")
 }
 
@@ -46,11 +47,16 @@ pub(crate) fn host() -> Outcome {
     summary::forget("host")?;
     image::build()?;
     step("tests that need root, cgroups, podman, a virtual machine, a browser or Python");
-    run_command(tests_of("host")?.args(IGNORED))?;
+    run_command(one_more_than_cpus(&mut tests_of("host")?).args(IGNORED))?;
     step("benchmarks, short");
-    calibration(&["--smoke"])?;
-    run("cargo bench --profile image --locked -p workload --bench hot -- --sample-count 20")
+    // Whether they work: the binary of the image by a harness of the tests' profile, which is built already, and the hot parts once each.
+    let mut smoke = command("cargo bench --profile dev --locked -p workload --bench calibration -- --smoke");
+    run_command(smoke.env("CALIBRATED_PROGRAM", image::built("image", "workload")?))?;
+    run(TABLES)?;
+    run("cargo bench --profile dev --locked -p workload --bench hot -- --test")
 }
+
+const IN_MEMORY: &str = "/dev/shm";
 
 /// How often each simulated cluster is ramped.
 #[derive(Clone, Copy)]
@@ -74,9 +80,13 @@ pub(crate) fn worlds(often: Worlds) -> Outcome {
     if matches!(often, Worlds::AtNight) {
         tests.env("ALL_SHAPES", "1");
     }
+    // Thousands of run directories, one after the other: in memory where the machine has such a file system.
+    if Path::new(IN_MEMORY).is_dir() {
+        tests.env("TMPDIR", IN_MEMORY);
+    }
     run_command(
         tests
-            .args(["--release", "--package", "ramp", "--test", "worlds"])
+            .args(["--cargo-profile", "worlds", "--package", "ramp", "--test", "worlds"])
             .args(IGNORED)
             .env("SEEDS", seeds.to_string())
             .env("COVERAGE", std::env::current_dir().map_err(|error| error.to_string())?.join(table)),
@@ -90,15 +100,13 @@ pub(crate) fn nightly() -> Outcome {
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
     worlds(Worlds::AtNight)?;
     step("calibration");
-    calibration(&[])
+    // The profile of the image, so that its binary is not built twice.
+    run("cargo bench --profile image --locked -p workload --bench calibration")?;
+    run(TABLES)
 }
 
-fn calibration(options: &[&str]) -> Outcome {
-    // The profile of the image, so that nothing is built twice.
-    let mut bench = command("cargo bench --profile image --locked -p workload --bench calibration --");
-    run_command(bench.args(options))?;
-    run("benches/calibration/tables.py")
-}
+/// Tables of the last calibration.
+const TABLES: &str = "benches/calibration/tables.py";
 
 /// Every fuzz target, bounded.
 pub(crate) fn fuzz_bounded() -> Outcome {
@@ -119,6 +127,12 @@ pub(crate) fn tests_of(lane: &str) -> Outcome<Command> {
     let mut nextest = command("cargo nextest run --workspace --locked --profile");
     nextest.arg(lane);
     Ok(nextest)
+}
+
+/// One test more at a time than there are CPUs: many wait for a time limit, a container or a guest.
+fn one_more_than_cpus(tests: &mut Command) -> &mut Command {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    tests.args(["--test-threads", &(cpus + 1).to_string()])
 }
 
 fn installed(program: &str, how: &str) -> Outcome {

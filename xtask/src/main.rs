@@ -15,6 +15,7 @@
 
 mod cluster;
 mod docs;
+mod durations;
 mod generated;
 mod image;
 mod lanes;
@@ -49,11 +50,21 @@ Commands:
   image     the image of workload, from the binary of the profile `image`
   manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs
   docs      docs/report.md: writes it, from the registry of figures in ramp/report/src/report/registry.rs
-  summary   how many tests the lanes above have run, by their last reports
+  summary   how many tests the lanes above have run, by their last reports, and the seconds that each step took
 
 Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
 
 fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
+    if command == "summary" {
+        return summary::print();
+    }
+    durations::lane_begins(command);
+    let outcome = run_lane(command, meanwhile);
+    durations::lane_ends();
+    outcome
+}
+
+fn run_lane(command: &str, meanwhile: Option<&str>) -> Outcome {
     match command {
         "check" => lanes::check(),
         "host" => lanes::host(),
@@ -64,7 +75,6 @@ fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
         "image" => image::build().map(drop),
         "manifests" => manifests::write(),
         "docs" => docs::write(),
-        "summary" => summary::print(),
         "--meanwhile" => {
             Err("--meanwhile: expected its command and then the lane: --meanwhile COMMAND cluster".into())
         }

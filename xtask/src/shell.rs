@@ -16,6 +16,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tempfile::NamedTempFile;
 
+use crate::durations;
+
 /// An error is a sentence for whoever runs the lane.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
@@ -53,6 +55,7 @@ pub(crate) fn say(line: &str) {
 
 /// Says which part of a lane begins.
 pub(crate) fn step(title: &str) {
+    durations::step_begins(title);
     say(&format!("\n== {title}"));
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::durations;
 use crate::shell::Outcome;
 
 /// Profiles of .config/nextest.toml.
@@ -35,11 +36,12 @@ fn counts(text: &str) -> Option<(u64, u64)> {
     Some((number("tests")?, number("failures")? + number("errors")?))
 }
 
-/// Prints the tests of each lane that has run, and all of them as `N passed, N failed`.
+/// Prints the durations of the steps, the tests of each lane that has run, and all of them as `N passed, N failed`.
 ///
 /// # Errors
 /// Where no lane has run, or a report is not one of nextest's.
 pub(crate) fn print() -> Outcome {
+    println!("{}", durations::table(&durations::recorded()));
     let (mut passed, mut failed) = (0, 0);
     for lane in PROFILES {
         let report = report(lane);
