@@ -44,9 +44,11 @@ pub(crate) fn lane(meanwhile: Option<&str>) -> Outcome {
     tests(side_by_side, None)?;
     tests(alone, None)?;
     step("the rest of what runs meanwhile");
-    idle.into_iter().try_for_each(Idle::wait)?;
+    let of_idle: Vec<String> = idle.into_iter().filter_map(|idle| idle.wait().err()).collect();
+    not_interrupted()?;
     tests(measured, Some(&image::built("release", "ramp")?))?;
     cluster.end()?;
+    failed.extend(of_idle);
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n       ")) }
 }
 

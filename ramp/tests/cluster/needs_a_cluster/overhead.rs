@@ -31,7 +31,7 @@ const CLASS: &str = "ramp-test-overhead";
 const INSTANCES: u32 = 7;
 
 #[test]
-#[ignore = "needs a cluster with RuntimeClasses gvisor, whose pods' memory cgroups are on this machine, and kata, runc and 128 MiB in each pod"]
+#[ignore = "needs a cluster on this machine with RuntimeClasses gvisor and kata, which is runc and 128 MiB in each pod"]
 fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     tidy_cluster();
     let _others_are_cordoned = one_node();
