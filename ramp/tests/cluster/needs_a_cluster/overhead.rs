@@ -106,7 +106,7 @@ fn definition() -> String {
     let mut text = String::from("name: overhead of runtimes\nengine: kubernetes\n");
     writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
     writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
-    text += "sizes: [{name: 100M, memory: 100M, limits: {memory: 150Mi}}]\n";
+    text += "sizes: [{name: 100M, memory: 100M}]\n";
     writeln!(text, "ramp: {{to: {INSTANCES}, settle: 10s, hold: 8s}}").unwrap();
     text += "cooldown: {most: 40s}\nblocks: {least: 4, most: 10}\nprecision: {memory_per_instance: 2.5Mi}\n";
     text
