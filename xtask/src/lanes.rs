@@ -9,7 +9,7 @@ use crate::shell::{Outcome, command, output, run, run_command, step};
 use crate::summary;
 
 /// Runs of each fuzz target, and how many a night allows.
-const FUZZ_RUNS: u32 = 250_000;
+const FUZZ_RUNS: u32 = 100_000;
 const FUZZ_RUNS_AT_NIGHT: u32 = 20_000_000;
 
 /// What can be said without root or anything beyond the tools of development.
@@ -20,6 +20,8 @@ pub(crate) fn check() -> Outcome {
     installed("typos", "pip install typos")?;
     run("typos")?;
     installed("cargo-deny", "cargo install --locked cargo-deny")?;
+    // Fuzzing has a workspace of its own, which is built much later.
+    run("cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml")?;
     // Advisories are of the lane `nightly`: their database changes, and not every network reaches it.
     run("cargo deny --workspace --locked check bans licenses sources")?;
     step("clippy");
