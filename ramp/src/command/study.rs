@@ -59,10 +59,10 @@ async fn run(args: &StudyRunArgs) -> Result<ExitCode, CommandError> {
     };
     let Some(directory) = end.complete.filter(|_| !args.json) else { return Ok(end.code) };
     if args.no_report {
-        notice(&format!("report: ramp study report {}", directory.display()));
+        out(&format!("report: ramp study report {}", directory.display()));
         return Ok(end.code);
     }
-    notice("");
+    out("");
     Ok(report_of_study(&StudyReportArgs::of(directory)))
 }
 

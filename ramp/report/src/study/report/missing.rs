@@ -4,6 +4,7 @@ use super::overview::StudyReport;
 use super::words::{blocks, list};
 use crate::study::figure::EXTRAPOLATED;
 use crate::study::search::HELD_95;
+use ramp_format::text::count;
 
 /// Why figures are not available in some runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,11 @@ pub fn reasons(report: &StudyReport<'_>) -> Vec<String> {
     let of = |at: usize| all.iter().filter(|other| other.figures == all[at].figures).count();
     let sentence = |(at, absence): (usize, &Absence)| match before(at) {
         number if number < MOST => Some(absence.sentence(cells)),
-        MOST => Some(format!("{}: {} other reasons", list_of(&absence.figures), of(at) - MOST)),
+        MOST => Some(format!(
+            "{}: n/a of other runs for {}",
+            list_of(&absence.figures),
+            count((of(at) - MOST) as u64, "other reason")
+        )),
         _ => None,
     };
     all.iter().enumerate().filter_map(sentence).collect()
