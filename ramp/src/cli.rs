@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
-use ramp_format::plan::{EngineKind, Pace};
+use ramp_format::plan::{EngineKind, Pace, SearchSettings};
 use ramp_format::stop_rule::{StopRule, syntax};
 use ramp_format::time::parse_time;
 use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_help};
@@ -253,10 +253,10 @@ pub struct ReportOutputArgs {
 }
 
 fn precision(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("expected a number of instances above 0, such as 2".into()),
-    }
+    // What is no number is none above 0 either.
+    let number = text.parse().unwrap_or(f64::NAN);
+    SearchSettings::check_precision(number)?;
+    Ok(number)
 }
 
 /// Arguments of `study`.

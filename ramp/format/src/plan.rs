@@ -144,6 +144,19 @@ pub struct SearchSettings {
     pub precision: Option<f64>,
 }
 
+impl SearchSettings {
+    /// Checks a precision.
+    ///
+    /// # Errors
+    /// What was expected, where it is not finite, or not above 0.
+    pub fn check_precision(instances: f64) -> Result<(), &'static str> {
+        match instances.is_finite() && instances > 0.0 {
+            true => Ok(()),
+            false => Err("expected a number of instances above 0, such as 2"),
+        }
+    }
+}
+
 impl Default for SearchSettings {
     fn default() -> Self {
         Self { climbs: 5, precision: None }

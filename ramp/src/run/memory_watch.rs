@@ -71,12 +71,18 @@ impl MemoryWatch {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_is_back_where_it_is_about_what_it_was_before_the_first_step_and_no_longer_changes() {
-        const MIB: f64 = 1_048_576.0;
+    const MIB: f64 = 1_048_576.0;
+
+    fn after_rest_at_500_mib() -> MemoryWatch {
         let mut watch = MemoryWatch::default();
         (0..8).for_each(|second| watch.see("boot-1", f64::from(second), 500.0 * MIB));
         watch.begin_after();
+        watch
+    }
+
+    #[test]
+    fn it_is_back_where_it_is_about_what_it_was_before_the_first_step_and_no_longer_changes() {
+        let mut watch = after_rest_at_500_mib();
         assert!(!watch.is_back(), "nothing is known yet");
         (100..105).for_each(|second| watch.see("boot-1", f64::from(second), 900.0 * MIB));
         assert_eq!((watch.is_back(), watch.is_steady()), (false, Some(true)), "400 MiB are missing");
@@ -88,10 +94,7 @@ mod tests {
 
     #[test]
     fn what_stays_missing_for_20_seconds_is_kept() {
-        const MIB: f64 = 1_048_576.0;
-        let mut watch = MemoryWatch::default();
-        (0..8).for_each(|second| watch.see("boot-1", f64::from(second), 500.0 * MIB));
-        watch.begin_after();
+        let mut watch = after_rest_at_500_mib();
         (100..=110).for_each(|second| watch.see("boot-1", f64::from(second), 700.0 * MIB));
         // It falls until here.
         (111..=130).for_each(|second| watch.see("boot-1", f64::from(second), 516.0 * MIB));

@@ -489,11 +489,9 @@ impl RampSettings {
             }
         }
         if let Some(search) = self.search {
-            let is_amount = |precision: f64| precision.is_finite() && precision > 0.0;
-            if let Some(precision) = search.precision.filter(|precision| !is_amount(*precision)) {
-                return Err(format!(
-                    "ramp.search.precision: {precision}; expected a number of instances above 0, such as 2"
-                ));
+            if let Some(precision) = search.precision {
+                SearchSettings::check_precision(precision)
+                    .map_err(|expected| format!("ramp.search.precision: {precision}; {expected}"))?;
             }
             for (key, is_given) in [("step", self.step.is_some()), ("beyond", self.beyond.is_some())] {
                 if is_given {

@@ -155,11 +155,7 @@ pub fn held(
 
 /// The trend of the thresholds over the climbs, where it is none of chance: they are then no sample of one distribution.
 fn drift(climbs: &[Climb]) -> Option<Trend> {
-    let middle = |climb: &Climb| match (climb.held, climb.failed) {
-        (Some(held), Some(failed)) => Some(f64::midpoint(held.into(), failed.into())),
-        (held, failed) => held.or(failed).map(f64::from),
-    };
-    let middles: Vec<f64> = climbs.iter().filter_map(middle).collect();
+    let middles: Vec<f64> = climbs.iter().filter_map(Climb::middle).collect();
     trend(&middles).filter(|trend| trend.p < DRIFTS)
 }
 

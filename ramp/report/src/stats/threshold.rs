@@ -19,6 +19,17 @@ pub struct Climb {
     pub failed: Option<u32>,
 }
 
+impl Climb {
+    /// The middle of where its threshold lies, or the one end that is known; none where neither is.
+    #[must_use]
+    pub fn middle(&self) -> Option<f64> {
+        match (self.held, self.failed) {
+            (Some(held), Some(failed)) => Some(f64::midpoint(held.into(), failed.into())),
+            (held, failed) => held.or(failed).map(f64::from),
+        }
+    }
+}
+
 /// Distribution of thresholds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {

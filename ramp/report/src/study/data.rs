@@ -173,20 +173,25 @@ impl StudyData {
     /// Each cell that is not the base of its scenario and size, compared with that.
     #[must_use]
     pub fn comparisons(&self) -> Vec<ComparedCells> {
-        let cells = &self.cells;
         let definition = &self.record.definition;
-        let compare = |other: usize| {
-            let base = base_of(cells, other).filter(|base| *base != other)?;
+        let compare = |(base, other): (usize, usize)| {
             let comparison = CellComparison::stopped(
                 &self.figures_of(base),
                 &self.figures_of(other),
                 |figure| definition.margin.of(figure),
                 |figure| Stopping::of(definition, figure),
             );
-            Some(ComparedCells { base, other, comparison })
+            ComparedCells { base, other, comparison }
         };
-        (0..cells.len()).filter_map(compare).collect()
+        compared_pairs(&self.cells).map(compare).collect()
     }
+}
+
+/// Each cell that is not the base of its scenario and size, behind that base.
+pub(super) fn compared_pairs(cells: &[Cell]) -> impl Iterator<Item = (usize, usize)> {
+    (0..cells.len())
+        .filter_map(|cell| Some((base_of(cells, cell)?, cell)))
+        .filter(|(base, cell)| base != cell)
 }
 
 /// The first cell of the same scenario and size.

@@ -75,7 +75,8 @@ fn p_of_one(runs: &[&[Climb]]) -> f64 {
     if sizes.len() < 2 {
         return 1.0;
     }
-    let mut all: Vec<f64> = runs.iter().copied().flatten().map(threshold).collect();
+    let mut all: Vec<f64> =
+        runs.iter().copied().flatten().map(|climb| climb.middle().unwrap_or(0.0)).collect();
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     let between = |all: &[f64]| {
         let mut rest = all;
@@ -94,18 +95,6 @@ fn p_of_one(runs: &[&[Climb]]) -> f64 {
         between(&all) >= seen * (1.0 - 1e-9)
     });
     (as_much.count() + 1) as f64 / (RELABELLINGS + 1) as f64
-}
-
-/// The middle of what a climb says of its threshold.
-fn threshold(climb: &Climb) -> f64 {
-    let held = climb.held.map(f64::from);
-    let failed = climb.failed.map(f64::from);
-    match (held, failed) {
-        (Some(held), Some(failed)) => f64::midpoint(held, failed),
-        (Some(held), None) => held,
-        (None, Some(failed)) => failed,
-        (None, None) => 0.0,
-    }
 }
 
 impl SearchDifference {

@@ -272,15 +272,15 @@ impl Context<'_> {
     }
 
     fn sentence_within_run(&self, PerPod { bytes, interval: within }: PerPod) -> String {
-        let within = if bytes < 0.0 { within.negated() } else { within };
+        let is_more = bytes >= 0.0;
         format!(
             "{} takes {} {} per {} than {} ({}, within one mixed run: how much runs differ is unknown).",
             self.other,
             value(StudyUnit::Bytes, self.engine, bytes.abs()),
-            pick(bytes >= 0.0, "more", "less"),
+            pick(is_more, "more", "less"),
             self.engine.instance(),
             self.base,
-            interval(StudyUnit::Bytes, within),
+            interval(StudyUnit::Bytes, of_size(within, is_more)),
         )
     }
 
@@ -340,7 +340,6 @@ impl Context<'_> {
             Err(why) => return format!("{HELD_95}: not compared: {}.", why.0),
         };
         let is_more = found.instances >= 0.0;
-        let shown = if is_more { found.interval } else { found.interval.negated() };
         let seen = format!(
             "{} {} {} of {} than of {} hold with a probability of 95% ({})",
             format::number(found.instances.abs()),
@@ -348,7 +347,7 @@ impl Context<'_> {
             self.engine.instances(),
             self.other,
             self.base,
-            interval(StudyUnit::Instances, shown)
+            interval(StudyUnit::Instances, of_size(found.interval, is_more))
         );
         match found.is_told() {
             true => format!("{seen}."),
@@ -376,7 +375,7 @@ impl Context<'_> {
             StudyUnit::Bytes => pick(is_more, "more", "less"),
             StudyUnit::Instances => pick(is_more, "more", "fewer"),
         };
-        let shown = if is_more { found.interval } else { found.interval.negated() };
+        let shown = of_size(found.interval, is_more);
         let within = match shown.low == shown.high {
             true => format!("the same in each of {}", count(found.difference.blocks as u32, "block")),
             false => ends(unit, shown),
@@ -415,16 +414,20 @@ impl Context<'_> {
 
     /// That one of the two came first in each block.
     fn order(&self, blocks: &[(u32, f64)]) -> Option<String> {
-        let is_base_first = blocks.iter().all(|(_, later)| *later > 0.0);
-        let is_one_sided = is_base_first || blocks.iter().all(|(_, later)| *later < 0.0);
-        let first = if is_base_first { &self.base } else { &self.other };
+        let first = self.came_first(blocks).filter(|_| blocks.len() > 1)?;
         let mut measured =
             self.compared.comparison.figures.iter().flatten().filter(|found| !found.figure.is_exact());
-        let what = match measured.all(|found| found.difference.is_drift_removed) {
-            true => "of a drift only the trend of the runs of each is removed",
-            false => "a drift of the cluster would be part of the differences, and no interval allows for it",
-        };
-        (is_one_sided && blocks.len() > 1).then(|| format!("{first} came first in each block: {what}"))
+        let is_removed = measured.all(|found| found.difference.is_drift_removed);
+        Some(one_sided(first, (!is_removed).then_some("")))
+    }
+
+    /// Which of the two came first in each block, where one did.
+    fn came_first(&self, blocks: &[(u32, f64)]) -> Option<&str> {
+        match blocks {
+            _ if blocks.iter().all(|(_, later)| *later > 0.0) => Some(&self.base),
+            _ if blocks.iter().all(|(_, later)| *later < 0.0) => Some(&self.other),
+            _ => None,
+        }
     }
 
     fn share_of_base(&self, share: f64) -> String {
@@ -434,16 +437,14 @@ impl Context<'_> {
     /// What was seen, with its interval and the number of blocks.
     fn difference(&self, found: &FigureComparison) -> String {
         let mean = found.difference.difference.mean;
-        let Interval { low, high } = found.interval;
-        // Of what is less, how much less.
-        let shown = if mean < 0.0 { Interval { low: -high, high: -low } } else { found.interval };
+        let is_more = mean >= 0.0;
+        let shown = of_size(found.interval, is_more);
         let amount = self.amount(found);
         let blocks = count(found.difference.blocks as u32, "block");
-        let within = match low == high {
+        let within = match shown.low == shown.high {
             true => format!("the same in each of {blocks}"),
             false => format!("{}, {blocks}", interval(found.figure.unit, shown)),
         };
-        let is_more = mean >= 0.0;
         let (base, other) = (&self.base, &self.other);
         let instance = self.engine.instance();
         let phrase = match found.figure.name {
@@ -658,23 +659,14 @@ impl Context<'_> {
                 removed.join("; ")
             ));
         }
-        let one_sided =
-            blocks.iter().all(|(_, later)| *later > 0.0) || blocks.iter().all(|(_, later)| *later < 0.0);
-        let first = if blocks.iter().all(|(_, later)| *later > 0.0) { &self.base } else { &self.other };
+        let first = self.came_first(&blocks);
         if kept.is_empty() {
-            if one_sided {
-                sentences.push(format!(
-                    "{first} came first in each block: of a drift only the trend of the runs of each is removed"
-                ));
-            }
+            sentences.extend(first.map(|first| one_sided(first, None)));
             return sentences;
         }
         let of = if removed.is_empty() { String::new() } else { format!(" in {}", list(&kept)) };
-        if one_sided {
-            sentences.push(format!(
-                "{first} came first in each block: a drift of the cluster would be part of the differences{of}, and no interval \
-                 allows for it"
-            ));
+        if let Some(first) = first {
+            sentences.push(one_sided(first, Some(&of)));
         } else if blocks.len() < FEWEST_FOR_DRIFT {
             sentences.push(format!(
                 "drift{of}: not separable with {} ({FEWEST_FOR_DRIFT} are needed); not removed, so that it widens the intervals",
@@ -744,6 +736,22 @@ pub(super) fn title(data: &StudyData, cell: usize, figure: &StudyFigure) -> Stri
         Some(limit) => format!("{} (up to {limit})", figure.title),
         None => figure.title.to_owned(),
     }
+}
+
+/// What a drift does to differences where one of two cells came first in each block: to those that are named, or to none.
+fn one_sided(first: &str, of: Option<&str>) -> String {
+    let what = match of {
+        None => "of a drift only the trend of the runs of each is removed".to_owned(),
+        Some(of) => format!(
+            "a drift of the cluster would be part of the differences{of}, and no interval allows for it"
+        ),
+    };
+    format!("{first} came first in each block: {what}")
+}
+
+/// The interval of the size of a difference: of what is less, how much less.
+fn of_size(interval: Interval, is_more: bool) -> Interval {
+    if is_more { interval } else { interval.negated() }
 }
 
 fn pick(is_first: bool, first: &'static str, second: &'static str) -> &'static str {

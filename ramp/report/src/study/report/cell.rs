@@ -17,7 +17,7 @@ use ramp_format::text::count;
 /// A cell, and its figures.
 #[derive(Clone, Debug)]
 pub struct CellReport {
-    /// Index in [`StudyRecord::cells`](ramp_format::study::StudyRecord::cells).
+    /// Index in [`StudyData::cells`].
     pub cell: usize,
     /// What it is called among those of its scenario and size.
     pub label: String,
@@ -90,9 +90,7 @@ impl CellReport {
             search: cell_search(data, cell),
         }
     }
-}
 
-impl CellReport {
     /// How many hold with a probability of 95 %, with the interval.
     #[must_use]
     pub fn held_text(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::naming::label_with_size;
 use super::words::list;
 use crate::study::capacity::compared_requests;
-use crate::study::data::{StudyData, base_of};
+use crate::study::data::{StudyData, compared_pairs};
 use ramp_format::study::{RunRecord, RunRecordState};
 use ramp_format::text::count;
 
@@ -84,13 +84,12 @@ fn without_runs(data: &StudyData) -> Vec<String> {
 /// Runtimes whose pods request different amounts.
 fn requests(data: &StudyData) -> Vec<String> {
     let cells = &data.cells;
-    let compared = (0..cells.len()).filter_map(|cell| Some((base_of(cells, cell)?, cell)));
     let finding = |(base, other): (usize, usize)| {
         let words = compared_requests(data, base, other).ok()?.words()?;
         let [base, other] = [base, other].map(|cell| label_with_size(cells, cell));
         Some(format!("pods of {other} request {words} than those of {base}"))
     };
-    compared.filter(|(base, other)| base != other).filter_map(finding).collect()
+    compared_pairs(cells).filter_map(finding).collect()
 }
 
 /// Containers beside the load's own, whose memory is in the figures.

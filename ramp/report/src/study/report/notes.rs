@@ -3,7 +3,7 @@
 use super::naming::{engine, label_with_size};
 use super::words::{list, value};
 use crate::study::capacity::cell_capacities;
-use crate::study::data::StudyData;
+use crate::study::data::{StudyData, compared_pairs};
 use crate::study::figure::StudyUnit;
 use ramp_format::plan::EngineKind;
 
@@ -35,7 +35,7 @@ fn mixed(data: &StudyData) -> Vec<String> {
 
 fn nothing_to_compare(data: &StudyData) -> Vec<String> {
     let cells = &data.cells;
-    if cells.is_empty() || !data.comparisons().is_empty() {
+    if cells.is_empty() || compared_pairs(cells).next().is_some() {
         return Vec::new();
     }
     let mut runtimes: Vec<String> = cells.iter().flat_map(|cell| cell.runtimes.clone()).collect();
