@@ -184,6 +184,10 @@ pub enum Event {
     Sample(NodeReading),
     /// A report of an instance.
     Report(InstanceReport),
+    /// What a component of a pod or of a node holds.
+    Component(NodeRecord),
+    /// A limit of a node other than memory and CPU.
+    Limit(NodeRecord),
     /// A row of `events.csv`.
     Notice(Notice),
     /// What keeps instances from starting, told beside their statuses.
@@ -284,6 +288,16 @@ pub struct NodeReading {
     pub record: Map<String, Value>,
     /// The budget of all instances, where they have one.
     pub budget: Option<Budget>,
+}
+
+/// A record of a node's component probe.
+#[derive(Clone, Debug)]
+pub struct NodeRecord {
+    /// The node.
+    pub node: String,
+    /// The record by the names of columns ([`ComponentRow`](ramp_format::rows::ComponentRow),
+    /// [`LimitRow`](ramp_format::rows::LimitRow)), with its `time`.
+    pub record: Map<String, Value>,
 }
 
 /// The memory budget of all instances together.

@@ -60,6 +60,7 @@ impl Seen {
             Event::Call(_) => self.calls += 1,
             Event::WaitsFor(_) => {}
             Event::Obstacle(_) => {}
+            Event::Component(_) | Event::Limit(_) => {}
             Event::Node(_) | Event::Nodes(_) | Event::NodeGone(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Generated documentation: pages of docs/ that follow a registry of figures or of report fields.
 
-use ramp_format::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
+use ramp_format::rows::{ComponentRow, EventRow, LimitRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use workload::report::{Kind, NodeReport, WorkloadReport};
 
 use crate::generated::{self, GeneratedFile};
@@ -53,6 +53,8 @@ fn run_format() -> String {
         table::<PodRow>(),
         table::<NodeRow>(),
         table::<WorkloadRow>(),
+        table::<ComponentRow>(),
+        table::<LimitRow>(),
         table::<EventRow>(),
     ];
     include_str!("run-format.md").replace("{tables}", &tables.concat())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::rows::{EventRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
+use crate::rows::{ComponentRow, EventRow, LimitRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
 use crate::run_file::{RunFile, ensure_is_regular, invalid, read_run};
 use crate::table_writer::{TableWriter, last_line, whole_rows};
 use crate::text::count;
@@ -30,6 +30,10 @@ pub struct Directory {
     pub workloads: TableWriter,
     /// `events.csv`.
     pub events: TableWriter,
+    /// `components.csv`.
+    pub components: TableWriter,
+    /// `limits.csv`.
+    pub limits: TableWriter,
     /// Rows that an earlier process has lost.
     lost_before: u64,
 }
@@ -71,6 +75,8 @@ impl Directory {
             pods: create::<PodRow>(path)?,
             workloads: create::<WorkloadRow>(path)?,
             events: create::<EventRow>(path)?,
+            components: create::<ComponentRow>(path)?,
+            limits: create::<LimitRow>(path)?,
             lost_before: 0,
             run,
         };
@@ -115,6 +121,8 @@ impl Directory {
             pods: reopen::<PodRow>(path, &run)?,
             workloads: reopen::<WorkloadRow>(path, &run)?,
             events: reopen::<EventRow>(path, &run)?,
+            components: reopen::<ComponentRow>(path, &run)?,
+            limits: reopen::<LimitRow>(path, &run)?,
             lost_before: run.rows_lost,
             run,
         };
@@ -169,8 +177,16 @@ impl Directory {
     }
 
     /// All tables.
-    pub fn tables(&mut self) -> [&mut TableWriter; 5] {
-        [&mut self.steps, &mut self.nodes, &mut self.pods, &mut self.workloads, &mut self.events]
+    pub fn tables(&mut self) -> [&mut TableWriter; 7] {
+        [
+            &mut self.steps,
+            &mut self.nodes,
+            &mut self.pods,
+            &mut self.workloads,
+            &mut self.events,
+            &mut self.components,
+            &mut self.limits,
+        ]
     }
 
     /// Rows that neither the disk nor the memory had room for, and those that still wait for the disk.

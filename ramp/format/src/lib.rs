@@ -7,6 +7,8 @@
 //! | `nodes.csv` ([`rows::NodeRow`]) | node and sample, and each missing sample |
 //! | `pods.csv` ([`rows::PodRow`]) | state transition of an instance |
 //! | `workloads.csv` ([`rows::WorkloadRow`]) | report of an instance |
+//! | `components.csv` ([`rows::ComponentRow`]) | component of a pod or a node: what it holds |
+//! | `limits.csv` ([`rows::LimitRow`]) | limit of a node other than memory and CPU |
 //! | `events.csv` ([`rows::EventRow`]) | anything else: events of the cluster, gaps in observation, rules that fired |
 //!
 //! Times are RFC 3339, UTC, with milliseconds; units are in the names; a missing value is empty. A row is one line.

@@ -395,3 +395,87 @@ table! {
         count: Option<u32>,
     }
 }
+
+table! {
+    /// A row of `components.csv`: what one component of a pod, or of a node, holds, by the component probe (deploy/setup/components).
+    ComponentRow in "components.csv" {
+        /// Time of the recording.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Step at that time.
+        step: u32,
+        /// Name of the node.
+        node: String,
+        /// Time of the sample by the clock of the node.
+        sample_time: Option<Time>,
+        /// Boot ID of the node: nodes with the same one share a kernel.
+        boot_id: Option<String>,
+        /// Unique ID of the pod; empty for a component of the node.
+        pod_uid: Option<String>,
+        /// Name of the instance, if the pod is one of the run.
+        instance: Option<String>,
+        /// `pod` (the whole pod, by its cgroup), `load`, `pause`, `shim`, `vmm`, `virtiofsd`, `sentry`, `gofer`, `other`; of a node
+        /// `kubelet`, `container_runtime`, `probe`.
+        component: String,
+        /// Names of its processes, separated by spaces.
+        process: Option<String>,
+        /// Its processes.
+        processes: Option<u32>,
+        /// Their threads.
+        threads: Option<u32>,
+        /// Proportional set size of its processes (Pss of smaps_rollup): shared memory is divided among those that map it.
+        pss_bytes: Option<u64>,
+        /// Of that anonymous memory (Pss_Anon).
+        pss_anon_bytes: Option<u64>,
+        /// Of that shared memory (Pss_Shmem).
+        pss_shmem_bytes: Option<u64>,
+        /// Of that files (Pss_File).
+        pss_file_bytes: Option<u64>,
+        /// Swapped-out memory (SwapPss).
+        swap_bytes: Option<u64>,
+        /// Page tables (VmPTE).
+        page_tables_bytes: Option<u64>,
+        /// CPU time of its processes; of a pod that of its cgroup.
+        cpu_seconds_total: Option<f64>,
+        /// Memory charged to the cgroup of the pod, page cache that can be reclaimed included.
+        cgroup_memory_bytes: Option<u64>,
+        /// Most memory that was charged to the cgroup at any time (memory.max_usage_in_bytes, memory.peak).
+        cgroup_memory_peak_bytes: Option<u64>,
+        /// Reclaimable page cache charged to the cgroup (inactive and active file pages).
+        cgroup_file_bytes: Option<u64>,
+        /// Kernel memory charged to the cgroup.
+        cgroup_kernel_bytes: Option<u64>,
+        /// Swap charged to the cgroup.
+        cgroup_swap_bytes: Option<u64>,
+    }
+}
+
+table! {
+    /// A row of `limits.csv`: a limit of a node other than memory and CPU, and how much of it is used.
+    LimitRow in "limits.csv" {
+        /// Time of the recording.
+        time: Time,
+        /// Time since the run began.
+        elapsed_seconds: f64,
+        /// Step at that time.
+        step: u32,
+        /// Name of the node.
+        node: String,
+        /// Time of the sample by the clock of the node.
+        sample_time: Option<Time>,
+        /// Boot ID of the node: nodes with the same one share a kernel.
+        boot_id: Option<String>,
+        /// What is limited: `pids`, `threads`, `inotify_instances`, `inotify_watches`, `open_files`, `keys`, `neighbours`,
+        /// `conntrack`, `disk_bytes`, `disk_inodes`.
+        resource: String,
+        /// Where the limit holds: `machine`, `pods` (all pods of the node together), `user ID`, or a path.
+        scope: String,
+        /// The limit.
+        limit: Option<u64>,
+        /// How much of it is used; empty if that is not known.
+        used: Option<u64>,
+        /// Kernel file or system call that tells the limit.
+        source: String,
+    }
+}

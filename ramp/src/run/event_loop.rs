@@ -413,6 +413,8 @@ impl EventLoop {
             }
             Event::Sample(sample) => self.sample(at, &sample),
             Event::Report(report) => self.report(at, &report),
+            Event::Component(record) => self.component(at, &record),
+            Event::Limit(record) => self.limit(at, &record),
             Event::Notice(notice) => self.event(at, &notice),
             Event::Obstacle(obstacle) => self.blockage.obstacle(obstacle, Instant::now()),
             Event::Call(call) => self.calls.add(call),

@@ -68,7 +68,9 @@ impl Observer {
             }
             Event::Rescaled(rescaled) => panic!("nobody else scales: {rescaled:?}"),
             Event::Removed(why) => panic!("nobody else removes the workload: {why}"),
-            Event::Node(_)
+            Event::Component(_)
+            | Event::Limit(_)
+            | Event::Node(_)
             | Event::NodeGone(_)
             | Event::Notice(_)
             | Event::Obstacle(_)

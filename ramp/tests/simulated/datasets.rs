@@ -16,7 +16,8 @@ use ramp_report::stats::Quantile;
 
 use crate::support::{Fault, FaultKind, SECOND, Stage, plan, rows, script};
 
-const TABLES: [&str; 5] = ["steps.csv", "nodes.csv", "pods.csv", "workloads.csv", "events.csv"];
+const TABLES: [&str; 7] =
+    ["steps.csv", "nodes.csv", "pods.csv", "workloads.csv", "events.csv", "components.csv", "limits.csv"];
 
 /// Thirty steps up and down on two nodes that 24 instances fit on.
 async fn recorded() -> Stage {

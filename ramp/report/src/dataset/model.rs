@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::observation_gaps::Undated;
 use super::workload_reports::Reports;
-use ramp_format::rows::{EventRow, Part, PodRow, StepOutcome};
+use ramp_format::rows::{ComponentRow, EventRow, LimitRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
 use ramp_format::running_count::{Most, PeakCounts};
 use ramp_format::scenario::Scenario;
@@ -196,6 +196,10 @@ pub struct Recorded {
     pub pods: Vec<PodRow>,
     /// `events.csv`.
     pub events: Vec<EventRow>,
+    /// `components.csv`; empty where no component probe ran.
+    pub components: Vec<ComponentRow>,
+    /// `limits.csv`.
+    pub limits: Vec<LimitRow>,
     /// `workloads.csv`, of it what tells whether instances do what they are there for.
     pub reports: Reports,
     /// When each row of [`Self::pods`] happened, in seconds since the run began: when it was seen, or, where it was seen late, when its

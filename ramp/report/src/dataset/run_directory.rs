@@ -8,7 +8,7 @@ use super::workload_reports::{self, Reports};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
 use super::{clocks, observation_gaps};
 use crate::progress::Observer;
-use ramp_format::rows::{EventRow, PodRow, StepRow};
+use ramp_format::rows::{ComponentRow, EventRow, LimitRow, PodRow, StepRow};
 use ramp_format::run_file::{ensure_is_regular, read_run};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::sidecar::Sidecar;
@@ -28,6 +28,8 @@ pub(super) fn read(directory: &Path, observer: &Observer) -> Result<Dataset, Unr
         Some(mut table) => workload_reports::read(&mut table)?,
         None => Reports::default(),
     };
+    let mut components: Vec<ComponentRow> = reader.later_records("components.csv")?;
+    let mut limits: Vec<LimitRow> = reader.later_records("limits.csv")?;
     if run.end.is_none() {
         notes.push(
             "the run has not ended, or its process was killed: nothing is known after the last row".into(),
@@ -47,6 +49,8 @@ pub(super) fn read(directory: &Path, observer: &Observer) -> Result<Dataset, Unr
         steps.retain(|step| step.elapsed_seconds.is_none_or(|at| at <= until));
         pods.retain(|row| row.elapsed_seconds <= until);
         events.retain(|event| event.elapsed_seconds <= until);
+        components.retain(|row| row.elapsed_seconds <= until);
+        limits.retain(|row| row.elapsed_seconds <= until);
         reports.reports.retain(|report| report.elapsed_seconds <= until);
         for node in &mut nodes {
             node.samples.retain(|sample| sample.elapsed_seconds.is_none_or(|at| at <= until));
@@ -75,6 +79,8 @@ pub(super) fn read(directory: &Path, observer: &Observer) -> Result<Dataset, Unr
         events,
         reports,
         kernels,
+        components,
+        limits,
     };
     notes.extend(with_sidecars(&recorded.sidecars()));
     Ok(Dataset {
@@ -221,6 +227,14 @@ impl RunReader<'_> {
             table.rows(|row| row.record().map(|record| records.push(record)))?;
         }
         Ok(records)
+    }
+
+    /// The same of a table that earlier versions did not write.
+    fn later_records<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Vec<T>, Unreadable> {
+        match self.directory.join(name).exists() {
+            true => self.records(name),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// The nodes with their samples, and the nodes of each kernel.

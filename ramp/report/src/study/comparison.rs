@@ -1,6 +1,6 @@
 //! Comparison of two cells of a study, figure by figure: the difference, the ratio, and what can be said of it.
 
-use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
 use super::stopping::Stopping;
 use super::verdict::Verdict;
 use crate::analysis::{Estimate, unavailable};
@@ -106,21 +106,36 @@ impl CellComparison {
                 compare(figure, at, &blocks, margin, stopping(figure.name))
             })
             .collect();
-        let is_measured = |figure: &FigureComparison| !figure.figure.is_exact();
-        let known: Vec<f64> = figures
-            .iter()
-            .flatten()
-            .filter(|figure| is_measured(figure))
-            .map(|figure| figure.p_value)
-            .collect();
-        let measured = figures.iter_mut().flatten().filter(|figure| is_measured(figure));
-        for (figure, adjusted) in measured.zip(holm(&known)) {
-            figure.adjusted_p = adjusted;
-            let margin = (figure.margin, figure.p_equivalent);
-            let risk = stopping(figure.figure.name).nominal_risk();
-            figure.verdict = Verdict::at_risk(risk, &figure.difference, adjusted, Some(margin));
+        for topic in Topic::ALL {
+            let is_one = |figure: &FigureComparison| figure.is_adjusted_with(topic);
+            let known: Vec<f64> = figures
+                .iter()
+                .flatten()
+                .filter(|figure| is_one(figure))
+                .map(|figure| figure.p_value)
+                .collect();
+            let measured = figures.iter_mut().flatten().filter(|figure| is_one(figure));
+            for (figure, adjusted) in measured.zip(holm(&known)) {
+                figure.adjusted_p = adjusted;
+                let margin = (figure.margin, figure.p_equivalent);
+                let risk = stopping(figure.figure.name).nominal_risk();
+                figure.verdict = Verdict::at_risk(risk, &figure.difference, adjusted, Some(margin));
+            }
         }
         Self { figures, startups: startups(&blocks) }
+    }
+
+    /// The number of figures that the p-value of a figure of this topic is adjusted for.
+    #[must_use]
+    pub fn adjusted_for(&self, topic: Topic) -> usize {
+        self.figures.iter().flatten().filter(|figure| figure.is_adjusted_with(topic)).count()
+    }
+}
+
+impl FigureComparison {
+    /// Whether its p-value is one of those that are adjusted together.
+    fn is_adjusted_with(&self, topic: Topic) -> bool {
+        self.figure.topic == topic && !self.figure.is_exact()
     }
 }
 
@@ -226,7 +241,7 @@ pub(super) fn difference_of(figure: &StudyFigure, pairs: &[Pair]) -> Option<Pair
     let difference = paired(pairs)?;
     Some(match figure.unit {
         StudyUnit::Instances if !figure.is_exact() => of_whole_numbers(difference),
-        StudyUnit::Instances | StudyUnit::Bytes | StudyUnit::Seconds => difference,
+        StudyUnit::Instances | StudyUnit::Bytes | StudyUnit::Seconds | StudyUnit::Cores => difference,
     })
 }
 

@@ -13,10 +13,37 @@ pub struct StudyFigure {
     pub title: &'static str,
     /// Its unit.
     pub unit: StudyUnit,
+    /// What it is about.
+    pub topic: Topic,
     /// What it is, in a sentence without its full stop.
     pub definition: &'static str,
     /// Its value in a run, or of the runtime with an index of a mixed run.
     value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
+}
+
+/// What a figure is about. The p-values of a comparison are adjusted for the figures of one topic, so that a further topic makes no other
+/// interval wider; a precision or a margin for all figures is one of the first topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// How much an instance takes, how many fit, and how long they take to start.
+    Capacity,
+    /// CPU time beyond the load's.
+    Cpu,
+    /// Phases of the start.
+    Startup,
+    /// Memory by component.
+    Components,
+}
+
+impl Topic {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Capacity, Self::Cpu, Self::Startup, Self::Components];
+
+    /// Whether its figures are told in short reports only where they differ.
+    #[must_use]
+    pub fn is_detail(self) -> bool {
+        self != Self::Capacity
+    }
 }
 
 /// The unit of a figure.
@@ -28,14 +55,17 @@ pub enum StudyUnit {
     Instances,
     /// Seconds.
     Seconds,
+    /// CPU time per wall time.
+    Cores,
 }
 
-/// All figures. The p-values of a comparison are adjusted for being so many.
+/// All figures. The p-values of a comparison are adjusted for the number of figures of each topic.
 pub const STUDY_FIGURES: &[StudyFigure] = &[
     StudyFigure {
         name: MEMORY_PER_INSTANCE,
         title: "memory per instance",
         unit: StudyUnit::Bytes,
+        topic: Topic::Capacity,
         definition: "memory of each additional instance before saturation (marginal cost); its difference is the overhead per pod",
         value: |run, group| Ok(memory_of(run, group)?.bytes),
     },
@@ -43,6 +73,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: INSTANCES_HELD,
         title: "instances held",
         unit: StudyUnit::Instances,
+        topic: Topic::Capacity,
         definition: "largest number of instances that held all of their memory at the same time, in runs past saturation",
         value: held,
     },
@@ -50,6 +81,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: STARTUP_MEDIAN,
         title: "median startup",
         unit: StudyUnit::Seconds,
+        topic: Topic::Capacity,
         definition: "time within which half of the instances of a run came to hold all of their memory",
         value: startup_median,
     },
@@ -57,6 +89,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: STARTUP_MEAN,
         title: "mean startup",
         unit: StudyUnit::Seconds,
+        topic: Topic::Capacity,
         definition: "mean time until an instance held all of its memory, each counted up to the longest time that all runs of the same \
                      scenario and size were watched for",
         value: |run, group| {
@@ -68,6 +101,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: CAPACITY_BY_REQUESTS,
         title: "capacity by requests",
         unit: StudyUnit::Instances,
+        topic: Topic::Capacity,
         definition: "instances that fit by what a scheduler counts: requests with RuntimeClass overhead, instances per node, quotas; exact",
         value: |run, group| {
             whole(group)?;
@@ -79,6 +113,7 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         name: CAPACITY_BY_MEMORY,
         title: "capacity by memory",
         unit: StudyUnit::Instances,
+        topic: Topic::Capacity,
         definition: "instances that fit by the memory that they use, whatever they request, in runs in which memory gave way",
         value: |run, group| {
             whole(group)?;

@@ -102,7 +102,7 @@ pub fn plan_blocks(data: &StudyData) -> BlockPlan {
             };
             // One amount for all figures is asked for of those that the runs have.
             let is_named = matches!(wanted, Tolerances::ByFigure(_));
-            if !is_named && (pairs.is_empty() || figure.is_derived()) {
+            if !is_named && (pairs.is_empty() || figure.is_derived() || figure.topic.is_detail()) {
                 continue;
             }
             let blocks = u32::try_from(blocks_of(&base, &other)).unwrap_or(u32::MAX);
@@ -267,6 +267,7 @@ fn amount(value: f64, unit: StudyUnit) -> String {
         StudyUnit::Bytes => (mib(value), "MiB"),
         StudyUnit::Instances => (value, "instances"),
         StudyUnit::Seconds => (value, "s"),
+        StudyUnit::Cores => (value, "cores"),
     };
     let decimals = match value.abs() {
         _ if value == 0.0 => 0,

@@ -8,11 +8,12 @@ use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::clock::Moment;
-use crate::engine::{InstanceReport, NodeReading, Notice, NoticeKind};
+use crate::engine::{InstanceReport, NodeReading, NodeRecord, Notice, NoticeKind};
 use crate::run::external_removals::is_removal;
 use ramp_format::directory::Directory;
 use ramp_format::rows::{
-    EventRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table, WorkloadRow,
+    ComponentRow, EventRow, LimitRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table,
+    WorkloadRow,
 };
 use ramp_format::state::{State, Transition};
 use ramp_format::table_writer::TableWriter;
@@ -139,6 +140,57 @@ impl EventLoop {
         self.record(|directory| &mut directory.workloads, &row);
     }
 
+    pub(super) fn component(&mut self, at: Moment, NodeRecord { node, record }: &NodeRecord) {
+        let cells = RecordCells(record);
+        let pod_uid = cells.text("pod_uid");
+        let instance = pod_uid.as_deref().and_then(|uid| Some(self.tracker.instance(uid)?.name.clone()));
+        let row = ComponentRow {
+            time: Time(at.wall),
+            elapsed_seconds: seconds(at.elapsed),
+            step: self.step,
+            node: node.clone(),
+            sample_time: cells.time(),
+            boot_id: cells.text("boot_id"),
+            pod_uid,
+            instance,
+            component: cells.text("component").unwrap_or_default(),
+            process: cells.text("process"),
+            processes: cells.count("processes"),
+            threads: cells.count("threads"),
+            pss_bytes: cells.whole("pss_bytes"),
+            pss_anon_bytes: cells.whole("pss_anon_bytes"),
+            pss_shmem_bytes: cells.whole("pss_shmem_bytes"),
+            pss_file_bytes: cells.whole("pss_file_bytes"),
+            swap_bytes: cells.whole("swap_bytes"),
+            page_tables_bytes: cells.whole("page_tables_bytes"),
+            cpu_seconds_total: record.get("cpu_seconds_total").and_then(Value::as_f64),
+            cgroup_memory_bytes: cells.whole("cgroup_memory_bytes"),
+            cgroup_memory_peak_bytes: cells.whole("cgroup_memory_peak_bytes"),
+            cgroup_file_bytes: cells.whole("cgroup_file_bytes"),
+            cgroup_kernel_bytes: cells.whole("cgroup_kernel_bytes"),
+            cgroup_swap_bytes: cells.whole("cgroup_swap_bytes"),
+        };
+        self.record(|directory| &mut directory.components, &row);
+    }
+
+    pub(super) fn limit(&mut self, at: Moment, NodeRecord { node, record }: &NodeRecord) {
+        let cells = RecordCells(record);
+        let row = LimitRow {
+            time: Time(at.wall),
+            elapsed_seconds: seconds(at.elapsed),
+            step: self.step,
+            node: node.clone(),
+            sample_time: cells.time(),
+            boot_id: cells.text("boot_id"),
+            resource: cells.text("resource").unwrap_or_default(),
+            scope: cells.text("scope").unwrap_or_default(),
+            limit: cells.whole("limit"),
+            used: cells.whole("used"),
+            source: cells.text("source").unwrap_or_default(),
+        };
+        self.record(|directory| &mut directory.limits, &row);
+    }
+
     /// Records an event, and shows it unless it is one of the cluster's own.
     pub(in crate::run) fn event(&mut self, at: Moment, notice: &Notice) {
         self.external_removals.event(notice, Instant::now());
@@ -214,6 +266,29 @@ impl EventLoop {
             }
             Ok(()) => {}
         }
+    }
+}
+
+/// The cells of a record by the names of its fields; one that is missing or of another type is empty.
+struct RecordCells<'r>(&'r Map<String, Value>);
+
+impl RecordCells<'_> {
+    fn text(&self, field: &str) -> Option<String> {
+        let text = self.0.get(field)?.as_str()?;
+        (!text.is_empty()).then(|| one_line(text).into_owned())
+    }
+
+    fn whole(&self, field: &str) -> Option<u64> {
+        self.0.get(field)?.as_u64()
+    }
+
+    fn count(&self, field: &str) -> Option<u32> {
+        self.whole(field)?.try_into().ok()
+    }
+
+    /// When it was taken, by the clock of its node.
+    fn time(&self) -> Option<Time> {
+        humantime::parse_rfc3339(self.0.get("time")?.as_str()?).ok().map(Time)
     }
 }
 

@@ -159,8 +159,8 @@ impl ComparedReport {
     /// Which figures are not compared; none where all are.
     #[must_use]
     pub fn missing_text(&self) -> Option<String> {
-        let missing =
-            self.answers.iter().filter(|answer| answer.short.is_none() && answer.within_run.is_none());
+        let missing = self.answers.iter().filter(|answer| !answer.figure.topic.is_detail());
+        let missing = missing.filter(|answer| answer.short.is_none() && answer.within_run.is_none());
         let missing: Vec<String> = missing.map(|answer| answer.figure.title.to_owned()).collect();
         (!missing.is_empty()).then(|| format!("not compared: {}", list(&missing)))
     }
@@ -372,7 +372,7 @@ impl Context<'_> {
         let is_more = found.difference.difference.mean >= 0.0;
         let word = match unit {
             StudyUnit::Seconds => pick(is_more, "longer", "shorter"),
-            StudyUnit::Bytes => pick(is_more, "more", "less"),
+            StudyUnit::Bytes | StudyUnit::Cores => pick(is_more, "more", "less"),
             StudyUnit::Instances => pick(is_more, "more", "fewer"),
         };
         let shown = of_size(found.interval, is_more);
@@ -489,9 +489,7 @@ impl Context<'_> {
             let within = if low == high { String::new() } else { format!(" ({low:.3} to {high:.3})") };
             format!("{ratio:.3} times {}{within}", self.base)
         });
-        let measured =
-            self.compared.comparison.figures.iter().flatten().filter(|found| !found.figure.is_exact());
-        let figures = measured.count() as u32;
+        let figures = self.compared.comparison.adjusted_for(found.figure.topic);
         let adjusted = match figures {
             1 => String::new(),
             _ => format!(", adjusted for {figures} figures (Holm) {}", plain_p(found.adjusted_p)),

@@ -102,7 +102,7 @@ impl FromStr for StudyAssertion {
         let unit = match (subject, STUDY_FIGURES.get(figure).map(|figure| figure.unit)) {
             (AssertionSubject::Ratio, _) => Unit::Count,
             (_, Some(StudyUnit::Bytes)) => Unit::BinaryBytes,
-            (_, Some(StudyUnit::Instances | StudyUnit::Seconds) | None) => Unit::Count,
+            (_, Some(StudyUnit::Instances | StudyUnit::Seconds | StudyUnit::Cores) | None) => Unit::Count,
         };
         let number = unit.number(value)?;
         Ok(Self {

@@ -158,7 +158,7 @@ fn figures(compared: &ComparedReport, found: &FigureComparison) -> Value {
         "deviation": found.difference.deviation,
         "ratio": found.ratio.map(|(ratio, within)| json!({"value": ratio, "interval": interval(Some(within))})),
         "p": found.p_value, "adjusted_p": found.adjusted_p,
-        "adjusted_for": compared.compared.comparison.figures.iter().flatten().count(),
+        "adjusted_for": compared.compared.comparison.adjusted_for(found.figure.topic),
         "permutation": {
             "p": test.p, "least": test.least, "exact": found.permutation.is_exact,
             "one_sided": {"p": found.permutation.one_sided, "least": found.permutation.least},

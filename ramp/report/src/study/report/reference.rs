@@ -10,6 +10,7 @@ pub fn markdown() -> String {
             StudyUnit::Bytes => "bytes",
             StudyUnit::Instances => "instances",
             StudyUnit::Seconds => "seconds",
+            StudyUnit::Cores => "cores",
         };
         format!("| `{}` | {unit} | {} |\n", figure.name, figure.definition)
     };

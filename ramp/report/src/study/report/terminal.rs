@@ -9,6 +9,7 @@ use super::runs::RunReport;
 use super::table;
 use super::words::{WIDTH, duration};
 use crate::report::format::wrapped;
+use crate::study::verdict::Verdict;
 use ramp_format::text::count;
 
 /// Runs that are listed because something is to be known of them.
@@ -60,6 +61,7 @@ fn push_rows(text: &mut String, compared: &ComparedReport) {
         .answers
         .iter()
         .skip(1)
+        .filter(|answer| !answer.figure.topic.is_detail() || answer.verdict == Some(Verdict::Differs))
         .filter_map(|answer| Some((answer.title.clone(), answer.short.clone()?)))
         .collect();
     rows.extend(compared.startups_short.clone().map(|short| ("startup curves".to_owned(), short)));

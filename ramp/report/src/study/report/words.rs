@@ -14,7 +14,7 @@ pub const WIDTH: usize = 100;
 pub fn number(unit: StudyUnit, value: f64) -> String {
     match unit {
         StudyUnit::Bytes => format::number(mib(value)),
-        StudyUnit::Instances | StudyUnit::Seconds => format::number(value),
+        StudyUnit::Instances | StudyUnit::Seconds | StudyUnit::Cores => format::number(value),
     }
 }
 
@@ -25,6 +25,7 @@ pub fn unit_name(unit: StudyUnit, engine: EngineKind) -> &'static str {
         StudyUnit::Bytes => "MiB",
         StudyUnit::Instances => engine.instances(),
         StudyUnit::Seconds => "s",
+        StudyUnit::Cores => "cores",
     }
 }
 
