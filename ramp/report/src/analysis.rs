@@ -18,6 +18,8 @@ pub mod requests;
 pub mod results;
 mod saturation;
 pub mod search;
+pub mod startup_burst;
+pub mod startup_phases;
 pub mod teardown;
 
 pub(crate) use estimate::unavailable;

@@ -22,6 +22,7 @@ pub mod markdown;
 pub mod narrative;
 pub mod reference;
 pub mod registry;
+mod startup_phases;
 pub mod svg;
 pub mod terminal;
 

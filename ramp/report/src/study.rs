@@ -7,5 +7,6 @@ pub mod figure;
 pub mod planning;
 pub mod report;
 pub mod search;
+mod startup_phases;
 pub mod stopping;
 pub mod verdict;

@@ -13,6 +13,8 @@ use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::requests::{RequestDifference, group_capacities};
 use super::search::{SearchResult, search};
+use super::startup_burst::{Burst, startup_burst};
+use super::startup_phases::{StartupPhases, startup_phases};
 use super::teardown::{Leak, leak, terminations};
 use super::{Estimate, Estimates};
 use crate::dataset::Dataset;
@@ -43,6 +45,10 @@ pub struct RunResults {
     pub startups: Estimate<Vec<Startup>>,
     /// Startup latency by load level.
     pub latency: Estimate<Vec<LoadLevel>>,
+    /// Startup by phase.
+    pub phases: Estimate<StartupPhases>,
+    /// Starts of the instances that were requested at once.
+    pub burst: Estimate<Burst>,
     /// Instances that do what they are there for.
     pub goodput: Estimate<GoodputCourse>,
     /// From when an instance is told to end until it is gone.
@@ -124,7 +130,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 11;
+    const FIGURES: usize = 13;
 
     /// What a run says by itself.
     #[must_use]
@@ -152,6 +158,8 @@ impl RunResults {
             startups: figures.compute("startups", name, || startups(data)),
             latency: figures
                 .compute("startup latency", name, || of_one_runtime(data).and_then(|()| latency(data, full))),
+            phases: figures.compute("startup phases", name, || startup_phases(data, full)),
+            burst: figures.compute("starts per second", name, || startup_burst(data)),
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),

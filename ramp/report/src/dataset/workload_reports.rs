@@ -38,6 +38,12 @@ pub struct ReportRow {
     pub cpu_overdrawn_seconds: Option<f64>,
     /// Units of work that it did.
     pub work_units: Option<u64>,
+    /// Time since its program started.
+    pub program_elapsed_seconds: Option<f64>,
+    /// Whether it holds all of its memory, by its own word.
+    pub is_ready: Option<bool>,
+    /// Time after the start of its program at which it first held all of its memory.
+    pub held_after_seconds: Option<f64>,
 }
 
 /// An instance holds its memory where it has so much of what it is to have: `workload` is exact within tenths of a percent.
@@ -69,6 +75,8 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
         "work_units_total",
     ]
     .map(|name| table.column(name));
+    let [program, ready, held] =
+        ["program_elapsed_seconds", "ready", "memory_held_after_seconds"].map(|name| table.column(name));
     let made = table.column("report_time");
     let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut found = Reports::default();
@@ -95,6 +103,9 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
             cpu_used_seconds: row.number(used)?,
             cpu_overdrawn_seconds: row.number(overdrawn)?,
             work_units: row.bytes(units)?,
+            program_elapsed_seconds: row.number(program)?,
+            is_ready: row.bytes(ready)?.map(|ready| ready > 0),
+            held_after_seconds: row.number(held)?,
         });
         Ok(())
     })?;

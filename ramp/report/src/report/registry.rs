@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::figure::JsonKey::{Object, Plain, Renamed, Structure, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
-use super::format;
+use super::{format, startup_phases};
 use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
 };
@@ -229,6 +229,13 @@ pub const FIGURES: &[Figure] = &[
         definition: "time from the creation of an instance until it holds all of its memory, by the number running then",
         json: Plain("behaviour.startup_latency"),
         scope: Scope::Run(|_, run| Ok(Reading::structure(known(&run.latency)?.iter().map(level).collect()))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "startup_phases",
+        definition: "time that instances take for each phase of their start, by the number running at their creation",
+        json: Plain("behaviour.startup_phases"),
+        scope: Scope::Run(|_, run| Ok(startup_phases::reading(known(&run.phases)?, run))),
         ..OF_RUN
     },
     Figure {
@@ -638,7 +645,7 @@ fn level(level: &LoadLevel) -> Value {
     value
 }
 
-fn survival(survival: &Survival) -> Value {
+pub(super) fn survival(survival: &Survival) -> Value {
     let quantile = |share: f64| match survival.quantile(share) {
         Quantile::Seconds(seconds, low, high) => json!({"seconds": seconds, "low": low, "high": high}),
         Quantile::LongerThan(seconds) => json!({"seconds": null, "longer_than_seconds": seconds}),

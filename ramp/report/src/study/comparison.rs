@@ -1,6 +1,7 @@
 //! Comparison of two cells of a study, figure by figure: the difference, the ratio, and what can be said of it.
 
 use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
+use super::startup_phases::systematic_deviation;
 use super::stopping::Stopping;
 use super::verdict::Verdict;
 use crate::analysis::{Estimate, unavailable};
@@ -238,7 +239,9 @@ fn compare(
 
 /// The difference between the runs of each block; none with fewer than two blocks.
 pub(super) fn difference_of(figure: &StudyFigure, pairs: &[Pair]) -> Option<PairedDifference> {
-    let difference = paired(pairs)?;
+    let mut difference = paired(pairs)?;
+    let systematic = systematic_deviation(figure);
+    difference.difference.standard_error = difference.difference.standard_error.hypot(systematic);
     Some(match figure.unit {
         StudyUnit::Instances if !figure.is_exact() => of_whole_numbers(difference),
         StudyUnit::Instances | StudyUnit::Bytes | StudyUnit::Seconds | StudyUnit::Cores => difference,

@@ -1,5 +1,6 @@
 //! Figures of a study: what is compared of two runs. Each run gives one value of each, or why it has none.
 
+use super::startup_phases;
 use crate::analysis::results::RunResults;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
 use crate::stats::{Duration, Quantile, Survival};
@@ -18,7 +19,7 @@ pub struct StudyFigure {
     /// What it is, in a sentence without its full stop.
     pub definition: &'static str,
     /// Its value in a run, or of the runtime with an index of a mixed run.
-    value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
+    pub(super) value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
 }
 
 /// What a figure is about. The p-values of a comparison are adjusted for the figures of one topic, so that a further topic makes no other
@@ -124,6 +125,12 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
             }
         },
     },
+    startup_phases::SCHEDULE,
+    startup_phases::SANDBOX,
+    startup_phases::CONTAINER,
+    startup_phases::PROGRAM,
+    startup_phases::MEMORY,
+    startup_phases::READY,
 ];
 
 /// The figure that is of one measure of memory or another.

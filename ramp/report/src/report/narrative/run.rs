@@ -1,7 +1,7 @@
 //! Sentences on one run.
 
 use super::super::figure::Unit;
-use super::super::{format, registry};
+use super::super::{format, registry, startup_phases};
 use super::sentence::{Section, Sentence, says, sentence_case};
 use crate::analysis::external_changes::noticed_changes;
 use crate::analysis::failure_modes::Resource;
@@ -35,6 +35,7 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
             started.rule += "; of a search, of instances made in levels that held";
         }
         sentences.push(started);
+        sentences.extend(phases(found));
     } else {
         sentences.extend(super::mixed::sentences(data, found));
     }
@@ -266,6 +267,12 @@ fn startup(latency: &Estimate<Vec<LoadLevel>>) -> Sentence {
         )
     };
     says(format!("Median time to ready: {}.", levels.iter().map(level).collect::<Vec<_>>().join(", ")), rule)
+}
+
+fn phases(found: &RunResults) -> Vec<Sentence> {
+    let phases = found.phases.as_ref().ok().and_then(startup_phases::sentence);
+    let burst = found.burst.as_ref().ok().map(startup_phases::burst_sentence);
+    phases.into_iter().chain(burst).map(|(text, rule)| says(text, rule)).collect()
 }
 
 fn goodput(data: &Dataset, course: &Estimate<GoodputCourse>) -> Sentence {

@@ -1,0 +1,112 @@
+//! Starts per second: how fast instances that were requested at once came to be ready.
+
+use std::collections::HashMap;
+
+use super::{Estimate, NO_INSTANCES, timed, unavailable};
+use crate::dataset::{Dataset, Step};
+use ramp_format::rows::StepOutcome;
+use ramp_format::state::State;
+
+/// Instances that were requested at once, and how fast they started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Burst {
+    /// The first step that requested them.
+    pub step: u32,
+    /// So many.
+    pub instances: u32,
+    /// From the request until the last of them held its memory.
+    pub seconds: f64,
+    /// How many came to be ready in each tenth of that time.
+    pub windows: Vec<u32>,
+}
+
+/// A burst is of this many instances at least.
+pub const FEWEST: u32 = 8;
+/// Windows of the time of a burst.
+const WINDOWS: usize = 10;
+
+impl Burst {
+    /// Starts per second, on average until the last one.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.instances) / self.seconds
+    }
+
+    /// Starts per second in the tenth of the time in which there were most.
+    #[must_use]
+    pub fn most_per_second(&self) -> f64 {
+        let most = self.windows.iter().copied().max().unwrap_or_default();
+        f64::from(most) * WINDOWS as f64 / self.seconds
+    }
+}
+
+/// What was requested at once: one step, or all that followed each other without being waited for.
+struct Request {
+    step: u32,
+    begin: f64,
+    instances: u32,
+    is_open: bool,
+}
+
+/// The largest burst of a run.
+///
+/// # Errors
+/// Where there is none, or not all of it came to be ready.
+pub fn startup_burst(data: &Dataset) -> Estimate<Burst> {
+    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    timed(recorded)?;
+    if recorded.run.plan.search.is_some() {
+        return unavailable("levels of a search are no bursts");
+    }
+    let requests = requests(data);
+    let largest = requests.iter().enumerate().max_by_key(|(at, request)| (request.instances, usize::MAX - at));
+    let Some((at, request)) = largest.filter(|(_, request)| request.instances >= FEWEST) else {
+        return unavailable(format!("no {FEWEST} instances were requested at once"));
+    };
+    let until = requests.get(at + 1).map_or(f64::INFINITY, |next| next.begin);
+    let mut made: HashMap<&str, bool> = HashMap::new();
+    let mut ready = Vec::new();
+    for row in &recorded.pods {
+        let is_new = *made.entry(&row.uid).or_insert((request.begin..until).contains(&row.elapsed_seconds));
+        if row.to.parse() == Ok(State::Ready) && is_new {
+            made.insert(&row.uid, false);
+            ready.push(row.elapsed_seconds - request.begin);
+        }
+    }
+    ready.sort_by(f64::total_cmp);
+    let count = request.instances as usize;
+    let Some(seconds) = count.checked_sub(1).and_then(|last| ready.get(last)).copied() else {
+        return unavailable(format!("{} of {count} that were requested at once held their memory", ready.len()));
+    };
+    if recorded.run.clock.as_ref().is_some_and(|clock| {
+        clock.suspended_within(request.begin, request.begin + seconds).is_some()
+    }) {
+        return unavailable("the recording machine was suspended meanwhile");
+    }
+    let mut windows = vec![0; WINDOWS];
+    for time in ready.iter().take(count) {
+        let window = (time / seconds * WINDOWS as f64) as usize;
+        windows[window.min(WINDOWS - 1)] += 1;
+    }
+    Ok(Burst { step: request.step, instances: request.instances, seconds, windows })
+}
+
+fn requests(data: &Dataset) -> Vec<Request> {
+    let mut all: Vec<Request> = Vec::new();
+    let mut before = 0;
+    for (_, step) in data.way_up() {
+        let (Some(asked), Some(begin)) = (step.asked, begin(step)) else { continue };
+        let more = asked.saturating_sub(before);
+        before = asked;
+        let is_open = step.outcome == Some(StepOutcome::Taken);
+        match all.last_mut() {
+            Some(last) if last.is_open => (last.instances, last.is_open) = (last.instances + more, is_open),
+            _ => all.push(Request { step: step.step, begin, instances: more, is_open }),
+        }
+    }
+    all
+}
+
+fn begin(step: &Step) -> Option<f64> {
+    Some(step.elapsed_seconds? - step.step_seconds?)
+}

@@ -1,0 +1,113 @@
+//! Startup by phase in reports: the structure of `--json`, and sentences.
+
+use serde_json::{Value, json};
+
+use super::figure::Reading;
+use super::{format, registry};
+use crate::analysis::results::RunResults;
+use crate::analysis::startup_burst::Burst;
+use crate::analysis::startup_phases::{PhaseFacts, PhaseLevel, StartupPhase, StartupPhases};
+use crate::stats::Survival;
+
+/// Startup by phase, for programs.
+pub(super) fn reading(found: &StartupPhases, run: &RunResults) -> Reading {
+    let phases: Vec<Value> = found.phases.iter().map(|facts| phase(found, facts)).collect();
+    let end = |end: f64| if end.is_finite() { json!(end) } else { Value::Null };
+    let clocks = found.clocks.iter().map(|(node, bound)| {
+        let value = json!({
+            "behind_seconds": {"low": end(bound.low), "high": end(bound.high)}, "corrected_by_seconds": bound.behind(),
+        });
+        (node.clone(), value)
+    });
+    let starts = match &run.burst {
+        Ok(burst) => burst_value(burst),
+        Err(why) => json!({"per_second": null, "reason": why.0}),
+    };
+    Reading::structure(json!({
+        "phases": phases, "clocks": clocks.collect::<serde_json::Map<_, _>>(), "burst": starts,
+    }))
+}
+
+fn phase(found: &StartupPhases, facts: &PhaseFacts) -> Value {
+    let phase = facts.phase;
+    let mut value = json!({"phase": phase.name(), "from": facts.from, "to": phase.end()});
+    match found.survival(phase) {
+        Err(why) => value["reason"] = why.0.into(),
+        Ok(survival) => {
+            let more = json!({
+                "clock": facts.clock, "resolution_seconds": facts.resolution_seconds,
+                "unknown": found.unknown(phase), "unknown_because": found.why_unknown(phase),
+                "all": registry::survival(&survival),
+                "levels": found.levels(phase).iter().map(level).collect::<Vec<_>>(),
+            });
+            if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+                value.extend(more);
+            }
+            match found.mean(phase, None) {
+                Ok(mean) => value["mean_seconds"] = mean.into(),
+                Err(why) => {
+                    value["mean_seconds"] = Value::Null;
+                    value["reason"] = why.0.into();
+                }
+            }
+        }
+    }
+    value
+}
+
+fn level(level: &PhaseLevel) -> Value {
+    let mut value = registry::survival(&level.survival);
+    value["at_work_from"] = level.from.into();
+    value["at_work_below"] = level.to.into();
+    value
+}
+
+fn burst_value(burst: &Burst) -> Value {
+    json!({
+        "per_second": burst.per_second(), "most_per_second": burst.most_per_second(), "instances": burst.instances,
+        "seconds": burst.seconds, "step": burst.step, "windows": burst.windows,
+    })
+}
+
+/// Median of each phase, in a sentence; none where no phase between the creation and the program is told.
+pub(super) fn sentence(found: &StartupPhases) -> Option<(String, String)> {
+    let told = |phase: StartupPhase| Some((found.facts(phase).ok()?, found.survival(phase).ok()?));
+    let known: Vec<(&PhaseFacts, Survival)> = StartupPhase::ALL.into_iter().filter_map(told).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let text = |(facts, survival): &(&PhaseFacts, Survival)| {
+        format!("{} {}", facts.phase.name(), format::quantile(survival.quantile(0.5)))
+    };
+    let parts: Vec<String> = known.iter().map(text).collect();
+    let missing: Vec<String> = StartupPhase::ALL
+        .into_iter()
+        .filter_map(|phase| Some((phase, found.facts(phase).err().or_else(|| found.survival(phase).err())?)))
+        .map(|(phase, why)| format!("{}: n/a: {}", phase.name(), why.0))
+        .collect();
+    let missing = if missing.is_empty() { String::new() } else { format!("; {}", missing.join("; ")) };
+    let resolutions: Vec<String> = known
+        .iter()
+        .map(|(facts, _)| {
+            let from = facts.from;
+            let (phase, end) = (facts.phase.name(), facts.phase.end());
+            format!("{phase}: {from} to {end}, by {} (to {} s)", facts.clock, facts.resolution_seconds)
+        })
+        .collect();
+    let rule = format!("phases of startup, Kaplan–Meier; {}", resolutions.join("; "));
+    Some((format!("Median of each phase: {}{missing}.", parts.join(", ")), rule))
+}
+
+/// Starts per second of a burst, in a sentence.
+pub(super) fn burst_sentence(burst: &Burst) -> (String, String) {
+    let text = format!(
+        "{} instances requested at once were ready within {}: {} starts per second, {} at most.",
+        burst.instances,
+        format::seconds(burst.seconds),
+        format::number(burst.per_second()),
+        format::number(burst.most_per_second()),
+    );
+    let rule = "burst: the largest number of instances requested in one step, or in steps that were not waited for; until the last of \
+                as many was seen to be ready; at most: in a tenth of that time";
+    (text, rule.to_owned())
+}
