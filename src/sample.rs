@@ -46,6 +46,7 @@ impl<'h> Sample<'h> {
             correction: own,
             failed_allocations: 0,
             stuck: false,
+            held_ns: None,
         };
         // Reading the clock of each thread first makes the clock of the process exact.
         let _ = memory.and_then(MemoryLoad::clock).map(ThreadClock::read_ns);

@@ -91,6 +91,8 @@ pub(super) struct MemoryState {
     /// By how much the cheap count of the resident set was off at the last exact measurement.
     correction: Mutex<Correction>,
     phase: AtomicU8,
+    /// When it first held all of its memory; 0 before.
+    held_ns: AtomicU64,
     pub(super) failed_allocations: AtomicU64,
     /// Even a single page was refused.
     pub(super) stuck: AtomicBool,
@@ -114,6 +116,7 @@ impl MemoryState {
             populated: AtomicU64::new(0),
             correction: Mutex::default(),
             phase: AtomicU8::new(Phase::Growing as u8),
+            held_ns: AtomicU64::new(0),
             failed_allocations: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
             changed: EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
@@ -147,6 +150,10 @@ impl MemoryState {
 
     /// Moves to a phase, and signals `changed` where it is a new one.
     pub(super) fn enter(&self, phase: Phase) {
+        if phase.is_ready(self.target()) && self.held_ns.load(Ordering::Relaxed) == 0 {
+            // Before the phase: whoever sees that it is ready sees since when.
+            self.held_ns.store(monotonic_ns(), Ordering::Release);
+        }
         let before = self.phase.swap(phase as u8, Ordering::Relaxed);
         if before != phase as u8 {
             self.signal();
@@ -179,6 +186,7 @@ impl MemoryState {
             correction: *self.correction(),
             failed_allocations: self.failed_allocations.load(Ordering::Relaxed),
             stuck: self.stuck.load(Ordering::Relaxed),
+            held_ns: Some(self.held_ns.load(Ordering::Acquire)).filter(|held_ns| *held_ns > 0),
         }
     }
 }
@@ -198,4 +206,6 @@ pub struct MemoryCounters {
     pub failed_allocations: u64,
     /// Even a single page is refused at the moment.
     pub stuck: bool,
+    /// When it first held all of its memory (`CLOCK_MONOTONIC`), whatever its target was then.
+    pub held_ns: Option<u64>,
 }

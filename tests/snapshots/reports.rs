@@ -60,6 +60,7 @@ fn snapshot<'a>(host: &'a Host, start: &'a Start, record: Record<'a>, seconds: u
                 correction: Correction::default(),
                 failed_allocations: 0,
                 stuck: false,
+                held_ns: (wanted.0 >= 500_000_000).then_some(1_953_125_000),
             },
             cpu: CpuCounters {
                 worker_cpu_ns: seconds * 200_000_000,

@@ -147,6 +147,7 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
             ready: fixed(Duration::ZERO),
             stop: fixed(script.stop),
             restart: fixed(Duration::from_secs(10)),
+            ..PhaseTimes::default()
         },
         machine: MachineTruth {
             noise: Bytes(0),

@@ -14,6 +14,7 @@ mod experiment;
 mod mixed;
 mod searches;
 mod soak;
+mod startup;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;

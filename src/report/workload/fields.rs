@@ -26,6 +26,12 @@ pub(super) const FIELDS: &[Field] = &[
         "1 while all requested memory is held, as /readyz reports, else 0",
         |s| u64::from(s.observed.memory.phase.is_ready(s.wanted.memory_target)).into(),
     ),
+    Field::new(
+        "memory_held_after_seconds",
+        Unit::Seconds,
+        "time after the start at which all requested memory was first held",
+        |s| s.held_after().into(),
+    ),
     Field::new("memory_target_bytes", Unit::Bytes, "resident set requested; unlimited for max", |s| {
         s.wanted.memory_target.map_or(Value::Unlimited, Into::into)
     }),

@@ -64,6 +64,12 @@ pub struct Snapshot<'a> {
 }
 
 impl Snapshot<'_> {
+    /// Time from the program's start until it first held all of its memory.
+    pub(super) fn held_after(&self) -> Option<Duration> {
+        let before_now = self.observed.monotonic_ns.checked_sub(self.observed.memory.held_ns?)?;
+        self.elapsed.checked_sub(Duration::from_nanos(before_now))
+    }
+
     /// What was read of the host.
     pub(super) fn host(&self) -> &HostReadings<'_> {
         &self.observed.host

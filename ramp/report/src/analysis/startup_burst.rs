@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Estimate, NO_INSTANCES, timed, unavailable};
-use crate::dataset::{Dataset, Step};
+use crate::dataset::Dataset;
 use ramp_format::rows::StepOutcome;
 use ramp_format::state::State;
 
@@ -14,7 +14,7 @@ pub struct Burst {
     pub step: u32,
     /// So many.
     pub instances: u32,
-    /// From the request until the last of them held its memory.
+    /// From when the first of them was seen until the last of as many was seen to be ready.
     pub seconds: f64,
     /// How many came to be ready in each tenth of that time.
     pub windows: Vec<u32>,
@@ -43,7 +43,6 @@ impl Burst {
 /// What was requested at once: one step, or all that followed each other without being waited for.
 struct Request {
     step: u32,
-    begin: f64,
     instances: u32,
     is_open: bool,
 }
@@ -59,28 +58,41 @@ pub fn startup_burst(data: &Dataset) -> Estimate<Burst> {
         return unavailable("levels of a search are no bursts");
     }
     let requests = requests(data);
-    let largest = requests.iter().enumerate().max_by_key(|(at, request)| (request.instances, usize::MAX - at));
+    let largest =
+        requests.iter().enumerate().max_by_key(|(at, request)| (request.instances, usize::MAX - at));
     let Some((at, request)) = largest.filter(|(_, request)| request.instances >= FEWEST) else {
         return unavailable(format!("no {FEWEST} instances were requested at once"));
     };
-    let until = requests.get(at + 1).map_or(f64::INFINITY, |next| next.begin);
-    let mut made: HashMap<&str, bool> = HashMap::new();
+    let until = requests.get(at + 1).map_or(u32::MAX, |next| next.step);
+    let mut begin = None;
+    let mut waits: HashMap<&str, bool> = HashMap::new();
     let mut ready = Vec::new();
     for row in &recorded.pods {
-        let is_new = *made.entry(&row.uid).or_insert((request.begin..until).contains(&row.elapsed_seconds));
-        if row.to.parse() == Ok(State::Ready) && is_new {
-            made.insert(&row.uid, false);
-            ready.push(row.elapsed_seconds - request.begin);
+        let is_of_it = (request.step..until).contains(&row.step);
+        let waits = waits.entry(&row.uid).or_insert(is_of_it);
+        if *waits {
+            let begin = *begin.get_or_insert(row.elapsed_seconds);
+            if row.to.parse() == Ok(State::Ready) {
+                *waits = false;
+                ready.push(row.elapsed_seconds - begin);
+            }
         }
     }
+    let begin: f64 = begin.unwrap_or_default();
     ready.sort_by(f64::total_cmp);
     let count = request.instances as usize;
     let Some(seconds) = count.checked_sub(1).and_then(|last| ready.get(last)).copied() else {
-        return unavailable(format!("{} of {count} that were requested at once held their memory", ready.len()));
+        return unavailable(format!(
+            "{} of {count} that were requested at once held their memory",
+            ready.len()
+        ));
     };
-    if recorded.run.clock.as_ref().is_some_and(|clock| {
-        clock.suspended_within(request.begin, request.begin + seconds).is_some()
-    }) {
+    if recorded
+        .run
+        .clock
+        .as_ref()
+        .is_some_and(|clock| clock.suspended_within(begin, begin + seconds).is_some())
+    {
         return unavailable("the recording machine was suspended meanwhile");
     }
     let mut windows = vec![0; WINDOWS];
@@ -95,18 +107,14 @@ fn requests(data: &Dataset) -> Vec<Request> {
     let mut all: Vec<Request> = Vec::new();
     let mut before = 0;
     for (_, step) in data.way_up() {
-        let (Some(asked), Some(begin)) = (step.asked, begin(step)) else { continue };
+        let Some(asked) = step.asked else { continue };
         let more = asked.saturating_sub(before);
         before = asked;
         let is_open = step.outcome == Some(StepOutcome::Taken);
         match all.last_mut() {
             Some(last) if last.is_open => (last.instances, last.is_open) = (last.instances + more, is_open),
-            _ => all.push(Request { step: step.step, begin, instances: more, is_open }),
+            _ => all.push(Request { step: step.step, instances: more, is_open }),
         }
     }
     all
-}
-
-fn begin(step: &Step) -> Option<f64> {
-    Some(step.elapsed_seconds? - step.step_seconds?)
 }

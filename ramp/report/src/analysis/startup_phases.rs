@@ -176,8 +176,7 @@ impl StartupPhases {
     /// Where it is known of too few.
     pub fn durations(&self, phase: StartupPhase, group: Option<&str>) -> Estimate<Vec<Duration>> {
         self.facts(phase)?;
-        let own =
-            || self.instances.iter().filter(|one| group.is_none() || one.group.as_deref() == group);
+        let own = || self.instances.iter().filter(|one| group.is_none() || one.group.as_deref() == group);
         let known: Vec<Duration> = own().filter_map(|one| one.took[phase.at()]).collect();
         let unknown = own().filter_map(|one| one.unknown[phase.at()]).count();
         let all = known.len() + unknown;
@@ -228,7 +227,8 @@ impl StartupPhases {
     /// A phase by load level.
     #[must_use]
     pub fn levels(&self, phase: StartupPhase) -> Vec<PhaseLevel> {
-        let edge = |quarter: u32| (f64::from(self.full) * f64::from(quarter) / f64::from(QUARTERS)).round() as u32;
+        let edge =
+            |quarter: u32| (f64::from(self.full) * f64::from(quarter) / f64::from(QUARTERS)).round() as u32;
         let level = |quarter: u32| {
             let (from, to) = (edge(quarter), (quarter < QUARTERS).then(|| edge(quarter + 1)));
             let within = |at: u32| at >= from && to.is_none_or(|to| at < to);
@@ -328,7 +328,8 @@ impl Sources {
     fn facts(&self, phase: StartupPhase, instances: &[InstancePhases], clocks: &NodeClocks) -> PhaseFacts {
         let at = phase.at();
         let from = (0..=at).rev().find(|moment| self.tells(*moment)).unwrap_or(0);
-        let name = |moment: usize| match moment.checked_sub(1).and_then(|phase| StartupPhase::ALL.get(phase)) {
+        let name = |moment: usize| match moment.checked_sub(1).and_then(|phase| StartupPhase::ALL.get(phase))
+        {
             Some(phase) => phase.end(),
             None => CREATED,
         };
@@ -351,7 +352,9 @@ impl Sources {
             StartupPhase::Sandbox if self.has_events => {
                 ("ramp's: when the kubelet's event after the sandbox arrived", EVENT_SECONDS)
             }
-            StartupPhase::Sandbox => ("ramp's: when its watch saw the condition of the pod", CONDITION_SECONDS),
+            StartupPhase::Sandbox => {
+                ("ramp's: when its watch saw the condition of the pod", CONDITION_SECONDS)
+            }
             StartupPhase::Container if events => ("ramp's: when the kubelet's events arrived", EVENT_SECONDS),
             StartupPhase::Container => ("ramp's: when it saw the container run", WATCH_SECONDS),
             StartupPhase::Program => {
@@ -466,7 +469,8 @@ impl<'d> Lives<'d> {
             State::Running | State::Ready => {
                 reach(1, Moment::Unknown(SEEN_LATE));
                 if life.running == Moment::NotReached {
-                    life.running = if state == State::Running { moment() } else { Moment::Unknown(SEEN_LATE) };
+                    life.running =
+                        if state == State::Running { moment() } else { Moment::Unknown(SEEN_LATE) };
                 }
                 if state == State::Ready {
                     life.moments[MOMENTS - 1] = moment();
@@ -487,13 +491,15 @@ impl<'d> Lives<'d> {
         let began = began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let mut clocks = NodeClocks { began, bounds: BTreeMap::new() };
         for node in &data.nodes {
-            let arrived = node.samples.iter().filter_map(|sample| sample.elapsed_seconds.zip(sample.taken_seconds));
+            let arrived =
+                node.samples.iter().filter_map(|sample| sample.elapsed_seconds.zip(sample.taken_seconds));
             arrived.for_each(|(seen, taken)| clocks.seen(&node.name, seen, taken));
         }
         for report in &recorded.reports.reports {
             let uid = recorded.reports.uids.get(report.instance as usize);
             let life = uid.and_then(|uid| self.all.get(*self.by_uid.get(uid.as_str())?));
-            let Some((node, made)) = life.and_then(|life| life.node.as_deref()).zip(report.made_seconds) else {
+            let Some((node, made)) = life.and_then(|life| life.node.as_deref()).zip(report.made_seconds)
+            else {
                 continue;
             };
             clocks.seen(node, report.elapsed_seconds, made);
@@ -509,10 +515,11 @@ impl<'d> Lives<'d> {
 
     fn add_reports(&mut self, recorded: &Recorded, clocks: &NodeClocks) {
         for life in &mut self.all {
-            let moment = |program: f64| match life.node.as_deref().and_then(|node| clocks.by_ramp(node, program)) {
-                Some(seconds) => Moment::at(seconds),
-                None => Moment::Unknown(CLOCK),
-            };
+            let moment =
+                |program: f64| match life.node.as_deref().and_then(|node| clocks.by_ramp(node, program)) {
+                    Some(seconds) => Moment::at(seconds),
+                    None => Moment::Unknown(CLOCK),
+                };
             if let Some(program) = life.program {
                 life.moments[4] = moment(program);
                 if let Some(held) = life.held {
@@ -526,7 +533,9 @@ impl<'d> Lives<'d> {
     fn add_events(&mut self, recorded: &Recorded, sources: &Sources, clocks: &NodeClocks) {
         let beside: Vec<String> = recorded.sidecars().into_iter().map(|sidecar| sidecar.container).collect();
         for row in &recorded.events {
-            let Some(at) = row.object.strip_prefix("pod/").and_then(|name| self.by_name.get(name)) else { continue };
+            let Some(at) = row.object.strip_prefix("pod/").and_then(|name| self.by_name.get(name)) else {
+                continue;
+            };
             let Some(life) = self.all.get_mut(*at) else { continue };
             let index = match row.reason.as_str() {
                 reason if sources.has_events && AFTER_SANDBOX.contains(&reason) => 2,

@@ -107,7 +107,7 @@ pub(super) fn burst_sentence(burst: &Burst) -> (String, String) {
         format::number(burst.per_second()),
         format::number(burst.most_per_second()),
     );
-    let rule = "burst: the largest number of instances requested in one step, or in steps that were not waited for; until the last of \
-                as many was seen to be ready; at most: in a tenth of that time";
+    let rule = "burst: the largest number of instances requested in one step, or in steps that were not waited for; from when the first of \
+                them was seen until the last of as many was seen to be ready; at most: in a tenth of that time";
     (text, rule.to_owned())
 }

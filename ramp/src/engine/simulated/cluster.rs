@@ -10,7 +10,7 @@ use super::super::{
     Obstacle, Rescaled,
 };
 use super::ground_truth::{TrueLoss, Truth};
-use super::instance::{LoadFacts, SimulatedInstance};
+use super::instance::{LoadFacts, SimulatedInstance, whole_second};
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
@@ -26,6 +26,8 @@ enum PlannedEvent {
     Reconcile,
     /// An instance enters its next state, unless it has changed since (`life`).
     Next { instance: usize, life: u32 },
+    /// Its sandbox is ready.
+    SandboxReady { instance: usize, life: u32 },
     /// It holds all of its memory.
     Full { instance: usize, life: u32 },
     /// It reports.
@@ -77,6 +79,8 @@ pub(super) struct Cluster {
     agenda: Agenda,
     planned: u64,
     draw: Random,
+    /// Sandboxes and the kubelets' events: worlds without them draw as if there were none.
+    kubelet_draw: Random,
     /// The time of day at the start.
     epoch: SystemTime,
     /// By how much the wall clock of the machine that records is ahead.
@@ -106,6 +110,9 @@ const OVER_AT_MOST: usize = 500;
 /// Time from the start of a program to its exit in a crash loop.
 const CRASHES_AFTER: Duration = Duration::from_millis(50);
 
+/// The kubelet's event on a container that has started.
+const STARTED: &str = "Started";
+
 /// Delay of the controller.
 const CONTROL: Duration = Duration::from_millis(20);
 
@@ -134,6 +141,7 @@ impl Cluster {
             most: vec![0; kernels.len()],
             active: vec![false; world.events.len()],
             draw: Random::new(world.seed, 1),
+            kubelet_draw: Random::new(world.seed, 4),
             load,
             nodes,
             names,
@@ -347,7 +355,11 @@ impl Cluster {
                 }
                 self.plan(now, PlannedEvent::Reconcile);
             }
-            PlannedEvent::Next { .. } | PlannedEvent::Full { .. } => {}
+            PlannedEvent::SandboxReady { instance, life } if self.instances[instance].life == life => {
+                self.kubelet_event(instance, "Pulled", "Container image already present on machine", now);
+                self.kubelet_event(instance, "Created", "Created container workload", now);
+            }
+            PlannedEvent::Next { .. } | PlannedEvent::Full { .. } | PlannedEvent::SandboxReady { .. } => {}
         }
     }
 
@@ -507,8 +519,14 @@ impl Cluster {
 
     fn create(&mut self, at: usize, now: Duration) {
         let group = self.instances[at].group;
-        let wait = self.draw.phase(self.groups[group].create);
+        let GroupTruth { sandbox, create, .. } = self.groups[group];
+        let sandbox = self.kubelet_draw.phase(sandbox);
+        let wait = sandbox + self.draw.phase(create);
         self.turn(at, State::Creating, "", now);
+        if self.world.phases.events.is_some() {
+            let life = self.instances[at].life;
+            self.plan(now + sandbox, PlannedEvent::SandboxReady { instance: at, life });
+        }
         let instance = &mut self.instances[at];
         instance.sandbox = Some((now, now + wait));
         let (life, node) = (instance.life, instance.node.unwrap_or(0));
@@ -535,6 +553,7 @@ impl Cluster {
         instance.began = Some(now);
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
+        self.kubelet_event(at, STARTED, "Started container workload", now);
         if self.is_active(IncidentKind::CrashLoop) {
             return self.plan(now + CRASHES_AFTER, PlannedEvent::Next { instance: at, life });
         }
@@ -887,6 +906,17 @@ impl Cluster {
                 self.seen.push(ObservedEvent { at: now, event: Event::Node(status) });
             }
         }
+    }
+
+    /// An event of the kubelet of an instance: dated in whole seconds by its node's clock, and seen later.
+    fn kubelet_event(&mut self, at: usize, reason: &str, message: &str, now: Duration) {
+        let Some(delay) = self.world.phases.events else { return };
+        let seen = now + self.kubelet_draw.phase(delay);
+        let instance = &self.instances[at];
+        let notice = Notice::new(NoticeKind::Cluster, &format!("pod/{}", instance.name()), reason, message);
+        let dated = whole_second(self.time_on(instance.node, now));
+        let event = Event::Notice(Notice { at: Some(dated), count: Some(1), ..notice });
+        self.seen.push(ObservedEvent { at: seen, event });
     }
 
     fn notice(&mut self, object: &str, reason: &str, message: &str, now: Duration) {

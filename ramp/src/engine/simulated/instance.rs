@@ -179,7 +179,10 @@ impl SimulatedInstance {
         time: impl Fn(Option<usize>, Duration) -> SystemTime,
     ) -> InstanceStatus {
         let told_by = match self.state {
-            State::Pending | State::Unschedulable | State::Terminating | State::Gone => None,
+            // The scheduler tells of a new instance that it has a node.
+            State::Pending | State::Unschedulable | State::Creating | State::Terminating | State::Gone => {
+                None
+            }
             _ => self.node,
         };
         InstanceStatus {
@@ -228,12 +231,13 @@ impl SimulatedInstance {
             "cpu_overdrawn_seconds": (used - wanted).max(0.0),
             "cpu_given_up_seconds_total": (wanted - used).max(0.0),
             "work_units_total": bytes(worked / UNIT),
+            "memory_held_after_seconds": (resident >= load.target).then(|| load.fill().as_secs_f64()),
         });
         record.as_object().cloned().unwrap_or_default()
     }
 }
 
-fn whole_second(time: SystemTime) -> SystemTime {
+pub(super) fn whole_second(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }

@@ -11,12 +11,14 @@ impl World {
     /// Draws of the time from creation to observed readiness, in seconds, without incidents.
     #[must_use]
     pub fn startup_seconds(&self) -> Vec<f64> {
-        let PhaseTimes { schedule, create, ready, .. } = self.phases;
+        let PhaseTimes { schedule, sandbox, create, ready, .. } = self.phases;
         let fill = Scenario::embedded()
             .and_then(|scenario| self.applied_to(&scenario))
             .and_then(|scenario| LoadFacts::of(&scenario, self))
             .map_or(Duration::ZERO, |load| load.fill());
-        self.draws(|draw| draw.phase(schedule) + draw.phase(create) + fill + draw.phase(ready))
+        self.draws(|draw| {
+            draw.phase(schedule) + draw.phase(sandbox) + draw.phase(create) + fill + draw.phase(ready)
+        })
     }
 
     /// Draws of the time from termination to removal, in seconds.

@@ -76,9 +76,14 @@ pub(super) fn check(world: &World) -> Result<(), String> {
         format!("machine.drift: {drift} (expected at most 1T in a second)")
     })?;
     let phases = &world.phases;
-    let others = world.runtimes.values().filter_map(|other| Some(("create of runtimes", other.create?)));
+    let of_runtimes = || world.runtimes.values();
+    let others = of_runtimes().filter_map(|other| Some(("create of runtimes", other.create?)));
+    let others =
+        others.chain(of_runtimes().filter_map(|other| Some(("sandbox of runtimes", other.sandbox?))));
+    let others = others.chain(phases.events.map(|events| ("events", events)));
     for (name, PhaseTime { spread, .. }) in others.chain([
         ("schedule", phases.schedule),
+        ("sandbox", phases.sandbox),
         ("create", phases.create),
         ("ready", phases.ready),
         ("stop", phases.stop),

@@ -134,7 +134,10 @@ pub struct OtherRuntime {
     /// CPU request of each, in cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_request: Option<f64>,
-    /// From being scheduled to the start of its program.
+    /// From being scheduled to a sandbox that is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<PhaseTime>,
+    /// From there to the start of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<PhaseTime>,
 }
@@ -145,6 +148,7 @@ pub(super) struct GroupTruth {
     /// The runtime's name in a mixed run.
     pub(super) name: Option<String>,
     pub(super) runtime: RuntimeTruth,
+    pub(super) sandbox: PhaseTime,
     pub(super) create: PhaseTime,
 }
 
@@ -154,8 +158,13 @@ pub(super) struct GroupTruth {
 pub struct PhaseTimes {
     /// From creation to being scheduled.
     pub schedule: PhaseTime,
+    /// From there to a sandbox that is ready.
+    pub sandbox: PhaseTime,
     /// From there to the start of its program.
     pub create: PhaseTime,
+    /// Delay of the kubelet's events; by default there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<PhaseTime>,
     /// From holding its memory to observed readiness.
     pub ready: PhaseTime,
     /// From termination to removal.
@@ -414,7 +423,9 @@ impl Default for PhaseTimes {
         let phase = |milliseconds, spread| PhaseTime { median: Duration::from_millis(milliseconds), spread };
         Self {
             schedule: phase(10, 0.2),
+            sandbox: phase(0, 0.0),
             create: phase(600, 0.2),
+            events: None,
             ready: phase(200, 0.2),
             stop: phase(300, 0.2),
             restart: phase(10_000, 0.0),
@@ -468,7 +479,8 @@ impl World {
 
     /// The groups of a run with this mix.
     pub(super) fn groups(&self, mix: &[String]) -> Vec<GroupTruth> {
-        let own = GroupTruth { name: None, runtime: self.runtime.clone(), create: self.phases.create };
+        let PhaseTimes { sandbox, create, .. } = self.phases;
+        let own = GroupTruth { name: None, runtime: self.runtime.clone(), sandbox, create };
         if mix.is_empty() {
             return vec![own];
         }
@@ -483,7 +495,8 @@ impl World {
                     first: other.first.unwrap_or(self.runtime.first),
                     cpu_request: other.cpu_request.unwrap_or(self.runtime.cpu_request),
                 },
-                create: other.create.unwrap_or(self.phases.create),
+                sandbox: other.sandbox.unwrap_or(sandbox),
+                create: other.create.unwrap_or(create),
             }
         };
         mix.iter().map(group).collect()

@@ -94,7 +94,11 @@ mod tests {
     #[test]
     fn clocks_that_may_be_in_step_are_not_corrected_and_others_are_with_their_bound() {
         assert_eq!(bound(-0.2, 0.001).behind(), Some(0.0));
-        assert_eq!(bound(-0.2, -0.01).behind(), Some(0.0), "within what a millisecond stamp and a way may be off");
+        assert_eq!(
+            bound(-0.2, -0.01).behind(),
+            Some(0.0),
+            "within what a millisecond stamp and a way may be off"
+        );
         assert_eq!((bound(2.8, 3.0).behind(), bound(2.8, 3.0).uncertain()), (Some(3.0), 3.0 - 2.8));
         assert_eq!(bound(-90.2, -90.0).behind(), Some(-90.0));
         assert_eq!(bound(1.0, 0.5).behind(), None, "set meanwhile");
