@@ -21,6 +21,7 @@ mod preflight;
 mod probe;
 mod relabelled;
 mod request;
+mod sandbox;
 mod scheduling;
 mod sidecars;
 mod watch;
@@ -47,6 +48,7 @@ use self::object::{EventObject, NodeObject, PodObject};
 use self::own_requests::OwnRequests;
 use self::probe::Probes;
 use self::relabelled::RelabelledPods;
+use self::sandbox::Sandboxes;
 use self::scheduling::PodConstraints;
 use self::sidecars::Sidecars;
 use self::watch::{Progress, RunningWatch, Sink};
@@ -165,6 +167,7 @@ impl KubernetesEngine {
             events: events.clone(),
             probes: Probes::new(pods.clone(), events.clone()),
             queue,
+            sandboxes: Sandboxes::new(events.clone()),
             sidecars: Sidecars::new(events.clone()),
         };
         let mut constraints = Vec::new();

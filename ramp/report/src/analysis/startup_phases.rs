@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
+
 use super::latency::QUARTERS;
 use super::{Estimate, NO_INSTANCES, Unavailable, timed, unavailable};
 use crate::dataset::{Dataset, Recorded};
@@ -531,7 +533,7 @@ impl<'d> Lives<'d> {
     }
 
     fn add_events(&mut self, recorded: &Recorded, sources: &Sources, clocks: &NodeClocks) {
-        let beside: Vec<String> = recorded.sidecars().into_iter().map(|sidecar| sidecar.container).collect();
+        let beside = beside(recorded);
         for row in &recorded.events {
             let Some(at) = row.object.strip_prefix("pod/").and_then(|name| self.by_name.get(name)) else {
                 continue;
@@ -553,6 +555,14 @@ impl<'d> Lives<'d> {
             }
         }
     }
+}
+
+/// Containers of the pods that are not the load's own: sidecars, and init containers.
+fn beside(recorded: &Recorded) -> Vec<String> {
+    let init = recorded.run.manifest.pointer("/spec/template/spec/initContainers");
+    let init = init.and_then(Value::as_array).into_iter().flatten();
+    let init = init.filter_map(|container| Some(container.get("name")?.as_str()?.to_owned()));
+    recorded.sidecars().into_iter().map(|sidecar| sidecar.container).chain(init).collect()
 }
 
 impl Life {

@@ -38,7 +38,8 @@ pub(super) const CONTAINER: StudyFigure = phase(
 pub(super) const PROGRAM: StudyFigure = phase(
     "startup_program",
     "program phase of startup",
-    "mean time from then until the first instruction of the program, by its own report and its node's clock (to 0.05 s); below 0 where the \
+    "mean time from then until the first instruction of the program, by its own report and its node's clock (to 0.05 s; one that is \
+     apart from ramp's is corrected by what its samples tell); below 0 where the \
      start is told later than the program began",
     |run, group| mean(run, group, StartupPhase::Program),
 );
@@ -67,7 +68,9 @@ fn mean(run: &RunResults, group: Option<usize>, phase: StartupPhase) -> Estimate
     }
     let phases = run.phases.as_ref().map_err(Clone::clone)?;
     let resolution = phases.facts(phase)?.resolution_seconds;
-    if resolution > COARSE_SECONDS {
+    // Of a clock that is apart the error is common to all runs, which a difference does not have.
+    let is_by_one_clock = !matches!(phase, StartupPhase::Program | StartupPhase::Ready);
+    if is_by_one_clock && resolution > COARSE_SECONDS {
         return unavailable(format!("times of this phase are known to {resolution:.1} s only"));
     }
     phases.mean(phase, runtime)

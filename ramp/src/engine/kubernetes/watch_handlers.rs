@@ -9,6 +9,7 @@ use super::object::{ContainerObject, NodeObject, PodObject};
 use super::pod;
 use super::probe::{ProbePod, Probes};
 use super::relabelled::{PodChange, RelabelledPods};
+use super::sandbox::{SandboxCondition, Sandboxes};
 use super::scheduling::PodConstraints;
 use super::sidecars::Sidecars;
 use super::watch::Sink;
@@ -17,10 +18,21 @@ use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 /// Label with the role of a pod.
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
+/// A pod of the run.
+pub(super) struct LoadPod {
+    status: InstanceStatus,
+    /// The containers beside its own.
+    beside: Vec<ContainerObject>,
+    /// What others have changed of it.
+    change: Option<PodChange>,
+    /// That its sandbox is ready.
+    sandbox: Option<SandboxCondition>,
+}
+
 /// A pod of interest.
 pub(super) enum WatchedPod {
-    /// A pod of the run, with the containers beside its own, and what others have changed of it.
-    Load(InstanceStatus, Vec<ContainerObject>, Option<PodChange>),
+    /// A pod of the run.
+    Load(LoadPod),
     /// A pod of the node probe, with the containers beside its own.
     Probe(ProbePod, Vec<ContainerObject>),
 }
@@ -34,6 +46,7 @@ pub(super) struct Pods {
     pub(super) probes: Probes,
     pub(super) queue: SharedLogQueue,
     pub(super) sidecars: Sidecars,
+    pub(super) sandboxes: Sandboxes,
 }
 
 fn probe(pod: &PodObject) -> Option<ProbePod> {
@@ -53,7 +66,9 @@ impl Sink for Pods {
         if self.relabelled.is_of_the_run(object) {
             let beside = object.spec.beside(&self.container).cloned().collect();
             let status = pod::instance_status(object, &self.container);
-            return Some(WatchedPod::Load(status, beside, self.relabelled.change(object)));
+            let change = self.relabelled.change(object);
+            let sandbox = SandboxCondition::of(object);
+            return Some(WatchedPod::Load(LoadPod { status, beside, change, sandbox }));
         }
         let probe = probe(object)?;
         let beside = object.spec.beside(&probe.container).cloned().collect();
@@ -66,10 +81,11 @@ impl Sink for Pods {
         let mut changes = Vec::new();
         for kept in kept {
             match kept {
-                WatchedPod::Load(instance_status, beside, change) => {
+                WatchedPod::Load(LoadPod { status, beside, change, sandbox }) => {
                     self.sidecars.of_instances(&beside).await;
+                    self.sandboxes.seen(sandbox).await;
                     changes.push(change);
-                    loads.push(instance_status);
+                    loads.push(status);
                 }
                 WatchedPod::Probe(pod, beside) => {
                     self.sidecars.of_probes(&beside).await;
@@ -88,11 +104,12 @@ impl Sink for Pods {
 
     async fn changed(&mut self, kept: WatchedPod) {
         match kept {
-            WatchedPod::Load(instance_status, beside, change) => {
+            WatchedPod::Load(LoadPod { status, beside, change, sandbox }) => {
                 self.sidecars.of_instances(&beside).await;
-                self.relabelled.seen(&instance_status.uid, &instance_status.name, change).await;
-                self.queue.lock().saw(&instance_status);
-                self.events.send(Event::Instance(instance_status)).await;
+                self.sandboxes.seen(sandbox).await;
+                self.relabelled.seen(&status.uid, &status.name, change).await;
+                self.queue.lock().saw(&status);
+                self.events.send(Event::Instance(status)).await;
             }
             WatchedPod::Probe(pod, beside) => {
                 self.sidecars.of_probes(&beside).await;
@@ -103,6 +120,7 @@ impl Sink for Pods {
 
     async fn deleted(&mut self, object: &PodObject) {
         if self.relabelled.is_of_the_run(object) {
+            self.sandboxes.gone(object);
             let mut instance_status = pod::gone(object, &self.container);
             if let Some(reason) = self.relabelled.gone(object).await {
                 reason.clone_into(&mut instance_status.reason);
