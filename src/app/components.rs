@@ -45,24 +45,24 @@ pub struct ComponentSampler {
 /// The pause after a sample.
 #[derive(Debug, Default)]
 struct Budget {
-    next_ns: u64,
+    begin_ns: u64,
     cpu_ns: u64,
+    pause_ns: u64,
 }
 
 impl Budget {
-    /// Whether a sample may be taken. The last one is charged with all CPU time since it was taken, which is that of writing it as well.
+    /// Whether a sample may be taken now, with so much CPU time used so far.
     fn allows(&mut self, now_ns: u64, cpu_ns: u64) -> bool {
-        if now_ns < self.next_ns {
+        if now_ns < self.begin_ns.saturating_add(self.pause_ns) {
             return false;
         }
-        self.cpu_ns = cpu_ns;
+        (self.begin_ns, self.cpu_ns) = (now_ns, cpu_ns);
         true
     }
 
-    /// A sample has been taken and written.
-    fn spent(&mut self, begin_ns: u64, cpu_ns: u64) {
-        let took_ns = cpu_ns.saturating_sub(self.cpu_ns);
-        self.next_ns = begin_ns.saturating_add(took_ns.saturating_mul(PAUSE));
+    /// The sample has been taken and written, with so much CPU time used so far.
+    fn spent(&mut self, cpu_ns: u64) {
+        self.pause_ns = cpu_ns.saturating_sub(self.cpu_ns).saturating_mul(PAUSE);
     }
 }
 
@@ -94,6 +94,22 @@ impl ComponentSampler {
         }
     }
 
+    /// Whether the last sample is long enough ago, at this time of the monotonic clock. If so, one has to be taken.
+    pub fn is_due(&mut self, now_ns: u64) -> bool {
+        self.budget.allows(now_ns, process_cpu_ns())
+    }
+
+    /// To be called when the sample has been written, so that its cost is known.
+    pub fn is_written(&mut self) {
+        self.budget.spent(process_cpu_ns());
+    }
+
+    /// How long after a sample none is due.
+    #[must_use]
+    pub fn pause_ns(&self) -> u64 {
+        self.budget.pause_ns
+    }
+
     /// The records of a sample.
     pub fn sample(&mut self, reports_lost: u64) -> Vec<ComponentSnapshot<'_>> {
         self.last = self.components.read();
@@ -117,14 +133,13 @@ impl EventHandler for ComponentProbe {
 
     fn record(&mut self, record: Record<'_>, _on_grid: bool) -> Option<&'static str> {
         let lost = self.sink.lost();
-        let begin_ns = monotonic_ns();
         match record {
             Record::Start | Record::End(_) => {
                 self.sink.write::<ComponentReport>(&self.sampler.blank(record, lost));
             }
-            Record::Report if self.sampler.budget.allows(begin_ns, process_cpu_ns()) => {
+            Record::Report if self.sampler.is_due(monotonic_ns()) => {
                 self.sink.write_all::<ComponentReport>(&self.sampler.sample(lost));
-                self.sampler.budget.spent(begin_ns, process_cpu_ns());
+                self.sampler.is_written();
                 self.warn_of_unreadable();
             }
             Record::Report => {}
@@ -172,10 +187,10 @@ mod tests {
         const MS: u64 = 1_000_000;
         let mut budget = Budget::default();
         assert!(budget.allows(5_000 * MS, 100 * MS));
-        budget.spent(5_000 * MS, 160 * MS);
+        budget.spent(160 * MS);
         assert!(!budget.allows(10_000 * MS, 160 * MS) && !budget.allows(16_999 * MS, 160 * MS));
         assert!(budget.allows(17_000 * MS, 161 * MS), "200 times 60 ms");
-        budget.spent(17_000 * MS, 162 * MS);
+        budget.spent(162 * MS);
         assert!(budget.allows(22_000 * MS, 162 * MS));
     }
 }
