@@ -39,6 +39,18 @@ pub(super) async fn pods(client: &Client) -> Answer<BTreeMap<String, Vec<ProbePo
     Ok(namespaces)
 }
 
+/// Nodes that have one of its pods.
+///
+/// # Errors
+/// As [`pods`].
+pub(super) async fn nodes(client: &Client) -> Answer<Vec<String>> {
+    let pods = pods(client).await?.into_values().flatten();
+    let mut nodes: Vec<String> = pods.filter(|pod| !pod.terminating).map(|pod| pod.node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    Ok(nodes)
+}
+
 /// Follows the logs of its pods for as long as the run lasts.
 pub(super) async fn follow(client: Client, events: Events) {
     let mut probes: BTreeMap<String, Probes> = BTreeMap::new();
