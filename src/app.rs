@@ -1,5 +1,6 @@
 //! The application: process set-up, and the choice between load and node mode.
 
+mod components;
 mod event_loop;
 mod load;
 mod loads;
@@ -13,6 +14,7 @@ mod set_points;
 mod signals;
 mod sink;
 
+pub use components::ComponentSampler;
 pub use node::NodeSampler;
 pub use outcome::Outcome;
 pub use signals::Signals;
@@ -46,6 +48,7 @@ pub fn run(args: &Args, signals: &Signals, started_ns: u64, residency: Residency
     warn_of_few_descriptors();
     match &args.command {
         Some(Command::Node { reports }) => node::run(reports, signals, started_ns),
+        Some(Command::Components { reports }) => components::run(reports, signals, started_ns),
         None => load::run(&args.load, signals, started_ns),
     }
 }

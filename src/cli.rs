@@ -49,6 +49,13 @@ pub enum Command {
         #[command(flatten)]
         reports: ReportSpec,
     },
+    /// Report what each component of each pod holds (VMM, shim, sandbox, …), as a probe on each node; needs root and the
+    /// host's process IDs
+    Components {
+        /// How it reports.
+        #[command(flatten)]
+        reports: ReportSpec,
+    },
 }
 
 impl Args {
@@ -56,7 +63,7 @@ impl Args {
     #[must_use]
     pub fn reports(&self) -> &ReportSpec {
         match &self.command {
-            Some(Command::Node { reports }) => reports,
+            Some(Command::Node { reports } | Command::Components { reports }) => reports,
             None => &self.load.reports,
         }
     }
@@ -162,6 +169,9 @@ impl LoadSpec {
             Args { command: None, load } => Ok(load),
             Args { command: Some(Command::Node { .. }), .. } => {
                 Err("its subcommand node reports on the machine and is no load".into())
+            }
+            Args { command: Some(Command::Components { .. }), .. } => {
+                Err("its subcommand components reports on the machine and is no load".into())
             }
         }
     }

@@ -4,6 +4,7 @@
 //! Absence is data: a file that is not there gives `None` or [`Limit::Unknown`], never 0.
 
 mod cgroup;
+mod components;
 mod cpu;
 mod enclosing;
 mod file;
@@ -18,6 +19,7 @@ mod pressure;
 mod process;
 
 pub use cgroup::{Hierarchy, Level, Version};
+pub use components::{Component, ComponentMemory, Components, MemorySource, PodCgroup, Program};
 pub use cpu::{CpuController, CpuThrottling, Cpuset};
 pub use enclosing::EffectiveLimit;
 pub use limit::Limit;

@@ -1,5 +1,6 @@
 //! Reports: wanted beside observed values, in formats that follow one list of fields.
 
+mod component;
 mod csv;
 mod field;
 mod json;
@@ -9,6 +10,7 @@ mod text;
 mod value;
 mod workload;
 
+pub use component::{ComponentReport, ComponentSnapshot};
 pub use field::{Field, Kind, Record, Scope, Unit};
 pub use node::{NodeReport, NodeSnapshot, NodeStart};
 pub use value::Value;
@@ -65,11 +67,27 @@ impl Writer {
     /// None in practice: writing to memory does not fail.
     pub fn render<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> io::Result<&[u8]> {
         self.buffer.clear();
-        match &mut self.encoder {
-            Encoder::Text(text) => text.render::<K>(snapshot, &mut self.buffer)?,
-            Encoder::Json => json::render::<K>(snapshot, &mut self.buffer)?,
-            Encoder::Csv(csv) => csv.render::<K>(snapshot, &mut self.buffer)?,
+        self.append::<K>(snapshot)?;
+        Ok(&self.buffer)
+    }
+
+    /// The same for records that belong together, for one `write`.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn render_all<'a, K: Kind>(&mut self, snapshots: &'a [K::Snapshot<'a>]) -> io::Result<&[u8]> {
+        self.buffer.clear();
+        for snapshot in snapshots {
+            self.append::<K>(snapshot)?;
         }
         Ok(&self.buffer)
+    }
+
+    fn append<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> io::Result<()> {
+        match &mut self.encoder {
+            Encoder::Text(text) => text.render::<K>(snapshot, &mut self.buffer),
+            Encoder::Json => json::render::<K>(snapshot, &mut self.buffer),
+            Encoder::Csv(csv) => csv.render::<K>(snapshot, &mut self.buffer),
+        }
     }
 }

@@ -66,6 +66,11 @@ impl NodeSampler {
         &self.start
     }
 
+    /// Which boot of which kernel this is.
+    pub(super) fn boot_id(&self) -> Option<&str> {
+        self.node.boot_id()
+    }
+
     /// The machine as it is now, which is `time`.
     pub fn snapshot<'a>(
         &'a mut self,

@@ -54,16 +54,21 @@ impl Sink {
     /// Whether growth that waits for this record may go on: it is written, or there is no reader. `false` while it, or one
     /// because of which it was lost, is pending.
     pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> bool {
-        let line = match self.writer.render::<K>(snapshot) {
-            Ok(line) => line,
-            Err(error) => {
-                error!("cannot encode a record: {error}");
-                return false;
-            }
-        };
+        let Some(line) = encoded(self.writer.render::<K>(snapshot)) else { return false };
         match K::record(snapshot) {
             Record::Start | Record::Report => self.reports.write(line, PATIENCE),
             Record::End(_) => self.reports.write_last(line, LAST_PATIENCE),
         }
     }
+
+    /// Writes records that belong together. A reader that is behind gets all of them, or loses them all.
+    pub(super) fn write_all<'a, K: Kind>(&mut self, snapshots: &'a [K::Snapshot<'a>]) {
+        if let Some(lines) = encoded(self.writer.render_all::<K>(snapshots)) {
+            self.reports.write(lines, PATIENCE);
+        }
+    }
+}
+
+fn encoded(lines: io::Result<&[u8]>) -> Option<&[u8]> {
+    lines.inspect_err(|error| error!("cannot encode a record: {error}")).ok()
 }

@@ -13,6 +13,9 @@ pub trait Kind: Clone + Copy + Debug + 'static {
     /// All fields, in the order in which they are written.
     const FIELDS: &'static [Field<Self>];
 
+    /// Whether JSON leaves out what is missing, instead of `null`.
+    const OMITS_MISSING: bool = false;
+
     /// Which record it is.
     fn record<'a>(snapshot: &'a Self::Snapshot<'a>) -> Record<'a>;
 

@@ -5,6 +5,7 @@ use std::io;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::field::Kind;
+use super::value::Value;
 
 pub(super) fn render<'a, K: Kind>(snapshot: &'a K::Snapshot<'a>, out: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Object::<K>(snapshot))?;
@@ -19,7 +20,10 @@ impl<K: Kind> Serialize for Object<'_, K> {
         let record = K::record(self.0);
         let mut map = serializer.serialize_map(None)?;
         for field in K::FIELDS.iter().filter(|field| field.is_in(record)) {
-            map.serialize_entry(field.name, &(field.value)(self.0))?;
+            let value = (field.value)(self.0);
+            if !K::OMITS_MISSING || value != Value::Missing {
+                map.serialize_entry(field.name, &value)?;
+            }
         }
         map.end()
     }

@@ -26,6 +26,9 @@ pub struct Preflight {
     /// Requests and limits of an instance as admitted, where that is known: with the defaults of a LimitRange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<AdmittedResources>,
+    /// Nodes on which the component probe runs; none where that is not known, or the engine has no such probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component_probes: Option<Vec<String>>,
     /// What is wrong, and what may be.
     pub findings: Vec<Finding>,
     /// What of the scenario cannot be had here.

@@ -424,6 +424,11 @@ table! {
         processes: Option<u32>,
         /// Their threads.
         threads: Option<u32>,
+        /// Those of its processes whose memory cannot be read; if there are any, its sizes are empty.
+        unreadable: Option<u32>,
+        /// File of the kernel that the sizes are from: `smaps_rollup`, or `status` (RssAnon and RssShmem) for the load, which shares no memory
+        /// but that of its program.
+        pss_source: Option<String>,
         /// Proportional set size of its processes (Pss of smaps_rollup): shared memory is divided among those that map it.
         pss_bytes: Option<u64>,
         /// Of that anonymous memory (Pss_Anon).
@@ -442,6 +447,10 @@ table! {
         cgroup_memory_bytes: Option<u64>,
         /// Most memory that was charged to the cgroup at any time (memory.max_usage_in_bytes, memory.peak).
         cgroup_memory_peak_bytes: Option<u64>,
+        /// Anonymous memory charged to the cgroup (total_rss of v1, anon of v2).
+        cgroup_anon_bytes: Option<u64>,
+        /// Shared memory and file systems in memory charged to the cgroup (total_shmem, shmem).
+        cgroup_shmem_bytes: Option<u64>,
         /// Reclaimable page cache charged to the cgroup (inactive and active file pages).
         cgroup_file_bytes: Option<u64>,
         /// Kernel memory charged to the cgroup.

@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod cluster_events;
+mod component_probe;
 mod connect;
 mod deployment;
 mod deployment_watch;
@@ -46,7 +47,7 @@ use self::health_check::{Health, HealthCheck};
 use self::load_reports::{LogReader, SharedLogQueue};
 use self::object::{EventObject, NodeObject, PodObject};
 use self::own_requests::OwnRequests;
-use self::probe::Probes;
+use self::probe::{ProbeKind, Probes};
 use self::relabelled::RelabelledPods;
 use self::sandbox::Sandboxes;
 use self::scheduling::PodConstraints;
@@ -161,11 +162,12 @@ impl KubernetesEngine {
         let container = self.order.scenario.container.name.clone();
         let reader = LogReader::new(pods.clone(), events.clone(), queue.clone(), container.clone());
         self.tasks.spawn(reader.run());
+        self.tasks.spawn(component_probe::follow(self.client.clone(), events.clone()));
         let sink = Pods {
             relabelled: RelabelledPods::new(pods.clone(), events.clone(), &self.order.run),
             container,
             events: events.clone(),
-            probes: Probes::new(pods.clone(), events.clone()),
+            probes: Probes::new(ProbeKind::Node, pods.clone(), events.clone()),
             queue,
             sandboxes: Sandboxes::new(events.clone()),
             sidecars: Sidecars::new(events.clone()),

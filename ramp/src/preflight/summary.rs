@@ -41,6 +41,9 @@ fn write_all(
     let versions = versions.collect::<Vec<_>>().join(", ");
     line(text, "engine", &format!("{}: {versions}", plan.engine.name()))?;
     nodes(text, &preflight.nodes, plan.engine)?;
+    if let Some(probes) = &preflight.component_probes {
+        line(text, "components", &components(probes, &preflight.nodes))?;
+    }
     line(text, "steps", &steps(plan))?;
     let rules = |rules: &[ramp_format::stop_rule::StopRule]| {
         rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -125,6 +128,20 @@ fn nodes(text: &mut String, nodes: &[NodeFacts], engine: EngineKind) -> fmt::Res
         }
     }
     Ok(())
+}
+
+/// Whether the parts of each pod are recorded.
+fn components(probes: &[String], nodes: &[NodeFacts]) -> String {
+    let eligible = || nodes.iter().filter(|node| node.eligible);
+    let sampled = eligible().filter(|node| probes.contains(&node.name)).count();
+    match (sampled, eligible().count()) {
+        (0, _) => {
+            "not recorded; to see what each part of a pod holds: kubectl apply -k deploy/setup/components"
+                .into()
+        }
+        (sampled, all) if sampled == all => "recorded on all eligible nodes by the component probe".into(),
+        (sampled, all) => format!("recorded on {sampled} of {all} eligible nodes by the component probe"),
+    }
 }
 
 fn exclusion(node: &NodeFacts) -> String {

@@ -64,6 +64,26 @@ fn where_nothing_is_found_the_plan_and_what_to_expect_are_all() {
 }
 
 #[test]
+fn whether_components_are_recorded_is_said_in_one_line() {
+    let said = |nodes: &[&str]| {
+        let probes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let preflight = Preflight { component_probes: Some(probes), ..two_workers() };
+        let text = summary(&Scenario::embedded().unwrap(), &preflight, &usual());
+        let lines = text.lines().skip_while(|line| !line.starts_with("components"));
+        let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("steps")).map(str::trim).collect();
+        lines.join(" ")
+    };
+    let all = ["components   recorded on all eligible nodes by the component probe"];
+    assert_eq!([said(&["a", "b"])], all);
+    assert_eq!(
+        said(&["b", "hollow"]),
+        "components   recorded on 1 of 2 eligible nodes by the component probe"
+    );
+    let none = "components   not recorded; to see what each part of a pod holds: kubectl apply -k deploy/setup/components";
+    assert_eq!(said(&[]), none);
+}
+
+#[test]
 fn what_is_found_stands_at_the_end_what_refuses_first() {
     let mut preflight = two_workers();
     preflight.findings = vec![

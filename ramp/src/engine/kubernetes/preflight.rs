@@ -151,6 +151,7 @@ fn judge(
     if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
         preflight.findings.extend(probe::judge(*probe, pods, &preflight.nodes, namespace));
     }
+    preflight.component_probes = facts.component_probes.clone().ok();
     quotas(&mut preflight, facts, template, order);
     let mut needs = order.scenario.needs();
     if let Some(resources) = facts.dry_run.resources(&order.scenario) {

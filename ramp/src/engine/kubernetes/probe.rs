@@ -1,6 +1,7 @@
-//! Samples of the nodes: one followed log per pod of the node probe.
+//! Samples of the nodes and of components: one followed log per pod of the node probe and of the component probe.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures::{AsyncBufRead, AsyncBufReadExt};
@@ -11,23 +12,76 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::manifest::own_container;
 use super::object::PodObject;
 use super::request::{RequestError, within};
 use crate::backoff::Backoff;
 use crate::engine::outage::Outage;
-use crate::engine::{Event, Events, NodeReading};
+use crate::engine::{Event, Events, NodeReading, NodeRecord};
 
-/// A probe reports every second. After this time without a line the stream is considered dead: a followed log may fall
-/// silent for good after rotation.
-const SILENCE: Duration = Duration::from_secs(5);
-
-/// Records remembered, so that a new stream does not report them twice.
-const REMEMBERED: usize = 256;
+/// Time limit for the beginning of an answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Extra seconds requested of a log beyond the time since the last line: clocks and roundings differ.
 const OVERLAP_SECONDS: u64 = 2;
 
-/// A pod of the node probe.
+/// Which probe it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProbeKind {
+    /// `workload node`.
+    Node,
+    /// `workload components`.
+    Components,
+}
+
+impl ProbeKind {
+    /// After this time without a line the stream is considered dead: a followed log may fall silent for good after rotation.
+    fn silence(self) -> Duration {
+        match self {
+            // It reports every second.
+            Self::Node => Duration::from_secs(5),
+            // The more there is to read, the rarer it reports.
+            Self::Components => Duration::from_secs(60),
+        }
+    }
+
+    /// Records remembered, so that a new stream does not report them twice.
+    fn remembered(self) -> usize {
+        match self {
+            Self::Node => 1 << 10,
+            Self::Components => 1 << 14,
+        }
+    }
+
+    /// Lines requested of a log that has not been read before. Of the component probe the last one would be part of a sample.
+    fn first_lines(self) -> i64 {
+        match self {
+            Self::Node => 1,
+            Self::Components => 0,
+        }
+    }
+
+    /// The name of a stream in notices of gaps.
+    fn object(self, node: &str) -> String {
+        match self {
+            Self::Node => format!("probe/{node}"),
+            Self::Components => format!("probe/components/{node}"),
+        }
+    }
+
+    /// What a record tells.
+    fn event(self, node: String, record: Map<String, Value>) -> Option<Event> {
+        match (record.get("record").and_then(Value::as_str), self) {
+            (Some("limit"), _) => Some(Event::Limit(NodeRecord { node, record })),
+            (Some("component"), _) => Some(Event::Component(NodeRecord { node, record })),
+            (_, Self::Node) => Some(Event::Sample(NodeReading { node, record, budget: None })),
+            // The first and the last record.
+            (_, Self::Components) => None,
+        }
+    }
+}
+
+/// A pod of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProbePod {
     pub(super) node: String,
@@ -36,6 +90,19 @@ pub(super) struct ProbePod {
     pub(super) container: String,
     /// Another one follows.
     pub(super) terminating: bool,
+}
+
+impl ProbePod {
+    /// None where it is on no node yet.
+    pub(super) fn of(pod: &PodObject) -> Option<Self> {
+        let containers = pod.spec.containers.iter().map(|container| container.name.as_str());
+        Some(Self {
+            node: pod.spec.node_name.clone()?,
+            name: pod.metadata.name.clone()?,
+            container: own_container(containers).unwrap_or_default().to_owned(),
+            terminating: pod.metadata.deletion_timestamp.is_some(),
+        })
+    }
 }
 
 /// The log of a container.
@@ -50,6 +117,7 @@ struct Log {
 /// # Guarantees
 /// A stream continues, and is resumed, whether or not the watch of pods works.
 pub(super) struct Probes {
+    kind: ProbeKind,
     api: Api<PodObject>,
     events: Events,
     pods: HashMap<String, watch::Sender<Option<Log>>>,
@@ -57,8 +125,8 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    pub(super) fn new(api: Api<PodObject>, events: Events) -> Self {
-        Self { api, events, pods: HashMap::new(), streams: JoinSet::new() }
+    pub(super) fn new(kind: ProbeKind, api: Api<PodObject>, events: Events) -> Self {
+        Self { kind, api, events, pods: HashMap::new(), streams: JoinSet::new() }
     }
 
     /// All that exist.
@@ -80,7 +148,7 @@ impl Probes {
         }
         let pod = self.pods.entry(probe.node.clone()).or_insert_with(|| {
             let (sender, receiver) = watch::channel(None);
-            let stream = Stream::of(&probe.node, self.api.clone(), self.events.clone());
+            let stream = Stream::of(self.kind, &probe.node, self.api.clone(), self.events.clone());
             self.streams.spawn(stream.follow(receiver));
             sender
         });
@@ -98,6 +166,7 @@ impl Probes {
 
 /// The records of one node.
 struct Stream {
+    kind: ProbeKind,
     node: String,
     api: Api<PodObject>,
     events: Events,
@@ -111,16 +180,17 @@ struct Stream {
 }
 
 impl Stream {
-    fn of(node: &str, api: Api<PodObject>, events: Events) -> Self {
+    fn of(kind: ProbeKind, node: &str, api: Api<PodObject>, events: Events) -> Self {
         Self {
+            kind,
             node: node.to_owned(),
             api,
-            gap: Outage::of(format!("probe/{node}"), events.clone()),
+            gap: Outage::of(kind.object(node), events.clone()),
             events,
             pauses: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
             line_at: Instant::now(),
             has_read: false,
-            known: RecentRecords::default(),
+            known: RecentRecords::of(kind.remembered()),
         }
     }
 
@@ -128,7 +198,7 @@ impl Stream {
         let mut trouble = String::from("no pod of the probe");
         loop {
             let log = pod.borrow_and_update().clone();
-            let silent_at = self.line_at + SILENCE;
+            let silent_at = self.line_at + self.kind.silence();
             let changed = tokio::select! {
                 changed = pod.changed() => Some(changed),
                 found = self.read(log.as_ref()) => { trouble = found; None }
@@ -144,7 +214,7 @@ impl Stream {
                 Some(Err(_)) => return,
                 None => {}
             }
-            if self.line_at.elapsed() >= SILENCE {
+            if self.line_at.elapsed() >= self.kind.silence() {
                 self.gap.begins(self.line_at, "NoData", trouble.clone()).await;
             }
             if log.is_some() {
@@ -160,18 +230,18 @@ impl Stream {
     async fn read(&mut self, log: Option<&Log>) -> String {
         let Some(Log { pod, container }) = log else { return std::future::pending().await };
         let wanted = self.wanted(container);
-        match within(SILENCE, self.api.log_stream(pod, &wanted)).await {
+        match within(ANSWER_LIMIT, self.api.log_stream(pod, &wanted)).await {
             Ok(log) => self.lines(log).await,
             Err(trouble @ RequestError::Silence(_)) => format!("log of {pod}: {}", trouble.message()),
             Err(trouble) => trouble.message(),
         }
     }
 
-    /// The last line at first, later everything missed.
+    /// The last line at first, or what is new; later everything missed.
     fn wanted(&self, container: &str) -> LogParams {
         let missed = self.line_at.elapsed().as_secs().saturating_add(1 + OVERLAP_SECONDS);
         let since_seconds = self.has_read.then(|| i64::try_from(missed).unwrap_or(i64::MAX));
-        let tail_lines = if self.has_read { None } else { Some(1) };
+        let tail_lines = (!self.has_read).then(|| self.kind.first_lines());
         let container = Some(container.to_owned());
         LogParams { follow: true, container, since_seconds, tail_lines, ..LogParams::default() }
     }
@@ -181,8 +251,8 @@ impl Stream {
         let mut line = Vec::new();
         loop {
             line.clear();
-            match timeout(SILENCE, log.read_until(b'\n', &mut line)).await {
-                Err(_) => return format!("the log is silent for {} s", SILENCE.as_secs()),
+            match timeout(self.kind.silence(), log.read_until(b'\n', &mut line)).await {
+                Err(_) => return format!("the log is silent for {} s", self.kind.silence().as_secs()),
                 Ok(Err(error)) => return format!("the log was cut off: {error}"),
                 Ok(Ok(0)) => return "the log has ended".into(),
                 Ok(Ok(_)) => self.line(&line).await,
@@ -197,9 +267,10 @@ impl Stream {
         self.has_read = true;
         self.pauses.succeeded();
         self.gap.ends().await;
-        if self.known.is_news(&record) {
-            let node = self.node.clone();
-            self.events.send(Event::Sample(NodeReading { node, record, budget: None })).await;
+        if self.known.is_news(&record)
+            && let Some(event) = self.kind.event(self.node.clone(), record)
+        {
+            self.events.send(event).await;
         }
     }
 }
@@ -209,25 +280,41 @@ pub(super) fn record(line: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(line).ok()
 }
 
-/// The times of the last records.
+/// What identifies the last records: their times, and what they are about.
 ///
 /// Equal times are the same record. An earlier time is not an old record: a node's clock may be set back.
-#[derive(Default)]
 struct RecentRecords {
-    times: VecDeque<String>,
+    order: VecDeque<u64>,
+    known: HashSet<u64>,
+    capacity: usize,
 }
 
 impl RecentRecords {
+    fn of(capacity: usize) -> Self {
+        Self { order: VecDeque::new(), known: HashSet::new(), capacity }
+    }
+
     /// Whether a record is new; it is remembered.
     fn is_news(&mut self, record: &Map<String, Value>) -> bool {
-        let Some(time) = record.get("time").and_then(Value::as_str) else { return true };
-        if self.times.iter().rev().any(|known| known == time) {
+        /// All records of a sample have one time.
+        const IDENTITY: [&str; 6] = ["time", "record", "pod_uid", "component", "resource", "scope"];
+        if record.get("time").and_then(Value::as_str).is_none() {
+            return true;
+        }
+        let mut hasher = DefaultHasher::new();
+        for field in IDENTITY {
+            record.get(field).and_then(Value::as_str).hash(&mut hasher);
+        }
+        let key = hasher.finish();
+        if !self.known.insert(key) {
             return false;
         }
-        if self.times.len() == REMEMBERED {
-            self.times.pop_front();
+        self.order.push_back(key);
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
-        self.times.push_back(time.to_owned());
         true
     }
 }
@@ -247,14 +334,57 @@ mod tests {
     #[test]
     fn a_record_that_a_new_stream_repeats_is_known_and_an_earlier_one_is_not() {
         let at = |time: &str| record(format!("{{\"time\":\"{time}\"}}").as_bytes()).unwrap();
-        let mut known = RecentRecords::default();
+        let mut known = RecentRecords::of(3);
         assert!(known.is_news(&at("2026-11-25T04:00:01.000Z")));
         assert!(known.is_news(&at("2026-11-25T04:00:02.000Z")));
         assert!(!known.is_news(&at("2026-11-25T04:00:01.000Z")));
         assert!(known.is_news(&at("2026-11-25T03:59:59.000Z")), "the clock was set back");
+        assert!(known.is_news(&at("2026-11-25T04:00:03.000Z")));
+        assert_eq!((known.order.len(), known.known.len()), (3, 3), "no more than that many");
         assert!(
             known.is_news(&Map::new()) && known.is_news(&Map::new()),
             "without a time nothing can be said"
         );
+    }
+
+    #[test]
+    fn records_of_one_sample_have_one_time_and_are_all_new() {
+        let of = |rest: &str| record(format!("{{\"time\":\"t\",{rest}}}").as_bytes()).unwrap();
+        let mut known = RecentRecords::of(100);
+        for rest in [
+            r#""record":"component","pod_uid":"a","component":"pod""#,
+            r#""record":"component","pod_uid":"a","component":"vmm""#,
+            r#""record":"component","pod_uid":"b","component":"vmm""#,
+            r#""record":"component","component":"kubelet""#,
+            r#""record":"limit","resource":"pids","scope":"machine""#,
+            r#""record":"limit","resource":"pids","scope":"pods""#,
+            r#""record":"report""#,
+        ] {
+            assert!(known.is_news(&of(rest)) && !known.is_news(&of(rest)), "{rest}");
+        }
+    }
+
+    #[test]
+    fn each_record_is_the_event_that_it_says() {
+        let event = |kind: ProbeKind, name: &str| {
+            let event =
+                kind.event("a".into(), record(format!("{{\"record\":\"{name}\"}}").as_bytes()).unwrap());
+            match event {
+                Some(Event::Sample(_)) => "sample",
+                Some(Event::Component(_)) => "component",
+                Some(Event::Limit(_)) => "limit",
+                _ => "nothing",
+            }
+        };
+        for (name, of_node, of_components) in [
+            ("start", "sample", "nothing"),
+            ("report", "sample", "nothing"),
+            ("component", "component", "component"),
+            ("limit", "limit", "limit"),
+            ("end", "sample", "nothing"),
+        ] {
+            assert_eq!(event(ProbeKind::Node, name), of_node, "{name}");
+            assert_eq!(event(ProbeKind::Components, name), of_components, "{name}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::load_reports::SharedLogQueue;
-use super::manifest::own_container;
 use super::node;
 use super::object::{ContainerObject, NodeObject, PodObject};
 use super::pod;
@@ -16,7 +15,7 @@ use super::watch::Sink;
 use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 
 /// Label with the role of a pod.
-const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+pub(super) const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// A pod of the run.
 pub(super) struct LoadPod {
@@ -51,11 +50,7 @@ pub(super) struct Pods {
 
 fn probe(pod: &PodObject) -> Option<ProbePod> {
     let is_probe = pod.label(RUN_LABEL).is_none() && pod.label(COMPONENT_LABEL) == Some("probe");
-    let terminating = pod.metadata.deletion_timestamp.is_some();
-    let node = pod.spec.node_name.clone().filter(|_| is_probe)?;
-    let containers = pod.spec.containers.iter().map(|container| container.name.as_str());
-    let container = own_container(containers).unwrap_or_default().to_owned();
-    Some(ProbePod { node, name: pod.metadata.name.clone()?, container, terminating })
+    ProbePod::of(pod).filter(|_| is_probe)
 }
 
 impl Sink for Pods {

@@ -119,7 +119,7 @@ pub fn workload(args: WorkloadArgs, started_ns: u64) -> ExitCode {
 /// Ramp reads the reports, and all instances share the machine's ports.
 fn as_instance(mut args: cli::Args) -> cli::Args {
     let reports = match &mut args.command {
-        Some(cli::Command::Node { reports }) => reports,
+        Some(cli::Command::Node { reports } | cli::Command::Components { reports }) => reports,
         None => &mut args.load.reports,
     };
     reports.format = Format::Json;

@@ -43,6 +43,7 @@ fn dark(trouble: &RequestError) -> ClusterFacts {
         deployments: Err(trouble.clone()),
         autoscalers: Err(trouble.clone()),
         probe: Err(trouble.clone()),
+        component_probes: Err(trouble.clone()),
         quotas: Err(trouble.clone()),
     }
 }
@@ -73,6 +74,7 @@ fn clean() -> ClusterFacts {
         deployments: Ok(Vec::new()),
         autoscalers: Ok(Vec::new()),
         probe: Ok(true),
+        component_probes: Ok(Vec::new()),
         quotas: Ok(Vec::new()),
     }
 }
