@@ -2,6 +2,7 @@
 
 use super::capacity::CapacityComparison;
 use super::comparison::{Comparison, Pooled};
+use super::components::{RunComponents, run_components};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
@@ -51,6 +52,8 @@ pub struct RunResults {
     pub leak: Estimate<Leak>,
     /// Its groups, where it is a mixed run.
     pub mixed: Vec<GroupResults>,
+    /// Memory by component, and its peak.
+    pub components: RunComponents,
     /// What a search has found.
     pub search: Estimate<SearchResult>,
 }
@@ -124,7 +127,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 11;
+    const FIGURES: usize = 12;
 
     /// What a run says by itself.
     #[must_use]
@@ -156,6 +159,9 @@ impl RunResults {
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
             mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
+            components: figures.compute("memory by component", name, || {
+                run_components(data, saturated_at, &estimates.rough_cost)
+            }),
             search: figures.compute("search", name, || search(data)),
             estimates,
         }
