@@ -1,7 +1,9 @@
 //! Studies: comparisons whose unit is the run.
 
+mod absent_components;
 pub mod capacity;
 pub mod comparison;
+pub mod components;
 pub mod data;
 pub mod figure;
 pub mod planning;

@@ -9,6 +9,7 @@
 //! | rest | marginal cost less all of these | of the difference, as if they erred independently |
 
 use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_distr::{Distribution, StudentT};
 use rand_pcg::Pcg64Mcg;
 
@@ -369,7 +370,7 @@ impl Components {
             "node" => self.node.as_ref().map(|cost| cost.bytes).map_err(Clone::clone),
             "kernel" => self.kernel.as_ref().map(|cost| cost.bytes).map_err(Clone::clone),
             REST => self.rest.as_ref().map(|cost| cost.bytes).map_err(Clone::clone),
-            _ => Ok(self.costs.iter().find(|cost| cost.name == name).map_or(0.0, |cost| cost.bytes)),
+            _ => Ok(self.one(name).map_or(0.0, |cost| cost.bytes)),
         }
     }
 
@@ -469,4 +470,69 @@ fn peak(instances: &[&InstanceComponents]) -> Estimate<PeakPerPod> {
         at_rest,
         instances: known.len(),
     })
+}
+
+/// By how much a component costs more under one runtime than under another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentDifference {
+    /// Its name; `node` and `kernel` are the sums of theirs.
+    pub name: &'static str,
+    /// Bytes.
+    pub bytes: f64,
+    /// The 95 % interval of that.
+    pub interval: Interval,
+}
+
+impl ComponentDifference {
+    /// Of repeats of two runtimes: the difference of their means. How far repeats lie apart counts as much as how far each can be trusted.
+    ///
+    /// # Errors
+    /// Where one of the runs does not tell.
+    pub fn all(base: &[&RunComponents], other: &[&RunComponents]) -> Estimate<Vec<Self>> {
+        let told = |runs: &[&RunComponents]| {
+            let one = |run: &&RunComponents| run.whole.components.clone();
+            runs.iter().map(one).collect::<Estimate<Vec<Components>>>()
+        };
+        let (base, other) = (told(base)?, told(other)?);
+        let names = POD_COMPONENTS.into_iter().chain(["node", "kernel", REST]);
+        let has = |name: &str| base.iter().chain(&other).any(|run| run.one(name).is_some());
+        Ok(names
+            .filter(|name| has(name))
+            .enumerate()
+            .map(|(at, name)| Self::of(name, at as u64, &base, &other))
+            .collect())
+    }
+
+    fn of(name: &'static str, stream: u64, base: &[Components], other: &[Components]) -> Self {
+        let mut random = Pcg64Mcg::seed_from_u64(SEED.wrapping_add(31 * (stream + 1)));
+        let cost = |run: &Components| run.one(name).map_or(0.0, |cost| cost.bytes);
+        let mean = |runs: &[Components]| runs.iter().map(cost).sum::<f64>() / runs.len().max(1) as f64;
+        let mut drawn = |runs: &[Components]| {
+            let one = |random: &mut Pcg64Mcg| {
+                let run = runs.choose(random)?;
+                Some(run.one(name).and_then(|cost| cost.drawn.choose(random).copied()).unwrap_or(0.0))
+            };
+            runs.iter().filter_map(|_| one(&mut random)).sum::<f64>() / runs.len().max(1) as f64
+        };
+        let differences: Vec<f64> = (0..DRAWS).map(|_| drawn(other) - drawn(base)).collect();
+        let bytes = mean(other) - mean(base);
+        let within = Interval::of(&differences).unwrap_or(Interval { low: bytes, high: bytes });
+        let beyond = |runs: &[Components]| {
+            let all = runs.iter().filter_map(|run| run.one(name)).map(ComponentCost::beyond_drawn);
+            all.fold(0.0, f64::max)
+        };
+        let wider = beyond(base) + beyond(other);
+        Self { name, bytes, interval: Interval { low: within.low - wider, high: within.high + wider } }
+    }
+}
+
+impl Components {
+    fn one(&self, name: &str) -> Option<&ComponentCost> {
+        match name {
+            "node" => self.node.as_ref().ok(),
+            "kernel" => self.kernel.as_ref().ok(),
+            REST => self.rest.as_ref().ok(),
+            _ => self.costs.iter().find(|cost| cost.name == name),
+        }
+    }
 }

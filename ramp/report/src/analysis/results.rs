@@ -2,7 +2,7 @@
 
 use super::capacity::CapacityComparison;
 use super::comparison::{Comparison, Pooled};
-use super::components::{RunComponents, run_components};
+use super::components::{ComponentDifference, RunComponents, run_components};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
@@ -73,6 +73,8 @@ pub struct Compared {
     pub capacities: CapacityComparison,
     /// What their pods request.
     pub requests: Estimate<RequestDifference>,
+    /// Who holds what each costs more.
+    pub components: Estimate<Vec<ComponentDifference>>,
 }
 
 impl Results {
@@ -88,6 +90,10 @@ impl Results {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
         };
+        let by_component = |group: usize| -> Vec<&RunComponents> {
+            let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
+            indices.iter().filter_map(|run| Some(&runs.get(*run)?.components)).collect()
+        };
         let compare = |(base, other): (usize, usize)| {
             let (of_base, of_other) = (members(base), members(other));
             Compared {
@@ -100,6 +106,7 @@ impl Results {
                     other: group_capacities(&of_other),
                 },
                 requests: RequestDifference::of(&of_base, &of_other),
+                components: ComponentDifference::all(&by_component(base), &by_component(other)),
             }
         };
         let name = |group: usize| groups.get(group).map_or("", |group| &group.name);

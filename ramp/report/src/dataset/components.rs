@@ -61,6 +61,9 @@ struct Held<'r> {
 /// Samples of an instance.
 #[derive(Default)]
 struct Samples {
+    /// When the last was taken, and how many there are.
+    last: Option<f64>,
+    count: usize,
     parts: BTreeMap<String, Vec<ComponentMemory>>,
     cgroup: Vec<PodCgroup>,
 }
@@ -81,17 +84,13 @@ impl Dataset {
             let is_held =
                 one.from.is_some_and(|from| seconds >= from) && one.to.is_none_or(|to| seconds < to);
             if is_held && seconds <= until {
-                samples.entry(uid).or_default().add(row);
+                samples.entry(uid).or_default().add(seconds, row);
             }
         }
         let instance = |(uid, samples): (&str, Samples)| InstanceComponents {
             group: held.get(uid).and_then(|one| one.group).map(str::to_owned),
             cgroup: samples.cgroup(),
-            parts: samples
-                .parts
-                .into_iter()
-                .map(|(name, all)| (name, ComponentMemory::median(&all)))
-                .collect(),
+            parts: samples.parts(),
             reported: reported.get(uid).copied(),
         };
         samples.into_iter().map(|(uid, samples)| instance((uid, samples))).collect()
@@ -235,7 +234,11 @@ impl ComponentMemory {
 }
 
 impl Samples {
-    fn add(&mut self, row: &ComponentRow) {
+    fn add(&mut self, seconds: f64, row: &ComponentRow) {
+        if self.last != Some(seconds) {
+            self.last = Some(seconds);
+            self.count += 1;
+        }
         if row.component == "pod" {
             let known = row.cgroup_memory_peak_bytes.zip(row.cgroup_memory_bytes);
             self.cgroup.extend(known.map(|(peak, usage)| PodCgroup {
@@ -246,6 +249,14 @@ impl Samples {
         } else if let Some(memory) = ComponentMemory::of(row) {
             self.parts.entry(row.component.clone()).or_default().push(memory);
         }
+    }
+
+    /// The median of each component, which holds nothing in samples without it.
+    fn parts(mut self) -> BTreeMap<String, ComponentMemory> {
+        for all in self.parts.values_mut() {
+            all.resize(self.count.max(all.len()), ComponentMemory::default());
+        }
+        self.parts.iter().map(|(name, all)| (name.clone(), ComponentMemory::median(all))).collect()
     }
 
     fn cgroup(&self) -> Option<PodCgroup> {
