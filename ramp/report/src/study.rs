@@ -1,6 +1,5 @@
 //! Studies: comparisons whose unit is the run.
 
-mod absent_components;
 pub mod capacity;
 pub mod comparison;
 pub mod components;

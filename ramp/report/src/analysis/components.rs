@@ -69,7 +69,7 @@ pub struct ComponentCost {
 pub struct Components {
     /// Each component, the load first; without the rest.
     pub costs: Vec<ComponentCost>,
-    /// Components of the node that could not be told, and why.
+    /// Components that could not be told, and why.
     pub unknown: Vec<(&'static str, String)>,
     /// All components of nodes and of the kernel that are told.
     pub node: Estimate<ComponentCost>,
@@ -259,6 +259,11 @@ fn components(
         load_is_apart,
         instances: instances.len(),
     };
+    for name in
+        POD_COMPONENTS.into_iter().filter(|name| instances.iter().any(|one| one.unreadable.contains(*name)))
+    {
+        found.unknown.push((name, "the component probe cannot read the memory of its processes".into()));
+    }
     if let Some((data, saturated_at)) = of_run {
         found.add_node(data, saturated_at);
         found.add_kernel(data, saturated_at);
@@ -517,9 +522,14 @@ impl ComponentDifference {
         let differences: Vec<f64> = (0..DRAWS).map(|_| drawn(other) - drawn(base)).collect();
         let bytes = mean(other) - mean(base);
         let within = Interval::of(&differences).unwrap_or(Interval { low: bytes, high: bytes });
+        // How exact the load is is the same for both.
         let beyond = |runs: &[Components]| {
-            let all = runs.iter().filter_map(|run| run.one(name)).map(ComponentCost::beyond_drawn);
-            all.fold(0.0, f64::max)
+            let of = |run: &Components| {
+                let common = run.whole.as_ref().map_or(0.0, |whole| whole.systematic.load);
+                let common = if name == REST { common } else { 0.0 };
+                Some((run.one(name)?.beyond_drawn() - common).max(0.0))
+            };
+            runs.iter().filter_map(of).fold(0.0, f64::max)
         };
         let wider = beyond(base) + beyond(other);
         Self { name, bytes, interval: Interval { low: within.low - wider, high: within.high + wider } }

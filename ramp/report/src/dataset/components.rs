@@ -1,6 +1,6 @@
 //! Memory by component, from the samples of the component probe: of each instance at rest, and of each node against its instances.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::reported_load::KernelInstances;
@@ -12,17 +12,19 @@ use ramp_format::state::State;
 /// Components of a node that grow with its instances. The probes' own is none of them.
 pub const NODE_COMPONENTS: [&str; 2] = ["kubelet", "container_runtime"];
 
-/// What the components of an instance held while it held all of its memory and nothing was wrong with it.
+/// What the components of an instance held at rest, while it held all of its memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceComponents {
     /// Its group, in a mixed run.
     pub group: Option<String>,
-    /// The median of the samples of each component, by its name.
+    /// The median of the later half of the samples of each component, by its name.
     pub parts: BTreeMap<String, ComponentMemory>,
     /// What its load reports to have alone (anonymous memory, where it reports that); none where it does not report.
     pub reported: Option<f64>,
     /// Its cgroup; none where the probe does not tell.
     pub cgroup: Option<PodCgroup>,
+    /// Components that have processes whose memory the probe cannot read.
+    pub unreadable: BTreeSet<String>,
 }
 
 /// What a component holds, in bytes.
@@ -47,6 +49,8 @@ pub struct PodCgroup {
     pub usage: f64,
     /// Page cache at rest that can be taken back.
     pub file: f64,
+    /// Memory of the kernel at rest.
+    pub kernel: f64,
 }
 
 /// When an instance held its memory, in seconds since the run began.
@@ -58,15 +62,19 @@ struct Held<'r> {
     restarted: bool,
 }
 
-/// Samples of an instance.
+/// Samples of an instance, and the number of the sample that each value is of.
 #[derive(Default)]
 struct Samples {
     /// When the last was taken, and how many there are.
     last: Option<f64>,
     count: usize,
-    parts: BTreeMap<String, Vec<ComponentMemory>>,
-    cgroup: Vec<PodCgroup>,
+    parts: BTreeMap<String, Vec<(usize, ComponentMemory)>>,
+    cgroup: Vec<(usize, PodCgroup)>,
+    unreadable: BTreeSet<String>,
 }
+
+/// Samples at which an instance is at rest, at least. Of a sandbox that has only just been filled not all memory is mapped yet.
+const FEWEST: usize = 2;
 
 impl Dataset {
     /// What the components of each instance held at rest, before a step (its index) or until scaling down. Instances whose container
@@ -91,9 +99,11 @@ impl Dataset {
             group: held.get(uid).and_then(|one| one.group).map(str::to_owned),
             cgroup: samples.cgroup(),
             parts: samples.parts(),
+            unreadable: samples.unreadable,
             reported: reported.get(uid).copied(),
         };
-        samples.into_iter().map(|(uid, samples)| instance((uid, samples))).collect()
+        let told = samples.into_iter().filter(|(_, samples)| samples.count >= FEWEST);
+        told.map(|(uid, samples)| instance((uid, samples))).collect()
     }
 
     /// What one of [`NODE_COMPONENTS`] holds, or with none of them named all together, on each node, against the instances there.
@@ -241,28 +251,46 @@ impl Samples {
         }
         if row.component == "pod" {
             let known = row.cgroup_memory_peak_bytes.zip(row.cgroup_memory_bytes);
-            self.cgroup.extend(known.map(|(peak, usage)| PodCgroup {
+            let cgroup = known.map(|(peak, usage)| PodCgroup {
                 peak: peak as f64,
                 usage: usage as f64,
                 file: row.cgroup_file_bytes.unwrap_or(0) as f64,
-            }));
+                kernel: row.cgroup_kernel_bytes.unwrap_or(0) as f64,
+            });
+            self.cgroup.extend(cgroup.map(|cgroup| (self.count, cgroup)));
         } else if let Some(memory) = ComponentMemory::of(row) {
-            self.parts.entry(row.component.clone()).or_default().push(memory);
+            self.parts.entry(row.component.clone()).or_default().push((self.count, memory));
+        } else {
+            self.unreadable.insert(row.component.clone());
         }
+    }
+
+    /// The later half of the samples: those up to this one are left out.
+    fn left_out(&self) -> usize {
+        self.count / 2
     }
 
     /// The median of each component, which holds nothing in samples without it.
-    fn parts(mut self) -> BTreeMap<String, ComponentMemory> {
-        for all in self.parts.values_mut() {
-            all.resize(self.count.max(all.len()), ComponentMemory::default());
-        }
-        self.parts.iter().map(|(name, all)| (name.clone(), ComponentMemory::median(all))).collect()
+    fn parts(&self) -> BTreeMap<String, ComponentMemory> {
+        let of = |(name, all): (&String, &Vec<(usize, ComponentMemory)>)| {
+            let later = all.iter().filter(|(number, _)| *number > self.left_out());
+            let mut later: Vec<ComponentMemory> = later.map(|(_, memory)| *memory).collect();
+            later.resize(later.len().max(self.count - self.left_out()), ComponentMemory::default());
+            (name.clone(), ComponentMemory::median(&later))
+        };
+        self.parts.iter().map(of).collect()
     }
 
     fn cgroup(&self) -> Option<PodCgroup> {
-        let peak = self.cgroup.last()?.peak;
-        let of = |value: fn(&PodCgroup) -> f64| median(self.cgroup.iter().map(value));
-        Some(PodCgroup { peak, usage: of(|one| one.usage), file: of(|one| one.file) })
+        let peak = self.cgroup.last()?.1.peak;
+        let later = || self.cgroup.iter().filter(|(number, _)| *number > self.left_out());
+        let of = |value: fn(&PodCgroup) -> f64| median(later().map(|(_, one)| value(one)));
+        Some(PodCgroup {
+            peak,
+            usage: of(|one| one.usage),
+            file: of(|one| one.file),
+            kernel: of(|one| one.kernel),
+        })
     }
 }
 

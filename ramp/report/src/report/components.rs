@@ -205,12 +205,18 @@ pub(super) fn differences(all: &[ComponentDifference]) -> Reading {
             short(found.interval.high)
         )
     };
+    let is_some = |found: &&ComponentDifference| {
+        [found.bytes, found.interval.low, found.interval.high].iter().any(|bytes| short(*bytes) != "0.0")
+    };
     let value = |found: &ComponentDifference| {
         let value = json!({"bytes": found.bytes, "low": found.interval.low, "high": found.interval.high});
         (found.name.to_owned(), value)
     };
     Reading {
-        note: format!("{} MiB per instance", all.iter().map(one).collect::<Vec<_>>().join(", ")),
+        note: format!(
+            "{} MiB per instance",
+            all.iter().filter(is_some).map(one).collect::<Vec<_>>().join(", ")
+        ),
         ..Reading::structure(all.iter().map(value).collect::<Map<_, _>>().into())
     }
 }

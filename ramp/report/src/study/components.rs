@@ -8,8 +8,8 @@ use crate::analysis::results::RunResults;
 pub(super) const PEAK_PER_INSTANCE: &str = "peak_per_instance";
 /// How the names of figures of components begin.
 pub(super) const MEMORY_OF: &str = "memory_of_";
-/// Why a component is none of a run in a study of others.
-pub(super) const ABSENT: &str = "no run of the study has this component";
+/// Why a component is not compared of two runtimes that lack it.
+pub(super) const ABSENT: &str = "neither has this component";
 
 /// What a component, `node`, `kernel` or `rest` costs for one instance more.
 pub(super) fn component(run: &RunResults, group: Option<usize>, name: &str) -> Estimate<f64> {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::absent_components::{RunFigures, refuse_absent};
 use super::comparison::{CellComparison, StudyRun};
 use super::figure::{
     MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, memory_of, startup_limit, startup_mean, startup_times,
@@ -82,7 +81,6 @@ impl StudyData {
         let cells = compared.into_iter().map(|compared| compared.cell).collect();
         let mut data = Self { record, cells, runs, unreadable };
         data.set_startup_means();
-        refuse_absent(data.runs.iter_mut().map(MeasuredRun::own_figures).collect());
         data.refuse_where_different(
             measure,
             |figure| figure == MEMORY_PER_INSTANCE,
@@ -251,10 +249,6 @@ fn sidecars(run: &MeasuredRun) -> Option<String> {
 }
 
 impl MeasuredRun {
-    fn own_figures(&mut self) -> RunFigures<'_> {
-        (&self.results, self.group, &mut self.figures.figures)
-    }
-
     /// What one instance more costs.
     ///
     /// # Errors

@@ -183,7 +183,7 @@ impl ChartPlace<'_> {
     fn components(&self) -> StudyChart {
         StudyChart {
             id: self.id("components"),
-            title: format!("Where the memory of a {} is{}", engine(self.report.data).instance(), self.title),
+            title: format!("Memory of a {} beyond its load, by component{}", engine(self.report.data).instance(), self.title),
             x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
             y: "MiB".into(),
             marks: stacks(self.group),

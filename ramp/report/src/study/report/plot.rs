@@ -322,15 +322,20 @@ fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark]) -> Draw
         let (x, y) = plot.backend_coord(&(*x, *y));
         labels.push((x, y, text));
     }
-    // From the lowest one up.
+    const TOP: i32 = 16;
+    // From the lowest one up; where that leads out of the chart, from the highest one down.
     labels.sort_by_key(|(x, y, _)| (*x, -*y));
-    let mut last: Option<(i32, i32)> = None;
+    for at in 1..labels.len() {
+        if labels[at].0 == labels[at - 1].0 {
+            labels[at].1 = labels[at].1.min(labels[at - 1].1 - APART);
+        }
+    }
+    for at in (0..labels.len()).rev() {
+        let above =
+            labels.get(at + 1).filter(|above| above.0 == labels[at].0).map_or(TOP, |above| above.1 + APART);
+        labels[at].1 = labels[at].1.max(above);
+    }
     for (x, y, text) in labels {
-        let y = match last {
-            Some((column, below)) if column == x => y.min(below - APART),
-            _ => y,
-        };
-        last = Some((x, y));
         let font = ("sans-serif", 12).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new(text.to_owned(), (x, y), font))?;
     }

@@ -1,7 +1,6 @@
 //! Figures of components that a study has nothing of: they are in JSON alone.
 
 use crate::analysis::components::NEEDS_PROBE;
-use crate::study::components::ABSENT;
 use crate::study::data::{MeasuredRun, StudyData};
 use crate::study::figure::{STUDY_FIGURES, StudyFigure, Topic};
 
@@ -9,9 +8,10 @@ use crate::study::figure::{STUDY_FIGURES, StudyFigure, Topic};
 #[must_use]
 pub fn is_untold(data: &StudyData, figure: &StudyFigure) -> bool {
     let Some(at) = STUDY_FIGURES.iter().position(|other| other.name == figure.name) else { return false };
-    let is_untold = |run: &MeasuredRun| {
-        let value = run.figures.figures.get(at).and_then(|value| value.as_ref().err());
-        value.is_some_and(|why| [NEEDS_PROBE, ABSENT].contains(&why.0.as_str()))
+    let is_untold = |run: &MeasuredRun| match run.figures.figures.get(at) {
+        Some(Ok(bytes)) => *bytes == 0.0,
+        Some(Err(why)) => why.0 == NEEDS_PROBE,
+        None => true,
     };
     figure.topic == Topic::Components && data.runs.iter().all(is_untold)
 }
