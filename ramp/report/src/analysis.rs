@@ -3,6 +3,7 @@
 pub mod capacity;
 pub mod causes;
 pub mod comparison;
+pub mod components;
 pub mod drift;
 mod estimate;
 mod estimates;

@@ -9,6 +9,7 @@
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
 mod clocks;
+mod components;
 mod legacy_csv;
 mod measure;
 mod mixed_groups;
@@ -23,10 +24,14 @@ mod table_reader;
 mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
-pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
+pub use components::{ComponentMemory, InstanceComponents, NODE_COMPONENTS, PodCgroup};
+pub use measure::{
+    ACTIVE, ANON_AND_SHARED, CHARGED, KERNEL, KERNEL_PARTS, Measure, NOT_AVAILABLE, UNRECLAIMABLE,
+};
 pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{
-    Cells, Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source, Step,
+    Cells, Dataset, Freshness, KernelMemory, NodeMemory, NodeSample, NodeSeries, Recorded, Settings, Source,
+    Step,
 };
 use names::name_of;
 pub use names::tell_apart;

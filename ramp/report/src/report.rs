@@ -13,6 +13,7 @@
 pub mod assertion;
 pub mod chart;
 pub mod charts;
+mod components;
 pub mod estimate_table;
 pub mod figure;
 pub(crate) mod format;

@@ -2,6 +2,7 @@
 
 pub mod capacity;
 pub mod comparison;
+pub mod components;
 pub mod data;
 pub mod figure;
 pub mod planning;

@@ -4,6 +4,7 @@
 mod blocked;
 mod capacities;
 mod clocks;
+mod components;
 mod datasets;
 mod disks;
 mod faults;

@@ -9,6 +9,7 @@
 
 mod capacities;
 mod cases;
+mod components;
 mod coverage;
 mod experiment;
 mod mixed;

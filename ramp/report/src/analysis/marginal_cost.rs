@@ -171,7 +171,7 @@ fn of_reports(costs: &Costs, beyond: &BeyondReported, when: &str) -> Estimate<Ma
     };
     let interval = systematic.widen(within);
     // What they have alone is there.
-    if interval.high < beyond.anon_bytes {
+    if measure.is_reported && interval.high < beyond.anon_bytes {
         return unavailable(format!(
             "kernels hold {} to {} more per instance, but instances report {} of anonymous memory: memory was freed \
              meanwhile, or instances were not observed",

@@ -2,6 +2,7 @@
 
 use super::capacity::CapacityComparison;
 use super::comparison::{Comparison, Pooled};
+use super::components::{ComponentDifference, RunComponents, run_components};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
@@ -57,6 +58,8 @@ pub struct RunResults {
     pub leak: Estimate<Leak>,
     /// Its groups, where it is a mixed run.
     pub mixed: Vec<GroupResults>,
+    /// Memory by component, and its peak.
+    pub components: RunComponents,
     /// What a search has found.
     pub search: Estimate<SearchResult>,
 }
@@ -76,6 +79,8 @@ pub struct Compared {
     pub capacities: CapacityComparison,
     /// What their pods request.
     pub requests: Estimate<RequestDifference>,
+    /// Who holds what each costs more.
+    pub components: Estimate<Vec<ComponentDifference>>,
 }
 
 impl Results {
@@ -91,6 +96,10 @@ impl Results {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
         };
+        let by_component = |group: usize| -> Vec<&RunComponents> {
+            let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
+            indices.iter().filter_map(|run| Some(&runs.get(*run)?.components)).collect()
+        };
         let compare = |(base, other): (usize, usize)| {
             let (of_base, of_other) = (members(base), members(other));
             Compared {
@@ -103,6 +112,7 @@ impl Results {
                     other: group_capacities(&of_other),
                 },
                 requests: RequestDifference::of(&of_base, &of_other),
+                components: ComponentDifference::all(&by_component(base), &by_component(other)),
             }
         };
         let name = |group: usize| groups.get(group).map_or("", |group| &group.name);
@@ -130,7 +140,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 13;
+    const FIGURES: usize = 14;
 
     /// What a run says by itself.
     #[must_use]
@@ -164,6 +174,9 @@ impl RunResults {
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
             mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
+            components: figures.compute("memory by component", name, || {
+                run_components(data, saturated_at, &estimates.rough_cost)
+            }),
             search: figures.compute("search", name, || search(data)),
             estimates,
         }

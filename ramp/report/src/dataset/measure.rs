@@ -84,6 +84,19 @@ pub static ANON_AND_SHARED: Measure = Measure {
     ..MEMORY
 };
 
+/// What the kernel itself takes, of which nobody reports, and which nothing else counts twice.
+const KERNEL_MEMORY: Measure = Measure { is_reported: false, load_exact: 0.0, uncounted: 0.0, ..MEMORY };
+/// Each part of it.
+pub static KERNEL_PARTS: [Measure; 4] = [
+    Measure { name: "page_tables", value: |sample| bytes(sample.memory.kernel.page_tables), ..KERNEL_MEMORY },
+    Measure { name: "slab", value: |sample| bytes(sample.memory.kernel.slab), ..KERNEL_MEMORY },
+    Measure { name: "kernel_stacks", value: |sample| bytes(sample.memory.kernel.stacks), ..KERNEL_MEMORY },
+    Measure { name: "per_cpu", value: |sample| bytes(sample.memory.kernel.per_cpu), ..KERNEL_MEMORY },
+];
+/// All of them together.
+pub static KERNEL: Measure =
+    Measure { name: "kernel", value: |sample| bytes(sample.memory.kernel.all()), ..KERNEL_MEMORY };
+
 fn bytes(of: Option<u64>) -> Option<f64> {
     of.map(|bytes| bytes as f64)
 }

@@ -120,6 +120,30 @@ pub struct NodeMemory {
     pub anon_and_shared: Option<u64>,
     /// Memory that the kernel cannot take back but by swapping or killing.
     pub unreclaimable: Option<u64>,
+    /// Of that: what the kernel takes for itself.
+    pub kernel: KernelMemory,
+}
+
+/// What a kernel takes for itself and cannot take back, in bytes. What the source does not say is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelMemory {
+    /// PageTables, with SecPageTables.
+    pub page_tables: Option<u64>,
+    /// SUnreclaim.
+    pub slab: Option<u64>,
+    /// KernelStack.
+    pub stacks: Option<u64>,
+    /// Percpu.
+    pub per_cpu: Option<u64>,
+}
+
+impl KernelMemory {
+    /// All of it; none where the source tells nothing.
+    #[must_use]
+    pub fn all(&self) -> Option<u64> {
+        let parts = [self.page_tables?, self.slab?, self.stacks?, self.per_cpu.unwrap_or(0)];
+        Some(parts.iter().fold(0, |sum, part| sum.saturating_add(*part)))
+    }
 }
 
 impl NodeMemory {

@@ -161,6 +161,11 @@ impl<'d> KernelInstances<'d> {
         }
     }
 
+    /// Whether none is being made, or to be started again.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unknown.is_empty()
+    }
+
     /// Instances of each of these groups, and nodes that have had one of it.
     pub(super) fn by_group(&self, groups: &[String]) -> Vec<(u32, u32)> {
         let of = |group: &String| {

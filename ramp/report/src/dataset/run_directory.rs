@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
-use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
+use super::{
+    Dataset, Freshness, KernelMemory, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of,
+};
 use super::{clocks, observation_gaps};
 use crate::progress::Observer;
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, PodRow, StepRow};
@@ -297,7 +299,7 @@ fn sampler(
         for (value, column) in unreclaimable.iter_mut().zip(unreclaimable_columns) {
             *value = row.bytes(column)?;
         }
-        let [anon, shmem, ..] = unreclaimable;
+        let [anon, shmem, slab, stacks, tables, secondary, per_cpu, ..] = unreclaimable;
         Ok(NodeSample {
             taken_seconds: row.time(sample_time)?,
             age_seconds: row.number(age)?,
@@ -317,6 +319,12 @@ fn sampler(
                 active: row.bytes(active)?,
                 anon_and_shared: anon.zip(shmem).map(|(anon, shmem)| anon.saturating_add(shmem)),
                 unreclaimable: unreclaimable_bytes(unreclaimable),
+                kernel: KernelMemory {
+                    page_tables: tables.map(|tables| tables.saturating_add(secondary.unwrap_or(0))),
+                    slab,
+                    stacks,
+                    per_cpu,
+                },
             },
             budget_used: row.bytes(budget_used)?,
             oom_kills: row.bytes(oom_kills)?,

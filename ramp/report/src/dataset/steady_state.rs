@@ -70,7 +70,18 @@ impl Dataset {
     /// fills, what it holds follows from its last report and its growth rate; where there are enough samples with all instances
     /// full, these alone count.
     pub(super) fn costs_by_samples(&self, recorded: &Recorded, before: Option<usize>) -> Costs {
-        let (measure, load, kernels) = self.looks(recorded, before);
+        let until = self.until(before);
+        self.costs_by(recorded, before, self.measure(recorded, until))
+    }
+
+    /// What kernels hold of a measure against instances; none of a file of the study.
+    #[must_use]
+    pub fn costs_of(&self, before: Option<usize>, measure: &'static Measure) -> Option<Costs> {
+        Some(self.costs_by(self.recorded()?, before, measure))
+    }
+
+    fn costs_by(&self, recorded: &Recorded, before: Option<usize>, measure: &'static Measure) -> Costs {
+        let (load, kernels) = self.looks_of(recorded, before, measure);
         let full = |looks: &&Vec<KernelObservation>| {
             let numbers: HashSet<u32> =
                 looks.iter().filter(|look| look.all_full).map(|look| look.instances).collect();
@@ -174,7 +185,7 @@ impl Dataset {
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
-    fn until(&self, before: Option<usize>) -> f64 {
+    pub(super) fn until(&self, before: Option<usize>) -> f64 {
         let counts = |(index, step): &(usize, &Step)| match before {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),
@@ -206,14 +217,24 @@ impl Dataset {
         recorded: &'r Recorded,
         before: Option<usize>,
     ) -> (&'static Measure, ReportedLoad<'r>, Vec<Vec<KernelObservation>>) {
+        let measure = self.measure(recorded, self.until(before));
+        let (load, kernels) = self.looks_of(recorded, before, measure);
+        (measure, load, kernels)
+    }
+
+    fn looks_of<'r>(
+        &self,
+        recorded: &'r Recorded,
+        before: Option<usize>,
+        measure: &'static Measure,
+    ) -> (ReportedLoad<'r>, Vec<Vec<KernelObservation>>) {
         let until = self.until(before);
-        let measure = self.measure(recorded, until);
         let load = ReportedLoad::of(recorded, until);
         let mut kernels = self.of_kernels(recorded, &load, measure);
         for looks in &mut kernels {
             looks.retain(|look| look.elapsed_seconds <= until);
         }
-        (measure, load, kernels)
+        (load, kernels)
     }
 
     /// The same of each kernel.

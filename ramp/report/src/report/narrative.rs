@@ -5,6 +5,7 @@ mod mixed;
 mod run;
 mod sentence;
 
+pub(super) use sentence::says;
 pub use sentence::{Section, Sentence};
 
 use super::figure::Unit;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::figure::JsonKey::{Object, Plain, Renamed, Structure, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
-use super::{format, startup_phases};
+use super::{components, format, startup_phases};
 use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
 };
@@ -200,6 +200,28 @@ pub const FIGURES: &[Figure] = &[
         ..OF_RUN
     },
     Figure {
+        name: "components",
+        title: Some("who holds it"),
+        definition: "memory of each additional instance by component: processes of the instance, of its node, the kernel, and the rest of \
+                     the marginal cost",
+        json: Plain("estimates.components"),
+        scope: Scope::Run(components::components),
+        ..OF_RUN
+    },
+    Figure {
+        name: "peak_per_instance",
+        title: Some("peak per instance"),
+        unit: Unit::BinaryBytes,
+        definition: "most memory that was ever charged to the cgroup of an instance, beyond its page cache and its load, with its \
+                     confidence interval; mean over instances",
+        json: Object(
+            "estimates.peak_per_instance",
+            &["bytes", "low", "high", "most_bytes", "at_rest_bytes", "instances"],
+        ),
+        scope: Scope::Run(components::peak),
+        ..OF_RUN
+    },
+    Figure {
         name: "group_costs",
         title: Some("memory by runtime"),
         definition: "memory of each additional instance of each group of a mixed run, with its confidence interval",
@@ -356,6 +378,14 @@ pub const FIGURES: &[Figure] = &[
         definition: "difference of the marginal costs, confidence interval by bootstrap",
         json: Object("overhead_per_pod", &["bytes", "low", "high", "mib", "pod_fixed_mib"]),
         scope: Scope::Comparison(|compared, _| Ok(per_pod(known(&compared.comparison.overhead_per_pod)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "components_difference",
+        title: Some("who holds more"),
+        definition: "difference of the memory of each component, with its confidence interval",
+        json: Plain("components"),
+        scope: Scope::Comparison(|compared, _| Ok(components::differences(known(&compared.components)?))),
         ..OF_RUN
     },
     Figure {

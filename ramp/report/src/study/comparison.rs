@@ -1,5 +1,6 @@
 //! Comparison of two cells of a study, figure by figure: the difference, the ratio, and what can be said of it.
 
+use super::components::ABSENT;
 use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
 use super::startup_phases::systematic_deviation;
 use super::stopping::Stopping;
@@ -12,8 +13,16 @@ use crate::stats::{
 use ramp_format::study::Tolerance;
 
 /// The margin where the study file sets none, as a share of the base.
-pub(super) const USUAL_SHARE: f64 = 0.05;
+const USUAL_SHARE: f64 = 0.05;
 const USUAL_MARGIN: Tolerance = Tolerance::Share(USUAL_SHARE);
+
+/// The same of a component, in bytes: a share of one that the base may lack is nothing.
+const USUAL_OF_COMPONENT: Tolerance = Tolerance::Absolute(1_048_576.0);
+
+/// The margin of a figure where the study file sets none.
+pub(super) fn usual_margin(figure: &StudyFigure) -> Tolerance {
+    if figure.topic == Topic::Components { USUAL_OF_COMPONENT } else { USUAL_MARGIN }
+}
 
 /// Standard deviation of the difference of two numbers that are rounded to whole ones: √(1/12 + 1/12).
 pub(super) const ROUNDING_DEVIATION: f64 = 0.408_248_290_463_863;
@@ -103,7 +112,7 @@ impl CellComparison {
             .iter()
             .enumerate()
             .map(|(at, figure)| {
-                let margin = margin(figure.name).unwrap_or(USUAL_MARGIN);
+                let margin = margin(figure.name).unwrap_or_else(|| usual_margin(figure));
                 compare(figure, at, &blocks, margin, stopping(figure.name))
             })
             .collect();
@@ -195,6 +204,12 @@ fn compare(
     stopping: Stopping,
 ) -> Estimate<FigureComparison> {
     let (pairs, missing) = pairs_of(at, blocks);
+    if figure.component().is_some()
+        && pairs.iter().all(|pair| pair.base == 0.0 && pair.other == 0.0)
+        && !pairs.is_empty()
+    {
+        return unavailable(ABSENT);
+    }
     let confidence = stopping.nominal_confidence();
     let Some(difference) = difference_of(figure, &pairs) else {
         return match missing.first() {
@@ -379,9 +394,11 @@ mod tests {
                 let mut verdicts = |percent: f64| -> Vec<Verdict> {
                     let [base, other] = study(errors, blocks, noise, percent, &mut random);
                     let found = CellComparison::of(&base, &other, |_| None);
-                    found.figures.iter().flatten().map(|figure| figure.verdict).collect()
+                    let adjusted =
+                        found.figures.iter().flatten().filter(|found| found.figure.topic == Topic::Capacity);
+                    adjusted.map(|figure| figure.verdict).collect()
                 };
-                // Holm: of all figures together.
+                // Holm: of all figures of a topic together.
                 differ += u32::from(verdicts(0.0).contains(&Verdict::Differs));
                 // Each by itself: that one difference is within its margin says nothing of the others.
                 equal += u32::from(matches!(verdicts(usual)[0], Verdict::NoLargerThan(_)));

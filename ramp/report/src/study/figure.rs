@@ -1,5 +1,6 @@
 //! Figures of a study: what is compared of two runs. Each run gives one value of each, or why it has none.
 
+use super::components::{MEMORY_OF, PEAK_PER_INSTANCE, component, peak_per_pod};
 use super::startup_phases;
 use crate::analysis::results::RunResults;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
@@ -59,6 +60,16 @@ pub enum StudyUnit {
     /// CPU time per wall time.
     Cores,
 }
+
+/// A figure of a component, to be completed.
+const COMPONENT: StudyFigure = StudyFigure {
+    name: "",
+    title: "",
+    unit: StudyUnit::Bytes,
+    topic: Topic::Components,
+    definition: "",
+    value: |_, _| unavailable(""),
+};
 
 /// All figures. The p-values of a comparison are adjusted for the number of figures of each topic.
 pub const STUDY_FIGURES: &[StudyFigure] = &[
@@ -131,6 +142,84 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
     startup_phases::PROGRAM,
     startup_phases::MEMORY,
     startup_phases::READY,
+    StudyFigure {
+        name: "memory_of_vmm",
+        title: "memory of the VMM",
+        definition: "memory of the virtual machine monitor of an instance (PSS, without files), without the load's where that is a guest's",
+        value: |run, group| component(run, group, "vmm"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_virtiofsd",
+        title: "memory of virtiofsd",
+        definition: "memory of the file server of an instance (virtiofsd, nydusd; PSS, without files)",
+        value: |run, group| component(run, group, "virtiofsd"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_sentry",
+        title: "memory of the sentry",
+        definition: "memory of gVisor's sentry of an instance (PSS, without files), without the load's, which is in it",
+        value: |run, group| component(run, group, "sentry"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_gofer",
+        title: "memory of the gofer",
+        definition: "memory of gVisor's gofer of an instance (PSS, without files)",
+        value: |run, group| component(run, group, "gofer"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_shim",
+        title: "memory of the shim",
+        definition: "memory of the shim of an instance (containerd-shim, conmon; PSS, without files)",
+        value: |run, group| component(run, group, "shim"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_pause",
+        title: "memory of pause",
+        definition: "memory of the pause container of an instance (PSS, without files)",
+        value: |run, group| component(run, group, "pause"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_other",
+        title: "memory of other processes",
+        definition: "memory of processes of an instance that are none of the others (PSS, without files)",
+        value: |run, group| component(run, group, "other"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_node",
+        title: "memory of kubelet and container runtime",
+        definition: "memory of kubelet and container runtime for each additional instance (slope of PSS, without files)",
+        value: |run, group| component(run, group, "node"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_kernel",
+        title: "memory of the kernel",
+        definition: "page tables, unreclaimable slab, kernel stacks and per-CPU memory for each additional instance (slope)",
+        value: |run, group| component(run, group, "kernel"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_of_rest",
+        title: "rest of the memory",
+        definition: "memory of each additional instance that no component accounts for: `memory_per_instance` less all of them",
+        value: |run, group| component(run, group, "rest"),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: PEAK_PER_INSTANCE,
+        title: "peak per instance",
+        definition: "most memory that was ever charged to the cgroup of an instance, beyond its page cache and its load: mean over \
+                     instances; its difference is the overhead at the peak",
+        value: |run, group| Ok(peak_per_pod(run, group)?.bytes),
+        ..COMPONENT
+    },
 ];
 
 /// The figure that is of one measure of memory or another.
@@ -152,6 +241,12 @@ impl StudyFigure {
     /// Where the run does not tell.
     pub fn of(&self, run: &RunResults, group: Option<usize>) -> Estimate<f64> {
         (self.value)(run, group)
+    }
+
+    /// The component that it is of, or `node`, `kernel` or `rest`.
+    #[must_use]
+    pub fn component(&self) -> Option<&'static str> {
+        self.name.strip_prefix(MEMORY_OF).filter(|_| self.topic == Topic::Components)
     }
 
     /// Whether it is counted before a run and not measured: it has no error, and needs no adjustment for being one of several.

@@ -12,6 +12,8 @@
 //! | [`mod@listing`], [`mod@markdown`], [`html`] | all of it, for people |
 //! | [`table`], [`missing`] | a row for each cell, and why figures are not available |
 //! | [`mod@json`] | all of it, for programs |
+//! | [`components`] | who holds what instances take more |
+//! | [`untold`] | figures that a study has nothing of |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
 //! | [`charts`], [`plot`] | the charts, and how they are drawn |
@@ -22,6 +24,7 @@ pub mod answer;
 pub mod assertion;
 pub mod cell;
 pub mod charts;
+pub mod components;
 pub mod findings;
 pub mod html;
 pub mod json;
@@ -37,6 +40,7 @@ pub mod reference;
 pub mod runs;
 pub mod table;
 pub mod terminal;
+pub mod untold;
 pub mod words;
 
 pub use html::page;

@@ -1,5 +1,7 @@
 //! Simulated cluster: a discrete-event simulation of the nodes and instances of a world.
 
+mod components;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -15,6 +17,7 @@ use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
 use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
+use components::NodeComponents;
 use ramp_format::preflight::AdmittedResources;
 use ramp_format::state::State;
 use ramp_format::time::Time;
@@ -34,6 +37,8 @@ enum PlannedEvent {
     Report { instance: usize, life: u32 },
     /// A node is sampled.
     Sample { node: usize },
+    /// The components on a node are sampled.
+    Components { node: usize },
     /// An incident begins.
     Begin { incident: usize },
     /// An incident ends.
@@ -103,6 +108,7 @@ struct SimulatedNode {
     /// The offset of its clock.
     ahead: SignedQuantity<Duration>,
     draw: Random,
+    components: NodeComponents,
 }
 
 /// Instances that are over, of which the oldest are removed (terminated-pod-gc-threshold of Kubernetes, which is 12500).
@@ -130,11 +136,15 @@ impl Cluster {
             let draw = Random::new(world.seed, 2000 + number as u64);
             let (kind, ahead) = (kind.clone(), SignedQuantity::default());
             let used_before = vec![false; groups.len()];
-            nodes.push(SimulatedNode { kind, kernel, used_before, ahead, draw });
+            let components = NodeComponents::new(world.seed, number);
+            nodes.push(SimulatedNode { kind, kernel, used_before, ahead, draw, components });
             names.push(name);
         }
         let truth = Truth {
-            marginal_cost_bytes: load.cost() + world.runtime.memory.0 as f64 + world.machine.keeps.0 as f64,
+            marginal_cost_bytes: load.cost()
+                + world.runtime.memory.0 as f64
+                + world.machine.keeps.0 as f64
+                + world.machine.each(),
             ..Truth::default()
         };
         let mut cluster = Self {
@@ -178,6 +188,7 @@ impl Cluster {
             let phase = self.world.machine.sample_phase.unwrap_or(drawn);
             self.plan(phase, PlannedEvent::Sample { node });
         }
+        self.plan_components();
         for (incident, event) in self.world.events.clone().iter().enumerate() {
             match event.instances {
                 Some(_) => self.waiting.push(incident),
@@ -336,6 +347,7 @@ impl Cluster {
                 }
             }
             PlannedEvent::Sample { node } => self.sample(node, now),
+            PlannedEvent::Components { node } => self.sample_components(node, now),
             PlannedEvent::Begin { incident } => self.begin(incident, now),
             PlannedEvent::Over { incident } => {
                 self.active[incident] = false;
@@ -423,7 +435,9 @@ impl Cluster {
         let spread = 1.0 + runtime.spread * self.draw.normal();
         let overhead = runtime.memory.0 as f64 * spread.max(0.0);
         let at = self.instances.len();
-        self.instances.push(SimulatedInstance::new(number, group, overhead, now));
+        let peak = (runtime.peak.0 as f64, runtime.peak_for);
+        self.instances
+            .push(SimulatedInstance { peak, ..SimulatedInstance::new(number, group, overhead, now) });
         let (made, overheads) = &mut self.overheads[group];
         (*made, *overheads) = (*made + 1, *overheads + overhead);
         self.truth.marginal_cost_bytes = self.cost()
@@ -441,7 +455,7 @@ impl Cluster {
 
     /// What an instance takes beside its runtime's memory.
     fn cost(&self) -> f64 {
-        self.load.cost() + self.world.machine.keeps.0 as f64
+        self.load.cost() + self.world.machine.keeps.0 as f64 + self.world.machine.each()
     }
 
     /// Schedules the unschedulable instances for which there is room now.
@@ -480,6 +494,8 @@ impl Cluster {
                 let took = now.saturating_sub(self.instances[at].made);
                 if self.instances[at].restarts == 0 {
                     self.truth.startup_seconds.push(took.as_secs_f64());
+                    let peak = self.instances[at].most_charged(&self.load, now);
+                    self.truth.peak_bytes.push(peak - (self.load.target - self.load.shared));
                 }
                 self.begin_those_that_wait_for(self.held, now);
             }
@@ -718,6 +734,7 @@ impl Cluster {
             let instance = &self.instances[*at];
             if instance.node.is_some_and(|node| self.nodes[node].kernel == kernel) {
                 instance.add_to(&mut used, &self.load, now);
+                used.anon += if instance.sandbox.is_some() { self.world.machine.each() } else { 0.0 };
             }
         }
         for node in self.nodes.iter().filter(|node| node.kernel == kernel) {

@@ -24,6 +24,8 @@ pub struct Truth {
     pub changed_by_others: bool,
     /// From creation to holding all memory, of those that succeeded at the first attempt.
     pub startup_seconds: Vec<f64>,
+    /// Of the same: the most that was charged to each, beyond the anonymous memory of its load.
+    pub peak_bytes: Vec<f64>,
     /// Whether all instances have been removed: what follows is not part of it.
     pub removed: bool,
     /// The numbers of instances that hold their memory and that run now.

@@ -21,7 +21,7 @@ pub(super) struct LoadFacts {
     /// Bytes per second.
     rate: f64,
     /// The part of its resident set that all instances share.
-    shared: f64,
+    pub(super) shared: f64,
     page_tables: f64,
     /// Cores.
     cpu: f64,
@@ -105,6 +105,8 @@ pub(super) struct SimulatedInstance {
     pub(super) overhead: f64,
     /// When the creation of its sandbox began and ends.
     pub(super) sandbox: Option<(Duration, Duration)>,
+    /// Memory that its runtime takes besides at first, and for how long.
+    pub(super) peak: (f64, Duration),
     /// Since the last events.
     pub(super) changed: bool,
     /// Whether another one has taken its place.
@@ -127,6 +129,7 @@ impl SimulatedInstance {
             began: None,
             overhead,
             sandbox: None,
+            peak: (0.0, Duration::ZERO),
             changed: true,
             over: false,
         }
@@ -153,7 +156,7 @@ impl SimulatedInstance {
         !self.over && !matches!(self.state, State::Terminating | State::Gone)
     }
 
-    fn resident(&self, load: &LoadFacts, now: Duration) -> f64 {
+    pub(super) fn resident(&self, load: &LoadFacts, now: Duration) -> f64 {
         let Some(began) = self.began else { return 0.0 };
         (load.start + load.rate * now.saturating_sub(began).as_secs_f64()).min(load.target)
     }
@@ -163,6 +166,8 @@ impl SimulatedInstance {
         if let Some((begin, whole)) = self.sandbox {
             let time = whole.saturating_sub(begin).as_secs_f64().max(1e-9);
             used.anon += self.overhead * (now.saturating_sub(begin).as_secs_f64() / time).min(1.0);
+            let (peak, lasts) = self.peak;
+            used.anon += if now.saturating_sub(begin) < lasts { peak } else { 0.0 };
         }
         if self.began.is_some() {
             let anon = (self.resident(load, now) - load.shared).max(0.0);
@@ -170,6 +175,20 @@ impl SimulatedInstance {
             used.page_tables += anon * load.page_tables;
             used.files = used.files.max(load.shared);
         }
+    }
+
+    /// What it takes itself, beside files.
+    pub(super) fn charged(&self, load: &LoadFacts, now: Duration) -> f64 {
+        let mut used = Used::default();
+        self.add_to(&mut used, load, now);
+        used.unreclaimable()
+    }
+
+    /// The most of that until now: all grows but what its runtime takes at first.
+    pub(super) fn most_charged(&self, load: &LoadFacts, now: Duration) -> f64 {
+        let peak_ends = self.sandbox.map(|(begin, _)| begin + self.peak.1);
+        let last = peak_ends.map_or(now, |ends| ends.saturating_sub(Duration::from_nanos(1)).min(now));
+        self.charged(load, now).max(self.charged(load, last))
     }
 
     /// Its status by the API. `time` is the clock of a node, or without one of the API server.

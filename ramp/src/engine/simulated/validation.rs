@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::quantities::Quantity;
 use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, World};
 use ramp_format::text::first_names;
+use workload::quantity::Bytes;
 
 /// Shorter intervals would take too long to simulate.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -51,6 +52,7 @@ pub(super) fn check(world: &World) -> Result<(), String> {
     ensure_share("load.page_tables", world.load.page_tables, 1.0)?;
     ensure_share("load.starved", world.load.starved, 1.0 + f64::EPSILON)?;
     ensure_share("runtime.spread", world.runtime.spread, 1.0)?;
+    check_parts(world)?;
     for (name, other) in &world.runtimes {
         ensure(!name.is_empty() && !name.contains(','), || {
             format!("runtimes: {name:?} (expected a name without commas, as --mix has it)")
@@ -109,6 +111,37 @@ pub(super) fn check(world: &World) -> Result<(), String> {
         check_event(event, &names).map_err(|error| format!("events[{number}]: {error}"))?;
     }
     Ok(())
+}
+
+/// What each component of an instance holds is part of the memory of its runtime.
+fn check_parts(world: &World) -> Result<(), String> {
+    if let Some(every) = world.machine.components_every {
+        ensure_long_enough("machine.components_every", every)?;
+    }
+    let of_runtime = |at: &str, memory: Bytes, parts: &BTreeMap<String, Bytes>| {
+        let all = parts.values().fold(0_u64, |sum, part| sum.saturating_add(part.0));
+        ensure(all <= memory.0, || {
+            format!("{at}.parts: {} together (expected at most its memory, {memory})", Bytes(all))
+        })?;
+        known_parts(&format!("{at}.parts"), parts, &POD_PARTS)
+    };
+    let World { runtime, runtimes, machine, .. } = world;
+    of_runtime("runtime", runtime.memory, &runtime.parts)?;
+    for (name, other) in runtimes {
+        of_runtime(&format!("runtimes.{name}"), other.memory.unwrap_or(runtime.memory), &other.parts)?;
+    }
+    known_parts("machine.parts", &machine.parts, &NODE_PARTS)
+}
+
+/// Components of an instance beside its load, and of a node, as `components.csv` names them.
+const POD_PARTS: [&str; 7] = ["pause", "shim", "vmm", "virtiofsd", "sentry", "gofer", "other"];
+const NODE_PARTS: [&str; 2] = ["kubelet", "container_runtime"];
+
+fn known_parts(at: &str, parts: &BTreeMap<String, Bytes>, known: &[&str]) -> Result<(), String> {
+    let unknown = parts.keys().find(|name| !known.contains(&name.as_str()));
+    ensure(unknown.is_none(), || {
+        format!("{at}: {:?} (expected some of {})", unknown.map_or("", String::as_str), known.join(", "))
+    })
 }
 
 fn check_nodes(kinds: &[NodeKind]) -> Result<(), String> {

@@ -116,6 +116,27 @@ pub struct RuntimeTruth {
     pub first: Bytes,
     /// CPU request of each, in cores.
     pub cpu_request: f64,
+    /// Of its memory: what each component holds, by its name in `components.csv`. What is left over, nobody tells of.
+    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, Bytes>,
+    /// Whether the memory of its load is in that of its `vmm` or `sentry`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub guest: bool,
+    /// Memory that it takes beyond that for a while after its creation has begun.
+    #[serde(with = "quantities", skip_serializing_if = "is_zero")]
+    pub peak: Bytes,
+    /// For how long.
+    #[serde(with = "quantities", skip_serializing_if = "Duration::is_zero")]
+    pub peak_for: Duration,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(bytes: &Bytes) -> bool {
+    bytes.0 == 0
 }
 
 /// Another runtime of a mixed run; what it does not say is as of the world's runtime.
@@ -140,6 +161,9 @@ pub struct OtherRuntime {
     /// From there to the start of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<PhaseTime>,
+    /// What each component holds; none of them where its memory differs and this is not said.
+    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, Bytes>,
 }
 
 /// A group of instances: those of a mixed run under one runtime, or all.
@@ -214,6 +238,12 @@ pub struct MachineTruth {
     /// Maximum delay of a sample.
     #[serde(with = "quantities")]
     pub late: Duration,
+    /// Time between two samples of the component probe; there is none by default.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub components_every: Option<Duration>,
+    /// What components of a node, such as `kubelet`, hold for each instance there.
+    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, Bytes>,
 }
 
 /// Programs of others: each grows linearly for half of its time, and holds its memory for the other half.
@@ -414,6 +444,10 @@ impl Default for RuntimeTruth {
             spread: 0.0,
             first: Bytes(0),
             cpu_request: 0.0,
+            parts: BTreeMap::new(),
+            guest: false,
+            peak: Bytes(0),
+            peak_for: Duration::ZERO,
         }
     }
 }
@@ -446,6 +480,8 @@ impl Default for MachineTruth {
             sample_phase: None,
             lost: 0.0,
             late: Duration::ZERO,
+            components_every: None,
+            parts: BTreeMap::new(),
         }
     }
 }
@@ -494,6 +530,11 @@ impl World {
                     spread: other.spread.unwrap_or(self.runtime.spread),
                     first: other.first.unwrap_or(self.runtime.first),
                     cpu_request: other.cpu_request.unwrap_or(self.runtime.cpu_request),
+                    parts: match other.memory {
+                        None if other.parts.is_empty() => self.runtime.parts.clone(),
+                        _ => other.parts,
+                    },
+                    ..self.runtime.clone()
                 },
                 sandbox: other.sandbox.unwrap_or(sandbox),
                 create: other.create.unwrap_or(create),

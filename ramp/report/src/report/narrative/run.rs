@@ -1,7 +1,7 @@
 //! Sentences on one run.
 
 use super::super::figure::Unit;
-use super::super::{format, registry, startup_phases};
+use super::super::{components, format, registry, startup_phases};
 use super::sentence::{Section, Sentence, says, sentence_case};
 use crate::analysis::external_changes::noticed_changes;
 use crate::analysis::failure_modes::Resource;
@@ -30,6 +30,7 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     if found.mixed.is_empty() {
         sentences.push(usage(data, found));
         sentences.push(marginal_cost(data, found));
+        sentences.extend(components::sentences(found));
         let mut started = startup(&found.latency);
         if found.search.is_ok() {
             started.rule += "; of a search, of instances made in levels that held";

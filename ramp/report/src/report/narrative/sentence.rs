@@ -18,7 +18,7 @@ pub struct Section {
     pub sentences: Vec<Sentence>,
 }
 
-pub(super) fn says(text: String, rule: impl Into<String>) -> Sentence {
+pub(in super::super) fn says(text: String, rule: impl Into<String>) -> Sentence {
     Sentence { text, rule: rule.into() }
 }
 

@@ -8,7 +8,7 @@ use crate::report::format;
 use crate::stats::{FEWEST_FOR_DRIFT, Interval, PermutationTest};
 use crate::study::capacity::capacity_sentences;
 use crate::study::comparison::{
-    FEW_BLOCKS, FigureComparison, ROUNDING_DEVIATION, StartupComparison, USUAL_SHARE,
+    FEW_BLOCKS, FigureComparison, ROUNDING_DEVIATION, StartupComparison, usual_margin,
 };
 use crate::study::data::{ComparedCells, StudyData};
 use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
@@ -295,10 +295,10 @@ impl Context<'_> {
         match found.verdict {
             Verdict::Differs => format!("{seen}."),
             Verdict::NoLargerThan(margin) => {
-                let share = match self.data.record.definition.margin.of(found.figure.name) {
-                    Some(Tolerance::Absolute(_)) => String::new(),
-                    Some(Tolerance::Share(share)) => self.share_of_base(share),
-                    None => self.share_of_base(USUAL_SHARE),
+                let margin_of = self.data.record.definition.margin.of(found.figure.name);
+                let share = match margin_of.unwrap_or_else(|| usual_margin(found.figure)) {
+                    Tolerance::Absolute(_) => String::new(),
+                    Tolerance::Share(share) => self.share_of_base(share),
                 };
                 let margin = value(found.figure.unit, self.engine, margin);
                 let narrower = found.difference.difference.interval(1.0 - 2.0 * RISK);
@@ -466,7 +466,8 @@ impl Context<'_> {
                 )
             }
             _ => {
-                let more = pick(is_more, "more", "fewer");
+                let is_counted = found.figure.unit == StudyUnit::Instances;
+                let more = pick(is_more, "more", pick(is_counted, "fewer", "less"));
                 format!("{} is {amount} {more} under {other} than under {base}", found.figure.title)
             }
         };

@@ -1,5 +1,6 @@
 //! The charts of a study, each defined once.
 
+use super::components::stacks;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::{PlotAxis, PlotMark, StudyChart};
@@ -22,11 +23,11 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
             number,
             title: if report.groups.len() > 1 { format!(", {}", group.title) } else { String::new() },
         };
-        [place.memory(), place.differences(), place.ramp(), place.startups()]
+        [place.memory(), place.differences(), place.components(), place.ramp(), place.startups()]
     };
-    let mut groups: Vec<[StudyChart; 4]> = report.groups.iter().enumerate().map(of_group).collect();
+    let mut groups: Vec<[StudyChart; 5]> = report.groups.iter().enumerate().map(of_group).collect();
     // Charts of one kind have the same axes.
-    let reach: [Vec<(f64, f64)>; 4] = std::array::from_fn(|kind| {
+    let reach: [Vec<(f64, f64)>; 5] = std::array::from_fn(|kind| {
         groups.iter().filter_map(|charts| charts.get(kind)).flat_map(StudyChart::extent).collect()
     });
     for charts in &mut groups {
@@ -175,6 +176,22 @@ impl ChartPlace<'_> {
             legend,
             reach: Vec::new(),
             note: "A dot for each block; mean and 95% CI beside them. Grey: the margin, differences of no consequence.".into(),
+        }
+    }
+
+    /// Memory of each additional instance by component.
+    fn components(&self) -> StudyChart {
+        StudyChart {
+            id: self.id("components"),
+            title: format!("Memory of a {} beyond its load, by component{}", engine(self.report.data).instance(), self.title),
+            x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
+            y: "MiB".into(),
+            marks: stacks(self.group),
+            legend: Vec::new(),
+            reach: Vec::new(),
+            note: "Beyond the load: anonymous and shared memory of each component (PSS), of node and kernel slopes against instances, \
+                   and the rest of the marginal cost, below 0 where components hold more. Lines: 95% CI of each, at its end."
+                .into(),
         }
     }
 

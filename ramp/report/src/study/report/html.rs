@@ -11,6 +11,7 @@ use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
 use super::runs::RunReport;
 use super::table;
+use super::untold::is_untold;
 use crate::study::figure::STUDY_FIGURES;
 
 #[derive(Template)]
@@ -109,7 +110,7 @@ fn groups<'r>(report: &'r StudyReport<'_>) -> Vec<PageGroup<'r>> {
     let group = |group: &'r CellGroup| {
         let row = |at: usize| {
             let figures = || group.cells.iter().filter_map(move |cell| cell.figures.get(at));
-            let first = figures().next()?;
+            let first = figures().next().filter(|first| !is_untold(report.data, first.figure))?;
             let values = figures().map(|figure| (figure.text(engine), figure.basis(engine)));
             Some(PageRow {
                 title: &first.title,

@@ -4,6 +4,7 @@ use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::table;
+use super::untold::is_untold;
 use super::words::WIDTH;
 use crate::report::format::wrapped;
 use ramp_format::text::count;
@@ -42,7 +43,8 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
             *text += &item(&why, 2);
             continue;
         }
-        for answer in &compared.answers {
+        let told = compared.answers.iter().filter(|answer| !is_untold(report.data, answer.figure));
+        for answer in told {
             *text += &item(&answer.sentence, 2);
             for part in answer.details() {
                 *text += &wrapped(part, 6, WIDTH);
@@ -60,8 +62,9 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         }
     }
     for cell in &group.cells {
+        let told = cell.figures.iter().filter(|figure| !is_untold(report.data, figure.figure));
         let figures: Vec<String> =
-            cell.figures.iter().map(|figure| format!("{} {}", figure.title, figure.text(engine))).collect();
+            told.map(|figure| format!("{} {}", figure.title, figure.text(engine))).collect();
         let runs = count(cell.runs as u32, "run");
         // A heading that is the name of its only cell is enough.
         let name = if cell.label == group.title { runs } else { format!("{} ({runs})", cell.label) };

@@ -6,6 +6,7 @@ use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
 use super::table;
+use super::untold::is_untold;
 use crate::report::markdown::escaped;
 
 /// The report, with links to `charts/ID.svg`.
@@ -104,7 +105,8 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
     *text += &format!("\n|---|{}\n", "---|".repeat(group.cells.len()));
     for at in 0..crate::study::figure::STUDY_FIGURES.len() {
         let figures = || group.cells.iter().filter_map(|cell| cell.figures.get(at));
-        let Some(first) = figures().next() else { continue };
+        let told = figures().next().filter(|first| !is_untold(report.data, first.figure));
+        let Some(first) = told else { continue };
         *text += &format!("| {} |", escaped(&first.title));
         for figure in figures() {
             *text += &format!(" {}; {} |", escaped(&figure.text(engine)), escaped(&figure.basis(engine)));

@@ -1,6 +1,7 @@
 //! Figures that are not available: each reason once, for all cells that share it.
 
 use super::overview::StudyReport;
+use super::untold::is_untold;
 use super::words::{blocks, list};
 use crate::study::figure::EXTRAPOLATED;
 use crate::study::search::HELD_95;
@@ -43,6 +44,9 @@ fn absences(report: &StudyReport<'_>) -> Vec<Absence> {
     for cell in report.cells() {
         let name = super::naming::label_with_size(&report.data.cells, cell.cell);
         for figure in &cell.figures {
+            if is_untold(report.data, figure.figure) {
+                continue;
+            }
             let title = figure.figure.title;
             // Of which a note tells.
             let reasons =

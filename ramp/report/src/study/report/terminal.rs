@@ -2,14 +2,16 @@
 
 use super::answer::ComparedReport;
 use super::listing::item;
-use super::missing;
+use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::runs::RunReport;
 use super::table;
 use super::words::{WIDTH, duration};
+use super::{components, missing};
 use crate::report::format::wrapped;
 use crate::study::verdict::Verdict;
+use ramp_format::plan::EngineKind;
 use ramp_format::text::count;
 
 /// Runs that are listed because something is to be known of them.
@@ -48,7 +50,7 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         if let Some(sentence) = &compared.search_sentence {
             *text += &wrapped(sentence, 0, WIDTH);
         }
-        push_rows(text, compared);
+        push_rows(text, compared, engine(report.data));
         for sentence in compared.caveats.iter().chain(&compared.capacities) {
             *text += &item(sentence, 2);
         }
@@ -56,15 +58,17 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
 }
 
 /// A line for each figure but the first, which is the heading.
-fn push_rows(text: &mut String, compared: &ComparedReport) {
+fn push_rows(text: &mut String, compared: &ComparedReport, engine: EngineKind) {
     let mut rows: Vec<(String, String)> = compared
         .answers
         .iter()
         .skip(1)
         .filter(|answer| !answer.figure.topic.is_detail() || answer.verdict == Some(Verdict::Differs))
+        .filter(|answer| components::has_line(answer.figure))
         .filter_map(|answer| Some((answer.title.clone(), answer.short.clone()?)))
         .collect();
     rows.extend(compared.startups_short.clone().map(|short| ("startup curves".to_owned(), short)));
+    rows.extend(components::who_holds_it(compared, engine).map(|line| ("who holds it".to_owned(), line)));
     let width = rows.iter().map(|(title, _)| title.chars().count()).fold(0, usize::max);
     for (title, short) in rows {
         let line = wrapped(&short, width + 4, WIDTH);
