@@ -15,7 +15,7 @@ use super::object::PodObject;
 use super::request::{RequestError, within};
 use crate::backoff::Backoff;
 use crate::engine::outage::Outage;
-use crate::engine::{Event, Events, NodeReading};
+use crate::engine::{Event, Events, NodeReading, NodeRecord};
 
 /// A probe reports every second. After this time without a line the stream is considered dead: a followed log may fall
 /// silent for good after rotation.
@@ -108,7 +108,11 @@ struct Stream {
     /// Whether this pod has sent a line.
     has_read: bool,
     known: RecentRecords,
+    known_limits: RecentRecords,
 }
+
+/// The kind of a record about a limit of the node.
+pub(super) const LIMIT: &str = "limit";
 
 impl Stream {
     fn of(node: &str, api: Api<PodObject>, events: Events) -> Self {
@@ -121,6 +125,7 @@ impl Stream {
             line_at: Instant::now(),
             has_read: false,
             known: RecentRecords::default(),
+            known_limits: RecentRecords::default(),
         }
     }
 
@@ -197,7 +202,12 @@ impl Stream {
         self.has_read = true;
         self.pauses.succeeded();
         self.gap.ends().await;
-        if self.known.is_news(&record) {
+        if record.get("record").and_then(Value::as_str) == Some(LIMIT) {
+            if self.known_limits.is_news(&record) {
+                let node = self.node.clone();
+                self.events.send(Event::Limit(NodeRecord { node, record })).await;
+            }
+        } else if self.known.is_news(&record) {
             let node = self.node.clone();
             self.events.send(Event::Sample(NodeReading { node, record, budget: None })).await;
         }
@@ -209,7 +219,7 @@ pub(super) fn record(line: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(line).ok()
 }
 
-/// The times of the last records.
+/// The times of the last records; of a limit the time and what it is of.
 ///
 /// Equal times are the same record. An earlier time is not an old record: a node's clock may be set back.
 #[derive(Default)]
@@ -220,14 +230,17 @@ struct RecentRecords {
 impl RecentRecords {
     /// Whether a record is new; it is remembered.
     fn is_news(&mut self, record: &Map<String, Value>) -> bool {
-        let Some(time) = record.get("time").and_then(Value::as_str) else { return true };
-        if self.times.iter().rev().any(|known| known == time) {
+        let text = |field: &str| record.get(field).and_then(Value::as_str);
+        let Some(time) = text("time") else { return true };
+        let of = ["resource", "scope", "source"].map(|field| text(field).unwrap_or_default());
+        let time = format!("{time} {}", of.join(" "));
+        if self.times.iter().rev().any(|known| *known == time) {
             return false;
         }
         if self.times.len() == REMEMBERED {
             self.times.pop_front();
         }
-        self.times.push_back(time.to_owned());
+        self.times.push_back(time);
         true
     }
 }
@@ -242,6 +255,33 @@ mod tests {
         assert!(record(b"failed to watch file \"/var/log/pods/a\": no space left on device\n").is_none());
         assert!(record(b"[1]").is_none() && record(b"").is_none() && record(b"{\"time\":").is_none());
         assert_eq!(record(b"{\"time\":\"t\"}\n").unwrap()["time"], "t");
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_told_apart_from_samples_and_once() {
+        let (events, mut told) = Events::channel(crate::clock::Clock::system());
+        let api = Api::namespaced(
+            kube::Client::try_from(kube::Config::new("http://[::1]:1".parse().unwrap())).unwrap(),
+            "a",
+        );
+        let mut stream = Stream::of("node-0", api, events);
+        let limit =
+            |resource: &str| format!("{{\"record\":\"limit\",\"time\":\"t\",\"resource\":\"{resource}\"}}\n");
+        for line in
+            ["{\"record\":\"report\",\"time\":\"t\"}\n", &limit("pids"), &limit("keys"), &limit("pids")]
+        {
+            stream.line(line.as_bytes()).await;
+        }
+        drop(stream);
+        let mut found = Vec::new();
+        while let Some((_, event)) = told.recv().await {
+            found.push(match event {
+                Event::Sample(_) => "sample".to_owned(),
+                Event::Limit(NodeRecord { record, .. }) => record["resource"].as_str().unwrap().to_owned(),
+                event => panic!("{event:?}"),
+            });
+        }
+        assert_eq!(found, ["sample", "pids", "keys"]);
     }
 
     #[test]
