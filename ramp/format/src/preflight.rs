@@ -23,6 +23,9 @@ pub struct Preflight {
     /// Bounds by what only the engine counts: other resources, ports of the nodes, anti-affinity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<Bound>,
+    /// Limits of nodes other than memory and CPU, as far as they are told before a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFacts>,
     /// Requests and limits of an instance as admitted, where that is known: with the defaults of a LimitRange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<AdmittedResources>,
@@ -60,6 +63,29 @@ pub struct NodeFacts {
     pub requested_cpu_cores: Option<f64>,
     /// How many there are already; none where that cannot be seen.
     pub pods: Option<u64>,
+}
+
+/// A limit of a node other than memory and CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitFacts {
+    /// The node.
+    pub node: String,
+    /// Which boot of which kernel: nodes with the same one share the limits of the machine.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// What is limited, as in `limits.csv`.
+    pub resource: String,
+    /// Where the limit holds, as in `limits.csv`.
+    pub scope: String,
+    /// The limit; none where there is none, or it is not known.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// How much of it is used; none where that is not known.
+    #[serde(default)]
+    pub used: Option<u64>,
+    /// Kernel file or system call that tells.
+    #[serde(default)]
+    pub source: String,
 }
 
 /// What a quota leaves to the instances of a scenario.

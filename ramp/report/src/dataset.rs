@@ -10,6 +10,7 @@
 
 mod clocks;
 mod legacy_csv;
+mod limit_readings;
 mod measure;
 mod mixed_groups;
 mod model;
@@ -23,6 +24,7 @@ mod table_reader;
 mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
+pub use limit_readings::{LimitPoint, LimitSeries};
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{

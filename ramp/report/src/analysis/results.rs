@@ -9,6 +9,7 @@ use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
+use super::limits::{LimitUse, limits};
 use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::requests::{RequestDifference, group_capacities};
@@ -51,6 +52,8 @@ pub struct RunResults {
     pub leak: Estimate<Leak>,
     /// Its groups, where it is a mixed run.
     pub mixed: Vec<GroupResults>,
+    /// Limits of nodes other than memory and CPU.
+    pub limits: Estimate<Vec<LimitUse>>,
     /// What a search has found.
     pub search: Estimate<SearchResult>,
 }
@@ -124,7 +127,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 11;
+    const FIGURES: usize = 12;
 
     /// What a run says by itself.
     #[must_use]
@@ -156,6 +159,7 @@ impl RunResults {
             terminations: figures.compute("terminations", name, || terminations(data)),
             leak: figures.compute("memory left behind", name, || leak(data, saturated_at)),
             mixed: figures.compute("groups of a mixed run", name, || groups_of_mix(data, saturated_at)),
+            limits: figures.compute("limits of nodes", name, || limits(data, saturated_at)),
             search: figures.compute("search", name, || search(data)),
             estimates,
         }

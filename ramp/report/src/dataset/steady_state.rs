@@ -174,7 +174,7 @@ impl Dataset {
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
-    fn until(&self, before: Option<usize>) -> f64 {
+    pub(super) fn until(&self, before: Option<usize>) -> f64 {
         let counts = |(index, step): &(usize, &Step)| match before {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),

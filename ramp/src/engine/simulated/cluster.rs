@@ -14,6 +14,7 @@ use super::instance::{LoadFacts, SimulatedInstance};
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
+use super::task_limits::{NOT_STARTED, TRIED_AGAIN_AFTER};
 use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
 use ramp_format::preflight::AdmittedResources;
 use ramp_format::state::State;
@@ -32,6 +33,8 @@ enum PlannedEvent {
     Report { instance: usize, life: u32 },
     /// A node is sampled.
     Sample { node: usize },
+    /// The limits of a node are read.
+    Limits { node: usize },
     /// An incident begins.
     Begin { incident: usize },
     /// An incident ends.
@@ -54,14 +57,17 @@ pub(super) struct Cluster {
     pub(super) world: World,
     groups: Vec<GroupTruth>,
     load: LoadFacts,
-    nodes: Vec<SimulatedNode>,
-    names: Vec<String>,
-    kernels: Vec<Kernel>,
+    pub(super) nodes: Vec<SimulatedNode>,
+    pub(super) names: Vec<String>,
+    pub(super) kernels: Vec<Kernel>,
     /// The maximum number of instances on each kernel.
     most: Vec<u32>,
-    instances: Vec<SimulatedInstance>,
+    pub(super) instances: Vec<SimulatedInstance>,
     /// Indices of the instances that exist.
-    there: Vec<usize>,
+    pub(super) there: Vec<usize>,
+    /// Tasks of instances ever created, and the source of further numbers of them.
+    tasks_made: u64,
+    pub(super) task_draw: Random,
     /// Instances ever created of each group, and memory of its runtime for them.
     overheads: Vec<(u32, f64)>,
     /// The numbers of instances that hold all of their memory, and that run.
@@ -87,13 +93,13 @@ pub(super) struct Cluster {
     /// Incidents that begin at a number of instances.
     waiting: Vec<usize>,
     truth: Truth,
-    seen: Vec<ObservedEvent>,
+    pub(super) seen: Vec<ObservedEvent>,
 }
 
 #[derive(Debug)]
-struct SimulatedNode {
+pub(super) struct SimulatedNode {
     kind: NodeKind,
-    kernel: usize,
+    pub(super) kernel: usize,
     /// Whether it has had an instance, of each group.
     used_before: Vec<bool>,
     /// The offset of its clock.
@@ -134,6 +140,8 @@ impl Cluster {
             most: vec![0; kernels.len()],
             active: vec![false; world.events.len()],
             draw: Random::new(world.seed, 1),
+            tasks_made: 0,
+            task_draw: Random::new(world.seed, 4),
             load,
             nodes,
             names,
@@ -169,6 +177,9 @@ impl Cluster {
             let drawn = every.mul_f64(self.draw.part());
             let phase = self.world.machine.sample_phase.unwrap_or(drawn);
             self.plan(phase, PlannedEvent::Sample { node });
+            if self.world.tasks.is_some() {
+                self.plan(phase, PlannedEvent::Limits { node });
+            }
         }
         for (incident, event) in self.world.events.clone().iter().enumerate() {
             match event.instances {
@@ -328,6 +339,11 @@ impl Cluster {
                 }
             }
             PlannedEvent::Sample { node } => self.sample(node, now),
+            PlannedEvent::Limits { node } => {
+                self.tell_limits(node, now);
+                let every = self.world.tasks.as_ref().map_or(Duration::MAX, |tasks| tasks.read_every);
+                self.plan(now.saturating_add(every), PlannedEvent::Limits { node });
+            }
             PlannedEvent::Begin { incident } => self.begin(incident, now),
             PlannedEvent::Over { incident } => {
                 self.active[incident] = false;
@@ -412,6 +428,10 @@ impl Cluster {
         let overhead = runtime.memory.0 as f64 * spread.max(0.0);
         let at = self.instances.len();
         self.instances.push(SimulatedInstance::new(number, group, overhead, now));
+        let tasks = self.draw_tasks();
+        self.instances[at].tasks = tasks;
+        self.tasks_made += tasks;
+        self.truth.tasks_each = self.tasks_made as f64 / f64::from(number);
         let (made, overheads) = &mut self.overheads[group];
         (*made, *overheads) = (*made + 1, *overheads + overhead);
         self.truth.marginal_cost_bytes = self.cost()
@@ -454,6 +474,7 @@ impl Cluster {
                 }
             },
             State::Creating if self.is_active(IncidentKind::RefuseInstances) => self.refuse(at, now),
+            State::Creating if self.lacks_tasks(at) => self.fail_to_create(at, now),
             State::Creating => self.start(at, now),
             State::Running if self.is_active(IncidentKind::CrashLoop) => {
                 self.truth.killed += 1;
@@ -521,6 +542,19 @@ impl Cluster {
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
+    /// Its node has no tasks left for it: the kubelet tells, and tries again.
+    fn fail_to_create(&mut self, at: usize, now: Duration) {
+        let (name, life) = (self.instances[at].name(), self.instances[at].life);
+        self.notice(&format!("pod/{name}"), "FailedCreatePodSandBox", NOT_STARTED, now);
+        let reason = format!("FailedCreatePodSandBox: {NOT_STARTED}");
+        let event = Event::Obstacle(Obstacle { instance: Some(name), reason });
+        self.seen.push(ObservedEvent { at: now, event });
+        if self.instances[at].sandbox.take().is_some() {
+            self.lose("low on resource: pids", now);
+        }
+        self.plan(now + TRIED_AGAIN_AFTER, PlannedEvent::Next { instance: at, life });
+    }
+
     fn pull_again(&mut self, now: Duration) {
         for at in self.there.clone() {
             if self.instances[at].state == State::Creating && self.instances[at].sandbox.is_none() {
@@ -533,6 +567,7 @@ impl Cluster {
         self.turn(at, State::Running, "", now);
         let instance = &mut self.instances[at];
         instance.began = Some(now);
+        instance.sandbox.get_or_insert((now, now));
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
         if self.is_active(IncidentKind::CrashLoop) {
@@ -904,7 +939,7 @@ impl Cluster {
     }
 
     /// The time by the clock of a node, or without one of the API server.
-    fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
+    pub(super) fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
         let time = self.epoch + now;
         node.map_or(time, |node| self.nodes[node].ahead.after(time))
     }

@@ -103,6 +103,8 @@ pub(super) struct SimulatedInstance {
     pub(super) began: Option<Duration>,
     /// Memory of its runtime.
     pub(super) overhead: f64,
+    /// Its tasks in the cgroup of all pods, while it runs.
+    pub(super) tasks: u64,
     /// When the creation of its sandbox began and ends.
     pub(super) sandbox: Option<(Duration, Duration)>,
     /// Since the last events.
@@ -126,6 +128,7 @@ impl SimulatedInstance {
             life: 0,
             began: None,
             overhead,
+            tasks: 0,
             sandbox: None,
             changed: true,
             over: false,
