@@ -7,6 +7,7 @@ mod clocks;
 mod datasets;
 mod disks;
 mod faults;
+mod limits;
 mod mixed;
 mod others;
 mod paces;

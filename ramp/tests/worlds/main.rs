@@ -11,6 +11,7 @@ mod capacities;
 mod cases;
 mod coverage;
 mod experiment;
+mod limits;
 mod mixed;
 mod searches;
 mod soak;

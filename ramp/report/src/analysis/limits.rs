@@ -102,7 +102,7 @@ fn of_group(group: &[LimitSeries], run: &RunFile) -> Option<LimitUse> {
     let first = group.first()?;
     let per_instance = per_instance(group, first.resource.ends_with("bytes"));
     let before = |series: &LimitSeries| {
-        let idle = series.readings.iter().rfind(|reading| reading.instances == 0);
+        let idle = series.readings.iter().rfind(|reading| reading.instances == 0 && reading.unsettled == 0);
         idle.or(series.readings.first()).map(|reading| reading.used)
     };
     Some(LimitUse {
@@ -121,18 +121,19 @@ fn per_instance(group: &[LimitSeries], is_bytes: bool) -> Estimate<UsePerInstanc
     let per_unit = if is_bytes { 1.0 } else { PER_UNIT };
     let observation = |reading: &LimitPoint| Observation {
         seconds: reading.seconds,
-        x: [reading.instances.into(), 0.0, 0.0],
+        // What an instance has while it is made is a coefficient of its own.
+        x: [reading.instances.into(), reading.unsettled.into(), 0.0],
         y: reading.used as f64 * per_unit,
     };
     let observations: Vec<Vec<Observation>> =
         group.iter().map(|series| series.readings.iter().map(observation).collect()).collect();
     let readings: usize = observations.iter().map(Vec::len).sum();
     if readings == 0 {
-        return unavailable("how much of it is used is not told, or never while all instances were running");
+        return unavailable("how much of it is used is not told");
     }
     let Some(fit) = fit(&observations) else {
         return unavailable(format!(
-            "{} while all instances were running: too few to tell what an instance uses from what the machine does",
+            "{} at which it was known what ran: too few to tell what an instance uses from what the machine does",
             count(readings as u64, "reading")
         ));
     };
@@ -180,6 +181,7 @@ mod tests {
         let reading = |(second, instances): (usize, &u32)| LimitPoint {
             seconds: second as f64 * 5.0,
             instances: *instances,
+            unsettled: 0,
             used: 200 + each * u64::from(*instances),
         };
         LimitSeries {
@@ -214,7 +216,7 @@ mod tests {
         let found = of_group(&group, &run(&["a", "b"])).unwrap();
         let each = found.per_instance.unwrap();
         assert!((each.mean - 12.0).abs() < 0.05 && each.interval.contains(12.0), "{each:?}");
-        assert!(each.interval.half_width() < 0.5, "{each:?}");
+        assert!(each.interval.half_width() < 1.0, "{each:?}");
         assert_eq!((found.limit, found.used_before), (Some(900), Some(400)));
         let capacity = found.capacity.unwrap();
         assert_eq!((capacity.instances, capacity.from), (10 + 15 + 10 + 6, 20));
@@ -234,7 +236,7 @@ mod tests {
         let unused = of(&[series("a", Some(500), 0, &UP)], &["a"]).capacity.unwrap_err();
         assert_eq!(unused.0, "instances may use nothing of it");
         let few = of(&[series("a", Some(500), 12, &[3, 3])], &["a"]).per_instance.unwrap_err();
-        assert!(few.0.starts_with("2 readings while all instances were running"), "{few}");
+        assert!(few.0.starts_with("2 readings at which it was known what ran"), "{few}");
         let none = of(&[series("a", Some(500), 12, &[])], &["a"]).per_instance.unwrap_err();
         assert!(none.0.contains("not told"), "{none}");
     }

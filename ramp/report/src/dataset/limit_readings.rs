@@ -19,7 +19,7 @@ pub struct LimitSeries {
     pub nodes: Vec<String>,
     /// The limit, as it was told last; none where there is none.
     pub limit: Option<u64>,
-    /// Readings at which all instances there were running and none came or went, the oldest first.
+    /// Readings at which it was known what was there, the oldest first.
     pub readings: Vec<LimitPoint>,
 }
 
@@ -28,8 +28,10 @@ pub struct LimitSeries {
 pub struct LimitPoint {
     /// When, since the run began.
     pub seconds: f64,
-    /// Instances on the nodes.
+    /// Instances that ran on the nodes.
     pub instances: u32,
+    /// Those that were being made, which had a part of what they use.
+    pub unsettled: u32,
     /// Use.
     pub used: u64,
 }
@@ -89,7 +91,8 @@ fn readings(recorded: &Recorded, names: &HashSet<&str>, rows: &[&LimitRow], unti
         let next_is_near = pods.peek().is_some_and(|(at, _)| at - seconds < SETTLED_SECONDS);
         let is_news = found.last().is_none_or(|last| seconds > last.seconds);
         if let Some(used) = row.used.filter(|_| is_news && !next_is_near && there.is_settled(seconds)) {
-            found.push(LimitPoint { seconds, instances: there.running.len() as u32, used });
+            let [instances, unsettled] = [there.running.len() as u32, there.unsettled.len() as u32];
+            found.push(LimitPoint { seconds, instances, unsettled, used });
         }
     }
     found
@@ -138,6 +141,6 @@ impl<'d> Population<'d> {
     }
 
     fn is_settled(&self, seconds: f64) -> bool {
-        self.unsettled.is_empty() && self.changed_at.is_none_or(|at| seconds - at >= SETTLED_SECONDS)
+        self.changed_at.is_none_or(|at| seconds - at >= SETTLED_SECONDS)
     }
 }

@@ -283,7 +283,7 @@ impl Cluster {
         all.find(|what| matches!(what, IncidentKind::ApiHangs | IncidentKind::ApiRefuses))
     }
 
-    fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
+    pub(super) fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
         self.incidents().any(|event| event.what == what && self.node_of(event) == node)
     }
 

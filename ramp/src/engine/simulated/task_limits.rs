@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Event, NodeRecord};
 use super::cluster::{Cluster, ObservedEvent};
-use super::world::TaskTruth;
+use super::world::{IncidentKind, TaskTruth};
 use ramp_format::preflight::LimitFacts;
 use ramp_format::time::Time;
 
@@ -69,6 +69,9 @@ impl Cluster {
 
     /// A node tells its limits.
     pub(super) fn tell_limits(&mut self, node: usize, now: Duration) {
+        if self.is_hit(IncidentKind::ProbeSilent, node) {
+            return;
+        }
         let time = Time(self.time_on(Some(node), now)).to_string();
         let name = self.names[node].clone();
         for mut record in self.limit_records(node) {
