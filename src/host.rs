@@ -9,6 +9,7 @@ mod cpu;
 mod enclosing;
 mod file;
 mod limit;
+pub mod limits;
 mod machine;
 mod membership;
 mod memory;

@@ -15,23 +15,28 @@ use super::signals::Signals;
 use super::sink::Sink;
 use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::config::ReportSpec;
+use crate::host::limits::{LimitReports, Rights};
 use crate::host::{Node, Process};
 use crate::http::Responder;
-use crate::report::{NodeReport, NodeSnapshot, NodeStart, Record, metrics};
+use crate::report::{Format, NodeReport, NodeSnapshot, NodeStart, Record, metrics};
 
 pub(super) fn run(spec: &ReportSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let server = open_server(spec)?;
     let sampler = NodeSampler::open(Path::new("/"), spec.settings(), started_ns);
-    let mut probe = NodeProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)? };
+    // Only JSON has records of more than one kind.
+    let is_told = spec.format == Format::Json;
+    let limits = is_told.then(|| LimitReports::new(Path::new("/"), Rights::default()));
+    let mut probe = NodeProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)?, limits };
     probe.record(Record::Start, true);
     let outcome = run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))?;
     Ok(probe.sink.outcome(outcome))
 }
 
-/// The sampler and the sink of its records.
+/// The sampler, the sink of its records, and the limits of the node where they are told.
 struct NodeProbe {
     sampler: NodeSampler,
     sink: Sink,
+    limits: Option<LimitReports>,
 }
 
 /// Makes records of [`NodeReport`]: the machine's files, and what does not change.
@@ -67,7 +72,8 @@ impl NodeSampler {
     }
 
     /// Which boot of which kernel this is.
-    pub(super) fn boot_id(&self) -> Option<&str> {
+    #[must_use]
+    pub fn boot_id(&self) -> Option<&str> {
         self.node.boot_id()
     }
 
@@ -103,7 +109,14 @@ impl EventHandler for NodeProbe {
 
     fn record(&mut self, record: Record<'_>, _on_grid: bool) -> Option<&'static str> {
         let lost = self.sink.lost();
-        self.sink.write::<NodeReport>(&self.sampler.snapshot(record, SystemTime::now(), lost));
+        let time = SystemTime::now();
+        self.sink.write::<NodeReport>(&self.sampler.snapshot(record, time, lost));
+        if let (Some(limits), Record::Start | Record::Report) = (&mut self.limits, record) {
+            let boot_id = self.sampler.boot_id();
+            let lines: String =
+                limits.due(monotonic_ns()).iter().map(|reading| reading.line(time, boot_id)).collect();
+            self.sink.write_lines(&lines);
+        }
         None
     }
 }

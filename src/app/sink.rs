@@ -51,6 +51,13 @@ impl Sink {
         Outcome::Incomplete
     }
 
+    /// Writes records beside the reports, if there are any.
+    pub(super) fn write_lines(&mut self, lines: &str) {
+        if !lines.is_empty() {
+            self.reports.write(lines.as_bytes(), PATIENCE);
+        }
+    }
+
     /// Whether growth that waits for this record may go on: it is written, or there is no reader. `false` while it, or one
     /// because of which it was lost, is pending.
     pub(super) fn write<'a, K: Kind>(&mut self, snapshot: &'a K::Snapshot<'a>) -> bool {

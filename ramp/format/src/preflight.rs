@@ -23,6 +23,9 @@ pub struct Preflight {
     /// Bounds by what only the engine counts: other resources, ports of the nodes, anti-affinity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<Bound>,
+    /// Limits of nodes other than memory and CPU, as far as they are told before a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFacts>,
     /// Requests and limits of an instance as admitted, where that is known: with the defaults of a LimitRange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<AdmittedResources>,
@@ -53,6 +56,9 @@ pub struct NodeFacts {
     pub memory_bytes: Option<u64>,
     /// Memory for instances, in bytes.
     pub allocatable_memory_bytes: Option<u64>,
+    /// CPUs of its machine, in cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_cores: Option<f64>,
     /// CPU for instances, in cores.
     pub allocatable_cpu_cores: Option<f64>,
     /// Instances that it takes.
@@ -63,6 +69,29 @@ pub struct NodeFacts {
     pub requested_cpu_cores: Option<f64>,
     /// How many there are already; none where that cannot be seen.
     pub pods: Option<u64>,
+}
+
+/// A limit of a node other than memory and CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitFacts {
+    /// The node.
+    pub node: String,
+    /// Which boot of which kernel: nodes with the same one share the limits of the machine.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// What is limited, as in `limits.csv`.
+    pub resource: String,
+    /// Where the limit holds, as in `limits.csv`.
+    pub scope: String,
+    /// The limit; none where there is none, or it is not known.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// How much of it is used; none where that is not known.
+    #[serde(default)]
+    pub used: Option<u64>,
+    /// Kernel file or system call that tells.
+    #[serde(default)]
+    pub source: String,
 }
 
 /// What a quota leaves to the instances of a scenario.
@@ -121,11 +150,29 @@ impl Finding {
     }
 }
 
+/// A limit of the nodes other than memory and CPU, as a bound by what an instance is assumed to use of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitBound {
+    /// The limit: `pids (pods)`.
+    pub by: String,
+    /// Instances that fit by the use that is assumed.
+    pub instances: u64,
+    /// By the most that is plausible.
+    pub fewest: u64,
+    /// By the least that is plausible.
+    pub most: u64,
+    /// From which figures.
+    pub inputs: String,
+}
+
 /// What to expect of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// What may run out, and how many instances fit until then.
     pub bounds: Vec<Bound>,
+    /// Limits of the nodes other than memory and CPU, by what an instance is assumed to use; those that count are bounds too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitBound>,
     /// What nothing can be said of, and why.
     pub unknown: Vec<String>,
     /// Steps up, where no rule ends the run before.
@@ -152,7 +199,22 @@ pub struct Bound {
     pub inputs: String,
 }
 
+impl Bound {
+    /// How the name of a bound by a limit of the nodes other than memory and CPU begins.
+    pub const NODE_LIMIT: &'static str = "node limit ";
+}
+
 impl Forecast {
+    /// Limits of the nodes that may be reached before the predicted capacity, and are not it.
+    pub fn possible_limits(&self) -> impl Iterator<Item = &LimitBound> {
+        let capacity = self.capacity();
+        let is_least = move |limit: &LimitBound| {
+            capacity.is_some_and(|bound| bound.by.strip_prefix(Bound::NODE_LIMIT) == Some(limit.by.as_str()))
+        };
+        let instances = capacity.map_or(u64::MAX, |bound| bound.instances);
+        self.limits.iter().filter(move |limit| limit.fewest < instances && !is_least(limit))
+    }
+
     /// The bound that is met first: the predicted capacity.
     #[must_use]
     pub fn capacity(&self) -> Option<&Bound> {

@@ -76,7 +76,8 @@ pub static RULES: &[RuleKind] = &[
     RuleKind {
         syntax: "blocked:TIME",
         fires_when: "for `TIME` no instance made progress, and at least one cannot start for a reason that does not pass by itself (image, \
-                     configuration, admission, quota, scheduling, crash loop before it was ready)",
+                     configuration, admission, quota, scheduling, crash loop before it was ready), or for lack of a resource of its node \
+                     other than memory and CPU (PIDs, inotify, open files, keys, disk, pod addresses)",
         is_of_saturation: false,
         // Applied while a step waits, which may be until its timeout.
         check: |_, _| None,

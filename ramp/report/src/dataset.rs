@@ -11,6 +11,7 @@
 mod clocks;
 mod components;
 mod legacy_csv;
+mod limit_readings;
 mod measure;
 mod mixed_groups;
 mod model;
@@ -25,6 +26,7 @@ mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
 pub use components::{ComponentMemory, InstanceComponents, NODE_COMPONENTS, PodCgroup};
+pub use limit_readings::{LimitPoint, LimitSeries};
 pub use measure::{
     ACTIVE, ANON_AND_SHARED, CHARGED, KERNEL, KERNEL_PARTS, Measure, NOT_AVAILABLE, UNRECLAIMABLE,
 };

@@ -19,6 +19,7 @@ pub mod figure;
 pub(crate) mod format;
 pub mod html;
 pub mod json;
+mod limits;
 pub mod markdown;
 pub mod narrative;
 pub mod reference;

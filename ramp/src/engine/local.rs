@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use workload::quantity::Bytes;
 
 use super::kernel_log::KernelLog;
-use super::machine::{Machine, MachineFacts};
+use super::machine::{Machine, MachineFacts, limit_facts};
 use super::manifest_support;
 use super::replicas::{Demand, ReplicaSettings, Replicas};
 use super::{Applied, Budget, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus, Notice};
@@ -212,6 +212,7 @@ impl Engine for LocalEngine {
         let versions = [("linux", self.machine.start.kernel.as_str()), ("ramp", env!("CARGO_PKG_VERSION"))];
         Ok(Preflight {
             versions: BTreeMap::from(versions.map(|(name, version)| (name.into(), version.into()))),
+            limits: limit_facts(&node.name),
             nodes: vec![node],
             admitted: Some(self.order.scenario.container.alone(site.is_ok())),
             findings,

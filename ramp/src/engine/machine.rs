@@ -4,17 +4,19 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use nix::unistd::geteuid;
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
 use workload::app::NodeSampler;
 use workload::clock::monotonic_ns;
 use workload::host::Host;
+use workload::host::limits::{self, LimitReading, LimitReports, Rights};
 use workload::host::parse::kilobytes;
 use workload::quantity::Bytes;
 use workload::report::{Format, NodeReport, NodeStart, Record, Writer};
 
-use super::{Budget, Event, Events, NodeReading};
-use ramp_format::preflight::Finding;
+use super::{Budget, Event, Events, NodeReading, NodeRecord};
+use ramp_format::preflight::{Finding, LimitFacts};
 
 /// What this machine has before a run.
 #[derive(Clone, Debug)]
@@ -77,6 +79,36 @@ impl MachineFacts {
     }
 }
 
+/// The rights of this process to read limits.
+fn rights() -> Rights {
+    Rights { all_processes: geteuid().is_root() }
+}
+
+/// A reading as a record by the columns of `limits.csv`; none of the cgroup of pods, which are of another engine.
+fn limit_record(
+    reading: &LimitReading,
+    now: SystemTime,
+    boot_id: Option<&str>,
+) -> Option<Map<String, Value>> {
+    // The line was written by the same library: it is an object.
+    (reading.scope != "pods").then(|| serde_json::from_str(&reading.line(now, boot_id)).unwrap_or_default())
+}
+
+/// The limits of this machine before a run, under the name of a node.
+pub(crate) fn limit_facts(node: &str) -> Vec<LimitFacts> {
+    let is_own = |reading: &LimitReading| reading.scope != "pods" && !reading.scope.starts_with('/');
+    let fact = |reading: LimitReading| LimitFacts {
+        node: node.to_owned(),
+        boot_id: None,
+        resource: reading.resource.to_owned(),
+        scope: reading.scope,
+        limit: reading.limit,
+        used: reading.used,
+        source: reading.source,
+    };
+    limits::records(Path::new("/"), rights()).into_iter().filter(is_own).map(fact).collect()
+}
+
 /// As `workload node` does.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -85,6 +117,7 @@ pub(crate) struct Machine {
     node: String,
     machine: NodeSampler,
     writer: Writer,
+    limits: LimitReports,
     begun: bool,
 }
 
@@ -92,7 +125,8 @@ impl Machine {
     /// Opens the files of /proc.
     pub(crate) fn open(node: String) -> Self {
         let machine = NodeSampler::open(Path::new("/"), Vec::new(), monotonic_ns());
-        Self { node, machine, writer: Writer::new(Format::Json), begun: false }
+        let limits = LimitReports::new(Path::new("/"), rights());
+        Self { node, machine, writer: Writer::new(Format::Json), limits, begun: false }
     }
 
     /// Takes a sample. The first record also has what does not change.
@@ -115,7 +149,16 @@ impl Machine {
             beat.tick().await;
             let sample = NodeReading { budget: budget(), ..self.sample(events.clock().now()) };
             events.send(Event::Sample(sample)).await;
+            for record in self.due_limits(events.clock().now()) {
+                events.send(Event::Limit(NodeRecord { node: self.node.clone(), record })).await;
+            }
         }
+    }
+
+    fn due_limits(&mut self, now: SystemTime) -> Vec<Map<String, Value>> {
+        let boot_id = self.machine.boot_id();
+        let due = self.limits.due(monotonic_ns());
+        due.iter().filter_map(|reading| limit_record(reading, now, boot_id)).collect()
     }
 }
 
@@ -132,8 +175,12 @@ mod tests {
         let budget = Budget { limit: Bytes(9), used: Bytes(7) };
         let tell = tokio::spawn(Machine::open("here".into()).tell(events, move || Some(budget)));
         for second in 0..3 {
-            let (at, Event::Sample(sample)) = told.recv().await.unwrap() else {
-                panic!("a sample is all it tells")
+            let (at, sample) = loop {
+                match told.recv().await.unwrap() {
+                    (at, Event::Sample(sample)) => break (at, sample),
+                    (_, Event::Limit(limit)) => assert_eq!(limit.record["record"], "limit"),
+                    (_, other) => panic!("{other:?}"),
+                }
             };
             assert_eq!(at.wall, UNIX_EPOCH + Duration::from_secs(second));
             assert_eq!((sample.node.as_str(), sample.budget), ("here", Some(budget)));

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use super::kernel_log::KernelLog;
 use super::log_poller::LogQueue;
-use super::machine::{Machine, MachineFacts};
+use super::machine::{Machine, MachineFacts, limit_facts};
 use super::readiness::Readiness;
 use super::replicas::Demand;
 use super::{Applied, Engine, EngineSpec, Event, Events, Failure, GroupId, NodeStatus};
@@ -91,7 +91,11 @@ impl Engine for PodmanEngine {
             kernel_log: KernelLog::open().is_open(),
             machine: MachineFacts::read(),
         };
-        Ok(preflight::check(&self.order, &self.readiness, &answers))
+        let limits = match preflight::elsewhere(&answers.info, &answers.machine) {
+            None => limit_facts(&preflight::node_name(&answers.info)),
+            Some(_) => Vec::new(),
+        };
+        Ok(Preflight { limits, ..preflight::check(&self.order, &self.readiness, &answers) })
     }
 
     async fn begin(&mut self, events: Events, adopt: bool) -> Result<Applied, Failure> {

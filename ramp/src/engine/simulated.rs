@@ -9,6 +9,7 @@ mod loader;
 mod phase_draws;
 mod quantities;
 mod random;
+mod task_limits;
 mod validation;
 mod world;
 
@@ -16,7 +17,7 @@ pub use ground_truth::{TrueLoss, Truth};
 pub use quantities::SignedQuantity;
 pub use world::{
     Beyond, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime,
-    PhaseTimes, Placement, RuntimeTruth, Shortage, World,
+    PhaseTimes, Placement, RuntimeTruth, Shortage, TaskTruth, World,
 };
 
 use std::collections::BTreeMap;
@@ -162,6 +163,7 @@ impl Engine for SimulatedEngine {
             nodes: nodes.collect(),
             versions,
             admitted: Some(cluster.requests()),
+            limits: cluster.limit_facts(),
             not_honoured: Vec::from_iter(not_honoured),
             ..Preflight::default()
         })

@@ -1,5 +1,6 @@
 //! Forecast: predicted capacity by each resource that may run out, and the expected duration of a run. Pure.
 
+use super::limits;
 use ramp_format::plan::{EngineKind, Pace, Plan};
 use ramp_format::preflight::{Bound, Finding, Forecast, NodeFacts, Preflight, RuntimeClassFacts};
 use ramp_format::scenario::resources::PodResources;
@@ -80,6 +81,7 @@ pub fn forecast(
 ) -> Forecast {
     let mut forecast = Forecast {
         bounds: Vec::new(),
+        limits: Vec::new(),
         unknown: Vec::new(),
         steps: plan.steps(),
         seconds: 0.0,
@@ -100,6 +102,9 @@ pub fn forecast(
     });
     forecast.bounds.extend(quotas);
     forecast.bounds.extend(preflight.bounds.iter().cloned());
+    let (counted, limits) = limits::bounds(&preflight.limits, &nodes, plan.engine, &forecast.bounds);
+    forecast.bounds.extend(counted);
+    forecast.limits = limits;
     if let Some(search) = plan.search {
         // Growing and bisecting take a level for each doubling.
         forecast.steps = 2 * plan.to.max(1).ilog2() + search.climbs.saturating_mul(LEVELS_PER_CLIMB);

@@ -170,7 +170,19 @@ fn capacity(node: &NodeFacts, engine: EngineKind) -> String {
         let free_pods = of(free_pods, pods.map(|pods| pods.to_string()));
         let _ = write!(words, ", {free_pods} {}", engine.instances());
     }
+    if engine == EngineKind::Kubernetes
+        && let Some(reserved) = reserved(node)
+    {
+        let _ = write!(words, "; reserved {reserved}");
+    }
     words
+}
+
+/// What a node keeps from its pods: capacity − allocatable.
+fn reserved(node: &NodeFacts) -> Option<String> {
+    let memory = node.memory_bytes?.checked_sub(node.allocatable_memory_bytes?)?;
+    let cores = (node.cpu_cores? - node.allocatable_cpu_cores?).max(0.0);
+    (memory > 0 || cores > 0.0).then(|| format!("{} and {cores:.2} cores", Bytes(memory).rounded()))
 }
 
 fn steps(plan: &Plan) -> String {
@@ -218,6 +230,9 @@ fn expected(text: &mut String, plan: &Plan, forecast: &Forecast) -> fmt::Result 
     }
     for bound in &forecast.bounds {
         line(text, "", &format!("{} by {}: {}", bound.instances, bound.by, bound.inputs))?;
+    }
+    for limit in forecast.possible_limits() {
+        line(text, "", &format!("{} by {}, may be: {}", limit.instances, limit.by, limit.inputs))?;
     }
     for unknown in &forecast.unknown {
         line(text, "", &format!("n/a: {unknown}"))?;

@@ -1,14 +1,17 @@
 //! Blockage: instances that cannot start for a reason that does not pass by itself, and for how long nothing else has progressed.
 //!
-//! Want of memory or CPU is no such reason: that is saturation.
+//! Want of memory or CPU is no such reason: that is saturation, for which others look. Another resource of a node that is exhausted (PIDs,
+//! inotify, pod addresses, …) is one: no instance can be created there, and nothing else tells.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use ramp_format::rows::LimitRow;
 use ramp_format::state::State;
 use ramp_format::text::{count, one_line};
-use ramp_report::analysis::causes::{Cause, named_in};
+use ramp_report::analysis::causes::{Cause, Resource, named_in};
+use ramp_report::analysis::exhaustion::{lacks_tasks, may_be_pids};
 use tokio::time::Instant;
 
 use crate::engine::{InstanceStatus, Obstacle, Rescaled};
@@ -29,6 +32,9 @@ const REASON_CHARS: [usize; 2] = [120, 150];
 const KINDS: usize = 50;
 /// An instance that is not ready and in one state for this long is told, with what it waits for.
 const WAITS_LONG: Duration = Duration::from_secs(30);
+
+/// For how long a reading of a limit of a node counts.
+const LIMIT_COUNTS: Duration = Duration::from_secs(45);
 
 /// Words of errors that overloaded nodes and API servers give, and of nodes that may be back soon.
 const PASSING: [&str; 9] = [
@@ -67,6 +73,8 @@ pub(super) struct BlockageTracker {
     rescaled: Option<(Rescaled, Instant)>,
     /// Sources that cannot be observed.
     unobserved: BTreeSet<String>,
+    /// Limits on tasks of nodes that were about to be reached, by node and limit, and when that was read.
+    short_of_tasks: HashMap<(String, String), Instant>,
     /// Whether an instance has become ready since the last evaluation.
     progressed: bool,
     since: Option<Instant>,
@@ -79,6 +87,7 @@ pub(super) struct BlockageTracker {
 #[derive(Debug)]
 struct Member {
     name: String,
+    node: Option<String>,
     first_seen: Instant,
     state: State,
     state_since: Instant,
@@ -122,9 +131,11 @@ impl BlockageTracker {
     /// Takes what the cluster tells beside the statuses.
     pub(super) fn obstacle(&mut self, obstacle: Obstacle, now: Instant) {
         let Obstacle { instance, reason } = obstacle;
-        let passes = passes(&reason);
-        if matches!(named_in(&reason), Some(Cause::Resource(_) | Cause::Others(_))) {
-            return;
+        let passes = passes(&reason) && exhausted(&reason).is_none();
+        match named_in(&reason) {
+            Some(Cause::Resource(resource)) if resource.is_limit_of_node() => {}
+            Some(Cause::Resource(_) | Cause::Others(_)) => return,
+            _ => {}
         }
         match instance {
             None if passes => {
@@ -139,6 +150,25 @@ impl BlockageTracker {
                 }
             }
         }
+    }
+
+    /// A limit of a node was read.
+    pub(super) fn limit(&mut self, row: &LimitRow, now: Instant) {
+        let limit = (row.node.clone(), format!("{} {}", row.resource, row.source));
+        if lacks_tasks(&row.resource, row.limit, row.used) {
+            self.short_of_tasks.insert(limit, now);
+        } else {
+            self.short_of_tasks.remove(&limit);
+        }
+    }
+
+    /// What the node of an instance lacks by a reason: where that does not tell, by what was read of the node's limits.
+    fn lacks(&self, node: Option<&str>, reason: &str, now: Instant) -> Option<Resource> {
+        let is_short = |((of, _), at): (&(String, String), &Instant)| {
+            Some(of.as_str()) == node && now.duration_since(*at) < LIMIT_COUNTS
+        };
+        let untold = may_be_pids(reason) && self.short_of_tasks.iter().any(is_short);
+        exhausted(reason).or(untold.then_some(Resource::Processes))
     }
 
     /// Others have set the number of requested instances, or ramp has after them.
@@ -181,7 +211,16 @@ impl BlockageTracker {
         let refused = self.refusal.iter().map(|(reason, _)| (absent.max(1), reason.clone()));
         let rescaled = self.rescaled.iter().filter(|_| not_requested > 0);
         let rescaled = rescaled.map(|(now, _)| (not_requested, format!("ScaledByOthers: {}", now.by)));
-        let blocked = self.members.values().filter_map(|member| Some((1, member.blocked(now)?)));
+        let blocked = self.members.values().filter_map(|member| {
+            let reason = member.blocked(now)?;
+            Some((
+                1,
+                match self.lacks(member.node.as_deref(), &reason, now) {
+                    Some(resource) => format!("{resource} exhausted: {reason}"),
+                    None => reason,
+                },
+            ))
+        });
         let mut by_kind: BTreeMap<String, (u32, String)> = BTreeMap::new();
         for (instances, reason) in refused.chain(rescaled).chain(blocked) {
             by_kind.entry(kind(&reason).to_owned()).or_insert((0, reason)).0 += instances;
@@ -246,6 +285,7 @@ impl Member {
     fn new(status: &InstanceStatus, now: Instant) -> Self {
         Self {
             name: status.name.clone(),
+            node: None,
             first_seen: now,
             state: status.state,
             state_since: now,
@@ -267,6 +307,7 @@ impl Member {
             (self.state, self.state_since) = (status.state, now);
         }
         status.reason.clone_into(&mut self.reason);
+        self.node.clone_from(&status.node);
         self.was_ready |= status.state == State::Ready;
         let Some(end) = &status.end else { return };
         if self.last_exit.as_ref().is_none_or(|(container, _)| *container != end.container) {
@@ -288,6 +329,7 @@ impl Member {
             State::Pending | State::Unschedulable | State::Failed if blocks(&self.reason) => {
                 Some(self.reason.clone())
             }
+            State::Creating | State::Failed if exhausted(&self.reason).is_some() => Some(self.reason.clone()),
             State::Creating if blocks(&self.reason) => Some(self.reason.clone()),
             State::Creating => self.obstacle.clone().filter(|reason| kind(reason) != UNHEALTHY),
             State::Failed => self.crash_loop(),
@@ -355,6 +397,14 @@ fn blocks(reason: &str) -> bool {
         // A registry that does not answer is tried again and again.
         Some(Cause::Blocked) => kind(reason) == IMAGE || !passes(reason),
         _ => false,
+    }
+}
+
+/// The resource of a node, other than memory and CPU, that a reason names as exhausted.
+fn exhausted(reason: &str) -> Option<Resource> {
+    match named_in(reason)? {
+        Cause::Resource(resource) if resource.is_limit_of_node() => Some(resource),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod components;
 mod datasets;
 mod disks;
 mod faults;
+mod limits;
 mod mixed;
 mod others;
 mod paces;

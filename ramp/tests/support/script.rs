@@ -156,6 +156,7 @@ pub(crate) fn world(script: &Script, begin: std::time::SystemTime) -> World {
             ..MachineTruth::default()
         },
         shortage: script.shortage,
+        tasks: None,
         placement: None,
         events: script.faults.iter().map(Fault::incident).collect(),
     }

@@ -12,6 +12,7 @@ mod cases;
 mod components;
 mod coverage;
 mod experiment;
+mod limits;
 mod mixed;
 mod searches;
 mod soak;

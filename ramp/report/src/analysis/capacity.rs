@@ -139,7 +139,7 @@ fn by_requests(run: &RunFile) -> Estimate<RequestCapacity> {
         ));
     }
     let Some(forecast) = &run.forecast else { return unavailable("the run has no forecast") };
-    let is_counted = |what: &str| !what.starts_with("memory in use");
+    let is_counted = |what: &str| !what.starts_with("memory in use") && !what.starts_with(Bound::NODE_LIMIT);
     if let Some(unknown) = forecast.unknown.iter().find(|unknown| is_counted(unknown)) {
         return unavailable(unknown.clone());
     }
@@ -509,6 +509,7 @@ mod tests {
         let mut run = run(EngineKind::Kubernetes, &["a"]);
         assert!(by_requests(&run).unwrap_err().0.contains("no forecast"));
         let forecast = Forecast {
+            limits: Vec::new(),
             bounds: vec![bound("memory in use", 5), bound("CPU requests", 7), bound("pods per node", 110)],
             unknown: vec!["memory in use: each instance takes what it can get".into()],
             steps: 1,

@@ -1,5 +1,6 @@
 //! Causes of lost or unplaced instances, by the words of Kubernetes, kubelets, containerd, Podman and kernels.
 
+use super::exhaustion;
 use ramp_format::named_enum;
 use ramp_format::rows::PodRow;
 use ramp_format::state::State;
@@ -19,11 +20,23 @@ named_enum! {
         /// Files that a file system takes.
         Inodes = "inodes",
         /// Processes.
-        Processes = "processes",
+        Processes = "processes (PIDs)",
         /// Open files.
         Files = "open files",
+        /// inotify instances or watches.
+        Inotify = "inotify instances or watches",
+        /// Keys that a user may have.
+        Keys = "kernel keys",
+        /// Cgroups.
+        Cgroups = "cgroups",
         /// Addresses of pods.
         Addresses = "pod addresses",
+        /// Ports of the bridge that pods are connected to.
+        BridgePorts = "ports of the network bridge",
+        /// Entries of the neighbour table.
+        Neighbours = "neighbour table",
+        /// Entries of connection tracking.
+        Connections = "tracked connections",
         /// Ports of nodes.
         Ports = "ports of nodes",
         /// Volumes that a node takes.
@@ -38,6 +51,27 @@ named_enum! {
         Time = "time for a step",
         /// It is not said of what.
         Unknown = "unknown",
+    }
+}
+
+impl Resource {
+    /// Whether it is one of a node, other than memory and CPU, without which no container can be created there.
+    #[must_use]
+    pub fn is_limit_of_node(self) -> bool {
+        matches!(
+            self,
+            Self::Disk
+                | Self::Inodes
+                | Self::Processes
+                | Self::Files
+                | Self::Inotify
+                | Self::Keys
+                | Self::Cgroups
+                | Self::Addresses
+                | Self::BridgePorts
+                | Self::Neighbours
+                | Self::Connections
+        )
     }
 }
 
@@ -125,11 +159,10 @@ const WORDS: &[(&str, Cause)] = &[
     ("OOMKilled", Cause::Resource(Resource::Memory)),
     ("out of memory", Cause::Resource(Resource::Memory)),
     ("cannot allocate memory", Cause::Resource(Resource::Memory)),
+    // Limits of the node in messages of runtimes and CNI plugins are in `exhaustion`.
+    ("cpuset.cpus: no space left on device", Cause::Unknown),
+    ("cpuset.mems: no space left on device", Cause::Unknown),
     ("no space left on device", Cause::Resource(Resource::Disk)),
-    ("too many open files", Cause::Resource(Resource::Files)),
-    ("Resource temporarily unavailable", Cause::Resource(Resource::Processes)),
-    ("no IP addresses available", Cause::Resource(Resource::Addresses)),
-    ("no available IP", Cause::Resource(Resource::Addresses)),
     // Causes that no amount of a resource removes.
     ("ErrImage", Cause::Blocked),
     ("ImagePullBackOff", Cause::Blocked),
@@ -176,6 +209,9 @@ pub fn cause(row: &PodRow, killed_for_memory: impl FnOnce() -> bool) -> Option<C
 /// What the words of a reason tell.
 #[must_use]
 pub fn named_in(reason: &str) -> Option<Cause> {
+    if let Some(resource) = exhaustion::named_in(reason) {
+        return Some(Cause::Resource(resource));
+    }
     // Where it names more than one, the first of the list: memory is what these runs are about.
     WORDS.iter().find(|(word, _)| reason.contains(word)).map(|(_, cause)| *cause)
 }

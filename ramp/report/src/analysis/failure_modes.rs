@@ -85,6 +85,7 @@ fn of_losses(losses: &[Loss<'_>]) -> Vec<FailureMode> {
             (Ok(State::Evicted), _) => "an instance was evicted",
             (Ok(State::OomKilled), _) => "an instance was OOM-killed",
             (Ok(State::Unschedulable), _) => "an instance was unschedulable",
+            (Ok(State::Pending | State::Creating), _) => "an instance could not be created",
             _ => "an instance failed",
         };
         if found.iter().any(|broke| (broke.resource, broke.what) == (resource, what)) {
@@ -95,7 +96,7 @@ fn of_losses(losses: &[Loss<'_>]) -> Vec<FailureMode> {
             what,
             step: loss.row.step,
             elapsed_seconds: Some(loss.seconds),
-            evidence: loss.row.reason.trim().to_owned(),
+            evidence: loss.evidence.trim().to_owned(),
         });
     }
     found

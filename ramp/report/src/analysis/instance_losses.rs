@@ -1,8 +1,12 @@
 //! Instances lost, removed or unschedulable while scaling up, and why.
 
+use std::collections::HashSet;
+
 use super::causes::{Cause, cause};
+use super::exhaustion::named_on;
 use crate::dataset::{Dataset, Recorded};
-use ramp_format::rows::{Part, PodRow};
+use ramp_format::rows::{EventRow, Part, PodRow};
+use ramp_format::state::State;
 
 /// A row that tells of an instance as lost, without a place, or taken away.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +17,8 @@ pub struct Loss<'d> {
     pub cause: Cause,
     /// When it happened, in seconds since the run began.
     pub seconds: f64,
+    /// What its source said.
+    pub evidence: &'d str,
 }
 
 /// Until when more were asked for, or as many, in seconds since the run began; for ever where the run has not got beyond that.
@@ -35,7 +41,51 @@ pub fn losses(data: &Dataset) -> Vec<Loss<'_>> {
             break;
         }
         if let Some(cause) = cause(row, || killed_for_memory(data, row, *seconds)) {
-            found.push(Loss { row, cause, seconds: *seconds });
+            let cause = match cause {
+                Cause::Blocked | Cause::Unknown => {
+                    named_on(&row.reason, row.node.as_deref(), row.elapsed_seconds, &recorded.limits)
+                        .map_or(cause, Cause::Resource)
+                }
+                cause => cause,
+            };
+            found.push(Loss { row, cause, seconds: *seconds, evidence: &row.reason });
+        }
+    }
+    found.extend(not_created(recorded, until));
+    found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    found
+}
+
+/// Events of pods that tell that a container could not be made.
+const NOT_CREATED: [&str; 3] = ["FailedCreatePodSandBox", "FailedCreatePodContainer", "Failed"];
+
+/// Instances that could not be created for lack of a resource of their node, as events of the cluster tell: the status of such a pod says
+/// only that it is being created. One that came to run later is none of them.
+fn not_created(recorded: &Recorded, until: f64) -> Vec<Loss<'_>> {
+    let is_told = |event: &&EventRow| {
+        event.kind == "cluster"
+            && event.elapsed_seconds <= until
+            && NOT_CREATED.contains(&event.reason.as_str())
+    };
+    let mut told: HashSet<&str> = HashSet::new();
+    let mut found = Vec::new();
+    for event in recorded.events.iter().filter(is_told) {
+        let Some(name) = event.object.strip_prefix("pod/").filter(|name| !told.contains(name)) else {
+            continue;
+        };
+        let rows = || recorded.pods.iter().filter(|row| row.instance == name);
+        let Some(row) = rows().rfind(|row| row.elapsed_seconds <= event.elapsed_seconds) else { continue };
+        let ran_later = |row: &PodRow| {
+            let is_at_work = row.to.parse::<State>().is_ok_and(State::is_at_work);
+            is_at_work && (event.elapsed_seconds..=until).contains(&row.elapsed_seconds)
+        };
+        let node = row.node.as_deref();
+        let resource = named_on(&event.message, node, event.elapsed_seconds, &recorded.limits);
+        let Some(resource) = resource.filter(|resource| resource.is_limit_of_node()) else { continue };
+        if !rows().any(ran_later) {
+            told.insert(name);
+            let (cause, seconds) = (Cause::Resource(resource), event.elapsed_seconds);
+            found.push(Loss { row, cause, seconds, evidence: &event.message });
         }
     }
     found

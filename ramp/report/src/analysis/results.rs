@@ -10,6 +10,7 @@ use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
+use super::limits::{LimitUse, limits};
 use super::mixed::{GroupResults, groups as groups_of_mix};
 use super::repeats::{RepeatGroup, groups, pairs};
 use super::requests::{RequestDifference, group_capacities};
@@ -60,6 +61,8 @@ pub struct RunResults {
     pub mixed: Vec<GroupResults>,
     /// Memory by component, and its peak.
     pub components: RunComponents,
+    /// Limits of nodes other than memory and CPU.
+    pub limits: Estimate<Vec<LimitUse>>,
     /// What a search has found.
     pub search: Estimate<SearchResult>,
 }
@@ -140,7 +143,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 14;
+    const FIGURES: usize = 15;
 
     /// What a run says by itself.
     #[must_use]
@@ -177,6 +180,7 @@ impl RunResults {
             components: figures.compute("memory by component", name, || {
                 run_components(data, saturated_at, &estimates.rough_cost)
             }),
+            limits: figures.compute("limits of nodes", name, || limits(data, saturated_at)),
             search: figures.compute("search", name, || search(data)),
             estimates,
         }

@@ -53,6 +53,8 @@ pub enum SaturationRule {
     Failed,
     /// The first instance that no node has room for.
     Unschedulable,
+    /// The first instance that its node could not create.
+    NotCreated,
     /// None of these: more were asked for, and no more came to be there although they had the time. The first step with so many of the most
     /// that all later ones together brought less than a twentieth.
     StoppedRising,
@@ -73,7 +75,7 @@ impl SaturationRule {
     pub fn kind(self) -> &'static str {
         match self {
             Self::NodesFull => "nodes full",
-            Self::Evicted | Self::OomKilled | Self::Failed | Self::Unschedulable => {
+            Self::Evicted | Self::OomKilled | Self::Failed | Self::Unschedulable | Self::NotCreated => {
                 "instance lost or unschedulable"
             }
             Self::StoppedRising => "number of instances stopped rising",
@@ -87,7 +89,7 @@ impl SaturationRule {
             Self::Failed => "first instance that failed for want of a resource".into(),
             Self::Unschedulable => "first instance that no node has room for".into(),
             Self::StoppedRising => "nothing lost: more were asked for and no more came to be there".into(),
-            Self::NodesFull | Self::Evicted | Self::OomKilled => self.to_string(),
+            Self::NodesFull | Self::Evicted | Self::OomKilled | Self::NotCreated => self.to_string(),
         }
     }
 }
@@ -100,6 +102,7 @@ impl fmt::Display for SaturationRule {
             Self::OomKilled => "first OOM kill",
             Self::Failed => "first instance failed for lack of a resource",
             Self::Unschedulable => "first unschedulable instance",
+            Self::NotCreated => "first instance not created for lack of a resource",
             Self::StoppedRising => "no losses, number of instances stopped rising",
         })
     }
@@ -180,6 +183,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
             Ok(State::Evicted) => SaturationRule::Evicted,
             Ok(State::OomKilled) => SaturationRule::OomKilled,
             Ok(State::Unschedulable) => SaturationRule::Unschedulable,
+            Ok(State::Pending | State::Creating) => SaturationRule::NotCreated,
             _ => SaturationRule::Failed,
         };
         let instances = step.asked.unwrap_or(step.running);

@@ -5,6 +5,7 @@ use super::figure::{Figure, Reading, Scope};
 use super::registry::FIGURES;
 use crate::analysis::Estimate;
 use crate::analysis::components::NEEDS_PROBE;
+use crate::analysis::limits::NO_LIMITS;
 use crate::analysis::results::{Compared, RunResults};
 use crate::analysis::search::NOT_A_SEARCH;
 use crate::dataset::Dataset;
@@ -59,7 +60,7 @@ fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
                 value: Ok(figure.text(&reading)),
                 basis: if reading.inputs.is_empty() { figure.definition.into() } else { reading.inputs },
             },
-            Err(why) if [NOT_A_SEARCH, NEEDS_PROBE].contains(&why.0.as_str()) => return None,
+            Err(why) if [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS].contains(&why.0.as_str()) => return None,
             Err(why) => {
                 EstimateRow { name, definition: figure.definition, value: Err(why.0), basis: String::new() }
             }

@@ -97,6 +97,8 @@ pub enum Unit {
     Step,
     /// A number of instances: 100.
     Instances,
+    /// A number that may have decimals, as of tasks per instance: 12.5.
+    Decimal,
     /// MiB: 520, or 520Mi.
     Mib,
     /// Bytes, written in MB: 520M.
@@ -116,7 +118,7 @@ impl Unit {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Count => "number",
+            Self::Count | Self::Decimal => "number",
             Self::Step => "step",
             Self::Instances => "instances",
             Self::Mib => "MiB",
@@ -137,6 +139,7 @@ impl Unit {
             Self::BinaryBytes => format::mib(number),
             Self::Percent => format!("{number:.1}%"),
             Self::Ratio => format::percent(number),
+            Self::Decimal => format!("{number:.1}"),
             Self::Count | Self::Structure => format::number(number),
         }
     }
@@ -167,6 +170,7 @@ impl Unit {
         let bytes = || text.parse::<Bytes>().ok().map(|bytes| bytes.0 as f64);
         let (number, like) = match self {
             Self::Count | Self::Step | Self::Instances | Self::Structure => (plain(text), "100"),
+            Self::Decimal => (plain(text), "12.5"),
             Self::Mib => (plain(text).or_else(|| Some(mib(bytes()?))), "520 (of MiB) or 520Mi"),
             Self::Bytes | Self::BinaryBytes => (plain(text).or_else(bytes), "520M"),
             Self::Percent => (plain(text).or_else(percent), "50%"),

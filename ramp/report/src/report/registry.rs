@@ -98,6 +98,36 @@ pub const FIGURES: &[Figure] = &[
         ..OF_RUN
     },
     Figure {
+        name: "capacity_by_limits",
+        title: Some("capacity by limits"),
+        unit: Unit::Instances,
+        definition: "instances that the limits of the nodes other than memory and CPU allow (PIDs, keys, inotify, disk, …), by what each \
+                     additional instance was measured to use: the least of them, with its confidence interval",
+        json: Object(
+            "estimates.capacity_by_limits",
+            &["instances", "low", "high", "by", "extrapolated_from"],
+        ),
+        scope: Scope::Run(|_, run| super::limits::capacity(run)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "pids_per_instance",
+        title: Some("PIDs per instance"),
+        unit: Unit::Decimal,
+        definition: "tasks (processes and threads) that each additional instance adds on its node, those of its shim and runtime included",
+        json: Object("estimates.pids_per_instance", &["tasks", "low", "high"]),
+        scope: Scope::Run(|_, run| super::limits::pids(run)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "limits",
+        definition: "limits of the nodes other than memory and CPU: the limit, what was used before the first instance, what each \
+                     additional one uses, and how many instances it allows",
+        json: Plain("limits"),
+        scope: Scope::Run(|_, run| super::limits::all(run)),
+        ..OF_RUN
+    },
+    Figure {
         name: "saturation_step",
         title: Some("saturation"),
         unit: Unit::Step,

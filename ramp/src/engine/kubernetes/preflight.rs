@@ -3,6 +3,7 @@
 mod admission;
 mod facts;
 mod image;
+mod limits;
 mod mixed;
 mod nodes;
 mod owners;
@@ -55,7 +56,8 @@ pub(super) async fn check(
     let manifest = manifest::of(order, namespace);
     let mut template = Template::of(order, &manifest);
     let facts = facts::gather(client, access, namespace, &manifest, template.runtime_class.as_deref()).await;
-    let preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
+    let mut preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
+    preflight.limits = limits::read(client, namespace).await;
     Ok((preflight, template.wants))
 }
 

@@ -72,7 +72,7 @@ impl ProbeKind {
     /// What a record tells.
     fn event(self, node: String, record: Map<String, Value>) -> Option<Event> {
         match (record.get("record").and_then(Value::as_str), self) {
-            (Some("limit"), _) => Some(Event::Limit(NodeRecord { node, record })),
+            (Some(LIMIT), _) => Some(Event::Limit(NodeRecord { node, record })),
             (Some("component"), _) => Some(Event::Component(NodeRecord { node, record })),
             (_, Self::Node) => Some(Event::Sample(NodeReading { node, record, budget: None })),
             // The first and the last record.
@@ -178,6 +178,9 @@ struct Stream {
     has_read: bool,
     known: RecentRecords,
 }
+
+/// The kind of a record about a limit of the node.
+pub(super) const LIMIT: &str = "limit";
 
 impl Stream {
     fn of(kind: ProbeKind, node: &str, api: Api<PodObject>, events: Events) -> Self {
@@ -297,7 +300,7 @@ impl RecentRecords {
     /// Whether a record is new; it is remembered.
     fn is_news(&mut self, record: &Map<String, Value>) -> bool {
         /// All records of a sample have one time.
-        const IDENTITY: [&str; 6] = ["time", "record", "pod_uid", "component", "resource", "scope"];
+        const IDENTITY: [&str; 7] = ["time", "record", "pod_uid", "component", "resource", "scope", "source"];
         if record.get("time").and_then(Value::as_str).is_none() {
             return true;
         }
@@ -329,6 +332,33 @@ mod tests {
         assert!(record(b"failed to watch file \"/var/log/pods/a\": no space left on device\n").is_none());
         assert!(record(b"[1]").is_none() && record(b"").is_none() && record(b"{\"time\":").is_none());
         assert_eq!(record(b"{\"time\":\"t\"}\n").unwrap()["time"], "t");
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_told_apart_from_samples_and_once() {
+        let (events, mut told) = Events::channel(crate::clock::Clock::system());
+        let api = Api::namespaced(
+            kube::Client::try_from(kube::Config::new("http://[::1]:1".parse().unwrap())).unwrap(),
+            "a",
+        );
+        let mut stream = Stream::of(ProbeKind::Node, "node-0", api, events);
+        let limit =
+            |resource: &str| format!("{{\"record\":\"limit\",\"time\":\"t\",\"resource\":\"{resource}\"}}\n");
+        for line in
+            ["{\"record\":\"report\",\"time\":\"t\"}\n", &limit("pids"), &limit("keys"), &limit("pids")]
+        {
+            stream.line(line.as_bytes()).await;
+        }
+        drop(stream);
+        let mut found = Vec::new();
+        while let Some((_, event)) = told.recv().await {
+            found.push(match event {
+                Event::Sample(_) => "sample".to_owned(),
+                Event::Limit(NodeRecord { record, .. }) => record["resource"].as_str().unwrap().to_owned(),
+                event => panic!("{event:?}"),
+            });
+        }
+        assert_eq!(found, ["sample", "pids", "keys"]);
     }
 
     #[test]

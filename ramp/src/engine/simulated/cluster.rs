@@ -16,6 +16,7 @@ use super::instance::{LoadFacts, SimulatedInstance, whole_second};
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
+use super::task_limits::{NOT_STARTED, TRIED_AGAIN_AFTER};
 use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
 use components::NodeComponents;
 use ramp_format::preflight::AdmittedResources;
@@ -39,6 +40,8 @@ enum PlannedEvent {
     Sample { node: usize },
     /// The components on a node are sampled.
     Components { node: usize },
+    /// The limits of a node are read.
+    Limits { node: usize },
     /// An incident begins.
     Begin { incident: usize },
     /// An incident ends.
@@ -61,14 +64,17 @@ pub(super) struct Cluster {
     pub(super) world: World,
     groups: Vec<GroupTruth>,
     load: LoadFacts,
-    nodes: Vec<SimulatedNode>,
-    names: Vec<String>,
-    kernels: Vec<Kernel>,
+    pub(super) nodes: Vec<SimulatedNode>,
+    pub(super) names: Vec<String>,
+    pub(super) kernels: Vec<Kernel>,
     /// The maximum number of instances on each kernel.
     most: Vec<u32>,
-    instances: Vec<SimulatedInstance>,
+    pub(super) instances: Vec<SimulatedInstance>,
     /// Indices of the instances that exist.
-    there: Vec<usize>,
+    pub(super) there: Vec<usize>,
+    /// Tasks of instances ever created, and the source of further numbers of them.
+    tasks_made: u64,
+    pub(super) task_draw: Random,
     /// Instances ever created of each group, and memory of its runtime for them.
     overheads: Vec<(u32, f64)>,
     /// The numbers of instances that hold all of their memory, and that run.
@@ -96,13 +102,13 @@ pub(super) struct Cluster {
     /// Incidents that begin at a number of instances.
     waiting: Vec<usize>,
     truth: Truth,
-    seen: Vec<ObservedEvent>,
+    pub(super) seen: Vec<ObservedEvent>,
 }
 
 #[derive(Debug)]
-struct SimulatedNode {
+pub(super) struct SimulatedNode {
     kind: NodeKind,
-    kernel: usize,
+    pub(super) kernel: usize,
     /// Whether it has had an instance, of each group.
     used_before: Vec<bool>,
     /// The offset of its clock.
@@ -152,6 +158,8 @@ impl Cluster {
             active: vec![false; world.events.len()],
             draw: Random::new(world.seed, 1),
             kubelet_draw: Random::new(world.seed, 4),
+            tasks_made: 0,
+            task_draw: Random::new(world.seed, 6),
             load,
             nodes,
             names,
@@ -187,6 +195,9 @@ impl Cluster {
             let drawn = every.mul_f64(self.draw.part());
             let phase = self.world.machine.sample_phase.unwrap_or(drawn);
             self.plan(phase, PlannedEvent::Sample { node });
+            if self.world.tasks.is_some() {
+                self.plan(phase, PlannedEvent::Limits { node });
+            }
         }
         self.plan_components();
         for (incident, event) in self.world.events.clone().iter().enumerate() {
@@ -291,7 +302,7 @@ impl Cluster {
         all.find(|what| matches!(what, IncidentKind::ApiHangs | IncidentKind::ApiRefuses))
     }
 
-    fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
+    pub(super) fn is_hit(&self, what: IncidentKind, node: usize) -> bool {
         self.incidents().any(|event| event.what == what && self.node_of(event) == node)
     }
 
@@ -348,6 +359,11 @@ impl Cluster {
             }
             PlannedEvent::Sample { node } => self.sample(node, now),
             PlannedEvent::Components { node } => self.sample_components(node, now),
+            PlannedEvent::Limits { node } => {
+                self.tell_limits(node, now);
+                let every = self.world.tasks.as_ref().map_or(Duration::MAX, |tasks| tasks.read_every);
+                self.plan(now.saturating_add(every), PlannedEvent::Limits { node });
+            }
             PlannedEvent::Begin { incident } => self.begin(incident, now),
             PlannedEvent::Over { incident } => {
                 self.active[incident] = false;
@@ -438,6 +454,10 @@ impl Cluster {
         let peak = (runtime.peak.0 as f64, runtime.peak_for);
         self.instances
             .push(SimulatedInstance { peak, ..SimulatedInstance::new(number, group, overhead, now) });
+        let tasks = self.draw_tasks();
+        self.instances[at].tasks = tasks;
+        self.tasks_made += tasks;
+        self.truth.tasks_each = self.tasks_made as f64 / f64::from(number);
         let (made, overheads) = &mut self.overheads[group];
         (*made, *overheads) = (*made + 1, *overheads + overhead);
         self.truth.marginal_cost_bytes = self.cost()
@@ -480,6 +500,7 @@ impl Cluster {
                 }
             },
             State::Creating if self.is_active(IncidentKind::RefuseInstances) => self.refuse(at, now),
+            State::Creating if self.lacks_tasks(at) => self.fail_to_create(at, now),
             State::Creating => self.start(at, now),
             State::Running if self.is_active(IncidentKind::CrashLoop) => {
                 self.truth.killed += 1;
@@ -555,6 +576,19 @@ impl Cluster {
         self.plan(now + wait, PlannedEvent::Next { instance: at, life });
     }
 
+    /// Its node has no tasks left for it: the kubelet tells, and tries again.
+    fn fail_to_create(&mut self, at: usize, now: Duration) {
+        let (name, life) = (self.instances[at].name(), self.instances[at].life);
+        self.notice(&format!("pod/{name}"), "FailedCreatePodSandBox", NOT_STARTED, now);
+        let reason = format!("FailedCreatePodSandBox: {NOT_STARTED}");
+        let event = Event::Obstacle(Obstacle { instance: Some(name), reason });
+        self.seen.push(ObservedEvent { at: now, event });
+        if self.instances[at].sandbox.take().is_some() {
+            self.lose("low on resource: pids", now);
+        }
+        self.plan(now + TRIED_AGAIN_AFTER, PlannedEvent::Next { instance: at, life });
+    }
+
     fn pull_again(&mut self, now: Duration) {
         for at in self.there.clone() {
             if self.instances[at].state == State::Creating && self.instances[at].sandbox.is_none() {
@@ -567,6 +601,7 @@ impl Cluster {
         self.turn(at, State::Running, "", now);
         let instance = &mut self.instances[at];
         instance.began = Some(now);
+        instance.sandbox.get_or_insert((now, now));
         let (life, restarts) = (instance.life, instance.restarts);
         self.report(at, "start", now);
         self.kubelet_event(at, STARTED, "Started container workload", now);
@@ -951,7 +986,7 @@ impl Cluster {
     }
 
     /// The time by the clock of a node, or without one of the API server.
-    fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
+    pub(super) fn time_on(&self, node: Option<usize>, now: Duration) -> SystemTime {
         let time = self.epoch + now;
         node.map_or(time, |node| self.nodes[node].ahead.after(time))
     }

@@ -10,6 +10,8 @@ pub struct Truth {
     pub marginal_cost_bytes: f64,
     /// The same of each group of a mixed run.
     pub group_cost_bytes: Vec<f64>,
+    /// Tasks of an instance of the run on average, within the cgroup of all pods.
+    pub tasks_each: f64,
     /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
     /// Maximum of those that ran at once.

@@ -103,6 +103,8 @@ pub(super) struct SimulatedInstance {
     pub(super) began: Option<Duration>,
     /// Memory of its runtime.
     pub(super) overhead: f64,
+    /// Its tasks in the cgroup of all pods, while it runs.
+    pub(super) tasks: u64,
     /// When the creation of its sandbox began and ends.
     pub(super) sandbox: Option<(Duration, Duration)>,
     /// Memory that its runtime takes besides at first, and for how long.
@@ -128,6 +130,7 @@ impl SimulatedInstance {
             life: 0,
             began: None,
             overhead,
+            tasks: 0,
             sandbox: None,
             peak: (0.0, Duration::ZERO),
             changed: true,

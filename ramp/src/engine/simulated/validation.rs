@@ -13,6 +13,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Nodes, and instances that others ask for.
 const MOST_NODES: u32 = 10_000;
 const MOST_INSTANCES: u32 = 100_000;
+/// Tasks of an instance.
+const MOST_TASKS: f64 = 10_000.0;
 /// Programs of others at once on a machine, on average.
 const MOST_OTHERS: f64 = 1000.0;
 /// Bytes by which a machine's own memory may drift in a second.
@@ -94,6 +96,17 @@ pub(super) fn check(world: &World) -> Result<(), String> {
         ensure((0.0..10.0).contains(&spread), || {
             format!("phases.{name}: spread: {spread} (expected 0 to below 10)")
         })?;
+    }
+    if let Some(tasks) = &world.tasks {
+        ensure((1.0..=MOST_TASKS).contains(&tasks.each), || {
+            format!("tasks.each: {} (expected 1 to {MOST_TASKS})", tasks.each)
+        })?;
+        for (name, value) in [("spread", tasks.spread), ("noise", tasks.noise)] {
+            ensure((0.0..=MOST_TASKS).contains(&value), || {
+                format!("tasks.{name}: {value} (expected 0 to {MOST_TASKS})")
+            })?;
+        }
+        ensure_long_enough("tasks.read_every", tasks.read_every)?;
     }
     if let Some(placement) = world.placement {
         ensure((0.0..=f64::from(MOST_INSTANCES)).contains(&placement.mean), || {

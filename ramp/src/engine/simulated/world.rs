@@ -38,6 +38,9 @@ pub struct World {
     pub machine: MachineTruth,
     /// What happens when a node runs out of memory.
     pub shortage: Shortage,
+    /// Tasks of the nodes, and the limit on those of all instances; not simulated by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TaskTruth>,
     /// A random number of instances that fit, beside all other limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
@@ -274,6 +277,28 @@ pub enum Shortage {
     OomKill,
 }
 
+/// Tasks (PIDs) of the nodes. Each node tells them as limits: those in the cgroup of all pods, and those of the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskTruth {
+    /// The limit on tasks of all pods of a node (`pids.max` of kubepods); none by default. Beyond it no instance can be created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Tasks of the idle machine.
+    pub idle: u64,
+    /// Tasks of each instance in the cgroup of all pods, on average.
+    pub each: f64,
+    /// Standard deviation of that between instances.
+    pub spread: f64,
+    /// Tasks of each instance outside of that cgroup, as of a shim.
+    pub beside: u64,
+    /// Standard deviation of the machine's own tasks between two readings.
+    pub noise: f64,
+    /// Time between two readings of the limits.
+    #[serde(with = "quantities")]
+    pub read_every: Duration,
+}
+
 /// How many instances fit, drawn anew from a normal distribution whenever fewer are requested than before, as by fragmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -399,8 +424,23 @@ impl Default for World {
             phases: PhaseTimes::default(),
             machine: MachineTruth::default(),
             shortage: Shortage::default(),
+            tasks: None,
             placement: None,
             events: Vec::new(),
+        }
+    }
+}
+
+impl Default for TaskTruth {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            idle: 200,
+            each: 3.0,
+            spread: 0.0,
+            beside: 12,
+            noise: 1.0,
+            read_every: Duration::from_secs(5),
         }
     }
 }

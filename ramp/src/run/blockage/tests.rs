@@ -106,12 +106,76 @@ fn reasons_that_do_not_pass_by_themselves_block_and_want_of_resources_and_overlo
         ),
         (State::Failed, "Error, exit 2"),
         (State::OomKilled, "OOMKilled, exit 137"),
-        (State::Failed, "could not be started: Resource temporarily unavailable (os error 11)"),
     ] {
         let mut watched = Watched::new(1);
         watched.see("a", state, reason);
         assert_eq!((watched.look(), watched.after(60)), (None, 0), "{reason}");
     }
+}
+
+fn limit(node: &str, used: u64) -> LimitRow {
+    LimitRow {
+        time: ramp_format::time::Time(std::time::UNIX_EPOCH),
+        elapsed_seconds: 0.0,
+        step: 1,
+        node: node.into(),
+        sample_time: None,
+        boot_id: None,
+        resource: "pids".into(),
+        scope: "pods".into(),
+        limit: Some(100),
+        used: Some(used),
+        source: "/sys/fs/cgroup/pids/kubepods/pids.max".into(),
+    }
+}
+
+#[test]
+fn a_resource_of_the_node_that_is_exhausted_blocks_and_is_named() {
+    for (state, reason, resource) in [
+        (
+            State::Failed,
+            "could not be started: Resource temporarily unavailable (os error 11)",
+            "processes (PIDs)",
+        ),
+        (
+            State::Creating,
+            "CreateContainerError: fork/exec runc: resource temporarily unavailable",
+            "processes (PIDs)",
+        ),
+        (
+            State::Creating,
+            "RunContainerError: inotify_init: too many open files",
+            "inotify instances or watches",
+        ),
+        (State::Creating, "CreateContainerError: write /var/lib/x: no space left on device", "disk space"),
+    ] {
+        let mut watched = Watched::new(1);
+        watched.see("a", state, reason);
+        let found = watched.look().unwrap_or_else(|| panic!("{reason}"));
+        assert_eq!(found.reason, format!("{resource} exhausted: {reason}"));
+        assert!(watched.after(30) >= 29, "{reason}");
+    }
+}
+
+#[test]
+fn what_keeps_a_sandbox_from_being_created_is_named_by_the_limits_of_its_node_where_the_message_does_not() {
+    let reason =
+        "FailedCreatePodSandBox: runc create failed: can't get final child's PID from pipe: EOF: unknown";
+    let mut watched = Watched::new(1);
+    let at = |node: &str| InstanceStatus { node: Some(node.into()), ..status("a", State::Creating, "") };
+    watched.tracker.see(&at("node-0"), true, watched.now);
+    let obstacle = Obstacle { instance: Some("pod-a".into()), reason: reason.into() };
+    watched.tracker.obstacle(obstacle, watched.now);
+    let said = |watched: &mut Watched| watched.look().unwrap().reason;
+    assert_eq!(said(&mut watched), reason);
+    watched.tracker.limit(&limit("node-1", 95), watched.now);
+    watched.tracker.limit(&limit("node-0", 50), watched.now);
+    assert_eq!(said(&mut watched), reason, "there is room on its node");
+    watched.tracker.limit(&limit("node-0", 95), watched.now);
+    assert_eq!(said(&mut watched), format!("processes (PIDs) exhausted: {reason}"));
+    assert_eq!(watched.after(31), 31);
+    watched.after(20);
+    assert_eq!(said(&mut watched), reason, "that was long ago");
 }
 
 #[test]

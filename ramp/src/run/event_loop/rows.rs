@@ -192,6 +192,7 @@ impl EventLoop {
             used: cells.whole("used"),
             source: cells.text("source").unwrap_or_default(),
         };
+        self.blockage.limit(&row, Instant::now());
         self.record(|directory| &mut directory.limits, &row);
     }
 

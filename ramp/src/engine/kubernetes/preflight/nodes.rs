@@ -62,6 +62,7 @@ fn of(
     };
     let (memory, cpu, pods) = (allocatable("memory"), allocatable("cpu"), allocatable("pods"));
     let capacity = status.capacity.as_ref().and_then(|all| number("memory", &all.get("memory")?.0).ok());
+    let cores = status.capacity.as_ref().and_then(|all| number("cpu", &all.get("cpu")?.0).ok());
     // If all pods can be listed, a node without any runs nothing.
     let load = load.map(|load| load.get(&name).cloned().unwrap_or_else(RequestedResources::nothing));
     let requested = load.as_ref().and_then(|load| load.requested);
@@ -70,6 +71,7 @@ fn of(
         container_runtime: info.map(|info| info.container_runtime_version.clone()),
         memory_bytes: capacity,
         allocatable_memory_bytes: memory,
+        cpu_cores: cores.map(|cores| Cores::from_nano(cores).as_f64()),
         allocatable_cpu_cores: cpu.map(|cpu| Cores::from_nano(cpu).as_f64()),
         allocatable_pods: pods,
         requested_memory_bytes: requested.map(|requested| requested.memory),
