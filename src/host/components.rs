@@ -289,7 +289,9 @@ fn inherited(program: Program, process: &Process, all: &BTreeMap<u32, Process>) 
 
 impl Component {
     fn add(&mut self, process: &Process, reading: Reading) {
-        if !self.process.split(' ').any(|name| name == process.name) {
+        // Names are for people: those of a few processes say what it is.
+        const LONGEST: usize = 200;
+        if self.process.len() < LONGEST && !self.process.split(' ').any(|name| name == process.name) {
             let space = if self.process.is_empty() { "" } else { " " };
             self.process.push_str(space);
             self.process.push_str(&process.name);

@@ -208,6 +208,23 @@ fn what_ends_while_it_is_read_is_left_out() {
 }
 
 #[test]
+fn what_may_not_be_read_is_counted_and_not_left_out_of_a_sum() {
+    let root = planted(include_str!("trees/v2-systemd.txt"));
+    // Root may read everything, but no directory is a file.
+    let file = root.path().join("proc/702/smaps_rollup");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let all = Components::open(root.path()).read();
+    let of = |program: Option<Program>| {
+        let mut found = all.iter().filter(|part| part.program == program);
+        found.find(|part| part.pod_uid.as_ref().is_some_and(|uid| uid.starts_with("2222"))).unwrap()
+    };
+    let virtiofsd = of(Some(Program::Virtiofsd));
+    assert_eq!((virtiofsd.processes, virtiofsd.unreadable, virtiofsd.memory), (2, 1, None));
+    assert_eq!((of(None).unreadable, of(Some(Program::Vmm)).unreadable), (1, 0));
+}
+
+#[test]
 fn a_machine_without_anything_to_read_has_no_components() {
     let nowhere = tempfile::tempdir().unwrap();
     assert_eq!(Components::open(nowhere.path()).read(), []);

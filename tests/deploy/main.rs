@@ -2,6 +2,7 @@
 //! tests/cluster.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod components;
 #[path = "../support/manifest.rs"]
 mod manifest;
 mod play;
@@ -155,7 +156,7 @@ fn every_image_is_the_one_of_this_version() {
 #[test]
 fn the_kustomizations_name_every_file() {
     assert_eq!(names(&kustomization("")["bases"]), ["kata", "runc", "setup"].map(String::from).into());
-    for directory in ["runc", "kata", "setup"] {
+    for directory in ["runc", "kata", "setup", "setup/components"] {
         let found = files(&deploy().join(directory)).into_iter();
         let found: BTreeSet<_> =
             found.map(|path| path.file_name().expect("a file").to_string_lossy().into_owned()).collect();

@@ -9,7 +9,7 @@ use crate::manifest::{RUNTIMES, deploy, files, objects};
 /// All manifests of objects that Kubernetes itself has: neither those of the Prometheus Operator nor study files, which are
 /// ramp's and have a schema of their own.
 fn manifests() -> Vec<PathBuf> {
-    let directories = RUNTIMES.into_iter().chain(["setup", "examples"]);
+    let directories = RUNTIMES.into_iter().chain(["setup", "setup/components", "examples"]);
     let all = directories.flat_map(|name| files(&deploy().join(name)));
     let of_others = |name: &str| name == "pod-monitor" || name.starts_with("study");
     all.filter(|file| file.file_stem().is_some_and(|name| !of_others(&name.to_string_lossy()))).collect()

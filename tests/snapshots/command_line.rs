@@ -63,6 +63,7 @@ fn help_says_what_there_is() {
     hold("help_long", &session(&["--help"], &[]));
     hold("help_node_short", &session(&["node", "-h"], &[]));
     hold("help_node_long", &session(&["node", "--help"], &[]));
+    hold("help_components_long", &session(&["components", "--help"], &[]));
     hold("version", &sessions(&[&["--version"], &["-V"], &["node", "--version"]]));
 }
 

@@ -1,7 +1,7 @@
 //! Generated documentation: pages of docs/ that follow a registry of figures or of report fields.
 
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
-use workload::report::{Kind, NodeReport, WorkloadReport};
+use workload::report::{ComponentReport, Kind, NodeReport, WorkloadReport};
 
 use crate::generated::{self, GeneratedFile};
 use crate::shell::Outcome;
@@ -33,16 +33,17 @@ fn stop_rules(manual: &str) -> String {
     format!("{before}{BEGIN}{}{END}{after}", ramp_format::stop_rule::markdown())
 }
 
-/// The fields of both kinds of reports of `workload`.
+/// The fields of all kinds of reports of `workload`.
 fn fields() -> String {
     format!(
-        "<!-- Written by `cargo xtask docs` from src/report/{{workload,node}}/fields.rs: change these, not this file. -->\n\
+        "<!-- Written by `cargo xtask docs` from src/report/{{workload,node,component}}/fields.rs: change these, not this file. -->\n\
          # Report fields\n\n\
          [workload.md](workload.md) says when reports are written, [metrics.md](metrics.md) how the fields become metrics. JSON\n\
-         `null` or an empty CSV cell: the kernel does not report it.\n\n\
-         ## workload\n\n{}\n## workload node\n\n{}",
+         `null` or an empty CSV cell: the kernel does not report it. Of `workload components` JSON leaves such fields out.\n\n\
+         ## workload\n\n{}\n## workload node\n\n{}\n## workload components\n\n{}",
         rows::<WorkloadReport>(),
-        rows::<NodeReport>()
+        rows::<NodeReport>(),
+        rows::<ComponentReport>()
     )
 }
 

@@ -18,6 +18,7 @@ mod support;
 mod needs_a_cluster {
     mod blocked;
     mod changes;
+    mod component_probe;
     mod components;
     mod connection;
     mod faults;
