@@ -3,6 +3,7 @@
 pub mod capacity;
 pub mod causes;
 pub mod comparison;
+pub mod cpu_cost;
 pub mod drift;
 mod estimate;
 mod estimates;

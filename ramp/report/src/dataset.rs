@@ -9,6 +9,7 @@
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
 
 mod clocks;
+mod cpu_times;
 mod legacy_csv;
 mod measure;
 mod mixed_groups;
@@ -23,6 +24,7 @@ mod table_reader;
 mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
+pub use cpu_times::{CpuTimes, KernelCpu};
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{

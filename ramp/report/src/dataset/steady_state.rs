@@ -174,7 +174,7 @@ impl Dataset {
 
     /// Until when samples count, in seconds since the run began: the step of saturation has begun by then; where there is none, until there
     /// are fewer again.
-    fn until(&self, before: Option<usize>) -> f64 {
+    pub(super) fn until(&self, before: Option<usize>) -> f64 {
         let counts = |(index, step): &(usize, &Step)| match before {
             Some(before) => *index < before && step.part == Part::Up,
             None => matches!(step.part, Part::Up | Part::Hold),
@@ -227,7 +227,7 @@ impl Dataset {
     }
 
     /// Samples of a kernel in the order in which they were taken, and the names of its nodes.
-    fn samples_of(&self, recorded: &Recorded, kernel: usize) -> (Vec<&NodeSample>, HashSet<&str>) {
+    pub(super) fn samples_of(&self, recorded: &Recorded, kernel: usize) -> (Vec<&NodeSample>, HashSet<&str>) {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let nodes = || nodes.iter().filter_map(|at| self.nodes.get(*at));
         let all = nodes().flat_map(|node| &node.samples);

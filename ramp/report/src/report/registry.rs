@@ -12,6 +12,7 @@ use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
 };
 use crate::analysis::comparison::PerPod;
+use crate::analysis::cpu_cost::{CpuCost, CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
@@ -225,6 +226,26 @@ pub const FIGURES: &[Figure] = &[
         ..OF_RUN
     },
     Figure {
+        name: "cpu_at_rest_per_instance",
+        title: Some("CPU at rest"),
+        unit: Unit::Cores,
+        definition: "cores that each instance whose container runs takes beyond the CPU time that its load reports, with its confidence \
+                     interval",
+        json: Object("estimates.cpu_at_rest_per_instance", &["cores", "low", "high"]),
+        scope: Scope::Run(|_, run| cpu(known(&cpu_of(run)?.at_rest)?, CpuKind::AtRest)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_per_start",
+        title: Some("CPU per start"),
+        unit: Unit::CpuSeconds,
+        definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load \
+                     reports, with its confidence interval",
+        json: Object("estimates.cpu_per_start", &["seconds", "low", "high"]),
+        scope: Scope::Run(|_, run| cpu(known(&cpu_of(run)?.per_start)?, CpuKind::PerStart)),
+        ..OF_RUN
+    },
+    Figure {
         name: "startup_latency",
         definition: "time from the creation of an instance until it holds all of its memory, by the number running then",
         json: Plain("behaviour.startup_latency"),
@@ -349,6 +370,38 @@ pub const FIGURES: &[Figure] = &[
         definition: "difference of the marginal costs, confidence interval by bootstrap",
         json: Object("overhead_per_pod", &["bytes", "low", "high", "mib", "pod_fixed_mib"]),
         scope: Scope::Comparison(|compared, _| Ok(per_pod(known(&compared.comparison.overhead_per_pod)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_overhead_per_pod",
+        title: Some("CPU overhead per pod"),
+        unit: Unit::Cores,
+        definition: "difference of CPU at rest: cores that an instance takes more, with its confidence interval",
+        json: Object("cpu_overhead_per_pod", &["cores", "low", "high", "pod_fixed_millicores"]),
+        scope: Scope::Comparison(|compared, _| {
+            let found = known(&compared.cpu.at_rest)?;
+            let mut reading = cpu(found, CpuKind::AtRest)?;
+            match pod_fixed_cpu(found.interval) {
+                Ok(millicores) => {
+                    reading.note = format!("; podFixed: {millicores}m");
+                    reading.details = json!({"pod_fixed_millicores": millicores});
+                }
+                Err(why) => {
+                    reading.note = format!("; podFixed: n/a ({})", why.0);
+                    reading.details = json!({"pod_fixed_millicores": null, "reason": why.0});
+                }
+            }
+            Ok(reading)
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_overhead_per_start",
+        title: Some("CPU overhead per start"),
+        unit: Unit::CpuSeconds,
+        definition: "difference of CPU per start: CPU seconds that a start takes more, with its confidence interval",
+        json: Object("cpu_overhead_per_start", &["seconds", "low", "high"]),
+        scope: Scope::Comparison(|compared, _| cpu(known(&compared.cpu.per_start)?, CpuKind::PerStart)),
         ..OF_RUN
     },
     Figure {
@@ -524,6 +577,23 @@ fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
 
 fn ratio(ratio: &Estimate<f64>, inputs: String) -> Estimate<Reading> {
     Ok(Reading { inputs, ..Reading::number(*known(ratio)?) })
+}
+
+/// CPU time of the instances of a run: of a mixed one the groups have it.
+fn cpu_of(run: &RunResults) -> Estimate<&CpuCost> {
+    match run.cpu.as_slice() {
+        [one] => Ok(one),
+        _ => unavailable("of the groups of a mixed run: see groups"),
+    }
+}
+
+fn cpu(figure: &CpuFigure, kind: CpuKind) -> Estimate<Reading> {
+    let figure = cpu_of_use(&Ok(figure.clone()), kind)?;
+    Ok(Reading {
+        interval: Some(figure.interval),
+        inputs: format!("{}; {}", format::confidence(), figure.inputs),
+        ..Reading::number(figure.value)
+    })
 }
 
 fn per_pod(per_pod: &PerPod) -> Reading {
