@@ -24,7 +24,7 @@ mod table_reader;
 mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
-pub use cpu_times::{CpuTimes, KernelCpu};
+pub use cpu_times::{CpuTimes, KernelCpu, NO_CPU_TIME};
 pub use measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{

@@ -10,6 +10,7 @@
 mod capacities;
 mod cases;
 mod coverage;
+mod cpu;
 mod experiment;
 mod mixed;
 mod searches;

@@ -10,6 +10,9 @@ use ramp_format::rows::PodRow;
 use ramp_format::state::State;
 use ramp_format::text::count;
 
+/// Why data of other programs, and of earlier versions, says nothing of CPU time.
+pub const NO_CPU_TIME: &str = "samples of the nodes have no CPU time";
+
 /// CPU time of a kernel since it was booted, of all of its CPUs, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct KernelCpu {
@@ -52,14 +55,14 @@ impl Dataset {
     /// Why the run does not tell.
     pub fn cpu_times(&self, before: Option<usize>) -> Result<CpuTimes, String> {
         let Some(recorded) = self.recorded() else {
-            return Err("the data has no CPU time of nodes".into());
+            return Err(NO_CPU_TIME.into());
         };
         let until = self.until(before);
         let own = OwnCpu::of(recorded);
         let kernels: Vec<KernelTimes> =
             (0..recorded.kernels.len()).map(|kernel| self.cpu_of_kernel(recorded, kernel, &own, until)).collect();
         if kernels.iter().all(|kernel| kernel.samples == 0) {
-            return Err("samples of the nodes have no CPU time".into());
+            return Err(NO_CPU_TIME.into());
         }
         if kernels.iter().all(|kernel| kernel.starts == 0) {
             return Err("no instance was started on a node whose CPU time is known".into());

@@ -6,7 +6,7 @@ use super::registry::FIGURES;
 use crate::analysis::Estimate;
 use crate::analysis::results::{Compared, RunResults};
 use crate::analysis::search::NOT_A_SEARCH;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, NO_CPU_TIME};
 
 /// An estimate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
                 value: Ok(figure.text(&reading)),
                 basis: if reading.inputs.is_empty() { figure.definition.into() } else { reading.inputs },
             },
-            Err(why) if why.0 == NOT_A_SEARCH => return None,
+            Err(why) if [NOT_A_SEARCH, NO_CPU_TIME].contains(&why.0.as_str()) => return None,
             Err(why) => {
                 EstimateRow { name, definition: figure.definition, value: Err(why.0), basis: String::new() }
             }

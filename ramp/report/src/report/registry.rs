@@ -205,7 +205,7 @@ pub const FIGURES: &[Figure] = &[
         title: Some("memory by runtime"),
         definition: "memory of each additional instance of each group of a mixed run, with its confidence interval",
         json: Plain("groups"),
-        scope: Scope::Mixed(|_, run| Ok(groups(&run.mixed))),
+        scope: Scope::Mixed(|_, run| Ok(groups(&run.mixed, &run.cpu))),
         ..OF_RUN
     },
     Figure {
@@ -587,6 +587,13 @@ fn cpu_of(run: &RunResults) -> Estimate<&CpuCost> {
     }
 }
 
+fn cpu_parts(figure: &Estimate<CpuFigure>, kind: CpuKind, unit: &str) -> Value {
+    match cpu_of_use(figure, kind) {
+        Ok(found) => json!({unit: found.value, "low": found.interval.low, "high": found.interval.high}),
+        Err(why) => json!({unit: null, "low": null, "high": null, "reason": why.0}),
+    }
+}
+
 fn cpu(figure: &CpuFigure, kind: CpuKind) -> Estimate<Reading> {
     let figure = cpu_of_use(&Ok(figure.clone()), kind)?;
     Ok(Reading {
@@ -612,7 +619,7 @@ fn per_pod(per_pod: &PerPod) -> Reading {
 }
 
 /// What an instance of each group costs, and what it costs more than one of the first.
-fn groups(groups: &[GroupResults]) -> Reading {
+fn groups(groups: &[GroupResults], cpu: &[CpuCost]) -> Reading {
     let text = |group: &GroupResults| {
         let cost = match &group.cost {
             Ok(cost) => Unit::Bytes.with_interval(cost.bytes, cost.interval),
@@ -620,7 +627,7 @@ fn groups(groups: &[GroupResults]) -> Reading {
         };
         format!("{}: {cost}", group.runtime)
     };
-    let details = |group: &GroupResults| {
+    let details = |(index, group): (usize, &GroupResults)| {
         let mut value = json!({"runtime": group.runtime});
         value["marginal_cost"] = match &group.cost {
             Ok(cost) => json!({
@@ -637,6 +644,10 @@ fn groups(groups: &[GroupResults]) -> Reading {
             }),
             Some(Err(why)) => json!({"bytes": null, "low": null, "high": null, "reason": why.0}),
         };
+        if let Some(cost) = cpu.get(index) {
+            value["cpu_at_rest_per_instance"] = cpu_parts(&cost.at_rest, CpuKind::AtRest, "cores");
+            value["cpu_per_start"] = cpu_parts(&cost.per_start, CpuKind::PerStart, "seconds");
+        }
         value["startup"] = match &group.startup {
             Ok(startup) => survival(startup),
             Err(why) => json!({"reason": why.0}),
@@ -647,7 +658,7 @@ fn groups(groups: &[GroupResults]) -> Reading {
     Reading {
         note: groups.iter().map(text).collect::<Vec<_>>().join("; "),
         inputs: inputs.unwrap_or_default(),
-        ..Reading::structure(groups.iter().map(details).collect())
+        ..Reading::structure(groups.iter().enumerate().map(details).collect())
     }
 }
 

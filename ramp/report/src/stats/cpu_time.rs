@@ -23,7 +23,7 @@ const WALKS: [f64; 5] = [0.1, 1.0, 10.0, 100.0, 1000.0];
 /// Variance of a persisting rate, in that of the walk in a second.
 const PERSISTING: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
 /// Times of correlation, in seconds.
-const TIMES: [f64; 4] = [10.0, 40.0, 100.0, 250.0];
+const TIMES: [f64; 4] = [4.0, 15.0, 60.0, 240.0];
 
 impl CpuDisturbance {
     fn all() -> impl Iterator<Item = Self> {
@@ -55,7 +55,7 @@ impl Disturbance for CpuDisturbance {
 
     fn log_prior(self) -> f64 {
         // What persists for as long as a run does is hardly seen in it, and is what an interval is too narrow by.
-        (1.0 + self.rate / self.walk * self.seconds).ln()
+        0.5 * (1.0 + self.rate / self.walk * self.seconds).ln()
     }
 
     fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {

@@ -22,6 +22,7 @@ pub mod answer;
 pub mod assertion;
 pub mod cell;
 pub mod charts;
+mod figure_charts;
 pub mod findings;
 pub mod html;
 pub mod json;

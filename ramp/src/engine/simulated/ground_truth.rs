@@ -10,6 +10,10 @@ pub struct Truth {
     pub marginal_cost_bytes: f64,
     /// The same of each group of a mixed run.
     pub group_cost_bytes: Vec<f64>,
+    /// Mean CPU usage of an instance of each group beyond its load, in cores.
+    pub cpu_at_rest: Vec<f64>,
+    /// Mean CPU time of a start in each group, in seconds.
+    pub cpu_per_start: Vec<f64>,
     /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
     /// Maximum of those that ran at once.

@@ -116,6 +116,11 @@ pub struct RuntimeTruth {
     pub first: Bytes,
     /// CPU request of each, in cores.
     pub cpu_request: f64,
+    /// CPU usage of each while its program runs, beyond that of the load, in cores; `spread` is of this too.
+    pub cpu: f64,
+    /// CPU time of each start; `spread` is of this too.
+    #[serde(with = "quantities")]
+    pub start_cpu: Duration,
 }
 
 /// Another runtime of a mixed run; what it does not say is as of the world's runtime.
@@ -134,6 +139,12 @@ pub struct OtherRuntime {
     /// CPU request of each, in cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_request: Option<f64>,
+    /// CPU usage of each while its program runs, beyond that of the load, in cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// CPU time of each start.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub start_cpu: Option<Duration>,
     /// From being scheduled to the start of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<PhaseTime>,
@@ -188,6 +199,16 @@ pub struct MachineTruth {
     pub drift: SignedQuantity<Bytes>,
     /// Programs of others, which start and end.
     pub others: Vec<Others>,
+    /// Its own CPU usage, in cores.
+    pub cpu: f64,
+    /// Standard deviation of the CPU time that it uses more or less by chance in a second, in seconds.
+    pub cpu_noise: f64,
+    /// Standard deviation of the random walk of its own CPU usage in a second, in cores.
+    pub cpu_wander: f64,
+    /// Growth of its own CPU usage in an hour, in cores; negative if it falls.
+    pub cpu_drift: f64,
+    /// Programs of others that use CPU time, which start and end.
+    pub cpu_others: Vec<CpuOthers>,
     /// Memory that it keeps for ever, per instance of the maximum on a node.
     #[serde(with = "quantities")]
     pub keeps: Bytes,
@@ -214,6 +235,20 @@ pub struct Others {
     /// Mean memory.
     #[serde(with = "quantities")]
     pub memory: Bytes,
+    /// Mean time between two starts.
+    #[serde(with = "quantities")]
+    pub every: Duration,
+    /// Mean duration.
+    #[serde(with = "quantities")]
+    pub lasts: Duration,
+}
+
+/// Programs of others that use CPU time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuOthers {
+    /// Mean CPU usage, in cores.
+    pub cpu: f64,
     /// Mean time between two starts.
     #[serde(with = "quantities")]
     pub every: Duration,
@@ -405,6 +440,8 @@ impl Default for RuntimeTruth {
             spread: 0.0,
             first: Bytes(0),
             cpu_request: 0.0,
+            cpu: 0.0,
+            start_cpu: Duration::ZERO,
         }
     }
 }
@@ -429,6 +466,11 @@ impl Default for MachineTruth {
             wander: Bytes(100_000),
             drift: SignedQuantity::default(),
             others: Vec::new(),
+            cpu: 0.05,
+            cpu_noise: 0.01,
+            cpu_wander: 0.0,
+            cpu_drift: 0.0,
+            cpu_others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
             sample_every: Duration::from_secs(1),
@@ -482,6 +524,8 @@ impl World {
                     spread: other.spread.unwrap_or(self.runtime.spread),
                     first: other.first.unwrap_or(self.runtime.first),
                     cpu_request: other.cpu_request.unwrap_or(self.runtime.cpu_request),
+                    cpu: other.cpu.unwrap_or(self.runtime.cpu),
+                    start_cpu: other.start_cpu.unwrap_or(self.runtime.start_cpu),
                 },
                 create: other.create.unwrap_or(self.phases.create),
             }
