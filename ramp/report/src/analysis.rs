@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod causes;
 pub mod comparison;
 pub mod components;
+pub mod cpu_cost;
 pub mod drift;
 mod estimate;
 mod estimates;

@@ -10,6 +10,7 @@
 
 mod clocks;
 mod components;
+mod cpu_times;
 mod legacy_csv;
 mod limit_readings;
 mod measure;
@@ -26,6 +27,7 @@ mod workload_reports;
 
 pub use clocks::SEEN_LATE_SECONDS;
 pub use components::{ComponentMemory, InstanceComponents, NODE_COMPONENTS, PodCgroup};
+pub use cpu_times::{CpuTimes, KernelCpu, NO_CPU_TIME};
 pub use limit_readings::{LimitPoint, LimitSeries};
 pub use measure::{
     ACTIVE, ANON_AND_SHARED, CHARGED, KERNEL, KERNEL_PARTS, Measure, NOT_AVAILABLE, UNRECLAIMABLE,

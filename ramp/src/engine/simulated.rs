@@ -4,6 +4,7 @@
 mod cluster;
 mod ground_truth;
 mod instance;
+mod kernel_cpu;
 mod kernel_memory;
 mod loader;
 mod phase_draws;
@@ -16,8 +17,8 @@ mod world;
 pub use ground_truth::{TrueLoss, Truth};
 pub use quantities::SignedQuantity;
 pub use world::{
-    Beyond, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime,
-    PhaseTimes, Placement, RuntimeTruth, Shortage, TaskTruth, World,
+    Beyond, CpuOthers, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others,
+    PhaseTime, PhaseTimes, Placement, RuntimeTruth, Shortage, TaskTruth, World,
 };
 
 use std::collections::BTreeMap;

@@ -18,7 +18,6 @@ mod support;
 mod needs_a_cluster {
     mod blocked;
     mod changes;
-    mod component_probe;
     mod components;
     mod connection;
     mod faults;

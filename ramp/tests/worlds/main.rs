@@ -11,6 +11,7 @@ mod capacities;
 mod cases;
 mod components;
 mod coverage;
+mod cpu;
 mod experiment;
 mod limits;
 mod mixed;

@@ -3,6 +3,7 @@
 use super::capacity::CapacityComparison;
 use super::comparison::{Comparison, Pooled};
 use super::components::{ComponentDifference, RunComponents, run_components};
+use super::cpu_cost::{CpuCost, CpuFigure, CpuKind, cpu_costs, cpu_difference, cpu_pooled};
 use super::drift::{Drift, drift};
 use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
@@ -18,7 +19,7 @@ use super::search::{SearchResult, search};
 use super::startup_burst::{Burst, startup_burst};
 use super::startup_phases::{StartupPhases, startup_phases};
 use super::teardown::{Leak, leak, terminations};
-use super::{Estimate, Estimates};
+use super::{Estimate, Estimates, unavailable};
 use crate::dataset::Dataset;
 use crate::progress::{Figures, Observer};
 use crate::stats::Survival;
@@ -65,6 +66,8 @@ pub struct RunResults {
     pub limits: Estimate<Vec<LimitUse>>,
     /// What a search has found.
     pub search: Estimate<SearchResult>,
+    /// CPU time of an instance beyond its own: of each group of a mixed run, else one of all.
+    pub cpu: Vec<CpuCost>,
 }
 
 /// Two groups of runs, held against each other.
@@ -84,6 +87,8 @@ pub struct Compared {
     pub requests: Estimate<RequestDifference>,
     /// Who holds what each costs more.
     pub components: Estimate<Vec<ComponentDifference>>,
+    /// What an instance takes more CPU time.
+    pub cpu: CpuCost,
 }
 
 impl Results {
@@ -95,6 +100,8 @@ impl Results {
         let mut figures = Figures::new(observer, RunResults::FIGURES * data.len() + pairs.len());
         let runs: Vec<RunResults> =
             data.iter().map(|data| RunResults::of(data, memory_each, &mut figures)).collect();
+        let indices =
+            |group: usize| groups.get(group).into_iter().flat_map(|group| group.runs.iter().copied());
         let members = |group: usize| -> Vec<(&Dataset, &Estimates)> {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
@@ -116,6 +123,9 @@ impl Results {
                 },
                 requests: RequestDifference::of(&of_base, &of_other),
                 components: ComponentDifference::all(&by_component(base), &by_component(other)),
+                cpu: cpu_more(
+                    [base, other].map(|group| indices(group).filter_map(|run| runs.get(run)).collect()),
+                ),
             }
         };
         let name = |group: usize| groups.get(group).map_or("", |group| &group.name);
@@ -143,7 +153,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 15;
+    const FIGURES: usize = 16;
 
     /// What a run says by itself.
     #[must_use]
@@ -182,7 +192,27 @@ impl RunResults {
             }),
             limits: figures.compute("limits of nodes", name, || limits(data, saturated_at)),
             search: figures.compute("search", name, || search(data)),
+            cpu: figures.compute("CPU time", name, || cpu_costs(data, saturated_at)),
             estimates,
         }
+    }
+}
+
+/// What an instance of the other runs takes more CPU time than one of the base.
+fn cpu_more([base, other]: [Vec<&RunResults>; 2]) -> CpuCost {
+    let pooled = |runs: &[&RunResults], of: fn(&CpuCost) -> &Estimate<CpuFigure>| {
+        let each = |run: &&RunResults| match run.cpu.as_slice() {
+            [one] => of(one).clone(),
+            _ => unavailable("of the groups of a mixed run: see the report of each run"),
+        };
+        let all: Vec<Estimate<CpuFigure>> = runs.iter().map(each).collect();
+        cpu_pooled(&all.iter().collect::<Vec<_>>())
+    };
+    let difference = |of: fn(&CpuCost) -> &Estimate<CpuFigure>, kind| {
+        cpu_difference(&pooled(&base, of), &pooled(&other, of), kind)
+    };
+    CpuCost {
+        at_rest: difference(|cost| &cost.at_rest, CpuKind::AtRest),
+        per_start: difference(|cost| &cost.per_start, CpuKind::PerStart),
     }
 }

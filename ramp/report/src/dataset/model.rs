@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::cpu_times::KernelCpu;
 use super::observation_gaps::Undated;
 use super::workload_reports::Reports;
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, Part, PodRow, StepOutcome};
@@ -198,6 +199,8 @@ pub struct NodeSample {
     pub cpu_pressure_seconds: Option<f64>,
     /// The same for input and output.
     pub io_pressure_seconds: Option<f64>,
+    /// CPU time, where the sample has all of it.
+    pub cpu: Option<KernelCpu>,
 }
 
 /// Cells of a dataset: a cell is what one node says at one time.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use super::cpu_times::KernelCpu;
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{
@@ -273,6 +274,18 @@ impl RunReader<'_> {
     }
 }
 
+/// CPU time in which no program of the machine ran.
+const FREE_CPU_COLUMNS: &[&str] =
+    &["cpu_idle_seconds_total", "cpu_iowait_seconds_total", "cpu_steal_seconds_total"];
+/// CPU time in which one ran; that of guests is part of it.
+const BUSY_CPU_COLUMNS: &[&str] = &[
+    "cpu_user_seconds_total",
+    "cpu_nice_seconds_total",
+    "cpu_system_seconds_total",
+    "cpu_irq_seconds_total",
+    "cpu_softirq_seconds_total",
+];
+
 /// Reads the sample of a row of `nodes.csv`. Columns that only a newer or an older ramp writes may be missing.
 fn sampler(
     table: &TableReader,
@@ -293,6 +306,8 @@ fn sampler(
         "io_pressure_some_seconds_total",
     ]
     .map(|name| table.column(name));
+    let [free_columns, busy_columns] = [FREE_CPU_COLUMNS, BUSY_CPU_COLUMNS]
+        .map(|names| names.iter().map(|name| table.column(name)).collect::<Vec<_>>());
     let unreclaimable_columns = UNRECLAIMABLE_FIELDS.map(|name| table.column(name));
     Ok(move |row: &TableRow<'_>| {
         let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
@@ -300,6 +315,12 @@ fn sampler(
             *value = row.bytes(column)?;
         }
         let [anon, shmem, slab, stacks, tables, secondary, per_cpu, ..] = unreclaimable;
+        let seconds = |columns: &[Option<_>]| -> Result<Option<f64>, Malformed> {
+            let all: Vec<Option<f64>> =
+                columns.iter().map(|column| row.number(*column)).collect::<Result<_, _>>()?;
+            Ok(all.into_iter().sum())
+        };
+        let kernel_cpu = seconds(&free_columns)?.zip(seconds(&busy_columns)?);
         Ok(NodeSample {
             taken_seconds: row.time(sample_time)?,
             age_seconds: row.number(age)?,
@@ -331,6 +352,7 @@ fn sampler(
             memory_pressure_seconds: row.number(memory)?,
             cpu_pressure_seconds: row.number(cpu)?,
             io_pressure_seconds: row.number(io)?,
+            cpu: kernel_cpu.map(|(free, busy)| KernelCpu { free, busy }),
         })
     })
 }

@@ -248,7 +248,7 @@ impl Dataset {
     }
 
     /// Samples of a kernel in the order in which they were taken, and the names of its nodes.
-    fn samples_of(&self, recorded: &Recorded, kernel: usize) -> (Vec<&NodeSample>, HashSet<&str>) {
+    pub(super) fn samples_of(&self, recorded: &Recorded, kernel: usize) -> (Vec<&NodeSample>, HashSet<&str>) {
         let nodes = recorded.kernels.get(kernel).map_or(&[][..], Vec::as_slice);
         let nodes = || nodes.iter().filter_map(|at| self.nodes.get(*at));
         let all = nodes().flat_map(|node| &node.samples);

@@ -8,7 +8,7 @@ use crate::analysis::components::NEEDS_PROBE;
 use crate::analysis::limits::NO_LIMITS;
 use crate::analysis::results::{Compared, RunResults};
 use crate::analysis::search::NOT_A_SEARCH;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, NO_CPU_TIME};
 
 /// An estimate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,9 @@ fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
                 value: Ok(figure.text(&reading)),
                 basis: if reading.inputs.is_empty() { figure.definition.into() } else { reading.inputs },
             },
-            Err(why) if [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS].contains(&why.0.as_str()) => return None,
+            Err(why) if [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS, NO_CPU_TIME].contains(&why.0.as_str()) => {
+                return None;
+            }
             Err(why) => {
                 EstimateRow { name, definition: figure.definition, value: Err(why.0), basis: String::new() }
             }

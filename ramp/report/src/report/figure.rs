@@ -105,6 +105,10 @@ pub enum Unit {
     Bytes,
     /// Bytes, written in MiB as Kubernetes does: 520M.
     BinaryBytes,
+    /// CPU time per wall time: 0.02.
+    Cores,
+    /// CPU time in seconds: 0.5.
+    CpuSeconds,
     /// Percent: 50, or 50%.
     Percent,
     /// A ratio − 1, written in percent: 1.81, or 181%.
@@ -123,6 +127,8 @@ impl Unit {
             Self::Instances => "instances",
             Self::Mib => "MiB",
             Self::Bytes | Self::BinaryBytes => "bytes",
+            Self::Cores => "cores",
+            Self::CpuSeconds => "CPU seconds",
             Self::Percent => "%",
             Self::Ratio => "ratio − 1",
             Self::Structure => "",
@@ -137,6 +143,8 @@ impl Unit {
             Self::Mib => format!("{number:.0} MiB"),
             Self::Bytes => format::mb(number),
             Self::BinaryBytes => format::mib(number),
+            Self::Cores => format!("{number:.4} cores"),
+            Self::CpuSeconds => format!("{number:.3} s"),
             Self::Percent => format!("{number:.1}%"),
             Self::Ratio => format::percent(number),
             Self::Decimal => format!("{number:.1}"),
@@ -173,6 +181,8 @@ impl Unit {
             Self::Decimal => (plain(text), "12.5"),
             Self::Mib => (plain(text).or_else(|| Some(mib(bytes()?))), "520 (of MiB) or 520Mi"),
             Self::Bytes | Self::BinaryBytes => (plain(text).or_else(bytes), "520M"),
+            Self::Cores => (plain(text), "0.02"),
+            Self::CpuSeconds => (plain(text), "0.5"),
             Self::Percent => (plain(text).or_else(percent), "50%"),
             Self::Ratio => (plain(text).or_else(|| Some(percent()? / 100.0)), "1.81 or 181%"),
         };

@@ -1,6 +1,7 @@
 //! The analysis in sentences. Each quotes its figures and names the rule that it follows.
 
 mod comparison;
+mod cpu;
 mod mixed;
 mod run;
 mod sentence;

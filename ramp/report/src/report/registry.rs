@@ -12,6 +12,7 @@ use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
 };
 use crate::analysis::comparison::PerPod;
+use crate::analysis::cpu_cost::{CpuCost, CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
@@ -256,7 +257,7 @@ pub const FIGURES: &[Figure] = &[
         title: Some("memory by runtime"),
         definition: "memory of each additional instance of each group of a mixed run, with its confidence interval",
         json: Plain("groups"),
-        scope: Scope::Mixed(|_, run| Ok(groups(&run.mixed))),
+        scope: Scope::Mixed(|_, run| Ok(groups(&run.mixed, &run.cpu))),
         ..OF_RUN
     },
     Figure {
@@ -274,6 +275,26 @@ pub const FIGURES: &[Figure] = &[
             let note = format!(", {} over {}{}", other.runtime, base.runtime, reading.note);
             Ok(Reading { note, ..reading })
         }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_at_rest_per_instance",
+        title: Some("CPU at rest"),
+        unit: Unit::Cores,
+        definition: "cores that each instance whose container runs takes beyond the CPU time that its load reports, with its confidence \
+                     interval",
+        json: Object("estimates.cpu_at_rest_per_instance", &["cores", "low", "high"]),
+        scope: Scope::Run(|_, run| cpu(known(&cpu_of(run)?.at_rest)?, CpuKind::AtRest)),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_per_start",
+        title: Some("CPU per start"),
+        unit: Unit::CpuSeconds,
+        definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load \
+                     reports, with its confidence interval",
+        json: Object("estimates.cpu_per_start", &["seconds", "low", "high"]),
+        scope: Scope::Run(|_, run| cpu(known(&cpu_of(run)?.per_start)?, CpuKind::PerStart)),
         ..OF_RUN
     },
     Figure {
@@ -416,6 +437,38 @@ pub const FIGURES: &[Figure] = &[
         definition: "difference of the memory of each component, with its confidence interval",
         json: Plain("components"),
         scope: Scope::Comparison(|compared, _| Ok(components::differences(known(&compared.components)?))),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_overhead_per_pod",
+        title: Some("CPU overhead per pod"),
+        unit: Unit::Cores,
+        definition: "difference of CPU at rest: cores that an instance takes more, with its confidence interval",
+        json: Object("cpu_overhead_per_pod", &["cores", "low", "high", "pod_fixed_millicores"]),
+        scope: Scope::Comparison(|compared, _| {
+            let found = known(&compared.cpu.at_rest)?;
+            let mut reading = cpu(found, CpuKind::AtRest)?;
+            match pod_fixed_cpu(found.interval) {
+                Ok(millicores) => {
+                    reading.note = format!("; podFixed: {millicores}m");
+                    reading.details = json!({"pod_fixed_millicores": millicores});
+                }
+                Err(why) => {
+                    reading.note = format!("; podFixed: n/a ({})", why.0);
+                    reading.details = json!({"pod_fixed_millicores": null, "reason": why.0});
+                }
+            }
+            Ok(reading)
+        }),
+        ..OF_RUN
+    },
+    Figure {
+        name: "cpu_overhead_per_start",
+        title: Some("CPU overhead per start"),
+        unit: Unit::CpuSeconds,
+        definition: "difference of CPU per start: CPU seconds that a start takes more, with its confidence interval",
+        json: Object("cpu_overhead_per_start", &["seconds", "low", "high"]),
+        scope: Scope::Comparison(|compared, _| cpu(known(&compared.cpu.per_start)?, CpuKind::PerStart)),
         ..OF_RUN
     },
     Figure {
@@ -593,6 +646,30 @@ fn ratio(ratio: &Estimate<f64>, inputs: String) -> Estimate<Reading> {
     Ok(Reading { inputs, ..Reading::number(*known(ratio)?) })
 }
 
+/// CPU time of the instances of a run: of a mixed one the groups have it.
+fn cpu_of(run: &RunResults) -> Estimate<&CpuCost> {
+    match run.cpu.as_slice() {
+        [one] => Ok(one),
+        _ => unavailable("of the groups of a mixed run: see groups"),
+    }
+}
+
+fn cpu_parts(figure: &Estimate<CpuFigure>, kind: CpuKind, unit: &str) -> Value {
+    match cpu_of_use(figure, kind) {
+        Ok(found) => json!({unit: found.value, "low": found.interval.low, "high": found.interval.high}),
+        Err(why) => json!({unit: null, "low": null, "high": null, "reason": why.0}),
+    }
+}
+
+fn cpu(figure: &CpuFigure, kind: CpuKind) -> Estimate<Reading> {
+    let figure = cpu_of_use(&Ok(figure.clone()), kind)?;
+    Ok(Reading {
+        interval: Some(figure.interval),
+        inputs: format!("{}; {}", format::confidence(), figure.inputs),
+        ..Reading::number(figure.value)
+    })
+}
+
 fn per_pod(per_pod: &PerPod) -> Reading {
     let mut details = json!({"mib": mib(per_pod.bytes), "pod_fixed_mib": null});
     let note = match per_pod.pod_fixed_mib() {
@@ -609,7 +686,7 @@ fn per_pod(per_pod: &PerPod) -> Reading {
 }
 
 /// What an instance of each group costs, and what it costs more than one of the first.
-fn groups(groups: &[GroupResults]) -> Reading {
+fn groups(groups: &[GroupResults], cpu: &[CpuCost]) -> Reading {
     let text = |group: &GroupResults| {
         let cost = match &group.cost {
             Ok(cost) => Unit::Bytes.with_interval(cost.bytes, cost.interval),
@@ -617,7 +694,7 @@ fn groups(groups: &[GroupResults]) -> Reading {
         };
         format!("{}: {cost}", group.runtime)
     };
-    let details = |group: &GroupResults| {
+    let details = |(index, group): (usize, &GroupResults)| {
         let mut value = json!({"runtime": group.runtime});
         value["marginal_cost"] = match &group.cost {
             Ok(cost) => json!({
@@ -634,6 +711,10 @@ fn groups(groups: &[GroupResults]) -> Reading {
             }),
             Some(Err(why)) => json!({"bytes": null, "low": null, "high": null, "reason": why.0}),
         };
+        if let Some(cost) = cpu.get(index) {
+            value["cpu_at_rest_per_instance"] = cpu_parts(&cost.at_rest, CpuKind::AtRest, "cores");
+            value["cpu_per_start"] = cpu_parts(&cost.per_start, CpuKind::PerStart, "seconds");
+        }
         value["startup"] = match &group.startup {
             Ok(startup) => survival(startup),
             Err(why) => json!({"reason": why.0}),
@@ -644,7 +725,7 @@ fn groups(groups: &[GroupResults]) -> Reading {
     Reading {
         note: groups.iter().map(text).collect::<Vec<_>>().join("; "),
         inputs: inputs.unwrap_or_default(),
-        ..Reading::structure(groups.iter().map(details).collect())
+        ..Reading::structure(groups.iter().enumerate().map(details).collect())
     }
 }
 

@@ -85,11 +85,46 @@ impl Walk {
 }
 
 /// Columns of a series (level, time, the common ones, y), whitened.
-type WhitenedRows<const K: usize> = Vec<[f64; K]>;
+pub(super) type WhitenedRows<const K: usize> = Vec<[f64; K]>;
 
-/// Whitens a series for a walk by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
-/// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika 66,
-/// 1979). And the logarithm of the determinant that this takes away.
+/// What is left over, as a process whose covariance is known but for its scale.
+pub(super) trait Disturbance: Copy {
+    /// A kernel counts in these units: a smaller variance than that of one is none.
+    const LEAST_VARIANCE: f64;
+
+    /// The logarithm of how likely it is beforehand, against others of its kind.
+    fn log_prior(self) -> f64 {
+        0.0
+    }
+
+    /// Whitens a series by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
+    /// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika
+    /// 66, 1979). And the logarithm of the determinant that this takes away.
+    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64);
+}
+
+/// The columns of an observation, not whitened: level, time, the common ones, y.
+pub(super) fn unwhitened<const C: usize, const K: usize>(
+    observation: &Observation<C>,
+    first: f64,
+) -> [f64; K] {
+    let mut columns = [0.0; K];
+    columns[0] = 1.0;
+    columns[1] = observation.seconds - first;
+    columns[OWN..OWN + C].copy_from_slice(&observation.x);
+    columns[OWN + C] = observation.y;
+    columns
+}
+
+impl Disturbance for Walk {
+    // One page.
+    const LEAST_VARIANCE: f64 = 4096.0 * 4096.0;
+
+    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
+        whitened(series, self)
+    }
+}
+
 fn whitened<const C: usize, const K: usize>(series: &[Observation<C>], walk: Walk) -> (WhitenedRows<K>, f64) {
     let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
     let Some(first) = series.first() else { return (white, log_determinant) };
@@ -102,11 +137,7 @@ fn whitened<const C: usize, const K: usize>(series: &[Observation<C>], walk: Wal
         let units = observation.x.iter().zip(last.x).take(counts).map(|(now, before)| (now - before).abs());
         variance += walk.unit * units.sum::<f64>();
         last = observation;
-        let mut columns = [0.0; K];
-        columns[0] = 1.0;
-        columns[1] = observation.seconds - first.seconds;
-        columns[OWN..OWN + C].copy_from_slice(&observation.x);
-        columns[OWN + C] = observation.y;
+        let columns = unwhitened::<C, K>(observation, first.seconds);
         let total: f64 = variance + 1.0;
         let (gain, scale) = (variance / total, total.sqrt().recip());
         let mut row = [0.0; K];
@@ -160,7 +191,10 @@ struct Information<const C: usize> {
     freedom: f64,
 }
 
-fn sums<const C: usize, const K: usize>(series: &[Vec<Observation<C>>], walk: Walk) -> Information<C> {
+fn sums<D: Disturbance, const C: usize, const K: usize>(
+    series: &[Vec<Observation<C>>],
+    disturbance: D,
+) -> Information<C> {
     let mut sums = Information {
         information: [[0.0; C]; C],
         with_y: [0.0; C],
@@ -170,7 +204,7 @@ fn sums<const C: usize, const K: usize>(series: &[Vec<Observation<C>>], walk: Wa
         freedom: 0.0,
     };
     for one in series {
-        let (white, log_determinant) = whitened::<C, K>(one, walk);
+        let (white, log_determinant) = disturbance.whitened::<C, K>(one);
         let mut products = [[0.0; K]; K];
         for row in &white {
             for (cells, left) in products.iter_mut().zip(row) {
@@ -205,12 +239,12 @@ type FittedComponent<const C: usize> = (Component<C>, f64, [bool; C]);
 
 /// The coefficients for one walk, their restricted log likelihood, and which can be told; none where nothing is left to tell the
 /// noise from.
-fn component<const C: usize, const K: usize, const B: usize>(
+fn component<D: Disturbance, const C: usize, const K: usize, const B: usize>(
     series: &[Vec<Observation<C>>],
-    walk: Walk,
+    disturbance: D,
 ) -> Option<FittedComponent<C>> {
     let Information { information, with_y, of_y, squares, mut log_determinant, mut freedom } =
-        sums::<C, K>(series, walk);
+        sums::<D, C, K>(series, disturbance);
     // Bordered by the identity: what elimination leaves in its corner is the inverse of the information, negative.
     let mut products = [[0.0; B]; B];
     for at in 0..C {
@@ -231,15 +265,13 @@ fn component<const C: usize, const K: usize, const B: usize>(
     if freedom < 1.0 || !identified[0] {
         return None;
     }
-    // A kernel counts in pages: less than one is no noise.
-    const PAGE: f64 = 4096.0;
-    let variance = (products[C][C] / freedom).max(PAGE * PAGE);
+    let variance = (products[C][C] / freedom).max(D::LEAST_VARIANCE);
     let mut coefficients = [0.0; C];
     for at in (0..C).filter(|at| identified[*at]) {
         coefficients[at] = products[at][C] / products[at][at];
     }
     let root = cholesky(|row, column| -products[C + 1 + row][C + 1 + column] * variance);
-    let likelihood = -0.5 * (freedom * variance.ln() + log_determinant);
+    let likelihood = disturbance.log_prior() - 0.5 * (freedom * variance.ln() + log_determinant);
     Some((Component { weight: 0.0, coefficients, root, freedom }, likelihood, identified))
 }
 
@@ -264,25 +296,36 @@ fn cholesky<const C: usize>(covariance: impl Fn(usize, usize) -> f64) -> [[f64; 
 /// regressors cannot be told from level and drift.
 #[must_use]
 pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
-    fitted::<COMMON, { columns(COMMON) }, { bordered(COMMON) }>(series)
+    fitted::<Walk, COMMON, { columns(COMMON) }, { bordered(COMMON) }>(series, Walk::all())
 }
 
 /// The same of a mixed run: the first regressors are the instances of each group, the others the nodes that have had one.
 #[must_use]
 pub fn fit_groups(series: &[Vec<Observation<OF_GROUPS>>]) -> Option<Fit<OF_GROUPS>> {
-    fitted::<OF_GROUPS, { columns(OF_GROUPS) }, { bordered(OF_GROUPS) }>(series)
+    fit_groups_with(series, Walk::all())
 }
 
-fn fitted<const C: usize, const K: usize, const B: usize>(series: &[Vec<Observation<C>>]) -> Option<Fit<C>> {
+/// The same where what is left over is one of these processes.
+pub(super) fn fit_groups_with<D: Disturbance>(
+    series: &[Vec<Observation<OF_GROUPS>>],
+    disturbances: impl Iterator<Item = D>,
+) -> Option<Fit<OF_GROUPS>> {
+    fitted::<D, OF_GROUPS, { columns(OF_GROUPS) }, { bordered(OF_GROUPS) }>(series, disturbances)
+}
+
+fn fitted<D: Disturbance, const C: usize, const K: usize, const B: usize>(
+    series: &[Vec<Observation<C>>],
+    disturbances: impl Iterator<Item = D>,
+) -> Option<Fit<C>> {
     let mut found: Vec<_> =
-        Walk::all().filter_map(|walk| Some((walk, component::<C, K, B>(series, walk)?))).collect();
+        disturbances.filter_map(|one| Some((one, component::<D, C, K, B>(series, one)?))).collect();
     let (best_walk, best) = found
         .iter()
         .map(|(walk, (component, likelihood, _))| (*walk, (*component, *likelihood)))
         .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
     let identified = found.first()?.1.2;
     let total: f64 = found.iter().map(|(_, (_, likelihood, _))| (likelihood - best.1).exp()).sum();
-    let wider = persistence::<C, K>(series, best_walk, &best.0.coefficients).sqrt();
+    let wider = persistence::<D, C, K>(series, best_walk, &best.0.coefficients).sqrt();
     let components = found
         .drain(..)
         .map(|(_, (component, likelihood, _))| Component {
@@ -298,12 +341,13 @@ fn fitted<const C: usize, const K: usize, const B: usize>(series: &[Vec<Observat
 /// variances: 1 where the model holds. A compiler that takes memory for ten seconds on end is no random walk. With Bartlett's
 /// weights (W. K. Newey and K. D. West, A Simple, Positive Semi-Definite, Heteroskedasticity and Autocorrelation Consistent
 /// Covariance Matrix, Econometrica 55, 1987).
-fn persistence<const C: usize, const K: usize>(
+fn persistence<D: Disturbance, const C: usize, const K: usize>(
     series: &[Vec<Observation<C>>],
-    walk: Walk,
+    walk: D,
     coefficients: &[f64; C],
 ) -> f64 {
-    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations::<C, K>(one, walk, coefficients)).collect();
+    let left: Vec<Vec<f64>> =
+        series.iter().map(|one| innovations::<D, C, K>(one, walk, coefficients)).collect();
     let count: usize = left.iter().map(Vec::len).sum();
     let square: f64 = left.iter().flatten().map(|value| value * value).sum();
     if square <= 0.0 {
@@ -319,12 +363,12 @@ fn persistence<const C: usize, const K: usize>(
 }
 
 /// What is left of a series, whitened, without the common regressors, its level and its drift.
-fn innovations<const C: usize, const K: usize>(
+fn innovations<D: Disturbance, const C: usize, const K: usize>(
     series: &[Observation<C>],
-    walk: Walk,
+    walk: D,
     coefficients: &[f64; C],
 ) -> Vec<f64> {
-    let (white, _) = whitened::<C, K>(series, walk);
+    let (white, _) = walk.whitened::<C, K>(series);
     let rest = |row: &[f64; K]| {
         let common: f64 =
             row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();

@@ -2,6 +2,7 @@
 
 use super::components::{MEMORY_OF, PEAK_PER_INSTANCE, component, peak_per_pod};
 use super::startup_phases;
+use crate::analysis::cpu_cost::CpuCost;
 use crate::analysis::results::RunResults;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
 use crate::stats::{Duration, Quantile, Survival};
@@ -220,10 +221,29 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         value: |run, group| Ok(peak_per_pod(run, group)?.bytes),
         ..COMPONENT
     },
+    StudyFigure {
+        name: CPU_AT_REST,
+        title: "CPU at rest",
+        unit: StudyUnit::Cores,
+        topic: Topic::Cpu,
+        definition: "cores of each instance beyond the CPU time that its load reports; its difference is the CPU overhead per pod",
+        value: |run, group| Ok(cpu_of(run, group)?.at_rest.as_ref().map_err(Clone::clone)?.value),
+    },
+    StudyFigure {
+        name: CPU_PER_START,
+        title: "CPU per start",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Cpu,
+        definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load reports",
+        value: |run, group| Ok(cpu_of(run, group)?.per_start.as_ref().map_err(Clone::clone)?.value),
+    },
 ];
 
 /// The figure that is of one measure of memory or another.
 pub(super) const MEMORY_PER_INSTANCE: &str = "memory_per_instance";
+/// Cores at rest, and CPU seconds of a start.
+pub(super) const CPU_AT_REST: &str = "cpu_at_rest";
+pub(super) const CPU_PER_START: &str = "cpu_per_start";
 /// The largest number that held.
 pub(super) const INSTANCES_HELD: &str = "instances_held";
 pub(super) const STARTUP_MEDIAN: &str = "startup_median";
@@ -280,6 +300,13 @@ pub(super) fn memory_of(run: &RunResults, group: Option<usize>) -> Estimate<&Mar
         },
     };
     cost.as_ref().map_err(Clone::clone)
+}
+
+/// CPU time of an instance of a run, or of one runtime of a mixed run.
+fn cpu_of(run: &RunResults, group: Option<usize>) -> Estimate<&CpuCost> {
+    run.cpu
+        .get(group.unwrap_or_default())
+        .map_or_else(|| unavailable("the run is not mixed, or has fewer runtimes"), Ok)
 }
 
 fn held(run: &RunResults, group: Option<usize>) -> Estimate<f64> {

@@ -25,6 +25,7 @@ pub mod assertion;
 pub mod cell;
 pub mod charts;
 pub mod components;
+mod figure_charts;
 pub mod findings;
 pub mod html;
 pub mod json;

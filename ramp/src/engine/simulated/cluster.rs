@@ -13,6 +13,7 @@ use super::super::{
 };
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance, whole_second};
+use super::kernel_cpu::KernelCpu;
 use super::kernel_memory::{Kernel, Used};
 use super::quantities::SignedQuantity;
 use super::random::Random;
@@ -67,6 +68,10 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<SimulatedNode>,
     pub(super) names: Vec<String>,
     pub(super) kernels: Vec<Kernel>,
+    /// CPU time of each kernel.
+    cpus: Vec<KernelCpu>,
+    /// Where CPU usage of runtimes is drawn from.
+    cpu_draw: Random,
     /// The maximum number of instances on each kernel.
     most: Vec<u32>,
     pub(super) instances: Vec<SimulatedInstance>,
@@ -77,6 +82,8 @@ pub(super) struct Cluster {
     pub(super) task_draw: Random,
     /// Instances ever created of each group, and memory of its runtime for them.
     overheads: Vec<(u32, f64)>,
+    /// CPU usage at rest and CPU time of starts of all instances ever created of each group.
+    cpu_overheads: Vec<(f64, f64)>,
     /// The numbers of instances that hold all of their memory, and that run.
     held: u32,
     running: u32,
@@ -131,12 +138,15 @@ const CONTROL: Duration = Duration::from_millis(20);
 impl Cluster {
     pub(super) fn new(world: World, groups: Vec<GroupTruth>, load: LoadFacts) -> Self {
         let (mut nodes, mut names, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cpus = Vec::new();
         let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
         for (number, (name, kind)) in world.node_names().enumerate() {
             let boot_id = kind.kernel.clone().unwrap_or_else(|| format!("boot-{name}"));
             let kernel = *by_name.entry(boot_id.clone()).or_insert_with(|| {
                 let draw = Random::new(world.seed, 1000 + number as u64);
                 kernels.push(Kernel::new(boot_id, kind, &world.machine, draw));
+                let draw = Random::new(world.seed, 20_000 + number as u64);
+                cpus.push(KernelCpu::new(kind.cores, &world.machine, draw));
                 kernels.len() - 1
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
@@ -167,6 +177,9 @@ impl Cluster {
             instances: Vec::new(),
             there: Vec::new(),
             overheads: vec![(0, 0.0); groups.len()],
+            cpu_overheads: vec![(0.0, 0.0); groups.len()],
+            cpus,
+            cpu_draw: Random::new(world.seed, 5),
             held: 0,
             running: 0,
             changed: Vec::new(),
@@ -467,10 +480,29 @@ impl Cluster {
             .iter()
             .map(|(made, overheads)| self.cost() + overheads / f64::from((*made).max(1)))
             .collect();
+        self.draw_cpu(at, group);
         self.there.push(at);
         self.changed.push(at);
         let wait = self.draw.phase(self.world.phases.schedule);
         self.plan(now + wait, PlannedEvent::Next { instance: at, life: 0 });
+    }
+
+    /// Draws the CPU usage of an instance's runtime.
+    fn draw_cpu(&mut self, at: usize, group: usize) {
+        let runtime = &self.groups[group].runtime;
+        let mut drawn = |mean: f64| mean * (1.0 + runtime.spread * self.cpu_draw.normal()).max(0.0);
+        let cpu = (drawn(runtime.cpu), drawn(runtime.start_cpu.as_secs_f64()));
+        self.instances[at].runtime_cpu = cpu;
+        let (at_rest, per_start) = &mut self.cpu_overheads[group];
+        (*at_rest, *per_start) = (*at_rest + cpu.0, *per_start + cpu.1);
+        let made = self.overheads.iter().map(|(made, _)| f64::from((*made).max(1)));
+        let (at_rest, per_start) = self
+            .cpu_overheads
+            .iter()
+            .zip(made)
+            .map(|((rest, start), made)| (rest / made, start / made))
+            .unzip();
+        (self.truth.cpu_at_rest, self.truth.cpu_per_start) = (at_rest, per_start);
     }
 
     /// What an instance takes beside its runtime's memory.
@@ -616,7 +648,9 @@ impl Cluster {
     fn stop_program(&mut self, at: usize, now: Duration) {
         let (mut before, mut after) = (Used::default(), Used::default());
         self.instances[at].add_to(&mut before, &self.load, now);
+        let cpu = self.instances[at].cpu_seconds(&self.load, now);
         self.instances[at].began = None;
+        self.end_cpu(at, cpu, now);
         self.instances[at].add_to(&mut after, &self.load, now);
         self.give_back(at, before.unreclaimable() - after.unreclaimable(), now);
     }
@@ -626,8 +660,18 @@ impl Cluster {
         self.stop_program(at, now);
         let mut left = Used::default();
         self.instances[at].add_to(&mut left, &self.load, now);
+        let cpu = self.instances[at].cpu_seconds(&self.load, now);
         self.instances[at].sandbox = None;
+        self.end_cpu(at, cpu, now);
         self.give_back(at, left.unreclaimable(), now);
+    }
+
+    /// CPU time that an instance has used and no longer has stays that of its kernel.
+    fn end_cpu(&mut self, at: usize, before: f64, now: Duration) {
+        if let Some(node) = self.instances[at].node {
+            let after = self.instances[at].cpu_seconds(&self.load, now);
+            self.cpus[self.nodes[node].kernel].ended += before - after;
+        }
     }
 
     fn give_back(&mut self, at: usize, bytes: f64, now: Duration) {
@@ -1003,7 +1047,13 @@ impl Cluster {
         let used = self.used(kernel, now);
         let time = Time(self.time_on(Some(node), now)).to_string();
         let machine = &self.world.machine;
-        let record = self.kernels[kernel].record(&used, machine, now, &time);
+        let mut record = self.kernels[kernel].record(&used, machine, now, &time);
+        let is_on_kernel = |instance: &&SimulatedInstance| {
+            instance.node.is_some_and(|node| self.nodes[node].kernel == kernel)
+        };
+        let there = self.there.iter().map(|at| &self.instances[*at]).filter(is_on_kernel);
+        let cpu: f64 = there.map(|instance| instance.cpu_seconds(&self.load, now)).sum();
+        record.extend(self.cpus[kernel].record(cpu, machine, now));
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
         if lost || self.is_hit(IncidentKind::ProbeSilent, node) {
             return;

@@ -12,6 +12,10 @@ pub struct Truth {
     pub group_cost_bytes: Vec<f64>,
     /// Tasks of an instance of the run on average, within the cgroup of all pods.
     pub tasks_each: f64,
+    /// Mean CPU usage of an instance of each group beyond its load, in cores.
+    pub cpu_at_rest: Vec<f64>,
+    /// Mean CPU time of a start in each group, in seconds.
+    pub cpu_per_start: Vec<f64>,
     /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
     /// Maximum of those that ran at once.

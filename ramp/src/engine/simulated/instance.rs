@@ -105,6 +105,8 @@ pub(super) struct SimulatedInstance {
     pub(super) overhead: f64,
     /// Its tasks in the cgroup of all pods, while it runs.
     pub(super) tasks: u64,
+    /// CPU usage of its runtime in cores, and CPU time of its start in seconds.
+    pub(super) runtime_cpu: (f64, f64),
     /// When the creation of its sandbox began and ends.
     pub(super) sandbox: Option<(Duration, Duration)>,
     /// Memory that its runtime takes besides at first, and for how long.
@@ -131,6 +133,7 @@ impl SimulatedInstance {
             began: None,
             overhead,
             tasks: 0,
+            runtime_cpu: (0.0, 0.0),
             sandbox: None,
             peak: (0.0, Duration::ZERO),
             changed: true,
@@ -194,6 +197,30 @@ impl SimulatedInstance {
         self.charged(load, now).max(self.charged(load, last))
     }
 
+    /// CPU time that it has used since it was made or its program began, with that of its runtime, in seconds.
+    pub(super) fn cpu_seconds(&self, load: &LoadFacts, now: Duration) -> f64 {
+        let (at_rest, per_start) = self.runtime_cpu;
+        let start = self.sandbox.map_or(0.0, |(begin, whole)| {
+            let takes = whole.saturating_sub(begin).as_secs_f64().max(per_start).max(1e-9);
+            per_start * (now.saturating_sub(begin).as_secs_f64() / takes).min(1.0)
+        });
+        let run = self.began.map_or(0.0, |began| {
+            at_rest * now.saturating_sub(began).as_secs_f64() + self.cpu_used(load, now)
+        });
+        start + run
+    }
+
+    /// CPU time that its program has used, in seconds.
+    fn cpu_used(&self, load: &LoadFacts, now: Duration) -> f64 {
+        let elapsed = now.saturating_sub(self.began.unwrap_or(now)).as_secs_f64();
+        (load.cpu * elapsed * (1.0 - load.starved)).max(load.fill_cpu * self.filled(load, now))
+    }
+
+    /// The part of its memory that it has filled.
+    fn filled(&self, load: &LoadFacts, now: Duration) -> f64 {
+        ((self.resident(load, now) - load.start) / (load.target - load.start).max(1.0)).clamp(0.0, 1.0)
+    }
+
     /// Its status by the API. `time` is the clock of a node, or without one of the API server.
     pub(super) fn instance_status(
         &self,
@@ -232,10 +259,9 @@ impl SimulatedInstance {
     ) -> Map<String, Value> {
         let elapsed = now.saturating_sub(self.began.unwrap_or(now)).as_secs_f64();
         let resident = self.resident(load, now);
-        let filled = ((resident - load.start) / (load.target - load.start).max(1.0)).clamp(0.0, 1.0);
+        let filled = self.filled(load, now);
         let wanted = load.cpu * elapsed;
-        let scheduled = wanted * (1.0 - load.starved);
-        let used = scheduled.max(load.fill_cpu * filled);
+        let used = self.cpu_used(load, now);
         let worked = (used - load.fill_cpu * filled).max(0.0);
         let bytes = |value: f64| value.round() as u64;
         let record = json!({

@@ -17,6 +17,8 @@ const MOST_INSTANCES: u32 = 100_000;
 const MOST_TASKS: f64 = 10_000.0;
 /// Programs of others at once on a machine, on average.
 const MOST_OTHERS: f64 = 1000.0;
+/// Cores that anything uses.
+const MOST_CORES: f64 = 10_000.0;
 /// Bytes by which a machine's own memory may drift in a second.
 const MOST_DRIFT: u64 = 1_000_000_000_000;
 /// The year 2200: much later times of day cannot be written.
@@ -75,6 +77,7 @@ pub(super) fn check(world: &World) -> Result<(), String> {
             format!("{at}: {at_once:.0} at once (expected at most {MOST_OTHERS}: lasts ÷ every)")
         })?;
     }
+    check_cpu(world)?;
     ensure(machine.drift.size.0 <= MOST_DRIFT, || {
         let drift = machine.drift.text().unwrap_or_default();
         format!("machine.drift: {drift} (expected at most 1T in a second)")
@@ -155,6 +158,38 @@ fn known_parts(at: &str, parts: &BTreeMap<String, Bytes>, known: &[&str]) -> Res
     ensure(unknown.is_none(), || {
         format!("{at}: {:?} (expected some of {})", unknown.map_or("", String::as_str), known.join(", "))
     })
+}
+
+/// CPU usage of the machines and of runtimes.
+fn check_cpu(world: &World) -> Result<(), String> {
+    let machine = &world.machine;
+    let runtimes =
+        world.runtimes.iter().filter_map(|(name, other)| Some((format!("runtimes.{name}.cpu"), other.cpu?)));
+    let cores = [
+        ("runtime.cpu", world.runtime.cpu),
+        ("machine.cpu", machine.cpu),
+        ("machine.cpu_noise", machine.cpu_noise),
+        ("machine.cpu_wander", machine.cpu_wander),
+        ("machine.cpu_drift", machine.cpu_drift.abs()),
+    ];
+    for (name, value) in cores.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(runtimes) {
+        ensure((0.0..=MOST_CORES).contains(&value), || {
+            format!("{name}: {value} (expected cores, from 0 to {MOST_CORES})")
+        })?;
+    }
+    for (number, others) in machine.cpu_others.iter().enumerate() {
+        let at = format!("machine.cpu_others[{number}]");
+        ensure_long_enough(&format!("{at}.every"), others.every)?;
+        ensure_long_enough(&format!("{at}.lasts"), others.lasts)?;
+        let at_once = others.lasts.as_secs_f64() / others.every.as_secs_f64();
+        ensure((0.0..=MOST_CORES).contains(&others.cpu) && at_once <= MOST_OTHERS, || {
+            format!(
+                "{at}: {} cores each, {at_once:.0} at once (expected at most {MOST_CORES} cores, and {MOST_OTHERS} at once: lasts ÷ every)",
+                others.cpu
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn check_nodes(kinds: &[NodeKind]) -> Result<(), String> {

@@ -131,6 +131,11 @@ pub struct RuntimeTruth {
     /// For how long.
     #[serde(with = "quantities", skip_serializing_if = "Duration::is_zero")]
     pub peak_for: Duration,
+    /// CPU usage of each while its program runs, beyond that of the load, in cores; `spread` is of this too.
+    pub cpu: f64,
+    /// CPU time of each start; `spread` is of this too.
+    #[serde(with = "quantities")]
+    pub start_cpu: Duration,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -161,6 +166,12 @@ pub struct OtherRuntime {
     /// From being scheduled to a sandbox that is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<PhaseTime>,
+    /// CPU usage of each while its program runs, beyond that of the load, in cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// CPU time of each start.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub start_cpu: Option<Duration>,
     /// From there to the start of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<PhaseTime>,
@@ -224,6 +235,16 @@ pub struct MachineTruth {
     pub drift: SignedQuantity<Bytes>,
     /// Programs of others, which start and end.
     pub others: Vec<Others>,
+    /// Its own CPU usage, in cores.
+    pub cpu: f64,
+    /// Standard deviation of the CPU time that it uses more or less by chance in a second, in seconds.
+    pub cpu_noise: f64,
+    /// Standard deviation of the random walk of its own CPU usage in a second, in cores.
+    pub cpu_wander: f64,
+    /// Growth of its own CPU usage in an hour, in cores; negative if it falls.
+    pub cpu_drift: f64,
+    /// Programs of others that use CPU time, which start and end.
+    pub cpu_others: Vec<CpuOthers>,
     /// Memory that it keeps for ever, per instance of the maximum on a node.
     #[serde(with = "quantities")]
     pub keeps: Bytes,
@@ -256,6 +277,20 @@ pub struct Others {
     /// Mean memory.
     #[serde(with = "quantities")]
     pub memory: Bytes,
+    /// Mean time between two starts.
+    #[serde(with = "quantities")]
+    pub every: Duration,
+    /// Mean duration.
+    #[serde(with = "quantities")]
+    pub lasts: Duration,
+}
+
+/// Programs of others that use CPU time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuOthers {
+    /// Mean CPU usage, in cores.
+    pub cpu: f64,
     /// Mean time between two starts.
     #[serde(with = "quantities")]
     pub every: Duration,
@@ -488,6 +523,8 @@ impl Default for RuntimeTruth {
             guest: false,
             peak: Bytes(0),
             peak_for: Duration::ZERO,
+            cpu: 0.0,
+            start_cpu: Duration::ZERO,
         }
     }
 }
@@ -514,6 +551,11 @@ impl Default for MachineTruth {
             wander: Bytes(100_000),
             drift: SignedQuantity::default(),
             others: Vec::new(),
+            cpu: 0.05,
+            cpu_noise: 0.01,
+            cpu_wander: 0.0,
+            cpu_drift: 0.0,
+            cpu_others: Vec::new(),
             keeps: Bytes(0),
             returns_within: Duration::ZERO,
             sample_every: Duration::from_secs(1),
@@ -574,6 +616,8 @@ impl World {
                         None if other.parts.is_empty() => self.runtime.parts.clone(),
                         _ => other.parts,
                     },
+                    cpu: other.cpu.unwrap_or(self.runtime.cpu),
+                    start_cpu: other.start_cpu.unwrap_or(self.runtime.start_cpu),
                     ..self.runtime.clone()
                 },
                 sandbox: other.sandbox.unwrap_or(sandbox),

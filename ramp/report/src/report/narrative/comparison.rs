@@ -20,6 +20,7 @@ pub(super) fn section(report: &Report, compared: &Compared) -> Section {
     sentences.extend(requests(compared, [base, other]));
     sentences.extend(capacities(compared, [base, other]));
     sentences.extend(pod_fixed(report, compared));
+    sentences.extend(super::cpu::pod_fixed(report, compared));
     sentences.push(drift(compared));
     Section { title: format!("{other} against {base}"), sentences }
 }

@@ -40,6 +40,7 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
     } else {
         sentences.extend(super::mixed::sentences(data, found));
     }
+    sentences.extend(super::cpu::of_run(data, found));
     sentences.push(goodput(data, &found.goodput));
     sentences.extend(teardown(data, found));
     sentences.push(leak(found));

@@ -10,6 +10,8 @@ use crate::stats::Survival;
 use crate::study::comparison::FigureComparison;
 use crate::study::data::MeasuredRun;
 
+/// Charts of each group of cells.
+const KINDS: usize = 7;
 /// Points of all lines of a chart together.
 const MOST_POINTS: usize = 4000;
 
@@ -23,11 +25,19 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
             number,
             title: if report.groups.len() > 1 { format!(", {}", group.title) } else { String::new() },
         };
-        [place.memory(), place.differences(), place.components(), place.ramp(), place.startups()]
+        [
+            place.memory(),
+            place.differences(),
+            place.components(),
+            place.ramp(),
+            place.startups(),
+            place.cpu_at_rest(),
+            place.cpu_per_start(),
+        ]
     };
-    let mut groups: Vec<[StudyChart; 5]> = report.groups.iter().enumerate().map(of_group).collect();
+    let mut groups: Vec<[StudyChart; KINDS]> = report.groups.iter().enumerate().map(of_group).collect();
     // Charts of one kind have the same axes.
-    let reach: [Vec<(f64, f64)>; 5] = std::array::from_fn(|kind| {
+    let reach: [Vec<(f64, f64)>; KINDS] = std::array::from_fn(|kind| {
         groups.iter().filter_map(|charts| charts.get(kind)).flat_map(StudyChart::extent).collect()
     });
     for charts in &mut groups {
@@ -39,15 +49,15 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
 }
 
 /// A group of cells, whose charts are made.
-struct ChartPlace<'r> {
-    report: &'r StudyReport<'r>,
-    group: &'r CellGroup,
+pub(super) struct ChartPlace<'r> {
+    pub(super) report: &'r StudyReport<'r>,
+    pub(super) group: &'r CellGroup,
     number: usize,
-    title: String,
+    pub(super) title: String,
 }
 
 impl ChartPlace<'_> {
-    fn id(&self, name: &str) -> String {
+    pub(super) fn id(&self, name: &str) -> String {
         if self.report.groups.len() > 1 { format!("{name}-{}", self.number + 1) } else { name.to_owned() }
     }
 
@@ -70,54 +80,6 @@ impl ChartPlace<'_> {
     /// Lines of repeats.
     fn stroke(number: usize) -> Stroke {
         LINES.get(number % LINES.len()).copied().unwrap_or(Stroke::Dots)
-    }
-
-    /// Memory of each additional instance by runtime: a dot for each run.
-    fn memory(&self) -> StudyChart {
-        let mut marks = Vec::new();
-        for (at, cell) in self.group.cells.iter().enumerate() {
-            let Some(figure) = cell.figures.first() else { continue };
-            let values: Vec<f64> = self
-                .report
-                .data
-                .runs_of(cell.cell)
-                .iter()
-                .filter_map(|run| run.figures.figures.first()?.as_ref().ok().copied())
-                .collect();
-            let centre = (values.len() as f64 - 1.0) / 2.0;
-            let place = |(number, value): (usize, &f64)| {
-                (at as f64 - 0.12 + 0.03 * (number as f64 - centre), mib(*value))
-            };
-            // Dots of many runs stay on the left of the mean.
-            let places: Vec<(f64, f64)> = values
-                .iter()
-                .enumerate()
-                .map(place)
-                .map(|(x, y)| (x.max(at as f64 - 0.45).min(at as f64), y))
-                .collect();
-            marks.push(PlotMark::Dots { places, colour: at });
-            if let Some(mean) = figure.mean
-                && let Some(within) = mean.interval
-            {
-                let (low, mean, high) = (mib(within.low), mib(mean.mean), mib(within.high));
-                marks.push(PlotMark::Interval { x: at as f64 + 0.15, low, mean, high, colour: at });
-            }
-        }
-        StudyChart {
-            id: self.id("memory"),
-            title: format!(
-                "Memory per {}{}{}",
-                engine(self.report.data).instance(),
-                if self.group.cells.len() > 1 { " by runtime" } else { "" },
-                self.title
-            ),
-            x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
-            y: "MiB".into(),
-            marks,
-            legend: Vec::new(),
-            reach: Vec::new(),
-            note: "A dot for each run; beside them their mean and its 95% CI.".into(),
-        }
     }
 
     /// Difference of memory by block, with its interval and the margin.

@@ -1,0 +1,342 @@
+//! CPU time that an instance costs beyond its own: at rest, and for its start.
+
+use std::fmt::Write as _;
+
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_pcg::Pcg64Mcg;
+
+use super::marginal_cost::interval;
+use super::{Estimate, timed, unavailable};
+use crate::dataset::{CpuTimes, Dataset};
+use crate::stats::{CONFIDENCE_PERCENT, Fit, Interval, OF_GROUPS, SEED, fit_cpu_time};
+use ramp_format::plan::MOST_GROUPS;
+use ramp_format::text::count;
+
+/// CPU time of an instance beyond what its load accounts for itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CpuCost {
+    /// At rest, in cores: of each instance whose container runs.
+    pub at_rest: Estimate<CpuFigure>,
+    /// For its start, in CPU seconds: until it is ready, without what it takes at rest.
+    pub per_start: Estimate<CpuFigure>,
+}
+
+/// A figure of CPU time, in cores or in CPU seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CpuFigure {
+    /// The figure.
+    pub value: f64,
+    /// Its 95 % interval.
+    pub interval: Interval,
+    /// What was drawn of what it may be.
+    pub drawn: Vec<f64>,
+    /// What it rests on.
+    pub inputs: String,
+    /// How long instances dwelled in the shortest part that counts, in seconds; none of repeats.
+    pub dwell_seconds: Option<f64>,
+}
+
+/// What a figure of CPU time is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuKind {
+    /// Cores at rest.
+    AtRest,
+    /// CPU seconds for a start.
+    PerStart,
+}
+
+/// Draws, as for the marginal cost of memory.
+const DRAWS: usize = 1000;
+/// A longer dwell is not suggested.
+const LONGEST_DWELL_SECONDS: f64 = 3600.0;
+/// Nor is a shorter one.
+const SHORTEST_DWELL_SECONDS: f64 = 60.0;
+
+impl CpuKind {
+    /// An interval that is no wider than this is of use whatever the figure is, since it tells how much it is at most: 10 millicores, 0.2 s.
+    fn fine(self) -> f64 {
+        match self {
+            Self::AtRest => 0.01,
+            Self::PerStart => 0.2,
+        }
+    }
+
+    fn text(self, value: f64) -> String {
+        match self {
+            Self::AtRest => format!("{value:.3} cores"),
+            Self::PerStart => format!("{value:.2} s"),
+        }
+    }
+}
+
+/// CPU time of an instance of each group of a mixed run, or of all: before the step of saturation (its index), or of the way up and while
+/// instances were held.
+#[must_use]
+pub fn cpu_costs(data: &Dataset, saturated_at: Option<usize>) -> Vec<CpuCost> {
+    let groups = data.mix().len().max(1);
+    let times = data
+        .recorded()
+        .map_or(Ok(()), timed)
+        .and_then(|()| data.cpu_times(saturated_at).or_else(unavailable));
+    let of_group = |group: usize| {
+        let found =
+            times.as_ref().map_err(Clone::clone).and_then(|times| fitted(times).map(|fit| (times, fit)));
+        match found {
+            Err(why) => CpuCost { at_rest: Err(why.clone()), per_start: Err(why) },
+            Ok((times, fit)) => CpuCost {
+                at_rest: figure(times, &fit, CpuKind::AtRest, group, groups),
+                per_start: figure(times, &fit, CpuKind::PerStart, group, groups),
+            },
+        }
+    };
+    if groups > MOST_GROUPS {
+        return vec![of_too_many(); groups];
+    }
+    (0..groups).map(of_group).collect()
+}
+
+fn of_too_many() -> CpuCost {
+    let why = || unavailable(format!("the run has more than {MOST_GROUPS} groups"));
+    CpuCost { at_rest: why(), per_start: why() }
+}
+
+fn fitted(times: &CpuTimes) -> Estimate<Fit<OF_GROUPS>> {
+    match fit_cpu_time(&times.observations) {
+        Some(fit) => Ok(fit),
+        None => unavailable(too_short(times)),
+    }
+}
+
+fn too_short(times: &CpuTimes) -> String {
+    format!(
+        "too few samples at which no instance was being started: {:.0} s before the first instance, {:.0} s with the most; \
+         needs --settle {SHORTEST_DWELL_SECONDS:.0}s --hold {SHORTEST_DWELL_SECONDS:.0}s",
+        times.idle_seconds, times.dwell_seconds
+    )
+}
+
+fn figure(
+    times: &CpuTimes,
+    fit: &Fit<OF_GROUPS>,
+    kind: CpuKind,
+    group: usize,
+    groups: usize,
+) -> Estimate<CpuFigure> {
+    let offset = match kind {
+        CpuKind::AtRest => MOST_GROUPS,
+        CpuKind::PerStart => 0,
+    };
+    let columns = offset..offset + groups;
+    if !fit.identified.get(columns).is_some_and(|told| told.iter().all(|is_told| *is_told)) {
+        return match groups {
+            1 => unavailable(too_short(times)),
+            _ => unavailable(
+                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace every 20s, \
+                 or a run of each runtime",
+            ),
+        };
+    }
+    let mut of = [0.0; OF_GROUPS];
+    of[offset + group] = 1.0;
+    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|drawn| drawn[offset + group]).collect();
+    let mut inputs = format!(
+        "regression of CPU time of each kernel that was not free (idle, iowait, steal), less what instances report to use, on \
+         {}, where the machine's own is a drift, a random walk and a rate that persists for a while; {}, none while an \
+         instance was being started",
+        match kind {
+            CpuKind::AtRest => "seconds of instances",
+            CpuKind::PerStart => "starts of instances",
+        },
+        count(fit.observations as u64, "sample"),
+    );
+    // Writing to a string does not fail.
+    let _ = write!(
+        inputs,
+        "; {:.0} s before the first instance, {:.0} s with {}",
+        times.idle_seconds,
+        times.dwell_seconds,
+        count(times.instances, "instance")
+    );
+    Ok(CpuFigure {
+        value: fit.mean(of),
+        interval: interval(&drawn)?,
+        drawn,
+        inputs,
+        dwell_seconds: Some(times.idle_seconds.min(times.dwell_seconds)),
+    })
+}
+
+/// A figure where it is of use: where its interval is not wider than the figure, or fine enough to tell how much it is at most.
+///
+/// # Errors
+/// Where it is wider, with what would tell more; or where there is no figure.
+pub fn cpu_of_use(figure: &Estimate<CpuFigure>, kind: CpuKind) -> Estimate<CpuFigure> {
+    let figure = figure.clone()?;
+    let Interval { low, high } = figure.interval;
+    let (width, wanted) = (high - low, figure.value.abs().max(kind.fine()));
+    if width <= wanted {
+        return Ok(figure);
+    }
+    let needs = match figure.dwell_seconds {
+        None => "more repeats, longer dwells (--settle, --hold) or a quieter machine".to_owned(),
+        Some(dwell) => {
+            // Its width falls with the root of the time.
+            let seconds = (dwell.max(1.0) * (width / wanted).powi(2)).max(SHORTEST_DWELL_SECONDS);
+            match seconds <= LONGEST_DWELL_SECONDS {
+                true => {
+                    let seconds = 10.0 * (seconds / 10.0).ceil();
+                    format!("about --settle {seconds:.0}s --hold {seconds:.0}s, or more instances")
+                }
+                false => "more instances (--to) or a quieter machine".to_owned(),
+            }
+        }
+    };
+    unavailable(format!(
+        "{CONFIDENCE_PERCENT}% CI {} to {}, too wide to be of use: needs {needs}",
+        kind.text(low),
+        kind.text(high)
+    ))
+}
+
+/// A figure by repeats, as [`super::marginal_cost`] is.
+///
+/// # Errors
+/// Where one of them cannot say.
+pub(super) fn cpu_pooled(runs: &[&Estimate<CpuFigure>]) -> Estimate<CpuFigure> {
+    let runs: Vec<&CpuFigure> =
+        runs.iter().map(|run| run.as_ref().map_err(Clone::clone)).collect::<Result<_, _>>()?;
+    let (first, number) = match runs.as_slice() {
+        [] => return unavailable("no run"),
+        [one] => return Ok((*one).clone()),
+        [first, ..] => (*first, runs.len()),
+    };
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    let mut mean_of_any = || {
+        let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
+        (0..number).filter_map(one).sum::<f64>() / number as f64
+    };
+    let drawn: Vec<f64> = (0..DRAWS).map(|_| mean_of_any()).collect();
+    Ok(CpuFigure {
+        value: runs.iter().map(|run| run.value).sum::<f64>() / number as f64,
+        interval: interval(&drawn)?,
+        drawn,
+        inputs: format!("{number} runs; first: {}", first.inputs),
+        dwell_seconds: None,
+    })
+}
+
+/// What an instance of the other takes more than one of the base.
+///
+/// # Errors
+/// Where one of them cannot say.
+pub(super) fn cpu_difference(
+    base: &Estimate<CpuFigure>,
+    other: &Estimate<CpuFigure>,
+    kind: CpuKind,
+) -> Estimate<CpuFigure> {
+    let (base, other) = (base.as_ref().map_err(Clone::clone)?, other.as_ref().map_err(Clone::clone)?);
+    // Both were drawn from the same seed: draws are paired at random, not by their index.
+    let mut others = other.drawn.clone();
+    others.shuffle(&mut Pcg64Mcg::seed_from_u64(SEED.wrapping_add(1)));
+    let drawn: Vec<f64> = others.iter().zip(&base.drawn).map(|(other, base)| other - base).collect();
+    let difference = CpuFigure {
+        value: other.value - base.value,
+        interval: interval(&drawn)?,
+        drawn,
+        inputs: other.inputs.clone(),
+        dwell_seconds: base.dwell_seconds.zip(other.dwell_seconds).map(|(a, b)| a.min(b)),
+    };
+    cpu_of_use(&Ok(difference), kind)
+}
+
+/// What a RuntimeClass should have as `overhead.podFixed.cpu`, in millicores: the upper end of what an instance takes at rest, in cores, beyond
+/// one without that runtime.
+///
+/// # Errors
+/// Where it may be that it takes nothing.
+pub fn pod_fixed_cpu(at_rest: Interval) -> Estimate<u64> {
+    if at_rest.low <= 0.0 {
+        return unavailable("the interval includes 0");
+    }
+    // What is a whole number but for rounding is one.
+    Ok((at_rest.high * 1000.0 - 1e-9).ceil() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Observation;
+
+    /// A minute before the first of ten instances, and so many seconds with them: 0.02 cores each, 0.5 s for each start.
+    fn times(dwell: u32) -> CpuTimes {
+        let at = |second: u32| {
+            let since = second.saturating_sub(60);
+            let mut x = [0.0; OF_GROUPS];
+            (x[0], x[MOST_GROUPS]) = (if since > 0 { 10.0 } else { 0.0 }, 10.0 * f64::from(since));
+            let waver = f64::from(second * 7 % 5) * 0.01;
+            let y = 0.1 * f64::from(second) + 0.5 * x[0] + 0.02 * x[MOST_GROUPS] + waver;
+            Observation { seconds: second.into(), x, y }
+        };
+        let observations = (0..60).chain(65..65 + dwell).map(at).collect();
+        CpuTimes {
+            observations: vec![observations],
+            instances: 10,
+            idle_seconds: 59.0,
+            dwell_seconds: f64::from(dwell.saturating_sub(1)),
+        }
+    }
+
+    fn figures(times: &CpuTimes) -> [Estimate<CpuFigure>; 2] {
+        [CpuKind::AtRest, CpuKind::PerStart].map(|kind| figure(times, &fitted(times)?, kind, 0, 1))
+    }
+
+    #[test]
+    fn it_is_the_slope_against_instances_and_what_starts_add() {
+        let [at_rest, per_start] = figures(&times(60)).map(Result::unwrap);
+        assert!((at_rest.value - 0.02).abs() < 0.001 && at_rest.interval.contains(0.02), "{at_rest:?}");
+        assert!((per_start.value - 0.5).abs() < 0.02 && per_start.interval.contains(0.5), "{per_start:?}");
+        assert!(
+            at_rest.inputs.ends_with("59 s before the first instance, 59 s with 10 instances"),
+            "{at_rest:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_short_dwell_cannot_tell_is_unavailable_with_how_long_would_tell() {
+        let [at_rest, _] = figures(&times(1));
+        assert_eq!(
+            at_rest.unwrap_err().0,
+            "too few samples at which no instance was being started: 59 s before the first instance, 0 s with the most; needs \
+             --settle 60s --hold 60s"
+        );
+        let wide = CpuFigure {
+            value: 0.02,
+            interval: Interval { low: -0.02, high: 0.06 },
+            drawn: Vec::new(),
+            inputs: String::new(),
+            dwell_seconds: Some(20.0),
+        };
+        assert_eq!(
+            cpu_of_use(&Ok(wide), CpuKind::AtRest).unwrap_err().0,
+            "95% CI -0.020 cores to 0.060 cores, too wide to be of use: needs about --settle 320s --hold 320s, or more instances"
+        );
+    }
+
+    #[test]
+    fn groups_that_came_together_are_not_told_apart() {
+        let mut times = times(60);
+        for one in times.observations.iter_mut().flatten() {
+            (one.x[1], one.x[MOST_GROUPS + 1]) = (one.x[0], one.x[MOST_GROUPS]);
+        }
+        let why = figure(&times, &fitted(&times).unwrap(), CpuKind::AtRest, 0, 2).unwrap_err();
+        assert!(why.0.contains("cannot be told apart"), "{why:?}");
+    }
+
+    #[test]
+    fn pod_fixed_is_the_upper_end_in_whole_millicores_where_it_is_not_nothing() {
+        assert_eq!(pod_fixed_cpu(Interval { low: 0.018, high: 0.0221 }), Ok(23));
+        assert_eq!(pod_fixed_cpu(Interval { low: 0.018, high: 0.022 }), Ok(22));
+        assert!(pod_fixed_cpu(Interval { low: -0.001, high: 0.022 }).is_err());
+    }
+}

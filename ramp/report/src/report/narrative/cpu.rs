@@ -1,0 +1,102 @@
+//! Sentences on CPU time of instances beyond their own.
+
+use super::super::figure::Unit;
+use super::super::{Report, format};
+use super::sentence::{Sentence, says};
+use crate::analysis::Estimate;
+use crate::analysis::cpu_cost::{CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
+use crate::analysis::results::{Compared, RunResults};
+use crate::dataset::{Dataset, NO_CPU_TIME};
+use crate::stats::Interval;
+use ramp_format::preflight::RuntimeClassFacts;
+
+/// What the instances of a run take, of a mixed run those of each runtime. Nothing where the data has no CPU time.
+pub(super) fn of_run(data: &Dataset, found: &RunResults) -> Vec<Sentence> {
+    let of_group = |(index, cost): (usize, &crate::analysis::cpu_cost::CpuCost)| {
+        let of = data.mix().get(index).map_or_else(String::new, |runtime| format!(" of {runtime}"));
+        [
+            sentence(&format!("CPU of each instance{of} at rest"), &cost.at_rest, CpuKind::AtRest),
+            sentence(&format!("CPU time of each start{of}"), &cost.per_start, CpuKind::PerStart),
+        ]
+    };
+    found.cpu.iter().enumerate().flat_map(of_group).flatten().collect()
+}
+
+fn sentence(name: &str, figure: &Estimate<CpuFigure>, kind: CpuKind) -> Option<Sentence> {
+    let unit = match kind {
+        CpuKind::AtRest => Unit::Cores,
+        CpuKind::PerStart => Unit::CpuSeconds,
+    };
+    let rule = match kind {
+        CpuKind::AtRest => {
+            "beyond the CPU time that the load reports: what runtime and kubelet take for a container that runs"
+        }
+        CpuKind::PerStart => {
+            "until the instance is ready, beyond what it takes at rest and what the load reports"
+        }
+    };
+    match cpu_of_use(figure, kind) {
+        Ok(found) => {
+            let text = unit.with_interval(found.value, found.interval);
+            Some(says(format!("{name}: {text}."), format!("{rule}; {}", found.inputs)))
+        }
+        Err(why) if why.0 == NO_CPU_TIME => None,
+        Err(why) => Some(says(format!("{name}: n/a: {}.", why.0), rule)),
+    }
+}
+
+/// What the RuntimeClass declares, compared with what was measured.
+pub(super) fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence> {
+    let runs = &report.findings.groups.get(compared.other)?.runs;
+    let recorded = report.data.get(*runs.first()?)?.recorded()?;
+    let class = recorded.run.runtime_class.as_ref()?;
+    Some(pod_fixed_verdict(class, compared.cpu.at_rest.as_ref().ok()?.interval))
+}
+
+fn pod_fixed_verdict(class: &RuntimeClassFacts, interval: Interval) -> Sentence {
+    let has = class.overhead_cpu_cores;
+    let verdict = if has > interval.high {
+        "more than measured at rest: nodes take fewer pods than fit"
+    } else if has < interval.low {
+        "less than measured at rest: pods use CPU time that the scheduler does not account for"
+    } else {
+        "within the measured interval"
+    };
+    let suggested = match pod_fixed_cpu(interval) {
+        Ok(millicores) => format!("; suggested: {millicores}m"),
+        Err(_) => String::new(),
+    };
+    says(
+        format!(
+            "RuntimeClass {} has podFixed.cpu of {:.0}m, {verdict}{suggested}.",
+            class.name,
+            1000.0 * has
+        ),
+        format!(
+            "podFixed compared with the {} of the CPU overhead per pod; its upper end in whole millicores is suggested",
+            format::confidence()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_of_250_millicores_is_told_to_be_one() {
+        let class = RuntimeClassFacts {
+            name: "kata".into(),
+            handler: "kata".into(),
+            overhead_memory_bytes: 0,
+            overhead_cpu_cores: 0.25,
+        };
+        let said = pod_fixed_verdict(&class, Interval { low: 0.018, high: 0.0221 }).text;
+        assert_eq!(
+            said,
+            "RuntimeClass kata has podFixed.cpu of 250m, more than measured at rest: nodes take fewer pods than fit; suggested: 23m."
+        );
+        let unknown = pod_fixed_verdict(&class, Interval { low: -0.018, high: 0.3 }).text;
+        assert!(unknown.ends_with("250m, within the measured interval."), "{unknown}");
+    }
+}
