@@ -1,5 +1,6 @@
 //! Statistics, independent of what the numbers mean.
 
+mod block_regression;
 mod interval;
 mod local_level;
 mod log_rank;
@@ -11,6 +12,7 @@ mod theil_sen;
 mod threshold;
 mod trend;
 
+pub use block_regression::{BlockRegression, LackOfFit};
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
 pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};
 pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod comparison;
 pub mod data;
 pub mod figure;
+pub mod overhead_by_size;
 pub mod planning;
 pub mod report;
 pub mod search;

@@ -13,6 +13,7 @@ mod coverage;
 mod experiment;
 mod mixed;
 mod searches;
+mod sizes;
 mod soak;
 mod studies;
 #[path = "../support/mod.rs"]
