@@ -6,6 +6,7 @@ pub mod data;
 pub mod figure;
 pub mod overhead_by_size;
 pub mod planning;
+pub mod pod_fixed;
 pub mod report;
 pub mod search;
 pub mod stopping;

@@ -17,6 +17,8 @@ use ramp_format::scenario::Scenario;
 use ramp_format::study::Size;
 use workload::quantity::Bytes;
 
+/// Why nothing is known of a figure that is none of a study.
+pub(super) const NO_FIGURE: &str = "no such figure";
 /// The p-value at which a line is told not to fit.
 const NO_FIT: f64 = 0.05;
 
@@ -310,7 +312,7 @@ pub(super) fn difference(compared: &ComparedCells, name: &str) -> Estimate<Value
             Ok(ValueWithInterval { value: found.difference.difference.mean, interval: found.interval })
         }
         Some(Err(why)) => Err(why.clone()),
-        None => unavailable("not measured"),
+        None => unavailable(NO_FIGURE),
     }
 }
 

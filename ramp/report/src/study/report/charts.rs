@@ -1,6 +1,7 @@
 //! The charts of a study, each defined once.
 
 use super::naming::engine;
+use super::overhead_charts;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::{PlotAxis, PlotMark, StudyChart};
 use crate::analysis::mib;
@@ -33,6 +34,7 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
         charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
     }
     let mut charts: Vec<StudyChart> = groups.into_iter().flatten().collect();
+    charts.extend(overhead_charts::charts(report));
     charts.retain(|chart| !chart.is_empty());
     charts
 }
