@@ -25,5 +25,6 @@ mod needs_a_cluster {
     mod saturation;
     mod scale;
     mod script;
+    mod sizes;
     mod token;
 }

@@ -12,6 +12,7 @@ mod others;
 mod paces;
 mod searches;
 mod sidecars;
+mod sizes;
 mod stops;
 mod studies;
 #[path = "../support/mod.rs"]

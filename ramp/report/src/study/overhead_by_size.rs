@@ -418,3 +418,87 @@ fn pairs_by_block(at: usize, base: &[StudyRun], other: &[StudyRun]) -> Vec<(u32,
     };
     base.iter().filter_map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// Blocks in which each size takes so many MiB more, with a little noise.
+    fn blocks(overheads: &[f64]) -> Vec<Vec<Pair>> {
+        let noise = [0.1, -0.1, 0.05, -0.05];
+        let pair = |block: usize, (at, overhead): (usize, &f64)| {
+            let off = noise[(block + 3 * at) % 4] * if at % 2 == 0 { 1.0 } else { -0.5 };
+            Pair { base: 100.0 * MIB as f64, other: (100.0 + overhead + off) * MIB as f64, ..Pair::default() }
+        };
+        (0..4).map(|block| overheads.iter().enumerate().map(|at| pair(block, at)).collect()).collect()
+    }
+
+    fn limits<const N: usize>(all: [(u64, Option<f64>); N]) -> Vec<SizeLimits> {
+        all.map(|(mib, cpu)| SizeLimits { memory: mib * MIB, cpu }).into()
+    }
+
+    fn model(limits: &[SizeLimits], overheads: &[f64]) -> Estimate<OverheadModel> {
+        OverheadModel::of(limits, &blocks(overheads), 0.95)
+    }
+
+    fn near(found: ValueWithInterval, truth: f64) -> bool {
+        found.interval.contains(truth) && (found.value - truth).abs() <= 0.02 * truth.abs()
+    }
+
+    #[test]
+    fn a_line_is_found_in_whatever_order_sizes_come() {
+        let sizes = limits([(1024, None), (128, None), (512, None)]);
+        let found = model(&sizes, &[115.2, 70.4, 89.6]).unwrap();
+        assert!(near(found.fixed, 64.0 * MIB as f64) && near(found.per_limit, 0.05), "{found:?}");
+        assert!(matches!(found.check, FitCheck::Fits(_)), "{:?}", found.check);
+        let at = |mib: u64| found.at(SizeLimits { memory: mib * MIB, cpu: None }).unwrap();
+        assert!(
+            near(at(2048), 166.4 * MIB as f64)
+                && at(4096).interval.half_width() > at(512).interval.half_width()
+        );
+        assert_eq!(
+            [64, 128, 700, 1025].map(|mib| found.is_extrapolated(mib * MIB)),
+            [true, false, false, true]
+        );
+    }
+
+    #[test]
+    fn of_what_is_no_line_the_size_is_named_and_nothing_is_interpolated() {
+        let sizes = limits([(128, None), (512, None), (1024, None)]);
+        let found = model(&sizes, &[70.4, 103.6, 115.2]).unwrap();
+        let FitCheck::NotLinear(bent) = found.check else { panic!("{:?}", found.check) };
+        assert!(bent.size == 1 && near(bent.above, 14.0 * MIB as f64), "{bent:?}");
+        let why = found.at(SizeLimits { memory: 700 * MIB, cpu: None }).unwrap_err();
+        assert!(why.0.contains("not linear"), "{why}");
+        let two = model(&sizes[..2], &[70.4, 103.6]).unwrap();
+        assert_eq!(two.check, FitCheck::Unchecked);
+    }
+
+    #[test]
+    fn cpus_are_a_term_where_they_are_told_apart_from_memory() {
+        let apart = limits([(128, Some(1.0)), (128, Some(4.0)), (1024, Some(1.0)), (1024, Some(4.0))]);
+        let found = model(&apart, &[80.4, 110.4, 125.2, 155.2]).unwrap();
+        assert!(near(found.per_cpu.unwrap(), 10.0 * MIB as f64) && near(found.per_limit, 0.05), "{found:?}");
+        assert!(near(found.fixed, 64.0 * MIB as f64) && found.cpu == CpuTerm::Own, "{found:?}");
+        assert!(found.at(SizeLimits { memory: MIB, cpu: None }).is_err());
+        let follows = limits([(256, Some(1.0)), (512, Some(2.0)), (1024, Some(4.0))]);
+        let some = limits([(256, Some(1.0)), (512, None), (1024, Some(4.0))]);
+        for (sizes, term) in [(follows, CpuTerm::FollowsMemory), (some, CpuTerm::SomeOnly)] {
+            let found = model(&sizes, &[76.8, 89.6, 115.2]).unwrap();
+            assert!(found.cpu == term && found.per_cpu.is_none(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn without_two_limits_or_two_blocks_there_is_no_line() {
+        let same = limits([(128, None), (128, None)]);
+        assert!(
+            model(&same, &[70.0, 70.0]).unwrap_err().0.contains("two sizes with different memory limits")
+        );
+        let sizes = limits([(128, None), (512, None)]);
+        let one = OverheadModel::of(&sizes, &blocks(&[70.0, 90.0])[..1], 0.95).unwrap_err();
+        assert!(one.0.contains("needs two blocks") && one.0.ends_with("there is 1"), "{one}");
+    }
+}

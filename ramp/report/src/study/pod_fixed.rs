@@ -326,3 +326,54 @@ fn class_of(run: &MeasuredRun) -> Option<&RuntimeClassFacts> {
     };
     class.filter(|class| !class.handler.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Interval;
+
+    fn of(value: f64, half: f64) -> ValueWithInterval {
+        ValueWithInterval { value, interval: Interval { low: value - half, high: value + half } }
+    }
+
+    #[test]
+    fn a_pod_fixed_is_more_or_less_than_is_used_only_beyond_the_interval() {
+        let verdict = |in_place: f64, peak: Option<f64>| {
+            PodFixedVerdict::of(in_place, of(128.0, 4.0), peak.map(|peak| of(peak, 8.0)))
+        };
+        assert_eq!(verdict(160.0, None), PodFixedVerdict::More(32.0));
+        assert_eq!(verdict(130.0, None), PodFixedVerdict::AsUsed);
+        assert_eq!(verdict(100.0, None), PodFixedVerdict::Less(28.0));
+        assert_eq!(verdict(0.0, None), PodFixedVerdict::Less(128.0));
+        // The peak is what has to be covered.
+        assert_eq!(verdict(160.0, Some(224.0)), PodFixedVerdict::LessThanPeak(64.0));
+        assert_eq!(verdict(220.0, Some(224.0)), PodFixedVerdict::AsUsed);
+        assert_eq!(verdict(256.0, Some(224.0)), PodFixedVerdict::More(32.0));
+        // A peak that is not told from the mean does not make what is enough for both too much.
+        assert_eq!(verdict(131.0, Some(120.0)), PodFixedVerdict::AsUsed);
+    }
+
+    #[test]
+    fn pods_are_counted_whole_on_each_node_by_what_is_left_of_it() {
+        let node = |allocatable: u64, requested: u64| NodeFacts {
+            allocatable_memory_bytes: Some(allocatable * MIB),
+            requested_memory_bytes: Some(requested * MIB),
+            allocatable_cpu_cores: Some(2.0),
+            requested_cpu_cores: Some(0.1),
+            allocatable_pods: Some(110),
+            pods: Some(10),
+            ..NodeFacts::default()
+        };
+        let nodes = [node(1000, 100), node(1500, 100)].map(|node| FreeNode::of(&node).unwrap());
+        let room = PodRoom { nodes: nodes.into(), memory: 100 * MIB, milli_cores: 50 };
+        // 900 ÷ 260 and 1400 ÷ 260, 900 ÷ 230 and 1400 ÷ 230; of CPUs 1900 ÷ 300 on each.
+        let counts = room.counts([160 * MIB, 130 * MIB], 250).unwrap();
+        let expected = PodCounts { in_place: 8, measured: 9, in_place_by_all: 8, measured_by_all: 9 };
+        assert_eq!(counts, expected);
+        assert_eq!(room.counts([160 * MIB, 0], 250).unwrap().measured_by_all, 12, "by CPU");
+        let unrequested = PodRoom { memory: 0, ..room };
+        assert_eq!(unrequested.counts([0, 10 * MIB], 0), None);
+        let unknown = NodeFacts { requested_memory_bytes: None, ..node(1000, 0) };
+        assert!(FreeNode::of(&unknown).unwrap_err().0.contains("what pods there request, is unknown"));
+    }
+}

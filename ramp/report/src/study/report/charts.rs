@@ -33,8 +33,8 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
     for charts in &mut groups {
         charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
     }
-    let mut charts: Vec<StudyChart> = groups.into_iter().flatten().collect();
-    charts.extend(overhead_charts::charts(report));
+    let mut charts = overhead_charts::charts(report);
+    charts.extend(groups.into_iter().flatten());
     charts.retain(|chart| !chart.is_empty());
     charts
 }

@@ -306,6 +306,7 @@ impl OverheadWords<'_> {
     fn pod_fixed(&self, pod_fixed: &PodFixed) -> Vec<String> {
         let Some(largest) = pod_fixed.largest() else { return Vec::new() };
         let mut sentences = vec![self.in_place(pod_fixed, largest)];
+        sentences.extend(self.cpu_in_place(pod_fixed, largest));
         // What the largest size hides.
         let smallest = pod_fixed.sizes.first().filter(|size| size.name != largest.name);
         if let Some(smallest) = smallest
@@ -394,6 +395,21 @@ impl OverheadWords<'_> {
             }
             PodFixedVerdict::AsUsed => format!("{in_place}: as is used{at}, {}.", used(most)),
         }
+    }
+
+    /// The CPU of podFixed in place, against what a pod uses at rest; none where that was not measured.
+    fn cpu_in_place(&self, pod_fixed: &PodFixed, size: &SizeVerdict) -> Option<String> {
+        let found = size.cpu.as_ref().ok()?;
+        let in_place = pod_fixed.class.overhead_cpu_cores;
+        let milli = |cores: f64| format!("{:.0}m", 1000.0 * cores);
+        let used =
+            format!("{} cores ({})", format::number(found.value), interval(StudyUnit::Cores, found.interval));
+        let against = match in_place {
+            _ if in_place > found.interval.high => format!("{} more than", milli(in_place - found.value)),
+            _ if in_place < found.interval.low => format!("{} less than", milli(found.value - in_place)),
+            _ => "as".into(),
+        };
+        Some(format!("podFixed of CPU is {}: {against} is used at rest, {used}.", milli(in_place)))
     }
 
     /// How many pods fewer a podFixed lets fit that is more than is used.
