@@ -52,7 +52,9 @@ fn check(data: &StudyData) {
     assert!((model.fixed.value - FIXED).abs() <= 4.0 * MIB && holds(model.fixed, FIXED), "{:?}", model.fixed);
     let per_limit = model.per_limit;
     assert!((per_limit.value - SHARE).abs() <= 0.01 && holds(per_limit, SHARE), "{per_limit:?}");
-    assert!(matches!(model.check, FitCheck::Fits(_)), "{:?}", model.check);
+    // A line is told to be none in 5 of 100 studies, by less than this.
+    let (FitCheck::Fits(off) | FitCheck::NotLinear(off)) = model.check else { panic!("{:?}", model.check) };
+    assert!(off.above.value.abs() <= 8.0 * MIB, "{off:?}");
     // 115.2 MiB at 1 GiB, where the class has 160.
     let pod_fixed = PodFixed::of(data, found).unwrap().unwrap();
     let largest = pod_fixed.largest().unwrap();
