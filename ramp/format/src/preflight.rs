@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What there is before the first step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -114,6 +115,9 @@ pub struct RuntimeClassFacts {
     pub overhead_memory_bytes: u64,
     /// `overhead.podFixed`, CPU, in cores.
     pub overhead_cpu_cores: f64,
+    /// Its `scheduling`; empty where it has none, and none where that was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Value>,
 }
 
 /// Requests and limits of a pod after admission, without overhead of its RuntimeClass.

@@ -1,5 +1,6 @@
 //! Statistics, independent of what the numbers mean.
 
+mod block_regression;
 mod cpu_time;
 mod interval;
 mod local_level;
@@ -12,6 +13,7 @@ mod theil_sen;
 mod threshold;
 mod trend;
 
+pub use block_regression::{BlockRegression, LackOfFit};
 pub use cpu_time::fit_cpu_time;
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
 pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};

@@ -117,6 +117,7 @@ impl Published for Report {
     fn files(&self, _: &Path) -> Result<ReportFiles, String> {
         let (charts, marks) = (charts(self), marks(self));
         Ok(ReportFiles {
+            others: Vec::new(),
             charts: charts
                 .iter()
                 .map(|chart| Ok((chart.id.clone(), svg(chart, &marks)?)))

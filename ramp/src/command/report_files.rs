@@ -45,6 +45,8 @@ pub(super) trait Published {
 pub(super) struct ReportFiles {
     /// Charts as SVG, by their names.
     pub(super) charts: Vec<(String, String)>,
+    /// Other files, by their names.
+    pub(super) others: Vec<(String, String)>,
     /// Markdown, which shows the charts.
     pub(super) markdown: String,
     /// The page.
@@ -83,9 +85,12 @@ fn write(report: &impl Published, directory: &Path) -> Result<PathBuf, String> {
     let named = |file: &Path, error: io::Error| format!("{}: {error}", file.display());
     let put = |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| named(file, error));
     std::fs::create_dir_all(directory.join("charts")).map_err(|error| named(directory, error))?;
-    let ReportFiles { charts, markdown, page } = report.files(directory)?;
+    let ReportFiles { charts, others, markdown, page } = report.files(directory)?;
     for (name, chart) in &charts {
         put(&directory.join("charts").join(format!("{name}.svg")), chart)?;
+    }
+    for (name, text) in &others {
+        put(&directory.join(name), text)?;
     }
     put(&directory.join("report.md"), &markdown)?;
     let file = directory.join("report.html");

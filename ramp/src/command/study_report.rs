@@ -13,6 +13,8 @@ use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
 use ramp_report::study::report::assertion::StudyAssertion;
 use ramp_report::study::report::charts::charts;
+use ramp_report::study::report::overhead::OverheadReport;
+use ramp_report::study::report::runtime_class::manifests;
 use ramp_report::study::report::{StudyReport, json, listing, markdown, page, text};
 
 /// Whether a path is the directory of a study.
@@ -66,6 +68,9 @@ impl Published for PublishedStudy<'_> {
                 .map(|chart| Ok((chart.id.clone(), chart.svg()?)))
                 .collect::<Result<_, String>>()?,
             markdown: markdown(self.report, &charts),
+            others: manifests(
+                &self.report.overheads.iter().filter_map(OverheadReport::known_pod_fixed).collect::<Vec<_>>(),
+            ),
             page: page(self.report, &charts, &path_to(self.directory, directory))?,
         })
     }

@@ -15,7 +15,7 @@ mod validation;
 mod world;
 
 pub use ground_truth::{TrueLoss, Truth};
-pub use quantities::SignedQuantity;
+pub use quantities::{Share, SignedQuantity};
 pub use world::{
     Beyond, CpuOthers, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others,
     PhaseTime, PhaseTimes, Placement, RuntimeTruth, Shortage, TaskTruth, World,
@@ -33,7 +33,7 @@ use super::outage::Outage;
 use super::{Applied, Call, Engine, EngineSpec, Event, Events, Failure, GroupId};
 use cluster::{Cluster, ObservedEvent};
 use instance::LoadFacts;
-use ramp_format::preflight::{NodeFacts, Preflight};
+use ramp_format::preflight::{AdmittedResources, NodeFacts, Preflight};
 use ramp_format::scenario::resources::PodResources;
 
 /// Latency of requests that are answered.
@@ -59,7 +59,9 @@ impl SimulatedEngine {
     /// # Errors
     /// Where the scenario is not a load with a fixed size.
     pub fn new(order: EngineSpec) -> Result<Self, Failure> {
-        let world = World::of(&order.options).map_err(Failure::permanent)?;
+        let limit = order.scenario.resources.load_limit;
+        let world = World::of(&order.options).and_then(|world| world.with_limit(limit));
+        let world = world.map_err(Failure::permanent)?;
         let load = LoadFacts::of(&order.scenario, &world).map_err(Failure::permanent)?;
         world.check_mix(&order.options.mix).map_err(Failure::permanent)?;
         let groups = world.groups(&order.options.mix);
@@ -163,8 +165,11 @@ impl Engine for SimulatedEngine {
         Ok(Preflight {
             nodes: nodes.collect(),
             versions,
-            admitted: Some(cluster.requests()),
             limits: cluster.limit_facts(),
+            admitted: Some(AdmittedResources {
+                memory_limit_bytes: self.order.scenario.resources.load_limit.map(|limit| limit.0),
+                ..cluster.requests()
+            }),
             not_honoured: Vec::from_iter(not_honoured),
             ..Preflight::default()
         })

@@ -299,6 +299,7 @@ mod tests {
             handler: "kata".into(),
             overhead_memory_bytes: 160 << 20,
             overhead_cpu_cores: 0.25,
+            scheduling: None,
         };
         let preflight =
             Preflight { nodes: vec![node("a")], runtime_class: Some(class), ..Preflight::default() };

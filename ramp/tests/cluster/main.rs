@@ -26,6 +26,7 @@ mod needs_a_cluster {
     mod saturation;
     mod scale;
     mod script;
+    mod sizes;
     mod startup;
     mod token;
 }

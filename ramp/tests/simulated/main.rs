@@ -14,6 +14,7 @@ mod others;
 mod paces;
 mod searches;
 mod sidecars;
+mod sizes;
 mod startup;
 mod stops;
 mod studies;

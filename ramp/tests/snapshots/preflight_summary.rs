@@ -105,6 +105,7 @@ fn a_runtime_with_overhead_limits_and_quotas_are_told_and_counted() {
         handler: "kata-qemu".into(),
         overhead_memory_bytes: 160 << 20,
         overhead_cpu_cores: 0.25,
+        scheduling: None,
     });
     preflight.quotas =
         vec![QuotaFacts { instances: 6, what: "quota team, pods: 7, of which 1 is used".into() }];

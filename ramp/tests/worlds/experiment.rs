@@ -13,10 +13,12 @@ use ramp_format::plan::{EngineKind, EngineOptions, Pace, Plan};
 use ramp_format::run_file::RunFile;
 use ramp_format::scenario::Scenario;
 use ramp_format::stop_rule::StopRule;
+use ramp_format::study::Limits;
 use ramp_report::analysis::results::RunResults;
 use ramp_report::dataset::Dataset;
 use ramp_report::report::Report;
 use tokio::sync::watch;
+use workload::quantity::Bytes;
 
 use crate::support::{run_file, surveyed_run_file};
 
@@ -85,6 +87,12 @@ pub(crate) fn run(world: World, shape: Shape, directory: &Path) -> StepOutcome {
     run_plan(world, &plan, directory)
 }
 
+/// The same with a memory limit of the container.
+pub(crate) fn run_limited(world: World, shape: Shape, limit: u64, directory: &Path) -> StepOutcome {
+    let plan = shaped_plan(shape, &world);
+    run_with(world, &plan, directory, Asked { limit: Some(Bytes(limit)), ..Asked::default() })
+}
+
 /// The same with a group of instances under each of these runtimes.
 pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Path) -> StepOutcome {
     let mut plan = shaped_plan(shape, &world);
@@ -94,25 +102,36 @@ pub(crate) fn run_mixed(world: World, shape: Shape, mix: &[&str], directory: &Pa
 
 /// The same by a plan.
 pub(crate) fn run_plan(world: World, plan: &Plan, directory: &Path) -> StepOutcome {
-    run_with(world, plan, directory, false)
+    run_with(world, plan, directory, Asked::default())
 }
 
 /// The same as [`run`] with what the preflight finds and forecasts.
 pub(crate) fn run_surveyed(world: World, shape: Shape, directory: &Path) -> StepOutcome {
     let plan = shaped_plan(shape, &world);
-    run_with(world, &plan, directory, true)
+    run_with(world, &plan, directory, Asked { survey: true, ..Asked::default() })
 }
 
-fn run_with(world: World, plan: &Plan, directory: &Path, is_surveyed: bool) -> StepOutcome {
+/// What a run has beside its world and its plan.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// Whether a preflight is made.
+    survey: bool,
+    /// Memory limit of the container.
+    limit: Option<Bytes>,
+}
+
+fn run_with(world: World, plan: &Plan, directory: &Path, asked: Asked) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
-        let scenario = world.applied_to(&Scenario::embedded().unwrap()).unwrap();
+        let limits = Limits { memory: asked.limit, cpu: None };
+        let scenario =
+            world.applied_to(&Scenario::embedded().unwrap()).unwrap().with_limits(&limits).unwrap();
         let order =
             EngineSpec { run: plan.run.clone(), scenario: scenario.clone(), options: plan.options.clone() };
         let mut engine = SimulatedEngine::new(order).unwrap();
-        let file = match is_surveyed {
+        let file = match asked.survey {
             true => surveyed_run_file(&mut engine, &scenario, plan, clock.now()).await,
             false => RunFile {
                 scenario: scenario.name.clone(),

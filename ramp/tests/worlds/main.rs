@@ -16,6 +16,7 @@ mod experiment;
 mod limits;
 mod mixed;
 mod searches;
+mod sizes;
 mod soak;
 mod startup;
 mod studies;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`overview`] | the study as its report has it: groups of cells, comparisons, runs |
 //! | [`answer`] | each comparison, in sentences |
+//! | [`overhead`], [`overhead_json`], [`runtime_class`] | overhead by size and podFixed, and the manifest with it |
 //! | [`cell`] | the figures of each cell, over its runs |
 //! | [`findings`] | what limits the study as a whole |
 //! | [`mod@notes`] | what helps to read its figures |
@@ -16,7 +17,7 @@
 //! | [`untold`] | figures that a study has nothing of |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
-//! | [`charts`], [`plot`] | the charts, and how they are drawn |
+//! | [`charts`], [`plot`], [`overhead_charts`] | the charts, and how they are drawn |
 //! | [`assertion`] | whether a figure is what it has to be |
 //! | [`mod@reference`] | the documentation of the figures |
 
@@ -34,11 +35,15 @@ pub mod markdown;
 pub mod missing;
 pub mod naming;
 pub mod notes;
+pub mod overhead;
+mod overhead_charts;
+pub mod overhead_json;
 pub mod overview;
 pub mod plot;
 pub mod provenance;
 pub mod reference;
 pub mod runs;
+pub mod runtime_class;
 pub mod table;
 pub mod terminal;
 pub mod untold;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ramp_format::time::parse_time;
-use serde::{Deserialize, Deserializer, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use workload::quantity::{Bytes, CpuTarget, Rate};
 
 /// A quantity that may be negative.
@@ -44,6 +44,44 @@ impl<Q: Quantity> Quantity for SignedQuantity<Q> {
     fn of_text(text: &str) -> Result<Self, String> {
         let size = text.strip_prefix('-');
         Ok(Self { is_negative: size.is_some(), size: Q::of_text(size.unwrap_or(text))? })
+    }
+}
+
+/// A share: `5%`, or 0.05.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Share(pub f64);
+
+impl Share {
+    /// So much of a number of bytes.
+    pub(super) fn of(self, bytes: u64) -> u64 {
+        (self.0 * bytes as f64).round() as u64
+    }
+}
+
+/// A share as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a share, such as 5%")]
+enum ShareText {
+    Number(f64),
+    Text(String),
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ShareText::Number(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = match ShareText::deserialize(deserializer)? {
+            ShareText::Number(share) => Some(share),
+            ShareText::Text(text) => {
+                let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
+                percent.map(|percent| percent / 100.0).or_else(|| text.trim().parse().ok())
+            }
+        };
+        read.map(Self).ok_or_else(|| de::Error::custom("expected a share, such as 5%"))
     }
 }
 

@@ -25,6 +25,8 @@ const MOST_DRIFT: u64 = 1_000_000_000_000;
 const LATEST_SECONDS: u64 = 7_258_118_400;
 /// A longer suspension of the machine that records takes gigabytes.
 const LONGEST_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
+/// Memory of a runtime for each byte of a memory limit.
+const MOST_PER_LIMIT: f64 = 10.0;
 /// Existing names listed where an unknown one is given.
 const NAMES: usize = 10;
 
@@ -55,12 +57,15 @@ pub(super) fn check(world: &World) -> Result<(), String> {
     let machine = &world.machine;
     ensure_share("load.page_tables", world.load.page_tables, 1.0)?;
     ensure_share("load.starved", world.load.starved, 1.0 + f64::EPSILON)?;
+    ensure_share("runtime.per_limit", world.runtime.per_limit.0, MOST_PER_LIMIT)?;
     ensure_share("runtime.spread", world.runtime.spread, 1.0)?;
     check_parts(world)?;
     for (name, other) in &world.runtimes {
         ensure(!name.is_empty() && !name.contains(','), || {
             format!("runtimes: {name:?} (expected a name without commas, as --mix has it)")
         })?;
+        let per_limit = other.per_limit.unwrap_or_default().0;
+        ensure_share(&format!("runtimes.{name}.per_limit"), per_limit, MOST_PER_LIMIT)?;
         ensure_share(&format!("runtimes.{name}.spread"), other.spread.unwrap_or_default(), 1.0)?;
     }
     ensure_share("machine.lost", machine.lost, 1.0)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
-use super::quantities::{self, SignedQuantity};
+use super::quantities::{self, Share, SignedQuantity};
 
 /// The runtime of a mixed run that is the world's own.
 const DEFAULT_RUNTIME: &str = "default";
@@ -112,6 +112,8 @@ pub struct RuntimeTruth {
     /// Memory of each instance.
     #[serde(with = "quantities")]
     pub memory: Bytes,
+    /// Memory of each instance for each byte of its container's memory limit.
+    pub per_limit: Share,
     /// Standard deviation of that between instances, as a share of it.
     pub spread: f64,
     /// Memory that the first instance on a node takes once.
@@ -154,6 +156,9 @@ pub struct OtherRuntime {
     /// Memory of each instance.
     #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
+    /// Memory of each instance for each byte of its container's memory limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_limit: Option<Share>,
     /// Standard deviation of that between instances, as a share of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<f64>,
@@ -516,6 +521,7 @@ impl Default for RuntimeTruth {
         Self {
             name: "simulated".into(),
             memory: Bytes(2_000_000),
+            per_limit: Share::default(),
             spread: 0.0,
             first: Bytes(0),
             cpu_request: 0.0,
@@ -595,6 +601,31 @@ impl World {
         ))
     }
 
+    /// The world with what its runtimes take for a memory limit of the container in the memory that they take.
+    ///
+    /// # Errors
+    /// Where a runtime takes memory for it, and there is none.
+    pub(super) fn with_limit(mut self, limit: Option<Bytes>) -> Result<Self, String> {
+        let own = self.runtime.clone();
+        let shares = self.runtimes.values().map(|other| other.per_limit.unwrap_or(own.per_limit));
+        if shares.chain([own.per_limit]).all(|share| share == Share::default()) {
+            return Ok(self);
+        }
+        let Some(limit) = limit else {
+            return Err("runtime.per_limit: the container has no memory limit; expected resources.limits.memory in the manifest, or \
+                        limits: {memory: 512Mi} of a size of the study"
+                .into());
+        };
+        let whole = |memory: Bytes, share: Share| Bytes(memory.0 + share.of(limit.0));
+        for other in self.runtimes.values_mut() {
+            let share = other.per_limit.take().unwrap_or(own.per_limit);
+            other.memory = Some(whole(other.memory.unwrap_or(own.memory), share));
+        }
+        self.runtime.memory = whole(own.memory, own.per_limit);
+        self.runtime.per_limit = Share::default();
+        Ok(self)
+    }
+
     /// The groups of a run with this mix.
     pub(super) fn groups(&self, mix: &[String]) -> Vec<GroupTruth> {
         let PhaseTimes { sandbox, create, .. } = self.phases;
@@ -609,6 +640,7 @@ impl World {
                 runtime: RuntimeTruth {
                     name: name.clone(),
                     memory: other.memory.unwrap_or(self.runtime.memory),
+                    per_limit: other.per_limit.unwrap_or(self.runtime.per_limit),
                     spread: other.spread.unwrap_or(self.runtime.spread),
                     first: other.first.unwrap_or(self.runtime.first),
                     cpu_request: other.cpu_request.unwrap_or(self.runtime.cpu_request),

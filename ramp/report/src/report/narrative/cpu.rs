@@ -90,6 +90,7 @@ mod tests {
             handler: "kata".into(),
             overhead_memory_bytes: 0,
             overhead_cpu_cores: 0.25,
+            ..RuntimeClassFacts::default()
         };
         let said = pod_fixed_verdict(&class, Interval { low: 0.018, high: 0.0221 }).text;
         assert_eq!(

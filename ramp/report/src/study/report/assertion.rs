@@ -8,6 +8,7 @@ use crate::report::assertion::{Assertion, Relation, relation};
 use crate::report::figure::Unit;
 use crate::report::registry::assertable;
 use crate::study::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::overhead_by_size::{FitCheck, OverheadModel};
 
 /// What has to be so of runs, or of a study.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ impl FromStr for ReportAssertion {
 /// The names of figures of a study.
 fn names() -> String {
     let all: Vec<&str> = STUDY_FIGURES.iter().map(|figure| figure.name).collect();
-    format!("one of {}, or one of these with _difference or _ratio", all.join(", "))
+    let of_lines = OF_LINES.map(|(name, ..)| name).join(" or ");
+    format!("one of {}, or one of these with _difference or _ratio; or {of_lines}", all.join(", "))
 }
 
 /// What has to be so.
@@ -66,20 +68,43 @@ enum AssertionSubject {
     Difference,
     /// The ratio of each comparison.
     Ratio,
+    /// Of each runtime: its overhead without a share of the memory limit.
+    Fixed,
+    /// Of each runtime: its overhead for each byte of the memory limit.
+    PerLimit,
 }
+
+/// Names of what is asserted of the line over memory limits.
+const OF_LINES: [(&str, AssertionSubject, &str); 2] = [
+    (
+        "overhead_fixed",
+        AssertionSubject::Fixed,
+        "memory that a runtime takes more than the base whatever the limit is",
+    ),
+    (
+        "overhead_per_limit",
+        AssertionSubject::PerLimit,
+        "share of the memory limit that it takes more, such as 5%",
+    ),
+];
 
 /// What `--assert` takes, for the long help of the report on runs or on a study.
 #[must_use]
 pub fn help() -> String {
     let line = |figure: &StudyFigure| format!("{}: {}", figure.name, figure.definition);
+    let of_lines = OF_LINES.map(|(name, _, what)| format!("{name}: {what}")).join("\n");
     format!(
-        "{}\n\nOf a study, for the mean of each cell, or with _difference or _ratio after the name for each comparison:\n\n{}",
+        "{}\n\nOf a study, for the mean of each cell, or with _difference or _ratio after the name for each comparison:\n\n{}\n\nOf a \
+         study of sizes, for each runtime but the base:\n\n{of_lines}",
         crate::report::assertion::help(),
         STUDY_FIGURES.iter().map(line).collect::<Vec<_>>().join("\n")
     )
 }
 
 fn named(name: &str) -> Option<(usize, AssertionSubject)> {
+    if let Some((_, subject, _)) = OF_LINES.iter().find(|(own, ..)| *own == name) {
+        return Some((0, *subject));
+    }
     STUDY_FIGURES.iter().enumerate().find_map(|(at, figure)| {
         let subject = match name.strip_prefix(figure.name)? {
             "" => AssertionSubject::Cell,
@@ -101,6 +126,8 @@ impl FromStr for StudyAssertion {
         };
         let unit = match (subject, STUDY_FIGURES.get(figure).map(|figure| figure.unit)) {
             (AssertionSubject::Ratio, _) => Unit::Count,
+            (AssertionSubject::Fixed, _) => Unit::BinaryBytes,
+            (AssertionSubject::PerLimit, _) => Unit::Ratio,
             (_, Some(StudyUnit::Bytes)) => Unit::BinaryBytes,
             (_, Some(StudyUnit::Instances | StudyUnit::Seconds | StudyUnit::Cores) | None) => Unit::Count,
         };
@@ -128,7 +155,8 @@ impl StudyAssertion {
     pub fn failures(&self, report: &StudyReport<'_>) -> Vec<String> {
         let found = match self.subject {
             AssertionSubject::Cell => self.of_cells(report),
-            _ => self.of_comparisons(report),
+            AssertionSubject::Fixed | AssertionSubject::PerLimit => self.of_lines(report),
+            AssertionSubject::Difference | AssertionSubject::Ratio => self.of_comparisons(report),
         };
         if found.is_empty() {
             return vec![format!("{self}: no two cells are compared")];
@@ -145,6 +173,19 @@ impl StudyAssertion {
             Some((name, figure.mean.map(|mean| mean.mean).ok_or_else(why)))
         };
         cells.filter_map(value).collect()
+    }
+
+    fn of_lines(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
+        let value = |overhead: &super::overhead::OverheadReport| {
+            let of = |model: &OverheadModel| match (model.check, self.subject) {
+                (FitCheck::NotLinear(_), _) => Err("not linear in the limit".into()),
+                (_, AssertionSubject::Fixed) => Ok(model.fixed.value),
+                _ => Ok(model.per_limit.value),
+            };
+            let model = overhead.by_size.model.as_ref().map_err(|why| why.0.clone());
+            (overhead.title(), model.and_then(of))
+        };
+        report.overheads.iter().map(value).collect()
     }
 
     fn of_comparisons(&self, report: &StudyReport<'_>) -> Vec<(String, Result<f64, String>)> {
@@ -184,6 +225,8 @@ mod tests {
             "memory_per_instance_difference<=130Mi",
             "startup_median_ratio<2",
             "instances_held>=9",
+            "overhead_fixed<=64Mi",
+            "overhead_per_limit<=5%",
         ] {
             assert_eq!(text.parse::<StudyAssertion>().unwrap().to_string(), text);
         }

@@ -2,6 +2,7 @@
 
 use super::components::stacks;
 use super::naming::engine;
+use super::overhead_charts;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::{PlotAxis, PlotMark, StudyChart};
 use crate::analysis::mib;
@@ -43,7 +44,8 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
     for charts in &mut groups {
         charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
     }
-    let mut charts: Vec<StudyChart> = groups.into_iter().flatten().collect();
+    let mut charts = overhead_charts::charts(report);
+    charts.extend(groups.into_iter().flatten());
     charts.retain(|chart| !chart.is_empty());
     charts
 }

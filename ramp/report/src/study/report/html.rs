@@ -6,6 +6,7 @@ use super::answer::ComparedReport;
 use super::cell::CellReport;
 use super::missing;
 use super::naming::engine;
+use super::overhead::OverheadReport;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
@@ -29,6 +30,7 @@ struct StudyPage<'p> {
     has_runs: bool,
     has_comparisons: bool,
     groups: Vec<PageGroup<'p>>,
+    overheads: Vec<PageOverhead<'p>>,
     charts: Vec<PageChart<'p>>,
     runs: Vec<PageRun<'p>>,
     decisions: Vec<String>,
@@ -68,6 +70,14 @@ struct PageChart<'p> {
     svg: String,
 }
 
+/// A runtime over the sizes of a scenario.
+struct PageOverhead<'p> {
+    title: String,
+    sentences: &'p [String],
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
 /// A run, with the link to its directory.
 struct PageRun<'p> {
     run: &'p RunReport,
@@ -95,6 +105,7 @@ pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Res
         ramp_version: env!("CARGO_PKG_VERSION"),
         findings: &report.findings,
         groups: groups(report),
+        overheads: overheads(report),
         charts: charts.iter().map(chart).collect::<Result<_, _>>()?,
         runs: runs(report, study),
         decisions: decisions(report),
@@ -103,6 +114,14 @@ pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Res
         css: concat!(include_str!("../../../assets/page.css"), include_str!("../../../assets/study.css")),
     };
     page.render().map_err(|error| format!("the page: {error}"))
+}
+
+fn overheads<'r>(report: &'r StudyReport<'_>) -> Vec<PageOverhead<'r>> {
+    let page = |overhead: &'r OverheadReport| {
+        let (headings, rows) = overhead.table()?;
+        Some(PageOverhead { title: overhead.title(), sentences: &overhead.sentences, headings, rows })
+    };
+    report.overheads.iter().filter_map(page).collect()
 }
 
 fn groups<'r>(report: &'r StudyReport<'_>) -> Vec<PageGroup<'r>> {

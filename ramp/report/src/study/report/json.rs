@@ -34,6 +34,7 @@ pub fn json(report: &StudyReport<'_>) -> Value {
         "comparisons": answers.collect::<Vec<_>>(),
         "searches": report.comparisons().filter_map(|compared| compared_search(report, compared)).collect::<Vec<_>>(),
         "capacities": report.comparisons().map(|compared| compared_capacities(report, compared)).collect::<Vec<_>>(),
+        "overhead_by_size": report.overheads.iter().map(super::overhead_json::json).collect::<Vec<_>>(),
         "startups": report.comparisons().map(|compared| startups(report, compared)).collect::<Vec<_>>(),
         "decisions": report.data.record.decisions.iter().map(decision).collect::<Vec<_>>(),
         "runs": runs(report),

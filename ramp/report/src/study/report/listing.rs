@@ -4,6 +4,7 @@ use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::table;
+use super::terminal;
 use super::untold::is_untold;
 use super::words::WIDTH;
 use crate::report::format::wrapped;
@@ -24,6 +25,8 @@ pub fn listing(report: &StudyReport<'_>) -> String {
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
+    terminal::push_overheads(&mut text, report);
+    push_overhead_tables(&mut text, report);
     push_runs(&mut text, report);
     text += &format!("\n{}", wrapped(&provenance::provenance(report), 0, WIDTH));
     text
@@ -70,6 +73,19 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         let name = if cell.label == group.title { runs } else { format!("{} ({runs})", cell.label) };
         let line = format!("{name}: {}", figures.join("; "));
         *text += &item(&line, 2);
+    }
+}
+
+/// A line for each size and usual limit.
+fn push_overhead_tables(text: &mut String, report: &StudyReport<'_>) {
+    for overhead in &report.overheads {
+        let Some((headings, rows)) = overhead.table() else { continue };
+        *text += &format!("\n{}\n", overhead.title());
+        for row in rows {
+            let named = headings.iter().zip(&row).skip(1).map(|(heading, cell)| format!("{heading}: {cell}"));
+            let name = row.first().map_or("", String::as_str);
+            *text += &item(&format!("{name}: {}", named.collect::<Vec<_>>().join("; ")), 2);
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
+    push_overheads(&mut text, report);
     text += "\n## Charts\n";
     for chart in charts {
         let (title, note) = (escaped(&chart.title), escaped(&chart.note));
@@ -66,6 +67,21 @@ pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
     }
     text += &format!("\n## Provenance\n\n{}\n", escaped(&provenance(report)));
     text
+}
+
+fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
+    for overhead in &report.overheads {
+        let Some((headings, rows)) = overhead.table() else { continue };
+        *text += &format!("\n## Overhead by size: {}\n\n", escaped(&overhead.title()));
+        for sentence in &overhead.sentences {
+            *text += &format!("- {}\n", escaped(sentence));
+        }
+        let row = |cells: &[String]| cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | ");
+        *text += &format!("\n| {} |\n|{}\n", row(&headings), "---|".repeat(headings.len()));
+        for cells in rows {
+            *text += &format!("| {} |\n", row(&cells));
+        }
+    }
 }
 
 fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {

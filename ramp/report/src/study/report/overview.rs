@@ -5,6 +5,7 @@ use super::cell::CellReport;
 use super::findings;
 use super::naming::group_title;
 use super::notes;
+use super::overhead::{OverheadReport, overheads};
 use super::runs::{RunReport, runs};
 use crate::study::data::{StudyData, base_of};
 
@@ -19,6 +20,8 @@ pub struct StudyReport<'d> {
     pub notes: Vec<String>,
     /// Each scenario in each size, in the order of the cells.
     pub groups: Vec<CellGroup>,
+    /// Each runtime against its base, over the sizes of a scenario.
+    pub overheads: Vec<OverheadReport>,
     /// Its runs, in the order in which they were begun.
     pub runs: Vec<RunReport>,
 }
@@ -57,7 +60,14 @@ impl<'d> StudyReport<'d> {
             }
         });
         let groups = groups.collect();
-        Self { data, findings: findings::findings(data), notes: notes::notes(data), groups, runs: runs(data) }
+        Self {
+            data,
+            findings: findings::findings(data),
+            notes: notes::notes(data),
+            groups,
+            overheads: overheads(data),
+            runs: runs(data),
+        }
     }
 
     /// All cells, group by group.

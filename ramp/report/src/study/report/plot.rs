@@ -64,6 +64,13 @@ pub enum PlotMark {
         /// How it is drawn.
         stroke: Stroke,
     },
+    /// What lies between two lines.
+    Ribbon {
+        /// Where, with the lower and the upper end.
+        places: Vec<(f64, f64, f64)>,
+        /// Index in the palette.
+        colour: usize,
+    },
     /// A mean with its interval.
     Interval {
         /// Where.
@@ -119,6 +126,9 @@ impl PlotMark {
     fn places(&self) -> Vec<(f64, f64)> {
         match self {
             Self::Dots { places, .. } | Self::Line { places, .. } => places.clone(),
+            Self::Ribbon { places, .. } => {
+                places.iter().flat_map(|(x, low, high)| [(*x, *low), (*x, *high)]).collect()
+            }
             Self::Interval { x, low, high, .. } => vec![(*x, *low), (*x, *high)],
             Self::Bar { x: (left, right), y: (from, to), .. } => vec![(*left, *from), (*right, *to)],
             Self::Whisker { x, low, high } => vec![(*x, *low), (*x, *high)],
@@ -301,6 +311,12 @@ fn draw_mark(plot: &mut Plot<'_, '_>, mark: &PlotMark, (left, right): (f64, f64)
             plot.draw_series([PathElement::new([(*x, *low), (*x, *high)], BLACK.stroke_width(1))])?;
         }
         PlotMark::Label { .. } => {}
+        PlotMark::Ribbon { places, colour } => {
+            let lower = places.iter().map(|(x, low, _)| (*x, *low));
+            let upper = places.iter().rev().map(|(x, _, high)| (*x, *high));
+            let corners: Vec<(f64, f64)> = lower.chain(upper).collect();
+            plot.draw_series([Polygon::new(corners, rgb(*colour).mix(0.15).filled())])?;
+        }
         PlotMark::Interval { x, low, mean, high, colour } => {
             let style = rgb(*colour).stroke_width(2);
             plot.draw_series([PathElement::new([(*x, *low), (*x, *high)], style)])?;

@@ -33,6 +33,7 @@ pub fn text(report: &StudyReport<'_>) -> String {
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
+    push_overheads(&mut text, report);
     push_runs(&mut text, report);
     text += &wrapped(&provenance::short(report), 0, WIDTH);
     text
@@ -53,6 +54,16 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         push_rows(text, compared, engine(report.data));
         for sentence in compared.caveats.iter().chain(&compared.capacities) {
             *text += &item(sentence, 2);
+        }
+    }
+}
+
+/// Overhead by size, and podFixed.
+pub(super) fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
+    for overhead in report.overheads.iter().filter(|overhead| !overhead.sentences.is_empty()) {
+        text.push('\n');
+        for sentence in &overhead.sentences {
+            *text += &item(sentence, 0);
         }
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn runtime_class(class: &RuntimeClass) -> Result<RuntimeClassFacts, S
         handler: class.handler.clone(),
         overhead_memory_bytes: overhead.memory,
         overhead_cpu_cores: overhead.cores(),
+        scheduling: serde_json::to_value(class.scheduling.clone().unwrap_or_default()).ok(),
     })
 }
 
