@@ -155,6 +155,23 @@ fn what_is_swapped_out_is_told_and_held_all_the_same() {
 
 #[test]
 #[ignore = "needs qemu, a kernel and busybox"]
+fn what_the_machine_swaps_out_is_what_it_has_less_in_memory() {
+    let [before, swapping] = ["node_before", "node_swapping"].map(|name| run(name).records.swap_remove(0));
+    let bytes = |record: &Value, name: &str| number(record, name);
+    let out = |record: &Value| {
+        bytes(record, "swap_total_bytes")
+            - bytes(record, "swap_free_bytes")
+            - bytes(record, "swap_cached_bytes")
+    };
+    let anon = |record: &Value| bytes(record, "memory_anon_bytes");
+    assert!(out(&swapping) - out(&before) > 10e6, "{swapping}");
+    let more = anon(&swapping) + out(&swapping) - anon(&before) - out(&before);
+    // 48 MB of the load, of which 2 MB are its file, and at most 10 MB of another one.
+    assert!((45e6..60e6).contains(&more), "{more} bytes: {before}, then {swapping}");
+}
+
+#[test]
+#[ignore = "needs qemu, a kernel and busybox"]
 fn where_the_machine_itself_runs_out_the_last_report_is_of_its_last_percent() {
     let run = run("machine");
     let last = run.last();

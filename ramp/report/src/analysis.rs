@@ -18,6 +18,7 @@ pub mod requests;
 pub mod results;
 mod saturation;
 pub mod search;
+mod swap;
 pub mod teardown;
 
 pub(crate) use estimate::unavailable;
@@ -26,3 +27,4 @@ use estimate::{NO_INSTANCES, timed};
 pub use estimates::{Counted, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
 pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Saturation, SaturationRule, SaturationVerdict};
+pub use swap::{Swapped, SwappedPerInstance, swapped_per_instance};

@@ -9,10 +9,11 @@ mod loader;
 mod phase_draws;
 mod quantities;
 mod random;
+mod swap;
 mod validation;
 mod world;
 
-pub use ground_truth::{TrueLoss, Truth};
+pub use ground_truth::{TrueLoss, TrueSwap, Truth};
 pub use quantities::SignedQuantity;
 pub use world::{
     Beyond, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others, PhaseTime,

@@ -17,4 +17,5 @@ mod soak;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 mod truth;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::observation_gaps::Undated;
+use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
@@ -120,6 +121,8 @@ pub struct NodeMemory {
     pub anon_and_shared: Option<u64>,
     /// Memory that the kernel cannot take back but by swapping or killing.
     pub unreclaimable: Option<u64>,
+    /// What is swapped out.
+    pub swapped: Option<SwappedMemory>,
 }
 
 impl NodeMemory {

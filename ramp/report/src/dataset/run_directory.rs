@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use super::swapped::{SWAP_FIELDS, SwappedMemory};
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
@@ -292,9 +293,14 @@ fn sampler(
     ]
     .map(|name| table.column(name));
     let unreclaimable_columns = UNRECLAIMABLE_FIELDS.map(|name| table.column(name));
+    let swap_columns = SWAP_FIELDS.map(|name| table.column(name));
     Ok(move |row: &TableRow<'_>| {
         let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
         for (value, column) in unreclaimable.iter_mut().zip(unreclaimable_columns) {
+            *value = row.bytes(column)?;
+        }
+        let mut swap = [None; SWAP_FIELDS.len()];
+        for (value, column) in swap.iter_mut().zip(swap_columns) {
             *value = row.bytes(column)?;
         }
         let [anon, shmem, ..] = unreclaimable;
@@ -317,6 +323,7 @@ fn sampler(
                 active: row.bytes(active)?,
                 anon_and_shared: anon.zip(shmem).map(|(anon, shmem)| anon.saturating_add(shmem)),
                 unreclaimable: unreclaimable_bytes(unreclaimable),
+                swapped: SwappedMemory::of(swap),
             },
             budget_used: row.bytes(budget_used)?,
             oom_kills: row.bytes(oom_kills)?,
