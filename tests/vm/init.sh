@@ -150,7 +150,7 @@ fourth_act() {
   run swap swap /workload --memory 48M --fill unique --duration 6s &
   {
     sleep 4
-    run node_swapping node timeout -s TERM 1 /workload node
+    run node_swapping node timeout -s TERM 1.5 /workload node
   } &
 
   mount -o remount,hidepid=2 /proc
