@@ -1,6 +1,7 @@
-//! Node memory: meminfo, vmstat, load, KSM and shared memory of the whole machine.
+//! Node memory: meminfo, vmstat, load, KSM, zram swap and shared memory of the whole machine.
 //!
-//! Sources: Documentation/filesystems/proc.rst (meminfo, stat, loadavg), Documentation/admin-guide/mm/ksm.rst.
+//! Sources: Documentation/filesystems/proc.rst (meminfo, stat, loadavg), Documentation/admin-guide/mm/ksm.rst,
+//! Documentation/admin-guide/blockdev/zram.rst.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,10 @@ use std::time::Duration;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use super::file::{KernelFile, KernelText};
-use super::parse::{colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value};
+use super::parse::{
+    colon_keyed, cpu_hundredths, flat_keyed, kilobytes, load_average, number, single_value, zram_memory,
+    zram_swaps,
+};
 use super::pressure::{Pressure, PressureFiles};
 use crate::quantity::Bytes;
 
@@ -33,6 +37,15 @@ pub struct MergedPages {
     pub unshared: Option<u64>,
 }
 
+/// Swap on zram devices: compressed in memory that no figure of `meminfo` counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ZramSwap {
+    /// What is stored, at its size before.
+    pub stored: Bytes,
+    /// Memory that this takes.
+    pub used: Bytes,
+}
+
 /// The machine, read whole.
 #[derive(Debug)]
 pub struct Node {
@@ -40,6 +53,8 @@ pub struct Node {
     vmstat: KernelText,
     stat: KernelText,
     load: KernelText,
+    swaps: KernelText,
+    blocks: PathBuf,
     pressure: PressureFiles,
     ksm: [Option<KernelFile>; 3],
     shared_memory: PathBuf,
@@ -58,6 +73,8 @@ impl Node {
             vmstat: proc("vmstat"),
             stat: proc("stat"),
             load: proc("loadavg"),
+            swaps: proc("swaps"),
+            blocks: root.join("sys/block"),
             pressure: PressureFiles::of_machine(root),
             ksm: ["pages_shared", "pages_sharing", "pages_unshared"].map(ksm),
             shared_memory: root.join("dev/shm"),
@@ -67,7 +84,7 @@ impl Node {
 
     /// Reads the texts anew that all figures but the last three come from.
     pub fn refresh(&mut self) {
-        for text in [&mut self.meminfo, &mut self.vmstat, &mut self.stat, &mut self.load] {
+        for text in [&mut self.meminfo, &mut self.vmstat, &mut self.stat, &mut self.load, &mut self.swaps] {
             text.refresh();
         }
     }
@@ -123,6 +140,20 @@ impl Node {
         MergedPages { shared: read(shared), sharing: read(sharing), unshared: read(unshared) }
     }
 
+    /// Swap on zram devices: none where it is unknown what the machine swaps to, or what such a device holds.
+    #[must_use]
+    pub fn zram_swap(&self) -> Option<ZramSwap> {
+        let swaps = Some(self.swaps.text()).filter(|text| !text.is_empty())?;
+        let mut all = ZramSwap::default();
+        for name in zram_swaps(swaps) {
+            let statistics = KernelFile::open(&self.blocks.join(name).join("mm_stat"))?;
+            let (stored, used) = statistics.read(zram_memory)?;
+            all.stored.0 = all.stored.0.saturating_add(stored);
+            all.used.0 = all.used.0.saturating_add(used);
+        }
+        Some(all)
+    }
+
     /// `/dev/shm` as it is now, where it is a file system in memory: in a container its own, unless the host's is
     /// mounted there.
     #[must_use]
@@ -155,5 +186,38 @@ mod tests {
         node.refresh();
         assert_eq!((node.memory("MemTotal"), node.boot_id(), node.load(0)), (None, None, None));
         assert_eq!((node.shared_memory(), node.pressure()), (None, Pressure::default()));
+        assert_eq!(node.zram_swap(), None);
+    }
+
+    #[test]
+    fn only_zram_devices_that_are_swapped_to_count_as_swap() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        write(
+            "proc/swaps",
+            &format!("{heading}/dev/zram0  partition\t1024\t512\t100\n/swap\\040file  file\t1024\t0\t-2\n"),
+        );
+        write(
+            "sys/block/zram0/mm_stat",
+            "  524288   130000   139264        0   139264        3        0        0        0\n",
+        );
+        write(
+            "sys/block/zram1/mm_stat",
+            "  900000   130000   139264        0   139264        3        0        0        0\n",
+        );
+        let mut node = Node::open(root.path());
+        node.refresh();
+        let found = node.zram_swap().unwrap();
+        assert_eq!(found, ZramSwap { stored: Bytes(524_288), used: Bytes(139_264) });
+        fs::remove_file(root.path().join("sys/block/zram0/mm_stat")).unwrap();
+        assert_eq!(node.zram_swap(), None, "unknown is not 0");
+        write("proc/swaps", heading);
+        node.refresh();
+        assert_eq!(node.zram_swap(), Some(ZramSwap::default()));
     }
 }

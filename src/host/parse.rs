@@ -69,6 +69,21 @@ pub fn flat_keyed(text: &str, key: &str) -> Option<u64> {
     flat_value(text, key)?.parse().ok()
 }
 
+/// `/proc/swaps`: the names of zram devices that are swapped to.
+pub fn zram_swaps(text: &str) -> impl Iterator<Item = &str> {
+    let devices =
+        text.lines().skip(1).filter_map(|line| line.split_whitespace().next()?.strip_prefix("/dev/"));
+    devices.filter(|name| name.starts_with("zram") && !name.contains('/'))
+}
+
+/// `mm_stat` of a zram device: the size of what is stored, and the memory that this takes, in bytes.
+#[must_use]
+pub fn zram_memory(text: &str) -> Option<(u64, u64)> {
+    let mut values = text.split_whitespace().map(str::parse);
+    let (stored, _compressed, used) = (values.next()?, values.next()?, values.next()?);
+    Some((stored.ok()?, used.ok()?))
+}
+
 /// A file of `Key:   value kB` lines, as `meminfo`, `status` and `smaps_rollup` are: the value in bytes.
 #[must_use]
 pub fn kilobytes(text: &str, key: &str) -> Option<u64> {

@@ -145,7 +145,13 @@ fourth_act() {
   mkswap /dev/nvme0n1 >/dev/null
   swapon /dev/nvme0n1
   group swap memory.high=24M
+  group node
+  run node_before node timeout -s TERM 1 /workload node
   run swap swap /workload --memory 48M --fill unique --duration 6s &
+  {
+    sleep 4
+    run node_swapping node timeout -s TERM 1.5 /workload node
+  } &
 
   mount -o remount,hidepid=2 /proc
   group single cpuset.cpus=0

@@ -155,6 +155,33 @@ fn what_is_swapped_out_is_told_and_held_all_the_same() {
 
 #[test]
 #[ignore = "needs qemu, a kernel and busybox"]
+fn what_the_machine_swaps_out_is_what_it_has_less_in_memory() {
+    let [before, swapping] = ["node_before", "node_swapping"].map(|name| run(name).last().clone());
+    let bytes = |record: &Value, name: &str| number(record, name);
+    let out = |record: &Value| {
+        bytes(record, "swap_total_bytes")
+            - bytes(record, "swap_free_bytes")
+            - bytes(record, "swap_cached_bytes")
+    };
+    let anon = |record: &Value| bytes(record, "memory_anon_bytes");
+    assert!(out(&swapping) - out(&before) > 5e6, "{swapping}");
+    let more = anon(&swapping) + out(&swapping) - anon(&before) - out(&before);
+    // It grows meanwhile: what it had a few reports before is the least, what it comes to the most.
+    let load = run("swap");
+    let is_before = |record: &&Value| record["time"].as_str() < swapping["time"].as_str();
+    let before_then: Vec<&Value> = load.records.iter().filter(is_before).collect();
+    let held = |record: &Value| anon(record) + bytes(record, "memory_swap_bytes");
+    let least = held(before_then[before_then.len().saturating_sub(4)]);
+    let most = load.records.iter().map(held).fold(0.0, f64::max);
+    // Another load, which holds 10 MB, has begun as well.
+    assert!(
+        (least - 3e6..most + 14e6).contains(&more),
+        "{more} bytes where the load has {least} to {most}: {swapping}"
+    );
+}
+
+#[test]
+#[ignore = "needs qemu, a kernel and busybox"]
 fn where_the_machine_itself_runs_out_the_last_report_is_of_its_last_percent() {
     let run = run("machine");
     let last = run.last();

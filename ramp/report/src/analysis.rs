@@ -24,6 +24,7 @@ mod saturation;
 pub mod search;
 pub mod startup_burst;
 pub mod startup_phases;
+mod swap;
 pub mod teardown;
 
 pub(crate) use estimate::unavailable;
@@ -32,3 +33,4 @@ use estimate::{NO_INSTANCES, timed};
 pub use estimates::{Counted, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
 pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Saturation, SaturationRule, SaturationVerdict};
+pub use swap::{Swapped, SwappedPerInstance, swapped_per_instance};

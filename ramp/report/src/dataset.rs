@@ -22,6 +22,7 @@ mod reported_load;
 mod row_deserializer;
 mod run_directory;
 mod steady_state;
+mod swapped;
 mod table_reader;
 mod workload_reports;
 
@@ -41,6 +42,7 @@ use names::name_of;
 pub use names::tell_apart;
 pub use observation_gaps::{ObservationGaps, Undated};
 pub use steady_state::{BeyondReported, Costs, KernelRoom, RetainedMemory};
+pub use swapped::{KernelSwap, SwapCourse, SwappedMemory};
 pub use table_reader::{Malformed, Unreadable};
 pub use workload_reports::{ReportRow, Reports};
 

@@ -70,8 +70,8 @@ impl MachineFacts {
         }
         if let Some(swap) = self.swap.filter(|swap| swap.0 > 0) {
             findings.push(Finding::warning(format!(
-                "{} of swap are on: the kernel may swap out memory of other programs to make room, so that the memory \
-                 measured is too low (swapoff -a)",
+                "{} of swap are on: the kernel may swap memory out to make room, so that more instances fit than in memory \
+                 alone (swapoff -a)",
                 swap.rounded()
             )));
         }

@@ -10,11 +10,12 @@ mod loader;
 mod phase_draws;
 mod quantities;
 mod random;
+mod swap;
 mod task_limits;
 mod validation;
 mod world;
 
-pub use ground_truth::{TrueLoss, Truth};
+pub use ground_truth::{TrueLoss, TrueSwap, Truth};
 pub use quantities::{Share, SignedQuantity};
 pub use world::{
     Beyond, CpuOthers, Incident, IncidentKind, LoadTruth, MachineTruth, NodeKind, OtherRuntime, Others,

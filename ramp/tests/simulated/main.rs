@@ -20,4 +20,5 @@ mod stops;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;
+mod swap;
 mod waits;

@@ -22,4 +22,5 @@ mod startup;
 mod studies;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 mod truth;

@@ -171,6 +171,12 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new("zswapped_bytes", Unit::Bytes, "memory stored in the compressed swap cache (Zswapped)", |s| {
         s.node.memory("Zswapped").into()
     }),
+    Field::new("zram_bytes", Unit::Bytes, "memory used by swap on zram (mem_used_total)", |s| {
+        s.node.zram_swap().map(|swap| swap.used).into()
+    }),
+    Field::new("zram_stored_bytes", Unit::Bytes, "memory stored in swap on zram (orig_data_size)", |s| {
+        s.node.zram_swap().map(|swap| swap.stored).into()
+    }),
     Field::new(
         "huge_pages_count",
         Unit::Count,

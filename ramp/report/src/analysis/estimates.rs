@@ -5,6 +5,7 @@ use super::external_changes::{Change, changes};
 use super::instance_losses::{Loss, losses};
 use super::marginal_cost::{MarginalCost, marginal_cost, of_use};
 use super::saturation::{SaturationRule, SaturationVerdict, saturation};
+use super::swap::{SwappedPerInstance, swapped_per_instance};
 use super::{Estimate, mib, timed, unavailable};
 use crate::dataset::{Costs, Dataset, Recorded, Step};
 use ramp_format::preflight::{Bound, Forecast};
@@ -32,6 +33,8 @@ pub struct Estimates {
     pub marginal_cost: Estimate<MarginalCost>,
     /// The same however well it is known: repeats of it together may be of use.
     pub rough_cost: Estimate<MarginalCost>,
+    /// What of it is swapped out.
+    pub swapped: Estimate<SwappedPerInstance>,
 }
 
 /// Memory by instances: of the study's files active memory of all nodes ÷ instances at work; of runs of ramp anonymous and
@@ -112,8 +115,12 @@ impl Estimates {
         let costs = data.costs(saturation.saturation.as_ref().ok().map(|saturation| saturation.index));
         let timed = data.recorded().map_or(Ok(()), timed);
         let rough_cost = timed
+            .clone()
             .and_then(|()| of_one_runtime(data))
             .and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
+        let swapped = timed.and_then(|()| swapped_per_instance(&costs));
+        let rough_cost = rough_cost.map(|cost| cost.with_swap(&costs.swap, &swapped));
+        let cost_in_memory = in_memory(&rough_cost, &swapped);
         let marginal_cost = of_use(&rough_cost);
         let held = held(data);
         let most_held = held.as_ref().ok().map(|most| most.count);
@@ -123,7 +130,7 @@ impl Estimates {
         };
         Self {
             predicted_capacity: predicted_capacity(data, memory_each),
-            capacities: Capacities::of(data, losses, &saturation, most_held, &rough_cost),
+            capacities: Capacities::of(data, losses, &saturation, most_held, &cost_in_memory),
             held,
             running: running(data),
             usage: usage(data, &saturation, &marginal_cost),
@@ -131,7 +138,21 @@ impl Estimates {
             rough_cost,
             costs,
             saturation,
+            swapped,
         }
+    }
+}
+
+/// What an instance takes, for how many more fit: where memory is swapped out they have room of unknown size.
+fn in_memory(
+    cost: &Estimate<MarginalCost>,
+    swapped: &Estimate<SwappedPerInstance>,
+) -> Estimate<MarginalCost> {
+    match (cost, swapped) {
+        (Ok(cost), Ok(swapped)) if swapped.matters(cost.bytes) => unavailable(
+            "nodes swapped memory out for the instances, and how much more they would swap out is unknown",
+        ),
+        _ => cost.clone(),
     }
 }
 

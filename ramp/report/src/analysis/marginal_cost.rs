@@ -295,7 +295,7 @@ pub(super) fn of_two_measures<T>(one: &Measure, other: &Measure) -> Estimate<T> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{ACTIVE, UNRECLAIMABLE};
+    use crate::dataset::{ACTIVE, SwapCourse, UNRECLAIMABLE};
     use crate::stats::Observation;
 
     fn cost(bytes: f64) -> Estimate<MarginalCost> {
@@ -322,6 +322,7 @@ mod tests {
             measure: &UNRECLAIMABLE,
             of: String::new(),
             series: Vec::new(),
+            swap: SwapCourse::default(),
             beyond: Some(BeyondReported {
                 observations: vec![observations],
                 after: vec![Vec::new()],

@@ -64,23 +64,30 @@ pub static CHARGED: Measure = Measure {
     is_charged: true,
     ..MEMORY
 };
-/// Memory in use on the whole machine, whichever cgroup is charged.
+/// Memory in use on the whole machine, whichever cgroup is charged. What is swapped out has become no less: it counts by its size, and
+/// what compression saves is subtracted afterwards.
 pub static UNRECLAIMABLE: Measure = Measure {
     name: "unreclaimable memory (anonymous, shared, slab, stacks, page tables, per CPU, huge pages in use)",
-    value: |sample| bytes(sample.memory.unreclaimable),
+    value: |sample| Some(bytes(sample.memory.unreclaimable)? + swapped_out(sample)),
     ..MEMORY
 };
 /// The same where some sample lacks that. It is also moved by pages which wait in lists of their CPUs to be used again, and by caches that
 /// are given up.
 pub static NOT_AVAILABLE: Measure = Measure {
     name: "memory not available (MemTotal − MemAvailable)",
-    value: |sample| bytes(NodeMemory::not_available(&sample.memory)),
+    value: |sample| {
+        let pool = sample.memory.swapped.map_or(0.0, |swapped| swapped.pool as f64);
+        Some(bytes(NodeMemory::not_available(&sample.memory))? + swapped_out(sample) - pool)
+    },
     ..MEMORY
 };
 /// Anonymous and shared memory of all programs: the basis of memory per container.
 pub static ANON_AND_SHARED: Measure = Measure {
     name: "anonymous and shared memory of all nodes, minus that before the first step",
-    value: |sample| bytes(sample.memory.anon_and_shared),
+    value: |sample| {
+        let swapped = sample.memory.swapped.map_or(0, |swapped| swapped.on_disk() + swapped.pool);
+        Some(bytes(sample.memory.anon_and_shared)? + swapped as f64)
+    },
     ..MEMORY
 };
 
@@ -96,6 +103,9 @@ pub static KERNEL_PARTS: [Measure; 4] = [
 /// All of them together.
 pub static KERNEL: Measure =
     Measure { name: "kernel", value: |sample| bytes(sample.memory.kernel.all()), ..KERNEL_MEMORY };
+fn swapped_out(sample: &NodeSample) -> f64 {
+    sample.memory.swapped.map_or(0.0, |swapped| swapped.out as f64)
+}
 
 fn bytes(of: Option<u64>) -> Option<f64> {
     of.map(|bytes| bytes as f64)

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::cpu_times::KernelCpu;
 use super::observation_gaps::Undated;
+use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
@@ -123,6 +124,8 @@ pub struct NodeMemory {
     pub unreclaimable: Option<u64>,
     /// Of that: what the kernel takes for itself.
     pub kernel: KernelMemory,
+    /// What is swapped out.
+    pub swapped: Option<SwappedMemory>,
 }
 
 /// What a kernel takes for itself and cannot take back, in bytes. What the source does not say is none.

@@ -20,8 +20,10 @@ pub(super) struct ReportedLoad<'d> {
     pub(super) known: bool,
     /// What those that hold their memory hold on average.
     full: f64,
-    /// Of that: anonymous memory.
+    /// Of that: anonymous memory that is resident.
     pub(super) anon: f64,
+    /// Of that: swapped out.
+    pub(super) swapped: f64,
     /// The same of each group of a mixed run that reports.
     of_group: HashMap<&'d str, f64>,
 }
@@ -49,7 +51,8 @@ impl<'d> ReportedLoad<'d> {
         let bytes = |of: fn(&ReportRow) -> Option<u64>| -> Vec<f64> {
             last.iter().filter_map(|report| of(report)).map(|bytes| bytes as f64).collect()
         };
-        let mut full = bytes(|report| report.memory_resident_bytes);
+        let mut full = bytes(ReportRow::held_bytes);
+        let swapped = bytes(|report| report.memory_swap_bytes);
         let anon = bytes(|report| report.memory_anon_bytes);
         if full.is_empty() {
             // None has got there: what each is to hold.
@@ -61,7 +64,7 @@ impl<'d> ReportedLoad<'d> {
         let mut of_group: HashMap<&str, Vec<f64>> = HashMap::new();
         let groups = recorded.pods.iter().filter_map(|row| Some((row.uid.as_str(), row.group.as_deref()?)));
         for (uid, group) in groups.collect::<HashMap<_, _>>() {
-            let last = by_uid.get(uid).and_then(of_one).and_then(|report| report.memory_resident_bytes);
+            let last = by_uid.get(uid).and_then(of_one).and_then(ReportRow::held_bytes);
             if let Some(bytes) = last {
                 of_group.entry(group).or_default().push(bytes as f64);
             }
@@ -73,6 +76,7 @@ impl<'d> ReportedLoad<'d> {
             known: !full.is_empty(),
             full: mean,
             anon: anon.iter().sum::<f64>() / anon.len().max(1) as f64,
+            swapped: swapped.iter().sum::<f64>() / swapped.len().max(1) as f64,
             rate: recorded.settings().growth_bytes_per_second,
             by_uid,
         }
@@ -88,19 +92,20 @@ impl<'d> ReportedLoad<'d> {
         self.of_group.get(group).copied().unwrap_or(self.full) * (1.0 + PAGE_TABLES)
     }
 
-    /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report.
-    fn holds(&self, uid: &str, at: f64) -> Option<(f64, bool)> {
+    /// What an instance holds at a time by its node's clock, and whether that is all; none where it has not begun to report. `of` is what
+    /// counts of a report: also what is swapped out, or not.
+    fn holds(&self, uid: &str, at: f64, of: HeldBytes) -> Option<(f64, bool)> {
         let reports = self.by_uid.get(uid)?;
         let next = reports.partition_point(|report| report.made_seconds.is_some_and(|made| made <= at));
         let last = reports.get(next.checked_sub(1)?)?;
-        let resident = last.memory_resident_bytes? as f64;
+        let resident = of(last)? as f64;
         if last.is_full() {
             return Some((resident, true));
         }
         let since = at - last.made_seconds?;
         let target = last.memory_target_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
         let by_next = reports.get(next).and_then(|report| {
-            let (bytes, made) = (report.memory_resident_bytes? as f64, report.made_seconds?);
+            let (bytes, made) = (of(report)? as f64, report.made_seconds?);
             Some((bytes, made - last.made_seconds?))
         });
         let grown = match (self.rate, by_next) {
@@ -113,6 +118,9 @@ impl<'d> ReportedLoad<'d> {
         Some((grown, false))
     }
 }
+
+/// Memory by a report.
+pub(super) type HeldBytes = fn(&ReportRow) -> Option<u64>;
 
 /// Instances on the nodes of a kernel.
 #[derive(Default)]
@@ -178,13 +186,18 @@ impl<'d> KernelInstances<'d> {
 
     /// What they hold together by their reports at a time of the nodes' clocks, and whether all hold their memory; none where
     /// that of one is not known.
-    pub(super) fn reported(&self, load: &ReportedLoad<'_>, at: Option<f64>) -> Option<(f64, bool)> {
+    pub(super) fn reported(
+        &self,
+        load: &ReportedLoad<'_>,
+        at: Option<f64>,
+        of: HeldBytes,
+    ) -> Option<(f64, bool)> {
         if !self.unknown.is_empty() {
             return None;
         }
         let (mut sum, mut all_full) = (0.0, true);
         for (uid, is_ready) in &self.alive {
-            let (bytes, is_full) = match at.and_then(|at| load.holds(uid, at)) {
+            let (bytes, is_full) = match at.and_then(|at| load.holds(uid, at, of)) {
                 Some(held) => held,
                 // It holds its memory, and its reports have not come, or it makes none.
                 None if *is_ready => (load.full, true),

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::cpu_times::KernelCpu;
+use super::swapped::{SWAP_FIELDS, SwappedMemory};
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{
@@ -309,6 +310,7 @@ fn sampler(
     let [free_columns, busy_columns] = [FREE_CPU_COLUMNS, BUSY_CPU_COLUMNS]
         .map(|names| names.iter().map(|name| table.column(name)).collect::<Vec<_>>());
     let unreclaimable_columns = UNRECLAIMABLE_FIELDS.map(|name| table.column(name));
+    let swap_columns = SWAP_FIELDS.map(|name| table.column(name));
     Ok(move |row: &TableRow<'_>| {
         let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
         for (value, column) in unreclaimable.iter_mut().zip(unreclaimable_columns) {
@@ -321,6 +323,10 @@ fn sampler(
             Ok(all.into_iter().sum())
         };
         let kernel_cpu = seconds(&free_columns)?.zip(seconds(&busy_columns)?);
+        let mut swap = [None; SWAP_FIELDS.len()];
+        for (value, column) in swap.iter_mut().zip(swap_columns) {
+            *value = row.bytes(column)?;
+        }
         Ok(NodeSample {
             taken_seconds: row.time(sample_time)?,
             age_seconds: row.number(age)?,
@@ -346,6 +352,7 @@ fn sampler(
                     stacks,
                     per_cpu,
                 },
+                swapped: SwappedMemory::of(swap),
             },
             budget_used: row.bytes(budget_used)?,
             oom_kills: row.bytes(oom_kills)?,

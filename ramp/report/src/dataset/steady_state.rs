@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
-use super::reported_load::{KernelInstances, ReportedLoad};
-use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, Source, Step};
+use super::reported_load::{HeldBytes, KernelInstances, ReportedLoad};
+use super::swapped::SwapCourse;
+use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
 };
@@ -23,6 +24,8 @@ pub struct Costs {
     pub series: Vec<Vec<Point>>,
     /// Where the source tells what instances hold themselves: the memory beyond that.
     pub beyond: Option<BeyondReported>,
+    /// What was swapped out meanwhile.
+    pub swap: SwapCourse,
 }
 
 /// What kernels hold beyond what their instances report to hold.
@@ -60,7 +63,8 @@ impl Dataset {
         let points = steps
             .filter_map(|(_, step)| Some(Point { x: step.running.into(), y: step.memory.active? as f64 }))
             .collect();
-        Costs { measure: &ACTIVE, of: "of all nodes".into(), series: vec![points], beyond: None }
+        let (of, series) = ("of all nodes".into(), vec![points]);
+        Costs { measure: &ACTIVE, of, series, beyond: None, swap: SwapCourse::default() }
     }
 
     /// Memory of each kernel beyond what its instances report, against their number. Nodes with one boot id share a kernel, and each of
@@ -113,6 +117,7 @@ impl Dataset {
                 false => "per kernel, with instances still allocating".into(),
             },
             series: kernels.iter().map(series).collect(),
+            swap: SwapCourse::of(&kernels, measure, &load),
             beyond: Some(BeyondReported {
                 observations: kernels.iter().map(observations).collect(),
                 after: kernels
@@ -286,7 +291,12 @@ impl Dataset {
                 continue;
             }
             let Some(bytes) = (measure.value)(sample) else { continue };
-            let Some((reported, all_full)) = there.reported(load, sample.taken_seconds) else { continue };
+            // What the measure counts: swapped-out memory where nodes tell of it.
+            let of: HeldBytes = match sample.memory.swapped {
+                Some(_) if !measure.is_charged => ReportRow::held_bytes,
+                _ => |report| report.memory_resident_bytes,
+            };
+            let Some((reported, all_full)) = there.reported(load, sample.taken_seconds, of) else { continue };
             let reported = if measure.is_reported { reported } else { 0.0 };
             let seconds = sample.taken_seconds.unwrap_or(now);
             // Nodes that share a kernel tell the same at once.
@@ -537,14 +547,14 @@ pub(super) struct KernelObservation {
     pub(super) bytes: f64,
     /// What the instances held then, with page tables.
     pub(super) reported: f64,
-    instances: u32,
+    pub(super) instances: u32,
     /// Nodes of the kernel that have had an instance by then.
-    nodes: u32,
+    pub(super) nodes: u32,
     pub(super) all_full: bool,
     /// Of each group of a mixed run: its instances, and the nodes of the kernel that have had one.
     pub(super) groups: Vec<(u32, u32)>,
     /// Memory of the machine.
-    memory: NodeMemory,
+    pub(super) memory: NodeMemory,
     /// What all instances had together, where they are confined together.
     budget_used: Option<u64>,
 }

@@ -26,9 +26,11 @@ pub struct ReportRow {
     pub made_seconds: Option<f64>,
     /// What it is to hold in the end.
     pub memory_target_bytes: Option<u64>,
-    /// What it holds.
+    /// What it holds and is resident.
     pub memory_resident_bytes: Option<u64>,
-    /// Of that: anonymous memory, which nobody shares.
+    /// What it holds that is swapped out.
+    pub memory_swap_bytes: Option<u64>,
+    /// Of what is resident: anonymous memory, which nobody shares.
     pub memory_anon_bytes: Option<u64>,
     /// CPU time that it was to use so far.
     pub cpu_wanted_seconds: Option<f64>,
@@ -50,11 +52,17 @@ pub struct ReportRow {
 const HELD: f64 = 0.99;
 
 impl ReportRow {
-    /// Whether the instance holds all of its memory.
+    /// What it holds: resident and swapped out.
+    #[must_use]
+    pub fn held_bytes(&self) -> Option<u64> {
+        Some(self.memory_resident_bytes?.saturating_add(self.memory_swap_bytes.unwrap_or(0)))
+    }
+
+    /// Whether the instance holds all of its memory, resident or swapped out.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        match (self.memory_target_bytes, self.memory_resident_bytes) {
-            (Some(target), Some(resident)) => resident as f64 >= HELD * target as f64,
+        match (self.memory_target_bytes, self.held_bytes()) {
+            (Some(target), Some(held)) => held as f64 >= HELD * target as f64,
             _ => false,
         }
     }
@@ -65,9 +73,10 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
     let elapsed = table.required("elapsed_seconds")?;
     let (step, uid) = (table.required("step")?, table.required("uid")?);
     // What a newer or an older workload does not report is not known; it is no reason to read nothing.
-    let [target, resident, anon, wanted, used, overdrawn, units] = [
+    let [target, resident, swap, anon, wanted, used, overdrawn, units] = [
         "memory_target_bytes",
         "memory_resident_bytes",
+        "memory_swap_bytes",
         "memory_anon_bytes",
         "cpu_wanted_seconds_total",
         "cpu_used_seconds_total",
@@ -98,6 +107,7 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
             made_seconds: made.map_or(Ok(None), |made| row.time(made))?,
             memory_target_bytes: row.bytes(target)?,
             memory_resident_bytes: row.bytes(resident)?,
+            memory_swap_bytes: row.bytes(swap)?,
             memory_anon_bytes: row.bytes(anon)?,
             cpu_wanted_seconds: row.number(wanted)?,
             cpu_used_seconds: row.number(used)?,

@@ -1,5 +1,6 @@
 //! Formatting of numbers and text.
 
+use crate::analysis::{Estimate, MarginalCost, Swapped, SwappedPerInstance};
 use crate::dataset::Dataset;
 use crate::stats::Quantile;
 
@@ -78,6 +79,23 @@ pub(crate) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     }
     lines.push_str(&format!("{:indent$}{line}\n", ""));
     lines
+}
+
+/// What of a cost is swapped out, after it.
+pub(crate) fn of_which_swapped(cost: &MarginalCost, swapped: &Estimate<SwappedPerInstance>) -> String {
+    let Some(found) = swapped.as_ref().ok().filter(|found| found.matters(cost.bytes)) else {
+        return String::new();
+    };
+    let text = |part: &Swapped| {
+        let [low, high] = [part.interval.low, part.interval.high].map(|end| number(end.max(0.0) / 1e6));
+        format!("{} ({low} to {high} MB)", mb(part.bytes))
+    };
+    let (out, compressed) = (text(&found.on_disk), text(&found.compressed));
+    match (found.on_disk.bytes > 0.0, found.compressed.bytes > 0.0) {
+        (true, true) => format!(", of which {out} is swapped out and {compressed} compressed"),
+        (true, false) => format!(", of which {out} is swapped out"),
+        (false, _) => format!(", of which {compressed} is compressed"),
+    }
 }
 
 /// What is measured with each instance, after a figure of one.

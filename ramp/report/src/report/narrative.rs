@@ -66,8 +66,9 @@ fn of_one(data: &Dataset, found: &RunResults) -> String {
     }
     sentence += &match &estimates.marginal_cost {
         Ok(cost) => {
+            let swapped = format::of_which_swapped(cost, &estimates.swapped);
             let cost = Unit::Bytes.with_interval(cost.bytes, cost.interval);
-            format!("; each additional instance costs {cost}{}.", format::with_sidecars(data))
+            format!("; each additional instance costs {cost}{swapped}{}.", format::with_sidecars(data))
         }
         Err(_) => "; marginal cost: n/a.".into(),
     };

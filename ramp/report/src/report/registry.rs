@@ -21,7 +21,7 @@ use crate::analysis::requests::PodRequests;
 use crate::analysis::results::RunResults;
 use crate::analysis::search::SearchResult;
 use crate::analysis::teardown::{Returned, teardown};
-use crate::analysis::{Estimate, PerContainer, Unavailable, mib, unavailable};
+use crate::analysis::{Estimate, PerContainer, SwappedPerInstance, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
 use crate::stats::{Interval, Quantile, Survival};
 use ramp_format::preflight::Bound;
@@ -220,8 +220,9 @@ pub const FIGURES: &[Figure] = &[
         json: Object("estimates.marginal_cost", &["bytes", "low", "high"]),
         scope: Scope::Run(|data, run| {
             let cost = known(&run.estimates.marginal_cost)?;
+            let note = format::of_which_swapped(cost, &run.estimates.swapped) + &format::with_sidecars(data);
             Ok(Reading {
-                note: format::with_sidecars(data),
+                note,
                 interval: Some(cost.interval),
                 inputs: format!("{}; {}", format::confidence(), cost.inputs),
                 details: json!({"points": cost.points, "inputs": cost.inputs}),
@@ -250,6 +251,18 @@ pub const FIGURES: &[Figure] = &[
             &["bytes", "low", "high", "most_bytes", "at_rest_bytes", "instances"],
         ),
         scope: Scope::Run(components::peak),
+        ..OF_RUN
+    },
+    Figure {
+        name: "swapped_per_instance",
+        unit: Unit::Bytes,
+        definition: "part of the marginal cost: memory swapped out to disk for each instance, with its confidence interval, and beside it \
+                     compressed memory (zswap, zram) at its compressed size",
+        json: Object(
+            "estimates.swapped_per_instance",
+            &["bytes", "low", "high", "compressed_bytes", "compressed_low", "compressed_high", "instances"],
+        ),
+        scope: Scope::Run(|_, run| Ok(swapped(known(&run.estimates.swapped)?))),
         ..OF_RUN
     },
     Figure {
@@ -668,6 +681,19 @@ fn cpu(figure: &CpuFigure, kind: CpuKind) -> Estimate<Reading> {
         inputs: format!("{}; {}", format::confidence(), figure.inputs),
         ..Reading::number(figure.value)
     })
+}
+
+fn swapped(swapped: &SwappedPerInstance) -> Reading {
+    let (on_disk, compressed) = (&swapped.on_disk, &swapped.compressed);
+    Reading {
+        interval: Some(on_disk.interval),
+        inputs: swapped.inputs.clone(),
+        details: json!({
+            "compressed_bytes": compressed.bytes, "compressed_low": compressed.interval.low,
+            "compressed_high": compressed.interval.high, "instances": swapped.instances, "inputs": swapped.inputs,
+        }),
+        ..Reading::number(on_disk.bytes)
+    }
 }
 
 fn per_pod(per_pod: &PerPod) -> Reading {

@@ -144,9 +144,10 @@ impl Cluster {
             let boot_id = kind.kernel.clone().unwrap_or_else(|| format!("boot-{name}"));
             let kernel = *by_name.entry(boot_id.clone()).or_insert_with(|| {
                 let draw = Random::new(world.seed, 1000 + number as u64);
-                kernels.push(Kernel::new(boot_id, kind, &world.machine, draw));
-                let draw = Random::new(world.seed, 20_000 + number as u64);
-                cpus.push(KernelCpu::new(kind.cores, &world.machine, draw));
+                let cpu = Random::new(world.seed, 20_000 + number as u64);
+                cpus.push(KernelCpu::new(kind.cores, &world.machine, cpu));
+                let swap = Random::new(world.seed, 5000 + number as u64);
+                kernels.push(Kernel::new(boot_id, kind, &world.machine, draw, swap));
                 kernels.len() - 1
             });
             let draw = Random::new(world.seed, 2000 + number as u64);
@@ -1024,7 +1025,9 @@ impl Cluster {
     fn report(&mut self, at: usize, kind: &str, now: Duration) {
         let instance = &self.instances[at];
         let time = Time(self.time_on(instance.node, now)).to_string();
-        let record = instance.record(kind, &self.load, now, &time);
+        let kernel = instance.node.map(|node| &self.kernels[self.nodes[node].kernel]);
+        let swapped = kernel.and_then(Kernel::swapped_out).map(|out| out.share);
+        let record = instance.record(kind, &self.load, now, &time, swapped);
         let report = InstanceReport { uid: instance.uid(), record };
         self.seen.push(ObservedEvent { at: now, event: Event::Report(report) });
     }
@@ -1054,12 +1057,31 @@ impl Cluster {
         let there = self.there.iter().map(|at| &self.instances[*at]).filter(is_on_kernel);
         let cpu: f64 = there.map(|instance| instance.cpu_seconds(&self.load, now)).sum();
         record.extend(self.cpus[kernel].record(cpu, machine, now));
+        if node + 1 == self.nodes.len() {
+            self.see_swapped();
+        }
+        let machine = &self.world.machine;
         let (lost, late) = (self.nodes[node].draw.part() < machine.lost, self.nodes[node].draw.part());
         if lost || self.is_hit(IncidentKind::ProbeSilent, node) {
             return;
         }
         let sample = NodeReading { node: self.names[node].clone(), record, budget: None };
         self.seen.push(ObservedEvent { at: now + machine.late.mul_f64(late), event: Event::Sample(sample) });
+    }
+
+    /// What is swapped out where all instances hold their memory.
+    fn see_swapped(&mut self) {
+        let all: Vec<_> = self.kernels.iter().filter_map(Kernel::swapped_out).collect();
+        if all.is_empty() || self.truth.removed || self.held as usize != self.there.len() {
+            return;
+        }
+        let found = self.truth.swapped.entry(self.held).or_default();
+        found.samples += 1;
+        for out in all {
+            found.on_disk += out.all - out.stored;
+            found.stored += out.stored;
+            found.pool += out.pool;
+        }
     }
 
     /// Observes all instances that have changed, and drops those that are gone.

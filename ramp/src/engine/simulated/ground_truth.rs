@@ -1,5 +1,6 @@
 //! Ground truth of a run on a simulated cluster, to which its report is compared.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Ground truth of a run.
@@ -16,6 +17,8 @@ pub struct Truth {
     pub cpu_at_rest: Vec<f64>,
     /// Mean CPU time of a start in each group, in seconds.
     pub cpu_per_start: Vec<f64>,
+    /// Memory of the instances that was swapped out while so many held theirs and no other was there.
+    pub swapped: BTreeMap<u32, TrueSwap>,
     /// Maximum of the instances that held all of their memory at once.
     pub held: u32,
     /// Maximum of those that ran at once.
@@ -37,6 +40,34 @@ pub struct Truth {
     /// The numbers of instances that hold their memory and that run now.
     pub(super) now: (u32, u32),
     pub(super) seen_millisecond: u128,
+}
+
+/// Memory of all instances that was swapped out, as sums over samples, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TrueSwap {
+    /// Samples.
+    pub samples: u32,
+    /// On a disk.
+    pub on_disk: f64,
+    /// Compressed in memory, at its size before.
+    pub stored: f64,
+    /// What that takes.
+    pub pool: f64,
+}
+
+impl TrueSwap {
+    /// On a disk for each of so many instances.
+    #[must_use]
+    pub fn on_disk_each(&self, instances: u32) -> f64 {
+        self.on_disk / f64::from(self.samples.max(1)) / f64::from(instances.max(1))
+    }
+
+    /// Compressed for each of so many instances: what it takes, and what that saves.
+    #[must_use]
+    pub fn compressed_each(&self, instances: u32) -> (f64, f64) {
+        let each = f64::from(self.samples.max(1)) * f64::from(instances.max(1));
+        (self.pool / each, (self.stored - self.pool) / each)
+    }
 }
 
 /// An instance lost or unschedulable.

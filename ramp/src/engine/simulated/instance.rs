@@ -249,13 +249,14 @@ impl SimulatedInstance {
         }
     }
 
-    /// A record as `workload` makes it.
+    /// A record as `workload` makes it. `swapped`: the share of its anonymous memory that is swapped out, where there is swap.
     pub(super) fn record(
         &self,
         kind: &str,
         load: &LoadFacts,
         now: Duration,
         time: &str,
+        swapped: Option<f64>,
     ) -> Map<String, Value> {
         let elapsed = now.saturating_sub(self.began.unwrap_or(now)).as_secs_f64();
         let resident = self.resident(load, now);
@@ -264,6 +265,9 @@ impl SimulatedInstance {
         let used = self.cpu_used(load, now);
         let worked = (used - load.fill_cpu * filled).max(0.0);
         let bytes = |value: f64| value.round() as u64;
+        let anon = (resident - load.shared).max(0.0);
+        let out = anon * swapped.unwrap_or(0.0);
+        let pages = |value: f64| bytes((value / PAGE).floor() * PAGE);
         let record = json!({
             "record": kind,
             "time": time,
@@ -271,8 +275,8 @@ impl SimulatedInstance {
             "phase": if resident >= load.target { "holding" } else { "growing" },
             "memory_target_bytes": bytes(load.target),
             "memory_wanted_bytes": bytes((load.rate * elapsed).min(load.target)),
-            "memory_resident_bytes": bytes((resident / PAGE).floor() * PAGE),
-            "memory_anon_bytes": bytes(((resident - load.shared).max(0.0) / PAGE).floor() * PAGE),
+            "memory_resident_bytes": pages(resident - out),
+            "memory_anon_bytes": pages(anon - out),
             "memory_file_bytes": bytes(load.shared),
             "cpu_wanted_seconds_total": wanted,
             "cpu_used_seconds_total": used,
@@ -281,7 +285,11 @@ impl SimulatedInstance {
             "work_units_total": bytes(worked / UNIT),
             "memory_held_after_seconds": (resident >= load.target).then(|| load.fill().as_secs_f64()),
         });
-        record.as_object().cloned().unwrap_or_default()
+        let mut record = record.as_object().cloned().unwrap_or_default();
+        if swapped.is_some() {
+            record.insert("memory_swap_bytes".into(), pages(out).into());
+        }
+        record
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::random::Random;
+use super::swap::{SWAP_FIELDS, SwapSpace, SwappedOut};
 use super::world::{MachineTruth, NodeKind, Others};
 
 /// A kernel.
@@ -21,6 +22,7 @@ pub(super) struct Kernel {
     others: Vec<NeighbourProgram>,
     /// Memory of ended instances that is not free yet, and when that was.
     returning: (f64, Duration),
+    swap: Option<SwapSpace>,
 }
 
 /// Programs of one kind that come and go.
@@ -51,7 +53,13 @@ impl Used {
 }
 
 impl Kernel {
-    pub(super) fn new(boot_id: String, kind: &NodeKind, machine: &MachineTruth, mut draw: Random) -> Self {
+    pub(super) fn new(
+        boot_id: String,
+        kind: &NodeKind,
+        machine: &MachineTruth,
+        mut draw: Random,
+        swap: Random,
+    ) -> Self {
         let other = |kind: &Others, draw: &mut Random| NeighbourProgram {
             next: kind.every.mul_f64(draw.exponential()),
             kind: kind.clone(),
@@ -67,6 +75,7 @@ impl Kernel {
             draw,
             wandered: (0.0, Duration::ZERO),
             returning: (0.0, Duration::ZERO),
+            swap: SwapSpace::of(kind, swap),
         }
     }
 
@@ -96,7 +105,18 @@ impl Kernel {
 
     /// Memory needed: there is a shortage if it exceeds that of the machine.
     pub(super) fn needed(&mut self, used: &Used, machine: &MachineTruth, now: Duration) -> f64 {
-        self.own(machine, now) + used.unreclaimable()
+        let own = self.own(machine, now);
+        own + used.unreclaimable() - self.swap_out(used, own).freed()
+    }
+
+    fn swap_out(&mut self, used: &Used, own: f64) -> SwappedOut {
+        let memory = self.memory;
+        self.swap.as_mut().map(|swap| swap.swap_out(used, own, memory)).unwrap_or_default()
+    }
+
+    /// What of the instances' memory is swapped out; none where it has no swap.
+    pub(super) fn swapped_out(&self) -> Option<SwappedOut> {
+        self.swap.as_ref().map(SwapSpace::out)
     }
 
     /// A record as `workload node` makes it.
@@ -111,7 +131,8 @@ impl Kernel {
         // Most of the unreclaimable memory of an idle machine is that of programs.
         let [anon, slab, stacks, tables, shared, percpu] =
             [0.70, 0.18, 0.03, 0.03, 0.04, 0.02].map(|part| (part * own).max(0.0));
-        let unreclaimable = own.max(0.0) + used.unreclaimable();
+        let out = self.swap_out(used, own);
+        let unreclaimable = own.max(0.0) + used.unreclaimable() - out.freed();
         let cache = (self.page_cache + used.files).min((self.memory - unreclaimable).max(0.0));
         let free = (self.memory - unreclaimable - cache).max(0.0);
         let bytes = |value: f64| (value / 1024.0).round() as u64 * 1024;
@@ -125,7 +146,7 @@ impl Kernel {
             "memory_available_bytes": bytes(free + 0.9 * cache),
             "memory_cached_bytes": bytes(cache + shared),
             "memory_active_bytes": bytes(0.4 * cache + 0.1 * used.anon + 0.5 * anon),
-            "memory_anon_bytes": bytes(anon + used.anon),
+            "memory_anon_bytes": bytes(anon + used.anon - out.all),
             "memory_shmem_bytes": bytes(shared),
             "memory_slab_unreclaimable_bytes": bytes(slab + used.kept),
             "memory_kernel_stack_bytes": bytes(stacks),
@@ -133,7 +154,12 @@ impl Kernel {
             "memory_percpu_bytes": bytes(percpu),
             "oom_kills_total": self.oom_kills,
         });
-        record.as_object().cloned().unwrap_or_default()
+        let mut record = record.as_object().cloned().unwrap_or_default();
+        let wander = machine.wander.0 as f64;
+        let values = self.swap.as_mut().map_or([0.0; 5], |swap| swap.meminfo(wander, now));
+        let values = values.map(|value| bytes(value).into());
+        record.extend(SWAP_FIELDS.map(str::to_owned).into_iter().zip(values));
+        record
     }
 }
 

@@ -218,13 +218,21 @@ fn check_nodes(kinds: &[NodeKind]) -> Result<(), String> {
         ensure(kind.cores.is_finite() && kind.cores > 0.0, || {
             format!("{at}.cores: {} (expected more than 0)", kind.cores)
         })?;
+        ensure_share(&format!("{at}.swapped"), kind.swapped, 1.0)?;
+        ensure_share(&format!("{at}.zswap"), kind.zswap.unwrap_or_default(), 1.0)?;
+        let swaps = kind.swapped > 0.0 || kind.zswap.is_some();
+        ensure(kind.swap.0 > 0 || !swaps, || {
+            format!(
+                "{at}: swapped or zswap without swap (expected the size of the swap space, such as swap: 4Gi)"
+            )
+        })?;
         let Some(kernel) = &kind.kernel else { continue };
         let first = *kernels.entry(kernel).or_insert(kind);
-        let is_same =
-            (first.memory, first.idle, first.page_cache) == (kind.memory, kind.idle, kind.page_cache);
+        let is_same = (first.memory, first.idle, first.page_cache, first.swap, first.swapped, first.zswap)
+            == (kind.memory, kind.idle, kind.page_cache, kind.swap, kind.swapped, kind.zswap);
         ensure(is_same, || {
             format!(
-                "{at}: kernel {kernel:?} has {} here and {} elsewhere (expected the same memory, idle and page_cache)",
+                "{at}: kernel {kernel:?} has {} here and {} elsewhere (expected the same memory, idle, page_cache and swap)",
                 kind.memory, first.memory
             )
         })?;

@@ -69,6 +69,15 @@ pub struct NodeKind {
     /// Memory of its page cache, which is reclaimable.
     #[serde(with = "quantities")]
     pub page_cache: Bytes,
+    /// Its swap space: what it has no memory for is swapped out; none by default.
+    #[serde(with = "quantities", skip_serializing_if = "is_nothing")]
+    pub swap: Bytes,
+    /// The share of the instances' anonymous memory that is swapped out whether or not memory is short, for being cold.
+    #[serde(skip_serializing_if = "is_no_share")]
+    pub swapped: f64,
+    /// By zswap swapped-out memory is compressed to this share of its size and stays in memory, up to a fifth of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zswap: Option<f64>,
     /// Whether instances may be scheduled there.
     pub eligible: bool,
     /// Nodes with the same name here share a kernel, and report the same memory.
@@ -405,6 +414,14 @@ fn one() -> u32 {
     1
 }
 
+fn is_nothing(bytes: &Bytes) -> bool {
+    bytes.0 == 0
+}
+
+fn is_no_share(share: &f64) -> bool {
+    *share <= 0.0
+}
+
 /// Kinds of incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -495,6 +512,9 @@ impl Default for NodeKind {
             pods: 110,
             idle: Bytes(1 << 30),
             page_cache: Bytes(1 << 30),
+            swap: Bytes(0),
+            swapped: 0.0,
+            zswap: None,
             eligible: true,
             kernel: None,
         }

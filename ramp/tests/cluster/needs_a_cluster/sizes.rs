@@ -9,7 +9,7 @@ use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
 use ramp_report::study::overhead_by_size::{FitCheck, OverheadBySize, ValueWithInterval};
 use ramp_report::study::pod_fixed::{PodFixed, PodFixedVerdict};
-use ramp_report::study::report::{StudyReport, text};
+use ramp_report::study::report::{StudyReport, text as study_text};
 use serde_json::Value;
 
 use crate::process::{KataWithoutCpu, left, one_node, ramp, scenario, tidy_cluster};
@@ -40,7 +40,7 @@ fn a_study_of_sizes_holds_what_a_runtime_takes_for_each_pod_and_for_its_limit() 
     assert!(status.success(), "{status}: {said}");
     assert_eq!(left(), Vec::<Value>::new());
     let data = StudyData::read(&out, &Observer::default()).unwrap();
-    println!("{}", text(&StudyReport::of(&data)));
+    println!("{}", study_text(&StudyReport::of(&data)));
     check(&data);
 }
 

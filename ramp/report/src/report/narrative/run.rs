@@ -230,9 +230,10 @@ fn marginal_cost(data: &Dataset, found: &RunResults) -> Sentence {
     match &found.estimates.marginal_cost {
         Ok(cost) => says(
             format!(
-                "Each additional instance costs {}, that is {}{}.",
+                "Each additional instance costs {}, that is {}{}{}.",
                 Unit::Bytes.with_interval(cost.bytes, cost.interval),
                 format::mib(cost.bytes),
+                format::of_which_swapped(cost, &found.estimates.swapped),
                 format::with_sidecars(data)
             ),
             format!("{rule}; {}", cost.inputs),
