@@ -20,6 +20,7 @@ mod needs_a_cluster {
     mod changes;
     mod connection;
     mod faults;
+    mod limits;
     mod overhead;
     mod refusals;
     mod saturation;
