@@ -91,7 +91,21 @@ fn of_tasks(root: &Path, found: &mut Vec<LimitReading>) {
     let tasks =
         load.as_deref().and_then(|load| load.split(' ').nth(3)?.split_once('/')?.1.parse::<u64>().ok());
     add(root, found, "pids", MACHINE, "proc/sys/kernel/pid_max", tasks);
+    if let Some(pids) = found.last_mut().filter(|_| has_own_pid_max(root)) {
+        pids.limit = None;
+    }
     add(root, found, "threads", MACHINE, "proc/sys/kernel/threads-max", tasks);
+}
+
+/// Whether `pid_max` is that of a PID namespace such as a container's, and says nothing of the machine: since Linux 6.14 each has its own.
+fn has_own_pid_max(root: &Path) -> bool {
+    /// That of the first namespace (`PROC_PID_INIT_INO`).
+    const FIRST: &str = "pid:[4026531836]";
+    let namespace = fs::read_link(root.join("proc/self/ns/pid"));
+    let release = text(root, "proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u64>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    namespace.is_ok_and(|namespace| namespace.as_os_str() != FIRST) && version >= (6, 14)
 }
 
 /// Directories with children of their own that hold no pods.

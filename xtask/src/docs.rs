@@ -18,9 +18,11 @@ fn files() -> Vec<GeneratedFile> {
 /// The figures of runs and of studies.
 fn figures() -> String {
     format!(
-        "{}\n{}",
+        "{}\n{}\n## Exhausted resources of nodes\n\nBeside what Kubernetes names itself, a resource is named where a message has these \
+         words:\n\n{}",
         ramp_report::report::reference::markdown(),
-        ramp_report::study::report::reference::markdown()
+        ramp_report::study::report::reference::markdown(),
+        ramp_report::analysis::exhaustion::markdown()
     )
 }
 

@@ -475,12 +475,13 @@ table! {
         sample_time: Option<Time>,
         /// Boot ID of the node: nodes with the same one share a kernel.
         boot_id: Option<String>,
-        /// What is limited: `pids`, `threads`, `inotify_instances`, `inotify_watches`, `open_files`, `keys`, `neighbours`,
-        /// `conntrack`, `disk_bytes`, `disk_inodes`.
+        /// What is limited: `pids`, `threads`, `open_files`, `map_count`, `inotify_instances`, `inotify_watches`, `keys`, `key_bytes`,
+        /// `neighbours`, `conntrack`, `disk_bytes`, `disk_inodes`.
         resource: String,
-        /// Where the limit holds: `machine`, `pods` (all pods of the node together), `user ID`, or a path.
+        /// Where the limit holds: `machine`, `pods` (all pods of the node together), the path of a cgroup around them, `process`,
+        /// `user ID N` (of inotify that with the most), `container runtime`, `kubelet`, or the path of a directory.
         scope: String,
-        /// The limit.
+        /// The limit; empty if there is none.
         limit: Option<u64>,
         /// How much of it is used; empty if that is not known.
         used: Option<u64>,

@@ -21,6 +21,7 @@ mod needs_a_cluster {
     mod components;
     mod connection;
     mod faults;
+    mod limits;
     mod overhead;
     mod refusals;
     mod saturation;

@@ -38,7 +38,7 @@ fn what_an_instance_uses_of_a_limit_is_within_its_interval() {
     ] {
         let (mut held, mut given) = ([0_u64; 2], [0_u64; 2]);
         for seed in 0..seeds {
-            let steps = [12, 30][(seed % 2) as usize];
+            let steps = [12, 24][(seed % 2) as usize];
             let pace = [Pace::Ready, Pace::Every(Duration::from_secs(5))][(seed / 2 % 2) as usize];
             let outcome = outcome(tasks, seed, Shape { steps, from: 1, down: false, pace });
             let each = outcome.truth.tasks_each;
@@ -61,10 +61,10 @@ fn what_an_instance_uses_of_a_limit_is_within_its_interval() {
 #[test]
 #[ignore = "needs a release build, and minutes"]
 fn pids_that_are_exhausted_are_named_whatever_the_pace() {
-    for seed in 0..20 {
+    for seed in 0..12 {
         let pace = [Pace::Ready, Pace::Every(Duration::from_secs(5)), Pace::None][(seed % 3) as usize];
         let tasks = "tasks: {limit: 60, each: 3, beside: 12, spread: 0.5}\n";
-        let outcome = outcome(tasks, seed, Shape { steps: 80, from: 1, down: false, pace });
+        let outcome = outcome(tasks, seed, Shape { steps: 60, from: 1, down: false, pace });
         assert_eq!(wrong(&outcome), Vec::<String>::new(), "seed {seed}");
         let saturation = outcome.found.estimates.saturation.saturation.as_ref().unwrap();
         assert_eq!(saturation.resource, Some(Resource::Processes));

@@ -94,7 +94,7 @@ fn of_losses(losses: &[Loss<'_>]) -> Vec<FailureMode> {
         found.push(FailureMode {
             resource,
             what,
-            step: loss.row.step,
+            step: loss.step,
             elapsed_seconds: Some(loss.seconds),
             evidence: loss.evidence.trim().to_owned(),
         });

@@ -17,6 +17,8 @@ pub struct Loss<'d> {
     pub cause: Cause,
     /// When it happened, in seconds since the run began.
     pub seconds: f64,
+    /// The step at that time.
+    pub step: u32,
     /// What its source said.
     pub evidence: &'d str,
 }
@@ -48,7 +50,7 @@ pub fn losses(data: &Dataset) -> Vec<Loss<'_>> {
                 }
                 cause => cause,
             };
-            found.push(Loss { row, cause, seconds: *seconds, evidence: &row.reason });
+            found.push(Loss { row, cause, seconds: *seconds, step: row.step, evidence: &row.reason });
         }
     }
     found.extend(not_created(recorded, until));
@@ -85,7 +87,7 @@ fn not_created(recorded: &Recorded, until: f64) -> Vec<Loss<'_>> {
         if !rows().any(ran_later) {
             told.insert(name);
             let (cause, seconds) = (Cause::Resource(resource), event.elapsed_seconds);
-            found.push(Loss { row, cause, seconds, evidence: &event.message });
+            found.push(Loss { row, cause, seconds, step: event.step, evidence: &event.message });
         }
     }
     found

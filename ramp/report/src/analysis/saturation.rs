@@ -177,7 +177,7 @@ fn of_run(data: &Dataset, recorded: &Recorded, losses: &[Loss<'_>], changes: &[C
         _ => None,
     });
     if let Some((loss, resource)) = to_a_resource {
-        let at = up.iter().find(|(_, step)| step.step >= loss.row.step);
+        let at = up.iter().find(|(_, step)| step.step >= loss.step);
         let (index, step) = at.copied().unwrap_or(last);
         let rule = match loss.row.to.parse::<State>() {
             Ok(State::Evicted) => SaturationRule::Evicted,
