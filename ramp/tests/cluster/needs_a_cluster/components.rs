@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use ramp_format::rows::ComponentRow;
+use ramp_format::rows::{ComponentRow, Part};
 use ramp_report::dataset::Dataset;
 
 use crate::process::{Namespace, kubectl, run, scenario};
@@ -33,7 +33,7 @@ impl Drop for ComponentProbe {
     }
 }
 
-/// The components of each instance in the samples for which all of them were there and at rest: those of the last step, but for its first
+/// The components of each instance in the samples for which all of them were there and at rest: those of the hold, but for its first
 /// and last ones.
 fn at_rest(class: &str) -> Vec<ComponentRow> {
     let namespace = Namespace::create("ramp-test-components");
@@ -47,7 +47,8 @@ fn at_rest(class: &str) -> Vec<ComponentRow> {
     assert!(said.contains("component probe"), "preflight says that it is there: {said}");
     let dataset = Dataset::read(&out).unwrap();
     let recorded = dataset.recorded().unwrap();
-    let holds = recorded.steps.last().and_then(|step| step.elapsed_seconds).unwrap();
+    let up = dataset.steps.iter().find(|step| step.part == Part::Up);
+    let holds = up.and_then(|step| step.elapsed_seconds).unwrap();
     let rows = recorded.components.iter().filter(|row| row.instance.is_some());
     rows.filter(|row| row.elapsed_seconds > holds + 8.0 && row.elapsed_seconds < holds + 28.0)
         .cloned()
