@@ -39,18 +39,18 @@ pub struct ComponentSampler {
     node: NodeSampler,
     last: Vec<Component>,
     started_ns: u64,
-    budget: Budget,
+    pause: SamplePause,
 }
 
 /// The pause after a sample.
 #[derive(Debug, Default)]
-struct Budget {
+struct SamplePause {
     begin_ns: u64,
     cpu_ns: u64,
     pause_ns: u64,
 }
 
-impl Budget {
+impl SamplePause {
     /// Whether a sample may be taken now, with so much CPU time used so far.
     fn allows(&mut self, now_ns: u64, cpu_ns: u64) -> bool {
         if now_ns < self.begin_ns.saturating_add(self.pause_ns) {
@@ -76,11 +76,11 @@ impl ComponentSampler {
             node: NodeSampler::open(root, settings, started_ns),
             last: Vec::new(),
             started_ns,
-            budget: Budget::default(),
+            pause: SamplePause::default(),
         }
     }
 
-    /// A record that is no sample, or the first of its kind for all records of a sample.
+    /// A record without a component.
     fn blank<'a>(&'a self, record: Record<'a>, reports_lost: u64) -> ComponentSnapshot<'a> {
         ComponentSnapshot {
             record,
@@ -96,18 +96,18 @@ impl ComponentSampler {
 
     /// Whether the last sample is long enough ago, at this time of the monotonic clock. If so, one has to be taken.
     pub fn is_due(&mut self, now_ns: u64) -> bool {
-        self.budget.allows(now_ns, process_cpu_ns())
+        self.pause.allows(now_ns, process_cpu_ns())
     }
 
     /// To be called when the sample has been written, so that its cost is known.
     pub fn is_written(&mut self) {
-        self.budget.spent(process_cpu_ns());
+        self.pause.spent(process_cpu_ns());
     }
 
     /// How long after a sample none is due.
     #[must_use]
     pub fn pause_ns(&self) -> u64 {
-        self.budget.pause_ns
+        self.pause.pause_ns
     }
 
     /// The records of a sample.
@@ -185,12 +185,12 @@ mod tests {
     #[test]
     fn a_sample_that_takes_long_puts_off_the_next_one() {
         const MS: u64 = 1_000_000;
-        let mut budget = Budget::default();
-        assert!(budget.allows(5_000 * MS, 100 * MS));
-        budget.spent(160 * MS);
-        assert!(!budget.allows(10_000 * MS, 160 * MS) && !budget.allows(16_999 * MS, 160 * MS));
-        assert!(budget.allows(17_000 * MS, 161 * MS), "200 times 60 ms");
-        budget.spent(162 * MS);
-        assert!(budget.allows(22_000 * MS, 162 * MS));
+        let mut pause = SamplePause::default();
+        assert!(pause.allows(5_000 * MS, 100 * MS));
+        pause.spent(160 * MS);
+        assert!(!pause.allows(10_000 * MS, 160 * MS) && !pause.allows(16_999 * MS, 160 * MS));
+        assert!(pause.allows(17_000 * MS, 161 * MS), "200 times 60 ms");
+        pause.spent(162 * MS);
+        assert!(pause.allows(22_000 * MS, 162 * MS));
     }
 }

@@ -11,6 +11,8 @@ mod pod_cgroup;
 mod proc_files;
 mod program;
 
+pub use cgroup_tree::PodCgroup;
+pub use proc_files::MemorySource;
 pub use program::Program;
 
 use std::collections::{BTreeMap, HashMap};
@@ -65,49 +67,6 @@ pub struct ComponentMemory {
     pub page_tables: Option<u64>,
 }
 
-/// Where the size of a process is from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MemorySource {
-    /// Proportional: the page tables are walked, which takes time in proportion to the memory.
-    #[default]
-    SmapsRollup,
-    /// `RssAnon` and `RssShmem` of `status`, at no cost: the same for a process that shares neither. Files are left out: all loads of a
-    /// node share the pages of the program.
-    Status,
-}
-
-impl MemorySource {
-    /// The name of the kernel's file.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SmapsRollup => "smaps_rollup",
-            Self::Status => "status",
-        }
-    }
-}
-
-/// What the kernel charges to the cgroup of a pod, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PodCgroup {
-    /// All memory.
-    pub memory: Option<u64>,
-    /// The most that it was.
-    pub peak: Option<u64>,
-    /// Anonymous memory.
-    pub anon: Option<u64>,
-    /// Shared memory and file systems in memory.
-    pub shmem: Option<u64>,
-    /// Page cache that can be reclaimed.
-    pub file: Option<u64>,
-    /// Kernel memory.
-    pub kernel: Option<u64>,
-    /// Swapped-out memory.
-    pub swap: Option<u64>,
-    /// CPU time in nanoseconds.
-    pub cpu_ns: Option<u64>,
-}
-
 /// Reader of the components of a machine.
 #[derive(Debug)]
 pub struct Components {
@@ -119,7 +78,7 @@ pub struct Components {
 
 /// A process.
 #[derive(Debug)]
-struct Process {
+struct NodeProcess {
     stat: Stat,
     program: Program,
     name: String,
@@ -162,7 +121,7 @@ impl Components {
     }
 
     /// Every process that may belong to a component.
-    fn processes(&mut self) -> BTreeMap<u32, Process> {
+    fn processes(&mut self) -> BTreeMap<u32, NodeProcess> {
         let mut processes = BTreeMap::new();
         for id in self.files.ids() {
             if let Some(process) = self.process(id) {
@@ -173,7 +132,7 @@ impl Components {
     }
 
     /// None where it ended meanwhile, or is a thread of the kernel.
-    fn process(&mut self, id: u32) -> Option<Process> {
+    fn process(&mut self, id: u32) -> Option<NodeProcess> {
         let stat = self.files.text(&format!("{id}/stat"), Stat::parse).ok()??;
         if stat.is_kernel_thread || stat.is_zombie {
             return None;
@@ -188,18 +147,18 @@ impl Components {
         } else {
             ids.extend(in_line);
         }
-        Some(Process { stat, program, name, place, ids })
+        Some(NodeProcess { stat, program, name, place, ids })
     }
 
     /// The pods of this node with what is known of their cgroups.
-    fn pods(&mut self, processes: &BTreeMap<u32, Process>) -> Pods {
+    fn pods(&mut self, processes: &BTreeMap<u32, NodeProcess>) -> Pods {
         let mut pods = Pods::default();
         for place in processes.values().filter_map(|process| process.place.as_ref()) {
             if self.is_here(place) {
                 pods.add(place, self.tree.directory(place));
             }
         }
-        let is_known = |process: &Process| process.ids.is_empty() || pods.of(&process.ids).is_some();
+        let is_known = |process: &NodeProcess| process.ids.is_empty() || pods.of(&process.ids).is_some();
         let is_incomplete = pods.directories.values().any(Option::is_none);
         if is_incomplete || !processes.values().all(is_known) {
             for (place, directory) in self.tree.pods(self.node.as_deref()) {
@@ -217,8 +176,8 @@ impl Components {
     /// The pod, if any, and the component that a process belongs to; none for any other process of the machine.
     fn belonging(
         &self,
-        process: &Process,
-        all: &BTreeMap<u32, Process>,
+        process: &NodeProcess,
+        all: &BTreeMap<u32, NodeProcess>,
         pods: &Pods,
     ) -> Option<(Option<String>, Program)> {
         if process.program == Program::Probe {
@@ -275,7 +234,7 @@ impl Components {
 
 /// The component of a process that has no name of its own: a sandbox of gVisor has processes in which the programs inside run (the
 /// platforms ptrace and systrap); their memory is that of the sandbox.
-fn inherited(program: Program, process: &Process, all: &BTreeMap<u32, Process>) -> Program {
+fn inherited(program: Program, process: &NodeProcess, all: &BTreeMap<u32, NodeProcess>) -> Program {
     let mut parent = all.get(&process.stat.parent).filter(|_| program == Program::Other);
     for _ in 0..GENERATIONS {
         match parent {
@@ -288,7 +247,7 @@ fn inherited(program: Program, process: &Process, all: &BTreeMap<u32, Process>) 
 }
 
 impl Component {
-    fn add(&mut self, process: &Process, reading: Reading) {
+    fn add(&mut self, process: &NodeProcess, reading: Reading) {
         // Names are for people: those of a few processes say what it is.
         const LONGEST: usize = 200;
         if self.process.len() < LONGEST && !self.process.split(' ').any(|name| name == process.name) {

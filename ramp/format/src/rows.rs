@@ -426,8 +426,8 @@ table! {
         threads: Option<u32>,
         /// Those of its processes whose memory cannot be read; if there are any, its sizes are empty.
         unreadable: Option<u32>,
-        /// File of the kernel that the sizes are from: `smaps_rollup`, or `status` (RssAnon and RssShmem) for the load, which shares no memory
-        /// but that of its program.
+        /// File of the kernel that the sizes are from: `smaps_rollup`, or `status` (RssAnon and RssShmem) for the load, which shares no
+        /// memory but that of its program.
         pss_source: Option<String>,
         /// Proportional set size of its processes (Pss of smaps_rollup): shared memory is divided among those that map it.
         pss_bytes: Option<u64>,

@@ -3,12 +3,32 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::PodCgroup;
-use super::pod_cgroup::Place;
+use super::pod_cgroup::{Place, container_ids};
 use crate::host::parse::{flat_keyed, number};
 
 /// Levels below the cgroup of the node at which pods are looked for.
 const DEPTH: usize = 6;
+
+/// What the kernel charges to the cgroup of a pod, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCgroup {
+    /// All memory.
+    pub memory: Option<u64>,
+    /// The most that it was.
+    pub peak: Option<u64>,
+    /// Anonymous memory.
+    pub anon: Option<u64>,
+    /// Shared memory and file systems in memory.
+    pub shmem: Option<u64>,
+    /// Page cache that can be reclaimed.
+    pub file: Option<u64>,
+    /// Kernel memory.
+    pub kernel: Option<u64>,
+    /// Swapped-out memory.
+    pub swap: Option<u64>,
+    /// CPU time in nanoseconds.
+    pub cpu_ns: Option<u64>,
+}
 
 /// Where the memory and CPU controllers have their cgroups.
 #[derive(Debug)]
@@ -47,8 +67,7 @@ impl CgroupTree {
         for (name, path) in directories(directory) {
             let relative = path.strip_prefix(&self.memory).unwrap_or(&path);
             if let Some(mut place) = Place::of_path(&format!("/{}", relative.display())) {
-                place.containers =
-                    directories(&path).flat_map(|(name, _)| super::container_ids(&name)).collect();
+                place.containers = directories(&path).flat_map(|(name, _)| container_ids(&name)).collect();
                 found.push((place, path));
             } else if depth > 0 && ![".service", ".scope", ".mount"].iter().any(|end| name.ends_with(end)) {
                 self.walk(&path, depth - 1, found);

@@ -3,7 +3,9 @@
 //! | driver | path |
 //! |---|---|
 //! | cgroupfs | `/kubepods/burstable/podUID/CONTAINER` |
-//! | systemd | `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID.slice/cri-containerd-CONTAINER.scope`, `-` of the UID as `_` |
+//! | systemd | `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID.slice/cri-containerd-CONTAINER.scope` |
+//!
+//! With systemd the UID has `_` for `-`.
 
 /// The place of a process among the cgroups of pods.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::MemorySource;
 use super::program::Program;
 use crate::host::parse::kilobytes;
 
@@ -43,6 +42,28 @@ impl Stat {
             cpu_hundredths: number(11)?.checked_add(number(12)?)?,
             threads: number(17)?,
         })
+    }
+}
+
+/// Where the size of a process is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemorySource {
+    /// Proportional: the page tables are walked, which takes time in proportion to the memory.
+    #[default]
+    SmapsRollup,
+    /// `RssAnon` and `RssShmem` of `status`, at no cost: the same for a process that shares neither. Files are left out: all loads of a
+    /// node share the pages of the program.
+    Status,
+}
+
+impl MemorySource {
+    /// The name of the kernel's file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SmapsRollup => "smaps_rollup",
+            Self::Status => "status",
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) type ComponentField = Field<ComponentReport>;
 pub struct ComponentSnapshot<'a> {
     /// Which record it is.
     pub record: Record<'a>,
-    /// Wall clock at the beginning of the sample.
+    /// Wall clock at the end of the sample.
     pub time: SystemTime,
     /// Time since the program's start.
     pub elapsed: Duration,

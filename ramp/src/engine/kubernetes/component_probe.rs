@@ -91,7 +91,7 @@ mod tests {
             "spec": {"nodeName": node, "containers": [{"name": "workload", "image": "workload"}]}, "status": {}})
     }
 
-    fn line(fields: Value) -> String {
+    fn line(fields: &Value) -> String {
         let mut record = json!({"time": "2026-11-30T00:00:00.000Z"});
         record.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         format!("{record}\n")
@@ -122,7 +122,7 @@ mod tests {
             found.push(event);
         }
         // The same lines come again with each stream, and are known.
-        let further = timeout(Duration::from_secs(30), told.recv()).await;
+        let further = timeout(Duration::from_secs(60), told.recv()).await;
         assert!(further.is_err(), "{further:?}");
         task.abort();
         found
@@ -132,17 +132,17 @@ mod tests {
     async fn the_lines_of_the_probe_are_recorded_once_wherever_it_runs() {
         let long = "a".repeat(100_000);
         let log = [
-            line(json!({"record": "start", "kernel": "6.18"})),
+            line(&json!({"record": "start", "kernel": "6.18"})),
             line(
-                json!({"record": "component", "pod_uid": "u1", "component": "pod", "cgroup_memory_bytes": 7}),
+                &json!({"record": "component", "pod_uid": "u1", "component": "pod", "cgroup_memory_bytes": 7}),
             ),
             line(
-                json!({"record": "component", "pod_uid": "u1", "component": "vmm", "pss_bytes": 5, "process": long}),
+                &json!({"record": "component", "pod_uid": "u1", "component": "vmm", "pss_bytes": 5, "process": long}),
             ),
             "failed to watch file: no space left on device\n".to_owned(),
             "{\"record\":\"component\",\"time\":\"2026-11\n".to_owned(),
-            line(json!({"record": "limit", "resource": "pids", "scope": "machine", "limit": 32_768})),
-            line(json!({"record": "end", "reason": "SIGTERM"})),
+            line(&json!({"record": "limit", "resource": "pids", "scope": "machine", "limit": 32_768})),
+            line(&json!({"record": "end", "reason": "SIGTERM"})),
         ];
         let (client, asked) = server(vec![pod("elsewhere", "a")], log.concat());
         let found = events(client, 3).await;

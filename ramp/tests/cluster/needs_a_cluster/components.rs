@@ -10,7 +10,6 @@ use ramp_report::dataset::Dataset;
 use ramp_report::progress::Observer;
 use ramp_report::report::Report;
 use ramp_report::report::terminal::text;
-use ramp_report::study::data::StudyData;
 use serde_json::Value;
 
 use crate::process::{self, kubectl, left, one_node, scenario, tidy_cluster};
@@ -28,13 +27,6 @@ impl Runs {
             (data, results)
         };
         Self(directories.iter().map(read).collect())
-    }
-
-    /// Those of a study.
-    fn of(study: &StudyData, runtime: &str) -> Self {
-        let is_of = |cell: usize| study.cells[cell].runtimes == [runtime];
-        let runs = study.runs.iter().filter(|run| is_of(run.cell));
-        Self(runs.map(|run| ((*run.data).clone(), (*run.results).clone())).collect())
     }
 
     fn mean(&self, of: impl Fn(&RunResults) -> f64) -> f64 {
@@ -101,19 +93,6 @@ fn check_gvisor(gvisor: &Runs) {
             assert!(apart.abs() <= 0.05, "{:.1} %: {one:?}", 100.0 * apart);
         }
     }
-}
-
-#[test]
-#[ignore = "needs RECORDED_COMPONENTS: the directory of a study of default, kata-parts, kata-peak and gvisor with the component probe"]
-fn components_of_a_recorded_study_are_those_of_its_runtimes() {
-    let directory =
-        std::env::var_os("RECORDED_COMPONENTS").expect("RECORDED_COMPONENTS names a study's directory");
-    let study = StudyData::read(Path::new(&directory), &Observer::default()).unwrap();
-    let [base, parts, peak, gvisor] =
-        ["default", "kata-parts", "kata-peak", "gvisor"].map(|runtime| Runs::of(&study, runtime));
-    check_parts(&base, &parts);
-    check_peak(&base, &peak);
-    check_gvisor(&gvisor);
 }
 
 #[test]
