@@ -35,6 +35,7 @@ pub mod plot;
 pub mod provenance;
 pub mod reference;
 pub mod runs;
+mod startup_charts;
 pub mod table;
 pub mod terminal;
 pub mod words;

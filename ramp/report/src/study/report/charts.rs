@@ -3,6 +3,7 @@
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::{PlotAxis, PlotMark, StudyChart};
+use super::startup_charts;
 use crate::analysis::mib;
 use crate::report::chart::{LINES, Stroke};
 use crate::stats::Survival;
@@ -33,6 +34,7 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
         charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
     }
     let mut charts: Vec<StudyChart> = groups.into_iter().flatten().collect();
+    charts.extend(startup_charts::charts(report));
     charts.retain(|chart| !chart.is_empty());
     charts
 }

@@ -77,6 +77,35 @@ pub enum PlotMark {
         /// Index in the palette.
         colour: usize,
     },
+    /// A part of a bar.
+    Bar {
+        /// Its left and its right end.
+        x: (f64, f64),
+        /// Where it begins and where it ends.
+        y: (f64, f64),
+        /// Index in the palette.
+        colour: usize,
+        /// Which part it is: neighbours differ in shade.
+        number: usize,
+    },
+    /// An interval beside a part of a bar.
+    Whisker {
+        /// Where.
+        x: f64,
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+    /// A text, moved down where others are in its place.
+    Label {
+        /// Where it begins.
+        x: f64,
+        /// Its middle.
+        y: f64,
+        /// What it says.
+        text: String,
+    },
     /// A band across the chart.
     Band {
         /// The lower end.
@@ -91,7 +120,9 @@ impl PlotMark {
         match self {
             Self::Dots { places, .. } | Self::Line { places, .. } => places.clone(),
             Self::Interval { x, low, high, .. } => vec![(*x, *low), (*x, *high)],
-            Self::Band { .. } => Vec::new(),
+            Self::Bar { x: (left, right), y: (from, to), .. } => vec![(*left, *from), (*right, *to)],
+            Self::Whisker { x, low, high } => vec![(*x, *low), (*x, *high)],
+            Self::Band { .. } | Self::Label { .. } => Vec::new(),
         }
     }
 
@@ -185,7 +216,8 @@ impl StudyChart {
         if bottom < 0.0 {
             plot.draw_series(LineSeries::new([(left, 0.0), (right, 0.0)], BLACK.mix(0.6).stroke_width(1)))?;
         }
-        self.marks.iter().try_for_each(|mark| draw_mark(&mut plot, mark, (left, right)))
+        self.marks.iter().try_for_each(|mark| draw_mark(&mut plot, mark, (left, right)))?;
+        draw_labels(root, &plot, &self.marks)
     }
 
     /// Bounds of x and of y. Zero is always in the chart.
@@ -260,6 +292,15 @@ fn draw_mark(plot: &mut Plot<'_, '_>, mark: &PlotMark, (left, right): (f64, f64)
                 }
             }
         }
+        PlotMark::Bar { x: (left, right), y: (from, to), colour, number } => {
+            const SHADES: [f64; 3] = [0.85, 0.55, 0.3];
+            let style = rgb(*colour).mix(SHADES[number % SHADES.len()]).filled();
+            plot.draw_series([Rectangle::new([(*left, *from), (*right, *to)], style)])?;
+        }
+        PlotMark::Whisker { x, low, high } => {
+            plot.draw_series([PathElement::new([(*x, *low), (*x, *high)], BLACK.stroke_width(1))])?;
+        }
+        PlotMark::Label { .. } => {}
         PlotMark::Interval { x, low, mean, high, colour } => {
             let style = rgb(*colour).stroke_width(2);
             plot.draw_series([PathElement::new([(*x, *low), (*x, *high)], style)])?;
@@ -268,6 +309,35 @@ fn draw_mark(plot: &mut Plot<'_, '_>, mark: &PlotMark, (left, right): (f64, f64)
                 plot.draw_series([cap])?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Labels in columns, from below to above: each as near to its place as those below it let it be.
+fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark]) -> DrawResult {
+    const APART: i32 = 14;
+    let mut labels: Vec<(i32, i32, &str)> = Vec::new();
+    for mark in marks {
+        let PlotMark::Label { x, y, text } = mark else { continue };
+        let (x, y) = plot.backend_coord(&(*x, *y));
+        labels.push((x, y, text));
+    }
+    const TOP: i32 = 16;
+    // From the lowest one up; where that leads out of the chart, from the highest one down.
+    labels.sort_by_key(|(x, y, _)| (*x, -*y));
+    for at in 1..labels.len() {
+        if labels[at].0 == labels[at - 1].0 {
+            labels[at].1 = labels[at].1.min(labels[at - 1].1 - APART);
+        }
+    }
+    for at in (0..labels.len()).rev() {
+        let above =
+            labels.get(at + 1).filter(|above| above.0 == labels[at].0).map_or(TOP, |above| above.1 + APART);
+        labels[at].1 = labels[at].1.max(above);
+    }
+    for (x, y, text) in labels {
+        let font = ("sans-serif", 12).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        root.draw(&Text::new(text.to_owned(), (x, y), font))?;
     }
     Ok(())
 }
