@@ -77,7 +77,7 @@ const CREATED: &str = "created";
 /// Moments of an instance: its creation, and the end of each phase.
 const MOMENTS: usize = StartupPhase::ALL.len() + 1;
 
-/// What a phase of an instance took.
+/// When an instance came to a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 enum Moment {
     /// It was not reached.
@@ -268,10 +268,10 @@ pub fn startup_phases(data: &Dataset, full: u32) -> Estimate<StartupPhases> {
         return unavailable("no instance was observed");
     }
     timed(recorded)?;
-    let mut lives = Lives::of(data, recorded);
+    let mut lives = Lives::of(recorded);
     let sources = Sources::of(recorded);
     let clocks = lives.clocks(data, recorded);
-    lives.add_reports(recorded, &clocks);
+    lives.add_reports(&clocks);
     lives.add_events(recorded, &sources, &clocks);
     let is_cut_short = |step: u32| {
         recorded.run.plan.search.is_some()
@@ -411,7 +411,7 @@ struct Lives<'d> {
 }
 
 impl<'d> Lives<'d> {
-    fn of(_: &Dataset, recorded: &'d Recorded) -> Self {
+    fn of(recorded: &'d Recorded) -> Self {
         let mut lives = Self { all: Vec::new(), by_uid: HashMap::new(), by_name: HashMap::new() };
         let mut population = PeakCounts::default();
         for (row, happened) in recorded.pods.iter().zip(&recorded.happened_seconds) {
@@ -515,7 +515,7 @@ impl<'d> Lives<'d> {
         clocks
     }
 
-    fn add_reports(&mut self, recorded: &Recorded, clocks: &NodeClocks) {
+    fn add_reports(&mut self, clocks: &NodeClocks) {
         for life in &mut self.all {
             let moment =
                 |program: f64| match life.node.as_deref().and_then(|node| clocks.by_ramp(node, program)) {
@@ -528,7 +528,6 @@ impl<'d> Lives<'d> {
                     life.moments[5] = moment(program + held);
                 }
             }
-            let _ = recorded;
         }
     }
 

@@ -3,6 +3,7 @@
 mod instances;
 mod nodes;
 mod overall;
+mod phases;
 mod search;
 mod series;
 
@@ -23,6 +24,7 @@ pub fn charts(report: &Report) -> Vec<Chart> {
     charts.extend(nodes::memory(report));
     charts.push(overall::time(report));
     charts.push(instances::startup(report));
+    charts.push(phases::by_load(report));
     charts.push(instances::goodput(report));
     charts.push(instances::work(report));
     charts.push(nodes::pressure(report));

@@ -80,21 +80,21 @@ pub(super) fn sentence(found: &StartupPhases) -> Option<(String, String)> {
         format!("{} {}", facts.phase.name(), format::quantile(survival.quantile(0.5)))
     };
     let parts: Vec<String> = known.iter().map(text).collect();
-    let missing: Vec<String> = StartupPhase::ALL
-        .into_iter()
-        .filter_map(|phase| Some((phase, found.facts(phase).err().or_else(|| found.survival(phase).err())?)))
-        .map(|(phase, why)| format!("{}: n/a: {}", phase.name(), why.0))
-        .collect();
-    let missing = if missing.is_empty() { String::new() } else { format!("; {}", missing.join("; ")) };
-    let resolutions: Vec<String> = known
-        .iter()
-        .map(|(facts, _)| {
-            let from = facts.from;
-            let (phase, end) = (facts.phase.name(), facts.phase.end());
-            format!("{phase}: {from} to {end}, by {} (to {} s)", facts.clock, facts.resolution_seconds)
-        })
-        .collect();
-    let rule = format!("phases of startup, Kaplan–Meier; {}", resolutions.join("; "));
+    let mut missing: Vec<(String, Vec<&str>)> = Vec::new();
+    for phase in StartupPhase::ALL {
+        let Some(why) = found.durations(phase, None).err() else { continue };
+        match missing.iter_mut().find(|(other, _)| *other == why.0) {
+            Some((_, phases)) => phases.push(phase.name()),
+            None => missing.push((why.0, vec![phase.name()])),
+        }
+    }
+    let missing: String =
+        missing.iter().map(|(why, phases)| format!("; {}: n/a: {why}", phases.join(" and "))).collect();
+    let coarsest = known.iter().map(|(facts, _)| facts.resolution_seconds).fold(0.0, f64::max);
+    let rule = format!(
+        "phases of startup, Kaplan–Meier: each from the end of the one before, to {} s; the clock and the resolution of each: --json",
+        format::number(coarsest)
+    );
     Some((format!("Median of each phase: {}{missing}.", parts.join(", ")), rule))
 }
 

@@ -2,7 +2,7 @@
 
 use super::components::ABSENT;
 use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
-use super::startup_phases::systematic_deviation;
+use super::startup_phases::{is_below_resolution, systematic_deviation};
 use super::stopping::Stopping;
 use super::verdict::Verdict;
 use crate::analysis::{Estimate, unavailable};
@@ -130,6 +130,11 @@ impl CellComparison {
                 let margin = (figure.margin, figure.p_equivalent);
                 let risk = stopping(figure.figure.name).nominal_risk();
                 figure.verdict = Verdict::at_risk(risk, &figure.difference, adjusted, Some(margin));
+                if let Verdict::CannotTell(_) = figure.verdict
+                    && is_below_resolution(figure.figure, figure.difference.difference.mean)
+                {
+                    figure.verdict = Verdict::CannotTell(None);
+                }
             }
         }
         Self { figures, startups: startups(&blocks) }

@@ -44,6 +44,7 @@ pub mod provenance;
 pub mod reference;
 pub mod runs;
 pub mod runtime_class;
+mod startup_charts;
 pub mod table;
 pub mod terminal;
 pub mod untold;

@@ -89,3 +89,24 @@ pub(super) fn systematic_deviation(figure: &StudyFigure) -> f64 {
     };
     super::comparison::ROUNDING_DEVIATION * resolution
 }
+
+/// Whether a difference is so small that no number of runs tells it.
+pub(super) fn is_below_resolution(figure: &StudyFigure, difference: f64) -> bool {
+    difference.abs() < DEVIATIONS * systematic_deviation(figure)
+}
+
+/// About what is told at a risk of 5 %, with the usual number of figures and blocks.
+const DEVIATIONS: f64 = 3.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_below_the_resolution_is_told_by_no_number_of_blocks() {
+        assert!(is_below_resolution(&SANDBOX, -0.03) && !is_below_resolution(&SANDBOX, 0.07));
+        assert!(is_below_resolution(&MEMORY, 0.001) && !is_below_resolution(&MEMORY, 0.002));
+        let other = StudyFigure { topic: Topic::Capacity, ..SANDBOX };
+        assert!(!is_below_resolution(&other, 0.0001));
+    }
+}

@@ -29,7 +29,7 @@ fn the_sandbox_phase_of_a_runtime_is_longer_by_what_is_true_and_no_other_phase_d
     writeln!(text, "scenarios: [{{manifest: {}}}]", scenario("runc/memory-capacity.yaml").display()).unwrap();
     writeln!(text, "runtimes: [default, {SLOW}]").unwrap();
     text += "sizes: [{name: 30M, memory: 30M}]\nramp: {to: 5, settle: 1s, hold: 1s}\n";
-    text += "warm_up: false\ncooldown: {most: 1s}\nblocks: 3\n";
+    text += "warmup: false\ncooldown: {most: 1s}\nblocks: 3\n";
     fs::write(&file, text).unwrap();
     let study = ramp(&["study", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
     let (status, said) = study.wait_for(Duration::from_secs(600));

@@ -5,6 +5,7 @@ use super::naming::engine;
 use super::overhead_charts;
 use super::overview::{CellGroup, StudyReport};
 use super::plot::{PlotAxis, PlotMark, StudyChart};
+use super::startup_charts;
 use crate::analysis::mib;
 use crate::report::chart::{LINES, Stroke};
 use crate::stats::Survival;
@@ -46,6 +47,7 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
     }
     let mut charts = overhead_charts::charts(report);
     charts.extend(groups.into_iter().flatten());
+    charts.extend(startup_charts::charts(report));
     charts.retain(|chart| !chart.is_empty());
     charts
 }
