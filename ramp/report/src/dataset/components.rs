@@ -164,20 +164,20 @@ fn against_instances(recorded: &Recorded, node: &str, values: &[(f64, f64)]) -> 
 /// Rows with when each was taken, in seconds since the run began, in this order: by the clock of its node, which is taken to be
 /// ahead by what the fastest row of the node took to be recorded.
 fn taken(rows: &[ComponentRow]) -> Vec<(f64, &ComponentRow)> {
-    let late = |row: &ComponentRow| {
-        let shown = row.sample_time?.0.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
-        Some(row.elapsed_seconds - shown)
+    let shown = |row: &ComponentRow| {
+        Some(row.sample_time?.0.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64())
     };
     let mut least: HashMap<&str, f64> = HashMap::new();
     for row in rows {
-        if let Some(late) = late(row) {
-            let of_node = least.entry(&row.node).or_insert(late);
-            *of_node = of_node.min(late);
+        if let Some(shown) = shown(row) {
+            let of_node = least.entry(&row.node).or_insert(f64::INFINITY);
+            *of_node = of_node.min(row.elapsed_seconds - shown);
         }
     }
+    // Rows of one sample have the very same time, whenever each was recorded.
     let when = |row: &ComponentRow| {
-        let age = late(row).zip(least.get(row.node.as_str())).map_or(0.0, |(late, least)| late - least);
-        row.elapsed_seconds - age
+        let shown = shown(row).zip(least.get(row.node.as_str()));
+        shown.map_or(row.elapsed_seconds, |(shown, least)| shown + least)
     };
     let mut all: Vec<(f64, &ComponentRow)> = rows.iter().map(|row| (when(row), row)).collect();
     all.sort_by(|(a, _), (b, _)| a.total_cmp(b));

@@ -7,6 +7,7 @@ use super::cell::{CellFigure, CellReport};
 use super::naming::engine;
 use super::overview::StudyReport;
 use super::provenance::headline;
+use super::untold::is_untold;
 use crate::analysis::capacity::GroupCapacities;
 use crate::stats::Interval;
 use crate::study::comparison::FigureComparison;
@@ -21,13 +22,15 @@ pub fn json(report: &StudyReport<'_>) -> Value {
     let mut cells: Vec<&CellReport> = cells.collect();
     cells.sort_by_key(|cell| cell.cell);
     let answers = report.comparisons().flat_map(|compared| {
-        compared.answers.iter().enumerate().map(|(at, answer)| comparison(report, compared, at, answer))
+        let told =
+            compared.answers.iter().enumerate().filter(|(_, answer)| !is_untold(report.data, answer.figure));
+        told.map(|(at, answer)| comparison(report, compared, at, answer))
     });
     json!({
         "ramp_version": env!("CARGO_PKG_VERSION"),
         "study": study(report),
         "summary": report.comparisons().flat_map(|compared| &compared.answers)
-            .map(|answer| &answer.sentence).collect::<Vec<_>>(),
+            .filter(|answer| !is_untold(report.data, answer.figure)).map(|answer| &answer.sentence).collect::<Vec<_>>(),
         "findings": report.findings,
         "notes": report.notes,
         "cells": cells.into_iter().map(|found| cell(report, found)).collect::<Vec<_>>(),
@@ -68,7 +71,8 @@ fn interval(interval: Option<Interval>) -> Value {
 }
 
 fn cell(report: &StudyReport<'_>, found: &CellReport) -> Value {
-    let figures = found.figures.iter().map(|figure| (figure.figure.name.to_owned(), cell_figure(figure)));
+    let told = found.figures.iter().filter(|figure| !is_untold(report.data, figure.figure));
+    let figures = told.map(|figure| (figure.figure.name.to_owned(), cell_figure(figure)));
     let of = report.data.cells.get(found.cell);
     json!({
         "name": name(report, found.cell), "label": found.label,

@@ -1,4 +1,4 @@
-//! Figures of components that a study has nothing of: they are in JSON alone.
+//! Figures of components that a study has nothing of: no report states them.
 
 use crate::analysis::components::NEEDS_PROBE;
 use crate::study::data::{MeasuredRun, StudyData};
