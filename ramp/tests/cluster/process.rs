@@ -128,8 +128,8 @@ pub(crate) fn kubeconfig(directory: &Path, change: impl Fn(&mut Value)) -> PathB
     path
 }
 
-/// A RuntimeClass with a handler, by default that of kata, and no CPU requests, which on small nodes run out long before memory does. It is there for as
-/// long as the value lives.
+/// A RuntimeClass with a handler, by default that of kata, and no CPU requests, which on small nodes run out long before memory does. It
+/// is there for as long as the value lives.
 pub(crate) struct KataWithoutCpu {
     name: &'static str,
 }

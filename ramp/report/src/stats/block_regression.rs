@@ -112,11 +112,11 @@ impl BlockRegression {
     /// known.
     fn trend(&self) -> Option<MeanEstimate> {
         let (mut spread, mut products, mut squares) = (0.0, 0.0, 0.0);
-        let sides: [fn(&Pair) -> (f64, f64); 2] = [
-            |pair| (pair.begin_seconds, pair.base),
-            |pair| (pair.begin_seconds + pair.later_seconds, pair.other),
-        ];
-        for (group, side) in (0..self.groups()).flat_map(|group| sides.map(|side| (group, side))) {
+        for (group, is_other) in (0..self.groups()).flat_map(|group| [(group, false), (group, true)]) {
+            let side = |pair: &Pair| match is_other {
+                false => (pair.begin_seconds, pair.base),
+                true => (pair.begin_seconds + pair.later_seconds, pair.other),
+            };
             let runs: Vec<(f64, f64)> =
                 self.blocks.iter().filter_map(|pairs| pairs.get(group)).map(side).collect();
             let mean = |of: fn(&(f64, f64)) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
@@ -261,8 +261,8 @@ mod tests {
         product(terms, &TRUTH)
     }
 
-    /// Blocks in a random order, with an effect of their own on what differs and a drift, whose groups are the less exact the larger they are. The group `bent` is off
-    /// by `by`.
+    /// Blocks in a random order, with an effect of their own on what differs and a drift, whose groups are the less exact the larger they
+    /// are. The group `bent` is off by `by`.
     fn draw(
         terms: &[Vec<f64>],
         blocks: usize,

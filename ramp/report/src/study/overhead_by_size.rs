@@ -259,9 +259,23 @@ impl OverheadBySize {
         }
         for one in &mut found {
             one.sizes.sort_by_key(|size| size.limit.as_ref().map_or(u64::MAX, |limit| *limit));
+            one.name_by_limits(data);
             one.model = model(data, &one.sizes);
         }
         found
+    }
+
+    /// Sizes without a name of their own are called by their limits, where these tell them apart.
+    fn name_by_limits(&mut self, data: &StudyData) {
+        let limits: Vec<u64> =
+            self.sizes.iter().filter_map(|size| size.limit.as_ref().ok().copied()).collect();
+        let are_different = limits.len() == self.sizes.len() && limits.is_sorted_by(|a, b| a < b);
+        for (size, limit) in self.sizes.iter_mut().zip(limits).filter(|_| are_different) {
+            let of = data.cells.get(size.compared.other).and_then(|cell| cell.size.as_ref());
+            if of.is_none_or(|size| size.name.is_none()) {
+                size.name = Bytes(limit).to_string();
+            }
+        }
     }
 
     /// The size with the largest memory limit whose overhead was measured; where no limits are set, the one with the largest overhead.

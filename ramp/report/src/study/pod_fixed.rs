@@ -128,9 +128,9 @@ impl PodFixed {
     }
 
     fn of_class(data: &StudyData, overhead: &OverheadBySize, class: RuntimeClassFacts) -> Estimate<Self> {
-        let same = |run: &&MeasuredRun| class_of(run).is_some_and(|own| is_same(own, &class));
+        let same = |run: &MeasuredRun| class_of(run).is_some_and(|own| is_same(own, &class));
         for size in &overhead.sizes {
-            if !data.runs_of(size.compared.other).iter().all(|run| same(&run)) {
+            if !data.runs_of(size.compared.other).iter().all(|run| same(run)) {
                 return unavailable(format!("RuntimeClass {} was changed between runs", class.name));
             }
             let of_base = data.runs_of(size.compared.base);

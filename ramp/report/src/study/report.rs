@@ -17,7 +17,7 @@
 //! | [`untold`] | figures that a study has nothing of |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
-//! | [`charts`], [`plot`], [`overhead_charts`] | the charts, and how they are drawn |
+//! | [`charts`], `overhead_charts`, [`plot`] | the charts, and how they are drawn |
 //! | [`assertion`] | whether a figure is what it has to be |
 //! | [`mod@reference`] | the documentation of the figures |
 

@@ -31,9 +31,9 @@ fn a_study_of_sizes_holds_what_a_runtime_takes_for_each_pod_and_for_its_limit() 
     let out = directory.path().join("study");
     // Requests of their own: without, the API server makes the limit the request, and few pods of 1 GiB fit.
     let manifest = directory.path().join("load.yaml");
-    let text = fs::read_to_string(scenario("runc/memory-capacity.yaml")).unwrap();
+    let original = fs::read_to_string(scenario("runc/memory-capacity.yaml")).unwrap();
     let requests = "          resources: {requests: {memory: 100M}}\n          ports:\n";
-    fs::write(&manifest, text.replacen("          ports:\n", requests, 1)).unwrap();
+    fs::write(&manifest, original.replacen("          ports:\n", requests, 1)).unwrap();
     fs::write(&file, definition(&manifest)).unwrap();
     let study = ramp(&["study", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
     let (status, said) = study.wait_for(Duration::from_secs(900));

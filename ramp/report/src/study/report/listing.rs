@@ -4,7 +4,6 @@ use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
 use super::table;
-use super::terminal;
 use super::untold::is_untold;
 use super::words::WIDTH;
 use crate::report::format::wrapped;
@@ -25,7 +24,7 @@ pub fn listing(report: &StudyReport<'_>) -> String {
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
-    terminal::push_overheads(&mut text, report);
+    push_overheads(&mut text, report);
     push_overhead_tables(&mut text, report);
     push_runs(&mut text, report);
     text += &format!("\n{}", wrapped(&provenance::provenance(report), 0, WIDTH));
@@ -73,6 +72,16 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         let name = if cell.label == group.title { runs } else { format!("{} ({runs})", cell.label) };
         let line = format!("{name}: {}", figures.join("; "));
         *text += &item(&line, 2);
+    }
+}
+
+/// Overhead by size, and podFixed.
+pub(super) fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
+    for overhead in report.overheads.iter().filter(|overhead| !overhead.sentences.is_empty()) {
+        text.push('\n');
+        for sentence in &overhead.sentences {
+            *text += &item(sentence, 0);
+        }
     }
 }
 

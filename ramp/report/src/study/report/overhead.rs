@@ -109,10 +109,14 @@ impl OverheadReport {
         if self.sentences.is_empty() {
             return None;
         }
+        let sizes = || pod_fixed.into_iter().flat_map(|found| &found.sizes);
+        let (has_peak, has_cpu) =
+            (sizes().any(|size| size.peak.is_ok()), sizes().any(|size| size.cpu.is_ok()));
         let mut headings: Vec<String> = ["size", "memory limit", "overhead, MiB"].map(str::to_owned).into();
         if let Some(pod_fixed) = pod_fixed {
             let in_place = whole_mib(pod_fixed.class.overhead_memory_bytes);
-            headings.extend(["peak, MiB".to_owned(), "CPU at rest, cores".to_owned()]);
+            headings.extend(has_peak.then(|| "peak, MiB".to_owned()));
+            headings.extend(has_cpu.then(|| "CPU at rest, cores".to_owned()));
             headings.push(format!("podFixed in place, {in_place}"));
             headings.push("pods by memory requests".into());
         }
@@ -133,8 +137,8 @@ impl OverheadReport {
                     }
                     _ => "n/a".into(),
                 };
-                cells.push(of(size.map(|size| &size.peak), StudyUnit::Bytes));
-                cells.push(of(size.map(|size| &size.cpu), StudyUnit::Cores));
+                cells.extend(has_peak.then(|| of(size.map(|size| &size.peak), StudyUnit::Bytes)));
+                cells.extend(has_cpu.then(|| of(size.map(|size| &size.cpu), StudyUnit::Cores)));
                 cells.push(row.verdict.map_or_else(|| "n/a".into(), verdict));
                 cells.push(match size.map(|size| &size.pods) {
                     Some(Ok(pods)) => format!("{} ({} as measured)", pods.in_place, pods.measured),

@@ -42,8 +42,8 @@ from that of the first runtime is taken within each run. The interval is over ru
 differ by more than their climbs scatter (p ≤ 1 %, by relabelling climbs). The interval of the difference of two cells is made from the
 intervals of both (Zou and Donner, 2008).
 
-*Overhead by size*: `overhead_fixed` and `overhead_per_limit` (for `--assert`, of each runtime but the base) are the coefficients of overhead
-= fixed + share × memory limit, with a term for CPU limits where sizes tell it apart. Least squares with equal weights is fitted in each
+*Overhead by size*: `overhead_fixed` and `overhead_per_limit` (for `--assert`, of each runtime but the base) are the coefficients of
+overhead = fixed + share × memory limit, with a term for CPU limits where sizes tell it apart. Least squares with equal weights is fitted in each
 block; the interval of a coefficient, and of the line at any limit, is that of the mean over blocks (Student's distribution), so that it
 holds whatever the sizes of a block share and however their variances differ. With more sizes than coefficients the fit is checked: each
 size against the line through its two neighbours, adjusted for their number (Bonferroni). Where it does not fit (p ≤ 5 %) nothing is
@@ -85,8 +85,8 @@ faster), `permutation`, `sentence`, `note` |
 (bytes), `per_limit` (share) and `per_cpu` (bytes for a core), each with `value` and `interval`; `blocks`; `fit` (`answer`: `fits`, \
 `not_linear` or `not_checked`; `limit_bytes`, `deviation` and `p` of the size that is furthest from the line); `reason` where there is no \
 line; `sentences` |
-| `overhead_by_size[].sizes` | `name`, `limit_bytes`, `source` (`measured`, `interpolated`, `extrapolated`), `overhead`; with a RuntimeClass \
-`pod_fixed_in_place` (`answer`: `more_than_used`, `less_than_used`, `less_than_peak` or `as_used`; `bytes`), and where measured `peak`, \
+| `overhead_by_size[].sizes` | `name`, `limit_bytes`, `source` (`measured`, `interpolated`, `extrapolated`), `overhead`; with a \
+RuntimeClass `pod_fixed_in_place` (`answer`: `more_than_used`, `less_than_used`, `less_than_peak` or `as_used`; `bytes`), and where measured `peak`, \
 `cpu_at_rest`, `needs` (`memory_bytes`, `cpu_milli_cores`) and `pods` (`by_memory_requests`, `by_all_requests`: `in_place`, `as_measured`) |
 | `overhead_by_size[].pod_fixed` | `runtime_class`, `handler`, `in_place` (`memory_bytes`, `cpu_cores`), `as_measured` (`size`, \
 `memory_bytes`, `from`: `peak` or `mean`, `cpu_milli_cores`, `cpu_reason`); null without a RuntimeClass |

@@ -1,7 +1,7 @@
 //! The report of a study as text, for a terminal: what it says, without the statistics that it rests on.
 
 use super::answer::ComparedReport;
-use super::listing::item;
+use super::listing::{item, push_overheads};
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
@@ -54,16 +54,6 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         push_rows(text, compared, engine(report.data));
         for sentence in compared.caveats.iter().chain(&compared.capacities) {
             *text += &item(sentence, 2);
-        }
-    }
-}
-
-/// Overhead by size, and podFixed.
-pub(super) fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
-    for overhead in report.overheads.iter().filter(|overhead| !overhead.sentences.is_empty()) {
-        text.push('\n');
-        for sentence in &overhead.sentences {
-            *text += &item(sentence, 0);
         }
     }
 }

@@ -158,6 +158,10 @@ mod tests {
         let facts = runtime_class(&kata()).unwrap();
         assert_eq!((facts.handler.as_str(), facts.overhead_memory_bytes), ("kata-qemu", 160 << 20));
         assert!((facts.overhead_cpu_cores - 0.25).abs() < 1e-9);
+        assert_eq!(facts.scheduling.unwrap()["nodeSelector"]["kata"], "true");
+        let plain: RuntimeClass =
+            from_value(json!({"metadata": {"name": "runc"}, "handler": "runc"})).unwrap();
+        assert_eq!(runtime_class(&plain).unwrap().scheduling, Some(json!({})), "none, and not unknown");
     }
 
     #[test]
