@@ -19,6 +19,7 @@ mod needs_a_cluster {
     mod blocked;
     mod changes;
     mod connection;
+    mod cpu;
     mod faults;
     mod overhead;
     mod refusals;

@@ -128,19 +128,23 @@ pub(crate) fn kubeconfig(directory: &Path, change: impl Fn(&mut Value)) -> PathB
     path
 }
 
-/// A RuntimeClass with the handler of kata and no CPU requests, which on small nodes run out long before memory does. It is there for as
-/// long as the value lives.
+/// A RuntimeClass with the handler of kata, or another one, and no CPU requests, which on small nodes run out long before memory does. It is
+/// there for as long as the value lives.
 pub(crate) struct KataWithoutCpu {
     name: &'static str,
 }
 
 impl KataWithoutCpu {
     pub(crate) fn named(name: &'static str) -> Self {
+        Self::of_handler(name, "kata")
+    }
+
+    pub(crate) fn of_handler(name: &'static str, handler: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("class.json");
         let class = json!({
             "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name},
-            "handler": "kata", "overhead": {"podFixed": {"memory": "160Mi"}},
+            "handler": handler, "overhead": {"podFixed": {"memory": "160Mi"}},
         });
         fs::write(&file, class.to_string()).unwrap();
         kubectl(&["apply", "-f", file.to_str().unwrap()]);

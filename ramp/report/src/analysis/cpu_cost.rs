@@ -75,11 +75,13 @@ impl CpuKind {
 #[must_use]
 pub fn cpu_costs(data: &Dataset, saturated_at: Option<usize>) -> Vec<CpuCost> {
     let groups = data.mix().len().max(1);
-    let times = data.recorded().map_or(Ok(()), timed).and_then(|()| {
-        data.cpu_times(saturated_at).or_else(unavailable)
-    });
+    let times = data
+        .recorded()
+        .map_or(Ok(()), timed)
+        .and_then(|()| data.cpu_times(saturated_at).or_else(unavailable));
     let of_group = |group: usize| {
-        let found = times.as_ref().map_err(Clone::clone).and_then(|times| fitted(times).map(|fit| (times, fit)));
+        let found =
+            times.as_ref().map_err(Clone::clone).and_then(|times| fitted(times).map(|fit| (times, fit)));
         match found {
             Err(why) => CpuCost { at_rest: Err(why.clone()), per_start: Err(why) },
             Ok((times, fit)) => CpuCost {
@@ -130,7 +132,7 @@ fn figure(
         return match groups {
             1 => unavailable(too_short(times)),
             _ => unavailable(
-                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace every 20s, \
+                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace 20s, \
                  or a run of each runtime",
             ),
         };
@@ -294,7 +296,10 @@ mod tests {
         let [at_rest, per_start] = figures(&times(60)).map(Result::unwrap);
         assert!((at_rest.value - 0.02).abs() < 0.001 && at_rest.interval.contains(0.02), "{at_rest:?}");
         assert!((per_start.value - 0.5).abs() < 0.02 && per_start.interval.contains(0.5), "{per_start:?}");
-        assert!(at_rest.inputs.ends_with("59 s before the first instance, 59 s with 10 instances"), "{at_rest:?}");
+        assert!(
+            at_rest.inputs.ends_with("59 s before the first instance, 59 s with 10 instances"),
+            "{at_rest:?}"
+        );
     }
 
     #[test]

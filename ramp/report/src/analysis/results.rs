@@ -86,7 +86,8 @@ impl Results {
         let mut figures = Figures::new(observer, RunResults::FIGURES * data.len() + pairs.len());
         let runs: Vec<RunResults> =
             data.iter().map(|data| RunResults::of(data, memory_each, &mut figures)).collect();
-        let indices = |group: usize| groups.get(group).into_iter().flat_map(|group| group.runs.iter().copied());
+        let indices =
+            |group: usize| groups.get(group).into_iter().flat_map(|group| group.runs.iter().copied());
         let members = |group: usize| -> Vec<(&Dataset, &Estimates)> {
             let indices = groups.get(group).map_or(&[][..], |group| &group.runs);
             indices.iter().filter_map(|run| Some((data.get(*run)?, &runs.get(*run)?.estimates))).collect()
@@ -103,7 +104,9 @@ impl Results {
                     other: group_capacities(&of_other),
                 },
                 requests: RequestDifference::of(&of_base, &of_other),
-                cpu: cpu_more([base, other].map(|group| indices(group).filter_map(|run| runs.get(run)).collect())),
+                cpu: cpu_more(
+                    [base, other].map(|group| indices(group).filter_map(|run| runs.get(run)).collect()),
+                ),
             }
         };
         let name = |group: usize| groups.get(group).map_or("", |group| &group.name);

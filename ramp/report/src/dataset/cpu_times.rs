@@ -41,15 +41,16 @@ const STARTED_AFTER_SECONDS: f64 = 2.0;
 /// What an instance takes before it is seen on a node: it is scheduled, and its kubelet is told.
 const BEFORE_START_SECONDS: f64 = 1.0;
 /// Observations of all kernels together, and the fewest of each: more tell nothing more.
-const OBSERVATIONS: usize = 4000;
-const OF_KERNEL: (usize, usize) = (20, 400);
+const OBSERVATIONS: usize = 3000;
+const OF_KERNEL: (usize, usize) = (20, 200);
 /// CPUs have hardly any time left where less of it than this share is free: what an instance uses more others use less.
 const FULL: f64 = 0.03;
 /// The share of samples at which they may have none.
 const FULL_SAMPLES: f64 = 0.1;
 
 impl Dataset {
-    /// CPU time against instances, from samples before a step (its index), or of all steps on the way up and while instances were held.
+    /// CPU time against instances, from samples of all steps on the way up and while instances were held, until the first one ended; where
+    /// memory was short, before a step (its index).
     ///
     /// # Errors
     /// Why the run does not tell.
@@ -57,10 +58,13 @@ impl Dataset {
         let Some(recorded) = self.recorded() else {
             return Err(NO_CPU_TIME.into());
         };
-        let until = self.until(before);
+        // Memory that is short costs CPU time; where only the scheduler had no room, what was held tells as much as before.
+        let is_short = |row: &PodRow| matches!(row.to.parse(), Ok(State::OomKilled | State::Evicted));
+        let until = self.until(before.filter(|_| recorded.pods.iter().any(is_short)));
         let own = OwnCpu::of(recorded);
-        let kernels: Vec<KernelTimes> =
-            (0..recorded.kernels.len()).map(|kernel| self.cpu_of_kernel(recorded, kernel, &own, until)).collect();
+        let kernels: Vec<KernelTimes> = (0..recorded.kernels.len())
+            .map(|kernel| self.cpu_of_kernel(recorded, kernel, &own, until))
+            .collect();
         if kernels.iter().all(|kernel| kernel.samples == 0) {
             return Err(NO_CPU_TIME.into());
         }
@@ -85,7 +89,11 @@ impl Dataset {
             observations: used.iter().map(|kernel| thinned(&kernel.looks, most)).collect(),
             instances: used.iter().map(|kernel| kernel.most()).sum(),
             idle_seconds: used.iter().map(|kernel| kernel.seconds_with(0)).fold(f64::INFINITY, f64::min),
-            dwell_seconds: used.iter().map(|kernel| kernel.seconds_with(kernel.most())).fold(0.0, f64::max),
+            dwell_seconds: used
+                .iter()
+                .filter(|kernel| kernel.most() > 0)
+                .map(|kernel| kernel.seconds_with(kernel.most()))
+                .fold(0.0, f64::max),
         })
     }
 
@@ -96,7 +104,8 @@ impl Dataset {
         let mut times = KernelTimes::default();
         let (mut first, mut before): (Option<KernelCpu>, Option<KernelCpu>) = (None, None);
         for sample in samples {
-            let Some(now) = taken(sample).filter(|_| sample.elapsed_seconds.is_some_and(|at| at <= until)) else {
+            let Some(now) = taken(sample).filter(|_| sample.elapsed_seconds.is_some_and(|at| at <= until))
+            else {
                 continue;
             };
             while let Some((at, row)) = pods.next_if(|(at, _)| *at < now) {
@@ -168,7 +177,7 @@ impl KernelTimes {
     fn seconds_with(&self, instances: u32) -> f64 {
         let pairs = self.looks.windows(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
         let both = pairs.filter(|(a, b)| a.instances == instances && b.instances == instances);
-        both.map(|(a, b)| b.run_seconds - a.run_seconds).sum()
+        both.map(|(a, b)| b.run_seconds - a.run_seconds).fold(0.0, |sum, seconds| sum + seconds)
     }
 }
 
@@ -275,7 +284,9 @@ impl<'d> OwnCpu<'d> {
         let mut by_uid: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
         let known = |report: &ReportRow| Some((report.made_seconds?, report.cpu_used_seconds?));
         for report in &recorded.reports.reports {
-            if let (Some(uid), Some(known)) = (recorded.reports.uids.get(report.instance as usize), known(report)) {
+            if let (Some(uid), Some(known)) =
+                (recorded.reports.uids.get(report.instance as usize), known(report))
+            {
                 by_uid.entry(uid).or_default().push(known);
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::cpu_times::KernelCpu;
+use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of};
 use super::{clocks, observation_gaps};
@@ -304,8 +304,8 @@ fn sampler(
         "io_pressure_some_seconds_total",
     ]
     .map(|name| table.column(name));
-    let [free_columns, busy_columns] =
-        [FREE_CPU_COLUMNS, BUSY_CPU_COLUMNS].map(|names| names.iter().map(|name| table.column(name)).collect::<Vec<_>>());
+    let [free_columns, busy_columns] = [FREE_CPU_COLUMNS, BUSY_CPU_COLUMNS]
+        .map(|names| names.iter().map(|name| table.column(name)).collect::<Vec<_>>());
     let unreclaimable_columns = UNRECLAIMABLE_FIELDS.map(|name| table.column(name));
     Ok(move |row: &TableRow<'_>| {
         let mut unreclaimable = [None; UNRECLAIMABLE_FIELDS.len()];
@@ -314,7 +314,8 @@ fn sampler(
         }
         let [anon, shmem, ..] = unreclaimable;
         let seconds = |columns: &[Option<_>]| -> Result<Option<f64>, Malformed> {
-            let all: Vec<Option<f64>> = columns.iter().map(|column| row.number(*column)).collect::<Result<_, _>>()?;
+            let all: Vec<Option<f64>> =
+                columns.iter().map(|column| row.number(*column)).collect::<Result<_, _>>()?;
             Ok(all.into_iter().sum())
         };
         let kernel_cpu = seconds(&free_columns)?.zip(seconds(&busy_columns)?);

@@ -5,7 +5,9 @@
 //! Ornstein–Uhlenbeck process here (A. C. Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, 1989, chapter 9), whose
 //! share and time of correlation are integrated out over a grid, as the walk is.
 
-use super::local_level::{Disturbance, Fit, OF_GROUPS, Observation, WhitenedRows, fit_groups_with, unwhitened};
+use super::local_level::{
+    Disturbance, Fit, OF_GROUPS, Observation, WhitenedRows, fit_groups_with, unwhitened,
+};
 
 /// What is left over, in variances of the noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,10 +108,10 @@ pub fn fit_cpu_time(series: &[Vec<Observation<OF_GROUPS>>]) -> Option<Fit<OF_GRO
 
 #[cfg(test)]
 mod tests {
+    use ramp_format::plan::MOST_GROUPS;
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal};
     use rand_pcg::Pcg64Mcg;
-    use ramp_format::plan::MOST_GROUPS;
 
     use super::*;
     use crate::stats::Interval;
@@ -146,7 +148,10 @@ mod tests {
                     holds[at] += u32::from(Interval::of(&of).unwrap().contains(truth));
                 }
             }
-            assert!(holds.iter().all(|holds| holds * 100 >= 88 * runs), "{holds:?} of {runs}: {walk} {rate} {correlation}");
+            assert!(
+                holds.iter().all(|holds| holds * 100 >= 88 * runs),
+                "{holds:?} of {runs}: {walk} {rate} {correlation}"
+            );
         }
     }
 }

@@ -104,7 +104,10 @@ pub(super) trait Disturbance: Copy {
 }
 
 /// The columns of an observation, not whitened: level, time, the common ones, y.
-pub(super) fn unwhitened<const C: usize, const K: usize>(observation: &Observation<C>, first: f64) -> [f64; K] {
+pub(super) fn unwhitened<const C: usize, const K: usize>(
+    observation: &Observation<C>,
+    first: f64,
+) -> [f64; K] {
     let mut columns = [0.0; K];
     columns[0] = 1.0;
     columns[1] = observation.seconds - first;
@@ -343,7 +346,8 @@ fn persistence<D: Disturbance, const C: usize, const K: usize>(
     walk: D,
     coefficients: &[f64; C],
 ) -> f64 {
-    let left: Vec<Vec<f64>> = series.iter().map(|one| innovations::<D, C, K>(one, walk, coefficients)).collect();
+    let left: Vec<Vec<f64>> =
+        series.iter().map(|one| innovations::<D, C, K>(one, walk, coefficients)).collect();
     let count: usize = left.iter().map(Vec::len).sum();
     let square: f64 = left.iter().flatten().map(|value| value * value).sum();
     if square <= 0.0 {

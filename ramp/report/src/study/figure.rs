@@ -202,7 +202,9 @@ pub(super) fn memory_of(run: &RunResults, group: Option<usize>) -> Estimate<&Mar
 
 /// CPU time of an instance of a run, or of one runtime of a mixed run.
 fn cpu_of(run: &RunResults, group: Option<usize>) -> Estimate<&CpuCost> {
-    run.cpu.get(group.unwrap_or_default()).map_or_else(|| unavailable("the run is not mixed, or has fewer runtimes"), Ok)
+    run.cpu
+        .get(group.unwrap_or_default())
+        .map_or_else(|| unavailable("the run is not mixed, or has fewer runtimes"), Ok)
 }
 
 fn held(run: &RunResults, group: Option<usize>) -> Estimate<f64> {

@@ -28,8 +28,12 @@ fn sentence(name: &str, figure: &Estimate<CpuFigure>, kind: CpuKind) -> Option<S
         CpuKind::PerStart => Unit::CpuSeconds,
     };
     let rule = match kind {
-        CpuKind::AtRest => "beyond the CPU time that the load reports: what runtime and kubelet take for a container that runs",
-        CpuKind::PerStart => "until the instance is ready, beyond what it takes at rest and what the load reports",
+        CpuKind::AtRest => {
+            "beyond the CPU time that the load reports: what runtime and kubelet take for a container that runs"
+        }
+        CpuKind::PerStart => {
+            "until the instance is ready, beyond what it takes at rest and what the load reports"
+        }
     };
     match cpu_of_use(figure, kind) {
         Ok(found) => {
@@ -63,7 +67,11 @@ fn pod_fixed_verdict(class: &RuntimeClassFacts, interval: Interval) -> Sentence 
         Err(_) => String::new(),
     };
     says(
-        format!("RuntimeClass {} has podFixed.cpu of {:.0}m, {verdict}{suggested}.", class.name, 1000.0 * has),
+        format!(
+            "RuntimeClass {} has podFixed.cpu of {:.0}m, {verdict}{suggested}.",
+            class.name,
+            1000.0 * has
+        ),
         format!(
             "podFixed compared with the {} of the CPU overhead per pod; its upper end in whole millicores is suggested",
             format::confidence()

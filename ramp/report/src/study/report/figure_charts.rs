@@ -60,7 +60,9 @@ impl ChartPlace<'_> {
         for (at, cell) in self.group.cells.iter().enumerate() {
             let Some(figure) = index.and_then(|index| cell.figures.get(index)) else { continue };
             let runs = self.report.data.runs_of(cell.cell);
-            let value = |run: &&crate::study::data::MeasuredRun| run.figures.figures.get(index?)?.as_ref().ok().copied();
+            let value = |run: &&crate::study::data::MeasuredRun| {
+                run.figures.figures.get(index?)?.as_ref().ok().copied()
+            };
             let values: Vec<f64> = runs.iter().filter_map(value).collect();
             if values.is_empty() {
                 continue;
