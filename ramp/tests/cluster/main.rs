@@ -20,6 +20,7 @@ mod needs_a_cluster {
     mod changes;
     mod components;
     mod connection;
+    mod cpu;
     mod faults;
     mod limits;
     mod overhead;

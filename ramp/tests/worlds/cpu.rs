@@ -187,3 +187,18 @@ fn intervals_of_cpu_time_hold_the_truth_and_are_of_use() {
     assert!(quiet.width() <= 0.002, "±{:.4} cores in a quiet world", quiet.width());
     assert_eq!(quiet.of_use, quiet.cases, "a minute is enough in a quiet world");
 }
+
+#[test]
+fn cpu_time_of_a_full_machine_is_unavailable() {
+    let world = World::parse(
+        "load: {memory: 10M, growth_rate: 200M/s, report_every: 5s, cpu: 0}\nnodes: [{count: 1, cores: 1}]\n\
+         runtime: {cpu: 0.02}\nmachine: {cpu: 0.98}\n",
+    );
+    let world = world.unwrap();
+    let mut plan = shaped_plan(Shape { steps: 4, from: 1, down: false, pace: Pace::Ready }, &world);
+    (plan.settle, plan.hold) = (Duration::from_secs(20), Duration::from_secs(20));
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = run_plan(world, &plan, &directory.path().join("run"));
+    let why = outcome.found.cpu[0].at_rest.clone().unwrap_err();
+    assert!(why.0.contains("had less than 3% of their time free"), "{why}");
+}

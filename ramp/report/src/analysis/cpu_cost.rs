@@ -132,7 +132,7 @@ fn figure(
         return match groups {
             1 => unavailable(too_short(times)),
             _ => unavailable(
-                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace every 20s, \
+                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace 20s, \
                  or a run of each runtime",
             ),
         };

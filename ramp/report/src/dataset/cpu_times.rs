@@ -41,15 +41,16 @@ const STARTED_AFTER_SECONDS: f64 = 2.0;
 /// What an instance takes before it is seen on a node: it is scheduled, and its kubelet is told.
 const BEFORE_START_SECONDS: f64 = 1.0;
 /// Observations of all kernels together, and the fewest of each: more tell nothing more.
-const OBSERVATIONS: usize = 4000;
-const OF_KERNEL: (usize, usize) = (20, 400);
+const OBSERVATIONS: usize = 3000;
+const OF_KERNEL: (usize, usize) = (20, 200);
 /// CPUs have hardly any time left where less of it than this share is free: what an instance uses more others use less.
 const FULL: f64 = 0.03;
 /// The share of samples at which they may have none.
 const FULL_SAMPLES: f64 = 0.1;
 
 impl Dataset {
-    /// CPU time against instances, from samples before a step (its index), or of all steps on the way up and while instances were held.
+    /// CPU time against instances, from samples of all steps on the way up and while instances were held, until the first one ended; where
+    /// memory was short, before a step (its index).
     ///
     /// # Errors
     /// Why the run does not tell.
@@ -57,7 +58,9 @@ impl Dataset {
         let Some(recorded) = self.recorded() else {
             return Err(NO_CPU_TIME.into());
         };
-        let until = self.until(before);
+        // Memory that is short costs CPU time; where only the scheduler had no room, what was held tells as much as before.
+        let is_short = |row: &PodRow| matches!(row.to.parse(), Ok(State::OomKilled | State::Evicted));
+        let until = self.until(before.filter(|_| recorded.pods.iter().any(is_short)));
         let own = OwnCpu::of(recorded);
         let kernels: Vec<KernelTimes> = (0..recorded.kernels.len())
             .map(|kernel| self.cpu_of_kernel(recorded, kernel, &own, until))
@@ -86,7 +89,11 @@ impl Dataset {
             observations: used.iter().map(|kernel| thinned(&kernel.looks, most)).collect(),
             instances: used.iter().map(|kernel| kernel.most()).sum(),
             idle_seconds: used.iter().map(|kernel| kernel.seconds_with(0)).fold(f64::INFINITY, f64::min),
-            dwell_seconds: used.iter().map(|kernel| kernel.seconds_with(kernel.most())).fold(0.0, f64::max),
+            dwell_seconds: used
+                .iter()
+                .filter(|kernel| kernel.most() > 0)
+                .map(|kernel| kernel.seconds_with(kernel.most()))
+                .fold(0.0, f64::max),
         })
     }
 
@@ -170,7 +177,7 @@ impl KernelTimes {
     fn seconds_with(&self, instances: u32) -> f64 {
         let pairs = self.looks.windows(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
         let both = pairs.filter(|(a, b)| a.instances == instances && b.instances == instances);
-        both.map(|(a, b)| b.run_seconds - a.run_seconds).sum()
+        both.map(|(a, b)| b.run_seconds - a.run_seconds).fold(0.0, |sum, seconds| sum + seconds)
     }
 }
 
@@ -269,13 +276,33 @@ impl<'d> Started<'d> {
 /// CPU seconds of instances by their own reports.
 struct OwnCpu<'d> {
     /// Reports of each instance, the oldest first, by its uid.
-    by_uid: HashMap<&'d str, Vec<(f64, f64)>>,
+    by_uid: HashMap<&'d str, Vec<OwnReport>>,
 }
+
+/// CPU seconds of an instance, as it reports them.
+#[derive(Clone, Copy, Debug)]
+struct OwnReport {
+    /// When, by its node's clock.
+    made: f64,
+    used: f64,
+    /// What it was to use.
+    wanted: f64,
+    /// By how much it is ahead of that: it uses less until that has passed.
+    overdrawn: f64,
+}
+
+/// What an instance uses follows from its last report for so many seconds.
+const KNOWN_FOR_SECONDS: f64 = 30.0;
 
 impl<'d> OwnCpu<'d> {
     fn of(recorded: &'d Recorded) -> Self {
-        let mut by_uid: HashMap<&str, Vec<(f64, f64)>> = HashMap::new();
-        let known = |report: &ReportRow| Some((report.made_seconds?, report.cpu_used_seconds?));
+        let mut by_uid: HashMap<&str, Vec<OwnReport>> = HashMap::new();
+        let known = |report: &ReportRow| {
+            let (made, used) = (report.made_seconds?, report.cpu_used_seconds?);
+            let (wanted, overdrawn) =
+                (report.cpu_wanted_seconds?, report.cpu_overdrawn_seconds.unwrap_or_default());
+            Some(OwnReport { made, used, wanted, overdrawn })
+        };
         for report in &recorded.reports.reports {
             if let (Some(uid), Some(known)) =
                 (recorded.reports.uids.get(report.instance as usize), known(report))
@@ -283,25 +310,23 @@ impl<'d> OwnCpu<'d> {
                 by_uid.entry(uid).or_default().push(known);
             }
         }
-        by_uid.values_mut().for_each(|reports| reports.sort_by(|a, b| a.0.total_cmp(&b.0)));
+        by_uid.values_mut().for_each(|reports| reports.sort_by(|a, b| a.made.total_cmp(&b.made)));
         Self { by_uid }
     }
 
-    /// What an instance has used at a time by its node's clock: in proportion between two reports, and after the last one for as long as it
-    /// was from that before it.
+    /// What an instance has used at a time by its node's clock: in proportion between two reports, and after the last one by its schedule.
     fn at(&self, uid: &str, at: f64) -> Option<f64> {
         let reports = self.by_uid.get(uid)?;
-        let next = reports.partition_point(|(made, _)| *made <= at);
+        let next = reports.partition_point(|report| report.made <= at);
         let last = reports.get(next.checked_sub(1)?)?;
-        let (from, to) = match reports.get(next) {
-            Some(next) => (last, next),
-            None => (reports.get(next.checked_sub(2)?)?, last),
-        };
-        let (seconds, used) = (to.0 - from.0, to.1 - from.1);
-        if used < 0.0 || at - last.0 > 2.0 * seconds {
-            return None;
+        if let Some(next) = reports.get(next) {
+            let share = (at - last.made) / (next.made - last.made).max(1e-9);
+            return (next.used >= last.used).then_some(last.used + share * (next.used - last.used));
         }
-        Some(last.1 + used * (at - last.0) / seconds.max(1e-9))
+        let before = reports.get(next.checked_sub(2)?)?;
+        let rate = (last.wanted - before.wanted) / (last.made - before.made).max(1e-9);
+        let since = at - last.made;
+        (since <= KNOWN_FOR_SECONDS).then_some(last.used + (rate * since - last.overdrawn).max(0.0))
     }
 }
 
@@ -310,11 +335,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_time_is_in_proportion_between_two_reports_and_unknown_long_after_the_last() {
-        let own = OwnCpu { by_uid: HashMap::from([("a", vec![(100.0, 0.0), (105.0, 1.0), (110.0, 3.0)])]) };
+    fn own_time_is_in_proportion_between_two_reports_and_by_schedule_after_the_last() {
+        let report = |made, used, wanted, overdrawn| OwnReport { made, used, wanted, overdrawn };
+        let all =
+            vec![report(100.0, 0.0, 0.0, 0.0), report(105.0, 1.0, 1.0, 0.0), report(110.0, 3.0, 2.0, 1.0)];
+        let own = OwnCpu { by_uid: HashMap::from([("a", all)]) };
         let at = |seconds| own.at("a", seconds);
         assert_eq!((at(99.0), at(102.5), at(107.5)), (None, Some(0.5), Some(2.0)));
-        assert_eq!((at(112.5), at(121.0), own.at("b", 107.0)), (Some(4.0), None, None));
+        assert_eq!((at(112.5), at(120.0)), (Some(3.0), Some(4.0)), "it is ahead of its schedule at first");
+        assert_eq!((at(141.0), own.at("b", 107.0)), (None, None));
     }
 
     #[test]

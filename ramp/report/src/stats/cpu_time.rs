@@ -81,6 +81,10 @@ impl Disturbance for CpuDisturbance {
             let columns = unwhitened::<C, K>(observation, first.seconds);
             let mut row = [0.0; K];
             for ((cell, [sum, rate]), column) in row.iter_mut().zip(&mut states).zip(columns) {
+                // Groups that a run does not have.
+                if column == 0.0 && *sum == 0.0 && *rate == 0.0 {
+                    continue;
+                }
                 *sum += added * *rate;
                 *rate *= left;
                 let innovation = column - *sum;

@@ -207,7 +207,8 @@ fn sums<D: Disturbance, const C: usize, const K: usize>(
         let (white, log_determinant) = disturbance.whitened::<C, K>(one);
         let mut products = [[0.0; K]; K];
         for row in &white {
-            for (cells, left) in products.iter_mut().zip(row) {
+            // Groups that a run does not have are columns of zeros.
+            for (cells, left) in products.iter_mut().zip(row).filter(|(_, left)| **left != 0.0) {
                 cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
             }
         }
