@@ -69,6 +69,9 @@ pub(crate) enum Worlds {
     AtNight,
 }
 
+/// What is built for them.
+pub(crate) const WORLDS_BUILD: &str = "--cargo-profile worlds --package ramp --test worlds";
+
 /// Reports on simulated clusters whose truth is known: how often each figure's interval holds it.
 pub(crate) fn worlds(often: Worlds) -> Outcome {
     let seeds = match often {
@@ -88,7 +91,7 @@ pub(crate) fn worlds(often: Worlds) -> Outcome {
     }
     run_command(
         tests
-            .args(["--cargo-profile", "worlds", "--package", "ramp", "--test", "worlds"])
+            .args(WORLDS_BUILD.split(' '))
             .args(IGNORED)
             .env("SEEDS", seeds.to_string())
             .env("COVERAGE", std::env::current_dir().map_err(|error| error.to_string())?.join(table)),
@@ -101,6 +104,8 @@ pub(crate) fn nightly() -> Outcome {
     run("cargo deny --workspace --locked check advisories")?;
     fuzz(FUZZ_RUNS_AT_NIGHT)?;
     worlds(Worlds::AtNight)?;
+    step("the program as users build it");
+    run("cargo build --release --locked -p ramp")?;
     step("calibration");
     // The profile of the image, so that its binary is not built twice.
     run("cargo bench --profile image --locked -p workload --bench calibration")?;

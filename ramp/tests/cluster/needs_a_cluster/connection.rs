@@ -69,7 +69,8 @@ fn a_run_through_a_proxy_with_a_client_certificate_of_version_1_records_what_a_d
         let kubeconfig = behind(directory.path(), &config, (!by_environment).then_some(&url));
         let out = directory.path().join(name);
         let (manifest, directory_of_run) = (manifest.to_str().unwrap(), out.to_str().unwrap());
-        let load = ["--memory", "20M", "--to", "2", "--hold", "5s", "--down", "--namespace", namespace.0];
+        let load = "--memory 20M --to 2 --settle 2s --hold 5s --down --namespace";
+        let load: Vec<&str> = load.split(' ').chain([namespace.0]).collect();
         let arguments = ["run", manifest, "--engine", "kubernetes", "--out", directory_of_run];
         let proxy_variable = if by_environment { url.as_str() } else { "" };
         let env = [("KUBECONFIG", kubeconfig.to_str().unwrap()), ("HTTPS_PROXY", proxy_variable)];

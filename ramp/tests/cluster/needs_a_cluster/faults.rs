@@ -88,7 +88,7 @@ fn begin(out: &Path) -> Running {
     let run = process::run(
         &manifest,
         out,
-        &["--memory", "20M", "--pace", "4s", "--stop", "time:190s", "--hold", "5s"],
+        &["--memory", "20M", "--pace", "4s", "--stop", "time:190s", "--settle", "2s", "--hold", "5s"],
     );
     wait("the run to begin", 60 * SECOND, || out.join("steps.csv").is_file());
     run

@@ -28,6 +28,8 @@ fn arguments<'a>(namespace: &'a Namespace, manifest: &'a Path, out: &'a Path) ->
         "20M",
         "--to",
         "2",
+        "--settle",
+        "2s",
         "--hold",
         "1s",
         "--down",
@@ -141,7 +143,19 @@ fn what_an_earlier_run_has_left_is_in_the_way_until_it_is_cleaned() {
     let (status, said) = ended(process::run(
         &manifest,
         &kept,
-        &["--namespace", namespace.0, "--memory", "20M", "--to", "2", "--hold", "1s", "--keep"],
+        &[
+            "--namespace",
+            namespace.0,
+            "--memory",
+            "20M",
+            "--to",
+            "2",
+            "--settle",
+            "2s",
+            "--hold",
+            "1s",
+            "--keep",
+        ],
     ));
     assert!(status.success(), "{said}");
     let run = ramp_format::run_file::read_run(&kept).unwrap().run;

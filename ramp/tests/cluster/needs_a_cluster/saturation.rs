@@ -61,6 +61,8 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
             "oom-kills:0/1m",
             "--stop",
             "stalled:3",
+            "--settle",
+            "2s",
             "--hold",
             "10s",
         ],

@@ -16,7 +16,7 @@ use crate::support::numbers;
 use crate::support::transitions::audit;
 
 #[test]
-#[ignore = "needs a cluster with 20 simulated nodes (hollow=true), whose parts may be stopped: CLUSTER_HOME; and RAMP: a release build"]
+#[ignore = "needs a cluster with 20 simulated nodes (hollow=true), whose parts may be stopped: CLUSTER_HOME; and RAMP: an optimized build"]
 fn two_thousand_pods_cost_less_than_a_quarter_of_a_core_and_100_megabytes() {
     const PODS: u32 = 2000;
     let namespace = Namespace::create("ramp-test-scale");

@@ -33,6 +33,8 @@ fn it_runs_a_scenario_under_each_runtime_in_turn_and_back() {
         "20M",
         "--to",
         "2",
+        "--settle",
+        "6s",
         "--hold",
         "1s",
         "--label",
@@ -64,7 +66,7 @@ fn it_removes_what_a_ramp_that_was_killed_has_left() {
     let namespace = Namespace::create("ramp-test-script-killed");
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("study");
-    let options = ["--", "--namespace", namespace.0, "--memory", "20M", "--pace", "2s"];
+    let options = ["--", "--namespace", namespace.0, "--memory", "20M", "--pace", "2s", "--settle", "6s"];
     let arguments = ["--out", out.to_str().unwrap(), "memory-capacity", "runc"];
     let script = script(&[&arguments[..], &options].concat());
     let steps = || {

@@ -21,8 +21,8 @@ fn a_run_outlives_its_token_once_another_one_stands_in_the_kubeconfig() {
         (kubeconfig_with(directory.path(), &token(&namespace, "ramp-test-1")), directory.path().join("run"));
     let manifest = scenario("runc/memory-capacity.yaml");
     let (manifest, directory_of_run) = (manifest.to_str().unwrap(), out.to_str().unwrap());
-    let options =
-        ["--namespace", namespace.0, "--memory", "20M", "--pace", "2s", "--stop", "time:60s", "--hold", "1s"];
+    let load = "--memory 20M --pace 2s --stop time:60s --settle 2s --hold 1s";
+    let options: Vec<&str> = ["--namespace", namespace.0].into_iter().chain(load.split(' ')).collect();
     let arguments = ["run", manifest, "--engine", "kubernetes", "--out", directory_of_run];
     let run = ramp_as(&config, &[&arguments[..], &options].concat());
     let told = |kind: &str| {
