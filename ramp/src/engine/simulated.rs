@@ -2,6 +2,7 @@
 //! hour in a second, and is deterministic.
 
 mod cluster;
+mod components;
 mod ground_truth;
 mod instance;
 mod kernel_memory;
