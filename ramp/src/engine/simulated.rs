@@ -9,6 +9,7 @@ mod kernel_memory;
 mod loader;
 mod phase_draws;
 mod quantities;
+mod quantity_maps;
 mod random;
 mod validation;
 mod world;
