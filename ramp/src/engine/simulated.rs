@@ -2,6 +2,7 @@
 //! hour in a second, and is deterministic.
 
 mod cluster;
+mod components;
 mod ground_truth;
 mod instance;
 mod kernel_cpu;
@@ -9,6 +10,7 @@ mod kernel_memory;
 mod loader;
 mod phase_draws;
 mod quantities;
+mod quantity_maps;
 mod random;
 mod swap;
 mod task_limits;

@@ -140,7 +140,7 @@ pub fn run_components(
     let of_group = |group: &String| {
         let own: Vec<&InstanceComponents> =
             all.iter().filter(|one| one.group.as_deref() == Some(group)).collect();
-        let own = usual(own);
+        let own = usual(&own);
         let whole =
             || unavailable("of a mixed run: the memory of nodes and kernels is not told apart by runtime");
         ComponentResults { components: components(&own, None, whole()), peak: peak(&own) }
@@ -148,7 +148,7 @@ pub fn run_components(
     let whole = match of_one_runtime(data) {
         Err(why) => ComponentResults { components: Err(why.clone()), peak: Err(why) },
         Ok(()) => {
-            let own = usual(all.iter().collect());
+            let own = usual(&all.iter().collect::<Vec<_>>());
             ComponentResults {
                 components: components(&own, Some((data, saturated_at)), cost.clone()),
                 peak: peak(&own),
@@ -167,7 +167,7 @@ impl RunComponents {
 }
 
 /// Without instances that lack a component which nearly all others have: a process that began late, or could not be read.
-fn usual(all: Vec<&InstanceComponents>) -> Vec<&InstanceComponents> {
+fn usual<'c>(all: &[&'c InstanceComponents]) -> Vec<&'c InstanceComponents> {
     let is_usual = |name: &str| {
         let have = all.iter().filter(|one| one.parts.contains_key(name)).count();
         have as f64 >= USUAL * all.len() as f64 && have > 0

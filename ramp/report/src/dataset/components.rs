@@ -127,7 +127,7 @@ impl Dataset {
             match all.last_mut() {
                 // Components of one sample.
                 Some((last, bytes)) if component.is_none() && (seconds - *last).abs() < 1e-3 => {
-                    *bytes += memory.held
+                    *bytes += memory.held;
                 }
                 _ => all.push((seconds, memory.held)),
             }

@@ -175,7 +175,7 @@ pub(super) fn sentences(found: &RunResults) -> Vec<Sentence> {
         }
         Err(why) if why.0 == NEEDS_PROBE => return sentences,
         Err(why) => {
-            sentences.push(says(format!("Memory by component: n/a: {}.", why.0), "memory by component"))
+            sentences.push(says(format!("Memory by component: n/a: {}.", why.0), "memory by component"));
         }
     }
     let rule = "peak per instance: high-water mark of the cgroup of each pod, less page cache at rest and less what the load reports";

@@ -1,16 +1,15 @@
 //! Simulated cluster: a discrete-event simulation of the nodes and instances of a world.
 
-mod components;
-
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use super::super::replicas::difference;
 use super::super::{
-    ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeStatus, Notice, NoticeKind,
-    Obstacle, Rescaled,
+    ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeRecord, NodeStatus, Notice,
+    NoticeKind, Obstacle, Rescaled,
 };
+use super::components::{NodeComponents, components_of};
 use super::ground_truth::{TrueLoss, Truth};
 use super::instance::{LoadFacts, SimulatedInstance, whole_second};
 use super::kernel_cpu::KernelCpu;
@@ -19,7 +18,6 @@ use super::quantities::SignedQuantity;
 use super::random::Random;
 use super::task_limits::{NOT_STARTED, TRIED_AGAIN_AFTER};
 use super::world::{Beyond, GroupTruth, Incident, IncidentKind, NodeKind, Placement, Shortage, World};
-use components::NodeComponents;
 use ramp_format::preflight::AdmittedResources;
 use ramp_format::state::State;
 use ramp_format::time::Time;
@@ -1081,6 +1079,37 @@ impl Cluster {
             found.on_disk += out.all - out.stored;
             found.stored += out.stored;
             found.pool += out.pool;
+        }
+    }
+
+    fn plan_components(&mut self) {
+        let Some(every) = self.world.machine.components_every else { return };
+        for node in 0..self.nodes.len() {
+            let phase = self.nodes[node].components.phase(every);
+            self.plan(phase, PlannedEvent::Components { node });
+        }
+    }
+
+    /// A record of each component on a node.
+    fn sample_components(&mut self, node: usize, now: Duration) {
+        let Some(every) = self.world.machine.components_every else { return };
+        self.plan(now + every, PlannedEvent::Components { node });
+        let all = self.there.iter().map(|at| &self.instances[*at]);
+        let made: Vec<&SimulatedInstance> =
+            all.filter(|one| one.node == Some(node) && one.sandbox.is_some()).collect();
+        let of_one = |one: &&SimulatedInstance| {
+            components_of(one, &self.groups[one.group].runtime, &self.load, made.len(), now)
+        };
+        let mut records: Vec<_> = made.iter().flat_map(of_one).collect();
+        let there = made.len();
+        records.extend(self.nodes[node].components.of_node(&self.world.machine, there));
+        let time = Time(self.time_on(Some(node), now)).to_string();
+        let boot_id = self.kernels[self.nodes[node].kernel].boot_id.clone();
+        for mut record in records {
+            record.insert("time".into(), time.clone().into());
+            record.insert("boot_id".into(), boot_id.clone().into());
+            let event = Event::Component(NodeRecord { node: self.names[node].clone(), record });
+            self.seen.push(ObservedEvent { at: now, event });
         }
     }
 

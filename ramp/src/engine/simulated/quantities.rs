@@ -141,32 +141,3 @@ pub(super) fn serialize<S: Serializer>(value: &impl Quantity, serializer: S) -> 
 pub(super) fn deserialize<'de, D: Deserializer<'de>, Q: Quantity>(deserializer: D) -> Result<Q, D::Error> {
     Q::of_text(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
-
-/// Quantities by name.
-pub(super) mod by_name {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use super::Quantity;
-
-    pub(in super::super) fn serialize<S: Serializer, Q: Quantity>(
-        values: &BTreeMap<String, Q>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let texts = values.iter().map(|(name, value)| (name, value.text()));
-        texts.collect::<BTreeMap<_, _>>().serialize(serializer)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, Q: Quantity>(
-        deserializer: D,
-    ) -> Result<BTreeMap<String, Q>, D::Error> {
-        let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
-        let value = |(name, text): (String, String)| {
-            Q::of_text(&text)
-                .map(|value| (name.clone(), value))
-                .map_err(|error| de::Error::custom(format!("{name}: {error}")))
-        };
-        texts.into_iter().map(value).collect()
-    }
-}

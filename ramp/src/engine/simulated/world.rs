@@ -11,6 +11,7 @@ use workload::config::Interval;
 use workload::quantity::{Bytes, CpuTarget, MemoryTarget, Rate};
 
 use super::quantities::{self, Share, SignedQuantity};
+use super::quantity_maps;
 
 /// The runtime of a mixed run that is the world's own.
 const DEFAULT_RUNTIME: &str = "default";
@@ -131,7 +132,7 @@ pub struct RuntimeTruth {
     /// CPU request of each, in cores.
     pub cpu_request: f64,
     /// Of its memory: what each component holds, by its name in `components.csv`. What is left over, nobody tells of.
-    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(with = "quantity_maps", skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, Bytes>,
     /// Whether the memory of its load is in that of its `vmm` or `sentry`.
     #[serde(skip_serializing_if = "is_false")]
@@ -190,7 +191,7 @@ pub struct OtherRuntime {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<PhaseTime>,
     /// What each component holds; none of them where its memory differs and this is not said.
-    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(with = "quantity_maps", skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, Bytes>,
 }
 
@@ -280,7 +281,7 @@ pub struct MachineTruth {
     #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
     pub components_every: Option<Duration>,
     /// What components of a node, such as `kubelet`, hold for each instance there.
-    #[serde(with = "quantities::by_name", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(with = "quantity_maps", skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, Bytes>,
 }
 
