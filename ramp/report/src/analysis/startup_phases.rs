@@ -303,7 +303,7 @@ const NO_EVENT: &str = "the kubelet's event did not arrive";
 const LATE_EVENT: &str = "the kubelet's event arrived late";
 const NO_REPORT: &str = "the program did not report";
 const SEEN_LATE: &str = "seen late";
-const CLOCK: &str = "the node's clock was set, or drifts";
+const CLOCK: &str = "the clock of the node was set or drifts, or those of guests differ";
 
 impl Sources {
     fn of(recorded: &Recorded) -> Self {
@@ -506,12 +506,14 @@ impl<'d> Lives<'d> {
             };
             clocks.seen(node, report.elapsed_seconds, made);
         }
+        let mut placed: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for life in &self.all {
-            let placed = life.moments[1].seconds().or(life.moments[0].seconds());
-            if let (Some(node), Some(placed), Some(program)) = (&life.node, placed, life.program) {
-                clocks.before(node, placed - WATCH_SECONDS, program);
+            let at = life.moments[1].seconds().or(life.moments[0].seconds());
+            if let (Some(node), Some(at), Some(program)) = (&life.node, at, life.program) {
+                placed.entry(node).or_default().push((at - WATCH_SECONDS, program));
             }
         }
+        placed.into_iter().for_each(|(node, pairs)| clocks.before(node, pairs));
         clocks
     }
 
