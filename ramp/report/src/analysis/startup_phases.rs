@@ -396,6 +396,8 @@ struct Life {
     running: Moment,
     /// When it was evicted, killed or removed before it was ready.
     over: Option<f64>,
+    /// There was no node with room for it: how long it waited is no time of its start.
+    waited: bool,
     /// Nothing more of it is of its start.
     is_done: bool,
     /// When its program started, by its node's clock in seconds since 1970.
@@ -466,7 +468,8 @@ impl<'d> Lives<'d> {
             }
         };
         match state {
-            State::Pending | State::Unschedulable => {}
+            State::Pending => {}
+            State::Unschedulable => life.waited = true,
             State::Creating => reach(1, moment()),
             State::Running | State::Ready => {
                 reach(1, Moment::Unknown(SEEN_LATE));
@@ -603,7 +606,7 @@ impl Life {
         for pair in told.windows(2) {
             let [from, to] = pair else { continue };
             let phase = to - 1;
-            if !is_reached(*from) {
+            if !is_reached(*from) || self.waited && *from == 0 {
                 continue;
             }
             let Some(begin) = self.moments[*from].seconds() else {
