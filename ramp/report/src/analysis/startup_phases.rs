@@ -303,7 +303,7 @@ const NO_EVENT: &str = "the kubelet's event did not arrive";
 const LATE_EVENT: &str = "the kubelet's event arrived late";
 const NO_REPORT: &str = "the program did not report";
 const SEEN_LATE: &str = "seen late";
-const CLOCK: &str = "the node's clock was set, or drifts";
+const CLOCK: &str = "the clock of the node was set or drifts, or those of guests differ";
 
 impl Sources {
     fn of(recorded: &Recorded) -> Self {
@@ -396,6 +396,8 @@ struct Life {
     running: Moment,
     /// When it was evicted, killed or removed before it was ready.
     over: Option<f64>,
+    /// There was no node with room for it: how long it waited is no time of its start.
+    waited: bool,
     /// Nothing more of it is of its start.
     is_done: bool,
     /// When its program started, by its node's clock in seconds since 1970.
@@ -466,7 +468,8 @@ impl<'d> Lives<'d> {
             }
         };
         match state {
-            State::Pending | State::Unschedulable => {}
+            State::Pending => {}
+            State::Unschedulable => life.waited = true,
             State::Creating => reach(1, moment()),
             State::Running | State::Ready => {
                 reach(1, Moment::Unknown(SEEN_LATE));
@@ -506,12 +509,14 @@ impl<'d> Lives<'d> {
             };
             clocks.seen(node, report.elapsed_seconds, made);
         }
+        let mut placed: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for life in &self.all {
-            let placed = life.moments[1].seconds().or(life.moments[0].seconds());
-            if let (Some(node), Some(placed), Some(program)) = (&life.node, placed, life.program) {
-                clocks.before(node, placed - WATCH_SECONDS, program);
+            let at = life.moments[1].seconds().or(life.moments[0].seconds());
+            if let (Some(node), Some(at), Some(program)) = (&life.node, at, life.program) {
+                placed.entry(node).or_default().push((at - WATCH_SECONDS, program));
             }
         }
+        placed.into_iter().for_each(|(node, pairs)| clocks.before(node, pairs));
         clocks
     }
 
@@ -601,7 +606,7 @@ impl Life {
         for pair in told.windows(2) {
             let [from, to] = pair else { continue };
             let phase = to - 1;
-            if !is_reached(*from) {
+            if !is_reached(*from) || self.waited && *from == 0 {
                 continue;
             }
             let Some(begin) = self.moments[*from].seconds() else {

@@ -58,10 +58,16 @@ impl NodeClocks {
         bound.high = bound.high.min(most);
     }
 
-    /// Something happened on the node by its clock, after something that happened so many seconds after the run began.
-    pub(super) fn before(&mut self, node: &str, before: f64, then: f64) {
-        let (least, bound) = (before - (then - self.began), self.of(node));
-        bound.low = bound.low.max(least);
+    /// Things that happened so many seconds after the run began, and what happened on the node after each, by its clock. A quarter of
+    /// them may have been seen late.
+    pub(super) fn before(&mut self, node: &str, pairs: Vec<(f64, f64)>) {
+        let mut least: Vec<f64> =
+            pairs.into_iter().map(|(before, then)| before - (then - self.began)).collect();
+        least.sort_by(f64::total_cmp);
+        let at = least.len().saturating_sub(1) - least.len() / 4;
+        if let Some(least) = least.get(at) {
+            self.of(node).low = *least;
+        }
     }
 
     fn of(&mut self, node: &str) -> &mut ClockBound {
@@ -111,7 +117,9 @@ mod tests {
         // The node is 3 s ahead: what it dates 1013 happened 10 s after the run began.
         clocks.seen("node", 10.2, 1013.0);
         clocks.seen("node", 11.01, 1014.0);
-        clocks.before("node", 9.8, 1013.0);
+        // One of five was seen late.
+        clocks
+            .before("node", vec![(9.0, 1013.0), (9.8, 1013.0), (9.8, 1013.0), (9.7, 1013.0), (15.0, 1013.0)]);
         let seconds = clocks.by_ramp("node", 1013.0).unwrap();
         assert!((seconds - 10.01).abs() < 1e-9, "{seconds}");
         assert!((clocks.width() - 0.21).abs() < 1e-9, "{}", clocks.width());

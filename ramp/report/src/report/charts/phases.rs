@@ -26,7 +26,8 @@ pub(super) fn by_load(report: &Report) -> Chart {
     Chart {
         x: X::Own("running instances at creation"),
         note: "Median of each phase (Kaplan–Meier) in each quarter of the instances up to saturation, and beyond it: from the creation to \
-               a node, to the sandbox, the container, the first instruction of the program, all of its memory, and being seen to be ready. \
+               a node, to the sandbox, the container, the first instruction of the program, all of its memory, and being seen to be \
+               ready. \
                Phases that nothing tells are left out."
             .into(),
         ..Chart::of_all("phases", "Phases of the start against population", "seconds", series)

@@ -27,8 +27,10 @@ pub(super) fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
             marks: marks(report, group),
             legend: Vec::new(),
             reach: Vec::new(),
-            note: "Medians over the instances of all runs (Kaplan–Meier), from the creation at the bottom; medians of phases do not add up \
-                   to that of the whole. Dot: 90% were ready within that time. Phases below 0.02 s have no label; those that neither the engine nor an event tells are left out."
+            note: "Medians over the instances of all runs (Kaplan–Meier), from the creation at the bottom; medians of phases do not \
+                   add up \
+                   to that of the whole. Dot: 90% were ready within that time. Phases below 0.02 s \
+                   have no label; those that neither the engine nor an event tells are left out."
                 .into(),
         }
     };
