@@ -126,7 +126,7 @@ fn of_studies(errors: &[[f64; 2]]) -> (usize, usize) {
 #[test]
 #[ignore = "needs a minute, and a release build"]
 fn intervals_of_cpu_time_hold_the_truth_and_are_of_use() {
-    let seeds: usize = std::env::var("CPU_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let seeds: usize = std::env::var("CPU_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let directory = tempfile::tempdir().unwrap();
     let (next, all) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
