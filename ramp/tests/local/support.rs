@@ -126,6 +126,7 @@ impl Run {
                 Event::Report(report) => self.reports.push(report),
                 Event::Sample(sample) => self.samples.push(sample),
                 Event::Notice(notice) => self.notices.push(notice),
+                Event::Limit(_) => {}
                 event => panic!("{event:?}"),
             }
         }
