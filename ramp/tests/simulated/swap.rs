@@ -7,6 +7,7 @@ use ramp_format::directory::Directory;
 use ramp_format::plan::{EngineKind, EngineOptions, Plan};
 use ramp_format::scenario::Scenario;
 use ramp_report::analysis::Estimates;
+use ramp_report::analysis::comparison::{Comparison, Pooled};
 use ramp_report::analysis::results::RunResults;
 use ramp_report::dataset::Dataset;
 use ramp_report::report::{Report, json, narrative};
@@ -88,6 +89,18 @@ async fn compressed_memory_counts_by_its_compressed_size() {
     assert!(swapped.on_disk.bytes.abs() < 0.3 * MB, "{:?}", swapped.on_disk.interval);
     let said = narrative::summary(&report);
     assert!(said.contains("compressed"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn runtimes_do_not_differ_by_what_compression_saves() {
+    let (_one, compressed) = recorded(json!({"swap": "4Gi", "swapped": 0.3, "zswap": 0.25})).await;
+    let (_two, plain) = recorded(json!({})).await;
+    let [base, other] = [compressed, plain].map(|data| {
+        let found = Estimates::of(&data, None);
+        Pooled::of(&[(&data, &found)])
+    });
+    let overhead = Comparison::of(&base, &other).overhead_per_pod.unwrap();
+    assert!(overhead.interval.contains(0.0), "{overhead:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,7 +59,7 @@ pub struct Pooled {
     pub maximum_running: Estimate<f64>,
     /// Active memory per container at saturation, in MiB, on average.
     pub usage_at_saturation_mib: Estimate<f64>,
-    /// What one instance more costs, on average.
+    /// What one instance more costs, on average, with compressed memory at its size before.
     pub marginal_cost: Estimate<MarginalCost>,
 }
 
@@ -75,7 +75,7 @@ impl Pooled {
                 .try_for_each(|(data, run)| fits_no_more(data, run))
                 .and_then(|()| mean(runs, |run| Ok(Counted::by([run]).of(run)?.count.into()))),
             usage_at_saturation_mib: mean(runs, |run| Ok(run.usage.at_saturation.clone()?.mib)),
-            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.rough_cost).collect::<Vec<_>>()),
+            marginal_cost: pooled(&runs.iter().map(|(_, run)| &run.uncompressed_cost).collect::<Vec<_>>()),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Estimates {
     pub marginal_cost: Estimate<MarginalCost>,
     /// The same however well it is known: repeats of it together may be of use.
     pub rough_cost: Estimate<MarginalCost>,
+    /// The same with compressed memory at its size before: runtimes do not differ by how well memory of the load compresses.
+    pub uncompressed_cost: Estimate<MarginalCost>,
     /// What of it is swapped out.
     pub swapped: Estimate<SwappedPerInstance>,
 }
@@ -119,6 +121,7 @@ impl Estimates {
             .and_then(|()| of_one_runtime(data))
             .and_then(|()| marginal_cost(&costs, saturation.saturation.is_ok()));
         let swapped = timed.and_then(|()| swapped_per_instance(&costs));
+        let uncompressed_cost = rough_cost.clone();
         let rough_cost = rough_cost.map(|cost| cost.with_swap(&costs.swap, &swapped));
         let cost_in_memory = in_memory(&rough_cost, &swapped);
         let marginal_cost = of_use(&rough_cost);
@@ -136,6 +139,7 @@ impl Estimates {
             usage: usage(data, &saturation, &marginal_cost),
             marginal_cost,
             rough_cost,
+            uncompressed_cost,
             costs,
             saturation,
             swapped,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 use super::reported_load::{HeldBytes, KernelInstances, ReportedLoad};
-use super::swapped::SwapCourse;
+use super::swapped::{KernelSwap, SwapCourse};
 use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
@@ -117,7 +117,7 @@ impl Dataset {
                 false => "per kernel, with instances still allocating".into(),
             },
             series: kernels.iter().map(series).collect(),
-            swap: SwapCourse::of(&kernels, measure, &load),
+            swap: swap_course(&kernels, measure, &load),
             beyond: Some(BeyondReported {
                 observations: kernels.iter().map(observations).collect(),
                 after: kernels
@@ -533,6 +533,26 @@ fn before_the_first(looks: &[KernelObservation]) -> Vec<(f64, f64)> {
     idle.map(|look| (look.elapsed_seconds, look.bytes)).collect()
 }
 
+/// What is known of swapped-out memory.
+fn swap_course(kernels: &[Vec<KernelObservation>], measure: &Measure, load: &ReportedLoad<'_>) -> SwapCourse {
+    let of_kernel = |looks: &Vec<KernelObservation>| {
+        let known = |look: &KernelObservation| Some((look.seconds, look.memory.swapped?));
+        let full = || looks.iter().filter(|look| look.all_full);
+        let instances = full().map(|look| look.instances).max().unwrap_or(0);
+        let with_most = full().filter(|look| look.instances == instances);
+        Some(KernelSwap {
+            instances,
+            before: looks.iter().take_while(|look| look.nodes == 0).map(known).collect::<Option<_>>()?,
+            with_most: with_most.map(known).collect::<Option<_>>()?,
+        })
+    };
+    let all: Option<Vec<KernelSwap>> = kernels.iter().map(of_kernel).collect();
+    match all.filter(|_| !measure.is_charged) {
+        Some(all) => SwapCourse::OfKernels(all.into_iter().filter(|kernel| kernel.instances > 0).collect()),
+        None => SwapCourse::Reported(load.swapped),
+    }
+}
+
 /// When a sample was taken, in seconds since the run began.
 pub(super) fn taken(sample: &NodeSample) -> Option<f64> {
     Some(sample.elapsed_seconds? - sample.age_seconds.unwrap_or(0.0))
@@ -547,14 +567,14 @@ pub(super) struct KernelObservation {
     pub(super) bytes: f64,
     /// What the instances held then, with page tables.
     pub(super) reported: f64,
-    pub(super) instances: u32,
+    instances: u32,
     /// Nodes of the kernel that have had an instance by then.
-    pub(super) nodes: u32,
+    nodes: u32,
     pub(super) all_full: bool,
     /// Of each group of a mixed run: its instances, and the nodes of the kernel that have had one.
     pub(super) groups: Vec<(u32, u32)>,
     /// Memory of the machine.
-    pub(super) memory: NodeMemory,
+    memory: NodeMemory,
     /// What all instances had together, where they are confined together.
     budget_used: Option<u64>,
 }

@@ -1,9 +1,5 @@
 //! Swapped-out memory of nodes: on a disk, or compressed in memory.
 
-use super::measure::Measure;
-use super::reported_load::ReportedLoad;
-use super::steady_state::KernelObservation;
-
 /// Memory that a kernel has swapped out, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SwappedMemory {
@@ -67,29 +63,6 @@ pub enum SwapCourse {
 impl Default for SwapCourse {
     fn default() -> Self {
         Self::Reported(0.0)
-    }
-}
-
-impl SwapCourse {
-    pub(super) fn of(kernels: &[Vec<KernelObservation>], measure: &Measure, load: &ReportedLoad<'_>) -> Self {
-        let of_kernel = |looks: &Vec<KernelObservation>| {
-            let known = |look: &KernelObservation| Some((look.seconds, look.memory.swapped?));
-            let full = || looks.iter().filter(|look| look.all_full);
-            let instances = full().map(|look| look.instances).max().unwrap_or(0);
-            Some(KernelSwap {
-                instances,
-                before: looks.iter().take_while(|look| look.nodes == 0).map(known).collect::<Option<_>>()?,
-                with_most: full()
-                    .filter(|look| look.instances == instances)
-                    .map(known)
-                    .collect::<Option<_>>()?,
-            })
-        };
-        let all: Option<Vec<KernelSwap>> = kernels.iter().map(of_kernel).collect();
-        match all.filter(|_| !measure.is_charged) {
-            Some(all) => Self::OfKernels(all.into_iter().filter(|kernel| kernel.instances > 0).collect()),
-            None => Self::Reported(load.swapped),
-        }
     }
 }
 

@@ -18,11 +18,11 @@ pub fn markdown() -> String {
          third column; where a figure is unavailable it is `null`, and `reason` beside it says why.\n\n\
          ## Of each run\n\nKeys are those of an object in `runs`.\n\n{}\n\
          *Swap*: memory of an instance that is swapped out is held, and costs as much as in memory: the marginal cost is memory that\n\
-         cannot be reclaimed plus swapped-out memory, compressed memory (zswap, swap on zram) at its compressed size. Of a mixed run\n\
-         compressed memory counts at its size before. `swapped_per_instance` is from the nodes' own counters (SwapTotal − SwapFree −\n\
-         SwapCached, Zswap, Zswapped, mm_stat), with the most instances less before the first: memory of the instances, of their\n\
-         runtime, or of others that made room for them. Kernels before 5.19 do not report zswap: its memory counts as on disk there.\n\
-         Where nodes swapped, the capacity by memory is not extrapolated.\n\n\
+         cannot be reclaimed plus swapped-out memory, compressed memory (zswap, swap on zram) at its compressed size. In the overhead\n\
+         per pod, in studies and in mixed runs compressed memory counts at its size before. `swapped_per_instance` is from the\n\
+         nodes' own counters (SwapTotal − SwapFree − SwapCached, Zswap, Zswapped, mm_stat), with the most instances less before the\n\
+         first: memory of the instances, of their runtime, or of others that made room for them. Kernels before 5.19 do not report\n\
+         zswap: its memory counts as on disk there. Where nodes swapped, the capacity by memory is not extrapolated.\n\n\
          ## Of each mixed run\n\nOf a run with `--mix`, beside those of each run. Keys are those of an object in `runs`.\n\n{}\n\
          ## Of each comparison\n\nKeys are those of an object in `comparisons`.\n\n{}",
         table(&runs),

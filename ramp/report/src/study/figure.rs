@@ -293,7 +293,7 @@ fn whole(group: Option<usize>) -> Estimate<()> {
 /// What one instance more costs, in a run or of one runtime of a mixed run.
 pub(super) fn memory_of(run: &RunResults, group: Option<usize>) -> Estimate<&MarginalCost> {
     let cost = match group {
-        None => &run.estimates.rough_cost,
+        None => &run.estimates.uncompressed_cost,
         Some(index) => match run.mixed.get(index) {
             Some(group) => &group.cost,
             None => return unavailable("the run is not mixed, or has fewer runtimes"),

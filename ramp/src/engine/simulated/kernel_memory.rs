@@ -111,7 +111,8 @@ impl Kernel {
 
     fn swap_out(&mut self, used: &Used, own: f64) -> SwappedOut {
         let memory = self.memory;
-        self.swap.as_mut().map(|swap| swap.swap_out(used, own, memory)).unwrap_or_default()
+        let needed = own + used.unreclaimable();
+        self.swap.as_mut().map(|swap| swap.swap_out(used.anon, needed, memory)).unwrap_or_default()
     }
 
     /// What of the instances' memory is swapped out; none where it has no swap.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::kernel_memory::Used;
 use super::random::Random;
 use super::world::NodeKind;
 
@@ -73,16 +72,16 @@ impl SwapSpace {
         })
     }
 
-    /// Swaps out what is cold, and what a machine with so much memory of its own and so much in all has no room for.
-    pub(super) fn swap_out(&mut self, used: &Used, own: f64, memory: f64) -> SwappedOut {
+    /// Swaps out what is cold of so much anonymous memory of the instances, and what of all that is needed the memory has no room for.
+    pub(super) fn swap_out(&mut self, anon: f64, needed: f64, memory: f64) -> SwappedOut {
         let gain = 1.0 - self.ratio.unwrap_or(0.0);
-        let cold = self.cold * used.anon;
-        let missing = own + used.unreclaimable() - cold * gain - memory * (1.0 - KEPT_FREE);
+        let cold = self.cold * anon;
+        let missing = needed - cold * gain - memory * (1.0 - KEPT_FREE);
         let room = (self.size - self.walked.0) / (1.0 + CACHED);
-        let all = (cold + missing.max(0.0) / gain).min(room).min(SWAPPED_AT_MOST * used.anon).max(0.0);
+        let all = (cold + missing.max(0.0) / gain).min(room).min(SWAPPED_AT_MOST * anon).max(0.0);
         let stored = self.ratio.map_or(0.0, |ratio| all.min(POOL_AT_MOST * memory / ratio.max(1e-6)));
         let pool = stored * self.ratio.unwrap_or(0.0);
-        self.out = SwappedOut { all, stored, pool, share: all / used.anon.max(1.0) };
+        self.out = SwappedOut { all, stored, pool, share: all / anon.max(1.0) };
         self.out
     }
 
