@@ -15,9 +15,10 @@ use super::signals::Signals;
 use super::sink::Sink;
 use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::config::ReportSpec;
+use crate::host::limits::{LimitReports, Rights};
 use crate::host::{Component, Components, Program};
 use crate::http::Responder;
-use crate::report::{ComponentReport, ComponentSnapshot, Record, metrics};
+use crate::report::{ComponentReport, ComponentSnapshot, Format, Record, metrics};
 
 /// Time from a sample to the next as a multiple of the CPU time that it took: 0.5 % of a core at most.
 const PAUSE: u64 = 200;
@@ -25,8 +26,11 @@ const PAUSE: u64 = 200;
 pub(super) fn run(spec: &ReportSpec, signals: &Signals, started_ns: u64) -> io::Result<Outcome> {
     let server = open_server(spec)?;
     let sampler = ComponentSampler::open(Path::new("/"), spec.settings(), started_ns);
+    // Only JSON has records of more than one kind.
+    let is_told = spec.format == Format::Json;
+    let limits = is_told.then(|| LimitReports::new(Path::new("/"), Rights { all_processes: true }));
     let mut probe =
-        ComponentProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)?, has_warned: false };
+        ComponentProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)?, limits, has_warned: false };
     probe.record(Record::Start, true);
     let outcome = run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))?;
     Ok(probe.sink.outcome(outcome))
@@ -122,6 +126,8 @@ impl ComponentSampler {
 struct ComponentProbe {
     sampler: ComponentSampler,
     sink: Sink,
+    /// The limits of the node, where they are told: with what only this probe may read.
+    limits: Option<LimitReports>,
     /// Of processes that cannot be read.
     has_warned: bool,
 }
@@ -139,6 +145,10 @@ impl EventHandler for ComponentProbe {
             }
             Record::Report if self.sampler.is_due(monotonic_ns()) => {
                 self.sink.write_all::<ComponentReport>(&self.sampler.sample(lost));
+                if let Some(limits) = &mut self.limits {
+                    let boot_id = self.sampler.node.boot_id();
+                    self.sink.write_lines(&limits.due_lines(monotonic_ns(), SystemTime::now(), boot_id));
+                }
                 self.sampler.is_written();
                 self.warn_of_unreadable();
             }

@@ -112,9 +112,7 @@ impl EventHandler for NodeProbe {
         let time = SystemTime::now();
         self.sink.write::<NodeReport>(&self.sampler.snapshot(record, time, lost));
         if let (Some(limits), Record::Start | Record::Report) = (&mut self.limits, record) {
-            let boot_id = self.sampler.boot_id();
-            let lines: String =
-                limits.due(monotonic_ns()).iter().map(|reading| reading.line(time, boot_id)).collect();
+            let lines = limits.due_lines(monotonic_ns(), SystemTime::now(), self.sampler.node.boot_id());
             self.sink.write_lines(&lines);
         }
         None

@@ -416,6 +416,11 @@ impl LimitReports {
         let before = std::mem::replace(&mut self.told, now);
         self.told.iter().filter(|reading| !before.contains(reading)).cloned().collect()
     }
+
+    /// The same as lines of JSON, for a record at `time` of the kernel with this boot ID.
+    pub fn due_lines(&mut self, now_ns: u64, time: SystemTime, boot_id: Option<&str>) -> Vec<String> {
+        self.due(now_ns).iter().map(|reading| reading.line(time, boot_id)).collect()
+    }
 }
 
 #[cfg(test)]

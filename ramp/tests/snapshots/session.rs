@@ -1,7 +1,9 @@
 //! Whole sessions: everything that `ramp` prints from start to end.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// All that is called here ends soon, however busy the machine.
@@ -55,6 +57,9 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        // A pipe holds 64 KiB: who writes more waits for a reader.
+        let stdout = read_all(child.stdout.take().unwrap());
+        let stderr = read_all(child.stderr.take().unwrap());
         let begin = Instant::now();
         while child.try_wait().unwrap().is_none() {
             // What was to be refused and is not may run for as long as it likes.
@@ -64,7 +69,8 @@ impl Place {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        child.wait_with_output().unwrap()
+        let status = child.wait().unwrap();
+        Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
     }
 
     /// One call, and what comes of it. Times of the log and the place itself, which differ each time, are left out.
@@ -94,6 +100,15 @@ impl Place {
     pub(crate) fn sessions(&self, all: &[&[&str]]) -> String {
         all.iter().map(|arguments| self.session(arguments)).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Reads a pipe to its end, in a thread.
+fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// Calls that need nothing to be there.

@@ -64,6 +64,8 @@ struct Tally {
     half_width: f64,
 }
 
+type Found = BTreeMap<&'static str, (bool, bool, f64)>;
+
 fn of_outcome(outcome: &StepOutcome, block: u32, begin_seconds: f64) -> StudyRun {
     let figures = STUDY_FIGURES.iter().map(|figure| figure.of(&outcome.found, None)).collect();
     StudyRun { block, begin_seconds, figures, startups: Vec::new() }
@@ -82,7 +84,9 @@ fn medians_hold(outcome: &StepOutcome, sandbox: PhaseTime) -> bool {
     holds(StartupPhase::Sandbox, sandbox.median.as_secs_f64()) && holds(StartupPhase::Program, 0.0)
 }
 
-fn study(seed: u64, directory: &Path) -> (BTreeMap<&'static str, (bool, bool, f64)>, Vec<bool>) {
+/// By the name of each phase: whether its interval holds the truth, whether it is said to differ, and half of the interval's width. Then
+/// whether the intervals of the medians of each run hold the truth.
+fn study(seed: u64, directory: &Path) -> (Found, Vec<bool>) {
     let (world, sandbox) = drawn(seed);
     let longer = PhaseTime { median: sandbox.median + LONGER, ..sandbox };
     let mut random = Pcg64Mcg::seed_from_u64(seed + 1_000_000);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::figure::JsonKey::{Object, Plain, Renamed, Structure, Within};
 use super::figure::{Figure, Reading, Scope, Unit};
+use super::startup_phases::survival;
 use super::{components, format, startup_phases};
 use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
@@ -23,7 +24,7 @@ use crate::analysis::search::SearchResult;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, SwappedPerInstance, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
-use crate::stats::{Interval, Quantile, Survival};
+use crate::stats::Interval;
 use ramp_format::preflight::Bound;
 use ramp_format::running_count::Most;
 use ramp_format::text::count;
@@ -810,17 +811,6 @@ fn level(level: &LoadLevel) -> Value {
     value["at_work_from"] = level.from.into();
     value["at_work_below"] = level.to.into();
     value
-}
-
-pub(super) fn survival(survival: &Survival) -> Value {
-    let quantile = |share: f64| match survival.quantile(share) {
-        Quantile::Seconds(seconds, low, high) => json!({"seconds": seconds, "low": low, "high": high}),
-        Quantile::LongerThan(seconds) => json!({"seconds": null, "longer_than_seconds": seconds}),
-    };
-    json!({
-        "count": survival.count, "censored": survival.censored,
-        "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99),
-    })
 }
 
 fn goodput(data: &Dataset, course: &GoodputCourse) -> Reading {

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::figure::Reading;
-use super::{format, registry};
+use super::format;
 use crate::analysis::results::RunResults;
 use crate::analysis::startup_burst::Burst;
 use crate::analysis::startup_phases::{PhaseFacts, PhaseLevel, StartupPhase, StartupPhases};
-use crate::stats::Survival;
+use crate::stats::{Quantile, Survival};
 
 /// Startup by phase, for programs.
 pub(super) fn reading(found: &StartupPhases, run: &RunResults) -> Reading {
@@ -33,11 +33,11 @@ fn phase(found: &StartupPhases, facts: &PhaseFacts) -> Value {
     let mut value = json!({"phase": phase.name(), "from": facts.from, "to": phase.end()});
     match found.survival(phase) {
         Err(why) => value["reason"] = why.0.into(),
-        Ok(survival) => {
+        Ok(all) => {
             let more = json!({
                 "clock": facts.clock, "resolution_seconds": facts.resolution_seconds,
                 "unknown": found.unknown(phase), "unknown_because": found.why_unknown(phase),
-                "all": registry::survival(&survival),
+                "all": survival(&all),
                 "levels": found.levels(phase).iter().map(level).collect::<Vec<_>>(),
             });
             if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
@@ -56,7 +56,7 @@ fn phase(found: &StartupPhases, facts: &PhaseFacts) -> Value {
 }
 
 fn level(level: &PhaseLevel) -> Value {
-    let mut value = registry::survival(&level.survival);
+    let mut value = survival(&level.survival);
     value["at_work_from"] = level.from.into();
     value["at_work_below"] = level.to.into();
     value
@@ -66,6 +66,18 @@ fn burst_value(burst: &Burst) -> Value {
     json!({
         "per_second": burst.per_second(), "most_per_second": burst.most_per_second(), "instances": burst.instances,
         "seconds": burst.seconds, "step": burst.step, "windows": burst.windows,
+    })
+}
+
+/// Durations, for programs.
+pub(super) fn survival(survival: &Survival) -> Value {
+    let quantile = |share: f64| match survival.quantile(share) {
+        Quantile::Seconds(seconds, low, high) => json!({"seconds": seconds, "low": low, "high": high}),
+        Quantile::LongerThan(seconds) => json!({"seconds": null, "longer_than_seconds": seconds}),
+    };
+    json!({
+        "count": survival.count, "censored": survival.censored,
+        "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99),
     })
 }
 

@@ -131,7 +131,7 @@ impl CellComparison {
                 let risk = stopping(figure.figure.name).nominal_risk();
                 figure.verdict = Verdict::at_risk(risk, &figure.difference, adjusted, Some(margin));
                 if let Verdict::CannotTell(_) = figure.verdict
-                    && is_below_resolution(figure.figure, figure.difference.difference.mean)
+                    && is_below_resolution(figure.figure.name, figure.difference.difference.mean)
                 {
                     figure.verdict = Verdict::CannotTell(None);
                 }
@@ -260,7 +260,7 @@ fn compare(
 /// The difference between the runs of each block; none with fewer than two blocks.
 pub(super) fn difference_of(figure: &StudyFigure, pairs: &[Pair]) -> Option<PairedDifference> {
     let mut difference = paired(pairs)?;
-    let systematic = systematic_deviation(figure);
+    let systematic = systematic_deviation(figure.name);
     difference.difference.standard_error = difference.difference.standard_error.hypot(systematic);
     Some(match figure.unit {
         StudyUnit::Instances if !figure.is_exact() => of_whole_numbers(difference),

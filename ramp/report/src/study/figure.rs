@@ -4,6 +4,7 @@ use super::components::{MEMORY_OF, PEAK_PER_INSTANCE, component, peak_per_pod};
 use super::startup_phases;
 use crate::analysis::cpu_cost::CpuCost;
 use crate::analysis::results::RunResults;
+use crate::analysis::startup_phases::StartupPhase;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
 use crate::stats::{Duration, Quantile, Survival};
 
@@ -21,7 +22,7 @@ pub struct StudyFigure {
     /// What it is, in a sentence without its full stop.
     pub definition: &'static str,
     /// Its value in a run, or of the runtime with an index of a mixed run.
-    pub(super) value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
+    value: fn(&RunResults, Option<usize>) -> Estimate<f64>,
 }
 
 /// What a figure is about. The p-values of a comparison are adjusted for the figures of one topic, so that a further topic makes no other
@@ -137,12 +138,59 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
             }
         },
     },
-    startup_phases::SCHEDULE,
-    startup_phases::SANDBOX,
-    startup_phases::CONTAINER,
-    startup_phases::PROGRAM,
-    startup_phases::MEMORY,
-    startup_phases::READY,
+    StudyFigure {
+        name: "startup_schedule",
+        title: "schedule phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from the creation of an instance until it has a node, by ramp's watch (to 0.02 s)",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Schedule),
+    },
+    StudyFigure {
+        name: "startup_sandbox",
+        title: "sandbox phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from then until the sandbox is ready: until the first event of the kubelet after it \
+                     (`Pulling`, `Pulled`, `Created`) arrives (to 0.05 s)",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Sandbox),
+    },
+    StudyFigure {
+        name: "startup_container",
+        title: "container phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from then until the container is started, pulling its image included, by the kubelet's event \
+                     `Started` or by what the engine sees (to 0.05 s)",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Container),
+    },
+    StudyFigure {
+        name: "startup_program",
+        title: "program phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from then until the first instruction of the program, by its own report and its node's clock \
+                     (to 0.05 s; one that is apart from ramp's is corrected by what its samples tell); below 0 where the \
+                     start is told later than the program began",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Program),
+    },
+    StudyFigure {
+        name: "startup_memory",
+        title: "memory phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from then until the program holds all of its memory, by its own clock (to 0.001 s)",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Memory),
+    },
+    StudyFigure {
+        name: "startup_ready",
+        title: "ready phase of startup",
+        unit: StudyUnit::Seconds,
+        topic: Topic::Startup,
+        definition: "mean time from then until the instance is seen to be ready (to 0.05 s): on Kubernetes mostly the period \
+                     of its readiness probe",
+        value: |run, group| startup_phases::mean(run, group, StartupPhase::Ready),
+    },
     StudyFigure {
         name: "memory_of_vmm",
         title: "memory of the VMM",

@@ -31,7 +31,7 @@ pub(super) struct LoadPod {
 /// A pod of interest.
 pub(super) enum WatchedPod {
     /// A pod of the run.
-    Load(LoadPod),
+    Load(Box<LoadPod>),
     /// A pod of the node probe, with the containers beside its own.
     Probe(ProbePod, Vec<ContainerObject>),
 }
@@ -63,7 +63,7 @@ impl Sink for Pods {
             let status = pod::instance_status(object, &self.container);
             let change = self.relabelled.change(object);
             let sandbox = SandboxCondition::of(object);
-            return Some(WatchedPod::Load(LoadPod { status, beside, change, sandbox }));
+            return Some(WatchedPod::Load(Box::new(LoadPod { status, beside, change, sandbox })));
         }
         let probe = probe(object)?;
         let beside = object.spec.beside(&probe.container).cloned().collect();
@@ -76,7 +76,8 @@ impl Sink for Pods {
         let mut changes = Vec::new();
         for kept in kept {
             match kept {
-                WatchedPod::Load(LoadPod { status, beside, change, sandbox }) => {
+                WatchedPod::Load(load) => {
+                    let LoadPod { status, beside, change, sandbox } = *load;
                     self.sidecars.of_instances(&beside).await;
                     self.sandboxes.seen(sandbox).await;
                     changes.push(change);
@@ -99,7 +100,8 @@ impl Sink for Pods {
 
     async fn changed(&mut self, kept: WatchedPod) {
         match kept {
-            WatchedPod::Load(LoadPod { status, beside, change, sandbox }) => {
+            WatchedPod::Load(load) => {
+                let LoadPod { status, beside, change, sandbox } = *load;
                 self.sidecars.of_instances(&beside).await;
                 self.sandboxes.seen(sandbox).await;
                 self.relabelled.seen(&status.uid, &status.name, change).await;

@@ -1008,7 +1008,7 @@ impl Cluster {
         let Some(delay) = self.world.phases.events else { return };
         let seen = now + self.kubelet_draw.phase(delay);
         let instance = &self.instances[at];
-        let notice = Notice::new(NoticeKind::Cluster, &format!("pod/{}", instance.name()), reason, message);
+        let notice = Notice::new(NoticeKind::Cluster, format!("pod/{}", instance.name()), reason, message);
         let dated = whole_second(self.time_on(instance.node, now));
         let event = Event::Notice(Notice { at: Some(dated), count: Some(1), ..notice });
         self.seen.push(ObservedEvent { at: seen, event });
