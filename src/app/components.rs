@@ -29,8 +29,12 @@ pub(super) fn run(spec: &ReportSpec, signals: &Signals, started_ns: u64) -> io::
     // Only JSON has records of more than one kind.
     let is_told = spec.format == Format::Json;
     let limits = is_told.then(|| LimitReports::new(Path::new("/"), Rights { all_processes: true }));
-    let mut probe =
-        ComponentProbe { sampler, sink: Sink::open(spec.format, PROGRAM_THREADS)?, limits, has_warned: false };
+    let mut probe = ComponentProbe {
+        sampler,
+        sink: Sink::open(spec.format, PROGRAM_THREADS)?,
+        limits,
+        has_warned: false,
+    };
     probe.record(Record::Start, true);
     let outcome = run_event_loop(&mut probe, server, signals, ReportSchedule::new(spec, started_ns))?;
     Ok(probe.sink.outcome(outcome))

@@ -112,7 +112,7 @@ impl EventHandler for NodeProbe {
         let time = SystemTime::now();
         self.sink.write::<NodeReport>(&self.sampler.snapshot(record, time, lost));
         if let (Some(limits), Record::Start | Record::Report) = (&mut self.limits, record) {
-            let lines = limits.due_lines(monotonic_ns(), SystemTime::now(), self.sampler.node.boot_id());
+            let lines = limits.due_lines(monotonic_ns(), time, self.sampler.boot_id());
             self.sink.write_lines(&lines);
         }
         None

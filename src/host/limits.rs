@@ -418,7 +418,7 @@ impl LimitReports {
     }
 
     /// The same as lines of JSON, for a record at `time` of the kernel with this boot ID.
-    pub fn due_lines(&mut self, now_ns: u64, time: SystemTime, boot_id: Option<&str>) -> Vec<String> {
+    pub fn due_lines(&mut self, now_ns: u64, time: SystemTime, boot_id: Option<&str>) -> String {
         self.due(now_ns).iter().map(|reading| reading.line(time, boot_id)).collect()
     }
 }
