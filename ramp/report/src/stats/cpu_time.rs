@@ -57,7 +57,7 @@ impl Disturbance for CpuDisturbance {
 
     fn log_prior(self) -> f64 {
         // What persists for as long as a run does is hardly seen in it, and is what an interval is too narrow by.
-        0.5 * (1.0 + self.rate / self.walk * self.seconds).ln()
+        (1.0 + self.rate / self.walk * self.seconds).ln()
     }
 
     fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
