@@ -142,7 +142,7 @@ mod tests {
     fn its_intervals_hold_the_truth_whether_the_machine_is_quiet_or_its_programs_run_for_a_while() {
         for (walk, rate, correlation) in [(0.05, 0.0, 1.0), (0.01, 0.05, 30.0)] {
             let mut random = Pcg64Mcg::seed_from_u64(7);
-            let runs = 16;
+            let runs = 24;
             let mut holds = [0; 2];
             for _ in 0..runs {
                 let fit = fit_cpu_time(&[dwell(walk, rate, correlation, &mut random)]).unwrap();

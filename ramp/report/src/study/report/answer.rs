@@ -11,7 +11,7 @@ use crate::study::comparison::{
     FEW_BLOCKS, FigureComparison, ROUNDING_DEVIATION, StartupComparison, usual_margin,
 };
 use crate::study::data::{ComparedCells, StudyData};
-use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::figure::{MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
 use crate::study::search::{HELD_95, SearchDifference, cell_search};
 use crate::study::verdict::{RISK, Verdict, most_advised};
 use ramp_format::plan::EngineKind;
@@ -371,7 +371,8 @@ impl Context<'_> {
         let unit = found.figure.unit;
         let is_more = found.difference.difference.mean >= 0.0;
         let word = match unit {
-            StudyUnit::Seconds => pick(is_more, "longer", "shorter"),
+            StudyUnit::Seconds if found.figure.topic != Topic::Cpu => pick(is_more, "longer", "shorter"),
+            StudyUnit::Seconds => pick(is_more, "more", "less"),
             StudyUnit::Bytes | StudyUnit::Cores => pick(is_more, "more", "less"),
             StudyUnit::Instances => pick(is_more, "more", "fewer"),
         };
@@ -456,6 +457,10 @@ impl Context<'_> {
             }
             "instances_held" => {
                 format!("{other} holds {amount} {} than {base}", pick(is_more, "more", "fewer"))
+            }
+            _ if found.figure.topic == Topic::Cpu => {
+                let more = pick(is_more, "more", "less");
+                format!("{} is {amount} {more} under {other} than under {base}", found.figure.title)
             }
             _ if found.figure.unit == StudyUnit::Seconds => {
                 let limit = self.limit(found.figure);
