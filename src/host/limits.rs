@@ -117,7 +117,10 @@ const DEEPEST: usize = 3;
 fn of_pods(root: &Path, rights: Rights, found: &mut Vec<LimitReading>) {
     let mut mounts = vec!["sys/fs/cgroup/pids", "sys/fs/cgroup"];
     if rights.all_processes {
-        mounts.extend(["proc/1/root/sys/fs/cgroup/pids", "proc/1/root/sys/fs/cgroup"]);
+        mounts.extend([
+            concat!("proc/1/root", "/sys/fs/cgroup/pids"),
+            concat!("proc/1/root", "/sys/fs/cgroup"),
+        ]);
     }
     for mount in mounts {
         let hierarchy = root.join(mount);

@@ -49,6 +49,8 @@ fn no_file_names_a_directory_of_a_machine() {
     let mut found = Vec::new();
     for (path, text) in files() {
         for (index, line) in text.lines().enumerate() {
+            // The file system of the first process, as its kernel names it.
+            let line = line.replace("proc/1/root", "");
             let named = places.iter().filter(|(a, b)| line.contains(&[*a, *b].concat()));
             // CI's own machine has more beside the project's folder.
             let is_allowed = |place: &&(&str, &str)| path == ".ci/run" && place.0 == "../sha";

@@ -19,6 +19,7 @@ mod marginal_cost;
 pub mod mixed;
 pub mod repeats;
 pub mod requests;
+mod resource;
 pub mod results;
 mod saturation;
 pub mod search;

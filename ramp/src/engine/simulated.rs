@@ -7,6 +7,7 @@ mod ground_truth;
 mod instance;
 mod kernel_cpu;
 mod kernel_memory;
+mod kubelet_messages;
 mod loader;
 mod phase_draws;
 mod quantities;

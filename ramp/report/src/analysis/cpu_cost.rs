@@ -54,7 +54,8 @@ const LONGEST_DWELL_SECONDS: f64 = 3600.0;
 const SHORTEST_DWELL_SECONDS: f64 = 60.0;
 
 impl CpuKind {
-    /// An interval that is no wider than this is of use whatever the figure is, since it tells how much it is at most: 10 millicores, 0.2 s.
+    /// An interval that is no wider than this is of use whatever the figure is, since it tells how much it is at most: 10 millicores,
+    /// 0.2 s.
     fn fine(self) -> f64 {
         match self {
             Self::AtRest => 0.01,
@@ -250,8 +251,8 @@ pub(super) fn cpu_difference(
     cpu_of_use(&Ok(difference), kind)
 }
 
-/// What a RuntimeClass should have as `overhead.podFixed.cpu`, in millicores: the upper end of what an instance takes at rest, in cores, beyond
-/// one without that runtime.
+/// What a RuntimeClass should have as `overhead.podFixed.cpu`, in millicores: the upper end of what an instance takes at rest, in cores,
+/// beyond one without that runtime.
 ///
 /// # Errors
 /// Where it may be that it takes nothing.

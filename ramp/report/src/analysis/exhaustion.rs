@@ -1,6 +1,6 @@
 //! Exhausted limits of a node other than memory and CPU, by the messages of kernels, runc, containerd, kubelets and CNI plugins.
 
-use super::causes::Resource;
+use super::resource::Resource;
 use ramp_format::rows::LimitRow;
 
 /// A message that names a resource.

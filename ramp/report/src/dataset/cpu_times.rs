@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::steady_state::taken;
-use super::{Dataset, Freshness, NodeSample, Recorded, ReportRow};
+use super::{Dataset, Freshness, KernelCpu, NodeSample, Recorded, ReportRow};
 use crate::stats::{OF_GROUPS, Observation};
 use ramp_format::plan::MOST_GROUPS;
 use ramp_format::rows::PodRow;
@@ -13,20 +13,11 @@ use ramp_format::text::count;
 /// Why data of other programs, and of earlier versions, says nothing of CPU time.
 pub const NO_CPU_TIME: &str = "samples of the nodes have no CPU time";
 
-/// CPU time of a kernel since it was booted, of all of its CPUs, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct KernelCpu {
-    /// In which they did not run any program: idle, waiting for input and output, or taken by the hypervisor.
-    pub free: f64,
-    /// In which they did, by ticks.
-    pub busy: f64,
-}
-
 /// CPU time against instances.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CpuTimes {
-    /// For each kernel that had instances: CPU seconds that were not free and are not the instances' own, up to a level and a drift, with the
-    /// starts of each group of instances as the first half of the regressors, and seconds of its instances as the second half.
+    /// For each kernel that had instances: CPU seconds that were not free and are not the instances' own, up to a level and a drift, with
+    /// the starts of each group of instances as the first half of the regressors, and seconds of its instances as the second half.
     pub observations: Vec<Vec<Observation<OF_GROUPS>>>,
     /// The most instances at a sample, of all kernels together.
     pub instances: u32,

@@ -98,7 +98,8 @@ fn readings(recorded: &Recorded, names: &HashSet<&str>, rows: &[&LimitRow], unti
     found
 }
 
-/// When records were made, in seconds since the run began: when they were recorded, less how much later than the quickest of them each came.
+/// When records were made, in seconds since the run began: when they were recorded, less how much later than the quickest of them each
+/// came.
 fn taken(recorded: &Recorded, rows: &[&LimitRow]) -> Vec<f64> {
     let lag = |row: &LimitRow| {
         let made = row.sample_time?.0.duration_since(recorded.run.begin.0).ok()?;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::cpu_times::KernelCpu;
 use super::observation_gaps::Undated;
 use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
@@ -204,6 +203,15 @@ pub struct NodeSample {
     pub io_pressure_seconds: Option<f64>,
     /// CPU time, where the sample has all of it.
     pub cpu: Option<KernelCpu>,
+}
+
+/// CPU time of a kernel since it was booted, of all of its CPUs, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KernelCpu {
+    /// In which they did not run any program: idle, waiting for input and output, or taken by the hypervisor.
+    pub free: f64,
+    /// In which they did, by ticks.
+    pub busy: f64,
 }
 
 /// Cells of a dataset: a cell is what one node says at one time.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use super::cpu_times::KernelCpu;
 use super::swapped::{SWAP_FIELDS, SwappedMemory};
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
 use super::workload_reports::{self, Reports};
 use super::{
-    Dataset, Freshness, KernelMemory, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step, name_of,
+    Dataset, Freshness, KernelCpu, KernelMemory, NodeMemory, NodeSample, NodeSeries, Recorded, Source, Step,
+    name_of,
 };
 use super::{clocks, observation_gaps};
 use crate::progress::Observer;

@@ -38,8 +38,8 @@ impl CpuDisturbance {
         })
     }
 
-    /// How the rate goes on for some seconds: what is left of it, what it adds meanwhile, and the variances and the covariance of what is new
-    /// of both.
+    /// How the rate goes on for some seconds: what is left of it, what it adds meanwhile, and the variances and the covariance of what is
+    /// new of both.
     fn step(self, seconds: f64) -> [f64; 5] {
         let at = seconds / self.seconds;
         let left = (-at).exp();
@@ -102,9 +102,9 @@ impl Disturbance for CpuDisturbance {
     }
 }
 
-/// Fits CPU seconds of kernels, each of which has a level and a drift of its own: starts of each group of instances are the first half of the
-/// regressors, seconds of its instances the second half. None where there are too few observations, or starts of the first group cannot be
-/// told from level and drift.
+/// Fits CPU seconds of kernels, each of which has a level and a drift of its own: starts of each group of instances are the first half of
+/// the regressors, seconds of its instances the second half. None where there are too few observations, or starts of the first group
+/// cannot be told from level and drift.
 #[must_use]
 pub fn fit_cpu_time(series: &[Vec<Observation<OF_GROUPS>>]) -> Option<Fit<OF_GROUPS>> {
     fit_groups_with(series, CpuDisturbance::all())

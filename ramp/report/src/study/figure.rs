@@ -282,7 +282,8 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         title: "CPU per start",
         unit: StudyUnit::Seconds,
         topic: Topic::Cpu,
-        definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load reports",
+        definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load \
+                     reports",
         value: |run, group| Ok(cpu_of(run, group)?.per_start.as_ref().map_err(Clone::clone)?.value),
     },
 ];

@@ -5,6 +5,7 @@
 
 use super::data::{MeasuredRun, StudyData};
 use super::overhead_by_size::{OverheadBySize, SizeOverhead, ValueWithInterval, difference};
+use crate::analysis::components::NEEDS_PROBE;
 use crate::analysis::requests::PodRequests;
 use crate::analysis::{Estimate, Unavailable, unavailable};
 use ramp_format::preflight::{NodeFacts, RuntimeClassFacts};
@@ -195,7 +196,11 @@ impl SizeVerdict {
     fn of(data: &StudyData, size: &SizeOverhead, class: &RuntimeClassFacts) -> Option<Self> {
         let mean = *size.overhead.as_ref().ok()?;
         let told = |name: &str, why: &str| match difference(&size.compared, name) {
-            Err(Unavailable(told)) if told == super::overhead_by_size::NO_FIGURE => unavailable(why),
+            Err(Unavailable(told))
+                if told == super::overhead_by_size::NO_FIGURE || told.ends_with(NEEDS_PROBE) =>
+            {
+                unavailable(why)
+            }
             found => found,
         };
         let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU));

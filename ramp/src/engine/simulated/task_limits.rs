@@ -16,12 +16,6 @@ const PID_MAX: u64 = 32_768;
 const PODS_SOURCE: &str = "/sys/fs/cgroup/pids/kubepods/pids.max";
 const MACHINE_SOURCE: &str = "/proc/sys/kernel/pid_max";
 
-/// What a kubelet tells where runc could not start a container for lack of PIDs, as seen on a node whose kubepods cgroup was at its
-/// `pids.max`.
-pub(super) const NOT_STARTED: &str = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI \
-     runtime create failed: runc create failed: unable to start container process: can't get final child's PID from pipe: EOF: unknown";
-/// How long a kubelet waits before it tries again.
-pub(super) const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(12);
 /// Tasks of runc itself while it creates a container.
 const OF_RUNC: u64 = 6;
 

@@ -43,9 +43,10 @@ differ by more than their climbs scatter (p ≤ 1 %, by relabelling climbs). The
 intervals of both (Zou and Donner, 2008).
 
 *Overhead by size*: `overhead_fixed` and `overhead_per_limit` (for `--assert`, of each runtime but the base) are the coefficients of
-overhead = fixed + share × memory limit, with a term for CPU limits where sizes tell it apart. Least squares with equal weights is fitted in each
-block; the interval of a coefficient, and of the line at any limit, is that of the mean over blocks (Student's distribution), so that it
-holds whatever the sizes of a block share and however their variances differ. With more sizes than coefficients the fit is checked: each
+overhead = fixed + share × memory limit, with a term for CPU limits where sizes tell it apart. Least squares with equal weights is fitted in
+each block; the interval of a coefficient, and of the line at any limit, is that of the mean over blocks (Student's distribution), so
+that it holds whatever the sizes of a block share and however their variances differ. With more sizes than coefficients the fit is
+checked: each
 size against the line through its two neighbours, adjusted for their number (Bonferroni). Where it does not fit (p ≤ 5 %) nothing is
 interpolated. `podFixed` as measured is the upper end of the interval at the largest size: of the peak where a component probe ran, else
 of the mean.
@@ -86,8 +87,9 @@ faster), `permutation`, `sentence`, `note` |
 `not_linear` or `not_checked`; `limit_bytes`, `deviation` and `p` of the size that is furthest from the line); `reason` where there is no \
 line; `sentences` |
 | `overhead_by_size[].sizes` | `name`, `limit_bytes`, `source` (`measured`, `interpolated`, `extrapolated`), `overhead`; with a \
-RuntimeClass `pod_fixed_in_place` (`answer`: `more_than_used`, `less_than_used`, `less_than_peak` or `as_used`; `bytes`), and where measured `peak`, \
-`cpu_at_rest`, `needs` (`memory_bytes`, `cpu_milli_cores`) and `pods` (`by_memory_requests`, `by_all_requests`: `in_place`, `as_measured`) |
+RuntimeClass `pod_fixed_in_place` (`answer`: `more_than_used`, `less_than_used`, `less_than_peak` or `as_used`; `bytes`), and where \
+measured `peak`, `cpu_at_rest`, `needs` (`memory_bytes`, `cpu_milli_cores`) and `pods` \
+(`by_memory_requests`, `by_all_requests`: `in_place`, `as_measured`) |
 | `overhead_by_size[].pod_fixed` | `runtime_class`, `handler`, `in_place` (`memory_bytes`, `cpu_cores`), `as_measured` (`size`, \
 `memory_bytes`, `from`: `peak` or `mean`, `cpu_milli_cores`, `cpu_reason`); null without a RuntimeClass |
 | `decisions` | `time`, `after_blocks`, `blocks_needed`, `reason` |

@@ -1,5 +1,5 @@
-//! Limits of the nodes other than memory and CPU before a run, by the last lines of the node probe's log, and of the component probe's where
-//! it is there.
+//! Limits of the nodes other than memory and CPU before a run, by the last lines of the node probe's log, and of the component probe's
+//! where it is there.
 
 use std::collections::BTreeMap;
 
