@@ -8,6 +8,7 @@ use super::overhead_by_size::{OverheadBySize, SizeOverhead, ValueWithInterval, d
 use crate::analysis::components::NEEDS_PROBE;
 use crate::analysis::requests::PodRequests;
 use crate::analysis::{Estimate, Unavailable, unavailable};
+use crate::stats::Interval;
 use ramp_format::preflight::{NodeFacts, RuntimeClassFacts};
 
 /// The figure whose difference is the CPU that a pod takes at rest.
@@ -16,6 +17,8 @@ const CPU_AT_REST: &str = "cpu_at_rest";
 const PEAK: &str = "peak_per_instance";
 /// Why there is no peak, where no figure tells.
 const NO_PEAK: &str = "the peak was not measured: it needs the component probe";
+/// An interval of CPU at rest that is no wider than this, in cores, is of use whatever the figure is.
+const FINE_CORES: f64 = 0.01;
 /// Why there is no CPU, where no figure tells.
 const NO_CPU: &str = "CPU at rest was not measured";
 /// The share of pods lost to one podFixed for all sizes from which classes of their own are suggested.
@@ -191,6 +194,26 @@ impl PodFixed {
     }
 }
 
+/// What a figure lacks, where it lacks the same in each block: as of the first.
+fn of_first_block(why: &str) -> String {
+    why.split_once("; block 1: ").map_or(why, |(_, of_block)| of_block).to_owned()
+}
+
+/// CPU at rest, where it is known well enough for a request to rest on it.
+///
+/// # Errors
+/// Where its interval is wider than itself.
+fn cpu_of_use(cpu: ValueWithInterval) -> Estimate<ValueWithInterval> {
+    let Interval { low, high } = cpu.interval;
+    if high - low <= cpu.value.abs().max(FINE_CORES) {
+        return Ok(cpu);
+    }
+    let [low, high] = [low, high].map(|cores| (1000.0 * cores).round());
+    unavailable(format!(
+        "CPU at rest, 95% CI {low}m to {high}m, is not known well enough: needs --settle 60s --hold 60s, more instances or more blocks"
+    ))
+}
+
 impl SizeVerdict {
     /// None where the overhead of the size was not measured.
     fn of(data: &StudyData, size: &SizeOverhead, class: &RuntimeClassFacts) -> Option<Self> {
@@ -201,9 +224,10 @@ impl SizeVerdict {
             {
                 unavailable(why)
             }
+            Err(Unavailable(told)) => unavailable(of_first_block(&told)),
             found => found,
         };
-        let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU));
+        let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU).and_then(cpu_of_use));
         let upper =
             peak.as_ref().map_or(mean.interval.high, |peak| peak.interval.high.max(mean.interval.high));
         let needed_memory = (upper.max(0.0) as u64).div_ceil(MIB) * MIB;
