@@ -76,20 +76,21 @@ fn terms<'t>(config: &'t str, section: &str) -> BTreeSet<&'t str> {
 fn a_test_that_does_not_share_the_cluster_is_alone_in_whichever_profile_it_runs() {
     let files = files();
     let config = &files[".config/nextest.toml"];
-    let [alone, measured] =
-        ["[profile.cluster-alone]", "[profile.cluster-measured]"].map(|of| terms(config, of));
-    assert!(!alone.is_empty() && !measured.is_empty() && alone.is_disjoint(&measured));
-    let both: BTreeSet<&str> = alone.union(&measured).copied().collect();
+    let profiles = ["alone", "measured", "studies"]
+        .map(|profile| terms(config, &format!("[profile.cluster-{profile}]")));
+    let all: BTreeSet<&str> = profiles.iter().flatten().copied().collect();
+    assert!(profiles.iter().all(|profile| !profile.is_empty()));
+    assert_eq!(all.len(), profiles.iter().map(BTreeSet::len).sum::<usize>(), "none is in two of them");
     assert_eq!(
         terms(
             config,
-            "# The profiles `cluster-alone` and `cluster-measured` below, for whoever runs them in another one."
+            "# The profiles `cluster-alone`, `cluster-measured` and `cluster-studies` below, for whoever runs them in another one."
         ),
-        both
+        all
     );
     let mut left_out = terms(config, "[profile.cluster]");
     assert!(left_out.remove("test(needs_a_cluster) & not ("));
-    assert_eq!(left_out, both);
+    assert_eq!(left_out, all);
 }
 
 /// The name of the type that a line declares at the level of a module.
