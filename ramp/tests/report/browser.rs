@@ -135,7 +135,9 @@ fn works(page: &Path, window: &str) {
     assert!(found["whole"] == true && found["zoomed"] == true, "{found}");
     let along = charts
         .iter()
-        .filter(|chart| !["chart-cost", "chart-startup"].contains(&chart["id"].as_str().unwrap()))
+        .filter(|chart| {
+            !["chart-cost", "chart-startup", "chart-phases"].contains(&chart["id"].as_str().unwrap())
+        })
         .count();
     assert_eq!(
         found["changed"].as_array().unwrap().len(),
@@ -236,7 +238,7 @@ document.body.replaceChildren(result);
     assert_eq!(found["overflow"].as_i64(), Some(0), "at {window}: {found}");
     assert_eq!(found["fetched"], Value::Array(Vec::new()), "nothing is fetched");
     let charts = found["charts"].as_array().unwrap();
-    assert_eq!(charts.len(), 8, "four of each size: {found}");
+    assert_eq!(charts.len(), 14, "seven of each size: {found}");
     for chart in charts {
         assert!(chart["marks"].as_u64() > Some(10), "{chart} has not drawn");
         assert!(chart["beyond"].as_f64() <= Some(0.5), "{chart} is wider than its place");
