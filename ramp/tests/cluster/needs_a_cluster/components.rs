@@ -1,5 +1,5 @@
 //! Memory by component and its peak where they are known: stand-ins of Kata with a monitor and a file server, and with a peak; and gVisor,
-//! of which the kernel's cgroups tell. What is compared with the overhead per pod is measured by the study of [`super::overhead`].
+//! of which the kernel's cgroups tell.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,6 @@ use ramp_report::dataset::Dataset;
 use ramp_report::progress::Observer;
 use ramp_report::report::Report;
 use ramp_report::report::terminal::text;
-use ramp_report::study::data::StudyData;
 use serde_json::Value;
 
 use crate::process::{self, kubectl, left, one_node, scenario, tidy_cluster};
@@ -18,15 +17,9 @@ use crate::process::{self, kubectl, left, one_node, scenario, tidy_cluster};
 const MIB: f64 = (1 << 20) as f64;
 
 /// The runs under a runtime.
-pub(super) struct Runs(Vec<(Dataset, RunResults)>);
+struct Runs(Vec<(Dataset, RunResults)>);
 
 impl Runs {
-    /// Those of a study under a runtime.
-    pub(super) fn of(study: &StudyData, runtime: &str) -> Self {
-        let runs = study.runs.iter().filter(|run| study.cells[run.cell].runtimes == [runtime]);
-        Self(runs.map(|run| ((*run.data).clone(), (*run.results).clone())).collect())
-    }
-
     fn read(directories: &[PathBuf]) -> Self {
         let read = |at: &PathBuf| {
             let data = Dataset::read(at).unwrap();
@@ -72,7 +65,7 @@ fn assert_near(what: &str, found: f64, truth: f64, within: f64) {
 }
 
 /// `kata-parts`: 64 and 48 MiB, which add up to its overhead.
-pub(super) fn check_parts(base: &Runs, parts: &Runs) {
+fn check_parts(base: &Runs, parts: &Runs) {
     assert_near("vmm", parts.component("vmm"), 64.0, 3.0);
     assert_near("virtiofsd", parts.component("virtiofsd"), 48.0, 3.0);
     let marginal = parts.marginal_cost() - base.marginal_cost();
@@ -86,7 +79,7 @@ fn check_peak(base: &Runs, peak: &Runs) {
 }
 
 /// gVisor: what its processes hold is what is charged to the cgroups of its pods.
-pub(super) fn check_gvisor(gvisor: &Runs) {
+fn check_gvisor(gvisor: &Runs) {
     for (data, run) in &gvisor.0 {
         let found = components(run);
         assert!(found.cost("sentry").unwrap() > 0.0 && found.cost("gofer").unwrap() > 0.0, "{found:?}");
@@ -103,8 +96,8 @@ pub(super) fn check_gvisor(gvisor: &Runs) {
 }
 
 #[test]
-#[ignore = "needs a cluster on this machine with RuntimeClass kata-peak, which is runc and 96 MiB in each pod, 224 MiB at first"]
-fn the_peak_of_a_pod_is_what_its_runtime_held_at_first() {
+#[ignore = "needs a cluster on this machine with RuntimeClasses gvisor, kata-parts and kata-peak, and an image with the component probe"]
+fn components_of_pods_are_what_their_runtimes_hold_and_the_peak_is_what_they_held_at_first() {
     tidy_cluster();
     let _others_are_cordoned = one_node();
     let _probe = ComponentProbe::apply();
@@ -112,8 +105,8 @@ fn the_peak_of_a_pod_is_what_its_runtime_held_at_first() {
     let run = |runtime: &str| {
         let out = directory.path().join(runtime);
         // The peak is over before a large load is filled.
-        let mut options =
-            vec!["--memory", "4M", "--to", "3", "--step", "3", "--settle", "2s", "--hold", "15s"];
+        let memory = if runtime == "kata-peak" { "4M" } else { "100M" };
+        let mut options = vec!["--memory", memory, "--to", "5", "--settle", "6s", "--hold", "20s"];
         if runtime != "default" {
             options.extend(["--runtime", runtime]);
         }
@@ -124,15 +117,17 @@ fn the_peak_of_a_pod_is_what_its_runtime_held_at_first() {
         println!("{}", text(&Report::of(vec![Dataset::read(&out).unwrap()], None)));
         Runs::read(&[out])
     };
-    let [base, peak] = ["default", "kata-peak"].map(run);
+    let [base, parts, peak, gvisor] = ["default", "kata-parts", "kata-peak", "gvisor"].map(run);
+    check_parts(&base, &parts);
     check_peak(&base, &peak);
+    check_gvisor(&gvisor);
 }
 
 /// The component probe, as long as this lives.
-pub(super) struct ComponentProbe(PathBuf);
+struct ComponentProbe(PathBuf);
 
 impl ComponentProbe {
-    pub(super) fn apply() -> Self {
+    fn apply() -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/setup/components");
         kubectl(&["apply", "-k", directory.to_str().unwrap()]);
         Self(directory)
