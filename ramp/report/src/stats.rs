@@ -16,7 +16,7 @@ mod trend;
 pub use block_regression::{BlockRegression, LackOfFit};
 pub use cpu_time::fit_cpu_time;
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
-pub use local_level::{Fit, OF_GROUPS, Observation, dot, fit, fit_groups};
+pub use local_level::{Fit, OF_GROUPS, Observation, PAGE_BYTES, dot, fit, fit_counts, fit_groups};
 pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};
 pub use paired::{FEWEST_FOR_DRIFT, MeanEstimate, Pair, PairedDifference, paired, ratio, student};
 pub use permutation::{PermutationTest, holm, permutation_test};

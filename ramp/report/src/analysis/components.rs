@@ -14,10 +14,10 @@ use rand_distr::{Distribution, StudentT};
 use rand_pcg::Pcg64Mcg;
 
 use super::estimates::of_one_runtime;
-use super::marginal_cost::marginal_cost;
+use super::marginal_cost::{DRAWS, marginal_cost};
 use super::{Estimate, MarginalCost, mib, unavailable};
 use crate::dataset::{ComponentMemory, Dataset, InstanceComponents, KERNEL, KERNEL_PARTS, NODE_COMPONENTS};
-use crate::stats::{Interval, SEED, fit, student};
+use crate::stats::{Interval, PAGE_BYTES, SEED, fit, student};
 
 /// Why there is nothing where no component probe ran.
 pub const NEEDS_PROBE: &str = "needs the component probe: kubectl apply -k deploy/setup/components";
@@ -118,9 +118,6 @@ pub struct RunComponents {
     pub groups: Vec<ComponentResults>,
 }
 
-const DRAWS: usize = 1000;
-/// A kernel counts in pages.
-const PAGE: f64 = 4096.0;
 /// An instance lacks a component where so many of the others have it.
 const USUAL: f64 = 0.8;
 
@@ -185,7 +182,7 @@ fn mean_of(name: &'static str, values: &[f64], stream: u64) -> Option<ComponentC
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let error = (squares / (n - 1.0)).sqrt() / n.sqrt();
-    let half = student(0.975, n - 1.0) * error + PAGE;
+    let half = student(0.975, n - 1.0) * error + PAGE_BYTES;
     let distribution = StudentT::new(n - 1.0).ok()?;
     let mut random = Pcg64Mcg::seed_from_u64(SEED ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     Some(ComponentCost {
@@ -194,9 +191,7 @@ fn mean_of(name: &'static str, values: &[f64], stream: u64) -> Option<ComponentC
         bytes: mean,
         interval: Interval { low: mean - half, high: mean + half },
         drawn: (0..DRAWS).map(|_| mean + error * distribution.sample(&mut random)).collect(),
-        files_bytes: 0.0,
-        swapped_bytes: 0.0,
-        without_load: false,
+        ..ComponentCost::NOTHING
     })
 }
 
@@ -295,9 +290,7 @@ fn node_cost(
         bytes: fit.mean([1.0, 0.0, 0.0]),
         interval,
         drawn,
-        files_bytes: 0.0,
-        swapped_bytes: 0.0,
-        without_load: false,
+        ..ComponentCost::NOTHING
     })
 }
 
@@ -314,13 +307,23 @@ fn kernel_cost(
         bytes: cost.bytes,
         interval: cost.interval,
         drawn: cost.drawn,
-        files_bytes: 0.0,
-        swapped_bytes: 0.0,
-        without_load: false,
+        ..ComponentCost::NOTHING
     })
 }
 
 impl ComponentCost {
+    /// A component of which only the costs are to be completed.
+    const NOTHING: Self = Self {
+        name: "",
+        holder: Holder::Unknown,
+        bytes: 0.0,
+        interval: Interval { low: 0.0, high: 0.0 },
+        drawn: Vec::new(),
+        files_bytes: 0.0,
+        swapped_bytes: 0.0,
+        without_load: false,
+    };
+
     /// Moves it to another mean: parts add up to their sum, whose interval is by itself.
     fn at(self, mean: f64) -> Self {
         let by = mean - self.bytes;
@@ -405,9 +408,7 @@ impl Components {
                 high: within.high.max(bytes) + wider(|of| of.high, 1.0) + kernel,
             },
             drawn,
-            files_bytes: 0.0,
-            swapped_bytes: 0.0,
-            without_load: false,
+            ..ComponentCost::NOTHING
         }
     }
 

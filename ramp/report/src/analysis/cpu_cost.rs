@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use rand::SeedableRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
-use super::marginal_cost::interval;
+use super::marginal_cost::{DRAWS, draws_of_repeats, interval};
 use super::{Estimate, timed, unavailable};
 use crate::dataset::{CpuTimes, Dataset};
 use crate::stats::{CONFIDENCE_PERCENT, Fit, Interval, OF_GROUPS, SEED, fit_cpu_time};
@@ -46,8 +46,6 @@ pub enum CpuKind {
     PerStart,
 }
 
-/// Draws, as for the marginal cost of memory.
-const DRAWS: usize = 1000;
 /// A longer dwell is not suggested.
 const LONGEST_DWELL_SECONDS: f64 = 3600.0;
 /// Nor is a shorter one.
@@ -61,6 +59,16 @@ impl CpuKind {
             Self::AtRest => 0.01,
             Self::PerStart => 0.2,
         }
+    }
+
+    /// Whether a figure is of use: its interval is not wider than itself, or fine.
+    #[must_use]
+    pub fn is_of_use(self, value: f64, Interval { low, high }: Interval) -> bool {
+        high - low <= self.wanted_width(value)
+    }
+
+    fn wanted_width(self, value: f64) -> f64 {
+        value.abs().max(self.fine())
     }
 
     fn text(self, value: f64) -> String {
@@ -80,20 +88,17 @@ pub fn cpu_costs(data: &Dataset, saturated_at: Option<usize>) -> Vec<CpuCost> {
         .recorded()
         .map_or(Ok(()), timed)
         .and_then(|()| data.cpu_times(saturated_at).or_else(unavailable));
-    let of_group = |group: usize| {
-        let found =
-            times.as_ref().map_err(Clone::clone).and_then(|times| fitted(times).map(|fit| (times, fit)));
-        match found {
-            Err(why) => CpuCost { at_rest: Err(why.clone()), per_start: Err(why) },
-            Ok((times, fit)) => CpuCost {
-                at_rest: figure(times, &fit, CpuKind::AtRest, group, groups),
-                per_start: figure(times, &fit, CpuKind::PerStart, group, groups),
-            },
-        }
-    };
     if groups > MOST_GROUPS {
         return vec![of_too_many(); groups];
     }
+    let fitted = times.and_then(FittedTimes::of);
+    let of_group = |group: usize| match &fitted {
+        Err(why) => CpuCost { at_rest: Err(why.clone()), per_start: Err(why.clone()) },
+        Ok(fitted) => CpuCost {
+            at_rest: fitted.figure(CpuKind::AtRest, group, groups),
+            per_start: fitted.figure(CpuKind::PerStart, group, groups),
+        },
+    };
     (0..groups).map(of_group).collect()
 }
 
@@ -102,11 +107,11 @@ fn of_too_many() -> CpuCost {
     CpuCost { at_rest: why(), per_start: why() }
 }
 
-fn fitted(times: &CpuTimes) -> Estimate<Fit<OF_GROUPS>> {
-    match fit_cpu_time(&times.observations) {
-        Some(fit) => Ok(fit),
-        None => unavailable(too_short(times)),
-    }
+/// CPU times with their regression, and what was drawn of its coefficients.
+struct FittedTimes {
+    times: CpuTimes,
+    fit: Fit<OF_GROUPS>,
+    drawn: Vec<[f64; OF_GROUPS]>,
 }
 
 fn too_short(times: &CpuTimes) -> String {
@@ -117,55 +122,59 @@ fn too_short(times: &CpuTimes) -> String {
     )
 }
 
-fn figure(
-    times: &CpuTimes,
-    fit: &Fit<OF_GROUPS>,
-    kind: CpuKind,
-    group: usize,
-    groups: usize,
-) -> Estimate<CpuFigure> {
-    let offset = match kind {
-        CpuKind::AtRest => MOST_GROUPS,
-        CpuKind::PerStart => 0,
-    };
-    let columns = offset..offset + groups;
-    if !fit.identified.get(columns).is_some_and(|told| told.iter().all(|is_told| *is_told)) {
-        return match groups {
-            1 => unavailable(too_short(times)),
-            _ => unavailable(
-                "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace 20s, \
-                 or a run of each runtime",
-            ),
-        };
+impl FittedTimes {
+    fn of(times: CpuTimes) -> Estimate<Self> {
+        match fit_cpu_time(&times.observations) {
+            Some(fit) => Ok(Self { drawn: fit.draws(DRAWS, SEED), fit, times }),
+            None => unavailable(too_short(&times)),
+        }
     }
-    let mut of = [0.0; OF_GROUPS];
-    of[offset + group] = 1.0;
-    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|drawn| drawn[offset + group]).collect();
-    let mut inputs = format!(
-        "regression of CPU time of each kernel that was not free (idle, iowait, steal), less what instances report to use, on \
+
+    fn figure(&self, kind: CpuKind, group: usize, groups: usize) -> Estimate<CpuFigure> {
+        let Self { times, fit, drawn } = self;
+        let offset = match kind {
+            CpuKind::AtRest => MOST_GROUPS,
+            CpuKind::PerStart => 0,
+        };
+        let columns = offset..offset + groups;
+        if !fit.identified.get(columns).is_some_and(|told| told.iter().all(|is_told| *is_told)) {
+            return match groups {
+                1 => unavailable(too_short(times)),
+                _ => unavailable(
+                    "the runtimes' CPU times cannot be told apart: too few dwells with different numbers of each; needs --pace 20s, \
+                 or a run of each runtime",
+                ),
+            };
+        }
+        let mut of = [0.0; OF_GROUPS];
+        of[offset + group] = 1.0;
+        let drawn: Vec<f64> = drawn.iter().map(|drawn| drawn[offset + group]).collect();
+        let mut inputs = format!(
+            "regression of CPU time of each kernel that was not free (idle, iowait, steal), less what instances report to use, on \
          {}, where the machine's own is a drift, a random walk and a rate that persists for a while; {}, none while an \
          instance was being started",
-        match kind {
-            CpuKind::AtRest => "seconds of instances",
-            CpuKind::PerStart => "starts of instances",
-        },
-        count(fit.observations as u64, "sample"),
-    );
-    // Writing to a string does not fail.
-    let _ = write!(
-        inputs,
-        "; {:.0} s before the first instance, {:.0} s with {}",
-        times.idle_seconds,
-        times.dwell_seconds,
-        count(times.instances, "instance")
-    );
-    Ok(CpuFigure {
-        value: fit.mean(of),
-        interval: interval(&drawn)?,
-        drawn,
-        inputs,
-        dwell_seconds: Some(times.idle_seconds.min(times.dwell_seconds)),
-    })
+            match kind {
+                CpuKind::AtRest => "seconds of instances",
+                CpuKind::PerStart => "starts of instances",
+            },
+            count(fit.observations as u64, "sample"),
+        );
+        // Writing to a string does not fail.
+        let _ = write!(
+            inputs,
+            "; {:.0} s before the first instance, {:.0} s with {}",
+            times.idle_seconds,
+            times.dwell_seconds,
+            count(times.instances, "instance")
+        );
+        Ok(CpuFigure {
+            value: fit.mean(of),
+            interval: interval(&drawn)?,
+            drawn,
+            inputs,
+            dwell_seconds: Some(times.idle_seconds.min(times.dwell_seconds)),
+        })
+    }
 }
 
 /// A figure where it is of use: where its interval is not wider than the figure, or fine enough to tell how much it is at most.
@@ -175,10 +184,10 @@ fn figure(
 pub fn cpu_of_use(figure: &Estimate<CpuFigure>, kind: CpuKind) -> Estimate<CpuFigure> {
     let figure = figure.clone()?;
     let Interval { low, high } = figure.interval;
-    let (width, wanted) = (high - low, figure.value.abs().max(kind.fine()));
-    if width <= wanted {
+    if kind.is_of_use(figure.value, figure.interval) {
         return Ok(figure);
     }
+    let (width, wanted) = (high - low, kind.wanted_width(figure.value));
     let needs = match figure.dwell_seconds {
         None => "more repeats, longer dwells (--settle, --hold) or a quieter machine".to_owned(),
         Some(dwell) => {
@@ -212,12 +221,7 @@ pub(super) fn cpu_pooled(runs: &[&Estimate<CpuFigure>]) -> Estimate<CpuFigure> {
         [one] => return Ok((*one).clone()),
         [first, ..] => (*first, runs.len()),
     };
-    let mut random = Pcg64Mcg::seed_from_u64(SEED);
-    let mut mean_of_any = || {
-        let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
-        (0..number).filter_map(one).sum::<f64>() / number as f64
-    };
-    let drawn: Vec<f64> = (0..DRAWS).map(|_| mean_of_any()).collect();
+    let drawn = draws_of_repeats(&runs.iter().map(|run| &run.drawn[..]).collect::<Vec<_>>());
     Ok(CpuFigure {
         value: runs.iter().map(|run| run.value).sum::<f64>() / number as f64,
         interval: interval(&drawn)?,
@@ -289,7 +293,7 @@ mod tests {
     }
 
     fn figures(times: &CpuTimes) -> [Estimate<CpuFigure>; 2] {
-        [CpuKind::AtRest, CpuKind::PerStart].map(|kind| figure(times, &fitted(times)?, kind, 0, 1))
+        [CpuKind::AtRest, CpuKind::PerStart].map(|kind| FittedTimes::of(times.clone())?.figure(kind, 0, 1))
     }
 
     #[test]
@@ -330,7 +334,7 @@ mod tests {
         for one in times.observations.iter_mut().flatten() {
             (one.x[1], one.x[MOST_GROUPS + 1]) = (one.x[0], one.x[MOST_GROUPS]);
         }
-        let why = figure(&times, &fitted(&times).unwrap(), CpuKind::AtRest, 0, 2).unwrap_err();
+        let why = FittedTimes::of(times.clone()).unwrap().figure(CpuKind::AtRest, 0, 2).unwrap_err();
         assert!(why.0.contains("cannot be told apart"), "{why:?}");
     }
 

@@ -1,8 +1,9 @@
 //! Limits of nodes other than memory and CPU: what each additional instance uses of them, and how many instances they allow.
 
+use super::marginal_cost::DRAWS;
 use super::{Estimate, Unavailable, unavailable};
 use crate::dataset::{Dataset, LimitPoint, LimitSeries};
-use crate::stats::{Interval, Observation, SEED, fit};
+use crate::stats::{Interval, Observation, SEED, fit, fit_counts};
 use ramp_format::run_file::RunFile;
 use ramp_format::text::count;
 
@@ -49,11 +50,6 @@ pub struct LimitCapacity {
     /// From how many it is extrapolated.
     pub from: u32,
 }
-
-/// Draws: as many as of a marginal cost.
-const DRAWS: usize = 1000;
-/// The fit takes what is less than a page for no noise. Of tasks, keys and the like half of one is none.
-const PER_UNIT: f64 = 8192.0;
 
 impl LimitUse {
     /// Its name: `pids (pods)`.
@@ -118,12 +114,11 @@ fn of_group(group: &[LimitSeries], run: &RunFile) -> Option<LimitUse> {
 
 /// The slope of what is used against the instances there: as of memory, with a level, a drift and a random walk of each machine.
 fn per_instance(group: &[LimitSeries], is_bytes: bool) -> Estimate<UsePerInstance> {
-    let per_unit = if is_bytes { 1.0 } else { PER_UNIT };
     let observation = |reading: &LimitPoint| Observation {
         seconds: reading.seconds,
         // What an instance has while it is made is a coefficient of its own.
         x: [reading.instances.into(), reading.unsettled.into(), 0.0],
-        y: reading.used as f64 * per_unit,
+        y: reading.used as f64,
     };
     let observations: Vec<Vec<Observation>> =
         group.iter().map(|series| series.readings.iter().map(observation).collect()).collect();
@@ -131,15 +126,16 @@ fn per_instance(group: &[LimitSeries], is_bytes: bool) -> Estimate<UsePerInstanc
     if readings == 0 {
         return unavailable("how much of it is used is not told");
     }
-    let Some(fit) = fit(&observations) else {
+    let fitted = if is_bytes { fit(&observations) } else { fit_counts(&observations) };
+    let Some(fit) = fitted else {
         return unavailable(format!(
             "{} at which it was known what ran: too few to tell what an instance uses from what the machine does",
             count(readings as u64, "reading")
         ));
     };
-    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| each / per_unit).collect();
+    let drawn: Vec<f64> = fit.draws(DRAWS, SEED).iter().map(|[each, ..]| *each).collect();
     let Some(interval) = Interval::of(&drawn) else { return unavailable("nothing was drawn") };
-    Ok(UsePerInstance { mean: fit.mean([1.0, 0.0, 0.0]) / per_unit, interval, readings })
+    Ok(UsePerInstance { mean: fit.mean([1.0, 0.0, 0.0]), interval, readings })
 }
 
 /// Each node by what it had left with the most instances that it was seen with.

@@ -45,9 +45,9 @@ pub struct SystematicError {
 }
 
 /// The one-time cost of the first instance on a node is at most this multiple of the cost of each beyond its load.
-const FIRST_AT_MOST: f64 = 4.0;
+pub(super) const FIRST_AT_MOST: f64 = 4.0;
 /// Draws: the ends of a 95 % interval move by less than a tenth of its width from seed to seed.
-const DRAWS: usize = 1000;
+pub(super) const DRAWS: usize = 1000;
 
 /// What one instance more costs, before saturation (or until there are fewer again where the run was not saturated).
 ///
@@ -267,12 +267,7 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
     if let Some(other) = runs.iter().find(|run| run.measure != first.measure) {
         return of_two_measures(first.measure, other.measure);
     }
-    let mut random = Pcg64Mcg::seed_from_u64(SEED);
-    let mut mean_of_any = || {
-        let one = |_| runs.choose(&mut random).and_then(|run| run.drawn.choose(&mut random)).copied();
-        (0..number).filter_map(one).sum::<f64>() / number as f64
-    };
-    let drawn: Vec<f64> = (0..first.drawn.len()).map(|_| mean_of_any()).collect();
+    let drawn = draws_of_repeats(&runs.iter().map(|run| &run.drawn[..]).collect::<Vec<_>>());
     let mean = |of: fn(&MarginalCost) -> f64| runs.iter().map(|run| of(run)).sum::<f64>() / number as f64;
     let systematic = SystematicError::mean(&runs);
     Ok(MarginalCost {
@@ -285,6 +280,17 @@ pub(super) fn pooled(runs: &[&Estimate<MarginalCost>]) -> Estimate<MarginalCost>
         measure: first.measure,
         inputs: format!("{number} runs; first: {}", first.inputs),
     })
+}
+
+/// Means of as many runs as there are, each drawn with replacement, and of it what was drawn of it.
+pub(super) fn draws_of_repeats(runs: &[&[f64]]) -> Vec<f64> {
+    let number = runs.len();
+    let mut random = Pcg64Mcg::seed_from_u64(SEED);
+    let mut mean_of_any = || {
+        let one = |_| runs.choose(&mut random).and_then(|drawn| drawn.choose(&mut random)).copied();
+        (0..number).filter_map(one).sum::<f64>() / number as f64
+    };
+    (0..runs.first().map_or(0, |drawn| drawn.len())).map(|_| mean_of_any()).collect()
 }
 
 /// Why two marginal costs have nothing to do with each other.

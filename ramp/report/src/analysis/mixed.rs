@@ -1,7 +1,9 @@
 //! Mixed runs: what an instance of each group costs, and what it costs more than one of the first group.
 
 use super::comparison::PerPod;
-use super::marginal_cost::{MarginalCost, SystematicError, interval, narrow, of_use, whole_series, widest};
+use super::marginal_cost::{
+    DRAWS, FIRST_AT_MOST, MarginalCost, SystematicError, interval, narrow, of_use, whole_series, widest,
+};
 use super::{Estimate, timed, unavailable};
 use crate::dataset::{Dataset, GroupCosts, GroupLoad};
 use crate::stats::{Duration, Fit, Interval, OF_GROUPS, SEED, Survival, fit_groups};
@@ -21,10 +23,6 @@ pub struct GroupResults {
     pub startup: Estimate<Survival>,
 }
 
-/// Draws, as for the marginal cost of a run of one runtime.
-const DRAWS: usize = 1000;
-/// The one-time cost of the first instance on a node is at most this multiple of the cost of each beyond its load.
-const FIRST_AT_MOST: f64 = 4.0;
 const WHAT_WOULD_TELL: &str = "more instances (--to), a longer run or a quieter machine";
 
 /// The groups of a mixed run, before the step of saturation (its index); none of another run.

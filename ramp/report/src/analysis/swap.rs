@@ -4,10 +4,10 @@ use rand::SeedableRng;
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
-use super::marginal_cost::{MarginalCost, interval};
+use super::marginal_cost::{DRAWS, MarginalCost, interval};
 use super::{Estimate, unavailable};
 use crate::dataset::{Costs, KernelSwap, SwapCourse, SwappedMemory};
-use crate::stats::{CONFIDENCE_PERCENT, Interval, SEED, mean};
+use crate::stats::{CONFIDENCE_PERCENT, Interval, PAGE_BYTES, SEED, mean};
 
 /// Memory that nodes have swapped out for each instance, its own or that of others which made room for it, in bytes. Means with the
 /// most instances that held their memory at once, less those before the first.
@@ -36,10 +36,6 @@ pub struct Swapped {
     drawn: Vec<f64>,
 }
 
-/// As many as of a marginal cost.
-const DRAWS: usize = 1000;
-/// A kernel counts in pages.
-const PAGE: f64 = 4096.0;
 /// Less of the cost of an instance is not worth a word.
 const MATTERS: f64 = 0.01;
 
@@ -132,7 +128,7 @@ fn part(
         return unavailable("too few samples before the first instance and with the most of them");
     }
     let number = f64::from(instances);
-    let error = (squares / steps * seconds + kernels.len() as f64 * PAGE * PAGE).sqrt() / number;
+    let error = (squares / steps * seconds + kernels.len() as f64 * PAGE_BYTES * PAGE_BYTES).sqrt() / number;
     let bytes = sum / number;
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let mut draw = || {
@@ -200,7 +196,10 @@ mod tests {
         let found = swapped_per_instance(&costs(SwapCourse::OfKernels(vec![kernel]))).unwrap();
         let parts = [&found.on_disk, &found.compressed, &found.saved].map(|part| part.bytes / 1e6);
         assert_eq!(parts, [10.0, 10.0, 20.0]);
-        assert!(found.on_disk.interval.half_width() < PAGE, "nothing else was swapped out or in: {found:?}");
+        assert!(
+            found.on_disk.interval.half_width() < PAGE_BYTES,
+            "nothing else was swapped out or in: {found:?}"
+        );
         assert!(found.matters(100e6));
     }
 

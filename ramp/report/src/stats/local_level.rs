@@ -116,12 +116,27 @@ pub(super) fn unwhitened<const C: usize, const K: usize>(
     columns
 }
 
+/// What a kernel counts its memory in.
+pub const PAGE_BYTES: f64 = 4096.0;
+
 impl Disturbance for Walk {
-    // One page.
-    const LEAST_VARIANCE: f64 = 4096.0 * 4096.0;
+    const LEAST_VARIANCE: f64 = PAGE_BYTES * PAGE_BYTES;
 
     fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
         whitened(series, self)
+    }
+}
+
+/// The same of what is counted one by one: tasks, keys.
+#[derive(Clone, Copy, Debug)]
+struct CountWalk(Walk);
+
+impl Disturbance for CountWalk {
+    // Half of one is no noise.
+    const LEAST_VARIANCE: f64 = 0.25;
+
+    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
+        whitened(series, self.0)
     }
 }
 
@@ -298,6 +313,12 @@ fn cholesky<const C: usize>(covariance: impl Fn(usize, usize) -> f64) -> [[f64; 
 #[must_use]
 pub fn fit(series: &[Vec<Observation>]) -> Option<Fit> {
     fitted::<Walk, COMMON, { columns(COMMON) }, { bordered(COMMON) }>(series, Walk::all())
+}
+
+/// The same where what was observed is a number of things, and not of bytes.
+#[must_use]
+pub fn fit_counts(series: &[Vec<Observation>]) -> Option<Fit> {
+    fitted::<CountWalk, COMMON, { columns(COMMON) }, { bordered(COMMON) }>(series, Walk::all().map(CountWalk))
 }
 
 /// The same of a mixed run: the first regressors are the instances of each group, the others the nodes that have had one.

@@ -6,6 +6,7 @@
 use super::data::{MeasuredRun, StudyData};
 use super::overhead_by_size::{OverheadBySize, SizeOverhead, ValueWithInterval, difference};
 use crate::analysis::components::NEEDS_PROBE;
+use crate::analysis::cpu_cost::CpuKind;
 use crate::analysis::requests::PodRequests;
 use crate::analysis::{Estimate, Unavailable, unavailable};
 use crate::stats::Interval;
@@ -17,8 +18,6 @@ const CPU_AT_REST: &str = "cpu_at_rest";
 const PEAK: &str = "peak_per_instance";
 /// Why there is no peak, where no figure tells.
 const NO_PEAK: &str = "the peak was not measured: it needs the component probe";
-/// An interval of CPU at rest that is no wider than this, in cores, is of use whatever the figure is.
-const FINE_CORES: f64 = 0.01;
 /// Why there is no CPU, where no figure tells.
 const NO_CPU: &str = "CPU at rest was not measured";
 /// The share of pods lost to one podFixed for all sizes from which classes of their own are suggested.
@@ -204,10 +203,10 @@ fn of_first_block(why: &str) -> String {
 /// # Errors
 /// Where its interval is wider than itself.
 fn cpu_of_use(cpu: ValueWithInterval) -> Estimate<ValueWithInterval> {
-    let Interval { low, high } = cpu.interval;
-    if high - low <= cpu.value.abs().max(FINE_CORES) {
+    if CpuKind::AtRest.is_of_use(cpu.value, cpu.interval) {
         return Ok(cpu);
     }
+    let Interval { low, high } = cpu.interval;
     let [low, high] = [low, high].map(|cores| (1000.0 * cores).round());
     unavailable(format!(
         "CPU at rest, 95% CI {low}m to {high}m, is not known well enough: needs --settle 60s --hold 60s, more instances or more blocks"

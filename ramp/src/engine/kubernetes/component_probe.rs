@@ -16,7 +16,7 @@ use super::watch_handlers::COMPONENT_LABEL;
 use crate::engine::Events;
 
 /// Value of the label of its pods.
-const COMPONENT: &str = "component-probe";
+pub(super) const COMPONENT_PROBE: &str = "component-probe";
 
 /// Time from one list of its pods to the next: a watch in all namespaces would need one more permission.
 const LIST_EVERY: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ const LIST_EVERY: Duration = Duration::from_secs(15);
 /// Where pods of all namespaces cannot be listed.
 pub(super) async fn pods(client: &Client) -> Answer<BTreeMap<String, Vec<ProbePod>>> {
     let api: Api<PodObject> = Api::all(client.clone());
-    let selected = ListParams::default().labels(&format!("{COMPONENT_LABEL}={COMPONENT}"));
+    let selected = ListParams::default().labels(&format!("{COMPONENT_LABEL}={COMPONENT_PROBE}"));
     // One a node: in one page.
     let found = within(REQUEST_LIMIT, api.list(&selected)).await?;
     let mut namespaces: BTreeMap<String, Vec<ProbePod>> = BTreeMap::new();

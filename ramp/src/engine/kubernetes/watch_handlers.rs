@@ -17,6 +17,9 @@ use crate::engine::{Event, Events, InstanceStatus, NodeStatus, RUN_LABEL};
 /// Label with the role of a pod.
 pub(super) const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
+/// Its value of pods of the node probe.
+pub(super) const NODE_PROBE: &str = "probe";
+
 /// A pod of the run.
 pub(super) struct LoadPod {
     status: InstanceStatus,
@@ -49,7 +52,7 @@ pub(super) struct Pods {
 }
 
 fn probe(pod: &PodObject) -> Option<ProbePod> {
-    let is_probe = pod.label(RUN_LABEL).is_none() && pod.label(COMPONENT_LABEL) == Some("probe");
+    let is_probe = pod.label(RUN_LABEL).is_none() && pod.label(COMPONENT_LABEL) == Some(NODE_PROBE);
     ProbePod::of(pod).filter(|_| is_probe)
 }
 

@@ -9,12 +9,12 @@ use kube::api::{ListParams, LogParams};
 use kube::{Api, Client};
 use serde_json::{Map, Value};
 
+use super::super::component_probe::COMPONENT_PROBE;
 use super::super::probe::{LIMIT, record};
 use super::super::request::{REQUEST_LIMIT, within};
+use super::super::watch_handlers::{COMPONENT_LABEL, NODE_PROBE};
 use ramp_format::preflight::LimitFacts;
 
-/// The label of the pods of either probe.
-const PROBES: &str = "app.kubernetes.io/component in (probe, component-probe)";
 /// Probes tell all limits every 30 s, about 20 of them, and a sample a second.
 const LINES: i64 = 120;
 const SECONDS: i64 = 65;
@@ -24,7 +24,8 @@ const MOST: usize = 200;
 
 /// What the probes have told last. What cannot be read is not there: limits are no condition of a run.
 pub(super) async fn read(client: &Client, namespace: &str) -> Vec<LimitFacts> {
-    let wanted = ListParams::default().labels(PROBES);
+    let wanted =
+        ListParams::default().labels(&format!("{COMPONENT_LABEL} in ({NODE_PROBE}, {COMPONENT_PROBE})"));
     let everywhere: Api<Pod> = Api::all(client.clone());
     let listed = match within(REQUEST_LIMIT, everywhere.list(&wanted)).await {
         Ok(listed) => listed.items,
