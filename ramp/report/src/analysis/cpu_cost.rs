@@ -35,6 +35,8 @@ pub struct CpuFigure {
     pub inputs: String,
     /// How long instances dwelled in the shortest part that counts, in seconds; none of repeats.
     pub dwell_seconds: Option<f64>,
+    /// Whether memory was short later on: longer dwells are of use in a run that ends before.
+    pub ends_at_shortage: bool,
 }
 
 /// What a figure of CPU time is of.
@@ -114,11 +116,19 @@ struct FittedTimes {
     drawn: Vec<[f64; OF_GROUPS]>,
 }
 
+/// The options of dwells of so many seconds.
+fn dwells(seconds: f64, ends_at_shortage: bool) -> String {
+    let below = if ends_at_shortage { " in a run that stays below saturation (--to)" } else { "" };
+    format!("--settle {seconds:.0}s --hold {seconds:.0}s{below}")
+}
+
 fn too_short(times: &CpuTimes) -> String {
     format!(
         "too few samples at which no instance was being started: {:.0} s before the first instance, {:.0} s with the most; \
-         needs --settle {SHORTEST_DWELL_SECONDS:.0}s --hold {SHORTEST_DWELL_SECONDS:.0}s",
-        times.idle_seconds, times.dwell_seconds
+         needs {}",
+        times.idle_seconds,
+        times.dwell_seconds,
+        dwells(SHORTEST_DWELL_SECONDS, times.ends_at_shortage)
     )
 }
 
@@ -173,6 +183,7 @@ impl FittedTimes {
             drawn,
             inputs,
             dwell_seconds: Some(times.idle_seconds.min(times.dwell_seconds)),
+            ends_at_shortage: times.ends_at_shortage,
         })
     }
 }
@@ -196,7 +207,7 @@ pub fn cpu_of_use(figure: &Estimate<CpuFigure>, kind: CpuKind) -> Estimate<CpuFi
             match seconds <= LONGEST_DWELL_SECONDS {
                 true => {
                     let seconds = 10.0 * (seconds / 10.0).ceil();
-                    format!("about --settle {seconds:.0}s --hold {seconds:.0}s, or more instances")
+                    format!("about {}, or more instances", dwells(seconds, figure.ends_at_shortage))
                 }
                 false => "more instances (--to) or a quieter machine".to_owned(),
             }
@@ -228,6 +239,7 @@ pub(super) fn cpu_pooled(runs: &[&Estimate<CpuFigure>]) -> Estimate<CpuFigure> {
         drawn,
         inputs: format!("{number} runs; first: {}", first.inputs),
         dwell_seconds: None,
+        ends_at_shortage: runs.iter().any(|run| run.ends_at_shortage),
     })
 }
 
@@ -251,6 +263,7 @@ pub(super) fn cpu_difference(
         drawn,
         inputs: other.inputs.clone(),
         dwell_seconds: base.dwell_seconds.zip(other.dwell_seconds).map(|(a, b)| a.min(b)),
+        ends_at_shortage: base.ends_at_shortage || other.ends_at_shortage,
     };
     cpu_of_use(&Ok(difference), kind)
 }
@@ -289,6 +302,7 @@ mod tests {
             instances: 10,
             idle_seconds: 59.0,
             dwell_seconds: f64::from(dwell.saturating_sub(1)),
+            ends_at_shortage: false,
         }
     }
 
@@ -321,6 +335,7 @@ mod tests {
             drawn: Vec::new(),
             inputs: String::new(),
             dwell_seconds: Some(20.0),
+            ends_at_shortage: false,
         };
         assert_eq!(
             cpu_of_use(&Ok(wide), CpuKind::AtRest).unwrap_err().0,

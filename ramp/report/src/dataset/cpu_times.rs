@@ -25,6 +25,8 @@ pub struct CpuTimes {
     pub idle_seconds: f64,
     /// For how many seconds there were as many instances as there were at most, and none was being started.
     pub dwell_seconds: f64,
+    /// Whether memory was short later on, and how long instances dwelled then does not count.
+    pub ends_at_shortage: bool,
 }
 
 /// The start of an instance is over so many seconds after it is ready: what is told late, and the first probes of it.
@@ -51,7 +53,8 @@ impl Dataset {
         };
         // Memory that is short costs CPU time; where only the scheduler had no room, what was held tells as much as before.
         let is_short = |row: &PodRow| matches!(row.to.parse(), Ok(State::OomKilled | State::Evicted));
-        let until = self.until(before.filter(|_| recorded.pods.iter().any(is_short)));
+        let shortage = before.filter(|_| recorded.pods.iter().any(is_short));
+        let until = self.until(shortage);
         let own = OwnCpu::of(recorded);
         let kernels: Vec<KernelTimes> = (0..recorded.kernels.len())
             .map(|kernel| self.cpu_of_kernel(recorded, kernel, &own, until))
@@ -85,6 +88,7 @@ impl Dataset {
                 .filter(|kernel| kernel.most() > 0)
                 .map(|kernel| kernel.seconds_with(kernel.most()))
                 .fold(0.0, f64::max),
+            ends_at_shortage: shortage.is_some(),
         })
     }
 

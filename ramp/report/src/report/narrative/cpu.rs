@@ -8,32 +8,38 @@ use crate::analysis::cpu_cost::{CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::{Dataset, NO_CPU_TIME};
 use crate::stats::Interval;
+use ramp_format::plan::EngineKind;
 use ramp_format::preflight::RuntimeClassFacts;
 
 /// What the instances of a run take, of a mixed run those of each runtime. Nothing where the data has no CPU time.
 pub(super) fn of_run(data: &Dataset, found: &RunResults) -> Vec<Sentence> {
+    let at_rest = match data.recorded().map(|recorded| recorded.run.plan.engine) {
+        Some(EngineKind::Local) => {
+            "beyond the CPU time that the load reports: what ramp and the machine take for a process that runs"
+        }
+        Some(EngineKind::Podman) => {
+            "beyond the CPU time that the load reports: what runtime, service and ramp take for a container that runs"
+        }
+        _ => {
+            "beyond the CPU time that the load reports: what runtime and kubelet take for a container that runs"
+        }
+    };
     let of_group = |(index, cost): (usize, &crate::analysis::cpu_cost::CpuCost)| {
         let of = data.mix().get(index).map_or_else(String::new, |runtime| format!(" of {runtime}"));
         [
-            sentence(&format!("CPU of each instance{of} at rest"), &cost.at_rest, CpuKind::AtRest),
-            sentence(&format!("CPU time of each start{of}"), &cost.per_start, CpuKind::PerStart),
+            sentence(&format!("CPU of each instance{of} at rest"), &cost.at_rest, CpuKind::AtRest, at_rest),
+            sentence(&format!("CPU time of each start{of}"), &cost.per_start, CpuKind::PerStart, PER_START),
         ]
     };
     found.cpu.iter().enumerate().flat_map(of_group).flatten().collect()
 }
 
-fn sentence(name: &str, figure: &Estimate<CpuFigure>, kind: CpuKind) -> Option<Sentence> {
+const PER_START: &str = "until the instance is ready, beyond what it takes at rest and what the load reports";
+
+fn sentence(name: &str, figure: &Estimate<CpuFigure>, kind: CpuKind, rule: &str) -> Option<Sentence> {
     let unit = match kind {
         CpuKind::AtRest => Unit::Cores,
         CpuKind::PerStart => Unit::CpuSeconds,
-    };
-    let rule = match kind {
-        CpuKind::AtRest => {
-            "beyond the CPU time that the load reports: what runtime and kubelet take for a container that runs"
-        }
-        CpuKind::PerStart => {
-            "until the instance is ready, beyond what it takes at rest and what the load reports"
-        }
     };
     match cpu_of_use(figure, kind) {
         Ok(found) => {
