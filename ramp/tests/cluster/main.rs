@@ -6,6 +6,7 @@
 
 #[path = "../support/charged.rs"]
 mod charged;
+mod ended_pods;
 mod observer;
 mod parts;
 mod process;

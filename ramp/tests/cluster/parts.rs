@@ -8,6 +8,14 @@ use std::time::Duration;
 
 use crate::process::wait;
 
+/// The cgroups of the nodes of the test cluster that are containers of this machine, and of no other that may be here: of a controller of
+/// cgroup v1, or of cgroup v2 where its name is empty.
+pub(crate) fn node_cgroups(controller: &str) -> Vec<PathBuf> {
+    let found = fs::read_dir(Path::new("/sys/fs/cgroup").join(controller)).into_iter().flatten().flatten();
+    let nodes = found.filter(|entry| entry.file_name().to_string_lossy().starts_with("wlc-node-"));
+    nodes.map(|entry| entry.path()).collect()
+}
+
 /// The process of a part: `apiserver`, `kubelet-1`.
 pub(crate) struct Part {
     file: PathBuf,

@@ -12,6 +12,7 @@ use ramp_report::report::Report;
 use ramp_report::report::terminal::text;
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::process::{self, kubectl, left, one_node, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -99,6 +100,7 @@ fn check_gvisor(gvisor: &Runs) {
 #[ignore = "needs a cluster on this machine with RuntimeClasses gvisor, kata-parts and kata-peak, and an image with the component probe"]
 fn components_of_pods_are_what_their_runtimes_hold_and_the_peak_is_what_they_held_at_first() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let _probe = ComponentProbe::apply();
     let directory = tempfile::tempdir().unwrap();
@@ -106,7 +108,8 @@ fn components_of_pods_are_what_their_runtimes_hold_and_the_peak_is_what_they_hel
         let out = directory.path().join(runtime);
         // The peak is over before a large load is filled.
         let memory = if runtime == "kata-peak" { "4M" } else { "100M" };
-        let mut options = vec!["--memory", memory, "--to", "5", "--settle", "6s", "--hold", "20s"];
+        let mut options =
+            vec!["--memory", memory, "--from", "5", "--to", "5", "--settle", "6s", "--hold", "20s"];
         if runtime != "default" {
             options.extend(["--runtime", runtime]);
         }

@@ -10,6 +10,7 @@ use ramp_report::study::data::StudyData;
 use ramp_report::study::figure::STUDY_FIGURES;
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::process::{KataWithoutCpu, left, one_node, ramp, scenario, tidy_cluster};
 
 const CLASS: &str = "ramp-test-cpu";
@@ -19,6 +20,7 @@ const MIB: f64 = (1 << 20) as f64;
 #[ignore = "needs a quiet cluster on this machine with a RuntimeClass handler kata-busy, which is runc and 0.02 cores in each pod"]
 fn a_study_holds_the_cpu_time_of_a_runtime_at_rest_and_per_start() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let _class = KataWithoutCpu::of_handler(CLASS, "kata-busy");
     let directory = tempfile::tempdir().unwrap();
@@ -55,6 +57,6 @@ fn definition() -> String {
     writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
     writeln!(text, "runtimes: [default, {CLASS}]").unwrap();
     text += "sizes: [{name: idle, memory: 10M, cpu: \"0\"}]\n";
-    text += "ramp: {from: 4, step: 4, to: 12, settle: 15s, hold: 20s}\ncooldown: {most: 5s}\nwarmup: false\nblocks: 3\n";
+    text += "ramp: {from: 6, step: 6, to: 12, settle: 15s, hold: 20s}\ncooldown: {most: 5s}\nwarmup: false\nblocks: 3\n";
     text
 }

@@ -1,7 +1,7 @@
 //! A limit on PIDs of a node's pods: forecast, end of the run, report. Needs the cgroups of the nodes: they are containers of this machine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::{Report, terminal};
 use serde_json::json;
 
+use crate::ended_pods::EndedPods;
+use crate::parts::node_cgroups;
 use crate::process::{Namespace, kubectl, run, scenario, wait};
 use crate::support::rows;
 
@@ -22,11 +24,8 @@ struct PodsLimit(Vec<(PathBuf, String)>);
 impl PodsLimit {
     /// The files of all nodes.
     fn files() -> Vec<PathBuf> {
-        let roots = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].map(Path::new).into_iter();
-        let nodes = roots.flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten());
-        // Those of the test cluster, and of no other that may be here.
-        let own = nodes.filter(|entry| entry.file_name().to_string_lossy().starts_with("wlc-node-"));
-        let pods = own.flat_map(|node| ["kubepods", "kubepods.slice"].map(|name| node.path().join(name)));
+        let nodes = ["pids", ""].into_iter().flat_map(node_cgroups);
+        let pods = nodes.flat_map(|node| ["kubepods", "kubepods.slice"].map(|name| node.join(name)));
         pods.map(|pods| pods.join("pids.max")).filter(|file| file.exists()).collect()
     }
 
@@ -57,6 +56,7 @@ impl Drop for PodsLimit {
 fn a_node_whose_pids_are_limited_is_forecast_ends_the_run_and_is_named() {
     const NAME: &str = "ramp-test-limits";
     let _namespace = Namespace::create(NAME);
+    let _ended_pods = EndedPods::removed();
     // The rights of the component probe: the cgroups of the node.
     let mounted = json!({"spec": {"template": {"spec": {
         "volumes": [{"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup"}}],

@@ -20,6 +20,7 @@ use ramp_report::study::data::StudyData;
 use serde_json::Value;
 
 use crate::charged::charged;
+use crate::ended_pods::EndedPods;
 use crate::process::{self, KataWithoutCpu, kubectl, left, one_node, ramp, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -28,11 +29,13 @@ const TRUE_OVERHEAD: f64 = 112.0 * MIB;
 const CLASS: &str = "ramp-test-overhead";
 /// Instances of each run of the study.
 const INSTANCES: u32 = 7;
+const STEPS: u32 = 3;
 
 #[test]
 #[ignore = "needs a cluster on this machine with RuntimeClasses gvisor and kata-parts, which is runc and 112 MiB in each pod"]
 fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::of_handler(CLASS, "kata-parts");
@@ -99,7 +102,7 @@ fn definition() -> String {
     writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
     writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
     text += "sizes: [{name: 100M, memory: 100M}]\n";
-    writeln!(text, "ramp: {{to: {INSTANCES}, settle: 6s, hold: 6s}}").unwrap();
+    writeln!(text, "ramp: {{step: 3, to: {INSTANCES}, settle: 6s, hold: 6s}}").unwrap();
     text += "cooldown: {most: 40s}\nblocks: {least: 3, most: 10}\nprecision: {memory_per_instance: 2.2Mi}\n";
     text
 }
@@ -135,7 +138,7 @@ fn charged_to_gvisor_and_runc(study: &Path, is_under_way: impl Fn() -> bool) -> 
         let steps = study.join(&run.directory).join("steps.csv");
         // A header and all steps up.
         let holds =
-            || fs::read_to_string(&steps).is_ok_and(|text| text.lines().count() == 1 + INSTANCES as usize);
+            || fs::read_to_string(&steps).is_ok_and(|text| text.lines().count() == 1 + STEPS as usize);
         if run.block > 0 && of_class.is_none() && holds() {
             *of_class = charged_to_each_pod().filter(|_| holds());
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::observer::Observer;
 use crate::process::{self, KataWithoutCpu, kubectl, left, scenario, tidy_cluster};
 use crate::support::transitions::{Account, audit};
@@ -35,6 +36,7 @@ fn under_kata_that_requests_no_cpu_memory_gives_way_and_is_counted_as_kubectl_co
 /// A ramp until something gives way and a few steps beyond, under a RuntimeClass, or none where its name is empty.
 fn saturate(scenarios_of: &str, class: &str) -> Account {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
     let manifest = scenario(&format!("{scenarios_of}/memory-capacity.yaml"));

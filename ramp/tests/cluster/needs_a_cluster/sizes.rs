@@ -12,6 +12,7 @@ use ramp_report::study::pod_fixed::{PodFixed, PodFixedVerdict};
 use ramp_report::study::report::{StudyReport, text as study_text};
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::process::{KataWithoutCpu, left, one_node, ramp, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -24,6 +25,7 @@ const CLASS: &str = "ramp-test-sized";
 #[ignore = "needs a cluster on this machine with RuntimeClass kata-sized, which is runc and 64 MiB + 5 % of the limit in each pod"]
 fn a_study_of_sizes_holds_what_a_runtime_takes_for_each_pod_and_for_its_limit() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::of_handler(CLASS, "kata-sized");
@@ -79,6 +81,6 @@ fn definition(manifest: &Path) -> String {
     for limit in ["128Mi", "512Mi", "1Gi"] {
         writeln!(text, "  - {{name: {limit}, memory: 100M, limits: {{memory: {limit}}}}}").unwrap();
     }
-    text += "ramp: {to: 5, settle: 4s, hold: 4s}\nwarmup: false\ncooldown: {most: 8s}\nblocks: 2\norder: balanced\n";
+    text += "ramp: {from: 3, step: 3, to: 6, settle: 4s, hold: 4s}\nwarmup: false\ncooldown: {most: 8s}\nblocks: 2\norder: balanced\n";
     text
 }

@@ -10,6 +10,7 @@ use ramp_report::study::data::StudyData;
 use ramp_report::study::verdict::Verdict;
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::process::{left, one_node, ramp, scenario, tidy_cluster};
 
 /// The RuntimeClass, and what its sandboxes take longer, in seconds.
@@ -21,6 +22,7 @@ const WITHIN: f64 = 0.15;
 #[ignore = "needs a cluster on this machine with a RuntimeClass kata-slow, which is runc and two seconds more for each sandbox"]
 fn the_sandbox_phase_of_a_runtime_is_longer_by_what_is_true_and_no_other_phase_differs() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("study.yaml");
