@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::ended_pods::EndedPods;
 use crate::parts::Part;
 use crate::process::{self, Running, left, ramp, scenario, tidy_cluster, wait};
 use crate::support::transitions::audit;
@@ -18,6 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[ignore = "needs a cluster whose parts may be stopped and killed: CLUSTER_HOME"]
 fn an_api_server_that_hangs_and_dies_a_kubelet_and_ramp_itself_killed_leave_a_whole_record() {
     tidy_cluster();
+    let _ended_pods = EndedPods::removed();
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
     let run = begin(&out);
