@@ -268,6 +268,7 @@ fn amount(value: f64, unit: StudyUnit) -> String {
         StudyUnit::Instances => (value, "instances"),
         StudyUnit::Seconds => (value, "s"),
         StudyUnit::Cores => (value, "cores"),
+        StudyUnit::PerSecond => (value, "starts/s"),
     };
     let decimals = match value.abs() {
         _ if value == 0.0 => 0,
