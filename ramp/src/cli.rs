@@ -242,7 +242,8 @@ pub struct ReportOutputArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Of a study: also print p-values, ratios, drift and every run, which the page and --json always have
+    /// Of a study: also print p-values, ratios, drift and every run, which the page and --json always have. Of runs: a row also for each
+    /// figure that a run was not made to tell, with the reason, which --json always has
     #[arg(long)]
     pub verbose: bool,
 

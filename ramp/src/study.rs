@@ -4,6 +4,7 @@ pub(crate) mod check;
 mod cooldown;
 mod definition;
 mod durations;
+pub(crate) mod dwells;
 pub(crate) mod init;
 pub(crate) mod plan;
 mod progress;

@@ -39,6 +39,8 @@ pub struct Report {
     pub data: Vec<Dataset>,
     /// What they say.
     pub findings: Results,
+    /// Whether tables have a row for each figure, also where a run was not made to tell it.
+    pub verbose: bool,
 }
 
 impl Report {
@@ -52,7 +54,12 @@ impl Report {
     #[must_use]
     pub fn observed(data: Vec<Dataset>, memory_each: Option<u64>, observer: &Observer) -> Self {
         let findings = Results::of(&data, memory_each, observer);
-        Self { data, findings }
+        Self { data, findings, verbose: false }
+    }
+
+    /// Whether figures that need more than a plain run are expected: of all runs where one was made for them.
+    fn expects_details(&self) -> bool {
+        self.verbose || self.data.iter().any(estimate_table::is_made_for_details)
     }
 
     /// Each run, and what it says.

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod comparison;
 pub mod components;
 pub mod data;
+pub mod dwell;
 pub mod figure;
 pub mod overhead_by_size;
 pub mod planning;

@@ -20,6 +20,7 @@ use ramp_report::report::Report;
 use ramp_report::report::figure::Scope;
 use ramp_report::report::json::json;
 use ramp_report::report::registry::FIGURES;
+use ramp_report::report::terminal::text;
 
 /// Figures of a stored directory.
 struct Stored {
@@ -149,6 +150,19 @@ fn the_number_of_a_figure_is_at_its_documented_key() {
             numbers += 1;
         }
         assert!(numbers >= 10, "{}: {numbers}", stored.directory);
+    }
+}
+
+#[test]
+fn a_plain_run_has_no_rows_of_what_it_was_not_made_to_tell() {
+    let plain = report("1-current");
+    let all = Report { verbose: true, ..plain.clone() };
+    for name in ["CPU at rest", "CPU per start", "PIDs per instance", "capacity by limits"] {
+        let row = format!("\n  {name} ");
+        assert!(!text(&plain).contains(&row), "{name}: {}", text(&plain));
+        let told = text(&all);
+        let at = told.find(&row).unwrap_or_else(|| panic!("{name}: {told}"));
+        assert!(told[at..].trim_start().lines().next().unwrap().contains("n/a: "), "{told}");
     }
 }
 

@@ -46,11 +46,8 @@ pub fn report(args: &ReportArgs) -> ExitCode {
 /// Reports on a study. Errors are printed on standard error.
 #[must_use]
 pub(super) fn report_of_study(args: &StudyReportArgs) -> ExitCode {
-    let of_study = |assertion: &ReportAssertion| match assertion {
-        ReportAssertion::Study(assertion) => Ok(assertion.clone()),
-        ReportAssertion::Runs(wrong) => Err(format!("--assert {wrong}: {OF_RUNS}")),
-    };
-    match args.output.assertions.iter().map(of_study).collect::<Result<Vec<_>, _>>() {
+    let assertions = args.output.assertions.iter().map(ReportAssertion::on_study);
+    match assertions.collect::<Result<Vec<_>, _>>() {
         Ok(assertions) => report_study(&args.directory, &args.output, &assertions),
         Err(message) => {
             error(&message);
@@ -58,9 +55,6 @@ pub(super) fn report_of_study(args: &StudyReportArgs) -> ExitCode {
         }
     }
 }
-
-/// Why an assertion does not go together with a study.
-const OF_RUNS: &str = "a figure of runs; the report is on a study";
 
 /// Assertions on runs, or on a study, which also say of what the report is.
 enum Assertions {
@@ -70,21 +64,11 @@ enum Assertions {
 
 /// The assertions, which must be of what is reported on.
 fn assertions(args: &ReportArgs) -> Result<Assertions, String> {
-    let (mut of_runs, mut of_study) = (Vec::new(), Vec::new());
-    for assertion in args.output.assertions.iter().cloned() {
-        match assertion {
-            ReportAssertion::Runs(assertion) => of_runs.push(assertion),
-            ReportAssertion::Study(assertion) => of_study.push(assertion),
-        }
-    }
-    let of_all = args.runs.iter().any(|path| is_study(path));
-    match (of_all, of_runs.first(), of_study.first()) {
-        (true, Some(wrong), _) => Err(format!("--assert {wrong}: {OF_RUNS}")),
-        (false, _, Some(wrong)) => {
-            Err(format!("--assert {wrong}: a figure of a study; the report is on runs"))
-        }
-        (true, None, _) => Ok(Assertions::Study(of_study)),
-        (false, _, None) => Ok(Assertions::Runs(of_runs)),
+    let all = args.output.assertions.iter();
+    if args.runs.iter().any(|path| is_study(path)) {
+        all.map(ReportAssertion::on_study).collect::<Result<_, _>>().map(Assertions::Study)
+    } else {
+        all.map(ReportAssertion::on_runs).collect::<Result<_, _>>().map(Assertions::Runs)
     }
 }
 
@@ -99,7 +83,8 @@ fn report_runs(args: &ReportArgs, assertions: &[Assertion]) -> ExitCode {
             return ExitCode::from(MALFORMED);
         }
     };
-    let report = Report::observed(data, args.memory.map(|bytes| bytes.0), &observer);
+    let findings = Report::observed(data, args.memory.map(|bytes| bytes.0), &observer);
+    let report = Report { verbose: args.output.verbose, ..findings };
     drop(progress);
     let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
     publish(&report, &args.output, failures)

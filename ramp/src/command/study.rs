@@ -11,6 +11,7 @@ use super::report::report_of_study;
 use crate::cli::{StudyArgs, StudyCommand, StudyReportArgs, StudyRunArgs};
 use crate::study::StudyPlan;
 use crate::study::check::{CheckedCell, check_cells, durations, findings};
+use crate::study::dwells::planned_dwells;
 use crate::study::init::init;
 use crate::study::plan::{describe, planned_runs};
 use crate::study::runner::{resume_study, run_study};
@@ -91,5 +92,6 @@ fn plan_json(record: &StudyRecord, checked: &[CheckedCell]) -> serde_json::Value
         "study": record.definition, "name": record.name, "seed": record.definition.seed,
         "cells": record.cells.iter().zip(checked).map(|(cell, checked)| json!({"cell": cell, "checked": checked})).collect::<Vec<_>>(),
         "runs": planned_runs(record), "expected_seconds": seconds,
+        "dwells": planned_dwells(record, checked),
     })
 }

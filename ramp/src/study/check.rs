@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::definition::as_keys;
 use super::durations::{RunDurations, forecast_seconds, rounded};
+use super::dwells::planned_dwells;
 use super::request::RunRequest;
 use super::schedule::of_block;
 use crate::clock::Clock;
@@ -116,7 +117,7 @@ fn budget_finding(record: &StudyRecord, checked: &[CheckedCell], refuses: bool) 
     })
 }
 
-/// Findings on the budget, and those of the preflight, each with the cells that have it: `cells a, b: no node …`.
+/// Findings on the budget and on dwells, and those of the preflight, each with the cells that have it: `cells a, b: no node …`.
 pub(crate) fn findings(record: &StudyRecord, checked: &[CheckedCell], refuses: bool) -> Vec<String> {
     let mut found: Vec<(&Finding, Vec<&str>)> = Vec::new();
     for cell in checked {
@@ -132,5 +133,9 @@ pub(crate) fn findings(record: &StudyRecord, checked: &[CheckedCell], refuses: b
         [one] => format!("cell {one}: {}", finding.message),
         some => format!("cells {}: {}", some.join(", "), finding.message),
     };
-    found.into_iter().map(words).chain(budget_finding(record, checked, refuses)).collect()
+    // Once runs have ended, decisions on blocks tell by the noise that these have had.
+    let is_new = !refuses && record.runs.is_empty();
+    let dwells = is_new.then(|| planned_dwells(record, checked)).into_iter().flatten();
+    let short = dwells.filter(|dwell| !dwell.is_met).map(|dwell| dwell.text);
+    found.into_iter().map(words).chain(budget_finding(record, checked, refuses)).chain(short).collect()
 }

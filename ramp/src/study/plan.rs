@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::check::{CheckedCell, durations, findings};
 use super::durations::rounded;
+use super::dwells::planned_dwells;
 use super::schedule::{BlocksExpected, blocks, label, of_block};
 use ramp_format::study::{Order, StudyRecord};
 use ramp_format::text::count;
@@ -63,6 +64,9 @@ fn write_all(text: &mut String, record: &StudyRecord, checked: &[CheckedCell]) -
             )?;
         }
         writeln!(text, "             by the forecast of each run; once runs have ended, by theirs")?;
+    }
+    for dwell in planned_dwells(record, checked).iter().filter(|dwell| dwell.is_met) {
+        writeln!(text, "dwells       {}", dwell.text)?;
     }
     for (heading, refuses) in [("error", true), ("warning", false)] {
         for finding in findings(record, checked, refuses) {

@@ -57,6 +57,39 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
+fn a_plan_warns_of_dwells_that_are_too_short_for_a_precision_of_cpu_time() {
+    let plan = |dwells: &str| -> (String, Value) {
+        let place = Place::new(&format!(
+            "engine: simulated\nseed: 7\nruntimes: [runc, kata]\nworlds: {{kata: {{runtime: {{memory: 32M}}}}}}\n\
+             sizes: [{{memory: 100M}}]\nprecision: {{cpu_at_rest: 0.002}}\nblocks: 4\nramp: {{to: 12, {dwells}}}\n"
+        ));
+        let output = place.study(&["plan", "study.yaml"]);
+        let json = place.study(&["plan", "study.yaml", "--json"]);
+        (String::from_utf8(output.stdout).unwrap(), serde_json::from_slice(&json.stdout).unwrap())
+    };
+    let (short, json) = plan("settle: 10s, hold: 6s");
+    let told = &json["dwells"][0];
+    let dwell = told["dwell_seconds"].as_f64().unwrap();
+    assert!(
+        short.contains(&format!(
+            "warning      CPU at rest within ±0.002 cores needs settle and hold of about {dwell} s each"
+        )),
+        "{short}"
+    );
+    assert!(
+        short.contains("ramp has settle 10 s and hold 6 s") && short.contains("the study then takes about"),
+        "{short}"
+    );
+    assert!(told["study_seconds"].as_f64() > json["expected_seconds"].as_f64(), "{json}");
+    let (enough, json) = plan(&format!("settle: {dwell}s, hold: {dwell}s"));
+    assert!(
+        enough.contains("dwells       CPU at rest within ±0.002 cores: ") && !enough.contains("needs settle"),
+        "{enough}"
+    );
+    assert_eq!(json["dwells"][0]["is_met"], true);
+}
+
+#[test]
 fn a_study_is_run_block_by_block_and_its_seed_gives_its_order_and_its_figures() {
     let place = Place::new(&format!("{TWO}blocks: 3\n"));
     let ((first, said), (second, _)) = (place.run("a"), place.run("b"));

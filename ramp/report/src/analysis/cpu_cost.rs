@@ -49,9 +49,9 @@ pub enum CpuKind {
 }
 
 /// A longer dwell is not suggested.
-const LONGEST_DWELL_SECONDS: f64 = 3600.0;
+pub(crate) const LONGEST_DWELL_SECONDS: f64 = 3600.0;
 /// Nor is a shorter one.
-const SHORTEST_DWELL_SECONDS: f64 = 60.0;
+pub(crate) const SHORTEST_DWELL_SECONDS: f64 = 60.0;
 
 impl CpuKind {
     /// An interval that is no wider than this is of use whatever the figure is, since it tells how much it is at most: 10 millicores,
@@ -268,17 +268,51 @@ pub(super) fn cpu_difference(
     cpu_of_use(&Ok(difference), kind)
 }
 
-/// What a RuntimeClass should have as `overhead.podFixed.cpu`, in millicores: the upper end of what an instance takes at rest, in cores,
-/// beyond one without that runtime.
-///
-/// # Errors
-/// Where it may be that it takes nothing.
-pub fn pod_fixed_cpu(at_rest: Interval) -> Estimate<u64> {
-    if at_rest.low <= 0.0 {
-        return unavailable("the interval includes 0");
+/// `overhead.podFixed.cpu` of a RuntimeClass, by what an instance takes more at rest than one of the base. Reports on runs and on studies
+/// have this one rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PodFixedCpu {
+    /// What it has to be, in millicores: the upper end of the interval. A request has to cover what is used, also where that may be nothing.
+    pub needed_milli_cores: u64,
+    /// What is in place against the interval.
+    pub verdict: PodFixedCpuVerdict,
+}
+
+/// The CPU of podFixed in place, against what is used at rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PodFixedCpuVerdict {
+    /// So many cores more than is used.
+    More(f64),
+    /// So many cores less than is used.
+    Less(f64),
+    /// Within the interval of what is used.
+    AsUsed,
+}
+
+impl PodFixedCpu {
+    /// By CPU at rest beyond that of the base and its 95 % interval, with so many cores in place.
+    ///
+    /// # Errors
+    /// Where the interval is too wide for a request to rest on it.
+    pub fn of(value: f64, interval: Interval, in_place: f64) -> Estimate<Self> {
+        if !CpuKind::AtRest.is_of_use(value, interval) {
+            let [low, high] = [interval.low, interval.high].map(|cores| (1000.0 * cores).round());
+            return unavailable(format!(
+                "CPU at rest, {CONFIDENCE_PERCENT}% CI {low}m to {high}m, is not known well enough: needs {}, more instances or more \
+                 blocks",
+                dwells(SHORTEST_DWELL_SECONDS, false)
+            ));
+        }
+        Ok(Self {
+            // What is a whole number but for rounding is one.
+            needed_milli_cores: (interval.high.max(0.0) * 1000.0 - 1e-9).ceil() as u64,
+            verdict: match in_place {
+                _ if in_place > interval.high => PodFixedCpuVerdict::More(in_place - value),
+                _ if in_place < interval.low => PodFixedCpuVerdict::Less(value - in_place),
+                _ => PodFixedCpuVerdict::AsUsed,
+            },
+        })
     }
-    // What is a whole number but for rounding is one.
-    Ok((at_rest.high * 1000.0 - 1e-9).ceil() as u64)
 }
 
 #[cfg(test)]
@@ -354,9 +388,21 @@ mod tests {
     }
 
     #[test]
-    fn pod_fixed_is_the_upper_end_in_whole_millicores_where_it_is_not_nothing() {
-        assert_eq!(pod_fixed_cpu(Interval { low: 0.018, high: 0.0221 }), Ok(23));
-        assert_eq!(pod_fixed_cpu(Interval { low: 0.018, high: 0.022 }), Ok(22));
-        assert!(pod_fixed_cpu(Interval { low: -0.001, high: 0.022 }).is_err());
+    fn pod_fixed_is_the_upper_end_in_whole_millicores_where_that_is_known_well_enough() {
+        let of = |low: f64, high: f64| PodFixedCpu::of(0.5 * (low + high), Interval { low, high }, 0.02);
+        let needed = |low: f64, high: f64| of(low, high).map(|found| found.needed_milli_cores);
+        assert_eq!(needed(0.018, 0.0221), Ok(23));
+        assert_eq!(needed(0.018, 0.022), Ok(22));
+        assert_eq!((needed(-0.002, 0.006), needed(-0.006, -0.002)), (Ok(6), Ok(0)), "it may be nothing");
+        assert_eq!(
+            needed(-0.005, 0.022).unwrap_err().0,
+            "CPU at rest, 95% CI -5m to 22m, is not known well enough: needs --settle 60s --hold 60s, more instances or more blocks"
+        );
+        let verdict = |low: f64, high: f64| of(low, high).unwrap().verdict;
+        assert_eq!(verdict(0.018, 0.022), PodFixedCpuVerdict::AsUsed);
+        assert_eq!(verdict(-0.002, 0.002), PodFixedCpuVerdict::More(0.02));
+        assert!(
+            matches!(verdict(0.028, 0.032), PodFixedCpuVerdict::Less(cores) if (cores - 0.01).abs() < 1e-9)
+        );
     }
 }

@@ -22,6 +22,10 @@ pub struct Burst {
 
 /// A burst is of this many instances at least.
 pub const FEWEST: u32 = 8;
+/// Why a run without one has no burst.
+pub const NO_BURST: &str = "no 8 instances were requested at once";
+/// Why a search has none.
+pub const SEARCH_HAS_NO_BURST: &str = "levels of a search are no bursts";
 /// Windows of the time of a burst.
 const WINDOWS: usize = 10;
 
@@ -55,13 +59,13 @@ pub fn startup_burst(data: &Dataset) -> Estimate<Burst> {
     let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
     timed(recorded)?;
     if recorded.run.plan.search.is_some() {
-        return unavailable("levels of a search are no bursts");
+        return unavailable(SEARCH_HAS_NO_BURST);
     }
     let requests = requests(data);
     let largest =
         requests.iter().enumerate().max_by_key(|(at, request)| (request.instances, usize::MAX - at));
     let Some((at, request)) = largest.filter(|(_, request)| request.instances >= FEWEST) else {
-        return unavailable(format!("no {FEWEST} instances were requested at once"));
+        return unavailable(NO_BURST);
     };
     let until = requests.get(at + 1).map_or(u32::MAX, |next| next.step);
     let mut begin = None;

@@ -5,10 +5,14 @@ use super::figure::{Figure, Reading, Scope};
 use super::registry::FIGURES;
 use crate::analysis::Estimate;
 use crate::analysis::components::NEEDS_PROBE;
+use crate::analysis::cpu_cost::SHORTEST_DWELL_SECONDS;
 use crate::analysis::limits::NO_LIMITS;
-use crate::analysis::results::{Compared, RunResults};
+use crate::analysis::results::Compared;
 use crate::analysis::search::NOT_A_SEARCH;
 use crate::dataset::{Dataset, NO_CPU_TIME};
+
+/// Why a run that was not made to tell a figure does not.
+const NOT_MADE_FOR: [&str; 4] = [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS, NO_CPU_TIME];
 
 /// An estimate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +35,19 @@ impl EstimateRow {
     }
 }
 
-/// The estimates of a run.
+/// Whether a run was made to tell more than a plain one does: the component probe ran, or its dwells are those that CPU time needs.
+pub(super) fn is_made_for_details(data: &Dataset) -> bool {
+    data.recorded().is_some_and(|recorded| {
+        let plan = &recorded.run.plan;
+        !recorded.components.is_empty() || plan.settle.min(plan.hold).as_secs_f64() >= SHORTEST_DWELL_SECONDS
+    })
+}
+
+/// The estimates of a run (its index).
 #[must_use]
-pub fn of_run(data: &Dataset, found: &RunResults) -> Vec<EstimateRow> {
-    rows(|scope| match scope {
+pub fn of_run(report: &Report, run: usize) -> Vec<EstimateRow> {
+    let Some((data, found)) = report.runs().nth(run) else { return Vec::new() };
+    rows(report, |scope| match scope {
         Scope::Run(of) => Some(of(data, found)),
         Scope::Mixed(of) => (!data.mix().is_empty()).then(|| of(data, found)),
         Scope::Comparison(_) => None,
@@ -44,13 +57,17 @@ pub fn of_run(data: &Dataset, found: &RunResults) -> Vec<EstimateRow> {
 /// The estimates of two groups compared with each other.
 #[must_use]
 pub fn of_comparison(report: &Report, compared: &Compared) -> Vec<EstimateRow> {
-    rows(|scope| match scope {
+    rows(report, |scope| match scope {
         Scope::Run(_) | Scope::Mixed(_) => None,
         Scope::Comparison(of) => Some(of(compared, report.names(compared))),
     })
 }
 
-fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
+fn rows(report: &Report, read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
+    let expects_details = report.expects_details();
+    let is_left_out = |figure: &Figure, why: &str| {
+        !report.verbose && (NOT_MADE_FOR.contains(&why) || (figure.is_detail && !expects_details))
+    };
     let row = |figure: &Figure| {
         let name = figure.title?;
         Some(match read(figure.scope)? {
@@ -60,9 +77,7 @@ fn rows(read: impl Fn(Scope) -> Option<Estimate<Reading>>) -> Vec<EstimateRow> {
                 value: Ok(figure.text(&reading)),
                 basis: if reading.inputs.is_empty() { figure.definition.into() } else { reading.inputs },
             },
-            Err(why) if [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS, NO_CPU_TIME].contains(&why.0.as_str()) => {
-                return None;
-            }
+            Err(why) if is_left_out(figure, &why.0) => return None,
             Err(why) => {
                 EstimateRow { name, definition: figure.definition, value: Err(why.0), basis: String::new() }
             }

@@ -1,7 +1,7 @@
 //! A figure of a report: one number of a run or of a comparison, with its unit and where each output has it.
 
 use serde_json::{Map, Value};
-use workload::quantity::Bytes;
+use workload::quantity::{Bytes, Cores};
 
 use super::format;
 use crate::analysis::results::{Compared, RunResults};
@@ -9,6 +9,7 @@ use crate::analysis::{Estimate, mib};
 use crate::dataset::Dataset;
 use crate::stats::Interval;
 use ramp_format::text::count;
+use ramp_format::time::parse_time;
 
 /// A row of the [registry](super::registry): everything that any output says of a figure.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Figure {
     pub aliases: &'static [&'static str],
     /// Its name in the table of estimates; none where the table leaves it out.
     pub title: Option<&'static str>,
+    /// Whether a plain run need not tell it: the table then leaves it out where it is unavailable.
+    pub is_detail: bool,
     /// What it is measured in.
     pub unit: Unit,
     /// What it is, in one sentence.
@@ -109,6 +112,8 @@ pub enum Unit {
     Cores,
     /// CPU time in seconds: 0.5.
     CpuSeconds,
+    /// Seconds: 2.5, or 2.5s.
+    Seconds,
     /// Percent: 50, or 50%.
     Percent,
     /// A ratio − 1, written in percent: 1.81, or 181%.
@@ -129,6 +134,7 @@ impl Unit {
             Self::Bytes | Self::BinaryBytes => "bytes",
             Self::Cores => "cores",
             Self::CpuSeconds => "CPU seconds",
+            Self::Seconds => "seconds",
             Self::Percent => "%",
             Self::Ratio => "ratio − 1",
             Self::Structure => "",
@@ -144,7 +150,7 @@ impl Unit {
             Self::Bytes => format::mb(number),
             Self::BinaryBytes => format::mib(number),
             Self::Cores => format!("{number:.4} cores"),
-            Self::CpuSeconds => format!("{number:.3} s"),
+            Self::CpuSeconds | Self::Seconds => format!("{number:.3} s"),
             Self::Percent => format!("{number:.1}%"),
             Self::Ratio => format::percent(number),
             Self::Decimal => format!("{number:.1}"),
@@ -181,8 +187,12 @@ impl Unit {
             Self::Decimal => (plain(text), "12.5"),
             Self::Mib => (plain(text).or_else(|| Some(mib(bytes()?))), "520 (of MiB) or 520Mi"),
             Self::Bytes | Self::BinaryBytes => (plain(text).or_else(bytes), "520M"),
-            Self::Cores => (plain(text), "0.02"),
-            Self::CpuSeconds => (plain(text), "0.5"),
+            Self::Cores => {
+                (plain(text).or_else(|| Some(text.parse::<Cores>().ok()?.as_f64())), "0.02 or 20m")
+            }
+            Self::CpuSeconds | Self::Seconds => {
+                (plain(text).or_else(|| Some(parse_time(text).ok()?.as_secs_f64())), "0.5 or 500ms")
+            }
             Self::Percent => (plain(text).or_else(percent), "50%"),
             Self::Ratio => (plain(text).or_else(|| Some(percent()? / 100.0)), "1.81 or 181%"),
         };
@@ -288,7 +298,14 @@ mod tests {
             Unit::Mib.number("520"),
             Unit::Percent.number("50%"),
             Unit::Percent.number("50"),
+            Unit::Cores.number("20m"),
+            Unit::Cores.number("0.02"),
+            Unit::Seconds.number("1500ms"),
+            Unit::CpuSeconds.number("0.5"),
+            Unit::Cores.number("-0.001"),
         ];
-        assert_eq!(numbers.map(Result::unwrap), [1.81, 520e6, 520.0, 520.0, 50.0, 50.0]);
+        let expected = [1.81, 520e6, 520.0, 520.0, 50.0, 50.0, 0.02, 0.02, 1.5, 0.5, -0.001];
+        assert_eq!(numbers.map(Result::unwrap), expected);
+        assert!(Unit::Seconds.number("2Mi").unwrap_err().ends_with("expected one like 0.5 or 500ms"));
     }
 }

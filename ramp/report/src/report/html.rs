@@ -100,7 +100,7 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
 fn rows(report: &Report) -> Vec<HtmlRow> {
     let mut rows: Vec<HtmlRow> = Vec::new();
     let tables: Vec<Vec<EstimateRow>> =
-        report.runs().map(|(data, found)| estimate_table::of_run(data, found)).collect();
+        (0..report.data.len()).map(|run| estimate_table::of_run(report, run)).collect();
     // Mixed runs have more lines than others.
     let longest = tables.iter().max_by_key(|lines| lines.len());
     for line in longest.into_iter().flatten() {

@@ -6,9 +6,9 @@ use super::{Report, chart::Chart, estimate_table, narrative};
 #[must_use]
 pub fn markdown(report: &Report, charts: &[Chart]) -> String {
     let mut text = format!("# Report of ramp\n\n{}\n", escaped(&narrative::summary(report)));
-    for (data, found) in report.runs() {
+    for (run, data) in report.data.iter().enumerate() {
         text += &format!("\n## {}\n\n", escaped(&data.name));
-        table(&mut text, &estimate_table::of_run(data, found));
+        table(&mut text, &estimate_table::of_run(report, run));
     }
     for compared in &report.findings.comparisons {
         let (base, other) = (report.findings.name(compared.base), report.findings.name(compared.other));

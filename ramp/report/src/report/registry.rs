@@ -13,7 +13,7 @@ use crate::analysis::capacity::{
     CapacityComparison, Exhausted, GroupCapacities, MemoryCapacity, RequestCapacity,
 };
 use crate::analysis::comparison::PerPod;
-use crate::analysis::cpu_cost::{CpuCost, CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
+use crate::analysis::cpu_cost::{CpuCost, CpuFigure, CpuKind, PodFixedCpu, cpu_of_use};
 use crate::analysis::external_changes::Change;
 use crate::analysis::goodput::GoodputCourse;
 use crate::analysis::latency::LoadLevel;
@@ -21,6 +21,7 @@ use crate::analysis::mixed::GroupResults;
 use crate::analysis::requests::PodRequests;
 use crate::analysis::results::RunResults;
 use crate::analysis::search::SearchResult;
+use crate::analysis::startup_phases::StartupPhase;
 use crate::analysis::teardown::{Returned, teardown};
 use crate::analysis::{Estimate, PerContainer, SwappedPerInstance, Unavailable, mib, unavailable};
 use crate::dataset::Dataset;
@@ -34,11 +35,32 @@ const OF_RUN: Figure = Figure {
     name: "",
     aliases: &[],
     title: None,
+    is_detail: false,
     unit: Unit::Structure,
     definition: "",
     json: Plain(""),
     scope: Scope::Run(|_, _| unavailable("")),
 };
+
+/// A quantile of a phase of startup, in percent.
+macro_rules! phase_quantile {
+    ($phase:ident, $name:literal, $index:literal, $percent:literal) => {
+        Figure {
+            name: concat!("startup_", $name, "_p", $percent),
+            unit: Unit::Seconds,
+            definition: concat!(
+                "time within which ",
+                $percent,
+                "% of the instances pass the ",
+                $name,
+                " phase of their start"
+            ),
+            json: Within(concat!("behaviour.startup_phases.phases.", $index, ".all.p", $percent, ".seconds")),
+            scope: Scope::Run(|_, run| startup_phases::quantile(run, StartupPhase::$phase, $percent)),
+            ..OF_RUN
+        }
+    };
+}
 
 const HELD: &[&str] = &["count", "step"];
 
@@ -102,6 +124,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "capacity_by_limits",
         title: Some("capacity by limits"),
+        is_detail: true,
         unit: Unit::Instances,
         definition: "instances that the limits of the nodes other than memory and CPU allow (PIDs, keys, inotify, disk, …), by what each \
                      additional instance was measured to use: the least of them, with its confidence interval",
@@ -115,6 +138,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "pids_per_instance",
         title: Some("PIDs per instance"),
+        is_detail: true,
         unit: Unit::Decimal,
         definition: "tasks (processes and threads) that each additional instance adds on its node, those of its shim and runtime included",
         json: Object("estimates.pids_per_instance", &["tasks", "low", "high"]),
@@ -181,6 +205,7 @@ pub const FIGURES: &[Figure] = &[
         name: "running",
         aliases: &["max_running", "maximum_running"],
         title: Some("running at once"),
+        is_detail: false,
         unit: Unit::Count,
         definition: "largest number of instances running at the same time, whether or not they held all of their memory",
         json: Renamed("estimates.running", HELD, "estimates.maximum_running"),
@@ -294,6 +319,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "cpu_at_rest_per_instance",
         title: Some("CPU at rest"),
+        is_detail: true,
         unit: Unit::Cores,
         definition: "cores that each instance whose container runs takes beyond the CPU time that its load reports, with its confidence \
                      interval",
@@ -304,6 +330,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "cpu_per_start",
         title: Some("CPU per start"),
+        is_detail: true,
         unit: Unit::CpuSeconds,
         definition: "CPU seconds that the start of an instance takes until it is ready, beyond what it takes at rest and what its load \
                      reports, with its confidence interval",
@@ -323,6 +350,32 @@ pub const FIGURES: &[Figure] = &[
         definition: "time that instances take for each phase of their start, by the number running at their creation",
         json: Plain("behaviour.startup_phases"),
         scope: Scope::Run(|_, run| Ok(startup_phases::reading(known(&run.phases)?, run))),
+        ..OF_RUN
+    },
+    phase_quantile!(Schedule, "schedule", 0, 50),
+    phase_quantile!(Schedule, "schedule", 0, 90),
+    phase_quantile!(Schedule, "schedule", 0, 99),
+    phase_quantile!(Sandbox, "sandbox", 1, 50),
+    phase_quantile!(Sandbox, "sandbox", 1, 90),
+    phase_quantile!(Sandbox, "sandbox", 1, 99),
+    phase_quantile!(Container, "container", 2, 50),
+    phase_quantile!(Container, "container", 2, 90),
+    phase_quantile!(Container, "container", 2, 99),
+    phase_quantile!(Program, "program", 3, 50),
+    phase_quantile!(Program, "program", 3, 90),
+    phase_quantile!(Program, "program", 3, 99),
+    phase_quantile!(Memory, "memory", 4, 50),
+    phase_quantile!(Memory, "memory", 4, 90),
+    phase_quantile!(Memory, "memory", 4, 99),
+    phase_quantile!(Ready, "ready", 5, 50),
+    phase_quantile!(Ready, "ready", 5, 90),
+    phase_quantile!(Ready, "ready", 5, 99),
+    Figure {
+        name: "starts_per_second",
+        unit: Unit::Decimal,
+        definition: "starts per second of the largest burst: instances that are requested in one step, or in steps that are not waited for",
+        json: Within("behaviour.startup_phases.burst.per_second"),
+        scope: Scope::Run(|_, run| startup_phases::starts_per_second(run)),
         ..OF_RUN
     },
     Figure {
@@ -456,14 +509,15 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "cpu_overhead_per_pod",
         title: Some("CPU overhead per pod"),
+        is_detail: true,
         unit: Unit::Cores,
         definition: "difference of CPU at rest: cores that an instance takes more, with its confidence interval",
         json: Object("cpu_overhead_per_pod", &["cores", "low", "high", "pod_fixed_millicores"]),
         scope: Scope::Comparison(|compared, _| {
             let found = known(&compared.cpu.at_rest)?;
             let mut reading = cpu(found, CpuKind::AtRest)?;
-            match pod_fixed_cpu(found.interval) {
-                Ok(millicores) => {
+            match PodFixedCpu::of(found.value, found.interval, 0.0) {
+                Ok(PodFixedCpu { needed_milli_cores: millicores, .. }) => {
                     reading.note = format!("; podFixed: {millicores}m");
                     reading.details = json!({"pod_fixed_millicores": millicores});
                 }
@@ -479,6 +533,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "cpu_overhead_per_start",
         title: Some("CPU overhead per start"),
+        is_detail: true,
         unit: Unit::CpuSeconds,
         definition: "difference of CPU per start: CPU seconds that a start takes more, with its confidence interval",
         json: Object("cpu_overhead_per_start", &["seconds", "low", "high"]),

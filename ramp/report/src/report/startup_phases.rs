@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::figure::Reading;
 use super::format;
+use crate::analysis::Estimate;
 use crate::analysis::results::RunResults;
 use crate::analysis::startup_burst::Burst;
 use crate::analysis::startup_phases::{PhaseFacts, PhaseLevel, StartupPhase, StartupPhases};
-use crate::stats::{Quantile, Survival};
+use crate::stats::{Interval, Quantile, Survival};
 
 /// Startup by phase, for programs.
 pub(super) fn reading(found: &StartupPhases, run: &RunResults) -> Reading {
@@ -26,6 +27,27 @@ pub(super) fn reading(found: &StartupPhases, run: &RunResults) -> Reading {
     Reading::structure(json!({
         "phases": phases, "clocks": clocks.collect::<serde_json::Map<_, _>>(), "burst": starts,
     }))
+}
+
+/// The time within which a share of the instances (in percent) pass a phase.
+pub(super) fn quantile(run: &RunResults, phase: StartupPhase, percent: u32) -> Estimate<Reading> {
+    let survival = run.phases.as_ref().map_err(Clone::clone)?.survival(phase)?;
+    Ok(match survival.quantile(f64::from(percent) / 100.0) {
+        Quantile::Seconds(seconds, low, high) => Reading {
+            interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+            ..Reading::number(seconds)
+        },
+        Quantile::LongerThan(seconds) => {
+            let note =
+                format!("longer than {}, as too few were seen to come to its end", format::seconds(seconds));
+            Reading { note, ..Reading::default() }
+        }
+    })
+}
+
+/// Starts per second of the largest burst.
+pub(super) fn starts_per_second(run: &RunResults) -> Estimate<Reading> {
+    Ok(Reading::number(run.burst.as_ref().map_err(Clone::clone)?.per_second()))
 }
 
 fn phase(found: &StartupPhases, facts: &PhaseFacts) -> Value {

@@ -6,9 +6,9 @@ use super::{Report, estimate_table, format, narrative};
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n", narrative::summary(report));
-    for (data, found) in report.runs() {
+    for (run, data) in report.data.iter().enumerate() {
         text.push_str(&format!("\n{}\n", data.name));
-        push_lines(&mut text, &estimate_table::of_run(data, found));
+        push_lines(&mut text, &estimate_table::of_run(report, run));
     }
     for compared in &report.findings.comparisons {
         let [base, other] = report.names(compared);

@@ -264,7 +264,7 @@ pub(super) fn difference_of(figure: &StudyFigure, pairs: &[Pair]) -> Option<Pair
     difference.difference.standard_error = difference.difference.standard_error.hypot(systematic);
     Some(match figure.unit {
         StudyUnit::Instances if !figure.is_exact() => of_whole_numbers(difference),
-        StudyUnit::Instances | StudyUnit::Bytes | StudyUnit::Seconds | StudyUnit::Cores => difference,
+        _ => difference,
     })
 }
 

@@ -8,9 +8,11 @@ use std::time::SystemTime;
 
 use super::comparison::{CellComparison, StudyRun};
 use super::figure::{
-    MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, memory_of, startup_limit, startup_mean, startup_times,
+    MEMORY_PER_INSTANCE, STARTUP_MEAN, STUDY_FIGURES, cpu_of, memory_of, startup_limit, startup_mean,
+    startup_times,
 };
 use super::stopping::Stopping;
+use crate::analysis::cpu_cost::CpuCost;
 use crate::analysis::results::RunResults;
 use crate::analysis::{Estimate, MarginalCost, unavailable};
 use crate::dataset::Dataset;
@@ -255,6 +257,14 @@ impl MeasuredRun {
     /// Where the run does not tell.
     pub fn memory(&self) -> Estimate<&MarginalCost> {
         memory_of(&self.results, self.group)
+    }
+
+    /// CPU time of one instance beyond its own.
+    ///
+    /// # Errors
+    /// Where the run does not tell.
+    pub fn cpu(&self) -> Estimate<&CpuCost> {
+        cpu_of(&self.results, self.group)
     }
 
     /// The most instances that were held at once, where the run did not reach saturation: more may be.

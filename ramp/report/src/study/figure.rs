@@ -61,6 +61,8 @@ pub enum StudyUnit {
     Seconds,
     /// CPU time per wall time.
     Cores,
+    /// Instances per second.
+    PerSecond,
 }
 
 /// A figure of a component, to be completed.
@@ -192,6 +194,18 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         value: |run, group| startup_phases::mean(run, group, StartupPhase::Ready),
     },
     StudyFigure {
+        name: STARTS_PER_SECOND,
+        title: "startup rate",
+        unit: StudyUnit::PerSecond,
+        topic: Topic::Startup,
+        definition: "starts per second of the largest burst of a run, 8 instances or more that are requested in one step or in steps that \
+                     are not waited for: from when the first of them is seen until the last is ready",
+        value: |run, group| {
+            whole(group)?;
+            Ok(run.burst.as_ref().map_err(Clone::clone)?.per_second())
+        },
+    },
+    StudyFigure {
         name: "memory_of_vmm",
         title: "memory of the VMM",
         definition: "memory of the virtual machine monitor of an instance (PSS, without files), without the load's where that is a guest's",
@@ -293,6 +307,8 @@ pub(super) const MEMORY_PER_INSTANCE: &str = "memory_per_instance";
 /// Cores at rest, and CPU seconds of a start.
 pub(super) const CPU_AT_REST: &str = "cpu_at_rest";
 pub(super) const CPU_PER_START: &str = "cpu_per_start";
+/// How fast a burst starts.
+pub(crate) const STARTS_PER_SECOND: &str = "starts_per_second";
 /// The largest number that held.
 pub(super) const INSTANCES_HELD: &str = "instances_held";
 pub(super) const STARTUP_MEDIAN: &str = "startup_median";
@@ -352,7 +368,7 @@ pub(super) fn memory_of(run: &RunResults, group: Option<usize>) -> Estimate<&Mar
 }
 
 /// CPU time of an instance of a run, or of one runtime of a mixed run.
-fn cpu_of(run: &RunResults, group: Option<usize>) -> Estimate<&CpuCost> {
+pub(super) fn cpu_of(run: &RunResults, group: Option<usize>) -> Estimate<&CpuCost> {
     run.cpu
         .get(group.unwrap_or_default())
         .map_or_else(|| unavailable("the run is not mixed, or has fewer runtimes"), Ok)

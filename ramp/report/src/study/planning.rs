@@ -2,9 +2,11 @@
 
 use super::comparison::{StudyRun, figure_pairs};
 use super::data::{ComparedCells, MeasuredRun, StudyData};
-use super::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+use super::dwell::{DwellBlocks, proposed};
+use super::figure::{CPU_AT_REST, CPU_PER_START, STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
 use super::stopping::Stopping;
 use super::verdict::most_advised;
+use crate::analysis::cpu_cost::LONGEST_DWELL_SECONDS;
 use crate::analysis::mib;
 use crate::stats::{Interval, Pair, Quantile, Survival, paired};
 use ramp_format::rows::Part;
@@ -43,8 +45,21 @@ pub struct FigurePlan {
     pub blocks_needed: Option<u32>,
     /// What longer runs would save; none where more blocks are the cheaper way, or it is not known.
     pub longer: Option<LongerRuns>,
+    /// Dwells with which the blocks planned would do, of a figure of CPU time; none where they do, or it is not known.
+    pub dwells: Option<LongerDwells>,
     /// All that in a sentence without its full stop.
     pub text: String,
+}
+
+/// Longer dwells that reach a precision of CPU time, by the noise that the runs so far have had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LongerDwells {
+    /// How long nodes have to be idle, and instances to be held, in seconds.
+    pub seconds: f64,
+    /// With so many blocks.
+    pub blocks: u32,
+    /// What a whole study of them takes, in seconds.
+    pub study_seconds: f64,
 }
 
 /// Longer runs that reach a precision in less time than more blocks do.
@@ -64,7 +79,7 @@ struct BlockCosts {
     variance: f64,
     /// Of that, by the standard errors of the runs.
     within: f64,
-    /// Seconds of the steps of a run.
+    /// Seconds of the part of a run that tells the figure: of its steps, or of its dwells.
     steps_seconds: f64,
     /// Seconds of the rest of it.
     rest_seconds: f64,
@@ -89,16 +104,21 @@ pub fn plan_blocks(data: &StudyData) -> BlockPlan {
         for (at, figure) in STUDY_FIGURES.iter().enumerate() {
             let Some(precision) = wanted.of(figure.name) else { continue };
             let pairs = figure_pairs(at, &base, &other);
+            let stopping = Stopping::of(&data.record.definition, figure.name);
+            let costs = costs(data, &compared, figure, &pairs);
+            let plan = FigurePlan::of(figure, precision, stopping, &pairs);
+            let is_cpu = figure.topic == Topic::Cpu;
+            let most = data.record.definition.blocks.bounds().1;
+            let blocks = DwellBlocks { blocks: most, risk: stopping.nominal_risk() };
+            let asked = plan.asked.filter(|_| is_cpu && !plan.is_reached && most >= 2);
             let plan = FigurePlan {
                 base: compared.base,
                 other: compared.other,
-                longer: costs(data, &compared, figure, &pairs).and_then(BlockCosts::longer_runs),
-                ..FigurePlan::of(
-                    figure,
-                    precision,
-                    Stopping::of(&data.record.definition, figure.name),
-                    &pairs,
-                )
+                longer: costs.filter(|_| !is_cpu).and_then(BlockCosts::longer_runs),
+                dwells: costs
+                    .zip(asked)
+                    .and_then(|(costs, asked)| costs.longer_dwells(asked, blocks, data.record.cells.len())),
+                ..plan
             };
             // One amount for all figures is asked for of those that the runs have.
             let is_named = matches!(wanted, Tolerances::ByFigure(_));
@@ -167,6 +187,7 @@ impl FigurePlan {
                 _ => None,
             },
             longer: None,
+            dwells: None,
             text: String::new(),
         }
     }
@@ -187,6 +208,21 @@ impl BlockCosts {
         let saves = times > 1.0 && time(times) <= WORTH_IT * time(1.0);
         saves.then_some(LongerRuns { times, within: within / variance })
     }
+
+    /// Dwells with which so many blocks of a study of these cells reach a half-width: what differs within runs falls with their length.
+    fn longer_dwells(self, half_width: f64, blocks: DwellBlocks, cells: usize) -> Option<LongerDwells> {
+        let Self { variance, within, steps_seconds: dwells, rest_seconds: rest } = self;
+        let within = within.min(variance);
+        let left = blocks.variance_for(half_width) - (variance - within);
+        // Half of them idle, and half with instances.
+        let times = within / left;
+        let seconds = proposed(times * dwells / 2.0);
+        (left > 0.0 && times > 1.0 && seconds <= LONGEST_DWELL_SECONDS).then(|| LongerDwells {
+            seconds,
+            blocks: blocks.blocks,
+            study_seconds: (rest + 2.0 * seconds) * cells as f64 * f64::from(blocks.blocks),
+        })
+    }
 }
 
 fn costs(
@@ -202,7 +238,8 @@ fn costs(
         let errors: Vec<f64> = runs.iter().map(|run| standard_error(figure, run)).collect::<Option<_>>()?;
         within += errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;
     }
-    let all: Vec<f64> = runs.iter().flatten().map(|run| steps_seconds(run)).collect();
+    let telling = if figure.topic == Topic::Cpu { dwell_seconds } else { steps_seconds };
+    let all: Vec<f64> = runs.iter().flatten().map(|run| telling(run)).collect();
     let mean = |seconds: f64| seconds / all.len() as f64;
     let steps_seconds = mean(all.iter().sum());
     let whole = mean(runs.iter().flatten().map(|run| run.data.end_seconds()).sum());
@@ -220,6 +257,13 @@ fn steps_seconds(run: &MeasuredRun) -> f64 {
     up.filter_map(|step| step.step_seconds).sum()
 }
 
+/// Seconds without instances and with all of them.
+fn dwell_seconds(run: &MeasuredRun) -> f64 {
+    run.data
+        .recorded()
+        .map_or(0.0, |recorded| (recorded.run.plan.settle + recorded.run.plan.hold).as_secs_f64())
+}
+
 /// The standard error of a figure of a run, where it has one.
 fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
     let interval = match figure.name {
@@ -229,6 +273,8 @@ fn standard_error(figure: &StudyFigure, run: &MeasuredRun) -> Option<f64> {
             Quantile::Seconds(_, Some(low), Some(high)) => Interval { low, high },
             _ => return None,
         },
+        CPU_AT_REST => run.cpu().ok()?.at_rest.as_ref().ok()?.interval,
+        CPU_PER_START => run.cpu().ok()?.per_start.as_ref().ok()?.interval,
         _ => return None,
     };
     Some(interval.half_width() / HALF_WIDTH)
@@ -258,16 +304,25 @@ fn sentence(of: &str, plan: &FigurePlan, unit: StudyUnit, most: u32) -> String {
             100.0 * within
         );
     }
+    if let Some(LongerDwells { seconds, blocks, study_seconds }) = plan.dwells {
+        text += &format!(
+            "; with dwells of about {seconds:.0} s (ramp: settle, hold) {} would probably do, a study of about {:.0} min",
+            count(blocks, "block"),
+            study_seconds / 60.0
+        );
+    }
     text
 }
 
 /// With its unit, to two digits.
-fn amount(value: f64, unit: StudyUnit) -> String {
+#[must_use]
+pub fn amount(value: f64, unit: StudyUnit) -> String {
     let (value, unit) = match unit {
         StudyUnit::Bytes => (mib(value), "MiB"),
         StudyUnit::Instances => (value, "instances"),
         StudyUnit::Seconds => (value, "s"),
         StudyUnit::Cores => (value, "cores"),
+        StudyUnit::PerSecond => (value, "starts/s"),
     };
     let decimals = match value.abs() {
         _ if value == 0.0 => 0,
@@ -331,6 +386,21 @@ mod tests {
         assert_eq!((same.is_reached, same.blocks_needed), (true, Some(4)));
         assert!(same.reason.ends_with("±0 MiB reached, ±2.0 MiB asked for"), "{}", same.reason);
         assert!(!BlockPlan::of(Vec::new()).is_reached);
+    }
+
+    #[test]
+    fn longer_dwells_make_what_differs_within_runs_as_small_as_is_asked_for() {
+        let blocks = DwellBlocks { blocks: 4, risk: 0.05 };
+        let costs = BlockCosts { variance: 1e-4, within: 9e-5, steps_seconds: 16.0, rest_seconds: 40.0 };
+        let found = costs.longer_dwells(0.01, blocks, 2).unwrap();
+        // 4 · (0.01 ÷ 3.182)² − 1e-5 is left for them.
+        assert_eq!((found.seconds, found.blocks, found.study_seconds), (30.0, 4, (40.0 + 60.0) * 8.0));
+        assert_eq!(costs.longer_dwells(0.004, blocks, 2), None, "runs differ by more than that");
+        assert_eq!(costs.longer_dwells(0.1, blocks, 2), None, "they are long enough");
+        let plan = FigurePlan { dwells: Some(found), ..plan(&[30.0, 36.0, 28.0, 31.0], "2Mi") };
+        assert!(sentence("it", &plan, StudyUnit::Bytes, 100).ends_with(
+            "with dwells of about 30 s (ramp: settle, hold) 4 blocks would probably do, a study of about 13 min"
+        ));
     }
 
     #[test]

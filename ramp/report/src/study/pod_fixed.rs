@@ -6,10 +6,9 @@
 use super::data::{MeasuredRun, StudyData};
 use super::overhead_by_size::{OverheadBySize, SizeOverhead, ValueWithInterval, difference};
 use crate::analysis::components::NEEDS_PROBE;
-use crate::analysis::cpu_cost::CpuKind;
+use crate::analysis::cpu_cost::PodFixedCpu;
 use crate::analysis::requests::PodRequests;
 use crate::analysis::{Estimate, Unavailable, unavailable};
-use crate::stats::Interval;
 use ramp_format::preflight::{NodeFacts, RuntimeClassFacts};
 
 /// The figure whose difference is the CPU that a pod takes at rest.
@@ -48,12 +47,11 @@ pub struct SizeVerdict {
     pub mean: ValueWithInterval,
     /// The same at its peak.
     pub peak: Estimate<ValueWithInterval>,
-    /// CPU that it takes more at rest, in cores.
-    pub cpu: Estimate<ValueWithInterval>,
+    /// CPU that it takes more at rest, in cores, and what that means for podFixed; where it is known well enough for a request to rest on
+    /// it.
+    pub cpu: Estimate<(ValueWithInterval, PodFixedCpu)>,
     /// What podFixed would have to be for this size, in bytes: whole MiB.
     pub needed_memory: u64,
-    /// The same of CPU, in thousandths of a core.
-    pub needed_milli_cores: Estimate<u64>,
     /// The memory in place against that.
     pub verdict: PodFixedVerdict,
     /// What the nodes have room for.
@@ -175,7 +173,8 @@ impl PodFixed {
     #[must_use]
     pub fn milli_cores(&self) -> u64 {
         let in_place = milli(self.class.overhead_cpu_cores);
-        self.largest().and_then(|size| size.needed_milli_cores.as_ref().ok().copied()).unwrap_or(in_place)
+        let needed = |size: &SizeVerdict| Some(size.cpu.as_ref().ok()?.1.needed_milli_cores);
+        self.largest().and_then(needed).unwrap_or(in_place)
     }
 
     /// Whether classes for small and for large pods would fit notably more.
@@ -198,21 +197,6 @@ fn of_first_block(why: &str) -> String {
     why.split_once("; block 1: ").map_or(why, |(_, of_block)| of_block).to_owned()
 }
 
-/// CPU at rest, where it is known well enough for a request to rest on it.
-///
-/// # Errors
-/// Where its interval is wider than itself.
-fn cpu_of_use(cpu: ValueWithInterval) -> Estimate<ValueWithInterval> {
-    if CpuKind::AtRest.is_of_use(cpu.value, cpu.interval) {
-        return Ok(cpu);
-    }
-    let Interval { low, high } = cpu.interval;
-    let [low, high] = [low, high].map(|cores| (1000.0 * cores).round());
-    unavailable(format!(
-        "CPU at rest, 95% CI {low}m to {high}m, is not known well enough: needs --settle 60s --hold 60s, more instances or more blocks"
-    ))
-}
-
 impl SizeVerdict {
     /// None where the overhead of the size was not measured.
     fn of(data: &StudyData, size: &SizeOverhead, class: &RuntimeClassFacts) -> Option<Self> {
@@ -226,7 +210,10 @@ impl SizeVerdict {
             Err(Unavailable(told)) => unavailable(of_first_block(&told)),
             found => found,
         };
-        let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU).and_then(cpu_of_use));
+        let with_pod_fixed = |cpu: ValueWithInterval| {
+            Ok((cpu, PodFixedCpu::of(cpu.value, cpu.interval, class.overhead_cpu_cores)?))
+        };
+        let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU).and_then(with_pod_fixed));
         let upper =
             peak.as_ref().map_or(mean.interval.high, |peak| peak.interval.high.max(mean.interval.high));
         let needed_memory = (upper.max(0.0) as u64).div_ceil(MIB) * MIB;
@@ -239,7 +226,6 @@ impl SizeVerdict {
         Some(Self {
             name: size.name.clone(),
             verdict: PodFixedVerdict::of(in_place as f64, mean, peak.as_ref().ok().copied()),
-            needed_milli_cores: cpu.clone().map(|cpu| (cpu.interval.high.max(0.0) * 1000.0).ceil() as u64),
             mean,
             peak,
             cpu,

@@ -39,18 +39,6 @@ pub(super) async fn pods(client: &Client) -> Answer<BTreeMap<String, Vec<ProbePo
     Ok(namespaces)
 }
 
-/// Nodes that have one of its pods.
-///
-/// # Errors
-/// As [`pods`].
-pub(super) async fn nodes(client: &Client) -> Answer<Vec<String>> {
-    let pods = pods(client).await?.into_values().flatten();
-    let mut nodes: Vec<String> = pods.filter(|pod| !pod.terminating).map(|pod| pod.node).collect();
-    nodes.sort_unstable();
-    nodes.dedup();
-    Ok(nodes)
-}
-
 /// Follows the logs of its pods for as long as the run lasts.
 pub(super) async fn follow(client: Client, events: Events) {
     let mut probes: BTreeMap<String, Probes> = BTreeMap::new();
@@ -175,15 +163,5 @@ mod tests {
         let (client, asked) = server(Vec::new(), String::new());
         assert!(events(client, 0).await.is_empty());
         assert!(asked.lock().unwrap().iter().all(|uri| !uri.contains("/log?")));
-    }
-
-    #[tokio::test]
-    async fn each_node_that_has_a_pod_of_it_is_named_once() {
-        let mut leaving = pod("workload-components", "c");
-        leaving["metadata"]["deletionTimestamp"] = "2026-11-30T00:00:00Z".into();
-        let waiting =
-            json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": []}, "status": {}});
-        let pods = vec![pod("workload-components", "b"), pod("n", "a"), pod("n", "b"), leaving, waiting];
-        assert_eq!(nodes(&server(pods, String::new()).0).await.unwrap(), ["a", "b"]);
     }
 }

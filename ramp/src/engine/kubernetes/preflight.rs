@@ -57,7 +57,7 @@ pub(super) async fn check(
     let mut template = Template::of(order, &manifest);
     let facts = facts::gather(client, access, namespace, &manifest, template.runtime_class.as_deref()).await;
     let mut preflight = judge(version.as_ref(), &facts, &mut template, &manifest, (server, namespace), order);
-    preflight.limits = limits::read(client, namespace).await;
+    preflight.limits = limits::read(client, namespace, facts.probes).await;
     Ok((preflight, template.wants))
 }
 
@@ -153,7 +153,7 @@ fn judge(
     if let (Ok(probe), Ok(pods)) = (&facts.probe, &facts.pods) {
         preflight.findings.extend(probe::judge(*probe, pods, &preflight.nodes, namespace));
     }
-    preflight.component_probes = facts.component_probes.clone().ok();
+    preflight.component_probes = facts.probes.as_deref().ok().map(limits::component_nodes);
     quotas(&mut preflight, facts, template, order);
     let mut needs = order.scenario.needs();
     if let Some(resources) = facts.dry_run.resources(&order.scenario) {

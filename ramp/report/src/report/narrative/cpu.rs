@@ -4,10 +4,9 @@ use super::super::figure::Unit;
 use super::super::{Report, format};
 use super::sentence::{Sentence, says};
 use crate::analysis::Estimate;
-use crate::analysis::cpu_cost::{CpuFigure, CpuKind, cpu_of_use, pod_fixed_cpu};
+use crate::analysis::cpu_cost::{CpuFigure, CpuKind, PodFixedCpu, PodFixedCpuVerdict, cpu_of_use};
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::{Dataset, NO_CPU_TIME};
-use crate::stats::Interval;
 use ramp_format::plan::EngineKind;
 use ramp_format::preflight::RuntimeClassFacts;
 
@@ -56,27 +55,27 @@ pub(super) fn pod_fixed(report: &Report, compared: &Compared) -> Option<Sentence
     let runs = &report.findings.groups.get(compared.other)?.runs;
     let recorded = report.data.get(*runs.first()?)?.recorded()?;
     let class = recorded.run.runtime_class.as_ref()?;
-    Some(pod_fixed_verdict(class, compared.cpu.at_rest.as_ref().ok()?.interval))
+    let at_rest = compared.cpu.at_rest.as_ref().ok()?;
+    Some(pod_fixed_verdict(
+        class,
+        PodFixedCpu::of(at_rest.value, at_rest.interval, class.overhead_cpu_cores).ok()?,
+    ))
 }
 
-fn pod_fixed_verdict(class: &RuntimeClassFacts, interval: Interval) -> Sentence {
-    let has = class.overhead_cpu_cores;
-    let verdict = if has > interval.high {
-        "more than measured at rest: nodes take fewer pods than fit"
-    } else if has < interval.low {
-        "less than measured at rest: pods use CPU time that the scheduler does not account for"
-    } else {
-        "within the measured interval"
-    };
-    let suggested = match pod_fixed_cpu(interval) {
-        Ok(millicores) => format!("; suggested: {millicores}m"),
-        Err(_) => String::new(),
+fn pod_fixed_verdict(class: &RuntimeClassFacts, found: PodFixedCpu) -> Sentence {
+    let verdict = match found.verdict {
+        PodFixedCpuVerdict::More(_) => "more than measured at rest: nodes take fewer pods than fit",
+        PodFixedCpuVerdict::Less(_) => {
+            "less than measured at rest: pods use CPU time that the scheduler does not account for"
+        }
+        PodFixedCpuVerdict::AsUsed => "within the measured interval",
     };
     says(
         format!(
-            "RuntimeClass {} has podFixed.cpu of {:.0}m, {verdict}{suggested}.",
+            "RuntimeClass {} has podFixed.cpu of {:.0}m, {verdict}; suggested: {}m.",
             class.name,
-            1000.0 * has
+            1000.0 * class.overhead_cpu_cores,
+            found.needed_milli_cores
         ),
         format!(
             "podFixed compared with the {} of the CPU overhead per pod; its upper end in whole millicores is suggested",
@@ -88,6 +87,7 @@ fn pod_fixed_verdict(class: &RuntimeClassFacts, interval: Interval) -> Sentence 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Interval;
 
     #[test]
     fn a_guess_of_250_millicores_is_told_to_be_one() {
@@ -98,12 +98,15 @@ mod tests {
             overhead_cpu_cores: 0.25,
             ..RuntimeClassFacts::default()
         };
-        let said = pod_fixed_verdict(&class, Interval { low: 0.018, high: 0.0221 }).text;
+        let said = |value: f64, half: f64| {
+            let interval = Interval { low: value - half, high: value + half };
+            pod_fixed_verdict(&class, PodFixedCpu::of(value, interval, class.overhead_cpu_cores).unwrap())
+                .text
+        };
         assert_eq!(
-            said,
+            said(0.02, 0.0021),
             "RuntimeClass kata has podFixed.cpu of 250m, more than measured at rest: nodes take fewer pods than fit; suggested: 23m."
         );
-        let unknown = pod_fixed_verdict(&class, Interval { low: -0.018, high: 0.3 }).text;
-        assert!(unknown.ends_with("250m, within the measured interval."), "{unknown}");
+        assert!(said(0.24, 0.05).ends_with("250m, within the measured interval; suggested: 290m."));
     }
 }

@@ -373,7 +373,7 @@ impl Context<'_> {
         let word = match unit {
             StudyUnit::Seconds if found.figure.topic != Topic::Cpu => pick(is_more, "longer", "shorter"),
             StudyUnit::Seconds => pick(is_more, "more", "less"),
-            StudyUnit::Bytes | StudyUnit::Cores => pick(is_more, "more", "less"),
+            StudyUnit::Bytes | StudyUnit::Cores | StudyUnit::PerSecond => pick(is_more, "more", "less"),
             StudyUnit::Instances => pick(is_more, "more", "fewer"),
         };
         let shown = of_size(found.interval, is_more);

@@ -10,33 +10,56 @@ use crate::report::registry::assertable;
 use crate::study::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
 use crate::study::overhead_by_size::{FitCheck, OverheadModel};
 
-/// What has to be so of runs, or of a study.
+/// What has to be so of runs, or of a study. Some figures of both have a name in common: what is reported on decides.
 #[derive(Clone, Debug)]
-pub enum ReportAssertion {
+pub struct ReportAssertion {
+    said: String,
     /// Of each run or comparison of runs.
-    Runs(Assertion),
+    of_runs: Option<Assertion>,
     /// Of each cell or comparison of cells.
-    Study(StudyAssertion),
+    of_study: Option<StudyAssertion>,
 }
 
 impl FromStr for ReportAssertion {
     type Err = String;
 
-    /// Figures of runs and of studies have different names.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, ..) = relation(text)?;
-        if named(name).is_some() {
-            return text.parse().map(Self::Study);
+        let is_of_runs = assertable().any(|(own, _)| own == name);
+        let is_of_study = named(name).is_some();
+        if !is_of_runs && !is_of_study {
+            let of_runs: Vec<&str> = assertable().map(|(name, _)| name).collect();
+            return Err(format!(
+                "unknown figure {name:?}; expected one of {}; of a study {}",
+                of_runs.join(", "),
+                names()
+            ));
         }
-        let of_runs: Vec<&str> = assertable().map(|(name, _)| name).collect();
-        if of_runs.contains(&name) {
-            return text.parse().map(Self::Runs);
-        }
-        Err(format!(
-            "unknown figure {name:?}; expected one of {}; of a study {}",
-            of_runs.join(", "),
-            names()
-        ))
+        Ok(Self {
+            said: text.to_owned(),
+            of_runs: is_of_runs.then(|| text.parse()).transpose()?,
+            of_study: is_of_study.then(|| text.parse()).transpose()?,
+        })
+    }
+}
+
+impl ReportAssertion {
+    /// As one on runs.
+    ///
+    /// # Errors
+    /// Where only studies have the figure.
+    pub fn on_runs(&self) -> Result<Assertion, String> {
+        let wrong = || format!("--assert {}: a figure of a study; the report is on runs", self.said);
+        self.of_runs.clone().ok_or_else(wrong)
+    }
+
+    /// As one on a study.
+    ///
+    /// # Errors
+    /// Where only runs have the figure.
+    pub fn on_study(&self) -> Result<StudyAssertion, String> {
+        let wrong = || format!("--assert {}: a figure of runs; the report is on a study", self.said);
+        self.of_study.clone().ok_or_else(wrong)
     }
 }
 
@@ -129,7 +152,10 @@ impl FromStr for StudyAssertion {
             (AssertionSubject::Fixed, _) => Unit::BinaryBytes,
             (AssertionSubject::PerLimit, _) => Unit::Ratio,
             (_, Some(StudyUnit::Bytes)) => Unit::BinaryBytes,
-            (_, Some(StudyUnit::Instances | StudyUnit::Seconds | StudyUnit::Cores) | None) => Unit::Count,
+            (_, Some(StudyUnit::Cores)) => Unit::Cores,
+            (_, Some(StudyUnit::Seconds)) => Unit::Seconds,
+            (_, Some(StudyUnit::PerSecond)) => Unit::Decimal,
+            (_, Some(StudyUnit::Instances) | None) => Unit::Count,
         };
         let number = unit.number(value)?;
         Ok(Self {
@@ -219,6 +245,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_runs_and_studies_have_in_common_is_of_what_is_reported_on() {
+        for text in ["cpu_per_start<=500ms", "peak_per_instance<=224Mi", "starts_per_second>=2.5"] {
+            let both: ReportAssertion = text.parse().unwrap();
+            assert_eq!(
+                (both.on_runs().unwrap().to_string(), both.on_study().unwrap().to_string()),
+                (text.into(), text.into())
+            );
+        }
+        let of_runs: ReportAssertion = "startup_sandbox_p90<=2.5s".parse().unwrap();
+        assert_eq!(
+            of_runs.on_study().unwrap_err(),
+            "--assert startup_sandbox_p90<=2.5s: a figure of runs; the report is on a study"
+        );
+        let of_study: ReportAssertion = "cpu_at_rest_difference<=20m".parse().unwrap();
+        assert!(of_study.on_runs().unwrap_err().ends_with("a figure of a study; the report is on runs"));
+    }
+
+    #[test]
     fn each_figure_can_be_named_as_mean_as_difference_and_as_ratio() {
         for text in [
             "memory_per_instance<=520M",
@@ -227,6 +271,9 @@ mod tests {
             "instances_held>=9",
             "overhead_fixed<=64Mi",
             "overhead_per_limit<=5%",
+            "cpu_at_rest_difference<=20m",
+            "startup_sandbox_difference<=2.15s",
+            "starts_per_second_ratio>=0.5",
         ] {
             assert_eq!(text.parse::<StudyAssertion>().unwrap().to_string(), text);
         }

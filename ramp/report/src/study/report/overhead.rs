@@ -2,6 +2,7 @@
 
 use super::naming::engine;
 use super::words::{ends, interval, p_value, value};
+use crate::analysis::cpu_cost::PodFixedCpuVerdict;
 use crate::analysis::{Estimate, mib};
 use crate::report::format;
 use crate::stats::Interval;
@@ -131,14 +132,14 @@ impl OverheadReport {
             ];
             if let Some(pod_fixed) = pod_fixed {
                 let size = row.measured.and_then(|at| pod_fixed.sizes.get(at));
-                let of = |found: Option<&Estimate<ValueWithInterval>>, unit| match found {
-                    Some(Ok(found)) => {
-                        super::words::number(unit, found.value) + &within(unit, found.interval)
-                    }
-                    _ => "n/a".into(),
+                let of = |found: Option<&ValueWithInterval>, unit| match found {
+                    Some(found) => super::words::number(unit, found.value) + &within(unit, found.interval),
+                    None => "n/a".into(),
                 };
-                cells.extend(has_peak.then(|| of(size.map(|size| &size.peak), StudyUnit::Bytes)));
-                cells.extend(has_cpu.then(|| of(size.map(|size| &size.cpu), StudyUnit::Cores)));
+                let peak = size.and_then(|size| size.peak.as_ref().ok());
+                let cpu = size.and_then(|size| Some(&size.cpu.as_ref().ok()?.0));
+                cells.extend(has_peak.then(|| of(peak, StudyUnit::Bytes)));
+                cells.extend(has_cpu.then(|| of(cpu, StudyUnit::Cores)));
                 cells.push(row.verdict.map_or_else(|| "n/a".into(), verdict));
                 cells.push(match size.map(|size| &size.pods) {
                     Some(Ok(pods)) => format!("{} ({} as measured)", pods.in_place, pods.measured),
@@ -323,8 +324,8 @@ impl OverheadWords<'_> {
         } else {
             String::new()
         };
-        let cpu = match &largest.needed_milli_cores {
-            Ok(milli) => format!("{milli}m CPU"),
+        let cpu = match &largest.cpu {
+            Ok((_, found)) => format!("{}m CPU", found.needed_milli_cores),
             Err(why) => format!("CPU as in place ({})", why.0),
         };
         let peak = match &largest.peak {
@@ -403,15 +404,15 @@ impl OverheadWords<'_> {
 
     /// The CPU of podFixed in place, against what a pod uses at rest; none where that was not measured.
     fn cpu_in_place(&self, pod_fixed: &PodFixed, size: &SizeVerdict) -> Option<String> {
-        let found = size.cpu.as_ref().ok()?;
+        let (found, as_measured) = size.cpu.as_ref().ok()?;
         let in_place = pod_fixed.class.overhead_cpu_cores;
         let milli = |cores: f64| format!("{:.0}m", 1000.0 * cores);
         let used =
             format!("{} cores ({})", format::number(found.value), interval(StudyUnit::Cores, found.interval));
-        let against = match in_place {
-            _ if in_place > found.interval.high => format!("{} more than", milli(in_place - found.value)),
-            _ if in_place < found.interval.low => format!("{} less than", milli(found.value - in_place)),
-            _ => "as".into(),
+        let against = match as_measured.verdict {
+            PodFixedCpuVerdict::More(cores) => format!("{} more than", milli(cores)),
+            PodFixedCpuVerdict::Less(cores) => format!("{} less than", milli(cores)),
+            PodFixedCpuVerdict::AsUsed => "as".into(),
         };
         Some(format!("podFixed of CPU is {}: {against} is used at rest, {used}.", milli(in_place)))
     }

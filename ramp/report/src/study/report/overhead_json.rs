@@ -6,7 +6,7 @@ use super::overhead::{OverheadReport, OverheadRow};
 use crate::analysis::Estimate;
 use crate::stats::Interval;
 use crate::study::overhead_by_size::{Deviation, FitCheck, OverheadModel, ValueWithInterval};
-use crate::study::pod_fixed::{PodFixed, PodFixedVerdict};
+use crate::study::pod_fixed::{PodFixed, PodFixedVerdict, SizeVerdict};
 
 /// A runtime over the sizes of a scenario.
 #[must_use]
@@ -62,9 +62,9 @@ fn size(report: &OverheadReport, row: &OverheadRow) -> Value {
     let measured = row.measured.and_then(|at| report.known_pod_fixed()?.sizes.get(at));
     if let Some(measured) = measured {
         found["peak"] = estimate(&measured.peak);
-        found["cpu_at_rest"] = estimate(&measured.cpu);
+        found["cpu_at_rest"] = estimate(&measured.cpu.clone().map(|(cpu, _)| cpu));
         found["needs"] = json!({
-            "memory_bytes": measured.needed_memory, "cpu_milli_cores": measured.needed_milli_cores.as_ref().ok(),
+            "memory_bytes": measured.needed_memory, "cpu_milli_cores": needed_milli_cores(measured),
         });
         found["pods"] = match &measured.pods {
             Ok(pods) => json!({
@@ -75,6 +75,10 @@ fn size(report: &OverheadReport, row: &OverheadRow) -> Value {
         };
     }
     found
+}
+
+fn needed_milli_cores(size: &SizeVerdict) -> Option<u64> {
+    Some(size.cpu.as_ref().ok()?.1.needed_milli_cores)
 }
 
 fn verdict(found: PodFixedVerdict) -> Value {
@@ -98,8 +102,7 @@ fn pod_fixed(found: &Estimate<PodFixed>) -> Value {
         "in_place": {"memory_bytes": class.overhead_memory_bytes, "cpu_cores": class.overhead_cpu_cores},
         "as_measured": found.largest().map(|size| json!({
             "size": size.name, "memory_bytes": size.needed_memory, "from": if size.peak.is_ok() { "peak" } else { "mean" },
-            "cpu_milli_cores": size.needed_milli_cores.as_ref().ok(),
-            "cpu_reason": size.needed_milli_cores.as_ref().err().map(|why| &why.0),
+            "cpu_milli_cores": needed_milli_cores(size), "cpu_reason": size.cpu.as_ref().err().map(|why| &why.0),
         })),
     })
 }

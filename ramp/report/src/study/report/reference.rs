@@ -11,6 +11,7 @@ pub fn markdown() -> String {
             StudyUnit::Instances => "instances",
             StudyUnit::Seconds => "seconds",
             StudyUnit::Cores => "cores",
+            StudyUnit::PerSecond => "starts per second",
         };
         format!("| `{}` | {unit} | {} |\n", figure.name, figure.definition)
     };

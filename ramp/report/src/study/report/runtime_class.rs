@@ -32,7 +32,7 @@ fn manifest(pod_fixed: &PodFixed, largest: &SizeVerdict) -> String {
         class.handler,
         whole_mib(largest.needed_memory)
     );
-    if pod_fixed.milli_cores() > 0 || largest.needed_milli_cores.is_ok() {
+    if pod_fixed.milli_cores() > 0 || largest.cpu.is_ok() {
         text += &format!("    cpu: {}m\n", pod_fixed.milli_cores());
     }
     // JSON is YAML.
@@ -65,7 +65,7 @@ fn comments(pod_fixed: &PodFixed, largest: &SizeVerdict) -> Vec<String> {
             largest.name
         ));
     }
-    lines.push(match (&largest.needed_milli_cores, pod_fixed.milli_cores()) {
+    lines.push(match (&largest.cpu, pod_fixed.milli_cores()) {
         (Ok(_), _) => "cpu: upper end of what a pod takes more at rest, in thousandths of a core".into(),
         (Err(why), 0) => format!("cpu: none, as in place: {}", why.0),
         (Err(why), _) => format!("cpu: as in place: {}", why.0),

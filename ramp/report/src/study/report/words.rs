@@ -14,7 +14,7 @@ pub const WIDTH: usize = 100;
 pub fn number(unit: StudyUnit, value: f64) -> String {
     match unit {
         StudyUnit::Bytes => format::number(mib(value)),
-        StudyUnit::Instances | StudyUnit::Seconds | StudyUnit::Cores => format::number(value),
+        _ => format::number(value),
     }
 }
 
@@ -26,6 +26,7 @@ pub fn unit_name(unit: StudyUnit, engine: EngineKind) -> &'static str {
         StudyUnit::Instances => engine.instances(),
         StudyUnit::Seconds => "s",
         StudyUnit::Cores => "cores",
+        StudyUnit::PerSecond => "starts/s",
     }
 }
 

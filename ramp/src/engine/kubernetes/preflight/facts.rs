@@ -13,9 +13,9 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::component_probe;
 use super::super::request::{Answer, REQUEST_LIMIT, RequestError, pages, within};
 use super::admission::DryRun;
+use super::limits::{self, ProbeThere};
 use super::permissions::{PermissionReview, RIGHTS};
 use super::requested::{self, RequestedResources};
 use super::stale_runs::PodThere;
@@ -50,8 +50,8 @@ pub(super) struct ClusterFacts {
     pub(super) autoscalers: Answer<Vec<HorizontalPodAutoscaler>>,
     /// Whether the node probe's DaemonSet exists.
     pub(super) probe: Answer<bool>,
-    /// Nodes that have a pod of the component probe.
-    pub(super) component_probes: Answer<Vec<String>>,
+    /// The pods of both probes, in all namespaces.
+    pub(super) probes: Answer<Vec<ProbeThere>>,
     /// The quotas of the namespace.
     pub(super) quotas: Answer<Vec<ResourceQuota>>,
 }
@@ -82,12 +82,12 @@ pub(super) async fn gather(
         },
         within(REQUEST_LIMIT, probes.get_opt(NODE_PROBE)),
     );
-    let (runtime_classes, nodes, load, pods, component_probes) = tokio::join!(
+    let (runtime_classes, nodes, load, pods, all_probes) = tokio::join!(
         list(&classes, |class| class.metadata.name),
         list(&nodes, Some),
         list(&everywhere, |pod| requested::of(&pod)),
         list(&pods, |pod| Some(PodThere::of(pod))),
-        component_probe::nodes(client),
+        limits::probes(client),
     );
     let autoscalers: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
     let (deployments, quotas, autoscalers, dry_run) = tokio::join!(
@@ -111,7 +111,7 @@ pub(super) async fn gather(
         deployments,
         autoscalers,
         probe: probe.map(|found| found.is_some()),
-        component_probes,
+        probes: all_probes,
         quotas,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::super::component_probe::COMPONENT_PROBE;
 use super::super::probe::{LIMIT, record};
-use super::super::request::{REQUEST_LIMIT, within};
+use super::super::request::{Answer, REQUEST_LIMIT, within};
 use super::super::watch_handlers::{COMPONENT_LABEL, NODE_PROBE};
 use ramp_format::preflight::LimitFacts;
 
@@ -22,28 +22,71 @@ const SECONDS: i64 = 65;
 const AT_A_TIME: usize = 8;
 const MOST: usize = 200;
 
-/// What the probes have told last. What cannot be read is not there: limits are no condition of a run.
-pub(super) async fn read(client: &Client, namespace: &str) -> Vec<LimitFacts> {
+/// A pod of a probe.
+#[derive(Clone, Debug)]
+pub(super) struct ProbeThere {
+    /// Which probe: the value of its label.
+    probe: String,
+    namespace: String,
+    name: String,
+    node: String,
+    terminating: bool,
+}
+
+impl ProbeThere {
+    /// None where it is on no node yet.
+    fn of(pod: Pod) -> Option<Self> {
+        let metadata = pod.metadata;
+        Some(Self {
+            probe: metadata.labels?.remove(COMPONENT_LABEL)?,
+            namespace: metadata.namespace?,
+            name: metadata.name?,
+            node: pod.spec?.node_name?,
+            terminating: metadata.deletion_timestamp.is_some(),
+        })
+    }
+}
+
+/// The pods of both probes, in whichever namespace they are.
+///
+/// # Errors
+/// Where pods of all namespaces cannot be listed.
+pub(super) async fn probes(client: &Client) -> Answer<Vec<ProbeThere>> {
+    list(Api::all(client.clone())).await
+}
+
+async fn list(pods: Api<Pod>) -> Answer<Vec<ProbeThere>> {
     let wanted =
         ListParams::default().labels(&format!("{COMPONENT_LABEL} in ({NODE_PROBE}, {COMPONENT_PROBE})"));
-    let everywhere: Api<Pod> = Api::all(client.clone());
-    let listed = match within(REQUEST_LIMIT, everywhere.list(&wanted)).await {
-        Ok(listed) => listed.items,
-        Err(_) => {
-            let own: Api<Pod> = Api::namespaced(client.clone(), namespace);
-            within(REQUEST_LIMIT, own.list(&wanted)).await.map(|listed| listed.items).unwrap_or_default()
-        }
+    let listed = within(REQUEST_LIMIT, pods.list(&wanted)).await?;
+    Ok(listed.items.into_iter().filter_map(ProbeThere::of).collect())
+}
+
+/// Nodes that have a pod of the component probe.
+pub(super) fn component_nodes(probes: &[ProbeThere]) -> Vec<String> {
+    let own = probes.iter().filter(|pod| pod.probe == COMPONENT_PROBE && !pod.terminating);
+    let mut nodes: Vec<String> = own.map(|pod| pod.node.clone()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
+/// What the probes have told last. What cannot be read is not there: limits are no condition of a run.
+pub(super) async fn read(
+    client: &Client,
+    namespace: &str,
+    everywhere: Answer<Vec<ProbeThere>>,
+) -> Vec<LimitFacts> {
+    let listed = match everywhere {
+        Ok(listed) => listed,
+        Err(_) => list(Api::namespaced(client.clone(), namespace)).await.unwrap_or_default(),
     };
-    let logs = listed.into_iter().take(MOST).filter_map(|pod| {
-        let (metadata, node) = (pod.metadata, pod.spec?.node_name?);
-        let pods: Api<Pod> = Api::namespaced(client.clone(), &metadata.namespace?);
-        let name = metadata.name?;
+    let logs = listed.into_iter().take(MOST).map(|pod| async move {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
         let wanted =
             LogParams { tail_lines: Some(LINES), since_seconds: Some(SECONDS), ..LogParams::default() };
-        Some(async move {
-            let log = within(REQUEST_LIMIT, pods.logs(&name, &wanted)).await.unwrap_or_default();
-            last(&node, &log)
-        })
+        let log = within(REQUEST_LIMIT, pods.logs(&pod.name, &wanted)).await.unwrap_or_default();
+        last(&pod.node, &log)
     });
     let all: Vec<Vec<LimitFacts>> = stream::iter(logs).buffered(AT_A_TIME).collect().await;
     let mut found: BTreeMap<(String, String, String), LimitFacts> = BTreeMap::new();
@@ -88,6 +131,28 @@ fn last(node: &str, log: &str) -> Vec<LimitFacts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_node_that_has_a_pod_of_the_component_probe_is_named_once() {
+        let pod = |probe: &str, node: &str, terminating: bool| ProbeThere {
+            probe: probe.into(),
+            namespace: "n".into(),
+            name: format!("{probe}-{node}"),
+            node: node.into(),
+            terminating,
+        };
+        let probes = [
+            pod(COMPONENT_PROBE, "b", false),
+            pod(COMPONENT_PROBE, "a", false),
+            pod(COMPONENT_PROBE, "b", false),
+            pod(COMPONENT_PROBE, "c", true),
+            pod(NODE_PROBE, "d", false),
+        ];
+        assert_eq!(component_nodes(&probes), ["a", "b"]);
+        let waiting =
+            r#"{"metadata": {"name": "p", "namespace": "n", "labels": {}}, "spec": {"containers": []}}"#;
+        assert!(ProbeThere::of(serde_json::from_str(waiting).unwrap()).is_none());
+    }
 
     #[test]
     fn the_last_record_of_each_limit_counts_and_other_lines_do_not() {

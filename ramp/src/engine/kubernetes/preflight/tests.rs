@@ -43,7 +43,7 @@ fn dark(trouble: &RequestError) -> ClusterFacts {
         deployments: Err(trouble.clone()),
         autoscalers: Err(trouble.clone()),
         probe: Err(trouble.clone()),
-        component_probes: Err(trouble.clone()),
+        probes: Err(trouble.clone()),
         quotas: Err(trouble.clone()),
     }
 }
@@ -74,7 +74,7 @@ fn clean() -> ClusterFacts {
         deployments: Ok(Vec::new()),
         autoscalers: Ok(Vec::new()),
         probe: Ok(true),
-        component_probes: Ok(Vec::new()),
+        probes: Ok(Vec::new()),
         quotas: Ok(Vec::new()),
     }
 }
