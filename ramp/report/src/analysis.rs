@@ -12,6 +12,7 @@ pub mod exhaustion;
 pub mod external_changes;
 pub mod failure_modes;
 pub mod goodput;
+pub mod guest_memory;
 pub mod instance_losses;
 pub mod latency;
 pub mod limits;

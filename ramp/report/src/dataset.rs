@@ -21,6 +21,7 @@ mod observation_gaps;
 mod reported_load;
 mod row_deserializer;
 mod run_directory;
+mod seen_memory;
 mod steady_state;
 mod swapped;
 mod table_reader;
@@ -41,6 +42,7 @@ pub use model::{
 use names::name_of;
 pub use names::tell_apart;
 pub use observation_gaps::{ObservationGaps, Undated};
+pub use seen_memory::SeenMemory;
 pub use steady_state::{BeyondReported, Costs, KernelRoom, RetainedMemory};
 pub use swapped::{KernelSwap, SwapCourse, SwappedMemory};
 pub use table_reader::{Malformed, Unreadable};

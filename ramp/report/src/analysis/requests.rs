@@ -2,8 +2,8 @@
 
 use super::capacity::{Exhausted, GroupCapacities};
 use super::causes::Resource;
-use super::{Estimate, Estimates, unavailable};
-use crate::dataset::Dataset;
+use super::{Estimate, Estimates, Unavailable, unavailable};
+use crate::dataset::{Dataset, Recorded};
 use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 
@@ -99,6 +99,24 @@ impl PodRequests {
             None => unavailable("no run"),
         }
     }
+}
+
+/// The memory limit of the load, as admitted.
+///
+/// # Errors
+/// Where there is none.
+pub fn memory_limit(data: &Dataset) -> Estimate<u64> {
+    let none = || Unavailable("no memory limit is set".into());
+    let Some(Recorded { run, .. }) = data.recorded() else { return Err(none()) };
+    if let Some(admitted) = &run.admitted {
+        return admitted.memory_limit_bytes.ok_or_else(none);
+    }
+    // Of runs that did not record what was admitted. Where a run has no cgroup of its own, a limit is a wish.
+    if run.plan.engine == EngineKind::Local {
+        return Err(none());
+    }
+    let scenario = Scenario::of(run.manifest.clone()).map_err(Unavailable)?;
+    scenario.resources.load_limit.map(|limit| limit.0).ok_or_else(none)
 }
 
 impl RequestDifference {

@@ -9,6 +9,7 @@ use super::estimates::of_one_runtime;
 use super::external_changes::{Change, changes};
 use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
+use super::guest_memory::{GuestMemory, guest_memory};
 use super::instance_losses::losses;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::limits::{LimitUse, limits};
@@ -62,6 +63,8 @@ pub struct RunResults {
     pub mixed: Vec<GroupResults>,
     /// Memory by component, and its peak.
     pub components: RunComponents,
+    /// Memory as the loads see it: of each group of a mixed run, else one of all.
+    pub guest: Vec<Estimate<GuestMemory>>,
     /// Limits of nodes other than memory and CPU.
     pub limits: Estimate<Vec<LimitUse>>,
     /// What a search has found.
@@ -153,7 +156,7 @@ impl Results {
 
 impl RunResults {
     /// How many are computed one after the other.
-    const FIGURES: usize = 16;
+    const FIGURES: usize = 17;
 
     /// What a run says by itself.
     #[must_use]
@@ -190,6 +193,7 @@ impl RunResults {
             components: figures.compute("memory by component", name, || {
                 run_components(data, saturated_at, &estimates.rough_cost)
             }),
+            guest: figures.compute("memory of guests", name, || guest_memory(data, saturated_at)),
             limits: figures.compute("limits of nodes", name, || limits(data, saturated_at)),
             search: figures.compute("search", name, || search(data)),
             cpu: figures.compute("CPU time", name, || cpu_costs(data, saturated_at)),

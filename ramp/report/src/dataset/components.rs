@@ -205,8 +205,8 @@ fn held(recorded: &Recorded) -> HashMap<&str, Held<'_>> {
 fn reported(recorded: &Recorded) -> HashMap<&str, f64> {
     let mut last: HashMap<&str, f64> = HashMap::new();
     for report in recorded.reports.reports.iter().filter(|report| report.is_full()) {
-        let alone = report.memory_anon_bytes.filter(|bytes| *bytes > 0).or(report.memory_resident_bytes);
-        if let (Some(uid), Some(bytes)) = (recorded.reports.uids.get(report.instance as usize), alone) {
+        let uid = recorded.reports.uids.get(report.instance as usize);
+        if let (Some(uid), Some(bytes)) = (uid, report.alone_bytes()) {
             last.insert(uid, bytes as f64);
         }
     }
@@ -295,7 +295,7 @@ impl Samples {
 }
 
 /// A few samples from when something started do not move it.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     quantile(&sorted, 0.5).unwrap_or(0.0)

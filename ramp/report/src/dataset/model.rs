@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::observation_gaps::Undated;
 use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
+use ramp_format::preflight::RuntimeClassFacts;
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, Part, PodRow, StepOutcome};
 use ramp_format::run_file::RunFile;
 use ramp_format::running_count::{Most, PeakCounts};
@@ -341,6 +342,16 @@ impl Recorded {
     #[must_use]
     pub fn running(&self) -> Most {
         self.run.running.unwrap_or_else(|| self.population.running())
+    }
+
+    /// The RuntimeClass of the pods of the run, or of the group with an index of a mixed run; none where they have none.
+    #[must_use]
+    pub fn runtime_class(&self, group: Option<usize>) -> Option<&RuntimeClassFacts> {
+        let class = match group {
+            None => self.run.runtime_class.as_ref(),
+            Some(group) => self.run.runtime_classes.get(group),
+        };
+        class.filter(|class| !class.handler.is_empty())
     }
 
     /// What the container was told to do.

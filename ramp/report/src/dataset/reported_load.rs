@@ -8,7 +8,7 @@ use ramp_format::rows::PodRow;
 use ramp_format::state::State;
 
 /// Page tables, as a share of memory in small pages: 8 bytes of each 4096 (Documentation/mm/page_tables.rst).
-const PAGE_TABLES: f64 = 1.0 / 512.0;
+pub(super) const PAGE_TABLES: f64 = 1.0 / 512.0;
 
 /// What instances report to hold.
 pub(super) struct ReportedLoad<'d> {

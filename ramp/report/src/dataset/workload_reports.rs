@@ -32,6 +32,10 @@ pub struct ReportRow {
     pub memory_swap_bytes: Option<u64>,
     /// Of what is resident: anonymous memory, which nobody shares.
     pub memory_anon_bytes: Option<u64>,
+    /// Memory of the machine as it sees it (MemTotal).
+    pub machine_memory_bytes: Option<u64>,
+    /// Of that: available (MemAvailable).
+    pub machine_available_bytes: Option<u64>,
     /// CPU time that it was to use so far.
     pub cpu_wanted_seconds: Option<f64>,
     /// CPU time that it used.
@@ -56,6 +60,12 @@ impl ReportRow {
     #[must_use]
     pub fn held_bytes(&self) -> Option<u64> {
         Some(self.memory_resident_bytes?.saturating_add(self.memory_swap_bytes.unwrap_or(0)))
+    }
+
+    /// What of its resident set is its own alone: anonymous memory, or all where it does not tell.
+    #[must_use]
+    pub fn alone_bytes(&self) -> Option<u64> {
+        self.memory_anon_bytes.filter(|bytes| *bytes > 0).or(self.memory_resident_bytes)
     }
 
     /// Whether the instance holds all of its memory, resident or swapped out.
@@ -86,6 +96,8 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
     .map(|name| table.column(name));
     let [program, ready, held] =
         ["program_elapsed_seconds", "ready", "memory_held_after_seconds"].map(|name| table.column(name));
+    let [machine, available] =
+        ["machine_memory_bytes", "machine_available_bytes"].map(|name| table.column(name));
     let made = table.column("report_time");
     let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut found = Reports::default();
@@ -109,6 +121,8 @@ pub(super) fn read(table: &mut TableReader) -> Result<Reports, Unreadable> {
             memory_resident_bytes: row.bytes(resident)?,
             memory_swap_bytes: row.bytes(swap)?,
             memory_anon_bytes: row.bytes(anon)?,
+            machine_memory_bytes: row.bytes(machine)?,
+            machine_available_bytes: row.bytes(available)?,
             cpu_wanted_seconds: row.number(wanted)?,
             cpu_used_seconds: row.number(used)?,
             cpu_overdrawn_seconds: row.number(overdrawn)?,

@@ -53,6 +53,18 @@ pub struct PairedDifference {
 }
 
 impl MeanEstimate {
+    /// The mean of independent values; none of fewer than two.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let n = values.len() as f64;
+        if values.len() < 2 {
+            return None;
+        }
+        let mean = mean_of(values);
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Some(Self { mean, standard_error: (squares / (n - 1.0)).sqrt() / n.sqrt(), freedom: n - 1.0 })
+    }
+
     /// The ends of a confidence interval: of 95 % with a `confidence` of 0.95.
     #[must_use]
     pub fn interval(&self, confidence: f64) -> Interval {

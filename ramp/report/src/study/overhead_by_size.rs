@@ -8,11 +8,11 @@
 use super::comparison::StudyRun;
 use super::data::{ComparedCells, MeasuredRun, StudyData};
 use super::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES};
+use super::guest_memory::GuestSides;
 use super::stopping::Stopping;
+use crate::analysis::requests::memory_limit;
 use crate::analysis::{Estimate, Unavailable, unavailable};
-use crate::dataset::Recorded;
 use crate::stats::{BlockRegression, Interval, MeanEstimate, Pair};
-use ramp_format::plan::EngineKind;
 use ramp_format::scenario::Scenario;
 use ramp_format::study::Size;
 use workload::quantity::Bytes;
@@ -50,6 +50,8 @@ pub struct SizeOverhead {
     pub cpu_limit: Option<f64>,
     /// The overhead, in bytes.
     pub overhead: Estimate<ValueWithInterval>,
+    /// What of it is inside and outside of guests; none where loads see the memory of their nodes.
+    pub guest: Option<GuestSides>,
 }
 
 /// A value with its 95 % interval.
@@ -189,7 +191,7 @@ impl OverheadModel {
 }
 
 impl ValueWithInterval {
-    fn of(found: MeanEstimate, confidence: f64) -> Self {
+    pub(super) fn of(found: MeanEstimate, confidence: f64) -> Self {
         Self { value: found.mean, interval: found.interval(confidence) }
     }
 }
@@ -303,6 +305,7 @@ impl SizeOverhead {
             name,
             cpu_limit: runs(data, &compared).find_map(cpu_limit),
             overhead: difference(&compared, MEMORY_PER_INSTANCE),
+            guest: GuestSides::of(data, &compared),
             limit,
             compared,
         }
@@ -344,26 +347,12 @@ fn runs<'d>(
 
 /// The memory limit of the load's container, the same in all runs of both cells.
 fn limit_of(data: &StudyData, compared: &ComparedCells) -> Estimate<u64> {
-    let all: Vec<u64> = runs(data, compared).map(memory_limit).collect::<Estimate<_>>()?;
+    let all: Vec<u64> = runs(data, compared).map(|run| memory_limit(&run.data)).collect::<Estimate<_>>()?;
     match all.split_first() {
         None => unavailable("no run that counts"),
         Some((first, rest)) if rest.iter().all(|other| other == first) => Ok(*first),
         Some(_) => unavailable("its runs have different memory limits"),
     }
-}
-
-fn memory_limit(run: &MeasuredRun) -> Estimate<u64> {
-    let none = || Unavailable("no memory limit is set".into());
-    let Some(Recorded { run, .. }) = run.data.recorded() else { return Err(none()) };
-    if let Some(admitted) = &run.admitted {
-        return admitted.memory_limit_bytes.ok_or_else(none);
-    }
-    // Of runs that did not record what was admitted. Where a run has no cgroup of its own, a limit is a wish.
-    if run.plan.engine == EngineKind::Local {
-        return Err(none());
-    }
-    let scenario = Scenario::of(run.manifest.clone()).map_err(Unavailable)?;
-    scenario.resources.load_limit.map(|limit| limit.0).ok_or_else(none)
 }
 
 fn cpu_limit(run: &MeasuredRun) -> Option<f64> {
@@ -418,7 +407,7 @@ fn model(data: &StudyData, sizes: &[SizeOverhead]) -> Estimate<OverheadModel> {
 }
 
 /// A figure (its index) of both runs of each block that has it in both.
-fn pairs_by_block(at: usize, base: &[StudyRun], other: &[StudyRun]) -> Vec<(u32, Pair)> {
+pub(super) fn pairs_by_block(at: usize, base: &[StudyRun], other: &[StudyRun]) -> Vec<(u32, Pair)> {
     let value = |run: &StudyRun| run.figures.get(at)?.as_ref().ok().copied();
     let pair = |run: &StudyRun| {
         let other = other.iter().find(|other| other.block == run.block)?;

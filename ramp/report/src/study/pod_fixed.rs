@@ -333,12 +333,7 @@ fn is_same(a: &RuntimeClassFacts, b: &RuntimeClassFacts) -> bool {
 
 /// The RuntimeClass of the pods of a run, or of one runtime of a mixed run; none where they have none.
 fn class_of(run: &MeasuredRun) -> Option<&RuntimeClassFacts> {
-    let recorded = &run.data.recorded()?.run;
-    let class = match run.group {
-        None => recorded.runtime_class.as_ref(),
-        Some(group) => recorded.runtime_classes.get(group),
-    };
-    class.filter(|class| !class.handler.is_empty())
+    run.data.recorded()?.runtime_class(run.group)
 }
 
 #[cfg(test)]

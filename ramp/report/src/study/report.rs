@@ -5,6 +5,7 @@
 //! | [`overview`] | the study as its report has it: groups of cells, comparisons, runs |
 //! | [`answer`] | each comparison, in sentences |
 //! | [`overhead`], [`overhead_json`], [`runtime_class`] | overhead by size and podFixed, and the manifest with it |
+//! | [`guest_memory`] | overhead inside and outside of guests |
 //! | [`cell`] | the figures of each cell, over its runs |
 //! | [`findings`] | what limits the study as a whole |
 //! | [`mod@notes`] | what helps to read its figures |
@@ -28,6 +29,7 @@ pub mod charts;
 pub mod components;
 mod figure_charts;
 pub mod findings;
+pub mod guest_memory;
 pub mod html;
 pub mod json;
 pub mod listing;

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use super::super::replicas::difference;
 use super::super::{
     ContainerExit, Event, InstanceReport, InstanceStatus, NodeReading, NodeRecord, NodeStatus, Notice,
@@ -1025,7 +1027,17 @@ impl Cluster {
         let time = Time(self.time_on(instance.node, now)).to_string();
         let kernel = instance.node.map(|node| &self.kernels[self.nodes[node].kernel]);
         let swapped = kernel.and_then(Kernel::swapped_out).map(|out| out.share);
-        let record = instance.record(kind, &self.load, now, &time, swapped);
+        let mut record = instance.record(kind, &self.load, now, &time, swapped);
+        let guest = instance.guest(&self.groups[instance.group].runtime, &self.load, now);
+        // What is available of a node only its samples tell: it would draw random numbers.
+        let total = guest.map(|(total, _)| total).or(kernel.map(|kernel| kernel.memory));
+        let fields =
+            [("machine_memory_bytes", total), ("machine_available_bytes", guest.map(|(_, free)| free))];
+        for (name, bytes) in fields {
+            record.extend(
+                bytes.map(|bytes| (name.to_owned(), Value::from((bytes / 1024.0).round() as u64 * 1024))),
+            );
+        }
         let report = InstanceReport { uid: instance.uid(), record };
         self.seen.push(ObservedEvent { at: now, event: Event::Report(report) });
     }

@@ -33,6 +33,13 @@ impl MachineTruth {
     }
 }
 
+impl RuntimeTruth {
+    /// What an instance with so much memory of the runtime has of each part of it, as a share of the mean.
+    pub(super) fn share_of(&self, overhead: f64) -> f64 {
+        overhead / (self.memory.0 as f64).max(1.0)
+    }
+}
+
 impl NodeComponents {
     /// When the first sample is taken.
     pub(super) fn phase(&mut self, every: Duration) -> Duration {
@@ -56,7 +63,7 @@ pub(super) fn components_of(
     on_node: usize,
     now: Duration,
 ) -> Vec<Map<String, Value>> {
-    let share = instance.overhead / (runtime.memory.0 as f64).max(1.0);
+    let share = runtime.share_of(instance.overhead);
     let anon = match instance.began {
         Some(_) => (instance.resident(load, now) - load.shared).max(0.0),
         None => 0.0,

@@ -7,7 +7,7 @@ use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 
 use super::super::{ContainerExit, InstanceStatus};
 use super::kernel_memory::Used;
-use super::world::World;
+use super::world::{RuntimeTruth, World};
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
 
@@ -247,6 +247,19 @@ impl SimulatedInstance {
             over: self.over || self.state == State::Gone,
             group: None,
         }
+    }
+
+    /// MemTotal and MemAvailable of its guest.
+    pub(super) fn guest(
+        &self,
+        runtime: &RuntimeTruth,
+        load: &LoadFacts,
+        now: Duration,
+    ) -> Option<(f64, f64)> {
+        let total = runtime.guest_memory?.0 as f64;
+        let used = runtime.guest_used.0 as f64 * runtime.share_of(self.overhead);
+        let anon = (self.resident(load, now) - load.shared).max(0.0);
+        Some((total, (total - used - anon * (1.0 + load.page_tables)).max(0.0)))
     }
 
     /// A record as `workload` makes it. `swapped`: the share of its anonymous memory that is swapped out, where there is swap.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::quantities::Quantity;
-use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, World};
+use super::world::{Incident, IncidentKind, NodeKind, PhaseTime, RuntimeTruth, World};
 use ramp_format::text::first_names;
 use workload::quantity::Bytes;
 
@@ -147,6 +147,10 @@ fn check_parts(world: &World) -> Result<(), String> {
         known_parts(&format!("{at}.parts"), parts, &POD_PARTS)
     };
     let World { runtime, runtimes, machine, .. } = world;
+    ensure(runtime.guest_used.0 <= runtime.memory.0, || {
+        let RuntimeTruth { guest_used, memory, .. } = runtime;
+        format!("runtime.guest_used: {guest_used} (expected at most its memory, {memory})")
+    })?;
     of_runtime("runtime", runtime.memory, &runtime.parts)?;
     for (name, other) in runtimes {
         of_runtime(&format!("runtimes.{name}"), other.memory.unwrap_or(runtime.memory), &other.parts)?;

@@ -137,6 +137,13 @@ pub struct RuntimeTruth {
     /// Whether the memory of its load is in that of its `vmm` or `sentry`.
     #[serde(skip_serializing_if = "is_false")]
     pub guest: bool,
+    /// What its loads see as memory of the machine (MemTotal) beside their memory limit, where it has guests; by default they see that
+    /// of their node.
+    #[serde(with = "quantities", skip_serializing_if = "Option::is_none")]
+    pub guest_memory: Option<Bytes>,
+    /// Of its memory: what is in use in the guest beyond the load and its page tables; `spread` is of this too.
+    #[serde(with = "quantities", skip_serializing_if = "is_zero")]
+    pub guest_used: Bytes,
     /// Memory that it takes beyond that for a while after its creation has begun.
     #[serde(with = "quantities", skip_serializing_if = "is_zero")]
     pub peak: Bytes,
@@ -548,6 +555,8 @@ impl Default for RuntimeTruth {
             cpu_request: 0.0,
             parts: BTreeMap::new(),
             guest: false,
+            guest_memory: None,
+            guest_used: Bytes(0),
             peak: Bytes(0),
             peak_for: Duration::ZERO,
             cpu: 0.0,
@@ -622,11 +631,15 @@ impl World {
         ))
     }
 
-    /// The world with what its runtimes take for a memory limit of the container in the memory that they take.
+    /// The world with what its runtimes take for a memory limit of the container in the memory that they take, and the limit in that of
+    /// its guests.
     ///
     /// # Errors
     /// Where a runtime takes memory for it, and there is none.
     pub(super) fn with_limit(mut self, limit: Option<Bytes>) -> Result<Self, String> {
+        if let (Some(memory), Some(limit)) = (&mut self.runtime.guest_memory, limit) {
+            memory.0 = memory.0.saturating_add(limit.0);
+        }
         let own = self.runtime.clone();
         let shares = self.runtimes.values().map(|other| other.per_limit.unwrap_or(own.per_limit));
         if shares.chain([own.per_limit]).all(|share| share == Share::default()) {

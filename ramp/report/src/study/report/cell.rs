@@ -107,9 +107,7 @@ impl CellMean {
         let mean = (runs > 0).then(|| values.iter().sum::<f64>() / n)?;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (runs > 1).then(|| (squares / (n - 1.0)).sqrt());
-        let interval = deviation.map(|deviation| {
-            MeanEstimate { mean, standard_error: deviation / n.sqrt(), freedom: n - 1.0 }.interval(0.95)
-        });
+        let interval = MeanEstimate::of(values).map(|found| found.interval(0.95));
         Some(Self { mean, deviation, interval, runs })
     }
 

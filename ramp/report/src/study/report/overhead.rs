@@ -1,5 +1,6 @@
 //! Overhead by size, and podFixed, in sentences, as a table and as a chart.
 
+use super::guest_memory;
 use super::naming::engine;
 use super::words::{ends, interval, p_value, value};
 use crate::analysis::cpu_cost::PodFixedCpuVerdict;
@@ -8,6 +9,7 @@ use crate::report::format;
 use crate::stats::Interval;
 use crate::study::data::StudyData;
 use crate::study::figure::StudyUnit;
+use crate::study::guest_memory::GuestSides;
 use crate::study::overhead_by_size::{
     CpuTerm, Deviation, FitCheck, OverheadBySize, OverheadModel, SizeLimits, SizeOverhead, ValueWithInterval,
 };
@@ -87,6 +89,7 @@ pub fn overheads(data: &StudyData) -> Vec<OverheadReport> {
             Some(Err(why)) => sentences.push(format!("podFixed of {}: n/a: {}.", by_size.other, why.0)),
             None => {}
         }
+        sentences.extend(guest_memory::sentences(&by_size, engine(data)));
         if !is_one_scenario {
             let scenario = &by_size.scenario;
             sentences.iter_mut().for_each(|sentence| *sentence = format!("{scenario}: {sentence}"));
@@ -101,6 +104,13 @@ impl OverheadReport {
     #[must_use]
     pub fn known_pod_fixed(&self) -> Option<&PodFixed> {
         self.pod_fixed.as_ref()?.as_ref().ok()
+    }
+
+    /// What is inside and outside of guests, at a size that was measured.
+    #[must_use]
+    pub fn guest_of(&self, row: &OverheadRow) -> Option<&GuestSides> {
+        let is_same = |size: &&SizeOverhead| row.source == OverheadSource::Measured && size.name == row.name;
+        self.by_size.sizes.iter().find(is_same)?.guest.as_ref()
     }
 
     /// Headings and rows of its table; none where there is nothing but what comparisons have.
@@ -121,6 +131,8 @@ impl OverheadReport {
             headings.push(format!("podFixed in place, {in_place}"));
             headings.push("pods by memory requests".into());
         }
+        let has_guest = self.by_size.sizes.iter().any(|size| size.guest.is_some());
+        headings.extend(has_guest.then(|| guest_memory::headings(&self.by_size)).into_iter().flatten());
         let row = |row: &OverheadRow| {
             let mut cells = vec![
                 row.name.clone(),
@@ -146,6 +158,8 @@ impl OverheadReport {
                     _ => "n/a".into(),
                 });
             }
+            let guest = has_guest.then(|| guest_memory::cells(self.guest_of(row)));
+            cells.extend(guest.into_iter().flatten());
             cells
         };
         Some((headings, self.rows.iter().map(row).collect()))
@@ -158,7 +172,7 @@ impl OverheadReport {
     }
 }
 
-fn within(unit: StudyUnit, interval: Interval) -> String {
+pub(super) fn within(unit: StudyUnit, interval: Interval) -> String {
     format!(" ({})", ends(unit, interval))
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::overhead::{OverheadReport, OverheadRow};
 use crate::analysis::Estimate;
 use crate::stats::Interval;
+use crate::study::guest_memory::GuestSides;
 use crate::study::overhead_by_size::{Deviation, FitCheck, OverheadModel, ValueWithInterval};
 use crate::study::pod_fixed::{PodFixed, PodFixedVerdict, SizeVerdict};
 
@@ -59,6 +60,9 @@ fn size(report: &OverheadReport, row: &OverheadRow) -> Value {
         "name": row.name, "limit_bytes": row.limit, "source": row.source.name(), "overhead": estimate(&row.overhead),
         "pod_fixed_in_place": row.verdict.map(verdict),
     });
+    if let Some(sides) = report.guest_of(row) {
+        found["guest"] = guest(sides);
+    }
     let measured = row.measured.and_then(|at| report.known_pod_fixed()?.sizes.get(at));
     if let Some(measured) = measured {
         found["peak"] = estimate(&measured.peak);
@@ -79,6 +83,14 @@ fn size(report: &OverheadReport, row: &OverheadRow) -> Value {
 
 fn needed_milli_cores(size: &SizeVerdict) -> Option<u64> {
     Some(size.cpu.as_ref().ok()?.1.needed_milli_cores)
+}
+
+fn guest(found: &GuestSides) -> Value {
+    json!({
+        "machine": found.machine.name(), "memory_total_bytes": found.total_bytes,
+        "limit_and_pod_fixed_less_memory_total": estimate(&found.limit_less_total),
+        "used_beyond_load": estimate(&found.beyond_load), "outside": estimate(&found.outside),
+    })
 }
 
 fn verdict(found: PodFixedVerdict) -> Value {

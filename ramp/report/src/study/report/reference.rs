@@ -51,6 +51,17 @@ checked: each
 size against the line through its two neighbours, adjusted for their number (Bonferroni). Where it does not fit (p ≤ 5 %) nothing is
 interpolated. `podFixed` as measured is the upper end of the interval at the largest size: of the peak where a component probe ran, else
 of the mean.
+
+*Guests*: where loads see another MemTotal than that of their node, the runtime has a kernel of its own. It is called a guest by the
+component probe (`vmm`), else by the handler of the RuntimeClass (`kata`, `qemu`, `firecracker`, `cloud-hypervisor`). Of a sandbox
+(`sentry`; `runsc`, `gvisor`) nothing is told, as its MemTotal is a number and no memory; of any other runtime the figures are those of the
+machine that its loads see. *Limit + podFixed − MemTotal* is what the guest does not have of the memory that is reserved for its pod: taken
+by the guest kernel at boot (its image, its page structures), or kept for the VMM. It is negative where the VM is larger than the
+reservation, as with Kata's `default_memory`. *Used in the guest beyond the load* is MemTotal − MemAvailable less the load's anonymous
+memory and the page tables of that: agent, slab, and what MemAvailable keeps free. Both are means over the instances that hold their memory
+(median of the later half of the reports of each), then over runs, with Student's interval. *Outside of the guest* is, in each block, the
+overhead less that: VMM, virtiofsd and shim beyond what the base takes, and pages that the node holds although the guest has them free or as
+page cache.
 ";
 
 const AFTER: &str = "
@@ -91,6 +102,9 @@ line; `sentences` |
 RuntimeClass `pod_fixed_in_place` (`answer`: `more_than_used`, `less_than_used`, `less_than_peak` or `as_used`; `bytes`), and where \
 measured `peak`, `cpu_at_rest`, `needs` (`memory_bytes`, `cpu_milli_cores`) and `pods` \
 (`by_memory_requests`, `by_all_requests`: `in_place`, `as_measured`) |
+| `overhead_by_size[].sizes[].guest` | where loads do not see the memory of their node: `machine` (`guest`, `sandbox`, or `unknown`), \
+`memory_total_bytes` (as loads see it), and with `value` and `interval`, or `reason`: `limit_and_pod_fixed_less_memory_total`, \
+`used_beyond_load`, `outside` |
 | `overhead_by_size[].pod_fixed` | `runtime_class`, `handler`, `in_place` (`memory_bytes`, `cpu_cores`), `as_measured` (`size`, \
 `memory_bytes`, `from`: `peak` or `mean`, `cpu_milli_cores`, `cpu_reason`); null without a RuntimeClass |
 | `decisions` | `time`, `after_blocks`, `blocks_needed`, `reason` |
