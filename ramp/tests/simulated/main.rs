@@ -8,6 +8,7 @@ mod components;
 mod datasets;
 mod disks;
 mod faults;
+mod guests;
 mod limits;
 mod mixed;
 mod others;
