@@ -13,6 +13,7 @@ mod components;
 mod coverage;
 mod cpu;
 mod experiment;
+mod guests;
 mod limits;
 mod mixed;
 mod searches;
