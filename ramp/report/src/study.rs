@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod components;
 pub mod data;
 pub mod figure;
+pub mod limits;
 pub mod overhead_by_size;
 pub mod planning;
 pub mod pod_fixed;
