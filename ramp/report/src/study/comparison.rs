@@ -211,7 +211,7 @@ fn compare(
     let (pairs, missing) = pairs_of(at, blocks);
     if (figure.component().is_some() || figure.topic == Topic::Swap)
         && pairs.iter().all(|pair| pair.base == 0.0 && pair.other == 0.0)
-        && !pairs.is_empty()
+        && pairs.len() > 1
     {
         return unavailable(ABSENT);
     }
