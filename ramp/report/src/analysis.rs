@@ -17,6 +17,7 @@ pub mod instance_losses;
 pub mod latency;
 pub mod limits;
 mod marginal_cost;
+pub mod memory_parts;
 pub mod mixed;
 pub mod repeats;
 pub mod requests;

@@ -7,6 +7,7 @@ pub mod data;
 pub mod dwell;
 pub mod figure;
 pub mod guest_memory;
+pub mod limits;
 pub mod overhead_by_size;
 pub mod planning;
 pub mod pod_fixed;

@@ -19,6 +19,7 @@ use ramp_report::report::charts::{charts, marks};
 use ramp_report::report::html::page as html;
 use ramp_report::report::json::json;
 use ramp_report::report::markdown::markdown;
+use ramp_report::report::memory_bars;
 use ramp_report::report::svg::svg;
 use ramp_report::report::terminal::text;
 use ramp_report::study::report::assertion::{ReportAssertion, StudyAssertion};
@@ -100,15 +101,16 @@ impl Published for Report {
     }
 
     fn files(&self, _: &Path) -> Result<ReportFiles, String> {
-        let (charts, marks) = (charts(self), marks(self));
+        let (charts, marks, plots) = (charts(self), marks(self), memory_bars::charts(self));
         Ok(ReportFiles {
             others: Vec::new(),
             charts: charts
                 .iter()
                 .map(|chart| Ok((chart.id.clone(), svg(chart, &marks)?)))
+                .chain(plots.iter().map(|plot| Ok((plot.id.clone(), plot.svg()?))))
                 .collect::<Result<_, String>>()?,
-            markdown: markdown(self, &charts),
-            page: html(self, &charts, &marks)?,
+            markdown: markdown(self, &charts, &plots),
+            page: html(self, &charts, &marks, &plots)?,
         })
     }
 }

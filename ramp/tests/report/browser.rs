@@ -35,8 +35,14 @@ const USER: &str = r##"<script>
     return count;
   };
   await frame();
-  const figures = [...document.querySelectorAll("figure.chart")];
-  const found = { charts: figures.map(figure => ({ id: figure.id, painted: painted(figure) })) };
+  const all = [...document.querySelectorAll("figure.chart")];
+  // Bars are drawings.
+  const figures = all.filter(figure => figure.querySelector(".plot"));
+  const drawings = all.filter(figure => figure.querySelector(".drawing"));
+  const found = {
+    bars: drawings.map(figure => figure.querySelectorAll("svg rect").length),
+    charts: figures.map(figure => ({ id: figure.id, painted: painted(figure) })),
+  };
   // Hide the first line of the first chart.
   const memory = document.getElementById("chart-memory");
   const button = memory.querySelector(".legend button");
@@ -119,7 +125,8 @@ fn pictures() -> PathBuf {
     pictures
 }
 
-fn works(page: &Path, window: &str) {
+/// Returns how many rectangles each drawing has.
+fn works(page: &Path, window: &str) -> Vec<u64> {
     let found = visit(page, window);
     assert_eq!(found["wrong"], Value::Array(Vec::new()), "nothing goes wrong in the console: {found}");
     assert_eq!(found["fetched"], Value::Array(Vec::new()), "nothing is fetched");
@@ -148,6 +155,7 @@ fn works(page: &Path, window: &str) {
     assert_eq!(found["restored"].as_u64(), Some(charts.len() as u64), "the whole again: {found}");
     assert_eq!(found["byTime"], true);
     assert_eq!(found["overflow"].as_i64(), Some(0), "at {window}");
+    found["bars"].as_array().unwrap().iter().filter_map(Value::as_u64).collect()
 }
 
 fn photograph(page: &Path, name: &str, arguments: &[&str]) {
@@ -158,8 +166,9 @@ fn photograph(page: &Path, name: &str, arguments: &[&str]) {
 }
 
 fn all(page: &Path, name: &str) {
-    works(page, "1280,900");
-    works(page, "500,900");
+    for window in ["1400,900", "800,900", "500,900"] {
+        works(page, window);
+    }
     photograph(page, &format!("{name}-light"), &["--window-size=1280,3600"]);
     photograph(
         page,
@@ -206,6 +215,39 @@ fn the_page_of_a_run_works_in_a_browser() {
     all(&directory.path().join("ramp-report/report.html"), "run");
 }
 
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_of_a_run_with_a_component_probe_has_bars_of_its_components_in_a_browser() {
+    const WORLD: &str = "load: {memory: 100M, growth_rate: instant, report_every: 5s}\n\
+                         runtime: {name: kata, memory: 130Mi, parts: {vmm: 64Mi, virtiofsd: 48Mi, shim: 14Mi}}\n\
+                         machine: {components_every: 5s}\n";
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("world.yaml"), WORLD).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_ramp"))
+        .args([
+            "run",
+            "--engine",
+            "simulated",
+            "--world",
+            "world.yaml",
+            "--to",
+            "8",
+            "--hold",
+            "20s",
+            "--out",
+            "run",
+        ])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(report(directory.path(), &["run"]).status.success());
+    let page = directory.path().join("ramp-report/report.html");
+    let bars = works(&page, "1400,900");
+    assert!(matches!(bars[..], [5..]), "load, vmm, virtiofsd, shim and the rest at least: {bars:?}");
+    all(&page, "components");
+}
+
 /// What is wrong with a page without scripts, and whether it is wider than its window.
 fn is_read(page: &Path, window: &str) {
     const READER: &str = r##"<script>
@@ -215,7 +257,7 @@ const found = {
   charts: [...document.querySelectorAll("figure.chart")].map(figure => {
     const svg = figure.querySelector("svg");
     return { id: figure.id, marks: svg.querySelectorAll("polyline, circle, line").length,
-      beyond: svg.getBoundingClientRect().width - figure.getBoundingClientRect().width };
+      beyond: figure.querySelector(".drawing").getBoundingClientRect().width - figure.getBoundingClientRect().width };
   }),
   links: [...document.querySelectorAll(".list a")].map(link => link.getAttribute("href")),
   fetched: performance.getEntriesByType("resource").map(entry => entry.name),

@@ -8,10 +8,11 @@ use ramp_format::plan::{EngineKind, EngineOptions, Plan};
 use ramp_format::run_file::RunFile;
 use ramp_format::scenario::Scenario;
 use ramp_report::analysis::components::{Components, NEEDS_PROBE};
+use ramp_report::analysis::memory_parts::{IN_MEMORY, MemoryPart, NODE_AND_REST, SWAPPED_OUT, memory_parts};
 use ramp_report::dataset::Dataset;
-use ramp_report::report::Report;
 use ramp_report::report::json::json;
 use ramp_report::report::terminal::text;
+use ramp_report::report::{Report, memory_bars};
 
 use crate::support::{SECOND, Stage, plan, rows, run_file};
 
@@ -156,4 +157,82 @@ async fn where_no_component_probe_ran_it_is_said_how_to_have_one_and_nothing_els
     let said = said(&report);
     assert!(!said.contains("who holds it") && !said.contains("peak"), "{said}");
     assert_eq!(json(&report)["runs"][0]["estimates"]["reason"]["components"], NEEDS_PROBE);
+}
+
+/// The same cluster with nodes that swap.
+fn swapping(node: &str) -> String {
+    QUIET.replace("memory: 64Gi", &format!("memory: 64Gi, swap: 16Gi, swapped: 0.3{node}"))
+}
+
+/// Anonymous memory of the load of an instance.
+const LOAD_ANON: f64 = 100.0 * MIB - 1_500_000.0;
+
+fn sum(parts: &[MemoryPart]) -> f64 {
+    parts.iter().map(|part| part.bytes).sum()
+}
+
+fn of(parts: &[MemoryPart], name: &str) -> f64 {
+    parts.iter().find(|part| part.name == name).unwrap_or_else(|| panic!("{name}: {parts:?}")).bytes
+}
+
+const HEAVY: &str = "runtime: {memory: 60Mi, parts: {vmm: 40Mi, virtiofsd: 20Mi}}\n";
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_memory_add_up_to_its_cost_with_what_is_swapped_out_and_compressed_as_parts_of_their_own() {
+    let out = 0.3 * (LOAD_ANON + 60.0 * MIB);
+    for (node, compressed, on_disk) in [("", 0.0, out), (", zswap: 0.25", 0.25 * out, 0.0)] {
+        let report = Report::of(vec![data(&[&swapping(node), HEAVY].concat(), &[]).await], None);
+        let found = &report.findings.runs[0];
+        let parts = memory_parts(found, None);
+        assert!(
+            (sum(&parts) - found.estimates.marginal_cost.as_ref().unwrap().bytes).abs() < 1.0,
+            "{parts:?}"
+        );
+        let told = if on_disk > 0.0 { of(&parts, SWAPPED_OUT) } else { of(&parts, "compressed") };
+        assert!((told - on_disk - compressed).abs() < 0.5 * MIB, "{parts:?}");
+        assert!((of(&parts, "vmm") - 0.7 * 40.0 * MIB).abs() < 0.1 * MIB, "what is swapped out is not in it");
+        assert!(of(&parts, "rest").abs() < 1.5 * MIB, "nor is it in the rest: {parts:?}");
+        let charts = memory_bars::charts(&report);
+        assert_eq!(charts.len(), 1);
+        let svg = charts[0].svg().unwrap();
+        assert!(svg.contains("virtiofsd 14.0") && svg.contains("load 69."), "{svg}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_component_probe_memory_is_told_apart_by_where_it_is_and_without_swap_it_is_not_drawn() {
+    let without = |world: String| world.replace("components_every: 5s, ", "");
+    let report = Report::of(vec![data(&[&without(swapping("")), HEAVY].concat(), &[]).await], None);
+    let parts = memory_parts(&report.findings.runs[0], None);
+    let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+    assert_eq!(names, [SWAPPED_OUT, IN_MEMORY]);
+    let cost = report.findings.runs[0].estimates.marginal_cost.as_ref().unwrap().bytes;
+    assert!(
+        (sum(&parts) - cost).abs() < 1.0 && (of(&parts, SWAPPED_OUT) / cost - 0.3).abs() < 0.01,
+        "{parts:?}"
+    );
+    let report = Report::of(vec![data(&[&without(QUIET.into()), HEAVY].concat(), &[]).await], None);
+    assert_eq!(memory_bars::charts(&report), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runtimes_of_a_mixed_run_have_bars_that_add_up_and_what_the_probe_tells_is_swapped_out_of_each() {
+    let runtimes = "runtime: {name: runc, memory: 5Mi, parts: {shim: 5Mi}}\n\
+                    runtimes: {kata: {memory: 70Mi, parts: {vmm: 64Mi, shim: 6Mi}}}\n";
+    let mix = ["default", "kata"];
+    let report = Report::of(vec![data(&[&swapping(""), runtimes].concat(), &mix).await], None);
+    let found = &report.findings.runs[0];
+    for (group, overhead) in [(0, 5.0), (1, 70.0)] {
+        let parts = memory_parts(found, Some(group));
+        assert!((sum(&parts) - found.mixed[group].cost.as_ref().unwrap().bytes).abs() < 1.0, "{parts:?}");
+        let truth = 0.3 * (LOAD_ANON + overhead * MIB);
+        assert!((of(&parts, SWAPPED_OUT) - truth).abs() < 0.02 * truth, "{truth}: {parts:?}");
+        let rest = parts.iter().find(|part| part.name == NODE_AND_REST).unwrap();
+        // What kubelet holds for each, and page tables.
+        assert!(rest.interval.unwrap().contains(1.2 * MIB), "{rest:?}");
+    }
+    assert_eq!(memory_bars::charts(&report).len(), 1);
+    // What is compressed is told of the nodes, and not of a runtime.
+    let report = Report::of(vec![data(&[&swapping(", zswap: 0.25"), runtimes].concat(), &mix).await], None);
+    assert!(memory_parts(&report.findings.runs[0], Some(1)).iter().all(|part| part.name != SWAPPED_OUT));
 }

@@ -476,3 +476,40 @@ fn both_capacities_of_two_runtimes_are_told_and_that_their_requests_differ() {
     let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
     assert!(page.contains("Instances that fit: runc: "), "the page has it");
 }
+
+#[test]
+fn a_study_tells_the_first_limit_of_the_nodes_and_what_is_swapped_out_of_each_runtime() {
+    const MI: f64 = 1_048_576.0;
+    let place = Place::new(
+        "engine: simulated\nseed: 3\nruntimes: [runc, kata]\nworld: world.yaml\nwarmup: false\nblocks: 2\n\
+         ramp: {to: 16, settle: 10s, hold: 20s}\n\
+         worlds: {kata: {runtime: {memory: 70Mi, parts: {vmm: 64Mi}}, tasks: {limit: 60, each: 6}}}\n",
+    );
+    let world = "nodes: [{count: 2, memory: 8Gi, pods: 200, swap: 4Gi, swapped: 0.3}]\n\
+                 load: {memory: 100Mi, growth_rate: instant, report_every: 5s, shared: 1500k}\n\
+                 runtime: {memory: 5Mi, parts: {shim: 4Mi}}\nmachine: {components_every: 5s, noise: 50k, wander: 10k}\n\
+                 tasks: {limit: 60, each: 3}\n";
+    std::fs::write(place.path().join("world.yaml"), world).unwrap();
+    place.run("s");
+    let json: Value = serde_json::from_str(&report(&place, &["--json"])).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value}"));
+    // Each node takes 60 tasks.
+    for (cell, (overhead, fit)) in json["cells"].as_array().unwrap().iter().zip([(5.0, 40.0), (70.0, 20.0)]) {
+        let swapped = number(&cell["figures"]["memory_swapped_out"]["value"]);
+        let truth = 0.3 * ((100.0 + overhead) * MI - 1_500_000.0);
+        assert!((swapped - truth).abs() < 0.02 * truth, "{swapped} where {truth} is true");
+        assert!(cell["figures"].get("memory_compressed").is_none(), "nothing is compressed");
+        let found = &cell["first_limit"]["forecast"];
+        assert_eq!((&found["limit"], &found["runs"]), (&"pids (pods)".into(), &2.into()), "{found}");
+        assert!(number(&found["low"]) <= fit && number(&found["high"]) >= fit, "{found}");
+        assert!((number(&found["instances"]) - fit).abs() <= 3.0, "{found}");
+        assert!(cell["first_limit"]["reached"].is_null(), "{cell}");
+    }
+    let words = report(&place, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "first limit of the nodes of kata other than memory and CPU: pids (pods), ";
+    assert!(words.contains(told), "{words}");
+    let page = std::fs::read_to_string(place.path().join("page/report.html")).unwrap();
+    for part in [told, "swapped out 3", "chart-components"] {
+        assert!(page.contains(part), "{part}");
+    }
+}

@@ -10,6 +10,9 @@ use ramp_format::text::count;
 /// Why a run has nothing on limits.
 pub const NO_LIMITS: &str = "no limits of nodes were recorded (limits.csv)";
 
+/// Why it has no first limit.
+pub const NONE_USED: &str = "no limit that the nodes told is used measurably by the instances";
+
 /// A limit, on all nodes that tell of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitUse {
@@ -89,9 +92,7 @@ pub(super) fn limits(data: &Dataset, before: Option<usize>) -> Estimate<Vec<Limi
 pub fn least(limits: &Estimate<Vec<LimitUse>>) -> Estimate<(&LimitUse, LimitCapacity)> {
     let limits = limits.as_ref().map_err(Clone::clone)?;
     let known = limits.iter().filter_map(|limit| Some((limit, *limit.capacity.as_ref().ok()?)));
-    known
-        .min_by_key(|(_, capacity)| capacity.instances)
-        .map_or_else(|| unavailable("no limit that the nodes told is used measurably by the instances"), Ok)
+    known.min_by_key(|(_, capacity)| capacity.instances).map_or_else(|| unavailable(NONE_USED), Ok)
 }
 
 fn of_group(group: &[LimitSeries], run: &RunFile) -> Option<LimitUse> {

@@ -37,7 +37,7 @@ pub struct Swapped {
 }
 
 /// Less of the cost of an instance is not worth a word.
-const MATTERS: f64 = 0.01;
+pub(super) const MATTERS: f64 = 0.01;
 
 impl Swapped {
     fn nothing() -> Self {

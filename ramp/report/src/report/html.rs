@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::chart::{At, Chart, Mark, PALETTE, Series, Stroke, X, thinned};
 use super::estimate_table::EstimateRow;
+use super::plot::{DrawnPlot, PlotChart};
 use super::{Report, estimate_table, narrative};
 use crate::analysis::results::Compared;
 use crate::dataset::Dataset;
@@ -26,6 +27,7 @@ struct Page<'p> {
     rows: Vec<HtmlRow>,
     comparisons: Vec<HtmlTable>,
     charts: &'p [Chart],
+    plots: Vec<DrawnPlot<'p>>,
     sections: Vec<narrative::Section>,
     runs: Vec<Metadata>,
     data: String,
@@ -70,11 +72,16 @@ struct Metadata {
     manifest: Option<String>,
 }
 
-/// The page.
+/// The page: charts that follow the pointer, and others.
 ///
 /// # Errors
-/// Where the template cannot be filled.
-pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String, String> {
+/// Where a chart cannot be drawn, or the template cannot be filled.
+pub fn page(
+    report: &Report,
+    charts: &[Chart],
+    marks: &[Mark],
+    plots: &[PlotChart],
+) -> Result<String, String> {
     let names = || report.data.iter().map(|data| data.name.as_str());
     let page = Page {
         title: report.findings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
@@ -84,6 +91,7 @@ pub fn page(report: &Report, charts: &[Chart], marks: &[Mark]) -> Result<String,
         rows: rows(report),
         comparisons: comparisons(report),
         charts,
+        plots: DrawnPlot::all(plots)?,
         sections: narrative::sections(report),
         runs: report.data.iter().map(metadata).collect(),
         data: in_script(&data(charts, marks)),

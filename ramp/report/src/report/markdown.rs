@@ -1,10 +1,10 @@
 //! The report as Markdown, beside charts as SVG: for a repository.
 
-use super::{Report, chart::Chart, estimate_table, narrative};
+use super::{Report, chart::Chart, estimate_table, narrative, plot::PlotChart};
 
 /// The report, with links to `charts/ID.svg`.
 #[must_use]
-pub fn markdown(report: &Report, charts: &[Chart]) -> String {
+pub fn markdown(report: &Report, charts: &[Chart], plots: &[PlotChart]) -> String {
     let mut text = format!("# Report of ramp\n\n{}\n", escaped(&narrative::summary(report)));
     for (run, data) in report.data.iter().enumerate() {
         text += &format!("\n## {}\n\n", escaped(&data.name));
@@ -16,10 +16,11 @@ pub fn markdown(report: &Report, charts: &[Chart]) -> String {
         table(&mut text, &estimate_table::of_comparison(report, compared));
     }
     text += "\n## Charts\n";
-    for chart in charts {
-        text += &format!("\n![{}](charts/{}.svg)\n", escaped(&chart.title), chart.id);
-        if !chart.note.is_empty() {
-            text += &format!("\n{}\n", escaped(&chart.note));
+    let charts = charts.iter().map(|chart| (&chart.title, &chart.id, &chart.note));
+    for (title, id, note) in charts.chain(plots.iter().map(|plot| (&plot.title, &plot.id, &plot.note))) {
+        text += &format!("\n![{}](charts/{id}.svg)\n", escaped(title));
+        if !note.is_empty() {
+            text += &format!("\n{}\n", escaped(note));
         }
     }
     text += "\n## Analysis\n";

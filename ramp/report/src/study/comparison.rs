@@ -21,7 +21,7 @@ const USUAL_OF_COMPONENT: Tolerance = Tolerance::Absolute(1_048_576.0);
 
 /// The margin of a figure where the study file sets none.
 pub(super) fn usual_margin(figure: &StudyFigure) -> Tolerance {
-    if figure.topic == Topic::Components { USUAL_OF_COMPONENT } else { USUAL_MARGIN }
+    if figure.topic.is_of_parts() { USUAL_OF_COMPONENT } else { USUAL_MARGIN }
 }
 
 /// Standard deviation of the difference of two numbers that are rounded to whole ones: √(1/12 + 1/12).
@@ -209,9 +209,9 @@ fn compare(
     stopping: Stopping,
 ) -> Estimate<FigureComparison> {
     let (pairs, missing) = pairs_of(at, blocks);
-    if figure.component().is_some()
+    if (figure.component().is_some() || figure.topic == Topic::Swap)
         && pairs.iter().all(|pair| pair.base == 0.0 && pair.other == 0.0)
-        && !pairs.is_empty()
+        && pairs.len() > 1
     {
         return unavailable(ABSENT);
     }

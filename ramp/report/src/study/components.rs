@@ -9,7 +9,7 @@ pub(super) const PEAK_PER_INSTANCE: &str = "peak_per_instance";
 /// How the names of figures of components begin.
 pub(super) const MEMORY_OF: &str = "memory_of_";
 /// Why a component is not compared of two runtimes that lack it.
-pub(super) const ABSENT: &str = "neither has this component";
+pub(super) const ABSENT: &str = "neither has any of it";
 
 /// What a component, `node`, `kernel` or `rest` costs for one instance more.
 pub(super) fn component(run: &RunResults, group: Option<usize>, name: &str) -> Estimate<f64> {

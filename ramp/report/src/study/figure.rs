@@ -3,6 +3,7 @@
 use super::components::{MEMORY_OF, PEAK_PER_INSTANCE, component, peak_per_pod};
 use super::startup_phases;
 use crate::analysis::cpu_cost::CpuCost;
+use crate::analysis::memory_parts::swapped_parts;
 use crate::analysis::results::RunResults;
 use crate::analysis::startup_phases::StartupPhase;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
@@ -37,16 +38,25 @@ pub enum Topic {
     Startup,
     /// Memory by component.
     Components,
+    /// Memory that is swapped out or compressed.
+    Swap,
 }
 
 impl Topic {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Capacity, Self::Cpu, Self::Startup, Self::Components];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Capacity, Self::Cpu, Self::Startup, Self::Components, Self::Swap];
 
     /// Whether its figures are told in short reports only where they differ.
     #[must_use]
     pub fn is_detail(self) -> bool {
         self != Self::Capacity
+    }
+
+    /// Whether its figures are of a part of the memory of an instance, which runtimes may lack.
+    #[must_use]
+    pub fn is_of_parts(self) -> bool {
+        [Self::Components, Self::Swap].contains(&self)
     }
 }
 
@@ -281,6 +291,23 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
         definition: "most memory that was ever charged to the cgroup of an instance, beyond its page cache and its load: mean over \
                      instances; its difference is the overhead at the peak",
         value: |run, group| Ok(peak_per_pod(run, group)?.bytes),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_swapped_out",
+        title: "swapped-out memory",
+        topic: Topic::Swap,
+        definition: "memory on a disk for each instance, its load's included: what nodes swapped out more than before the first; of one \
+                     runtime of a mixed run what its processes have swapped out, by the component probe",
+        value: |run, group| Ok(swapped_parts(run, group)?[0].bytes),
+        ..COMPONENT
+    },
+    StudyFigure {
+        name: "memory_compressed",
+        title: "compressed memory",
+        topic: Topic::Swap,
+        definition: "memory that compressed memory (zswap, zram) takes for each instance, its load's included",
+        value: |run, group| Ok(swapped_parts(run, group)?[1].bytes),
         ..COMPONENT
     },
     StudyFigure {

@@ -15,10 +15,11 @@
 //! | [`table`], [`missing`] | a row for each cell, and why figures are not available |
 //! | [`mod@json`] | all of it, for programs |
 //! | [`components`] | who holds what instances take more |
+//! | [`mod@limits`] | which limit of the nodes comes first |
 //! | [`untold`] | figures that a study has nothing of |
 //! | [`provenance`] | how the study came about, and how much of it is done |
 //! | [`naming`] | names of cells and of instances |
-//! | [`charts`], `overhead_charts`, [`plot`] | the charts, and how they are drawn |
+//! | [`charts`], `overhead_charts` | the charts, and how they are drawn |
 //! | [`assertion`] | whether a figure is what it has to be |
 //! | [`mod@reference`] | the documentation of the figures |
 
@@ -32,6 +33,7 @@ pub mod findings;
 pub mod guest_memory;
 pub mod html;
 pub mod json;
+pub mod limits;
 pub mod listing;
 pub mod markdown;
 pub mod missing;
@@ -41,7 +43,6 @@ pub mod overhead;
 mod overhead_charts;
 pub mod overhead_json;
 pub mod overview;
-pub mod plot;
 pub mod provenance;
 pub mod reference;
 pub mod runs;

@@ -1109,8 +1109,9 @@ impl Cluster {
         let all = self.there.iter().map(|at| &self.instances[*at]);
         let made: Vec<&SimulatedInstance> =
             all.filter(|one| one.node == Some(node) && one.sandbox.is_some()).collect();
+        let swapped = self.kernels[self.nodes[node].kernel].swapped_out().map_or(0.0, |out| out.share);
         let of_one = |one: &&SimulatedInstance| {
-            components_of(one, &self.groups[one.group].runtime, &self.load, made.len(), now)
+            components_of(one, &self.groups[one.group].runtime, &self.load, made.len(), swapped, now)
         };
         let mut records: Vec<_> = made.iter().flat_map(of_one).collect();
         let there = made.len();

@@ -49,18 +49,19 @@ impl NodeComponents {
     /// Records of the components of a node with so many instances.
     pub(super) fn of_node(&mut self, machine: &MachineTruth, made: usize) -> Vec<Map<String, Value>> {
         let part = |(name, each): (&String, &Bytes)| {
-            process(name, IDLE + each.0 as f64 * made as f64 + NOISE * self.0.normal(), FILES)
+            process(name, IDLE + each.0 as f64 * made as f64 + NOISE * self.0.normal(), FILES, 0.0)
         };
         machine.parts.iter().map(part).collect()
     }
 }
 
-/// Those of an instance: of its runtime, of its load, and of its cgroup.
+/// Those of an instance: of its runtime, of its load, and of its cgroup. `swapped`: the share of its anonymous memory that is swapped out.
 pub(super) fn components_of(
     instance: &SimulatedInstance,
     runtime: &RuntimeTruth,
     load: &LoadFacts,
     on_node: usize,
+    swapped: f64,
     now: Duration,
 ) -> Vec<Map<String, Value>> {
     let share = runtime.share_of(instance.overhead);
@@ -72,17 +73,17 @@ pub(super) fn components_of(
         // What a guest holds is in the memory of what runs it.
         let is_guest = runtime.guest && ["vmm", "sentry"].contains(&name.as_str());
         let within = if is_guest { anon } else { 0.0 };
-        process(name, bytes.0 as f64 * share + within, FILES / on_node as f64)
+        process(name, bytes.0 as f64 * share + within, FILES / on_node as f64, swapped)
     };
     let mut records: Vec<Map<String, Value>> = runtime.parts.iter().map(part).collect();
     if instance.began.is_some() && !runtime.guest {
-        records.push(process("load", anon, load.shared / on_node as f64));
+        records.push(process("load", anon, load.shared / on_node as f64, swapped));
     }
     let bytes = |value: f64| value.round() as u64;
     let file = if instance.began.is_some() { load.shared } else { 0.0 };
     let pod = json!({
         "component": "pod",
-        "cgroup_memory_bytes": bytes(instance.charged(load, now) + file),
+        "cgroup_memory_bytes": bytes(instance.charged(load, now) * (1.0 - swapped) + file),
         "cgroup_memory_peak_bytes": bytes(instance.most_charged(load, now) + file),
         "cgroup_file_bytes": bytes(file),
     });
@@ -93,10 +94,11 @@ pub(super) fn components_of(
     records
 }
 
-/// The record of a component of one process.
-fn process(component: &str, anon: f64, files: f64) -> Map<String, Value> {
+/// The record of a component of one process, a share of whose anonymous memory is swapped out.
+fn process(component: &str, anon: f64, files: f64, swapped: f64) -> Map<String, Value> {
     const PAGE: f64 = 4096.0;
     let bytes = |value: f64| ((value.max(0.0) / PAGE).round() * PAGE) as u64;
+    let (anon, out) = (anon * (1.0 - swapped), anon * swapped);
     let record = json!({
         "component": component,
         "process": component,
@@ -105,7 +107,7 @@ fn process(component: &str, anon: f64, files: f64) -> Map<String, Value> {
         "pss_anon_bytes": bytes(anon),
         "pss_shmem_bytes": 0,
         "pss_file_bytes": bytes(files),
-        "swap_bytes": 0,
+        "swap_bytes": bytes(out),
     });
     record.as_object().cloned().unwrap_or_default()
 }

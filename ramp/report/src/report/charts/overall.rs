@@ -140,8 +140,12 @@ pub(super) fn cost(report: &Report) -> Chart {
                     points: line,
                 });
             }
+            let name = match found.estimates.costs.series.len() {
+                1 => "samples".to_owned(),
+                _ => format!("samples, kernel {}", number + 1),
+            };
             series.push(Series {
-                label: pen.label(run, "samples"),
+                label: pen.label(run, &name),
                 colour,
                 stroke: Stroke::Dots,
                 hidden: false,

@@ -107,6 +107,12 @@ impl PermutationPValue {
 }
 
 impl FigureAnswer {
+    /// Whether it is no detail, or differs.
+    #[must_use]
+    pub fn is_main(&self) -> bool {
+        !self.figure.topic.is_detail() || self.verdict == Some(Verdict::Differs)
+    }
+
     /// What the answer rests on, and what limits it.
     pub fn details(&self) -> impl Iterator<Item = &String> {
         [&self.statistics].into_iter().chain(&self.notes).filter(|part| !part.is_empty())
@@ -154,6 +160,11 @@ impl ComparedReport {
     /// The figures that are compared.
     pub fn compared_answers(&self) -> impl Iterator<Item = &FigureAnswer> {
         self.answers.iter().filter(|answer| answer.short.is_some() || answer.within_run.is_some())
+    }
+
+    /// Of these, what a page shows at first: details only where they differ.
+    pub fn main_answers(&self) -> impl Iterator<Item = &FigureAnswer> {
+        self.compared_answers().filter(|answer| answer.is_main())
     }
 
     /// Which figures are not compared; none where all are.

@@ -101,7 +101,7 @@ impl CellReport {
 }
 
 impl CellMean {
-    fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         let runs = values.len();
         let n = runs as f64;
         let mean = (runs > 0).then(|| values.iter().sum::<f64>() / n)?;

@@ -1,13 +1,14 @@
 //! The charts of a study, each defined once.
 
-use super::components::stacks;
+use super::components::bars;
 use super::naming::engine;
 use super::overhead_charts;
 use super::overview::{CellGroup, StudyReport};
-use super::plot::{PlotAxis, PlotMark, StudyChart};
 use super::startup_charts;
 use crate::analysis::mib;
 use crate::report::chart::{LINES, Stroke};
+use crate::report::memory_bars;
+use crate::report::plot::{PlotAxis, PlotChart, PlotMark};
 use crate::stats::Survival;
 use crate::study::comparison::FigureComparison;
 use crate::study::data::MeasuredRun;
@@ -19,7 +20,7 @@ const MOST_POINTS: usize = 4000;
 
 /// All charts that have anything to show.
 #[must_use]
-pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
+pub fn charts(report: &StudyReport<'_>) -> Vec<PlotChart> {
     let of_group = |(number, group): (usize, &CellGroup)| {
         let place = ChartPlace {
             report,
@@ -37,10 +38,10 @@ pub fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
             place.cpu_per_start(),
         ]
     };
-    let mut groups: Vec<[StudyChart; KINDS]> = report.groups.iter().enumerate().map(of_group).collect();
+    let mut groups: Vec<[PlotChart; KINDS]> = report.groups.iter().enumerate().map(of_group).collect();
     // Charts of one kind have the same axes.
     let reach: [Vec<(f64, f64)>; KINDS] = std::array::from_fn(|kind| {
-        groups.iter().filter_map(|charts| charts.get(kind)).flat_map(StudyChart::extent).collect()
+        groups.iter().filter_map(|charts| charts.get(kind)).flat_map(PlotChart::extent).collect()
     });
     for charts in &mut groups {
         charts.iter_mut().zip(&reach).for_each(|(chart, reach)| chart.reach.clone_from(reach));
@@ -87,7 +88,7 @@ impl ChartPlace<'_> {
     }
 
     /// Difference of memory by block, with its interval and the margin.
-    fn differences(&self) -> StudyChart {
+    fn differences(&self) -> PlotChart {
         let mut marks = Vec::new();
         let mut names: Vec<String> = Vec::new();
         let mut legend = Vec::new();
@@ -133,7 +134,7 @@ impl ChartPlace<'_> {
         if !names.is_empty() {
             names.push("mean".into());
         }
-        StudyChart {
+        PlotChart {
             id: self.id("difference"),
             title: format!("Difference of memory per {} by block{}", engine(self.report.data).instance(), self.title),
             x: PlotAxis::Names(short(names)),
@@ -146,23 +147,17 @@ impl ChartPlace<'_> {
     }
 
     /// Memory of each additional instance by component.
-    fn components(&self) -> StudyChart {
-        StudyChart {
-            id: self.id("components"),
-            title: format!("Memory of a {} beyond its load, by component{}", engine(self.report.data).instance(), self.title),
-            x: PlotAxis::Names(self.group.cells.iter().map(|cell| cell.label.clone()).collect()),
-            y: "MiB".into(),
-            marks: stacks(self.group),
-            legend: Vec::new(),
-            reach: Vec::new(),
-            note: "Beyond the load: anonymous and shared memory of each component (PSS), of node and kernel slopes against instances, \
-                   and the rest of the marginal cost, below 0 where components hold more. Lines: 95% CI of each, at its end."
-                .into(),
-        }
+    fn components(&self) -> PlotChart {
+        let title = format!(
+            "Memory of a {} beyond its load, by component{}",
+            engine(self.report.data).instance(),
+            self.title
+        );
+        memory_bars::chart(&self.id("components"), title, &bars(self.report.data, self.group))
     }
 
     /// Memory against instances.
-    fn ramp(&self) -> StudyChart {
+    fn ramp(&self) -> PlotChart {
         let runs = self.runs().count().max(1);
         let line = |(run, colour, number): (&MeasuredRun, usize, usize)| {
             let place = |(_, step): (usize, &crate::dataset::Step)| {
@@ -178,7 +173,7 @@ impl ChartPlace<'_> {
                 stroke: Self::stroke(number),
             }
         };
-        StudyChart {
+        PlotChart {
             id: self.id("ramp"),
             title: format!("Memory in use against {} held{}", engine(self.report.data).instances(), self.title),
             x: PlotAxis::Number("instances held"),
@@ -192,7 +187,7 @@ impl ChartPlace<'_> {
     }
 
     /// Startup curves.
-    fn startups(&self) -> StudyChart {
+    fn startups(&self) -> PlotChart {
         let runs = self.runs().count().max(1);
         let ended = self.runs().flat_map(|(run, ..)| &run.figures.startups).filter(|took| took.ended);
         let shown = 1.25 * ended.map(|took| took.seconds).fold(0.0, f64::max);
@@ -213,7 +208,7 @@ impl ChartPlace<'_> {
             }
             Some(PlotMark::Line { places, colour, stroke: Self::stroke(number) })
         };
-        StudyChart {
+        PlotChart {
             id: self.id("startup"),
             title: format!("Startup{}", self.title),
             x: PlotAxis::Number("seconds from creation to holding all memory"),

@@ -2,8 +2,8 @@
 
 use super::charts::ChartPlace;
 use super::naming::engine;
-use super::plot::{PlotAxis, PlotMark, StudyChart};
 use crate::analysis::mib;
+use crate::report::plot::{PlotAxis, PlotChart, PlotMark};
 use crate::study::figure::{CPU_AT_REST, CPU_PER_START, MEMORY_PER_INSTANCE, STUDY_FIGURES};
 
 /// A figure, as a chart has it.
@@ -19,7 +19,7 @@ struct PlottedFigure {
 
 impl ChartPlace<'_> {
     /// Memory of each additional instance by runtime.
-    pub(super) fn memory(&self) -> StudyChart {
+    pub(super) fn memory(&self) -> PlotChart {
         self.of_figure(&PlottedFigure {
             figure: MEMORY_PER_INSTANCE,
             id: "memory",
@@ -31,7 +31,7 @@ impl ChartPlace<'_> {
     }
 
     /// Cores that an instance takes at rest by runtime.
-    pub(super) fn cpu_at_rest(&self) -> StudyChart {
+    pub(super) fn cpu_at_rest(&self) -> PlotChart {
         self.of_figure(&PlottedFigure {
             figure: CPU_AT_REST,
             id: "cpu-at-rest",
@@ -43,7 +43,7 @@ impl ChartPlace<'_> {
     }
 
     /// CPU seconds of a start by runtime.
-    pub(super) fn cpu_per_start(&self) -> StudyChart {
+    pub(super) fn cpu_per_start(&self) -> PlotChart {
         self.of_figure(&PlottedFigure {
             figure: CPU_PER_START,
             id: "cpu-per-start",
@@ -54,7 +54,7 @@ impl ChartPlace<'_> {
         })
     }
 
-    fn of_figure(&self, plotted: &PlottedFigure) -> StudyChart {
+    fn of_figure(&self, plotted: &PlottedFigure) -> PlotChart {
         let index = STUDY_FIGURES.iter().position(|figure| figure.name == plotted.figure);
         let mut marks = Vec::new();
         for (at, cell) in self.group.cells.iter().enumerate() {
@@ -87,7 +87,7 @@ impl ChartPlace<'_> {
             }
         }
         let [before, after] = plotted.title;
-        StudyChart {
+        PlotChart {
             id: self.id(plotted.id),
             title: format!(
                 "{before}{}{after}{}{}",

@@ -8,11 +8,11 @@ use super::missing;
 use super::naming::engine;
 use super::overhead::OverheadReport;
 use super::overview::{CellGroup, StudyReport};
-use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
 use super::runs::RunReport;
 use super::table;
 use super::untold::is_untold;
+use crate::report::plot::{DrawnPlot, PlotChart};
 use crate::study::figure::STUDY_FIGURES;
 
 #[derive(Template)]
@@ -31,7 +31,7 @@ struct StudyPage<'p> {
     has_comparisons: bool,
     groups: Vec<PageGroup<'p>>,
     overheads: Vec<PageOverhead<'p>>,
-    charts: Vec<PageChart<'p>>,
+    charts: Vec<DrawnPlot<'p>>,
     runs: Vec<PageRun<'p>>,
     decisions: Vec<String>,
     provenance: String,
@@ -64,12 +64,6 @@ struct PageRow<'p> {
     values: Vec<(String, String)>,
 }
 
-/// A chart.
-struct PageChart<'p> {
-    chart: &'p StudyChart,
-    svg: String,
-}
-
 /// A runtime over the sizes of a scenario.
 struct PageOverhead<'p> {
     title: String,
@@ -89,10 +83,7 @@ struct PageRun<'p> {
 ///
 /// # Errors
 /// Where a chart cannot be drawn, or the template cannot be filled.
-pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Result<String, String> {
-    let chart = |chart| -> Result<PageChart<'_>, String> {
-        Ok(PageChart { chart, svg: StudyChart::inline_svg(chart)? })
-    };
+pub fn page(report: &StudyReport<'_>, charts: &[PlotChart], study: &str) -> Result<String, String> {
     let (headings, rows) = table::columns(report);
     let page = StudyPage {
         headings,
@@ -106,7 +97,7 @@ pub fn page(report: &StudyReport<'_>, charts: &[StudyChart], study: &str) -> Res
         findings: &report.findings,
         groups: groups(report),
         overheads: overheads(report),
-        charts: charts.iter().map(chart).collect::<Result<_, _>>()?,
+        charts: DrawnPlot::all(charts)?,
         runs: runs(report, study),
         decisions: decisions(report),
         provenance: provenance(report),

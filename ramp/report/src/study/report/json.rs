@@ -79,7 +79,7 @@ fn cell(report: &StudyReport<'_>, found: &CellReport) -> Value {
         "scenario": of.map(|cell| &cell.scenario), "manifest": of.map(|cell| &cell.manifest),
         "runtimes": of.map(|cell| &cell.runtimes), "size": size(report, found.cell),
         "runs": found.runs, "figures": figures.collect::<serde_json::Map<_, _>>(),
-        "capacities": capacities(&found.capacities),
+        "capacities": capacities(&found.capacities), "first_limit": super::limits::json(report.data, found.cell),
         "held_with_95_percent": found.search.as_ref().map(search),
     })
 }

@@ -3,15 +3,15 @@
 use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
-use super::plot::StudyChart;
 use super::provenance::{decisions, headline, provenance};
 use super::table;
 use super::untold::is_untold;
 use crate::report::markdown::escaped;
+use crate::report::plot::PlotChart;
 
 /// The report, with links to `charts/ID.svg`.
 #[must_use]
-pub fn markdown(report: &StudyReport<'_>, charts: &[StudyChart]) -> String {
+pub fn markdown(report: &StudyReport<'_>, charts: &[PlotChart]) -> String {
     let mut text = format!("# {}\n\n{}\n", escaped(&report.data.record.name), escaped(&headline(report)));
     if !report.findings.is_empty() {
         text += "\n";

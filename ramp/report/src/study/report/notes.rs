@@ -1,5 +1,6 @@
 //! Notes on the figures of a study, in sentences: what helps to read them, and is no fault.
 
+use super::limits;
 use super::naming::{engine, label_with_size};
 use super::words::{list, value};
 use crate::study::capacity::cell_capacities;
@@ -11,7 +12,7 @@ use ramp_format::plan::EngineKind;
 type NoteRule = fn(&StudyData) -> Vec<String>;
 
 /// All rules, in the order of their notes.
-const RULES: &[NoteRule] = &[mixed, nothing_to_compare, shared_pages, extrapolated];
+const RULES: &[NoteRule] = &[mixed, nothing_to_compare, limits::sentences, shared_pages, extrapolated];
 
 /// What an instance takes less than it reports before that is told, as a share.
 const SHARED_SHARE: f64 = 0.05;

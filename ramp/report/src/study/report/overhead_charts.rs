@@ -3,16 +3,16 @@
 use super::naming::engine;
 use super::overhead::OverheadReport;
 use super::overview::StudyReport;
-use super::plot::{PlotAxis, PlotMark, StudyChart};
 use crate::analysis::mib;
 use crate::report::chart::Stroke;
+use crate::report::plot::{PlotAxis, PlotChart, PlotMark};
 use crate::study::overhead_by_size::{FitCheck, OverheadModel, SizeLimits};
 
 /// Points of a line and its band, which is curved.
 const POINTS: u32 = 24;
 
 /// Those of scenarios in which some runtime was measured in two sizes with limits.
-pub(super) fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
+pub(super) fn charts(report: &StudyReport<'_>) -> Vec<PlotChart> {
     let mut scenarios: Vec<&str> =
         report.overheads.iter().map(|overhead| overhead.by_size.scenario.as_str()).collect();
     scenarios.dedup();
@@ -35,7 +35,7 @@ fn of_scenario(
     all: &[&OverheadReport],
     number: usize,
     scenario: &str,
-) -> StudyChart {
+) -> PlotChart {
     let (mut marks, mut legend) = (Vec::new(), Vec::new());
     let limits = all.iter().flat_map(|overhead| &overhead.by_size.sizes);
     let largest = limits.filter_map(|size| size.limit.as_ref().ok().copied()).max().unwrap_or(0);
@@ -64,7 +64,7 @@ fn of_scenario(
     }
     let engine = engine(report.data);
     let of_scenario = if scenario.is_empty() { String::new() } else { format!(", {scenario}") };
-    StudyChart {
+    PlotChart {
         id: if scenario.is_empty() { "overhead".into() } else { format!("overhead-{}", number + 1) },
         title: format!("Overhead per {} against its memory limit{of_scenario}", engine.instance()),
         x: PlotAxis::Number("memory limit, MiB"),

@@ -78,6 +78,9 @@ const AFTER: &str = "
 `value` (mean over runs), `interval` (95 %, over runs), `deviation` (between runs), `runs`, `missing` (`block`, \
 `reason`); `reason` where `value` is null |
 | `cells[].capacities` | `by_requests` (`value`, `by`) and `by_memory` (`value`, `interval`, `extrapolated`): instances that fit |
+| `cells[].first_limit` | `forecast` (`limit`, `instances`, `low`, `high`, `extrapolated_from`, `runs`), the limit of \
+the nodes other than memory and CPU that allows the fewest instances; `reached` (`resource`, `instances`, `runs`), that which \
+runs ended by; null where no limits were recorded |
 | `cells[].held_with_95_percent` | of searches: `value`, `interval`, `climbs`, `runs` |
 | `comparisons` | one for each figure of each pair of cells: `figure`, `scenario`, `size`, `base`, `other` (names of \
 cells), `base_mean`, `other_mean`, `blocks`, `difference` (other − base), `interval`, `deviation` (of the differences \

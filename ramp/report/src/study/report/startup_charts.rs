@@ -2,9 +2,9 @@
 
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
-use super::plot::{PlotAxis, PlotMark, StudyChart};
 use crate::analysis::startup_phases::StartupPhase;
 use crate::report::format;
+use crate::report::plot::{PlotAxis, PlotChart, PlotMark};
 use crate::stats::{Duration, Quantile, Survival};
 use crate::study::data::MeasuredRun;
 
@@ -12,10 +12,10 @@ use crate::study::data::MeasuredRun;
 const LEAST_SECONDS: f64 = 0.02;
 
 /// A chart for each scenario in one size.
-pub(super) fn charts(report: &StudyReport<'_>) -> Vec<StudyChart> {
+pub(super) fn charts(report: &StudyReport<'_>) -> Vec<PlotChart> {
     let chart = |(number, group): (usize, &CellGroup)| {
         let is_one = report.groups.len() == 1;
-        StudyChart {
+        PlotChart {
             id: if is_one { "phases".into() } else { format!("phases-{}", number + 1) },
             title: format!(
                 "Phases of the start of a {}{}",
@@ -51,7 +51,12 @@ fn marks(report: &StudyReport<'_>, group: &CellGroup) -> Vec<PlotMark> {
                 continue;
             }
             let text = format!("{} {}", phase.name(), format::seconds(median));
-            marks.push(PlotMark::Label { x: place - 0.06, y: to - median.max(0.0) / 2.0, text });
+            marks.push(PlotMark::Label {
+                from: place - 0.1,
+                x: place - 0.04,
+                y: to - median.max(0.0) / 2.0,
+                text: text.replace('-', "−"),
+            });
         }
         let whole: Vec<Duration> = runs.iter().flat_map(|run| run.figures.startups.iter().copied()).collect();
         if let Some(most) = quantile(&whole, 0.9).filter(|_| from > 0.0) {

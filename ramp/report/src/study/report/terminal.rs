@@ -10,7 +10,6 @@ use super::table;
 use super::words::{WIDTH, duration};
 use super::{components, missing};
 use crate::report::format::wrapped;
-use crate::study::verdict::Verdict;
 use ramp_format::plan::EngineKind;
 use ramp_format::text::count;
 
@@ -64,7 +63,7 @@ fn push_rows(text: &mut String, compared: &ComparedReport, engine: EngineKind) {
         .answers
         .iter()
         .skip(1)
-        .filter(|answer| !answer.figure.topic.is_detail() || answer.verdict == Some(Verdict::Differs))
+        .filter(|answer| answer.is_main())
         .filter(|answer| components::has_line(answer.figure))
         .filter_map(|answer| Some((answer.title.clone(), answer.short.clone()?)))
         .collect();

@@ -1,10 +1,10 @@
-//! Charts of a study as SVG: for a file, and for a page, whose colours it follows.
+//! Charts of bars, intervals and lines as SVG: for a file, and for a page, whose colours it follows.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::chart::Stroke;
-use crate::report::svg::{Area, DrawResult, Plot, colour as rgb, label as tick};
+use super::chart::Stroke;
+use super::svg::{Area, DrawResult, Plot, colour as rgb, label as tick};
 
 /// Width of a chart, in pixels.
 const WIDTH: u32 = 520;
@@ -15,9 +15,9 @@ const LINE: u32 = 18;
 /// Half of the width of the cap of an interval, in pixels.
 const CAP: i32 = 5;
 
-/// A chart of a study.
+/// A chart with axes of its own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StudyChart {
+pub struct PlotChart {
     /// Unique name, for file names and anchors.
     pub id: String,
     /// What it shows.
@@ -34,6 +34,23 @@ pub struct StudyChart {
     pub note: String,
     /// Places that its axes include, for charts that are to be read beside each other.
     pub reach: Vec<(f64, f64)>,
+}
+
+/// A chart, as a page has it.
+#[derive(Debug)]
+pub(crate) struct DrawnPlot<'c> {
+    pub(crate) chart: &'c PlotChart,
+    pub(crate) svg: String,
+}
+
+impl<'c> DrawnPlot<'c> {
+    /// Draws all of them.
+    ///
+    /// # Errors
+    /// Why one could not be drawn.
+    pub(crate) fn all(charts: &'c [PlotChart]) -> Result<Vec<Self>, String> {
+        charts.iter().map(|chart| Ok(Self { chart, svg: chart.inline_svg()? })).collect()
+    }
 }
 
 /// What runs along x.
@@ -104,9 +121,11 @@ pub enum PlotMark {
         /// The upper end.
         high: f64,
     },
-    /// A text, moved down where others are in its place.
+    /// A text beside what it names, moved where others are in its place: a line leads to it.
     Label {
-        /// Where it begins.
+        /// Where that ends.
+        from: f64,
+        /// Where the text begins.
         x: f64,
         /// Its middle.
         y: f64,
@@ -145,7 +164,7 @@ impl PlotMark {
     }
 }
 
-impl StudyChart {
+impl PlotChart {
     /// The least and the largest place of what is drawn.
     #[must_use]
     pub fn extent(&self) -> Vec<(f64, f64)> {
@@ -203,7 +222,9 @@ impl StudyChart {
         let (upper, _) = root.split_vertically(HEIGHT);
         let ((left, right), (bottom, top)) = self.bounds();
         let mut builder = ChartBuilder::on(&upper);
-        builder.margin(10).x_label_area_size(44).y_label_area_size(66);
+        // Names have no title below them.
+        let below = if matches!(self.x, PlotAxis::Names(_)) { 28 } else { 44 };
+        builder.margin(10).x_label_area_size(below).y_label_area_size(66);
         if on_white {
             builder.caption(&self.title, ("sans-serif", 16));
         }
@@ -227,7 +248,7 @@ impl StudyChart {
             plot.draw_series(LineSeries::new([(left, 0.0), (right, 0.0)], BLACK.mix(0.6).stroke_width(1)))?;
         }
         self.marks.iter().try_for_each(|mark| draw_mark(&mut plot, mark, (left, right)))?;
-        draw_labels(root, &plot, &self.marks)
+        draw_labels(root, &plot, &self.marks, top)
     }
 
     /// Bounds of x and of y. Zero is always in the chart.
@@ -242,11 +263,13 @@ impl StudyChart {
         let span = if high > low { high - low } else { 1.0 };
         let bottom = if low < 0.0 { low - 0.06 * span } else { 0.0 };
         let x = match &self.x {
+            // What stands alone is in the middle, and no wider than one of two.
+            PlotAxis::Names(names) if names.len() == 1 => (-1.0, 1.0),
             PlotAxis::Names(names) => (-0.5, names.len() as f64 - 0.5),
             PlotAxis::Number(_) => {
                 let places = self.marks.iter().flat_map(PlotMark::places).chain(self.reach.iter().copied());
                 let (low, high) = ends(places.map(|(x, _)| x).collect());
-                (low, if high > low { high * 1.02 } else { low + 1.0 })
+                (low, if high > low { high * 1.04 } else { low + 1.0 })
             }
         };
         (x, (bottom, high + 0.06 * span))
@@ -329,29 +352,39 @@ fn draw_mark(plot: &mut Plot<'_, '_>, mark: &PlotMark, (left, right): (f64, f64)
     Ok(())
 }
 
-/// Labels in columns, from below to above: each as near to its place as those below it let it be.
-fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark]) -> DrawResult {
+/// A label, and the place of what it names, in pixels.
+struct PlacedLabel<'t> {
+    x: i32,
+    y: i32,
+    from: (i32, i32),
+    text: &'t str,
+}
+
+/// Labels in columns, from below to above: each as near to its place as those below it let it be, and none above `top`.
+fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark], top: f64) -> DrawResult {
     const APART: i32 = 14;
-    let mut labels: Vec<(i32, i32, &str)> = Vec::new();
+    const BEFORE: i32 = 3;
+    let (_, top) = plot.backend_coord(&(0.0, top));
+    let mut labels: Vec<PlacedLabel<'_>> = Vec::new();
     for mark in marks {
-        let PlotMark::Label { x, y, text } = mark else { continue };
-        let (x, y) = plot.backend_coord(&(*x, *y));
-        labels.push((x, y, text));
+        let PlotMark::Label { from, x, y, text } = mark else { continue };
+        let (from, (x, y)) = (plot.backend_coord(&(*from, *y)), plot.backend_coord(&(*x, *y)));
+        labels.push(PlacedLabel { x, y, from, text });
     }
-    const TOP: i32 = 16;
     // From the lowest one up; where that leads out of the chart, from the highest one down.
-    labels.sort_by_key(|(x, y, _)| (*x, -*y));
+    labels.sort_by_key(|label| (label.x, -label.y));
     for at in 1..labels.len() {
-        if labels[at].0 == labels[at - 1].0 {
-            labels[at].1 = labels[at].1.min(labels[at - 1].1 - APART);
+        if labels[at].x == labels[at - 1].x {
+            labels[at].y = labels[at].y.min(labels[at - 1].y - APART);
         }
     }
     for at in (0..labels.len()).rev() {
-        let above =
-            labels.get(at + 1).filter(|above| above.0 == labels[at].0).map_or(TOP, |above| above.1 + APART);
-        labels[at].1 = labels[at].1.max(above);
+        let above = labels.get(at + 1).filter(|above| above.x == labels[at].x);
+        let highest = above.map_or(top + APART / 2, |above| above.y + APART);
+        labels[at].y = labels[at].y.max(highest);
     }
-    for (x, y, text) in labels {
+    for PlacedLabel { x, y, from, text } in labels {
+        root.draw(&PathElement::new([from, (x - BEFORE, y)], BLACK.mix(0.4).stroke_width(1)))?;
         let font = ("sans-serif", 12).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new(text.to_owned(), (x, y), font))?;
     }
@@ -376,7 +409,7 @@ mod tests {
 
     #[test]
     fn on_a_page_text_has_the_page_s_colour_and_names_stand_below_their_dots() {
-        let chart = StudyChart {
+        let chart = PlotChart {
             id: "memory".into(),
             title: "Memory".into(),
             x: PlotAxis::Names(vec!["runc".into(), "ka<ta".into()]),
@@ -393,6 +426,6 @@ mod tests {
             "{page}"
         );
         assert!(chart.svg().unwrap().contains("#FFFFFF"));
-        assert!(!chart.is_empty() && StudyChart { marks: Vec::new(), ..chart }.is_empty());
+        assert!(!chart.is_empty() && PlotChart { marks: Vec::new(), ..chart }.is_empty());
     }
 }
