@@ -244,7 +244,10 @@ fn the_page_of_a_run_with_a_component_probe_has_bars_of_its_components_in_a_brow
     assert!(report(directory.path(), &["run"]).status.success());
     let page = directory.path().join("ramp-report/report.html");
     let bars = works(&page, "1400,900");
-    assert!(matches!(bars[..], [5..]), "load, vmm, virtiofsd, shim and the rest at least: {bars:?}");
+    assert!(
+        matches!(bars[..], [parts] if parts >= 5),
+        "load, vmm, virtiofsd, shim and the rest at least: {bars:?}"
+    );
     all(&page, "components");
 }
 
