@@ -214,6 +214,7 @@ struct Information<const C: usize> {
 }
 
 /// Adds the products of the cells of a row, on and above the diagonal: [`mirror`] makes the rest.
+#[allow(clippy::needless_range_loop, reason = "with iterators of parts it takes half as long again")]
 fn add_products<const K: usize>(products: &mut [[f64; K]; K], row: &[f64; K]) {
     for at in 0..K {
         for to in at..K {
@@ -223,6 +224,7 @@ fn add_products<const K: usize>(products: &mut [[f64; K]; K], row: &[f64; K]) {
 }
 
 /// Copies what is above the diagonal to below it.
+#[allow(clippy::needless_range_loop, reason = "both cells are of one matrix")]
 fn mirror<const K: usize>(products: &mut [[f64; K]; K]) {
     for at in 0..K {
         for to in 0..at {
