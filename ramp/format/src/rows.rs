@@ -1,5 +1,7 @@
 //! Rows of the tables, each declared once: headers, `--json`, readers and docs/run-format.md follow these fields.
 
+use std::collections::HashMap;
+
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -112,19 +114,35 @@ const PROGRAM_ELAPSED: &str = "program_elapsed_seconds";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportCells(Vec<String>);
 
-impl ReportCells {
-    /// Those of a record, by the names of its fields.
+/// Where the fields of a report stand among its columns. A record has few of them.
+#[derive(Clone, Debug)]
+pub struct ReportColumns {
+    by_field: HashMap<&'static str, usize>,
+}
+
+impl ReportColumns {
+    /// Those of a kind of report.
     #[must_use]
-    pub fn of<K: Kind>(record: &Map<String, Value>) -> Self {
-        let cell = |column: Column| {
-            let name = if column.name == PROGRAM_ELAPSED { "elapsed_seconds" } else { column.name };
-            match record.get(name) {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => one_line(text).into_owned(),
-                Some(value) => value.to_string(),
-            }
-        };
-        Self(report_columns::<K>().map(cell).collect())
+    pub fn of<K: Kind>() -> Self {
+        let field =
+            |column: Column| if column.name == PROGRAM_ELAPSED { "elapsed_seconds" } else { column.name };
+        Self { by_field: report_columns::<K>().map(field).zip(0..).collect() }
+    }
+
+    /// The cells of a record.
+    #[must_use]
+    pub fn cells(&self, record: &Map<String, Value>) -> ReportCells {
+        let mut cells = vec![String::new(); self.by_field.len()];
+        for (field, value) in record {
+            let at = self.by_field.get(field.as_str());
+            let Some(cell) = at.and_then(|at| cells.get_mut(*at)) else { continue };
+            *cell = match value {
+                Value::Null => continue,
+                Value::String(text) => one_line(text).into_owned(),
+                value => value.to_string(),
+            };
+        }
+        ReportCells(cells)
     }
 }
 

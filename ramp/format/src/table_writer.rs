@@ -17,6 +17,8 @@ use serde::Serialize;
 pub struct TableWriter<W = File> {
     path: PathBuf,
     file: W,
+    /// Device and inode of the file.
+    id: (u64, u64),
     waiting: Vec<u8>,
     rows_lost: u64,
     /// Why the file is not in its place, if it is not: rows wait.
@@ -34,8 +36,7 @@ impl TableWriter<File> {
     pub fn create(path: PathBuf, header: &[&str]) -> io::Result<Self> {
         let open = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = open.map_err(|error| named(&path, &error))?;
-        lock(&file, &path)?;
-        let mut table = Self { path, file, waiting: Vec::new(), rows_lost: 0, misplaced: None };
+        let mut table = Self::of(file, path)?;
         table.record(header)?;
         Ok(table)
     }
@@ -47,8 +48,14 @@ impl TableWriter<File> {
     pub fn reopen(path: PathBuf) -> io::Result<Self> {
         let open = OpenOptions::new().read(true).append(true).open(&path);
         let file = open.map_err(|error| named(&path, &error))?;
+        Self::of(file, path)
+    }
+
+    /// Locks a file.
+    fn of(file: File, path: PathBuf) -> io::Result<Self> {
         lock(&file, &path)?;
-        Ok(Self { path, file, waiting: Vec::new(), rows_lost: 0, misplaced: None })
+        let id = id(&file.metadata()?);
+        Ok(Self { path, file, id, waiting: Vec::new(), rows_lost: 0, misplaced: None })
     }
 
     /// Removes an incomplete last row, and returns its length in bytes.
@@ -65,14 +72,18 @@ impl TableWriter<File> {
 
     /// Checks whether the file is still in its place: what is written to one that was removed is lost, so rows wait then.
     pub fn check(&mut self) {
-        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        self.misplaced = match (self.file.metadata().map(id), fs::metadata(&self.path).map(id)) {
-            (Ok(open), Ok(found)) if found != open => Some("the file was replaced"),
-            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Some("the file was removed"),
+        self.misplaced = match fs::metadata(&self.path) {
+            Ok(found) if id(&found) != self.id => Some("the file was replaced"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("the file was removed"),
             // What else is wrong shows when it is written.
             _ => None,
         };
     }
+}
+
+/// Which file it is.
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// An error of a file, with its name.
@@ -152,8 +163,11 @@ impl<W: Write> TableWriter<W> {
         }
         let mut taken = 0;
         let result = loop {
-            match self.file.write(self.waiting.get(taken..).unwrap_or_default()) {
-                _ if taken == self.waiting.len() => break Ok(()),
+            let left = self.waiting.get(taken..).unwrap_or_default();
+            if left.is_empty() {
+                break Ok(());
+            }
+            match self.file.write(left) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(bytes) => taken += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -211,7 +225,14 @@ mod tests {
 
     fn on_a_disk(room: usize) -> TableWriter<Disk> {
         let file = Disk { written: Vec::new(), room };
-        TableWriter { path: PathBuf::new(), file, waiting: Vec::new(), rows_lost: 0, misplaced: None }
+        TableWriter {
+            path: PathBuf::new(),
+            file,
+            id: (0, 0),
+            waiting: Vec::new(),
+            rows_lost: 0,
+            misplaced: None,
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -130,6 +131,14 @@ impl TruthReader {
             truth.count();
         }
         truth
+    }
+}
+
+/// The fields of a record.
+fn object(record: Value) -> Map<String, Value> {
+    match record {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     }
 }
 

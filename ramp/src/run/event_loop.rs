@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+use workload::report::{NodeReport, WorkloadReport};
 
 use super::api_calls::ApiCalls;
 use super::blockage::{Blockage, BlockageTracker};
@@ -25,7 +26,7 @@ use crate::run::node_tracker::NodeTracker;
 use crate::ui::{Status, View, instances};
 use crate::waiting::Wait;
 use ramp_format::directory::Directory;
-use ramp_format::rows::{NodeRowKind, Part};
+use ramp_format::rows::{NodeRowKind, Part, ReportColumns};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 use ramp_format::stop_rule::StopRule;
@@ -98,6 +99,8 @@ pub(super) struct EventLoop {
     unwritable: BTreeMap<String, String>,
     /// When it was last said, and written to `run.json`, that files cannot be written.
     unwritable_said: Option<Instant>,
+    node_columns: ReportColumns,
+    workload_columns: ReportColumns,
 }
 
 /// An instance must be unschedulable for this long before a step is settled.
@@ -155,6 +158,8 @@ impl EventLoop {
             tick,
             unwritable: BTreeMap::new(),
             unwritable_said: None,
+            node_columns: ReportColumns::of::<NodeReport>(),
+            workload_columns: ReportColumns::of::<WorkloadReport>(),
         }
     }
 

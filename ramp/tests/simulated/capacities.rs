@@ -44,8 +44,7 @@ async fn recorded(runtime: &str, more: &str, cpu_request: f64) -> Dataset {
 }
 
 fn row(report: &Report, run: usize, name: &str) -> String {
-    let (data, found) = report.runs().nth(run).unwrap();
-    estimate_table::of_run(data, found).into_iter().find(|row| row.name == name).unwrap().text()
+    estimate_table::of_run(report, run).into_iter().find(|row| row.name == name).unwrap().text()
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,8 +35,7 @@ async fn the_memory_of_a_sidecar_is_said_to_be_in_each_figure_wherever_that_is_s
     let report = Report::of(vec![data], None);
     let with = "MB), with the memory of istio-proxy in it";
     assert!(narrative::summary(&report).contains(with), "{}", narrative::summary(&report));
-    let (data, found) = report.runs().next().unwrap();
-    let table = estimate_table::of_run(data, found);
+    let table = estimate_table::of_run(&report, 0);
     let cost = table.iter().find(|row| row.name == "marginal cost").unwrap();
     assert!(cost.text().contains(with), "{}", cost.text());
     let json = json::json(&report);

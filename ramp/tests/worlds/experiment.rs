@@ -1,6 +1,7 @@
 //! Experiment: one run on a world, and its report.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ramp::clock::Clock;
@@ -120,14 +121,16 @@ struct Asked {
     limit: Option<Bytes>,
 }
 
+/// The scenario of each run, read once.
+static EMBEDDED: LazyLock<Scenario> = LazyLock::new(|| Scenario::embedded().unwrap());
+
 fn run_with(world: World, plan: &Plan, directory: &Path, asked: Asked) -> StepOutcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (truth, summary) = runtime.block_on(async {
         let clock = Clock::simulated(world.begin.0);
         let limits = Limits { memory: asked.limit, cpu: None };
-        let scenario =
-            world.applied_to(&Scenario::embedded().unwrap()).unwrap().with_limits(&limits).unwrap();
+        let scenario = world.applied_to(&EMBEDDED).unwrap().with_limits(&limits).unwrap();
         let order =
             EngineSpec { run: plan.run.clone(), scenario: scenario.clone(), options: plan.options.clone() };
         let mut engine = SimulatedEngine::new(order).unwrap();

@@ -95,7 +95,7 @@ impl Dataset {
     fn cpu_of_kernel(&self, recorded: &Recorded, kernel: usize, own: &OwnCpu<'_>, until: f64) -> KernelTimes {
         let (samples, names) = self.samples_of(recorded, kernel);
         let mut pods = recorded.happened(&names).into_iter().peekable();
-        let mut there = Started::new(&recorded.run.plan.options.mix);
+        let mut there = Started::new(&recorded.run.plan.options.mix, own);
         let mut times = KernelTimes::default();
         let (mut first, mut before): (Option<KernelCpu>, Option<KernelCpu>) = (None, None);
         for sample in samples {
@@ -125,7 +125,7 @@ impl Dataset {
             if may_have_gone || there.is_starting(now) || !is_new {
                 continue;
             }
-            let Some(own) = there.own(own, sample) else { continue };
+            let Some(own) = there.own(sample) else { continue };
             times.full += usize::from(is_full);
             let y = zero.free - cpu.free - own;
             times.looks.push(Look {
@@ -190,14 +190,17 @@ fn thinned(looks: &[Look], most: usize) -> Vec<Observation<OF_GROUPS>> {
 /// Instances on the nodes of a kernel, as far as their CPU time is concerned.
 struct Started<'d> {
     mix: &'d [String],
+    own: &'d OwnCpu<'d>,
     /// The group of each that has been seen on a node.
     groups: HashMap<&'d str, usize>,
     /// Those that are being started.
     starting: HashSet<&'d str>,
     /// Until when the last start goes on.
     busy_until: f64,
-    /// Those whose program runs, and since when.
-    running: BTreeMap<&'d str, f64>,
+    /// Those whose program runs, with the reports of their CPU time.
+    running: BTreeMap<&'d str, &'d [OwnReport]>,
+    /// The number of these of each group.
+    running_of: [u32; MOST_GROUPS],
     regressors: [f64; OF_GROUPS],
     /// Up to when instances are counted in.
     at: f64,
@@ -205,13 +208,15 @@ struct Started<'d> {
 }
 
 impl<'d> Started<'d> {
-    fn new(mix: &'d [String]) -> Self {
+    fn new(mix: &'d [String], own: &'d OwnCpu<'d>) -> Self {
         Self {
             mix,
+            own,
             groups: HashMap::new(),
             starting: HashSet::new(),
             busy_until: 0.0,
             running: BTreeMap::new(),
+            running_of: [0; MOST_GROUPS],
             regressors: [0.0; OF_GROUPS],
             at: 0.0,
             any_ended: false,
@@ -221,9 +226,8 @@ impl<'d> Started<'d> {
     /// Counts the time of instances up to now.
     fn go_on(&mut self, now: f64) {
         let seconds = (now - self.at).max(0.0);
-        for uid in self.running.keys() {
-            let group = self.groups.get(uid).copied().unwrap_or_default();
-            self.regressors[MOST_GROUPS + group] += seconds;
+        for (sum, running) in self.regressors[MOST_GROUPS..].iter_mut().zip(self.running_of) {
+            (0..running).for_each(|_| *sum += seconds);
         }
         self.at = self.at.max(now);
     }
@@ -250,7 +254,11 @@ impl<'d> Started<'d> {
             self.starting.insert(uid);
         }
         if matches!(state, Ok(State::Running | State::Ready)) {
-            self.running.entry(uid).or_insert(at);
+            let (group, own) = (self.groups.get(uid).copied().unwrap_or_default(), self.own);
+            self.running.entry(uid).or_insert_with(|| {
+                self.running_of[group] += 1;
+                own.by_uid.get(uid).map_or(&[], Vec::as_slice)
+            });
         }
         if matches!(state, Ok(State::Ready)) && self.starting.remove(uid) {
             self.busy_until = at + STARTED_AFTER_SECONDS;
@@ -263,8 +271,8 @@ impl<'d> Started<'d> {
     }
 
     /// CPU seconds that those that run have used themselves; none where that of one is not known.
-    fn own(&self, own: &OwnCpu<'_>, sample: &NodeSample) -> Option<f64> {
-        self.running.keys().map(|uid| own.at(uid, sample.taken_seconds?)).sum()
+    fn own(&self, sample: &NodeSample) -> Option<f64> {
+        self.running.values().map(|reports| used_at(reports, sample.taken_seconds?)).sum()
     }
 }
 
@@ -291,38 +299,38 @@ const KNOWN_FOR_SECONDS: f64 = 30.0;
 
 impl<'d> OwnCpu<'d> {
     fn of(recorded: &'d Recorded) -> Self {
-        let mut by_uid: HashMap<&str, Vec<OwnReport>> = HashMap::new();
         let known = |report: &ReportRow| {
             let (made, used) = (report.made_seconds?, report.cpu_used_seconds?);
             let (wanted, overdrawn) =
                 (report.cpu_wanted_seconds?, report.cpu_overdrawn_seconds.unwrap_or_default());
             Some(OwnReport { made, used, wanted, overdrawn })
         };
+        let uids = &recorded.reports.uids;
+        let mut all: Vec<Vec<OwnReport>> = vec![Vec::new(); uids.len()];
         for report in &recorded.reports.reports {
-            if let (Some(uid), Some(known)) =
-                (recorded.reports.uids.get(report.instance as usize), known(report))
-            {
-                by_uid.entry(uid).or_default().push(known);
+            if let (Some(own), Some(known)) = (all.get_mut(report.instance as usize), known(report)) {
+                own.push(known);
             }
         }
-        by_uid.values_mut().for_each(|reports| reports.sort_by(|a, b| a.made.total_cmp(&b.made)));
-        Self { by_uid }
+        all.iter_mut().for_each(|reports| reports.sort_by(|a, b| a.made.total_cmp(&b.made)));
+        let told = uids.iter().map(String::as_str).zip(all).filter(|(_, reports)| !reports.is_empty());
+        Self { by_uid: told.collect() }
     }
+}
 
-    /// What an instance has used at a time by its node's clock: in proportion between two reports, and after the last one by its schedule.
-    fn at(&self, uid: &str, at: f64) -> Option<f64> {
-        let reports = self.by_uid.get(uid)?;
-        let next = reports.partition_point(|report| report.made <= at);
-        let last = reports.get(next.checked_sub(1)?)?;
-        if let Some(next) = reports.get(next) {
-            let share = (at - last.made) / (next.made - last.made).max(1e-9);
-            return (next.used >= last.used).then_some(last.used + share * (next.used - last.used));
-        }
-        let before = reports.get(next.checked_sub(2)?)?;
-        let rate = (last.wanted - before.wanted) / (last.made - before.made).max(1e-9);
-        let since = at - last.made;
-        (since <= KNOWN_FOR_SECONDS).then_some(last.used + (rate * since - last.overdrawn).max(0.0))
+/// What an instance with these reports has used at a time by its node's clock: in proportion between two of them, and after the last one by
+/// its schedule.
+fn used_at(reports: &[OwnReport], at: f64) -> Option<f64> {
+    let next = reports.partition_point(|report| report.made <= at);
+    let last = reports.get(next.checked_sub(1)?)?;
+    if let Some(next) = reports.get(next) {
+        let share = (at - last.made) / (next.made - last.made).max(1e-9);
+        return (next.used >= last.used).then_some(last.used + share * (next.used - last.used));
     }
+    let before = reports.get(next.checked_sub(2)?)?;
+    let rate = (last.wanted - before.wanted) / (last.made - before.made).max(1e-9);
+    let since = at - last.made;
+    (since <= KNOWN_FOR_SECONDS).then_some(last.used + (rate * since - last.overdrawn).max(0.0))
 }
 
 #[cfg(test)]
@@ -334,11 +342,10 @@ mod tests {
         let report = |made, used, wanted, overdrawn| OwnReport { made, used, wanted, overdrawn };
         let all =
             vec![report(100.0, 0.0, 0.0, 0.0), report(105.0, 1.0, 1.0, 0.0), report(110.0, 3.0, 2.0, 1.0)];
-        let own = OwnCpu { by_uid: HashMap::from([("a", all)]) };
-        let at = |seconds| own.at("a", seconds);
+        let at = |seconds| used_at(&all, seconds);
         assert_eq!((at(99.0), at(102.5), at(107.5)), (None, Some(0.5), Some(2.0)));
         assert_eq!((at(112.5), at(120.0)), (Some(3.0), Some(4.0)), "it is ahead of its schedule at first");
-        assert_eq!((at(141.0), own.at("b", 107.0)), (None, None));
+        assert_eq!((at(141.0), used_at(&[], 107.0)), (None, None));
     }
 
     #[test]

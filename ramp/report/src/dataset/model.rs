@@ -1,6 +1,7 @@
 //! A run as data, whatever recorded it: its steps, the samples of its nodes, and what a run directory has beside them.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::OnceLock;
 
 use super::observation_gaps::Undated;
 use super::swapped::SwappedMemory;
@@ -254,6 +255,8 @@ pub struct Recorded {
     pub population: PeakCounts,
     /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
     pub kernels: Vec<Vec<usize>>,
+    /// [`Self::settings`], once they were asked for.
+    pub(super) settings: OnceLock<Settings>,
 }
 
 impl Cells {
@@ -357,6 +360,10 @@ impl Recorded {
     /// What the container was told to do.
     #[must_use]
     pub fn settings(&self) -> Settings {
+        *self.settings.get_or_init(|| self.read_settings())
+    }
+
+    fn read_settings(&self) -> Settings {
         let scenario = Scenario::of(self.run.manifest.clone());
         let Ok((load, unknown)) =
             scenario.and_then(|scenario| Ok((scenario.load()?, scenario.unknown_settings())))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::swapped::{SWAP_FIELDS, SwappedMemory};
 use super::table_reader::{Malformed, TableReader, TableRow, Unreadable, quoted};
@@ -85,6 +86,7 @@ pub(super) fn read(directory: &Path, observer: &Observer) -> Result<Dataset, Unr
         kernels,
         components,
         limits,
+        settings: OnceLock::new(),
     };
     notes.extend(with_sidecars(&recorded.sidecars()));
     Ok(Dataset {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::measure::{ACTIVE, ANON_AND_SHARED, CHARGED, Measure, NOT_AVAILABLE, UNRECLAIMABLE};
 use super::reported_load::{HeldBytes, KernelInstances, ReportedLoad};
 use super::swapped::{KernelSwap, SwapCourse};
-use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, ReportRow, Source, Step};
+use super::{Dataset, Freshness, NodeMemory, NodeSample, Recorded, Source, Step};
 use crate::stats::{
     Observation, Point, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range,
 };
@@ -292,9 +292,9 @@ impl Dataset {
             }
             let Some(bytes) = (measure.value)(sample) else { continue };
             // What the measure counts: swapped-out memory where nodes tell of it.
-            let of: HeldBytes = match sample.memory.swapped {
-                Some(_) if !measure.is_charged => ReportRow::held_bytes,
-                _ => |report| report.memory_resident_bytes,
+            let of = match sample.memory.swapped {
+                Some(_) if !measure.is_charged => HeldBytes::WithSwapped,
+                _ => HeldBytes::Resident,
             };
             let Some((reported, all_full)) = there.reported(load, sample.taken_seconds, of) else { continue };
             let reported = if measure.is_reported { reported } else { 0.0 };

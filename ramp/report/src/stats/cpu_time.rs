@@ -5,9 +5,7 @@
 //! Ornstein–Uhlenbeck process here (A. C. Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, 1989, chapter 9), whose
 //! share and time of correlation are integrated out over a grid, as the walk is.
 
-use super::local_level::{
-    Disturbance, Fit, OF_GROUPS, Observation, WhitenedRows, fit_groups_with, unwhitened,
-};
+use super::local_level::{Disturbance, Fit, OF_GROUPS, Observation, fit_groups_with, unwhitened};
 
 /// What is left over, in variances of the noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,16 +58,25 @@ impl Disturbance for CpuDisturbance {
         (1.0 + self.rate / self.walk * self.seconds).ln()
     }
 
-    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
-        let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
-        let Some(first) = series.first() else { return (white, log_determinant) };
+    fn whiten<const C: usize, const K: usize>(
+        self,
+        series: &[Observation<C>],
+        mut take: impl FnMut(&[f64; K]),
+    ) -> f64 {
+        let mut log_determinant = 0.0;
+        let Some(first) = series.first() else { return log_determinant };
         // Sum and rate of each column, and their variances with the covariance between them.
         let mut states = [[0.0; 2]; K];
         let (mut of_sum, mut of_both, mut of_rate) = (0.0, 0.0, self.rate);
         let mut last = first;
+        // Samples are taken at regular intervals.
+        let (mut seconds, mut step) = (0.0, self.step(0.0));
         for observation in series {
-            let seconds = (observation.seconds - last.seconds).max(0.0);
-            let [left, added, new_rate, new_both, new_sum] = self.step(seconds);
+            let since = (observation.seconds - last.seconds).max(0.0);
+            if since != seconds {
+                (seconds, step) = (since, self.step(since));
+            }
+            let [left, added, new_rate, new_both, new_sum] = step;
             let walked = self.walk * seconds;
             last = observation;
             of_sum += 2.0 * added * of_both + added * added * of_rate + new_sum + walked;
@@ -81,10 +88,6 @@ impl Disturbance for CpuDisturbance {
             let columns = unwhitened::<C, K>(observation, first.seconds);
             let mut row = [0.0; K];
             for ((cell, [sum, rate]), column) in row.iter_mut().zip(&mut states).zip(columns) {
-                // Groups that a run does not have.
-                if column == 0.0 && *sum == 0.0 && *rate == 0.0 {
-                    continue;
-                }
                 *sum += added * *rate;
                 *rate *= left;
                 let innovation = column - *sum;
@@ -96,9 +99,9 @@ impl Disturbance for CpuDisturbance {
             of_both *= 1.0 - gain_sum;
             of_sum *= 1.0 - gain_sum;
             log_determinant += total.ln();
-            white.push(row);
+            take(&row);
         }
-        (white, log_determinant)
+        log_determinant
     }
 }
 

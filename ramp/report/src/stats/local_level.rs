@@ -84,9 +84,6 @@ impl Walk {
     }
 }
 
-/// Columns of a series (level, time, the common ones, y), whitened.
-pub(super) type WhitenedRows<const K: usize> = Vec<[f64; K]>;
-
 /// What is left over, as a process whose covariance is known but for its scale.
 pub(super) trait Disturbance: Copy {
     /// A kernel counts in these units: a smaller variance than that of one is none.
@@ -97,10 +94,15 @@ pub(super) trait Disturbance: Copy {
         0.0
     }
 
-    /// Whitens a series by the Kalman filter: the same gains for each column, so that their innovations are uncorrelated and of one
-    /// variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of Regression Models with ARMA Disturbances, Biometrika
-    /// 66, 1979). And the logarithm of the determinant that this takes away.
-    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64);
+    /// Whitens the columns of a series (level, time, the common ones, y) by the Kalman filter: the same gains for each column, so that
+    /// their innovations are uncorrelated and of one variance (A. C. Harvey and G. D. A. Phillips, Maximum Likelihood Estimation of
+    /// Regression Models with ARMA Disturbances, Biometrika 66, 1979). Hands over each row, and returns the logarithm of the determinant
+    /// that this takes away.
+    fn whiten<const C: usize, const K: usize>(
+        self,
+        series: &[Observation<C>],
+        take: impl FnMut(&[f64; K]),
+    ) -> f64;
 }
 
 /// The columns of an observation, not whitened: level, time, the common ones, y.
@@ -122,8 +124,37 @@ pub const PAGE_BYTES: f64 = 4096.0;
 impl Disturbance for Walk {
     const LEAST_VARIANCE: f64 = PAGE_BYTES * PAGE_BYTES;
 
-    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
-        whitened(series, self)
+    fn whiten<const C: usize, const K: usize>(
+        self,
+        series: &[Observation<C>],
+        mut take: impl FnMut(&[f64; K]),
+    ) -> f64 {
+        let mut log_determinant = 0.0;
+        let Some(first) = series.first() else { return log_determinant };
+        let mut states = [0.0; K];
+        // The instances: one regressor, or one of each group.
+        let counts = C / 2;
+        let (mut variance, mut last) = (0.0, first);
+        for observation in series {
+            variance += self.second * (observation.seconds - last.seconds).max(0.0);
+            let units =
+                observation.x.iter().zip(last.x).take(counts).map(|(now, before)| (now - before).abs());
+            variance += self.unit * units.sum::<f64>();
+            last = observation;
+            let columns = unwhitened::<C, K>(observation, first.seconds);
+            let total: f64 = variance + 1.0;
+            let (gain, scale) = (variance / total, total.sqrt().recip());
+            let mut row = [0.0; K];
+            for ((cell, state), column) in row.iter_mut().zip(&mut states).zip(columns) {
+                let innovation = column - *state;
+                *state += gain * innovation;
+                *cell = innovation * scale;
+            }
+            variance *= 1.0 - gain;
+            log_determinant += total.ln();
+            take(&row);
+        }
+        log_determinant
     }
 }
 
@@ -135,37 +166,13 @@ impl Disturbance for CountWalk {
     // Half of one is no noise.
     const LEAST_VARIANCE: f64 = 0.25;
 
-    fn whitened<const C: usize, const K: usize>(self, series: &[Observation<C>]) -> (WhitenedRows<K>, f64) {
-        whitened(series, self.0)
+    fn whiten<const C: usize, const K: usize>(
+        self,
+        series: &[Observation<C>],
+        take: impl FnMut(&[f64; K]),
+    ) -> f64 {
+        self.0.whiten(series, take)
     }
-}
-
-fn whitened<const C: usize, const K: usize>(series: &[Observation<C>], walk: Walk) -> (WhitenedRows<K>, f64) {
-    let (mut white, mut log_determinant) = (Vec::with_capacity(series.len()), 0.0);
-    let Some(first) = series.first() else { return (white, log_determinant) };
-    let mut states = [0.0; K];
-    // The instances: one regressor, or one of each group.
-    let counts = if C == COMMON { 1 } else { MOST_GROUPS };
-    let (mut variance, mut last) = (0.0, first);
-    for observation in series {
-        variance += walk.second * (observation.seconds - last.seconds).max(0.0);
-        let units = observation.x.iter().zip(last.x).take(counts).map(|(now, before)| (now - before).abs());
-        variance += walk.unit * units.sum::<f64>();
-        last = observation;
-        let columns = unwhitened::<C, K>(observation, first.seconds);
-        let total: f64 = variance + 1.0;
-        let (gain, scale) = (variance / total, total.sqrt().recip());
-        let mut row = [0.0; K];
-        for ((cell, state), column) in row.iter_mut().zip(&mut states).zip(columns) {
-            let innovation = column - *state;
-            *state += gain * innovation;
-            *cell = innovation * scale;
-        }
-        variance *= 1.0 - gain;
-        log_determinant += total.ln();
-        white.push(row);
-    }
-    (white, log_determinant)
 }
 
 /// A pivot below this share of its column's own square is nothing but rounding: the column follows from those before it.
@@ -206,6 +213,26 @@ struct Information<const C: usize> {
     freedom: f64,
 }
 
+/// Adds the products of the cells of a row, on and above the diagonal: [`mirror`] makes the rest.
+#[allow(clippy::needless_range_loop, reason = "with iterators of parts it takes half as long again")]
+fn add_products<const K: usize>(products: &mut [[f64; K]; K], row: &[f64; K]) {
+    for at in 0..K {
+        for to in at..K {
+            products[at][to] += row[at] * row[to];
+        }
+    }
+}
+
+/// Copies what is above the diagonal to below it.
+#[allow(clippy::needless_range_loop, reason = "both cells are of one matrix")]
+fn mirror<const K: usize>(products: &mut [[f64; K]; K]) {
+    for at in 0..K {
+        for to in 0..at {
+            products[at][to] = products[to][at];
+        }
+    }
+}
+
 fn sums<D: Disturbance, const C: usize, const K: usize>(
     series: &[Vec<Observation<C>>],
     disturbance: D,
@@ -219,16 +246,10 @@ fn sums<D: Disturbance, const C: usize, const K: usize>(
         freedom: 0.0,
     };
     for one in series {
-        let (white, log_determinant) = disturbance.whitened::<C, K>(one);
         let mut products = [[0.0; K]; K];
-        for row in &white {
-            // Groups that a run does not have are columns of zeros.
-            for (cells, left) in products.iter_mut().zip(row).filter(|(_, left)| **left != 0.0) {
-                cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
-            }
-        }
-        sums.log_determinant += log_determinant;
-        sums.freedom += white.len() as f64;
+        sums.log_determinant += disturbance.whiten(one, |row: &[f64; K]| add_products(&mut products, row));
+        mirror(&mut products);
+        sums.freedom += one.len() as f64;
         for (square, at) in sums.squares.iter_mut().zip(OWN..) {
             *square += products[at][at];
         }
@@ -332,7 +353,48 @@ pub(super) fn fit_groups_with<D: Disturbance>(
     series: &[Vec<Observation<OF_GROUPS>>],
     disturbances: impl Iterator<Item = D>,
 ) -> Option<Fit<OF_GROUPS>> {
-    fitted::<D, OF_GROUPS, { columns(OF_GROUPS) }, { bordered(OF_GROUPS) }>(series, disturbances)
+    // Most runs have one group: the columns of those that there are not say nothing, and take time.
+    let is_used = |group: &usize| {
+        let of_group = |one: &Observation<OF_GROUPS>| [one.x[*group], one.x[MOST_GROUPS + group]];
+        series.iter().flatten().any(|one| of_group(one) != [0.0; 2])
+    };
+    match (0..MOST_GROUPS).rfind(is_used) {
+        None | Some(0) => of_first_groups::<D, 2, { columns(2) }, { bordered(2) }>(series, disturbances),
+        Some(1) => of_first_groups::<D, 4, { columns(4) }, { bordered(4) }>(series, disturbances),
+        _ => fitted::<D, OF_GROUPS, { columns(OF_GROUPS) }, { bordered(OF_GROUPS) }>(series, disturbances),
+    }
+}
+
+/// The same of the first groups, of which C are both regressors together.
+fn of_first_groups<D: Disturbance, const C: usize, const K: usize, const B: usize>(
+    series: &[Vec<Observation<OF_GROUPS>>],
+    disturbances: impl Iterator<Item = D>,
+) -> Option<Fit<OF_GROUPS>> {
+    // Where a regressor of the first groups stands among those of all.
+    let among_all = |at: usize| at % (C / 2) + at / (C / 2) * MOST_GROUPS;
+    let first = |one: &Observation<OF_GROUPS>| Observation {
+        seconds: one.seconds,
+        x: std::array::from_fn(|at| one.x[among_all(at)]),
+        y: one.y,
+    };
+    let of_first: Vec<Vec<Observation<C>>> =
+        series.iter().map(|one| one.iter().map(first).collect()).collect();
+    let fit = fitted::<D, C, K, B>(&of_first, disturbances)?;
+    let of_all = |one: Component<C>| {
+        let (mut coefficients, mut root) = ([0.0; OF_GROUPS], [[0.0; OF_GROUPS]; OF_GROUPS]);
+        for row in 0..C {
+            coefficients[among_all(row)] = one.coefficients[row];
+            (0..C).for_each(|column| root[among_all(row)][among_all(column)] = one.root[row][column]);
+        }
+        Component { weight: one.weight, coefficients, root, freedom: one.freedom }
+    };
+    let mut identified = [false; OF_GROUPS];
+    (0..C).for_each(|at| identified[among_all(at)] = fit.identified[at]);
+    Some(Fit {
+        components: fit.components.into_iter().map(of_all).collect(),
+        observations: fit.observations,
+        identified,
+    })
 }
 
 fn fitted<D: Disturbance, const C: usize, const K: usize, const B: usize>(
@@ -390,19 +452,16 @@ fn innovations<D: Disturbance, const C: usize, const K: usize>(
     walk: D,
     coefficients: &[f64; C],
 ) -> Vec<f64> {
-    let (white, _) = walk.whitened::<C, K>(series);
-    let rest = |row: &[f64; K]| {
+    let mut rows: Vec<[f64; OWN + 1]> = Vec::with_capacity(series.len());
+    let mut products = [[0.0; OWN + 1]; OWN + 1];
+    walk.whiten(series, |row: &[f64; K]| {
         let common: f64 =
             row[OWN..].iter().zip(coefficients).map(|(cell, coefficient)| cell * coefficient).sum();
-        [row[0], row[1], row[K - 1] - common]
-    };
-    let rows: Vec<[f64; OWN + 1]> = white.iter().map(rest).collect();
-    let mut products = [[0.0; OWN + 1]; OWN + 1];
-    for row in &rows {
-        for (cells, left) in products.iter_mut().zip(row) {
-            cells.iter_mut().zip(row).for_each(|(cell, right)| *cell += left * right);
-        }
-    }
+        let rest = [row[0], row[1], row[K - 1] - common];
+        add_products(&mut products, &rest);
+        rows.push(rest);
+    });
+    mirror(&mut products);
     let mut own = [false; OWN];
     for at in 0..OWN {
         let square = products[at][at];

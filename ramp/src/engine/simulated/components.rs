@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use workload::quantity::Bytes;
 
 use super::instance::{LoadFacts, SimulatedInstance};
+use super::object;
 use super::random::Random;
 use super::world::{MachineTruth, RuntimeTruth};
 
@@ -87,7 +88,7 @@ pub(super) fn components_of(
         "cgroup_memory_peak_bytes": bytes(instance.most_charged(load, now) + file),
         "cgroup_file_bytes": bytes(file),
     });
-    records.extend(pod.as_object().cloned());
+    records.push(object(pod));
     for record in &mut records {
         record.insert("pod_uid".into(), instance.uid().into());
     }
@@ -109,5 +110,5 @@ fn process(component: &str, anon: f64, files: f64, swapped: f64) -> Map<String, 
         "pss_file_bytes": bytes(files),
         "swap_bytes": bytes(out),
     });
-    record.as_object().cloned().unwrap_or_default()
+    object(record)
 }

@@ -7,6 +7,7 @@ use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 
 use super::super::{ContainerExit, InstanceStatus};
 use super::kernel_memory::Used;
+use super::object;
 use super::world::{RuntimeTruth, World};
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;
@@ -298,7 +299,7 @@ impl SimulatedInstance {
             "work_units_total": bytes(worked / UNIT),
             "memory_held_after_seconds": (resident >= load.target).then(|| load.fill().as_secs_f64()),
         });
-        let mut record = record.as_object().cloned().unwrap_or_default();
+        let mut record = object(record);
         if swapped.is_some() {
             record.insert("memory_swap_bytes".into(), pages(out).into());
         }

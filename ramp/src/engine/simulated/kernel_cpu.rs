@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::object;
 use super::random::Random;
 use super::world::{CpuOthers, MachineTruth};
 
@@ -69,7 +70,7 @@ impl KernelCpu {
             "cpu_softirq_seconds_total": 0.0,
             "cpu_steal_seconds_total": 0.0,
         });
-        record.as_object().cloned().unwrap_or_default()
+        object(record)
     }
 
     fn advance(&mut self, machine: &MachineTruth, now: Duration) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::object;
 use super::random::Random;
 use super::swap::{SWAP_FIELDS, SwapSpace, SwappedOut};
 use super::world::{MachineTruth, NodeKind, Others};
@@ -155,7 +156,7 @@ impl Kernel {
             "memory_percpu_bytes": bytes(percpu),
             "oom_kills_total": self.oom_kills,
         });
-        let mut record = record.as_object().cloned().unwrap_or_default();
+        let mut record = object(record);
         let wander = machine.wander.0 as f64;
         let values = self.swap.as_mut().map_or([0.0; 5], |swap| swap.meminfo(wander, now));
         let values = values.map(|value| bytes(value).into());

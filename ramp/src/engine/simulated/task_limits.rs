@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Event, NodeRecord};
 use super::cluster::{Cluster, ObservedEvent};
+use super::object;
 use super::world::{IncidentKind, TaskTruth};
 use ramp_format::preflight::LimitFacts;
 use ramp_format::time::Time;
@@ -55,7 +56,7 @@ impl Cluster {
                 "record": "limit", "boot_id": boot_id, "resource": "pids", "scope": scope, "limit": limit, "used": used,
                 "source": source,
             });
-            record.as_object().cloned().unwrap_or_default()
+            object(record)
         };
         let pods = record("pods", tasks.limit, own, PODS_SOURCE);
         vec![pods, record("machine", Some(PID_MAX), machine, MACHINE_SOURCE)]

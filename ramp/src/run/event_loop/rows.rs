@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use workload::report::{NodeReport, WorkloadReport};
 
 use super::EventLoop;
 use crate::clock::Moment;
@@ -12,8 +11,7 @@ use crate::engine::{InstanceReport, NodeReading, NodeRecord, Notice, NoticeKind}
 use crate::run::external_removals::is_removal;
 use ramp_format::directory::Directory;
 use ramp_format::rows::{
-    ComponentRow, EventRow, LimitRow, NodeRow, NodeRowKind, Part, PodRow, ReportCells, StepRow, Table,
-    WorkloadRow,
+    ComponentRow, EventRow, LimitRow, NodeRow, NodeRowKind, Part, PodRow, StepRow, Table, WorkloadRow,
 };
 use ramp_format::state::{State, Transition};
 use ramp_format::table_writer::TableWriter;
@@ -119,7 +117,7 @@ impl EventLoop {
             budget_bytes: budget.map(|budget| budget.limit.0),
             budget_used_bytes: budget.map(|budget| budget.used.0),
             eligible: self.nodes.is_eligible(node),
-            report: ReportCells::of::<NodeReport>(record),
+            report: self.node_columns.cells(record),
         };
         self.record(|directory| &mut directory.nodes, &row);
     }
@@ -135,7 +133,7 @@ impl EventLoop {
             uid: report.uid.clone(),
             node: entry.and_then(|entry| entry.node.clone()).unwrap_or_default(),
             report_time: text(&report.record, "time"),
-            report: ReportCells::of::<WorkloadReport>(&report.record),
+            report: self.workload_columns.cells(&report.record),
         };
         self.record(|directory| &mut directory.workloads, &row);
     }
