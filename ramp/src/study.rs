@@ -1,6 +1,7 @@
 //! Study: blocks of runs that a study file describes, each an ordinary run, one after the other.
 
 pub(crate) mod check;
+pub(crate) mod checked_cell;
 mod cooldown;
 mod definition;
 mod durations;

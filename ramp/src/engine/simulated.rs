@@ -13,6 +13,7 @@ mod phase_draws;
 mod quantities;
 mod quantity_maps;
 mod random;
+mod records;
 mod swap;
 mod task_limits;
 mod validation;
@@ -29,7 +30,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -131,14 +131,6 @@ impl TruthReader {
             truth.count();
         }
         truth
-    }
-}
-
-/// The fields of a record.
-fn object(record: Value) -> Map<String, Value> {
-    match record {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
     }
 }
 

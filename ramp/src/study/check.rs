@@ -2,33 +2,19 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use tokio::sync::watch;
 
+use super::checked_cell::{CheckedCell, durations};
 use super::definition::as_keys;
-use super::durations::{RunDurations, forecast_seconds, rounded};
+use super::durations::{forecast_seconds, rounded};
 use super::dwells::planned_dwells;
 use super::request::RunRequest;
 use super::schedule::of_block;
 use crate::clock::Clock;
 use crate::command::CommandError;
 use crate::command::single_run::{engine_of, unless_interrupted};
-use ramp_format::plan::Plan;
-use ramp_format::preflight::{Finding, Forecast, Preflight};
+use ramp_format::preflight::Finding;
 use ramp_format::study::StudyRecord;
-
-/// What is known of a cell before its first run.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct CheckedCell {
-    pub(crate) cell: String,
-    pub(crate) plan: Plan,
-    pub(crate) preflight: Preflight,
-    pub(crate) forecast: Forecast,
-    /// Expected seconds of a run.
-    pub(crate) seconds: f64,
-    /// Expected seconds of the warm-up.
-    pub(crate) warm_up_seconds: f64,
-}
 
 /// Runs the preflight of each cell; none if it is interrupted. `directory` is that of the study.
 ///
@@ -76,22 +62,6 @@ pub(crate) async fn check_cells(
         });
     }
     Ok(Some(checked))
-}
-
-impl CheckedCell {
-    /// Nodes that instances may be put on: the number of instances of the warm-up.
-    pub(crate) fn eligible_nodes(&self) -> u32 {
-        let eligible = self.preflight.nodes.iter().filter(|node| node.eligible).count();
-        u32::try_from(eligible).unwrap_or(u32::MAX).max(1)
-    }
-}
-
-/// Expected durations by the forecasts.
-pub(crate) fn durations(checked: &[CheckedCell]) -> RunDurations {
-    RunDurations {
-        forecast: checked.iter().map(|cell| Some(cell.seconds)).collect(),
-        warm_up: checked.iter().map(|cell| Some(cell.warm_up_seconds)).collect(),
-    }
 }
 
 /// Whether the budget is shorter than the first run, which is refused, or than two blocks, of which is warned.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{CheckedCell, durations};
+use super::checked_cell::{CheckedCell, durations};
 use super::durations::{RunDurations, rounded};
 use super::schedule::BlocksExpected;
 use ramp_format::study::{StudyRecord, Tolerance};

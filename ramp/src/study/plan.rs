@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::check::{CheckedCell, durations, findings};
+use super::check::findings;
+use super::checked_cell::{CheckedCell, durations};
 use super::durations::rounded;
 use super::dwells::planned_dwells;
 use super::schedule::{BlocksExpected, blocks, label, of_block};

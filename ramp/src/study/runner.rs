@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::check::{CheckedCell, check_cells, durations, findings};
+use super::check::{check_cells, findings};
+use super::checked_cell::{CheckedCell, durations};
 use super::cooldown::before_next;
 use super::definition::{StudyPlan, clock};
 use super::durations::{RunDurations, fits_budget};

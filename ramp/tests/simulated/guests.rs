@@ -3,7 +3,9 @@
 #[path = "../support/guests.rs"]
 mod studies;
 
-use studies::{MIB, OUTSIDE, USED, definition, holds, measured, overhead};
+use studies::{OUTSIDE, USED, definition, holds, measured, overhead};
+
+const MIB: f64 = 1_048_576.0;
 
 #[test]
 fn of_an_overhead_what_is_used_in_guests_and_what_is_outside_are_told_apart() {

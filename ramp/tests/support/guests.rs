@@ -7,7 +7,6 @@ use ramp_format::study::StudyRecord;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) const MIB: f64 = 1_048_576.0;
 /// What is used in a guest beyond the load, of 66 MB of the runtime; the base takes 2 MB.
 pub(crate) const USED: f64 = 40e6;
 pub(crate) const OUTSIDE: f64 = 66e6 - 2e6 - USED;

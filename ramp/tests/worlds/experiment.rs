@@ -150,7 +150,7 @@ fn run_with(world: World, plan: &Plan, directory: &Path, asked: Asked) -> StepOu
         (truth.read(), summary)
     });
     let report = Report::of(vec![Dataset::read(directory).unwrap()], None);
-    let Report { mut data, findings } = report;
+    let Report { mut data, findings, .. } = report;
     let mut runs = findings.runs;
     StepOutcome { truth, summary, data: data.remove(0), found: runs.remove(0), world }
 }

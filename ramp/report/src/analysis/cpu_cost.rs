@@ -272,7 +272,8 @@ pub(super) fn cpu_difference(
 /// have this one rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PodFixedCpu {
-    /// What it has to be, in millicores: the upper end of the interval. A request has to cover what is used, also where that may be nothing.
+    /// What it has to be, in millicores: the upper end of the interval. A request has to cover what is used, also where that may be
+    /// nothing.
     pub needed_milli_cores: u64,
     /// What is in place against the interval.
     pub verdict: PodFixedCpuVerdict,

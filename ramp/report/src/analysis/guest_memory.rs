@@ -265,6 +265,7 @@ mod tests {
             seen_late: 0,
             population: PeakCounts::default(),
             kernels: Vec::new(),
+            settings: std::sync::OnceLock::new(),
         };
         let memory = NodeMemory { total: Some(NODE), ..NodeMemory::default() };
         let samples = vec![NodeSample { memory, ..NodeSample::default() }];

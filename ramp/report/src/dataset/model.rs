@@ -256,7 +256,7 @@ pub struct Recorded {
     /// Kernels by the boot ids that nodes told, and the index of the node in [`Dataset::nodes`] for each of its nodes.
     pub kernels: Vec<Vec<usize>>,
     /// [`Self::settings`], once they were asked for.
-    pub(super) settings: OnceLock<Settings>,
+    pub(crate) settings: OnceLock<Settings>,
 }
 
 impl Cells {

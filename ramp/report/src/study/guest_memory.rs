@@ -42,7 +42,7 @@ impl GuestSides {
         }
         let is_same = known.iter().all(|one| one.machine == machine);
         let confidence = Stopping::of(&data.record.definition, MEMORY_PER_INSTANCE).nominal_confidence();
-        let mean = |of: Figure| over_runs(&runs, of, confidence);
+        let mean = |of: GuestEstimate| over_runs(&runs, of, confidence);
         Some(Self {
             machine: if is_same { machine } else { SeenMachine::Unknown },
             total_bytes: known.iter().map(|one| one.total_bytes).sum::<f64>() / known.len() as f64,
@@ -53,7 +53,7 @@ impl GuestSides {
     }
 }
 
-type Figure = fn(&GuestMemory) -> &Estimate<MeanEstimate>;
+type GuestEstimate = fn(&GuestMemory) -> &Estimate<MeanEstimate>;
 
 /// What the loads of a run see.
 fn seen(run: &MeasuredRun) -> Estimate<&GuestMemory> {
@@ -63,11 +63,11 @@ fn seen(run: &MeasuredRun) -> Estimate<&GuestMemory> {
     }
 }
 
-fn of_run(run: &MeasuredRun, of: Figure) -> Estimate<MeanEstimate> {
+fn of_run(run: &MeasuredRun, of: GuestEstimate) -> Estimate<MeanEstimate> {
     of(seen(run)?).clone()
 }
 
-fn over_runs(runs: &[&MeasuredRun], of: Figure, confidence: f64) -> Estimate<ValueWithInterval> {
+fn over_runs(runs: &[&MeasuredRun], of: GuestEstimate, confidence: f64) -> Estimate<ValueWithInterval> {
     let all = || runs.iter().map(|run| of_run(run, of));
     let known: Vec<MeanEstimate> = all().flatten().collect();
     let means: Vec<f64> = known.iter().map(|found| found.mean).collect();

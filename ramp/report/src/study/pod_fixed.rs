@@ -8,7 +8,8 @@ use super::overhead_by_size::{OverheadBySize, SizeOverhead, ValueWithInterval, d
 use crate::analysis::components::NEEDS_PROBE;
 use crate::analysis::cpu_cost::PodFixedCpu;
 use crate::analysis::requests::PodRequests;
-use crate::analysis::{Estimate, Unavailable, unavailable};
+use crate::analysis::{Estimate, Unavailable, mib, unavailable};
+use crate::stats::Interval;
 use ramp_format::preflight::{NodeFacts, RuntimeClassFacts};
 
 /// The figure whose difference is the CPU that a pod takes at rest.
@@ -22,6 +23,8 @@ const NO_CPU: &str = "CPU at rest was not measured";
 /// The share of pods lost to one podFixed for all sizes from which classes of their own are suggested.
 const WORTH_CLASSES: f64 = 0.1;
 const MIB: u64 = 1 << 20;
+/// An interval of memory that is no wider is of use whatever its value is, in bytes.
+const FINE_BYTES: f64 = (16 * MIB) as f64;
 
 /// The podFixed of a runtime's class.
 #[derive(Clone, Debug)]
@@ -145,6 +148,9 @@ impl PodFixed {
             }
         }
         let largest = overhead.largest().map(|size| size.name.clone());
+        if let Some((size, Ok(mean))) = overhead.largest().map(|size| (size, &size.overhead)) {
+            memory_of_use(&format!("the overhead at {}", size.name), *mean)?;
+        }
         let sizes: Vec<SizeVerdict> =
             overhead.sizes.iter().filter_map(|size| SizeVerdict::of(data, size, &class)).collect();
         match sizes.iter().position(|size| Some(&size.name) == largest.as_ref()) {
@@ -197,6 +203,22 @@ fn of_first_block(why: &str) -> String {
     why.split_once("; block 1: ").map_or(why, |(_, of_block)| of_block).to_owned()
 }
 
+/// Memory, where it is known well enough for a request to rest on it.
+///
+/// # Errors
+/// Where its interval is wider than itself.
+fn memory_of_use(what: &str, found: ValueWithInterval) -> Estimate<ValueWithInterval> {
+    let Interval { low, high } = found.interval;
+    if high - low <= found.value.abs().max(FINE_BYTES) {
+        return Ok(found);
+    }
+    let [low, high] = [low, high].map(mib);
+    unavailable(format!(
+        "{what}, 95% CI {low:.1} to {high:.1} MiB, is not known well enough: needs more blocks, more instances or nodes that \
+         nothing else uses"
+    ))
+}
+
 impl SizeVerdict {
     /// None where the overhead of the size was not measured.
     fn of(data: &StudyData, size: &SizeOverhead, class: &RuntimeClassFacts) -> Option<Self> {
@@ -213,7 +235,8 @@ impl SizeVerdict {
         let with_pod_fixed = |cpu: ValueWithInterval| {
             Ok((cpu, PodFixedCpu::of(cpu.value, cpu.interval, class.overhead_cpu_cores)?))
         };
-        let (peak, cpu) = (told(PEAK, NO_PEAK), told(CPU_AT_REST, NO_CPU).and_then(with_pod_fixed));
+        let peak = told(PEAK, NO_PEAK).and_then(|peak| memory_of_use("the peak", peak));
+        let cpu = told(CPU_AT_REST, NO_CPU).and_then(with_pod_fixed);
         let upper =
             peak.as_ref().map_or(mean.interval.high, |peak| peak.interval.high.max(mean.interval.high));
         let needed_memory = (upper.max(0.0) as u64).div_ceil(MIB) * MIB;
@@ -339,7 +362,6 @@ fn class_of(run: &MeasuredRun) -> Option<&RuntimeClassFacts> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Interval;
 
     fn of(value: f64, half: f64) -> ValueWithInterval {
         ValueWithInterval { value, interval: Interval { low: value - half, high: value + half } }
@@ -360,6 +382,15 @@ mod tests {
         assert_eq!(verdict(256.0, Some(224.0)), PodFixedVerdict::More(32.0));
         // A peak that is not told from the mean does not make what is enough for both too much.
         assert_eq!(verdict(131.0, Some(120.0)), PodFixedVerdict::AsUsed);
+    }
+
+    #[test]
+    fn an_interval_wider_than_the_overhead_makes_no_pod_fixed() {
+        let mib = MIB as f64;
+        assert!(memory_of_use("it", of(100.0 * mib, 50.0 * mib)).is_ok());
+        assert!(memory_of_use("it", of(2.0 * mib, 8.0 * mib)).is_ok(), "fine");
+        let why = memory_of_use("the overhead at 1Gi", of(103.5 * mib, 597.1 * mib)).unwrap_err();
+        assert!(why.0.starts_with("the overhead at 1Gi, 95% CI -493.6 to 700.6 MiB, is not"), "{}", why.0);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use workload::quantity::Bytes;
 
 use super::instance::{LoadFacts, SimulatedInstance};
-use super::object;
 use super::random::Random;
+use super::records::object;
 use super::world::{MachineTruth, RuntimeTruth};
 
 /// Memory that a component of an idle node holds.

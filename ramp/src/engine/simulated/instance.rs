@@ -7,7 +7,7 @@ use workload::quantity::{CpuTarget, MemoryTarget, Rate};
 
 use super::super::{ContainerExit, InstanceStatus};
 use super::kernel_memory::Used;
-use super::object;
+use super::records::object;
 use super::world::{RuntimeTruth, World};
 use ramp_format::scenario::Scenario;
 use ramp_format::state::State;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::object;
 use super::random::Random;
+use super::records::object;
 use super::swap::{SWAP_FIELDS, SwapSpace, SwappedOut};
 use super::world::{MachineTruth, NodeKind, Others};
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Event, NodeRecord};
 use super::cluster::{Cluster, ObservedEvent};
-use super::object;
+use super::records::object;
 use super::world::{IncidentKind, TaskTruth};
 use ramp_format::preflight::LimitFacts;
 use ramp_format::time::Time;
