@@ -30,6 +30,7 @@ mod startup_phases;
 pub mod svg;
 pub mod terminal;
 
+use crate::analysis::cpu_cost::SHORTEST_DWELL_SECONDS;
 use crate::analysis::results::{Compared, Results, RunResults};
 use crate::dataset::Dataset;
 use crate::progress::Observer;
@@ -61,7 +62,7 @@ impl Report {
 
     /// Whether figures that need more than a plain run are expected: of all runs where one was made for them.
     fn expects_details(&self) -> bool {
-        self.verbose || self.data.iter().any(estimate_table::is_made_for_details)
+        self.verbose || self.data.iter().any(is_made_for_details)
     }
 
     /// Each run, and what it says.
@@ -94,4 +95,12 @@ impl Report {
         let different: std::collections::HashSet<&String> = labels.iter().collect();
         if different.len() < labels.len() || labels.len() == 1 { names().collect() } else { labels }
     }
+}
+
+/// Whether a run was made to tell more than a plain one does: the component probe ran, or its dwells are those that CPU time needs.
+fn is_made_for_details(data: &Dataset) -> bool {
+    data.recorded().is_some_and(|recorded| {
+        let plan = &recorded.run.plan;
+        !recorded.components.is_empty() || plan.settle.min(plan.hold).as_secs_f64() >= SHORTEST_DWELL_SECONDS
+    })
 }

@@ -9,6 +9,7 @@ pub mod figure;
 pub mod guest_memory;
 pub mod limits;
 pub mod overhead_by_size;
+mod paired_runs;
 pub mod planning;
 pub mod pod_fixed;
 pub mod report;

@@ -5,11 +5,10 @@ use super::figure::{Figure, Reading, Scope};
 use super::registry::FIGURES;
 use crate::analysis::Estimate;
 use crate::analysis::components::NEEDS_PROBE;
-use crate::analysis::cpu_cost::SHORTEST_DWELL_SECONDS;
 use crate::analysis::limits::NO_LIMITS;
 use crate::analysis::results::Compared;
 use crate::analysis::search::NOT_A_SEARCH;
-use crate::dataset::{Dataset, NO_CPU_TIME};
+use crate::dataset::NO_CPU_TIME;
 
 /// Why a run that was not made to tell a figure does not.
 const NOT_MADE_FOR: [&str; 4] = [NOT_A_SEARCH, NEEDS_PROBE, NO_LIMITS, NO_CPU_TIME];
@@ -33,14 +32,6 @@ impl EstimateRow {
     pub fn text(&self) -> String {
         self.value.clone().unwrap_or_else(|why| format!("n/a: {why}"))
     }
-}
-
-/// Whether a run was made to tell more than a plain one does: the component probe ran, or its dwells are those that CPU time needs.
-pub(super) fn is_made_for_details(data: &Dataset) -> bool {
-    data.recorded().is_some_and(|recorded| {
-        let plan = &recorded.run.plan;
-        !recorded.components.is_empty() || plan.settle.min(plan.hold).as_secs_f64() >= SHORTEST_DWELL_SECONDS
-    })
 }
 
 /// The estimates of a run (its index).

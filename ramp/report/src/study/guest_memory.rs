@@ -8,7 +8,7 @@
 
 use super::data::{ComparedCells, MeasuredRun, StudyData};
 use super::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES};
-use super::overhead_by_size::{ValueWithInterval, pairs_by_block};
+use super::paired_runs::{ValueWithInterval, pairs_by_block};
 use super::stopping::Stopping;
 use crate::analysis::guest_memory::{GuestMemory, SeenMachine};
 use crate::analysis::{Estimate, Unavailable, unavailable};

@@ -5,17 +5,19 @@
 //! own (`stats/block_regression.rs`). With more sizes than coefficients the fit is checked, and where it does not hold nothing is
 //! interpolated.
 
-use super::comparison::StudyRun;
 use super::data::{ComparedCells, MeasuredRun, StudyData};
 use super::figure::{MEMORY_PER_INSTANCE, STUDY_FIGURES};
 use super::guest_memory::GuestSides;
+use super::paired_runs::pairs_by_block;
 use super::stopping::Stopping;
 use crate::analysis::requests::memory_limit;
 use crate::analysis::{Estimate, Unavailable, unavailable};
-use crate::stats::{BlockRegression, Interval, MeanEstimate, Pair};
+use crate::stats::{BlockRegression, MeanEstimate, Pair};
 use ramp_format::scenario::Scenario;
 use ramp_format::study::Size;
 use workload::quantity::Bytes;
+
+pub use super::paired_runs::ValueWithInterval;
 
 /// Why nothing is known of a figure that is none of a study.
 pub(super) const NO_FIGURE: &str = "no such figure";
@@ -52,15 +54,6 @@ pub struct SizeOverhead {
     pub overhead: Estimate<ValueWithInterval>,
     /// What of it is inside and outside of guests; none where loads see the memory of their nodes.
     pub guest: Option<GuestSides>,
-}
-
-/// A value with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValueWithInterval {
-    /// The value.
-    pub value: f64,
-    /// Its interval.
-    pub interval: Interval,
 }
 
 /// The limits of a size.
@@ -187,12 +180,6 @@ impl OverheadModel {
     pub fn is_extrapolated(&self, memory: u64) -> bool {
         let within = self.limits.first().zip(self.limits.last());
         within.is_none_or(|(least, most)| !(least.memory..=most.memory).contains(&memory))
-    }
-}
-
-impl ValueWithInterval {
-    pub(super) fn of(found: MeanEstimate, confidence: f64) -> Self {
-        Self { value: found.mean, interval: found.interval(confidence) }
     }
 }
 
@@ -404,22 +391,6 @@ fn model(data: &StudyData, sizes: &[SizeOverhead]) -> Estimate<OverheadModel> {
             false => Unavailable(format!("{} ({})", why.0, lacking.join("; "))),
         }
     })
-}
-
-/// A figure (its index) of both runs of each block that has it in both.
-pub(super) fn pairs_by_block(at: usize, base: &[StudyRun], other: &[StudyRun]) -> Vec<(u32, Pair)> {
-    let value = |run: &StudyRun| run.figures.get(at)?.as_ref().ok().copied();
-    let pair = |run: &StudyRun| {
-        let other = other.iter().find(|other| other.block == run.block)?;
-        let pair = Pair {
-            base: value(run)?,
-            other: value(other)?,
-            begin_seconds: run.begin_seconds,
-            later_seconds: other.begin_seconds - run.begin_seconds,
-        };
-        Some((run.block, pair))
-    };
-    base.iter().filter_map(pair).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Overhead inside and outside of guests, in sentences and as cells of a table.
 
-use super::overhead::{mib_with_interval, whole_mib, within};
-use super::words::number;
+use super::words::{mib_with_interval, number, whole_mib, within};
 use crate::analysis::Estimate;
 use crate::analysis::guest_memory::SeenMachine;
 use crate::study::figure::StudyUnit;

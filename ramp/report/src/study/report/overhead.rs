@@ -2,7 +2,7 @@
 
 use super::guest_memory;
 use super::naming::engine;
-use super::words::{ends, interval, p_value, value};
+use super::words::{interval, mib_with_interval, p_value, value, whole_mib, within};
 use crate::analysis::cpu_cost::PodFixedCpuVerdict;
 use crate::analysis::{Estimate, mib};
 use crate::report::format;
@@ -172,29 +172,10 @@ impl OverheadReport {
     }
 }
 
-pub(super) fn within(unit: StudyUnit, interval: Interval) -> String {
-    format!(" ({})", ends(unit, interval))
-}
-
 fn mib_number(found: ValueWithInterval, source: OverheadSource) -> String {
     let source =
         if source == OverheadSource::Measured { String::new() } else { format!(", {}", source.name()) };
     format!("{}{}{source}", format::number(mib(found.value)), within(StudyUnit::Bytes, found.interval))
-}
-
-/// A value in MiB, with its interval.
-pub(super) fn mib_with_interval(found: ValueWithInterval) -> String {
-    format!("{} ({})", format::mib(found.value), interval(StudyUnit::Bytes, found.interval))
-}
-
-/// A number of bytes as manifests have it: whole MiB as `160Mi`.
-pub(super) fn whole_mib(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    if bytes > 0 && bytes.is_multiple_of(MIB) {
-        format!("{}Mi", bytes / MIB)
-    } else {
-        Bytes(bytes).to_string()
-    }
 }
 
 fn rows(by_size: &OverheadBySize, pod_fixed: Option<&Estimate<PodFixed>>) -> Vec<OverheadRow> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::overhead::{mib_with_interval, whole_mib};
+use super::words::{mib_with_interval, whole_mib};
 use crate::study::pod_fixed::{PodFixed, SizeVerdict};
 
 /// The name of the file and its text, of each class whose podFixed is known.

@@ -4,7 +4,9 @@ use crate::analysis::mib;
 use crate::report::format;
 use crate::stats::Interval;
 use crate::study::figure::StudyUnit;
+use crate::study::overhead_by_size::ValueWithInterval;
 use ramp_format::plan::EngineKind;
+use workload::quantity::Bytes;
 
 /// Width of texts for a terminal.
 pub const WIDTH: usize = 100;
@@ -103,6 +105,29 @@ pub fn duration(seconds: f64) -> String {
         seconds if seconds < 7200 => format!("{} min", (seconds + 30) / 60),
         seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// A value in MiB, with its interval.
+#[must_use]
+pub fn mib_with_interval(found: ValueWithInterval) -> String {
+    format!("{} ({})", format::mib(found.value), interval(StudyUnit::Bytes, found.interval))
+}
+
+/// A number of bytes as manifests have it: whole MiB as `160Mi`.
+#[must_use]
+pub fn whole_mib(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if bytes > 0 && bytes.is_multiple_of(MIB) {
+        format!("{}Mi", bytes / MIB)
+    } else {
+        Bytes(bytes).to_string()
+    }
+}
+
+/// The interval behind a value.
+#[must_use]
+pub fn within(unit: StudyUnit, interval: Interval) -> String {
+    format!(" ({})", ends(unit, interval))
 }
 
 #[cfg(test)]
