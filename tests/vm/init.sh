@@ -147,9 +147,9 @@ fourth_act() {
   group swap memory.high=24M
   group node
   run node_before node timeout -s TERM 1 /workload node
-  run swap swap /workload --memory 48M --fill unique --duration 6s &
+  run swap swap /workload --memory 48M --fill unique --duration 14s &
   {
-    sleep 4
+    sleep 8
     run node_swapping node timeout -s TERM 1.5 /workload node
   } &
 
