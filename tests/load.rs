@@ -270,7 +270,8 @@ fn in_thousands_of_groups_the_resident_set_is_told_all_the_same() {
     let report = load.wait_until_holding();
     let resident = report["memory_resident_bytes"].as_u64().expect("a number");
     assert!(resident.abs_diff(20_000_000) <= 64 << 10, "{report}");
-    assert!(number(&report, "memory_anon_bytes") > 15e6, "{report}");
+    // The rest is the program's file, which is larger in a build for tests.
+    assert!(number(&report, "memory_anon_bytes") > 10e6, "{report}");
     assert_eq!(report["memory_swap_bytes"], Value::Null, "not known is not 0");
 }
 
