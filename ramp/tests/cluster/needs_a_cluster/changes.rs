@@ -43,7 +43,7 @@ fn changes_by_others_are_told_within_two_seconds_and_a_deletion_ends_the_run() {
     change(&["patch", &object, "--field-manager=someone", "--patch", r#"{"spec":{"replicas":2}}"#]);
     change(&["patch", &object, "--field-manager=gitops", "--patch", r#"{"spec":{"minReadySeconds":1}}"#]);
     change(&["delete", &object, "--wait=false"]);
-    let (status, said) = running.wait_for(Duration::from_secs(180));
+    let (status, said) = running.wait_for(Duration::from_secs(240));
     assert!(!status.success(), "{said}");
     assert!(said.contains("was deleted by another client"), "{said}");
     let events = rows(&out, "events.csv");
@@ -76,7 +76,7 @@ fn a_run_that_others_scale_down_ends_and_names_them() {
     let object = format!("deployment/{}", deployments()[0]["metadata"]["name"].as_str().unwrap());
     let patch = r#"{"spec":{"replicas":1}}"#;
     kubectl(&["--namespace", namespace.0, "patch", &object, "--field-manager=someone", "--patch", patch]);
-    let (_, said) = running.wait_for(Duration::from_secs(60));
+    let (_, said) = running.wait_for(Duration::from_secs(240));
     let why = ramp_format::run_file::read_run(&out).unwrap().why_ended.unwrap();
     let expected = "blocked:5s: 2 of 3 requested instances cannot start: ScaledByOthers: replicas changed from 3 to 1 by someone at ";
     assert!(why.starts_with(expected), "{why}\n{said}");

@@ -114,7 +114,7 @@ fn components_of_pods_are_what_their_runtimes_hold_and_the_peak_is_what_they_hel
             options.extend(["--runtime", runtime]);
         }
         let manifest = scenario("runc/memory-capacity.yaml");
-        let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(120));
+        let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(300));
         assert!(status.success(), "{status}: {said}");
         assert_eq!(left(), Vec::<Value>::new());
         println!("{}", text(&Report::of(vec![Dataset::read(&out).unwrap()], None)));

@@ -75,7 +75,7 @@ fn a_run_through_a_proxy_with_a_client_certificate_of_version_1_records_what_a_d
         let proxy_variable = if by_environment { url.as_str() } else { "" };
         let env = [("KUBECONFIG", kubeconfig.to_str().unwrap()), ("HTTPS_PROXY", proxy_variable)];
         let (status, said) =
-            ramp_with(&env, &[&arguments[..], &load].concat()).wait_for(Duration::from_secs(180));
+            ramp_with(&env, &[&arguments[..], &load].concat()).wait_for(Duration::from_secs(300));
         assert!(status.success(), "{name}: {status}: {said}");
         let method = if scheme == "http" { "CONNECT" } else { "SOCKS" };
         let asked = proxy.asked();

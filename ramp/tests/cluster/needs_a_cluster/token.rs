@@ -10,7 +10,7 @@ use crate::process::{Namespace, kubeconfig, kubectl, left_in, ramp_as, scenario,
 use crate::support::rows;
 use crate::support::transitions::audit;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 #[test]
 #[ignore = "needs a cluster that is set up, and the right to make Secrets"]
