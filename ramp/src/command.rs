@@ -11,21 +11,22 @@ pub(crate) mod single_run;
 mod study;
 mod study_report;
 
-pub use clean::clean;
 pub use error::CommandError;
 pub use report::report;
-pub use study::study;
 
+use clean::clean;
 use error::{INTERRUPTED, REFUSED};
 use single_run::{RunDiscovery, begin, is_refused, mark_as_live, preflight, prepare, unless_interrupted};
+use study::study;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::cli::RunArgs;
+use crate::cli::{Command, RunArgs};
 use crate::engine::factory::AnyEngine;
 use crate::plan::builder::PlanBuilder;
 use crate::run::{Run, Surroundings};
@@ -33,11 +34,28 @@ use crate::ui::{Summary, View, out};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
 
+/// Runs a command that waits for an engine to its end. (Asynchronous code is compiled where it is polled: here, and not once more in the
+/// program.)
+///
+/// # Errors
+/// Those of the command.
+pub fn execute(runtime: &Runtime, command: &Command) -> Result<ExitCode, CommandError> {
+    runtime.block_on(async {
+        match command {
+            Command::Plan(args) => plan(args).await,
+            Command::Run(args) => run(args).await,
+            Command::Clean(args) => clean(args).await,
+            Command::Study(args) => study(args).await,
+            Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
 /// Runs the preflight and prints the plan, the forecast and the findings.
 ///
 /// # Errors
 /// If the engine cannot be reached, or arguments contradict each other.
-pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
+async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if args.resume.is_some() {
         return Err(CommandError::Input(
             "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into(),
@@ -59,7 +77,7 @@ pub async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
 ///
 /// # Errors
 /// Those of [`plan`], and if the run directory cannot be written.
-pub async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
+async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     if let Some(directory) = &args.resume {
         return resume(directory, args.json).await;
     }

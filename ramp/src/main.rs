@@ -66,15 +66,7 @@ fn ramp(command: &Command) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(async {
-                match command {
-                    Command::Plan(args) => command::plan(args).await,
-                    Command::Run(args) => command::run(args).await,
-                    Command::Clean(args) => command::clean(args).await,
-                    Command::Study(args) => command::study(args).await,
-                    Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
-                }
-            });
+            let result = command::execute(&runtime, command);
             // A name that is still being resolved (getaddrinfo cannot be cancelled) is not waited for.
             runtime.shutdown_background();
             result

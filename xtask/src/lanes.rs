@@ -9,7 +9,7 @@ use crate::shell::{Outcome, command, output, run, run_command, step};
 use crate::summary;
 
 /// Runs of each fuzz target, and how many a night allows.
-const FUZZ_RUNS: u32 = 100_000;
+const FUZZ_RUNS: u32 = 25_000;
 const FUZZ_RUNS_AT_NIGHT: u32 = 20_000_000;
 
 /// What can be said without root or anything beyond the tools of development.

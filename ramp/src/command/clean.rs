@@ -41,7 +41,7 @@ type Leftovers = BTreeMap<String, Vec<String>>;
 ///
 /// # Errors
 /// If they cannot be listed or removed.
-pub async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
+pub(super) async fn clean(args: &CleanArgs) -> Result<ExitCode, CommandError> {
     let Some(path) = args.run.as_deref().map(Path::new).filter(|path| path.is_dir()) else {
         return clean_by_id(args).await;
     };

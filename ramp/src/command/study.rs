@@ -25,7 +25,7 @@ use ramp_format::time::Time;
 ///
 /// # Errors
 /// Those of each.
-pub async fn study(args: &StudyArgs) -> Result<ExitCode, CommandError> {
+pub(super) async fn study(args: &StudyArgs) -> Result<ExitCode, CommandError> {
     match &args.command {
         StudyCommand::Init(args) => {
             init(&args.file)?;
