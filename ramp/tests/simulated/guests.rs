@@ -1,9 +1,6 @@
 //! Studies of runtimes with guests: what of the overhead is inside of them, and what outside.
 
-#[path = "../support/guests.rs"]
-mod studies;
-
-use studies::{OUTSIDE, USED, definition, holds, measured, overhead};
+use crate::kata_studies::{OUTSIDE, USED, definition, holds, measured, overhead};
 
 const MIB: f64 = 1_048_576.0;
 

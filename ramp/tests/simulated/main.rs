@@ -9,6 +9,8 @@ mod datasets;
 mod disks;
 mod faults;
 mod guests;
+#[path = "../support/kata_studies.rs"]
+mod kata_studies;
 mod limits;
 mod mixed;
 mod others;

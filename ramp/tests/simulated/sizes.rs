@@ -1,11 +1,9 @@
 //! Studies of sizes: the overhead as a line over memory limits, and what podFixed has to be.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-use ramp_format::study::StudyRecord;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::kata_studies::{holds, ramp, recorded, report, set_class};
 
 /// 64 MB and 5 % of the limit more.
 const SIZES: &str = "engine: simulated\nseed: 7\nwarmup: false\nruntimes: [runc, kata]\nblocks: 2\n\
@@ -15,41 +13,13 @@ const SIZES: &str = "engine: simulated\nseed: 7\nwarmup: false\nruntimes: [runc,
 const FIXED: f64 = 64e6;
 const MIB: f64 = 1_048_576.0;
 
-fn ramp(directory: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ramp")).args(words).current_dir(directory).output().unwrap()
-}
-
-fn recorded(text: &str) -> TempDir {
-    let place = TempDir::new().unwrap();
-    std::fs::write(place.path().join("study.yaml"), text).unwrap();
-    let output = ramp(place.path(), &["study", "run", "study.yaml", "--out", "study", "--no-report"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    place
-}
-
-fn report(place: &TempDir) -> Value {
-    let output = ramp(place.path(), &["report", "study", "--json", "--out", "out"]);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// As if the pods of kata had a RuntimeClass with this podFixed of memory.
 fn with_class(place: &TempDir, mib: u64) {
-    let study = place.path().join("study");
-    let record = StudyRecord::read(&study).unwrap();
-    for run in record.runs.iter().filter(|run| record.cells[run.cell].runtimes == ["kata"]) {
-        let file = study.join(&run.directory).join("run.json");
-        let mut text: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        text["runtime_class"] = json!({
-            "name": "kata", "handler": "kata-qemu", "overhead_memory_bytes": mib << 20, "overhead_cpu_cores": 0.25,
-            "scheduling": {"nodeSelector": {"kata": "true"}},
-        });
-        std::fs::write(&file, text.to_string()).unwrap();
-    }
-}
-
-fn holds(found: &Value, truth: f64) -> bool {
-    let end = |end: &str| found["interval"][end].as_f64().unwrap();
-    end("low") <= truth && truth <= end("high")
+    let class = json!({
+        "name": "kata", "handler": "kata-qemu", "overhead_memory_bytes": mib << 20, "overhead_cpu_cores": 0.25,
+        "scheduling": {"nodeSelector": {"kata": "true"}},
+    });
+    set_class(place, &class);
 }
 
 #[test]

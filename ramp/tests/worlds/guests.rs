@@ -1,6 +1,6 @@
 //! How often the intervals of what is used in guests and of what is outside of them hold the truth.
 
-#[path = "../support/guests.rs"]
+#[path = "../support/kata_studies.rs"]
 mod studies;
 
 use studies::{OUTSIDE, USED, definition, holds, measured, overhead};

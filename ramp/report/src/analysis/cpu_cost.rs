@@ -116,6 +116,11 @@ struct FittedTimes {
     drawn: Vec<[f64; OF_GROUPS]>,
 }
 
+/// A dwell as it is proposed: whole tens of seconds. What is one but for rounding is one.
+pub(crate) fn proposed_dwell(seconds: f64) -> f64 {
+    10.0 * (seconds / 10.0 - 1e-9).ceil()
+}
+
 /// The options of dwells of so many seconds.
 fn dwells(seconds: f64, ends_at_shortage: bool) -> String {
     let below = if ends_at_shortage { " in a run that stays below saturation (--to)" } else { "" };
@@ -206,7 +211,7 @@ pub fn cpu_of_use(figure: &Estimate<CpuFigure>, kind: CpuKind) -> Estimate<CpuFi
             let seconds = (dwell.max(1.0) * (width / wanted).powi(2)).max(SHORTEST_DWELL_SECONDS);
             match seconds <= LONGEST_DWELL_SECONDS {
                 true => {
-                    let seconds = 10.0 * (seconds / 10.0).ceil();
+                    let seconds = proposed_dwell(seconds);
                     format!("about {}, or more instances", dwells(seconds, figure.ends_at_shortage))
                 }
                 false => "more instances (--to) or a quieter machine".to_owned(),

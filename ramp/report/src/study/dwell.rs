@@ -6,7 +6,7 @@
 //! and what both rates say of that time.
 
 use super::figure::{CPU_AT_REST, CPU_PER_START, STUDY_FIGURES, StudyFigure};
-use crate::analysis::cpu_cost::{CpuKind, LONGEST_DWELL_SECONDS};
+use crate::analysis::cpu_cost::{CpuKind, LONGEST_DWELL_SECONDS, proposed_dwell};
 use crate::stats::student;
 use ramp_format::study::{StudyFile, Tolerance, Tolerances};
 
@@ -82,12 +82,6 @@ pub fn cpu_goals(definition: &StudyFile) -> Vec<CpuGoal> {
         .collect()
 }
 
-/// A dwell as it is proposed: whole tens of seconds.
-#[must_use]
-pub fn proposed(seconds: f64) -> f64 {
-    10.0 * (seconds / 10.0 - 1e-9).ceil()
-}
-
 impl DwellBlocks {
     /// The variance of the differences within blocks whose interval has this half-width.
     pub(super) fn variance_for(self, half_width: f64) -> f64 {
@@ -126,7 +120,7 @@ impl CpuRun {
                 FIT_FACTOR * self.starting_seconds.powi(2) / 2.0 / (of_walk - self.starting_seconds).max(0.0)
             }
         };
-        (seconds <= LONGEST_DWELL_SECONDS).then(|| proposed(seconds.max(1.0)))
+        (seconds <= LONGEST_DWELL_SECONDS).then(|| proposed_dwell(seconds.max(1.0)))
     }
 
     /// What a half-width of the difference of two such runs needs.

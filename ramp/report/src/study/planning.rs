@@ -2,11 +2,11 @@
 
 use super::comparison::{StudyRun, figure_pairs};
 use super::data::{ComparedCells, MeasuredRun, StudyData};
-use super::dwell::{DwellBlocks, proposed};
+use super::dwell::DwellBlocks;
 use super::figure::{CPU_AT_REST, CPU_PER_START, STUDY_FIGURES, StudyFigure, StudyUnit, Topic};
 use super::stopping::Stopping;
 use super::verdict::most_advised;
-use crate::analysis::cpu_cost::LONGEST_DWELL_SECONDS;
+use crate::analysis::cpu_cost::{LONGEST_DWELL_SECONDS, proposed_dwell};
 use crate::analysis::mib;
 use crate::stats::{Interval, Pair, Quantile, Survival, paired};
 use ramp_format::rows::Part;
@@ -216,7 +216,7 @@ impl BlockCosts {
         let left = blocks.variance_for(half_width) - (variance - within);
         // Half of them idle, and half with instances.
         let times = within / left;
-        let seconds = proposed(times * dwells / 2.0);
+        let seconds = proposed_dwell(times * dwells / 2.0);
         (left > 0.0 && times > 1.0 && seconds <= LONGEST_DWELL_SECONDS).then(|| LongerDwells {
             seconds,
             blocks: blocks.blocks,
