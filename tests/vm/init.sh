@@ -59,6 +59,23 @@ run_below() {
   run "$below" "$hidden" unshare -m sh -c 'mount --bind "$0" /sys/fs/cgroup && exec "$@"' "$cgroups/$hidden" "$@"
 }
 
+# until_holding NAME...: waits until the last report of each of these runs says so, for at most a minute.
+until_holding() {
+  for waited_for in "$@"; do
+    tries=0
+    until tail -n 1 "$out/$waited_for.reports" | grep -q '"phase":"holding"' || [ $((tries += 1)) -gt 120 ]; do
+      sleep 0.5
+    done
+  done
+}
+
+# stop CGROUP...: what runs in these cgroups is asked to end.
+stop() {
+  for stopped in "$@"; do
+    xargs kill -TERM <"$cgroups/$stopped/cgroup.procs"
+  done
+}
+
 # The number of reports so far goes before each change, so that it is known which came after it.
 change_limits() {
   for name in memory_share cpu_share; do
@@ -81,12 +98,12 @@ first_act() {
   run throttled throttled /workload --cpu 0.5 --duration 6s &
 
   group resident
-  run resident resident /workload --memory 40M --duration 9s &
+  run resident resident /workload --memory 40M &
 
   group memory_share memory.max=64M
-  run memory_share memory_share /workload --memory 50% --fill unique --duration 10s &
+  run memory_share memory_share /workload --memory 50% --fill unique &
   group cpu_share 'cpu.max=40000 100000'
-  run cpu_share cpu_share /workload --cpu 50% --duration 10s &
+  run cpu_share cpu_share /workload --cpu 50% &
 
   group clock
   run clock clock /workload --cpu 0.3 --duration 9s &
@@ -94,10 +111,17 @@ first_act() {
   sleep 4
   now=$(date +%s)
   set_clock $((now + 18000))
-  change_limits 96M '80000 100000'
   sleep 3
   set_clock $((now - 18000))
-  change_limits 64M '40000 100000'
+
+  # On a slow machine memory is held long after the others have ended.
+  until_holding resident memory_share cpu_share
+  for limits in '96M 80000' '64M 40000'; do
+    change_limits "${limits% *}" "${limits#* } 100000"
+    sleep 5
+    until_holding memory_share
+  done
+  stop resident memory_share cpu_share
   wait
   keep throttled throttled cpu.stat
 }
@@ -108,8 +132,8 @@ second_act() {
   group oom/below memory.max=55000000
   group oom/above memory.max=62500000
   run oom_max oom/max /workload --memory max --growth-rate 30M/s --fill unique &
-  run oom_below oom/below /workload --memory 62M --fill unique --duration 7s &
-  run oom_above oom/above /workload --memory 62M --fill unique --duration 7s &
+  run oom_below oom/below /workload --memory 62M --fill unique --duration 60s &
+  run oom_above oom/above /workload --memory 62M --fill unique &
 
   group hidden memory.max=48M 'cpu.max=50000 100000'
   group hidden/max
@@ -120,9 +144,11 @@ second_act() {
   for high in 8M 16M 32M; do
     group high_$high memory.high=$high
     # A limit to how late it may end: what comes later needs its memory.
-    run high_$high high_$high timeout -s KILL 12 /workload --memory 48M --fill unique --duration 5s &
+    run high_$high high_$high timeout -s KILL 16 /workload --memory 48M --fill unique --duration 8s &
   done
 
+  until_holding oom_above
+  stop oom/above
   wait
   keep oom oom memory.events
 }
@@ -146,16 +172,14 @@ fourth_act() {
   swapon /dev/nvme0n1
   group swap memory.high=24M
   group node
-  run node_before node timeout -s TERM 1 /workload node
-  run swap swap /workload --memory 48M --fill unique --duration 14s &
-  {
-    sleep 8
-    run node_swapping node timeout -s TERM 1.5 /workload node
-  } &
-
+  run node_before node timeout -s TERM 2 /workload node
+  run swap swap /workload --memory 48M --fill unique &
   mount -o remount,hidepid=2 /proc
   group single cpuset.cpus=0
   run single single su -s /bin/sh nobody -c 'exec /workload --memory 10M --fill unique --cpu 1.5 --duration 6s' &
+  until_holding swap
+  run node_swapping node timeout -s TERM 3 /workload node
+  stop swap
   wait
   mount -o remount,hidepid=0 /proc
 }

@@ -51,8 +51,8 @@ fn it_ends_in_time_while_memory_high_holds_the_load_up() {
         let run = run(high);
         let last = run.last();
         assert_eq!(last["record"], "end", "{last}");
-        assert!(number(last, "elapsed_seconds") < 5.5, "{last}");
-        assert!(run.took < 6.5, "{high} was to end after 5 s and was there for {:.1} s", run.took);
+        assert!(number(last, "elapsed_seconds") < 8.5, "{last}");
+        assert!(run.took < 9.5, "{high} was to end after 8 s and was there for {:.1} s", run.took);
         assert_eq!(run.status, 0);
     }
 }
@@ -166,14 +166,14 @@ fn what_the_machine_swaps_out_is_what_it_has_less_in_memory() {
     let anon = |record: &Value| bytes(record, "memory_anon_bytes");
     assert!(out(&swapping) - out(&before) > 5e6, "{swapping}");
     let more = anon(&swapping) + out(&swapping) - anon(&before) - out(&before);
-    // It grows meanwhile: what it had a few reports before is the least, what it comes to the most.
+    // The node is looked at for several reports of the load.
     let load = run("swap");
     let is_before = |record: &&Value| record["time"].as_str() < swapping["time"].as_str();
     let before_then: Vec<&Value> = load.records.iter().filter(is_before).collect();
     let held = |record: &Value| anon(record) + bytes(record, "memory_swap_bytes");
     let least = held(before_then[before_then.len().saturating_sub(4)]);
     let most = load.records.iter().map(held).fold(0.0, f64::max);
-    // Another load, which holds 10 MB, has begun as well.
+    // Another load, which holds 10 MB, may be there as well.
     assert!(
         (least - 3e6..most + 14e6).contains(&more),
         "{more} bytes where the load has {least} to {most}: {swapping}"
