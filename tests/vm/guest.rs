@@ -101,7 +101,7 @@ fn serial_lines(init: &str) -> Result<[String; 2], String> {
     let swap = File::create(file("swap")).and_then(|swap| swap.set_len(128 << 20));
     swap.map_err(|error| error.to_string())?;
     let serial = |name: &str| format!("file:{}", file(name).display());
-    // Before what other tests do meanwhile: its programs need the time that emulation gives them. (Without the right, at no higher priority.)
+    // Before what other tests do meanwhile: its programs need the time that emulation gives them. (Who may not go first does not.)
     let mut qemu = Command::new("nice");
     qemu.args(["-n", "-10", "qemu-system-x86_64"]);
     qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "512", "-nodefaults", "-no-reboot"])

@@ -140,11 +140,16 @@ impl KataWithoutCpu {
     }
 
     pub(crate) fn of_handler(name: &'static str, handler: &str) -> Self {
+        Self::with_memory(name, handler, "160Mi")
+    }
+
+    /// With so much memory as its podFixed.
+    pub(crate) fn with_memory(name: &'static str, handler: &str, memory: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("class.json");
         let class = json!({
             "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name},
-            "handler": handler, "overhead": {"podFixed": {"memory": "160Mi"}},
+            "handler": handler, "overhead": {"podFixed": {"memory": memory}},
         });
         fs::write(&file, class.to_string()).unwrap();
         kubectl(&["apply", "-f", file.to_str().unwrap()]);

@@ -147,8 +147,12 @@ mod tests {
             let mut random = Pcg64Mcg::seed_from_u64(7);
             let runs = 24;
             let mut holds = [0; 2];
+            let mut squares = 0.0;
             for _ in 0..runs {
                 let fit = fit_cpu_time(&[dwell(walk, rate, correlation, &mut random)]).unwrap();
+                let mut of = [0.0; OF_GROUPS];
+                of[MOST_GROUPS] = 1.0;
+                squares += (fit.mean(of) - 0.02_f64).powi(2);
                 let drawn = fit.draws(400, 1);
                 for (at, (index, truth)) in [(0, 0.5), (MOST_GROUPS, 0.02)].into_iter().enumerate() {
                     let of: Vec<f64> = drawn.iter().map(|drawn| drawn[index]).collect();
@@ -159,6 +163,10 @@ mod tests {
                 holds.iter().all(|holds| holds * 100 >= 88 * runs),
                 "{holds:?} of {runs}: {walk} {rate} {correlation}"
             );
+            // Intervals allow for what is seldom; the figure itself is hardly less exact than the difference of both rates.
+            let (deviation, of_rates) =
+                ((squares / f64::from(runs)).sqrt(), walk * (2.0_f64 / 58.0).sqrt() / 10.0);
+            assert!(rate > 0.0 || deviation < 1.3 * of_rates, "{deviation} where rates have {of_rates}");
         }
     }
 }

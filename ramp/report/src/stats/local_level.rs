@@ -53,7 +53,10 @@ pub struct Fit<const C: usize = COMMON> {
 /// The coefficients for one walk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Component<const C: usize> {
+    /// By its likelihood and by how likely it is beforehand: of draws.
     weight: f64,
+    /// By its likelihood alone: of means.
+    weight_of_mean: f64,
     coefficients: [f64; C],
     /// Lower triangular root of their covariance.
     root: [[f64; C]; C],
@@ -89,7 +92,8 @@ pub(super) trait Disturbance: Copy {
     /// A kernel counts in these units: a smaller variance than that of one is none.
     const LEAST_VARIANCE: f64;
 
-    /// The logarithm of how likely it is beforehand, against others of its kind.
+    /// The logarithm of how likely it is beforehand, against others of its kind. Intervals allow for it; means have none, so that caution
+    /// does not make them less exact.
     fn log_prior(self) -> f64 {
         0.0
     }
@@ -308,8 +312,9 @@ fn component<D: Disturbance, const C: usize, const K: usize, const B: usize>(
         coefficients[at] = products[at][C] / products[at][at];
     }
     let root = cholesky(|row, column| -products[C + 1 + row][C + 1 + column] * variance);
-    let likelihood = disturbance.log_prior() - 0.5 * (freedom * variance.ln() + log_determinant);
-    Some((Component { weight: 0.0, coefficients, root, freedom }, likelihood, identified))
+    let likelihood = -0.5 * (freedom * variance.ln() + log_determinant);
+    let unweighted = Component { weight: 0.0, weight_of_mean: 0.0, coefficients, root, freedom };
+    Some((unweighted, likelihood, identified))
 }
 
 /// Lower triangular root of a covariance, which is zero for coefficients that cannot be told.
@@ -386,7 +391,13 @@ fn of_first_groups<D: Disturbance, const C: usize, const K: usize, const B: usiz
             coefficients[among_all(row)] = one.coefficients[row];
             (0..C).for_each(|column| root[among_all(row)][among_all(column)] = one.root[row][column]);
         }
-        Component { weight: one.weight, coefficients, root, freedom: one.freedom }
+        Component {
+            weight: one.weight,
+            weight_of_mean: one.weight_of_mean,
+            coefficients,
+            root,
+            freedom: one.freedom,
+        }
     };
     let mut identified = [false; OF_GROUPS];
     (0..C).for_each(|at| identified[among_all(at)] = fit.identified[at]);
@@ -401,24 +412,34 @@ fn fitted<D: Disturbance, const C: usize, const K: usize, const B: usize>(
     series: &[Vec<Observation<C>>],
     disturbances: impl Iterator<Item = D>,
 ) -> Option<Fit<C>> {
-    let mut found: Vec<_> =
+    let found: Vec<_> =
         disturbances.filter_map(|one| Some((one, component::<D, C, K, B>(series, one)?))).collect();
-    let (best_walk, best) = found
-        .iter()
-        .map(|(walk, (component, likelihood, _))| (*walk, (*component, *likelihood)))
-        .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
     let identified = found.first()?.1.2;
-    let total: f64 = found.iter().map(|(_, (_, likelihood, _))| (likelihood - best.1).exp()).sum();
-    let wider = persistence::<D, C, K>(series, best_walk, &best.0.coefficients).sqrt();
+    let likelihoods = found.iter().map(|(_, (_, likelihood, _))| *likelihood);
+    let expected = found.iter().map(|(one, (_, likelihood, _))| likelihood + one.log_prior());
+    let (weights_of_means, weights) = (weights(likelihoods), weights(expected));
+    let (best, _) = found.iter().zip(&weights).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let wider = persistence::<D, C, K>(series, best.0, &best.1.0.coefficients).sqrt();
     let components = found
-        .drain(..)
-        .map(|(_, (component, likelihood, _))| Component {
-            weight: (likelihood - best.1).exp() / total,
+        .iter()
+        .zip(weights.iter().zip(&weights_of_means))
+        .map(|((_, (component, _, _)), (weight, weight_of_mean))| Component {
+            weight: *weight,
+            weight_of_mean: *weight_of_mean,
             root: component.root.map(|row| row.map(|cell| cell * wider)),
-            ..component
+            ..*component
         })
         .collect();
     Some(Fit { components, observations: series.iter().map(Vec::len).sum(), identified })
+}
+
+/// Weights with a sum of 1, by their logarithms.
+fn weights(logarithms: impl Iterator<Item = f64>) -> Vec<f64> {
+    let logarithms: Vec<f64> = logarithms.collect();
+    let largest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let relative: Vec<f64> = logarithms.iter().map(|one| (one - largest).exp()).collect();
+    let total: f64 = relative.iter().sum();
+    relative.iter().map(|one| one / total).collect()
 }
 
 /// By how much neighbouring innovations that go the same way make the variance of their sum larger than the sum of their
@@ -476,7 +497,7 @@ impl<const C: usize> Fit<C> {
     /// The mean of a linear combination of the coefficients.
     #[must_use]
     pub fn mean(&self, of: [f64; C]) -> f64 {
-        let of_one = |one: &Component<C>| one.weight * dot(of, one.coefficients);
+        let of_one = |one: &Component<C>| one.weight_of_mean * dot(of, one.coefficients);
         self.components.iter().map(of_one).sum()
     }
 

@@ -103,7 +103,7 @@ fn definition() -> String {
     writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
     text += "sizes: [{name: 100M, memory: 100M}]\n";
     writeln!(text, "ramp: {{step: 3, to: {INSTANCES}, settle: 6s, hold: 6s}}").unwrap();
-    text += "cooldown: {most: 40s}\nblocks: {least: 3, most: 7}\nprecision: {memory_per_instance: 2.2Mi}\n";
+    text += "cooldown: {most: 40s}\nwarmup: false\nblocks: {least: 3, most: 7}\nprecision: {memory_per_instance: 2.2Mi}\n";
     text
 }
 

@@ -50,7 +50,7 @@ fn saturate(scenarios_of: &str, class: &str) -> Account {
             "--runtime",
             if class.is_empty() { "default" } else { class },
             "--memory",
-            "100M",
+            "200M",
             "--step",
             "4",
             "--step-timeout",
