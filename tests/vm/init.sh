@@ -95,7 +95,7 @@ first_act() {
   run limits outer/inner /workload --memory 5M --cpu 0.1 --duration 3s &
 
   group throttled 'cpu.max=20000 100000'
-  run throttled throttled /workload --cpu 0.5 --duration 6s &
+  run throttled throttled /workload --cpu 0.5 --duration 16s &
 
   group resident
   run resident resident /workload --memory 40M &

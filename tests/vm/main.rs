@@ -41,17 +41,16 @@ fn time_to(records: &[Value], field: &str, value: &Value) -> f64 {
     number(found, "elapsed_seconds") - number(&records[0], "elapsed_seconds")
 }
 
-/// From the first of these records to the last one, CPU time is used as it falls due at this rate. The time in which the emulated machine
-/// was not given a CPU is not all made up for.
+/// At the last of these records all CPU time has been used that has fallen due, which over these records was at this rate. (That of stalls,
+/// in which the emulated machine was not given a CPU, falls due no more.)
 fn assert_uses(records: &[Value], cores: f64) {
     let last = &records[records.len() - 1];
-    let over = |field| number(last, field) - number(&records[0], field);
-    let [used, due, elapsed] =
-        ["cpu_used_seconds_total", "cpu_wanted_seconds_total", "elapsed_seconds"].map(over);
     assert_eq!(last["cpu_wanted_cores"], cores, "{last}");
-    assert!((used / due - 1.0).abs() < 0.1, "{used} s used where {due} s fell due: {last}");
-    let had = used / elapsed / cores;
-    assert!((0.5..1.1).contains(&had), "{had:.2} of {cores} cores used: {last}");
+    let over = |field| number(last, field) - number(&records[0], field);
+    let due = over("cpu_wanted_seconds_total") / over("elapsed_seconds");
+    assert!((0.5..1.01).contains(&(due / cores)), "{due:.3} cores due of {cores}: {last}");
+    let [used, due] = ["cpu_used_seconds_total", "cpu_wanted_seconds_total"].map(|field| number(last, field));
+    assert!((used - due).abs() < 0.1, "{used} s used where {due} s fell due: {last}");
 }
 
 #[test]
@@ -105,7 +104,8 @@ fn throttling_is_counted_and_what_it_costs_is_given_up() {
     let used = guest().figure("throttled.cpu.stat", "usage_usec") as f64 / 1e6;
     assert!((used / elapsed - 0.2).abs() < 0.03, "the cgroup used {used} s; {last}");
     let told = number(last, "cpu_used_seconds_total");
-    assert!((told - used).abs() < 0.1, "the cgroup used {used} s; {last}");
+    // What its start took before its first instruction is the cgroup's alone.
+    assert!((told - used).abs() < 0.2, "the cgroup used {used} s; {last}");
     assert!(run.messages.contains("expect throttling"), "{}", run.messages);
 }
 
