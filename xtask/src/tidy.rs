@@ -76,14 +76,18 @@ fn terms<'t>(config: &'t str, section: &str) -> BTreeSet<&'t str> {
 fn a_test_that_does_not_share_the_cluster_is_alone_in_whichever_profile_it_runs() {
     let files = files();
     let config = &files[".config/nextest.toml"];
-    let profiles =
-        ["alone", "measured"].map(|profile| terms(config, &format!("[profile.cluster-{profile}]")));
+    let profiles = ["alone", "measured", "studies"]
+        .map(|profile| terms(config, &format!("[profile.cluster-{profile}]")));
     let all: BTreeSet<&str> = profiles.iter().flatten().copied().collect();
     assert!(profiles.iter().all(|profile| !profile.is_empty()));
     assert_eq!(all.len(), profiles.iter().map(BTreeSet::len).sum::<usize>(), "none is in two of them");
-    let of_default =
-        "# The profiles `cluster-alone` and `cluster-measured` below, for whoever runs them in another one.";
-    assert_eq!(terms(config, of_default), all);
+    assert_eq!(
+        terms(
+            config,
+            "# The profiles `cluster-alone`, `cluster-measured` and `cluster-studies` below, for whoever runs them in another one."
+        ),
+        all
+    );
     let mut left_out = terms(config, "[profile.cluster]");
     assert!(left_out.remove("test(needs_a_cluster) & not ("));
     assert_eq!(left_out, all);
