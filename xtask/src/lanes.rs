@@ -75,7 +75,7 @@ pub(crate) const WORLDS_BUILD: &str = "--cargo-profile worlds --package ramp --t
 /// Reports on simulated clusters whose truth is known: how often each figure's interval holds it.
 pub(crate) fn worlds(often: Worlds) -> Outcome {
     let seeds = match often {
-        Worlds::Briefly => 200,
+        Worlds::Briefly => 100,
         Worlds::AtNight => 1000,
     };
     summary::forget("worlds")?;
