@@ -14,6 +14,7 @@ use ramp_report::report::charts::{charts, marks};
 use ramp_report::report::html::page;
 use ramp_report::report::json::json;
 use ramp_report::report::markdown::markdown;
+use ramp_report::report::memory_bars;
 use ramp_report::report::svg::svg;
 use ramp_report::report::terminal::text;
 
@@ -47,14 +48,14 @@ fuzz_target!(|changes: &[u8]| {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     let report = Report::of(vec![data], None);
-    let (charts, marks) = (charts(&report), marks(&report));
+    let (charts, plots, marks) = (charts(&report), memory_bars::charts(&report), marks(&report));
     assert!(json(&report).is_object());
-    assert!(!text(&report).is_empty() && !markdown(&report, &charts).is_empty());
+    assert!(!text(&report).is_empty() && !markdown(&report, &charts, &plots).is_empty());
     // The page has all charts; the same code draws each of them as a file.
     if let Some(chart) = charts.get(changes.len() / 8 % charts.len().max(1)) {
         svg(chart, &marks).expect("a chart");
     }
-    page(&report, &charts, &marks).expect("a page");
+    page(&report, &charts, &marks, &plots).expect("a page");
 });
 
 /// Makes one change of the files.
