@@ -40,7 +40,7 @@ Usage: cargo xtask [--meanwhile <COMMAND>] <COMMAND>...
 Commands:
   check     format, lints, documentation, dependencies, unit and integration tests
   host      as root: tests of cgroups, podman, virtual machines and the browser; short benchmarks
-  worlds    reports on simulated clusters whose truth is known, each 200 times: how often each interval holds it. The
+  worlds    reports on simulated clusters whose truth is known, each 100 times: how often each interval holds it. The
             table is target/coverage.md
   cluster   tests that need a Kubernetes cluster: the one of KUBECONFIG, or one that the scripts `up`, `load-image`
             and `down` in the directory TEST_CLUSTER start and end. They mostly wait: --meanwhile COMMAND runs one

@@ -17,7 +17,7 @@ use super::estimates::of_one_runtime;
 use super::marginal_cost::{DRAWS, marginal_cost};
 use super::{Estimate, MarginalCost, mib, unavailable};
 use crate::dataset::{ComponentMemory, Dataset, InstanceComponents, KERNEL, KERNEL_PARTS, NODE_COMPONENTS};
-use crate::stats::{Interval, MeanEstimate, PAGE_BYTES, SEED, fit, student};
+use crate::stats::{Interval, MeanEstimate, PAGE_BYTES, SEED, fit};
 
 /// Why there is nothing where no component probe ran.
 pub const NEEDS_PROBE: &str = "needs the component probe: kubectl apply -k deploy/setup/components";
@@ -177,7 +177,7 @@ fn usual<'c>(all: &[&'c InstanceComponents]) -> Vec<&'c InstanceComponents> {
 fn mean_of(name: &'static str, values: &[f64], stream: u64) -> Option<ComponentCost> {
     let found = MeanEstimate::of(values)?;
     let (mean, error) = (found.mean, found.standard_error);
-    let half = student(0.975, found.freedom) * error + PAGE_BYTES;
+    let half = found.interval(0.95).half_width() + PAGE_BYTES;
     let distribution = StudentT::new(found.freedom).ok()?;
     let mut random = Pcg64Mcg::seed_from_u64(SEED ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     Some(ComponentCost {
