@@ -166,18 +166,12 @@ fn what_the_machine_swaps_out_is_what_it_has_less_in_memory() {
     let anon = |record: &Value| bytes(record, "memory_anon_bytes");
     assert!(out(&swapping) - out(&before) > 5e6, "{swapping}");
     let more = anon(&swapping) + out(&swapping) - anon(&before) - out(&before);
-    // The node is looked at for several reports of the load.
+    // It is looked at once the load holds its memory.
     let load = run("swap");
-    let is_before = |record: &&Value| record["time"].as_str() < swapping["time"].as_str();
-    let before_then: Vec<&Value> = load.records.iter().filter(is_before).collect();
-    let held = |record: &Value| anon(record) + bytes(record, "memory_swap_bytes");
-    let least = held(before_then[before_then.len().saturating_sub(4)]);
-    let most = load.records.iter().map(held).fold(0.0, f64::max);
+    let holding = load.first("held", |record| record["phase"] == "holding");
+    let held = anon(holding) + bytes(holding, "memory_swap_bytes");
     // Another load, which holds 10 MB, may be there as well.
-    assert!(
-        (least - 3e6..most + 14e6).contains(&more),
-        "{more} bytes where the load has {least} to {most}: {swapping}"
-    );
+    assert!((held - 3e6..held + 14e6).contains(&more), "{more} bytes where the load has {held}: {swapping}");
 }
 
 #[test]
