@@ -36,7 +36,30 @@ fn counts(text: &str) -> Option<(u64, u64)> {
     Some((number("tests")?, number("failures")? + number("errors")?))
 }
 
-/// Prints the durations of the steps, the tests of each lane that has run, and all of them as `N passed, N failed`.
+/// A text as it was before it became that of an element of XML.
+fn unescaped(text: &str) -> String {
+    let quotes =
+        text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+    quotes.replace("&amp;", "&")
+}
+
+/// Tests that failed, the first time or for good, each with where and why:
+/// `<testcase name="…" …><failure message="…" …>the message of the panic, and a backtrace</failure>`; `<flakyFailure …>` where a second
+/// attempt passed.
+fn failures(text: &str) -> Vec<String> {
+    let of_test = |test: &str| {
+        let name = test.split_once('"')?.0;
+        let (kind, failure) = [("flaky", "<flakyFailure "), ("failed", "<failure ")]
+            .into_iter()
+            .find_map(|(kind, tag)| Some((kind, test.split_once(tag)?.1)))?;
+        let panic = failure.split_once('>')?.1.split("stack backtrace:").next()?.split("</").next()?;
+        Some(format!("{kind}: {name}\n    {}", unescaped(panic).trim().replace('\n', "\n    ")))
+    };
+    text.split("<testcase name=\"").skip(1).filter_map(of_test).collect()
+}
+
+/// Prints the durations of the steps, the tests of each lane that has run, why those failed that did, and all of them as
+/// `N passed, N failed`.
 ///
 /// # Errors
 /// Where no lane has run, or a report is not one of nextest's.
@@ -53,6 +76,7 @@ pub(crate) fn print() -> Outcome {
             counts(&text).ok_or_else(|| format!("{}: expected a JUnit report", report.display()))?;
         let well = tests.saturating_sub(broken);
         println!("{lane}: {well} passed, {broken} failed");
+        failures(&text).iter().for_each(|failure| println!("  {failure}"));
         passed += well;
         failed += broken;
     }
@@ -73,5 +97,22 @@ mod tests {
             <testsuite name="ramp" tests="1" failures="0"></testsuite></testsuites>"#;
         assert_eq!(counts(text), Some((12, 3)));
         assert_eq!(counts("<testsuite tests=\"1\">"), None);
+    }
+
+    #[test]
+    fn a_test_that_failed_is_told_with_its_reason_and_one_that_passed_at_last_as_flaky() {
+        let text = r#"<testsuites name="nextest-run" tests="3" failures="1" errors="0"><testsuite name="a">
+            <testcase name="passes" classname="a" time="1"/>
+            <testcase name="fails" classname="a" time="1">
+            <failure message="a.rs:1:2" type="t">panicked at a.rs:1:2:
+2 &lt; 3 &amp; so on
+stack backtrace:
+0: main</failure></testcase>
+            <testcase name="passes_at_last" classname="a" time="1">
+            <flakyFailure timestamp="x" time="2" message="" type="t">why</flakyFailure></testcase>
+            </testsuite></testsuites>"#;
+        let told =
+            ["failed: fails\n    panicked at a.rs:1:2:\n    2 < 3 & so on", "flaky: passes_at_last\n    why"];
+        assert_eq!(failures(text), told);
     }
 }
