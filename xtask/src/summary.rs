@@ -43,6 +43,10 @@ fn unescaped(text: &str) -> String {
     quotes.replace("&amp;", "&")
 }
 
+/// Of the message of a failure, at most.
+const LINES: usize = 6;
+const LENGTH: usize = 300;
+
 /// Tests that failed, the first time or for good, each with where and why:
 /// `<testcase name="…" …><failure message="…" …>the message of the panic, and a backtrace</failure>`; `<flakyFailure …>` where a second
 /// attempt passed.
@@ -53,7 +57,10 @@ fn failures(text: &str) -> Vec<String> {
             .into_iter()
             .find_map(|(kind, tag)| Some((kind, test.split_once(tag)?.1)))?;
         let panic = failure.split_once('>')?.1.split("stack backtrace:").next()?.split("</").next()?;
-        Some(format!("{kind}: {name}\n    {}", unescaped(panic).trim().replace('\n', "\n    ")))
+        // A message may have all of what a program printed.
+        let panic = unescaped(panic.trim());
+        let lines = panic.lines().take(LINES).map(|line| line.chars().take(LENGTH).collect::<String>());
+        Some(lines.fold(format!("{kind}: {name}"), |told, line| told + "\n    " + &line))
     };
     text.split("<testcase name=\"").skip(1).filter_map(of_test).collect()
 }

@@ -1,29 +1,27 @@
 //! Memory by component and its peak where they are known: stand-ins of Kata with a monitor and a file server, and with a peak; and gVisor,
-//! of which the kernel's cgroups tell. Measured in the study of [`super::overhead`].
+//! of which the kernel's cgroups tell.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ramp_report::analysis::components::{Components, POD_COMPONENTS};
 use ramp_report::analysis::results::RunResults;
 use ramp_report::dataset::Dataset;
 use ramp_report::progress::Observer;
-use ramp_report::study::data::StudyData;
+use ramp_report::report::Report;
+use ramp_report::report::terminal::text;
+use serde_json::Value;
 
-use crate::process::kubectl;
+use crate::ended_pods::EndedPods;
+use crate::process::{self, kubectl, left, one_node, scenario, tidy_cluster};
 
 const MIB: f64 = (1 << 20) as f64;
 
 /// The runs under a runtime.
-pub(super) struct Runs(Vec<(Dataset, RunResults)>);
+struct Runs(Vec<(Dataset, RunResults)>);
 
 impl Runs {
-    /// Those of a study under a runtime.
-    pub(super) fn of(study: &StudyData, runtime: &str) -> Self {
-        let runs = study.runs.iter().filter(|run| study.cells[run.cell].runtimes == [runtime]);
-        Self(runs.map(|run| ((*run.data).clone(), (*run.results).clone())).collect())
-    }
-
-    pub(super) fn read(directories: &[PathBuf]) -> Self {
+    fn read(directories: &[PathBuf]) -> Self {
         let read = |at: &PathBuf| {
             let data = Dataset::read(at).unwrap();
             let results = RunResults::alone(&data, &Observer::default());
@@ -46,6 +44,13 @@ impl Runs {
         self.mean(|run| components(run).sum()) - self.component("load")
     }
 
+    /// What an instance more costs, and by how much its interval may be off to either side.
+    fn marginal_cost(&self) -> (f64, f64) {
+        let cost = |run: &RunResults| run.estimates.rough_cost.clone().unwrap();
+        let half_width = |run: &RunResults| (cost(run).interval.high - cost(run).interval.low) / 2.0;
+        (self.mean(|run| cost(run).bytes), self.mean(half_width))
+    }
+
     fn peak(&self) -> f64 {
         self.mean(|run| run.components.whole.peak.as_ref().unwrap().bytes)
     }
@@ -63,21 +68,25 @@ fn assert_near(what: &str, found: f64, truth: f64, within: f64) {
     );
 }
 
-/// `kata-parts`: 64 and 48 MiB, which add up to what each pod costs more, in bytes.
-pub(super) fn check_parts(base: &Runs, parts: &Runs, difference: f64) {
+/// `kata-parts`: 64 and 48 MiB, which add up to its overhead.
+fn check_parts(base: &Runs, parts: &Runs) {
     assert_near("vmm", parts.component("vmm"), 64.0, 3.0);
     assert_near("virtiofsd", parts.component("virtiofsd"), 48.0, 3.0);
-    assert_near("sum of the components", parts.overhead() - base.overhead(), difference / MIB, 3.0);
+    let sum = parts.overhead() - base.overhead();
+    assert_near("sum of the components", sum, 112.0, 3.0);
+    // That of two runs is no better known than this where others disturb the machine; a study tells it better: [`super::overhead`].
+    let [(parts, parts_off), (base, base_off)] = [parts, base].map(Runs::marginal_cost);
+    assert_near("sum of the components", sum, parts - base, parts_off.hypot(base_off).max(3.0));
 }
 
 /// `kata-peak`: 96 MiB, and 128 MiB more at first.
-pub(super) fn check_peak(base: &Runs, peak: &Runs) {
+fn check_peak(base: &Runs, peak: &Runs) {
     assert_near("at rest", peak.overhead() - base.overhead(), 96.0, 4.0);
     assert_near("peak", peak.peak() - base.peak(), 224.0, 4.0);
 }
 
 /// gVisor: what its processes hold is what is charged to the cgroups of its pods.
-pub(super) fn check_gvisor(gvisor: &Runs) {
+fn check_gvisor(gvisor: &Runs) {
     for (data, run) in &gvisor.0 {
         let found = components(run);
         assert!(found.cost("sentry").unwrap() > 0.0 && found.cost("gofer").unwrap() > 0.0, "{found:?}");
@@ -93,11 +102,41 @@ pub(super) fn check_gvisor(gvisor: &Runs) {
     }
 }
 
+#[test]
+#[ignore = "needs a cluster on this machine with RuntimeClasses gvisor, kata-parts and kata-peak, and an image with the component probe"]
+fn components_of_pods_are_what_their_runtimes_hold_and_the_peak_is_what_they_held_at_first() {
+    tidy_cluster();
+    let _ended_pods = EndedPods::removed();
+    let _others_are_cordoned = one_node();
+    let _probe = ComponentProbe::apply();
+    let directory = tempfile::tempdir().unwrap();
+    let run = |runtime: &str| {
+        let out = directory.path().join(runtime);
+        // The peak is over before a large load is filled.
+        let memory = if runtime == "kata-peak" { "4M" } else { "100M" };
+        let mut options =
+            vec!["--memory", memory, "--from", "5", "--to", "5", "--settle", "6s", "--hold", "20s"];
+        if runtime != "default" {
+            options.extend(["--runtime", runtime]);
+        }
+        let manifest = scenario("runc/memory-capacity.yaml");
+        let (status, said) = process::run(&manifest, &out, &options).wait_for(Duration::from_secs(300));
+        assert!(status.success(), "{status}: {said}");
+        assert_eq!(left(), Vec::<Value>::new());
+        println!("{}", text(&Report::of(vec![Dataset::read(&out).unwrap()], None)));
+        Runs::read(&[out])
+    };
+    let [base, parts, peak, gvisor] = ["default", "kata-parts", "kata-peak", "gvisor"].map(run);
+    check_parts(&base, &parts);
+    check_peak(&base, &peak);
+    check_gvisor(&gvisor);
+}
+
 /// The component probe, as long as this lives.
-pub(super) struct ComponentProbe(PathBuf);
+struct ComponentProbe(PathBuf);
 
 impl ComponentProbe {
-    pub(super) fn apply() -> Self {
+    fn apply() -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/setup/components");
         kubectl(&["apply", "-k", directory.to_str().unwrap()]);
         Self(directory)

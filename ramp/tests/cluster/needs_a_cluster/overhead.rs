@@ -1,4 +1,4 @@
-//! Overhead per pod where it is known, and who holds it: a cluster whose kata-parts is runc plus two processes of 112 MiB per pod. On one
+//! Overhead per pod where it is known: a cluster whose kata-parts is runc plus two processes of 112 MiB per pod. On one
 //! node, since nodes that share a kernel report the same memory.
 
 use std::fmt::Write as _;
@@ -19,7 +19,6 @@ use ramp_report::study::comparison::CellComparison;
 use ramp_report::study::data::StudyData;
 use serde_json::Value;
 
-use super::components::{ComponentProbe, Runs, check_gvisor, check_parts, check_peak};
 use crate::charged::charged;
 use crate::ended_pods::EndedPods;
 use crate::process::{self, KataWithoutCpu, kubectl, left, one_node, ramp, scenario, tidy_cluster};
@@ -30,17 +29,16 @@ const TRUE_OVERHEAD: f64 = 112.0 * MIB;
 const CLASS: &str = "ramp-test-overhead";
 /// Instances of each run of the study.
 const INSTANCES: u32 = 7;
-const STEPS: u32 = 2;
+const STEPS: u32 = 3;
 
 #[test]
-#[ignore = "needs a cluster on this machine with RuntimeClasses gvisor, kata-parts (runc and 112 MiB in each pod) and kata-peak"]
-fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod_and_who_holds_it() {
+#[ignore = "needs a cluster on this machine with RuntimeClasses gvisor and kata-parts, which is runc and 112 MiB in each pod"]
+fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     tidy_cluster();
     let _ended_pods = EndedPods::removed();
     let _others_are_cordoned = one_node();
     let directory = tempfile::tempdir().unwrap();
     let _class = KataWithoutCpu::of_handler(CLASS, "kata-parts");
-    let _probe = ComponentProbe::apply();
     let file = directory.path().join("study.yaml");
     let out = directory.path().join("study");
     fs::write(&file, definition()).unwrap();
@@ -65,28 +63,6 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod_and_wh
         charges / MIB
     );
 
-    let [base, parts, gvisor] = ["default", CLASS, "gvisor"].map(|runtime| Runs::of(&data, runtime));
-    check_parts(&base, &parts, kata.0);
-    check_gvisor(&gvisor);
-    let peak_out = directory.path().join("peak");
-    // The peak is over before a large load is filled.
-    let options = [
-        "--runtime",
-        "kata-peak",
-        "--memory",
-        "4M",
-        "--from",
-        "5",
-        "--to",
-        "5",
-        "--settle",
-        "6s",
-        "--hold",
-        "20s",
-    ];
-    run(&peak_out, &options);
-    check_peak(&base, &Runs::read(&[peak_out]));
-
     // A B and B A, of the study's first two blocks.
     let of_each: Vec<PathBuf> = data
         .record
@@ -102,7 +78,10 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod_and_wh
     let mixed_out = directory.path().join("mixed");
     let mix = format!("default,{CLASS}");
     let options = ["--mix", &mix, "--memory", "20M", "--to", "10", "--settle", "6s", "--hold", "6s"];
-    run(&mixed_out, &options);
+    let manifest = scenario("runc/memory-capacity.yaml");
+    let (status, said) = process::run(&manifest, &mixed_out, &options).wait_for(Duration::from_secs(400));
+    assert!(status.success(), "{status}: {said}");
+    assert_eq!(left(), Vec::<Value>::new());
     let report = Report::of(vec![Dataset::read(&mixed_out).unwrap()], None);
     println!("{}", text(&report));
     let mixed = report.findings.runs[0].mixed[1].overhead.clone().unwrap().unwrap();
@@ -116,22 +95,14 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod_and_wh
     assert!(half_width(mixed.1) <= 0.08 * TRUE_OVERHEAD, "±8 % at most: {}", in_mib(&mixed));
 }
 
-/// A run of its own.
-fn run(out: &Path, options: &[&str]) {
-    let manifest = scenario("runc/memory-capacity.yaml");
-    let (status, said) = process::run(&manifest, out, options).wait_for(Duration::from_secs(400));
-    assert!(status.success(), "{status}: {said}");
-    assert_eq!(left(), Vec::<Value>::new());
-}
-
-/// A study of the base, what is known, and gVisor. (A sandbox that has just been filled maps all of that only after a while.)
+/// A study of the base, what is known, and gVisor.
 fn definition() -> String {
     let manifest = scenario("runc/memory-capacity.yaml");
     let mut text = String::from("name: overhead of runtimes\nengine: kubernetes\n");
     writeln!(text, "scenarios: [{{manifest: {}}}]", manifest.display()).unwrap();
     writeln!(text, "runtimes: [default, {CLASS}, gvisor]").unwrap();
     text += "sizes: [{name: 100M, memory: 100M}]\n";
-    writeln!(text, "ramp: {{from: 3, step: 4, to: {INSTANCES}, settle: 4s, hold: 17s}}").unwrap();
+    writeln!(text, "ramp: {{step: 3, to: {INSTANCES}, settle: 6s, hold: 6s}}").unwrap();
     text += "cooldown: {most: 40s}\nwarmup: false\nblocks: {least: 3, most: 7}\nprecision: {memory_per_instance: 2.2Mi}\n";
     text
 }
