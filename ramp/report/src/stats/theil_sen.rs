@@ -244,7 +244,7 @@ mod tests {
     fn the_interval_is_no_wider_than_what_the_data_warrants() {
         let mut random = Pcg64Mcg::seed_from_u64(5);
         let found = slope(&[line(40, 100.0, 0.0, || 3.0 * noise(&mut random))]).unwrap();
-        let half = (found.interval.high - found.interval.low) / 2.0;
+        let half = found.interval.half_width();
         // Least squares would have 1.96 · 3 / sqrt(40³ / 12) = 0.08; the ends of a random walk of such changes, 3 · sqrt(2) each, lie
         // within 1.96 · 3 · sqrt(2 · 40) / 40 = 1.3 for each x.
         assert!((0.08..1.7).contains(&half), "{half}");

@@ -55,7 +55,7 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
     println!("{} blocks; kata {}", data.runs_of(0).len(), in_mib(&kata));
     println!("gvisor {} where {:.1} MiB more are charged than under runc", in_mib(&gvisor), charges / MIB);
     assert!(kata.1.low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= kata.1.high, "kata {}", in_mib(&kata));
-    assert!(half_width(kata.1) <= 0.02 * TRUE_OVERHEAD, "±2 % at most: {}", in_mib(&kata));
+    assert!(kata.1.half_width() <= 0.02 * TRUE_OVERHEAD, "±2 % at most: {}", in_mib(&kata));
     assert!(
         (gvisor.0 - charges).abs() <= 3.0 * MIB,
         "gvisor {}, {:.1} charged",
@@ -92,7 +92,7 @@ fn a_study_of_three_runtimes_and_a_mixed_run_hold_what_each_costs_per_pod() {
         in_mib(&(pooled.bytes, pooled.interval))
     );
     assert!(mixed.1.low <= TRUE_OVERHEAD && TRUE_OVERHEAD <= mixed.1.high, "mixed {}", in_mib(&mixed));
-    assert!(half_width(mixed.1) <= 0.08 * TRUE_OVERHEAD, "±8 % at most: {}", in_mib(&mixed));
+    assert!(mixed.1.half_width() <= 0.08 * TRUE_OVERHEAD, "±8 % at most: {}", in_mib(&mixed));
 }
 
 /// A study of the base, what is known, and gVisor.
@@ -111,10 +111,6 @@ fn definition() -> String {
 fn difference(compared: &CellComparison) -> (f64, Interval) {
     let memory = compared.figures[0].as_ref().unwrap();
     (memory.difference.difference.mean, memory.interval)
-}
-
-fn half_width(interval: Interval) -> f64 {
-    (interval.high - interval.low) / 2.0
 }
 
 fn in_mib((found, interval): &(f64, Interval)) -> String {
