@@ -12,7 +12,8 @@ mod study;
 mod study_report;
 
 pub use error::CommandError;
-pub use report::report;
+
+use report::report;
 
 use clean::clean;
 use error::{INTERRUPTED, REFUSED};
@@ -34,6 +35,15 @@ use crate::ui::{Summary, View, out};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
 
+/// Runs a command that reads files and waits for nothing; `None` where it needs a runtime ([`execute`]).
+#[must_use]
+pub fn execute_offline(command: &Command) -> Option<ExitCode> {
+    match command {
+        Command::Report(args) => Some(report(args)),
+        _ => None,
+    }
+}
+
 /// Runs a command that waits for an engine to its end. (Asynchronous code is compiled where it is polled: here, and not once more in the
 /// program.)
 ///
@@ -46,7 +56,8 @@ pub fn execute(runtime: &Runtime, command: &Command) -> Result<ExitCode, Command
             Command::Run(args) => run(args).await,
             Command::Clean(args) => clean(args).await,
             Command::Study(args) => study(args).await,
-            Command::Instance(_) | Command::Workload(_) | Command::Report(_) => Ok(ExitCode::SUCCESS),
+            // Those of the local engine's instances, and of execute_offline.
+            _ => Ok(ExitCode::SUCCESS),
         }
     })
 }

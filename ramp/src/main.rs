@@ -47,9 +47,8 @@ fn ramp(command: &Command) -> ExitCode {
     // A file that reaches the limit of its size (RLIMIT_FSIZE) is a full disk: the write fails, and the signal does not end the run. Before
     // any thread is started, and only for this process: those that it starts begin without blocked signals.
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
-    if let Command::Report(args) = command {
-        // Needs no runtime.
-        return command::report(args);
+    if let Some(code) = command::execute_offline(command) {
+        return code;
     }
     // Warnings of libraries (failed requests) are in events.csv. On standard error they would break the live view, and block the
     // only thread while nobody reads it.

@@ -26,7 +26,7 @@ use ramp_report::study::report::assertion::{ReportAssertion, StudyAssertion};
 
 /// Reports on runs. Errors are printed on standard error.
 #[must_use]
-pub fn report(args: &ReportArgs) -> ExitCode {
+pub(crate) fn report(args: &ReportArgs) -> ExitCode {
     let assertions = match assertions(args) {
         Ok(assertions) => assertions,
         Err(message) => {
