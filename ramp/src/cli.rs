@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod results;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ pub enum Command {
     Clean(CleanArgs),
     /// Repeat runs of several runtimes and sizes in random order, and compare them
     Study(StudyArgs),
+    /// Copy the results of a Job in the cluster, also while it runs, and report on them
+    Fetch(results::FetchArgs),
+    /// Serve the page and the files of a run or study directory by HTTP
+    Serve(results::ServeArgs),
     /// An instance of the local engine: joins its cgroup, then executes its command
     #[command(hide = true)]
     Instance(crate::engine::local::subcommands::InstanceArgs),
@@ -181,6 +187,10 @@ pub struct RunArgs {
     /// Print JSON lines on standard output instead of text on standard error
     #[arg(long)]
     pub json: bool,
+
+    /// The server of its results.
+    #[command(flatten)]
+    pub server: results::ServeOption,
 
     /// Resume the run of this directory at the step it had reached, with its own options
     #[arg(long, value_name = "DIR", conflicts_with_all = [
@@ -326,6 +336,11 @@ pub struct StudyRunArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
+    /// Go on with the study in --out where there is one that has not ended, after the process that may still run it; else begin it. So
+    /// the same command serves each attempt of a Job
+    #[arg(long = "continue", requires = "out", conflicts_with = "resume")]
+    pub continue_existing: bool,
+
     /// Do not print the report at the end, nor write it to DIR/report
     #[arg(long)]
     pub no_report: bool,
@@ -337,6 +352,10 @@ pub struct StudyRunArgs {
     /// Print JSON lines on standard output instead of text on standard error
     #[arg(long)]
     pub json: bool,
+
+    /// The server of its results.
+    #[command(flatten)]
+    pub server: results::ServeOption,
 }
 
 /// Arguments of `study status`.

@@ -2,21 +2,25 @@
 
 pub(crate) mod clean;
 pub(crate) mod error;
+mod fetch;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
 mod report;
 mod report_files;
 mod resumed;
+mod serve;
 pub(crate) mod single_run;
 mod study;
 mod study_report;
 
 pub use error::CommandError;
 
-use report::report;
+use report::{page_of, report};
 
 use clean::clean;
 use error::{INTERRUPTED, REFUSED};
+use fetch::fetch;
+use serve::serve;
 use single_run::{RunDiscovery, begin, is_refused, mark_as_live, preflight, prepare, unless_interrupted};
 use study::study;
 
@@ -27,10 +31,12 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::cli::results::ServeOption;
 use crate::cli::{Command, RunArgs};
 use crate::engine::factory::AnyEngine;
 use crate::plan::builder::PlanBuilder;
 use crate::run::{Run, Surroundings};
+use crate::serve::{BoundServer, ResultsServer};
 use crate::ui::{Summary, View, out};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
@@ -56,6 +62,8 @@ pub fn execute(runtime: &Runtime, command: &Command) -> Result<ExitCode, Command
             Command::Run(args) => run(args).await,
             Command::Clean(args) => clean(args).await,
             Command::Study(args) => study(args).await,
+            Command::Fetch(args) => fetch(args).await,
+            Command::Serve(args) => serve(args).await,
             // Those of the local engine's instances, and of execute_offline.
             _ => Ok(ExitCode::SUCCESS),
         }
@@ -89,8 +97,9 @@ async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
 /// # Errors
 /// Those of [`plan`], and if the run directory cannot be written.
 async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
+    let server = bound(&args.server).await?;
     if let Some(directory) = &args.resume {
-        return resume(directory, args.json).await;
+        return resume(directory, args.json, server).await;
     }
     let (builder, mut engine, clock) = prepare(args).await?;
     if let AnyEngine::Kubernetes(engine) = &mut engine {
@@ -110,12 +119,28 @@ async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
         }
         view.plan("\npreflight failed: continuing because of --force; the errors are recorded");
     }
+    let _server = server.map(|server| serve_results(server, &builder.out, &view));
     let surroundings = Surroundings { clock, view, interrupts: interrupts.clone() };
     let (run, _live) = begin(builder, found, engine, surroundings)?;
     finish(run, &interrupts).await
 }
 
-async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
+/// The server of a run or a study, if one is asked for: what cannot be bound is told before anything begins.
+pub(crate) async fn bound(option: &ServeOption) -> Result<Option<BoundServer>, CommandError> {
+    match option.serve {
+        Some(address) => Ok(Some(BoundServer::bind(address).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Serves a directory, and says where.
+pub(crate) fn serve_results(server: BoundServer, directory: &Path, view: &View) -> ResultsServer {
+    let server = server.serve(directory, page_of);
+    view.say(&format!("page: {}", server.url));
+    server
+}
+
+async fn resume(path: &Path, json: bool, server: Option<BoundServer>) -> Result<ExitCode, CommandError> {
     let file = read_run(path).map_err(|error| CommandError::reading(&error))?;
     let at = path.display();
     if let Some(end) = file.end {
@@ -126,7 +151,9 @@ async fn resume(path: &Path, json: bool) -> Result<ExitCode, CommandError> {
         return Err(CommandError::Input(format!("{at}: nothing to resume: {why}")));
     }
     let interrupts = interrupts::count();
-    let run = resumed::resumed(path, &file, View::of(json), interrupts.clone()).await?;
+    let view = View::of(json);
+    let _server = server.map(|server| serve_results(server, path, &view));
+    let run = resumed::resumed(path, &file, view, interrupts.clone()).await?;
     let _live = mark_as_live(&file.run);
     finish(run, &interrupts).await
 }

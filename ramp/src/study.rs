@@ -7,6 +7,7 @@ mod definition;
 mod durations;
 pub(crate) mod dwells;
 pub(crate) mod init;
+mod lock;
 pub(crate) mod plan;
 mod progress;
 mod recovery;

@@ -90,6 +90,9 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// The scenario of the study of `deploy/job`.
+const JOB_SCENARIO: &str = "memory-capacity";
+
 /// The comment on the readiness probe, and its period in seconds.
 type Readiness = (&'static str, &'static str);
 
@@ -157,6 +160,11 @@ fn files() -> Vec<GeneratedFile> {
         let kustomization = include_str!("../../deploy/templates/kustomization.yaml");
         add("kustomization.yaml", fill(kustomization, &[("runtime", runtime.name), ("scenario", &names)]));
         add("zero-replicas.json", include_str!("../../deploy/templates/zero-replicas.json").to_owned());
+    }
+    // Of that under the default runtime: kustomize makes ConfigMaps of files below its own directory only.
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.name == JOB_SCENARIO) {
+        let path = format!("deploy/job/{JOB_SCENARIO}.yaml");
+        files.extend(RUNTIMES.first().map(|runtime| (path, scenario.manifest(runtime))));
     }
     files
 }

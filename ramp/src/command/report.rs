@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::MALFORMED;
 use super::report_files::{Published, ReportFiles, publish, table_bytes};
-use super::study_report::{is_study, report_study};
+use super::study_report::{is_study, page_of_study, report_study};
 use crate::cli::{ReportArgs, StudyReportArgs};
 use crate::ui::{ProgressView, error};
 use ramp_report::dataset::{Dataset, tell_apart};
@@ -55,6 +55,28 @@ pub(super) fn report_of_study(args: &StudyReportArgs) -> ExitCode {
             ExitCode::from(MALFORMED)
         }
     }
+}
+
+/// Reports on a directory, of a study or of a run, below it. Errors are printed on standard error.
+#[must_use]
+pub(super) fn report_of_directory(directory: &Path) -> ExitCode {
+    let args = StudyReportArgs::of(directory.to_owned());
+    if is_study(directory) {
+        return report_of_study(&args);
+    }
+    report_runs(&ReportArgs { runs: vec![args.directory], output: args.output, memory: None }, &[])
+}
+
+/// The page of a directory, of a study or of a run.
+///
+/// # Errors
+/// If it cannot be read, or the page cannot be made.
+pub(crate) fn page_of(directory: &Path) -> Result<String, String> {
+    if is_study(directory) {
+        return page_of_study(directory);
+    }
+    let data = Dataset::read(directory).map_err(|error| error.to_string())?;
+    Ok(Report::observed(vec![data], None, &Observer::default()).files(directory)?.page)
 }
 
 /// Assertions on runs, or on a study, which also say of what the report is.

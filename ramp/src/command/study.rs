@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::error::{CommandError, INTERRUPTED, REFUSED};
-use super::interrupts;
-use super::report::report_of_study;
+use super::report::{page_of, report_of_study};
+use super::{bound, interrupts};
 use crate::cli::{StudyArgs, StudyCommand, StudyReportArgs, StudyRunArgs};
+use crate::serve::PageOf;
 use crate::study::StudyPlan;
 use crate::study::check::{check_cells, findings};
 use crate::study::checked_cell::{CheckedCell, durations};
 use crate::study::dwells::planned_dwells;
 use crate::study::init::init;
 use crate::study::plan::{describe, planned_runs};
-use crate::study::runner::{resume_study, run_study};
+use crate::study::runner::{StudyOutput, Waiting, continue_study, resume_study, run_study};
 use crate::study::status::StudyStatus;
 use crate::ui::{notice, out};
 use ramp_format::study::{StudyFile, StudyRecord};
@@ -54,9 +55,16 @@ pub(super) async fn study(args: &StudyArgs) -> Result<ExitCode, CommandError> {
 
 /// Runs or resumes a study; at its end its report is printed and written.
 async fn run(args: &StudyRunArgs) -> Result<ExitCode, CommandError> {
+    let output = StudyOutput {
+        json: args.json,
+        server: bound(&args.server).await?.map(|server| (server, page_of as PageOf)),
+    };
     let end = match (&args.resume, &args.file) {
-        (Some(directory), _) => resume_study(directory, args.json).await?,
-        (None, Some(file)) => run_study(file, args.out.as_deref(), args.json).await?,
+        (Some(directory), _) => resume_study(directory, output, Waiting::Never).await?,
+        (None, Some(file)) => match (&args.out, args.continue_existing) {
+            (Some(out), true) => continue_study(file, out, output).await?,
+            (out, _) => run_study(file, out.as_deref(), output).await?,
+        },
         (None, None) => return Err(CommandError::Input("expected a study file, or --resume DIR".into())),
     };
     let Some(directory) = end.complete.filter(|_| !args.json) else { return Ok(end.code) };

@@ -44,6 +44,16 @@ pub(crate) fn report_study(
     publish(&PublishedStudy { report: &report, directory, verbose: args.verbose }, args, failures)
 }
 
+/// The page of a study.
+///
+/// # Errors
+/// If it cannot be read, or the page cannot be made.
+pub(super) fn page_of_study(directory: &Path) -> Result<String, String> {
+    let data = StudyData::read(directory, &Observer::default()).map_err(|error| error.to_string())?;
+    let report = StudyReport::of(&data);
+    Ok(PublishedStudy { report: &report, directory, verbose: false }.files(directory)?.page)
+}
+
 /// The report of the study in a directory.
 struct PublishedStudy<'s> {
     report: &'s StudyReport<'s>,

@@ -22,6 +22,7 @@ mod preflight;
 mod probe;
 mod relabelled;
 mod request;
+pub(crate) mod results;
 mod sandbox;
 mod scheduling;
 mod sidecars;

@@ -38,11 +38,7 @@ impl StudyPlan {
     /// If it is not a study, names what does not exist, or contradicts itself; if the RuntimeClasses cannot be listed.
     pub(crate) async fn read(path: &Path) -> Result<(Self, Clock), CommandError> {
         let at = |error: String| CommandError::Input(format!("{}: {error}", path.display()));
-        let mut definition = StudyFile::read(path).map_err(CommandError::Input)?;
-        relative_to(&mut definition, path.parent().unwrap_or(Path::new("")));
-        let has_manifest = definition.scenarios.iter().any(|scenario| scenario.manifest.is_some());
-        let usual = if has_manifest { EngineKind::Kubernetes } else { EngineKind::Local };
-        let engine = *definition.engine.get_or_insert(usual);
+        let (mut definition, engine) = settled(path).map_err(CommandError::Input)?;
         check(&definition, engine).map_err(at)?;
         let budget_is_found = engine == EngineKind::Local && definition.memory_budget.is_none();
         if budget_is_found {
@@ -85,6 +81,18 @@ impl StudyPlan {
         }
     }
 
+    /// Whether a record is of the study of this file.
+    ///
+    /// # Errors
+    /// If it is not a study file.
+    pub(crate) fn is_file_of(path: &Path, record: &StudyRecord) -> Result<bool, CommandError> {
+        let (mut definition, engine) = settled(path).map_err(CommandError::Input)?;
+        if engine == EngineKind::Local && definition.memory_budget.is_none() {
+            definition.memory_budget = record.definition.memory_budget;
+        }
+        Ok(definition == record.definition)
+    }
+
     /// Whether a record is of the same study. The seed and the budget are those that it has drawn and found, where the file has none.
     pub(crate) fn is_of(&self, record: &StudyRecord) -> bool {
         let mut definition = self.definition.clone();
@@ -93,6 +101,16 @@ impl StudyPlan {
         }
         definition == record.definition && self.cells == record.cells && self.name == record.name
     }
+}
+
+/// What a study file says, with paths relative to the working directory, and its engine.
+fn settled(path: &Path) -> Result<(StudyFile, EngineKind), String> {
+    let mut definition = StudyFile::read(path)?;
+    relative_to(&mut definition, path.parent().unwrap_or(Path::new("")));
+    let has_manifest = definition.scenarios.iter().any(|scenario| scenario.manifest.is_some());
+    let usual = if has_manifest { EngineKind::Kubernetes } else { EngineKind::Local };
+    let engine = *definition.engine.get_or_insert(usual);
+    Ok((definition, engine))
 }
 
 /// The clock of a study: of this machine, or of its simulated cluster, which goes on from `last`. Simulated time begins here.

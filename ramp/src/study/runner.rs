@@ -11,6 +11,7 @@ use super::checked_cell::{CheckedCell, durations};
 use super::cooldown::before_next;
 use super::definition::{StudyPlan, clock};
 use super::durations::{RunDurations, fits_budget};
+use super::lock::{LockState, StudyLock};
 use super::progress::{StudyProgress, tell};
 use super::recovery::{INTERRUPTED_RUN, cut_off, recover, run_id};
 use super::request::RunRequest;
@@ -21,6 +22,7 @@ use crate::command::single_run::{begin, engine_of, is_refused, mark_as_live, unl
 use crate::command::{CommandError, interrupts, output_directory};
 use crate::live_runs::{LiveRun, other_process_of};
 use crate::run::Surroundings;
+use crate::serve::{BoundServer, PageOf, ResultsServer};
 use crate::ui::{ProgressView, View};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
@@ -42,8 +44,33 @@ struct StudyRunner {
     durations: RunDurations,
     /// Instances of the warm-up, by cell.
     nodes: Vec<u32>,
-    /// Other processes neither run this study nor take it for ended.
+    _marks: StudyMarks,
+}
+
+/// Other processes neither run the study nor take it for ended, for as long as the value exists.
+#[derive(Debug)]
+struct StudyMarks {
     _live: Option<LiveRun>,
+    _lock: StudyLock,
+}
+
+/// What a study shows while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct StudyOutput {
+    /// JSON lines on standard output instead of text on standard error.
+    pub(crate) json: bool,
+    /// What serves its page and files, and what makes the page.
+    pub(crate) server: Option<(BoundServer, PageOf)>,
+}
+
+impl StudyOutput {
+    /// Serves a directory, and says where.
+    fn serve(self, directory: &Path) -> Option<ResultsServer> {
+        let (server, page_of) = self.server?;
+        let server = server.serve(directory, page_of);
+        tell(&View::of(self.json), &format!("page: {}", server.url));
+        Some(server)
+    }
 }
 
 /// How a run of a study has ended.
@@ -71,7 +98,12 @@ impl From<ExitCode> for StudyEnd {
 ///
 /// # Errors
 /// Where the file is wrong, a cell cannot run, or the directory cannot be written. Nothing was created then.
-pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Result<StudyEnd, CommandError> {
+pub(crate) async fn run_study(
+    file: &Path,
+    out: Option<&Path>,
+    output: StudyOutput,
+) -> Result<StudyEnd, CommandError> {
+    let json = output.json;
     let (plan, clock) = StudyPlan::read(file).await?;
     let directory = out.map_or_else(|| PathBuf::from(format!("study-{}", plan.id)), Path::to_owned);
     check_directory(&plan, file, &directory)?;
@@ -80,6 +112,7 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
         .filter(|finding| finding.refuses)
         .map(|finding| finding.message)
         .collect();
+    let _server = output.serve(&directory);
     let interrupts = interrupts::count();
     let record = plan.record(Time(clock.now()));
     let view = View::of(json);
@@ -96,33 +129,101 @@ pub(crate) async fn run_study(file: &Path, out: Option<&Path>, json: bool) -> Re
     drop(view);
     std::fs::create_dir_all(directory.join("runs"))
         .map_err(|error| CommandError::Failed(format!("{}: {error}", directory.display())))?;
+    let LockState::Held(lock) = StudyLock::take(&directory) else {
+        let at = directory.display();
+        return Err(CommandError::Failed(format!(
+            "{at}: another process begins a study there at the same time"
+        )));
+    };
     save(&record, &directory).inspect_err(|_| remove_if_empty(&directory))?;
-    let live = mark_as_live(&record.study);
-    StudyRunner::new(directory, record, clock, interrupts, json, &checked, live).go().await
+    let marks = StudyMarks { _live: mark_as_live(&record.study), _lock: lock };
+    StudyRunner::new(directory, record, clock, interrupts, json, &checked, marks).go().await
+}
+
+/// Goes on with the study of a file where its directory has one, also one that another process is about to leave; else begins it. So the same
+/// command serves each attempt of a Job.
+///
+/// # Errors
+/// Those of [`run_study`] and [`resume_study`], and where the directory has another study.
+pub(crate) async fn continue_study(
+    file: &Path,
+    out: &Path,
+    output: StudyOutput,
+) -> Result<StudyEnd, CommandError> {
+    let Ok(record) = StudyRecord::read(out) else { return run_study(file, Some(out), output).await };
+    let at = out.display();
+    if !StudyPlan::is_file_of(file, &record)? {
+        let file = file.display();
+        return Err(CommandError::Input(format!(
+            "{at}: the study there, {}, is not that of {file}: choose another directory with --out, or remove that one",
+            record.name
+        )));
+    }
+    if record.end.is_none() {
+        return resume_study(out, output, Waiting::ForTheOther).await;
+    }
+    tell(
+        &View::of(output.json),
+        &format!("{at}: the study has ended: {}", record.why_ended.unwrap_or_default()),
+    );
+    Ok(StudyEnd { code: ExitCode::SUCCESS, complete: Some(out.to_owned()) })
+}
+
+/// What is done where another process runs the study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It is an error.
+    Never,
+    /// Its end is waited for.
+    ForTheOther,
 }
 
 /// Goes on with the study of a directory.
 ///
 /// # Errors
 /// Where it is none, has ended, is run by another process, or what is left of the run that was cut off cannot be removed.
-pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<StudyEnd, CommandError> {
+pub(crate) async fn resume_study(
+    directory: &Path,
+    output: StudyOutput,
+    waiting: Waiting,
+) -> Result<StudyEnd, CommandError> {
+    let json = output.json;
+    let _server = output.serve(directory);
     let read = || StudyRecord::read(directory).map_err(|error| CommandError::reading(&error));
     let at = directory.display();
     let study = read()?.study;
-    // Of two that are begun at the same time each sees the other one.
+    let interrupts = interrupts::count();
+    // Of two that are begun at the same time each sees the other one, also where the file system has no locks.
     let live = mark_as_live(&study);
+    let under_way = |process: Option<u32>| {
+        let process = process.map(|process| format!("process {process} on this machine"));
+        let process =
+            process.unwrap_or_else(|| "a process in another container or on another machine".into());
+        CommandError::Failed(format!("{at}: the study is under way ({process}); see: ramp study status {at}"))
+    };
+    let lock = match (StudyLock::take(directory), waiting) {
+        (LockState::Held(lock), _) => lock,
+        (LockState::Taken, Waiting::Never) => return Err(under_way(other_process_of(&study))),
+        (LockState::Taken, Waiting::ForTheOther) => {
+            let told = || {
+                tell(&View::of(json), &format!("{at}: waiting for the process that runs the study to end"));
+            };
+            match StudyLock::wait(directory, &interrupts, told).await {
+                Some(lock) => lock,
+                None => return Ok(ExitCode::from(INTERRUPTED).into()),
+            }
+        }
+    };
     if let Some(process) = other_process_of(&study) {
-        return Err(CommandError::Failed(format!(
-            "{at}: the study is under way (process {process} on this machine); see: ramp study status {at}"
-        )));
+        return Err(under_way(Some(process)));
     }
+    let marks = StudyMarks { _live: live, _lock: lock };
     // As the other one has left it.
     let mut record = read()?;
     if let Some(end) = record.end {
         return Err(CommandError::Input(format!("{at}: nothing to resume: the study ended at {end}")));
     }
     let clock = clock(&record.definition, Some(last_time(&record)))?;
-    let interrupts = interrupts::count();
     recover(directory, &mut record, Time(clock.now()), json, &interrupts).await?;
     record.resumes.push(Time(clock.now()));
     save(&record, directory)?;
@@ -135,7 +236,7 @@ pub(crate) async fn resume_study(directory: &Path, json: bool) -> Result<StudyEn
         return Ok(code.into());
     }
     drop(view);
-    StudyRunner::new(directory.to_owned(), record, clock, interrupts, json, &checked, live).go().await
+    StudyRunner::new(directory.to_owned(), record, clock, interrupts, json, &checked, marks).go().await
 }
 
 /// A directory that has a study already is told from one that has anything else.
@@ -186,6 +287,7 @@ fn save(record: &StudyRecord, directory: &Path) -> Result<(), CommandError> {
 fn remove_if_empty(directory: &Path) {
     // As best it can: the error that is told is that of the study.
     let _ = std::fs::remove_file(directory.join("study.json.new"));
+    let _ = std::fs::remove_file(directory.join("study.lock"));
     let _ = std::fs::remove_dir(directory.join("runs"));
     let _ = std::fs::remove_dir(directory);
 }
@@ -205,11 +307,11 @@ impl StudyRunner {
         interrupts: watch::Receiver<u32>,
         json: bool,
         checked: &[CheckedCell],
-        live: Option<LiveRun>,
+        marks: StudyMarks,
     ) -> Self {
         let nodes = checked.iter().map(CheckedCell::eligible_nodes).collect();
         let durations = durations(checked);
-        Self { directory, record, clock, interrupts, json, durations, nodes, _live: live }
+        Self { directory, record, clock, interrupts, json, durations, nodes, _marks: marks }
     }
 
     async fn go(mut self) -> Result<StudyEnd, CommandError> {

@@ -23,6 +23,7 @@ mod needs_a_cluster {
     mod connection;
     mod cpu;
     mod faults;
+    mod job;
     mod limits;
     mod overhead;
     mod refusals;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use cordon::{Cordon, uncordon};
+pub(crate) use cordon::Cordon;
+use cordon::uncordon;
 
 #[path = "../../../tests/support/cordon.rs"]
 mod cordon;

@@ -37,7 +37,11 @@ pub(super) async fn connect(options: &EngineOptions) -> Result<(Client, ServerId
     }
 }
 
-async fn client(access: Access, env: impl Fn(&str) -> Option<String>) -> Result<Client, String> {
+/// A client of a server.
+///
+/// # Errors
+/// If a certificate, a proxy or credentials cannot be used.
+pub(super) async fn client(access: Access, env: impl Fn(&str) -> Option<String>) -> Result<Client, String> {
     let proxy = Proxy::of(&access.config.cluster_url, access.proxy_url.as_deref(), env)?;
     let tls = tls(&access, proxy.as_ref())?;
     let credential =

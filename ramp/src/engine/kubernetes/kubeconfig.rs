@@ -54,6 +54,11 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// A server, with the credentials that its configuration has, if any.
+    pub(super) fn of_config(config: Config) -> Self {
+        Self { config, proxy_url: None, exec_cluster: None, context: None, user: None, files: Vec::new() }
+    }
+
     /// The server, with the context that names it.
     pub(super) fn place(&self) -> String {
         let server = self.config.cluster_url.to_string();
@@ -191,7 +196,7 @@ fn in_cluster(origin: &str) -> Result<Access, String> {
              your cluster, or run in a pod with a service account"
         )
     })?;
-    Ok(Access { config, proxy_url: None, exec_cluster: None, context: None, user: None, files: Vec::new() })
+    Ok(Access::of_config(config))
 }
 
 /// The context, with its cluster and user.

@@ -1,0 +1,39 @@
+//! `ramp serve`: the page and the files of a directory of results by HTTP.
+
+use std::process::ExitCode;
+
+use tokio::time::sleep;
+
+use super::CommandError;
+use super::interrupts;
+use super::report::page_of;
+use crate::cli::results::ServeArgs;
+use crate::serve::BoundServer;
+use crate::ui::notice;
+
+/// Serves until it is interrupted, or its time is over.
+///
+/// # Errors
+/// If there is no such directory, or the address cannot be bound.
+pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, CommandError> {
+    let at = args.directory.display();
+    if !args.directory.is_dir() {
+        return Err(CommandError::Input(format!(
+            "{at}: no such directory; expected that of a run or a study"
+        )));
+    }
+    let mut interrupts = interrupts::count();
+    let server = BoundServer::bind(args.listen).await?.serve(&args.directory, page_of);
+    notice(&format!("{at}: {}", server.url));
+    let over = async {
+        match args.duration {
+            Some(duration) => sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        Ok(_) = interrupts.wait_for(|count| *count > 0) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,311 @@
+//! Results of a Job in the cluster: the pod that serves them (`ramp study run --serve`), read through the API server's pod proxy; and, once
+//! the Job has ended, a pod of its volumes that does nothing else (`ramp serve`).
+
+use std::time::Duration;
+
+use futures::{AsyncBufRead, AsyncReadExt};
+use http::Request;
+use http::header::RANGE;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Config, Resource, ResourceExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::timeout;
+
+use super::connect;
+use super::kubeconfig::Access;
+use super::request::{REQUEST_LIMIT, optional, within};
+use crate::engine::Failure;
+
+/// Escaped in a path: all but what RFC 3986 has as unreserved, and the slash.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The label of a Job's pods.
+const JOB_NAME: &str = "job-name";
+
+/// How long a pod serves the results of a Job that has ended, should nobody remove it.
+const SERVED_FOR: &str = "15m";
+
+/// A server of results (see `ramp serve`), to which requests are sent.
+#[derive(Clone)]
+pub(crate) struct ResultsSource {
+    client: Client,
+    /// What precedes its paths.
+    prefix: String,
+}
+
+/// A Job and where its results are.
+pub(crate) struct ResultsJob {
+    client: Client,
+    namespace: String,
+    name: String,
+}
+
+/// Where a Job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// A pod serves its results.
+    Served {
+        /// Its name.
+        pod: String,
+        /// The port.
+        port: u16,
+    },
+    /// No pod serves them, but one will: why it does not yet.
+    Waiting(String),
+    /// Its study has ended.
+    Complete,
+    /// The Job controller has given up, for this reason.
+    Failed(String),
+}
+
+impl ResultsSource {
+    /// The server at a URL, such as that of `kubectl port-forward`.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(crate) async fn at(url: &str) -> Result<Self, Failure> {
+        let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.host().is_some());
+        let uri = uri.ok_or_else(|| {
+            Failure::permanent(format!("--from {url}: expected a URL, such as http://127.0.0.1:8080"))
+        })?;
+        let client = connect::client(Access::of_config(Config::new(uri)), |_| None).await;
+        let client = client.map_err(|error| Failure::permanent(format!("--from {url}: {error}")))?;
+        Ok(Self { client, prefix: String::new() })
+    }
+
+    /// The text of a path.
+    ///
+    /// # Errors
+    /// Where there is no answer, or another one.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let request = self.request(path, None)?;
+        let answer = within(REQUEST_LIMIT, self.client.request_text(request)).await;
+        answer.map_err(|error| error.failure(&format!("reading {path}")))
+    }
+
+    /// A file from a byte on, piece by piece.
+    ///
+    /// # Errors
+    /// Where it is not served, or `write` fails.
+    pub(crate) async fn file(
+        &self,
+        path: &str,
+        from: u64,
+        mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let doing = format!("reading {path}");
+        let request = self.request(&format!("/files/{path}"), Some(from))?;
+        let answer = within(REQUEST_LIMIT, self.client.request_stream(request)).await;
+        let stream = answer.map_err(|error| error.failure(&doing))?;
+        let mut stream: std::pin::Pin<Box<dyn AsyncBufRead>> = Box::pin(stream);
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            let read = timeout(REQUEST_LIMIT, stream.read(&mut chunk)).await;
+            let read = read.map_err(|_| {
+                Failure::transient(format!("{doing}: nothing for {} s", REQUEST_LIMIT.as_secs()))
+            })?;
+            match read.map_err(|error| Failure::transient(format!("{doing}: {error}")))? {
+                0 => return Ok(()),
+                read => write(&chunk[..read]).map_err(|error| Failure::permanent(error.to_string()))?,
+            }
+        }
+    }
+
+    fn request(&self, path: &str, from: Option<u64>) -> Result<Request<Vec<u8>>, Failure> {
+        let path = format!("{}{}", self.prefix, utf8_percent_encode(path, PATH));
+        let mut request = Request::get(path);
+        if let Some(from) = from {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        request.body(Vec::new()).map_err(|error| Failure::permanent(error.to_string()))
+    }
+}
+
+impl ResultsJob {
+    pub(crate) fn new(client: Client, namespace: String, name: String) -> Self {
+        Self { client, namespace, name }
+    }
+
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// If there is no such Job, or the API server does not answer.
+    pub(crate) async fn state(&self) -> Result<JobState, Failure> {
+        let job = self.job().await?;
+        let pods: Api<Pod> = self.api();
+        let selection = ListParams::default().labels(&format!("{JOB_NAME}={}", self.name));
+        let pods = within(REQUEST_LIMIT, pods.list(&selection)).await;
+        let pods = pods.map_err(|error| error.failure(&format!("listing the pods of job/{}", self.name)))?;
+        state(&job, &pods.items).map_err(Failure::permanent)
+    }
+
+    /// The server in a pod of this Job.
+    pub(crate) fn source(&self, pod: &str, port: u16) -> ResultsSource {
+        let prefix = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy", self.namespace);
+        ResultsSource { client: self.client.clone(), prefix }
+    }
+
+    /// Creates the pod that serves the results of a Job that has ended, or finds the one of an earlier attempt. Its name and port.
+    ///
+    /// # Errors
+    /// If its results went with its pod, or it cannot be created.
+    pub(crate) async fn serve_again(&self) -> Result<(String, u16), Failure> {
+        let job = self.job().await?;
+        let (pod, port) = reader(&job).map_err(Failure::permanent)?;
+        let name = pod.name_any();
+        match within(REQUEST_LIMIT, self.api().create(&PostParams::default(), &pod)).await {
+            Ok(_) => Ok((name, port)),
+            Err(error) if error.status() == Some(409) => Ok((name, port)),
+            Err(error) => Err(error.failure(&format!("creating pod/{name}, which serves the results"))),
+        }
+    }
+
+    /// Whether that pod serves by now; else why not.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has ended.
+    pub(crate) async fn is_serving(&self, pod: &str) -> Result<Result<(), String>, Failure> {
+        let found = within(REQUEST_LIMIT, self.api::<Pod>().get(pod)).await;
+        let found = found.map_err(|error| error.failure(&format!("reading pod/{pod}")))?;
+        match phase(&found) {
+            "Running" => Ok(Ok(())),
+            "Succeeded" | "Failed" => {
+                Err(Failure::permanent(format!("pod/{pod} has ended; see: kubectl logs {pod}")))
+            }
+            _ => Ok(Err(waits_for(&found))),
+        }
+    }
+
+    /// Removes that pod.
+    ///
+    /// # Errors
+    /// If it cannot be deleted.
+    pub(crate) async fn remove(&self, pod: &str) -> Result<(), Failure> {
+        let deleted = within(REQUEST_LIMIT, self.api::<Pod>().delete(pod, &DeleteParams::default())).await;
+        optional(deleted).map(drop).map_err(|error| error.failure(&format!("deleting pod/{pod}")))
+    }
+
+    async fn job(&self) -> Result<Job, Failure> {
+        let (name, namespace) = (&self.name, &self.namespace);
+        let job = optional(within(REQUEST_LIMIT, self.api::<Job>().get(name)).await);
+        let job = job.map_err(|error| error.failure(&format!("reading job/{name}")))?;
+        job.ok_or_else(|| {
+            Failure::permanent(format!(
+                "no Job {name} in namespace {namespace}; create it with: kubectl apply -k deploy/job"
+            ))
+        })
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+fn state(job: &Job, pods: &[Pod]) -> Result<JobState, String> {
+    let spec = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let port = served_port(spec.ok_or("the Job has no pod template")?)?;
+    // One that is being deleted still writes: how it ends is fetched from the next one.
+    let active = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none();
+    if let Some(pod) = pods.iter().filter(active).find(|pod| phase(pod) == "Running") {
+        return Ok(JobState::Served { pod: pod.name_any(), port });
+    }
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    for condition in conditions.filter(|condition| condition.status == "True") {
+        let words = [&condition.reason, &condition.message].map(|words| words.clone().unwrap_or_default());
+        match condition.type_.as_str() {
+            "Complete" => return Ok(JobState::Complete),
+            "Failed" => return Ok(JobState::Failed(words.join(": "))),
+            _ => {}
+        }
+    }
+    let waiting = pods.iter().filter(active).find(|pod| phase(pod) == "Pending").map(waits_for);
+    Ok(JobState::Waiting(waiting.unwrap_or_else(|| "no pod of it is running yet".into())))
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
+}
+
+/// What a pod that is pending waits for: a container that cannot start, else the scheduler.
+fn waits_for(pod: &Pod) -> String {
+    let status = pod.status.as_ref();
+    let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let waiting = waiting.map(|state| (state.reason.clone(), state.message.clone()));
+    let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let unmet = conditions.filter(|condition| condition.status == "False" && condition.reason.is_some());
+    let unmet = unmet.map(|condition| (condition.reason.clone(), condition.message.clone()));
+    let words = waiting
+        .chain(unmet)
+        .map(|(reason, message)| [reason, message].into_iter().flatten().collect::<Vec<_>>().join(": "));
+    let why = words.into_iter().find(|words| !words.is_empty()).unwrap_or_else(|| "starting".into());
+    format!("pod/{} is pending: {why}", pod.name_any())
+}
+
+/// The value of an option of the Job's container.
+fn option<'s>(spec: &'s PodSpec, name: &str) -> Option<&'s str> {
+    let args = spec.containers.first()?.args.as_ref()?;
+    let at = args.iter().position(|arg| arg == name);
+    let separate = at.and_then(|at| args.get(at + 1)).map(String::as_str);
+    separate.or_else(|| args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('=')))
+}
+
+fn served_port(spec: &PodSpec) -> Result<u16, String> {
+    let address = option(spec, "--serve")
+        .ok_or("the container of the Job does not serve its results: add --serve ADDRESS to its args")?;
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+    port.ok_or_else(|| {
+        format!("--serve {address} of the Job: expected an address with a port, such as 0.0.0.0:8080")
+    })
+}
+
+/// The pod that serves the results of a Job: of the same image and volumes, and removed with the Job.
+fn reader(job: &Job) -> Result<(Pod, u16), String> {
+    let name = job.name_any();
+    let template = job.spec.as_ref().map(|spec| &spec.template);
+    let mut spec =
+        template.and_then(|template| template.spec.clone()).ok_or("the Job has no pod template")?;
+    let port = served_port(&spec)?;
+    let directory = option(&spec, "--out").ok_or("the container of the Job has no --out")?.to_owned();
+    let is_kept = |volume: &k8s_openapi::api::core::v1::Volume| {
+        volume.empty_dir.is_none() && volume.config_map.is_none() && volume.secret.is_none()
+    };
+    if !spec.volumes.iter().flatten().any(is_kept) {
+        return Err(format!(
+            "job/{name} has ended, and its results went with its pod: give it a volume that stays (a PersistentVolumeClaim), \
+             or fetch while it runs"
+        ));
+    }
+    let args = ["serve", &directory, "--listen", &format!("0.0.0.0:{port}"), "--for", SERVED_FOR];
+    if let Some(container) = spec.containers.first_mut() {
+        container.args = Some(args.map(str::to_owned).into());
+    }
+    spec.restart_policy = Some("Never".into());
+    let owner = job.controller_owner_ref(&());
+    let metadata = ObjectMeta {
+        name: Some(format!("{name}-results")),
+        namespace: job.namespace(),
+        labels: Some(
+            std::iter::once(("app.kubernetes.io/component".to_owned(), "results".to_owned())).collect(),
+        ),
+        owner_references: owner.map(|owner| {
+            vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
+                // The Job controller counts the pods that it controls.
+                controller: None,
+                block_owner_deletion: None,
+                ..owner
+            }]
+        }),
+        ..ObjectMeta::default()
+    };
+    Ok((Pod { metadata, spec: Some(spec), status: None }, port))
+}
+
+/// How long a pod may take to start.
+pub(crate) const STARTS_WITHIN: Duration = Duration::from_secs(120);
