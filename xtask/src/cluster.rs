@@ -89,7 +89,7 @@ impl Cluster {
         let scripts = path_in("TEST_CLUSTER").ok_or(
             "no cluster: KUBECONFIG names one, or TEST_CLUSTER a directory with the scripts up, load-image and down",
         )?;
-        let image = image::build()?;
+        let images = [image::build()?, image::build_ramp_of_tests()?];
         step("the cluster begins");
         let mut up = Command::new(scripts.join("up"));
         up.args(["--nodes", &NODES.to_string(), "--node-memory", NODE_MEMORY]);
@@ -106,7 +106,7 @@ impl Cluster {
         if !cluster.kubeconfig.is_file() {
             return Err(format!("up: expected the path of a kubeconfig as its last line, found {last:?}"));
         }
-        cluster.load(&image)?;
+        images.iter().try_for_each(|image| cluster.load(image))?;
         cluster.wait_for_nodes()?;
         Ok(cluster)
     }

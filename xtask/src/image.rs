@@ -1,14 +1,13 @@
-//! Image of `workload` from the binary built before; size limits of both.
+//! Images of `workload` and `ramp` from binaries built before; size limits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::shell::{Outcome, command, output, run, run_command, say, step};
 
-/// The binary of the profile `image`.
-const BINARY: &str = "target/image-context/workload";
 const LARGEST_BINARY_BYTES: u64 = 2_100_000;
 const LARGEST_IMAGE_BYTES: u64 = 2_300_000;
+const LARGEST_RAMP_IMAGE_BYTES: u64 = 14_000_000;
 
 /// Builds the binary as it is in the image: whole-program optimization, for size, static.
 ///
@@ -53,18 +52,56 @@ fn within(what: &str, bytes: u64, most: u64) -> Outcome {
 pub(crate) fn build() -> Outcome<String> {
     let binary = binary()?;
     step("the image");
-    // In place of the Containerfile's stage of this name.
-    let context = Path::new(BINARY).parent().unwrap_or(Path::new("."));
-    let copied = fs::create_dir_all(context).and_then(|()| fs::copy(&binary, BINARY));
-    copied.map_err(|error| format!("{BINARY}: {error}"))?;
-    let image = format!("localhost/workload:{}", version()?);
-    let mut podman = command("podman build --isolation chroot --quiet --build-context");
-    podman.arg(format!("build={}", context.display())).args(["--tag", &image, "."]);
-    run_command(&mut podman)?;
-    let bytes = output(command("podman image inspect --format {{.Size}}").arg(&image))?;
-    let bytes = bytes.parse().map_err(|_| format!("{image}: expected its size in bytes, found {bytes:?}"))?;
-    within("the image", bytes, LARGEST_IMAGE_BYTES)?;
+    fs::copy(&binary, context("workload")?.join("workload")).map_err(|error| error.to_string())?;
+    let image = tagged("workload", "build", &[])?;
+    within("the image", bytes_of(&image)?, LARGEST_IMAGE_BYTES)?;
     Ok(image)
+}
+
+/// Builds the image of `ramp` from the binary that the tests have, without its symbols; gives its name. As users build it,
+/// for size, it takes minutes to build: [`build_ramp`].
+///
+/// # Errors
+/// Where there is none, or podman cannot.
+pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
+    step("the image of ramp, as the tests have it");
+    run("cargo build --locked -p ramp")?;
+    let built = built("debug", "ramp")?;
+    run_command(command("strip -o").arg(context("ramp")?.join("ramp")).arg(built))?;
+    tagged("ramp", "build-ramp", &["--target", "ramp"])
+}
+
+/// Builds the image of `ramp` as users have it, optimized for size.
+///
+/// # Errors
+/// Where it cannot be built, or is too large.
+pub(crate) fn build_ramp() -> Outcome {
+    step("the image of ramp");
+    run("cargo build --profile image --locked -p ramp")?;
+    fs::copy(built("image", "ramp")?, context("ramp")?.join("ramp")).map_err(|error| error.to_string())?;
+    let image = tagged("ramp", "build-ramp", &["--target", "ramp"])?;
+    within("the image of ramp", bytes_of(&image)?, LARGEST_RAMP_IMAGE_BYTES)
+}
+
+/// What stands in for a build stage of the Containerfile: a directory with the program.
+fn context(program: &str) -> Outcome<PathBuf> {
+    let context = Path::new("target/image-context").join(program);
+    fs::create_dir_all(&context).map_err(|error| format!("{}: {error}", context.display()))?;
+    Ok(context)
+}
+
+/// The image of a program, from the directory in place of a stage of the Containerfile; its name.
+fn tagged(program: &str, stage: &str, options: &[&str]) -> Outcome<String> {
+    let image = format!("localhost/{program}:{}", version()?);
+    let mut podman = command("podman build --isolation chroot --quiet --build-context");
+    podman.arg(format!("{stage}={}", context(program)?.display())).args(options).args(["--tag", &image, "."]);
+    run_command(&mut podman)?;
+    Ok(image)
+}
+
+fn bytes_of(image: &str) -> Outcome<u64> {
+    let bytes = output(command("podman image inspect --format {{.Size}}").arg(image))?;
+    bytes.parse().map_err(|_| format!("{image}: expected its size in bytes, found {bytes:?}"))
 }
 
 fn version() -> Outcome<String> {

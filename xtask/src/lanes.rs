@@ -106,6 +106,7 @@ pub(crate) fn nightly() -> Outcome {
     worlds(Worlds::AtNight)?;
     step("the program as users build it");
     run("cargo build --release --locked -p ramp")?;
+    image::build_ramp()?;
     step("calibration");
     // The profile of the image, so that its binary is not built twice.
     run("cargo bench --profile image --locked -p workload --bench calibration")?;

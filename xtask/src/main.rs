@@ -48,6 +48,7 @@ Commands:
   fuzz      short fuzzing: a minute
   nightly   long fuzzing, the simulated clusters 1000 times each and in every way, the whole calibration
   image     the image of workload, from the binary of the profile `image`
+  ramp-image  that of ramp, likewise: ten minutes
   manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs
   docs      docs/report.md: writes it, from the registry of figures in ramp/report/src/report/registry.rs
   summary   how many tests the lanes above have run, by their last reports, and the seconds that each step took
@@ -73,6 +74,7 @@ fn run_lane(command: &str, meanwhile: Option<&str>) -> Outcome {
         "nightly" => lanes::nightly(),
         "fuzz" => lanes::fuzz_bounded(),
         "image" => image::build().map(drop),
+        "ramp-image" => image::build_ramp(),
         "manifests" => manifests::write(),
         "docs" => docs::write(),
         "--meanwhile" => {

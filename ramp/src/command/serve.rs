@@ -9,7 +9,7 @@ use super::interrupts;
 use super::report::page_of;
 use crate::cli::results::ServeArgs;
 use crate::serve::BoundServer;
-use crate::ui::notice;
+use crate::ui::out;
 
 /// Serves until it is interrupted, or its time is over.
 ///
@@ -24,7 +24,7 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, CommandError> {
     }
     let mut interrupts = interrupts::count();
     let server = BoundServer::bind(args.listen).await?.serve(&args.directory, page_of);
-    notice(&format!("{at}: {}", server.url));
+    out(&format!("{at}: {}", server.url));
     let over = async {
         match args.duration {
             Some(duration) => sleep(duration).await,

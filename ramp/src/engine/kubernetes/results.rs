@@ -22,6 +22,9 @@ use crate::engine::Failure;
 /// Escaped in a path: all but what RFC 3986 has as unreserved, and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+/// Value of the label `app.kubernetes.io/component` of the pods that do nothing else than serve results.
+pub(super) const RESULTS_COMPONENT: &str = "results";
+
 /// The label of a Job's pods.
 const JOB_NAME: &str = "job-name";
 
@@ -287,12 +290,14 @@ fn reader(job: &Job) -> Result<(Pod, u16), String> {
         container.args = Some(args.map(str::to_owned).into());
     }
     spec.restart_policy = Some("Never".into());
+    spec.termination_grace_period_seconds = Some(5);
     let owner = job.controller_owner_ref(&());
     let metadata = ObjectMeta {
         name: Some(format!("{name}-results")),
         namespace: job.namespace(),
         labels: Some(
-            std::iter::once(("app.kubernetes.io/component".to_owned(), "results".to_owned())).collect(),
+            std::iter::once(("app.kubernetes.io/component".to_owned(), RESULTS_COMPONENT.to_owned()))
+                .collect(),
         ),
         owner_references: owner.map(|owner| {
             vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
@@ -309,3 +314,89 @@ fn reader(job: &Job) -> Result<(Pod, u16), String> {
 
 /// How long a pod may take to start.
 pub(crate) const STARTS_WITHIN: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    fn job(status: Value, volumes: Value) -> Job {
+        let args = ["study", "run", "s.yaml", "--out", "/results/s", "--serve", "0.0.0.0:9000"];
+        from_value(json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "study", "namespace": "w", "uid": "7"},
+            "spec": {"template": {"spec": {
+                "containers": [{"name": "ramp", "args": args}], "restartPolicy": "OnFailure", "volumes": volumes,
+            }}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn pod(name: &str, status: Value, deleted: bool) -> Pod {
+        let deleted = deleted.then_some("2026-11-30T12:00:00Z");
+        from_value(json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "deletionTimestamp": deleted}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_pod_that_serves_is_the_one_that_runs_and_is_not_being_deleted() {
+        let running = json!({"phase": "Running"});
+        let pods = [pod("old", running.clone(), true), pod("failed", json!({"phase": "Failed"}), false)];
+        let job = job(json!({}), json!([]));
+        assert_eq!(state(&job, &pods), Ok(JobState::Waiting("no pod of it is running yet".into())));
+        let served = JobState::Served { pod: "new".into(), port: 9000 };
+        assert_eq!(state(&job, &[&pods[..], &[pod("new", running, false)]].concat()), Ok(served));
+    }
+
+    #[test]
+    fn what_a_pod_waits_for_is_what_the_kubelet_or_the_scheduler_says() {
+        let unschedulable = json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}]});
+        let no_image = json!({"phase": "Pending", "containerStatuses": [{"name": "ramp", "image": "", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}}]});
+        let waits = |status| match state(&job(json!({}), json!([])), &[pod("p", status, false)]) {
+            Ok(JobState::Waiting(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits(unschedulable), "pod/p is pending: Unschedulable: 0/2 nodes are available");
+        assert_eq!(waits(no_image), "pod/p is pending: ErrImagePull: no such host");
+    }
+
+    #[test]
+    fn a_job_that_has_ended_says_how() {
+        let of = |kind: &str| {
+            let condition = json!({"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"});
+            state(&job(json!({"conditions": [condition]}), json!([])), &[])
+        };
+        assert_eq!(of("Complete"), Ok(JobState::Complete));
+        assert_eq!(of("Failed"), Ok(JobState::Failed("BackoffLimitExceeded: too often".into())));
+    }
+
+    #[test]
+    fn the_results_of_a_job_that_has_ended_are_served_from_its_volume_where_it_has_one() {
+        let claim = json!([{"name": "results", "persistentVolumeClaim": {"claimName": "c"}}]);
+        let (pod, port) = reader(&job(json!({}), claim)).unwrap();
+        let spec = pod.spec.unwrap();
+        assert_eq!(port, 9000);
+        let args = spec.containers[0].args.as_deref().unwrap();
+        assert_eq!(args, ["serve", "/results/s", "--listen", "0.0.0.0:9000", "--for", "15m"]);
+        assert_eq!(
+            (spec.restart_policy.as_deref(), pod.metadata.name.as_deref()),
+            (Some("Never"), Some("study-results"))
+        );
+        let owner = &pod.metadata.owner_references.unwrap()[0];
+        assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("Job", "7", None));
+        let lost = reader(&job(json!({}), json!([{"name": "results", "emptyDir": {}}]))).unwrap_err();
+        assert!(lost.contains("its results went with its pod: give it a volume that stays"), "{lost}");
+    }
+
+    #[test]
+    fn a_job_that_serves_nothing_is_told() {
+        let mut job = job(json!({}), json!([]));
+        job.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0].args = None;
+        assert!(state(&job, &[]).unwrap_err().contains("add --serve ADDRESS to its args"));
+    }
+}

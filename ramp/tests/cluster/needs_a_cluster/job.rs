@@ -10,7 +10,9 @@ use ramp_format::study::{RunRecordState, StudyRecord};
 use serde_json::{Value, json};
 
 use crate::ended_pods::EndedPods;
-use crate::process::{Cordon, KataWithoutCpu, NAMESPACE, kubectl, left, list, ramp, scenario, tidy_cluster, wait};
+use crate::process::{
+    Cordon, KataWithoutCpu, NAMESPACE, kubectl, left, list, ramp, scenario, tidy_cluster, wait,
+};
 
 const CLASS: &str = "ramp-test-job";
 const LIMIT: Duration = Duration::from_secs(300);
@@ -25,7 +27,8 @@ fn a_study_in_the_cluster_outlives_its_node_and_is_fetched() {
     let job = AppliedJob::of(place.path());
     let out = place.path().join("study");
     let fetch = |options: &[&str]| {
-        let options: Vec<&str> = ["fetch", "--out", out.to_str().unwrap()].into_iter().chain(options.iter().copied()).collect();
+        let options: Vec<&str> =
+            ["fetch", "--out", out.to_str().unwrap()].into_iter().chain(options.iter().copied()).collect();
         let (status, said) = ramp(&options).wait_for(LIMIT);
         assert!(status.success(), "{status}: {said}");
     };
@@ -37,8 +40,17 @@ fn a_study_in_the_cluster_outlives_its_node_and_is_fetched() {
     let node = job.node();
     {
         let _uncordoned = Cordon::of(&[&node]);
-        kubectl(&["drain", &node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=200s"]);
-        wait("another attempt on another node", LIMIT, || job.running().is_some_and(|pod| pod["spec"]["nodeName"] != *node));
+        kubectl(&[
+            "drain",
+            &node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--force",
+            "--timeout=200s",
+        ]);
+        wait("another attempt on another node", LIMIT, || {
+            job.running().is_some_and(|pod| pod["spec"]["nodeName"] != *node)
+        });
     }
     fetch(&["--follow"]);
     let record = StudyRecord::read(&out).unwrap();
@@ -49,8 +61,9 @@ fn a_study_in_the_cluster_outlives_its_node_and_is_fetched() {
     let page = fs::read_to_string(out.join("report/report.html")).unwrap();
     assert!(page.contains("default") && page.contains(CLASS));
     assert_eq!(left(), Vec::<Value>::new());
-    // Neither the pod that served the results at the end.
-    assert_eq!(list(NAMESPACE, "pods", "app.kubernetes.io/component=results"), Vec::<Value>::new());
+    wait("the pod that served the results at the end to be gone", LIMIT, || {
+        list(NAMESPACE, "pods", "app.kubernetes.io/component=results").is_empty()
+    });
 }
 
 /// The Job, and the volume that it claims, for as long as the value lives.
@@ -91,9 +104,8 @@ impl AppliedJob {
 
     fn running(&self) -> Option<Value> {
         let pods = list(NAMESPACE, "pods", "job-name=study");
-        pods.into_iter().find(|pod| {
-            pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
-        })
+        pods.into_iter()
+            .find(|pod| pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null())
     }
 
     fn node(&self) -> String {
@@ -103,7 +115,8 @@ impl AppliedJob {
     fn remove(&self) {
         for (option, path) in [("-k", &self.overlay), ("-f", &self.volume)] {
             let mut kubectl = Command::new("kubectl");
-            let _ = kubectl.args(["delete", "--ignore-not-found", "--timeout=240s", option]).arg(path).output();
+            let _ =
+                kubectl.args(["delete", "--ignore-not-found", "--timeout=240s", option]).arg(path).output();
         }
     }
 }
@@ -134,11 +147,14 @@ fn patch() -> Value {
             "spec": {"template": {"spec": spec}},
         })
     };
-    let Some((host, port)) = server.trim_start_matches("https://").rsplit_once(':') else { return job(json!({})) };
+    let Some((host, port)) = server.trim_start_matches("https://").rsplit_once(':') else {
+        return job(json!({}));
+    };
     if host != "127.0.0.1" {
         return job(json!({}));
     }
     let variables = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)];
-    let env: Vec<Value> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let env: Vec<Value> =
+        variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     job(json!({"hostNetwork": true, "containers": [{"name": "ramp", "env": env}]}))
 }

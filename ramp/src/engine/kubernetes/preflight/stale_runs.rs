@@ -10,6 +10,7 @@ use super::template::Template;
 use super::wording::some_of;
 use crate::engine::RUN_LABEL;
 use crate::engine::kubernetes::manifest::PROCESS;
+use crate::engine::kubernetes::results::RESULTS_COMPONENT;
 use crate::process_id::{Liveness, ProcessId};
 use ramp_format::preflight::Finding;
 
@@ -39,6 +40,12 @@ impl PodThere {
             daemon_set: owners.into_iter().find(|owner| owner.kind == "DaemonSet").map(|owner| owner.name),
         }
     }
+
+    /// Whether it runs a study, or serves its results (deploy/job).
+    fn is_of_study_job(&self) -> bool {
+        let component = self.labels.get("app.kubernetes.io/component").map(String::as_str);
+        matches!(component, Some("study" | RESULTS_COMPONENT))
+    }
 }
 
 /// What has to be removed before the run. Objects of the run itself were created by an earlier process of it.
@@ -54,7 +61,8 @@ pub(super) fn judge(
         let found = pods.iter().filter(|pod| !pod.labels.contains_key(RUN_LABEL) && wanted(pod));
         found.map(|pod| pod.name.as_str()).collect()
     };
-    let terminating = foreign(&|pod| pod.terminating);
+    // The last attempt at a Job of a study holds nothing once its process has ended, which the next one waits for.
+    let terminating = foreign(&|pod| pod.terminating && !pod.is_of_study_job());
     if !terminating.is_empty() {
         findings.push(Finding::refusal(format!(
             "pods in namespace {namespace:?} are Terminating and still hold their resources: {}; wait until they are gone: \
@@ -221,6 +229,12 @@ mod tests {
         let own = deployment(json!({"name": "memory-capacity", "labels": {RUN_LABEL: "this-run"}}));
         let labels = [MATCHING[0], MATCHING[1], (RUN_LABEL, "this-run")];
         assert_eq!(judged(&[own], &[pod("a", &labels, false), pod("b", &labels, true)]), []);
+    }
+
+    #[test]
+    fn the_last_attempt_at_a_study_in_the_cluster_is_not_waited_for() {
+        let attempt = [("app.kubernetes.io/name", "workload"), ("app.kubernetes.io/component", "study")];
+        assert_eq!(judged(&[], &[pod("study-1", &attempt, true), pod("study-2", &attempt, false)]), []);
     }
 
     #[test]
