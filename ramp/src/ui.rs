@@ -2,9 +2,11 @@
 
 mod progress;
 mod screen;
+mod sparkline;
 
 pub(crate) use progress::ProgressView;
 pub use screen::Screen;
+pub use sparkline::Sparkline;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,8 +47,10 @@ pub struct Status {
     pub sums: Sums,
     /// Latency of the last API request.
     pub latency: Option<Duration>,
-    /// Instances that cannot start, and why.
-    pub blocked: Option<String>,
+    /// Memory left to the instances since the run began.
+    pub memory_history: Sparkline,
+    /// What the run waits for, as text, such as instances that cannot start, and why; empty where it does not wait.
+    pub waits_for: String,
     /// Estimated time left, or the current phase, as text.
     pub time_left: String,
     /// Files that cannot be written, and rows that wait for them, as text; empty if all can.
@@ -274,8 +278,8 @@ pub(crate) fn notice(message: &str) {
 /// Heading of [`step_line`], whose columns fit on a terminal of 80.
 const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM available     API    took";
 
-/// Characters of why instances cannot start, in the status area.
-const BLOCKED_CHARS: usize = 70;
+/// Columns of the status area, without its spinner: it fits on a terminal of 80.
+const STATUS_CHARS: usize = 77;
 
 /// Memory left to the instances: the rest of their budget (limit, used), else what is available.
 fn free(budget: Option<(u64, u64)>, available: Option<u64>) -> Option<Bytes> {
@@ -317,8 +321,7 @@ fn step_line(row: &StepRow) -> String {
 
 impl Status {
     fn words(&self) -> String {
-        let budget = self.sums.budget.map(|budget| (budget.limit.0, budget.used.0));
-        let free = free(budget, self.sums.memory.map(|memory| memory.available.0));
+        let free = Self::free_bytes(&self.sums).map(Bytes);
         let memory = match (free, self.sums.oldest) {
             (Some(free), Some(age)) => {
                 format!("{} available ({:.1} s ago)", free.rounded(), age.as_secs_f64())
@@ -327,19 +330,21 @@ impl Status {
             (_, None) => "no samples yet".into(),
         };
         let api = self.latency.map_or_else(|| "-".into(), |latency| format!("{} ms", latency.as_millis()));
-        let left = if self.time_left.is_empty() { String::new() } else { format!(" | {}", self.time_left) };
-        let separator = if self.unwritten.is_empty() { "" } else { " | " };
-        // First, and short: a terminal cuts off the end of the line.
-        let blocked = self
-            .blocked
-            .as_ref()
-            .map_or_else(String::new, |blocked| format!("blocked: {} | ", shortened(blocked, BLOCKED_CHARS)));
-        let groups = if self.groups.is_empty() { String::new() } else { format!(" | {}", self.groups) };
-        format!(
-            "{blocked}{}{groups}\n{}{separator}{memory} | API {api}{left}",
-            instances(self.asked, &self.counts, &self.totals),
-            self.unwritten
-        )
+        let memory = [memory, self.memory_history.text()].join(" ");
+        let api = format!("API {api}");
+        let parts = [memory.trim_end(), &self.groups, &api, &self.time_left];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        // What cannot be written is worse than any wait.
+        let waits_for = if self.unwritten.is_empty() { &self.waits_for } else { &self.unwritten };
+        let lines = [&instances(self.asked, &self.counts, &self.totals), &parts.join(" | "), waits_for];
+        let lines: Vec<String> = lines.iter().map(|line| shortened(line, STATUS_CHARS)).collect();
+        lines.join("\n")
+    }
+
+    /// Memory left to the instances, if it is known.
+    pub(crate) fn free_bytes(sums: &Sums) -> Option<u64> {
+        let budget = sums.budget.map(|budget| (budget.limit.0, budget.used.0));
+        free(budget, sums.memory.map(|memory| memory.available.0)).map(|free| free.0)
     }
 }
 

@@ -23,9 +23,10 @@ use crate::clock::{Clock, Moment};
 use crate::engine::{Event, InstanceStatus, NodeStatus, Notice, NoticeKind};
 use crate::run::instance_tracker::InstanceTracker;
 use crate::run::node_tracker::NodeTracker;
-use crate::ui::{Status, View, instances};
+use crate::ui::{Sparkline, Status, View, instances};
 use crate::waiting::Wait;
 use ramp_format::directory::Directory;
+use ramp_format::plan::Pace;
 use ramp_format::rows::{NodeRowKind, Part, ReportColumns};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
@@ -85,6 +86,8 @@ pub(super) struct EventLoop {
     pub(super) removed: Option<String>,
     external_removals: ExternalRemovals,
     time_left: TimeLeft,
+    /// Memory left to the instances.
+    memory_history: Sparkline,
     pub(super) clocks: ClockWatch,
     /// Interrupts acknowledged so far.
     acknowledged: u32,
@@ -149,6 +152,7 @@ impl EventLoop {
             removed: None,
             external_removals: ExternalRemovals::default(),
             time_left: TimeLeft::default(),
+            memory_history: Sparkline::default(),
             clocks: ClockWatch::default(),
             acknowledged: 0,
             waits_for: None,
@@ -672,16 +676,41 @@ impl EventLoop {
             Part::Down => "scaling down".to_owned(),
             Part::Clean => "removing instances".to_owned(),
         };
+        let sums = self.nodes.sums(now.passed());
+        if let Some(free) = Status::free_bytes(&sums) {
+            self.memory_history.push(free as f64);
+        }
         self.view.status(&Status {
             asked: self.asked,
             groups: self.groups(),
             counts: self.tracker.counts(),
             totals: self.tracker.totals(),
-            sums: self.nodes.sums(now.passed()),
+            sums,
             latency: self.calls.last(),
-            blocked: self.blocked.as_ref().map(ToString::to_string),
+            memory_history: self.memory_history.clone(),
+            waits_for: self.shown_wait(),
             time_left,
             unwritten,
         });
+    }
+
+    /// What the run waits for, for the status area.
+    fn shown_wait(&self) -> String {
+        if let Some(blocked) = &self.blocked {
+            return format!("blocked: {blocked}");
+        }
+        let counts = self.tracker.counts();
+        let missing = self.asked.saturating_sub(counts.of(State::Ready));
+        let whose = if missing == 1 { "its" } else { "their" };
+        match (self.part, &self.directory.run.plan.pace) {
+            (Part::Up, _) if self.step == 0 => "memory at rest is measured before the first step".into(),
+            (Part::Up | Part::Search, Pace::Ready) if missing > 0 => {
+                format!("step {} waits for {} to hold {whose} memory", self.step, count(missing, "instance"))
+            }
+            (Part::Up, Pace::Every(pace)) => format!("a step every {}", humantime::format_duration(*pace)),
+            (Part::Hold, _) => "all instances are kept for a while after the last step".into(),
+            (Part::Down | Part::Clean, _) if self.tracker.there() > 0 => self.remaining(),
+            _ => String::new(),
+        }
     }
 }

@@ -157,7 +157,7 @@ fn draw(bar: &ProgressBar, status: &Mutex<Option<String>>, shown: Messages) {
                 let Some(words) = locked(status).take() else { continue };
                 let (first, second) = words.split_once('\n').unwrap_or((&words, ""));
                 bar.set_message(first.to_owned());
-                bar.set_prefix(second.to_owned());
+                bar.set_prefix(second.trim_end().replace('\n', "\n  "));
                 bar.tick();
             }
         }

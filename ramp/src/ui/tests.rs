@@ -45,7 +45,8 @@ fn status() -> Status {
             budget: None,
         },
         latency: Some(Duration::from_millis(42)),
-        blocked: None,
+        memory_history: Sparkline::default(),
+        waits_for: String::new(),
         time_left: "about 6 min left".into(),
         unwritten: String::new(),
     }
@@ -59,7 +60,15 @@ fn the_state_of_things_reads_as_written_down() {
     let stale = Status { sums: Sums { memory: None, fresh: 1, ..whole.sums }, ..whole.clone() };
     let blind = Status { sums: Sums::default(), latency: None, time_left: String::new(), ..whole.clone() };
     let unwritten = "not written: nodes.csv, 34 rows waiting (No space left on device)".to_owned();
-    let blocked = Status { blocked: Some("1 instance: ErrImagePull: not found".into()), ..whole.clone() };
+    let blocked =
+        Status { waits_for: "blocked: 1 instance: ErrImagePull: not found".into(), ..whole.clone() };
+    let mut memory_history = Sparkline::default();
+    [8.0, 7.0, 6.0, 4.0, 3.0].into_iter().for_each(|free| memory_history.push(free));
+    let waiting = Status {
+        waits_for: "step 4 waits until 2 instances hold their memory".into(),
+        memory_history,
+        ..whole.clone()
+    };
     let full = Status { unwritten, ..whole.clone() };
     let mixed = Status { groups: "ready: default 3, kata 2".into(), ..whole.clone() };
     let all = [
@@ -67,10 +76,16 @@ fn the_state_of_things_reads_as_written_down() {
         ("mixed", mixed),
         ("disk full", full),
         ("blocked", blocked),
+        ("waiting", waiting),
         ("confined", confined),
         ("stale", stale),
         ("nothing known yet", blind),
     ];
+    let widest = all
+        .iter()
+        .flat_map(|(_, status)| status.words().lines().map(|line| line.chars().count()).max())
+        .max();
+    assert!(widest.is_some_and(|columns| columns + 2 <= 80), "with the spinner: {widest:?}");
     let text = all.map(|(what, status)| format!("{what}\n{}\n", status.words()));
     insta::assert_snapshot!("status", text.join("\n"));
 }

@@ -317,6 +317,8 @@ pub(crate) const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::needless_pass_by_value, reason = "values are made where they are given")]
+
     use serde_json::{Value, from_value, json};
 
     use super::*;
