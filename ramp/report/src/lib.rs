@@ -5,5 +5,6 @@ pub mod analysis;
 pub mod dataset;
 pub mod progress;
 pub mod report;
+pub mod schema;
 pub mod stats;
 pub mod study;

@@ -26,6 +26,7 @@ pub mod narrative;
 pub mod plot;
 pub mod reference;
 pub mod registry;
+pub mod schema;
 mod startup_phases;
 pub mod svg;
 pub mod terminal;
