@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod export;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +51,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Remove what earlier runs left behind
     Clean(CleanArgs),
+    /// Write the tables of a run or a study for other tools: OpenMetrics, Arrow
+    Export(export::ExportArgs),
+    /// Print a JSON schema
+    Schema(export::SchemaArgs),
     /// Repeat runs of several runtimes and sizes in random order, and compare them
     Study(StudyArgs),
     /// An instance of the local engine: joins its cgroup, then executes its command

@@ -189,8 +189,7 @@ fn figures<'r>(compared: &ComparedReport, found: &'r FigureComparison) -> Compar
         interval: drift.interval(0.95).into(),
         removed: found.difference.is_drift_removed,
     });
-    let one_sided =
-        OneSidedDocument { p: found.permutation.one_sided, least: found.permutation.least };
+    let one_sided = OneSidedDocument { p: found.permutation.one_sided, least: found.permutation.least };
     ComparisonDocument {
         difference: Some(found.difference.difference.mean),
         interval: Some(found.interval.into()),

@@ -134,10 +134,8 @@ fn pod_fixed(found: &Estimate<PodFixed>) -> PodFixedDocument<'_> {
         cpu_milli_cores: needed_milli_cores(size),
         cpu_reason: size.cpu.as_ref().err().map(|why| why.0.as_str()),
     });
-    let in_place = InPlaceDocument {
-        memory_bytes: class.overhead_memory_bytes,
-        cpu_cores: class.overhead_cpu_cores,
-    };
+    let in_place =
+        InPlaceDocument { memory_bytes: class.overhead_memory_bytes, cpu_cores: class.overhead_cpu_cores };
     PodFixedDocument {
         runtime_class: Some(&class.name),
         found: Some(ClassDocument { handler: &class.handler, in_place, as_measured }),
