@@ -28,7 +28,12 @@ fn add(object: &mut Value, figure: &Figure, is_required: bool) {
         JsonKey::Plain(path) | JsonKey::Structure(path, _) => {
             let (around, name) = path.rsplit_once('.').unwrap_or(("", path));
             let around = inner(object, around, is_required);
-            put(around, name, described(figure, plain(figure.unit)), is_required);
+            let is_structure = matches!(figure.json, JsonKey::Structure(..)) || !figure.is_number();
+            let value = match is_structure {
+                true => json!({"type": ["object", "array", "null"]}),
+                false => number(figure.unit),
+            };
+            put(around, name, described(figure, value), is_required);
             put(around, "reason", reasons(), false);
         }
         JsonKey::Object(path, parts) => put_object(object, path, figure, parts, is_required),
@@ -86,14 +91,6 @@ fn described(figure: &Figure, mut schema: Value) -> Value {
     };
     schema["description"] = format!("{}{unit}", figure.definition).into();
     schema
-}
-
-/// A figure that may also be told as a structure.
-fn plain(unit: Unit) -> Value {
-    match unit {
-        Unit::Structure => json!({"type": ["object", "array", "null"]}),
-        unit => number(unit),
-    }
 }
 
 fn number(unit: Unit) -> Value {
