@@ -3,9 +3,9 @@
 //! | field | is |
 //! |---|---|
 //! | `timestamp` | creation of the pod; the API server's, in whole seconds |
-//! | `schedulingLatency` | from then until `PodScheduled`, in ms; since v2.1 by the scheduler's event, before in whole seconds |
-//! | `readyToStartContainersLatency` | until `PodReadyToStartContainers`: the sandbox is ready; since v1.13 |
-//! | `containersStartedLatency` | until the last `Started` event of the kubelet; since v2.1 |
+//! | `schedulingLatency` | from then until `PodScheduled`, in ms; since v2.0 by the scheduler's event, before in whole seconds |
+//! | `readyToStartContainersLatency` | until `PodReadyToStartContainers`: the sandbox is ready; since v1.11 |
+//! | `containersStartedLatency` | until the last `Started` event of the kubelet; since v2.0 |
 //! | `initializedLatency`, `containersReadyLatency`, `podReadyLatency` | until the condition of the pod, in whole seconds |
 //!
 //! A time that is not known is 0 there, as is one that lies before the creation in whole seconds: of the sandbox and the containers 0 is
