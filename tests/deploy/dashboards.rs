@@ -78,6 +78,12 @@ fn words(query: &str) -> Vec<Word<'_>> {
     words
 }
 
+/// Whether a word is a function or an aggregation, by what follows it.
+fn is_function(rest: &str) -> bool {
+    rest.starts_with('(')
+        || LISTS.iter().any(|list| rest.strip_prefix(list).is_some_and(|rest| rest.starts_with([' ', '('])))
+}
+
 /// What is wrong with a query.
 fn problems(query: &str, exposed: &BTreeMap<String, bool>) -> Vec<String> {
     let mut problems = Vec::new();
@@ -90,7 +96,7 @@ fn problems(query: &str, exposed: &BTreeMap<String, bool>) -> Vec<String> {
                     problems.push(format!("{word} is no label of a scrape"));
                 }
             }
-            _ if !is_name || rest.starts_with('(') || LISTS.contains(&word) || OPERATORS.contains(&word) => {}
+            _ if !is_name || is_function(rest) || LISTS.contains(&word) || OPERATORS.contains(&word) => {}
             _ => {
                 let matchers = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
                 let has_range = matchers.map_or(rest, |(_, rest)| rest).starts_with('[');

@@ -7,6 +7,7 @@
 //! | [`narrative`] | the analysis, in sentences that name their rules |
 //! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
 //! | [`json`] | all of it, for programs |
+//! | [`schema`] | the JSON schema of that |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
 

@@ -34,6 +34,7 @@ fn startup_is_what_the_file_says_and_all_else_is_unavailable_with_the_reason() {
     let report = report("podLatencyMeasurement-density", 0);
     let found = json(&report);
     let run = &found["runs"][0];
+    assert_eq!(run["rows"], 0, "there are no steps");
     let latency = &run["behaviour"]["startup_latency"][0];
     let quantile = |name: &str| latency[name]["seconds"].as_f64();
     assert_eq!((latency["count"].as_u64(), latency["censored"].as_u64()), (Some(100), Some(0)), "{latency}");

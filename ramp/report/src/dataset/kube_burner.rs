@@ -64,6 +64,24 @@ pub(super) fn read(file: &Path, observer: &Observer) -> Result<Dataset, Unreadab
 }
 
 fn dataset(file: &Path, text: &[u8]) -> Result<Dataset, Unreadable> {
+    let pods = pods(file, text)?;
+    let notes = vec![format!(
+        "pod latencies of kube-burner, of {} pods: those that never became ready are not among them, so that what is slowest may be \
+         missing; times are in whole seconds but for those by events",
+        pods.len()
+    )];
+    Ok(Dataset {
+        name: name_of(file),
+        rows: 0,
+        source: Source::KubeBurner(pods),
+        notes,
+        steps: Vec::new(),
+        nodes: Vec::new(),
+    })
+}
+
+/// The documents of an array, or of each line.
+fn pods(file: &Path, text: &[u8]) -> Result<Vec<PodLatency>, Malformed> {
     let malformed = |line: usize, found: String, expected: &str| Malformed {
         file: file.to_owned(),
         line: line as u64,
@@ -82,8 +100,7 @@ fn dataset(file: &Path, text: &[u8]) -> Result<Dataset, Unreadable> {
         };
         for document in documents {
             let number = pods.len() + 1;
-            let pod = pod(&document).map_err(|wrong| {
-                let WrongDocument { field, found, expected } = wrong;
+            let pod = pod(&document).map_err(|WrongDocument { field, found, expected }| {
                 let of = field.map_or_else(String::new, |field| format!(", field {field:?}"));
                 malformed(1, format!("{found} in document {number}{of}"), &expected)
             })?;
@@ -92,21 +109,9 @@ fn dataset(file: &Path, text: &[u8]) -> Result<Dataset, Unreadable> {
     }
     if pods.is_empty() {
         let expected = format!("documents with metricName {METRIC:?}");
-        return Err(malformed(1, "no document".into(), &expected).into());
+        return Err(malformed(1, "no document".into(), &expected));
     }
-    let notes = vec![format!(
-        "pod latencies of kube-burner, of {} pods: those that never became ready are not among them, so that what is slowest may be \
-         missing; times are in whole seconds but for those by events",
-        pods.len()
-    )];
-    Ok(Dataset {
-        name: name_of(file),
-        rows: pods.len(),
-        source: Source::KubeBurner(pods),
-        notes,
-        steps: Vec::new(),
-        nodes: Vec::new(),
-    })
+    Ok(pods)
 }
 
 /// What is wrong with a document.
@@ -117,32 +122,16 @@ struct WrongDocument {
 }
 
 fn pod(document: &Value) -> Result<PodLatency, WrongDocument> {
-    let wrong =
-        |field, found: String, expected: &str| WrongDocument { field, found, expected: expected.into() };
     let Value::Object(fields) = document else {
-        return Err(wrong(None, quoted(&document.to_string()), "a document of kube-burner: an object"));
+        let expected = "a document of kube-burner: an object".into();
+        return Err(WrongDocument { field: None, found: quoted(&document.to_string()), expected });
     };
-    match fields.get("metricName").and_then(Value::as_str) {
-        Some(METRIC) => {}
-        Some(QUANTILES) => {
-            return Err(wrong(
-                Some("metricName"),
-                quoted(QUANTILES),
-                "the latencies of each pod: a summary has only quantiles of each condition, of which no distribution, phase or interval \
-                 can be made. Give the file podLatencyMeasurement-JOB.json beside it",
-            ));
-        }
-        Some(other) => {
-            let expected = format!("{METRIC:?}: ramp reads no other measurement of kube-burner");
-            return Err(wrong(Some("metricName"), quoted(other), &expected));
-        }
-        None => {
-            let expected = format!("a document of kube-burner, with metricName {METRIC:?}");
-            return Err(wrong(None, "no metricName".into(), &expected));
-        }
-    }
-    let required =
-        |field| seconds(fields, field)?.ok_or_else(|| wrong(Some(field), "nothing".into(), MILLISECONDS));
+    check_metric(fields)?;
+    let required = |field| {
+        let none =
+            || WrongDocument { field: Some(field), found: "nothing".into(), expected: MILLISECONDS.into() };
+        seconds(fields, field)?.ok_or_else(none)
+    };
     let seen = |field| Ok(seconds(fields, field)?.filter(|seconds| *seconds > 0.0));
     Ok(PodLatency {
         created_seconds: created(fields)?,
@@ -151,6 +140,33 @@ fn pod(document: &Value) -> Result<PodLatency, WrongDocument> {
         started_after: seen("containersStartedLatency")?,
         ready_after: required("podReadyLatency")?,
     })
+}
+
+/// Refuses what is no latency of a pod, with the way out.
+fn check_metric(fields: &Map<String, Value>) -> Result<(), WrongDocument> {
+    let (field, found, expected) = match fields.get("metricName").and_then(Value::as_str) {
+        Some(METRIC) => return Ok(()),
+        Some(QUANTILES) => (
+            Some("metricName"),
+            quoted(QUANTILES),
+            "the latencies of each pod: a summary has only quantiles of each condition, of which no distribution, phase or interval can \
+             be made. Give the file podLatencyMeasurement-JOB.json beside it"
+                .to_owned(),
+        ),
+        Some(other) => {
+            let expected = format!("{METRIC:?}: ramp reads no other measurement of kube-burner");
+            (Some("metricName"), quoted(other), expected)
+        }
+        None if fields.contains_key("format_version") => {
+            let expected = "a document of kube-burner; give the directory that the file is in";
+            (None, "a file of a run or a study of ramp".into(), expected.to_owned())
+        }
+        None => {
+            let expected = format!("a document of kube-burner, with metricName {METRIC:?}");
+            (None, "no metricName".into(), expected)
+        }
+    };
+    Err(WrongDocument { field, found, expected })
 }
 
 const MILLISECONDS: &str = "a number of milliseconds, 0 or more";
@@ -216,7 +232,7 @@ mod tests {
         "readyToStartContainersLatency": 2000, "metricName": "podLatencyMeasurement", "uuid": "u", "jobName": "j",
         "jobIteration": 0, "replica": 1, "namespace": "n", "podName": "p", "nodeName": "w"}"#;
 
-    fn pods(data: &Dataset) -> &[PodLatency] {
+    fn latencies(data: &Dataset) -> &[PodLatency] {
         match &data.source {
             Source::KubeBurner(pods) => pods,
             other => panic!("{other:?}"),
@@ -226,16 +242,16 @@ mod tests {
     #[test]
     fn documents_of_old_and_new_versions_are_read_as_an_array_or_one_a_line() {
         let data = read(&format!("[{OLDER},{NEWER}]")).unwrap();
-        let [older, newer] = pods(&data) else { panic!("{data:?}") };
+        let [older, newer] = latencies(&data) else { panic!("{data:?}") };
         assert_eq!((older.scheduled_after, older.ready_after), (0.004, 2.997));
         assert_eq!((older.sandbox_after, older.started_after), (None, None), "what is not told is not 0");
         assert_eq!((newer.sandbox_after, newer.started_after), (Some(2.0), Some(2.417)));
         assert!(data.notes[0].contains("never became ready"), "{:?}", data.notes);
         let lines = read(&format!("{OLDER}\n{NEWER}\n")).unwrap();
-        assert_eq!(pods(&lines), pods(&data));
+        assert_eq!(latencies(&lines), latencies(&data));
         let zoned = OLDER.replace("59.598727718Z", "59.598727718+01:00");
         let zoned = read(&zoned).unwrap();
-        assert_eq!(pods(&zoned)[0].created_seconds, older.created_seconds - 3600.0);
+        assert_eq!(latencies(&zoned)[0].created_seconds, older.created_seconds - 3600.0);
     }
 
     #[test]
@@ -252,6 +268,7 @@ mod tests {
             ("[]", "found no document, expected documents with metricName"),
             ("[1]", "found \"1\" in document 1, expected a document of kube-burner"),
             ("[{\"a\": 1}]", "found no metricName in document 1"),
+            ("{\"format_version\": 1}", "give the directory that the file is in"),
             ("[{", "pods.json:1: found no JSON (EOF"),
         ];
         for (text, expected) in cases {

@@ -607,6 +607,10 @@ fn known<T>(estimate: &Estimate<T>) -> Result<&T, Unavailable> {
 }
 
 fn steps(data: &Dataset) -> Reading {
+    if let Some(pods) = data.pod_latencies() {
+        let note = format!(" steps, latencies of {} by kube-burner", count(pods.len() as u64, "pod"));
+        return Reading { note, ..Reading::number(0.0) };
+    }
     let cells = data.cells();
     let mut note = if data.rows == 1 { " step" } else { " steps" }.to_owned();
     if let Some(stale) = cells.stale_percent() {

@@ -4,12 +4,18 @@ use serde_json::Value;
 
 use super::answer::{ComparedReport, FigureAnswer, PermutationPValue};
 use super::cell::{CellFigure, CellReport};
+use super::cell_document::{
+    CellCapacitiesDocument, CellDocument, CellSearchDocument, FigureDocument, MemoryDocument,
+    MissingDocument, RequestsDocument,
+};
+use super::comparison_document::{
+    CapacitiesDocument, ComparisonDocument, DifferenceDocument, DriftDocument, MeansDocument,
+    OneSidedDocument, PermutationDocument, SearchDocument, StartupTestDocument, StartupsDocument,
+    VerdictDocument,
+};
 use super::document::{
-    BlocksDocument, CapacitiesDocument, CellCapacitiesDocument, CellDocument, CellSearchDocument,
-    ComparisonDocument, DifferenceDocument, DriftDocument, FigureDocument, IntervalDocument, MeansDocument,
-    MemoryDocument, MissingDocument, OneSidedDocument, PermutationDocument, RequestsDocument, RunDocument,
-    RunMemoryDocument, SearchDocument, StartupTestDocument, StartupsDocument, StudyDocument, StudyFacts,
-    ValueDocument, VerdictDocument,
+    BlocksDocument, IntervalDocument, RunDocument, RunMemoryDocument, StudyDocument, StudyFacts,
+    ValueDocument,
 };
 use super::naming::engine;
 use super::overview::StudyReport;

@@ -1,6 +1,6 @@
 //! The first limit of nodes for each runtime of a study: in a sentence, and for programs.
 
-use super::document::{
+use super::cell_document::{
     FirstLimitDocument, LimitForecastDocument, LimitInstancesDocument, ReachedLimitDocument,
 };
 use super::naming::{engine, label_with_size};
