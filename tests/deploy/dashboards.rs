@@ -103,10 +103,10 @@ fn problems(query: &str, exposed: &BTreeMap<String, bool>) -> Vec<String> {
                 match exposed.get(word) {
                     None => problems.push(format!("no program exposes {word}")),
                     Some(true) if !has_range => {
-                        problems.push(format!("{word} is a counter, and has no rate"))
+                        problems.push(format!("{word} is a counter, and has no rate"));
                     }
                     Some(false) if has_range => {
-                        problems.push(format!("{word} is no counter, and has a rate"))
+                        problems.push(format!("{word} is no counter, and has a rate"));
                     }
                     Some(_) => {}
                 }

@@ -59,5 +59,4 @@ fn startup_is_what_the_file_says_and_all_else_is_unavailable_with_the_reason() {
     assert!(html.contains("latencies of 100 pods, by kube-burner"));
     let text = text(&report);
     assert!(text.contains("half of them within 2.00 s"), "{text}");
-    println!("{text}");
 }

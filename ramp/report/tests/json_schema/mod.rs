@@ -112,7 +112,7 @@ impl Validator<'_> {
             match schema["properties"].get(key) {
                 Some(property) => self.check(property, value, &format!("{at}/{key}"), errors),
                 None if self.is_strict && !is_open => {
-                    errors.push(format!("{at}: the key {key:?} is not known"))
+                    errors.push(format!("{at}: the key {key:?} is not known"));
                 }
                 None => {}
             }
