@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod export;
 pub mod results;
 
 use std::path::PathBuf;
@@ -51,6 +52,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Remove what earlier runs left behind
     Clean(CleanArgs),
+    /// Write the tables of a run or a study for other tools: OpenMetrics, Arrow
+    Export(export::ExportArgs),
+    /// Print a JSON schema
+    Schema(export::SchemaArgs),
     /// Repeat runs of several runtimes and sizes in random order, and compare them
     Study(StudyArgs),
     /// Copy the results of a Job in the cluster, also while it runs, and report on them

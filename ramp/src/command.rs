@@ -2,12 +2,14 @@
 
 pub(crate) mod clean;
 pub(crate) mod error;
+mod export;
 mod fetch;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
 mod report;
 mod report_files;
 mod resumed;
+mod schema;
 mod serve;
 pub(crate) mod single_run;
 mod study;
@@ -15,7 +17,9 @@ mod study_report;
 
 pub use error::CommandError;
 
+use export::export;
 use report::{page_of, report};
+use schema::schema;
 
 use clean::clean;
 use error::{INTERRUPTED, REFUSED};
@@ -45,7 +49,9 @@ use ramp_format::run_file::read_run;
 #[must_use]
 pub fn execute_offline(command: &Command) -> Option<ExitCode> {
     match command {
+        Command::Export(args) => Some(export(args)),
         Command::Report(args) => Some(report(args)),
+        Command::Schema(args) => Some(schema(args)),
         _ => None,
     }
 }

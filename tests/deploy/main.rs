@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod components;
+mod dashboards;
 #[path = "../support/manifest.rs"]
 mod manifest;
 mod play;

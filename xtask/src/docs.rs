@@ -1,18 +1,23 @@
 //! Generated documentation: pages of docs/ that follow a registry of figures or of report fields.
 
 use ramp_format::rows::{ComponentRow, EventRow, LimitRow, NodeRow, PodRow, StepRow, Table, WorkloadRow};
+use ramp_report::schema::{PublishedSchema, SCHEMAS};
 use workload::report::{ComponentReport, Kind, NodeReport, WorkloadReport};
 
 use crate::generated::{self, GeneratedFile};
 use crate::shell::Outcome;
 
 fn files() -> Vec<GeneratedFile> {
-    vec![
+    let schema = |schema: PublishedSchema| {
+        (format!("docs/schema/{}.json", schema.name), format!("{:#}\n", (schema.schema)()))
+    };
+    let pages = [
         ("docs/fields.md".into(), fields()),
         ("docs/run-format.md".into(), run_format()),
         ("docs/report.md".into(), figures()),
         ("docs/ramp.md".into(), stop_rules(include_str!("../../docs/ramp.md"))),
-    ]
+    ];
+    pages.into_iter().chain(SCHEMAS.map(schema)).collect()
 }
 
 /// The figures of runs and of studies.

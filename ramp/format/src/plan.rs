@@ -13,7 +13,7 @@ use crate::stop_rule::StopRule;
 use crate::time::parse_time;
 
 /// What a run is to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The run's id: on everything that it makes.
     pub run: String,
@@ -31,12 +31,15 @@ pub struct Plan {
     pub pace: Pace,
     /// How long a step at most waits for what it asked for, with [`Pace::Ready`].
     #[serde(with = "crate::time::seconds_json")]
+    #[schemars(with = "f64", range(min = 0))]
     pub step_timeout: Duration,
     /// For how long memory is watched before the first step; after the last instance for at most three times as long.
     #[serde(with = "crate::time::seconds_json", default)]
+    #[schemars(with = "f64", range(min = 0))]
     pub settle: Duration,
     /// For how long the population stays after the last step.
     #[serde(with = "crate::time::seconds_json")]
+    #[schemars(with = "f64", range(min = 0))]
     pub hold: Duration,
     /// Whether it goes down step by step, and is timed doing so.
     pub down: bool,
@@ -61,7 +64,7 @@ pub struct Plan {
 
 named_enum! {
     /// Which engine.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum EngineKind {
         /// Processes on this machine.
@@ -109,7 +112,7 @@ impl EngineKind {
 }
 
 /// What belongs to one engine or another.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineOptions {
     /// `local`: what all instances together may have, in bytes.
     pub budget_bytes: Option<u64>,
@@ -203,7 +206,7 @@ impl fmt::Display for Pace {
     }
 }
 
-text_in_json!(Pace);
+text_in_json!(Pace, "5s");
 
 impl Default for Plan {
     /// One local instance, by readiness, with no rule.

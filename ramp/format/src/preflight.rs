@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What there is before the first step.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Preflight {
     /// What runs the instances, in versions: `kubernetes v1.20.2`.
     pub versions: BTreeMap<String, String>,
@@ -40,7 +41,7 @@ pub struct Preflight {
 }
 
 /// What a node is and has.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct NodeFacts {
     /// Its name.
     pub name: String,
@@ -73,7 +74,7 @@ pub struct NodeFacts {
 }
 
 /// A limit of a node other than memory and CPU.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitFacts {
     /// The node.
     pub node: String,
@@ -96,7 +97,7 @@ pub struct LimitFacts {
 }
 
 /// What a quota leaves to the instances of a scenario.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuotaFacts {
     /// The quota, its resource, and its numbers: `ResourceQuota team, pods: 50, of which 12 are used`.
     pub what: String,
@@ -105,7 +106,7 @@ pub struct QuotaFacts {
 }
 
 /// A RuntimeClass.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeClassFacts {
     /// Its name.
     pub name: String,
@@ -121,7 +122,7 @@ pub struct RuntimeClassFacts {
 }
 
 /// Requests and limits of a pod after admission, without overhead of its RuntimeClass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdmittedResources {
     /// Memory that the scheduler reserves, in bytes.
     pub memory_request_bytes: Option<u64>,
@@ -132,7 +133,7 @@ pub struct AdmittedResources {
 }
 
 /// Something found before the first step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Whether a run must not begin so.
     pub refuses: bool,
@@ -155,7 +156,7 @@ impl Finding {
 }
 
 /// A limit of the nodes other than memory and CPU, as a bound by what an instance is assumed to use of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitBound {
     /// The limit: `pids (pods)`.
     pub by: String,
@@ -170,7 +171,7 @@ pub struct LimitBound {
 }
 
 /// What to expect of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// What may run out, and how many instances fit until then.
     pub bounds: Vec<Bound>,
@@ -193,7 +194,7 @@ pub struct Forecast {
 }
 
 /// Something that may run out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bound {
     /// What.
     pub by: Cow<'static, str>,

@@ -1,9 +1,10 @@
 //! Clocks of the machine that records a run, in `run.json`: what a resumed run goes on from, and what a reader has to allow for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `clock` in `run.json`. Runs of earlier versions have none: their `elapsed_seconds` are by the wall clock.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunClock {
     /// Boot ID of the machine, where it is known.
     pub boot_id: Option<String>,
@@ -20,7 +21,7 @@ pub struct RunClock {
 }
 
 /// A change of a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockChange {
     /// When, in seconds since the run began: rows from then on are after it.
     pub elapsed_seconds: f64,

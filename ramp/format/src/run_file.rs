@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -20,7 +21,7 @@ use crate::time::Time;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// `run.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunFile {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -113,7 +114,7 @@ impl RunFile {
 }
 
 /// How the population was removed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Teardown {
     /// Instances that were there.
     pub instances: u32,
@@ -132,7 +133,7 @@ pub struct Teardown {
 }
 
 /// Available memory of a kernel, before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryReturned {
     /// Its boot id.
     pub boot_id: String,

@@ -252,7 +252,7 @@ impl fmt::Display for StopRule {
     }
 }
 
-text_in_json!(StopRule);
+text_in_json!(StopRule, "free-memory<10%");
 
 /// Parameters of a rule. Those that its syntax does not name are zero.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,17 @@ use serde_json::Value;
 /// Serializes by `Display` and deserializes by `FromStr`.
 #[macro_export]
 macro_rules! text_in_json {
-    ($type:ty) => {
+    ($type:ty, $example:literal) => {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "examples": [$example]})
+            }
+        }
+
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

@@ -32,7 +32,7 @@ pub mod teardown;
 
 pub(crate) use estimate::unavailable;
 pub use estimate::{Estimate, Unavailable, mib};
-use estimate::{NO_INSTANCES, timed};
+use estimate::{NO_INSTANCES, recorded, timed};
 pub use estimates::{Counted, Estimates, PerContainer, Usage};
 pub use marginal_cost::{MarginalCost, SystematicError, marginal_cost};
 pub use saturation::{FULL_BELOW_BYTES, IN_A_ROW, Saturation, SaturationRule, SaturationVerdict};

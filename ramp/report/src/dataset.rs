@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Source::Run`] | a run directory of ramp, whole or cut short anywhere |
 //! | [`Source::LegacyCsv`] | a CSV file in one of the layouts that the study of 2021 and its successors left |
+//! | [`Source::KubeBurner`] | pod latencies of kube-burner: the startup of each pod, and nothing else |
 //!
 //! Reading decides nothing but what is fresh: a sample that only repeats an older one is [`Freshness::Stale`], one that is not there
 //! is [`Freshness::Missing`]. Neither may enter a sum or a fit; both are kept, to be counted and shown.
@@ -11,6 +12,7 @@
 mod clocks;
 mod components;
 mod cpu_times;
+mod kube_burner;
 mod legacy_csv;
 mod limit_readings;
 mod measure;
@@ -30,6 +32,7 @@ mod workload_reports;
 pub use clocks::SEEN_LATE_SECONDS;
 pub use components::{ComponentMemory, InstanceComponents, NODE_COMPONENTS, PodCgroup};
 pub use cpu_times::{CpuTimes, NO_CPU_TIME};
+pub use kube_burner::PodLatency;
 pub use limit_readings::{LimitPoint, LimitSeries};
 pub use measure::{
     ACTIVE, ANON_AND_SHARED, CHARGED, KERNEL, KERNEL_PARTS, Measure, NOT_AVAILABLE, UNRECLAIMABLE,
@@ -46,6 +49,7 @@ pub use seen_memory::SeenMemory;
 pub use steady_state::{BeyondReported, Costs, KernelRoom, RetainedMemory};
 pub use swapped::{KernelSwap, SwapCourse, SwappedMemory};
 pub use table_reader::{Malformed, Unreadable};
+pub(crate) use table_reader::{TableReader, TableRow, quoted};
 pub use workload_reports::{ReportRow, Reports};
 
 use std::path::Path;
@@ -53,7 +57,7 @@ use std::path::Path;
 use crate::progress::Observer;
 
 impl Dataset {
-    /// Reads a run directory or a CSV file of the study.
+    /// Reads a run directory, a CSV file of the study, or pod latencies of kube-burner.
     ///
     /// # Errors
     /// Where there is none, and where something in it is not what it should be: file, line, column, what was found and what was
@@ -67,7 +71,11 @@ impl Dataset {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_observed(path: &Path, observer: &Observer) -> Result<Self, Unreadable> {
-        if path.is_dir() { run_directory::read(path, observer) } else { legacy_csv::read(path, observer) }
+        match path {
+            _ if path.is_dir() => run_directory::read(path, observer),
+            _ if kube_burner::is_json(path) => kube_burner::read(path, observer),
+            _ => legacy_csv::read(path, observer),
+        }
     }
 }
 

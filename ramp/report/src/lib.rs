@@ -3,7 +3,9 @@
 
 pub mod analysis;
 pub mod dataset;
+pub mod export;
 pub mod progress;
 pub mod report;
+pub mod schema;
 pub mod stats;
 pub mod study;

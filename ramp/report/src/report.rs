@@ -7,6 +7,7 @@
 //! | [`narrative`] | the analysis, in sentences that name their rules |
 //! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
 //! | [`json`] | all of it, for programs |
+//! | [`schema`] | the JSON schema of that |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
 
@@ -26,6 +27,7 @@ pub mod narrative;
 pub mod plot;
 pub mod reference;
 pub mod registry;
+pub mod schema;
 mod startup_phases;
 pub mod svg;
 pub mod terminal;

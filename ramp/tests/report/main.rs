@@ -3,6 +3,7 @@
 
 mod browser;
 mod command;
+mod export;
 mod results;
 #[path = "../support/study_layout.rs"]
 mod study_layout;

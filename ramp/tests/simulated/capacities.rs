@@ -11,6 +11,7 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::{Report, estimate_table, json, narrative};
 use serde_json::{Value, json};
 
+use crate::support::schemas::assert_valid;
 use crate::support::{SECOND, Stage, plan, surveyed_run_file};
 
 /// A run on a node with room for about 25 instances of runc, until one has no place or is evicted.
@@ -63,6 +64,7 @@ async fn a_difference_in_instances_held_that_is_one_of_requests_is_told_as_that(
                    kata: the difference in instances held is by requests, not by use";
     assert!(narrative::summary(&report).contains(finding), "{}", narrative::summary(&report));
     let json = json::json(&report);
+    assert_valid("report", &json);
     assert_eq!(json["comparisons"][0]["requests"]["finding"], finding);
     assert_eq!(json["comparisons"][0]["requests"]["other"]["exhausted"], "CPU requests");
     assert_eq!(json["comparisons"][0]["capacities"]["other"]["by_requests"]["instances"], 8);
@@ -83,6 +85,7 @@ async fn a_difference_by_use_is_not_told_as_one_of_requests() {
     let report =
         Report::of(vec![recorded("runc", "2M", 0.1).await, recorded("kata", "130M", 0.2).await], None);
     let json = json::json(&report);
+    assert_valid("report", &json);
     let comparison = &json["comparisons"][0];
     assert_eq!(comparison["requests"]["difference"], "100m CPU more (requests of containers)");
     assert_eq!(comparison["requests"]["finding"], Value::Null, "kata was evicted for memory");

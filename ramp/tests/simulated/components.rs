@@ -14,6 +14,7 @@ use ramp_report::report::json::json;
 use ramp_report::report::terminal::text;
 use ramp_report::report::{Report, memory_bars};
 
+use crate::support::schemas::assert_valid;
 use crate::support::{SECOND, Stage, plan, rows, run_file};
 
 const MIB: f64 = 1_048_576.0;
@@ -95,6 +96,7 @@ async fn each_component_costs_what_it_holds_and_the_rest_is_what_nothing_tells_o
     // 118 MiB and 128 MiB more, when all of the load is there.
     assert!(said.contains("peak per instance 246.2 MiB (95% CI 246.2 to 247.6 MiB)"), "{said}");
     let json = json(&report);
+    assert_valid("report", &json);
     let found = &json["runs"][0]["estimates"]["components"];
     assert_eq!((found["instance"]["vmm"]["bytes"].as_f64().unwrap() / MIB).round(), 64.0);
     assert!(

@@ -15,6 +15,7 @@ use ramp_report::report::Report;
 use ramp_report::report::json::json;
 use ramp_report::report::terminal::text;
 
+use crate::support::schemas::assert_valid;
 use crate::support::{SECOND, Stage, numbers, plan, rows, run_file};
 
 /// A world in which kata takes 128 MiB more than the other runtime, and a second longer to start.
@@ -124,6 +125,7 @@ async fn a_mixed_run_adds_to_its_groups_in_turn_and_tells_what_each_costs_and_th
     );
     assert!(said.contains("n/a: a mixed run of default, kata: see the figures of each runtime"), "{said}");
     let json = json(&report);
+    assert_valid("report", &json);
     assert_eq!(json["runs"][0]["groups"][1]["runtime"], "kata");
     assert_eq!(json["runs"][0]["mixed_overhead_per_pod"]["bytes"], found.bytes);
     assert!(

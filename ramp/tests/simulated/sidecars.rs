@@ -8,6 +8,7 @@ use ramp_report::report::{Report, estimate_table, json, narrative};
 use serde_json::{Value, json};
 
 use crate::others::Observing;
+use crate::support::schemas::assert_valid;
 use crate::support::{SECOND, Stage, engine, plan, script};
 
 /// A run under this runtime, whose pods have these containers beside the load's own.
@@ -39,6 +40,7 @@ async fn the_memory_of_a_sidecar_is_said_to_be_in_each_figure_wherever_that_is_s
     let cost = table.iter().find(|row| row.name == "marginal cost").unwrap();
     assert!(cost.text().contains(with), "{}", cost.text());
     let json = json::json(&report);
+    assert_valid("report", &json);
     assert_eq!(json["runs"][0]["sidecars"], json!([{"container": "istio-proxy", "image": "istio-proxy:1"}]));
     let note = json["runs"][0]["notes"].to_string();
     assert!(note.contains("further containers: istio-proxy (image istio-proxy:1); their memory"), "{note}");
@@ -51,6 +53,7 @@ async fn no_difference_is_the_runtime_s_where_the_pods_have_other_sidecars() {
     let (_one, runc) = recorded("runc", None).await;
     let (_two, kata) = recorded("kata", Some("istio-proxy")).await;
     let compared = json::json(&Report::of(vec![runc.clone(), kata.clone()], None));
+    assert_valid("report", &compared);
     let comparison = &compared["comparisons"][0];
     let why = "sidecars of the base: none, of the other: istio-proxy (image istio-proxy:1)";
     for name in ["overhead_by_saturation", "overhead_by_maximum", "overhead_by_usage"] {
@@ -66,8 +69,10 @@ async fn no_difference_is_the_runtime_s_where_the_pods_have_other_sidecars() {
 
     let (_three, with_proxy) = recorded("runc", Some("istio-proxy")).await;
     let alike = json::json(&Report::of(vec![with_proxy.clone(), kata.clone()], None));
+    assert_valid("report", &alike);
     assert!(!alike["comparisons"][0].to_string().contains("sidecars"), "{alike:#}");
     let repeats = json::json(&Report::of(vec![runc, with_proxy, kata], None));
+    assert_valid("report", &repeats);
     let said = repeats["comparisons"][0].to_string();
     assert!(said.contains("repeats have different sidecars"), "{said}");
 }

@@ -12,6 +12,8 @@ use ramp_report::study::verdict::Verdict;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::schemas::assert_valid;
+
 /// Two runtimes, of which one takes 30 MB more for each instance.
 const TWO: &str = "engine: simulated\nseed: 7\nruntimes: [runc, kata]\nworlds: {kata: {runtime: {memory: 32M}}}\n\
                    sizes: [{memory: 100M}]\nramp: {to: 12, hold: 10s}\n";
@@ -39,7 +41,14 @@ impl Place {
         let output = self.study(&["run", "study.yaml", "--out", out]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
-        (StudyRecord::read(&self.path().join(out)).unwrap(), said)
+        let directory = self.path().join(out);
+        let json = |file: &Path| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(directory.join(file)).unwrap()).unwrap()
+        };
+        assert_valid("study", &json(Path::new("study.json")));
+        let record = StudyRecord::read(&directory).unwrap();
+        record.runs.iter().for_each(|run| assert_valid("run", &json(&run.directory.join("run.json"))));
+        (record, said)
     }
 
     fn entries(&self) -> Vec<String> {

@@ -13,6 +13,7 @@ use ramp_report::dataset::Dataset;
 use ramp_report::report::{Report, json, narrative};
 use serde_json::{Value, json};
 
+use crate::support::schemas::assert_valid;
 use crate::support::{SECOND, Stage, plan, surveyed_run_file};
 
 const MB: f64 = 1e6;
@@ -76,6 +77,7 @@ async fn an_instance_costs_as_much_with_a_third_of_it_swapped_out_and_the_report
     assert!(said.contains(" MB), of which 31."), "{said}");
     assert!(said.contains("swapped out") && !said.contains("compressed"), "{said}");
     let json = json::json(&report);
+    assert_valid("report", &json);
     let figure = &json["runs"][0]["estimates"]["swapped_per_instance"];
     assert!((figure["bytes"].as_f64().unwrap() - 0.3 * ANON).abs() < 0.3 * MB, "{figure}");
     assert_eq!(figure["instances"], 12);

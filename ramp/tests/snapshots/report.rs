@@ -12,6 +12,7 @@ use super::recorded::{WHOLE, record, thirty, twenty_four};
 use super::session::{Place, hold, text};
 use super::study_layout;
 use super::support::Shortage;
+use super::support::schemas::assert_valid;
 
 /// The study's two runtimes, made up.
 fn two_files() -> Place {
@@ -81,6 +82,7 @@ fn json(place: &Place, arguments: &[&str]) -> Value {
     let output = place.ramp(&[&["report", "--json"], arguments].concat(), "100");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let mut found = serde_json::from_slice(&output.stdout).unwrap();
+    assert_valid("report", &found);
     rounded(&mut found);
     found
 }

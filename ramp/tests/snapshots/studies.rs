@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::report::{prose_of, rounded};
 use super::session::{Place, hold, text};
+use super::support::schemas::assert_valid;
 use super::support::studies::{CRUN, KATA, RUNC, SimulatedRuntime, StudyFixture, request_memory};
 
 /// A study in the directory `study`.
@@ -21,13 +22,18 @@ fn recorded(fixture: &StudyFixture) -> (Place, StudyRecord) {
 }
 
 fn told(place: &Place) -> String {
+    json(place);
     place.session(&["report", "study", "--out", "out"])
 }
 
 fn json(place: &Place) -> Value {
     let output = place.ramp(&["report", "study", "--json"], "100");
     assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let found = serde_json::from_slice(&output.stdout).unwrap();
+    assert_valid("study-report", &found);
+    let record = file(&place.path().join("study/study.json"));
+    assert_valid("study", &serde_json::from_str(&record).unwrap());
+    found
 }
 
 fn save(place: &Place, record: &StudyRecord) {

@@ -1,6 +1,7 @@
 //! Runs on simulated clusters, and readers of their run directories.
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
+pub(crate) mod schemas;
 pub(crate) mod script;
 pub(crate) mod studies;
 pub(crate) mod transitions;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -15,7 +16,7 @@ use crate::time::Time;
 pub const STUDY_FORMAT_VERSION: u32 = 1;
 
 /// `study.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StudyRecord {
     /// [`STUDY_FORMAT_VERSION`].
     pub format_version: u32,
@@ -46,7 +47,7 @@ pub struct StudyRecord {
 }
 
 /// One scenario under one runtime in one size; of a mixed study under all runtimes at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// Its name, unique in the study, that is also part of directory names.
     pub name: String,
@@ -61,7 +62,7 @@ pub struct Cell {
 }
 
 /// A run of a study.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// The block, counted from 1; 0 for the warm-up.
     pub block: u32,
@@ -81,7 +82,7 @@ pub struct RunRecord {
 }
 
 /// Where a run of a study stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunRecordState {
     /// Under way, or its process was killed.
@@ -95,7 +96,7 @@ pub enum RunRecordState {
 }
 
 /// A decision on the number of blocks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// When.
     pub time: Time,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dataset::Recorded;
+use crate::dataset::{Dataset, Recorded};
 
 /// Why an estimate is unavailable, in a sentence without its full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,19 @@ pub(crate) fn unavailable<T>(why: impl Into<String>) -> Estimate<T> {
     Err(Unavailable(why.into()))
 }
 
+/// Why a file of kube-burner says nothing but how pods started.
+const STARTUP_ALONE: &str = "kube-burner's file has the startup of each pod, and nothing else";
 /// Why a file of the study says nothing of single instances.
 pub(super) const NO_INSTANCES: &str = "the data has counts of instances, not individual ones";
+
+/// What a run directory has of single instances.
+///
+/// # Errors
+/// Where another tool recorded the data.
+pub(super) fn recorded(data: &Dataset) -> Estimate<&Recorded> {
+    let why = if data.pod_latencies().is_some() { STARTUP_ALONE } else { NO_INSTANCES };
+    data.recorded().map_or_else(|| unavailable(why), Ok)
+}
 
 /// Bytes in MiB.
 #[must_use]

@@ -176,7 +176,7 @@ fn predicted_capacity(data: &Dataset, memory_each: Option<u64>) -> Estimate<Boun
     if let Some(capacity) = forecast.and_then(Forecast::capacity) {
         return Ok(capacity.clone());
     }
-    if !data.is_legacy_csv() && memory_each.is_none() {
+    if !data.is_foreign() && memory_each.is_none() {
         return unavailable("the run has no forecast (set the memory of each instance with --memory)");
     }
     let Some(each) = memory_each.filter(|each| *each > 0) else {
@@ -232,7 +232,7 @@ fn per_container(
     of_machines: bool,
 ) -> Vec<(usize, PerContainer)> {
     let steps = data.steps.iter().enumerate();
-    if data.is_legacy_csv() {
+    if data.is_foreign() {
         return steps.filter_map(|(index, step)| Some((index, active_per_container(step)?))).collect();
     }
     let own = |(index, bytes): (usize, f64)| {
@@ -255,8 +255,8 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
         let why = || Err(why.clone());
         return Usage { steps: Vec::new(), at_saturation: why(), min: why(), max: why() };
     }
-    let is_legacy_csv = data.is_legacy_csv();
-    let of_machines = !is_legacy_csv && !data.is_charged();
+    let is_foreign = data.is_foreign();
+    let of_machines = !is_foreign && !data.is_charged();
     if of_machines && cost.is_err() {
         let why =
             || unavailable("needs a marginal cost, to separate it from other memory use of the machines");
@@ -266,7 +266,7 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
     let at_saturation = match &verdict.saturation {
         Err(why) => Err(why.clone()),
         Ok(at) => match all.iter().find(|(index, _)| *index == at.index) {
-            None if is_legacy_csv => {
+            None if is_foreign => {
                 unavailable(format!("memory or number of instances unknown at step {}", at.step))
             }
             None => unavailable(format!(
@@ -274,16 +274,14 @@ fn usage(data: &Dataset, verdict: &SaturationVerdict, cost: &Estimate<MarginalCo
                  little other memory use",
                 at.step
             )),
-            Some((_, usage)) if is_legacy_csv && at.rule != SaturationRule::NodesFull => {
-                unavailable(format!(
-                    "the nodes were never full; at step {} ({}) it is {:.0} MiB",
-                    at.step, at.rule, usage.mib
-                ))
-            }
+            Some((_, usage)) if is_foreign && at.rule != SaturationRule::NodesFull => unavailable(format!(
+                "the nodes were never full; at step {} ({}) it is {:.0} MiB",
+                at.step, at.rule, usage.mib
+            )),
             Some((_, usage)) => Ok(*usage),
         },
     };
-    let none = || match is_legacy_csv {
+    let none = || match is_foreign {
         true => unavailable("no step has both a running instance and active memory of all nodes"),
         false => unavailable(
             "no step has samples of all nodes with all instances holding their memory and none starting or ending, and samples from \

@@ -45,18 +45,17 @@ pub fn breaks(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> Vec<Fa
 
 fn of_steps(data: &Dataset) -> Vec<FailureMode> {
     let Some((_, start)) = data.way_up().next() else { return Vec::new() };
-    let is_legacy_csv = data.is_legacy_csv();
+    let is_foreign = data.is_foreign();
     let first = |resource, what, holds: &dyn Fn(&Step) -> bool| {
         let (_, step) = data.way_up().find(|(_, step)| holds(step))?;
         let (step, elapsed_seconds) = (step.step, step.elapsed_seconds);
         Some(FailureMode { resource, what, step, elapsed_seconds, evidence: String::new() })
     };
-    let more =
-        |now: Option<u32>, before: Option<u32>| is_legacy_csv && now.unwrap_or(0) > before.unwrap_or(0);
-    let not_ready = if is_legacy_csv { start.nodes_not_ready.unwrap_or(0) } else { 0 };
+    let more = |now: Option<u32>, before: Option<u32>| is_foreign && now.unwrap_or(0) > before.unwrap_or(0);
+    let not_ready = if is_foreign { start.nodes_not_ready.unwrap_or(0) } else { 0 };
     let found = [
         first(Resource::Memory, "free memory of all nodes fell below 10^6 KiB", &|step| {
-            is_legacy_csv && step.memory.free.is_some_and(|free| free < FULL_BELOW_BYTES)
+            is_foreign && step.memory.free.is_some_and(|free| free < FULL_BELOW_BYTES)
         }),
         first(Resource::Memory, "an instance was evicted", &|step| more(step.evicted, start.evicted)),
         first(Resource::Unknown, "an instance failed", &|step| more(step.failed, start.failed)),

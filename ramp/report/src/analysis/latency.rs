@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, NO_INSTANCES, timed, unavailable};
-use crate::dataset::Dataset;
+use super::{Estimate, recorded, timed, unavailable};
+use crate::dataset::{Dataset, PodLatency};
 use crate::stats::{Duration, Survival};
 use ramp_format::rows::PodRow;
 use ramp_format::run_clock::RunClock;
@@ -34,6 +34,14 @@ pub struct Startup {
     pub group: Option<String>,
 }
 
+impl Startup {
+    /// That of a pod of kube-burner, which does not tell how many others there were.
+    fn of_pod(pod: &PodLatency) -> Self {
+        let took = Duration { seconds: pod.ready_after, ended: true };
+        Self { made_seconds: pod.created_seconds, at_work: 0, took, group: None }
+    }
+}
+
 /// Levels of load: quarters of the instances at saturation, and one level beyond it.
 pub const QUARTERS: u32 = 4;
 
@@ -59,7 +67,10 @@ pub fn latency(data: &Dataset, full: u32) -> Estimate<Vec<LoadLevel>> {
 /// # Errors
 /// Where the data does not tell of instances one by one.
 pub fn startups(data: &Dataset) -> Estimate<Vec<Startup>> {
-    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    if let Some(pods) = data.pod_latencies() {
+        return Ok(pods.iter().map(Startup::of_pod).collect());
+    }
+    let recorded = recorded(data)?;
     if recorded.pods.is_empty() {
         return unavailable("no instance was observed");
     }

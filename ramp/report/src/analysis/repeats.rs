@@ -2,6 +2,7 @@
 
 use crate::dataset::Dataset;
 use ramp_format::plan::EngineKind;
+use ramp_format::run_file::RunFile;
 use ramp_format::scenario::Scenario;
 
 /// Runs that are repeats of each other.
@@ -91,11 +92,11 @@ struct Identity {
     load: String,
 }
 
-fn identity(data: &Dataset) -> Identity {
-    let Some(recorded) = data.recorded() else { return of_a_name(&data.name) };
-    let run = &recorded.run;
-    let runtime = match run.plan.engine {
-        _ if !data.mix().is_empty() => data.mix().join(" and "),
+/// The runtime of a run; of a mixed one all of them.
+pub(crate) fn runtime_of(run: &RunFile) -> String {
+    let mix = &run.plan.options.mix;
+    match run.plan.engine {
+        _ if !mix.is_empty() => mix.join(" and "),
         EngineKind::Local => "processes".to_owned(),
         EngineKind::Simulated => run
             .plan
@@ -110,7 +111,13 @@ fn identity(data: &Dataset) -> Identity {
         EngineKind::Kubernetes => {
             run.runtime_class.as_ref().map_or_else(|| "runc".into(), |class| class.name.clone())
         }
-    };
+    }
+}
+
+fn identity(data: &Dataset) -> Identity {
+    let Some(recorded) = data.recorded() else { return of_a_name(&data.name) };
+    let run = &recorded.run;
+    let runtime = runtime_of(run);
     // What each instance was to take: with other arguments it is another load.
     let load = format!("{} {}", run.scenario, told(&run.manifest));
     Identity { runtime, scenario: run.scenario.clone(), load }

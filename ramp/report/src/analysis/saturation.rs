@@ -111,7 +111,7 @@ impl fmt::Display for SaturationRule {
 /// Whether a run was saturated, and at which step.
 pub(super) fn saturation(data: &Dataset, losses: &[Loss<'_>], changes: &[Change]) -> SaturationVerdict {
     match &data.source {
-        Source::LegacyCsv => of_study(data),
+        Source::LegacyCsv | Source::KubeBurner(_) => of_study(data),
         Source::Run(recorded) => of_run(data, recorded, losses, changes),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, NO_INSTANCES, timed, unavailable};
+use super::{Estimate, recorded, timed, unavailable};
 use crate::dataset::Dataset;
 use ramp_format::rows::StepOutcome;
 use ramp_format::state::State;
@@ -56,7 +56,7 @@ struct Request {
 /// # Errors
 /// Where there is none, or not all of it came to be ready.
 pub fn startup_burst(data: &Dataset) -> Estimate<Burst> {
-    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    let recorded = recorded(data)?;
     timed(recorded)?;
     if recorded.run.plan.search.is_some() {
         return unavailable(SEARCH_HAS_NO_BURST);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::latency::QUARTERS;
-use super::{Estimate, NO_INSTANCES, Unavailable, timed, unavailable};
+use super::{Estimate, Unavailable, recorded, timed, unavailable};
 use crate::dataset::{Dataset, Recorded};
 use crate::stats::{Duration, Survival};
 use ramp_format::plan::EngineKind;
@@ -14,6 +14,7 @@ use ramp_format::rows::{EventRow, PodRow};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 
+mod kube_burner;
 mod node_clock;
 
 use node_clock::NodeClocks;
@@ -263,7 +264,10 @@ fn mean(durations: &[Duration], phase: StartupPhase) -> Estimate<f64> {
 /// # Errors
 /// Where the data does not tell of instances one by one.
 pub fn startup_phases(data: &Dataset, full: u32) -> Estimate<StartupPhases> {
-    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    if let Some(pods) = data.pod_latencies() {
+        return Ok(kube_burner::phases(pods, full));
+    }
+    let recorded = recorded(data)?;
     if recorded.pods.is_empty() {
         return unavailable("no instance was observed");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Estimate, NO_INSTANCES, timed, unavailable};
+use super::{Estimate, recorded, timed, unavailable};
 use crate::dataset::{Dataset, Recorded, RetainedMemory};
 use crate::stats::{Duration, Interval, LITTLE_BYTES, Survival};
 use ramp_format::run_file::Teardown;
@@ -15,7 +15,7 @@ const ENDS_AT_THE_TOP: &str = "the data ends with the last scale-up step";
 /// # Errors
 /// Where the data does not tell of instances one by one, or none was told to end.
 pub fn terminations(data: &Dataset) -> Estimate<Survival> {
-    let recorded = data.recorded().map_or_else(|| unavailable(NO_INSTANCES), Ok)?;
+    let recorded = recorded(data)?;
     timed(recorded)?;
     let mut told: HashMap<&str, f64> = HashMap::new();
     let mut took = Vec::new();

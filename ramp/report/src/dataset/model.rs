@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::OnceLock;
 
+use super::kube_burner::PodLatency;
 use super::observation_gaps::Undated;
 use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
@@ -37,6 +38,8 @@ pub enum Source {
     Run(Box<Recorded>),
     /// A CSV file of the study.
     LegacyCsv,
+    /// Pod latencies of kube-burner.
+    KubeBurner(Vec<PodLatency>),
 }
 
 /// How new a sample is.
@@ -279,18 +282,27 @@ impl Dataset {
         self.steps.iter().enumerate().filter(|(_, step)| step.part == Part::Up)
     }
 
-    /// What a run directory has beside steps and nodes; none of a file of the study.
+    /// What a run directory has beside steps and nodes; none of what other tools recorded.
     #[must_use]
     pub fn recorded(&self) -> Option<&Recorded> {
         match &self.source {
-            Source::LegacyCsv => None,
+            Source::LegacyCsv | Source::KubeBurner(_) => None,
             Source::Run(recorded) => Some(recorded),
         }
     }
 
-    /// Whether it is a file of the study.
+    /// The startup of each pod, where kube-burner recorded it.
     #[must_use]
-    pub fn is_legacy_csv(&self) -> bool {
+    pub fn pod_latencies(&self) -> Option<&[PodLatency]> {
+        match &self.source {
+            Source::KubeBurner(pods) => Some(pods),
+            Source::LegacyCsv | Source::Run(_) => None,
+        }
+    }
+
+    /// Whether another tool recorded it: it is no run directory.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
         self.recorded().is_none()
     }
 

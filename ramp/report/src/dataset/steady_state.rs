@@ -52,7 +52,7 @@ impl Dataset {
     #[must_use]
     pub fn costs(&self, before: Option<usize>) -> Costs {
         match &self.source {
-            Source::LegacyCsv => self.costs_by_steps(before),
+            Source::LegacyCsv | Source::KubeBurner(_) => self.costs_by_steps(before),
             Source::Run(recorded) => self.costs_by_samples(recorded, before),
         }
     }
@@ -368,7 +368,7 @@ impl Dataset {
     #[must_use]
     pub fn usage_measure(&self) -> &'static str {
         match &self.source {
-            Source::LegacyCsv => "active memory of all nodes",
+            Source::LegacyCsv | Source::KubeBurner(_) => "active memory of all nodes",
             Source::Run(recorded) => self.measure_of_usage(recorded).name,
         }
     }

@@ -49,7 +49,7 @@ impl fmt::Display for Unreadable {
             Self::Io { file, error } => {
                 write!(
                     f,
-                    "{}: {error} (expected a ramp run directory or a CSV file of the study)",
+                    "{}: {error} (expected a ramp run directory, a CSV file of the study, or pod latencies of kube-burner)",
                     file.display()
                 )
             }
@@ -78,7 +78,7 @@ impl From<Malformed> for Unreadable {
 }
 
 /// What was found, so short that it fits into a sentence.
-pub(super) fn quoted(found: &str) -> String {
+pub(crate) fn quoted(found: &str) -> String {
     const LONGEST: usize = 40;
     if found.is_empty() {
         return "nothing".into();
@@ -111,7 +111,7 @@ fn whole_bytes(source: &mut File) -> io::Result<(u64, u64)> {
 }
 
 /// A table: its header, and rows of as many cells.
-pub(super) struct TableReader {
+pub(crate) struct TableReader {
     file: PathBuf,
     header: Vec<String>,
     reader: csv::Reader<Box<dyn Read>>,
@@ -120,7 +120,7 @@ pub(super) struct TableReader {
 }
 
 /// A row of a table.
-pub(super) struct TableRow<'t> {
+pub(crate) struct TableRow<'t> {
     file: &'t Path,
     header: &'t [String],
     record: &'t ByteRecord,
@@ -135,7 +135,7 @@ impl TableReader {
     }
 
     /// The same of a file that may have been cut off before the end of its header: there is no table then.
-    pub(super) fn open_begun(file: &Path, observer: &Observer) -> Result<Option<Self>, Unreadable> {
+    pub(crate) fn open_begun(file: &Path, observer: &Observer) -> Result<Option<Self>, Unreadable> {
         let io = |error| Unreadable::Io { file: file.to_owned(), error };
         let mut source = File::open(file).map_err(io)?;
         match whole_bytes(&mut source) {
@@ -195,7 +195,7 @@ impl TableReader {
     }
 
     /// Where a column is, if it is there.
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.header.iter().position(|column| column == name)
     }
 
@@ -211,7 +211,7 @@ impl TableReader {
     }
 
     /// Hands over each row. They have as many cells as the header.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &mut self,
         mut take: impl FnMut(&TableRow<'_>) -> Result<(), Malformed>,
     ) -> Result<(), Unreadable> {
@@ -241,7 +241,7 @@ impl TableRow<'_> {
     }
 
     /// Something is wrong with it.
-    pub(super) fn malformed(
+    pub(crate) fn malformed(
         &self,
         column: Option<usize>,
         found: String,
@@ -273,7 +273,7 @@ impl TableRow<'_> {
     }
 
     /// A cell's text without blanks around it; none where it is empty.
-    pub(super) fn text(&self, column: usize) -> Result<Option<&str>, Malformed> {
+    pub(crate) fn text(&self, column: usize) -> Result<Option<&str>, Malformed> {
         let bytes = self.record.get(column).unwrap_or_default();
         let text = std::str::from_utf8(bytes).map_err(|_| {
             self.malformed(Some(column), quoted(&String::from_utf8_lossy(bytes)), "text in UTF-8")
@@ -322,7 +322,7 @@ impl TableRow<'_> {
     }
 
     /// Where a column is, if there is one of this name.
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.header.iter().position(|column| column == name)
     }
 

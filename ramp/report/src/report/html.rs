@@ -134,7 +134,10 @@ fn comparisons(report: &Report) -> Vec<HtmlTable> {
 
 fn metadata(data: &Dataset) -> Metadata {
     let Some(recorded) = data.recorded() else {
-        let rows = format!("{} rows of a CSV file of the study", data.rows);
+        let rows = match data.pod_latencies() {
+            Some(pods) => format!("latencies of {} pods, by kube-burner", pods.len()),
+            None => format!("{} rows of a CSV file of the study", data.rows),
+        };
         let facts = vec![("source", rows), ("nodes", data.nodes.len().to_string())];
         return Metadata { name: data.name.clone(), facts, manifest: None };
     };

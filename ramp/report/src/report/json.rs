@@ -1,7 +1,9 @@
 //! All findings, for programs. What is unavailable is `null`; why stands beside it as `reason`: in the object that it is of, or, of a
 //! plain figure, under its name in the `reason` of the object around it.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::figure::Scope;
 use super::registry::FIGURES;
@@ -9,45 +11,115 @@ use super::{Report, narrative};
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::Dataset;
 
+/// The report of runs. What is unavailable is `null`; why stands beside it, or under its name in `reason` of the object around it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "ramp report --json")]
+pub struct RunsDocument {
+    /// Version of ramp that made the report.
+    pub ramp_version: &'static str,
+    /// The answer in a sentence.
+    pub summary: String,
+    /// Each run: its head and its figures (docs/report.md).
+    #[schemars(with = "Vec<RunHead>")]
+    pub runs: Vec<Value>,
+    /// Each two groups of runs that are compared: their names and the figures of the comparison (docs/report.md).
+    #[schemars(with = "Vec<ComparisonHead>")]
+    pub comparisons: Vec<Value>,
+    /// The analysis in sentences.
+    pub analysis: Vec<narrative::Section>,
+}
+
+/// A run, beside its figures.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RunHead<'r> {
+    /// What it is called.
+    pub name: &'r str,
+    /// Node samples, those missing and those that repeat an older one included.
+    pub cells: usize,
+    /// Those missing.
+    pub missing_cells: usize,
+    /// What a reader has to know of the data, in sentences.
+    pub notes: &'r [String],
+    /// Containers beside the load's own in the pods of the run.
+    pub sidecars: Vec<SidecarHead>,
+    /// What gave way, the first one first.
+    pub breaks: Vec<BreakHead>,
+}
+
+/// A container beside the load's own.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SidecarHead {
+    /// Its name.
+    pub container: String,
+    /// Its image.
+    pub image: String,
+}
+
+/// Something that gave way.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BreakHead {
+    /// The resource.
+    pub resource: String,
+    /// What happened.
+    pub what: String,
+    /// Step of the first occurrence.
+    pub step: u32,
+    /// Its time since the run began.
+    pub elapsed_seconds: Option<f64>,
+    /// In the words of the source.
+    pub evidence: String,
+}
+
+/// Two groups of runs that are compared, beside the figures of the comparison.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ComparisonHead<'r> {
+    /// Name of the base.
+    pub base: &'r str,
+    /// Name of the other group.
+    pub other: &'r str,
+    /// Runs of the base.
+    pub base_runs: Vec<&'r str>,
+    /// Runs of the other group.
+    pub other_runs: Vec<&'r str>,
+}
+
 /// The whole report.
 #[must_use]
 pub fn json(report: &Report) -> Value {
-    let runs: Vec<Value> = report.runs().map(|(data, found)| run(data, found)).collect();
-    let comparisons: Vec<Value> =
-        report.findings.comparisons.iter().map(|compared| comparison(report, compared)).collect();
-    let analysis: Vec<Value> = narrative::sections(report)
-        .into_iter()
-        .map(|section| {
-            let sentence = |sentence: narrative::Sentence| json!({"text": sentence.text, "rule": sentence.rule});
-            json!({"title": section.title, "sentences": section.sentences.into_iter().map(sentence).collect::<Vec<_>>()})
-        })
-        .collect();
-    json!({
-        "ramp_version": env!("CARGO_PKG_VERSION"),
-        "summary": narrative::summary(report),
-        "runs": runs,
-        "comparisons": comparisons,
-        "analysis": analysis,
+    let comparisons = &report.findings.comparisons;
+    value(&RunsDocument {
+        ramp_version: env!("CARGO_PKG_VERSION"),
+        summary: narrative::summary(report),
+        runs: report.runs().map(|(data, found)| run(data, found)).collect(),
+        comparisons: comparisons.iter().map(|compared| comparison(report, compared)).collect(),
+        analysis: narrative::sections(report),
     })
+}
+
+/// Only numbers, texts and maps with text keys: to make a value of them cannot fail.
+fn value(document: &impl Serialize) -> Value {
+    serde_json::to_value(document).unwrap_or_default()
 }
 
 fn run(data: &Dataset, found: &RunResults) -> Value {
     let cells = data.cells();
-    let breaks = found.breaks.iter().map(|broke| {
-        json!({
-            "resource": broke.resource.to_string(), "what": broke.what, "step": broke.step,
-            "elapsed_seconds": broke.elapsed_seconds, "evidence": broke.evidence,
-        })
+    let sidecars = data.sidecars().into_iter();
+    let breaks = found.breaks.iter().map(|broke| BreakHead {
+        resource: broke.resource.to_string(),
+        what: broke.what.to_string(),
+        step: broke.step,
+        elapsed_seconds: broke.elapsed_seconds,
+        evidence: broke.evidence.to_string(),
     });
-    let sidecars =
-        data.sidecars().into_iter().map(|found| json!({"container": found.container, "image": found.image}));
-    let mut object = json!({
-        "name": data.name,
-        "cells": cells.all,
-        "missing_cells": cells.missing,
-        "notes": data.notes,
-        "sidecars": sidecars.collect::<Vec<_>>(),
-        "breaks": breaks.collect::<Vec<_>>(),
+    let mut object = value(&RunHead {
+        name: &data.name,
+        cells: cells.all,
+        missing_cells: cells.missing,
+        notes: &data.notes,
+        sidecars: sidecars
+            .map(|found| SidecarHead { container: found.container, image: found.image })
+            .collect(),
+        breaks: breaks.collect(),
     });
     for figure in FIGURES {
         match figure.scope {
@@ -65,9 +137,8 @@ fn comparison(report: &Report, compared: &Compared) -> Value {
         runs.iter().filter_map(|run| report.data.get(*run)).map(|data| data.name.as_str()).collect()
     };
     let names @ [base, other] = report.names(compared);
-    let mut object = json!({
-        "base": base, "other": other, "base_runs": runs(compared.base), "other_runs": runs(compared.other),
-    });
+    let [base_runs, other_runs] = [compared.base, compared.other].map(runs);
+    let mut object = value(&ComparisonHead { base, other, base_runs, other_runs });
     for figure in FIGURES {
         if let Scope::Comparison(of) = figure.scope {
             figure.put(&mut object, &of(compared, names));

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod cpu;
+mod kube_burner;
 mod mixed;
 mod run;
 mod sentence;
@@ -27,6 +28,9 @@ pub fn summary(report: &Report) -> String {
 }
 
 fn of_one(data: &Dataset, found: &RunResults) -> String {
+    if data.pod_latencies().is_some() {
+        return kube_burner::summary(data, found);
+    }
     let estimates = &found.estimates;
     let mut sentence = match (&estimates.held, &estimates.running) {
         (_, Ok(most)) if most.count == 0 => format!("{}: no instance ran", data.name),

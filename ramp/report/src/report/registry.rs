@@ -607,6 +607,10 @@ fn known<T>(estimate: &Estimate<T>) -> Result<&T, Unavailable> {
 }
 
 fn steps(data: &Dataset) -> Reading {
+    if let Some(pods) = data.pod_latencies() {
+        let note = format!(" steps, latencies of {} by kube-burner", count(pods.len() as u64, "pod"));
+        return Reading { note, ..Reading::number(0.0) };
+    }
     let cells = data.cells();
     let mut note = if data.rows == 1 { " step" } else { " steps" }.to_owned();
     if let Some(stale) = cells.stale_percent() {
@@ -624,7 +628,7 @@ fn steps(data: &Dataset) -> Reading {
 
 /// When a sample counts as stale, and when as missing.
 pub(super) fn stale_rule(data: &Dataset) -> &'static str {
-    if data.is_legacy_csv() {
+    if data.is_foreign() {
         "stale: active and free memory of the node equal those of its previous row; missing: both are 0"
     } else {
         "stale: recorded again without a newer sample; missing: a gap in the node's stream"
@@ -633,7 +637,7 @@ pub(super) fn stale_rule(data: &Dataset) -> &'static str {
 
 /// How the step of saturation is found.
 pub(super) fn saturation_rule(data: &Dataset) -> &'static str {
-    if data.is_legacy_csv() {
+    if data.is_foreign() {
         "the nodes full, else the first lost instance, else the number running stops rising"
     } else {
         "the first instance lost to a resource or unschedulable, else the number held stops rising although instances had time to start"
@@ -701,11 +705,8 @@ fn most(most: &Estimate<Most>) -> Estimate<Reading> {
 
 fn usage(data: &Dataset, usage: &Estimate<PerContainer>) -> Estimate<Reading> {
     let usage = known(usage)?;
-    let divisor = if data.is_legacy_csv() {
-        "running instances, as recorded"
-    } else {
-        "instances that hold their memory"
-    };
+    let divisor =
+        if data.is_foreign() { "running instances, as recorded" } else { "instances that hold their memory" };
     let inputs = format!("{} ÷ {divisor}", data.usage_measure());
     let note = format::with_sidecars(data);
     Ok(Reading { step: Some(usage.step), note, inputs, ..Reading::number(usage.mib) })

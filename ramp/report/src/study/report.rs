@@ -14,6 +14,7 @@
 //! | [`mod@listing`], [`mod@markdown`], [`html`] | all of it, for people |
 //! | [`table`], [`missing`] | a row for each cell, and why figures are not available |
 //! | [`mod@json`] | all of it, for programs |
+//! | [`document`], [`cell_document`], [`comparison_document`], [`overhead_document`] | its types, and those of its schema |
 //! | [`components`] | who holds what instances take more |
 //! | [`mod@limits`] | which limit of the nodes comes first |
 //! | [`untold`] | figures that a study has nothing of |
@@ -26,8 +27,11 @@
 pub mod answer;
 pub mod assertion;
 pub mod cell;
+pub mod cell_document;
 pub mod charts;
+pub mod comparison_document;
 pub mod components;
+pub mod document;
 mod figure_charts;
 pub mod findings;
 pub mod guest_memory;
@@ -41,6 +45,7 @@ pub mod naming;
 pub mod notes;
 pub mod overhead;
 mod overhead_charts;
+pub mod overhead_document;
 pub mod overhead_json;
 pub mod overview;
 pub mod provenance;

@@ -111,7 +111,7 @@ pub(super) fn gib(bytes: u64) -> f64 {
 
 /// Whether any of the runs was recorded by ramp.
 pub(super) fn has_runs(report: &Report) -> bool {
-    report.data.iter().any(|data| !data.is_legacy_csv())
+    report.data.iter().any(|data| !data.is_foreign())
 }
 
 pub(super) const STALE: &str = "Thin and dotted: at least one node repeats an older value, or has none.";

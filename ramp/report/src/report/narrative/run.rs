@@ -31,7 +31,8 @@ pub(super) fn section(data: &Dataset, found: &RunResults) -> Section {
         sentences.push(usage(data, found));
         sentences.push(marginal_cost(data, found));
         sentences.extend(components::sentences(found));
-        let mut started = startup(&found.latency);
+        let of_pods = data.pod_latencies().and_then(|_| super::kube_burner::startup(found));
+        let mut started = of_pods.unwrap_or_else(|| startup(&found.latency));
         if found.search.is_ok() {
             started.rule += "; of a search, of instances made in levels that held";
         }
@@ -195,7 +196,7 @@ fn broke(found: &RunResults) -> Option<Sentence> {
 fn usage(data: &Dataset, found: &RunResults) -> Sentence {
     let usage = &found.estimates.usage;
     let (what, rule) = match data.source {
-        Source::LegacyCsv => (
+        Source::LegacyCsv | Source::KubeBurner(_) => (
             "Active memory per container",
             "usage per container: active memory of all nodes ÷ running instances, stale rows included, idle cluster not subtracted"
                 .to_owned(),

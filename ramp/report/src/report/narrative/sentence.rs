@@ -1,7 +1,10 @@
 //! Sentences of the narrative, each with the rule that it follows.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 /// A sentence, and the rule behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sentence {
     /// The sentence, with its figures.
     pub text: String,
@@ -10,7 +13,7 @@ pub struct Sentence {
 }
 
 /// Sentences on one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Section {
     /// What they are about: a run, or two compared with each other.
     pub title: String,

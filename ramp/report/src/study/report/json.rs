@@ -1,251 +1,316 @@
 //! The report of a study, for programs. What is unavailable is `null`; why stands beside it as `reason`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{ComparedReport, FigureAnswer, PermutationPValue};
 use super::cell::{CellFigure, CellReport};
+use super::cell_document::{
+    CellCapacitiesDocument, CellDocument, CellSearchDocument, FigureDocument, MemoryDocument,
+    MissingDocument, RequestsDocument,
+};
+use super::comparison_document::{
+    CapacitiesDocument, ComparisonDocument, DifferenceDocument, DriftDocument, MeansDocument,
+    OneSidedDocument, PermutationDocument, SearchDocument, StartupTestDocument, StartupsDocument,
+    VerdictDocument,
+};
+use super::document::{
+    BlocksDocument, IntervalDocument, RunDocument, RunMemoryDocument, StudyDocument, StudyFacts,
+    ValueDocument,
+};
 use super::naming::engine;
 use super::overview::StudyReport;
 use super::provenance::headline;
 use super::untold::is_untold;
 use crate::analysis::capacity::GroupCapacities;
-use crate::stats::Interval;
+use crate::stats::PermutationTest;
 use crate::study::comparison::FigureComparison;
 use crate::study::search::CellSearch;
 use crate::study::verdict::Verdict;
-use ramp_format::study::{Decision, Size};
+use ramp_format::study::Size;
 
 /// The whole report.
 #[must_use]
 pub fn json(report: &StudyReport<'_>) -> Value {
-    let cells = report.groups.iter().flat_map(|group| &group.cells);
-    let mut cells: Vec<&CellReport> = cells.collect();
-    cells.sort_by_key(|cell| cell.cell);
-    let answers = report.comparisons().flat_map(|compared| {
-        let told =
-            compared.answers.iter().enumerate().filter(|(_, answer)| !is_untold(report.data, answer.figure));
-        told.map(|(at, answer)| comparison(report, compared, at, answer))
-    });
-    json!({
-        "ramp_version": env!("CARGO_PKG_VERSION"),
-        "study": study(report),
-        "summary": report.comparisons().flat_map(|compared| &compared.answers)
-            .filter(|answer| !is_untold(report.data, answer.figure)).map(|answer| &answer.sentence).collect::<Vec<_>>(),
-        "findings": report.findings,
-        "notes": report.notes,
-        "cells": cells.into_iter().map(|found| cell(report, found)).collect::<Vec<_>>(),
-        "comparisons": answers.collect::<Vec<_>>(),
-        "searches": report.comparisons().filter_map(|compared| compared_search(report, compared)).collect::<Vec<_>>(),
-        "capacities": report.comparisons().map(|compared| compared_capacities(report, compared)).collect::<Vec<_>>(),
-        "overhead_by_size": report.overheads.iter().map(super::overhead_json::json).collect::<Vec<_>>(),
-        "startups": report.comparisons().map(|compared| startups(report, compared)).collect::<Vec<_>>(),
-        "decisions": report.data.record.decisions.iter().map(decision).collect::<Vec<_>>(),
-        "runs": runs(report),
-    })
+    // Only numbers, texts and maps with text keys: to make a value of them cannot fail.
+    serde_json::to_value(document(report)).unwrap_or_default()
 }
 
-fn study(report: &StudyReport<'_>) -> Value {
+/// The JSON schema of [`json`].
+#[must_use]
+pub fn schema() -> Value {
+    crate::schema::of_output::<StudyDocument<'_>>()
+}
+
+fn document<'r>(report: &'r StudyReport<'_>) -> StudyDocument<'r> {
+    let mut cells: Vec<&CellReport> = report.cells().collect();
+    cells.sort_by_key(|cell| cell.cell);
+    let told = |answer: &&FigureAnswer| !is_untold(report.data, answer.figure);
+    let comparisons = report.comparisons().flat_map(|compared| {
+        let answers = compared.answers.iter().enumerate().filter(|(_, answer)| told(answer));
+        answers.map(|(at, answer)| comparison(report, compared, at, answer))
+    });
+    let answers = report.comparisons().flat_map(|compared| &compared.answers);
+    StudyDocument {
+        ramp_version: env!("CARGO_PKG_VERSION"),
+        study: study(report),
+        summary: answers.filter(told).map(|answer| answer.sentence.as_str()).collect(),
+        findings: &report.findings,
+        notes: &report.notes,
+        cells: cells.into_iter().map(|found| cell(report, found)).collect(),
+        comparisons: comparisons.collect(),
+        searches: report.comparisons().filter_map(|compared| compared_search(report, compared)).collect(),
+        capacities: report.comparisons().map(|compared| compared_capacities(report, compared)).collect(),
+        overhead_by_size: report.overheads.iter().map(super::overhead_json::document).collect(),
+        startups: report.comparisons().map(|compared| startups(report, compared)).collect(),
+        decisions: &report.data.record.decisions,
+        runs: runs(report),
+    }
+}
+
+fn study<'r>(report: &'r StudyReport<'_>) -> StudyFacts<'r> {
     let record = &report.data.record;
     let (least, most) = record.definition.blocks.bounds();
-    json!({
-        "id": record.study, "name": record.name, "headline": headline(report),
-        "ramp_version": record.ramp_version, "engine": engine(report.data).name(),
-        "begin": record.begin, "end": record.end, "why_ended": record.why_ended, "resumes": record.resumes,
-        "seed": record.seed, "order": record.definition.order,
-        "blocks": {"whole": record.whole_blocks(), "least": least, "most": most},
-        "definition": record.definition,
-    })
-}
-
-fn name(report: &StudyReport<'_>, cell: usize) -> Value {
-    report.data.cells.get(cell).map_or(Value::Null, |cell| cell.name.clone().into())
-}
-
-fn size(report: &StudyReport<'_>, cell: usize) -> Value {
-    let size = report.data.cells.get(cell).and_then(|cell| cell.size.as_ref());
-    size.map(Size::label).filter(|label| !label.is_empty()).into()
-}
-
-fn interval(interval: Option<Interval>) -> Value {
-    interval.map_or(Value::Null, |Interval { low, high }| json!({"low": low, "high": high}))
-}
-
-fn cell(report: &StudyReport<'_>, found: &CellReport) -> Value {
-    let told = found.figures.iter().filter(|figure| !is_untold(report.data, figure.figure));
-    let figures = told.map(|figure| (figure.figure.name.to_owned(), cell_figure(figure)));
-    let of = report.data.cells.get(found.cell);
-    json!({
-        "name": name(report, found.cell), "label": found.label,
-        "scenario": of.map(|cell| &cell.scenario), "manifest": of.map(|cell| &cell.manifest),
-        "runtimes": of.map(|cell| &cell.runtimes), "size": size(report, found.cell),
-        "runs": found.runs, "figures": figures.collect::<serde_json::Map<_, _>>(),
-        "capacities": capacities(&found.capacities), "first_limit": super::limits::json(report.data, found.cell),
-        "held_with_95_percent": found.search.as_ref().map(search),
-    })
-}
-
-fn capacities(found: &GroupCapacities) -> Value {
-    json!({
-        "by_requests": match &found.by_requests {
-            Ok(capacity) => json!({"value": capacity.least.instances, "by": capacity.least.by}),
-            Err(why) => json!({"value": null, "reason": why.0}),
-        },
-        "by_memory": match &found.by_memory {
-            Ok(capacity) => json!({
-                "value": capacity.instances, "interval": interval(Some(capacity.interval)), "extrapolated": capacity.is_extrapolated,
-            }),
-            Err(why) => json!({"value": null, "reason": why.0}),
-        },
-    })
-}
-
-fn cell_figure(figure: &CellFigure) -> Value {
-    let mut value = json!({
-        "value": figure.mean.map(|mean| mean.mean),
-        "interval": interval(figure.mean.and_then(|mean| mean.interval)),
-        "deviation": figure.mean.and_then(|mean| mean.deviation),
-        "runs": figure.mean.map_or(0, |mean| mean.runs),
-        "missing": missing(&figure.missing),
-    });
-    if figure.mean.is_none() {
-        value["reason"] = figure.why_missing().unwrap_or_else(|| "no run that counts".into()).into();
+    StudyFacts {
+        id: &record.study,
+        name: &record.name,
+        headline: headline(report),
+        ramp_version: &record.ramp_version,
+        engine: engine(report.data).name(),
+        begin: record.begin,
+        end: record.end,
+        why_ended: record.why_ended.as_deref(),
+        resumes: &record.resumes,
+        seed: record.seed,
+        order: record.definition.order,
+        blocks: BlocksDocument { whole: record.whole_blocks(), least, most },
+        definition: &record.definition,
     }
-    value
 }
 
-fn missing(missing: &[(u32, String)]) -> Vec<Value> {
-    missing.iter().map(|(block, why)| json!({"block": block, "reason": why})).collect()
+fn name<'r>(report: &'r StudyReport<'_>, cell: usize) -> Option<&'r str> {
+    report.data.cells.get(cell).map(|cell| cell.name.as_str())
 }
 
-fn comparison(
-    report: &StudyReport<'_>,
-    compared: &ComparedReport,
+/// Names of both cells of a comparison.
+fn names<'r>(report: &'r StudyReport<'_>, compared: &ComparedReport) -> [Option<&'r str>; 2] {
+    [compared.compared.base, compared.compared.other].map(|cell| name(report, cell))
+}
+
+fn size(report: &StudyReport<'_>, cell: usize) -> Option<String> {
+    let size = report.data.cells.get(cell).and_then(|cell| cell.size.as_ref());
+    size.map(Size::label).filter(|label| !label.is_empty())
+}
+
+fn cell<'r>(report: &'r StudyReport<'_>, found: &'r CellReport) -> CellDocument<'r> {
+    let told = found.figures.iter().filter(|figure| !is_untold(report.data, figure.figure));
+    let of = report.data.cells.get(found.cell);
+    CellDocument {
+        name: name(report, found.cell),
+        label: &found.label,
+        scenario: of.map(|cell| cell.scenario.as_str()),
+        manifest: of.and_then(|cell| cell.manifest.as_deref()),
+        runtimes: of.map(|cell| cell.runtimes.as_slice()),
+        size: size(report, found.cell),
+        runs: found.runs,
+        figures: told.map(|figure| (figure.figure.name, cell_figure(figure))).collect(),
+        capacities: capacities(&found.capacities),
+        first_limit: super::limits::document(report.data, found.cell),
+        held_with_95_percent: found.search.as_ref().map(search),
+    }
+}
+
+fn capacities(found: &GroupCapacities) -> CellCapacitiesDocument<'_> {
+    CellCapacitiesDocument {
+        by_requests: match &found.by_requests {
+            Ok(capacity) => RequestsDocument {
+                value: Some(capacity.least.instances),
+                by: Some(&capacity.least.by),
+                reason: None,
+            },
+            Err(why) => RequestsDocument { reason: Some(&why.0), ..RequestsDocument::default() },
+        },
+        by_memory: match &found.by_memory {
+            Ok(capacity) => MemoryDocument {
+                value: Some(capacity.instances),
+                interval: Some(capacity.interval.into()),
+                extrapolated: Some(capacity.is_extrapolated),
+                reason: None,
+            },
+            Err(why) => MemoryDocument { reason: Some(why.0.clone()), ..MemoryDocument::default() },
+        },
+    }
+}
+
+fn cell_figure(figure: &CellFigure) -> FigureDocument<'_> {
+    let why_missing = || figure.why_missing().unwrap_or_else(|| "no run that counts".into());
+    FigureDocument {
+        value: figure.mean.map(|mean| mean.mean),
+        interval: figure.mean.and_then(|mean| mean.interval).map(IntervalDocument::from),
+        deviation: figure.mean.and_then(|mean| mean.deviation),
+        runs: figure.mean.map_or(0, |mean| mean.runs),
+        missing: missing(&figure.missing),
+        reason: figure.mean.is_none().then(why_missing),
+    }
+}
+
+fn missing(missing: &[(u32, String)]) -> Vec<MissingDocument<'_>> {
+    missing.iter().map(|(block, reason)| MissingDocument { block: *block, reason }).collect()
+}
+
+fn comparison<'r>(
+    report: &'r StudyReport<'_>,
+    compared: &'r ComparedReport,
     at: usize,
-    answer: &FigureAnswer,
-) -> Value {
-    let cells = &report.data.cells;
-    let mut value = json!({
-        "figure": answer.figure.name,
-        "scenario": cells.get(compared.compared.base).map(|cell| &cell.scenario),
-        "size": size(report, compared.compared.base),
-        "base": name(report, compared.compared.base), "other": name(report, compared.compared.other),
-        "sentence": answer.sentence, "notes": answer.notes, "caveats": compared.caveats, "drift_notes": compared.drift,
-    });
+    answer: &'r FigureAnswer,
+) -> ComparisonDocument<'r> {
+    let [base, other] = names(report, compared);
     let found = compared.compared.comparison.figures.get(at);
     let parts = match found {
         Some(Ok(found)) => figures(compared, found),
-        _ => json!({
-            "difference": null, "interval": null, "ratio": null, "p": null, "adjusted_p": null, "permutation": null,
-            "margin": null, "verdict": null, "blocks": 0,
-            "reason": found.and_then(|found| Some(found.as_ref().err()?.0.clone())),
-        }),
+        _ => ComparisonDocument {
+            reason: Some(found.and_then(|found| Some(found.as_ref().err()?.0.as_str()))),
+            ..ComparisonDocument::default()
+        },
     };
-    if let (Value::Object(value), Value::Object(parts)) = (&mut value, parts) {
-        value.extend(parts);
+    ComparisonDocument {
+        figure: answer.figure.name,
+        scenario: report.data.cells.get(compared.compared.base).map(|cell| cell.scenario.as_str()),
+        size: size(report, compared.compared.base),
+        base,
+        other,
+        sentence: &answer.sentence,
+        notes: &answer.notes,
+        caveats: &compared.caveats,
+        drift_notes: &compared.drift,
+        within_run: answer
+            .within_run
+            .map(|found| DifferenceDocument { difference: found.bytes, interval: found.interval.into() }),
+        ..parts
     }
-    if let Some(found) = answer.within_run {
-        value["within_run"] = json!({"difference": found.bytes, "interval": interval(Some(found.interval))});
-    }
-    value
 }
 
-fn figures(compared: &ComparedReport, found: &FigureComparison) -> Value {
-    let test = PermutationPValue::of(&found.permutation);
-    let drift = found.difference.drift.map(|drift| {
-        let within = drift.interval(0.95);
-        json!({
-            "per_second": drift.mean, "interval": interval(Some(within)), "removed": found.difference.is_drift_removed,
-        })
+fn figures<'r>(compared: &ComparedReport, found: &'r FigureComparison) -> ComparisonDocument<'r> {
+    let drift = found.difference.drift.map(|drift| DriftDocument {
+        per_second: drift.mean,
+        interval: drift.interval(0.95).into(),
+        removed: found.difference.is_drift_removed,
     });
-    json!({
-        "base_mean": found.base, "other_mean": found.other, "blocks": found.difference.blocks,
-        "difference": found.difference.difference.mean, "interval": interval(Some(found.interval)),
-        "deviation": found.difference.deviation,
-        "ratio": found.ratio.map(|(ratio, within)| json!({"value": ratio, "interval": interval(Some(within))})),
-        "p": found.p_value, "adjusted_p": found.adjusted_p,
-        "adjusted_for": compared.compared.comparison.adjusted_for(found.figure.topic),
-        "permutation": {
-            "p": test.p, "least": test.least, "exact": found.permutation.is_exact,
-            "one_sided": {"p": found.permutation.one_sided, "least": found.permutation.least},
+    let one_sided = OneSidedDocument { p: found.permutation.one_sided, least: found.permutation.least };
+    ComparisonDocument {
+        difference: Some(found.difference.difference.mean),
+        interval: Some(found.interval.into()),
+        ratio: found.ratio.map(|(ratio, within)| ValueDocument {
+            value: Some(ratio),
+            interval: Some(within.into()),
+            reason: None,
+        }),
+        p: Some(found.p_value),
+        adjusted_p: Some(found.adjusted_p),
+        permutation: Some(permutation(&found.permutation, Some(one_sided))),
+        margin: Some(found.margin),
+        verdict: Some(verdict(found.verdict)),
+        blocks: found.difference.blocks,
+        means: Some(MeansDocument {
+            base_mean: found.base,
+            other_mean: found.other,
+            deviation: found.difference.deviation,
+            adjusted_for: compared.compared.comparison.adjusted_for(found.figure.topic),
+            drift,
+            missing: missing(&found.missing),
+        }),
+        ..ComparisonDocument::default()
+    }
+}
+
+fn permutation(test: &PermutationTest, one_sided: Option<OneSidedDocument>) -> PermutationDocument {
+    let PermutationPValue { p, least } = PermutationPValue::of(test);
+    PermutationDocument { p, least, exact: test.is_exact, one_sided }
+}
+
+fn verdict(verdict: Verdict) -> VerdictDocument {
+    match verdict {
+        Verdict::Differs => VerdictDocument::Differs,
+        Verdict::NoLargerThan(margin) => VerdictDocument::NoLargerThan { margin },
+        Verdict::CannotTell(more_blocks) => VerdictDocument::CannotTell { more_blocks },
+    }
+}
+
+fn search(found: &CellSearch) -> CellSearchDocument {
+    CellSearchDocument {
+        climbs: found.climbs,
+        runs: found.runs,
+        held: match &found.held {
+            Ok(held) => ValueDocument {
+                value: Some(held.instances),
+                interval: Some(held.interval.into()),
+                reason: None,
+            },
+            Err(why) => ValueDocument { value: None, interval: None, reason: Some(why.0.clone()) },
         },
-        "drift": drift, "margin": found.margin, "verdict": verdict(found.verdict), "missing": missing(&found.missing),
+    }
+}
+
+fn compared_search<'r>(
+    report: &'r StudyReport<'_>,
+    compared: &'r ComparedReport,
+) -> Option<SearchDocument<'r>> {
+    let [base, other] = names(report, compared);
+    let found = compared.search.as_ref()?.as_ref();
+    Some(SearchDocument {
+        base,
+        other,
+        difference: found.ok().map(|found| found.instances),
+        interval: found.ok().map(|found| found.interval.into()),
+        sentence: compared.search_sentence.as_deref(),
+        reason: found.err().map(|why| why.0.as_str()),
     })
 }
 
-fn verdict(verdict: Verdict) -> Value {
-    match verdict {
-        Verdict::Differs => json!({"answer": "differs"}),
-        Verdict::NoLargerThan(margin) => json!({"answer": "no_larger_than", "margin": margin}),
-        Verdict::CannotTell(more) => json!({"answer": "cannot_tell", "more_blocks": more}),
-    }
+fn compared_capacities<'r>(
+    report: &'r StudyReport<'_>,
+    compared: &'r ComparedReport,
+) -> CapacitiesDocument<'r> {
+    let [base, other] = names(report, compared);
+    CapacitiesDocument { base, other, sentences: &compared.capacities }
 }
 
-fn search(found: &CellSearch) -> Value {
-    let mut value = json!({"climbs": found.climbs, "runs": found.runs, "value": null, "interval": null});
-    match &found.held {
-        Ok(held) => {
-            value["value"] = held.instances.into();
-            value["interval"] = interval(Some(held.interval));
-        }
-        Err(why) => value["reason"] = why.0.clone().into(),
-    }
-    value
-}
-
-fn compared_search(report: &StudyReport<'_>, compared: &ComparedReport) -> Option<Value> {
-    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
-    let mut value = json!({
-        "base": base, "other": other, "difference": null, "interval": null, "sentence": compared.search_sentence,
-    });
-    match compared.search.as_ref()? {
-        Ok(found) => {
-            value["difference"] = found.instances.into();
-            value["interval"] = interval(Some(found.interval));
-        }
-        Err(why) => value["reason"] = why.0.clone().into(),
-    }
-    Some(value)
-}
-
-fn compared_capacities(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {
-    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
-    json!({"base": base, "other": other, "sentences": compared.capacities})
-}
-
-fn startups(report: &StudyReport<'_>, compared: &ComparedReport) -> Value {
-    let [base, other] = [compared.compared.base, compared.compared.other].map(|cell| name(report, cell));
+fn startups<'r>(report: &'r StudyReport<'_>, compared: &'r ComparedReport) -> StartupsDocument<'r> {
+    let [base, other] = names(report, compared);
     match (&compared.compared.comparison.startups, &compared.startups) {
         (Ok(found), Ok(sentence)) => {
-            let test = PermutationPValue::of(&found.permutation);
-            json!({
-                "base": base, "other": other, "z": found.z, "sentence": sentence, "note": compared.waiting,
-                "permutation": {"p": test.p, "least": test.least, "exact": found.permutation.is_exact},
-            })
+            let test = StartupTestDocument {
+                sentence,
+                note: compared.waiting.as_deref(),
+                permutation: permutation(&found.permutation, None),
+            };
+            StartupsDocument { base, other, z: Some(found.z), found: Some(test), reason: None }
         }
-        (Err(why), _) | (_, Err(why)) => json!({"base": base, "other": other, "z": null, "reason": why.0}),
+        (Err(why), _) | (_, Err(why)) => {
+            StartupsDocument { base, other, reason: Some(&why.0), ..StartupsDocument::default() }
+        }
     }
 }
 
-fn decision(decision: &Decision) -> Value {
-    json!({
-        "time": decision.time, "after_blocks": decision.after_blocks, "blocks_needed": decision.blocks_needed,
-        "reason": decision.reason,
-    })
+fn memory(found: &super::runs::RunMemory) -> RunMemoryDocument {
+    RunMemoryDocument { value: found.bytes, interval: found.interval.into() }
 }
 
-fn memory(found: &super::runs::RunMemory) -> Value {
-    json!({"value": found.bytes, "interval": interval(Some(found.interval))})
-}
-
-fn runs(report: &StudyReport<'_>) -> Vec<Value> {
-    let run = |run: &super::runs::RunReport| {
-        json!({
-            "block": run.block, "cell": name(report, run.cell), "directory": run.directory, "begin": run.begin,
-            "seconds": run.seconds, "held": run.held, "state": run.state, "notes": run.notes,
-            "memory_per_instance": run.memory.first().filter(|memory| memory.runtime.is_none()).map(memory),
-            "by_runtime": run.memory.iter().filter_map(|found| Some((found.runtime.clone()?, memory(found))))
-                .collect::<serde_json::Map<_, _>>(),
-        })
+fn runs<'r>(report: &'r StudyReport<'_>) -> Vec<RunDocument<'r>> {
+    let run = |run: &'r super::runs::RunReport| RunDocument {
+        block: run.block,
+        cell: name(report, run.cell),
+        directory: &run.directory,
+        begin: &run.begin,
+        seconds: run.seconds,
+        held: run.held,
+        state: run.state,
+        notes: &run.notes,
+        memory_per_instance: run.memory.first().filter(|memory| memory.runtime.is_none()).map(memory),
+        by_runtime: run
+            .memory
+            .iter()
+            .filter_map(|found| Some((found.runtime.as_deref()?, memory(found))))
+            .collect(),
     };
     report.runs.iter().map(run).collect()
 }

@@ -1,7 +1,8 @@
 //! The first limit of nodes for each runtime of a study: in a sentence, and for programs.
 
-use serde_json::{Value, json};
-
+use super::cell_document::{
+    FirstLimitDocument, LimitForecastDocument, LimitInstancesDocument, ReachedLimitDocument,
+};
 use super::naming::{engine, label_with_size};
 use super::words::value;
 use crate::report::format;
@@ -63,22 +64,28 @@ fn fewer(data: &StudyData, cell: usize, than: f64) -> Option<String> {
     (!texts.is_empty()).then(|| format!("fewer fit: {}", texts.join(", ")))
 }
 
-/// What is told of a cell (its index); null where no limits were recorded.
+/// What is told of a cell (its index); none where no limits were recorded.
 #[must_use]
-pub fn json(data: &StudyData, cell: usize) -> Value {
-    let Ok(found) = first_limit(data, cell) else { return Value::Null };
-    let forecast = match &found.forecast {
-        Ok(forecast) => json!({
-            "limit": forecast.name, "instances": forecast.instances, "low": forecast.interval.low,
-            "high": Some(forecast.interval.high).filter(|high| high.is_finite()),
-            "extrapolated_from": forecast.from, "runs": forecast.runs,
-        }),
-        Err(why) => json!({"limit": null, "reason": why.0}),
+pub fn document(data: &StudyData, cell: usize) -> Option<FirstLimitDocument> {
+    let found = first_limit(data, cell).ok()?;
+    let forecast = match found.forecast {
+        Ok(LimitForecast { name, instances, interval, from, runs }) => LimitForecastDocument {
+            limit: Some(name),
+            at: Some(LimitInstancesDocument {
+                instances,
+                low: interval.low,
+                high: Some(interval.high).filter(|high| high.is_finite()),
+                extrapolated_from: from,
+                runs,
+            }),
+            reason: None,
+        },
+        Err(why) => LimitForecastDocument { reason: Some(why.0), ..LimitForecastDocument::default() },
     };
-    let reached = found.reached.map(|reached| {
-        json!({
-            "resource": reached.resource.to_string(), "instances": reached.instances, "runs": reached.runs,
-        })
+    let reached = found.reached.map(|ReachedLimit { resource, instances, runs }| ReachedLimitDocument {
+        resource: resource.to_string(),
+        instances,
+        runs,
     });
-    json!({"forecast": forecast, "reached": reached, "runs": found.runs})
+    Some(FirstLimitDocument { forecast, reached, runs: found.runs })
 }
