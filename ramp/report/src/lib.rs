@@ -3,6 +3,7 @@
 
 pub mod analysis;
 pub mod dataset;
+pub mod history;
 pub mod progress;
 pub mod report;
 pub mod stats;

@@ -6,13 +6,18 @@ use serde_json::{Value, json};
 use super::figure::Scope;
 use super::registry::FIGURES;
 use super::{Report, narrative};
+use crate::analysis::repeats::RepeatGroup;
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::Dataset;
 
 /// The whole report.
 #[must_use]
 pub fn json(report: &Report) -> Value {
-    let runs: Vec<Value> = report.runs().map(|(data, found)| run(data, found)).collect();
+    let runs: Vec<Value> = report
+        .runs()
+        .enumerate()
+        .map(|(at, (data, found))| run(report.findings.group_of(at), data, found))
+        .collect();
     let comparisons: Vec<Value> =
         report.findings.comparisons.iter().map(|compared| comparison(report, compared)).collect();
     let analysis: Vec<Value> = narrative::sections(report)
@@ -31,7 +36,7 @@ pub fn json(report: &Report) -> Value {
     })
 }
 
-fn run(data: &Dataset, found: &RunResults) -> Value {
+fn run(group: Option<&RepeatGroup>, data: &Dataset, found: &RunResults) -> Value {
     let cells = data.cells();
     let breaks = found.breaks.iter().map(|broke| {
         json!({
@@ -43,6 +48,10 @@ fn run(data: &Dataset, found: &RunResults) -> Value {
         data.sidecars().into_iter().map(|found| json!({"container": found.container, "image": found.image}));
     let mut object = json!({
         "name": data.name,
+        "begin": data.recorded().map(|recorded| recorded.run.begin),
+        "scenario": group.map(|group| &group.scenario),
+        "runtime": group.map(|group| &group.runtime),
+        "load": group.map(|group| &group.load),
         "cells": cells.all,
         "missing_cells": cells.missing,
         "notes": data.notes,
