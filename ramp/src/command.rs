@@ -2,8 +2,11 @@
 
 pub(crate) mod clean;
 pub(crate) mod error;
+mod gate;
+mod history;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
+mod recorded_report;
 mod report;
 mod report_files;
 mod resumed;
@@ -40,6 +43,7 @@ use ramp_format::run_file::read_run;
 pub fn execute_offline(command: &Command) -> Option<ExitCode> {
     match command {
         Command::Report(args) => Some(report(args)),
+        Command::History(args) => Some(history::history(args)),
         _ => None,
     }
 }
