@@ -33,6 +33,8 @@ use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_h
                   ramp run deploy/runc/memory-restricted.yaml --engine podman --pace 5s --runtime crun\n  \
                   ramp run --resume kata-1\n  \
                   ramp report runc-1 kata-1\n  \
+                  ramp report kata-2 --against kata-1 --bounds bounds.yaml\n  \
+                  ramp history nightly --out history\n  \
                   ramp clean kata-1"
 )]
 pub struct Cli {

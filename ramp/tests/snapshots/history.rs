@@ -105,7 +105,8 @@ fn a_report_is_held_against_a_baseline() {
     (memory["value"], memory["interval"]["low"], memory["interval"]["high"]) =
         (lower(&memory["value"]), lower(&memory["interval"]["low"]), lower(&memory["interval"]["high"]));
     place.put("less.json", &baseline.to_string());
-    place.put("bounds.yaml", "memory_per_instance: {max_increase: 5%}\ninstances_held: {max_decrease: 3}\nmemory_of_vmm: {max_increase: 1Mi}\n");
+    let bounds = "memory_per_instance: {max_increase: 5%}\ninstances_held: {max_decrease: 3}\nmemory_of_vmm: {max_increase: 1Mi}\n";
+    place.put("bounds.yaml", bounds);
     place.put("strict.yaml", "strict: true\nmemory_of_vmm: {max_increase: 1Mi}\n");
     let gate = |more: &[&str]| {
         let told = place.session(&[&["report", "study", "--out", "out", "--against"], more].concat());
@@ -119,7 +120,9 @@ fn a_report_is_held_against_a_baseline() {
         );
         let (call, rest) = told.split_once('\n').unwrap();
         let (_, against) = rest.split_once("\nAgainst ").expect("the gate stands after the report");
-        format!("{call}\nAgainst {against}")
+        // On a machine that is busy.
+        let lines = against.lines().filter(|line| !line.starts_with("  ! waiting"));
+        format!("{call}\nAgainst {}\n", lines.collect::<Vec<_>>().join("\n"))
     };
     let sessions = [
         gate(&["same.json"]),

@@ -1,5 +1,6 @@
 //! Judgement of the gate, for people: a table for a terminal, and the same as Markdown.
 
+use super::bounds::Amount;
 use super::gate::{BoundOutcome, Judgement, Outcome};
 use super::recorded::RecordedValue;
 use crate::analysis::Estimate;
@@ -9,17 +10,21 @@ use crate::stats::Interval;
 
 /// Width of a terminal's text.
 const WIDTH: usize = 100;
+/// Blanks before and between the columns of a table.
+const GAPS: usize = 2 * HEAD.len();
 /// What a table has in its columns.
 const HEAD: [&str; 6] = ["figure", "baseline", "now", "change", "bound", "outcome"];
 
-/// A table of each subject, and a sentence for each outcome that needs one.
+/// A table of each subject, and a sentence for each outcome that needs one. Intervals of changes are left out where a line would be too long:
+/// the sentences have those that matter.
 #[must_use]
 pub fn text(judged: &Judgement) -> String {
     let mut text = wrapped(&format!("Against {} ({})", judged.baseline, judged.bounds), 0, WIDTH);
-    let rows: Vec<[String; 6]> = judged.outcomes.iter().map(row).collect();
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|at| rows.iter().map(|row| row[at].chars().count()).chain([HEAD[at].len()]).max().unwrap_or(0))
-        .collect();
+    let mut rows = rows(judged, true);
+    if widths(&rows).iter().sum::<usize>() + GAPS > WIDTH {
+        rows = self::rows(judged, false);
+    }
+    let widths = widths(&rows);
     let line = |cells: &[&str]| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
@@ -40,6 +45,15 @@ pub fn text(judged: &Judgement) -> String {
     text
 }
 
+fn rows(judged: &Judgement, with_intervals: bool) -> Vec<[String; 6]> {
+    judged.outcomes.iter().map(|outcome| row(outcome, with_intervals)).collect()
+}
+
+fn widths(rows: &[[String; 6]]) -> [usize; 6] {
+    let all = rows.iter().map(|row| row.each_ref().map(String::as_str)).chain([HEAD]);
+    all.fold([0; 6], |widths, row| std::array::from_fn(|at| widths[at].max(row[at].chars().count())))
+}
+
 /// The same for a job's summary.
 #[must_use]
 pub fn markdown(judged: &Judgement) -> String {
@@ -47,7 +61,7 @@ pub fn markdown(judged: &Judgement) -> String {
     let mut text = format!("### Against {} ({})\n\n", escaped(&judged.baseline), escaped(&judged.bounds));
     text += &format!("| of | {} |\n|---|{}\n", HEAD.join(" | "), "---|".repeat(HEAD.len()));
     for outcome in &judged.outcomes {
-        let cells = row(outcome).map(|cell| escaped(&cell));
+        let cells = row(outcome, true).map(|cell| escaped(&cell));
         text += &format!("| {} | {} |\n", escaped(&outcome.subject), cells.join(" | "));
     }
     let sentences = sentences(judged);
@@ -93,12 +107,13 @@ fn sentences(judged: &Judgement) -> Vec<String> {
     untold.map(sentence).chain(missing).chain(new).collect()
 }
 
-fn row(outcome: &BoundOutcome) -> [String; 6] {
+fn row(outcome: &BoundOutcome, with_interval: bool) -> [String; 6] {
     let unit = outcome.bound.figure.unit;
     let cell = |estimate: &Estimate<RecordedValue>| {
         estimate.as_ref().map_or_else(|_| "n/a".into(), |known| value(unit, known.value))
     };
-    let change = outcome.change.map_or_else(String::new, |change| change_text(outcome, change));
+    let change =
+        outcome.change.map_or_else(String::new, |change| change_text(outcome, change, with_interval));
     let bound =
         format!("{}{}", if outcome.bound.direction.sign() > 0.0 { "≤ +" } else { "≥ −" }, outcome.bound.said);
     [
@@ -111,16 +126,15 @@ fn row(outcome: &BoundOutcome) -> [String; 6] {
     ]
 }
 
-/// A change with its interval: as a share of the baseline where that is not about 0, else in the unit of the figure.
-fn change_text(outcome: &BoundOutcome, change: RecordedValue) -> String {
+/// A change, perhaps with its interval: as a share of the baseline where the bound is one, else in the unit of the figure.
+fn change_text(outcome: &BoundOutcome, change: RecordedValue, with_interval: bool) -> String {
     let unit = outcome.bound.figure.unit;
-    let base = outcome.baseline.as_ref().map_or(0.0, |baseline| baseline.value);
-    let is_share =
-        base > 0.0 && !outcome.bound.figure.is_count() && !matches!(unit, Unit::Percent | Unit::Ratio);
+    let base = outcome.baseline.as_ref().map_or(0.0, |baseline| baseline.value.abs());
+    let is_share = base > 0.0 && matches!(outcome.bound.amount, Amount::Share(_));
     let one = |value: f64| if is_share { percent(value / base) } else { signed(unit, value) };
-    match change.interval {
+    match change.interval.filter(|_| with_interval) {
         Some(Interval { low, high }) => {
-            let bare = |text: String| text.split([' ', '%']).next().unwrap_or_default().to_owned();
+            let bare = |text: String| text.split([' ', '%', 'm']).next().unwrap_or_default().to_owned();
             format!("{} ({} to {})", one(change.value), bare(one(low)), bare(one(high)))
         }
         None => one(change.value),
@@ -130,12 +144,15 @@ fn change_text(outcome: &BoundOutcome, change: RecordedValue) -> String {
 /// A value in its unit.
 #[must_use]
 pub fn value(unit: Unit, value: f64) -> String {
-    match unit {
-        Unit::Count | Unit::Step | Unit::Instances | Unit::Decimal => number(value),
-        Unit::Cores => format!("{} cores", number(value)),
-        Unit::CpuSeconds | Unit::Seconds => format!("{} s", number(value)),
-        _ => unit.text(value),
-    }
+    let size = value.abs();
+    let text = match unit {
+        Unit::Count | Unit::Step | Unit::Instances | Unit::Decimal => number(size),
+        // As Kubernetes has them.
+        Unit::Cores => format!("{}m", number(1000.0 * size)),
+        Unit::CpuSeconds | Unit::Seconds => format!("{} s", number(size)),
+        _ => unit.text(size),
+    };
+    if value < 0.0 { format!("−{text}") } else { text }
 }
 
 fn percent(share: f64) -> String {
@@ -144,5 +161,5 @@ fn percent(share: f64) -> String {
 }
 
 fn signed(unit: Unit, change: f64) -> String {
-    format!("{}{}", if change < 0.0 { "−" } else { "+" }, value(unit, change.abs()))
+    format!("{}{}", if change < 0.0 { "" } else { "+" }, value(unit, change))
 }

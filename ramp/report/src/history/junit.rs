@@ -127,7 +127,12 @@ mod tests {
 
     /// A study in which cells have names with every character that is markup.
     fn report(held: f64) -> RecordedReport {
-        let cell = |name: &str, held: f64| json!({"name": name, "figures": {"instances_held": {"value": held, "interval": null}, "startup_mean": {"value": null, "reason": "a\nb"}}});
+        let cell = |name: &str, held: f64| {
+            json!({
+                "name": name,
+                "figures": {"instances_held": {"value": held, "interval": null}, "startup_mean": {"value": null, "reason": "a\nb"}},
+            })
+        };
         let cells = [cell("<kata> & \"runc\" ]]>\u{1}", held), cell("other", 5.0)];
         RecordedReport::of(
             &json!({"ramp_version": "1", "study": {"name": "s"}, "cells": cells, "comparisons": []}),

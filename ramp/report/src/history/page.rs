@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::gate_text::value;
-use super::timeline::{Series, Timeline, TimelinePoint};
+use super::timeline::{FigureSeries, Timeline, TimelinePoint};
 use super::timeline_text::{date, extent, findings, summary};
 use crate::stats::Interval;
 
@@ -88,7 +88,7 @@ struct ChartScale {
 }
 
 impl ChartScale {
-    fn of(series: &Series) -> Self {
+    fn of(series: &FigureSeries) -> Self {
         let ends = series.points.iter().flat_map(|point| {
             let Interval { low, high } =
                 point.value.interval.unwrap_or(Interval { low: point.value.value, high: point.value.value });
@@ -117,7 +117,7 @@ fn pixels(at: f64) -> String {
     format!("{at:.1}")
 }
 
-fn chart(series: &Series) -> SmallChart<'_> {
+fn chart(series: &FigureSeries) -> SmallChart<'_> {
     let scale = ChartScale::of(series);
     let unit = series.figure.unit;
     let dates = [series.points.first(), series.points.last()];
@@ -140,7 +140,7 @@ fn chart(series: &Series) -> SmallChart<'_> {
     }
 }
 
-fn dot(series: &Series, scale: &ChartScale, at: usize, point: &TimelinePoint) -> ChartDot {
+fn dot(series: &FigureSeries, scale: &ChartScale, at: usize, point: &TimelinePoint) -> ChartDot {
     let TimelinePoint { run, begin, value: found } = point;
     let ends = found.interval.map(|Interval { low, high }| [scale.y(low), scale.y(high)].map(pixels));
     ChartDot {
@@ -156,14 +156,14 @@ fn dot(series: &Series, scale: &ChartScale, at: usize, point: &TimelinePoint) ->
     }
 }
 
-fn interval(series: &Series, point: &TimelinePoint) -> String {
+fn interval(series: &FigureSeries, point: &TimelinePoint) -> String {
     let unit = series.figure.unit;
     point.value.interval.map_or_else(String::new, |Interval { low, high }| {
         format!(" (95% CI {} to {})", value(unit, low), value(unit, high))
     })
 }
 
-fn row(series: &Series, at: usize, point: &TimelinePoint) -> [String; 4] {
+fn row(series: &FigureSeries, at: usize, point: &TimelinePoint) -> [String; 4] {
     let shown = format!("{}{}", value(series.figure.unit, point.value.value), interval(series, point));
     [point.run.clone(), point.begin.to_string(), shown, series.mark(at).replace('_', " ")]
 }

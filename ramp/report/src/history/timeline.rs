@@ -13,14 +13,14 @@ use ramp_format::time::Time;
 #[derive(Clone, Debug)]
 pub struct Timeline {
     /// In the order of the first report that has them.
-    pub series: Vec<Series>,
+    pub series: Vec<FigureSeries>,
     /// What has to be known to read it.
     pub notes: Vec<String>,
 }
 
 /// A figure of a subject, over the runs.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub struct FigureSeries {
     /// What it is of.
     pub subject: Subject,
     /// Which figure.
@@ -93,7 +93,7 @@ impl Timeline {
     /// Where a report does not tell when it began, or none has any of the figures.
     pub fn of(reports: &[(String, RecordedReport)], choice: &FigureChoice) -> Result<Self, String> {
         let names = choice.names();
-        let mut series: Vec<Series> = Vec::new();
+        let mut series: Vec<FigureSeries> = Vec::new();
         let mut twice: Vec<String> = Vec::new();
         for (path, report) in reports {
             for record in &report.records {
@@ -104,7 +104,7 @@ impl Timeline {
                     ));
                 };
                 for figure in record.figures.iter().filter(|figure| names.contains(&figure.figure.name)) {
-                    let own = Series::of(&mut series, &figure.subject, &figure.figure);
+                    let own = FigureSeries::of(&mut series, &figure.subject, &figure.figure);
                     match &figure.value {
                         Ok(value) => {
                             let point = TimelinePoint { run: record.name.clone(), begin, value: *value };
@@ -144,7 +144,7 @@ impl Timeline {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let series = self.series.iter().map(Series::json).collect::<Vec<_>>();
+        let series = self.series.iter().map(FigureSeries::json).collect::<Vec<_>>();
         json!({"ramp_version": env!("CARGO_PKG_VERSION"), "series": series, "notes": self.notes})
     }
 
@@ -181,7 +181,7 @@ impl Timeline {
     }
 }
 
-impl Series {
+impl FigureSeries {
     /// That of a subject and a figure.
     fn of<'s>(all: &'s mut Vec<Self>, subject: &Subject, figure: &FigureName) -> &'s mut Self {
         let is_it = |series: &Self| series.subject == *subject && series.figure.name == figure.name;

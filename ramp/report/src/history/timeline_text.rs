@@ -1,7 +1,7 @@
 //! Timeline for a terminal: a line for each figure with its sparkline, and one for each change point and outlier.
 
 use super::gate_text::value;
-use super::timeline::{Series, Timeline};
+use super::timeline::{FigureSeries, Timeline};
 use crate::report::figure::Unit;
 use crate::report::format::wrapped;
 use ramp_format::text::count;
@@ -38,7 +38,7 @@ pub fn text(timeline: &Timeline) -> String {
     text
 }
 
-fn line(series: &Series) -> String {
+fn line(series: &FigureSeries) -> String {
     let unit = series.figure.unit;
     let [first, last] = [series.points.first(), series.points.last()]
         .map(|point| point.map_or_else(String::new, |point| value(unit, point.value.value)));
@@ -65,7 +65,7 @@ pub fn summary(timeline: &Timeline) -> String {
 
 /// Each change point and each outlier, in a sentence.
 #[must_use]
-pub fn findings(series: &Series) -> Vec<String> {
+pub fn findings(series: &FigureSeries) -> Vec<String> {
     let unit = series.figure.unit;
     let named = |at: usize| {
         series
@@ -140,7 +140,7 @@ fn sparkline(values: &[f64]) -> String {
 
 /// How many runs a series has, and how many lack its figure.
 #[must_use]
-pub fn extent(series: &Series) -> String {
+pub fn extent(series: &FigureSeries) -> String {
     let runs = count(series.points.len() as u32, "run");
     match series.missing.len() {
         0 => runs,

@@ -44,9 +44,9 @@ pub fn change_points(values: &[f64], risk: f64) -> Vec<ChangePoint> {
     let mut random = Pcg64Mcg::seed_from_u64(SEED);
     let mut found: Vec<ChangePoint> = Vec::new();
     loop {
-        let segments = segments(values, &found);
+        let segments: Vec<Vec<PlacedValue>> = segments(values, &found).into_iter().map(placed).collect();
         let Some((at, statistic)) = best_split(&segments) else { break };
-        let Some(p_value) = p_value(&segments, statistic, risk, &mut random) else { break };
+        let Some(p_value) = p_value(segments, statistic, risk, &mut random) else { break };
         found.push(ChangePoint { at, p_value });
         found.sort_by_key(|change| change.at);
     }
@@ -66,8 +66,20 @@ pub fn segments<'v>(values: &'v [f64], changes: &[ChangePoint]) -> Vec<&'v [f64]
     segments
 }
 
+/// A value, and the sum of its distances to all values of its stretch, which no permutation changes.
+#[derive(Clone, Copy)]
+struct PlacedValue {
+    value: f64,
+    distances: f64,
+}
+
+fn placed(segment: &[f64]) -> Vec<PlacedValue> {
+    let distances = |value: f64| segment.iter().map(|other| (value - other).abs()).sum();
+    segment.iter().map(|value| PlacedValue { value: *value, distances: distances(*value) }).collect()
+}
+
 /// The best split of any of the stretches: the index of the first value after it in all of them together, and its statistic.
-fn best_split(segments: &[&[f64]]) -> Option<(usize, f64)> {
+fn best_split(segments: &[Vec<PlacedValue>]) -> Option<(usize, f64)> {
     let mut best: Option<(usize, f64)> = None;
     let mut begin = 0;
     for segment in segments {
@@ -82,16 +94,18 @@ fn best_split(segments: &[&[f64]]) -> Option<(usize, f64)> {
 }
 
 /// The best split of a stretch; none where it is too short.
-fn split(values: &[f64]) -> Option<(usize, f64)> {
-    let distances =
-        |value: f64, others: &[f64]| others.iter().map(|other| (value - other).abs()).sum::<f64>();
+fn split(values: &[PlacedValue]) -> Option<(usize, f64)> {
     let pairs = |n: f64| n * (n - 1.0) / 2.0;
     let mut best: Option<(usize, f64)> = None;
     // Sums of the distances within X, within Y, and between them, as one value after another goes from Y to X.
     let (mut of_x, mut between) = (0.0, 0.0);
-    let mut of_y: f64 = (0..values.len()).map(|at| distances(values[at], &values[at + 1..])).sum();
-    for at in 0..values.len() {
-        let (to_x, to_y) = (distances(values[at], &values[..at]), distances(values[at], &values[at + 1..]));
+    let mut of_y = values.iter().map(|placed| placed.distances).sum::<f64>() / 2.0;
+    for (at, placed) in values.iter().enumerate() {
+        let mut to_x = 0.0;
+        for other in values.iter().take(at) {
+            to_x += (placed.value - other.value).abs();
+        }
+        let to_y = placed.distances - to_x;
         of_x += to_x;
         of_y -= to_y;
         between += to_y - to_x;
@@ -111,16 +125,19 @@ fn split(values: &[f64]) -> Option<(usize, f64)> {
 
 /// The share of permutations within the stretches that have a split that is as good; none where it is above the risk. Draws no more than
 /// it takes to know that.
-fn p_value(segments: &[&[f64]], statistic: f64, risk: f64, random: &mut Pcg64Mcg) -> Option<f64> {
+fn p_value(
+    mut segments: Vec<Vec<PlacedValue>>,
+    statistic: f64,
+    risk: f64,
+    random: &mut Pcg64Mcg,
+) -> Option<f64> {
     let most = risk * f64::from(PERMUTATIONS + 1);
     let least = statistic - ROUNDING * statistic.abs();
-    let mut permuted: Vec<Vec<f64>> = segments.iter().map(|segment| segment.to_vec()).collect();
     // The observed order is one of them.
     let mut as_good = 1.0;
     for _ in 0..PERMUTATIONS {
-        permuted.iter_mut().for_each(|segment| segment.shuffle(random));
-        let best = permuted.iter().filter_map(|segment| split(segment)).map(|(_, statistic)| statistic);
-        if best.fold(f64::NEG_INFINITY, f64::max) >= least {
+        segments.iter_mut().for_each(|segment| segment.shuffle(random));
+        if best_split(&segments).is_some_and(|(_, statistic)| statistic >= least) {
             as_good += 1.0;
             if as_good > most {
                 return None;
@@ -128,4 +145,45 @@ fn p_value(segments: &[&[f64]], statistic: f64, risk: f64, random: &mut Pcg64Mcg
         }
     }
     Some(as_good / f64::from(PERMUTATIONS + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn energy(x: &[f64], y: &[f64]) -> f64 {
+        let mean = |a: &[f64], b: &[f64], pairs: f64| {
+            a.iter().flat_map(|a| b.iter().map(move |b| (a - b).abs())).sum::<f64>() / pairs
+        };
+        let (n, m) = (x.len() as f64, y.len() as f64);
+        let within = |values: &[f64], n: f64| mean(values, values, n * (n - 1.0));
+        n * m / (n + m) * (2.0 * mean(x, y, n * m) - within(x, n) - within(y, m))
+    }
+
+    #[test]
+    fn the_statistic_is_that_of_the_paper() {
+        let values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5];
+        let by_hand: Vec<f64> = (2..=6).map(|at| energy(&values[..at], &values[at..])).collect();
+        let (at, statistic) = split(&placed(&values)).unwrap();
+        let best = by_hand.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert!((statistic - best).abs() < 1e-9 && by_hand[at - 2] == best, "{statistic} {by_hand:?}");
+    }
+
+    #[test]
+    fn a_shift_is_found_where_it_is_and_the_same_each_time() {
+        let wave = |at: usize| (at * 7 % 10) as f64 / 10.0;
+        let values: Vec<f64> = (0..30).map(|at| wave(at) + if at < 20 { 0.0 } else { 3.0 }).collect();
+        let found = change_points(&values, 0.015);
+        assert_eq!(found.iter().map(|change| (change.at, change.p_value)).collect::<Vec<_>>(), [(20, 0.001)]);
+        assert_eq!(found, change_points(&values, 0.015));
+        let lengths: Vec<usize> = segments(&values, &found).iter().map(|segment| segment.len()).collect();
+        assert_eq!(lengths, [20, 10]);
+    }
+
+    #[test]
+    fn what_is_too_short_has_no_change() {
+        for values in [&[][..], &[1.0], &[1.0, 9.0], &[1.0, 1.0, 9.0], &[1.0, 1.0, 9.0, 9.0]] {
+            assert_eq!(change_points(values, 0.015), []);
+        }
+    }
 }
