@@ -6,7 +6,6 @@ use clap::Args;
 
 /// What a report is held against, and where that is told.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Gate")]
 pub struct GateArgs {
     /// Compare each bounded figure with that of a baseline: what --json printed before, a run directory or a study directory. A
     /// regression, which the intervals of both must support, is exit status 4. See docs/history.md

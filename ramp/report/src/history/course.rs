@@ -162,7 +162,7 @@ mod tests {
                 shares((noise, runs, all), |_, _| {}, |_, course| found(course));
             }
         }
-        for (runs, all) in [(10, 1000), (30, 1000), (100, 200)] {
+        for (runs, all) in [(10, 500), (30, 300), (100, 30)] {
             for last in [1, 2, 3, 4, 5, runs / 2] {
                 let is_found = |_, course: &Course| {
                     [course.changes.iter().any(|change| change.at == runs - last), !course.is_quiet()]

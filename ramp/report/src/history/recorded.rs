@@ -289,3 +289,79 @@ fn value_of(object: &Value, key: &str, interval: &Value) -> Estimate<RecordedVal
         None => unavailable(object["reason"].as_str().unwrap_or("not told")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::tests::{data, steps};
+    use crate::report::Report;
+    use crate::report::figure::Scope;
+    use crate::report::json::json;
+    use crate::report::registry::FIGURES;
+
+    #[test]
+    fn each_figure_of_a_run_is_read_back_as_it_was_printed_or_with_its_reason() {
+        let run = data(steps(40, |step, _| step.running = step.step.min(30)));
+        let report = Report::of(vec![run], None);
+        let recorded = RecordedReport::of(&json(&report)).unwrap();
+        let (run, results) = report.runs().next().unwrap();
+        let (mut known, mut unknown) = (0, 0);
+        for figure in FIGURES.iter().filter(|figure| figure.is_number()) {
+            let Scope::Run(of) = figure.scope else { continue };
+            let found = recorded.records[0].figures.iter().find(|found| found.figure.name == figure.name);
+            match (of(run, results), found.map(|found| &found.value)) {
+                (Ok(reading), Some(Ok(value))) => {
+                    known += 1;
+                    assert_eq!(
+                        (reading.number, reading.interval),
+                        (Some(value.value), value.interval),
+                        "{}",
+                        figure.name
+                    );
+                }
+                (Err(why), Some(Err(told))) => {
+                    unknown += 1;
+                    assert_eq!(&why, told, "{}", figure.name);
+                }
+                // What is a part of a structure that there is not, or has no number.
+                (reading, None | Some(Err(_))) => {
+                    assert!(!reading.is_ok_and(|reading| reading.number.is_some()), "{}", figure.name)
+                }
+                (reading, Some(Ok(value))) => panic!("{}: {reading:?} {value:?}", figure.name),
+            }
+        }
+        assert!(known >= 5 && unknown >= 5, "{known} {unknown}");
+    }
+
+    #[test]
+    fn repeats_are_pooled_and_what_one_of_them_lacks_is_that_of_the_others() {
+        let run = |name: &str, held: Value| {
+            let estimates = serde_json::json!({"held": {"count": held, "step": 1, "reason": "cut off"}});
+            serde_json::json!({"name": name, "scenario": "s", "runtime": "kata", "load": "l", "estimates": estimates})
+        };
+        let runs = [run("a", 10.into()), run("b", 12.into()), run("c", Value::Null)];
+        let report = serde_json::json!({"ramp_version": "1", "runs": runs, "comparisons": []});
+        let pooled = RecordedReport::of(&report).unwrap().pooled();
+        let held = pooled.iter().find(|figure| figure.figure.name == "held").unwrap();
+        let value = held.value.clone().unwrap();
+        assert_eq!((held.subject.label.as_str(), value.value), ("s under kata", 11.0));
+        assert!(
+            value.interval.is_some_and(|interval| interval.low < 0.0 && interval.high > 22.0),
+            "of two: {value:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_report_is_refused() {
+        for text in [
+            "1",
+            "[]",
+            "{}",
+            "{\"runs\": []}",
+            "{\"ramp_version\": \"1\"}",
+            "{\"ramp_version\": \"1\", \"runs\": {}}",
+        ] {
+            assert!(RecordedReport::of(&serde_json::from_str(text).unwrap()).is_err(), "{text}");
+        }
+    }
+}
