@@ -64,7 +64,7 @@ pub(super) fn publish(
     gate: Gate,
     assertions: impl FnOnce() -> Vec<AssertionResult>,
 ) -> ExitCode {
-    let json = (args.json || gate.has_baseline()).then(|| report.json()).unwrap_or_default();
+    let json = if args.json || gate.has_baseline() { report.json() } else { Value::Null };
     let judged = match gate.judge(&json) {
         Ok(judged) => judged,
         Err(cause) => {

@@ -81,7 +81,7 @@ mod tests {
     /// Shares of so many series, changed in this way by their number, of which each of these is so.
     fn shares<const N: usize>(
         (noise, runs, all): (Noise, usize, usize),
-        change: impl Fn(usize, &mut Vec<f64>),
+        change: impl Fn(usize, &mut [f64]),
         are_so: impl Fn(usize, &Course) -> [bool; N],
     ) -> [f64; N] {
         let mut random = Pcg64Mcg::seed_from_u64(23);
@@ -109,12 +109,12 @@ mod tests {
     }
 
     /// The level of the last runs is 5 % higher.
-    fn shift(last: usize) -> impl Fn(usize, &mut Vec<f64>) {
-        move |_, values: &mut Vec<f64>| values.iter_mut().rev().take(last).for_each(|value| *value *= 1.05)
+    fn shift(last: usize) -> impl Fn(usize, &mut [f64]) {
+        move |_, values: &mut [f64]| values.iter_mut().rev().take(last).for_each(|value| *value *= 1.05)
     }
 
     /// One run is 5 % higher, each in turn.
-    fn spike(number: usize, values: &mut Vec<f64>) {
+    fn spike(number: usize, values: &mut [f64]) {
         let at = number % values.len();
         values[at] *= 1.05;
     }

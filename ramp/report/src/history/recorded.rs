@@ -325,7 +325,7 @@ mod tests {
                 }
                 // What is a part of a structure that there is not, or has no number.
                 (reading, None | Some(Err(_))) => {
-                    assert!(!reading.is_ok_and(|reading| reading.number.is_some()), "{}", figure.name)
+                    assert!(!reading.is_ok_and(|reading| reading.number.is_some()), "{}", figure.name);
                 }
                 (reading, Some(Ok(value))) => panic!("{}: {reading:?} {value:?}", figure.name),
             }
