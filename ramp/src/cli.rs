@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod export;
+pub mod history;
 pub mod results;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use workload::quantity::{Bytes, MemoryTarget};
 
+use history::{GateArgs, HistoryArgs};
 use ramp_format::plan::{EngineKind, Pace, SearchSettings};
 use ramp_format::stop_rule::{StopRule, syntax};
 use ramp_format::time::parse_time;
@@ -25,7 +27,7 @@ use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_h
     version,
     max_term_width = 110,
     after_help = "Exit status: 0 success, 1 failure, 2 usage error or malformed data (options, manifest, run directory), \
-                  3 preflight failed, 4 an --assert does not hold, 130 interrupted by SIGINT, SIGTERM or SIGHUP (the run \
+                  3 preflight failed, 4 an --assert does not hold or a figure is worse than --against allows, 130 interrupted by SIGINT, SIGTERM or SIGHUP (the run \
                   directory is kept).\n\n\
                   Examples:\n  ramp run\n  \
                   ramp plan deploy/kata/memory-capacity.yaml --engine kubernetes\n  \
@@ -33,6 +35,8 @@ use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_h
                   ramp run deploy/runc/memory-restricted.yaml --engine podman --pace 5s --runtime crun\n  \
                   ramp run --resume kata-1\n  \
                   ramp report runc-1 kata-1\n  \
+                  ramp report kata-2 --against kata-1 --bounds bounds.yaml\n  \
+                  ramp history nightly --out history\n  \
                   ramp clean kata-1"
 )]
 pub struct Cli {
@@ -50,6 +54,8 @@ pub enum Command {
     Run(RunArgs),
     /// Report on run directories: figures with confidence intervals, sentences and charts
     Report(ReportArgs),
+    /// Figures over the runs of weeks and months, and where they change
+    History(HistoryArgs),
     /// Remove what earlier runs left behind
     Clean(CleanArgs),
     /// Write the tables of a run or a study for other tools: OpenMetrics, Arrow
@@ -266,6 +272,10 @@ pub struct ReportOutputArgs {
     /// comparison, such as memory_per_instance_difference<=130Mi; else exit status 4. Repeatable
     #[arg(long = "assert", value_name = "FIGURE>=N", long_help = assertion_help())]
     pub assertions: Vec<ReportAssertion>,
+
+    /// What it is held against.
+    #[command(flatten)]
+    pub gate: GateArgs,
 }
 
 fn precision(text: &str) -> Result<f64, String> {
@@ -282,7 +292,7 @@ fn precision(text: &str) -> Result<f64, String> {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Exit status: 0 the study ended, 1 failure (such as all runs of a block), 2 usage error or malformed data \
-                        (study file, manifest, study directory), 3 preflight failed, 4 an --assert does not hold, 130 interrupted by \
+                        (study file, manifest, study directory), 3 preflight failed, 4 an --assert does not hold or a figure is worse than --against allows, 130 interrupted by \
                         SIGINT, SIGTERM or SIGHUP (the study can be resumed).\n\n\
                         Examples:\n  ramp study init\n  ramp study plan study.yaml\n  ramp study run study.yaml --out study-1\n  \
                         ramp study status study-1\n  ramp study run --resume study-1\n  ramp study report study-1"

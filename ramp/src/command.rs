@@ -4,8 +4,11 @@ pub(crate) mod clean;
 pub(crate) mod error;
 mod export;
 mod fetch;
+mod gate;
+mod history;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
+mod recorded_report;
 mod report;
 mod report_files;
 mod resumed;
@@ -52,6 +55,7 @@ pub fn execute_offline(command: &Command) -> Option<ExitCode> {
         Command::Export(args) => Some(export(args)),
         Command::Report(args) => Some(report(args)),
         Command::Schema(args) => Some(schema(args)),
+        Command::History(args) => Some(history::history(args)),
         _ => None,
     }
 }

@@ -270,6 +270,11 @@ pub fn error(message: &str) {
     let _ = io::stderr().write_all(format!("error: {message}\n").as_bytes());
 }
 
+/// Prints a line on standard error, as it is.
+pub(crate) fn aside(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Prints a message on standard error.
 pub(crate) fn notice(message: &str) {
     let _ = io::stderr().write_all(format!("  ! {message}\n").as_bytes());

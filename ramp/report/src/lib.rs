@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod dataset;
 pub mod export;
+pub mod history;
 pub mod progress;
 pub mod report;
 pub mod schema;

@@ -2,9 +2,11 @@
 
 mod block_regression;
 mod cpu_time;
+mod e_divisive;
 mod interval;
 mod local_level;
 mod log_rank;
+mod outliers;
 mod paired;
 mod permutation;
 mod steady;
@@ -15,9 +17,11 @@ mod trend;
 
 pub use block_regression::{BlockRegression, LackOfFit};
 pub use cpu_time::fit_cpu_time;
+pub use e_divisive::{ChangePoint, FEWEST_PER_SEGMENT, change_points, segments};
 pub use interval::{CONFIDENCE_PERCENT, Interval, quantile, wilson};
 pub use local_level::{Fit, OF_GROUPS, Observation, PAGE_BYTES, dot, fit, fit_counts, fit_groups};
 pub use log_rank::{GroupedDuration, LogRankTerms, log_rank};
+pub use outliers::{FEWEST_FOR_OUTLIERS, Outlier, outliers};
 pub use paired::{FEWEST_FOR_DRIFT, MeanEstimate, Pair, PairedDifference, paired, ratio, student};
 pub use permutation::{PermutationTest, holm, permutation_test};
 pub use steady::{LITTLE_BYTES, STEADY_FOR_SECONDS, is_steady, is_steady_for, last, matters, mean, range};

@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::error::MALFORMED;
+use super::gate::Gate;
 use super::report_files::{Published, ReportFiles, publish, table_bytes};
 use super::study_report::{is_study, page_of_study, report_study};
 use crate::cli::{ReportArgs, StudyReportArgs};
 use crate::ui::{ProgressView, error};
 use ramp_report::dataset::{Dataset, tell_apart};
+use ramp_report::history::figure_name::ReportKind;
+use ramp_report::history::junit::AssertionResult;
 use ramp_report::progress::Observer;
 use ramp_report::report::Report;
 use ramp_report::report::assertion::Assertion;
@@ -96,6 +99,14 @@ fn assertions(args: &ReportArgs) -> Result<Assertions, String> {
 }
 
 fn report_runs(args: &ReportArgs, assertions: &[Assertion]) -> ExitCode {
+    let memory_each = args.memory.map(|bytes| bytes.0);
+    let gate = match Gate::open(&args.output.gate, ReportKind::Runs, memory_each) {
+        Ok(gate) => gate,
+        Err(message) => {
+            error(&message);
+            return ExitCode::from(MALFORMED);
+        }
+    };
     let progress = ProgressView::of_report(args.runs.iter().map(|path| table_bytes(path)).sum());
     let observer = Observer::new(progress.observer());
     let data = match read(&args.runs, &observer) {
@@ -106,11 +117,14 @@ fn report_runs(args: &ReportArgs, assertions: &[Assertion]) -> ExitCode {
             return ExitCode::from(MALFORMED);
         }
     };
-    let findings = Report::observed(data, args.memory.map(|bytes| bytes.0), &observer);
+    let findings = Report::observed(data, memory_each, &observer);
     let report = Report { verbose: args.output.verbose, ..findings };
     drop(progress);
-    let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
-    publish(&report, &args.output, failures)
+    let result = |assertion: &Assertion| AssertionResult {
+        assertion: assertion.to_string(),
+        failures: assertion.failures(&report),
+    };
+    publish(&report, &args.output, gate, || assertions.iter().map(result).collect())
 }
 
 impl Published for Report {

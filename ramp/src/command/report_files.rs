@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::error::DOES_NOT_HOLD;
+use super::error::{DOES_NOT_HOLD, MALFORMED};
+use super::gate::{Gate, failures as gate_failures, words};
 use crate::cli::ReportOutputArgs;
 use crate::ui::{error, out};
+use ramp_report::history::gate::Judgement;
+use ramp_report::history::junit::AssertionResult;
 
 /// Default directory of a report.
 const USUAL_DIRECTORY: &str = "ramp-report";
@@ -53,17 +56,23 @@ pub(super) struct ReportFiles {
     pub(super) page: String,
 }
 
-/// Prints a report, writes its files where they are wanted, and tells which assertions fail. Errors are printed on standard error.
+/// Prints a report, writes its files where they are wanted, holds it against the baseline, and tells which assertions fail. Errors are
+/// printed on standard error.
 pub(super) fn publish(
     report: &impl Published,
     args: &ReportOutputArgs,
-    failures: impl FnOnce() -> Vec<String>,
+    gate: Gate,
+    assertions: impl FnOnce() -> Vec<AssertionResult>,
 ) -> ExitCode {
-    if args.json {
-        out(&format!("{:#}", report.json()));
-    } else {
-        out(report.text().trim_end());
-    }
+    let json = if args.json || gate.has_baseline() { report.json() } else { Value::Null };
+    let judged = match gate.judge(&json) {
+        Ok(judged) => judged,
+        Err(cause) => {
+            error(&cause);
+            return ExitCode::from(MALFORMED);
+        }
+    };
+    print(report, args, json, judged.as_ref());
     let usual = || (!args.json).then(|| PathBuf::from(USUAL_DIRECTORY));
     if let Some(directory) = args.out.clone().or_else(usual) {
         match write(report, &directory) {
@@ -75,9 +84,34 @@ pub(super) fn publish(
             }
         }
     }
-    let failures = failures();
+    let assertions = assertions();
+    let told = gate.tell(judged.as_ref(), &assertions, args.json);
+    let failed = assertions.into_iter().flat_map(|found| found.failures);
+    let failures: Vec<String> = judged.iter().flat_map(gate_failures).chain(failed).collect();
     failures.iter().for_each(|failure| error(failure));
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) }
+    match told {
+        Err(cause) => {
+            error(&cause);
+            ExitCode::FAILURE
+        }
+        Ok(()) if failures.is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(DOES_NOT_HOLD),
+    }
+}
+
+/// Prints a report, and how it stands against the baseline.
+fn print(report: &impl Published, args: &ReportOutputArgs, mut json: Value, judged: Option<&Judgement>) {
+    if args.json {
+        if let Some(judged) = judged {
+            json["against"] = judged.json();
+        }
+        out(&format!("{json:#}"));
+        return;
+    }
+    out(report.text().trim_end());
+    if let Some(judged) = judged {
+        out(&format!("\n{}", words(judged).trim_end()));
+    }
 }
 
 /// Writes the page, and Markdown with charts. Returns the path of the page.

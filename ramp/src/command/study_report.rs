@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::error::MALFORMED;
+use super::gate::Gate;
 use super::report_files::{Published, ReportFiles, publish, table_bytes};
 use crate::cli::ReportOutputArgs;
 use crate::ui::{ProgressView, error};
+use ramp_report::history::figure_name::ReportKind;
+use ramp_report::history::junit::AssertionResult;
 use ramp_report::progress::Observer;
 use ramp_report::study::data::StudyData;
 use ramp_report::study::report::assertion::StudyAssertion;
@@ -28,6 +31,13 @@ pub(crate) fn report_study(
     args: &ReportOutputArgs,
     assertions: &[StudyAssertion],
 ) -> ExitCode {
+    let gate = match Gate::open(&args.gate, ReportKind::Study, None) {
+        Ok(gate) => gate,
+        Err(message) => {
+            error(&message);
+            return ExitCode::from(MALFORMED);
+        }
+    };
     let progress = ProgressView::of_report(study_bytes(directory));
     let observer = Observer::new(progress.observer());
     let data = StudyData::read(directory, &observer);
@@ -40,8 +50,12 @@ pub(crate) fn report_study(
         }
     };
     let report = StudyReport::of(&data);
-    let failures = || assertions.iter().flat_map(|assertion| assertion.failures(&report)).collect();
-    publish(&PublishedStudy { report: &report, directory, verbose: args.verbose }, args, failures)
+    let result = |assertion: &StudyAssertion| AssertionResult {
+        assertion: assertion.to_string(),
+        failures: assertion.failures(&report),
+    };
+    let published = PublishedStudy { report: &report, directory, verbose: args.verbose };
+    publish(&published, args, gate, || assertions.iter().map(result).collect())
 }
 
 /// The page of a study.

@@ -6,7 +6,7 @@ use super::session::{Place, hold, sessions, text};
 fn help_says_what_there_is() {
     hold("help_short", &sessions(&[&["-h"]]));
     hold("help_long", &sessions(&[&["--help"]]));
-    for command in ["run", "plan", "clean", "report"] {
+    for command in ["run", "plan", "clean", "report", "history"] {
         hold(&format!("help_{command}_short"), &sessions(&[&[command, "-h"]]));
         hold(&format!("help_{command}_long"), &sessions(&[&[command, "--help"]]));
     }

@@ -3,7 +3,9 @@
 //! After a change of wording: `INSTA_UPDATE=always cargo test -p ramp --test snapshots`, then review the diff.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod action;
 mod command_line;
+mod history;
 mod manifests;
 mod places;
 mod preflight_summary;

@@ -15,7 +15,7 @@ pub struct RepeatGroup {
     /// Of which scenario; empty where that is not known.
     pub scenario: String,
     /// What each instance was to do. Only groups of the same load are held against each other.
-    load: String,
+    pub load: String,
     /// Whether they are mixed runs, which are held against no other: each has its comparison within itself.
     is_mixed: bool,
     /// Indices of its runs.

@@ -152,6 +152,12 @@ impl Results {
     pub fn name(&self, group: usize) -> &str {
         self.groups.get(group).map_or("", |group| &group.name)
     }
+
+    /// The group that a run is of.
+    #[must_use]
+    pub fn group_of(&self, run: usize) -> Option<&RepeatGroup> {
+        self.groups.iter().find(|group| group.runs.contains(&run))
+    }
 }
 
 impl RunResults {

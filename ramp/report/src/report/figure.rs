@@ -44,7 +44,7 @@ pub enum Scope {
 }
 
 /// The place of a figure in the object of its run or comparison in `--json`, as keys with dots between them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonKey {
     /// The figure itself, or a structure (see [`Reading::details`]). Why it is unavailable stands under its name in the `reason` of the
     /// object around it.
@@ -142,7 +142,8 @@ impl Unit {
     }
 
     /// A number in this unit, for people.
-    fn text(self, number: f64) -> String {
+    #[must_use]
+    pub fn text(self, number: f64) -> String {
         match self {
             Self::Step => format!("step {number}"),
             Self::Instances => count(number as u64, "instance"),

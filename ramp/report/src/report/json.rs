@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::figure::Scope;
 use super::registry::FIGURES;
 use super::{Report, narrative};
+use crate::analysis::repeats::RepeatGroup;
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::Dataset;
+use ramp_format::time::Time;
 
 /// The report of runs. What is unavailable is `null`; why stands beside it, or under its name in `reason` of the object around it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,6 +36,14 @@ pub struct RunsDocument {
 pub struct RunHead<'r> {
     /// What it is called.
     pub name: &'r str,
+    /// When it began; none where the data do not say.
+    pub begin: Option<Time>,
+    /// The scenario that it ran, as its group of repeats has it.
+    pub scenario: Option<&'r str>,
+    /// Its runtime, likewise.
+    pub runtime: Option<&'r str>,
+    /// Its load, likewise.
+    pub load: Option<&'r str>,
     /// Node samples, those missing and those that repeat an older one included.
     pub cells: usize,
     /// Those missing.
@@ -90,7 +100,11 @@ pub fn json(report: &Report) -> Value {
     value(&RunsDocument {
         ramp_version: env!("CARGO_PKG_VERSION"),
         summary: narrative::summary(report),
-        runs: report.runs().map(|(data, found)| run(data, found)).collect(),
+        runs: report
+            .runs()
+            .enumerate()
+            .map(|(at, (data, found))| run(report.findings.group_of(at), data, found))
+            .collect(),
         comparisons: comparisons.iter().map(|compared| comparison(report, compared)).collect(),
         analysis: narrative::sections(report),
     })
@@ -101,7 +115,7 @@ fn value(document: &impl Serialize) -> Value {
     serde_json::to_value(document).unwrap_or_default()
 }
 
-fn run(data: &Dataset, found: &RunResults) -> Value {
+fn run(group: Option<&RepeatGroup>, data: &Dataset, found: &RunResults) -> Value {
     let cells = data.cells();
     let sidecars = data.sidecars().into_iter();
     let breaks = found.breaks.iter().map(|broke| BreakHead {
@@ -113,6 +127,10 @@ fn run(data: &Dataset, found: &RunResults) -> Value {
     });
     let mut object = value(&RunHead {
         name: &data.name,
+        begin: data.recorded().map(|recorded| recorded.run.begin),
+        scenario: group.map(|group| group.scenario.as_str()),
+        runtime: group.map(|group| group.runtime.as_str()),
+        load: group.map(|group| group.load.as_str()),
         cells: cells.all,
         missing_cells: cells.missing,
         notes: &data.notes,

@@ -113,7 +113,7 @@ pub fn student(probability: f64, freedom: f64) -> f64 {
 /// Probability beyond a value of Student's distribution, of whole degrees of freedom (M. Abramowitz and I. Stegun, Handbook of Mathematical
 /// Functions, 1964, 26.7.3 and 26.7.4). `StudentsT::cdf` of distrs 0.2.3 counts the terms of its series in a byte, which overflows with a
 /// dozen degrees of freedom.
-fn student_tail(value: f64, freedom: f64) -> f64 {
+pub(super) fn student_tail(value: f64, freedom: f64) -> f64 {
     let whole = freedom.max(1.0).round() as u32;
     let angle = (value / freedom.sqrt()).atan();
     let (sine, cosine) = (angle.sin(), angle.cos());

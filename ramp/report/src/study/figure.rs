@@ -7,6 +7,7 @@ use crate::analysis::memory_parts::swapped_parts;
 use crate::analysis::results::RunResults;
 use crate::analysis::startup_phases::StartupPhase;
 use crate::analysis::{Estimate, MarginalCost, Unavailable, unavailable};
+use crate::report::figure::Unit;
 use crate::stats::{Duration, Quantile, Survival};
 
 /// A figure that runs of a study are compared by.
@@ -73,6 +74,20 @@ pub enum StudyUnit {
     Cores,
     /// Instances per second.
     PerSecond,
+}
+
+impl StudyUnit {
+    /// The unit in which `--assert` and bounds have its numbers.
+    #[must_use]
+    pub fn of_numbers(self) -> Unit {
+        match self {
+            Self::Bytes => Unit::BinaryBytes,
+            Self::Cores => Unit::Cores,
+            Self::Seconds => Unit::Seconds,
+            Self::PerSecond => Unit::Decimal,
+            Self::Instances => Unit::Count,
+        }
+    }
 }
 
 /// A figure of a component, to be completed.

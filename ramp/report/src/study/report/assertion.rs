@@ -7,7 +7,7 @@ use super::overview::StudyReport;
 use crate::report::assertion::{Assertion, Relation, relation};
 use crate::report::figure::Unit;
 use crate::report::registry::assertable;
-use crate::study::figure::{STUDY_FIGURES, StudyFigure, StudyUnit};
+use crate::study::figure::{STUDY_FIGURES, StudyFigure};
 use crate::study::overhead_by_size::{FitCheck, OverheadModel};
 
 /// What has to be so of runs, or of a study. Some figures of both have a name in common: what is reported on decides.
@@ -151,11 +151,8 @@ impl FromStr for StudyAssertion {
             (AssertionSubject::Ratio, _) => Unit::Count,
             (AssertionSubject::Fixed, _) => Unit::BinaryBytes,
             (AssertionSubject::PerLimit, _) => Unit::Ratio,
-            (_, Some(StudyUnit::Bytes)) => Unit::BinaryBytes,
-            (_, Some(StudyUnit::Cores)) => Unit::Cores,
-            (_, Some(StudyUnit::Seconds)) => Unit::Seconds,
-            (_, Some(StudyUnit::PerSecond)) => Unit::Decimal,
-            (_, Some(StudyUnit::Instances) | None) => Unit::Count,
+            (_, Some(unit)) => unit.of_numbers(),
+            (_, None) => Unit::Count,
         };
         let number = unit.number(value)?;
         Ok(Self {
