@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod installation;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ pub enum Command {
     Clean(CleanArgs),
     /// Repeat runs of several runtimes and sizes in random order, and compare them
     Study(StudyArgs),
+    /// Print the completion script of a shell
+    Completions(installation::CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands to a directory
+    Man(installation::ManArgs),
     /// An instance of the local engine: joins its cgroup, then executes its command
     #[command(hide = true)]
     Instance(crate::engine::local::subcommands::InstanceArgs),

@@ -2,6 +2,7 @@
 
 pub(crate) mod clean;
 pub(crate) mod error;
+mod installation;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
 mod report;
@@ -40,6 +41,8 @@ use ramp_format::run_file::read_run;
 pub fn execute_offline(command: &Command) -> Option<ExitCode> {
     match command {
         Command::Report(args) => Some(report(args)),
+        Command::Completions(args) => Some(installation::completions(args)),
+        Command::Man(args) => Some(installation::man(args)),
         _ => None,
     }
 }

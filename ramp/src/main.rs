@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use ramp::cli::{Cli, Command};
+use ramp::cli::{Command, installation};
 use ramp::command::{self, CommandError};
 use ramp::engine::local::subcommands;
 use ramp::ui;
@@ -17,7 +16,7 @@ use workload::log_writer::LogWriter;
 
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
-    let cli = match Cli::try_parse() {
+    let cli = match installation::parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };

@@ -67,7 +67,11 @@ pub(crate) fn build() -> Outcome<String> {
     Ok(image)
 }
 
-fn version() -> Outcome<String> {
+/// Of the workspace.
+///
+/// # Errors
+/// Where cargo fails.
+pub(crate) fn version() -> Outcome<String> {
     let id = output(&mut command("cargo pkgid --locked -p workload"))?;
     let version = id.rsplit(['@', '#']).next().unwrap_or_default();
     Ok(version.to_owned())
