@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
-use ramp::cli::{Command, installation};
+use ramp::cli::Command;
 use ramp::command::{self, CommandError};
+use ramp::command_line;
 use ramp::engine::local::subcommands;
 use ramp::ui;
 use tracing::level_filters::LevelFilter;
@@ -16,7 +17,7 @@ use workload::log_writer::LogWriter;
 
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
-    let cli = match installation::parse() {
+    let cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };

@@ -161,7 +161,7 @@ impl Template {
             text = text.replace(from, to);
         }
         let header =
-            format!("{{{{- /* Written by `cargo xtask manifests` from {}. */ -}}}}\n", paths.join(", "));
+            format!("{{{{- /* Written by `cargo xtask manifests` from:\n{}. */ -}}}}\n", paths.join(",\n"));
         Ok(format!("{header}{{{{- if {} }}}}\n{text}{{{{- end }}}}\n", self.condition))
     }
 }

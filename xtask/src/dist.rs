@@ -130,7 +130,7 @@ fn built_for(target: &str) -> Outcome<PathBuf> {
 /// Lays out the files of an archive and packs them; gives its name. `runnable` has a `ramp` that runs here.
 fn pack(binaries: &Path, runnable: &Path, target: &str, epoch: u64) -> Outcome<String> {
     step(&format!("the archive for {target}"));
-    contents::lay_out(Path::new(FILES), binaries, &runnable.join("ramp"))?;
+    contents::lay_out(Path::new("."), Path::new(FILES), binaries, &runnable.join("ramp"))?;
     let root = format!("ramp-{}-{target}", image::version()?);
     let name = format!("{root}.tar.gz");
     archive::pack(Path::new(FILES), &root, &at(&name), epoch)?;
@@ -142,12 +142,15 @@ fn krew(options: &DistOptions, archive: &str, version: &str) -> Outcome<String> 
         say(&format!("ramp.yaml: its address is a placeholder ({URL_PLACEHOLDER}); give --url URL"));
         format!("{URL_PLACEHOLDER}/v{version}")
     });
-    let sha256 = archive::sha256(&at(archive))?;
+    Ok(krew_manifest(&base, archive, version, &archive::sha256(&at(archive))?))
+}
+
+fn krew_manifest(base: &str, archive: &str, version: &str, sha256: &str) -> String {
     let url = format!("{}/{archive}", base.trim_end_matches('/'));
-    Ok(fill(
+    fill(
         include_str!("../../deploy/krew/ramp.yaml"),
-        &[("version", version), ("url", &url), ("sha256", &sha256)],
-    ))
+        &[("version", version), ("url", &url), ("sha256", sha256)],
+    )
 }
 
 /// The Debian package, where cargo-deb is installed.

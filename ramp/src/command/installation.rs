@@ -5,16 +5,25 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
-use crate::cli::installation::{CompletionsArgs, ManArgs, Program};
+use crate::cli::installation::{CompletionsArgs, DocumentedProgram, ManArgs};
+use crate::command_line::documented;
 use crate::ui::{error, out};
+
+/// The definition of its command line.
+fn definition(program: DocumentedProgram) -> Command {
+    match program {
+        DocumentedProgram::Ramp => documented(),
+        DocumentedProgram::Workload => workload::cli::Args::command(),
+    }
+}
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(args: &CompletionsArgs) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args.program.command(), args.program.name(), &mut script);
+    clap_complete::generate(args.shell, &mut definition(args.program), args.program.name(), &mut script);
     printed(&script)
 }
 
@@ -32,9 +41,9 @@ pub(super) fn man(args: &ManArgs) -> ExitCode {
 }
 
 /// The pages of a program and of its subcommands, each with the name of its file.
-fn pages(program: Program) -> io::Result<Vec<(String, Vec<u8>)>> {
+fn pages(program: DocumentedProgram) -> io::Result<Vec<(String, Vec<u8>)>> {
     // `help` has no page.
-    let mut command = program.command().disable_help_subcommand(true);
+    let mut command = definition(program).disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
     let mut next = vec![&command];
@@ -49,7 +58,7 @@ fn pages(program: Program) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-fn page(program: Program, command: &Command) -> Man {
+fn page(program: DocumentedProgram, command: &Command) -> Man {
     // An empty date would be left out, and the version stand in its place.
     let page = Man::new(command.clone()).date(" ").manual("User Commands");
     page.source(format!("{} {}", program.name(), env!("CARGO_PKG_VERSION")))
@@ -74,7 +83,7 @@ fn failed(message: &str) -> ExitCode {
 mod tests {
     use super::*;
 
-    fn of(program: Program) -> Vec<(String, String)> {
+    fn of(program: DocumentedProgram) -> Vec<(String, String)> {
         let pages = pages(program).unwrap();
         pages.into_iter().map(|(name, page)| (name, String::from_utf8(page).unwrap())).collect()
     }
@@ -89,9 +98,9 @@ mod tests {
 
     #[test]
     fn every_option_is_in_a_manual_page() {
-        for program in [Program::Ramp, Program::Workload] {
+        for program in [DocumentedProgram::Ramp, DocumentedProgram::Workload] {
             let all: String = of(program).into_iter().map(|(_, page)| page.replace(r"\-", "-")).collect();
-            let options = options(&program.command());
+            let options = options(&definition(program));
             assert!(options.len() > 20, "{options:?}");
             let missing: Vec<_> =
                 options.iter().filter(|option| !all.contains(&format!(r"\fB{option}\fR"))).collect();
@@ -101,14 +110,14 @@ mod tests {
 
     #[test]
     fn each_subcommand_has_a_page_of_its_own_and_hidden_ones_have_none() {
-        let names: Vec<_> = of(Program::Ramp).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = of(DocumentedProgram::Ramp).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names[0], "ramp.1");
         assert!(names.contains(&"ramp-study-run.1".to_owned()), "{names:?}");
         assert!(
             !names.iter().any(|name| name.contains("instance") || name.contains("workload")),
             "{names:?}"
         );
-        let (_, page) = &of(Program::Ramp)[0];
+        let (_, page) = &of(DocumentedProgram::Ramp)[0];
         let title = format!(r#".TH ramp 1 " " "ramp {}" "User Commands""#, env!("CARGO_PKG_VERSION"));
         assert!(page.contains(&title), "{page}");
     }

@@ -20,11 +20,12 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "fish/vendor_completions.d/*.fish"),
 ];
 
-/// Lays out everything anew. `ramp` is one that runs here: it prints what is made from the definitions of the command lines.
+/// Lays out everything anew. `sources` is the root of the sources; `ramp` is one that runs here: it prints what is made from the
+/// definitions of the command lines.
 ///
 /// # Errors
 /// Where a file cannot be read or written, or a program fails.
-pub(super) fn lay_out(root: &Path, binaries: &Path, ramp: &Path) -> Outcome {
+pub(super) fn lay_out(sources: &Path, root: &Path, binaries: &Path, ramp: &Path) -> Outcome {
     let _ = fs::remove_dir_all(root);
     for program in PROGRAMS {
         copy(&binaries.join(program), &place(root, &format!("bin/{program}"))?)?;
@@ -33,7 +34,7 @@ pub(super) fn lay_out(root: &Path, binaries: &Path, ramp: &Path) -> Outcome {
     let plugin = place(root, "bin/kubectl-ramp")?;
     symlink("ramp", &plugin).map_err(|error| format!("{}: {error}", plugin.display()))?;
     for document in DOCUMENTS {
-        copy(Path::new(document), &place(root, &format!("share/doc/ramp/{document}"))?)?;
+        copy(&sources.join(document), &place(root, &format!("share/doc/ramp/{document}"))?)?;
     }
     for program in PROGRAMS {
         let of_program = |words: &[&str]| output(Command::new(ramp).args(words).args(["--program", program]));
