@@ -52,7 +52,7 @@ impl DistOptions {
 pub(crate) fn run_dist(options: &DistOptions) -> Outcome {
     let epoch = epoch()?;
     let _ = fs::remove_dir_all(DIRECTORY);
-    let host = host()?;
+    let host = image::host()?;
     let mut archives = Vec::new();
     if let Some(binaries) = &options.binaries {
         archives.push(pack(binaries, binaries, &host, epoch)?);
@@ -68,7 +68,7 @@ pub(crate) fn run_dist(options: &DistOptions) -> Outcome {
         archives.push(pack(&built, &built, &host, epoch)?);
     }
     let version = image::version()?;
-    write(&format!("ramp-{version}.cdx.json"), &sbom::generate(&host, epoch)?)?;
+    write(&format!("ramp-{version}.cdx.json"), &sbom::generate(Path::new("."), &host, epoch)?)?;
     archive::chart(&at(&format!("ramp-chart-{version}.tgz")), epoch)?;
     let krew = archives.iter().find(|name| name.contains("x86_64")).map(|name| krew(options, name, &version));
     krew.transpose()?.map_or(Ok(()), |manifest| write("ramp.yaml", &manifest))?;
@@ -80,11 +80,6 @@ pub(crate) fn run_dist(options: &DistOptions) -> Outcome {
 }
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
-
-/// The target of this machine.
-fn host() -> Outcome<String> {
-    output(&mut command("rustc --print host-tuple"))
-}
 
 /// The time of everything in an archive, in seconds since 1970: that of the commit, unless the environment says another.
 fn epoch() -> Outcome<u64> {
@@ -101,29 +96,16 @@ fn missing(target: &str) -> Option<String> {
     if !Path::new(&library).is_dir() {
         return Some(format!("no standard library for it (rustup target add {target})"));
     }
-    let linker = linker(target);
+    let linker = image::cross_linker(target);
     let found = command(&linker).arg("--version").output().is_ok();
     (!found).then(|| format!("no linker for it: {linker}"))
-}
-
-fn linker(target: &str) -> String {
-    let machine = target.split('-').next().unwrap_or_default();
-    format!("{machine}-linux-gnu-gcc")
 }
 
 /// Builds both programs as in the images; gives their directory.
 fn built_for(target: &str) -> Outcome<PathBuf> {
     step(&format!("the programs for {target}"));
-    for package in ["workload", "ramp"] {
-        // One after the other: with `ramp` beside it, `workload` would get features of libraries that it does not need.
-        let mut cargo = command("cargo build --profile image --locked --target");
-        cargo.args([target, "-p", package]);
-        if target != host()? {
-            let name = target.replace('-', "_").to_uppercase();
-            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), linker(target));
-        }
-        run_command(&mut cargo)?;
-    }
+    // One after the other: with `ramp` beside it, `workload` would get features of libraries that it does not need.
+    contents::PROGRAMS.iter().rev().try_for_each(|program| image::build_program(program, target))?;
     Ok(Path::new("target").join(target).join("image"))
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::shell::{Outcome, command, output, run, run_command, say, step};
+use crate::shell::{Outcome, command, output, run_command, say, step};
 
 /// The binary of the profile `image`.
 const BINARY: &str = "target/image-context/workload";
@@ -16,7 +16,7 @@ const LARGEST_IMAGE_BYTES: u64 = 2_300_000;
 /// Where it is not static or too large.
 pub(crate) fn binary() -> Outcome<PathBuf> {
     step("the binary of the image");
-    run("cargo build --profile image --locked -p workload")?;
+    build_program("workload", &host()?)?;
     let built = built("image", "workload")?;
     let kind = output(command("file --brief").arg(&built))?;
     if !kind.contains("static-pie linked") && !kind.contains("statically linked") {
@@ -27,17 +27,51 @@ pub(crate) fn binary() -> Outcome<PathBuf> {
     Ok(built)
 }
 
-/// Where cargo has put a program of a profile: the directory between is the target's, which is the host's.
+/// Builds a program with the profile of the image. Where the sources of dependencies are on this machine is not in it: the same sources give
+/// the same program wherever they are built.
 ///
 /// # Errors
-/// Where it is not there, or for several targets.
+/// Where cargo fails.
+pub(crate) fn build_program(package: &str, target: &str) -> Outcome {
+    let mut cargo = command("cargo build --profile image --locked --package");
+    cargo.args([package, "--target", target]);
+    if target != host()? {
+        cargo.arg("--config").arg(format!("target.{target}.linker='{}'", cross_linker(target)));
+    }
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| Ok::<_, String>(format!("{}/.cargo", home_directory()?)))?;
+    // Beside those of .cargo/config.toml: variables such as RUSTFLAGS would replace them.
+    let flags = format!("rustflags=['--remap-path-prefix={home}=/cargo']");
+    cargo.arg("--config").arg(format!("target.'cfg(target_os = \"linux\")'.{flags}"));
+    // The same of what ring has in C.
+    cargo.env("CFLAGS", format!("-ffile-prefix-map={home}=/cargo"));
+    run_command(&mut cargo)
+}
+
+fn home_directory() -> Outcome<String> {
+    std::env::var("HOME").map_err(|error| format!("HOME: {error}"))
+}
+
+/// The target of this machine.
+///
+/// # Errors
+/// Where rustc cannot be started.
+pub(crate) fn host() -> Outcome<String> {
+    output(&mut command("rustc --print host-tuple"))
+}
+
+/// Program that links for a target of another machine.
+pub(crate) fn cross_linker(target: &str) -> String {
+    let machine = target.split('-').next().unwrap_or_default();
+    format!("{machine}-linux-gnu-gcc")
+}
+
+/// Where cargo has put a program of a profile.
+///
+/// # Errors
+/// Where it is not there.
 pub(crate) fn built(profile: &str, program: &str) -> Outcome<PathBuf> {
-    let targets = fs::read_dir("target").map_err(|error| format!("target: {error}"))?.flatten();
-    let mut found: Vec<PathBuf> =
-        targets.map(|entry| entry.path().join(profile).join(program)).filter(|path| path.is_file()).collect();
-    let [path] = &mut found[..] else {
-        return Err(format!("expected one target/*/{profile}/{program}, found {}", found.len()));
-    };
+    let path = Path::new("target").join(host()?).join(profile).join(program);
     fs::canonicalize(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 

@@ -3,21 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::contents::PROGRAMS;
 use crate::shell::{Outcome, command, output};
 
-/// The document, pretty-printed. It has no serial number, so that the same commit gives the same bytes.
+/// The document, pretty-printed, of the workspace at `sources`. It has no serial number, so that the same commit gives the same bytes.
 ///
 /// # Errors
 /// Where cargo fails, or prints something unexpected.
-pub(super) fn generate(target: &str, epoch: u64) -> Outcome<String> {
+pub(super) fn generate(sources: &Path, target: &str, epoch: u64) -> Outcome<String> {
     let mut cargo = command("cargo metadata --format-version 1 --locked --filter-platform");
-    let metadata = output(cargo.arg(target))?;
+    let metadata = output(cargo.arg(target).current_dir(sources))?;
     let metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let lock = fs::read_to_string("Cargo.lock").map_err(|error| format!("Cargo.lock: {error}"))?;
+    let lock = sources.join("Cargo.lock");
+    let lock = fs::read_to_string(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     let time = output(command("date --utc +%Y-%m-%dT%H:%M:%SZ --date").arg(format!("@{epoch}")))?;
     let document = document(&metadata, &lock, &time)?;
     Ok(format!("{document:#}\n"))

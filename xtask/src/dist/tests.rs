@@ -214,3 +214,48 @@ fn the_bill_of_materials_has_what_is_linked_and_what_builds_it_but_no_tests() {
     assert_eq!(clap["hashes"], json!([{"alg": "SHA-256", "content": "c1a9"}]));
     assert!(!document.to_string().contains("somewhere"), "no directory of the machine that made it");
 }
+
+#[test]
+#[ignore = "needs cyclonedx-python-lib from PyPI"]
+fn the_bill_of_materials_is_valid_and_has_each_crate_of_the_programs() {
+    // CYCLONEDX_PYTHON names a Python that has it.
+    let python = std::env::var("CYCLONEDX_PYTHON")
+        .expect("CYCLONEDX_PYTHON names a Python that has cyclonedx-python-lib");
+    let document = sbom::generate(&root(), &image::host().unwrap(), EPOCH).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, &document).unwrap();
+    let check = "import sys\nfrom cyclonedx.schema import SchemaVersion\nfrom cyclonedx.validation.json import JsonStrictValidator\n\
+                 error = JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[1]).read())\nsys.exit(error and str(error))";
+    output(Command::new(python).args(["-c", check]).arg(file.path())).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let components = document["components"].as_array().unwrap();
+    for name in ["kube", "workload", "ramp-report", "clap"] {
+        let component = components.iter().find(|component| component["name"] == name).unwrap();
+        assert!(
+            component["scope"] == "required" && component["licenses"][0]["expression"].is_string(),
+            "{component}"
+        );
+    }
+    let from_registry = components.iter().filter(|component| component["purl"].is_string());
+    assert!(from_registry.clone().count() > 100);
+    for component in from_registry {
+        assert_eq!(component["hashes"][0]["content"].as_str().map(str::len), Some(64), "{component}");
+    }
+    assert!(!components.iter().any(|component| component["name"] == "proptest"), "tests are in no program");
+}
+
+#[test]
+#[ignore = "needs cffconvert from PyPI"]
+fn the_citation_is_valid() {
+    // CFFCONVERT names the program.
+    let program = std::env::var("CFFCONVERT").expect("CFFCONVERT names cffconvert");
+    output(Command::new(program).args(["--validate", "--infile"]).arg(root().join("CITATION.cff"))).unwrap();
+}
+
+#[test]
+fn the_citation_names_the_version_of_the_programs() {
+    let citation = fs::read_to_string(root().join("CITATION.cff")).unwrap();
+    let workspace = include_str!("../../../Cargo.toml").split_once("[workspace.package]\n").unwrap().1;
+    let version = workspace.lines().next().unwrap().strip_prefix("version = ").unwrap().trim_matches('"');
+    assert!(citation.contains(&format!("\nversion: {version}\n")), "{citation}");
+}
