@@ -139,7 +139,7 @@ fn krew_manifest(base: &str, archive: &str, version: &str, sha256: &str) -> Stri
 fn debian_package(epoch: u64) -> Outcome {
     if command("cargo deb --version").output().is_ok_and(|output| output.status.success()) {
         step("the Debian package");
-        let mut deb = command("cargo deb --package ramp --no-build --no-strip --output");
+        let mut deb = command("cargo deb --quiet --package ramp --no-build --no-strip --output");
         return run_command(deb.arg(DIRECTORY).env("SOURCE_DATE_EPOCH", epoch.to_string()));
     }
     say("skipped the Debian package: cargo-deb is not installed (cargo install --locked cargo-deb)");
