@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod history;
+pub mod installation;
 pub mod results;
 
 use std::path::PathBuf;
@@ -68,6 +69,10 @@ pub enum Command {
     Fetch(results::FetchArgs),
     /// Serve the page and the files of a run or study directory by HTTP
     Serve(results::ServeArgs),
+    /// Print the completion script of a shell
+    Completions(installation::CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands to a directory
+    Man(installation::ManArgs),
     /// An instance of the local engine: joins its cgroup, then executes its command
     #[command(hide = true)]
     Instance(crate::engine::local::subcommands::InstanceArgs),

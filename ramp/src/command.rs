@@ -6,6 +6,7 @@ mod export;
 mod fetch;
 mod gate;
 mod history;
+mod installation;
 pub(crate) mod interrupts;
 pub(crate) mod output_directory;
 mod recorded_report;
@@ -56,6 +57,8 @@ pub fn execute_offline(command: &Command) -> Option<ExitCode> {
         Command::Report(args) => Some(report(args)),
         Command::Schema(args) => Some(schema(args)),
         Command::History(args) => Some(history::history(args)),
+        Command::Completions(args) => Some(installation::completions(args)),
+        Command::Man(args) => Some(installation::man(args)),
         _ => None,
     }
 }

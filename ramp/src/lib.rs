@@ -17,6 +17,7 @@ mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod command_line;
 pub mod engine;
 mod fetch;
 mod live_runs;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use ramp::cli::{Cli, Command};
+use ramp::cli::Command;
 use ramp::command::{self, CommandError};
+use ramp::command_line;
 use ramp::engine::local::subcommands;
 use ramp::ui;
 use tracing::level_filters::LevelFilter;
@@ -17,7 +17,7 @@ use workload::log_writer::LogWriter;
 
 fn main() -> ExitCode {
     let started_ns = monotonic_ns();
-    let cli = match Cli::try_parse() {
+    let cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };

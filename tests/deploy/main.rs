@@ -2,6 +2,7 @@
 //! tests/cluster.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chart;
 mod components;
 mod dashboards;
 #[path = "../support/manifest.rs"]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::shell::{Outcome, command, output, run, run_command, say, step};
+use crate::shell::{Outcome, command, output, run_command, say, step};
 
 const LARGEST_BINARY_BYTES: u64 = 2_100_000;
 const LARGEST_IMAGE_BYTES: u64 = 2_300_000;
@@ -15,7 +15,7 @@ const LARGEST_RAMP_IMAGE_BYTES: u64 = 14_000_000;
 /// Where it is not static or too large.
 pub(crate) fn binary() -> Outcome<PathBuf> {
     step("the binary of the image");
-    run("cargo build --profile image --locked -p workload")?;
+    build_program("workload", &host()?)?;
     let built = built("image", "workload")?;
     let kind = output(command("file --brief").arg(&built))?;
     if !kind.contains("static-pie linked") && !kind.contains("statically linked") {
@@ -26,17 +26,51 @@ pub(crate) fn binary() -> Outcome<PathBuf> {
     Ok(built)
 }
 
-/// Where cargo has put a program of a profile: the directory between is the target's, which is the host's.
+/// Builds a program with the profile of the image. Where the sources of dependencies are on this machine is not in it: the same sources give
+/// the same program wherever they are built.
 ///
 /// # Errors
-/// Where it is not there, or for several targets.
+/// Where cargo fails.
+pub(crate) fn build_program(package: &str, target: &str) -> Outcome {
+    let mut cargo = command("cargo build --profile image --locked --package");
+    cargo.args([package, "--target", target]);
+    if target != host()? {
+        cargo.arg("--config").arg(format!("target.{target}.linker='{}'", cross_linker(target)));
+    }
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| Ok::<_, String>(format!("{}/.cargo", home_directory()?)))?;
+    // Beside those of .cargo/config.toml: variables such as RUSTFLAGS would replace them.
+    let flags = format!("rustflags=['--remap-path-prefix={home}=/cargo']");
+    cargo.arg("--config").arg(format!("target.'cfg(target_os = \"linux\")'.{flags}"));
+    // The same of what ring has in C.
+    cargo.env("CFLAGS", format!("-ffile-prefix-map={home}=/cargo"));
+    run_command(&mut cargo)
+}
+
+fn home_directory() -> Outcome<String> {
+    std::env::var("HOME").map_err(|error| format!("HOME: {error}"))
+}
+
+/// The target of this machine.
+///
+/// # Errors
+/// Where rustc cannot be started.
+pub(crate) fn host() -> Outcome<String> {
+    output(&mut command("rustc --print host-tuple"))
+}
+
+/// Program that links for a target of another machine.
+pub(crate) fn cross_linker(target: &str) -> String {
+    let machine = target.split('-').next().unwrap_or_default();
+    format!("{machine}-linux-gnu-gcc")
+}
+
+/// Where cargo has put a program of a profile.
+///
+/// # Errors
+/// Where it is not there.
 pub(crate) fn built(profile: &str, program: &str) -> Outcome<PathBuf> {
-    let targets = fs::read_dir("target").map_err(|error| format!("target: {error}"))?.flatten();
-    let mut found: Vec<PathBuf> =
-        targets.map(|entry| entry.path().join(profile).join(program)).filter(|path| path.is_file()).collect();
-    let [path] = &mut found[..] else {
-        return Err(format!("expected one target/*/{profile}/{program}, found {}", found.len()));
-    };
+    let path = Path::new("target").join(host()?).join(profile).join(program);
     fs::canonicalize(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
@@ -65,7 +99,7 @@ pub(crate) fn build() -> Outcome<String> {
 /// Where there is none, or podman cannot.
 pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
     step("the image of ramp, as the tests have it");
-    run("cargo build --locked -p ramp")?;
+    run_command(&mut command("cargo build --locked -p ramp"))?;
     let built = built("debug", "ramp")?;
     run_command(command("strip -o").arg(context("ramp")?.join("ramp")).arg(built))?;
     tagged("ramp", "build-ramp", &["--target", "ramp"])
@@ -77,7 +111,7 @@ pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
 /// Where it cannot be built, or is too large.
 pub(crate) fn build_ramp() -> Outcome {
     step("the image of ramp");
-    run("cargo build --profile image --locked -p ramp")?;
+    build_program("ramp")?;
     fs::copy(built("image", "ramp")?, context("ramp")?.join("ramp")).map_err(|error| error.to_string())?;
     let image = tagged("ramp", "build-ramp", &["--target", "ramp"])?;
     within("the image of ramp", bytes_of(&image)?, LARGEST_RAMP_IMAGE_BYTES)
@@ -104,7 +138,11 @@ fn bytes_of(image: &str) -> Outcome<u64> {
     bytes.parse().map_err(|_| format!("{image}: expected its size in bytes, found {bytes:?}"))
 }
 
-fn version() -> Outcome<String> {
+/// Of the workspace.
+///
+/// # Errors
+/// Where cargo fails.
+pub(crate) fn version() -> Outcome<String> {
     let id = output(&mut command("cargo pkgid --locked -p workload"))?;
     let version = id.rsplit(['@', '#']).next().unwrap_or_default();
     Ok(version.to_owned())

@@ -10,10 +10,12 @@
 //! ```
 //!
 //! And what makes files of the project: `cargo xtask manifests` the scenarios' manifests in `deploy/`, `cargo xtask docs` the generated
-//! documentation, `cargo xtask image` the image.
+//! documentation, `cargo xtask image` the image, `cargo xtask dist` the archives of a release.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is for whoever runs it")]
 
+mod chart;
 mod cluster;
+mod dist;
 mod docs;
 mod durations;
 mod generated;
@@ -49,11 +51,27 @@ Commands:
   nightly   long fuzzing, the simulated clusters 1000 times each and in every way, the whole calibration
   image     the image of workload, from the binary of the profile `image`
   ramp-image  that of ramp, likewise: ten minutes
-  manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs
+  manifests deploy/runc/*, deploy/kata/*: writes them, from deploy/templates and the tables in xtask/src/manifests.rs;
+            deploy/chart/templates: writes them from deploy/setup
   docs      docs/report.md: writes it, from the registry of figures in ramp/report/src/report/registry.rs
+  dist [--binaries <DIR>] [--url <URL>]
+            target/dist: release archives with manual pages and completions, the Helm chart, checksums, a list of all
+            dependencies (CycloneDX), a manifest for krew with the URL of the releases, and a Debian package where
+            cargo-deb is installed. Builds static programs, or takes those in DIR. SOURCE_DATE_EPOCH, else the time of
+            the commit, is that of all files
   summary   how many tests the lanes above have run, by their last reports, and the seconds that each step took
 
 Several commands run one after the other, and the first that fails ends it. README.md says what each needs.";
+
+fn run_all(commands: &[String], meanwhile: Option<&str>) -> Outcome {
+    // The only one that has options.
+    if let [first, options @ ..] = commands
+        && first == "dist"
+    {
+        return dist::run_dist(&dist::DistOptions::parse(options.iter().cloned())?);
+    }
+    commands.iter().try_for_each(|command| run(command, meanwhile))
+}
 
 fn run(command: &str, meanwhile: Option<&str>) -> Outcome {
     if command == "summary" {
@@ -99,7 +117,7 @@ fn main() -> ExitCode {
     let begun = std::env::set_current_dir(&root).map_err(|error| format!("{}: {error}", root.display()));
     let outcome = begun
         .and_then(|()| shell::watch_for_interrupts())
-        .and_then(|()| commands.iter().try_for_each(|command| run(command, meanwhile.as_deref())));
+        .and_then(|()| run_all(&commands, meanwhile.as_deref()));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

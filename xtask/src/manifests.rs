@@ -1,8 +1,9 @@
-//! The manifests of the scenarios: `deploy/RUNTIME/SCENARIO.yaml`, and the kustomization beside them.
+//! The manifests of the scenarios: `deploy/RUNTIME/SCENARIO.yaml`, and the kustomization beside them. (Of the chart: [`chart`].)
 //!
 //! They are applied as files, so they are committed. All of them are written from `deploy/templates` and the two tables here, and a test
 //! holds them to that.
 
+use crate::chart;
 use crate::generated::{self, GeneratedFile};
 use crate::shell::Outcome;
 
@@ -132,7 +133,7 @@ impl Scenario {
 
 /// A template with its placeholders, `${name}`, replaced. A line that has one is written once for each line of its value. Lines that
 /// begin with `##` are about the template itself.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::new();
     for line in template.lines().filter(|line| !line.starts_with("##")) {
         let found = values.iter().map(|(name, value)| (format!("${{{name}}}"), value));
@@ -174,7 +175,8 @@ fn files() -> Vec<GeneratedFile> {
 /// # Errors
 /// Where one cannot be written.
 pub(crate) fn write() -> Outcome {
-    generated::write(files())
+    generated::write(files())?;
+    generated::write(chart::files()?)
 }
 
 #[cfg(test)]
@@ -191,8 +193,8 @@ mod tests {
     #[test]
     fn the_manifests_in_deploy_are_current() {
         generated::assert_current(
-            files(),
-            "Make changes in deploy/templates or xtask/src/manifests.rs, then run `cargo xtask manifests`",
+            [files(), chart::files().unwrap()].concat(),
+            "Make changes in deploy/templates, deploy/setup or xtask/src/manifests.rs, then run `cargo xtask manifests`",
         );
     }
 
