@@ -111,7 +111,7 @@ pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
 /// Where it cannot be built, or is too large.
 pub(crate) fn build_ramp() -> Outcome {
     step("the image of ramp");
-    build_program("ramp")?;
+    build_program("ramp", &host()?)?;
     fs::copy(built("image", "ramp")?, context("ramp")?.join("ramp")).map_err(|error| error.to_string())?;
     let image = tagged("ramp", "build-ramp", &["--target", "ramp"])?;
     within("the image of ramp", bytes_of(&image)?, LARGEST_RAMP_IMAGE_BYTES)
