@@ -8,6 +8,8 @@ use super::svg::{Area, DrawResult, Plot, colour as rgb, label as tick};
 
 /// Width of a chart, in pixels.
 const WIDTH: u32 = 520;
+/// The same on a phone, where text is to be as large.
+const NARROW: u32 = 340;
 /// Height of a chart, in pixels, without its legend.
 const HEIGHT: u32 = 300;
 /// Height of a line of the legend.
@@ -41,6 +43,8 @@ pub struct PlotChart {
 pub(crate) struct DrawnPlot<'c> {
     pub(crate) chart: &'c PlotChart,
     pub(crate) svg: String,
+    /// The same for a narrow page.
+    pub(crate) narrow: String,
 }
 
 impl<'c> DrawnPlot<'c> {
@@ -49,7 +53,10 @@ impl<'c> DrawnPlot<'c> {
     /// # Errors
     /// Why one could not be drawn.
     pub(crate) fn all(charts: &'c [PlotChart]) -> Result<Vec<Self>, String> {
-        charts.iter().map(|chart| Ok(Self { chart, svg: chart.inline_svg()? })).collect()
+        let drawn = |chart: &'c PlotChart| {
+            Ok(Self { chart, svg: chart.inline_svg(WIDTH)?, narrow: chart.inline_svg(NARROW)? })
+        };
+        charts.iter().map(drawn).collect()
     }
 }
 
@@ -188,22 +195,22 @@ impl PlotChart {
     /// # Errors
     /// Why it could not be drawn.
     pub fn svg(&self) -> Result<String, String> {
-        self.draw(true)
+        self.draw(true, WIDTH)
     }
 
     /// The chart, for a page: axes and text have the colour of the text around it.
     ///
     /// # Errors
     /// Why it could not be drawn.
-    pub fn inline_svg(&self) -> Result<String, String> {
-        let text = self.draw(false)?;
+    fn inline_svg(&self, width: u32) -> Result<String, String> {
+        let text = self.draw(false, width)?;
         Ok(text.replace("#000000", "currentColor").replace("<svg ", "<svg aria-hidden=\"true\" "))
     }
 
-    fn draw(&self, on_white: bool) -> Result<String, String> {
+    fn draw(&self, on_white: bool, width: u32) -> Result<String, String> {
         let mut text = String::new();
-        let legend = self.legend_rows();
-        let size = (WIDTH, HEIGHT + LINE * legend.len() as u32 + 6);
+        let legend = self.legend_rows(width);
+        let size = (width, HEIGHT + LINE * legend.len() as u32 + 6);
         {
             let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
             let drawn = self
@@ -276,12 +283,12 @@ impl PlotChart {
     }
 
     /// Entries of the legend with where each begins, in rows.
-    fn legend_rows(&self) -> Vec<Vec<(i32, &(String, usize))>> {
+    fn legend_rows(&self, width: u32) -> Vec<Vec<(i32, &(String, usize))>> {
         let mut rows: Vec<Vec<(i32, &(String, usize))>> = Vec::new();
         let mut x = i32::MAX;
         for entry in &self.legend {
             let wide = 40 + 8 * entry.0.chars().count() as i32;
-            if x.saturating_add(wide) > WIDTH as i32 {
+            if x.saturating_add(wide) > width as i32 {
                 rows.push(Vec::new());
                 x = 72;
             }
@@ -420,7 +427,8 @@ mod tests {
             reach: vec![(0.0, 5.0)],
         };
         assert_eq!(chart.extent(), [(1.0, 1.0), (1.0, 3.0)]);
-        let page = chart.inline_svg().unwrap();
+        let page = chart.inline_svg(WIDTH).unwrap();
+        assert!(chart.inline_svg(NARROW).unwrap().contains("width=\"340\""));
         assert!(
             page.contains("currentColor") && !page.contains("#000000") && page.contains("ka&lt;ta"),
             "{page}"

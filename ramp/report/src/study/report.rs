@@ -30,6 +30,7 @@ pub mod charts;
 pub mod components;
 mod figure_charts;
 pub mod findings;
+mod glance;
 pub mod guest_memory;
 pub mod html;
 pub mod json;
