@@ -217,6 +217,12 @@
   const drawNames = view => plot => {
     const shown = view.chart.series.filter((line, i) => view.shown[i] && line.kind === "line");
     if (shown.length < 2 || shown.length > 4) return;
+    // What all of them are called, and which repeat a line is, need not stand at each.
+    const kinds = new Set(shown.map(line => line.label.split(" — ")[0])), colours = new Set(shown.map(line => line.colour));
+    const nameOf = ({ label }) => {
+      const name = kinds.size === 1 && label.includes(" — ") ? label.split(" — ")[1] : label;
+      return colours.size < shown.length ? name.replace(/ \d+$/, "") : name;
+    };
     const context = plot.ctx, ratio = devicePixelRatio, taken = [], named = new Set();
     context.save();
     context.font = `${11 * ratio}px system-ui, sans-serif`;
@@ -227,18 +233,18 @@
       const isThere = i => line.value[i] !== null && x[i] !== null && x[i] <= plot.scales.x.max;
       let at = x.findLastIndex((_, i) => isThere(i) && Number.isInteger(line.step[i]));
       if (at < 0) at = x.findLastIndex((_, i) => isThere(i));
-      if (at < 0 || named.has(line.label) || x[at] < plot.scales.x.min) continue;
+      if (at < 0 || named.has(nameOf(line)) || x[at] < plot.scales.x.min) continue;
       let y = plot.valToPos(line.value[at], "y", true) - 8 * ratio;
       y = Math.max(y, plot.bbox.top + 11 * ratio);
       while (taken.some(other => Math.abs(other - y) < 13 * ratio)) y += 13 * ratio;
       taken.push(y);
-      named.add(line.label);
+      named.add(nameOf(line));
       const right = Math.min(plot.valToPos(x[at], "x", true), plot.bbox.left + plot.bbox.width) - 4 * ratio;
       context.lineWidth = 3 * ratio;
       context.strokeStyle = style("--ground");
-      context.strokeText(line.label, right, y);
+      context.strokeText(nameOf(line), right, y);
       context.fillStyle = style("--text");
-      context.fillText(line.label, right, y);
+      context.fillText(nameOf(line), right, y);
     }
     context.restore();
   };

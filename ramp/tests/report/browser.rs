@@ -358,7 +358,11 @@ found.wrong = window.wrong;
         assert!(chart["beyond"].as_f64() <= Some(0.5), "{chart} is wider than its place");
         assert!(chart["letters"].as_f64() >= Some(11.0), "{chart} has small letters at {width}");
     }
-    assert_eq!(found["answer"].as_array().unwrap().len(), 4, "a list of large figures for each cell: {found}");
+    assert_eq!(
+        found["answer"].as_array().unwrap().len(),
+        4,
+        "a list of large figures for each cell: {found}"
+    );
     assert!(found["picture"].as_f64() >= Some(12.0), "{found}");
     for rows in found["rows"].as_array().unwrap() {
         assert!(rows.as_u64() > Some(1), "each chart has a table: {found}");

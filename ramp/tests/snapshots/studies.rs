@@ -49,7 +49,10 @@ fn a_study_of_two_runtimes_is_told_of_in_words_in_markdown_and_on_a_page() {
     hold("study_markdown", &file(&place.path().join("out/report.md")));
     let page = file(&place.path().join("out/report.html"));
     assert!(page.contains("href=\"./../study/runs/1-workload-kata\""), "runs are linked");
-    assert!(page.len() < 2_000_000 && !page.contains("src=") && !page.contains("@import"), "nothing is fetched");
+    assert!(
+        page.len() < 2_000_000 && !page.contains("src=") && !page.contains("@import"),
+        "nothing is fetched"
+    );
     hold("study_page", &prose_of(&page));
 }
 

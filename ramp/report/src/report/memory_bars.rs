@@ -120,7 +120,11 @@ pub fn charts(report: &Report) -> Vec<PlotChart> {
         };
         bars.extend(data.mix().iter().enumerate().map(of_group));
         if data.mix().is_empty() {
-            bars.push(MemoryBar { label: label.clone(), colour: report.colour(run), parts: memory_parts(found, None) });
+            bars.push(MemoryBar {
+                label: label.clone(),
+                colour: report.colour(run),
+                parts: memory_parts(found, None),
+            });
         }
     }
     bars.retain(|bar| !bar.parts.is_empty());

@@ -30,7 +30,9 @@ impl PlotChart {
                     let name = format!("{}, mean", self.name(*colour, *x));
                     rows.push([name.into(), at, value, short(*low), short(*high)]);
                 }
-                PlotMark::Bar { x: (left, _), y: (from, to), .. } => rows.push(self.row("", (*left, to - from))),
+                PlotMark::Bar { x: (left, _), y: (from, to), .. } => {
+                    rows.push(self.row("", (*left, to - from)))
+                }
                 // An interval is at the end of its part, and the name of a part follows it.
                 PlotMark::Whisker { low, high, .. } => {
                     if let Some(PlotMark::Bar { y: (from, _), .. }) = self.bar_before(mark)
@@ -42,7 +44,10 @@ impl PlotChart {
                 PlotMark::Label { text, .. } => {
                     let name = text.rsplit_once(' ').map_or(text.as_str(), |(name, _)| name);
                     if let Some(row) = rows.last_mut() {
-                        row[0] = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.').trim().into();
+                        row[0] = name
+                            .trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.')
+                            .trim()
+                            .into();
                     }
                 }
                 PlotMark::Ribbon { .. } | PlotMark::Band { .. } => {}

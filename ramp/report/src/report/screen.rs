@@ -111,7 +111,10 @@ mod tests {
         screen.push(1, items("row", 20));
         let text = screen.text();
         assert_eq!(text.lines().count(), LINES, "{text}");
-        assert!(text.contains("answer 2\n\nnote 1\n") && text.ends_with("row 20\n6 items left out: --verbose\n"), "{text}");
+        assert!(
+            text.contains("answer 2\n\nnote 1\n") && text.ends_with("row 20\n6 items left out: --verbose\n"),
+            "{text}"
+        );
         assert!(text.contains("note 14\nrow 1\n"), "{text}");
     }
 

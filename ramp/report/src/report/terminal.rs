@@ -85,7 +85,8 @@ fn names(tables: &[Vec<EstimateRow>]) -> Vec<&'static str> {
 
 /// A line for each run, with what is asked most often of it.
 fn rows(report: &Report, tables: &[Vec<EstimateRow>]) -> Vec<String> {
-    const FIGURES: [(&str, usize); 3] = [("held at once", 14), ("running at once", 16), ("marginal cost", 44)];
+    const FIGURES: [(&str, usize); 3] =
+        [("held at once", 14), ("running at once", 16), ("marginal cost", 44)];
     let labels = report.labels();
     let line = |name: &str, cells: [&str; 3]| {
         let mut text = format!("{name:<22}");

@@ -1,7 +1,7 @@
 //! The picture beside the answer: how many instances fit under each runtime. Places are in percent and text in pixels, so that it is as
 //! wide as its page and its text is never small.
 
-use super::{GlanceNumber, Glance, GlanceCount};
+use super::{Glance, GlanceCount, GlanceNumber};
 
 /// Height of a runtime: its name, its numbers, its bar.
 const ROW: usize = 74;
@@ -11,7 +11,8 @@ const MOST_TICKS: f64 = 5.0;
 /// A bar for what was held, a line for what fits by requests, a dot with its interval for what fits by memory. None where nothing is
 /// known of any.
 pub(crate) fn picture(glances: &[Glance], instances: &str) -> Option<String> {
-    let known = || glances.iter().flat_map(|glance| &glance.counts).filter_map(|count| count.value.as_ref().ok());
+    let known =
+        || glances.iter().flat_map(|glance| &glance.counts).filter_map(|count| count.value.as_ref().ok());
     let most = known().map(|found| found.number.max(found.interval.high)).fold(0.0, f64::max);
     if most <= 0.0 {
         return None;
@@ -27,7 +28,13 @@ pub(crate) fn picture(glances: &[Glance], instances: &str) -> Option<String> {
     let mut at = 0.0;
     while at <= whole * 1.0001 {
         let x = 100.0 * at / whole;
-        let anchor = if at == 0.0 { "start" } else if at >= whole { "end" } else { "middle" };
+        let anchor = if at == 0.0 {
+            "start"
+        } else if at >= whole {
+            "end"
+        } else {
+            "middle"
+        };
         svg += &format!(
             "<line x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"0\" y2=\"{}\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\
              <text x=\"{x:.2}%\" y=\"{}\" text-anchor=\"{anchor}\" font-size=\"13\">{at}</text>",
@@ -36,7 +43,11 @@ pub(crate) fn picture(glances: &[Glance], instances: &str) -> Option<String> {
         );
         at += step;
     }
-    svg += &format!("<text x=\"50%\" y=\"{}\" text-anchor=\"middle\" font-size=\"13\">{}</text>", bottom + 36, escaped(instances));
+    svg += &format!(
+        "<text x=\"50%\" y=\"{}\" text-anchor=\"middle\" font-size=\"13\">{}</text>",
+        bottom + 36,
+        escaped(instances)
+    );
     for (row, glance) in glances.iter().enumerate() {
         svg += &of_runtime(glance, ROW * row, whole);
     }
@@ -62,19 +73,30 @@ fn of_runtime(glance: &Glance, top: usize, whole: f64) -> String {
         let (sign, shape) = match *name {
             "fit by requests" => (
                 "┃",
-                format!("<rect x=\"{x:.2}%\" y=\"{}\" width=\"4\" height=\"30\" transform=\"translate(-2)\"/>", top + 40),
+                format!(
+                    "<rect x=\"{x:.2}%\" y=\"{}\" width=\"4\" height=\"30\" transform=\"translate(-2)\"/>",
+                    top + 40
+                ),
             ),
             "fit by memory" | "hold with 95%" => ("●", interval(found, middle, colour, place)),
             _ => (
                 "■",
-                format!("<rect x=\"0\" y=\"{}\" width=\"{x:.2}%\" height=\"22\" fill=\"{colour}\"/>", top + 44),
+                format!(
+                    "<rect x=\"0\" y=\"{}\" width=\"{x:.2}%\" height=\"22\" fill=\"{colour}\"/>",
+                    top + 44
+                ),
             ),
         };
         drawn += &shape;
         words.push(format!("{sign} {name} {}", found.text()));
     }
     let text = words.join("   ").replace("fit by", "by").replace(" at once", "");
-    drawn + &format!("<text x=\"0\" y=\"{}\" font-size=\"13\" xml:space=\"preserve\">{}</text>", top + 37, escaped(&text))
+    drawn
+        + &format!(
+            "<text x=\"0\" y=\"{}\" font-size=\"13\" xml:space=\"preserve\">{}</text>",
+            top + 37,
+            escaped(&text)
+        )
 }
 
 /// A dot with its whisker, which has a light border so that it shows on the bar.
@@ -112,12 +134,16 @@ mod tests {
 
     #[test]
     fn what_is_known_has_its_place_and_what_is_not_is_named() {
-        let memory = GlanceNumber { interval: Interval { low: 30.0, high: 50.0 }, ..GlanceNumber::exact(40.0, "") };
+        let memory =
+            GlanceNumber { interval: Interval { low: 30.0, high: 50.0 }, ..GlanceNumber::exact(40.0, "") };
         let glance = Glance {
             label: "<kata>".into(),
             colour: 1,
             counts: vec![
-                GlanceCount { name: "held at once", value: Ok(GlanceNumber { is_least: true, ..GlanceNumber::exact(20.0, "") }) },
+                GlanceCount {
+                    name: "held at once",
+                    value: Ok(GlanceNumber { is_least: true, ..GlanceNumber::exact(20.0, "") }),
+                },
                 GlanceCount { name: "fit by requests", value: Err("no requests".into()) },
                 GlanceCount { name: "fit by memory", value: Ok(memory) },
             ],
@@ -129,7 +155,8 @@ mod tests {
         assert!(svg.contains("cx=\"80.00%\"") && svg.contains("x2=\"100.00%\""), "{svg}");
         assert!(svg.contains("■ held ≥ 20   by requests: n/a   ● by memory 40"), "{svg}");
         assert!(svg.contains("&lt;kata&gt;") && !svg.contains("<kata"), "{svg}");
-        let none = Glance { counts: vec![GlanceCount { name: "held at once", value: Err("no".into()) }], ..glance };
+        let none =
+            Glance { counts: vec![GlanceCount { name: "held at once", value: Err("no".into()) }], ..glance };
         assert!(picture(&[none], "pods").is_none());
     }
 

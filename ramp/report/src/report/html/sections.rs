@@ -1,9 +1,9 @@
 //! Sections of the page of runs: which figures and charts stand in which.
 
+use super::super::Report;
 use super::super::chart::Chart;
 use super::super::estimate_table::{self, EstimateRow};
 use super::super::plot::DrawnPlot;
-use super::super::Report;
 use super::slowest::{SlowStart, quantiles, slowest};
 
 /// A section: figures of each run, and charts.
@@ -61,7 +61,8 @@ const RECORD: [&str; 7] = ["data", "memory", "nodes", "time", "goodput", "work",
 
 /// The section of a figure or chart.
 fn section_of(name: &str) -> &'static str {
-    let is_in = |names: &[&str]| names.iter().any(|known| name == *known || name.starts_with(&format!("{known}-")));
+    let is_in =
+        |names: &[&str]| names.iter().any(|known| name == *known || name.starts_with(&format!("{known}-")));
     match name {
         _ if is_in(&COST) => "cost",
         _ if is_in(&STARTUP) => "startup",
@@ -170,11 +171,15 @@ mod tests {
 
     #[test]
     fn figures_and_charts_stand_in_the_section_that_they_are_of() {
-        let of = ["marginal cost", "held at once", "startup", "components-2", "nodes-1", "search"].map(section_of);
+        let of =
+            ["marginal cost", "held at once", "startup", "components-2", "nodes-1", "search"].map(section_of);
         assert_eq!(of, ["cost", "capacity", "startup", "cost", "charts", "capacity"]);
-        let capacity = FIGURES.iter().filter_map(|figure| figure.title).filter(|title| section_of(title) == "capacity");
-        assert!(capacity.clone().all(|title| ["capacity", "saturation", "held", "running", "PIDs", "overhead", "who", "CPU"]
-            .iter()
-            .any(|word| title.contains(word))));
+        let capacity =
+            FIGURES.iter().filter_map(|figure| figure.title).filter(|title| section_of(title) == "capacity");
+        assert!(capacity.clone().all(|title| {
+            ["capacity", "saturation", "held", "running", "PIDs", "overhead", "who", "CPU"]
+                .iter()
+                .any(|word| title.contains(word))
+        }));
     }
 }

@@ -6,7 +6,7 @@ use super::naming::{engine, label_with_size};
 use super::overview::{CellGroup, StudyReport};
 use super::words::{interval, value};
 use crate::analysis::comparison::PerPod;
-use crate::report::glance::{GlanceNumber, Glance, GlanceCount, GlanceFigure, capacities, first_to_give_way};
+use crate::report::glance::{Glance, GlanceCount, GlanceFigure, GlanceNumber, capacities, first_to_give_way};
 use crate::stats::Interval;
 use crate::study::figure::{INSTANCES_HELD, MEMORY_PER_INSTANCE, StudyUnit};
 use crate::study::verdict::Verdict;
@@ -60,7 +60,8 @@ fn held(report: &StudyReport<'_>, cell: &CellReport) -> GlanceCount {
         let note = format!("all that were requested, {runs}");
         Some(GlanceNumber { is_least: true, ..GlanceNumber::exact(held.into_iter().min()?.into(), note) })
     };
-    let why = || figure.and_then(super::cell::CellFigure::why_missing).unwrap_or_else(|| "no run counts".into());
+    let why =
+        || figure.and_then(super::cell::CellFigure::why_missing).unwrap_or_else(|| "no run counts".into());
     GlanceCount { name: "held at once", value: mean.or_else(least).ok_or_else(why) }
 }
 
@@ -83,7 +84,9 @@ fn memory(cell: &CellReport, engine: EngineKind) -> Result<(String, String), Str
     let Some(mean) = found.mean else {
         return Err(found.why_missing().unwrap_or_else(|| "no run counts".into()));
     };
-    let within = mean.interval.map_or_else(|| "one run: no interval".to_owned(), |within| interval(StudyUnit::Bytes, within));
+    let within = mean
+        .interval
+        .map_or_else(|| "one run: no interval".to_owned(), |within| interval(StudyUnit::Bytes, within));
     Ok((value(StudyUnit::Bytes, engine, mean.mean), within))
 }
 

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use super::answer::ComparedReport;
-use super::glance::glances;
 use super::cell::CellReport;
+use super::glance::glances;
 use super::missing;
 use super::naming::{engine, label_with_size};
 use super::overhead::OverheadReport;
@@ -18,8 +18,8 @@ use crate::report::glance::{self, Glance};
 use crate::report::html::slowest::{SlowStart, slowest};
 use crate::report::html::{in_script, tables};
 use crate::report::plot::{DrawnPlot, PlotChart};
-use serde_json::json;
 use crate::study::figure::STUDY_FIGURES;
+use serde_json::json;
 
 #[derive(Template)]
 #[template(path = "study.html")]
@@ -103,7 +103,8 @@ pub fn page(report: &StudyReport<'_>, charts: &[PlotChart], study: &str) -> Resu
     let (headings, rows) = table::columns(report);
     let glances = glances(report);
     let drawn = DrawnPlot::all(charts)?;
-    let (startup, rest): (Vec<_>, Vec<_>) = drawn.into_iter().partition(|drawn| is_of(drawn, &["startup", "phases"]));
+    let (startup, rest): (Vec<_>, Vec<_>) =
+        drawn.into_iter().partition(|drawn| is_of(drawn, &["startup", "phases"]));
     let (capacity, cost): (Vec<_>, Vec<_>) = rest.into_iter().partition(|drawn| is_of(drawn, &["ramp"]));
     let page = StudyPage {
         headings,
@@ -158,11 +159,21 @@ fn slow_starts(report: &StudyReport<'_>) -> Vec<SlowStart> {
     let of_cell = |(colour, cell): (usize, &CellReport)| {
         let label = label_with_size(&report.data.cells, cell.cell);
         let of_run = |run: &crate::study::data::MeasuredRun| {
-            let runtime = report.data.cells.get(run.cell).filter(|_| run.group.is_some()).map(|cell| cell.runtimes.join(" + "));
+            let runtime = report
+                .data
+                .cells
+                .get(run.cell)
+                .filter(|_| run.group.is_some())
+                .map(|cell| cell.runtimes.join(" + "));
             let label = format!("{label}, block {}", run.figures.block);
             let all = run.results.startups.as_ref().ok().map_or(&[][..], Vec::as_slice).to_vec();
-            let is_of = move |startup: &crate::analysis::latency::Startup| runtime.is_none() || startup.group == runtime;
-            all.into_iter().filter(is_of).map(move |startup| (label.clone(), colour, startup)).collect::<Vec<_>>()
+            let is_of = move |startup: &crate::analysis::latency::Startup| {
+                runtime.is_none() || startup.group == runtime
+            };
+            all.into_iter()
+                .filter(is_of)
+                .map(move |startup| (label.clone(), colour, startup))
+                .collect::<Vec<_>>()
         };
         report.data.runs_of(cell.cell).into_iter().flat_map(of_run).collect::<Vec<_>>()
     };

@@ -1,8 +1,8 @@
 //! The report of a study as text with all statistics and every run, for `--verbose`.
 
+use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
-use super::missing;
 use super::provenance::{self, headline};
 use super::table;
 use super::untold::is_untold;
