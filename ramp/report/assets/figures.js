@@ -86,7 +86,8 @@ const figures = (() => {
     box.append(button("PNG", `${title}: download as PNG`, async () => save(`${name}.png`, await png(figure))));
     if (rows) {
       box.append(button("CSV", `${title}: download as CSV`, () => save(`${name}.csv`, new Blob([csv(rows())], { type: "text/csv" }))));
-      const details = element("details"), inside = element("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, table` });
+      const names = { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, table` };
+      const details = element("details"), inside = element("div", undefined, names);
       details.append(element("summary", "table"), inside);
       // Large tables are made when they are looked at.
       details.addEventListener("toggle", () => { if (details.open && !inside.firstChild) inside.append(table(rows(), title)); });

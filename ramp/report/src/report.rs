@@ -8,6 +8,7 @@
 //! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
 //! | [`screen`] | what of it fits on a screen |
 //! | [`json`] | all of it, for programs |
+//! | `setting` | what was run where |
 //! | `glance` | the answer of a page, in large figures and a picture |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
@@ -31,6 +32,7 @@ mod plot_table;
 pub mod reference;
 pub mod registry;
 pub mod screen;
+pub(crate) mod setting;
 mod startup_phases;
 pub mod svg;
 pub mod terminal;

@@ -299,7 +299,8 @@ addEventListener("message", event => {
     let text = fs::read_to_string(page).unwrap().replacen("<head>", &format!("<head>{LISTENER}"), 1);
     let (before, after) = text.rsplit_once("</body>").unwrap();
     let script = format!(
-        "<script>addEventListener('load', () => setTimeout(async () => {{\n{reader}\nparent.postMessage(JSON.stringify(found), '*');\n}}, 200));</script>"
+        "<script>addEventListener('load', () => setTimeout(async () => {{\n{reader}\n\
+         parent.postMessage(JSON.stringify(found), '*');\n}}, 200));</script>"
     );
     fs::write(page.with_file_name("visited.html"), format!("{before}{script}</body>{after}")).unwrap();
     let frame = page.with_file_name("frame.html");
@@ -319,8 +320,10 @@ fn is_read(page: &Path, width: u32) {
     const READER: &str = r##"
 const charts = [...document.querySelectorAll("figure.chart:not(.answer-picture)")];
 const shown = figure => [...figure.querySelectorAll("svg")].find(svg => svg.getBoundingClientRect().width > 0);
-const letters = svg => [...svg.querySelectorAll("text")].map(text =>
-  parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width / (svg.viewBox.baseVal?.width || svg.getBoundingClientRect().width));
+const letters = svg => {
+  const { width } = svg.getBoundingClientRect(), scale = width / (svg.viewBox.baseVal?.width || width);
+  return [...svg.querySelectorAll("text")].map(text => scale * parseFloat(getComputedStyle(text).fontSize));
+};
 const found = {
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   // What a chart shows, how wide it is beside its place, and how small its text is.
@@ -412,7 +415,8 @@ const { violations, passes } = await axe.run(document);
 const found = {
   dark: matchMedia("(prefers-color-scheme: dark)").matches,
   passes: passes.length,
-  violations: violations.map(({ id, nodes }) => ({ id, nodes: nodes.slice(0, 3).map(node => `${node.html.slice(0, 200)}: ${node.failureSummary}`) })),
+  violations: violations.map(({ id, nodes }) =>
+    ({ id, nodes: nodes.slice(0, 3).map(node => `${node.html.slice(0, 200)}: ${node.failureSummary}`) })),
   wrong: window.wrong,
 };
 "##;
@@ -421,15 +425,13 @@ const found = {
     let (before, after) = text.rsplit_once("</body>").unwrap();
     let ruled = page.with_file_name("ruled.html");
     fs::write(&ruled, format!("{before}<script>{axe}</script></body>{after}")).unwrap();
-    for is_dark in [false, true] {
-        let scheme = format!("--blink-settings=preferredColorScheme={}", if is_dark { 0 } else { 1 });
-        for width in [1280, 390] {
-            let found = read_at(&ruled, width, READER, &[&scheme]);
-            assert_eq!(found["dark"], is_dark, "{what}");
-            assert!(found["passes"].as_u64() > Some(15), "{what}: the rules were applied: {found}");
-            assert_eq!(found["violations"], Value::Array(Vec::new()), "{what}, {width}, dark: {is_dark}");
-            assert_eq!(found["wrong"], Value::Array(Vec::new()), "{what}: nothing goes wrong in the console");
-        }
+    for (is_dark, width) in [(false, 1280), (true, 390)] {
+        let scheme = format!("--blink-settings=preferredColorScheme={}", i32::from(!is_dark));
+        let found = read_at(&ruled, width, READER, &[&scheme]);
+        assert_eq!(found["dark"], is_dark, "{what}");
+        assert!(found["passes"].as_u64() > Some(15), "{what}: the rules were applied: {found}");
+        assert_eq!(found["violations"], Value::Array(Vec::new()), "{what}, {width}, dark: {is_dark}");
+        assert_eq!(found["wrong"], Value::Array(Vec::new()), "{what}: nothing goes wrong in the console");
     }
 }
 

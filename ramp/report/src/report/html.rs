@@ -13,6 +13,7 @@ use super::chart::{Chart, Mark, PALETTE};
 use super::estimate_table::EstimateRow;
 use super::glance::{self, Glance};
 use super::plot::{DrawnPlot, PlotChart};
+use super::setting::setting;
 use super::{Report, estimate_table, narrative};
 use crate::analysis::results::Compared;
 use crate::dataset::Dataset;
@@ -24,6 +25,8 @@ struct Page<'p> {
     title: String,
     /// A sentence for each comparison or run.
     summaries: Vec<String>,
+    /// What was run where.
+    setting: String,
     glances: Vec<Glance>,
     /// The picture beside the answer.
     picture: String,
@@ -71,6 +74,7 @@ pub fn page(
     let page = Page {
         title: report.findings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
         summaries: narrative::summaries(report),
+        setting: setting(report.data.iter().filter_map(|data| Some(&data.recorded()?.run))).join("; "),
         picture: glance::picture(&glances, instances(report)).unwrap_or_default(),
         glances,
         ramp_version: env!("CARGO_PKG_VERSION"),

@@ -31,7 +31,7 @@ impl PlotChart {
                     rows.push([name.into(), at, value, short(*low), short(*high)]);
                 }
                 PlotMark::Bar { x: (left, _), y: (from, to), .. } => {
-                    rows.push(self.row("", (*left, to - from)))
+                    rows.push(self.row("", (*left, to - from)));
                 }
                 // An interval is at the end of its part, and the name of a part follows it.
                 PlotMark::Whisker { low, high, .. } => {

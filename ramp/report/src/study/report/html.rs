@@ -18,6 +18,7 @@ use crate::report::glance::{self, Glance};
 use crate::report::html::slowest::{SlowStart, slowest};
 use crate::report::html::{in_script, tables};
 use crate::report::plot::{DrawnPlot, PlotChart};
+use crate::report::setting::setting;
 use crate::study::figure::STUDY_FIGURES;
 use serde_json::json;
 
@@ -29,6 +30,8 @@ struct StudyPage<'p> {
     ramp_version: &'static str,
     /// The answer of each comparison.
     answers: Vec<String>,
+    /// What was run where.
+    setting: String,
     glances: Vec<Glance>,
     /// The picture beside the answer.
     picture: String,
@@ -116,6 +119,8 @@ pub fn page(report: &StudyReport<'_>, charts: &[PlotChart], study: &str) -> Resu
         headline: headline(report),
         ramp_version: env!("CARGO_PKG_VERSION"),
         answers: answers(report),
+        setting: setting(report.data.runs.iter().filter_map(|run| Some(&run.data.recorded()?.run)))
+            .join("; "),
         picture: glance::picture(&glances, engine(report.data).instances()).unwrap_or_default(),
         glances,
         findings: &report.findings,
