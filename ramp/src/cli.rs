@@ -268,8 +268,8 @@ pub struct ReportOutputArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Of a study: also print p-values, ratios, drift and every run, which the page and --json always have. Of runs: a row also for each
-    /// figure that a run was not made to tell, with the reason, which --json always has
+    /// Print more than one screen: the analysis in sentences, each with its rule, and a row also for each figure that a run was not made
+    /// to tell, with the reason; of a study also p-values, ratios, drift and every run. The page and --json always have all of it
     #[arg(long)]
     pub verbose: bool,
 

@@ -1,15 +1,15 @@
 "use strict";
 // Draws the charts of a report. Everything that is drawn is in the element #data; nothing is fetched.
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const { data, element, equip, linked, style } = figures;
   const HEIGHT = 300;
   const STALE = "b0"; // of ff: how opaque what is stale is
   let mode = "step";
   let zoom = null; // [min, max] of all charts along the run; null is the whole
   let syncing = false;
+  let step = null; // that is looked at
   const charts = data.charts.map(chart => ({ chart, shown: chart.series.map(line => !line.hidden), plot: null }));
 
-  const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colour = line => data.palette[line.colour % data.palette.length];
   const xs = (chart, line) => (chart.x === null ? line[mode] : line.step);
   const format = value => value === null || value === undefined ? "–"
@@ -71,6 +71,88 @@
     return min < max ? [min, max] : [0, 1];
   };
 
+  // Charts of one kind have the same axis, so that runs can be read beside each other: nodes-1, nodes-2.
+  const kind = chart => chart.id.replace(/-\d+$/, "");
+  const heights = chart => {
+    let min = 0, max = 0;
+    for (const view of charts) {
+      if (kind(view.chart) !== kind(chart)) continue;
+      view.chart.series.forEach((line, i) => {
+        if (view.shown[i]) for (const y of line.value) if (y !== null) { min = Math.min(min, y); max = Math.max(max, y); }
+      });
+    }
+    return [min, max > min ? max + (max - min) * 0.05 : min + 1];
+  };
+
+  // Where a step is: by steps at its number, by time where the first run that has it was then.
+  const placeOf = step => {
+    if (mode === "step") return step;
+    for (const { chart } of charts) {
+      if (chart.x !== null) continue;
+      for (const line of chart.series) {
+        const at = line.step.indexOf(step);
+        if (at >= 0 && line.seconds[at] !== null) return line.seconds[at];
+      }
+    }
+    return null;
+  };
+
+  const drawStep = plot => {
+    const at = step === null ? null : placeOf(step);
+    if (at === null || at < plot.scales.x.min || at > plot.scales.x.max) return;
+    const context = plot.ctx, x = plot.valToPos(at, "x", true);
+    context.save();
+    context.strokeStyle = style("--accent");
+    context.lineWidth = 2 * devicePixelRatio;
+    context.strokeRect(x, plot.bbox.top, 0, plot.bbox.height);
+    context.restore();
+  };
+
+  // The figures of a step, of all lines that are shown along the run.
+  const showStep = () => {
+    const box = document.getElementById("selected");
+    box.hidden = step === null;
+    document.getElementById("step").value = step ?? "";
+    box.replaceChildren();
+    if (step === null) return;
+    const table = element("table"), body = table.createTBody();
+    for (const view of charts) {
+      if (view.chart.x !== null) continue;
+      view.chart.series.forEach((line, i) => {
+        const at = line.step.indexOf(step);
+        if (!view.shown[i] || at < 0 || line.value[at] === null) return;
+        const row = body.insertRow(), isStale = line.stale.some(([from, to]) => at >= from && at < to);
+        row.append(element("th", `${view.chart.title}: ${line.label}`, { scope: "row" }));
+        row.insertCell().textContent = `${format(line.value[at])} ${view.chart.y}${isStale ? " (stale)" : ""}`;
+      });
+    }
+    box.append(element("b", `Step ${step}`));
+    box.append(body.rows.length ? table : element("p", "No figure was recorded at this step."));
+  };
+
+  // Looks at a step, or at none, and says so in the address.
+  const select = (number, isLinked) => {
+    step = number;
+    showStep();
+    for (const { plot, chart } of charts) if (plot && chart.x === null) plot.redraw(false);
+    if (!isLinked) history.replaceState(null, "", step === null ? location.pathname + location.search : `#step=${step}`);
+  };
+
+  const steps = () => {
+    const all = new Set();
+    for (const { chart } of charts) if (chart.x === null) for (const line of chart.series) for (const at of line.step) if (Number.isInteger(at)) all.add(at);
+    return [...all].sort((a, b) => a - b);
+  };
+
+  const onKey = event => {
+    const all = steps(), move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") { select(null); zoomTo(null); }
+    if (!move || !all.length) return;
+    event.preventDefault();
+    const at = step === null ? (move > 0 ? -1 : all.length) : all.indexOf(step);
+    select(all[Math.min(all.length - 1, Math.max(0, at + move))]);
+  };
+
   const drawMarks = chart => plot => {
     const context = plot.ctx, ratio = devicePixelRatio;
     context.save();
@@ -84,7 +166,8 @@
       const x = plot.valToPos(at, "x", true);
       const place = Math.max(x, taken);
       taken = place + 9 * ratio;
-      context.strokeStyle = context.fillStyle = data.palette[mark.colour];
+      context.strokeStyle = data.palette[mark.colour];
+      context.fillStyle = style("--text");
       context.lineWidth = ratio;
       context.setLineDash([4 * ratio, 3 * ratio]);
       context.beginPath();
@@ -130,6 +213,42 @@
     syncing = false;
   };
 
+  // Names at the ends of lines, where they are few.
+  const drawNames = view => plot => {
+    const shown = view.chart.series.filter((line, i) => view.shown[i] && line.kind === "line");
+    if (shown.length < 2 || shown.length > 4) return;
+    // What all of them are called, and which repeat a line is, need not stand at each.
+    const kinds = new Set(shown.map(line => line.label.split(" — ")[0])), colours = new Set(shown.map(line => line.colour));
+    const nameOf = ({ label }) => {
+      const name = kinds.size === 1 && label.includes(" — ") ? label.split(" — ")[1] : label;
+      return colours.size < shown.length ? name.replace(/ \d+$/, "") : name;
+    };
+    const context = plot.ctx, ratio = devicePixelRatio, taken = [], named = new Set();
+    context.save();
+    context.font = `${11 * ratio}px system-ui, sans-serif`;
+    context.textAlign = "right";
+    for (const line of shown) {
+      const x = xs(view.chart, line);
+      // What is recorded of the hold and the removal lies between steps.
+      const isThere = i => line.value[i] !== null && x[i] !== null && x[i] <= plot.scales.x.max;
+      let at = x.findLastIndex((_, i) => isThere(i) && Number.isInteger(line.step[i]));
+      if (at < 0) at = x.findLastIndex((_, i) => isThere(i));
+      if (at < 0 || named.has(nameOf(line)) || x[at] < plot.scales.x.min) continue;
+      let y = plot.valToPos(line.value[at], "y", true) - 8 * ratio;
+      y = Math.max(y, plot.bbox.top + 11 * ratio);
+      while (taken.some(other => Math.abs(other - y) < 13 * ratio)) y += 13 * ratio;
+      taken.push(y);
+      named.add(nameOf(line));
+      const right = Math.min(plot.valToPos(x[at], "x", true), plot.bbox.left + plot.bbox.width) - 4 * ratio;
+      context.lineWidth = 3 * ratio;
+      context.strokeStyle = style("--ground");
+      context.strokeText(nameOf(line), right, y);
+      context.fillStyle = style("--text");
+      context.fillText(nameOf(line), right, y);
+    }
+    context.restore();
+  };
+
   const swatch = line => {
     const plain = colour(line);
     const shape = line.kind === "line"
@@ -149,6 +268,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", String(view.shown[i]));
+      button.dataset.colour = colour(line);
       button.innerHTML = swatch(line);
       const name = document.createElement("span");
       name.textContent = line.label;
@@ -160,6 +280,7 @@
         view.shown[i] = !view.shown[i];
         button.setAttribute("aria-pressed", String(view.shown[i]));
         view.of.forEach((series, at) => { if (series === i) view.plot.setSeries(at + 1, { show: view.shown[i] }); });
+        for (const other of charts) if (other !== view && other.plot && kind(other.chart) === kind(chart)) other.plot.redraw(true, true);
       });
       box.append(button);
     });
@@ -202,7 +323,7 @@
       cursor: { drag: { x: true, y: false }, sync: along ? { key: "run", scales: ["x", null], setSeries: false } : undefined, points: { show: false } },
       series: [{}, ...all.map(({ i, line, part }) => ({ ...stroke(line, part), label: line.label, show: view.shown[i] }))],
       hooks: {
-        draw: along ? [drawMarks(chart)] : [],
+        draw: along ? [drawMarks(chart), drawStep, drawNames(view)] : [drawNames(view)],
         setCursor: [() => view.plot && view.outputs && readOut(view)],
         setScale: [(plot, key) => {
           if (key !== "x" || syncing || !along || !view.plot) return;
@@ -216,6 +337,14 @@
     view.plot = null;
     const plot = new uPlot(options, joined, box);
     view.plot = plot;
+    // A click looks at the step below it; a drag zooms.
+    let from = 0;
+    plot.over.addEventListener("mousedown", event => { from = event.clientX; });
+    plot.over.addEventListener("click", event => {
+      if (!along || Math.abs(event.clientX - from) > 3) return;
+      const at = plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x"), all = steps();
+      if (all.length) select(all[nearest(all.map(placeOf), at)]);
+    });
     plot.over.addEventListener("dblclick", () => { if (along) setTimeout(() => zoomTo(null)); });
     figure.dataset.drawn = mode;
   };
@@ -225,15 +354,31 @@
     zoomTo(zoom);
   };
 
+  // All points of a chart, as a table.
+  const rows = ({ chart }) => {
+    const along = chart.x === null;
+    const table = { headings: along ? ["line", "step", "seconds", chart.y, "stale"] : ["line", chart.x, chart.y], rows: [] };
+    for (const line of chart.series) {
+      const stale = staleFlags(line);
+      line.value.forEach((y, i) => {
+        if (y !== null) table.rows.push(along ? [line.label, line.step[i], line.seconds[i], y, stale[i] ? "stale" : ""] : [line.label, line.step[i], y]);
+      });
+    }
+    return table;
+  };
+
   for (const view of charts) {
     view.figure = document.getElementById(`chart-${view.chart.id}`);
     legend(view);
+    equip(view.figure, () => rows(view));
+    if (view.chart.x === null) view.figure.querySelector(".plot").addEventListener("keydown", onKey);
   }
   const marks = document.getElementById("marks");
   for (const mark of data.marks) {
     const item = document.createElement("li"), letter = document.createElement("b");
     letter.textContent = mark.letter;
-    letter.style.color = data.palette[mark.colour];
+    letter.className = "key-letter";
+    letter.style.borderColor = data.palette[mark.colour];
     item.append(letter, mark.label);
     marks.append(item);
   }
@@ -258,6 +403,18 @@
       if (plot && width && width !== plot.width) plot.setSize({ width, height: HEIGHT });
     }
   }).observe(document.querySelector(".charts"));
+  document.getElementById("step").addEventListener("change", event => {
+    const number = parseInt(event.target.value, 10);
+    select(Number.isNaN(number) ? null : number);
+  });
+  const follow = () => {
+    const number = parseInt(linked("step"), 10);
+    if (Number.isNaN(number)) { if (step !== null) select(null, true); return; }
+    select(number, true);
+    document.getElementById("selected").scrollIntoView({ block: "center" });
+  };
+  addEventListener("hashchange", follow);
   drawAll();
+  follow();
   document.documentElement.dataset.ready = "true";
 })();

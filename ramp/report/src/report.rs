@@ -6,8 +6,11 @@
 //! | [`estimate_table`] | those of them that people look for first, each with what it rests on |
 //! | [`narrative`] | the analysis, in sentences that name their rules |
 //! | [`terminal`], [`markdown`], [`html`] | all of it, for people |
+//! | [`screen`] | what of it fits on a screen |
 //! | [`json`] | all of it, for programs |
 //! | [`schema`] | the JSON schema of that |
+//! | `setting` | what was run where |
+//! | `glance` | the answer of a page, in large figures and a picture |
 //! | [`charts`] | the charts, each defined once |
 //! | [`assertion`] | whether a figure is what it has to be |
 
@@ -18,6 +21,7 @@ mod components;
 pub mod estimate_table;
 pub mod figure;
 pub(crate) mod format;
+pub(crate) mod glance;
 pub mod html;
 pub mod json;
 mod limits;
@@ -25,9 +29,12 @@ pub mod markdown;
 pub mod memory_bars;
 pub mod narrative;
 pub mod plot;
+mod plot_table;
 pub mod reference;
 pub mod registry;
 pub mod schema;
+pub mod screen;
+pub(crate) mod setting;
 mod startup_phases;
 pub mod svg;
 pub mod terminal;
@@ -70,6 +77,19 @@ impl Report {
     /// Each run, and what it says.
     pub fn runs(&self) -> impl Iterator<Item = (&Dataset, &RunResults)> {
         self.data.iter().zip(&self.findings.runs)
+    }
+
+    /// Index of the colour of a run (its index): that of its runtime.
+    #[must_use]
+    pub fn colour(&self, run: usize) -> usize {
+        let colours = chart::PALETTE.len();
+        self.findings.groups.iter().position(|group| group.runs.contains(&run)).unwrap_or(run) % colours
+    }
+
+    /// Which repeat of its runtime a run (its index) is, from 0.
+    #[must_use]
+    pub fn repeat(&self, run: usize) -> usize {
+        self.findings.groups.iter().find_map(|group| group.runs.iter().position(|of| *of == run)).unwrap_or(0)
     }
 
     /// What the two groups of a comparison are called: the base, and the other.

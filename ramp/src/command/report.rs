@@ -24,7 +24,7 @@ use ramp_report::report::json::json;
 use ramp_report::report::markdown::markdown;
 use ramp_report::report::memory_bars;
 use ramp_report::report::svg::svg;
-use ramp_report::report::terminal::text;
+use ramp_report::report::terminal::{summary, text};
 use ramp_report::study::report::assertion::{ReportAssertion, StudyAssertion};
 
 /// Reports on runs. Errors are printed on standard error.
@@ -133,7 +133,7 @@ impl Published for Report {
     }
 
     fn text(&self) -> String {
-        text(self)
+        if self.verbose { text(self) } else { summary(self) }
     }
 
     fn files(&self, _: &Path) -> Result<ReportFiles, String> {

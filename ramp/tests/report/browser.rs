@@ -37,11 +37,12 @@ const USER: &str = r##"<script>
   await frame();
   const all = [...document.querySelectorAll("figure.chart")];
   // Bars are drawings.
-  const figures = all.filter(figure => figure.querySelector(".plot"));
-  const drawings = all.filter(figure => figure.querySelector(".drawing"));
+  const plots = all.filter(figure => figure.querySelector(".plot"));
+  const drawings = all.filter(figure => figure.querySelector(".broad"));
   const found = {
-    bars: drawings.map(figure => figure.querySelectorAll("svg rect").length),
-    charts: figures.map(figure => ({ id: figure.id, painted: painted(figure) })),
+    bars: drawings.map(figure => figure.querySelectorAll(".broad svg rect").length),
+    answers: document.querySelectorAll("#answer .glance .count b").length,
+    charts: plots.map(figure => ({ id: figure.id, painted: painted(figure) })),
   };
   // Hide the first line of the first chart.
   const memory = document.getElementById("chart-memory");
@@ -59,22 +60,49 @@ const USER: &str = r##"<script>
   }));
   const reset = document.getElementById("reset");
   found.whole = reset.disabled;
-  const before = figures.map(figure => figure.querySelector("canvas").toDataURL());
+  const before = plots.map(figure => figure.querySelector("canvas").toDataURL());
   mouse("mousemove", 0.3, over); mouse("mousedown", 0.3, over);
   mouse("mousemove", 0.4, over); mouse("mousemove", 0.6, over); mouse("mouseup", 0.6, document);
   await frame(); await frame();
   found.zoomed = !reset.disabled;
-  found.changed = figures.filter((figure, i) => figure.querySelector("canvas").toDataURL() !== before[i]).map(figure => figure.id);
+  found.changed = plots.filter((figure, i) => figure.querySelector("canvas").toDataURL() !== before[i]).map(figure => figure.id);
   // What is under the pointer.
   mouse("mousemove", 0.5, over);
   await frame();
   found.hover = [...memory.querySelectorAll(".legend output")].map(output => output.textContent).join("|");
   reset.click();
   await frame();
-  found.restored = figures.filter((figure, i) => figure.querySelector("canvas").toDataURL() === before[i]).length;
+  found.restored = plots.filter((figure, i) => figure.querySelector("canvas").toDataURL() === before[i]).length;
+  // A link leads to a step, and a key to the next one.
+  location.hash = "#step=3";
+  await frame();
+  const selected = document.getElementById("selected");
+  found.step = [selected.hidden, selected.querySelector("b")?.textContent, selected.querySelectorAll("tr").length];
+  memory.querySelector(".plot").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+  await frame();
+  found.next = [selected.querySelector("b")?.textContent, location.hash];
+  memory.querySelector(".plot").dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+  await frame();
+  found.left = selected.hidden;
+  const slowest = document.querySelector("[data-pod]");
+  if (slowest) {
+    location.hash = slowest.querySelector("a").getAttribute("href");
+    await frame();
+    found.pod = slowest.classList.contains("linked");
+  }
+  // The table and the picture of each chart.
+  found.tables = [];
+  for (const figure of plots) {
+    figure.querySelector(".tools details").open = true;
+    await frame();
+    const rows = figure.querySelectorAll(".tools tbody tr").length;
+    figure.querySelector(".tools details").open = false;
+    found.tables.push([rows, (await figures.png(figure)).size]);
+  }
+  for (const figure of drawings) found.tables.push([figure.querySelectorAll("svg").length, (await figures.png(figure)).size]);
   document.querySelector("[data-mode=seconds]").click();
   await frame();
-  found.byTime = figures.every(figure => figure.dataset.drawn === "seconds" && painted(figure) > 0);
+  found.byTime = plots.every(figure => figure.dataset.drawn === "seconds" && painted(figure) > 0);
   // Wider than the window is only what scrolls by itself.
   found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   found.fetched = performance.getEntriesByType("resource").map(entry => entry.name);
@@ -154,6 +182,15 @@ fn works(page: &Path, window: &str) -> Vec<u64> {
     assert!(found["hover"].as_str().unwrap().contains(|letter: char| letter.is_ascii_digit()), "{found}");
     assert_eq!(found["restored"].as_u64(), Some(charts.len() as u64), "the whole again: {found}");
     assert_eq!(found["byTime"], true);
+    assert!(found["answers"].as_u64() >= Some(1), "the answer is in large figures: {found}");
+    assert_eq!((&found["step"][0], &found["step"][1]), (&false.into(), &"Step 3".into()), "{found}");
+    assert!(found["step"][2].as_u64() >= Some(2), "figures of the step: {found}");
+    assert_eq!(found["next"], serde_json::json!(["Step 4", "#step=4"]));
+    assert_eq!(found["left"], true);
+    assert!(found.get("pod").is_none_or(|pod| pod == true), "{found}");
+    for table in found["tables"].as_array().unwrap() {
+        assert!(table[0].as_u64() > Some(1) && table[1].as_u64() > Some(2000), "{found}");
+    }
     assert_eq!(found["overflow"].as_i64(), Some(0), "at {window}");
     found["bars"].as_array().unwrap().iter().filter_map(Value::as_u64).collect()
 }
@@ -251,43 +288,92 @@ fn the_page_of_a_run_with_a_component_probe_has_bars_of_its_components_in_a_brow
     all(&page, "components");
 }
 
-/// What is wrong with a page without scripts, and whether it is wider than its window.
-fn is_read(page: &Path, window: &str) {
-    const READER: &str = r##"<script>
-const found = {
-  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  // What a chart shows, and how wide it is beside its place.
-  charts: [...document.querySelectorAll("figure.chart")].map(figure => {
-    const svg = figure.querySelector("svg");
-    return { id: figure.id, marks: svg.querySelectorAll("polyline, circle, line").length,
-      beyond: figure.querySelector(".drawing").getBoundingClientRect().width - figure.getBoundingClientRect().width };
-  }),
-  links: [...document.querySelectorAll(".list a")].map(link => link.getAttribute("href")),
-  fetched: performance.getEntriesByType("resource").map(entry => entry.name),
-};
-const result = document.createElement("pre");
-result.id = "result";
-result.textContent = JSON.stringify(found);
-document.body.replaceChildren(result);
+/// What a reader sees of a page in a frame of some width: a window is at least 500 pixels wide.
+fn read_at(page: &Path, width: u32, reader: &str, arguments: &[&str]) -> Value {
+    const FRAME: &str = r##"<pre id="result"></pre><script>
+addEventListener("message", event => {
+  document.getElementById("result").textContent = event.data;
+  document.querySelector("iframe").remove();
+});
 </script>"##;
-    let text = fs::read_to_string(page).unwrap();
-    // The page has no scripts of its own, and allows none.
-    assert!(!text.contains("<script"));
-    let text = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'");
-    let visited = page.with_file_name("visited.html");
-    fs::write(&visited, text.replacen("</body>", &format!("{READER}</body>"), 1)).unwrap();
-    let (document, said) = chromium(&visited, &[&format!("--window-size={window},900"), "--dump-dom"]);
+    let text = fs::read_to_string(page).unwrap().replacen("<head>", &format!("<head>{LISTENER}"), 1);
+    let (before, after) = text.rsplit_once("</body>").unwrap();
+    let script = format!(
+        "<script>addEventListener('load', () => setTimeout(async () => {{\n{reader}\n\
+         parent.postMessage(JSON.stringify(found), '*');\n}}, 200));</script>"
+    );
+    fs::write(page.with_file_name("visited.html"), format!("{before}{script}</body>{after}")).unwrap();
+    let frame = page.with_file_name("frame.html");
+    let iframe = format!("<iframe style='width:{width}px;height:900px;border:0' src=visited.html></iframe>");
+    fs::write(&frame, format!("<body style='margin:0'>{FRAME}{iframe}</body>")).unwrap();
+    let window = format!("--window-size={},900", width.max(500));
+    let all = [&[window.as_str(), "--dump-dom", "--allow-file-access-from-files"], arguments].concat();
+    let (document, said) = chromium(&frame, &all);
     let result = document.split_once("<pre id=\"result\">").and_then(|(_, rest)| rest.split_once("</pre>"));
     let (result, _) = result.unwrap_or_else(|| panic!("the visit did not end: {said}\n{document:.2000}"));
-    let found: Value = serde_json::from_str(&result.replace("&amp;", "&").replace("&lt;", "<")).unwrap();
-    assert_eq!(found["overflow"].as_i64(), Some(0), "at {window}: {found}");
+    let result = result.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    serde_json::from_str(&result).unwrap_or_else(|error| panic!("{error}: {result:.2000}\n{said}"))
+}
+
+/// Whether a page of a study can be read in a width.
+fn is_read(page: &Path, width: u32) {
+    const READER: &str = r##"
+const charts = [...document.querySelectorAll("figure.chart:not(.answer-picture)")];
+const shown = figure => [...figure.querySelectorAll("svg")].find(svg => svg.getBoundingClientRect().width > 0);
+const letters = svg => {
+  const { width } = svg.getBoundingClientRect(), scale = width / (svg.viewBox.baseVal?.width || width);
+  return [...svg.querySelectorAll("text")].map(text => scale * parseFloat(getComputedStyle(text).fontSize));
+};
+const found = {
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  // What a chart shows, how wide it is beside its place, and how small its text is.
+  charts: charts.map(figure => ({ id: figure.id, marks: shown(figure).querySelectorAll("polyline, circle, line").length,
+    beyond: figure.querySelector(".drawing").getBoundingClientRect().width - figure.getBoundingClientRect().width,
+    letters: Math.min(...letters(shown(figure))) })),
+  answer: [...document.querySelectorAll("#answer .glance")].map(glance => glance.querySelectorAll("b").length),
+  picture: Math.min(...letters(document.querySelector(".answer-picture svg"))),
+  links: [...document.querySelectorAll("#runs a")].map(link => link.getAttribute("href")),
+  rows: charts.map(figure => {
+    figure.querySelector(".tools details").open = true;
+    return figure.id;
+  }).length,
+};
+await new Promise(done => setTimeout(done, 200));
+found.rows = charts.map(figure => figure.querySelectorAll(".tools tbody tr").length);
+found.pictures = [];
+for (const figure of document.querySelectorAll("figure.chart")) found.pictures.push((await figures.png(figure)).size);
+const pod = document.querySelector("[data-pod]");
+location.hash = "#pod=" + pod.dataset.pod;
+await new Promise(done => setTimeout(done, 200));
+found.pod = pod.classList.contains("linked");
+found.pods = document.querySelectorAll("[data-pod]").length;
+found.fetched = performance.getEntriesByType("resource").map(entry => entry.name);
+found.wrong = window.wrong;
+"##;
+    let found = read_at(page, width, READER, &[]);
+    assert_eq!(found["overflow"].as_i64(), Some(0), "at {width}: {found}");
     assert_eq!(found["fetched"], Value::Array(Vec::new()), "nothing is fetched");
+    assert_eq!(found["wrong"], Value::Array(Vec::new()), "nothing goes wrong in the console");
     let charts = found["charts"].as_array().unwrap();
     assert_eq!(charts.len(), 14, "seven of each size: {found}");
     for chart in charts {
         assert!(chart["marks"].as_u64() > Some(10), "{chart} has not drawn");
         assert!(chart["beyond"].as_f64() <= Some(0.5), "{chart} is wider than its place");
+        assert!(chart["letters"].as_f64() >= Some(11.0), "{chart} has small letters at {width}");
     }
+    assert_eq!(
+        found["answer"].as_array().unwrap().len(),
+        4,
+        "a list of large figures for each cell: {found}"
+    );
+    assert!(found["picture"].as_f64() >= Some(12.0), "{found}");
+    for rows in found["rows"].as_array().unwrap() {
+        assert!(rows.as_u64() > Some(1), "each chart has a table: {found}");
+    }
+    for picture in found["pictures"].as_array().unwrap() {
+        assert!(picture.as_u64() > Some(4000), "each chart is a PNG: {found}");
+    }
+    assert_eq!((&found["pod"], &found["pods"]), (&true.into(), &10.into()));
     let links = found["links"].as_array().unwrap();
     assert_eq!(links.len(), 16);
     for link in links {
@@ -302,8 +388,9 @@ fn the_page_of_a_study_of_runtimes_can_be_read_in_a_browser() {
     StudyFixture::of_sizes().record(&directory.path().join("study"));
     assert!(report(directory.path(), &["study"]).status.success());
     let page = directory.path().join("ramp-report/report.html");
-    is_read(&page, "1280");
-    is_read(&page, "500");
+    for width in [1280, 768, 390] {
+        is_read(&page, width);
+    }
     photograph(&page, "runtimes-light", &["--window-size=1280,3600"]);
     photograph(
         &page,
@@ -315,4 +402,52 @@ fn the_page_of_a_study_of_runtimes_can_be_read_in_a_browser() {
     fs::write(&phone, "<iframe style='width:400px;height:6000px;border:0' src=report.html></iframe>")
         .unwrap();
     photograph(&phone, "runtimes-phone", &["--window-size=500,6100", "--allow-file-access-from-files"]);
+}
+
+/// The rules of axe-core, with what breaks them.
+fn is_accessible(page: &Path, what: &str) {
+    let axe = std::env::var_os("AXE_CORE").expect("AXE_CORE names axe.min.js of axe-core");
+    let axe = fs::read_to_string(&axe).unwrap_or_else(|error| panic!("{}: {error}", axe.display()));
+    const READER: &str = r##"
+for (const one of document.querySelectorAll("details")) one.open = true;
+await new Promise(done => setTimeout(done, 300));
+const { violations, passes } = await axe.run(document);
+const found = {
+  dark: matchMedia("(prefers-color-scheme: dark)").matches,
+  passes: passes.length,
+  violations: violations.map(({ id, nodes }) =>
+    ({ id, nodes: nodes.slice(0, 3).map(node => `${node.html.slice(0, 200)}: ${node.failureSummary}`) })),
+  wrong: window.wrong,
+};
+"##;
+    // The rules stand in the page: its own policy lets it fetch nothing.
+    let text = fs::read_to_string(page).unwrap();
+    let (before, after) = text.rsplit_once("</body>").unwrap();
+    let ruled = page.with_file_name("ruled.html");
+    fs::write(&ruled, format!("{before}<script>{axe}</script></body>{after}")).unwrap();
+    for (is_dark, width) in [(false, 1280), (true, 390)] {
+        let scheme = format!("--blink-settings=preferredColorScheme={}", i32::from(!is_dark));
+        let found = read_at(&ruled, width, READER, &[&scheme]);
+        assert_eq!(found["dark"], is_dark, "{what}");
+        assert!(found["passes"].as_u64() > Some(15), "{what}: the rules were applied: {found}");
+        assert_eq!(found["violations"], Value::Array(Vec::new()), "{what}, {width}, dark: {is_dark}");
+        assert_eq!(found["wrong"], Value::Array(Vec::new()), "{what}: nothing goes wrong in the console");
+    }
+}
+
+#[test]
+#[ignore = "needs chromium, and AXE_CORE: the file axe.min.js of axe-core"]
+fn pages_break_no_rule_of_accessibility_in_light_and_in_dark() {
+    let directory = tempfile::tempdir().unwrap();
+    StudyFixture::of_sizes().record(&directory.path().join("study"));
+    let page = directory.path().join("ramp-report/report.html");
+    assert!(report(directory.path(), &["study"]).status.success());
+    is_accessible(&page, "a study");
+    let runs = ["runc", "kata"].map(|runtime| format!("study/runs/1-workload-{runtime}-64M"));
+    assert!(report(directory.path(), &[&runs[0], &runs[1]]).status.success());
+    is_accessible(&page, "two runs");
+    study(directory.path(), "runc.csv", 300, 100);
+    study(directory.path(), "kata.csv", 300, 200);
+    assert!(report(directory.path(), &["runc.csv", "kata.csv"]).status.success());
+    is_accessible(&page, "files of the study of 2021");
 }

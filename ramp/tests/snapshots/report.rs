@@ -9,7 +9,7 @@ use ramp_format::plan::{EngineOptions, Plan};
 use serde_json::Value;
 
 use super::recorded::{WHOLE, record, thirty, twenty_four};
-use super::session::{Place, hold, text};
+use super::session::{Place, fits_on_a_screen, hold, text};
 use super::study_layout;
 use super::support::Shortage;
 use super::support::schemas::assert_valid;
@@ -95,7 +95,10 @@ fn file(path: &Path) -> String {
 fn two_files_are_told_of_in_words_in_markdown_and_on_a_page() {
     let place = two_files();
     let told = place.session(&["report", "runc.csv", "kata.csv", "--memory", "500M"]);
+    fits_on_a_screen(&told);
     hold("report_files_words", &told);
+    let all = place.session(&["report", "runc.csv", "kata.csv", "--memory", "500M", "--verbose"]);
+    hold("report_files_verbose", &all);
     hold("report_files_markdown", &file(&place.path().join("ramp-report/report.md")));
     hold("report_files_page", &prose_of(&file(&place.path().join("ramp-report/report.html"))));
     let mut charts: Vec<_> = fs::read_dir(place.path().join("ramp-report/charts"))
@@ -139,7 +142,11 @@ fn a_file_that_says_little_is_told_of_with_what_it_lacks() {
 fn runs_are_told_of_in_words() {
     let place = four_runs();
     for run in ["evicted", "oom", "never", "cut"] {
-        hold(&format!("report_run_{run}"), &place.session(&["report", run, "--out", "out"]));
+        let told = place.session(&["report", run, "--out", "out"]);
+        fits_on_a_screen(&told);
+        hold(&format!("report_run_{run}"), &told);
+        let all = place.session(&["report", run, "--out", "out", "--verbose"]);
+        hold(&format!("report_run_{run}_verbose"), &all);
     }
 }
 
@@ -147,7 +154,11 @@ fn runs_are_told_of_in_words() {
 fn runs_are_told_of_in_markdown_and_on_a_page() {
     let place = four_runs();
     let told = place.session(&["report", "evicted", "oom", "--out", "out"]);
+    fits_on_a_screen(&told);
     hold("report_runs_words", &told);
+    let all = place.session(&["report", "evicted", "oom", "never", "cut", "--out", "all"]);
+    fits_on_a_screen(&all);
+    hold("report_four_runs_words", &all);
     hold("report_runs_markdown", &file(&place.path().join("out/report.md")));
     hold("report_runs_page", &prose_of(&file(&place.path().join("out/report.html"))));
 }

@@ -10,7 +10,7 @@ use ramp_format::study::{RunRecordState, StudyRecord};
 use serde_json::Value;
 
 use super::report::{prose_of, rounded};
-use super::session::{Place, hold, text};
+use super::session::{Place, fits_on_a_screen, hold, text};
 use super::support::schemas::assert_valid;
 use super::support::studies::{CRUN, KATA, RUNC, SimulatedRuntime, StudyFixture, request_memory};
 
@@ -23,7 +23,9 @@ fn recorded(fixture: &StudyFixture) -> (Place, StudyRecord) {
 
 fn told(place: &Place) -> String {
     json(place);
-    place.session(&["report", "study", "--out", "out"])
+    let told = place.session(&["report", "study", "--out", "out"]);
+    fits_on_a_screen(&told);
+    told
 }
 
 fn json(place: &Place) -> Value {
@@ -48,15 +50,13 @@ fn file(path: &Path) -> String {
 fn a_study_of_two_runtimes_is_told_of_in_words_in_markdown_and_on_a_page() {
     let (place, _) = recorded(&StudyFixture::small());
     let told = told(&place);
-    assert!(told.lines().count() <= 40, "{told}");
-    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
     hold("study_words", &told);
     hold("study_words_verbose", &place.session(&["report", "study", "--verbose"]));
     hold("study_markdown", &file(&place.path().join("out/report.md")));
     let page = file(&place.path().join("out/report.html"));
     assert!(page.contains("href=\"./../study/runs/1-workload-kata\""), "runs are linked");
     assert!(
-        !page.contains("<script") && !page.contains("http://www") || page.contains("xmlns"),
+        page.len() < 2_000_000 && !page.contains("src=") && !page.contains("@import"),
         "nothing is fetched"
     );
     hold("study_page", &prose_of(&page));
@@ -169,7 +169,6 @@ fn three_runtimes_and_six_blocks_fit_on_a_screen_and_what_is_unusual_is_told_of(
     record.runs[4].notes = vec!["before it, memory was not steady 2 min after the run before".into()];
     save(&place, &record);
     let told = told(&place);
-    assert!(told.lines().count() <= 60, "{told}");
     assert!(told.contains("- block 2, ") && told.contains("memory was not steady 2 min after"), "{told}");
     let all = place.session(&["report", "study", "--verbose"]);
     assert!(all.contains("runs/6-workload-crun") && !told.contains("runs/6-workload-crun"), "{all}");

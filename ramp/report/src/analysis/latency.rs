@@ -32,6 +32,10 @@ pub struct Startup {
     pub took: Duration,
     /// Its group, in a mixed run.
     pub group: Option<String>,
+    /// What it is called.
+    pub name: String,
+    /// Its node; empty where none is known.
+    pub node: String,
 }
 
 impl Startup {
@@ -102,6 +106,8 @@ struct StartedInstance {
     at_work: u32,
     took: Option<Duration>,
     group: Option<String>,
+    name: String,
+    node: String,
 }
 
 impl<'d> InstanceLives<'d> {
@@ -118,10 +124,15 @@ impl<'d> InstanceLives<'d> {
                 at_work: self.population.running_now(),
                 took: None,
                 group: row.group.clone(),
+                name: row.instance.clone(),
+                node: String::new(),
             });
         }
         self.population.follow(row);
         let Some(life) = self.begun.get_mut(at) else { return };
+        if let Some(node) = &row.node {
+            life.node.clone_from(node);
+        }
         let Some(made_seconds) = life.made_seconds else { return };
         // A startup during which the machine that records was suspended took longer than until then.
         let asleep = self.clock.and_then(|clock| clock.suspended_within(made_seconds, row.elapsed_seconds));
@@ -142,6 +153,8 @@ impl<'d> InstanceLives<'d> {
                 at_work: life.at_work,
                 took: life.took.unwrap_or(still),
                 group: life.group,
+                name: life.name,
+                node: life.node,
             })
         };
         self.begun.into_iter().filter(|life| !is_cut_short(life.step)).filter_map(startup).collect()

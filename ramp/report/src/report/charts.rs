@@ -8,7 +8,7 @@ mod search;
 mod series;
 
 use super::Report;
-use super::chart::{Chart, Mark, PALETTE};
+use super::chart::{Chart, Mark};
 use crate::dataset::Step;
 
 /// All charts that have anything to show.
@@ -47,7 +47,7 @@ pub fn marks(report: &Report) -> Vec<Mark> {
             marks.push(Mark {
                 letter: letters.next().unwrap_or('*'),
                 run,
-                colour: run % PALETTE.len(),
+                colour: report.colour(run),
                 label: format!("{what} (step {}){of}", step.step),
                 step: f64::from(step.step),
                 seconds: step.elapsed_seconds.unwrap_or(f64::NAN),

@@ -115,12 +115,16 @@ pub fn charts(report: &Report) -> Vec<PlotChart> {
     for (run, ((data, found), label)) in report.runs().zip(&labels).enumerate() {
         let of_group = |(index, runtime): (usize, &String)| MemoryBar {
             label: format!("{runtime}{}", of(label)),
-            colour: if report.data.len() > 1 { run } else { index },
+            colour: if report.data.len() > 1 { report.colour(run) } else { index },
             parts: memory_parts(found, Some(index)),
         };
         bars.extend(data.mix().iter().enumerate().map(of_group));
         if data.mix().is_empty() {
-            bars.push(MemoryBar { label: label.clone(), colour: run, parts: memory_parts(found, None) });
+            bars.push(MemoryBar {
+                label: label.clone(),
+                colour: report.colour(run),
+                parts: memory_parts(found, None),
+            });
         }
     }
     bars.retain(|bar| !bar.parts.is_empty());

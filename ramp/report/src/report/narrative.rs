@@ -20,11 +20,17 @@ use ramp_format::text::count;
 /// The sentence that stands first.
 #[must_use]
 pub fn summary(report: &Report) -> String {
+    summaries(report).join(" ")
+}
+
+/// The same, of each comparison; where nothing is compared of each run.
+#[must_use]
+pub fn summaries(report: &Report) -> Vec<String> {
     let comparisons = &report.findings.comparisons;
     if comparisons.is_empty() {
-        return report.runs().map(|(data, found)| of_one(data, found)).collect::<Vec<_>>().join(" ");
+        return report.runs().map(|(data, found)| of_one(data, found)).collect();
     }
-    comparisons.iter().map(|compared| of_two(report, compared)).collect::<Vec<_>>().join(" ")
+    comparisons.iter().map(|compared| of_two(report, compared)).collect()
 }
 
 fn of_one(data: &Dataset, found: &RunResults) -> String {

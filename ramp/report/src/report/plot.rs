@@ -8,6 +8,8 @@ use super::svg::{Area, DrawResult, Plot, colour as rgb, label as tick};
 
 /// Width of a chart, in pixels.
 const WIDTH: u32 = 520;
+/// The same on a phone, where text is to be as large.
+const NARROW: u32 = 340;
 /// Height of a chart, in pixels, without its legend.
 const HEIGHT: u32 = 300;
 /// Height of a line of the legend.
@@ -41,6 +43,17 @@ pub struct PlotChart {
 pub(crate) struct DrawnPlot<'c> {
     pub(crate) chart: &'c PlotChart,
     pub(crate) svg: String,
+    /// The same for a narrow page.
+    pub(crate) narrow: String,
+    /// How wide that is, in pixels.
+    pub(crate) narrow_width: u32,
+}
+
+impl DrawnPlot<'_> {
+    /// Whether it is wider than a phone: it is then moved sideways.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.narrow_width > NARROW
+    }
 }
 
 impl<'c> DrawnPlot<'c> {
@@ -49,7 +62,16 @@ impl<'c> DrawnPlot<'c> {
     /// # Errors
     /// Why one could not be drawn.
     pub(crate) fn all(charts: &'c [PlotChart]) -> Result<Vec<Self>, String> {
-        charts.iter().map(|chart| Ok(Self { chart, svg: chart.inline_svg()? })).collect()
+        let drawn = |chart: &'c PlotChart| {
+            let narrow_width = chart.narrow_width();
+            Ok(Self {
+                chart,
+                svg: chart.inline_svg(WIDTH)?,
+                narrow: chart.inline_svg(narrow_width)?,
+                narrow_width,
+            })
+        };
+        charts.iter().map(drawn).collect()
     }
 }
 
@@ -188,22 +210,22 @@ impl PlotChart {
     /// # Errors
     /// Why it could not be drawn.
     pub fn svg(&self) -> Result<String, String> {
-        self.draw(true)
+        self.draw(true, WIDTH)
     }
 
     /// The chart, for a page: axes and text have the colour of the text around it.
     ///
     /// # Errors
     /// Why it could not be drawn.
-    pub fn inline_svg(&self) -> Result<String, String> {
-        let text = self.draw(false)?;
+    fn inline_svg(&self, width: u32) -> Result<String, String> {
+        let text = self.draw(false, width)?;
         Ok(text.replace("#000000", "currentColor").replace("<svg ", "<svg aria-hidden=\"true\" "))
     }
 
-    fn draw(&self, on_white: bool) -> Result<String, String> {
+    fn draw(&self, on_white: bool, width: u32) -> Result<String, String> {
         let mut text = String::new();
-        let legend = self.legend_rows();
-        let size = (WIDTH, HEIGHT + LINE * legend.len() as u32 + 6);
+        let legend = self.legend_rows(width);
+        let size = (width, HEIGHT + LINE * legend.len() as u32 + 6);
         {
             let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
             let drawn = self
@@ -223,17 +245,17 @@ impl PlotChart {
         let ((left, right), (bottom, top)) = self.bounds();
         let mut builder = ChartBuilder::on(&upper);
         // Names have no title below them.
-        let below = if matches!(self.x, PlotAxis::Names(_)) { 28 } else { 44 };
+        let below = if matches!(self.x, PlotAxis::Names(_)) { 30 } else { 46 };
         builder.margin(10).x_label_area_size(below).y_label_area_size(66);
         if on_white {
-            builder.caption(&self.title, ("sans-serif", 16));
+            builder.caption(&self.title, ("sans-serif", 17));
         }
         let mut plot: Plot<'_, '_> = builder.build_cartesian_2d(left..right, bottom..top)?;
         let mut mesh = plot.configure_mesh();
         mesh.light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
             .axis_style(BLACK.mix(0.5))
-            .label_style(("sans-serif", 14))
+            .label_style(("sans-serif", 16))
             .y_labels(6)
             .y_desc(&self.y)
             .y_label_formatter(&|y| tick(*y));
@@ -249,6 +271,21 @@ impl PlotChart {
         }
         self.marks.iter().try_for_each(|mark| draw_mark(&mut plot, mark, (left, right)))?;
         draw_labels(root, &plot, &self.marks, top)
+    }
+
+    /// The least width at which names below the axis and beside bars do not cover each other.
+    fn narrow_width(&self) -> u32 {
+        const AXES: f64 = 86.0;
+        let PlotAxis::Names(names) = &self.x else { return NARROW };
+        let length = |text: &str| text.chars().count() as f64;
+        let name = names.iter().map(|name| 8.6 * length(name) + 6.0).fold(0.0, f64::max);
+        let label = |mark: &PlotMark| match mark {
+            // It has what a bar leaves of the room of its name.
+            PlotMark::Label { text, .. } => 7.2 * length(text) / 0.62,
+            _ => 0.0,
+        };
+        let room = self.marks.iter().map(label).fold(name, f64::max);
+        (AXES + names.len() as f64 * room).clamp(NARROW.into(), 2.0 * f64::from(WIDTH)) as u32
     }
 
     /// Bounds of x and of y. Zero is always in the chart.
@@ -276,12 +313,12 @@ impl PlotChart {
     }
 
     /// Entries of the legend with where each begins, in rows.
-    fn legend_rows(&self) -> Vec<Vec<(i32, &(String, usize))>> {
+    fn legend_rows(&self, width: u32) -> Vec<Vec<(i32, &(String, usize))>> {
         let mut rows: Vec<Vec<(i32, &(String, usize))>> = Vec::new();
         let mut x = i32::MAX;
         for entry in &self.legend {
-            let wide = 40 + 8 * entry.0.chars().count() as i32;
-            if x.saturating_add(wide) > WIDTH as i32 {
+            let wide = 40 + 9 * entry.0.chars().count() as i32;
+            if x.saturating_add(wide) > width as i32 {
                 rows.push(Vec::new());
                 x = 72;
             }
@@ -297,7 +334,7 @@ impl PlotChart {
 fn draw_names(root: &Area<'_>, plot: &Plot<'_, '_>, names: &[String], bottom: f64) -> DrawResult {
     for (at, name) in names.iter().enumerate() {
         let (x, y) = plot.backend_coord(&(at as f64, bottom));
-        let font = ("sans-serif", 14).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
+        let font = ("sans-serif", 16).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
         root.draw(&Text::new(name.clone(), (x, y + 8), font))?;
     }
     Ok(())
@@ -362,7 +399,7 @@ struct PlacedLabel<'t> {
 
 /// Labels in columns, from below to above: each as near to its place as those below it let it be, and none above `top`.
 fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark], top: f64) -> DrawResult {
-    const APART: i32 = 14;
+    const APART: i32 = 16;
     const BEFORE: i32 = 3;
     let (_, top) = plot.backend_coord(&(0.0, top));
     let mut labels: Vec<PlacedLabel<'_>> = Vec::new();
@@ -385,7 +422,7 @@ fn draw_labels(root: &Area<'_>, plot: &Plot<'_, '_>, marks: &[PlotMark], top: f6
     }
     for PlacedLabel { x, y, from, text } in labels {
         root.draw(&PathElement::new([from, (x - BEFORE, y)], BLACK.mix(0.4).stroke_width(1)))?;
-        let font = ("sans-serif", 12).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        let font = ("sans-serif", 15).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new(text.to_owned(), (x, y), font))?;
     }
     Ok(())
@@ -396,7 +433,7 @@ fn draw_legend(root: &Area<'_>, rows: &[Vec<(i32, &(String, usize))>]) -> DrawRe
         let y = HEIGHT as i32 + LINE as i32 * row as i32 + 4;
         for (x, (name, colour)) in entries {
             root.draw(&Circle::new((x + 6, y), 5, rgb(*colour).filled()))?;
-            let font = ("sans-serif", 14).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+            let font = ("sans-serif", 16).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
             root.draw(&Text::new(name.clone(), (x + 18, y), font))?;
         }
     }
@@ -420,7 +457,8 @@ mod tests {
             reach: vec![(0.0, 5.0)],
         };
         assert_eq!(chart.extent(), [(1.0, 1.0), (1.0, 3.0)]);
-        let page = chart.inline_svg().unwrap();
+        let page = chart.inline_svg(WIDTH).unwrap();
+        assert!(chart.inline_svg(NARROW).unwrap().contains("width=\"340\""));
         assert!(
             page.contains("currentColor") && !page.contains("#000000") && page.contains("ka&lt;ta"),
             "{page}"

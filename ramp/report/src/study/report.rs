@@ -34,6 +34,7 @@ pub mod components;
 pub mod document;
 mod figure_charts;
 pub mod findings;
+mod glance;
 pub mod guest_memory;
 pub mod html;
 pub mod json;

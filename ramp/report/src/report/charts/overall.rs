@@ -11,6 +11,8 @@ type StepColumn = (&'static str, fn(&Step) -> Option<f64>);
 /// Lines of each run for each quantity. With several runs only the first quantities are shown at first.
 fn lines(report: &Report, measures: &[StepColumn], at_first: usize, of_memory: bool) -> Vec<Series> {
     let pen = Pen::of(report);
+    // Strokes of repeats do not tell things apart.
+    let at_first = if pen.has_repeats() { 1 } else { at_first };
     let mut series = Vec::new();
     for (number, (name, measure)) in measures.iter().enumerate() {
         for (run, data) in report.data.iter().enumerate() {

@@ -4,14 +4,22 @@ use super::super::Report;
 use super::super::chart::{At, LINES, PALETTE, Series, Stroke, thinned};
 use crate::dataset::{Dataset, Step};
 
-/// Of one run a colour for each thing that is measured; of more one for each run, and a stroke for each thing.
+/// Of one run a colour for each thing that is measured. Of more a colour for each runtime, and a stroke for each repeat; where there are
+/// no repeats, for each thing.
 pub(super) struct Pen {
     labels: Vec<String>,
+    colours: Vec<usize>,
+    repeats: Vec<usize>,
 }
 
 impl Pen {
     pub(super) fn of(report: &Report) -> Self {
-        Self { labels: report.labels() }
+        let runs = 0..report.data.len();
+        Self {
+            labels: report.labels(),
+            colours: runs.clone().map(|run| report.colour(run)).collect(),
+            repeats: runs.map(|run| report.repeat(run)).collect(),
+        }
     }
 
     /// A line for a thing (its number, and its name) of a run.
@@ -19,7 +27,8 @@ impl Pen {
         let stroke = if self.is_alone() {
             Stroke::Line([0, 0])
         } else {
-            LINES.get(number % LINES.len()).copied().unwrap_or(Stroke::Dots)
+            let which = if self.has_repeats() { self.repeats.get(run).copied().unwrap_or(0) } else { number };
+            LINES.get(which % LINES.len()).copied().unwrap_or(Stroke::Dots)
         };
         Series {
             label: self.label(run, name),
@@ -30,10 +39,15 @@ impl Pen {
         }
     }
 
-    /// One run has a colour for each thing, more have one for each run.
+    /// One run has a colour for each thing, more have one for each runtime.
     pub(super) fn colour(&self, run: usize, number: usize) -> usize {
-        let which = if self.is_alone() { number } else { run };
+        let which = if self.is_alone() { number } else { self.colours.get(run).copied().unwrap_or(run) };
         which % PALETTE.len()
+    }
+
+    /// Whether some runtime was run more than once.
+    pub(super) fn has_repeats(&self) -> bool {
+        self.repeats.iter().any(|repeat| *repeat > 0)
     }
 
     pub(super) fn is_alone(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The report of a study as text with all statistics and every run, for `--verbose`.
 
+use super::missing;
 use super::naming::engine;
 use super::overview::{CellGroup, StudyReport};
 use super::provenance::{self, headline};
@@ -7,6 +8,7 @@ use super::table;
 use super::untold::is_untold;
 use super::words::WIDTH;
 use crate::report::format::wrapped;
+use crate::report::screen::item;
 use ramp_format::text::count;
 
 const MEMORY: &str = "memory of each, MiB (95% CI)";
@@ -21,6 +23,9 @@ pub fn listing(report: &StudyReport<'_>) -> String {
     if report.data.run_count() > 0 {
         text += &format!("\n{}", table::cells(report));
     }
+    for sentence in missing::reasons(report) {
+        text += &item(&sentence, 0);
+    }
     for group in &report.groups {
         push_group(&mut text, report, group);
     }
@@ -29,12 +34,6 @@ pub fn listing(report: &StudyReport<'_>) -> String {
     push_runs(&mut text, report);
     text += &format!("\n{}", wrapped(&provenance::provenance(report), 0, WIDTH));
     text
-}
-
-/// An item of a list.
-pub(super) fn item(sentence: &str, indent: usize) -> String {
-    let text = wrapped(sentence, indent + 2, WIDTH);
-    format!("{:indent$}- {}", "", text.trim_start())
 }
 
 fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
@@ -56,7 +55,8 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
         if let Some(waiting) = &compared.waiting {
             *text += &wrapped(waiting, 6, WIDTH);
         }
-        for sentence in compared.drift.iter().chain(&compared.search_sentence).chain(&compared.capacities) {
+        let told = compared.drift.iter().chain(&compared.caveats).chain(&compared.search_sentence);
+        for sentence in told.chain(&compared.capacities) {
             *text += &item(sentence, 2);
         }
         if group.comparisons.len() > 1 {
@@ -76,7 +76,7 @@ fn push_group(text: &mut String, report: &StudyReport<'_>, group: &CellGroup) {
 }
 
 /// Overhead by size, and podFixed.
-pub(super) fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
+fn push_overheads(text: &mut String, report: &StudyReport<'_>) {
     for overhead in report.overheads.iter().filter(|overhead| !overhead.sentences.is_empty()) {
         text.push('\n');
         for sentence in &overhead.sentences {

@@ -33,8 +33,8 @@ larger than* the margin, at a risk of 5 % (two one-sided tests), which comes fir
 100, and more than planned, it says so instead. p-values are not adjusted for the number of comparisons. A drift of the cluster is a term
 of the difference from five blocks on.
 
-The terminal has a row for each cell and a line for each figure of a comparison. `--verbose` adds ratios, p-values, startup curves, drift
-and every run, which the page and `--json` always have.
+The terminal has the answer of each comparison, a row for each cell and, as far as a screen has room, a line for each figure of a
+comparison. `--verbose` has all of it, with ratios, p-values, startup curves, drift and every run, as the page and `--json` always have.
 
 *Mixed runs* (`mix: true`): each runtime is a cell; memory of each is from one regression on the instances of all, and its difference
 from that of the first runtime is taken within each run. The interval is over runs; that of a study of one run is the one within it.
