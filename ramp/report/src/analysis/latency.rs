@@ -42,7 +42,14 @@ impl Startup {
     /// That of a pod of kube-burner, which does not tell how many others there were.
     fn of_pod(pod: &PodLatency) -> Self {
         let took = Duration { seconds: pod.ready_after, ended: true };
-        Self { made_seconds: pod.created_seconds, at_work: 0, took, group: None }
+        Self {
+            made_seconds: pod.created_seconds,
+            at_work: 0,
+            took,
+            group: None,
+            name: pod.name.clone(),
+            node: pod.node.clone(),
+        }
     }
 }
 

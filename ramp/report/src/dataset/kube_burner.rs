@@ -40,6 +40,10 @@ pub struct PodLatency {
     pub started_after: Option<f64>,
     /// Until it was ready.
     pub ready_after: f64,
+    /// Its name; empty where the document has none.
+    pub name: String,
+    /// Its node, likewise.
+    pub node: String,
 }
 
 /// Whether a file is one of JSON: by its name, or by what it begins with.
@@ -139,6 +143,8 @@ fn pod(document: &Value) -> Result<PodLatency, WrongDocument> {
         sandbox_after: seen("readyToStartContainersLatency")?,
         started_after: seen("containersStartedLatency")?,
         ready_after: required("podReadyLatency")?,
+        name: text(fields, "podName"),
+        node: text(fields, "nodeName"),
     })
 }
 
@@ -184,6 +190,10 @@ fn seconds(fields: &Map<String, Value>, field: &'static str) -> Result<Option<f6
             }),
         },
     }
+}
+
+fn text(fields: &Map<String, Value>, field: &str) -> String {
+    fields.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn created(fields: &Map<String, Value>) -> Result<f64, WrongDocument> {
