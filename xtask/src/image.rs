@@ -26,8 +26,8 @@ pub(crate) fn binary() -> Outcome<PathBuf> {
     Ok(built)
 }
 
-/// Builds a program with the profile of the image. Where the sources of dependencies are on this machine is not in it: the same sources give
-/// the same program wherever they are built.
+/// Builds a program with the profile of the image. Where the sources of dependencies are on this machine is not in it: the same sources
+/// give the same program wherever they are built.
 ///
 /// # Errors
 /// Where cargo fails.
