@@ -16,13 +16,14 @@ pub fn markdown() -> String {
          `ramp report` states these figures of each run, and of each comparison of two runtimes. `--assert` takes those that have a\n\
          unit, by the name in the first column: `ramp report DIR --assert 'running>=100'`. `--json` has each under the key in the\n\
          third column; where a figure is unavailable it is `null`, and `reason` beside it says why.\n\n\
-         The terminal has one screen: the answer, the table, why a figure is not available. What has no room is counted, and `--verbose`\n\
-         prints it, with the analysis in sentences. *The page*, `report.html`, is one file that fetches nothing. It begins with the answer in\n\
-         large figures and a picture of it: how many instances were held (`≥` where no more were tried), fit by requests and fit by memory\n\
-         in use, what each takes, what each takes more than under the base, and what gave way first. Comparison, capacity, cost, startup with\n\
-         the ten slowest starts, and the course of the run follow; definitions, nodes, versions and manifests are folded at the end. A colour\n\
-         is a runtime, and a stroke a repeat of it; of a single run a colour is a quantity. Below each chart are its PNG, its CSV and its\n\
-         table. A click on a chart, or ← and → on one that has the focus, shows the figures of a step. Links: `report.html#step=46`, `#pod=NAME` for one of the slowest, `#chart-memory`.\n\n\
+         The terminal has one screen: the answer, the table, why a figure is not available. What has no room is counted, and\n\
+         `--verbose` prints it, with the analysis in sentences. *The page*, `report.html`, is one file that fetches nothing. It begins\n\
+         with the answer in large figures and a picture of it: how many instances were held (`≥` where no more were tried), fit by\n\
+         requests and fit by memory in use, what each takes, what each takes more than under the base, and what gave way first.\n\
+         Comparison, capacity, cost, startup with the ten slowest starts, and the course of the run follow; definitions, nodes, versions\n\
+         and manifests are folded at the end. A colour is a runtime, and a stroke a repeat of it; of a single run a colour is a quantity.\n\
+         Below each chart are its PNG, its CSV and its table. A click on a chart, or ← and → on one that has the focus, shows the figures\n\
+         of a step. Links: `report.html#step=46`, `#pod=NAME` for one of the slowest, `#chart-memory`.\n\n\
          ## Of each run\n\nKeys are those of an object in `runs`.\n\n{}\n\
          *Swap*: memory of an instance that is swapped out is held, and costs as much as in memory: the marginal cost is memory that\n\
          cannot be reclaimed plus swapped-out memory, compressed memory (zswap, swap on zram) at its compressed size. In the overhead\n\
