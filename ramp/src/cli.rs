@@ -28,7 +28,8 @@ use ramp_report::study::report::assertion::{ReportAssertion, help as assertion_h
     version,
     max_term_width = 110,
     after_help = "Exit status: 0 success, 1 failure, 2 usage error or malformed data (options, manifest, run directory), \
-                  3 preflight failed, 4 an --assert does not hold or a figure is worse than --against allows, 130 interrupted by SIGINT, SIGTERM or SIGHUP (the run \
+                  3 preflight failed, 4 an --assert does not hold or a figure is worse than --against allows, 130 interrupted by \
+                  SIGINT, SIGTERM or SIGHUP (the run \
                   directory is kept).\n\n\
                   Examples:\n  ramp run\n  \
                   ramp plan deploy/kata/memory-capacity.yaml --engine kubernetes\n  \
@@ -297,7 +298,8 @@ fn precision(text: &str) -> Result<f64, String> {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Exit status: 0 the study ended, 1 failure (such as all runs of a block), 2 usage error or malformed data \
-                        (study file, manifest, study directory), 3 preflight failed, 4 an --assert does not hold or a figure is worse than --against allows, 130 interrupted by \
+                        (study file, manifest, study directory), 3 preflight failed, 4 an --assert does not hold or a figure is worse than \
+                        --against allows, 130 interrupted by \
                         SIGINT, SIGTERM or SIGHUP (the study can be resumed).\n\n\
                         Examples:\n  ramp study init\n  ramp study plan study.yaml\n  ramp study run study.yaml --out study-1\n  \
                         ramp study status study-1\n  ramp study run --resume study-1\n  ramp study report study-1"

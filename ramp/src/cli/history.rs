@@ -13,7 +13,8 @@ pub struct GateArgs {
     pub against: Option<PathBuf>,
 
     /// Bounds of --against, as YAML: marginal_cost: {max_increase: 5%}, held: {max_decrease: 3}, or strict: true, with which what cannot
-    /// be told fails, too. Names and units are those of --assert [default: 5% of memory and capacity, 10% of the median startup, 10m and 0.1s of CPU time]
+    /// be told fails, too. Names and units are those of --assert [default: 5% of memory and capacity, 10% of the median startup, 10m and
+    /// 0.1s of CPU time]
     #[arg(long, value_name = "FILE", requires = "against")]
     pub bounds: Option<PathBuf>,
 

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::error::MALFORMED;
-use super::recorded_report::{is_json, read};
-use super::study_report::is_study;
+use super::recorded_report::{is_json, is_study, read};
 use crate::cli::history::HistoryArgs;
 use crate::ui::{error, out};
 use ramp_report::history::page::page;

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::study_report::is_study;
 use ramp_report::dataset::Dataset;
 use ramp_report::history::recorded::RecordedReport;
 use ramp_report::progress::Observer;
@@ -34,4 +33,9 @@ pub(super) fn read(path: &Path, memory_each: Option<u64>) -> Result<RecordedRepo
 /// Whether a path is of what `--json` printed.
 pub(super) fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json") && !path.is_dir()
+}
+
+/// Whether a path is the directory of a study.
+pub(super) fn is_study(path: &Path) -> bool {
+    path.join("study.json").symlink_metadata().is_ok()
 }

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::error::MALFORMED;
 use super::gate::Gate;
+use super::recorded_report::is_study;
 use super::report_files::{Published, ReportFiles, publish, table_bytes};
-use super::study_report::{is_study, page_of_study, report_study};
+use super::study_report::{page_of_study, report_study};
 use crate::cli::{ReportArgs, StudyReportArgs};
 use crate::ui::{ProgressView, error};
 use ramp_report::dataset::{Dataset, tell_apart};

@@ -20,11 +20,6 @@ use ramp_report::study::report::overhead::OverheadReport;
 use ramp_report::study::report::runtime_class::manifests;
 use ramp_report::study::report::{StudyReport, json, listing, markdown, page, text};
 
-/// Whether a path is the directory of a study.
-pub(crate) fn is_study(path: &Path) -> bool {
-    path.join("study.json").symlink_metadata().is_ok()
-}
-
 /// Reports on a study. Errors are printed on standard error.
 pub(crate) fn report_study(
     directory: &Path,

@@ -66,8 +66,8 @@ const DEFAULT_OF_RUNS: &[(&str, Direction, &str)] = &[
     ("overhead_per_pod", Direction::Increase, "5%"),
 ];
 
-/// The same of studies. The mean time of a start is none of them: it is counted up to the longest time that all runs of a study were watched
-/// for, which another study may not have.
+/// The same of studies. The mean time of a start is none of them: it is counted up to the longest time that all runs of a study
+/// were watched for, which another study may not have.
 const DEFAULT_OF_STUDIES: &[(&str, Direction, &str)] = &[
     ("memory_per_instance", Direction::Increase, "5%"),
     ("memory_per_instance_difference", Direction::Increase, "5%"),

@@ -15,8 +15,8 @@ const GAPS: usize = 2 * HEAD.len();
 /// What a table has in its columns.
 const HEAD: [&str; 6] = ["figure", "baseline", "now", "change", "bound", "outcome"];
 
-/// A table of each subject, and a sentence for each outcome that needs one. Intervals of changes are left out where a line would be too long:
-/// the sentences have those that matter.
+/// A table of each subject, and a sentence for each outcome that needs one. Intervals of changes are left out where a line would
+/// be too long: the sentences have those that matter.
 #[must_use]
 pub fn text(judged: &Judgement) -> String {
     let mut text = wrapped(&format!("Against {} ({})", judged.baseline, judged.bounds), 0, WIDTH);
