@@ -65,7 +65,10 @@ fn run_format() -> String {
         table::<LimitRow>(),
         table::<EventRow>(),
     ];
-    include_str!("run-format.md").replace("{tables}", &tables.concat())
+    // Links from docs/ are none from where the text is.
+    let links = "Its JSON has a [schema](schema/run.json); `ramp export` writes\n\
+                 the tables as Arrow or OpenMetrics ([export.md](export.md)).";
+    include_str!("run-format.md").replace("{links}", links).replace("{tables}", &tables.concat())
 }
 
 fn table<T: Table>() -> String {

@@ -14,6 +14,7 @@ pub mod failure_modes;
 pub mod goodput;
 pub mod guest_memory;
 pub mod instance_losses;
+mod kube_burner;
 pub mod latency;
 pub mod limits;
 mod marginal_cost;

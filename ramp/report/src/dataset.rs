@@ -32,15 +32,14 @@ mod workload_reports;
 pub use clocks::SEEN_LATE_SECONDS;
 pub use components::{ComponentMemory, InstanceComponents, NODE_COMPONENTS, PodCgroup};
 pub use cpu_times::{CpuTimes, NO_CPU_TIME};
-pub use kube_burner::PodLatency;
 pub use limit_readings::{LimitPoint, LimitSeries};
 pub use measure::{
     ACTIVE, ANON_AND_SHARED, CHARGED, KERNEL, KERNEL_PARTS, Measure, NOT_AVAILABLE, UNRECLAIMABLE,
 };
 pub use mixed_groups::{GroupCosts, GroupLoad};
 pub use model::{
-    Cells, Dataset, Freshness, KernelCpu, KernelMemory, NodeMemory, NodeSample, NodeSeries, Recorded,
-    Settings, Source, Step,
+    Cells, Dataset, Freshness, KernelCpu, KernelMemory, NodeMemory, NodeSample, NodeSeries, PodLatency,
+    Recorded, Settings, Source, Step,
 };
 use names::name_of;
 pub use names::tell_apart;

@@ -158,7 +158,8 @@ fn metrics_of_a_study_are_labelled_and_a_run_that_was_cut_off_is_left_out() {
 fn a_strict_parser_takes_the_metrics() {
     // Its version 0.16 compares seconds and nanoseconds of times apart.
     const SCRIPT: &str = "from prometheus_client.samples import Timestamp as t; \
-                          t.__gt__ = lambda a, b: (a.sec, a.nsec) > (b.sec, b.nsec); import sys; from prometheus_client.openmetrics.parser import \
+                          t.__gt__ = lambda a, b: (a.sec, a.nsec) > (b.sec, b.nsec); import sys; \
+                          from prometheus_client.openmetrics.parser import \
                           text_string_to_metric_families as p; f = list(p(sys.stdin.read())); \
                           print(len(f), sum(len(x.samples) for x in f))";
     for name in STORED {

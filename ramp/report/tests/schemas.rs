@@ -101,7 +101,8 @@ fn an_independent_validator_agrees() {
     const SCRIPT: &str = "import json, sys, jsonschema\n\
                           schema, document = (json.load(open(path)) for path in sys.argv[1:3])\n\
                           jsonschema.Draft202012Validator.check_schema(schema)\n\
-                          for error in jsonschema.Draft202012Validator(schema).iter_errors(document): print(error.json_path, error.message)";
+                          for error in jsonschema.Draft202012Validator(schema).iter_errors(document):\n    \
+                          print(error.json_path, error.message)";
     let place = tempfile::tempdir().unwrap();
     let save = |name: &str, value: &Value| {
         let path = place.path().join(name);

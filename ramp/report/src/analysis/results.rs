@@ -11,6 +11,7 @@ use super::failure_modes::{FailureMode, breaks};
 use super::goodput::{GoodputCourse, goodput};
 use super::guest_memory::{GuestMemory, guest_memory};
 use super::instance_losses::losses;
+use super::kube_burner;
 use super::latency::{LoadLevel, Startup, latency, startups};
 use super::limits::{LimitUse, limits};
 use super::mixed::{GroupResults, groups as groups_of_mix};
@@ -190,7 +191,10 @@ impl RunResults {
             startups: figures.compute("startups", name, || startups(data)),
             latency: figures
                 .compute("startup latency", name, || of_one_runtime(data).and_then(|()| latency(data, full))),
-            phases: figures.compute("startup phases", name, || startup_phases(data, full)),
+            phases: figures.compute("startup phases", name, || match data.pod_latencies() {
+                Some(pods) => Ok(kube_burner::phases(pods, full)),
+                None => startup_phases(data, full),
+            }),
             burst: figures.compute("starts per second", name, || startup_burst(data)),
             goodput: figures.compute("goodput", name, || goodput(data)),
             terminations: figures.compute("terminations", name, || terminations(data)),

@@ -14,7 +14,6 @@ use ramp_format::rows::{EventRow, PodRow};
 use ramp_format::running_count::PeakCounts;
 use ramp_format::state::State;
 
-mod kube_burner;
 mod node_clock;
 
 use node_clock::NodeClocks;
@@ -68,7 +67,7 @@ impl StartupPhase {
         }
     }
 
-    fn at(self) -> usize {
+    pub(super) fn at(self) -> usize {
         self as usize
     }
 }
@@ -264,9 +263,6 @@ fn mean(durations: &[Duration], phase: StartupPhase) -> Estimate<f64> {
 /// # Errors
 /// Where the data does not tell of instances one by one.
 pub fn startup_phases(data: &Dataset, full: u32) -> Estimate<StartupPhases> {
-    if let Some(pods) = data.pod_latencies() {
-        return Ok(kube_burner::phases(pods, full));
-    }
     let recorded = recorded(data)?;
     if recorded.pods.is_empty() {
         return unavailable("no instance was observed");

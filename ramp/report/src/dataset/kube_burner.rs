@@ -18,7 +18,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::table_reader::quoted;
-use super::{Dataset, Malformed, Source, Unreadable, name_of};
+use super::{Dataset, Malformed, PodLatency, Source, Unreadable, name_of};
 use crate::progress::Observer;
 use ramp_format::run_file::ensure_is_regular;
 
@@ -26,25 +26,6 @@ use ramp_format::run_file::ensure_is_regular;
 const METRIC: &str = "podLatencyMeasurement";
 /// That of their summaries.
 const QUANTILES: &str = "podLatencyQuantilesMeasurement";
-
-/// The start of a pod, as kube-burner saw it. Times are seconds since 1970.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PodLatency {
-    /// When it was created, in whole seconds.
-    pub created_seconds: f64,
-    /// From then until it had a node.
-    pub scheduled_after: f64,
-    /// Until its sandbox was ready; none where that was not seen.
-    pub sandbox_after: Option<f64>,
-    /// Until its containers were started; none where that was not seen.
-    pub started_after: Option<f64>,
-    /// Until it was ready.
-    pub ready_after: f64,
-    /// Its name; empty where the document has none.
-    pub name: String,
-    /// Its node, likewise.
-    pub node: String,
-}
 
 /// Whether a file is one of JSON: by its name, or by what it begins with.
 pub(super) fn is_json(file: &Path) -> bool {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::OnceLock;
 
-use super::kube_burner::PodLatency;
 use super::observation_gaps::Undated;
 use super::swapped::SwappedMemory;
 use super::workload_reports::Reports;
@@ -40,6 +39,25 @@ pub enum Source {
     LegacyCsv,
     /// Pod latencies of kube-burner.
     KubeBurner(Vec<PodLatency>),
+}
+
+/// The start of a pod, as kube-burner saw it. Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodLatency {
+    /// When it was created, in whole seconds.
+    pub created_seconds: f64,
+    /// From then until it had a node.
+    pub scheduled_after: f64,
+    /// Until its sandbox was ready; none where that was not seen.
+    pub sandbox_after: Option<f64>,
+    /// Until its containers were started; none where that was not seen.
+    pub started_after: Option<f64>,
+    /// Until it was ready.
+    pub ready_after: f64,
+    /// Its name; empty where the document has none.
+    pub name: String,
+    /// Its node, likewise.
+    pub node: String,
 }
 
 /// How new a sample is.

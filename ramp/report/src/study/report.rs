@@ -14,7 +14,7 @@
 //! | [`mod@listing`], [`mod@markdown`], [`html`] | all of it, for people |
 //! | [`table`], [`missing`] | a row for each cell, and why figures are not available |
 //! | [`mod@json`] | all of it, for programs |
-//! | [`document`], [`cell_document`], [`comparison_document`], [`overhead_document`] | its types, and those of its schema |
+//! | [`document`], and those beside it | its types, and those of its schema |
 //! | [`components`] | who holds what instances take more |
 //! | [`mod@limits`] | which limit of the nodes comes first |
 //! | [`untold`] | figures that a study has nothing of |
@@ -57,6 +57,7 @@ mod startup_charts;
 pub mod table;
 pub mod terminal;
 pub mod untold;
+pub mod value_document;
 pub mod words;
 
 pub use html::page;

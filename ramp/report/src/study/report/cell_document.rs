@@ -6,7 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::document::{IntervalDocument, ValueDocument};
+use super::value_document::{IntervalDocument, ValueDocument};
 
 /// A cell, and the means of its figures.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cell_document::MissingDocument;
-use super::document::{IntervalDocument, ValueDocument};
+use super::value_document::{IntervalDocument, ValueDocument};
 
 /// A figure of two cells.
 #[derive(Debug, Default, Serialize, JsonSchema)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::cell_document::CellDocument;
 use super::comparison_document::{CapacitiesDocument, ComparisonDocument, SearchDocument, StartupsDocument};
 use super::overhead_document::SizesDocument;
-use crate::stats::Interval;
+use super::value_document::IntervalDocument;
 use ramp_format::study::{Decision, Order, StudyFile};
 use ramp_format::time::Time;
 
@@ -84,35 +84,6 @@ pub struct BlocksDocument {
     pub least: u32,
     /// The most.
     pub most: u32,
-}
-
-/// A 95 % interval. An end that is not bounded is `null`.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct IntervalDocument {
-    /// Lower end.
-    #[schemars(with = "Option<f64>")]
-    pub low: f64,
-    /// Upper end.
-    #[schemars(with = "Option<f64>")]
-    pub high: f64,
-}
-
-impl From<Interval> for IntervalDocument {
-    fn from(Interval { low, high }: Interval) -> Self {
-        Self { low, high }
-    }
-}
-
-/// A figure with its interval.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ValueDocument {
-    /// The figure, in its unit.
-    pub value: Option<f64>,
-    /// Its interval.
-    pub interval: Option<IntervalDocument>,
-    /// Why it is unavailable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// A run.

@@ -13,14 +13,12 @@ use super::comparison_document::{
     OneSidedDocument, PermutationDocument, SearchDocument, StartupTestDocument, StartupsDocument,
     VerdictDocument,
 };
-use super::document::{
-    BlocksDocument, IntervalDocument, RunDocument, RunMemoryDocument, StudyDocument, StudyFacts,
-    ValueDocument,
-};
+use super::document::{BlocksDocument, RunDocument, RunMemoryDocument, StudyDocument, StudyFacts};
 use super::naming::engine;
 use super::overview::StudyReport;
 use super::provenance::headline;
 use super::untold::is_untold;
+use super::value_document::{IntervalDocument, ValueDocument};
 use crate::analysis::capacity::GroupCapacities;
 use crate::stats::PermutationTest;
 use crate::study::comparison::FigureComparison;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::document::ValueDocument;
+use super::value_document::ValueDocument;
 
 /// A runtime over the sizes of a scenario.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -1,12 +1,12 @@
 //! Overhead by size and podFixed, for programs.
 
-use super::document::ValueDocument;
 use super::overhead::{OverheadReport, OverheadRow};
 use super::overhead_document::{
     AsMeasuredDocument, ClassDocument, FarthestDocument, FitDocument, GuestDocument, InPlaceDocument,
     MeasuredSizeDocument, NeedsDocument, PodCountsDocument, PodFixedDocument, PodFixedVerdictDocument,
     PodsDocument, SizeDocument, SizesDocument,
 };
+use super::value_document::ValueDocument;
 use crate::analysis::Estimate;
 use crate::study::guest_memory::GuestSides;
 use crate::study::overhead_by_size::{Deviation, FitCheck, OverheadModel, ValueWithInterval};

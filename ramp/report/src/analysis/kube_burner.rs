@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{InstancePhases, PhaseFacts, StartupPhase, StartupPhases};
+use super::startup_phases::{InstancePhases, PhaseFacts, StartupPhase, StartupPhases};
 use crate::dataset::PodLatency;
 use crate::stats::Duration;
 
