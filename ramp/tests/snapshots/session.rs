@@ -95,7 +95,9 @@ impl Place {
         let shown = text(&output.stdout) + &text(&output.stderr);
         let shown = shown.replace(&self.path().canonicalize().unwrap().display().to_string(), "/HERE");
         let shown = shown.replace(&self.path().display().to_string(), "/HERE");
-        let lines = shown.trim_end().lines().map(|line| match line.split_once(' ') {
+        // A machine that is slow says what it waits for.
+        let lines = shown.trim_end().lines().filter(|line| !line.starts_with("  ! waiting for the report: "));
+        let lines = lines.map(|line| match line.split_once(' ') {
             Some((time, rest)) if time.parse::<humantime::Timestamp>().is_ok() => format!("TIME {rest}\n"),
             _ => format!("{line}\n"),
         });
