@@ -12,6 +12,7 @@ pub(crate) mod output_directory;
 mod recorded_report;
 mod report;
 mod report_files;
+mod results_server;
 mod resumed;
 mod schema;
 mod serve;
@@ -22,12 +23,13 @@ mod study_report;
 pub use error::CommandError;
 
 use export::export;
-use report::{page_of, report};
+use report::report;
 use schema::schema;
 
 use clean::clean;
 use error::{INTERRUPTED, REFUSED};
 use fetch::fetch;
+use results_server::{bound, serve_results};
 use serve::serve;
 use single_run::{RunDiscovery, begin, is_refused, mark_as_live, preflight, prepare, unless_interrupted};
 use study::study;
@@ -39,12 +41,11 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::cli::results::ServeOption;
 use crate::cli::{Command, RunArgs};
 use crate::engine::factory::AnyEngine;
 use crate::plan::builder::PlanBuilder;
 use crate::run::{Run, Surroundings};
-use crate::serve::{BoundServer, ResultsServer};
+use crate::serve::BoundServer;
 use crate::ui::{Summary, View, out};
 use ramp_format::plan::EngineKind;
 use ramp_format::run_file::read_run;
@@ -93,6 +94,11 @@ async fn plan(args: &RunArgs) -> Result<ExitCode, CommandError> {
             "--resume is an option of ramp run: a run that is resumed has its plan in run.json".into(),
         ));
     }
+    if args.server.serve.is_some() {
+        return Err(CommandError::Input(
+            "--serve is an option of ramp run: a plan has no results to serve".into(),
+        ));
+    }
     let (builder, mut engine, _) = prepare(args).await?;
     let RunDiscovery { preflight, forecast, text } = preflight(&mut engine, &builder).await?;
     if args.json {
@@ -136,21 +142,6 @@ async fn run(args: &RunArgs) -> Result<ExitCode, CommandError> {
     let surroundings = Surroundings { clock, view, interrupts: interrupts.clone() };
     let (run, _live) = begin(builder, found, engine, surroundings)?;
     finish(run, &interrupts).await
-}
-
-/// The server of a run or a study, if one is asked for: what cannot be bound is told before anything begins.
-pub(crate) async fn bound(option: &ServeOption) -> Result<Option<BoundServer>, CommandError> {
-    match option.serve {
-        Some(address) => Ok(Some(BoundServer::bind(address).await?)),
-        None => Ok(None),
-    }
-}
-
-/// Serves a directory, and says where.
-pub(crate) fn serve_results(server: BoundServer, directory: &Path, view: &View) -> ResultsServer {
-    let server = server.serve(directory, page_of);
-    view.say(&format!("page: {}", server.url));
-    server
 }
 
 async fn resume(path: &Path, json: bool, server: Option<BoundServer>) -> Result<ExitCode, CommandError> {

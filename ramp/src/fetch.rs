@@ -1,6 +1,7 @@
 //! Copy of a directory of results that is still written elsewhere: what has changed is fetched, and what was appended to tables.
 //!
-//! The state file in the copy says which file each is a copy of. It is written after each file, so that a copy that was interrupted goes on.
+//! The state file in the copy says which file each is a copy of. It is written after each file, so that a copy that was interrupted
+//! goes on.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -8,10 +8,11 @@ mod page;
 mod response;
 
 pub(crate) use files::{RemoteFile, ResultsIndex, is_below};
+pub(crate) use page::PageOf;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use self::page::LivePage;
+use self::response::Results;
 
 /// A client that sends no request for so long is disconnected.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
@@ -44,16 +45,6 @@ pub(crate) struct ResultsServer {
     pub(crate) url: String,
 }
 
-/// Makes the page of a directory; why there is none.
-pub(crate) type PageOf = fn(&Path) -> Result<String, String>;
-
-/// What is served.
-#[derive(Debug)]
-struct Results {
-    directory: PathBuf,
-    page: LivePage,
-}
-
 impl BoundServer {
     /// Binds an address.
     ///
@@ -73,7 +64,7 @@ impl BoundServer {
     /// Serves a directory, which may come to exist later.
     pub(crate) fn serve(self, directory: &Path, page_of: PageOf) -> ResultsServer {
         let Self { listener, address } = self;
-        let results = Arc::new(Results { directory: directory.to_owned(), page: LivePage::of(page_of) });
+        let results = Arc::new(Results::of(directory, page_of));
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {

@@ -356,14 +356,15 @@ impl Status {
 /// Requested instances, those in each state, and those lost.
 pub(crate) fn instances(asked: u32, counts: &Counts, totals: &Totals) -> String {
     let of = |state| counts.of(state);
+    // What counts most first: the end of a line may be cut off.
     let by_state = [
-        (of(State::Pending) + of(State::Unschedulable), "pending"),
-        (of(State::Creating), "creating"),
-        (of(State::Running), "running"),
         (of(State::Ready), "ready"),
-        (of(State::Terminating), "terminating"),
         (totals.evictions, "evicted"),
         (totals.oom_kills, "OOM-killed"),
+        (of(State::Running), "running"),
+        (of(State::Creating), "creating"),
+        (of(State::Pending) + of(State::Unschedulable), "pending"),
+        (of(State::Terminating), "terminating"),
     ];
     let present = by_state.into_iter().filter(|(count, _)| *count > 0);
     let parts = present.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>();

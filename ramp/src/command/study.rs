@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::error::{CommandError, INTERRUPTED, REFUSED};
+use super::interrupts;
 use super::report::{page_of, report_of_study};
-use super::{bound, interrupts};
+use super::results_server::bound;
 use crate::cli::{StudyArgs, StudyCommand, StudyReportArgs, StudyRunArgs};
 use crate::serve::PageOf;
 use crate::study::StudyPlan;
@@ -16,7 +17,7 @@ use crate::study::checked_cell::{CheckedCell, durations};
 use crate::study::dwells::planned_dwells;
 use crate::study::init::init;
 use crate::study::plan::{describe, planned_runs};
-use crate::study::runner::{StudyOutput, Waiting, continue_study, resume_study, run_study};
+use crate::study::runner::{IfUnderWay, StudyOutput, continue_study, resume_study, run_study};
 use crate::study::status::StudyStatus;
 use crate::ui::{notice, out};
 use ramp_format::study::{StudyFile, StudyRecord};
@@ -60,7 +61,7 @@ async fn run(args: &StudyRunArgs) -> Result<ExitCode, CommandError> {
         server: bound(&args.server).await?.map(|server| (server, page_of as PageOf)),
     };
     let end = match (&args.resume, &args.file) {
-        (Some(directory), _) => resume_study(directory, output, Waiting::Never).await?,
+        (Some(directory), _) => resume_study(directory, output, IfUnderWay::Refuse).await?,
         (None, Some(file)) => match (&args.out, args.continue_existing) {
             (Some(out), true) => continue_study(file, out, output).await?,
             (out, _) => run_study(file, out.as_deref(), output).await?,

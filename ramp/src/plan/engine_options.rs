@@ -73,6 +73,7 @@ mod tests {
         "note",
         "beyond",
         "search",
+        "serve",
         "precision",
         "out",
         "label",

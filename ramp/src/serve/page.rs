@@ -8,13 +8,15 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::PageOf;
 use super::files::ResultsIndex;
 
 /// Between two pages.
 const LEAST_AGE: Duration = Duration::from_secs(5);
 /// Between two pages, per time that one takes: a twentieth of a core at most.
 const AGE_PER_COST: u32 = 20;
+
+/// Makes the page of a directory; why there is none.
+pub(crate) type PageOf = fn(&Path) -> Result<String, String>;
 
 /// The page, and what makes it.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Requests and their responses: `GET /` (the page), `/state`, `/files` (the index), `/files/PATH` (with `Range: bytes=N-`), `/healthz`.
 
+use std::path::{Path, PathBuf};
+
 use bytes::Bytes;
 use futures::stream;
 use http::header::{
@@ -16,9 +18,8 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, Take};
 use tokio::task::spawn_blocking;
 
-use super::Results;
 use super::files::open;
-use super::page::index_of;
+use super::page::{LivePage, PageOf, index_of};
 
 /// Body of a response.
 pub(super) type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -30,7 +31,18 @@ const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// What is served.
+#[derive(Debug)]
+pub(super) struct Results {
+    directory: PathBuf,
+    page: LivePage,
+}
+
 impl Results {
+    pub(super) fn of(directory: &Path, page_of: PageOf) -> Self {
+        Self { directory: directory.to_owned(), page: LivePage::of(page_of) }
+    }
+
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");

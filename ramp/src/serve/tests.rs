@@ -29,7 +29,7 @@ fn results() -> tempfile::TempDir {
 async fn get(directory: &Path, path: &str, range: Option<&str>) -> (u16, String) {
     let page_of: PageOf =
         |_| Ok("<head><meta content=\"default-src 'none'; style-src x\"></head><body></body>".into());
-    let results = Results { directory: directory.to_owned(), page: LivePage::of(page_of) };
+    let results = Results::of(directory, page_of);
     let mut request = Request::get(path);
     if let Some(range) = range {
         request = request.header("range", range);

@@ -140,8 +140,8 @@ pub(crate) async fn run_study(
     StudyRunner::new(directory, record, clock, interrupts, json, &checked, marks).go().await
 }
 
-/// Goes on with the study of a file where its directory has one, also one that another process is about to leave; else begins it. So the same
-/// command serves each attempt of a Job.
+/// Goes on with the study of a file where its directory has one, also one that another process is about to leave; else begins it. So the
+/// same command serves each attempt of a Job.
 ///
 /// # Errors
 /// Those of [`run_study`] and [`resume_study`], and where the directory has another study.
@@ -160,7 +160,7 @@ pub(crate) async fn continue_study(
         )));
     }
     if record.end.is_none() {
-        return resume_study(out, output, Waiting::ForTheOther).await;
+        return resume_study(out, output, IfUnderWay::Wait).await;
     }
     tell(
         &View::of(output.json),
@@ -171,11 +171,11 @@ pub(crate) async fn continue_study(
 
 /// What is done where another process runs the study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub(crate) enum IfUnderWay {
     /// It is an error.
-    Never,
+    Refuse,
     /// Its end is waited for.
-    ForTheOther,
+    Wait,
 }
 
 /// Goes on with the study of a directory.
@@ -185,7 +185,7 @@ pub(crate) enum Waiting {
 pub(crate) async fn resume_study(
     directory: &Path,
     output: StudyOutput,
-    waiting: Waiting,
+    if_under_way: IfUnderWay,
 ) -> Result<StudyEnd, CommandError> {
     let json = output.json;
     let _server = output.serve(directory);
@@ -201,10 +201,10 @@ pub(crate) async fn resume_study(
             process.unwrap_or_else(|| "a process in another container or on another machine".into());
         CommandError::Failed(format!("{at}: the study is under way ({process}); see: ramp study status {at}"))
     };
-    let lock = match (StudyLock::take(directory), waiting) {
+    let lock = match (StudyLock::take(directory), if_under_way) {
         (LockState::Held(lock), _) => lock,
-        (LockState::Taken, Waiting::Never) => return Err(under_way(other_process_of(&study))),
-        (LockState::Taken, Waiting::ForTheOther) => {
+        (LockState::Taken, IfUnderWay::Refuse) => return Err(under_way(other_process_of(&study))),
+        (LockState::Taken, IfUnderWay::Wait) => {
             let told = || {
                 tell(&View::of(json), &format!("{at}: waiting for the process that runs the study to end"));
             };
