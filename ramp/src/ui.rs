@@ -286,6 +286,15 @@ const HEADING: &str = " step asked  pend creat   run ready failed evict  OOM ava
 /// Columns of the status area, without its spinner: it fits on a terminal of 80.
 const STATUS_CHARS: usize = 77;
 
+/// A line of the status area: of one that is too long, as many whole words as fit.
+fn fitted(line: &str) -> String {
+    let short = shortened(line, STATUS_CHARS);
+    match short.strip_suffix('…').and_then(|cut| cut.rsplit_once(' ')) {
+        Some((words, _)) if short.len() < line.len() => format!("{words} …"),
+        _ => short,
+    }
+}
+
 /// Memory left to the instances: the rest of their budget (limit, used), else what is available.
 fn free(budget: Option<(u64, u64)>, available: Option<u64>) -> Option<Bytes> {
     budget.map(|(limit, used)| limit.saturating_sub(used)).or(available).map(Bytes)
@@ -342,7 +351,7 @@ impl Status {
         // What cannot be written is worse than any wait.
         let waits_for = if self.unwritten.is_empty() { &self.waits_for } else { &self.unwritten };
         let lines = [&instances(self.asked, &self.counts, &self.totals), &parts.join(" | "), waits_for];
-        let lines: Vec<String> = lines.iter().map(|line| shortened(line, STATUS_CHARS)).collect();
+        let lines: Vec<String> = lines.iter().map(|line| fitted(line)).collect();
         lines.join("\n")
     }
 
