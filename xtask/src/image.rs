@@ -119,7 +119,7 @@ pub(crate) fn build_ramp() -> Outcome {
 
 /// What stands in for a build stage of the Containerfile: a directory with the program.
 fn context(program: &str) -> Outcome<PathBuf> {
-    let context = Path::new("target/image-context").join(program);
+    let context = Path::new("target/image-contexts").join(program);
     fs::create_dir_all(&context).map_err(|error| format!("{}: {error}", context.display()))?;
     Ok(context)
 }
