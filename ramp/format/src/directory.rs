@@ -39,7 +39,7 @@ pub struct Directory {
 }
 
 /// Space for the next `run.json`, taken beforehand: how a run ended and what it lost is written on a full disk as well.
-const RESERVED: &str = "run.json.reserved";
+pub const RESERVED: &str = "run.json.reserved";
 /// Least size of that.
 const RESERVED_BYTES: usize = 64 << 10;
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use workload::quantity::Bytes;
 
 use super::error::{CommandError, INTERRUPTED};
-use super::interrupts;
+use super::interrupts::{self, unless_interrupted};
 use super::report::report_of_directory;
 use super::single_run::waiting;
 use crate::cli::results::FetchArgs;
@@ -47,7 +47,9 @@ pub(super) async fn fetch(args: &FetchArgs) -> Result<ExitCode, CommandError> {
     let mut copy = ResultsCopy::open(&directory).map_err(|error| copying(&error))?;
     let interrupts = interrupts::count();
     let fetched = match &args.from {
-        Some(url) => or_interrupted(&interrupts, fetch_from_url(args, url, &mut copy)).await.transpose()?,
+        Some(url) => {
+            unless_interrupted(&interrupts, fetch_from_url(args, url, &mut copy)).await.transpose()?
+        }
         None => fetch_from_job(args, &mut copy, &interrupts).await?,
     };
     let Some(fetched) = fetched else {
@@ -89,7 +91,7 @@ async fn fetch_from_job(
     let options = EngineOptions { context: args.context.clone(), ..EngineOptions::default() };
     let (client, server) = kubernetes::connect(&options).await?;
     let job = ResultsJob::new(client, args.namespace.clone(), args.job.clone());
-    let running = or_interrupted(interrupts, fetch_while_running(args, &job, &server, copy)).await;
+    let running = unless_interrupted(interrupts, fetch_while_running(args, &job, &server, copy)).await;
     let Some((all, has_ended)) = running.transpose()? else { return Ok(None) };
     if !has_ended {
         return Ok(Some(all));
@@ -160,25 +162,16 @@ async fn fetch_again(
         })?;
         with_retries(&job.source(&pod, port), copy).await
     };
-    let fetched = or_interrupted(interrupts, fetching).await;
+    let fetched = unless_interrupted(interrupts, fetching).await;
     let removed = job.remove(&pod).await;
     let fetched = fetched.transpose()?;
     removed?;
     Ok(fetched)
 }
 
-/// What the work gives; none if it is interrupted before.
-async fn or_interrupted<T>(interrupts: &watch::Receiver<u32>, work: impl Future<Output = T>) -> Option<T> {
-    let mut interrupts = interrupts.clone();
-    tokio::select! {
-        done = work => Some(done),
-        Ok(_) = interrupts.wait_for(|count| *count > 0) => None,
-    }
-}
-
 async fn until_serving(job: &ResultsJob, pod: &str) -> Result<(), Failure> {
     loop {
-        if job.is_serving(pod).await?.is_ok() {
+        if job.is_serving(pod).await? {
             return Ok(());
         }
         sleep(LOOKED_AT_EVERY).await;

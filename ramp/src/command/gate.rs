@@ -13,7 +13,7 @@ use ramp_format::text::yaml_error;
 use ramp_report::history::bounds::Bounds;
 use ramp_report::history::figure_name::ReportKind;
 use ramp_report::history::gate::Judgement;
-use ramp_report::history::gate_text::{sentence, text};
+use ramp_report::history::gate_text::{missing, sentence};
 use ramp_report::history::github;
 use ramp_report::history::junit::{AssertionResult, xml};
 use ramp_report::history::recorded::RecordedReport;
@@ -96,14 +96,8 @@ impl Gate {
 
 /// What fails, in sentences.
 pub(super) fn failures(judged: &Judgement) -> Vec<String> {
-    let missing = judged.only_in_baseline.iter().filter(|_| judged.strict);
-    let missing = missing.map(|subject| format!("{subject}: only in the baseline, not in the report"));
-    judged.failures().map(sentence).chain(missing).collect()
-}
-
-/// The judgement for a terminal.
-pub(super) fn words(judged: &Judgement) -> String {
-    text(judged)
+    let lacking = judged.only_in_baseline.iter().filter(|_| judged.strict);
+    judged.failures().map(sentence).chain(lacking.map(|subject| missing(subject))).collect()
 }
 
 impl Baseline {

@@ -21,6 +21,18 @@ pub(crate) fn count() -> watch::Receiver<u32> {
     receiver
 }
 
+/// What the work gives; none if it is interrupted before.
+pub(crate) async fn unless_interrupted<T>(
+    interrupts: &watch::Receiver<u32>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut interrupts = interrupts.clone();
+    tokio::select! {
+        done = work => Some(done),
+        Ok(_) = interrupts.wait_for(|count| *count > 0) => None,
+    }
+}
+
 fn handle(kind: SignalKind, sender: &watch::Sender<u32>, counted: fn(u32) -> u32) {
     let sender = sender.clone();
     match signal(kind) {

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::error::{DOES_NOT_HOLD, MALFORMED};
-use super::gate::{Gate, failures as gate_failures, words};
+use super::gate::{Gate, failures as gate_failures};
 use crate::cli::ReportOutputArgs;
 use crate::ui::{error, out};
 use ramp_report::history::gate::Judgement;
+use ramp_report::history::gate_text::text as gate_text;
 use ramp_report::history::junit::AssertionResult;
 
 /// Default directory of a report.
@@ -110,7 +111,7 @@ fn print(report: &impl Published, args: &ReportOutputArgs, mut json: Value, judg
     }
     out(report.text().trim_end());
     if let Some(judged) = judged {
-        out(&format!("\n{}", words(judged).trim_end()));
+        out(&format!("\n{}", gate_text(judged).trim_end()));
     }
 }
 

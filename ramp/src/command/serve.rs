@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::time::sleep;
 
 use super::CommandError;
-use super::interrupts;
+use super::interrupts::{self, unless_interrupted};
 use super::report::page_of;
 use crate::cli::results::ServeArgs;
 use crate::serve::BoundServer;
@@ -22,7 +22,7 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, CommandError> {
             "{at}: no such directory; expected that of a run or a study"
         )));
     }
-    let mut interrupts = interrupts::count();
+    let interrupts = interrupts::count();
     let server = BoundServer::bind(args.listen).await?.serve(&args.directory, page_of);
     out(&format!("{at}: {}", server.url));
     let over = async {
@@ -31,9 +31,7 @@ pub(super) async fn serve(args: &ServeArgs) -> Result<ExitCode, CommandError> {
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        () = over => {}
-        Ok(_) = interrupts.wait_for(|count| *count > 0) => {}
-    }
+    // Either way it has done what it was asked.
+    let _ = unless_interrupted(&interrupts, over).await;
     Ok(ExitCode::SUCCESS)
 }

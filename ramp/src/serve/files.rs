@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use ramp_format::directory::RESERVED;
 use ramp_format::run_file::read_run;
 use ramp_format::study::StudyRecord;
 
@@ -61,7 +62,8 @@ fn has_ended(directory: &Path) -> bool {
     }
 }
 
-/// Regular files, without those that are being written and the report. Links are not followed: they may lead elsewhere.
+/// Regular files, without those that are being written, the space reserved for them, and the report. Links are not followed: they may lead
+/// elsewhere.
 fn collect(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<RemoteFile>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
@@ -80,7 +82,7 @@ fn collect(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<RemoteF
 }
 
 fn is_result(name: &str) -> bool {
-    !name.starts_with('.') && !name.ends_with(".new") && !name.ends_with(".lock")
+    !name.starts_with('.') && !name.ends_with(".new") && !name.ends_with(".lock") && name != RESERVED
 }
 
 /// Opens a file of the index, at a byte, and tells how long it is now.

@@ -55,16 +55,18 @@ impl LivePage {
     /// Why there is none.
     pub(super) async fn get(&self, directory: &Path) -> Result<String, String> {
         let mut last = self.last.lock().await;
+        if let Some(made) = last.as_ref().filter(|made| Instant::now() < made.until) {
+            return Ok(made.html.clone());
+        }
         let index = index_of(directory).await;
-        if let Some(made) = last.as_ref()
-            && (Instant::now() < made.until || made.version == index.version())
-        {
+        let version = index.version();
+        if let Some(made) = last.as_ref().filter(|made| made.version == version) {
             return Ok(made.html.clone());
         }
         let (begin, path, page_of) = (Instant::now(), directory.to_owned(), self.page_of);
         let made = spawn_blocking(move || page_of(&path)).await;
         let html = made.map_err(|error| error.to_string()).and_then(|made| made)?;
-        let (version, ended) = (index.version(), index.ended);
+        let ended = index.ended;
         let html = live(&html, version, ended);
         let until = Instant::now() + LEAST_AGE.max(begin.elapsed() * AGE_PER_COST);
         *last = Some(MadePage { html: html.clone(), version, ended, until });

@@ -14,6 +14,7 @@ fn results() -> tempfile::TempDir {
         ("study.json", "{}"),
         ("study.json.new", "half"),
         ("study.lock", ""),
+        ("runs/block-1/run.json.reserved", "\n\n"),
         (".hidden", "x"),
         ("report/report.html", "x"),
         ("runs/block-1/steps.csv", "a,b\n1,2\n"),

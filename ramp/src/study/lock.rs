@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::command::interrupts::unless_interrupted;
+
 /// How often a lock that another process has is asked for.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -52,7 +54,6 @@ impl StudyLock {
         told: impl FnOnce(),
     ) -> Option<Self> {
         let mut told = Some(told);
-        let mut interrupts = interrupts.clone();
         loop {
             match Self::take(directory) {
                 LockState::Held(lock) => return Some(lock),
@@ -62,10 +63,7 @@ impl StudyLock {
                     }
                 }
             }
-            tokio::select! {
-                () = sleep(EVERY) => {}
-                Ok(_) = interrupts.wait_for(|count| *count > 0) => return None,
-            }
+            unless_interrupted(interrupts, sleep(EVERY)).await?;
         }
     }
 }

@@ -402,11 +402,7 @@ impl StudyRunner {
         let last =
             self.record.runs.last().and_then(|run| read_run(&self.directory.join(&run.directory)).ok());
         let (wait, notes) = before_next(last.as_ref(), self.record.definition.cooldown, self.clock.now());
-        let mut interrupts = self.interrupts.clone();
-        tokio::select! {
-            () = sleep(wait) => Some(notes),
-            Ok(_) = interrupts.wait_for(|count| *count > 0) => None,
-        }
+        interrupts::unless_interrupted(&self.interrupts, sleep(wait)).await.map(|()| notes)
     }
 
     /// The directory of the next attempt at a run.

@@ -246,8 +246,7 @@ fn judged(bound: &Bound, baseline: RecordedValue, now: RecordedValue) -> Outcome
         Amount::Absolute(amount) => (0.0, amount),
     };
     let excess = difference(now.times(sign), baseline.times(sign + share));
-    let Interval { low, high } =
-        excess.interval.unwrap_or(Interval { low: excess.value, high: excess.value });
+    let Interval { low, high } = excess.ends();
     if low > amount {
         Outcome::Regression
     } else if high <= amount {
@@ -263,9 +262,7 @@ fn judged(bound: &Bound, baseline: RecordedValue, now: RecordedValue) -> Outcome
 /// One less the other, with the interval by variance estimates recovery; one without an interval is exact.
 fn difference(one: RecordedValue, other: RecordedValue) -> RecordedValue {
     let value = one.value - other.value;
-    let exact =
-        |value: RecordedValue| value.interval.unwrap_or(Interval { low: value.value, high: value.value });
-    let (of_one, of_other) = (exact(one), exact(other));
+    let (of_one, of_other) = (one.ends(), other.ends());
     let interval = (one.interval.is_some() || other.interval.is_some()).then(|| Interval {
         low: value - (one.value - of_one.low).hypot(of_other.high - other.value),
         high: value + (of_one.high - one.value).hypot(other.value - of_other.low),
@@ -274,6 +271,11 @@ fn difference(one: RecordedValue, other: RecordedValue) -> RecordedValue {
 }
 
 impl RecordedValue {
+    /// Its interval; one without is exact.
+    fn ends(self) -> Interval {
+        self.interval.unwrap_or(Interval { low: self.value, high: self.value })
+    }
+
     fn times(self, factor: f64) -> Self {
         let ends = |Interval { low, high }: Interval| {
             let (a, b) = (factor * low, factor * high);

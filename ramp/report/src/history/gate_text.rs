@@ -95,13 +95,16 @@ pub fn sentence(outcome: &BoundOutcome) -> String {
     )
 }
 
+/// A subject that only the baseline has, in a sentence.
+#[must_use]
+pub fn missing(subject: &str) -> String {
+    format!("{subject}: only in the baseline, not in the report")
+}
+
 /// What the table cannot say: why something is not known, and what was not compared.
 fn sentences(judged: &Judgement) -> Vec<String> {
     let untold = judged.outcomes.iter().filter(|outcome| matches!(outcome.outcome, Outcome::CannotTell(_)));
-    let missing = judged
-        .only_in_baseline
-        .iter()
-        .map(|subject| format!("{subject}: only in the baseline, not in the report"));
+    let missing = judged.only_in_baseline.iter().map(|subject| missing(subject));
     let new =
         judged.only_now.iter().map(|subject| format!("{subject}: only in the report, not in the baseline"));
     untold.map(sentence).chain(missing).chain(new).collect()

@@ -16,8 +16,11 @@ use tokio::time::timeout;
 
 use super::connect;
 use super::kubeconfig::Access;
+use super::object::PodObject;
+use super::pod::instance_status;
 use super::request::{REQUEST_LIMIT, optional, within};
-use crate::engine::Failure;
+use crate::engine::{Failure, InstanceStatus};
+use ramp_format::state::State;
 
 /// Escaped in a path: all but what RFC 3986 has as unreserved, and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -138,7 +141,7 @@ impl ResultsJob {
     /// If there is no such Job, or the API server does not answer.
     pub(crate) async fn state(&self) -> Result<JobState, Failure> {
         let job = self.job().await?;
-        let pods: Api<Pod> = self.api();
+        let pods: Api<PodObject> = self.api();
         let selection = ListParams::default().labels(&format!("{JOB_NAME}={}", self.name));
         let pods = within(REQUEST_LIMIT, pods.list(&selection)).await;
         let pods = pods.map_err(|error| error.failure(&format!("listing the pods of job/{}", self.name)))?;
@@ -166,20 +169,18 @@ impl ResultsJob {
         }
     }
 
-    /// Whether that pod serves by now; else why not.
+    /// Whether that pod serves by now.
     ///
     /// # Errors
     /// If it cannot be read, or has ended.
-    pub(crate) async fn is_serving(&self, pod: &str) -> Result<Result<(), String>, Failure> {
-        let found = within(REQUEST_LIMIT, self.api::<Pod>().get(pod)).await;
+    pub(crate) async fn is_serving(&self, pod: &str) -> Result<bool, Failure> {
+        let found = within(REQUEST_LIMIT, self.api::<PodObject>().get(pod)).await;
         let found = found.map_err(|error| error.failure(&format!("reading pod/{pod}")))?;
-        match phase(&found) {
-            "Running" => Ok(Ok(())),
-            "Succeeded" | "Failed" => {
-                Err(Failure::permanent(format!("pod/{pod} has ended; see: kubectl logs {pod}")))
-            }
-            _ => Ok(Err(waits_for(&found))),
+        let status = first_container_status(&found);
+        if status.over {
+            return Err(Failure::permanent(format!("pod/{pod} has ended; see: kubectl logs {pod}")));
         }
+        Ok(is_running(&status))
     }
 
     /// Removes that pod.
@@ -210,13 +211,13 @@ impl ResultsJob {
     }
 }
 
-fn state(job: &Job, pods: &[Pod]) -> Result<JobState, String> {
+fn state(job: &Job, pods: &[PodObject]) -> Result<JobState, String> {
     let spec = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let port = served_port(spec.ok_or("the Job has no pod template")?)?;
+    let pods: Vec<InstanceStatus> = pods.iter().map(first_container_status).collect();
     // One that is being deleted still writes: how it ends is fetched from the next one.
-    let active = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none();
-    if let Some(pod) = pods.iter().filter(active).find(|pod| phase(pod) == "Running") {
-        return Ok(JobState::Served { pod: pod.name_any(), port });
+    if let Some(pod) = pods.iter().find(|pod| is_running(pod)) {
+        return Ok(JobState::Served { pod: pod.name.clone(), port });
     }
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     for condition in conditions.filter(|condition| condition.status == "True") {
@@ -227,28 +228,23 @@ fn state(job: &Job, pods: &[Pod]) -> Result<JobState, String> {
             _ => {}
         }
     }
-    let waiting = pods.iter().filter(active).find(|pod| phase(pod) == "Pending").map(waits_for);
+    let is_waiting = |pod: &&InstanceStatus| {
+        !pod.over && matches!(pod.state, State::Pending | State::Unschedulable | State::Creating)
+    };
+    let waiting = pods.iter().find(is_waiting).map(|pod| {
+        let why = if pod.reason.is_empty() { "starting" } else { &pod.reason };
+        format!("pod/{} is pending: {why}", pod.name)
+    });
     Ok(JobState::Waiting(waiting.unwrap_or_else(|| "no pod of it is running yet".into())))
 }
 
-fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
+/// By its first container, which is that of `ramp`.
+fn first_container_status(pod: &PodObject) -> InstanceStatus {
+    instance_status(pod, pod.spec.containers.first().map_or("", |container| &container.name))
 }
 
-/// What a pod that is pending waits for: a container that cannot start, else the scheduler.
-fn waits_for(pod: &Pod) -> String {
-    let status = pod.status.as_ref();
-    let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
-    let waiting = waiting.map(|state| (state.reason.clone(), state.message.clone()));
-    let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let unmet = conditions.filter(|condition| condition.status == "False" && condition.reason.is_some());
-    let unmet = unmet.map(|condition| (condition.reason.clone(), condition.message.clone()));
-    let words = waiting
-        .chain(unmet)
-        .map(|(reason, message)| [reason, message].into_iter().flatten().collect::<Vec<_>>().join(": "));
-    let why = words.into_iter().find(|words| !words.is_empty()).unwrap_or_else(|| "starting".into());
-    format!("pod/{} is pending: {why}", pod.name_any())
+fn is_running(pod: &InstanceStatus) -> bool {
+    matches!(pod.state, State::Running | State::Ready)
 }
 
 /// The value of an option of the Job's container.
@@ -335,17 +331,20 @@ mod tests {
         .unwrap()
     }
 
-    fn pod(name: &str, status: Value, deleted: bool) -> Pod {
+    fn pod(name: &str, status: Value, deleted: bool) -> PodObject {
         let deleted = deleted.then_some("2026-11-30T12:00:00Z");
+        let node = status.get("containerStatuses").map(|_| "node-0");
         from_value(json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "deletionTimestamp": deleted}, "status": status,
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "deletionTimestamp": deleted},
+            "spec": {"nodeName": node, "containers": [{"name": "ramp"}]}, "status": status,
         }))
         .unwrap()
     }
 
     #[test]
     fn the_pod_that_serves_is_the_one_that_runs_and_is_not_being_deleted() {
-        let running = json!({"phase": "Running"});
+        let running = json!({"phase": "Running", "containerStatuses": [{"name": "ramp", "image": "", "imageID": "", "ready": true,
+            "restartCount": 0, "state": {"running": {"startedAt": "2026-11-30T12:00:00Z"}}}]});
         let pods = [pod("old", running.clone(), true), pod("failed", json!({"phase": "Failed"}), false)];
         let job = job(json!({}), json!([]));
         assert_eq!(state(&job, &pods), Ok(JobState::Waiting("no pod of it is running yet".into())));
