@@ -79,7 +79,7 @@ async fn what_a_run_has_left_is_found_and_cleaned_by_its_id() {
     assert!(!cgroups(&old).is_empty());
     let preflight = engine(&new, load("5M", &json!({})), None).preflight().await.unwrap();
     let finding = preflight.findings.iter().find(|finding| finding.message.contains(&old)).unwrap();
-    assert!(finding.refuses && finding.message.contains("ramp clean --engine local"), "{finding:?}");
+    assert!(!finding.refuses && finding.message.contains("ramp clean --engine local"), "{finding:?}");
     let cleaned = local::clean(Some(&old)).await;
     assert_eq!((cleaned.removed.is_empty(), cleaned.kept), (false, Vec::<String>::new()));
     assert_eq!(cgroups(&old), Vec::<PathBuf>::new());

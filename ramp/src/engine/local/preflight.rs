@@ -81,22 +81,27 @@ pub(super) fn about_leftovers(homes: &OwnCgroups, run: &str) -> Vec<Finding> {
     {
         runs.entry(stale.run).or_default().push(stale.directory);
     }
-    runs.iter().map(|(run, directories)| Finding::refusal(leftover(run, directories))).collect()
+    runs.iter().map(|(run, directories)| leftover(run, directories)).collect()
 }
 
-fn leftover(run: &str, directories: &[PathBuf]) -> String {
+/// A run with processes would share the memory. Cgroups without any take none, and are in nobody's way.
+fn leftover(run: &str, directories: &[PathBuf]) -> Finding {
     let count = directories.iter().map(|directory| processes(directory).len()).max().unwrap_or(0);
     let places: Vec<_> = directories.iter().map(|directory| directory.display().to_string()).collect();
     let places = places.join(" and ");
     if let Some(process) = process_of(run) {
-        format!(
+        Finding::refusal(format!(
             "run {run} is under way (process {process} on this machine), in {places}: both would share its memory; wait until it has \
              ended"
-        )
+        ))
     } else if count > 0 {
-        format!("run {run} is still running in {places} (processes: {count}; wait until it ends, or end it)")
+        Finding::refusal(format!(
+            "run {run} is still running in {places} (processes: {count}; wait until it ends, or end it)"
+        ))
     } else {
-        format!("run {run} has left {places} (remove it: ramp clean --engine local)")
+        Finding::warning(format!(
+            "run {run} has left {places}, without processes (remove it: ramp clean --engine local)"
+        ))
     }
 }
 
@@ -161,15 +166,20 @@ mod tests {
         let level = Level { name: "/".into(), directory: root.path().into() };
         let memory = Hierarchy { version: Version::V1, levels: vec![level], is_partial: false };
         let found = about_leftovers(&OwnCgroups { memory: Some(memory), cpu: None }, "own");
-        assert_eq!((found.len(), found.iter().all(|finding| finding.refuses)), (2, true), "{found:?}");
+        assert_eq!(
+            found.iter().map(|finding| finding.refuses).collect::<Vec<_>>(),
+            [true, false],
+            "{found:?}"
+        );
         assert!(found[0].message.starts_with("run busy is still running in"));
-        assert!(found[1].message.contains("ramp-old (remove it: ramp clean --engine local"), "{found:?}");
+        assert!(found[1].message.ends_with("(remove it: ramp clean --engine local)"), "{found:?}");
         // A run that has no process yet is live all the same.
         let run = format!("live-{}", std::process::id());
         let _live = LiveRun::begin(&run).unwrap();
-        let message = leftover(&run, &[root.path().join("ramp-live")]);
+        let Finding { refuses, message, .. } = leftover(&run, &[root.path().join("ramp-live")]);
         assert!(
-            message.starts_with(&format!("run {run} is under way (process {} on", std::process::id())),
+            refuses
+                && message.starts_with(&format!("run {run} is under way (process {} on", std::process::id())),
             "{message}"
         );
     }
