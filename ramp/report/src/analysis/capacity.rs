@@ -176,7 +176,7 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
         let left = budget.map_or(f64::INFINITY, |budget| budget - room.budget_used.unwrap_or(0.0));
         let free = room.available.min(left);
         let most_free = room.reclaimable.unwrap_or(room.available).max(room.available).min(left);
-        let fit = |bytes: f64, each: f64| (there + (bytes / each).floor()).max(0.0);
+        let fit = |bytes: f64, each: f64| there + (bytes / each).floor();
         let expected = fit(free - threshold.expected, cost.bytes);
         // What the machine itself took or gave since the first instance may go on.
         let own = room.at_rest.map_or(0.0, |rest| (rest - room.available - there * cost.bytes).abs());
@@ -186,10 +186,13 @@ fn by_memory(run: &RunFile, rooms: &[KernelRoom], cost: &Estimate<MarginalCost>)
         let all_pods = |taken: f64, each: f64| ((threshold.allocatable - taken) / each).floor().max(0.0);
         let expected_of_pods = all_pods(threshold.requested_by_others, cost.bytes);
         by_allocatable |= expected_of_pods < expected;
-        instances += expected.min(expected_of_pods);
-        low += fit(free - threshold.most - uncertain, cost.interval.high)
+        let least = fit(free - threshold.most - uncertain, cost.interval.high)
             .min(all_pods(threshold.requested_by_others, cost.interval.high));
-        high += fit(most_free + uncertain, cost.interval.low).min(all_pods(0.0, cost.interval.low));
+        let most = fit(most_free + uncertain, cost.interval.low).min(all_pods(0.0, cost.interval.low));
+        // Those that were there did fit.
+        instances += expected.min(expected_of_pods).max(there);
+        low += least.max(there);
+        high += most.max(there);
         allocatable += threshold.allocatable;
         from += room.instances;
         available += free;
@@ -480,6 +483,17 @@ mod tests {
         unknown.nodes[0].allocatable_memory_bytes = None;
         let why = by_memory(&unknown, &rooms, &cost(100.0, 0.5)).unwrap_err().0;
         assert!(why.contains("allocatable memory of node a is unknown"), "{why}");
+    }
+
+    #[test]
+    fn what_was_there_did_fit() {
+        let run = run(EngineKind::Kubernetes, &["a"]);
+        let found = by_memory(&run, &[room("a", 30, 150.0)], &cost(100.0, 20.0)).unwrap();
+        assert_eq!(
+            (found.instances, found.interval.unwrap().low),
+            (30, 30.0),
+            "less is free than what is not offered"
+        );
     }
 
     #[test]
