@@ -71,6 +71,19 @@ fn a_month_of_reports_shows_where_the_level_changes_and_which_run_is_off() {
 }
 
 #[test]
+fn runs_of_one_name_are_called_by_their_files() {
+    let place = Place::new();
+    for day in 0..10 {
+        let mut report = run(day, megabytes(day), 60);
+        report["runs"][0]["name"] = "kata".into();
+        place.put(&format!("nightly/2026-06-{:02}.json", day + 1), &report.to_string());
+    }
+    let found: Value =
+        serde_json::from_slice(&place.ramp(&["history", "nightly", "--json"], "100").stdout).unwrap();
+    assert_eq!(found["series"][1]["outliers"][0]["run"], "2026-06-09");
+}
+
+#[test]
 fn what_has_no_history_is_told_why() {
     let place = Place::new();
     month(&place);

@@ -1,11 +1,14 @@
 //! Timeline: the series of each figure of each subject over many reports, with its course.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::bounds::Bounds;
 use super::course::Course;
 use super::figure_name::{FigureName, ReportKind};
-use super::recorded::{RecordedReport, RecordedValue, Subject};
+use super::recorded::{Record, RecordedReport, RecordedValue, Subject};
 use crate::stats::{ChangePoint, Interval, Outlier, quantile};
 use ramp_format::time::Time;
 
@@ -95,8 +98,10 @@ impl Timeline {
         let names = choice.names();
         let mut series: Vec<FigureSeries> = Vec::new();
         let mut twice: Vec<String> = Vec::new();
+        let mut seen = BTreeSet::new();
         for (path, report) in reports {
             for record in &report.records {
+                let run = shown_name(reports, path, report, record);
                 let Some(begin) = record.begin else {
                     return Err(format!(
                         "{path}: does not tell when {} began: it is a CSV file, or an older ramp printed it; report on its directory again",
@@ -105,18 +110,17 @@ impl Timeline {
                 };
                 for figure in record.figures.iter().filter(|figure| names.contains(&figure.figure.name)) {
                     let own = FigureSeries::of(&mut series, &figure.subject, &figure.figure);
+                    let Subject { label, load } = &figure.subject;
                     match &figure.value {
-                        Ok(value) => {
-                            let point = TimelinePoint { run: record.name.clone(), begin, value: *value };
-                            if own.points.iter().any(|other| (other.begin, &other.run) == (begin, &point.run))
-                            {
-                                twice
-                                    .push(format!("{path}: {} is given twice and counted once", record.name));
-                            } else {
-                                own.points.push(point);
-                            }
+                        // A copy of a report has its begins, too.
+                        Ok(_) if !seen.insert((label, load, &figure.figure.name, begin, &record.name)) => {
+                            twice.push(format!("{path}: {} is given twice and counted once", record.name));
                         }
-                        Err(why) => own.missing.push((record.name.clone(), why.0.clone())),
+                        Ok(value) => {
+                            own.points.push(TimelinePoint { run: run.clone(), begin, value: *value });
+                        }
+
+                        Err(why) => own.missing.push((run.clone(), why.0.clone())),
                     }
                 }
             }
@@ -178,6 +182,23 @@ impl Timeline {
         rows.iter().try_for_each(|row| writer.write_record(row)).map_err(|error| error.to_string())?;
         let bytes = writer.into_inner().map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// What a run is called in a timeline. Runs of every night often have one name in all reports; then it is that of the file or directory.
+fn shown_name(
+    reports: &[(String, RecordedReport)],
+    path: &str,
+    report: &RecordedReport,
+    record: &Record,
+) -> String {
+    let is_namesake = |other: &&Record| other.name == record.name && other.begin != record.begin;
+    let all = reports.iter().flat_map(|(_, report)| &report.records);
+    let file = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    match report.records.len() {
+        _ if all.filter(is_namesake).count() == 0 => record.name.clone(),
+        1 => file.into_owned(),
+        _ => format!("{file}: {}", record.name),
     }
 }
 
