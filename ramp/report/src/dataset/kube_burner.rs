@@ -148,6 +148,10 @@ fn check_metric(fields: &Map<String, Value>) -> Result<(), WrongDocument> {
             let expected = "a document of kube-burner; give the directory that the file is in";
             (None, "a file of a run or a study of ramp".into(), expected.to_owned())
         }
+        None if fields.contains_key("ramp_version") => {
+            let expected = "a run directory, or a file of kube-burner; reports are compared by --against FILE and read by ramp history";
+            (None, "a report that --json printed".into(), expected.to_owned())
+        }
         None => {
             let expected = format!("a document of kube-burner, with metricName {METRIC:?}");
             (None, "no metricName".into(), expected)
@@ -260,6 +264,7 @@ mod tests {
             ("[1]", "found \"1\" in document 1, expected a document of kube-burner"),
             ("[{\"a\": 1}]", "found no metricName in document 1"),
             ("{\"format_version\": 1}", "give the directory that the file is in"),
+            ("{\"ramp_version\": \"1\"}", "reports are compared by --against FILE and read by ramp history"),
             ("[{", "pods.json:1: found no JSON (EOF"),
         ];
         for (text, expected) in cases {
