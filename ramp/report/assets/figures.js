@@ -103,13 +103,39 @@ const figures = (() => {
     try { return key === kind && value ? decodeURIComponent(value) : null; } catch { return value; }
   };
 
+  // All starts, the slowest first: a table that is made when it is looked at.
+  const all = document.getElementById("starts");
+  const starts = () => ({
+    headings: ["name", "run", "took, s", "ready", "running at creation", "node"],
+    rows: data.starts.rows.map(([name, of, took, ready, atWork, node]) =>
+      [name, data.starts.of[of], took, ready ? "yes" : "not when last seen", atWork, data.starts.nodes[node]]),
+  });
+  const listStarts = () => {
+    if (all.querySelector("table")) return;
+    const box = element("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": "Starts, table" });
+    box.append(table(starts(), "Starts"));
+    for (const row of box.querySelectorAll("tbody tr")) row.dataset.pod = row.cells[0].textContent;
+    all.append(button("CSV", "Starts: download as CSV", () => save("starts.csv", new Blob([csv(starts())], { type: "text/csv" }))), box);
+  };
+  if (all) {
+    all.parentElement.hidden = false;
+    all.addEventListener("toggle", () => { if (all.open) listStarts(); });
+  }
+
   const showPod = () => {
-    const name = linked("pod");
-    for (const row of document.querySelectorAll("[data-pod]")) {
-      const is = name !== null && row.dataset.pod === name;
-      row.classList.toggle("linked", is);
-      if (is) row.scrollIntoView({ block: "center" });
-    }
+    const name = linked("pod"), none = document.getElementById("no-pod");
+    const rows = () => [...document.querySelectorAll("[data-pod]")].filter(row => row.dataset.pod === name);
+    for (const row of document.querySelectorAll("tr.linked")) row.classList.remove("linked");
+    if (none) none.hidden = true;
+    if (name === null) return;
+    // One that is not among the slowest is in the table of all.
+    if (!rows().length && all) { listStarts(); all.open = rows().length > 0; }
+    for (const row of rows()) row.classList.add("linked");
+    if (rows().length) { rows()[0].scrollIntoView({ block: "center" }); return; }
+    if (!none) return;
+    none.textContent = `This page has no start of ${name}; pods.csv of the run directory has all of them.`;
+    none.hidden = false;
+    none.scrollIntoView({ block: "center" });
   };
 
   // A link leads into what is folded, and paper has no folds.

@@ -347,6 +347,16 @@ location.hash = "#pod=" + pod.dataset.pod;
 await new Promise(done => setTimeout(done, 200));
 found.pod = pod.classList.contains("linked");
 found.pods = document.querySelectorAll("[data-pod]").length;
+// One that is in the table of all alone, and one that is in none.
+const listed = new Set([...document.querySelectorAll("[data-pod]")].map(row => row.dataset.pod));
+const other = figures.data.starts.rows.map(([name]) => name).findLast(name => !listed.has(name));
+location.hash = "#pod=" + other;
+await new Promise(done => setTimeout(done, 200));
+found.others = [...document.querySelectorAll("#starts tr.linked")].map(row => row.dataset.pod === other);
+found.isOpen = document.getElementById("starts").open;
+location.hash = "#pod=nobody";
+await new Promise(done => setTimeout(done, 200));
+found.nobody = document.getElementById("no-pod").textContent;
 found.fetched = performance.getEntriesByType("resource").map(entry => entry.name);
 found.wrong = window.wrong;
 "##;
@@ -374,6 +384,9 @@ found.wrong = window.wrong;
         assert!(picture.as_u64() > Some(4000), "each chart is a PNG: {found}");
     }
     assert_eq!((&found["pod"], &found["pods"]), (&true.into(), &10.into()));
+    let others = found["others"].as_array().unwrap();
+    assert!(!others.is_empty() && others.iter().all(|is| *is == true) && found["isOpen"] == true, "{found}");
+    assert!(found["nobody"].as_str().unwrap().starts_with("This page has no start of nobody;"), "{found}");
     let links = found["links"].as_array().unwrap();
     assert_eq!(links.len(), 16);
     for link in links {

@@ -23,6 +23,7 @@ pub fn charts(report: &Report) -> Vec<Chart> {
     ];
     charts.extend(nodes::memory(report));
     charts.push(overall::time(report));
+    charts.push(instances::startup_share(report));
     charts.push(instances::startup(report));
     charts.push(phases::by_load(report));
     charts.push(instances::goodput(report));

@@ -71,6 +71,7 @@ pub fn page(
     let names = report.data.iter().map(|data| data.name.as_str());
     let labels = report.labels().into_iter().zip(names).enumerate();
     let glances = glance::glances(report);
+    let starts = sections::all_starts(report);
     let page = Page {
         title: report.findings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", "),
         summaries: narrative::summaries(report),
@@ -80,10 +81,10 @@ pub fn page(
         ramp_version: env!("CARGO_PKG_VERSION"),
         columns: labels.map(|(run, (label, name))| (label, name, hex(report.colour(run)))).collect(),
         comparisons: comparisons(report),
-        parts: sections::sections(report, charts, DrawnPlot::all(plots)?),
+        data: in_script(&data::data(charts, marks, plots, &starts.all)),
+        parts: sections::sections(report, charts, DrawnPlot::all(plots)?, starts),
         sections: narrative::sections(report),
         runs: report.data.iter().map(metadata).collect(),
-        data: in_script(&data::data(charts, marks, plots)),
         uplot_css: include_str!("../../assets/uPlot.min.css"),
         uplot_js: include_str!("../../assets/uPlot.iife.min.js"),
         uplot_license: include_str!("../../assets/uPlot.LICENSE"),

@@ -1,11 +1,13 @@
 //! Charts of individual instances.
 
 use super::super::Report;
-use super::super::chart::{At, Chart, Series, Stroke, X};
-use super::series::{Pen, StepAxis};
+use super::super::chart::{At, Chart, Series, Stroke, X, thinned};
+use super::series::{MOST_POINTS, Pen, StepAxis};
 use crate::analysis::goodput::Goodput;
 use crate::analysis::latency::Startup;
+use crate::analysis::results::RunResults;
 use crate::dataset::Dataset;
+use crate::stats::{Duration, Survival};
 
 /// Startup latency against the population when an instance was made.
 pub(super) fn startup(report: &Report) -> Chart {
@@ -32,6 +34,38 @@ pub(super) fn startup(report: &Report) -> Chart {
                longer than that."
             .into(),
         ..Chart::of_all("startup", "Startup latency against population", "seconds", series)
+    }
+}
+
+/// The share of the instances that were ready within a time.
+pub(super) fn startup_share(report: &Report) -> Chart {
+    let pen = Pen::of(report);
+    let of_run = |(run, found): (usize, &RunResults)| {
+        let startups = found.startups.as_ref().ok()?;
+        let took: Vec<Duration> = startups.iter().map(|startup| startup.took).collect();
+        let survival = Survival::of(&took)?;
+        let place = |seconds: f64, left: f64| At {
+            step: seconds,
+            seconds,
+            y: Some(100.0 * (1.0 - left)),
+            stale: false,
+        };
+        // A staircase.
+        let (mut points, mut before) = (vec![place(0.0, 1.0)], 1.0);
+        for (seconds, left) in survival.curve() {
+            points.extend([place(seconds, before), place(seconds, left)]);
+            before = left;
+        }
+        points.extend(survival.known_until().map(|seconds| place(seconds, before)));
+        (points.len() > 1).then(|| pen.line(run, (0, "ready"), thinned(&points, MOST_POINTS)))
+    };
+    let series: Vec<Series> = report.findings.runs.iter().enumerate().filter_map(of_run).collect();
+    Chart {
+        x: X::Own("seconds since creation"),
+        note: "Share of the instances that held all memory within a time (Kaplan–Meier), at all load levels. A line that ends below 100 %: \
+               the others were not ready when last seen."
+            .into(),
+        ..Chart::of_all("startup-share", "Instances ready within a time", "% of instances", series)
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) fn tables(plots: &[PlotChart]) -> Value {
     plots.iter().map(|plot| (plot.id.clone(), plot.table())).collect::<Map<_, _>>().into()
 }
 
-/// The charts, for the page's script.
-pub(super) fn data(charts: &[Chart], marks: &[Mark], plots: &[PlotChart]) -> Value {
+/// The charts and the starts of all instances, for the page's script.
+pub(super) fn data(charts: &[Chart], marks: &[Mark], plots: &[PlotChart], starts: &Value) -> Value {
     let lines = charts.iter().map(|chart| chart.series.len()).sum::<usize>().max(1);
     let most = (MOST_POINTS / lines).clamp(POINTS.0, POINTS.1);
     let chart = |chart: &Chart| {
@@ -40,6 +40,7 @@ pub(super) fn data(charts: &[Chart], marks: &[Mark], plots: &[PlotChart]) -> Val
         "charts": charts.iter().map(chart).collect::<Vec<_>>(),
         "marks": marks.iter().map(mark).collect::<Vec<_>>(),
         "tables": tables(plots),
+        "starts": starts,
     })
 }
 

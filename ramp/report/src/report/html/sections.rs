@@ -4,7 +4,7 @@ use super::super::Report;
 use super::super::chart::Chart;
 use super::super::estimate_table::{self, EstimateRow};
 use super::super::plot::DrawnPlot;
-use super::slowest::{SlowStart, quantiles, slowest};
+use super::slowest::{StartList, quantiles, starts};
 
 /// A section: figures of each run, and charts.
 pub(super) struct PageSection<'p> {
@@ -13,7 +13,7 @@ pub(super) struct PageSection<'p> {
     pub(super) rows: Vec<HtmlRow>,
     pub(super) charts: Vec<&'p Chart>,
     pub(super) plots: Vec<DrawnPlot<'p>>,
-    pub(super) slowest: Vec<SlowStart>,
+    pub(super) starts: StartList,
 }
 
 /// A figure, and what it is in each run.
@@ -76,6 +76,7 @@ pub(super) fn sections<'p>(
     report: &Report,
     charts: &'p [Chart],
     plots: Vec<DrawnPlot<'p>>,
+    starts: StartList,
 ) -> Vec<PageSection<'p>> {
     let section = |(id, title)| PageSection {
         id,
@@ -83,7 +84,7 @@ pub(super) fn sections<'p>(
         rows: Vec::new(),
         charts: charts.iter().filter(|chart| section_of(&chart.id) == id).collect(),
         plots: Vec::new(),
-        slowest: Vec::new(),
+        starts: StartList::default(),
     };
     let titles =
         [("capacity", "Capacity"), ("cost", "Cost"), ("startup", "Startup"), ("charts", "Course of the run")];
@@ -94,11 +95,11 @@ pub(super) fn sections<'p>(
     for row in rows(report) {
         put(section_of(&row.name), &mut |section| section.rows.push(row_of(&row)));
     }
-    let mut plots = plots;
+    let (mut plots, mut starts) = (plots, starts);
     put("cost", &mut |section| section.plots.append(&mut plots));
     put("startup", &mut |section| {
         section.rows.extend(startup_rows(report));
-        section.slowest = slow_starts(report);
+        section.starts = std::mem::take(&mut starts);
     });
     let has_any = |section: &PageSection<'_>| {
         !(section.rows.is_empty() && section.charts.is_empty() && section.plots.is_empty())
@@ -153,7 +154,8 @@ fn startup_rows(report: &Report) -> Vec<HtmlRow> {
     (0..3).map(of).collect()
 }
 
-fn slow_starts(report: &Report) -> Vec<SlowStart> {
+/// The starts of all runs.
+pub(super) fn all_starts(report: &Report) -> StartList {
     let labels = report.labels();
     let mut all = Vec::new();
     for (run, found) in report.findings.runs.iter().enumerate() {
@@ -161,7 +163,7 @@ fn slow_starts(report: &Report) -> Vec<SlowStart> {
         let startups = found.startups.as_ref().ok().into_iter().flatten();
         all.extend(startups.map(|startup| (label.clone(), report.colour(run), startup)));
     }
-    slowest(all.into_iter())
+    starts(all.into_iter())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::table;
 use super::untold::is_untold;
 use crate::report::chart::PALETTE;
 use crate::report::glance::{self, Glance};
-use crate::report::html::slowest::{SlowStart, slowest};
+use crate::report::html::slowest::{StartList, starts};
 use crate::report::html::{in_script, tables};
 use crate::report::plot::{DrawnPlot, PlotChart};
 use crate::report::setting::setting;
@@ -48,7 +48,7 @@ struct StudyPage<'p> {
     capacity: Vec<DrawnPlot<'p>>,
     cost: Vec<DrawnPlot<'p>>,
     startup: Vec<DrawnPlot<'p>>,
-    slowest: Vec<SlowStart>,
+    starts: StartList,
     data: String,
     runs: Vec<PageRun<'p>>,
     decisions: Vec<String>,
@@ -109,6 +109,7 @@ pub fn page(report: &StudyReport<'_>, charts: &[PlotChart], study: &str) -> Resu
     let (startup, rest): (Vec<_>, Vec<_>) =
         drawn.into_iter().partition(|drawn| is_of(drawn, &["startup", "phases"]));
     let (capacity, cost): (Vec<_>, Vec<_>) = rest.into_iter().partition(|drawn| is_of(drawn, &["ramp"]));
+    let starts = all_starts(report);
     let page = StudyPage {
         headings,
         rows,
@@ -129,8 +130,10 @@ pub fn page(report: &StudyReport<'_>, charts: &[PlotChart], study: &str) -> Resu
         capacity,
         cost,
         startup,
-        slowest: slow_starts(report),
-        data: in_script(&json!({"palette": PALETTE, "charts": [], "marks": [], "tables": tables(charts)})),
+        data: in_script(
+            &json!({"palette": PALETTE, "charts": [], "marks": [], "tables": tables(charts), "starts": starts.all}),
+        ),
+        starts,
         runs: runs(report, study),
         decisions: decisions(report),
         provenance: provenance(report),
@@ -159,7 +162,8 @@ fn answers(report: &StudyReport<'_>) -> Vec<String> {
     report.groups.iter().flat_map(of).collect()
 }
 
-fn slow_starts(report: &StudyReport<'_>) -> Vec<SlowStart> {
+/// The starts of all runs that count.
+fn all_starts(report: &StudyReport<'_>) -> StartList {
     let cells = report.groups.iter().flat_map(|group| group.cells.iter().enumerate());
     let of_cell = |(colour, cell): (usize, &CellReport)| {
         let label = label_with_size(&report.data.cells, cell.cell);
@@ -183,7 +187,7 @@ fn slow_starts(report: &StudyReport<'_>) -> Vec<SlowStart> {
         report.data.runs_of(cell.cell).into_iter().flat_map(of_run).collect::<Vec<_>>()
     };
     let all: Vec<_> = cells.flat_map(of_cell).collect();
-    slowest(all.iter().map(|(label, colour, startup)| (label.clone(), *colour, startup)))
+    starts(all.iter().map(|(label, colour, startup)| (label.clone(), *colour, startup)))
 }
 
 fn overheads<'r>(report: &'r StudyReport<'_>) -> Vec<PageOverhead<'r>> {
