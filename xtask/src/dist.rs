@@ -105,8 +105,15 @@ fn missing(target: &str) -> Option<String> {
 fn built_for(target: &str) -> Outcome<PathBuf> {
     step(&format!("the programs for {target}"));
     // One after the other: with `ramp` beside it, `workload` would get features of libraries that it does not need.
-    contents::PROGRAMS.iter().rev().try_for_each(|program| image::build_program(program, target))?;
-    Ok(Path::new("target").join(target).join("image"))
+    let built = Path::new("target").join(target);
+    let together = built.join("dist");
+    fs::create_dir_all(&together).map_err(|error| format!("{}: {error}", together.display()))?;
+    for program in contents::PROGRAMS.iter().rev() {
+        image::build_program(program, target)?;
+        let path = built.join(image::profile(program)).join(program);
+        fs::copy(&path, together.join(program)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(together)
 }
 
 /// Lays out the files of an archive and packs them; gives its name. `runnable` has a `ramp` that runs here.

@@ -16,7 +16,7 @@ const LARGEST_RAMP_IMAGE_BYTES: u64 = 14_000_000;
 pub(crate) fn binary() -> Outcome<PathBuf> {
     step("the binary of the image");
     build_program("workload", &host()?)?;
-    let built = built("image", "workload")?;
+    let built = built(profile("workload"), "workload")?;
     let kind = output(command("file --brief").arg(&built))?;
     if !kind.contains("static-pie linked") && !kind.contains("statically linked") {
         return Err(format!("{}: expected a static binary: {kind}", built.display()));
@@ -26,14 +26,19 @@ pub(crate) fn binary() -> Outcome<PathBuf> {
     Ok(built)
 }
 
-/// Builds a program with the profile of the image. Where the sources of dependencies are on this machine is not in it: the same sources
+/// The profile with which a program of an image is built.
+pub(crate) fn profile(program: &str) -> &'static str {
+    if program == "ramp" { "ramp-image" } else { "image" }
+}
+
+/// Builds a program with the profile of its image. Where the sources of dependencies are on this machine is not in it: the same sources
 /// give the same program wherever they are built.
 ///
 /// # Errors
 /// Where cargo fails.
 pub(crate) fn build_program(package: &str, target: &str) -> Outcome {
-    let mut cargo = command("cargo build --profile image --locked --package");
-    cargo.args([package, "--target", target]);
+    let mut cargo = command("cargo build --locked --profile");
+    cargo.args([profile(package), "--package", package, "--target", target]);
     if target != host()? {
         cargo.arg("--config").arg(format!("target.{target}.linker='{}'", cross_linker(target)));
     }
@@ -112,7 +117,8 @@ pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
 pub(crate) fn build_ramp() -> Outcome {
     step("the image of ramp");
     build_program("ramp", &host()?)?;
-    fs::copy(built("image", "ramp")?, context("ramp")?.join("ramp")).map_err(|error| error.to_string())?;
+    fs::copy(built(profile("ramp"), "ramp")?, context("ramp")?.join("ramp"))
+        .map_err(|error| error.to_string())?;
     let image = tagged("ramp", "build-ramp", &["--target", "ramp"])?;
     within("the image of ramp", bytes_of(&image)?, LARGEST_RAMP_IMAGE_BYTES)
 }

@@ -171,7 +171,8 @@ fn works(page: &Path, window: &str) -> Vec<u64> {
     let along = charts
         .iter()
         .filter(|chart| {
-            !["chart-cost", "chart-startup", "chart-phases"].contains(&chart["id"].as_str().unwrap())
+            !["chart-cost", "chart-startup", "chart-startup-share", "chart-phases"]
+                .contains(&chart["id"].as_str().unwrap())
         })
         .count();
     assert_eq!(
