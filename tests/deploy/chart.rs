@@ -112,6 +112,11 @@ fn a_study_in_the_cluster_is_a_job_with_its_file_and_its_results() {
         directories.iter().map(|mount| &mount["mountPath"]).collect::<Vec<_>>(),
         ["/study", "/results"]
     );
+    let as_it_is = rendered(&json!({"job": {"enabled": true}}));
+    let expected = all_of("job");
+    for (kind, name) in [("Job", "study"), ("PersistentVolumeClaim", "ramp-results")] {
+        assert_eq!(find(&as_it_is, kind, name), find(&expected, kind, name), "as deploy/job has it");
+    }
     let by_default = rendered(&json!({}));
     assert!(!by_default.iter().any(|object| object["kind"] == "Job"), "only where it is asked for");
 }
