@@ -23,7 +23,7 @@ pub fn markdown() -> String {
          Comparison, capacity, cost, startup with the ten slowest starts, and the course of the run follow; definitions, nodes, versions\n\
          and manifests are folded at the end. A colour is a runtime, and a stroke a repeat of it; of a single run a colour is a quantity.\n\
          Below each chart are its PNG, its CSV and its table. A click on a chart, or ← and → on one that has the focus, shows the figures\n\
-         of a step. Links: `report.html#step=46`, `#pod=NAME` for one of the slowest, `#chart-memory`.\n\n\
+         of a step. Links: `report.html#step=46`, `#pod=NAME` for the start of an instance, `#chart-memory`.\n\n\
          ## Of each run\n\nKeys are those of an object in `runs`.\n\n{}\n\
          *Swap*: memory of an instance that is swapped out is held, and costs as much as in memory: the marginal cost is memory that\n\
          cannot be reclaimed plus swapped-out memory, compressed memory (zswap, swap on zram) at its compressed size. In the overhead\n\
