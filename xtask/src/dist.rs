@@ -50,7 +50,7 @@ impl DistOptions {
 /// # Errors
 /// Where a build or a packer fails.
 pub(crate) fn run_dist(options: &DistOptions) -> Outcome {
-    let epoch = epoch()?;
+    let epoch = image::epoch()?;
     let _ = fs::remove_dir_all(DIRECTORY);
     let host = image::host()?;
     let mut archives = Vec::new();
@@ -80,15 +80,6 @@ pub(crate) fn run_dist(options: &DistOptions) -> Outcome {
 }
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
-
-/// The time of everything in an archive, in seconds since 1970: that of the commit, unless the environment says another.
-fn epoch() -> Outcome<u64> {
-    let (name, text) = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => ("SOURCE_DATE_EPOCH", text),
-        Err(_) => ("the time of the last commit", output(&mut command("git log -1 --format=%ct"))?),
-    };
-    text.parse().map_err(|_| format!("{name}: expected seconds since 1970, found {text:?}"))
-}
 
 /// Why programs for another machine cannot be built here.
 fn missing(target: &str) -> Option<String> {

@@ -134,9 +134,23 @@ fn context(program: &str) -> Outcome<PathBuf> {
 fn tagged(program: &str, stage: &str, options: &[&str]) -> Outcome<String> {
     let image = format!("localhost/{program}:{}", version()?);
     let mut podman = command("podman build --isolation chroot --quiet --build-context");
-    podman.arg(format!("{stage}={}", context(program)?.display())).args(options).args(["--tag", &image, "."]);
+    podman.arg(format!("{stage}={}", context(program)?.display()));
+    // The same program at the same commit is the same image.
+    podman.args(["--timestamp", &epoch()?.to_string()]).args(options).args(["--tag", &image, "."]);
     run_command(&mut podman)?;
     Ok(image)
+}
+
+/// The time of everything in an image or an archive, in seconds since 1970: that of the commit, unless the environment says another.
+///
+/// # Errors
+/// Where neither tells.
+pub(crate) fn epoch() -> Outcome<u64> {
+    let (name, text) = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => ("SOURCE_DATE_EPOCH", text),
+        Err(_) => ("the time of the last commit", output(&mut command("git log -1 --format=%ct"))?),
+    };
+    text.parse().map_err(|_| format!("{name}: expected seconds since 1970, found {text:?}"))
 }
 
 fn bytes_of(image: &str) -> Outcome<u64> {
