@@ -135,8 +135,11 @@ fn tagged(program: &str, stage: &str, options: &[&str]) -> Outcome<String> {
     let image = format!("localhost/{program}:{}", version()?);
     let mut podman = command("podman build --isolation chroot --quiet --build-context");
     podman.arg(format!("{stage}={}", context(program)?.display()));
-    // The same program at the same commit is the same image.
-    podman.args(["--timestamp", &epoch()?.to_string()]).args(options).args(["--tag", &image, "."]);
+    // The same program at the same commit is the same image, which one made of cached layers is not: these have the time of their own.
+    podman
+        .args(["--no-cache", "--timestamp", &epoch()?.to_string()])
+        .args(options)
+        .args(["--tag", &image, "."]);
     run_command(&mut podman)?;
     Ok(image)
 }

@@ -26,6 +26,8 @@ use ramp_format::text::count;
 /// Between two fetches of `--follow`, and between two looks at what does not serve yet.
 const EVERY: Duration = Duration::from_secs(5);
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+/// How long a Job that is followed may wait until the reason is told.
+const TOLD_AFTER: Duration = Duration::from_secs(10);
 /// How often a transfer that fails is tried again.
 const ATTEMPTS: u32 = 5;
 
@@ -108,8 +110,17 @@ async fn fetch_while_running(
 ) -> Result<(Fetched, bool), CommandError> {
     let (name, namespace) = (&args.job, &args.namespace);
     let mut all = Fetched::default();
+    let mut said = String::new();
+    // Once for as long as it is so.
+    let mut tell = |why: String| {
+        if said != why {
+            notice(&why);
+            said = why;
+        }
+    };
+    let patience = if args.follow { TOLD_AFTER } else { STARTS_WITHIN };
     loop {
-        match served(job).await.map_err(|failure| server.failed(failure))? {
+        match served(job, patience).await.map_err(|failure| server.failed(failure))? {
             JobState::Served { pod, port } => match with_retries(&job.source(&pod, port), copy).await {
                 Ok(fetched) => {
                     all = all.and(fetched);
@@ -118,10 +129,10 @@ async fn fetch_while_running(
                     }
                 }
                 // It has ended, or moved to another node, meanwhile.
-                Err(failure) if args.follow => notice(&failure.message),
+                Err(failure) if args.follow => tell(failure.message),
                 Err(failure) => return Err(failure.into()),
             },
-            JobState::Waiting(why) if args.follow => notice(&format!("job/{name}: {why}")),
+            JobState::Waiting(why) if args.follow => tell(format!("job/{name}: {why}")),
             JobState::Waiting(why) => return Err(CommandError::Failed(format!("job/{name}: {why}"))),
             JobState::Complete => return Ok((all, true)),
             JobState::Failed(why) => {
@@ -136,8 +147,8 @@ async fn fetch_while_running(
 }
 
 /// Where the Job stands, once it serves or has ended; what it waits for where that takes too long.
-async fn served(job: &ResultsJob) -> Result<JobState, Failure> {
-    let end = Instant::now() + STARTS_WITHIN;
+async fn served(job: &ResultsJob, patience: Duration) -> Result<JobState, Failure> {
+    let end = Instant::now() + patience;
     loop {
         let state = job.state().await?;
         if !matches!(state, JobState::Waiting(_)) || Instant::now() >= end {

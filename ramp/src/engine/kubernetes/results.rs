@@ -21,6 +21,7 @@ use super::pod::instance_status;
 use super::request::{REQUEST_LIMIT, optional, within};
 use crate::engine::{Failure, InstanceStatus};
 use ramp_format::state::State;
+use ramp_format::text::count as count_of;
 
 /// Escaped in a path: all but what RFC 3986 has as unreserved, and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -214,6 +215,9 @@ impl ResultsJob {
 fn state(job: &Job, pods: &[PodObject]) -> Result<JobState, String> {
     let spec = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let port = served_port(spec.ok_or("the Job has no pod template")?)?;
+    let failed = failed_attempts(pods);
+    let and_failed =
+        |words: String| [Some(words), failed.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let pods: Vec<InstanceStatus> = pods.iter().map(first_container_status).collect();
     // One that is being deleted still writes: how it ends is fetched from the next one.
     if let Some(pod) = pods.iter().find(|pod| is_running(pod)) {
@@ -224,7 +228,7 @@ fn state(job: &Job, pods: &[PodObject]) -> Result<JobState, String> {
         let words = [&condition.reason, &condition.message].map(|words| words.clone().unwrap_or_default());
         match condition.type_.as_str() {
             "Complete" => return Ok(JobState::Complete),
-            "Failed" => return Ok(JobState::Failed(words.join(": "))),
+            "Failed" => return Ok(JobState::Failed(and_failed(words.join(": ")))),
             _ => {}
         }
     }
@@ -235,7 +239,28 @@ fn state(job: &Job, pods: &[PodObject]) -> Result<JobState, String> {
         let why = if pod.reason.is_empty() { "starting" } else { &pod.reason };
         format!("pod/{} is pending: {why}", pod.name)
     });
-    Ok(JobState::Waiting(waiting.unwrap_or_else(|| "no pod of it is running yet".into())))
+    Ok(JobState::Waiting(and_failed(waiting.unwrap_or_else(|| "no pod of it is running yet".into()))))
+}
+
+/// How many attempts have failed, and what the last of them said: its container has the last lines of its log as message
+/// (`terminationMessagePolicy: FallbackToLogsOnError`). None where none has.
+fn failed_attempts(pods: &[PodObject]) -> Option<String> {
+    let exit = |pod: &PodObject| {
+        let states = pod.status.container_statuses.iter().flatten();
+        states
+            .filter_map(|container| container.state.as_ref()?.terminated.clone())
+            .find(|exit| exit.exit_code != 0)
+    };
+    let failed = pods.iter().filter_map(|pod| Some((pod, exit(pod)?)));
+    let count = failed.clone().count();
+    let (last, exit) = failed.max_by_key(|(_, exit)| exit.finished_at.as_ref().map(|at| at.0))?;
+    let said = exit.message.as_deref().and_then(|message| message.trim_end().lines().last());
+    let why = said.map_or_else(|| format!("exit status {}", exit.exit_code), str::to_owned);
+    Some(format!(
+        "{} failed, the last in pod/{}: {why}",
+        count_of(count as u64, "attempt"),
+        last.metadata.name.as_deref().unwrap_or_default()
+    ))
 }
 
 /// By its first container, which is that of `ramp`.
@@ -392,6 +417,27 @@ mod tests {
         assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("Job", "7", None));
         let lost = reader(&job(json!({}), json!([{"name": "results", "emptyDir": {}}]))).unwrap_err();
         assert!(lost.contains("its results went with its pod: give it a volume that stays"), "{lost}");
+    }
+
+    #[test]
+    fn what_the_last_attempt_that_failed_said_is_told() {
+        let failed = |at: u32, message: Option<&str>| {
+            let terminated = json!({"exitCode": 2, "reason": "Error", "message": message,
+                "finishedAt": format!("2026-11-30T12:00:{at:02}Z")});
+            let container = json!({"name": "ramp", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": terminated}});
+            pod(&format!("study-{at}"), json!({"phase": "Failed", "containerStatuses": [container]}), false)
+        };
+        let pods =
+            [failed(30, Some("{}\nerror: study.yaml: no runtimes\n")), failed(10, Some("error: another"))];
+        let told = "2 attempts failed, the last in pod/study-30: error: study.yaml: no runtimes";
+        let waiting = state(&job(json!({}), json!([])), &pods);
+        assert_eq!(waiting, Ok(JobState::Waiting(format!("no pod of it is running yet; {told}"))));
+        let condition =
+            json!({"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "20"});
+        let ended = state(&job(json!({"conditions": [condition]}), json!([])), &pods);
+        assert_eq!(ended, Ok(JobState::Failed(format!("BackoffLimitExceeded: 20; {told}"))));
+        assert!(failed_attempts(&[failed(1, None)]).unwrap().ends_with("pod/study-1: exit status 2"));
     }
 
     #[test]
