@@ -1,4 +1,4 @@
-//! Links the program of the image of `ramp` without tables for unwinding, which are a tenth of it: on a panic it aborts, and nothing unwinds.
+//! Links the program of the image of `ramp` without tables for unwinding, a tenth of it: on a panic it aborts, and nothing unwinds.
 
 use std::env;
 
