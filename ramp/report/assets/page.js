@@ -195,7 +195,9 @@
     const inside = left !== undefined && left >= 0;
     const x = inside ? plot.posToVal(left, "x") : null;
     const unit = chart.x === null ? (mode === "step" ? "step " : "s ") : "";
-    at.textContent = !inside ? "" : mode === "seconds" && chart.x === null ? `${format(x)} s` : `${unit}${format(Math.round(x))}${chart.x === null ? "" : " " + chart.x}`;
+    // Numbers of steps and instances are whole, times are not.
+    const place = inside && (chart.x === null || plot.scales.x.max - plot.scales.x.min > 20) ? Math.round(x) : x;
+    at.textContent = !inside ? "" : mode === "seconds" && chart.x === null ? `${format(x)} s` : `${unit}${format(place)}${chart.x === null ? "" : " " + chart.x}`;
     chart.series.forEach((line, i) => {
       const values = xs(chart, line);
       const index = inside && values.length ? nearest(values, x) : -1;
@@ -231,7 +233,7 @@
       const x = xs(view.chart, line);
       // What is recorded of the hold and the removal lies between steps.
       const isThere = i => line.value[i] !== null && x[i] !== null && x[i] <= plot.scales.x.max;
-      let at = x.findLastIndex((_, i) => isThere(i) && Number.isInteger(line.step[i]));
+      let at = x.findLastIndex((_, i) => isThere(i) && (view.chart.x !== null || Number.isInteger(line.step[i])));
       if (at < 0) at = x.findLastIndex((_, i) => isThere(i));
       if (at < 0 || named.has(nameOf(line)) || x[at] < plot.scales.x.min) continue;
       let y = plot.valToPos(line.value[at], "y", true) - 8 * ratio;
