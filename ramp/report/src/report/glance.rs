@@ -52,8 +52,19 @@ pub(crate) struct GlanceNumber {
 pub(crate) struct GlanceFigure {
     /// What it is.
     pub name: String,
-    /// The value with its unit, and what stands beside it; or why it is not available.
-    pub value: Result<(String, String), String>,
+    /// The value, or why it is not available.
+    pub value: Result<GlanceValue, String>,
+}
+
+/// A value with its unit.
+#[derive(Clone, Debug)]
+pub(crate) struct GlanceValue {
+    /// The value.
+    pub text: String,
+    /// What stands beside it: its interval, and what can be said of it.
+    pub basis: String,
+    /// Whether it is more than noise: a figure whose interval holds 0 is not put in bold.
+    pub is_told: bool,
 }
 
 impl Glance {

@@ -1,6 +1,6 @@
 //! The answer at a glance of runs, one for each group of repeats.
 
-use super::{Glance, GlanceCount, GlanceFigure, GlanceNumber, capacities};
+use super::{Glance, GlanceCount, GlanceFigure, GlanceNumber, GlanceValue, capacities};
 use crate::analysis::comparison::Pooled;
 use crate::analysis::requests::group_capacities;
 use crate::analysis::results::{Compared, RunResults};
@@ -135,11 +135,15 @@ fn by_search(runs: &[(&Dataset, &RunResults)]) -> Option<GlanceCount> {
 }
 
 /// Bytes with their interval.
-fn figure(found: Estimate<(f64, Interval)>, sign: &str) -> Result<(String, String), String> {
-    let (bytes, Interval { low, high }) = found.map_err(|why| why.0)?;
+fn figure(found: Estimate<(f64, Interval)>, sign: &str) -> Result<GlanceValue, String> {
+    let (bytes, within) = found.map_err(|why| why.0)?;
     let sign = if bytes < 0.0 { "" } else { sign };
-    let [low, high] = [low, high].map(|end| format::number(mib(end)));
-    Ok((format!("{sign}{}", format::mib(bytes)), format!("95% CI {low} to {high}")))
+    let [low, high] = [within.low, within.high].map(|end| format::number(mib(end)));
+    Ok(GlanceValue {
+        text: format!("{sign}{}", format::mib(bytes)),
+        basis: format!("95% CI {low} to {high}"),
+        is_told: !within.contains(0.0),
+    })
 }
 
 fn instance(runs: &[(&Dataset, &RunResults)]) -> &'static str {

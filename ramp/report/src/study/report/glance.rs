@@ -6,7 +6,9 @@ use super::naming::{engine, label_with_size};
 use super::overview::{CellGroup, StudyReport};
 use super::words::{interval, value};
 use crate::analysis::comparison::PerPod;
-use crate::report::glance::{Glance, GlanceCount, GlanceFigure, GlanceNumber, capacities, first_to_give_way};
+use crate::report::glance::{
+    Glance, GlanceCount, GlanceFigure, GlanceNumber, GlanceValue, capacities, first_to_give_way,
+};
 use crate::stats::Interval;
 use crate::study::figure::{INSTANCES_HELD, MEMORY_PER_INSTANCE, StudyUnit};
 use crate::study::verdict::Verdict;
@@ -78,27 +80,34 @@ fn by_search(cell: &CellReport) -> Option<GlanceCount> {
     })
 }
 
-fn memory(cell: &CellReport, engine: EngineKind) -> Result<(String, String), String> {
+fn memory(cell: &CellReport, engine: EngineKind) -> Result<GlanceValue, String> {
     let figure = cell.figures.iter().find(|figure| figure.figure.name == MEMORY_PER_INSTANCE);
     let found = figure.ok_or("no run counts")?;
     let Some(mean) = found.mean else {
         return Err(found.why_missing().unwrap_or_else(|| "no run counts".into()));
     };
-    let within = mean
-        .interval
-        .map_or_else(|| "one run: no interval".to_owned(), |within| interval(StudyUnit::Bytes, within));
-    Ok((value(StudyUnit::Bytes, engine, mean.mean), within))
+    Ok(GlanceValue {
+        text: value(StudyUnit::Bytes, engine, mean.mean),
+        basis: mean
+            .interval
+            .map_or_else(|| "one run: no interval".to_owned(), |within| interval(StudyUnit::Bytes, within)),
+        is_told: mean.interval.is_none_or(|within| !within.contains(0.0)),
+    })
 }
 
 /// How much more, with what can be said of it.
-fn more(compared: &ComparedReport, engine: EngineKind) -> Result<(String, String), String> {
+fn more(compared: &ComparedReport, engine: EngineKind) -> Result<GlanceValue, String> {
     let signed = |bytes: f64| {
         let sign = if bytes < 0.0 { "" } else { "+" };
         format!("{sign}{}", value(StudyUnit::Bytes, engine, bytes))
     };
     let answer = compared.answers.first();
     if let Some(PerPod { bytes, interval: within }) = answer.and_then(|answer| answer.within_run) {
-        return Ok((signed(bytes), format!("{}, within one run", interval(StudyUnit::Bytes, within))));
+        return Ok(GlanceValue {
+            text: signed(bytes),
+            basis: format!("{}, within one run", interval(StudyUnit::Bytes, within)),
+            is_told: !within.contains(0.0),
+        });
     }
     let found = compared.compared.comparison.figures.first().ok_or("not compared")?;
     let found = found.as_ref().map_err(|why| why.0.clone())?;
@@ -111,5 +120,9 @@ fn more(compared: &ComparedReport, engine: EngineKind) -> Result<(String, String
     };
     let blocks = count(found.difference.blocks as u64, "block");
     let within = interval(StudyUnit::Bytes, found.interval);
-    Ok((signed(found.difference.difference.mean), format!("{within}, {blocks}: {verdict}")))
+    Ok(GlanceValue {
+        text: signed(found.difference.difference.mean),
+        basis: format!("{within}, {blocks}: {verdict}"),
+        is_told: !matches!(found.verdict, Verdict::CannotTell(_)),
+    })
 }
