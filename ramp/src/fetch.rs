@@ -25,6 +25,9 @@ pub(crate) struct ResultsCopy {
 /// What its files are copies of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct CopyState {
+    /// ID of the study or the run; none where there was none yet.
+    #[serde(default)]
+    results: Option<String>,
     /// By path.
     files: BTreeMap<String, CopiedFile>,
 }
@@ -63,7 +66,7 @@ impl ResultsCopy {
                         ),
                     ));
                 }
-                fs::create_dir_all(directory)?;
+                // It is made with its first file: a fetch that fails leaves nothing.
                 CopyState::default()
             }
             Err(error) => return Err(named(error)),
@@ -79,8 +82,18 @@ impl ResultsCopy {
     /// What has to be fetched.
     ///
     /// # Errors
-    /// If a path leads out of the directory.
-    pub(crate) fn missing(&self, index: &ResultsIndex) -> io::Result<Vec<Transfer>> {
+    /// If it is a copy of something else, or a path leads out of the directory.
+    pub(crate) fn missing(&mut self, index: &ResultsIndex) -> io::Result<Vec<Transfer>> {
+        if let (Some(own), Some(other)) = (&self.state.results, &index.results)
+            && own != other
+        {
+            let message = format!(
+                "{} is a copy of {own}, the server has {other}: choose another directory with --out",
+                self.directory.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        self.state.results = self.state.results.take().or_else(|| index.results.clone());
         let mut transfers = Vec::new();
         for file in &index.files {
             if !is_below(Path::new(&file.path)) || file.path == STATE {
@@ -167,6 +180,7 @@ impl ResultsCopy {
     }
 
     fn save(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.directory)?;
         let (file, new) = (self.directory.join(STATE), self.directory.join(format!("{STATE}.new")));
         let mut out = File::create(&new)?;
         out.write_all(serde_json::to_string(&self.state)?.as_bytes())?;

@@ -99,9 +99,33 @@ fn a_directory_of_something_else_and_a_path_that_leads_out_of_it_are_refused() {
         told.contains("is not empty and no copy that was fetched; choose another directory with --out"),
         "{told}"
     );
-    let copy = ResultsCopy::open(&place.path().join("new")).unwrap();
+    let mut copy = ResultsCopy::open(&place.path().join("new")).unwrap();
     for path in ["../mine", "/etc/passwd", STATE] {
         let file = RemoteFile { path: path.into(), bytes: 1, id: "1".into(), modified_ns: 1 };
-        assert!(copy.missing(&ResultsIndex { ended: false, files: vec![file] }).is_err(), "{path}");
+        assert!(
+            copy.missing(&ResultsIndex { ended: false, results: None, files: vec![file] }).is_err(),
+            "{path}"
+        );
     }
+}
+
+#[test]
+fn a_copy_of_one_study_does_not_become_one_of_another() {
+    let place = tempfile::tempdir().unwrap();
+    let to = place.path().join("to");
+    let of = |id: Option<&str>| ResultsIndex {
+        ended: false,
+        results: id.map(str::to_owned),
+        files: vec![RemoteFile { path: "study.json".into(), bytes: 2, id: "1".into(), modified_ns: 1 }],
+    };
+    let mut copy = ResultsCopy::open(&to).unwrap();
+    copy.missing(&of(None)).unwrap();
+    for transfer in copy.missing(&of(Some("a"))).unwrap() {
+        copy.begin(&transfer).unwrap().write_all(b"{}").unwrap();
+        copy.end(&transfer).unwrap();
+    }
+    let mut again = ResultsCopy::open(&to).unwrap();
+    let why = again.missing(&of(Some("b"))).unwrap_err().to_string();
+    assert!(why.ends_with("is a copy of a, the server has b: choose another directory with --out"), "{why}");
+    assert_eq!(again.missing(&of(Some("a"))).unwrap(), []);
 }

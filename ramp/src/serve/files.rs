@@ -19,6 +19,9 @@ const DEPTH: usize = 3;
 pub(crate) struct ResultsIndex {
     /// Whether the study or the run has ended: nothing is written any more.
     pub(crate) ended: bool,
+    /// ID of the study or the run; none where there is none yet.
+    #[serde(default)]
+    pub(crate) results: Option<String>,
     /// All files.
     pub(crate) files: Vec<RemoteFile>,
 }
@@ -42,7 +45,11 @@ impl ResultsIndex {
         let mut files = Vec::new();
         collect(directory, "", DEPTH, &mut files);
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { ended: has_ended(directory), files }
+        let (results, ended) = match StudyRecord::read(directory) {
+            Ok(record) => (Some(record.study), record.end.is_some()),
+            Err(_) => read_run(directory).map_or((None, false), |run| (Some(run.run), run.end.is_some())),
+        };
+        Self { ended, results, files }
     }
 
     /// Changes whenever something is written.
@@ -52,13 +59,6 @@ impl ResultsIndex {
         self.files.iter().for_each(|file| (&file.path, file.bytes, file.modified_ns).hash(&mut hasher));
         // A number that every reader of JSON has exactly.
         hasher.finish() >> 12
-    }
-}
-
-fn has_ended(directory: &Path) -> bool {
-    match StudyRecord::read(directory) {
-        Ok(record) => record.end.is_some(),
-        Err(_) => read_run(directory).is_ok_and(|run| run.end.is_some()),
     }
 }
 

@@ -90,7 +90,7 @@ impl LivePage {
 pub(super) async fn index_of(directory: &Path) -> ResultsIndex {
     let path: PathBuf = directory.to_owned();
     let read = spawn_blocking(move || ResultsIndex::read(&path)).await;
-    read.unwrap_or(ResultsIndex { ended: false, files: Vec::new() })
+    read.unwrap_or(ResultsIndex { ended: false, results: None, files: Vec::new() })
 }
 
 /// The page as that of a report, with what asks for the next one. Its policy allows no request; this one to its own server.

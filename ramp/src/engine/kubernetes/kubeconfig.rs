@@ -47,6 +47,8 @@ pub(super) struct Access {
     pub(super) exec_cluster: Option<ExecAuthCluster>,
     /// The context of the kubeconfig; none in a pod.
     pub(super) context: Option<String>,
+    /// Whether it is the service account of a pod.
+    is_in_a_pod: bool,
     /// The user that the context names.
     user: Option<String>,
     /// The files of the kubeconfig.
@@ -56,7 +58,15 @@ pub(super) struct Access {
 impl Access {
     /// A server, with the credentials that its configuration has, if any.
     pub(super) fn of_config(config: Config) -> Self {
-        Self { config, proxy_url: None, exec_cluster: None, context: None, user: None, files: Vec::new() }
+        Self {
+            config,
+            proxy_url: None,
+            exec_cluster: None,
+            context: None,
+            is_in_a_pod: false,
+            user: None,
+            files: Vec::new(),
+        }
     }
 
     /// The server, with the context that names it.
@@ -65,7 +75,8 @@ impl Access {
         let server = server.trim_end_matches('/');
         match &self.context {
             Some(context) => format!("{server} (context {context:?})"),
-            None => format!("{server} (service account of the pod)"),
+            None if self.is_in_a_pod => format!("{server} (service account of the pod)"),
+            None => server.to_owned(),
         }
     }
 
@@ -196,7 +207,7 @@ fn in_cluster(origin: &str) -> Result<Access, String> {
              your cluster, or run in a pod with a service account"
         )
     })?;
-    Ok(Access::of_config(config))
+    Ok(Access { is_in_a_pod: true, ..Access::of_config(config) })
 }
 
 /// The context, with its cluster and user.
@@ -268,7 +279,7 @@ fn access(name: &str, context: &Context, cluster: Cluster, user: AuthInfo) -> Re
     config.auth_info = user;
     let user = context.user.clone().filter(|user| !user.is_empty());
     let (proxy_url, context) = (cluster.proxy_url, Some(name.to_owned()));
-    Ok(Access { config, proxy_url, exec_cluster, context, user, files: Vec::new() })
+    Ok(Access { config, proxy_url, exec_cluster, context, is_in_a_pod: false, user, files: Vec::new() })
 }
 
 /// The URL of the server. As for kubectl, one without a scheme is https if something of TLS is configured.
