@@ -17,6 +17,11 @@ use ramp_report::study::report::{StudyReport, json as json_of_study};
 /// What cannot be read, and why.
 pub(super) fn read(path: &Path, memory_each: Option<u64>) -> Result<RecordedReport, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    if !path.exists() {
+        return Err(named(
+            &"no such file or directory; expected a report that --json printed, a run or a study",
+        ));
+    }
     let json: Value = if is_study(path) {
         let data = StudyData::read(path, &Observer::default()).map_err(|error| error.to_string())?;
         json_of_study(&StudyReport::of(&data))

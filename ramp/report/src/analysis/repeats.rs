@@ -16,6 +16,8 @@ pub struct RepeatGroup {
     pub scenario: String,
     /// What each instance was to do. Only groups of the same load are held against each other.
     pub load: String,
+    /// What the load was told to do, where the run has it.
+    told: Option<String>,
     /// Whether they are mixed runs, which are held against no other: each has its comparison within itself.
     is_mixed: bool,
     /// Indices of its runs.
@@ -32,7 +34,7 @@ const BASES: [&str; 5] = ["runc", "crun", "youki", "default", "processes"];
 pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
     let mut groups: Vec<RepeatGroup> = Vec::new();
     for (index, data) in runs.iter().enumerate() {
-        let Identity { runtime, scenario, load } = identity(data);
+        let Identity { runtime, scenario, load, told } = identity(data);
         let same = |group: &&mut RepeatGroup| (&group.runtime, &group.load) == (&runtime, &load);
         match groups.iter_mut().find(same) {
             // Two files that tell nothing of themselves are two things.
@@ -42,6 +44,7 @@ pub fn groups(runs: &[Dataset]) -> Vec<RepeatGroup> {
                 runtime,
                 scenario,
                 load,
+                told,
                 is_mixed: !data.mix().is_empty(),
                 runs: vec![index],
             }),
@@ -71,10 +74,23 @@ pub fn pairs(groups: &[RepeatGroup]) -> Vec<(usize, usize)> {
         pairs.extend(base.filter(|base| *base != index).map(|base| (base, index)));
     }
     // Whatever they are called: who names two wants to know.
-    if pairs.is_empty() && groups.len() == 2 && groups.iter().all(|group| !group.is_mixed) {
+    if pairs.is_empty()
+        && groups.len() == 2
+        && groups.iter().all(|group| !group.is_mixed)
+        && different_loads(groups).is_none()
+    {
         pairs.extend(base_of(groups, &[0, 1]).map(|base| (base, 1 - base)));
     }
     pairs
+}
+
+/// Why two groups are not compared: what their loads were told to do differs, so that a difference is not one of the runtimes.
+#[must_use]
+pub fn different_loads(groups: &[RepeatGroup]) -> Option<String> {
+    let [a, b] = groups else { return None };
+    let (told_a, told_b) = (a.told.as_ref()?, b.told.as_ref()?);
+    (told_a != told_b)
+        .then(|| format!("not compared: {} is of the load {told_a}, {} of {told_b}", a.name, b.name))
 }
 
 fn base_of(groups: &[RepeatGroup], among: &[usize]) -> Option<usize> {
@@ -90,6 +106,7 @@ struct Identity {
     runtime: String,
     scenario: String,
     load: String,
+    told: Option<String>,
 }
 
 /// The runtime of a run; of a mixed one all of them.
@@ -120,7 +137,7 @@ fn identity(data: &Dataset) -> Identity {
     let runtime = runtime_of(run);
     // What each instance was to take: with other arguments it is another load.
     let load = format!("{} {}", run.scenario, told(&run.manifest));
-    Identity { runtime, scenario: run.scenario.clone(), load }
+    Identity { runtime, scenario: run.scenario.clone(), load, told: Some(arguments(&run.manifest)) }
 }
 
 /// Arguments and environment of the load, by which it is told what to take.
@@ -129,6 +146,39 @@ fn told(manifest: &serde_json::Value) -> String {
     let first = &manifest["spec"]["template"]["spec"]["containers"][0];
     let container = scenario.as_ref().map_or(first, Scenario::container_spec);
     format!("{} {} {}", container["command"], container["args"], container["env"])
+}
+
+/// Options of the load that say how it reports and how it gets there, not what it takes in the end.
+const BESIDE: [&str; 7] =
+    ["--report-every", "--format", "--log", "--listen", "--duration", "--growth-rate", "--growth-step"];
+
+/// The arguments of the load by which it takes what it takes, or its command, as they are typed.
+pub(crate) fn arguments(manifest: &serde_json::Value) -> String {
+    let scenario = Scenario::of(manifest.clone());
+    let first = &manifest["spec"]["template"]["spec"]["containers"][0];
+    let container = scenario.as_ref().map_or(first, Scenario::container_spec);
+    let words = ["command", "args"].map(|key| container[key].as_array().cloned().unwrap_or_default());
+    let words = words.concat();
+    let mut told: Vec<String> = Vec::new();
+    // Whether the word is the value of an option that does not count.
+    let mut is_beside = false;
+    for word in words.iter().filter_map(serde_json::Value::as_str) {
+        let is_option = word.starts_with("--");
+        is_beside = match is_option {
+            true => BESIDE.contains(&word.split('=').next().unwrap_or(word)),
+            false => is_beside,
+        };
+        match told.last_mut() {
+            _ if is_beside => {}
+            // As `--memory=5M` is written, too.
+            Some(option) if !is_option && option.starts_with("--") && !option.contains('=') => {
+                *option += &format!("={word}");
+            }
+            _ => told.push(word.to_owned()),
+        }
+    }
+    told.sort();
+    told.join(" ")
 }
 
 /// What a file of the study is named for: `unlimited-kata`, `kata-2021-06-03`, `data-500M-runc`.
@@ -145,7 +195,7 @@ fn of_a_name(name: &str) -> Identity {
         **word != runtime && *word != "data" && !word.chars().all(|letter| letter.is_ascii_digit())
     };
     let load = words.iter().filter(of_load).cloned().collect::<Vec<_>>().join("-");
-    Identity { runtime, scenario: load.clone(), load }
+    Identity { runtime, scenario: load.clone(), load, told: None }
 }
 
 #[cfg(test)]
@@ -175,6 +225,24 @@ mod tests {
         assert_eq!(compared(&["before", "after"]), [("before".into(), "after".into())]);
         assert_eq!(compared(&["kata-big", "runc-small"]), [("runc-small".into(), "kata-big".into())]);
         assert_eq!(compared(&["one", "two", "three"]), []);
+    }
+
+    #[test]
+    fn runs_of_different_loads_are_not_compared_and_those_that_only_report_otherwise_are() {
+        let manifest = |args: &[&str]| serde_json::json!({"spec": {"template": {"spec": {"containers": [{"args": args}]}}}});
+        let told = |args: &[&str]| arguments(&manifest(args));
+        assert_eq!(told(&["--memory", "5M", "--log=warn", "--cpu=1"]), "--cpu=1 --memory=5M");
+        assert_eq!(told(&["--cpu=1", "--report-every", "5s", "--memory=5M"]), "--cpu=1 --memory=5M");
+        let mut groups = groups(&named(&["a", "b"]));
+        assert_eq!(pairs(&groups), [(0, 1)], "of CSV files nobody knows");
+        (groups[0].told, groups[1].told) = (Some(told(&["--memory=5M"])), Some(told(&["--memory=6M"])));
+        assert_eq!(pairs(&groups), []);
+        assert_eq!(
+            different_loads(&groups).as_deref(),
+            Some("not compared: a is of the load --memory=5M, b of --memory=6M")
+        );
+        groups[1].told = groups[0].told.clone();
+        assert_eq!((pairs(&groups), different_loads(&groups)), (vec![(0, 1)], None));
     }
 
     #[test]

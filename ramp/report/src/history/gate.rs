@@ -105,8 +105,11 @@ impl Judgement {
         let [own, others] = [report, baseline].map(RecordedReport::subjects);
         if !own.iter().any(|subject| others.contains(subject)) {
             let labels = |subjects: &[&Subject]| {
-                let labels: Vec<&str> = subjects.iter().map(|subject| subject.label.as_str()).collect();
-                labels.join(", ")
+                let label = |subject: &&Subject| match subject.load.is_empty() {
+                    true => subject.label.clone(),
+                    false => format!("{} ({})", subject.label, subject.load),
+                };
+                subjects.iter().map(label).collect::<Vec<_>>().join(", ")
             };
             return Err(format!(
                 "has nothing in common with the report: it is on {}; the report is on {} (the same load under the same runtime is \

@@ -1,6 +1,8 @@
 //! Recorded report: the figures of a report as `--json` prints them, read back. So a report of today and one that was stored a year ago are
 //! one thing, and what is compared is what was printed.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::figure_name::{FigureName, OF_LINES, ReportKind};
@@ -237,6 +239,8 @@ fn ends(low: &Value, high: &Value) -> Option<Interval> {
 fn study(json: &Value) -> Record {
     let study = &json["study"];
     let (mut figures, names) = (Vec::new(), FigureName::all(ReportKind::Study));
+    // What each cell is told to take, by its name: a size may have the same name in another study.
+    let mut loads = HashMap::new();
     let mut put = |subject: &Subject, name: &str, value: Estimate<RecordedValue>| {
         if let Some(figure) = names.iter().find(|figure| figure.name == name) {
             figures.push(RecordedFigure { subject: subject.clone(), figure: figure.clone(), value });
@@ -244,14 +248,16 @@ fn study(json: &Value) -> Record {
     };
     let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
     for cell in list("cells") {
-        let subject = Subject { label: text(&cell["name"]), load: String::new() };
+        let subject = Subject { label: text(&cell["name"]), load: text(&cell["load"]) };
+        loads.insert(subject.label.clone(), subject.load.clone());
         for (name, figure) in cell["figures"].as_object().into_iter().flatten() {
             put(&subject, name, value_of(figure, "value", &figure["interval"]));
         }
     }
     for compared in list("comparisons") {
         let label = format!("{} against {}", text(&compared["other"]), text(&compared["base"]));
-        let (subject, name) = (Subject { label, load: String::new() }, text(&compared["figure"]));
+        let load = loads.get(&text(&compared["other"])).cloned().unwrap_or_default();
+        let (subject, name) = (Subject { label, load }, text(&compared["figure"]));
         put(
             &subject,
             &format!("{name}_difference"),

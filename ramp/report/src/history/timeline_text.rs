@@ -4,6 +4,7 @@ use super::gate_text::value;
 use super::timeline::{FigureSeries, Timeline};
 use crate::report::figure::Unit;
 use crate::report::format::wrapped;
+use crate::stats::FEWEST_FOR_OUTLIERS;
 use ramp_format::text::count;
 use ramp_format::time::Time;
 
@@ -54,7 +55,15 @@ pub fn summary(timeline: &Timeline) -> String {
     let days = timeline
         .span()
         .map_or_else(String::new, |(first, last)| format!(", {} to {}", date(first), date(last)));
-    let by_chance = 0.05 * f64::from(all);
+    // Of fewer runs none can be told.
+    let long = timeline.series.iter().filter(|series| series.points.len() >= FEWEST_FOR_OUTLIERS).count();
+    if long == 0 {
+        return format!(
+            "{all} {}{days}: too few runs to tell a change (at least {FEWEST_FOR_OUTLIERS} of one figure).",
+            if all == 1 { "series" } else { "series (one of each figure)" },
+        );
+    }
+    let by_chance = 0.05 * long as f64;
     let chance = if by_chance < 1.0 { "fewer than one".into() } else { format!("about {by_chance:.0}") };
     let series = if all == 1 { "series" } else { "series (one of each figure)" };
     format!(

@@ -13,6 +13,7 @@ pub use sentence::{Section, Sentence};
 use super::figure::Unit;
 use super::{Report, format};
 use crate::analysis::Counted;
+use crate::analysis::repeats::different_loads;
 use crate::analysis::results::{Compared, RunResults};
 use crate::dataset::Dataset;
 use ramp_format::text::count;
@@ -28,7 +29,8 @@ pub fn summary(report: &Report) -> String {
 pub fn summaries(report: &Report) -> Vec<String> {
     let comparisons = &report.findings.comparisons;
     if comparisons.is_empty() {
-        return report.runs().map(|(data, found)| of_one(data, found)).collect();
+        let runs = report.runs().map(|(data, found)| of_one(data, found));
+        return runs.chain(different_loads(&report.findings.groups)).collect();
     }
     comparisons.iter().map(|compared| of_two(report, compared)).collect()
 }

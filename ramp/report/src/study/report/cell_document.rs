@@ -23,6 +23,8 @@ pub struct CellDocument<'r> {
     pub runtimes: Option<&'r [String]>,
     /// Its size.
     pub size: Option<String>,
+    /// What the load is told to take: its arguments; `null` where no run counts.
+    pub load: Option<String>,
     /// Runs that count.
     pub runs: usize,
     /// Mean of each figure over the runs, by its name (docs/report.md).

@@ -20,6 +20,7 @@ use super::provenance::headline;
 use super::untold::is_untold;
 use super::value_document::{IntervalDocument, ValueDocument};
 use crate::analysis::capacity::GroupCapacities;
+use crate::analysis::repeats::arguments;
 use crate::stats::PermutationTest;
 use crate::study::comparison::FigureComparison;
 use crate::study::search::CellSearch;
@@ -109,6 +110,10 @@ fn cell<'r>(report: &'r StudyReport<'_>, found: &'r CellReport) -> CellDocument<
         manifest: of.and_then(|cell| cell.manifest.as_deref()),
         runtimes: of.map(|cell| cell.runtimes.as_slice()),
         size: size(report, found.cell),
+        load: report.data.runs_of(found.cell).first().and_then(|run| {
+            let recorded = run.data.recorded()?;
+            Some(arguments(&recorded.run.manifest))
+        }),
         runs: found.runs,
         figures: told.map(|figure| (figure.figure.name, cell_figure(figure))).collect(),
         capacities: capacities(&found.capacities),
