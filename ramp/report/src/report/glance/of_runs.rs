@@ -2,6 +2,7 @@
 
 use super::{Glance, GlanceCount, GlanceFigure, GlanceNumber, GlanceValue, capacities};
 use crate::analysis::comparison::Pooled;
+use crate::analysis::failure_modes::Resource;
 use crate::analysis::requests::group_capacities;
 use crate::analysis::results::{Compared, RunResults};
 use crate::analysis::{Counted, Estimate, Estimates, MarginalCost, mib};
@@ -152,9 +153,11 @@ fn instance(runs: &[(&Dataset, &RunResults)]) -> &'static str {
         .map_or("instance", |recorded| recorded.run.plan.engine.instance())
 }
 
-/// What gave way first in most of the runs, or why that is not known.
+/// What gave way first in most of the runs, or why that is not known. An instance that somebody killed is no limit of the nodes.
 pub(crate) fn first_to_give_way(runs: &[&RunResults]) -> Result<String, String> {
-    let firsts: Vec<_> = runs.iter().filter_map(|found| found.breaks.first()).collect();
+    let first =
+        |found: &&RunResults| found.breaks.iter().find(|broke| broke.resource != Resource::Unknown).cloned();
+    let firsts: Vec<_> = runs.iter().filter_map(first).collect();
     let times = |resource| firsts.iter().filter(|first| first.resource == resource).count();
     let Some(most) = firsts.iter().rev().max_by_key(|first| times(first.resource)) else {
         let verdicts = || runs.iter().map(|found| &found.estimates.saturation);
