@@ -105,11 +105,13 @@ impl Report {
         let names = || self.data.iter().map(|data| data.name.clone());
         let mut labels: Vec<String> = names().collect();
         for group in self.findings.groups.iter().filter(|group| !group.runtime.is_empty()) {
-            for (number, run) in group.runs.iter().enumerate() {
+            for run in &group.runs {
                 if let Some(label) = labels.get_mut(*run) {
+                    // A number of ours beside the name kata-3 would be taken for that of another run.
                     *label = match group.runs.len() {
                         1 => group.runtime.clone(),
-                        _ => format!("{} {}", group.runtime, number + 1),
+                        _ if label.contains(&group.runtime) => continue,
+                        _ => format!("{} {label}", group.runtime),
                     };
                 }
             }

@@ -170,7 +170,24 @@ fn read(paths: &[PathBuf], observer: &Observer) -> Result<Vec<Dataset>, Vec<Stri
     let twice = paths.iter().zip(&whole).filter(|(_, whole)| !seen.insert(*whole)).map(|(path, _)| {
         format!("{} is given twice: it would count as its own repeat (give each run once)", path.display())
     });
-    let twice: Vec<String> = twice.collect();
+    let mut twice: Vec<String> = twice.collect();
+    // Copies, as `ramp fetch` makes them.
+    for (at, own) in data.iter().enumerate() {
+        let id = |data: &Dataset| {
+            let run = &data.recorded()?.run;
+            Some((run.run.clone(), run.begin, run.end, data.rows, data.steps.len()))
+        };
+        let Some(run) = id(own) else { continue };
+        if let Some(before) = data.iter().take(at).position(|other| id(other).as_ref() == Some(&run))
+            && whole.get(at) != whole.get(before)
+        {
+            let [path, before] = [at, before].map(|at| paths[at].display());
+            twice.push(format!(
+                "{path} is a copy of {before} (run {}): it would count as its own repeat (give each run once)",
+                run.0
+            ));
+        }
+    }
     if !twice.is_empty() {
         return Err(twice);
     }

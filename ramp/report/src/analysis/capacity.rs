@@ -88,7 +88,14 @@ impl Capacities {
                 });
             }
             let before = verdict.saturation.as_ref().ok().map(|at| at.index);
-            by_memory(&recorded.run, &data.rooms(before), cost)
+            let found = by_memory(&recorded.run, &data.rooms(before), cost)?;
+            // Those that were held at once did fit.
+            let held = u64::from(held.unwrap_or(0));
+            let interval = found.interval.map(|Interval { low, high }| Interval {
+                low: low.max(held as f64),
+                high: high.max(held as f64),
+            });
+            Ok(MemoryCapacity { instances: found.instances.max(held), interval, ..found })
         };
         let by_requests = match data.recorded() {
             Some(recorded) => by_requests(&recorded.run),

@@ -41,6 +41,9 @@ impl PerPod {
     /// # Errors
     /// Where it may be that there is no overhead.
     pub fn pod_fixed_mib(&self) -> Estimate<u64> {
+        if self.interval.high < 0.0 {
+            return unavailable("it takes less");
+        }
         if self.interval.low <= 0.0 {
             return unavailable("the interval includes 0");
         }
