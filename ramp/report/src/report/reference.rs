@@ -32,7 +32,8 @@ pub fn markdown() -> String {
          first: memory of the instances, of their runtime, or of others that made room for them. Kernels before 5.19 do not report\n\
          zswap: its memory counts as on disk there. Where nodes swapped, the capacity by memory is not extrapolated.\n\n\
          ## Of each mixed run\n\nOf a run with `--mix`, beside those of each run. Keys are those of an object in `runs`.\n\n{}\n\
-         ## Of each comparison\n\nKeys are those of an object in `comparisons`.\n\n{}",
+         ## Of each comparison\n\nKeys are those of an object in `comparisons`. Runs of one load are compared;\n\
+         two runs of other loads, by what they are told to take, are not: the difference would not be that of the runtimes.\n\n{}",
         table(&runs),
         table(&mixed),
         table(&comparisons)
