@@ -129,9 +129,10 @@ const figures = (() => {
     if (none) none.hidden = true;
     if (name === null) return;
     // One that is not among the slowest is in the table of all.
-    if (!rows().length && all) { listStarts(); all.open = rows().length > 0; }
-    for (const row of rows()) row.classList.add("linked");
-    if (rows().length) { rows()[0].scrollIntoView({ block: "center" }); return; }
+    let found = rows();
+    if (!found.length && all) { listStarts(); found = rows(); all.open = found.length > 0; }
+    for (const row of found) row.classList.add("linked");
+    if (found.length) { found[0].scrollIntoView({ block: "center" }); return; }
     if (!none) return;
     none.textContent = `This page has no start of ${name}; pods.csv of the run directory has all of them.`;
     none.hidden = false;

@@ -142,10 +142,15 @@ fn identity(data: &Dataset) -> Identity {
 
 /// Arguments and environment of the load, by which it is told what to take.
 fn told(manifest: &serde_json::Value) -> String {
-    let scenario = Scenario::of(manifest.clone());
-    let first = &manifest["spec"]["template"]["spec"]["containers"][0];
-    let container = scenario.as_ref().map_or(first, Scenario::container_spec);
+    let container = container_of_load(manifest);
     format!("{} {} {}", container["command"], container["args"], container["env"])
+}
+
+/// The container that is the load; of what is no scenario the first one.
+fn container_of_load(manifest: &serde_json::Value) -> serde_json::Value {
+    let first = &manifest["spec"]["template"]["spec"]["containers"][0];
+    Scenario::of(manifest.clone())
+        .map_or_else(|_| first.clone(), |scenario| scenario.container_spec().clone())
 }
 
 /// Options of the load that say how it reports and how it gets there, not what it takes in the end.
@@ -154,9 +159,7 @@ const BESIDE: [&str; 7] =
 
 /// The arguments of the load by which it takes what it takes, or its command, as they are typed.
 pub(crate) fn arguments(manifest: &serde_json::Value) -> String {
-    let scenario = Scenario::of(manifest.clone());
-    let first = &manifest["spec"]["template"]["spec"]["containers"][0];
-    let container = scenario.as_ref().map_or(first, Scenario::container_spec);
+    let container = container_of_load(manifest);
     let words = ["command", "args"].map(|key| container[key].as_array().cloned().unwrap_or_default());
     let words = words.concat();
     let mut told: Vec<String> = Vec::new();

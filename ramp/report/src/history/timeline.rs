@@ -192,11 +192,13 @@ fn shown_name(
     report: &RecordedReport,
     record: &Record,
 ) -> String {
-    let is_namesake = |other: &&Record| other.name == record.name && other.begin != record.begin;
-    let all = reports.iter().flat_map(|(_, report)| &report.records);
+    let is_namesake = |other: &Record| other.name == record.name && other.begin != record.begin;
+    let mut all = reports.iter().flat_map(|(_, report)| &report.records);
+    if !all.any(is_namesake) {
+        return record.name.clone();
+    }
     let file = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
     match report.records.len() {
-        _ if all.filter(is_namesake).count() == 0 => record.name.clone(),
         1 => file.into_owned(),
         _ => format!("{file}: {}", record.name),
     }

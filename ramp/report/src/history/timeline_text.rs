@@ -55,17 +55,16 @@ pub fn summary(timeline: &Timeline) -> String {
     let days = timeline
         .span()
         .map_or_else(String::new, |(first, last)| format!(", {} to {}", date(first), date(last)));
+    let series = if all == 1 { "series" } else { "series (one of each figure)" };
     // Of fewer runs none can be told.
     let long = timeline.series.iter().filter(|series| series.points.len() >= FEWEST_FOR_OUTLIERS).count();
     if long == 0 {
         return format!(
-            "{all} {}{days}: too few runs to tell a change (at least {FEWEST_FOR_OUTLIERS} of one figure).",
-            if all == 1 { "series" } else { "series (one of each figure)" },
+            "{all} {series}{days}: too few runs to tell a change (at least {FEWEST_FOR_OUTLIERS} of one figure)."
         );
     }
     let by_chance = 0.05 * long as f64;
     let chance = if by_chance < 1.0 { "fewer than one".into() } else { format!("about {by_chance:.0}") };
-    let series = if all == 1 { "series" } else { "series (one of each figure)" };
     format!(
         "{all} {series}{days}: {found} with a change point or an outlier. If none had changed, by chance {chance} would have one (5% of \
          the series, at most, if runs vary normally)."

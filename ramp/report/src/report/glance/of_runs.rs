@@ -2,7 +2,7 @@
 
 use super::{Glance, GlanceCount, GlanceFigure, GlanceNumber, GlanceValue, capacities};
 use crate::analysis::comparison::Pooled;
-use crate::analysis::failure_modes::Resource;
+use crate::analysis::failure_modes::{FailureMode, Resource};
 use crate::analysis::requests::group_capacities;
 use crate::analysis::results::{Compared, RunResults};
 use crate::analysis::{Counted, Estimate, Estimates, MarginalCost, mib};
@@ -155,9 +155,8 @@ fn instance(runs: &[(&Dataset, &RunResults)]) -> &'static str {
 
 /// What gave way first in most of the runs, or why that is not known. An instance that somebody killed is no limit of the nodes.
 pub(crate) fn first_to_give_way(runs: &[&RunResults]) -> Result<String, String> {
-    let first =
-        |found: &&RunResults| found.breaks.iter().find(|broke| broke.resource != Resource::Unknown).cloned();
-    let firsts: Vec<_> = runs.iter().filter_map(first).collect();
+    let is_limit = |broke: &&FailureMode| broke.resource != Resource::Unknown;
+    let firsts: Vec<_> = runs.iter().filter_map(|found| found.breaks.iter().find(is_limit)).collect();
     let times = |resource| firsts.iter().filter(|first| first.resource == resource).count();
     let Some(most) = firsts.iter().rev().max_by_key(|first| times(first.resource)) else {
         let verdicts = || runs.iter().map(|found| &found.estimates.saturation);
