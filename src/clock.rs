@@ -112,8 +112,11 @@ mod tests {
     fn a_running_threads_clock_moves_between_two_ticks() {
         // Each on its own CPU: on a busy machine the scheduler may leave both threads on one, where they never run at the same time.
         let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
-        let cpus: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap()).take(2).collect();
-        let &[cpu_of_reader, cpu_of_runner] = cpus.as_slice() else { panic!("this test needs two CPUs, and may use {cpus:?}") };
+        let cpus: Vec<usize> =
+            (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap()).take(2).collect();
+        let &[cpu_of_reader, cpu_of_runner] = cpus.as_slice() else {
+            panic!("this test needs two CPUs, and may use {cpus:?}")
+        };
 
         let stop = AtomicBool::new(false);
         let (send, receive) = std::sync::mpsc::channel();

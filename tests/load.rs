@@ -96,7 +96,8 @@ fn memory_grows_along_its_line_and_no_further_than_the_target() {
 
 #[test]
 fn growth_in_steps_holds_still_in_between() {
-    let mut load = Load::start(&["--memory", "30M", "--growth-rate", "60M/s", "--growth-step", "10M"]);
+    // A step a second: on a busy machine, populating one takes a third of that.
+    let mut load = Load::start(&["--memory", "30M", "--growth-rate", "10M/s", "--growth-step", "10M"]);
     let mut sizes = Vec::new();
     loop {
         let report = load.next().expect("it goes on");
@@ -306,11 +307,21 @@ fn a_refused_allocation_is_told_once() {
         "--growth-rate",
         "instant",
         "--duration",
-        "1s",
+        "60s",
     ]);
-    let output = command.output().expect("util-linux has it");
-    assert_eq!(output.status.code(), Some(0));
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    command.args(["--format", "json", "--report-every", "50ms"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("util-linux has it");
+    let mut stderr = child.stderr.take().expect("piped");
+    let records = Records::of(&mut child);
+    let mut load = Load { running: Running { child, started: Instant::now() }, records };
+    let failures = |report: &Value| number(report, "failed_allocations_total");
+    let limited = load.wait_for("an allocation failed", |report| report["phase"] == "limited");
+    load.wait_for("another attempt failed", |report| failures(report) > failures(&limited));
+    load.running.signal(Signal::SIGTERM);
+    let (_, status) = load.finish();
+    assert_eq!(status, Some(0));
+    let mut message = String::new();
+    stderr.read_to_string(&mut message).expect("UTF-8");
     assert_eq!(message.matches("no more memory can be allocated").count(), 1, "{message}");
 }
 

@@ -104,7 +104,8 @@ pub(crate) fn build() -> Outcome<String> {
 /// Where there is none, or podman cannot.
 pub(crate) fn build_ramp_of_tests() -> Outcome<String> {
     step("the image of ramp, as the tests have it");
-    run_command(&mut command("cargo build --locked -p ramp"))?;
+    // As `cargo nextest` has built it: with `-p ramp`, libraries would have other features, and be built once more.
+    run_command(&mut command("cargo build --locked --workspace --tests --bins"))?;
     let built = built("debug", "ramp")?;
     run_command(command("strip -o").arg(context("ramp")?.join("ramp")).arg(built))?;
     tagged("ramp", "build-ramp", &["--target", "ramp"])
