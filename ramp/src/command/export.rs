@@ -38,7 +38,7 @@ fn written(args: &ExportArgs) -> Result<Vec<PathBuf>, ExportError> {
         .map_err(|error| ExportError::Written { file: args.out.clone(), error })?;
     let formats = [args.formats.openmetrics, args.formats.arrow].into_iter().filter(|wanted| *wanted).count();
     let bytes: u64 = runs.runs.iter().map(|run| table_bytes(&run.directory)).sum();
-    let progress = ProgressView::of_report(bytes.saturating_mul(formats as u64));
+    let progress = ProgressView::of_export(bytes.saturating_mul(formats as u64));
     let observer = Observer::new(progress.observer());
     let mut files = Vec::new();
     if args.formats.openmetrics {

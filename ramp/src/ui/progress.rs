@@ -26,8 +26,8 @@ const WHOLE: u64 = 1000;
 enum Stage {
     /// Something whose progress is not known.
     Busy(String),
-    /// Bytes read, of all.
-    Reading { bytes: u64, all: u64 },
+    /// Bytes read, of all, for what.
+    Reading { purpose: &'static str, bytes: u64, all: u64 },
     /// A figure is being computed, after so many others.
     Computing { figure: String, done: usize, all: usize },
 }
@@ -52,7 +52,12 @@ impl ProgressView {
 
     /// Shows how much of so many bytes is read, and then which figure is computed.
     pub(crate) fn of_report(all: u64) -> Self {
-        Self::start(Stage::Reading { bytes: 0, all })
+        Self::start(Stage::Reading { purpose: "the report", bytes: 0, all })
+    }
+
+    /// Shows how much of so many bytes is read, to be written in another format.
+    pub(crate) fn of_export(all: u64) -> Self {
+        Self::start(Stage::Reading { purpose: "the export", bytes: 0, all })
     }
 
     fn start(stage: Stage) -> Self {
@@ -105,9 +110,11 @@ impl Stage {
     fn words(&self) -> String {
         match self {
             Self::Busy(what) => what.clone(),
-            Self::Reading { bytes, all: 0 } => format!("the report: {} read", Bytes(*bytes).rounded()),
-            Self::Reading { bytes, all } => {
-                format!("the report: {} of {} read", Bytes(*bytes).rounded(), Bytes(*all).rounded())
+            Self::Reading { purpose, bytes, all: 0 } => {
+                format!("{purpose}: {} read", Bytes(*bytes).rounded())
+            }
+            Self::Reading { purpose, bytes, all } => {
+                format!("{purpose}: {} of {} read", Bytes(*bytes).rounded(), Bytes(*all).rounded())
             }
             Self::Computing { figure, done, all } => {
                 format!("the report: {figure} ({} of {all})", done + 1)
@@ -120,7 +127,7 @@ impl Stage {
         let of = |part: u64, all: u64| part.saturating_mul(WHOLE).checked_div(all).map(|at| at.min(WHOLE));
         match self {
             Self::Busy(_) => None,
-            Self::Reading { bytes, all } => of(*bytes, *all),
+            Self::Reading { bytes, all, .. } => of(*bytes, *all),
             Self::Computing { done, all, .. } => of(*done as u64, *all as u64),
         }
     }
@@ -173,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_report_is_shown_by_bytes_and_then_by_figures() {
-        let mut stage = Stage::Reading { bytes: 0, all: 40_000_000 };
+        let mut stage = Stage::Reading { purpose: "the report", bytes: 0, all: 40_000_000 };
         stage.follow(Progress::Read(10_000_000));
         assert_eq!(
             (stage.position(), stage.words()),
@@ -189,7 +196,7 @@ mod tests {
             (Some(750), "the report: goodput of run-a (4 of 4)".into())
         );
         // A pipe has no length.
-        assert_eq!(Stage::Reading { bytes: 5, all: 0 }.position(), None);
+        assert_eq!(Stage::Reading { purpose: "the report", bytes: 5, all: 0 }.position(), None);
         assert_eq!(Stage::Busy("x".into()).position(), None);
     }
 }

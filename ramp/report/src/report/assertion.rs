@@ -107,7 +107,7 @@ impl Assertion {
         let why = match figure {
             Ok(Reading { number: Some(number), .. }) if (self.relation)(number, &self.value) => return None,
             Ok(Reading { number: Some(number), .. }) => {
-                return Some(format!("{self}: it is {number} in {name}"));
+                return Some(format!("{self}: it is {} in {name}", self.figure.unit.exact(*number)));
             }
             Ok(Reading { note, .. }) => note,
             Err(why) => &why.0,

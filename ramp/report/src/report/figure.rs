@@ -159,6 +159,22 @@ impl Unit {
         }
     }
 
+    /// A number in this unit that is not rounded, but for bytes to whole ones, for whoever compares it with another.
+    #[must_use]
+    pub fn exact(self, number: f64) -> String {
+        match self {
+            Self::Count | Self::Step | Self::Instances | Self::Decimal | Self::Structure => {
+                number.to_string()
+            }
+            Self::Mib => format!("{number} MiB"),
+            Self::Bytes | Self::BinaryBytes => format!("{} ({number:.0} bytes)", self.text(number)),
+            Self::Cores => format!("{number} cores"),
+            Self::CpuSeconds | Self::Seconds => format!("{number} s"),
+            Self::Percent => format!("{number}%"),
+            Self::Ratio => format!("{} ({number})", self.text(number)),
+        }
+    }
+
     /// A number and its interval, for people.
     #[must_use]
     pub fn with_interval(self, number: f64, interval: Interval) -> String {

@@ -79,6 +79,7 @@ pub struct StudyAssertion {
     subject: AssertionSubject,
     relation: Relation,
     value: f64,
+    unit: Unit,
     said: String,
 }
 
@@ -161,6 +162,7 @@ impl FromStr for StudyAssertion {
             subject,
             relation,
             value: number,
+            unit,
             said: format!("{sign}{value}"),
         })
     }
@@ -231,7 +233,7 @@ impl StudyAssertion {
     fn failure(&self, name: &str, value: Result<f64, String>) -> Option<String> {
         match value {
             Ok(number) if (self.relation)(&number, &self.value) => None,
-            Ok(number) => Some(format!("{self}: it is {number} in {name}")),
+            Ok(number) => Some(format!("{self}: it is {} in {name}", self.unit.exact(number))),
             Err(why) => Some(format!("{self}: n/a in {name}: {why}")),
         }
     }
