@@ -83,8 +83,8 @@ impl Log {
         let mut command = command(&[&["--namespace", NAMESPACE, "logs", "--follow", pod], options].concat());
         let mut kubectl = started(command.stdout(Stdio::piped())).expect("kubectl is installed");
         let lines = BufReader::new(kubectl.child.stdout.take().expect("a pipe")).lines();
-        // Where the container is gone before its log has been read, the kubelet ends the log with words of its own.
-        let mut records = lines.map_while(|line| serde_json::from_str(&line.ok()?).ok());
+        // Warnings are in between, and where the container is gone before its log has been read, the kubelet ends it with words of its own.
+        let mut records = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok());
         let (sender, arriving) = mpsc::channel();
         // It ends with kubectl.
         thread::spawn(move || records.try_for_each(|record| sender.send(record)));
