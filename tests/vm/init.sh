@@ -159,7 +159,7 @@ third_act() {
   group overcommit
   echo $((committed + 40000)) >/proc/sys/vm/overcommit_kbytes
   echo 2 >/proc/sys/vm/overcommit_memory
-  run overcommit overcommit /workload --memory 100M --fill unique --duration 2s
+  run overcommit overcommit /workload --memory 100M --fill unique --duration 4s
   echo 0 >/proc/sys/vm/overcommit_memory
   echo 50 >/proc/sys/vm/overcommit_ratio
 

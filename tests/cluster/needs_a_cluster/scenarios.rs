@@ -189,19 +189,18 @@ fn is_about_cpu(scenario: &Scenario) -> bool {
     scenario.name.starts_with("cpu-")
 }
 
-/// Observes these scenarios and checks each; the file has the table of what was seen.
-fn check_all(is_chosen: impl Fn(&Scenario) -> bool, file: &str) {
+/// Observes these scenarios, some on the first of two nodes and the rest on the second, and checks each; the file has the table of what was
+/// seen.
+fn check_all(first: Vec<Scenario>, second: Vec<Scenario>, file: &str) {
     set_up();
     let mut probes = Probes::from_now();
     let nodes = TwoNodes::of_the_cluster();
-    let chosen: Vec<Scenario> = Scenario::every().filter(is_chosen).collect();
+    let chosen = [first.clone(), second.clone()].concat();
     assert!(!chosen.is_empty(), "there is none");
-    // Those that fill a node are on another one than those whose CPU time and end are measured.
-    let (holding, growing): (Vec<_>, Vec<_>) = chosen.iter().cloned().partition(holds);
     let mut seen = thread::scope(|scope| {
-        let growing = scope.spawn(|| observe_in_turn(growing, |scenario| nodes.apply_on_first(scenario)));
-        let holding = observe_in_turn(holding, |scenario| nodes.apply_on_second(scenario));
-        [holding, growing.join().expect("panics are caught there")].concat()
+        let first = scope.spawn(|| observe_in_turn(first, |scenario| nodes.apply_on_first(scenario)));
+        let second = observe_in_turn(second, |scenario| nodes.apply_on_second(scenario));
+        [second, first.join().expect("panics are caught there")].concat()
     });
     let mut failed = Vec::new();
     for scenario in &chosen {
@@ -218,16 +217,31 @@ fn check_all(is_chosen: impl Fn(&Scenario) -> bool, file: &str) {
     assert!(failed.is_empty(), "not as asked: {failed:?}\n{}", table::markdown(&rows));
 }
 
+/// Every scenario about memory: those that hold what they ask for, or those that take all they can get.
+fn of_memory(hold: bool) -> impl Iterator<Item = Scenario> {
+    Scenario::every().filter(move |scenario| !is_about_cpu(scenario) && holds(scenario) == hold)
+}
+
+#[test]
+#[ignore = "needs a cluster of two nodes that nothing else uses"]
+fn every_scenario_that_holds_memory_under_every_runtime_is_what_its_file_says() {
+    // One after the other: what ends is told within two seconds of each.
+    check_all(Vec::new(), of_memory(true).collect(), "scenarios-memory-held.md");
+}
+
 #[test]
 #[ignore = "needs a cluster of two nodes"]
-fn every_scenario_of_memory_under_every_runtime_is_what_its_file_says() {
-    check_all(|scenario| !is_about_cpu(scenario), "scenarios-memory.md");
+fn every_scenario_that_takes_all_memory_under_every_runtime_is_what_its_file_says() {
+    // Those with a limit do not fill their node, and need not wait until the other one is empty again.
+    let has_limit = |scenario: &Scenario| scenario.resource_bytes("limits").is_some();
+    let (limited, unlimited) = of_memory(false).partition(has_limit);
+    check_all(unlimited, limited, "scenarios-memory-taken.md");
 }
 
 #[test]
 #[ignore = "needs a cluster of two nodes whose CPUs nothing else uses"]
 fn every_scenario_of_cpu_under_every_runtime_is_what_its_file_says() {
-    check_all(is_about_cpu, "scenarios-cpu.md");
+    check_all(Vec::new(), Scenario::every().filter(is_about_cpu).collect(), "scenarios-cpu.md");
 }
 
 #[test]
