@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use crate::applied::{Applied, PROMPT, allocatable_bytes, nodes, pin, set_up};
 use crate::kubectl::{NAMESPACE, apply, in_namespace};
 use crate::manifest::Scenario;
 use crate::probe::Probes;
-use crate::support::number;
+use crate::support::{number, wait_for};
 use crate::watch::{Sighting, Watch};
 
 /// The kubelet looks every ten seconds.
@@ -95,19 +94,14 @@ fn a_node_that_runs_out_evicts_the_load_and_nobody_else_and_the_probe_sees_it() 
     drop(applied);
     assert!(bystander.was_never_disturbed(), "it has priority over the load");
     // What the node has back is in a report a moment later.
-    let begin = Instant::now();
-    loop {
+    wait_for("the probe to see the memory of the loads come and go", LONGEST_TO_TELL, || {
         probes.assert_they_went_on();
         let available = probes.reports(&name).iter().map(|report| number(report, "memory_available_bytes"));
-        let available: Vec<f64> = available.collect();
         let (least, most) =
-            available.iter().fold((f64::MAX, 0.0_f64), |(least, most), &now| (least.min(now), most.max(now)));
-        if most - least > of_the_loads as f64 * 0.8 {
-            break;
-        }
-        assert!(begin.elapsed() < LONGEST_TO_TELL, "of {of_the_loads} bytes the probe saw {available:?}");
-        thread::sleep(LONGEST_TO_TELL / 10);
-    }
+            available.fold((f64::MAX, 0.0_f64), |(least, most), now| (least.min(now), most.max(now)));
+        println!("the probe saw {least} to {most} bytes available, of loads of {of_the_loads}");
+        (most - least > of_the_loads as f64 * 0.8).then_some(())
+    });
 }
 
 /// A population under a runtime, and what was seen of its end.
